@@ -1,0 +1,98 @@
+"""The values that travel between the layers: frozen, and free of behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a document's text that shares one place.
+
+    `start` and `end` are character offsets into `Document.text` (end exclusive), `heading` the titles that enclose the
+    stretch, outermost first, `page` its page from 1, or None where the format has none.
+    """
+
+    start: int
+    end: int
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What an extractor makes of a file.
+
+    `spans` are in order and do not overlap; text outside all of them (front matter, say) is not searched. `lines[i]` is
+    the source line, from 1, of the i-th line of `text`; None means that the text's lines are the source's.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+    title: str | None = None
+    language: str | None = None
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    lines: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage: `document.text[start_char:end_char] == text`. Lines count from 1, both ends included."""
+
+    text: str
+    start_char: int
+    end_char: int
+    start_line: int
+    end_line: int
+    page: int | None
+    heading: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """All that decides whether two vectors may be compared. A difference in any field refuses the comparison.
+
+    `weights` is the sha256 of the weights' file (or a provider's model version), `pooling` how token vectors become
+    one, `dimension` the vectors' length; the prefixes are put before each text by the embedder.
+    """
+
+    provider: str
+    model: str
+    weights: str
+    dimension: int
+    pooling: str
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none."""
+
+    rank: int
+    score: float
+    path: str
+    chunk: int
+    start_line: int
+    end_line: int
+    start_char: int
+    end_char: int
+    page: int | None
+    heading: str | None
+    text: str
+    scores: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The answer to one query. `searched` counts the live chunks, `matched` those that the filter allows."""
+
+    query: str
+    mode: str
+    exact: bool
+    generation: int
+    searched: int
+    matched: int
+    took_ms: Mapping[str, float]
+    hits: tuple[Hit, ...]
