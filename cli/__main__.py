@@ -1,0 +1,5 @@
+"""`python -m vsearch_cli`."""
+
+from .main import main
+
+main()

@@ -1,0 +1,168 @@
+"""`vsearch index`."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from . import locate
+from .output import complain, emit, plural, say, to_json
+
+if TYPE_CHECKING:
+    from vsearch_core.index.progress import Progress
+    from vsearch_core.index.writer import Summary
+
+
+def index(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; none: what was indexed before.")
+    ] = None,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    embedder: Annotated[Literal["local"] | None, typer.Option(help="Who embeds.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
+    chunk_words: Annotated[int | None, typer.Option(metavar="N", help="Words a chunk, about.  [default: 500]")] = None,
+    overlap_words: Annotated[
+        int | None, typer.Option(metavar="N", help="Words that neighbours share.  [default: a tenth]")
+    ] = None,
+    include: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Take only such files.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave such files out.")] = None,
+    no_ignore: Annotated[
+        bool, typer.Option("--no-ignore", help="Do not heed .gitignore, .ignore and .vsearchignore.")
+    ] = False,
+    max_file_size: Annotated[str, typer.Option(metavar="SIZE", help="Leave larger files out.")] = "50MB",
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Language of keyword stemming.  [default: en]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name each skipped file and why.")] = False,
+) -> int:
+    """Bring the index up to date with files and folders.
+
+    Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
+    the same command goes on from there.
+    """
+    from vsearch_core.embed.open import open_embedder
+    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.settings import Requested
+    from vsearch_core.index.sources import Source
+    from vsearch_core.index.writer import update_index
+    from vsearch_core.text.discover import DiscoverOptions
+
+    options = DiscoverOptions(tuple(include or ()), tuple(exclude or ()), not no_ignore, parse_size(max_file_size))
+    with _stop_flag() as stop, _Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
+        observer = Observer(
+            progress=bar.show,
+            failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
+            skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
+            stop=stop,
+        )
+        summary = update_index(
+            locate.index_to_write(index_dir),
+            [Source(Path(path).absolute(), options) for path in paths or ()],
+            Requested(embedder, model, chunk_words, overlap_words, language),
+            lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
+            observer,
+        )
+    if as_json:
+        emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
+    elif not quiet:
+        emit(_summary_text(summary))
+    if summary.interrupted:
+        left = f"{plural(summary.pending, 'chunk')} still to embed" if summary.pending else "some files still to read"
+        complain(f"interrupted: what is embedded is kept, {left}; run the same command again to go on")
+        return 130
+    return 2 if summary.failed else 0
+
+
+def parse_size(text: str) -> int:
+    """Bytes from 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
+    import re
+
+    from vsearch_core.errors import InputError
+
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if not match:
+        raise InputError("--max-file-size", f"{text!r} is not a size", "write it like 50MB or 512KiB")
+    power = " kmgt".index(match[2] or " ")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+def _summary_text(summary: "Summary") -> str:
+    counts = {
+        "added": summary.added,
+        "changed": summary.changed,
+        "removed": summary.removed,
+        "unchanged": summary.unchanged,
+        "skipped (-v says why)": summary.skipped,
+        "could not be read": summary.failed,
+    }
+    parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"
+    return f"{summary.index}: {total} ({parts or 'nothing found'}) in {summary.seconds:.1f} s"
+
+
+@contextmanager
+def _stop_flag() -> "Iterator[_Stop]":
+    """Turn the first SIGINT or SIGTERM into a flag; a second one ends the process as usual."""
+    stop = _Stop()
+    former = {number: signal.signal(number, stop.raised) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class _Stop:
+    """A flag that a signal handler sets; the handler does nothing else."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def raised(self, number: int, _frame: object) -> None:
+        self._asked = True
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+class _Bar:
+    """Progress on stderr, one bar a stage."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        self._hidden = hidden
+        self._stage = ""
+        self._bar = None
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: "Progress") -> None:
+        if self._hidden:
+            return
+        from tqdm import tqdm
+
+        if self._bar is None or progress.stage != self._stage:
+            self.__exit__()
+            unit = {"reading": " files", "embedding": " chunks"}[progress.stage]
+            self._bar = tqdm(desc=progress.stage, total=progress.total, unit=unit, file=sys.stderr, leave=False)
+            self._stage = progress.stage
+        self._bar.update(progress.done - self._bar.n)
+
+    def write(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        say(text)
+        if self._bar is not None:
+            self._bar.refresh()

@@ -1,0 +1,71 @@
+"""The app: its commands, and the one place where an error becomes a line and an exit status."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from . import evaluate, index, models, query, status
+from .output import complain, emit, error_line
+
+app = typer.Typer(
+    name="vsearch",
+    help="Answer questions of a folder of documents, by meaning and by keyword, offline.",
+    epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich costs more to import than `--help` may take
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (index.index, query.query, status.status, evaluate.eval_, models.models):
+    app.command(name=command.__name__.rstrip("_"))(command)
+
+_debug = False
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        emit(f"vsearch {version('vsearch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Answer questions of a folder of documents, by meaning and by keyword, offline."""
+    global _debug  # noqa: PLW0603 - main() must know it after the app has failed
+    _debug = debug
+
+
+def main() -> None:
+    """Run the app and exit with its status."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    from vsearch_core.errors import VsearchError
+
+    try:
+        return app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        complain(f"{error.format_message().rstrip('.')}; see `vsearch --help`")
+        return 2
+    except VsearchError as error:
+        if _debug:
+            raise
+        complain(str(error))
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return 130
+    except Exception as error:  # the last resort: still one line, still no traceback unasked
+        if _debug:
+            raise
+        complain(f"internal error: {error_line(error)}; run it again with `vsearch --debug …` and report what it prints")
+        return 2

@@ -1,0 +1,89 @@
+"""What reaches stdout and stderr: safe on a terminal, silent on a closed pipe, colour only where it is wanted."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import typer
+
+# C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may have it: what could steer the terminal or hide text becomes U+FFFD."""
+    return _UNSAFE.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """The text on a single safe line."""
+    return printable(" ".join(text.split()))
+
+
+def to_json(value: object) -> str:
+    """JSON on one line, readable in any script, with what could steer a terminal as \\u escapes."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def emit(text: str, end: str = "\n") -> None:
+    """Write results to stdout. When nobody reads them any more, the command ends quietly."""
+    emit_bytes((text + end).encode("utf-8", "surrogateescape"))
+
+
+def emit_bytes(data: bytes) -> None:
+    """Write bytes to stdout; see `emit`."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit: give it somewhere to write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+def say(text: str) -> None:
+    """Write a line of news to stderr."""
+    try:
+        print(one_line(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def complain(text: str) -> None:
+    """Write an error or a warning to stderr, on one line."""
+    say(f"vsearch: {text}")
+
+
+def error_line(error: BaseException) -> str:
+    """An unforeseen error on one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def wants_colour() -> bool:
+    """Whether stdout is a terminal that has not been asked to stay plain (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people: 1.2 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """"1 file", "2,345 files"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def shown_path(root: Path, stored: str) -> str:
+    """A stored path as it can be opened from the working folder; absolute ones stay so."""
+    return stored if stored.startswith("/") else os.path.relpath(root / stored)

@@ -1,0 +1,149 @@
+"""`vsearch query`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from . import locate
+from .output import complain, emit, say
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.base import Embedder
+    from vsearch_core.index.snapshot import Snapshot
+    from vsearch_core.search.pipeline import Query
+
+
+def query(
+    text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Hits at most.")] = 10,
+    mode: Annotated[
+        Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
+    ] = "hybrid",
+    fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
+    alpha: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")
+    ] = 0.5,
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
+    ] = None,
+    path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only such paths, like 'docs/*'.")] = None,
+    ext: Annotated[str | None, typer.Option(metavar="LIST", help="Only such extensions, like md,py.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or later: 2026-01-31 or 30d.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or earlier.")] = None,
+    min_score: Annotated[float | None, typer.Option(metavar="X", help="Leave out hits below this score.")] = None,
+    group_by: Annotated[Literal["file"] | None, typer.Option(help="The best hit of each file only.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a hit, one a line.")] = False,
+    as_paths: Annotated[bool, typer.Option("--paths", help="The hits' paths, each once.")] = False,
+    null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each with NUL.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,  # noqa: ARG001
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Answer a question with the passages that fit best.
+
+    A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
+    """
+    from vsearch_core.errors import InputError
+    from vsearch_core.index.snapshot import open_snapshot
+    from vsearch_core.search.filters import Filters, parse_date
+    from vsearch_core.search.fusion import Fusion
+    from vsearch_core.search.pipeline import Query, clean_query
+
+    if as_json + as_jsonl + as_paths > 1:
+        raise InputError("--json, --jsonl, --paths", "they exclude one another", "give one of them")
+    if null and not as_paths:
+        raise InputError("-0", "it needs --paths", "add --paths")
+    filters = Filters(
+        where,
+        path,
+        tuple(part for part in (ext or "").split(",") if part.strip()),
+        None if since is None else parse_date(since),
+        None if until is None else parse_date(until, end_of_day=True),
+    )
+    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file")
+    index = locate.index_to_read(index_dir)
+    if text == "-":
+        with open_snapshot(index) as snapshot:
+            return _answer_lines(snapshot, asked, explain=explain)
+    clean_query(text)
+    output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
+    with open_snapshot(index) as snapshot:
+        return _answer_one(snapshot, asked, output, full=full, explain=explain)
+
+
+def _answer_one(snapshot: "Snapshot", asked: "Query", output: str, *, full: bool, explain: bool) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from vsearch_core.search.local import LocalSearcher
+    from vsearch_core.search.pipeline import answer, clean_query
+
+    from . import render
+
+    searcher = LocalSearcher(snapshot)
+    with ThreadPoolExecutor(1) as pool:
+        # The model loads meanwhile: loading is most of a cold query's time, and leaves the interpreter to others.
+        embed = lambda: _open_embedder(snapshot).embed_queries([clean_query(asked.text)])[0]  # noqa: E731
+        vector = pool.submit(embed) if asked.mode != "keyword" else None
+        results = answer(searcher, lambda _: vector.result(), asked)
+    terms = searcher.terms(asked.text)
+    root = snapshot.catalog.index.parent
+    if output == "json":
+        emit(render.results_json(results, terms if explain else None))
+    elif output == "jsonl":
+        render.emit_hits_jsonl(results)
+    elif output.startswith("paths"):
+        render.emit_paths(results, root, null=output == "paths0")
+    else:
+        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explain)
+    if not results.hits:
+        say(render.why_nothing(results, terms))
+    return 0 if results.hits else 1
+
+
+def _answer_lines(snapshot: "Snapshot", asked: "Query", *, explain: bool) -> int:
+    """Batch mode: a JSON object for each line of stdin, errors included, so that line n answers query n."""
+    from dataclasses import replace
+
+    from vsearch_core.errors import InputError
+    from vsearch_core.search.local import LocalSearcher
+    from vsearch_core.search.pipeline import answer
+
+    from . import render
+
+    searcher = LocalSearcher(snapshot)
+    embedder = _open_embedder(snapshot) if asked.mode != "keyword" else None
+    failed = found = False
+    for line in _lines():
+        try:
+            results = answer(searcher, lambda text: embedder.embed_queries([text])[0], replace(asked, text=line))
+        except InputError as error:
+            failed = True
+            emit(render.error_json(line, error))
+            continue
+        found = found or bool(results.hits)
+        emit(render.results_json(results, searcher.terms(line) if explain else None))
+    if failed:
+        complain("some queries could not be answered; their lines hold an \"error\"")
+        return 2
+    return 0 if found else 1
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _open_embedder(snapshot: "Snapshot") -> "Embedder":
+    """The embedder that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
+    from vsearch_core.embed.open import open_embedder
+    from vsearch_core.index.settings import refuse_other_model
+
+    settings = snapshot.settings
+    embedder = open_embedder(settings.fingerprint.provider, settings.model, report=say)
+    refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
+    return embedder

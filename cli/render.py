@@ -1,0 +1,140 @@
+"""Results as text, JSON, JSON lines and paths."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vsearch_core.errors import VsearchError
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.model import Hit, Results
+from vsearch_core.search.snippets import Snippet, best_snippet
+
+from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
+
+SCHEMA = "vsearch.results/1"  # keys are never removed or renamed within it
+DIGITS = 6
+
+_BOLD, _PATH, _DIM, _RESET = "\x1b[1;31m", "\x1b[35m", "\x1b[2m", "\x1b[0m"
+
+
+def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
+    """The answer as one JSON object; `terms` adds what `--explain` tells."""
+    value: dict[str, Any] = {
+        "schema": SCHEMA,
+        "query": results.query,
+        "mode": results.mode,
+        "exact": results.exact,
+        "generation": results.generation,
+        "searched": results.searched,
+        "matched": results.matched,
+        "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
+        "hits": [_hit_values(hit) for hit in results.hits],
+    }
+    if terms is not None:
+        value["explain"] = {"terms": list(terms)}
+    return to_json(value)
+
+
+def error_json(query: str, error: VsearchError) -> str:
+    """What batch mode writes for a query that can't be answered."""
+    return to_json({"schema": SCHEMA, "query": query, "error": str(error), "hits": []})
+
+
+def emit_hits_jsonl(results: Results) -> None:
+    """One JSON object a hit."""
+    for hit in results.hits:
+        emit(to_json(_hit_values(hit)))
+
+
+def emit_paths(results: Results, root: Path, *, null: bool) -> None:
+    """The paths of the hits, best first, each once, as the working folder sees them."""
+    for path in dict.fromkeys(shown_path(root, hit.path) for hit in results.hits):
+        emit_bytes(os.fsencode(path) + (b"\0" if null else b"\n"))
+
+
+def emit_text(
+    results: Results, root: Path, terms: Sequence[str], analyzer: Analyzer, *, full: bool, explain: bool
+) -> None:
+    """The answer for people: path:line, heading, score, and the best sentence or the whole passage."""
+    colour = wants_colour()
+    for hit in results.hits:
+        if hit.rank > 1:
+            emit("")
+        snippet = best_snippet(hit.text, terms, analyzer)
+        emit(_headline(hit, root, snippet, colour=colour, full=full))
+        if explain:
+            emit("    " + _score_line(hit))
+        if full:
+            emit("\n".join("    " + line for line in printable(hit.text).split("\n")))
+        elif snippet.text:
+            emit("    " + _highlighted(snippet, colour=colour))
+    if explain:
+        emit("\n" + _explanation(results, terms))
+
+
+def why_nothing(results: Results, terms: Sequence[str]) -> str:
+    """Why there is no hit, and what could be done about it."""
+    if not results.searched:
+        return "no hit: the index is empty; add documents with `vsearch index PATH`"
+    if not results.matched:
+        return f"no hit: the filter leaves none of {plural(results.searched, 'chunk')}; loosen it"
+    if results.mode == "keyword" and not terms:
+        return "no hit: the query has only function words, which keyword search leaves out; try --mode hybrid"
+    if results.mode == "keyword":
+        return "no hit: no chunk has these words; try --mode hybrid"
+    return "no hit: every score is below --min-score; lower it"
+
+
+def _hit_values(hit: Hit) -> dict[str, Any]:
+    values = asdict(hit)
+    values["score"] = round(hit.score, DIGITS)
+    values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
+    return values
+
+
+def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
+    path = one_line(shown_path(root, hit.path))
+    if hit.page is not None:
+        place = f"{path}  page {hit.page}"
+    else:
+        place = f"{path}:{hit.start_line if full else _line_of(hit, snippet)}"
+    heading = f"  {one_line(hit.heading)}" if hit.heading else ""
+    score = f"{hit.score:.3f}"
+    if colour:
+        return f"{_PATH}{place}{_RESET}{heading}  {_DIM}{score}{_RESET}"
+    return f"{place}{heading}  {score}"
+
+
+def _line_of(hit: Hit, snippet: Snippet) -> int:
+    """The snippet's line, where the passage's lines are the file's; else the passage's first."""
+    if hit.text.count("\n") != hit.end_line - hit.start_line:
+        return hit.start_line
+    return hit.start_line + hit.text.count("\n", 0, snippet.start)
+
+
+def _highlighted(snippet: Snippet, *, colour: bool) -> str:
+    if not colour:
+        return one_line(snippet.text)
+    pieces, at = [], 0
+    for start, end in snippet.marks:
+        pieces += [printable(snippet.text[at:start]), _BOLD, printable(snippet.text[start:end]), _RESET]
+        at = end
+    pieces.append(printable(snippet.text[at:]))
+    return "".join(pieces).replace("\n", " ")
+
+
+def _score_line(hit: Hit) -> str:
+    routes = (f"{name} {'none' if score is None else f'{score:.4f}'}" for name, score in hit.scores.items())
+    return f"score {hit.score:.4f}: {', '.join(routes)}; chunk {hit.chunk}, characters {hit.start_char}-{hit.end_char}"
+
+
+def _explanation(results: Results, terms: Sequence[str]) -> str:
+    laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
+    return (
+        f"terms: {one_line(' '.join(terms)) or 'none'}\n"
+        f"mode {results.mode}, {'exact' if results.exact else 'approximate'}, generation {results.generation},"
+        f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
+        f"took {laps}"
+    )

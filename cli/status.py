@@ -1,0 +1,51 @@
+"""`vsearch status`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import locate
+from .output import emit, one_line, plural, size_text, to_json
+
+if TYPE_CHECKING:
+    from vsearch_core.index.status import Status
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Show what the index holds, what made it, how large it is, and what is pending."""
+    from vsearch_core.index.snapshot import open_snapshot
+    from vsearch_core.index.status import read_status
+
+    with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
+        found = read_status(snapshot)
+    if as_json:
+        emit(to_json({"schema": "vsearch.status/1", **asdict(found), "index": str(found.index)}))
+    else:
+        emit("\n".join(f"{name:<9} {one_line(value)}" for name, value in _lines(found)))
+    return 0
+
+
+def _lines(status: "Status") -> list[tuple[str, str]]:
+    made_by = status.fingerprint
+    dead = f", {plural(status.dead_rows, 'dead row')}" if status.dead_rows else ""
+    parts = ", ".join(f"{name} {size_text(size)}" for name, size in status.size.items())
+    pending = (
+        f"{plural(status.pending_files, 'file')}, {plural(status.pending_chunks, 'chunk')} to embed:"
+        " run `vsearch index` to go on"
+    )
+    return [
+        ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
+        ("sources", ", ".join(status.sources) or "none"),
+        ("files", f"{status.files:,}"),
+        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{dead}"),
+        ("model", f"{made_by.model} ({made_by.provider}, {made_by.dimension} dimensions, {made_by.pooling})"),
+        ("chunking", f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}"),
+        ("size", f"{size_text(sum(status.size.values()))}: {parts}"),
+        ("commit", status.last_commit or "none yet"),
+        ("pending", pending if status.pending_files else "nothing"),
+    ]

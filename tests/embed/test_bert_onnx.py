@@ -1,0 +1,148 @@
+"""The graph writer against transformers on a tiny model, and what it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsearch_core.embed.base import embed_all
+from vsearch_core.embed.bert_onnx import BertConfig, quantize_rows, write_encoder
+from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.precision import Precision
+from vsearch_core.embed.prepared import open_model
+from vsearch_core.embed.settings import Pooling
+from vsearch_core.errors import ModelError
+
+Maker = Callable[..., Path]
+
+
+def with_pooling(folder: Path, settings: str) -> Path:
+    modules = '[{"path": "", "type": "x.Transformer"}, {"path": "1_Pooling", "type": "x.Pooling"}]'
+    (folder / "modules.json").write_text(modules, encoding="utf-8")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(settings, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("settings", "pooling"),
+    [
+        ('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false, "include_prompt": true}', "cls"),
+        ('{"pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true}', "mean"),
+        ('{"pooling_mode": "cls"}', "cls"),
+        ('{"pooling_mode": "mean", "include_prompt": true}', "mean"),
+    ],
+)
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("int8", 0.05)])
+def test_another_model_equals_transformers(
+    tiny_bert: Maker, empty_cache: Path, settings: str, pooling: Pooling, precision: Precision, tolerance: float
+) -> None:
+    import torch
+    from transformers import AutoModel
+
+    folder = with_pooling(tiny_bert(), settings)
+    embedder = LocalEmbedder(open_model(str(folder)), precision)
+    assert embedder.fingerprint.pooling == f"{pooling}+l2"
+    texts = ["the cat", "the dog", "a b c", "x y z the the the dog", ""]
+    peer = AutoModel.from_pretrained(folder).eval()
+    expected = []
+    with torch.inference_mode():
+        for text in texts:
+            (window,) = embedder.windows(text)
+            tokens = peer(input_ids=torch.from_numpy(window)).last_hidden_state[0].numpy()
+            vector = tokens[0] if pooling == "cls" else tokens.mean(axis=0)
+            expected.append(vector / np.linalg.norm(vector))
+    assert np.abs(embed_all(embedder, texts) - np.array(expected)).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "mpnet"}, "model_type is 'mpnet'"),
+        ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+        ({"hidden_size": None}, "not the configuration of a BERT encoder"),
+        ({"num_attention_heads": 3}, "can't be shared by 3 heads"),
+    ],
+)
+def test_an_unknown_architecture_is_named(
+    tiny_bert: Maker, empty_cache: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        open_model(str(tiny_bert(**changes)))
+    assert list((empty_cache / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('{"pooling_mode_max_tokens": true}', r"not \['max_tokens'\]"),
+        ('{"pooling_mode": "lasttoken"}', "not lasttoken"),
+        ('{"pooling_mode": "mean"', "isn't JSON"),
+        ("[]", "isn't a JSON dict"),
+    ],
+)
+def test_an_unknown_pooling_is_named(tiny_bert: Maker, empty_cache: Path, settings: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        open_model(str(with_pooling(tiny_bert(), settings)))
+
+
+def test_an_unknown_module_is_named(tiny_bert: Maker, empty_cache: Path) -> None:
+    folder = tiny_bert()
+    (folder / "modules.json").write_text('[{"path": "2_Dense", "type": "x.Dense"}]', encoding="utf-8")
+    with pytest.raises(ModelError, match="module Dense isn't known"):
+        open_model(str(folder))
+
+
+def test_prompts_and_limits_are_taken_from_the_folder(tiny_bert: Maker, empty_cache: Path) -> None:
+    folder = tiny_bert()
+    prompts = '{"prompts": {"query": "the ", "document": "dog "}}'
+    (folder / "config_sentence_transformers.json").write_text(prompts, encoding="utf-8")
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 12}', encoding="utf-8")
+    embedder = LocalEmbedder(open_model(str(folder)))
+    assert (embedder.fingerprint.query_prefix, embedder.fingerprint.document_prefix) == ("the ", "dog ")
+    assert [window.shape[1] for window in embedder.windows("a " * 11)] == [12, 12]
+    plain = embed_all(LocalEmbedder(open_model(str(tiny_bert("plain")))), ["the cat", "dog cat"])
+    assert np.array_equal(embedder.embed_queries(["cat"])[0], plain[0])
+    assert np.array_equal(embed_all(embedder, ["cat"])[0], plain[1])
+
+
+def test_a_missing_tensor_is_named(tiny_bert: Maker, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = tiny_bert()
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["encoder.layer.1.output.dense.bias"]
+    save_file(tensors, path)
+    with pytest.raises(ModelError, match="no tensor 'encoder.layer.1.output.dense.bias'"):
+        write_encoder(folder, tmp_path / "graph.onnx", "mean", "fp32")
+
+
+def test_a_tensor_of_another_shape_is_named(tiny_bert: Maker, tmp_path: Path) -> None:
+    folder = tiny_bert(hidden_size=16)
+    with pytest.raises(ModelError, match=r"'embeddings.word_embeddings.weight' has shape \(\d+, 8\), not \(-1, 16\)"):
+        write_encoder(folder, tmp_path / "graph.onnx", "mean", "fp32")
+
+
+def test_cut_weights_are_named(tiny_bert: Maker, tmp_path: Path) -> None:
+    folder = tiny_bert()
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=rf"{path}: can't be read"):
+        write_encoder(folder, tmp_path / "graph.onnx", "mean", "int8")
+
+
+def test_the_default_model_is_understood(package: Path) -> None:
+    assert BertConfig.read(package) == BertConfig(hidden=384, layers=6, heads=12, max_positions=512, epsilon=1e-12)
+
+
+def test_quantised_rows_are_near_and_zero_rows_stay_zero() -> None:
+    rows = np.random.default_rng(0).standard_normal((5, 64)).astype(np.float32)
+    rows[2] = 0
+    codes, scales = quantize_rows(rows)
+    assert codes.dtype == np.int8
+    assert scales.dtype == np.float32
+    assert np.abs(codes * scales[:, None] - rows).max() <= np.abs(rows).max() / 127 / 2 + 1e-6
+    assert not codes[2].any()

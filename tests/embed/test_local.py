@@ -1,0 +1,165 @@
+"""The local embedder against the contract and against sentence-transformers."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from contracts.embedder import LONG, ODD, TEXTS, EmbedderContract
+from numpy.typing import NDArray
+
+from vsearch_core.embed.base import embed_all
+from vsearch_core.embed.local import OVERLAP, LocalEmbedder
+from vsearch_core.embed.precision import PRECISIONS, Precision
+from vsearch_core.embed.prepared import PreparedModel
+from vsearch_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PROSE = (
+    "Aspirin inhibits the production of prostaglandins. The tide tables for Brest give high water at 05:12. "
+    "A borrow checker rejects aliasing of mutable references; 変数の寿命は文脈で決まる。 Наука не стоит на месте. "
+)
+VARIED = [
+    *TEXTS,
+    PROSE,
+    PROSE * 2,
+    "tab\tseparated\tvalues 1,234.50 €",
+    "SELECT name, count(*) FROM files GROUP BY name HAVING count(*) > 1;",
+    "naïve café œuvre Straße Ǆ İstanbul",
+    "한국어 문장도 있다.",
+    "ما هو أفضل وقت للزراعة؟",
+    "😀" * 40,
+    "x" * 150,
+    "How do I retry a failed upload?",
+]
+
+
+@pytest.fixture(scope="module", params=PRECISIONS)
+def either(model: PreparedModel, request: pytest.FixtureRequest) -> LocalEmbedder:
+    return LocalEmbedder(model, request.param)
+
+
+@pytest.fixture(scope="module")
+def fp32(model: PreparedModel) -> LocalEmbedder:
+    return LocalEmbedder(model, "fp32")
+
+
+class TestContract(EmbedderContract):
+    tolerance = 0.0  # a run holds one window: nothing that a neighbour could change
+
+    @pytest.fixture
+    def embedder(self, either: LocalEmbedder) -> LocalEmbedder:
+        return either
+
+
+def windows_by_oracle(oracle: "SentenceTransformer", embedder: LocalEmbedder, text: str) -> NDArray[np.float32]:
+    """The text's vector as sentence-transformers' model makes it, window by window."""
+    import torch
+
+    vectors = []
+    for window in embedder.windows(text):
+        ids = torch.from_numpy(window)
+        features = oracle({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+        vectors.append(features["sentence_embedding"][0].numpy())
+    mean = np.mean(vectors, axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def test_fp32_equals_sentence_transformers(oracle: "SentenceTransformer", fp32: LocalEmbedder) -> None:
+    expected = oracle.encode(VARIED, normalize_embeddings=True)
+    assert max(len(fp32.windows(text)) for text in VARIED) == 1
+    assert np.abs(embed_all(fp32, VARIED) - expected).max() <= 1e-4
+    assert np.abs(fp32.embed_queries(VARIED) - expected).max() <= 1e-4
+
+
+@pytest.mark.parametrize("words", [300, 1_000, 10_000])
+def test_fp32_equals_sentence_transformers_on_long_texts(
+    oracle: "SentenceTransformer", fp32: LocalEmbedder, words: int
+) -> None:
+    source = PROSE.split()
+    text = " ".join(source[number % len(source)] + "s" * (number % 3) for number in range(words))
+    assert len(fp32.windows(text)) > 1
+    expected = windows_by_oracle(oracle, fp32, text)
+    assert np.abs(embed_all(fp32, [text])[0] - expected).max() <= 1e-4
+
+
+def test_int8_is_near_sentence_transformers(oracle: "SentenceTransformer", model: PreparedModel) -> None:
+    embedder = LocalEmbedder(model, "int8")
+    expected = oracle.encode(VARIED, normalize_embeddings=True)
+    cosines = (embed_all(embedder, VARIED) * expected).sum(axis=1)
+    assert dict(zip(VARIED, cosines, strict=True)) == {text: pytest.approx(1, abs=0.02) for text in VARIED}
+    assert embed_all(embedder, [LONG])[0] @ windows_by_oracle(oracle, embedder, LONG) >= 0.98
+
+
+def test_tokens_are_those_of_sentence_transformers(oracle: "SentenceTransformer", fp32: LocalEmbedder) -> None:
+    for text in [*VARIED, *ODD]:
+        if not any("\ud800" <= character <= "\udfff" for character in text):  # it fails on lone surrogates
+            (window,) = fp32.windows(text)
+            assert window[0].tolist() == oracle.tokenizer(text)["input_ids"]
+
+
+def test_halves_of_a_surrogate_pair_are_joined(fp32: LocalEmbedder) -> None:
+    vectors = fp32.embed_queries(["\ud83d\ude00", "😀"])
+    assert np.array_equal(vectors[0], vectors[1])
+
+
+def test_windows_cover_a_text_of_100_000_words(fp32: LocalEmbedder) -> None:
+    words = ["river", "stone", "cloud", "ember"] * 25_000
+    windows = fp32.windows(" ".join(words))
+    assert all(window.dtype == np.int64 and window.shape[1] <= 256 for window in windows)
+    inner = [window[0, 1:-1].tolist() for window in windows]
+    (expected,) = fp32.windows(" ".join(words[:4]))
+    assert {token for window in inner for token in window} == set(expected[0, 1:-1].tolist())
+    assert sum(map(len, inner)) - 100_000 == pytest.approx(OVERLAP * (len(inner) - 1), rel=0.1)
+
+
+def test_batches_come_steadily_and_in_order(model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.embed.local.BATCH_SECONDS", 0.0)
+    batches = list(LocalEmbedder(model).embed_documents(VARIED))
+    assert [batch.indices.tolist() for batch in batches] == [[number] for number in range(len(VARIED))]
+
+
+def test_no_worker_is_left_after_an_early_stop(model: PreparedModel) -> None:
+    import threading
+
+    batches = LocalEmbedder(model).embed_documents([PROSE] * 5_000)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("embed")]
+
+
+def test_nothing_is_loaded_before_the_first_text(model: PreparedModel) -> None:
+    embedder = LocalEmbedder(model)
+    assert embedder.fingerprint.dimension == 384
+    assert not vars(embedder).keys() & {"_session", "_tokenizer"}
+
+
+PROBE = """
+import sys
+from vsearch_core.embed.open import open_embedder
+vectors = open_embedder("local").embed_queries(["what is loaded?"])
+assert vectors.shape == (1, 384)
+print(sorted({"torch", "transformers", "onnx", "safetensors", "huggingface_hub"} & set(sys.modules)))
+"""
+
+
+def test_a_query_with_a_prepared_model_imports_nothing_heavy(cache: Path) -> None:
+    environment = {"VSEARCH_CACHE_DIR": str(cache), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_damaged_graph_is_named(
+    model: PreparedModel, tmp_path: Path, precision: Precision, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damaged = PreparedModel(tmp_path, model.description)
+    damaged.graph(precision).write_bytes(b"not a graph")
+    damaged.tokenizer.write_bytes(model.tokenizer.read_bytes())
+    with pytest.raises(ModelError, match=f"can't be loaded .*remove {tmp_path}"):
+        LocalEmbedder(damaged, precision).embed_queries(["x"])
+    assert capfd.readouterr().err == ""

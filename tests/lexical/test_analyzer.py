@@ -1,0 +1,133 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsearch_core.errors import InputError
+from vsearch_core.lexical.analyzer import LANGUAGES, Analyzer
+
+TEXTS = st.one_of(
+    st.text(),
+    st.text(alphabet="aB1.-_@+#' \u2019\u00ad東ハﾊﾞ한ก\u0301ﬁ½"),
+    st.text(alphabet=st.characters()),  # lone surrogates too
+)
+
+
+@pytest.fixture(scope="module")
+def english() -> Analyzer:
+    return Analyzer("en")
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("The Running dogs", ["run", "dog"]),
+        ("getUserName", ["getusernam", "get", "user", "name"]),
+        ("HTTPServer", ["httpserver", "http", "server"]),
+        ("snake_case", ["snake_case", "snake", "case"]),
+        ("__init__", ["__init__", "init"]),
+        ("foo.bar", ["foo.bar", "foo", "bar"]),
+        ("get_mod.py", ["get_mod.py", "get_mod", "get", "mod", "py"]),
+        ("2026.4.10", ["2026.4.10", "2026", "4", "10"]),
+        ("v1.2.3", ["v1.2.3", "1.2.3", "v1", "1", "2", "3"]),
+        ("ann.lee@example.org", ["ann.lee@example.org", "ann.lee", "ann", "lee", "example.org", "exampl", "org"]),
+        ("C++ and C# or .NET", ["c++", "c#", ".net", "net"]),
+        ("issue #12 ... and so on.", ["issu", "12"]),
+        ("AT&T", ["at&t"]),
+        ("T-cells", ["tcell", "cell"]),
+        ("e-mail", ["email", "mail"]),
+        ("10-15", ["10-15", "10", "15"]),
+        ("IL2 utf8", ["il2", "il", "2", "utf8", "utf", "8"]),
+        ("U.S.A. e.g.", ["usa"]),
+        ("mRNAs", ["mrna", "rna"]),
+        ("John's don't O\u2019Neil", ["john", "oneil", "neil"]),
+        ("Café naïve", ["café", "naïv"]),
+        ("ﬁne Ｆｕｌｌ docu\u00adment", ["fine", "full", "document"]),
+        ("cafe\u0301", ["café"]),
+        ("東京タワー2号", ["東京", "京タ", "タワ", "ワー", "2", "号"]),
+        ("ﾊﾟﾝ", ["パン"]),
+        ("한국어", ["한국", "국어"]),
+        ("Защита уступила", ["защит", "уступ"]),
+        ("9f86d081884c7d659a2feaa0c55ad015", ["9f86d081884c7d659a2feaa0c55ad015"]),
+    ],
+)
+def test_terms(english: Analyzer, text: str, terms: list[str]) -> None:
+    assert english.terms(text) == terms
+
+
+@pytest.mark.parametrize("text", ["", " \n", "the who of it", "don't", "\x00\x1b[\x07", "\ud800", "____", "... -- ##"])
+def test_text_without_a_topic_has_no_terms(english: Analyzer, text: str) -> None:
+    assert english.terms(text) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "terms"),
+    [
+        ("de", "Die Häuser", ["haus"]),
+        ("fr", "l'homme qu'il", ["homm"]),
+        ("ru", "running Защита", ["run", "защит"]),
+        ("zh", "running 防守", ["run", "防守"]),
+        ("none", "The Running", ["the", "running"]),
+    ],
+)
+def test_languages(language: str, text: str, terms: list[str]) -> None:
+    assert Analyzer(language).terms(text) == terms
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_a_stemmer(language: str) -> None:
+    assert Analyzer(language).terms("xylem Ψυχή защита սիրտ قلب हृदय இதயம்")
+
+
+def test_unknown_language_names_the_choices() -> None:
+    with pytest.raises(InputError, match=r"'tlh'.*choose one of ar, .*none"):
+        Analyzer("tlh")
+
+
+def test_signature_tells_languages_apart() -> None:
+    assert Analyzer("en").signature == Analyzer("en").signature != Analyzer("de").signature
+
+
+@given(TEXTS)
+def test_spans_have_the_terms_in_order(text: str) -> None:
+    spans = list(ANALYZER.spans(text))
+    assert [term for *_, terms in spans for term in terms] == ANALYZER.terms(text)
+    assert all(0 <= start < end <= len(text) for start, end, _ in spans)
+    assert [start for start, *_ in spans] == sorted(start for start, *_ in spans)
+
+
+@given(TEXTS)
+def test_a_term_is_never_empty_or_blank(text: str) -> None:
+    assert all(term and not term.isspace() for term in ANALYZER.terms(text))
+
+
+@given(TEXTS)
+def test_a_cold_cache_gives_the_same_terms(text: str) -> None:
+    assert Analyzer("en").terms(text) == ANALYZER.terms(text)
+
+
+@given(TEXTS, st.sets(st.text(min_size=1), max_size=3))
+def test_matches_are_apart_and_ascending(text: str, others: set[str]) -> None:
+    ranges = ANALYZER.matches(text, others | set(ANALYZER.terms(text)[::2]))
+    assert all(start < end for start, end in ranges)
+    assert all(before[1] <= after[0] for before, after in pairwise(ranges))
+
+
+def test_matches_in_words_and_in_runs(english: Analyzer) -> None:
+    text = "Dogs ran; getUserName 黑豹队的防守员 dog-eared"
+    found = english.matches(text, set(english.terms("dog user 防守员")))
+    assert [text[start:end] for start, end in found] == ["Dogs", "getUserName", "防守员", "dog-eared"]
+
+
+def test_matches_in_decomposed_text(english: Analyzer) -> None:
+    text = "読むカ\u3099ラス"  # GA as KA and a combining mark
+    assert english.matches(text, english.terms("ガラス")) == [(0, 6)]
+
+
+def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.lexical.analyzer._CACHE_SIZE", 2)
+    assert Analyzer("en").terms("one dog two dogs three dog") == ["dog", "two", "dog", "three", "dog"]
+
+
+ANALYZER = Analyzer("en")

@@ -1,0 +1,36 @@
+"""Keyword search alone, on judged sets: a change to the analyzer or to the scoring must not cost relevance."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsearch_core.ann.flat import top_k
+from vsearch_core.evaluate import metrics
+from vsearch_core.evaluate.dataset import load
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.bm25 import scores
+from vsearch_core.lexical.postings import build
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "ir"
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("scifact", 0.695), ("cisi", 0.40), ("cacm", 0.505), ("xquad-en", 0.96), ("xquad-ru", 0.945), ("xquad-zh", 0.955)],
+)
+def test_ndcg(name: str, least: float) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    dataset = load(SHARED / name)
+    assert dataset.documents is not None
+    analyzer = Analyzer("en")  # the default: the other scripts must do well without being named
+    part = build(analyzer.terms(f"{document.title} {document.text}") for document in dataset.documents.values())
+    ids = list(dataset.documents)
+    found = []
+    for key, query in dataset.queries.items():
+        (values,) = scores([part], analyzer.terms(query))
+        ranking = [ids[row] for row in top_k(values, values > 0, 10)]
+        found.append(metrics.ndcg(ranking, dataset.judgements[key]))
+    assert np.mean(found) >= least

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from vsearch_core.search.fusion import Fusion, fuse
+
+
+def f(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def test_convex_is_the_weighted_mean_of_relative_scores() -> None:
+    fused = fuse(f(0.8, 0.4, 0.2), f(0, 5, 10), Fusion("convex", alpha=0.25), 100)
+    np.testing.assert_allclose(fused, [0.25, 0.125 + 0.375, 0.0625 + 0.75])
+
+
+def test_convex_with_one_silent_route_keeps_the_others_order() -> None:
+    fused = fuse(f(0.1, 0.9, 0.5), f(0, 0, 0), Fusion(), 100)
+    assert np.argsort(-fused).tolist() == [1, 2, 0]
+
+
+def test_convex_ignores_negative_cosines() -> None:
+    assert fuse(f(-0.5, -0.1), f(2, 1), Fusion(alpha=0.5), 100).tolist() == [0.5, 0.25]
+
+
+def test_rrf_sums_reciprocal_ranks() -> None:
+    fused = fuse(f(0.9, 0.8, 0.1), f(1, 0, 3), Fusion("rrf", rrf_k=60), 100)
+    np.testing.assert_allclose(fused, [1 / 61 + 1 / 62, 1 / 62, 1 / 63 + 1 / 61], rtol=1e-6)
+
+
+def test_rrf_counts_only_what_a_route_put_forward() -> None:
+    fused = fuse(f(0.9, 0.8), f(1, 2), Fusion("rrf"), depth=1)
+    np.testing.assert_allclose(fused, [1 / 61, 1 / 61], rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["convex", "rrf"])
+def test_no_candidates(method: str) -> None:
+    assert fuse(f(), f(), Fusion(method), 10).shape == (0,)

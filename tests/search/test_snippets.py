@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.search.snippets import best_snippet
+
+ANALYZER = Analyzer("en")
+
+
+def snippet(text: str, query: str, width: int = 240):
+    return best_snippet(text, ANALYZER.terms(query), ANALYZER, width)
+
+
+def marked(found) -> list[str]:
+    return [found.text[start:end] for start, end in found.marks]
+
+
+def test_the_sentence_with_most_terms_wins() -> None:
+    text = "Errors happen. Errors are retried with a delay! Then they are reported."
+    found = snippet(text, "how are errors retried", width=40)
+    assert found.text == "Errors are retried with a delay!"
+    assert marked(found) == ["Errors", "retried"]
+
+
+def test_without_terms_the_first_sentence() -> None:
+    assert snippet("\n\n  First one. Second one.", "zebra", width=12).text == "First one."
+
+
+def test_the_next_sentences_fill_the_width() -> None:
+    assert snippet("No. The needle. Then more. And much more than fits.", "needle", 30).text == "The needle. Then more."
+
+
+def test_a_wrapped_line_goes_on_and_a_list_item_does_not() -> None:
+    assert snippet("A needle in\na haystack\n- item", "needle", 25).text == "A needle in\na haystack"
+
+
+def test_dots_inside_words_end_no_sentence() -> None:
+    assert "2026.4.10 of foo.bar" in snippet("It needs version 2026.4.10 of foo.bar to run. Else not.", "2026.4.10").text
+
+
+def test_chinese_sentences_end_without_a_blank() -> None:
+    assert snippet("第一句话。黑豹队的防守很好。第三句话。", "黑豹队", 9).text == "黑豹队的防守很好。"
+
+
+def test_a_long_sentence_is_cut_around_its_first_match() -> None:
+    found = snippet("blah " * 200 + "needle " + "blah " * 200, "needle", width=80)
+    assert len(found.text) <= 80
+    assert marked(found) == ["needle"]
+    assert found.text.split()[0] == "blah"
+
+
+@pytest.mark.parametrize("text", ["", "   \n ", "\0"])
+def test_nothing_to_show(text: str) -> None:
+    assert snippet(text, "x").text.strip("\0") == ""
+
+
+@given(st.text(max_size=400), st.text(max_size=30), st.integers(20, 100))
+def test_a_snippet_is_a_piece_of_its_passage(text: str, query: str, width: int) -> None:
+    found = best_snippet(text, ANALYZER.terms(query), ANALYZER, width)
+    assert text[found.start : found.start + len(found.text)] == found.text
+    assert len(found.text) <= width
+    assert all(0 <= start < end <= len(found.text) for start, end in found.marks)

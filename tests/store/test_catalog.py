@@ -1,0 +1,134 @@
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError
+from vsearch_core.model import Chunk
+from vsearch_core.store.catalog import CATALOG_FILE, Catalog, NewFile, pack_text, unpack_text
+
+
+def chunk(text: str) -> Chunk:
+    return Chunk(text, 0, len(text), 1, 1, None, None)
+
+
+def new_file(path: str, **other: object) -> NewFile:
+    values = {"size": 1, "mtime_ns": 2, "hash": b"h", "title": None, "language": None, "meta": {}} | other
+    return NewFile(path, **values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path):
+    catalog = Catalog.create(tmp_path, {"generation": "0"})
+    yield catalog
+    catalog.close()
+
+
+def test_staged_files_are_complete_once_every_chunk_has_a_vector(catalog: Catalog) -> None:
+    catalog.stage_file(new_file("a"), [chunk("one"), chunk("two")])
+    catalog.stage_file(new_file("empty"), [])
+    (first, text), (second, _) = catalog.unembedded(0, 10)
+    assert text == "one"
+    (empty,) = catalog.complete_files()
+    catalog.stage_vectors([first], np.ones((1, 4), np.float32))
+    assert catalog.complete_files() == [empty]
+    assert catalog.unembedded(0, 10) == [(second, "two")]
+    catalog.stage_vectors([second], np.ones((1, 4), np.float32))
+    assert len(catalog.complete_files()) == 2
+    assert catalog.count_unembedded() == 0
+    rows = list(catalog.staged_rows(catalog.complete_files()))
+    assert [(chunk_id, text) for chunk_id, _, text, _ in rows] == [(first, "one"), (second, "two")]
+    assert np.frombuffer(rows[0][3], np.float16).tolist() == [1.0] * 4
+
+
+def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
+    catalog.stage_file(new_file("a"), [chunk("one")])
+    ((number, _),) = catalog.unembedded(0, 10)
+    catalog.stage_vectors([number], np.ones((1, 4), np.float32))
+    catalog.publish_files(catalog.complete_files())
+    assert list(catalog.files(live=True)) == ["a"]
+    assert catalog.files(live=False) == {}
+    assert catalog.counts() == (1, 0, 0)
+    assert catalog.passages([number])[0].chunk == chunk("one")
+
+
+def test_a_forgotten_file_leaves_nothing(catalog: Catalog) -> None:
+    catalog.stage_file(new_file("a"), [chunk("one")])
+    ((number, _),) = catalog.unembedded(0, 10)
+    catalog.stage_vectors([number], np.ones((1, 4), np.float32))
+    catalog.forget_files(catalog.complete_files())
+    for table in ("files", "chunks", "staged"):
+        assert catalog.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
+    with pytest.raises(RuntimeError), catalog.transaction():
+        catalog.stage_file(new_file("a"), [chunk("one")])
+        raise RuntimeError
+    assert catalog.files(live=False) == {}
+
+
+def test_a_reader_sees_one_state_throughout(catalog: Catalog) -> None:
+    reader = Catalog.open_to_read(catalog.index)
+    catalog.put_setting("generation", "1")
+    assert reader.generation == 0
+    reader.close()
+    later = Catalog.open_to_read(catalog.index)
+    assert later.generation == 1
+    later.close()
+
+
+def test_path_columns(catalog: Catalog) -> None:
+    catalog.stage_file(new_file("docs/deep/Report.Final.MD"), [])
+    catalog.stage_file(new_file("LICENSE"), [])
+    found = catalog.connection.execute("SELECT name, ext, dir FROM files ORDER BY id").fetchall()
+    assert found == [("Report.Final.MD", "md", "docs/deep"), ("LICENSE", "", "")]
+
+
+def test_tombstones_come_back(catalog: Catalog) -> None:
+    catalog.add_segment("s", 11, {})
+    (record,) = catalog.segments()
+    assert record.dead is None
+    assert record.live_rows == 11
+    dead = np.arange(11) % 3 == 0
+    catalog.set_dead(record.id, dead)
+    (record,) = catalog.segments()
+    assert record.dead is not None
+    np.testing.assert_array_equal(record.dead, dead)
+    assert record.live_rows == 7
+
+
+@pytest.mark.parametrize("text", ["", "plain", "naïve 文字 🦉", "lone \ud83d surrogate", "\0control\x1b"])
+def test_any_text_can_be_stored(catalog: Catalog, text: str) -> None:
+    assert unpack_text(pack_text(text)) == text
+    catalog.stage_file(new_file("a", title=text, meta={"key": text}), [Chunk(text, 0, len(text), 1, 1, None, text)])
+    ((number, back),) = catalog.unembedded(0, 1)
+    assert back == text
+    assert catalog.passages([number])[0].chunk.text == text
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFoundError):
+        Catalog.open_to_read(tmp_path)
+
+
+def test_a_newer_format_is_refused_untouched(catalog: Catalog) -> None:
+    catalog.connection.execute("PRAGMA user_version = 99")
+    before = (catalog.index / CATALOG_FILE).read_bytes()
+    for opened in (Catalog.open_to_read, Catalog.open_to_write):
+        with pytest.raises(IndexVersionError, match="format 99"):
+            opened(catalog.index)
+    assert (catalog.index / CATALOG_FILE).read_bytes() == before
+
+
+def test_another_database_is_not_taken_for_a_catalog(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / CATALOG_FILE).execute("CREATE TABLE t (x)").connection.close()
+    with pytest.raises(IndexCorruptError, match="not a vsearch catalog"):
+        Catalog.open_to_read(tmp_path)
+
+
+def test_an_interrupted_creation_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / f"{CATALOG_FILE}.new").write_bytes(b"half")
+    Catalog.create(tmp_path, {"generation": "0"}).close()
+    assert not (tmp_path / f"{CATALOG_FILE}.new").exists()

@@ -1,0 +1,104 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from vsearch_core.errors import IndexCorruptError
+from vsearch_core.store.segment import (
+    SEGMENTS_DIR,
+    manifest_from_json,
+    manifest_to_json,
+    open_segment,
+    sweep_orphans,
+    write_segment,
+)
+
+ARRAYS = {
+    "vectors": np.arange(12, dtype=np.float16).reshape(3, 4),
+    "ids": np.array([5, 7, 9]),
+    "none": np.empty((0, 4), np.float32),
+}
+
+
+def file_of(index: Path, name: str, key: str) -> Path:
+    return index / SEGMENTS_DIR / name / f"{key}.npy"
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    array=hnp.arrays(
+        dtype=st.sampled_from([np.float16, np.float32, np.uint8, np.uint16, np.uint32, np.int64]),
+        shape=hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=20),
+    )
+)
+def test_arrays_come_back_as_they_were(tmp_path: Path, array: np.ndarray) -> None:
+    name, manifest = write_segment(tmp_path, {"a": array})
+    back = open_segment(tmp_path, name, manifest_from_json(manifest_to_json(manifest)))["a"]
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    assert back.tobytes() == array.tobytes()
+
+
+def test_files_are_plain_npy(tmp_path: Path) -> None:
+    name, _ = write_segment(tmp_path, ARRAYS)
+    for key, array in ARRAYS.items():
+        np.testing.assert_array_equal(np.load(file_of(tmp_path, name, key), allow_pickle=False), array)
+
+
+def test_mapped_arrays_are_read_only(tmp_path: Path) -> None:
+    name, manifest = write_segment(tmp_path, ARRAYS)
+    with pytest.raises(ValueError, match="read-only"):
+        open_segment(tmp_path, name, manifest)["vectors"][0, 0] = 1
+
+
+@pytest.mark.parametrize("damage", ["truncate", "append", "dtype", "shape"])
+def test_another_file_than_the_manifest_says_is_refused(tmp_path: Path, damage: str) -> None:
+    name, manifest = write_segment(tmp_path, ARRAYS)
+    path = file_of(tmp_path, name, "vectors")
+    if damage == "truncate":
+        os.truncate(path, path.stat().st_size - 1)
+    elif damage == "append":
+        path.write_bytes(path.read_bytes() + b"x")
+    else:
+        other = {"dtype": np.zeros((3, 4), np.int16), "shape": np.zeros((4, 3), np.float16)}[damage]
+        path.unlink()
+        np.save(path, other)
+    with pytest.raises(IndexCorruptError, match=r"vectors\.npy"):
+        open_segment(tmp_path, name, manifest)
+
+
+def test_a_forged_header_is_not_believed(tmp_path: Path) -> None:
+    """A header may claim 32 GiB; the catalog knows better, and nothing is allocated."""
+    name, manifest = write_segment(tmp_path, ARRAYS)
+    path = file_of(tmp_path, name, "vectors")
+    forged = path.read_bytes().replace(b"(3, 4)", b"(9**9,)"[:6])
+    path.write_bytes(forged)
+    with pytest.raises(IndexCorruptError):
+        open_segment(tmp_path, name, manifest)
+
+
+def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
+    name, manifest = write_segment(tmp_path, ARRAYS)
+    file_of(tmp_path, name, "ids").unlink()
+    with pytest.raises(FileNotFoundError):
+        open_segment(tmp_path, name, manifest)
+
+
+def test_sweep_takes_only_what_nobody_names(tmp_path: Path) -> None:
+    kept, manifest = write_segment(tmp_path, ARRAYS)
+    orphan, _ = write_segment(tmp_path, ARRAYS)
+    assert sweep_orphans(tmp_path, {kept}) == 1
+    assert not (tmp_path / SEGMENTS_DIR / orphan).exists()
+    assert open_segment(tmp_path, kept, manifest)["ids"].tolist() == [5, 7, 9]
+
+
+def test_an_open_map_outlives_its_file(tmp_path: Path) -> None:
+    """A reader keeps its generation even after a compaction has swept it."""
+    name, manifest = write_segment(tmp_path, ARRAYS)
+    arrays = open_segment(tmp_path, name, manifest)
+    sweep_orphans(tmp_path, set())
+    np.testing.assert_array_equal(arrays["vectors"], ARRAYS["vectors"])

@@ -1,0 +1,62 @@
+"""What tests of many rooms use."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.embed.base import Batch
+from vsearch_core.index.progress import Observer
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.sources import Source
+from vsearch_core.index.writer import Summary, update_index
+from vsearch_core.model import Fingerprint
+from vsearch_core.text.discover import DiscoverOptions
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+class WordEmbedder:
+    """Embeds a text as the sum of a fixed random direction a word. `embedded` lists every document text it was given."""
+
+    def __init__(self, model: str = "words", dimension: int = 48, batch: int = 8) -> None:
+        self.fingerprint = Fingerprint("local", model, f"weights of {model}", dimension, "sum+l2")
+        self.batch = batch
+        self.embedded: list[str] = []
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        for start in range(0, len(texts), self.batch):
+            some = list(texts[start : start + self.batch])
+            self.embedded += some
+            yield Batch(np.arange(start, start + len(some)), self.embed_queries(some))
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([self._vector(text) for text in texts])
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        total = np.full(self.fingerprint.dimension, 1e-3)
+        for word in re.findall(r"\w+", text.lower()):
+            seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big")
+            total += np.random.default_rng(seed).standard_normal(self.fingerprint.dimension)
+        return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+def make_index(
+    root: Path,
+    embedder: WordEmbedder,
+    *paths: Path,
+    observer: Observer | None = None,
+    requested: Requested | None = None,
+    options: DiscoverOptions | None = None,
+) -> Summary:
+    """Index paths (relative to root, or all that were indexed before) into root/.vsearch."""
+    return update_index(
+        root / ".vsearch",
+        [Source(root / path, options or DiscoverOptions()) for path in paths],
+        requested or Requested(),
+        lambda _provider, _model: embedder,
+        observer or Observer(),
+    )

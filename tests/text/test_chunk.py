@@ -1,0 +1,215 @@
+"""The chunker's promises, on random documents, and its choice of boundaries, on small ones."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vsearch_core.errors import InputError
+from vsearch_core.model import Document, Span
+from vsearch_core.text.chunk import MAX_RUN, ChunkOptions, count_words, split
+
+PIECES = st.one_of(
+    st.sampled_from(
+        ["word", "a", "end. ", "Is it? ", " ", "\n", "\n\n", " \n \n", "\t", "。", "日本語", "ภาษาไทย", "x" * 250]
+    ),
+    st.text(max_size=8),
+)
+SMALL = ChunkOptions(words=20, overlap=5)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    text = "".join(draw(st.lists(PIECES, max_size=250)))
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    spans = []
+    for start, end in itertools.pairwise(cuts):
+        if start < end and draw(st.integers(0, 3)):  # now and then a gap
+            heading = tuple(draw(st.lists(st.sampled_from("ABC"), max_size=2)))
+            spans.append(Span(start, end, heading, draw(st.one_of(st.none(), st.integers(1, 3)))))
+    lines = tuple(range(10, 11 + text.count("\n"))) if draw(st.booleans()) else None
+    return Document(text, tuple(spans), lines=lines)
+
+
+OPTIONS = st.integers(20, 60).flatmap(
+    lambda words: st.builds(ChunkOptions, words=st.just(words), overlap=st.integers(0, (words - 1) // 2))
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(documents(), OPTIONS)
+def test_promises(document: Document, options: ChunkOptions) -> None:
+    chunks = split(document, options)
+    assert chunks == split(document, options)
+    text = document.text
+    covered = set()
+    starts = [chunk.start_char for chunk in chunks]
+    assert all(before < after for before, after in itertools.pairwise(starts))
+    for chunk in chunks:
+        assert text[chunk.start_char : chunk.end_char] == chunk.text == chunk.text.strip() != ""
+        assert count_words(chunk.text) <= options.limit
+        covered.update(range(chunk.start_char, chunk.end_char))
+        first_line = text.count("\n", 0, chunk.start_char) + 1
+        last_line = text.count("\n", 0, chunk.end_char) + 1
+        shift = 9 if document.lines else 0
+        assert (chunk.start_line, chunk.end_line) == (first_line + shift, last_line + shift)
+        span = next(span for span in document.spans if span.start <= chunk.start_char < span.end)
+        assert (chunk.page, chunk.heading) == (span.page, " > ".join(span.heading) or None)
+    for span in document.spans:
+        assert all(place in covered for place in range(span.start, span.end) if not text[place].isspace())
+    inside = {place for span in document.spans for place in range(span.start, span.end)}
+    assert covered <= inside
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.one_of(st.text("abc.,!?\"'", min_size=1, max_size=MAX_RUN), st.sampled_from([" ", "\n", "\n\n"]))),
+    OPTIONS,
+)
+def test_never_cuts_inside_a_word(pieces: list[str], options: ChunkOptions) -> None:
+    text = " ".join(pieces)
+    for chunk in split(Document(text, (Span(0, len(text)),)), options):
+        assert chunk.start_char == 0 or text[chunk.start_char - 1].isspace()
+        assert chunk.end_char == len(text) or text[chunk.end_char].isspace()
+
+
+def plain(text: str) -> Document:
+    return Document(text, (Span(0, len(text)),))
+
+
+def words(count: int, word: str = "word") -> str:
+    return " ".join([word] * count)
+
+
+def test_what_fits_is_one_chunk() -> None:
+    text = words(SMALL.limit)
+    assert [chunk.text for chunk in split(plain(text), SMALL)] == [text]
+    assert len(split(plain(text + " word"), SMALL)) == 2
+
+
+def test_nothing_gives_nothing() -> None:
+    assert split(Document("", ()), SMALL) == []
+    assert split(plain(" \n\t "), SMALL) == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "weaker"),
+    [("\n\n", ". "), (". ", "\n"), ("\n", " ")],
+    ids=["paragraph before sentence", "sentence before line", "line before word"],
+)
+def test_better_boundary_wins(mark: str, weaker: str) -> None:
+    text = words(17) + mark + words(3) + weaker + words(20)
+    first = split(plain(text), SMALL)[0]
+    assert first.text == (words(17) + mark).rstrip()
+
+
+def test_nearer_of_two_equal_boundaries_wins() -> None:
+    text = words(16) + ". " + words(3) + ". " + words(3) + ". " + words(20)
+    assert count_words(split(plain(text), SMALL)[0].text) == 19
+
+
+@pytest.mark.parametrize("end", [".", "!”", "?)", "…"])
+def test_sentence_ends(end: str) -> None:
+    assert split(plain(words(18) + end + " " + words(20)), SMALL)[0].text.endswith("word" + end)
+
+
+def test_dot_within_a_token_ends_no_sentence() -> None:
+    text = words(17) + " 2026.4.10 foo.bar " + words(20)
+    assert split(plain(text), SMALL)[0].text == words(17) + " 2026.4.10 foo.bar word"
+
+
+def test_cjk_is_cut_at_its_sentences() -> None:
+    chunks = split(plain("日本語の文章です。" * 12), ChunkOptions(words=40, overlap=0))
+    assert len(chunks) == 3
+    assert all(chunk.text.endswith("。") and chunk.text.startswith("日") for chunk in chunks)
+
+
+def test_marks_stay_with_their_letter() -> None:
+    text = "ก\u0e34" * 60
+    assert all(not chunk.text.startswith("\u0e34") for chunk in split(plain(text), SMALL))
+    assert count_words(text) == 60
+
+
+def test_endless_run_is_cut_at_its_pieces() -> None:
+    text = "x" * (MAX_RUN * 50)
+    chunks = split(plain(text), ChunkOptions(words=20, overlap=0))
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert {len(chunk.text) for chunk in chunks} <= {2000, 1000}
+
+
+def sections(*sizes: int) -> Document:
+    text, spans = "", []
+    for number, size in enumerate(sizes):
+        start = len(text)
+        text += words(size, f"s{number}") + "\n"
+        spans.append(Span(start, len(text), ("Doc", f"Section {number}")))
+    return Document(text, tuple(spans))
+
+
+def test_heading_starts_a_chunk_once_the_current_one_is_big_enough() -> None:
+    document = sections(8, 30)
+    chunks = split(document, SMALL)
+    assert chunks[0].text == words(8, "s0")
+    assert chunks[1].text.startswith("s1") and chunks[1].heading == "Doc > Section 1"
+
+
+def test_heading_does_not_end_a_chunk_that_is_too_small() -> None:
+    assert "s1" in split(sections(7, 30), SMALL)[0].text
+
+
+def test_no_overlap_at_a_heading() -> None:
+    first, second = split(sections(20, 20), SMALL)
+    assert "s1" not in first.text and "s0" not in second.text
+
+
+def test_tiny_last_section_joins_the_one_before() -> None:
+    assert len(split(sections(15, 3), SMALL)) == 1
+
+
+def test_no_tiny_tail() -> None:
+    for total in range(SMALL.limit + 1, 120):
+        last = split(plain(words(total)), ChunkOptions(words=20, overlap=0))[-1]
+        assert count_words(last.text) >= 4
+
+
+def test_overlap_is_about_what_was_asked() -> None:
+    first, second, *_ = split(plain(words(40)), SMALL)
+    shared = first.text[second.start_char - first.start_char :]
+    assert count_words(shared) == 5
+
+
+def test_overlap_begins_at_a_sentence_if_one_is_near() -> None:
+    text = words(13) + ". Second " + words(6) + ". " + words(20)
+    assert split(plain(text), SMALL)[1].text.startswith("Second")
+
+
+def test_gap_ends_a_chunk() -> None:
+    document = Document("one two --- three", (Span(0, 7), Span(12, 17)))
+    assert [chunk.text for chunk in split(document, SMALL)] == ["one two", "three"]
+
+
+def test_page_is_that_of_the_first_character() -> None:
+    text = "first page\n\n" + "second page\n\n"
+    document = Document(text, (Span(0, 12, page=1), Span(12, len(text), page=2)))
+    assert [chunk.page for chunk in split(document, SMALL)] == [1]
+    assert split(Document(text, (Span(12, len(text), page=2),)), SMALL)[0].page == 2
+
+
+def test_lines_come_from_the_source() -> None:
+    document = Document("a\nb\n\nc", (Span(0, 6),), lines=(3, 7, 8, 20))
+    chunk = split(document, SMALL)[0]
+    assert (chunk.start_line, chunk.end_line) == (3, 20)
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(19, 0), (5001, 0), (20, 10), (500, 250), (500, -1)])
+def test_senseless_options(size: int, overlap: int) -> None:
+    with pytest.raises(InputError, match=re.escape("out of range")):
+        ChunkOptions(size, overlap)
+
+
+def test_time_is_linear() -> None:
+    """A quadratic scan over 400,000 words would take minutes."""
+    text = "alpha beta gamma. delta\n" * 100_000
+    assert len(split(plain(text), ChunkOptions())) > 800

@@ -1,0 +1,55 @@
+"""Exact search: every vector is compared. Arrays in, arrays out."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIXED_ONE = 32767  # 1.0 as int16 fixed point
+_BLOCK_BYTES = 4 << 20  # of converted vectors at a time: they stay in the processor's cache
+
+Vectors = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.int16]
+
+
+def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Unit vectors as fixed point: half of float32's size, and a dot product is off by about 1e-5.
+
+    float16 has that size and error too, but converting it back takes ten times as long where numpy does it in software.
+    """
+    fixed: NDArray[np.int16] = np.rint(np.clip(vectors, -1, 1) * np.float32(FIXED_ONE)).astype(np.int16)
+    return fixed
+
+
+def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Dot products of every vector with every query.
+
+    `vectors` (n, d) float32, float16 or int16 (`to_fixed`), a read-only map too; `queries` (d,) or (q, d) float32.
+    Returns (n,) or (q, n). Takes a few MB of memory beyond the result; numpy's BLAS uses the cores.
+    """
+    if vectors.dtype == np.float32:
+        return queries @ vectors.T
+    one = np.float32(FIXED_ONE if vectors.dtype == np.int16 else 1)
+    result = np.empty((*queries.shape[:-1], len(vectors)), np.float32)
+    step = max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
+    buffer = np.empty((min(step, len(vectors)), vectors.shape[1]), np.float32)  # one: fresh memory costs page faults
+    for start in range(0, len(vectors), step):
+        block = buffer[: len(vectors) - start]
+        block[:] = vectors[start : start + step]
+        result[..., start : start + step] = (queries / one) @ block.T
+    return result
+
+
+def top_k(scores: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]:
+    """The rows of the k highest of the scores (n,), best first, equal scores by row; fewer where fewer are allowed.
+
+    `allowed` (n,) bool says which rows may be taken, None that all may. Takes O(n + k log k) time.
+    """
+    rows = np.arange(len(scores)) if allowed is None else np.flatnonzero(allowed)
+    values = scores if allowed is None else scores[rows]
+    k = min(k, len(rows))
+    if k <= 0:
+        return rows[:0]
+    worst = np.partition(values, len(values) - k)[len(values) - k]
+    better = np.flatnonzero(values > worst)
+    ties = np.flatnonzero(values == worst)[: k - len(better)]
+    chosen = np.concatenate([better, ties])
+    best: NDArray[np.int64] = rows[chosen[np.lexsort((chosen, -values[chosen]))]]
+    return best

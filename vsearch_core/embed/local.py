@@ -1,0 +1,205 @@
+"""The local embedder: a BERT-family encoder run by ONNX Runtime on this machine's cores."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.embed.base import Batch
+from vsearch_core.embed.precision import Precision, best_precision
+from vsearch_core.embed.prepared import PreparedModel
+from vsearch_core.embed.windows import token_windows
+from vsearch_core.errors import ModelError
+from vsearch_core.model import Fingerprint
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+OVERLAP = 32  # tokens that neighbouring windows share
+BATCH_SECONDS = 0.5  # a batch is handed over about this often
+JOB_TOKENS = 256  # a job's windows have about as many: 15 ms of work, so that handing it over costs little beside it
+JOBS_AHEAD = 32  # jobs queued for each core: half a second of work, which the consumer may spend elsewhere
+
+Windows = list[NDArray[np.int64]]
+
+
+class LocalEmbedder:
+    """Embeds with a prepared model; nothing is loaded before the first text.
+
+    A run of the graph holds one window and uses one core; as many runs go on at once as there are cores. So a text's
+    vector never depends on its neighbours, and no padding is computed. `precision` None takes what suits the CPU.
+    Not to be shared by threads.
+    """
+
+    def __init__(self, model: PreparedModel, precision: Precision | None = None) -> None:
+        self._model = model
+        self.precision: Precision = precision or best_precision()[0]
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self._model.fingerprint
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """Yield the texts' vectors in the texts' order, a batch about every half second.
+
+        A text of several windows gets the mean of their vectors, at unit length. Raises ModelError.
+        """
+        start, vectors = 0, []
+        deadline = time.monotonic() + BATCH_SECONDS
+        for vector in self._stream(texts):
+            vectors.append(vector)
+            if time.monotonic() >= deadline:
+                yield _batch(start, vectors)
+                start, vectors = start + len(vectors), []
+                deadline = time.monotonic() + BATCH_SECONDS
+        if vectors:
+            yield _batch(start, vectors)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (len(texts), dimension), unit rows. Raises ModelError."""
+        prefix = self.fingerprint.query_prefix
+        vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
+        for row, text in enumerate(texts):
+            vectors[row] = _mean([self._run(window) for window in self.windows(prefix + text)])
+        return vectors
+
+    def windows(self, text: str) -> Windows:
+        """The rows of token ids, int64 (1, tokens), that stand for `text`: one, or several that overlap."""
+        rows = token_windows(
+            self._tokenizer.encode(_clean(text), add_special_tokens=False).ids,
+            *self._specials,
+            max_tokens=self._model.description.max_tokens,
+            overlap=OVERLAP,
+        )
+        return [np.array([row], dtype=np.int64) for row in rows]
+
+    def _stream(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        """Each text's vector, in order."""
+        counts: deque[int] = deque()  # windows of each text whose vector is still to come
+        prefix = self.fingerprint.document_prefix
+
+        def windows() -> Iterator[NDArray[np.int64]]:
+            for text in texts:
+                rows = self.windows(prefix + text)
+                counts.append(len(rows))
+                yield from rows
+
+        vectors = self._in_parallel(windows())
+        for first in vectors:
+            yield _mean([first, *islice(vectors, counts.popleft() - 1)])
+
+    def _in_parallel(self, windows: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.float32]]:
+        """Each window's vector, in order, computed on all cores with a bounded number under way."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        _ = self._session  # loaded here, not by all workers at once
+        workers = usable_cores()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="embed")
+        under_way: deque[Future[list[NDArray[np.float32]]]] = deque()
+        try:
+            for job in _jobs(windows):
+                under_way.append(pool.submit(lambda job: [self._run(window) for window in job], job))
+                if len(under_way) > workers * JOBS_AHEAD:
+                    yield from under_way.popleft().result()
+            while under_way:
+                yield from under_way.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _run(self, window: NDArray[np.int64]) -> NDArray[np.float32]:
+        """One window's unit vector, float32 (dimension,)."""
+        try:
+            vector: NDArray[np.float32] = self._session.run(None, {"input_ids": window})[0][0]
+        except Exception as error:  # ONNX Runtime's errors share no narrower base
+            raise self._failure("failed", error) from error
+        return vector
+
+    @cached_property
+    def _session(self) -> "InferenceSession":
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1  # one window a core: 1.3 times as fast as all cores on one window
+        options.inter_op_num_threads = 1
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # the graph is written fused
+        options.log_severity_level = 4  # failures arrive as exceptions; the library prints nothing
+        path = self._model.graph(self.precision)
+        try:
+            return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise self._failure("can't be loaded", error) from error
+
+    @cached_property
+    def _tokenizer(self) -> "Tokenizer":
+        from tokenizers import Tokenizer
+
+        # Its own threads would only compete with ours, and warn after a fork.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        try:
+            return Tokenizer.from_file(str(self._model.tokenizer))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise self._failure("can't be loaded", error) from error
+
+    @cached_property
+    def _specials(self) -> tuple[list[int], list[int]]:
+        """The ids that the model wants before and after a text."""
+        sample = self._tokenizer.encode("a")
+        word = sample.special_tokens_mask.index(0)
+        return sample.ids[:word], sample.ids[word + 1 :]
+
+    def _failure(self, what: str, error: Exception) -> ModelError:
+        reason = str(error).strip().partition("\n")[0]
+        return ModelError(
+            f"model {self.fingerprint.model}", f"{what} ({reason})", f"remove {self._model.folder} and retry"
+        )
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:
+    """`windows` in groups, in order: one large window, or several small ones."""
+    job: Windows = []
+    tokens = 0
+    for window in windows:
+        if job and tokens + window.shape[1] > JOB_TOKENS:
+            yield job
+            job, tokens = [], 0
+        job.append(window)
+        tokens += window.shape[1]
+    if job:
+        yield job
+
+
+def _clean(text: str) -> str:
+    """`text` as the tokenizer can take it: halves of surrogate pairs joined, or replaced where they stand alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The unit vector along the mean of unit vectors."""
+    if len(vectors) == 1:
+        return vectors[0]
+    total: NDArray[np.float32] = np.sum(vectors, axis=0)
+    return total / np.float32(np.linalg.norm(total))
+
+
+def _batch(start: int, vectors: list[NDArray[np.float32]]) -> Batch:
+    return Batch(np.arange(start, start + len(vectors), dtype=np.int64), np.stack(vectors))

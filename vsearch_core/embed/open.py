@@ -1,0 +1,28 @@
+"""The one way to an embedder: by its provider's name."""
+
+from collections.abc import Callable
+
+from vsearch_core.embed.base import Embedder
+from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.precision import Precision
+from vsearch_core.embed.prepared import open_model
+from vsearch_core.errors import InputError
+
+PROVIDERS = ("local",)
+
+
+def open_embedder(
+    provider: str,
+    model: str | None = None,
+    *,
+    report: Callable[[str], None] | None = None,
+    precision: Precision | None = None,
+) -> Embedder:
+    """The embedder of that provider; `model` None is its default one.
+
+    The model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before the
+    first text. Raises InputError for an unknown provider, ModelError where the model can't be had.
+    """
+    if provider not in PROVIDERS:
+        raise InputError(f"embedder {provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
+    return LocalEmbedder(open_model(model, report), precision)

@@ -1,0 +1,92 @@
+"""A commit: staged files become a segment and go live, and what they replace goes dead, in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.postings import Postings, build
+from vsearch_core.store.catalog import VECTOR_DTYPE, Catalog
+from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
+
+
+def commit_staged(catalog: Catalog, analyzer: Analyzer) -> int:
+    """Seal the staged files whose chunks all have vectors into a segment. Returns how many chunks went live."""
+    file_ids = catalog.complete_files()
+    if not file_ids:
+        return 0
+    arrays = _segment_arrays(catalog, file_ids, analyzer)
+    rows = len(arrays["chunk_ids"])
+    written = write_segment(catalog.index, arrays) if rows else None
+    with catalog.transaction():
+        replaced = _former_versions(catalog, file_ids)
+        bury(catalog, replaced)
+        if written is not None:
+            catalog.add_segment(written[0], rows, written[1])
+        catalog.publish_files(file_ids)
+        mark_commit(catalog)
+    return rows
+
+
+def commit_removal(catalog: Catalog, file_ids: Sequence[int]) -> None:
+    """Forget live files."""
+    if not file_ids:
+        return
+    with catalog.transaction():
+        bury(catalog, file_ids)
+        mark_commit(catalog)
+
+
+def bury(catalog: Catalog, file_ids: Sequence[int]) -> None:
+    """Set the tombstones of live files' rows and forget the files; part of a commit's transaction."""
+    if not file_ids:
+        return
+    for segment in catalog.segments():
+        only = {"file_ids": segment.manifest["file_ids"]}
+        gone = np.isin(open_segment(catalog.index, segment.name, only)["file_ids"], file_ids)
+        if gone.any():
+            catalog.set_dead(segment.id, gone if segment.dead is None else segment.dead | gone)
+    catalog.forget_files(file_ids)
+
+
+def mark_commit(catalog: Catalog) -> None:
+    """Count a generation; part of a commit's transaction."""
+    catalog.put_setting("generation", str(catalog.generation + 1))
+    catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def segment_arrays(
+    vectors: NDArray[Any], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64], postings: Postings
+) -> dict[str, NDArray[Any]]:
+    """A segment's files: vectors (n, dimension) float16, chunk and file ids (n,), and the postings' arrays."""
+    return {"vectors": vectors, "chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()}
+
+
+def sweep(catalog: Catalog) -> None:
+    """Delete the segment folders that no commit names."""
+    sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
+
+
+def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyzer) -> dict[str, NDArray[Any]]:
+    chunk_ids: list[int] = []
+    files_of_rows: list[int] = []
+    terms: list[list[str]] = []
+    vectors: list[bytes] = []
+    for chunk_id, file_id, text, vector in catalog.staged_rows(file_ids):
+        chunk_ids.append(chunk_id)
+        files_of_rows.append(file_id)
+        terms.append(analyzer.terms(text))
+        vectors.append(vector)
+    matrix = np.frombuffer(b"".join(vectors), VECTOR_DTYPE).reshape(len(chunk_ids), -1 if chunk_ids else 0)
+    return segment_arrays(
+        matrix, np.array(chunk_ids, np.int64), np.array(files_of_rows, np.int64), build(terms)
+    )
+
+
+def _former_versions(catalog: Catalog, file_ids: Iterable[int]) -> list[int]:
+    live = catalog.files(live=True)
+    staged = {record.id: record.path for record in catalog.files(live=False).values()}
+    return [live[staged[file_id]].id for file_id in file_ids if staged[file_id] in live]

@@ -1,0 +1,34 @@
+"""What a long run tells whoever watches it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: `stage` is "reading" (files) or "embedding" (chunks)."""
+
+    stage: str
+    done: int
+    total: int
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Callbacks of a run. `stop` is asked between small steps; once it is true, the run keeps what it has and ends.
+
+    `failed` gets the path and the reason of a file that could not be read, `skipped` of one that holds nothing to read.
+    """
+
+    progress: Callable[[Progress], None] = _ignore
+    failed: Callable[[str, str], None] = _ignore
+    skipped: Callable[[str, str], None] = _ignore
+    stop: Callable[[], bool] = _never

@@ -1,0 +1,117 @@
+"""What an index was made with; vectors, chunks and terms are comparable only while it stays the same."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from vsearch_core import config
+from vsearch_core.errors import IndexMismatchError
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.model import Fingerprint
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.text.chunk import ChunkOptions
+
+CHUNKER = "1"  # changes when the same document would be cut otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What the user asked for; None leaves the choice to the index, or to the default where there is none yet."""
+
+    embedder: str | None = None
+    model: str | None = None
+    chunk_words: int | None = None
+    overlap_words: int | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """The settings that an index keeps for life. `model` is what opens the embedder again: a name or a folder."""
+
+    fingerprint: Fingerprint
+    model: str
+    chunk: ChunkOptions
+    language: str
+
+    @property
+    def analyzer(self) -> Analyzer:
+        """The analyzer for both sides, documents and queries."""
+        return Analyzer(self.language)
+
+    def to_catalog(self) -> dict[str, str]:
+        """The settings as the catalog stores them."""
+        return {
+            "fingerprint": json.dumps(asdict(self.fingerprint)),
+            "model": self.model,
+            "chunker": CHUNKER,
+            "chunk_words": str(self.chunk.words),
+            "overlap_words": str(self.chunk.overlap),
+            "language": self.language,
+            "analyzer": self.analyzer.signature,
+        }
+
+    @classmethod
+    def from_catalog(cls, catalog: Catalog) -> "IndexSettings":
+        """Read them back. Raises IndexMismatchError when this version would cut or analyze text otherwise."""
+        values = catalog.settings()
+        settings = cls(
+            Fingerprint(**json.loads(values["fingerprint"])),
+            values["model"],
+            ChunkOptions(int(values["chunk_words"]), int(values["overlap_words"])),
+            values["language"],
+        )
+        for name, stored, ours in (
+            ("chunker", values["chunker"], CHUNKER),
+            ("analyzer", values["analyzer"], settings.analyzer.signature),
+        ):
+            if stored != ours:
+                raise IndexMismatchError(
+                    str(catalog.index),
+                    f"it was made with {name} {stored}, this vsearch has {ours}",
+                    "index again into a new folder with --index",
+                )
+        return settings
+
+
+def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSettings:
+    """The settings of a new index."""
+    chunk = chunk_options(requested)
+    model = requested.model or fingerprint.model
+    return IndexSettings(fingerprint, model, chunk, requested.language or config.LANGUAGE)
+
+
+def chunk_options(requested: Requested) -> ChunkOptions:
+    """The chunk sizes asked for, with the defaults filled in. Raises InputError when they make no sense."""
+    words = config.CHUNK_WORDS if requested.chunk_words is None else requested.chunk_words
+    # Somebody who asks for small chunks and says nothing of the overlap keeps the default's proportion.
+    overlap = words * config.OVERLAP_WORDS // config.CHUNK_WORDS
+    return ChunkOptions(words, overlap if requested.overlap_words is None else requested.overlap_words)
+
+
+def refuse_other_options(index: str, settings: IndexSettings, requested: Requested) -> None:
+    """Raise IndexMismatchError when what is asked for is not what the index has."""
+    pairs = (
+        ("--embedder", requested.embedder, settings.fingerprint.provider),
+        ("--chunk-words", requested.chunk_words, settings.chunk.words),
+        ("--overlap-words", requested.overlap_words, settings.chunk.overlap),
+        ("--language", requested.language, settings.language),
+    )
+    for option, asked, has in pairs:
+        if asked is not None and asked != has:
+            raise IndexMismatchError(
+                index, f"it was made with {option} {has}, not {asked}", f"leave {option} out, or use another --index"
+            )
+
+
+def refuse_other_model(index: str, settings: IndexSettings, fingerprint: Fingerprint) -> None:
+    """Raise IndexMismatchError, naming the difference, when vectors of the two could not be compared."""
+    ours, theirs = asdict(settings.fingerprint), asdict(fingerprint)
+    for field, has in ours.items():
+        if theirs[field] != has:
+            shown = (has[:12], theirs[field][:12]) if field == "weights" else (has, theirs[field])
+            raise IndexMismatchError(
+                index,
+                f"its vectors were made by {settings.fingerprint.model} ({field} {shown[0]}),"
+                f" not by {fingerprint.model} ({field} {shown[1]})",
+                "use that model, or index again into a new folder with --index",
+            )

@@ -1,0 +1,77 @@
+"""What a reader sees: one generation of the index, pinned for as long as the snapshot is open."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.settings import IndexSettings
+from vsearch_core.lexical.postings import Postings
+from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.faults import translated
+from vsearch_core.store.segment import open_segment
+
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentView:
+    """A segment's mapped arrays: vectors (n, dimension) float16, ids (n,) int64, `alive` (n,) bool."""
+
+    vectors: NDArray[Any]
+    chunk_ids: NDArray[np.int64]
+    file_ids: NDArray[np.int64]
+    postings: Postings
+    alive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One generation. Rows of all segments are numbered through, oldest segment first."""
+
+    catalog: Catalog
+    settings: IndexSettings
+    generation: int
+    segments: Sequence[SegmentView]
+
+
+@contextmanager
+def open_snapshot(index: Path) -> Iterator[Snapshot]:
+    """Pin the current generation inside the block; writers go on meanwhile.
+
+    Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError, StorageError.
+    """
+    with translated(index):  # not around the block: what fails there is not the index's business
+        snapshot = _open(index)
+    try:
+        yield snapshot
+    finally:
+        snapshot.catalog.close()
+
+
+def _open(index: Path) -> Snapshot:
+    for _ in range(ATTEMPTS):
+        catalog = Catalog.open_to_read(index)
+        try:
+            settings = IndexSettings.from_catalog(catalog)
+            segments = [_view(catalog, record) for record in catalog.segments()]
+            return Snapshot(catalog, settings, catalog.generation, segments)
+        except FileNotFoundError as error:
+            # A compaction swept the files between the catalog's word and our opening them: the next generation has it.
+            catalog.close()
+            missing = error.filename
+        except BaseException:
+            catalog.close()
+            raise
+    raise IndexCorruptError(str(missing), "the file is gone from the index", "delete the index folder and index again")
+
+
+def _view(catalog: Catalog, record: SegmentRecord) -> SegmentView:
+    arrays = open_segment(catalog.index, record.name, record.manifest)
+    alive = np.ones(record.rows, np.bool_) if record.dead is None else ~record.dead
+    return SegmentView(arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], Postings.from_arrays(arrays), alive)

@@ -1,0 +1,71 @@
+"""What there is to know about an index without searching it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.model import Fingerprint
+from vsearch_core.store.catalog import CATALOG_FILE, FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """An index's facts. Sizes are bytes on disk by part: vectors, postings, ids, text (compressed), catalog (the rest).
+
+    `pending_files` and `pending_chunks` are what an interrupted run has left to embed.
+    """
+
+    index: Path
+    format: int
+    generation: int
+    last_commit: str | None
+    sources: tuple[str, ...]
+    files: int
+    chunks: int
+    segments: int
+    dead_rows: int
+    pending_files: int
+    pending_chunks: int
+    fingerprint: Fingerprint
+    chunk_words: int
+    overlap_words: int
+    language: str
+    size: Mapping[str, int]
+
+
+def read_status(snapshot: Snapshot) -> Status:
+    """The status of the snapshot's generation."""
+    catalog, settings = snapshot.catalog, snapshot.settings
+    records = catalog.segments()
+    live, staged, unembedded = catalog.counts()
+    return Status(
+        index=catalog.index,
+        format=FORMAT,
+        generation=snapshot.generation,
+        last_commit=catalog.settings().get("last_commit"),
+        sources=tuple(sorted(catalog.sources())),
+        files=live,
+        chunks=sum(record.live_rows for record in records),
+        segments=len(records),
+        dead_rows=sum(record.rows - record.live_rows for record in records),
+        pending_files=staged,
+        pending_chunks=unembedded,
+        fingerprint=settings.fingerprint,
+        chunk_words=settings.chunk.words,
+        overlap_words=settings.chunk.overlap,
+        language=settings.language,
+        size=_sizes(snapshot),
+    )
+
+
+def _sizes(snapshot: Snapshot) -> dict[str, int]:
+    catalog = snapshot.catalog
+    sizes = {"vectors": 0, "postings": 0, "ids": 0}
+    for record in catalog.segments():
+        for name, entry in record.manifest.items():
+            part = "vectors" if name == "vectors" else "postings" if name.startswith("postings_") else "ids"
+            sizes[part] += entry.bytes
+    files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
+    text = catalog.text_bytes()
+    return {**sizes, "text": text, "catalog": sum(path.stat().st_size for path in files if path.exists()) - text}

@@ -1,0 +1,173 @@
+"""`vsearch index`: one run from paths to a committed generation."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsearch_core import config
+from vsearch_core.embed.base import Embedder
+from vsearch_core.errors import InputError
+from vsearch_core.index.commit import commit_removal, commit_staged, sweep
+from vsearch_core.index.compaction import compact
+from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.settings import (
+    IndexSettings,
+    Requested,
+    chunk_options,
+    new_settings,
+    refuse_other_model,
+    refuse_other_options,
+)
+from vsearch_core.index.sources import Plan, Source, make_plan, refreshable, source_from_json, source_to_json, stored_path
+from vsearch_core.index.staging import embed_block, stage_files
+from vsearch_core.store.catalog import CATALOG_FILE, Catalog
+from vsearch_core.store.faults import translated
+from vsearch_core.store.lock import writer_lock
+
+CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
+
+OpenEmbedder = Callable[[str, str | None], Embedder]  # (provider, model's name or folder or None: the default)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did. `failed` counts files that could not be read, `skipped` those that hold nothing to read."""
+
+    index: Path
+    files: int
+    chunks: int
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    skipped: int
+    failed: int
+    embedded: int
+    pending: int
+    interrupted: bool
+    seconds: float
+
+
+def update_index(
+    index: Path,
+    sources: Sequence[Source],
+    requested: Requested,
+    open_embedder: OpenEmbedder,
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> Summary:
+    """Bring the index up to date with the sources, or, without any, with all that were indexed before.
+
+    Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
+    goes on from there. Raises InputError, IndexLockedError, IndexMismatchError, IndexVersionError, ModelError,
+    StorageError.
+    """
+    started = time.perf_counter()
+    fresh = not (index / CATALOG_FILE).exists()
+    if fresh and not sources:
+        raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
+    for source in sources:
+        if not source.path.exists():
+            raise InputError(str(source.path), "no such file or folder", "check the path")
+    chunk_options(requested)
+    with translated(index):
+        index.mkdir(parents=True, exist_ok=True)
+        with writer_lock(index):
+            run = _Run(index, requested, open_embedder, observer)
+            with closing(run.open_catalog()) as catalog:
+                return run.update(catalog, sources, started)
+
+
+class _Run:
+    """One run's settings and, once something needs it, its embedder: an unchanged folder loads no model."""
+
+    def __init__(self, index: Path, requested: Requested, open_embedder: OpenEmbedder, observer: Observer) -> None:
+        self.index = index
+        self.root = index.parent
+        self.requested = requested
+        self.observer = observer
+        self._open_embedder = open_embedder
+        self._embedder: Embedder | None = None
+
+    def open_catalog(self) -> Catalog:
+        """The catalog, made with the requested settings where there is none."""
+        if not (self.index / CATALOG_FILE).exists():
+            requested = self.requested
+            self._embedder = self._open_embedder(requested.embedder or config.EMBEDDER, requested.model)
+            settings = new_settings(requested, self._embedder.fingerprint)
+            return Catalog.create(self.index, settings.to_catalog())
+        return Catalog.open_to_write(self.index)
+
+    def update(self, catalog: Catalog, sources: Sequence[Source], started: float) -> Summary:
+        settings = IndexSettings.from_catalog(catalog)
+        refuse_other_options(str(self.index), settings, self.requested)
+        if self.requested.model is not None:
+            self._open(settings)
+        sweep(catalog)
+        plan = self._plan(catalog, sources)
+        live = catalog.files(live=True)
+        staged = stage_files(catalog, plan.changed, live, settings.chunk, self.observer)
+        embedded = self._embed(catalog, settings)
+        interrupted = self.observer.stop()
+        commit_staged(catalog, settings.analyzer)
+        commit_removal(catalog, [record.id for record in plan.gone])
+        if not interrupted:
+            compact(catalog)
+            catalog.release_space()
+        sweep(catalog)
+        after = catalog.files(live=True)
+        return Summary(
+            index=self.index,
+            files=len(after),
+            chunks=sum(record.chunks for record in after.values()),
+            added=len(after.keys() - live.keys()),
+            changed=sum(after[path].id != record.id for path, record in live.items() if path in after),
+            unchanged=plan.unchanged + staged.touched,
+            removed=len(live.keys() - after.keys()),
+            skipped=len(plan.skipped) + staged.binary,
+            failed=len(plan.unreadable) + staged.failed,
+            embedded=embedded,
+            pending=catalog.count_unembedded(),
+            interrupted=interrupted,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _plan(self, catalog: Catalog, sources: Sequence[Source]) -> Plan:
+        known = [source_from_json(self.root, path, options) for path, options in catalog.sources().items()]
+        walked = list(sources) or refreshable(self.root, known)
+        plan = make_plan(self.root, walked, known, catalog.files(live=True))
+        for source in sources:
+            catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
+        for unreadable in plan.unreadable:
+            self.observer.failed(stored_path(self.root, unreadable.path), unreadable.reason)
+        for skipped in plan.skipped:
+            self.observer.skipped(stored_path(self.root, skipped.path), skipped.reason)
+        return plan
+
+    def _embed(self, catalog: Catalog, settings: IndexSettings) -> int:
+        """Embed all staged chunks, committing every so many. Returns how many were embedded."""
+        total = catalog.count_unembedded()
+        done = committed = after = 0
+        while done < total and not self.observer.stop():
+            after, embedded = embed_block(
+                catalog,
+                self._open(settings),
+                after,
+                self.observer,
+                lambda count: self.observer.progress(Progress("embedding", done + count, total)),  # noqa: B023
+            )
+            if not embedded:
+                break
+            done += embedded
+            if done - committed >= CHUNKS_A_COMMIT:
+                commit_staged(catalog, settings.analyzer)
+                committed = done
+        return done
+
+    def _open(self, settings: IndexSettings) -> Embedder:
+        if self._embedder is None:
+            model = self.requested.model or settings.model
+            self._embedder = self._open_embedder(settings.fingerprint.provider, model)
+            refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
+        return self._embedder

@@ -1,0 +1,167 @@
+"""Inverted lists as plain arrays: they can be mapped from files and used in place, without a loading step."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import count, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PREFIX = "postings_"  # of the arrays' names, which share a folder with other arrays
+_MAX_COUNT = 255
+_ROW_BITS = 32
+_BLOCK = 1 << 20  # postings at a time in a merge
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Postings:
+    """Which rows hold which term how often. T terms, R rows, P postings, B bytes of vocabulary.
+
+    Unsigned integers all: `terms` (B,) uint8, the UTF-8 of all terms in ascending order of bytes, end to end;
+    `term_offsets` (T+1,) uint32 or uint64, where each starts in it; `offsets` (T+1,) uint32 or uint64, where each
+    term's list starts in `rows` (P,) uint16 (where R allows) or uint32, ascending in each list, and in `counts` (P,)
+    uint8, occurrences in the row, where 255 means 255 or more; `lengths` (R,) uint32, number of terms in each row.
+    """
+
+    terms: NDArray[np.uint8]
+    term_offsets: NDArray[Any]
+    offsets: NDArray[Any]
+    rows: NDArray[Any]
+    counts: NDArray[np.uint8]
+    lengths: NDArray[np.uint32]
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Postings":
+        """The inverse of `arrays`; other names in the mapping are left alone. No array is read or copied.
+
+        Raises KeyError when one is missing.
+        """
+        # asarray takes the memmap class off, whose every slice costs microseconds.
+        return Postings(*(np.asarray(arrays[_PREFIX + field.name]) for field in fields(Postings)))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Name -> array, to be stored as they are."""
+        return {_PREFIX + field.name: getattr(self, field.name) for field in fields(self)}
+
+    def lookup(self, term: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """The rows that hold the term, ascending, and how often each does; both empty where none does."""
+        index = self._find(term.encode("utf-8", "surrogatepass"))
+        start, end = (0, 0) if index is None else (int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.rows[start:end], self.counts[start:end]
+
+    def _find(self, wanted: bytes) -> int | None:
+        vocabulary = memoryview(self.terms.data)
+        low, high = 0, len(self.offsets) - 1
+        while low < high:
+            middle = (low + high) // 2
+            found = bytes(vocabulary[int(self.term_offsets[middle]) : int(self.term_offsets[middle + 1])])
+            if found == wanted:
+                return middle
+            low, high = (middle + 1, high) if found < wanted else (low, middle)
+        return None
+
+
+def build(documents: Iterable[Sequence[str]]) -> Postings:
+    """Postings of the documents' terms (`Analyzer.terms`); document number i becomes row i.
+
+    Takes about 20 bytes of memory a term occurrence while it runs.
+    """
+    from array import array
+
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
+    occurrences, lengths = array("I"), array("I")
+    for terms in documents:
+        occurrences.extend(map(numbers.__getitem__, terms))
+        lengths.append(len(terms))
+    words = sorted(numbers)  # code point order is the order of UTF-8 bytes
+    rank = np.empty(len(words), np.uint64)
+    rank[[numbers[word] for word in words]] = np.arange(len(words), dtype=np.uint64)
+    row_lengths = np.array(lengths, np.uint32)
+    keys = rank[np.array(occurrences, np.uint32)] << np.uint64(_ROW_BITS)
+    keys |= np.repeat(np.arange(len(row_lengths), dtype=np.uint64), row_lengths)
+    keys, counts = np.unique(keys, return_counts=True)
+    return _assemble(
+        [word.encode("utf-8", "surrogatepass") for word in words],
+        np.bincount((keys >> np.uint64(_ROW_BITS)).astype(np.int64), minlength=len(words)),
+        keys & np.uint64((1 << _ROW_BITS) - 1),
+        np.minimum(counts, _MAX_COUNT).astype(np.uint8),
+        row_lengths,
+    )
+
+
+def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]]) -> Postings:
+    """One in place of many: the rows that `kept[i]` (bool, one a row of its part) allows, in order, numbered from 0.
+
+    Equal to building afresh from the kept documents. Beyond the result it takes about 100 MB of memory and the
+    vocabularies.
+    """
+    vocabularies = [_vocabulary(part) for part in parts]
+    words = sorted(set().union(*vocabularies))
+    rank = {word: i for i, word in enumerate(words)}
+    ranks = [np.array([rank[word] for word in vocabulary], np.int64) for vocabulary in vocabularies]
+    totals = np.zeros(len(words), np.int64)
+    for part, keep, own in zip(parts, kept, ranks, strict=True):
+        for first, sizes, _, _ in _kept_lists(part, keep):
+            totals[own[first : first + len(sizes)]] += sizes
+    rows = np.empty(totals.sum(), np.uint32)
+    counts = np.empty(len(rows), np.uint8)
+    free = np.cumsum(totals) - totals  # a term: where its next posting goes. Parts come in order: no sorting
+    base = 0
+    for part, keep, own in zip(parts, kept, ranks, strict=True):
+        for first, sizes, kept_rows, kept_counts in _kept_lists(part, keep):
+            terms = own[first : first + len(sizes)]
+            places = np.repeat(free[terms] - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(kept_rows))
+            rows[places], counts[places] = kept_rows + base, kept_counts
+            free[terms] += sizes
+        base += int(np.count_nonzero(keep))
+    lengths = [part.lengths[keep] for part, keep in zip(parts, kept, strict=True)]
+    alive = np.flatnonzero(totals)
+    return _assemble(
+        [words[i] for i in alive], totals[alive], rows, counts, np.concatenate([np.empty(0, np.uint32), *lengths])
+    )
+
+
+def _kept_lists(
+    part: Postings, keep: NDArray[np.bool_]
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]]:
+    """What is left of a part, some terms at a time: the first term's number, and for it and the terms after it
+    the number of postings left, then all these postings' rows (renumbered from 0) and counts."""
+    renumbered = (np.cumsum(keep) - 1).astype(np.uint32)
+    cuts = np.searchsorted(part.offsets, np.arange(0, len(part.rows), _BLOCK))
+    for first, end in pairwise(np.unique([*cuts.tolist(), len(part.offsets) - 1]).tolist()):
+        offsets = part.offsets[first : end + 1].astype(np.int64)
+        rows = part.rows[offsets[0] : offsets[-1]]
+        chosen = keep[rows]
+        seen = np.concatenate([[0], np.cumsum(chosen)])
+        counts = part.counts[offsets[0] : offsets[-1]]
+        yield first, np.diff(seen[offsets - offsets[0]]), renumbered[rows[chosen]], counts[chosen]
+
+
+def _vocabulary(part: Postings) -> list[bytes]:
+    text, ends = part.terms.tobytes(), part.term_offsets.tolist()
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def _assemble(
+    words: Sequence[bytes],
+    sizes: NDArray[np.int64],
+    rows: NDArray[Any],
+    counts: NDArray[np.uint8],
+    lengths: NDArray[np.uint32],
+) -> Postings:
+    row_type = np.uint16 if len(lengths) <= 1 << 16 else np.uint32
+    return Postings(
+        terms=np.frombuffer(b"".join(words), np.uint8),
+        term_offsets=_offsets(np.array([len(word) for word in words], np.int64)),
+        offsets=_offsets(sizes),
+        rows=rows.astype(row_type, copy=False),
+        counts=counts,
+        lengths=lengths,
+    )
+
+
+def _offsets(sizes: NDArray[np.int64]) -> NDArray[Any]:
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    return ends.astype(np.uint32 if ends[-1] < 1 << 32 else np.uint64)

@@ -1,0 +1,51 @@
+"""Two ranked routes into one order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core import config
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How scores are combined: `method` "convex" or "rrf"; `alpha` is the vectors' share in the convex combination."""
+
+    method: str = config.FUSIONS[0]
+    alpha: float = config.FUSION_ALPHA
+    rrf_k: int = config.RRF_K
+
+
+def fuse(vector: Scores, keyword: Scores, fusion: Fusion, depth: int) -> Scores:
+    """Combine the routes' scores of the same n candidates, both shape (n,); a keyword score of 0 means no match.
+
+    `depth` is how many candidates each route put forward: reciprocal rank fusion counts only those.
+    """
+    if fusion.method == "rrf":
+        return _reciprocal_ranks(vector, keyword, fusion.rrf_k, depth)
+    return _convex(vector, keyword, fusion.alpha)
+
+
+def _convex(vector: Scores, keyword: Scores, alpha: float) -> Scores:
+    """α·cos/max cos + (1-α)·bm25/max bm25 (Bruch et al., ACM TOIS 2023, with the maximum as the only norm)."""
+    return (alpha * _relative(vector) + (1 - alpha) * _relative(keyword)).astype(np.float32)
+
+
+def _relative(scores: Scores) -> Scores:
+    positive = np.maximum(scores, 0)
+    highest = positive.max(initial=0)
+    return positive / highest if highest > 0 else positive
+
+
+def _reciprocal_ranks(vector: Scores, keyword: Scores, k: int, depth: int) -> Scores:
+    """Σ 1/(k + rank) over the routes that put the candidate forward (Cormack et al., SIGIR 2009)."""
+    total = np.zeros(len(vector))
+    for scores, counts in ((vector, np.ones(len(vector), np.bool_)), (keyword, keyword > 0)):
+        order = np.argsort(-scores, kind="stable")
+        rank = np.empty(len(scores), np.int64)
+        rank[order] = np.arange(1, len(scores) + 1)
+        total += np.where(counts & (rank <= depth), 1 / (k + rank), 0)
+    return total.astype(np.float32)

@@ -1,0 +1,87 @@
+"""The local index as a Searcher: every vector is scanned, every posting of the query's terms is read."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core import config
+from vsearch_core.ann import flat
+from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.lexical import bm25
+from vsearch_core.search.filters import Filters, allowed_files
+from vsearch_core.search.pipeline import Allowed, Candidates
+from vsearch_core.store.catalog import Passage
+from vsearch_core.store.faults import translated
+
+
+class LocalSearcher:
+    """A Searcher over one snapshot. Rows of all segments are numbered through."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._analyzer = snapshot.settings.analyzer
+        self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
+
+    @property
+    def generation(self) -> int:
+        """The snapshot's generation."""
+        return self._snapshot.generation
+
+    def terms(self, text: str) -> list[str]:
+        """The query's terms."""
+        return self._analyzer.terms(text)
+
+    def allow(self, filters: Filters) -> Allowed:
+        """The live rows whose files pass the filters."""
+        searched = int(self._alive.sum())
+        if not filters:
+            return Allowed(self._alive, searched, searched)
+        with translated(self._snapshot.catalog.index):
+            files = allowed_files(self._snapshot.catalog.connection, filters)
+        mask = self._alive & np.isin(self._file_ids(), files)
+        return Allowed(mask, searched, int(mask.sum()))
+
+    def candidates(
+        self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
+    ) -> Candidates:
+        """The best rows of each route, exactly."""
+        segments = self._snapshot.segments
+        cosines = keywords = None
+        best: list[NDArray[np.int64]] = []
+        if vector is not None:
+            cosines = _joined([flat.scan(segment.vectors, vector) for segment in segments], np.float32)
+            best.append(flat.top_k(cosines, allowed.mask, count))
+        if terms is not None:
+            parts = [segment.postings for segment in segments]
+            found = bm25.scores(parts, terms, k1=config.BM25_K1, b=config.BM25_B)
+            keywords = _joined(found, np.float32)
+            best.append(flat.top_k(keywords, allowed.mask & (keywords > 0), count))
+        rows = np.unique(_joined(best, np.int64))
+        return Candidates(
+            rows, None if cosines is None else cosines[rows], None if keywords is None else keywords[rows], exact=True
+        )
+
+    def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows' file ids."""
+        return self._file_ids()[rows]
+
+    def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
+        """The rows' chunks. Raises IndexCorruptError when the catalog lacks one."""
+        chunk_ids = _joined([segment.chunk_ids for segment in self._snapshot.segments], np.int64)[rows]
+        catalog = self._snapshot.catalog
+        try:
+            with translated(catalog.index):
+                return catalog.passages(chunk_ids.tolist())
+        except KeyError as error:
+            raise IndexCorruptError(
+                str(catalog.index), f"its catalog lacks chunk {error}", "delete the index folder and index again"
+            ) from None
+
+    def _file_ids(self) -> NDArray[np.int64]:
+        return _joined([segment.file_ids for segment in self._snapshot.segments], np.int64)
+
+
+def _joined(parts: Sequence[NDArray], dtype: type) -> NDArray:  # type: ignore[type-arg]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)

@@ -1,0 +1,71 @@
+"""The sentence of a passage that answers best, with the query's terms marked."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vsearch_core.lexical.analyzer import Analyzer
+
+WIDTH = 240  # characters: two to three lines of a terminal
+
+# A full stop inside a word (2026.4.10, foo.bar) ends nothing; CJK sentences end without a blank; a line end is a blank,
+# but before an empty line or a list's next item.
+_SENTENCE_END = re.compile(
+    r"[.!?]+[\"'»”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n(?=[ \t]*\n)|\n(?=[ \t]*(?:[-*+#>|•]|\d+[.)])[ \t])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of a passage: `text` starts at character `start` of the passage; `marks` are ranges within `text`."""
+
+    text: str
+    start: int
+    marks: tuple[tuple[int, int], ...]
+
+
+def best_snippet(passage: str, terms: Collection[str], analyzer: Analyzer, width: int = WIDTH) -> Snippet:
+    """The sentence with the most different terms of the query, the earliest of equals, and the next as far as they fit.
+
+    At most `width` characters.
+    """
+    ends = [0, *(match.end() for match in _SENTENCE_END.finditer(passage)), len(passage)]
+    sentences = [_stripped(passage, start, end) for start, end in pairwise(ends) if passage[start:end].strip()]
+    if not sentences:
+        return Snippet("", 0, ())
+    matches = analyzer.matches(passage, frozenset(terms)) if terms else []
+    best = max(range(len(sentences)), key=lambda at: (_distinct_terms(passage, matches, *sentences[at]), -at))
+    start, end = sentences[best]
+    for _, further in sentences[best + 1 :]:
+        if further - start > width:
+            break
+        end = further
+    start, end = _narrow(passage, start, end, [match for match in matches if match[0] >= start], width)
+    marks = tuple((left - start, right - start) for left, right in matches if start <= left and right <= end)
+    return Snippet(passage[start:end], start, marks)
+
+
+def _distinct_terms(passage: str, matches: Sequence[tuple[int, int]], start: int, end: int) -> int:
+    return len({passage[left:right].lower() for left, right in matches if start <= left and right <= end})
+
+
+def _stripped(passage: str, start: int, end: int) -> tuple[int, int]:
+    """The range without its surrounding blanks."""
+    text = passage[start:end]
+    return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
+
+
+def _narrow(
+    passage: str, start: int, end: int, matches: Sequence[tuple[int, int]], width: int
+) -> tuple[int, int]:
+    """Cut a long sentence to `width` characters around its first match, at blanks where there are any."""
+    if end - start <= width:
+        return start, end
+    if matches and matches[0][1] > start + width:
+        blank = passage.find(" ", max(start, matches[0][0] - width // 3), matches[0][0])
+        start = blank + 1 if blank >= 0 else matches[0][0]
+    if end - start > width:
+        blank = passage.rfind(" ", start + width // 2, start + width)
+        end = blank if blank > 0 else start + width
+    return start, end

@@ -1,0 +1,48 @@
+"""The one place where SQLite's and the operating system's errors become ours."""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vsearch_core.errors import IndexCorruptError, StorageError
+
+_NEXT_STEP = {
+    errno.ENOSPC: "free some space and run it again: what is committed is kept",
+    errno.EDQUOT: "free some space and run it again: what is committed is kept",
+    errno.EACCES: "check the folder's permissions",
+    errno.EPERM: "check the folder's permissions",
+    errno.EROFS: "choose a writable folder with --index",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+}
+_REASONS = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EACCES, "SQLITE_PERM": errno.EACCES}
+
+
+@contextmanager
+def translated(index: Path) -> Iterator[None]:
+    """Turn foreign errors raised inside into StorageError or IndexCorruptError about `index`."""
+    try:
+        yield
+    except OSError as error:
+        raise _from_os(index, error) from error
+    except sqlite3.Error as error:
+        raise _from_sqlite(index, error) from error
+
+
+def _from_os(index: Path, error: OSError) -> StorageError:
+    reason = (error.strerror or str(error)).lower()
+    thing = str(error.filename or index)
+    return StorageError(thing, reason, _NEXT_STEP.get(error.errno or 0, "check the disk and run it again"))
+
+
+def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorruptError:
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.IntegrityError):
+        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", "index into a new folder with --index")
+    for prefix, number in _REASONS.items():
+        if name.startswith(prefix):
+            return StorageError(str(index), str(error), _NEXT_STEP[number])
+    if name.startswith("SQLITE_BUSY"):
+        return StorageError(str(index), "another process keeps its catalog busy", "try again in a moment")
+    return StorageError(str(index), f"the catalog can't be used ({error})", "check the disk and the folder's permissions")

@@ -1,0 +1,127 @@
+"""Segments: folders of write-once `.npy` files, named and checksummed by the catalog.
+
+A file that a reader has mapped is never rewritten or truncated: that would be a SIGBUS in the reader.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.errors import IndexCorruptError
+
+SEGMENTS_DIR = "segments"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayEntry:
+    """What the catalog knows of one file: enough to refuse any other without parsing it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    blake2b: str
+
+
+Manifest = Mapping[str, ArrayEntry]
+
+
+def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as plain values."""
+    return {name: asdict(entry) for name, entry in manifest.items()}
+
+
+def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
+    """The inverse of `manifest_to_json`."""
+    return {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in values.items()}
+
+
+def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
+    """Write the arrays under a new name and make them durable; nothing sees them until the catalog names them.
+
+    Returns the segment's name and its manifest. Raises OSError; what was written by then is an orphan that the next
+    writer sweeps.
+    """
+    name = uuid4().hex
+    parent = index / SEGMENTS_DIR
+    parent.mkdir(exist_ok=True)
+    folder = parent / name
+    folder.mkdir()
+    manifest = {key: _write_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
+    for path in (folder, parent):
+        _sync_folder(path)
+    return name, manifest
+
+
+def open_segment(index: Path, name: str, manifest: Manifest) -> dict[str, NDArray[Any]]:
+    """Map the segment's arrays, read-only.
+
+    Raises FileNotFoundError when a file is gone (a reader takes a new snapshot and tries again) and IndexCorruptError
+    when one is not what the manifest says.
+    """
+    folder = index / SEGMENTS_DIR / name
+    return {key: _map_array(folder / f"{key}.npy", entry) for key, entry in manifest.items()}
+
+
+def sweep_orphans(index: Path, named: Collection[str]) -> int:
+    """Delete segment folders that the catalog does not name: what a crash left. Returns how many there were."""
+    parent = index / SEGMENTS_DIR
+    if not parent.is_dir():
+        return 0
+    orphans = [folder for folder in parent.iterdir() if folder.name not in named]
+    for folder in orphans:
+        # A folder that can't be deleted now is an orphan still, and swept by the next writer.
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(orphans)
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    buffer = BytesIO()
+    description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, description)
+    return buffer.getvalue()
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
+    # Not np.save: on a full disk it raises an OSError without an errno.
+    array = np.ascontiguousarray(array)
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("xb") as file:
+        for part in (_header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data):
+            file.write(part)
+            digest.update(part)
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.tell()
+    return ArrayEntry(array.dtype.str, array.shape, size, digest.hexdigest())
+
+
+def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
+    dtype = np.dtype(entry.dtype)
+    header = _header(dtype, entry.shape)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != entry.bytes or file.read(len(header)) != header:
+            reason = f"has {size} bytes where the catalog says {entry.bytes}" if size != entry.bytes else "is damaged"
+            raise IndexCorruptError(str(path), reason, "delete the index folder and index again")
+        if 0 in entry.shape:  # an empty range can't be mapped
+            return np.empty(entry.shape, dtype)
+        return np.memmap(file, dtype, "r", len(header), entry.shape)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,194 @@
+"""Cuts a document into passages of about so many words, at the best boundary near the target.
+
+A word is a character of a script that writes no spaces (Han, kana, Thai …), or a run of other characters without a
+blank; a run longer than `MAX_RUN` characters counts as several, so that nothing grows without bounds.
+"""
+
+import itertools
+import math
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vsearch_core import config
+from vsearch_core.errors import InputError
+from vsearch_core.model import Chunk, Document, Span
+
+MAX_RUN = 100  # characters
+MAX_SHARE = 1.2  # of the target: no chunk holds more words
+MIN_SHARE = 0.8  # of the target: a boundary is looked for between this and MAX_SHARE
+HEADING_SHARE = 0.4  # of the target: from here on a heading starts a new chunk
+TAIL_SHARE = 0.2  # of the target: no rest smaller than this is left for a last chunk
+HEADING_SEPARATOR = " > "
+
+_SPACELESS = (  # Thai, Lao, Burmese, Khmer; Han, kana and their punctuation
+    "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003fffd"
+)
+_MARKS = (
+    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
+)
+_WORD = re.compile(rf"[{_SPACELESS}][{_MARKS}]{{0,8}}|[^\s{_SPACELESS}]{{1,{MAX_RUN}}}")
+_PARAGRAPH = re.compile(r"\n[^\S\n]*(?=\n)")
+_SENTENCE = re.compile(r"[.!?…]['\"’”»)\]]*(?=\s)|[。！？．｡][」』”’）】]*")
+_LINE = re.compile(r"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOptions:
+    """Target and overlap in words. Raises InputError for sizes that make no sense."""
+
+    words: int = config.CHUNK_WORDS
+    overlap: int = config.OVERLAP_WORDS
+
+    def __post_init__(self) -> None:
+        if not 20 <= self.words <= 5000:
+            raise InputError(f"{self.words} words a chunk", "out of range", "choose from 20 to 5000")
+        if not 0 <= self.overlap < self.words / 2:
+            limit = (self.words - 1) // 2
+            raise InputError(f"{self.overlap} words of overlap", "out of range", f"choose from 0 to {limit}")
+
+    @property
+    def limit(self) -> int:
+        """The most words that a chunk can hold."""
+        return math.floor(self.words * MAX_SHARE)
+
+
+def count_words(text: str) -> int:
+    """Words as the chunker counts them."""
+    return sum(1 for _ in _WORD.finditer(text))
+
+
+def split(document: Document, options: ChunkOptions) -> list[Chunk]:
+    """The chunks of a document, in order. They cover every character of its spans that is not blank.
+
+    Time and memory grow linearly with the text. A gap between two spans always ends a chunk.
+    """
+    chunks: list[Chunk] = []
+    line, counted = 1, 0  # the line of the text's character `counted`
+    for stretch in _stretches(document.spans):
+        for start, end, span in _Cutter(document.text, stretch, options).cut():
+            line += document.text.count("\n", counted, start)
+            counted = start
+            chunks.append(_chunk(document, start, end, line, span))
+    return chunks
+
+
+def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> Chunk:
+    text = document.text[start:end]
+    last_line = line + text.count("\n")
+    return Chunk(
+        text=text,
+        start_char=start,
+        end_char=end,
+        start_line=document.lines[line - 1] if document.lines else line,
+        end_line=document.lines[last_line - 1] if document.lines else last_line,
+        page=span.page,
+        heading=HEADING_SEPARATOR.join(span.heading) or None,
+    )
+
+
+def _stretches(spans: Sequence[Span]) -> Iterator[list[Span]]:
+    """The spans in groups without gaps."""
+    stretch: list[Span] = []
+    for span in spans:
+        if stretch and span.start != stretch[-1].end:
+            yield stretch
+            stretch = []
+        stretch.append(span)
+    if stretch:
+        yield stretch
+
+
+class _Cutter:
+    """Cuts one stretch of text. Positions are word numbers; a cut stands before the word of its number."""
+
+    def __init__(self, text: str, spans: list[Span], options: ChunkOptions) -> None:
+        self.text = text
+        self.spans = spans
+        self.span_starts = [span.start for span in spans]
+        self.target = options.words
+        self.limit = options.limit
+        self.overlap = options.overlap
+        start, end = spans[0].start, spans[-1].end
+        self.words = array("q", (match.start() for match in _WORD.finditer(text, start, end)))
+        self.end = end
+        changes = (after.start for before, after in itertools.pairwise(spans) if before.heading != after.heading)
+        self.headings = self._cuts(changes)
+        self.paragraphs = self._cuts(match.end() for match in _PARAGRAPH.finditer(text, start, end))
+        self.sentences = self._cuts(match.end() for match in _SENTENCE.finditer(text, start, end))
+        self.lines = self._cuts(match.end() for match in _LINE.finditer(text, start, end))
+
+    def _cuts(self, offsets: Iterator[int]) -> "array[int]":
+        """The cuts at character offsets that rise."""
+        cuts = array("q")
+        low = 0
+        for offset in offsets:
+            low = bisect_left(self.words, offset, low)
+            if 0 < low < len(self.words) and (not cuts or cuts[-1] != low):
+                cuts.append(low)
+        return cuts
+
+    def cut(self) -> Iterator[tuple[int, int, Span]]:
+        """Start and end of each chunk in characters, and the span that its first character lies in."""
+        start = end = 0
+        while end < len(self.words):
+            heading = self._heading_after(start, end)
+            end = self._end_of(start) if heading is None else heading
+            first = self.words[start]
+            yield first, self._end_char(end), self.spans[bisect_right(self.span_starts, first) - 1]
+            if end < len(self.words):
+                start = end if heading is not None else self._next_start(end)
+
+    def _end_char(self, cut: int) -> int:
+        match = _WORD.match(self.text, self.words[cut - 1], self.end)
+        return match.end() if match else self.end
+
+    def _heading_after(self, start: int, previous: int) -> int | None:
+        """The first heading at which a chunk from `start` must end, if there is one within its reach."""
+        low = max(start + math.ceil(self.target * HEADING_SHARE), previous + 1)
+        place = bisect_left(self.headings, low)
+        if place == len(self.headings) or self.headings[place] > start + self.limit:
+            return None
+        heading = self.headings[place]
+        return heading if len(self.words) - heading >= self.target * TAIL_SHARE else None
+
+    def _end_of(self, start: int) -> int:
+        """Where a chunk from `start` ends for its size."""
+        if len(self.words) - start <= self.limit:
+            return len(self.words)
+        low = start + math.ceil(self.target * MIN_SHARE)
+        high = min(start + self.limit, len(self.words) - math.ceil(self.target * TAIL_SHARE))
+        target = min(start + self.target, high)
+        for cuts in (self.headings, self.paragraphs, self.sentences, self.lines):
+            cut = _nearest(cuts, target, low, high)
+            if cut is not None:
+                return cut
+        return self._between_words(target, low, high)
+
+    def _between_words(self, target: int, low: int, high: int) -> int:
+        """The nearest cut with a blank before it; where there is none, amid a spaceless script or an endless run."""
+        for distance in range(max(target - low, high - target) + 1):
+            for cut in (target - distance, target + distance):
+                if low <= cut <= high and self.text[self.words[cut] - 1].isspace():
+                    return cut
+        return target
+
+    def _next_start(self, end: int) -> int:
+        """Where the chunk after a cut at `end` begins: about the overlap before, at a sentence if one begins near."""
+        wanted = end - self.overlap
+        low, high = wanted - self.overlap // 2, wanted + self.overlap // 2
+        for cuts in (self.paragraphs, self.sentences):
+            cut = _nearest(cuts, wanted, low, high)
+            if cut is not None:
+                return cut
+        return self._between_words(wanted, low, high) if self.overlap else end
+
+
+def _nearest(cuts: "array[int]", target: int, low: int, high: int) -> int | None:
+    """The cut nearest to the target from `low` to `high`, both included; the earlier of two equally near."""
+    place = bisect_left(cuts, target)
+    near = [cut for cut in cuts[max(place - 1, 0) : place + 1] if low <= cut <= high]
+    return min(near, key=lambda cut: abs(cut - target), default=None)

@@ -1,0 +1,295 @@
+"""Which files of the named files and folders are to be read, in an order that is always the same.
+
+Paths are strings until they are reported: a Path costs more than the system call beside it.
+"""
+# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120, PTH123
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vsearch_core import config
+from vsearch_core.errors import InputError
+from vsearch_core.text.ignore import IgnoreRules
+
+IGNORE_FILES = (".gitignore", ".ignore", ".vsearchignore")  # a later one overrides an earlier one
+UNSEARCHED = frozenset({".git", ".hg", ".svn", ".bzr", "CVS", "_darcs", config.INDEX_DIR})
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverOptions:
+    """What to take. `include` and `exclude` are gitignore-style globs on paths relative to the named folder.
+
+    An empty `include` takes all files; `exclude` wins over `include`. `max_file_size` is in bytes.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    use_ignore_files: bool = True
+    max_file_size: int = config.MAX_FILE_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to read: its absolute path as the user would write it, size in bytes, time of last change in ns."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or link that is left out for what it is, in a few words. Not an error."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A folder or file that the system would not let us look at. The run goes on, and ends as an error."""
+
+    path: Path
+    reason: str
+
+
+Found = SourceFile | Skipped | Unreadable
+
+
+def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]:
+    """Walk the files and folders named, each file once, sorted within each folder, symbolic links last.
+
+    Hidden entries, version-control folders and ignored entries are left out without a word. A file named itself is
+    taken even if hidden or ignored, but `include` and `exclude` hold for it too. Raises InputError, before any result,
+    for a path that does not exist and for a pattern that means nothing.
+    """
+    for path in paths:
+        try:
+            path.stat()
+        except OSError as error:
+            raise InputError(str(path), (error.strerror or str(error)).lower(), "check the path") from None
+    for pattern in (*options.include, *options.exclude):
+        if not IgnoreRules([pattern]):
+            raise InputError(f"pattern {pattern!r}", "is not a glob", "write it as in a .gitignore, such as '*.md'")
+    return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The rules of one folder. `skip` characters of a path lead to it, its slash included."""
+
+    skip: int
+    rules: IgnoreRules
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    path: str  # as the user would write it
+    real: str  # the same with links resolved: what tells two ways to one file apart
+    levels: tuple[_Level, ...]  # innermost first
+
+
+class _Discovery:
+    """What one call of `discover` remembers: the real paths already dealt with, and what holds for all arguments."""
+
+    def __init__(self, options: DiscoverOptions) -> None:
+        self.options = options
+        self.exclude = IgnoreRules(options.exclude)
+        self.included = _include_test(options.include)
+        self.seen: set[str] = set()
+
+    def run(self, paths: Sequence[str]) -> Iterator[Found]:
+        for path in paths:
+            name = os.path.basename(path)
+            if os.path.isdir(path):
+                yield from _Walk(self, path, os.path.realpath(path)).run()
+            elif self.exclude.verdict(name, name, is_dir=False) or not self.included(name):
+                continue
+            elif self.first_time(os.path.realpath(path)):
+                yield self.report(path, name, os.stat(path))
+
+    def first_time(self, real: str) -> bool:
+        if real in self.seen:
+            return False
+        self.seen.add(real)
+        return True
+
+    def report(self, path: str, name: str, info: os.stat_result) -> Found:
+        """What becomes of an entry that no rule leaves out and that is no folder to enter."""
+        if not _is_utf8(name):
+            return Skipped(Path(path), "its name is not valid UTF-8")
+        if not stat.S_ISREG(info.st_mode):
+            return Skipped(Path(path), _kind(info.st_mode))
+        if info.st_size > self.options.max_file_size:
+            return Skipped(Path(path), f"{info.st_size:,} bytes, more than {self.options.max_file_size:,}")
+        return SourceFile(Path(path), info.st_size, info.st_mtime_ns)
+
+
+class _Walk:
+    """One named folder. Real entries come first, so that a link never takes the place of the file it points to."""
+
+    def __init__(self, discovery: _Discovery, root: str, real_root: str) -> None:
+        self.discovery = discovery
+        self.root = _Folder(root, real_root, ())
+        self.base = len(_with_slash(root))
+        self.visited: set[tuple[int, int]] = set()
+        self.links: list[tuple[_Folder, str]] = []
+
+    def run(self) -> Iterator[Found]:
+        top = self.root
+        if self.discovery.options.use_ignore_files:
+            try:
+                top = replace(top, levels=_levels_above(top.path))
+            except OSError as error:
+                yield from self.failed(top, error)
+                return
+        yield from self.walk(top)
+        while self.links:  # following one may find more
+            links, self.links = sorted(self.links, key=lambda link: (link[0].path, link[1])), []
+            for folder, name in links:
+                if self.discovery.first_time(_with_slash(folder.real) + name):
+                    yield from self.follow(folder, name)
+
+    def walk(self, top: _Folder) -> Iterator[Found]:
+        stack = [top]  # not recursion: folders can nest deeper than Python's stack
+        while stack:
+            folder = stack.pop()
+            subfolders: list[_Folder] = []
+            try:
+                info = os.stat(folder.path)
+                if (info.st_dev, info.st_ino) in self.visited:
+                    continue
+                self.visited.add((info.st_dev, info.st_ino))
+                with os.scandir(folder.path) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+                folder = self.with_own_rules(folder, entries)
+                for entry in entries:
+                    found = self.visit(folder, entry, subfolders)
+                    if found:
+                        yield found
+            except OSError as error:
+                yield from self.failed(folder, error)
+            stack.extend(reversed(subfolders))
+
+    def failed(self, folder: _Folder, error: OSError) -> Iterator[Unreadable]:
+        if self.discovery.first_time(folder.real):
+            yield Unreadable(Path(error.filename or folder.path), (error.strerror or str(error)).lower())
+
+    def with_own_rules(self, folder: _Folder, entries: list[os.DirEntry[str]]) -> _Folder:
+        """The folder with its own ignore files in force.
+
+        Raises OSError where one can't be read: what it says to leave out must not end up in the index.
+        """
+        if not self.discovery.options.use_ignore_files:
+            return folder
+        names = {entry.name for entry in entries if entry.name in IGNORE_FILES and entry.is_file()}
+        level = _level(folder.path, names)
+        return replace(folder, levels=(level, *folder.levels)) if level else folder
+
+    def visit(self, folder: _Folder, entry: os.DirEntry[str], subfolders: list[_Folder]) -> Found | None:
+        """The entry if it is a file to report; a folder joins `subfolders`, a link `self.links`. Raises OSError."""
+        name = entry.name
+        if name.startswith(".") or name in UNSEARCHED:
+            return None
+        path = _with_slash(folder.path) + name
+        is_link = entry.is_symlink()
+        is_dir = os.path.isdir(path) if is_link else entry.is_dir(follow_symlinks=False)
+        if self.left_out(folder, path, name, is_dir):
+            return None
+        real = _with_slash(folder.real) + name
+        if is_link:
+            self.links.append((folder, name))
+        elif is_dir and _is_utf8(name):
+            subfolders.append(_Folder(path, real, folder.levels))
+        elif (is_dir or self.discovery.included(path[self.base :])) and self.discovery.first_time(real):
+            try:
+                return self.discovery.report(path, name, entry.stat(follow_symlinks=False))
+            except FileNotFoundError:
+                return None  # deleted since its folder was listed
+        return None
+
+    def left_out(self, folder: _Folder, path: str, name: str, is_dir: bool) -> bool:
+        if self.discovery.exclude.verdict(path[self.base :], name, is_dir):
+            return True
+        for level in folder.levels:
+            verdict = level.rules.verdict(path[level.skip :], name, is_dir)
+            if verdict is not None:
+                return verdict
+        return False
+
+    def follow(self, folder: _Folder, name: str) -> Iterator[Found]:
+        path = _with_slash(folder.path) + name
+        try:
+            info = os.stat(path)
+        except OSError as error:
+            dangling = isinstance(error, FileNotFoundError)
+            yield Skipped(Path(path), "dangling symbolic link" if dangling else "symbolic link that can't be followed")
+            return
+        real = os.path.realpath(path)
+        inside = _with_slash(self.root.real)
+        if not _with_slash(real).startswith(inside):
+            yield Skipped(Path(path), "symbolic link out of the folder")
+        elif not UNSEARCHED.isdisjoint(real[len(inside) :].split("/")):
+            return
+        elif stat.S_ISDIR(info.st_mode) and _is_utf8(name):
+            yield from self.walk(_Folder(path, real, folder.levels))
+        elif self.discovery.included(path[self.base :]) and self.discovery.first_time(real):
+            yield self.discovery.report(path, name, info)
+
+
+def _levels_above(root: str) -> tuple[_Level, ...]:
+    """The rules of the folders above, up to the repository's root; none where the folder lies in no repository."""
+    above: list[_Level] = []
+    folder = root
+    while not os.path.lexists(_with_slash(folder) + ".git"):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return ()
+        folder = parent
+        present = {name for name in IGNORE_FILES if os.path.isfile(_with_slash(folder) + name)}
+        level = _level(folder, present)
+        if level:
+            above.append(level)
+    return tuple(above)
+
+
+def _level(folder: str, names: set[str]) -> _Level | None:
+    """The ignore files of a folder as one list of rules. Raises OSError."""
+    lines: list[str] = []
+    for name in IGNORE_FILES:
+        if name in names:
+            path = _with_slash(folder) + name
+            # Names that are not UTF-8 come with surrogates: the rules must be read likewise to match them.
+            with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+                lines.extend(file)
+    rules = IgnoreRules(lines)
+    return _Level(len(_with_slash(folder)), rules) if rules else None
+
+
+def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether a path relative to the named folder, or a folder above it, matches one of the patterns."""
+    if not patterns:
+        return lambda _: True
+    from pathspec import GitIgnoreSpec
+
+    match: Callable[[str], bool] = GitIgnoreSpec.from_lines(patterns).match_file
+    return match
+
+
+def _with_slash(folder: str) -> str:
+    return folder if folder.endswith("/") else folder + "/"
+
+
+def _is_utf8(name: str) -> bool:
+    return name.isascii() or name.isprintable() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a named pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device"

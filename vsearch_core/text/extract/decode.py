@@ -1,0 +1,153 @@
+"""Bytes to text: which encoding, or none at all."""
+
+import codecs
+import re
+import unicodedata
+
+from vsearch_core.errors import BinaryFileError
+
+SAMPLE = 8192  # bytes looked at to tell text from binary
+_BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b\x1a\x0e\x0f")) + b"\x7f"
+_MAX_CONTROLS = 0.03  # of the bytes; compressed or compiled data has about 0.1
+_SHIFTS = (  # escape sequences that switch a 7-bit stream to another character set
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+    (re.compile(rb"\x1b(?:\$[@B]|\([IJ]|\$\(D)"), "iso2022_jp_ext"),
+)
+_GUESSES = [  # what old files are written in; left out: EBCDIC and other code pages that fit anything
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
+    *("iso8859_2", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_9", "koi8_r", "koi8_u", "mac_cyrillic", "mac_roman"),
+    *("cp437", "cp850", "cp852", "cp855", "cp866", "big5", "big5hkscs", "cp932", "shift_jis", "euc_jp", "cp949"),
+    *("euc_kr", "johab", "gb2312", "gbk", "gb18030"),
+]
+_MEANT = {  # what a page that names the first is written in, as browsers have it
+    **dict.fromkeys(("iso-8859-1", "latin1", "us-ascii", "ascii"), "cp1252"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis"), "cp932"),
+    **dict.fromkeys(("gb2312", "gbk", "x-gbk"), "gb18030"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987"), "cp949"),
+    **dict.fromkeys(("big5", "big5-hkscs"), "big5hkscs"),
+    "iso-8859-9": "cp1254",
+}
+_DECLARABLE = frozenset(codecs.lookup(encoding).name for encoding in _GUESSES)
+_GUESS_SAMPLE = 1 << 16  # bytes handed to charset-normalizer, whose time grows with them
+_TOO_SHORT = 64  # bytes below which "no encoding fits" says nothing
+
+
+def decode(name: str, data: bytes, declared: str | None = None) -> str:
+    """The text of a file, its line ends turned into newlines and its byte order mark dropped.
+
+    UTF-8 wins wherever it fits, then `declared`, the encoding that the file itself names. Bytes that an encoding can't
+    read become U+FFFD. `name` is for the error only.
+    Raises BinaryFileError where the bytes are no text.
+    """
+    text = _decode(name, data, declared).removeprefix("\ufeff")
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")  # one hole in a long log doesn't make it binary; see _decode
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode(name: str, data: bytes, declared: str | None) -> str:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace")
+    sample = data[:SAMPLE]
+    if b"\0" in sample:
+        text = _wide(data)
+        if text is None:
+            raise BinaryFileError(name, "is binary, not text", "leave it out with --exclude")
+        return text
+    if len(sample.translate(None, _CONTROLS)) < len(sample) * (1 - _MAX_CONTROLS):
+        raise BinaryFileError(name, "is binary, not text", "leave it out with --exclude")
+    text = _shifted(data) if b"\x1b" in sample else None
+    if text is not None:
+        return text
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _mostly_utf8(data) or _as_declared(data, declared) or _guessed(name, data)
+
+
+def _wide(data: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a byte order mark, None for anything else.
+
+    The NULs tell: in texts that hold at least some Latin letters, spaces or line ends they stand at one place of each
+    two or four bytes.
+    """
+    sample = data[: SAMPLE & ~3]
+    columns = [sample[place::4].count(0) for place in range(4)]
+    rows = len(sample) // 4
+    candidates: list[str] = []
+    if rows and columns[3] == columns[2] == rows:
+        candidates.append("utf-32-le")
+    elif rows and columns[0] == columns[1] == rows:
+        candidates.append("utf-32-be")
+    elif columns[1] + columns[3] > 10 * (columns[0] + columns[2]):
+        candidates.append("utf-16-le")
+    elif columns[0] + columns[2] > 10 * (columns[1] + columns[3]):
+        candidates.append("utf-16-be")
+    for encoding in candidates:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if _reads_as_text(text[:SAMPLE]):
+            return text
+    return None
+
+
+def _reads_as_text(text: str) -> bool:
+    odd = sum(
+        unicodedata.category(character) in {"Cc", "Cn", "Co"} for character in text if character not in "\t\n\r\f"
+    )
+    return odd <= len(text) * _MAX_CONTROLS
+
+
+def _shifted(data: bytes) -> str | None:
+    for pattern, encoding in _SHIFTS:
+        if pattern.search(data):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+    return None
+
+
+def _mostly_utf8(data: bytes) -> str | None:
+    """UTF-8 with a few broken places, such as a file cut off inside a character."""
+    text = data.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    beyond_ascii = len(text) - len(text.encode("ascii", errors="ignore"))
+    return text if broken * 10 < beyond_ascii else None
+
+
+def _as_declared(data: bytes, declared: str | None) -> str | None:
+    encoding = _MEANT.get((declared or "").lower(), declared)
+    try:
+        codec = codecs.lookup(encoding or "").name
+    except LookupError:
+        return None
+    return data.decode(codec, errors="replace") if codec in _DECLARABLE else None
+
+
+def _guessed(name: str, data: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    sample = data
+    if len(data) > _GUESS_SAMPLE:
+        sample = data[: data.rfind(b"\n", 0, _GUESS_SAMPLE) + 1] or data[:_GUESS_SAMPLE]
+    # The second, laxer try is for text with a few stray bytes; real binary data fails both.
+    matches = from_bytes(sample, cp_isolation=_GUESSES) or from_bytes(sample, cp_isolation=_GUESSES, threshold=0.5)
+    best = matches.best()
+    if best is None:
+        if len(sample) >= _TOO_SHORT:
+            raise BinaryFileError(name, "is in no encoding that is known", "convert it to UTF-8")
+        return data.decode("cp1252", errors="replace")
+    # Short texts fit several code pages equally well: then the commonest is the best guess.
+    tied = [match.encoding for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
+    return data.decode("cp1252" if "cp1252" in tied else best.encoding, errors="replace")

@@ -1,0 +1,255 @@
+"""HTML: what a reader would call the page's text, without the navigation around it."""
+
+import re
+from typing import Any
+
+from vsearch_core.model import Document, JsonValue, Span
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.headings import MAX_TITLE, spans_between
+from vsearch_core.text.extract.layout import Page
+
+_CHARSET = re.compile(
+    rb"<(?:meta[^>]{0,500}?charset|\?xml[^>]{0,200}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
+)
+_HEAD_BYTES = 4096  # where a page must declare its encoding
+_META = {  # name or property, in lower case -> our key; where several give one key, the first counts
+    "description": "description",
+    "og:description": "description",
+    "author": "author",
+    "dc.creator": "author",
+    "article:author": "author",
+    "keywords": "keywords",
+    "date": "date",
+    "dc.date": "date",
+    "dcterms.date": "date",
+    "article:published_time": "date",
+}
+_NEVER_TEXT = frozenset(
+    {"script", "style", "template", "noscript", "svg", "canvas", "iframe", "object", "audio", "video", "head"}
+    | {"datalist", "select", "textarea", "button", "input"}
+)
+_AROUND = frozenset({"nav", "header", "footer", "aside"})  # boilerplate, unless part of the main text
+_AROUND_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
+_HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_BLOCKS = frozenset(
+    {"address", "article", "aside", "blockquote", "body", "caption", "center", "details", "dialog", "dd", "div", "dl"}
+    | {"dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header"}
+    | {"hgroup", "hr", "legend", "li", "main", "menu", "nav", "ol", "p", "pre", "section", "summary", "table"}
+    | {"tbody", "tfoot", "thead", "td", "th", "tr", "ul"}
+)
+_TIGHT = frozenset({"li", "dt", "dd", "tr", "caption", "tbody", "thead", "tfoot"})  # a line of their own, no blank line
+_LEVELS = {f"h{level}": level for level in range(1, 7)}
+_MAIN_SHARE = 0.5  # of the page's text, for <main> or <article> to stand for the page
+_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+_LAST_LINE = 65_535  # the parser counts no further
+
+
+def extract(name: str, data: bytes) -> Document:
+    """The main text, a blank line between blocks; spans between headings; `lines` point into the source.
+
+    Raises BinaryFileError.
+    """
+    declared = _CHARSET.search(data[:_HEAD_BYTES])
+    source = decode(name, data, declared[1].decode() if declared else None)
+    root = _parse(source)
+    if root is None:
+        return Document("", ())
+    if root is _TOO_DEEP:
+        text = _stripped(source)
+        return Document(text, (Span(0, len(text)),) if text.strip() else ())
+    page = _main_page(root)
+    text, headings = page.text(), page.headings()
+    title = " ".join((root.findtext("head/title") or "").split())[:MAX_TITLE]
+    first = next((heading.title for heading in headings if heading.level == 1), None)
+    language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
+    return Document(
+        text,
+        spans_between(text, headings),
+        title=title or first,
+        language=language.partition("-")[0].strip().lower() or None,
+        metadata=_metadata(root),
+        lines=tuple(page.sources),
+    )
+
+
+_TOO_DEEP = object()
+
+
+def _parse(source: str) -> Any:
+    """The root element, None for a document that is empty, `_TOO_DEEP` for one that the parser had to cut short."""
+    from lxml import etree, html
+
+    parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
+    try:
+        root = html.document_fromstring(source.encode(), parser=parser)
+    except etree.ParserError:
+        return None
+    return _TOO_DEEP if parser.error_log.filter_from_fatals() else root
+
+
+def _stripped(source: str) -> str:
+    """The source without its tags, line for line: for pages that nest deeper than the parser goes (2,048 levels)."""
+    import html
+
+    def blank(match: re.Match[str]) -> str:
+        return "\n" * match[0].count("\n") or " "
+
+    return html.unescape(_TAG.sub(blank, source))
+
+
+def _metadata(root: Any) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for element in root.iter("meta"):
+        key = _META.get((element.get("name") or element.get("property") or "").strip().lower())
+        value = " ".join((element.get("content") or "").split())
+        if key and value:
+            found.setdefault(key, value)
+    return found
+
+
+def _main_page(root: Any) -> Page:
+    """The page's <main> or <article>s where they hold most of its text, else the page without what stands around."""
+    body = root.find("body")
+    body = root if body is None else body
+    whole = _Renderer(body).render([body])
+    mains = root.xpath("//main | //*[@role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
+    if mains:
+        page = _Renderer(body).render(mains)
+        if len(page.text()) >= _MAIN_SHARE * len(whole.text()):
+            whole = page
+    return whole if whole.text() else _Renderer(body, keep_all=True).render([body])
+
+
+def _length(element: Any) -> int:
+    """Characters of text within the element, scripts and such aside."""
+    return sum(
+        (0 if child.tag in _NEVER_TEXT else len(child.text or "")) + len(child.tail or "") for child in element.iter()
+    ) - len(element.tail or "")
+
+
+class _Renderer:
+    """Walks elements in document order, without recursion, and writes their text to a page.
+
+    `line` is the source line reached: set by each tag that the parser gives a line, counted on through the text.
+    """
+
+    def __init__(self, body: Any, keep_all: bool = False) -> None:
+        self.page = Page()
+        self.keep_all = keep_all  # navigation and the like too: for pages that are nothing else
+        self.form_limit = _length(body) * _MAIN_SHARE
+        self.line = 1
+        self.verbatim = 0  # <pre> elements that we are in
+        self.inside = 0  # <main> and <article> elements that we are in
+        self.data_table = False
+        self.in_row = False  # a data table's row is one line, whatever its cells hold
+        self.heading_row = 0
+
+    def render(self, elements: list[Any]) -> Page:
+        from lxml import etree
+
+        for top in elements:
+            skipped = None
+            walker = etree.iterwalk(top, events=("start", "end", "comment", "pi"))
+            for event, element in walker:
+                if event == "start":
+                    if element is not top and self.is_dropped(element):
+                        skipped = element
+                        walker.skip_subtree()
+                        self.pass_over(element)
+                        continue
+                    self.start(element)
+                    self.write(element.text)
+                elif element is skipped or event != "end":
+                    self.reach(element)
+                else:
+                    self.end(element)
+                if event != "start" and element is not top:
+                    self.write(element.tail)
+            self.page.end_block()
+        return self.page
+
+    def reach(self, element: Any) -> None:
+        if element.sourceline and element.sourceline < _LAST_LINE:
+            self.line = max(self.line, element.sourceline)
+
+    def pass_over(self, element: Any) -> None:
+        self.reach(element)
+        self.line += sum(text.count("\n") for text in element.itertext())
+
+    def write(self, text: str | None) -> None:
+        if not text:
+            return
+        if self.verbatim and not self.in_row:
+            self.page.write_verbatim(text, self.line)
+        else:
+            self.page.write(text, self.line)
+        self.line += text.count("\n")
+
+    def is_dropped(self, element: Any) -> bool:
+        tag = element.tag
+        if self.keep_all or tag in _NEVER_TEXT:
+            return tag in _NEVER_TEXT
+        if tag == "nav" or _is_hidden(element):
+            return True
+        if tag == "form":
+            return _length(element) < self.form_limit
+        if tag in _AROUND or element.get("role") in _AROUND_ROLES:
+            # Outside of the main text; but many a page keeps its own title in its <header>.
+            return not self.inside and element.find(".//h1") is None
+        return False
+
+    def start(self, element: Any) -> None:
+        self.reach(element)
+        tag = element.tag
+        if tag in {"main", "article"}:
+            self.inside += 1
+        if tag == "table":
+            self.data_table = _is_data(element)
+        if tag in {"td", "th"} and self.in_row:
+            if element.getprevious() is not None:
+                self.page.write(" | ", self.line)
+        elif tag in _BLOCKS or tag == "br":
+            self.break_before(tag)
+        if tag == "tr":
+            self.in_row = self.data_table
+        elif tag == "pre":
+            self.verbatim += 1
+        elif tag == "li" and not self.in_row:
+            self.page.bullet()
+
+    def end(self, element: Any) -> None:
+        tag = element.tag
+        if tag in {"main", "article"}:
+            self.inside -= 1
+        if tag == "tr":
+            self.in_row = False
+        elif tag == "pre":
+            self.verbatim -= 1
+        elif tag == "table":
+            self.data_table = False
+        if tag in _LEVELS and not self.in_row:
+            self.page.add_heading(self.heading_row, _LEVELS[tag])
+        elif tag in _BLOCKS:
+            self.break_before("" if tag == "table" else tag)
+
+    def break_before(self, tag: str) -> None:
+        if self.in_row:
+            self.page.space()
+        elif tag == "br" or tag in _TIGHT:
+            self.page.end_line()
+        else:
+            self.page.end_block()
+        if tag in _LEVELS:
+            self.heading_row = len(self.page.rows)
+
+
+def _is_hidden(element: Any) -> bool:
+    if "hidden" in element.attrib or element.get("aria-hidden") == "true":
+        return True
+    return _HIDDEN.search(element.get("style", "")) is not None
+
+
+def _is_data(table: Any) -> bool:
+    """Whether the table holds data, one line a row, rather than laying out a page."""
+    inner = table.iter("table", "pre", "ul", "ol", "dl", *_LEVELS)
+    return next((element for element in inner if element is not table), None) is None

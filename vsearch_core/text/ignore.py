@@ -1,0 +1,88 @@
+"""Ignore rules: what the lines of a `.gitignore` say about one entry of a folder.
+
+A walk asks about each entry on its way down and never enters an ignored folder, so a rule is asked only about the entry
+itself, as git does, never about the folders above it. pathspec translates the patterns; its `GitIgnoreSpec` can't be
+asked here, because it answers for whole file paths: after `*` and `!*/` it calls every folder ignored.
+"""
+
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    regex: re.Pattern[str]
+    on_name: bool  # matched against the entry's name rather than its path
+    dir_only: bool
+    ignores: bool
+
+
+class IgnoreRules:
+    """The rules of one folder's ignore files, or of the `--exclude` options. The last rule that matches decides."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # re warns of "[[", which is right in a glob
+            parsed = [pattern for line in lines if (pattern := _parse(line)) is not None]
+            self._patterns = parsed[::-1]
+            # Most entries match nothing: one regex over all patterns settles those in one call.
+            self._any_name = _any_of(pattern.regex for pattern in parsed if pattern.on_name)
+            self._any_path = _any_of(pattern.regex for pattern in parsed if not pattern.on_name)
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def verdict(self, path: str, name: str, is_dir: bool) -> bool | None:
+        """True: ignored; False: taken in again by a `!` rule; None: no rule matches.
+
+        `path` is relative to the folder of the rules, with `/` between its parts; `name` is its last part.
+        """
+        if not (self._any_name.match(name) or self._any_path.match(path)):
+            return None
+        for pattern in self._patterns:
+            if (is_dir or not pattern.dir_only) and pattern.regex.fullmatch(name if pattern.on_name else path):
+                return pattern.ignores
+        return None
+
+
+def _parse(line: str) -> _Pattern | None:
+    body = line.rstrip("\r\n")
+    if not body.endswith("\\ "):
+        body = body.rstrip()
+    if not body or body.startswith("#"):
+        return None
+    ignores = not body.startswith("!")
+    body = body.removeprefix("!")
+    dir_only = body.endswith("/")
+    body = body.removesuffix("/")
+    while "**/**" in body:
+        body = body.replace("**/**", "**")
+    if body.startswith("**/") and "/" not in body[3:]:
+        body = body[3:]  # at any depth: what a bare name says too
+    on_name = "/" not in body
+    body = body.removeprefix("/")
+    if body == "**":
+        body, on_name = "*", True
+    elif body.endswith("/**"):
+        body += "/*"  # what is inside, at any depth, and not the folder itself
+    regex = _compile(body) if body else None
+    return _Pattern(regex, on_name, dir_only, ignores) if regex else None
+
+
+def _compile(body: str) -> re.Pattern[str] | None:
+    """A regex whose full match is a match of the pattern, None for a pattern that can match nothing."""
+    from pathspec.patterns.gitignore.basic import GitIgnoreBasicPattern
+
+    try:
+        # The leading slash anchors: whether to match the name or the path is decided already.
+        regex, _ = GitIgnoreBasicPattern.pattern_to_regex("/" + body)
+        return re.compile(regex, re.DOTALL) if regex else None
+    except (ValueError, re.error):
+        return None
+
+
+def _any_of(regexes: Iterable[re.Pattern[str]]) -> re.Pattern[str]:
+    alternatives = "|".join(f"(?:{regex.pattern})" for regex in regexes)
+    return re.compile(alternatives or r"(?!)", re.DOTALL)
