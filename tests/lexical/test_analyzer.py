@@ -38,6 +38,13 @@ def english() -> Analyzer:
         ("T-cells", ["tcell", "cell"]),
         ("e-mail", ["email", "mail"]),
         ("10-15", ["10-15", "10", "15"]),
+        ("GPT-3.5", ["gpt3.5", "gpt", "3.5", "3", "5"]),
+        (".NET-based end).Methods", [".netbas", ".net", "net", "base", "end", "method"]),
+        ("foo(a/.gitignore)", ["foo", ".gitignore", "gitignor"]),
+        ("İstanbul", ["istanbul"]),
+        ("\u0640", ["\u0640"]),
+        ("NFL中文-abc", ["nfl", "中文", "abc"]),
+        ("⼀⽇", ["一日"]),
         ("IL2 utf8", ["il2", "il", "2", "utf8", "utf", "8"]),
         ("U.S.A. e.g.", ["usa"]),
         ("mRNAs", ["mrna", "rna"]),
@@ -56,7 +63,9 @@ def test_terms(english: Analyzer, text: str, terms: list[str]) -> None:
     assert english.terms(text) == terms
 
 
-@pytest.mark.parametrize("text", ["", " \n", "the who of it", "don't", "\x00\x1b[\x07", "\ud800", "____", "... -- ##"])
+@pytest.mark.parametrize(
+    "text", ["", " \n", "the who of it", "don't", "\x00\x1b[\x07", "\ud800", "____", "... -- ##", "\u0301 \u00ad"]
+)
 def test_text_without_a_topic_has_no_terms(english: Analyzer, text: str) -> None:
     assert english.terms(text) == []
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -285,12 +286,21 @@ def test_file_deleted_during_the_walk(tmp_path: Path) -> None:
     assert list(walk) == []
 
 
-def test_deep_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deeper than Python's stack."""
+@pytest.fixture
+def deep_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with more levels than Python's stack, taken down again because pytest's own clean-up can't."""
     monkeypatch.chdir(tmp_path)
-    for _ in range(1200):
+    levels = 1200
+    for _ in range(levels):
         Path("d").mkdir()
         os.chdir("d")
     Path("a.txt").touch()
-    os.chdir(tmp_path)
-    assert len(files(tmp_path)) == 1
+    yield tmp_path
+    Path("a.txt").unlink()
+    for _ in range(levels):
+        os.chdir("..")
+        Path("d").rmdir()
+
+
+def test_deep_folders(deep_folder: Path) -> None:
+    assert len(files(deep_folder)) == 1

@@ -9,7 +9,7 @@ The nodes are the ones that ONNX Runtime's fusion passes would arrive at, so tha
 optimisation, except for SkipLayerNormalization, which is nine times as slow as Add and LayerNormalization.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.precision import Precision
+from vsearch_core.embed.quantize import quantize_rows, smoothing
 from vsearch_core.embed.settings import NEXT_STEP, Pooling, read_json
 from vsearch_core.errors import ModelError
 
@@ -67,15 +67,18 @@ class BertConfig:
         return config
 
 
-def write_encoder(folder: Path, target: Path, pooling: Pooling, precision: Precision) -> None:
+def write_encoder(
+    folder: Path, target: Path, pooling: Pooling, largest_inputs: Sequence[NDArray[np.float32]] | None = None
+) -> None:
     """Write `target` (the graph) and, beside it, `target` with the suffix .bin (the numbers, which a session maps).
 
-    int8 stores each column of a weight matrix, and each row of the word embeddings, as 8-bit integers with a float32
-    scale. Raises ModelError where the model in `folder` is of another kind or a tensor is missing.
+    fp32, or int8 where `largest_inputs` of the fp32 graph are given: each column of a weight matrix, and each row of
+    the word embeddings, then is 8-bit integers with a float32 scale. Raises ModelError where the model in `folder` is
+    of another kind or a tensor is missing.
     """
     config = BertConfig.read(folder)
     with _open_weights(folder) as weights, target.with_suffix(".bin").open("wb") as data:
-        graph = _Graph(data, target.with_suffix(".bin").name, precision)
+        graph = _Graph(data, target.with_suffix(".bin").name, largest_inputs)
         _add_encoder(graph, config, weights, pooling)
         graph.save(target, config.hidden)
 
@@ -120,10 +123,11 @@ def _open_weights(folder: Path) -> Iterator[_Weights]:
 class _Graph:
     """Nodes and constants in the making. A method that adds a node returns the name of what it computes."""
 
-    def __init__(self, data: BinaryIO, location: str, precision: Precision) -> None:
+    def __init__(self, data: BinaryIO, location: str, largest_inputs: Sequence[NDArray[np.float32]] | None) -> None:
         self._data = data
         self._location = location
-        self._int8 = precision == "int8"
+        self._int8 = largest_inputs is not None
+        self._largest_inputs = iter(largest_inputs or ())  # one for each product, in order
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
 
@@ -168,7 +172,9 @@ class _Graph:
         if not self._int8:
             product = self.node("MatMul", source, self.constant(weight.T))
             return self.node("Add", product, self.constant(bias))
-        codes, scales = quantize_rows(weight)
+        factors = smoothing(next(self._largest_inputs), weight)
+        source = self.node("Mul", source, self.constant(1 / factors))
+        codes, scales = quantize_rows(weight * factors)
         constants = self.constant(codes.T), self.constant(scales), "", self.constant(bias)  # "": the zero point is 0
         return self.node("DynamicQuantizeMatMul", source, *constants, domain=MICROSOFT)
 
@@ -192,14 +198,6 @@ class _Graph:
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vsearch")
         target.write_bytes(onnx.ModelProto.SerializeToString(model))
-
-
-def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """(codes, scales) with rows ≈ codes · scales[:, None]; each row's largest magnitude becomes 127."""
-    scales = np.abs(rows).max(axis=1) / np.float32(127)
-    scales[scales == 0] = 1
-    codes = np.rint(rows / scales[:, None]).astype(np.int8)
-    return codes, scales
 
 
 def _add_encoder(graph: _Graph, config: BertConfig, weights: _Weights, pooling: Pooling) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from vsearch_core import config
 from vsearch_core.embed import bert_onnx, weights
 from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
+from vsearch_core.embed.quantize import largest_inputs
 from vsearch_core.embed.settings import Pooling, SentenceSettings
 from vsearch_core.embed.weights import DEFAULT_WEIGHTS, PACKAGE, WEIGHTS, Origin, Source, Wanted
 from vsearch_core.errors import ModelError
@@ -62,7 +63,7 @@ class PreparedModel:
         return self.folder / TOKENIZER
 
     def graph(self, precision: Precision) -> Path:
-        return self.folder / f"model.{precision}.onnx"
+        return self.folder / _graph_name(precision)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -106,7 +107,7 @@ def list_models() -> tuple[ModelInfo, ...]:
         prepared = _load(folder)
         if isinstance(prepared, PreparedModel):
             said = prepared.description
-            there = tuple(each for each in PRECISIONS if prepared.graph(each).name in said.files)
+            there = tuple(each for each in PRECISIONS if _graph_name(each) in said.files)
             facts = (said.name, folder, said.origin, said.weights, said.dimension, said.max_tokens, there)
             found.append(ModelInfo(*facts, precision, reason))
     if not any(info.name == config.MODEL and info.source != "folder" for info in found):
@@ -161,6 +162,10 @@ def prepare(source: Source, home: Path) -> PreparedModel:
     if not isinstance(prepared, PreparedModel):
         raise ModelError(str(home), "was damaged while it was prepared", "try again")
     return prepared
+
+
+def _graph_name(precision: Precision) -> str:
+    return f"model.{precision}.onnx"
 
 
 def _models_dir() -> Path:
@@ -219,8 +224,9 @@ def _fill(source: Source, folder: Path) -> None:
     shape = bert_onnx.BertConfig.read(source.folder)
     settings = SentenceSettings.read(source.folder)
     _copy_tokenizer(source.folder, folder)
-    for precision in PRECISIONS:
-        bert_onnx.write_encoder(source.folder, folder / f"model.{precision}.onnx", settings.pooling, precision)
+    fp32, int8 = folder / _graph_name("fp32"), folder / _graph_name("int8")
+    bert_onnx.write_encoder(source.folder, fp32, settings.pooling)
+    bert_onnx.write_encoder(source.folder, int8, settings.pooling, largest_inputs(fp32, folder / TOKENIZER))
     described = Description(
         name=config.MODEL if digest == DEFAULT_WEIGHTS else source.name,
         origin=source.origin,

@@ -69,11 +69,11 @@ def _pooling(folder: Path) -> Pooling:
     path = folder / places["Pooling"] / "config.json"
     settings = read_json(path)
     # Before version 6, sentence-transformers wrote a truth value for every mode.
-    old = [key.removeprefix("pooling_mode_") for key, value in settings.items() if value is True]
-    match settings.get("pooling_mode", old):
-        case "mean" | ["mean_tokens"]:
+    modes = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
+    match settings.get("pooling_mode", modes):
+        case "mean" | ["pooling_mode_mean_tokens"]:
             return "mean"
-        case "cls" | ["cls_token"]:
+        case "cls" | ["pooling_mode_cls_token"]:
             return "cls"
         case other:
             raise ModelError(str(path), f"only mean and cls pooling are known, not {other}", NEXT_STEP)

@@ -8,7 +8,6 @@ from vsearch_core.errors import IndexMismatchError
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.model import Fingerprint
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.text.chunk import ChunkOptions
 
 CHUNKER = "1"  # changes when the same document would be cut otherwise
 
@@ -30,7 +29,8 @@ class IndexSettings:
 
     fingerprint: Fingerprint
     model: str
-    chunk: ChunkOptions
+    chunk_words: int
+    overlap_words: int
     language: str
 
     @property
@@ -44,8 +44,8 @@ class IndexSettings:
             "fingerprint": json.dumps(asdict(self.fingerprint)),
             "model": self.model,
             "chunker": CHUNKER,
-            "chunk_words": str(self.chunk.words),
-            "overlap_words": str(self.chunk.overlap),
+            "chunk_words": str(self.chunk_words),
+            "overlap_words": str(self.overlap_words),
             "language": self.language,
             "analyzer": self.analyzer.signature,
         }
@@ -57,7 +57,8 @@ class IndexSettings:
         settings = cls(
             Fingerprint(**json.loads(values["fingerprint"])),
             values["model"],
-            ChunkOptions(int(values["chunk_words"]), int(values["overlap_words"])),
+            int(values["chunk_words"]),
+            int(values["overlap_words"]),
             values["language"],
         )
         for name, stored, ours in (
@@ -75,25 +76,25 @@ class IndexSettings:
 
 def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSettings:
     """The settings of a new index."""
-    chunk = chunk_options(requested)
+    words, overlap = chunk_sizes(requested)
     model = requested.model or fingerprint.model
-    return IndexSettings(fingerprint, model, chunk, requested.language or config.LANGUAGE)
+    return IndexSettings(fingerprint, model, words, overlap, requested.language or config.LANGUAGE)
 
 
-def chunk_options(requested: Requested) -> ChunkOptions:
-    """The chunk sizes asked for, with the defaults filled in. Raises InputError when they make no sense."""
+def chunk_sizes(requested: Requested) -> tuple[int, int]:
+    """Words a chunk and words of overlap, as asked for or by default."""
     words = config.CHUNK_WORDS if requested.chunk_words is None else requested.chunk_words
     # Somebody who asks for small chunks and says nothing of the overlap keeps the default's proportion.
     overlap = words * config.OVERLAP_WORDS // config.CHUNK_WORDS
-    return ChunkOptions(words, overlap if requested.overlap_words is None else requested.overlap_words)
+    return words, overlap if requested.overlap_words is None else requested.overlap_words
 
 
 def refuse_other_options(index: str, settings: IndexSettings, requested: Requested) -> None:
     """Raise IndexMismatchError when what is asked for is not what the index has."""
     pairs = (
         ("--embedder", requested.embedder, settings.fingerprint.provider),
-        ("--chunk-words", requested.chunk_words, settings.chunk.words),
-        ("--overlap-words", requested.overlap_words, settings.chunk.overlap),
+        ("--chunk-words", requested.chunk_words, settings.chunk_words),
+        ("--overlap-words", requested.overlap_words, settings.overlap_words),
         ("--language", requested.language, settings.language),
     )
     for option, asked, has in pairs:

@@ -52,8 +52,8 @@ def read_status(snapshot: Snapshot) -> Status:
         pending_files=staged,
         pending_chunks=unembedded,
         fingerprint=settings.fingerprint,
-        chunk_words=settings.chunk.words,
-        overlap_words=settings.chunk.overlap,
+        chunk_words=settings.chunk_words,
+        overlap_words=settings.overlap_words,
         language=settings.language,
         size=_sizes(snapshot),
     )

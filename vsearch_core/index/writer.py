@@ -15,7 +15,7 @@ from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
-    chunk_options,
+    chunk_sizes,
     new_settings,
     refuse_other_model,
     refuse_other_options,
@@ -25,6 +25,7 @@ from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.text.chunk import ChunkOptions
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
@@ -70,7 +71,7 @@ def update_index(
     for source in sources:
         if not source.path.exists():
             raise InputError(str(source.path), "no such file or folder", "check the path")
-    chunk_options(requested)
+    ChunkOptions(*chunk_sizes(requested))  # raises what is wrong with them before anything is made
     with translated(index):
         index.mkdir(parents=True, exist_ok=True)
         with writer_lock(index):
@@ -107,7 +108,7 @@ class _Run:
         sweep(catalog)
         plan = self._plan(catalog, sources)
         live = catalog.files(live=True)
-        staged = stage_files(catalog, plan.changed, live, settings.chunk, self.observer)
+        staged = stage_files(catalog, plan.changed, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer)
         embedded = self._embed(catalog, settings)
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer)

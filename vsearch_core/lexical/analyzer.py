@@ -6,6 +6,7 @@ bigrams; a compound (`getUserName`, `foo.bar`, `2026.4.10`, `T-cell`, `me@exampl
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from itertools import chain
 from operator import add
 from typing import Any
@@ -38,31 +39,37 @@ _SCRIPTS = (  # first and last code point, Snowball algorithm, other algorithms 
 )
 _NOT_LATIN = {"arabic", "armenian", "greek", "hindi", "nepali", "persian", "russian", "tamil", "yiddish"}
 
-# Scripts written without spaces, and Hangul, whose words are too inflected to match whole. Jamo and the combining kana
-# marks are here because decomposed text (file systems, PDFs) holds them.
+# Scripts written without spaces, and Hangul, whose words are too inflected to match whole. Jamo, radicals and combining
+# kana marks are here because decomposed text (file systems, PDFs) holds them.
+_RADICALS = "\u2e80-\u2fdf"
 _UNSPACED = (
-    "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3041-\u309a\u309d-\u309f"
-    "\u30a1-\u30fa\u30fc-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb"
-    "\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
-    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109d\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+    rf"{_RADICALS}\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3041-\u309a\u309d-\u309f"
+    r"\u30a1-\u30fa\u30fc-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb"
+    r"\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
+    r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109d\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
 )
-# Vowel signs, accents and points, which are no word characters to `re`, and characters that show nothing inside a word
-# (soft hyphen, joiners).
+_FIRST_UNSPACED = "\u0e01"
+# What continues a word though `re` calls it no word character: characters that show nothing (soft hyphen, joiners),
+# vowel signs, accents, points and radicals.
 _INVISIBLE = "\u00ad\u200c\u200d\u2060"
-_MARKS = (
-    _INVISIBLE + "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u0610-\u061a\u064b-\u065f\u0670"
-    "\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0981-\u0983\u09bc-\u09cd"
-    "\u0a01-\u0a03\u0a3c-\u0a4d\u0a81-\u0a83\u0abc-\u0acd\u0b01-\u0b03\u0b3c-\u0b4d\u0b82\u0bbe-\u0bcd\u0c00-\u0c04"
-    "\u0c3e-\u0c4d\u0c81-\u0c83\u0cbc-\u0ccd\u0d00-\u0d03\u0d3e-\u0d4d\u0d81-\u0d83\u0dca-\u0ddf\u1ab0-\u1aff"
-    "\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_INNER = (
+    rf"{_INVISIBLE}{_RADICALS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u0610-\u061a"
+    r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
+    r"\u0981-\u0983\u09bc-\u09cd\u0a01-\u0a03\u0a3c-\u0a4d\u0a81-\u0a83\u0abc-\u0acd\u0b01-\u0b03\u0b3c-\u0b4d\u0b82"
+    r"\u0bbe-\u0bcd\u0c00-\u0c04\u0c3e-\u0c4d\u0c81-\u0c83\u0cbc-\u0ccd\u0d00-\u0d03\u0d3e-\u0d4d\u0d81-\u0d83"
+    r"\u0dca-\u0ddf\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u109d\u17b4-\u17d3"
+    r"\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f"
 )
 _HYPHENS = "\u2010\u2011-"
 _APOSTROPHES = "'\u2019"
-_WORD = rf"[^\W{_UNSPACED}]++(?:[{_MARKS}]++[^\W{_UNSPACED}]*+)*+"
-_COMPOUND = rf"{_WORD}(?:[.@&{_APOSTROPHES}\uff0e{_HYPHENS}]{_WORD})*+(?:\+\+|\#(?!\w))?"
-_TOKEN = re.compile(rf"{_COMPOUND}|[{_UNSPACED}]++|(?<![\w.])\.(?=[A-Za-z]){_COMPOUND}")  # possessive: half the time
-_RUN = re.compile(rf"[{_UNSPACED}]")
-_LEVELS = tuple(map(re.compile, ("@", r"\.", "[-&']", "_", r"\+\+|\#")))  # where a compound splits, first level first
+_JOINERS = rf".@&{_APOSTROPHES}\uff0e{_HYPHENS}"
+# Possessive, so that nothing is tried twice. A dot opens a token only where no sentence can have ended: .NET, a/.b
+_TOKEN = re.compile(
+    rf"(?:\w++|[{_RADICALS}]|(?<![^\s\"'`(\[/])\.(?=[A-Za-z])\w++)"
+    rf"(?:[{_INNER}]\w*+|[{_JOINERS}]\w++)*+(?:\+\+|\#(?!\w))?"
+)
+_DASH = re.compile("[-']")
+_LEVELS = (re.compile("[@&]"), _DASH, re.compile(r"\."), re.compile("_"), re.compile(r"\+\+|#"))  # loosest first
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z0-9]+|[0-9]+")  # getUserName, HTTPServer, utf8
 _MAX_PIECES = 8  # a word of more is a hash or a key: its pieces mean nothing
 _ACRONYMS = re.compile(r"[A-Z]{2,}s$")
@@ -104,12 +111,13 @@ class Analyzer:
         A run of an unspaced script gives one stretch a bigram, so stretches may overlap there.
         """
         for match in _TOKEN.finditer(text):
-            token, start = match.group(), match.start()
-            terms = self._cache[token]
-            if len(token) > 1 and len(terms) == len(token) - 1 and _RUN.match(token):
-                yield from ((start + i, start + i + 2, (term,)) for i, term in enumerate(terms))
-            elif terms:
-                yield start, match.end(), terms
+            for offset, piece, unspaced in _pieces(match.group()):
+                start = match.start() + offset
+                terms = _bigrams(piece) if unspaced else self._cache[piece]
+                if unspaced and len(terms) == len(piece) - 1:
+                    yield from ((start + i, start + i + 2, (term,)) for i, term in enumerate(terms))
+                elif terms:
+                    yield start, start + len(piece), terms
 
     def matches(self, text: str, terms: Collection[str]) -> list[tuple[int, int]]:
         """Where the text has one of `terms`: (start, end) in characters, ascending, overlapping ones joined."""
@@ -133,8 +141,11 @@ class _TermCache(dict[str, tuple[str, ...]]):
         self._stemmers: dict[str, Any] = {}
 
     def __missing__(self, token: str) -> tuple[str, ...]:
-        if _RUN.match(token):
-            return _bigrams(token)  # runs hardly ever repeat: they are not worth remembering
+        pieces = _pieces(token)
+        if any(unspaced for _, _, unspaced in pieces):  # runs hardly ever repeat: not worth remembering
+            return tuple(
+                chain.from_iterable(_bigrams(piece) if unspaced else self[piece] for _, piece, unspaced in pieces)
+            )
         terms = tuple(self._analyze(token))
         if len(self) >= _CACHE_SIZE:
             self.clear()
@@ -157,7 +168,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
         for separator in _LEVELS:
             segments = [segment for segment in separator.split(token) if segment]
             if segments != [token]:
-                yield from self._joined(token.casefold(), segments)
+                yield from self._joined(token.casefold(), segments, dashed=separator is _DASH)
                 yield from self._parts(segments, self._compound)
                 return
         if _ACRONYMS.search(token):  # Snowball leaves the s of DNAs
@@ -167,9 +178,9 @@ class _TermCache(dict[str, tuple[str, ...]]):
         if 1 < len(pieces) <= _MAX_PIECES:
             yield from self._parts(pieces, self._word)
 
-    def _joined(self, whole: str, segments: list[str]) -> Iterator[str]:
+    def _joined(self, whole: str, segments: list[str], *, dashed: bool) -> Iterator[str]:
         """The terms that stand for all of a compound with separators in it."""
-        dashed = ("-" in whole and not all(segment.isdigit() for segment in segments)) or "'" in whole
+        dashed = dashed and any(map(str.isalpha, whole))  # but 10-15 is not 1015
         if dashed or _INITIALS.fullmatch(whole):  # e-mail is email, IL-2 is IL2, O'Neil is ONeil, U.S.A is USA
             yield from self._word("".join(segments))
         elif segments:
@@ -182,12 +193,12 @@ class _TermCache(dict[str, tuple[str, ...]]):
         return chain.from_iterable(analyze(part) for part in parts if len(part) > 1 or part.isdigit())
 
     def _word(self, word: str) -> Iterator[str]:
-        word = word.casefold()
+        word = word.casefold().replace("i\u0307", "i")  # what casefold makes of the Turkish capital I with its dot
         algorithm = _algorithm_for(word, self._algorithm)
         if algorithm is None:
             yield word
         elif word not in STOP_WORDS.get(algorithm, ()):
-            yield self._stemmer(algorithm).stemWord(word)
+            yield self._stemmer(algorithm).stemWord(word) or word  # Arabic's leaves nothing of a lone tatweel
 
     def _stemmer(self, algorithm: str) -> Any:
         if algorithm not in self._stemmers:
@@ -217,3 +228,16 @@ def _without_clitic(token: str) -> str:
 def _bigrams(run: str) -> tuple[str, ...]:
     run = normalize("NFKC", run)
     return tuple(map(add, run, run[1:])) if len(run) > 1 else (run,)
+
+
+def _pieces(token: str) -> list[tuple[int, str, bool]]:
+    """The stretches of a token, each with its start, that are or are not in an unspaced script."""
+    if max(token) < _FIRST_UNSPACED:
+        return [(0, token, False)]
+    return [(match.start(), match.group(), match.lastindex == 1) for match in _pieces_pattern().finditer(token)]
+
+
+@cache
+def _pieces_pattern() -> re.Pattern[str]:
+    # Compiled when first needed: that takes milliseconds, which most queries can do without.
+    return re.compile(rf"([{_UNSPACED}]++)|[^\W{_UNSPACED}][^{_UNSPACED}]*(?<![{_JOINERS}])")

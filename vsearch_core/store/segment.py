@@ -3,15 +3,12 @@
 A file that a reader has mapped is never rewritten or truncated: that would be a SIGBUS in the reader.
 """
 
-import hashlib
 import os
-import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +49,8 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     Returns the segment's name and its manifest. Raises OSError; what was written by then is an orphan that the next
     writer sweeps.
     """
+    from uuid import uuid4
+
     name = uuid4().hex
     parent = index / SEGMENTS_DIR
     parent.mkdir(exist_ok=True)
@@ -75,13 +74,15 @@ def open_segment(index: Path, name: str, manifest: Manifest) -> dict[str, NDArra
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
     """Delete segment folders that the catalog does not name: what a crash left. Returns how many there were."""
+    from shutil import rmtree
+
     parent = index / SEGMENTS_DIR
     if not parent.is_dir():
         return 0
     orphans = [folder for folder in parent.iterdir() if folder.name not in named]
     for folder in orphans:
         # A folder that can't be deleted now is an orphan still, and swept by the next writer.
-        shutil.rmtree(folder, ignore_errors=True)
+        rmtree(folder, ignore_errors=True)
     return len(orphans)
 
 
@@ -93,9 +94,11 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
+    from hashlib import blake2b
+
     # Not np.save: on a full disk it raises an OSError without an errno.
     array = np.ascontiguousarray(array)
-    digest = hashlib.blake2b(digest_size=16)
+    digest = blake2b(digest_size=16)
     with path.open("xb") as file:
         for part in (_header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data):
             file.write(part)

@@ -159,9 +159,9 @@ class _Renderer:
                         continue
                     self.start(element)
                     self.write(element.text)
-                elif element is skipped or event != "end":
-                    self.reach(element)
-                else:
+                elif event != "end":
+                    self.pass_comment(element)
+                elif element is not skipped:
                     self.end(element)
                 if event != "start" and element is not top:
                     self.write(element.tail)
@@ -175,6 +175,11 @@ class _Renderer:
     def pass_over(self, element: Any) -> None:
         self.reach(element)
         self.line += sum(text.count("\n") for text in element.itertext())
+
+    def pass_comment(self, comment: Any) -> None:
+        if comment.sourceline >= _LAST_LINE:
+            self.line += (comment.text or "").count("\n")
+        self.reach(comment)  # the parser gives a comment the line that it ends on
 
     def write(self, text: str | None) -> None:
         if not text:

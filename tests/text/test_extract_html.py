@@ -1,0 +1,163 @@
+"""The main text of pages, where it came from, and pages that are odd."""
+
+import pytest
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.html import extract
+
+PAGE = """<!doctype html>
+<html lang="en-GB"><head><title>The
+  page</title>
+<meta name="Description" content="What it is"><meta name=author content="A. Uthor">
+<meta property="article:published_time" content="2024-01-02"><meta name=date content="later"></head>
+<body><header><a href=/>Site</a></header><nav>menu</nav><aside>ads</aside>
+<main><h1>Top <em>title</em></h1>
+<p>Hello <b>wor</b>ld,
+ second line<br>third</p>
+<ul><li>one<li><p>two</p></ul>
+<h2>Section</h2>
+<pre>
+def f():
+    return 1
+</pre>
+<script>if (a < b) {
+}</script><p>last</p>
+</main><form>login</form><footer>foot</footer></body></html>"""
+
+
+def read(text: str) -> Document:
+    return extract("a.html", text.encode())
+
+
+def body(content: str) -> str:
+    return read(f"<html><body>{content}</body></html>").text
+
+
+def test_page() -> None:
+    document = read(PAGE)
+    assert document.text == (
+        "Top title\n\nHello world, second line\nthird\n\n- one\n- two\n\nSection\n\ndef f():\n    return 1\n\nlast"
+    )
+    assert (document.title, document.language) == ("The page", "en")
+    assert document.metadata == {"description": "What it is", "author": "A. Uthor", "date": "2024-01-02"}
+    assert [(document.text[span.start : span.end].split("\n")[0], span.heading) for span in document.spans] == [
+        ("Top title", ("Top title",)),
+        ("Section", ("Top title", "Section")),
+    ]
+
+
+def test_lines_point_into_the_source() -> None:
+    document = read(PAGE)
+    assert document.lines is not None
+    source = PAGE.split("\n")
+    rows = document.text.split("\n")
+    assert len(document.lines) == len(rows)
+    for row, line in zip(rows, document.lines, strict=True):
+        if row:
+            assert row.removeprefix("- ").split()[0] in source[line - 1]
+
+
+def test_lines_go_on_beyond_what_the_parser_counts() -> None:
+    document = read("<body>" + "<p>x</p>\n" * 70_000 + "<script>\n\n</script><!--\n--><p>end</p>")
+    assert document.lines is not None and document.lines[-1] == 70_004
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<p hidden>x</p>",
+        '<div style="color:red; display: none">x</div>',
+        '<i aria-hidden="true">x</i>',
+        "<style>x</style>",
+        "<template><p>x</p></template>",
+        "<noscript>x</noscript>",
+        "<svg><title>x</title><text>x</text></svg>",
+        "<!-- x -->",
+        "<form>x</form>",
+        '<div role="navigation">x</div>',
+        "<footer>x</footer>",
+    ],
+)
+def test_what_is_no_text_is_left_out(hidden: str) -> None:
+    assert body(f"<p>the text before{hidden}</p> tail") == "the text before\n\ntail"
+    assert read(f"<body><p>the text</p>{hidden}</body>").title is None
+
+
+def test_form_around_the_whole_page_is_kept() -> None:
+    assert body("<form><p>all of the text</p><input value=x><button>Send</button></form>") == "all of the text"
+
+
+def test_header_with_the_title_of_the_page_is_kept() -> None:
+    assert body("<header><h1>Title</h1><nav>menu</nav></header><p>text</p>") == "Title\n\ntext"
+
+
+def test_header_and_aside_within_an_article_are_kept() -> None:
+    content = "<article><header>By me</header><p>text text</p><aside>Note</aside></article>"
+    assert body(content + "<footer>foot</footer>") == "By me\n\ntext text\n\nNote"
+
+
+def test_main_that_holds_little_does_not_stand_for_the_page() -> None:
+    assert body("<main>x</main><div>nearly all of the text is here</div>") == "x\n\nnearly all of the text is here"
+
+
+def test_several_articles() -> None:
+    assert body("<div>ad</div><article>one one</article><article>two two</article>") == "one one\n\ntwo two"
+
+
+def test_page_that_is_nothing_but_navigation() -> None:
+    assert body("<nav><a>one</a> <a>two</a></nav>") == "one two"
+
+
+def test_tables() -> None:
+    table = "<table><caption>Cap</caption><thead><tr><th>a<th>b</thead><tr><td><p>1\n</p><td><b>2</b> x</table>"
+    assert body(f"<p>before</p>{table}after") == "before\n\nCap\na | b\n1 | 2 x\n\nafter"
+
+
+def test_table_that_lays_out_a_page() -> None:
+    layout = "<table><tr><td><h1>T</h1><p>one</p></td><td><table><tr><td>1<td>2</table></td></tr></table>"
+    assert body(layout) == "T\n\none\n\n1 | 2"
+
+
+def test_inline_elements_do_not_split_words() -> None:
+    assert body("<p>a<b>b</b>c <i> d </i>e&nbsp;f</p>") == "abc d e f"
+
+
+def test_code_in_pre_keeps_its_lines() -> None:
+    assert body("<pre><span>if</span> x:\n\n    <b>y</b>\n</pre>") == "if x:\n\n    y"
+
+
+def test_broken_markup() -> None:
+    assert body("<p>one<p>two</b></div><li>three<td>four") == "one\n\ntwo\n\n- three\n\nfour"
+
+
+def test_entities() -> None:
+    assert body("<p>&lt;&eacute;&#x4e2d;&amp;amp;&#xD800;</p>") == "<é中&amp;\ufffd"
+
+
+@pytest.mark.parametrize("text", ["", "<!-- only -->", "<html></html>", "<p></p>", "<?xml version='1.0'?>"])
+def test_empty(text: str) -> None:
+    document = read(text)
+    assert (document.text, document.spans) == ("", ())
+
+
+def test_plain_text_under_an_html_name() -> None:
+    assert read("just text").text == "just text"
+
+
+def test_deep_nesting_loses_nothing() -> None:
+    for depth in (2_000, 10_000):
+        document = read("<body>first<br>\n" + "<div>" * depth + "<p>deep &amp; down</p>" + "</div>" * depth + "<p>last")
+        assert document.text.split() == ["first", "deep", "&", "down", "last"]
+        assert len(document.spans) == 1
+
+
+def test_declared_encoding() -> None:
+    page = "<html><head><meta charset=windows-1251></head><body>Да</body></html>"
+    assert extract("a.html", page.encode("cp1251")).text == "Да"
+    page = '<html><head><meta http-equiv="Content-Type" content="text/html; charset=gb2312"></head><body>中文</body>'
+    assert extract("a.html", page.encode("gbk")).text == "中文"
+
+
+def test_many_elements_take_little_time() -> None:
+    text = body("<table>" + "<tr><td>a<td>b" * 20_000 + "</table>" + "<ul>" + "<li>x" * 20_000)
+    assert text.count("a | b") == 20_000 and text.count("- x") == 20_000

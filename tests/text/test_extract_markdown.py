@@ -1,0 +1,134 @@
+"""Front matter and headings of Markdown."""
+
+import pytest
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.markdown import extract
+
+
+def read(text: str) -> Document:
+    return extract("a.md", text.encode())
+
+
+def outline(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    document = read(text)
+    return [(document.text[span.start : span.end], span.heading) for span in document.spans]
+
+
+def test_sections() -> None:
+    assert outline("intro\n# A\na\n## B\nb\n### C ###\nc\n## D\nd\n# E\n") == [
+        ("intro\n", ()),
+        ("# A\na\n", ("A",)),
+        ("## B\nb\n", ("A", "B")),
+        ("### C ###\nc\n", ("A", "B", "C")),
+        ("## D\nd\n", ("A", "D")),
+        ("# E\n", ("E",)),
+    ]
+
+
+def test_underlined_headings() -> None:
+    assert outline("Top\n===\n\nSub\n---\ntext\n") == [("Top\n===\n\n", ("Top",)), ("Sub\n---\ntext\n", ("Top", "Sub"))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#tag\n",
+        "    # indented code\n",
+        "```\n# code\n```\n",
+        "~~~~ py\n# code\n~~~\n# still code\n",
+        "````\n```\n# code\n",
+        "```py\nx\n``` y\n# code\n",
+        "two lines\nof text\n---\n",
+        "- item\n---\n",
+        "| a |\n---\n",
+        "text\n\n---\n",
+        "> quote\n===\n",
+        "####### seven\n",
+    ],
+)
+def test_no_headings(text: str) -> None:
+    assert outline(text) == [(text, ())]
+
+
+def test_headings_go_on_after_code() -> None:
+    assert [heading for _, heading in outline("```\n# no\n```\n# Yes\n")] == [(), ("Yes",)]
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# **Bold** and `code_x`", "Bold and code_x"),
+        ("# See [the docs](http://x/y_z)", "See the docs"),
+        ("# snake_case stays", "snake_case stays"),
+        ("# *em* {#anchor}", "em"),
+        ("# C#", "C#"),
+        ("# closed ##", "closed"),
+        ("#\ttab", "tab"),
+    ],
+)
+def test_titles_without_marks(line: str, title: str) -> None:
+    assert read(line).title == title
+
+
+def test_front_matter() -> None:
+    document = read(
+        "---\ntitle: ' The Title '\nlang: de\ndate: 2024-05-06\nat: 2024-05-06 07:08:09\ntags: [a, 1, null]\n"
+        "more: {x: .nan, 3: true}\n---\n\n# Heading\n"
+    )
+    assert document.title == "The Title"
+    assert document.language == "de"
+    assert document.metadata == {
+        "title": " The Title ",
+        "lang": "de",
+        "date": "2024-05-06",
+        "at": "2024-05-06T07:08:09",
+        "tags": ["a", 1, None],
+        "more": {"x": "nan", "3": True},
+    }
+    assert document.text.startswith("---\ntitle") and document.lines is None
+    assert [document.text[span.start : span.end].strip() for span in document.spans] == ["# Heading"]
+
+
+@pytest.mark.parametrize("front", ["---\n---\nbody", "---\n# only a comment\n...\nbody"])
+def test_empty_front_matter(front: str) -> None:
+    document = read(front)
+    assert [document.text[span.start : span.end] for span in document.spans] == ["body"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "a: [1",
+        "just text",
+        "- a\n- b",
+        "a: 2024-99-99",
+        "a: !!int ''",
+        "a: !!python/object:os.system x",
+        "a: &x [*x]",
+        "a: " + "[" * 3000,
+        "a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + "\n".join(f"{c}: &{c} [{','.join([f'*{p}'] * 9)}]" for p, c in zip("abcdefgh", "bcdefghi", strict=True)),
+    ],
+    ids=["syntax", "scalar", "list", "date", "int", "python", "circle", "deep", "bomb"],
+)
+def test_malformed_front_matter_is_text(block: str) -> None:
+    document = read(f"---\n{block}\n---\nbody")
+    assert document.metadata == {}
+    assert document.spans[0].start == 0
+
+
+def test_half_a_surrogate_pair_can_be_stored() -> None:
+    assert read('---\na: "\\uD800"\n---\n').metadata == {"a": "?"}
+
+
+def test_title_falls_back_to_the_first_heading() -> None:
+    assert read("## Small\n# Big\n").title == "Big"
+    assert read("text\n## Small\n").title == "Small"
+    assert read("text\n").title is None
+
+
+@pytest.mark.parametrize("line", ["# " + " a" * 500_000, "# " + "[" * 500_000, "#" * 500_000, "`" * 500_000])
+def test_endless_lines_take_no_time(line: str) -> None:
+    """A backtracking pattern would take minutes here."""
+    assert len(read(line).title or "") <= 300

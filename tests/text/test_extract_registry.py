@@ -1,0 +1,34 @@
+"""The table from suffixes to extractors, and plain text, which is its default."""
+
+import pytest
+
+from vsearch_core.errors import BinaryFileError
+from vsearch_core.model import Document, Span
+from vsearch_core.text.extract.registry import EXTRACTORS, _load, extract
+
+
+@pytest.mark.parametrize("address", sorted(set(EXTRACTORS.values())))
+def test_every_row_leads_to_an_extractor(address: str) -> None:
+    assert callable(_load(address))
+
+
+@pytest.mark.parametrize("name", ["a.py", "Makefile", "a.unknown", "dir.md/a", "a"])
+def test_plain_text_and_code(name: str) -> None:
+    assert extract(name, b"# x\r\ny\n") == Document("# x\ny\n", (Span(0, 6),))
+
+
+@pytest.mark.parametrize("name", ["a.md", "A.MD", "dir/b.Markdown"])
+def test_suffix_in_any_case(name: str) -> None:
+    assert extract(name, b"# Title\n").title == "Title"
+
+
+@pytest.mark.parametrize("data", [b"", b" \n\t\n"])
+@pytest.mark.parametrize("suffix", ["txt", "md", "rst", "html"])
+def test_nothing_in_it(suffix: str, data: bytes) -> None:
+    assert extract(f"a.{suffix}", data).spans == ()
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md", "rst", "html"])
+def test_binary_data_under_a_text_name(suffix: str) -> None:
+    with pytest.raises(BinaryFileError):
+        extract(f"a.{suffix}", bytes(100))

@@ -1,0 +1,52 @@
+"""Section titles of reStructuredText."""
+
+import pytest
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.rst import extract
+
+
+def read(text: str) -> Document:
+    return extract("a.rst", text.encode())
+
+
+def test_levels_come_in_order_of_appearance() -> None:
+    document = read(
+        "=====\nTitle\n=====\n\nintro\n\nOne\n===\n\none\n\nDeep\n~~~~\n\ndeep\n\nTwo\n===\n\ntwo\n\n=====\nOther\n=====\n"
+    )
+    assert [span.heading for span in document.spans] == [
+        ("Title",),
+        ("Title", "One"),
+        ("Title", "One", "Deep"),
+        ("Title", "Two"),
+        ("Other",),
+    ]
+    assert document.title == "Title"
+    assert document.text[document.spans[0].start :].startswith("=====\nTitle")
+    assert document.text[document.spans[1].start :].startswith("One\n===")
+
+
+def test_same_character_with_and_without_overline_are_two_levels() -> None:
+    document = read("A\n=\n\n" + "Abc\n===\n\n===\nDef\n===\n")
+    assert [span.heading for span in document.spans][-1] == ("Abc", "Def")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "para\n\n----\n\npara\n",
+        "two lines\nof text\n----\n",
+        "::\n\n    Code\n    ====\n",
+        "=====  =====\na      b\n=====  =====\n",
+        "A much longer title\n--\n",
+    ],
+    ids=["transition", "paragraph", "literal", "table", "too short"],
+)
+def test_no_titles(text: str) -> None:
+    assert [span.heading for span in read(text).spans] == [()]
+    assert read(text).title is None
+
+
+def test_inline_marks_are_dropped() -> None:
+    title = "The :class:`Foo <x.Foo>` and ``bar`` of **baz**"
+    assert read(f"{title}\n{'=' * len(title)}\n").title == "The Foo and bar of baz"
