@@ -1,1 +1,1 @@
-"""Measurements: ours beside our peers in one run. `python -m benchmarks.NAME`; docs/benchmarks.md shows what they print."""
+"""Ours beside our peers in one run: `python -m benchmarks.NAME`; docs/benchmarks.md shows what they printed."""

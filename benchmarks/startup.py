@@ -44,14 +44,17 @@ class RandomEmbedder:
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Shape (len(texts), dimension)."""
         vectors = self._random.standard_normal((len(texts), self.fingerprint.dimension), np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
 
 
 def write_documents(folder: Path, chunks: int) -> None:
     """Text files of CHUNKS_A_FILE chunks each, every paragraph a chunk."""
     random = np.random.default_rng(1)
-    syllables = np.array("ba be bi bo bu da de di do du ka ke ki ko ku la le li lo lu ma me mi mo mu na ne ni no nu".split())
-    words = np.array(["".join(random.choice(syllables, 2 + i % 4)) + str(i % 7) * (i % 50 == 0) for i in range(VOCABULARY)])
+    syllables = np.array([consonant + vowel for consonant in "bdklmn" for vowel in "aeiou"])
+    words = np.array(
+        ["".join(random.choice(syllables, 2 + i % 4)) + str(i % 7) * (i % 50 == 0) for i in range(VOCABULARY)]
+    )
     for number in range(0, chunks, CHUNKS_A_FILE):
         drawn = words[np.minimum(random.zipf(1.3, (CHUNKS_A_FILE, WORDS_A_CHUNK)), VOCABULARY) - 1]
         text = "\n\n".join(" ".join(row) + "." for row in drawn)
@@ -80,8 +83,8 @@ def main() -> None:
             with open_snapshot(index) as snapshot:
                 status = read_status(snapshot)
             beyond = sum(status.size.values()) - status.size["text"]
-            print(f"{status.chunks:,} chunks in {status.segments} segments, {beyond / status.chunks / 1000:.2f} kB a chunk"
-                  f" beyond the compressed text")
+            rate = f"{beyond / status.chunks / 1000:.2f} kB a chunk beyond the compressed text"
+            print(f"{status.chunks:,} chunks in {status.segments} segments, {rate}")
             for mode in ("hybrid", "vector", "keyword"):
                 command = [vsearch, "query", "--mode", mode, "badebi kobu lamo nenino"]
                 times = process_seconds(command, options.runs, cwd=root)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -139,7 +139,7 @@ class _Bar:
     def __init__(self, *, hidden: bool) -> None:
         self._hidden = hidden
         self._stage = ""
-        self._bar = None
+        self._bar: Any = None
 
     def __enter__(self) -> "_Bar":
         return self

@@ -33,7 +33,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def options(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
@@ -70,5 +70,7 @@ def _run() -> int:
     except Exception as error:  # the last resort: still one line, still no traceback unasked
         if _debug:
             raise
-        complain(f"internal error: {error_line(error)}; run it again with `vsearch --debug …` and report what it prints")
+        complain(
+            f"internal error: {error_line(error)}; run it again with `vsearch --debug …` and report what it prints"
+        )
         return 2

@@ -8,7 +8,9 @@ from pathlib import Path
 import typer
 
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
@@ -80,7 +82,7 @@ def size_text(size: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """"1 file", "2,345 files"."""
+    """ "1 file", "2,345 files"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -11,9 +11,8 @@ from . import locate
 from .output import complain, emit, say
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import Embedder
     from vsearch_core.index.snapshot import Snapshot
-    from vsearch_core.search.pipeline import Query
+    from vsearch_core.search.pipeline import EmbedQuery, Query
 
 
 def query(
@@ -23,15 +22,15 @@ def query(
         Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
     ] = "hybrid",
     fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
-    alpha: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")
-    ] = 0.5,
+    alpha: Annotated[float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")] = 0.5,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
     ] = None,
     path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only such paths, like 'docs/*'.")] = None,
     ext: Annotated[str | None, typer.Option(metavar="LIST", help="Only such extensions, like md,py.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or later: 2026-01-31 or 30d.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Modified then or later: 2026-01-31 or 30d.")
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or earlier.")] = None,
     min_score: Annotated[float | None, typer.Option(metavar="X", help="Leave out hits below this score.")] = None,
     group_by: Annotated[Literal["file"] | None, typer.Option(help="The best hit of each file only.")] = None,
@@ -41,7 +40,7 @@ def query(
     null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each with NUL.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,  # noqa: ARG001
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Answer a question with the passages that fit best.
@@ -77,19 +76,14 @@ def query(
 
 
 def _answer_one(snapshot: "Snapshot", asked: "Query", output: str, *, full: bool, explain: bool) -> int:
-    from concurrent.futures import ThreadPoolExecutor
-
     from vsearch_core.search.local import LocalSearcher
-    from vsearch_core.search.pipeline import answer, clean_query
+    from vsearch_core.search.pipeline import answer
 
     from . import render
 
+    embed = _embed_ahead(snapshot, asked.text) if asked.mode != "keyword" else None
     searcher = LocalSearcher(snapshot)
-    with ThreadPoolExecutor(1) as pool:
-        # The model loads meanwhile: loading is most of a cold query's time, and leaves the interpreter to others.
-        embed = lambda: _open_embedder(snapshot).embed_queries([clean_query(asked.text)])[0]  # noqa: E731
-        vector = pool.submit(embed) if asked.mode != "keyword" else None
-        results = answer(searcher, lambda _: vector.result(), asked)
+    results = answer(searcher, embed, asked)
     terms = searcher.terms(asked.text)
     root = snapshot.catalog.index.parent
     if output == "json":
@@ -116,11 +110,12 @@ def _answer_lines(snapshot: "Snapshot", asked: "Query", *, explain: bool) -> int
     from . import render
 
     searcher = LocalSearcher(snapshot)
-    embedder = _open_embedder(snapshot) if asked.mode != "keyword" else None
+    searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
+    embed = _embed_queries(snapshot) if asked.mode != "keyword" else None
     failed = found = False
     for line in _lines():
         try:
-            results = answer(searcher, lambda text: embedder.embed_queries([text])[0], replace(asked, text=line))
+            results = answer(searcher, embed, replace(asked, text=line))
         except InputError as error:
             failed = True
             emit(render.error_json(line, error))
@@ -128,7 +123,7 @@ def _answer_lines(snapshot: "Snapshot", asked: "Query", *, explain: bool) -> int
         found = found or bool(results.hits)
         emit(render.results_json(results, searcher.terms(line) if explain else None))
     if failed:
-        complain("some queries could not be answered; their lines hold an \"error\"")
+        complain('some queries could not be answered; their lines hold an "error"')
         return 2
     return 0 if found else 1
 
@@ -138,12 +133,25 @@ def _lines() -> Iterator[str]:
         yield line.decode("utf-8", "replace").rstrip("\r\n")
 
 
-def _open_embedder(snapshot: "Snapshot") -> "Embedder":
-    """The embedder that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
+def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
+    """Embed the one query from now on, in a thread.
+
+    Loading the model is most of a cold query's time and leaves the interpreter to others.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from vsearch_core.search.pipeline import clean_query
+
+    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot)(clean_query(text)))
+    return lambda _: vector.result()
+
+
+def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
+    """The model that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
     from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.settings import refuse_other_model
 
     settings = snapshot.settings
     embedder = open_embedder(settings.fingerprint.provider, settings.model, report=say)
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
-    return embedder
+    return lambda text: embedder.embed_queries([text])[0]

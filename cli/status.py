@@ -44,7 +44,10 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("files", f"{status.files:,}"),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{dead}"),
         ("model", f"{made_by.model} ({made_by.provider}, {made_by.dimension} dimensions, {made_by.pooling})"),
-        ("chunking", f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}"),
+        (
+            "chunking",
+            f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}",
+        ),
         ("size", f"{size_text(sum(status.size.values()))}: {parts}"),
         ("commit", status.last_commit or "none yet"),
         ("pending", pending if status.pending_files else "nothing"),

@@ -20,7 +20,7 @@ SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 class WordEmbedder:
-    """Embeds a text as the sum of a fixed random direction a word. `embedded` lists every document text it was given."""
+    """Embeds a text as the sum of a fixed random direction a word; `embedded` lists every document it was given."""
 
     def __init__(self, model: str = "words", dimension: int = 48, batch: int = 8) -> None:
         self.fingerprint = Fingerprint("local", model, f"weights of {model}", dimension, "sum+l2")

@@ -101,10 +101,10 @@ def test_prompts_and_limits_are_taken_from_the_folder(tiny_bert: Maker, empty_ca
     prompts = '{"prompts": {"query": "the ", "document": "dog "}}'
     (folder / "config_sentence_transformers.json").write_text(prompts, encoding="utf-8")
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 12}', encoding="utf-8")
-    embedder = LocalEmbedder(open_model(str(folder)))
+    embedder = LocalEmbedder(open_model(str(folder)), "fp32")
     assert (embedder.fingerprint.query_prefix, embedder.fingerprint.document_prefix) == ("the ", "dog ")
     assert [window.shape[1] for window in embedder.windows("a " * 11)] == [12, 12]
-    plain = embed_all(LocalEmbedder(open_model(str(tiny_bert("plain")))), ["the cat", "dog cat"])
+    plain = embed_all(LocalEmbedder(open_model(str(tiny_bert("plain"))), "fp32"), ["the cat", "dog cat"])
     assert np.array_equal(embedder.embed_queries(["cat"])[0], plain[0])
     assert np.array_equal(embed_all(embedder, ["cat"])[0], plain[1])
 

@@ -154,6 +154,13 @@ def test_a_tokenizer_that_is_not_one_is_named(tiny_bert: Maker, empty_cache: Pat
         open_model(str(folder))
 
 
+def test_a_tokenizer_of_another_model_is_named(tiny_bert: Maker, empty_cache: Path, package: Path) -> None:
+    folder = tiny_bert()
+    (folder / "tokenizer.json").write_bytes((package / "tokenizer.json").read_bytes())
+    with pytest.raises(ModelError, match=r"tokenizer\.json: doesn't fit the model's weights"):
+        open_model(str(folder))
+
+
 @pytest.mark.parametrize("name", ["model.int8.bin", "model.fp32.onnx", "tokenizer.json", "model.json"])
 def test_a_damaged_file_is_made_again(tiny_bert: Maker, empty_cache: Path, name: str) -> None:
     source = str(tiny_bert())

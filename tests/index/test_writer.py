@@ -80,7 +80,9 @@ def test_only_what_changed_is_embedded(root: Path, embedder: WordEmbedder) -> No
     assert found(root, embedder, "banana") == []
     assert found(root, embedder, "apple") == []
     assert found(root, embedder, "durian") == ["docs/banana.txt"]
-    assert sorted(found(root, embedder, "about", "vector")) == [f"docs/{name}.txt" for name in ("banana", "cherry", "elder")]
+    assert sorted(found(root, embedder, "about", "vector")) == [
+        f"docs/{name}.txt" for name in ("banana", "cherry", "elder")
+    ]
 
 
 def test_a_touched_file_is_not_embedded_again(root: Path, embedder: WordEmbedder) -> None:

@@ -36,7 +36,9 @@ def test_a_wrapped_line_goes_on_and_a_list_item_does_not() -> None:
 
 
 def test_dots_inside_words_end_no_sentence() -> None:
-    assert "2026.4.10 of foo.bar" in snippet("It needs version 2026.4.10 of foo.bar to run. Else not.", "2026.4.10").text
+    assert (
+        "2026.4.10 of foo.bar" in snippet("It needs version 2026.4.10 of foo.bar to run. Else not.", "2026.4.10").text
+    )
 
 
 def test_chinese_sentences_end_without_a_blank() -> None:

@@ -31,21 +31,21 @@ def test_staged_files_are_complete_once_every_chunk_has_a_vector(catalog: Catalo
     (first, text), (second, _) = catalog.unembedded(0, 10)
     assert text == "one"
     (empty,) = catalog.complete_files()
-    catalog.stage_vectors([first], np.ones((1, 4), np.float32))
+    catalog.stage_vectors([first], np.ones((1, 4), np.int16))
     assert catalog.complete_files() == [empty]
     assert catalog.unembedded(0, 10) == [(second, "two")]
-    catalog.stage_vectors([second], np.ones((1, 4), np.float32))
+    catalog.stage_vectors([second], np.ones((1, 4), np.int16))
     assert len(catalog.complete_files()) == 2
     assert catalog.count_unembedded() == 0
     rows = list(catalog.staged_rows(catalog.complete_files()))
     assert [(chunk_id, text) for chunk_id, _, text, _ in rows] == [(first, "one"), (second, "two")]
-    assert np.frombuffer(rows[0][3], np.float16).tolist() == [1.0] * 4
+    assert np.frombuffer(rows[0][3], np.int16).tolist() == [1] * 4
 
 
 def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one")])
     ((number, _),) = catalog.unembedded(0, 10)
-    catalog.stage_vectors([number], np.ones((1, 4), np.float32))
+    catalog.stage_vectors([number], np.ones((1, 4), np.int16))
     catalog.publish_files(catalog.complete_files())
     assert list(catalog.files(live=True)) == ["a"]
     assert catalog.files(live=False) == {}
@@ -56,7 +56,7 @@ def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
 def test_a_forgotten_file_leaves_nothing(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one")])
     ((number, _),) = catalog.unembedded(0, 10)
-    catalog.stage_vectors([number], np.ones((1, 4), np.float32))
+    catalog.stage_vectors([number], np.ones((1, 4), np.int16))
     catalog.forget_files(catalog.complete_files())
     for table in ("files", "chunks", "staged"):
         assert catalog.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)

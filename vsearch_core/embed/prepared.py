@@ -223,10 +223,12 @@ def _fill(source: Source, folder: Path) -> None:
         raise ModelError(str(source.folder / WEIGHTS), "vanished while it was read", "try again")
     shape = bert_onnx.BertConfig.read(source.folder)
     settings = SentenceSettings.read(source.folder)
+    max_tokens = min(settings.max_tokens or shape.max_positions, shape.max_positions)
     _copy_tokenizer(source.folder, folder)
     fp32, int8 = folder / _graph_name("fp32"), folder / _graph_name("int8")
     bert_onnx.write_encoder(source.folder, fp32, settings.pooling)
-    bert_onnx.write_encoder(source.folder, int8, settings.pooling, largest_inputs(fp32, folder / TOKENIZER))
+    ranges = largest_inputs(fp32, folder / TOKENIZER, max_tokens)
+    bert_onnx.write_encoder(source.folder, int8, settings.pooling, ranges)
     described = Description(
         name=config.MODEL if digest == DEFAULT_WEIGHTS else source.name,
         origin=source.origin,
@@ -234,7 +236,7 @@ def _fill(source: Source, folder: Path) -> None:
         weights=digest,
         stamp=stamp,
         dimension=shape.hidden,
-        max_tokens=min(settings.max_tokens or shape.max_positions, shape.max_positions),
+        max_tokens=max_tokens,
         pooling=settings.pooling,
         normalise=True,
         query_prefix=settings.query_prefix,

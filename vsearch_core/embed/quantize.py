@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.settings import NEXT_STEP
+from vsearch_core.errors import ModelError
+
 ALPHA = 0.65  # how much of a channel's range moves into the weights; 0.5 and 0.8 are both worse by a cosine of 0.02
 SAMPLES = 128
 SAMPLE_TOKENS = 48
@@ -25,21 +28,21 @@ def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
 
 
 def smoothing(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The factor of each channel: to divide the inputs by, and to multiply the columns of `weight` (outputs, inputs) by.
+    """Each channel's factor, (inputs,): divide the inputs by it, multiply the columns of `weight` (outputs, inputs).
 
     `largest` (inputs,) are the inputs' largest magnitudes.
     """
     inputs = np.maximum(largest, SMALLEST)
     columns = np.maximum(np.abs(weight).max(axis=0), SMALLEST)
-    factors: NDArray[np.float32] = inputs**ALPHA / columns ** (1 - ALPHA)
-    return (factors / np.exp(np.log(factors).mean())).astype(np.float32)
+    factors = np.power(inputs, ALPHA) / np.power(columns, 1 - ALPHA)
+    return np.asarray(factors / np.exp(np.log(factors).mean()), dtype=np.float32)
 
 
-def largest_inputs(graph: Path, tokenizer: Path) -> list[NDArray[np.float32]]:
+def largest_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np.float32]]:
     """For each MatMul of an fp32 encoder, in order, its left side's largest magnitude per channel.
 
     Measured over random words of the model's own vocabulary, so that it needs no text and favours none. Writes and
-    removes a file beside `graph`.
+    removes a file beside `graph`. Raises ModelError where the tokenizer gives what the encoder can't take.
     """
     import onnx
     import onnxruntime as ort
@@ -52,17 +55,22 @@ def largest_inputs(graph: Path, tokenizer: Path) -> list[NDArray[np.float32]]:
     onnx.save(model, probe)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(probe, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4  # failures arrive as exceptions
     largest: dict[str, NDArray[np.float32]] = {}
-    for row in _samples(tokenizer):
-        for name, values in zip(probed, session.run(probed, {"input_ids": row}), strict=True):
-            here = np.abs(values[0]).max(axis=0)
-            largest[name] = np.maximum(largest[name], here) if name in largest else here
+    try:
+        session = ort.InferenceSession(probe, options, providers=["CPUExecutionProvider"])
+        for row in _samples(tokenizer, max_tokens):
+            for name, values in zip(probed, session.run(probed, {"input_ids": row}), strict=True):
+                here = np.abs(values[0]).max(axis=0)
+                largest[name] = np.maximum(largest[name], here) if name in largest else here
+    except Exception as error:  # ONNX Runtime's errors share no narrower base
+        reason = str(error).partition("\n")[0]
+        raise ModelError(str(tokenizer), f"doesn't fit the model's weights ({reason})", NEXT_STEP) from error
     probe.unlink()
     return [largest[name] for name in names]
 
 
-def _samples(path: Path) -> list[NDArray[np.int64]]:
+def _samples(path: Path, max_tokens: int) -> list[NDArray[np.int64]]:
     """Rows of token ids (1, tokens) as a text of random words would give; the same at every call."""
     from tokenizers import Tokenizer
 
@@ -73,5 +81,5 @@ def _samples(path: Path) -> list[NDArray[np.int64]]:
         words = tokenizer.decode(
             random.integers(tokenizer.get_vocab_size(), size=random.integers(SAMPLE_TOKENS)).tolist()
         )
-        rows.append(np.array([tokenizer.encode(words).ids], dtype=np.int64))
+        rows.append(np.array([tokenizer.encode(words).ids[:max_tokens]], dtype=np.int64))
     return rows

@@ -89,5 +89,6 @@ def _evaluate(
                 reciprocal_rank(ranking, relevant, 10),
             )
         )
-    means = [fmean(column) for column in zip(*scores, strict=True)]
-    return ModeScores(mode, *means, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    ndcg_10, recall_10, recall_100, mrr_10 = (fmean(column) for column in zip(*scores, strict=True))
+    return ModeScores(mode, ndcg_10, recall_10, recall_100, mrr_10, seconds)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.postings import Postings, build
-from vsearch_core.store.catalog import VECTOR_DTYPE, Catalog
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
 
 
@@ -61,7 +61,7 @@ def mark_commit(catalog: Catalog) -> None:
 def segment_arrays(
     vectors: NDArray[Any], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64], postings: Postings
 ) -> dict[str, NDArray[Any]]:
-    """A segment's files: vectors (n, dimension) float16, chunk and file ids (n,), and the postings' arrays."""
+    """A segment's files: vectors (n, dimension) int16 (`flat.to_fixed`), chunk and file ids (n,), and the postings."""
     return {"vectors": vectors, "chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()}
 
 
@@ -80,10 +80,8 @@ def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyze
         files_of_rows.append(file_id)
         terms.append(analyzer.terms(text))
         vectors.append(vector)
-    matrix = np.frombuffer(b"".join(vectors), VECTOR_DTYPE).reshape(len(chunk_ids), -1 if chunk_ids else 0)
-    return segment_arrays(
-        matrix, np.array(chunk_ids, np.int64), np.array(files_of_rows, np.int64), build(terms)
-    )
+    matrix = np.frombuffer(b"".join(vectors), np.int16).reshape(len(chunk_ids), -1 if chunk_ids else 0)
+    return segment_arrays(matrix, np.array(chunk_ids, np.int64), np.array(files_of_rows, np.int64), build(terms))
 
 
 def _former_versions(catalog: Catalog, file_ids: Iterable[int]) -> list[int]:

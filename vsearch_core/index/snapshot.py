@@ -21,7 +21,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
-    """A segment's mapped arrays: vectors (n, dimension) float16, ids (n,) int64, `alive` (n,) bool."""
+    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool."""
 
     vectors: NDArray[Any]
     chunk_ids: NDArray[np.int64]

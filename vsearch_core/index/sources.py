@@ -59,7 +59,7 @@ def stored_path(root: Path, path: Path) -> str:
 
 
 def refreshable(root: Path, known: Sequence[Source]) -> list[Source]:
-    """The known sources that are still there. Raises InputError for one that is not: an unmounted disk is no deletion."""
+    """The known sources, all of them there. Raises InputError for one that is not: an unmounted disk is no deletion."""
     for source in known:
         if not source.path.exists():
             raise InputError(

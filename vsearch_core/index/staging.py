@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.progress import Observer, Progress
@@ -97,9 +98,7 @@ def _stage_one(
 
 def _new_file(found: Found, digest: bytes, document: Document) -> NewFile:
     file = found.file
-    return NewFile(
-        found.stored, file.size, file.mtime_ns, digest, document.title, document.language, document.metadata
-    )
+    return NewFile(found.stored, file.size, file.mtime_ns, digest, document.title, document.language, document.metadata)
 
 
 def embed_block(
@@ -116,7 +115,7 @@ def embed_block(
     embedded = 0
     for batch in embedder.embed_documents([text for _, text in block]):
         with catalog.transaction():
-            catalog.stage_vectors(ids[batch.indices].tolist(), batch.vectors)
+            catalog.stage_vectors(ids[batch.indices].tolist(), to_fixed(batch.vectors))
         embedded += len(batch.indices)
         report(embedded)
         if observer.stop():

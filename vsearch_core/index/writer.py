@@ -20,7 +20,15 @@ from vsearch_core.index.settings import (
     refuse_other_model,
     refuse_other_options,
 )
-from vsearch_core.index.sources import Plan, Source, make_plan, refreshable, source_from_json, source_to_json, stored_path
+from vsearch_core.index.sources import (
+    Plan,
+    Source,
+    make_plan,
+    refreshable,
+    source_from_json,
+    source_to_json,
+    stored_path,
+)
 from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog
 from vsearch_core.store.faults import translated
@@ -108,7 +116,9 @@ class _Run:
         sweep(catalog)
         plan = self._plan(catalog, sources)
         live = catalog.files(live=True)
-        staged = stage_files(catalog, plan.changed, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer)
+        staged = stage_files(
+            catalog, plan.changed, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer
+        )
         embedded = self._embed(catalog, settings)
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer)

@@ -59,7 +59,7 @@ def parse_date(text: str, *, end_of_day: bool = False) -> datetime:
 
 
 def allowed_files(connection: sqlite3.Connection, filters: Filters) -> NDArray[np.int64]:
-    """The ids of the live files that pass, ascending. Raises FilterError for an expression that is not a read-only one."""
+    """The ids of the live files that pass, ascending. Raises FilterError for what is not a read-only expression."""
     conditions, values = _conditions(filters)
     query = f"SELECT id FROM ({_file_columns(connection)}) AS file_columns"
     if conditions:

@@ -1,6 +1,7 @@
 """The local index as a Searcher: every vector is scanned, every posting of the query's terms is read."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ class LocalSearcher:
         self._snapshot = snapshot
         self._analyzer = snapshot.settings.analyzer
         self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
+        self._allowed: dict[Filters, Allowed] = {}
 
     @property
     def generation(self) -> int:
@@ -34,13 +36,18 @@ class LocalSearcher:
         return self._analyzer.terms(text)
 
     def allow(self, filters: Filters) -> Allowed:
-        """The live rows whose files pass the filters."""
+        """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
+        if filters not in self._allowed:
+            self._allowed[filters] = self._allow(filters)
+        return self._allowed[filters]
+
+    def _allow(self, filters: Filters) -> Allowed:
         searched = int(self._alive.sum())
         if not filters:
             return Allowed(self._alive, searched, searched)
         with translated(self._snapshot.catalog.index):
             files = allowed_files(self._snapshot.catalog.connection, filters)
-        mask = self._alive & np.isin(self._file_ids(), files)
+        mask = self._alive & np.isin(self._file_ids, files)
         return Allowed(mask, searched, int(mask.sum()))
 
     def candidates(
@@ -67,11 +74,11 @@ class LocalSearcher:
 
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows' file ids."""
-        return self._file_ids()[rows]
+        return self._file_ids[rows]
 
     def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
         """The rows' chunks. Raises IndexCorruptError when the catalog lacks one."""
-        chunk_ids = _joined([segment.chunk_ids for segment in self._snapshot.segments], np.int64)[rows]
+        chunk_ids = self._chunk_ids[rows]
         catalog = self._snapshot.catalog
         try:
             with translated(catalog.index):
@@ -81,8 +88,13 @@ class LocalSearcher:
                 str(catalog.index), f"its catalog lacks chunk {error}", "delete the index folder and index again"
             ) from None
 
+    @cached_property
     def _file_ids(self) -> NDArray[np.int64]:
         return _joined([segment.file_ids for segment in self._snapshot.segments], np.int64)
+
+    @cached_property
+    def _chunk_ids(self) -> NDArray[np.int64]:
+        return _joined([segment.chunk_ids for segment in self._snapshot.segments], np.int64)
 
 
 def _joined(parts: Sequence[NDArray], dtype: type) -> NDArray:  # type: ignore[type-arg]

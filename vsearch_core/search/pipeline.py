@@ -84,14 +84,14 @@ def clean_query(text: str) -> str:
     return cleaned
 
 
-def answer(searcher: Searcher, embed: EmbedQuery, query: Query) -> Results:
-    """Answer one query. `embed` is called only in modes that use vectors. Raises InputError, FilterError, ModelError."""
+def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Results:
+    """Answer one query. `embed` may be None in mode "keyword". Raises InputError, FilterError, ModelError."""
     watch = _Watch()
     text = clean_query(query.text)
     allowed = searcher.allow(query.filters)
     watch.lap("filter")
     terms = searcher.terms(text) if query.mode != "vector" else None
-    vector = embed(text) if query.mode != "keyword" and allowed.matched else None
+    vector = embed(text) if embed is not None and query.mode != "keyword" and allowed.matched else None
     watch.lap("embed")
     rows, scores, candidates = _best(searcher, query, vector, terms, allowed)
     watch.lap("search")

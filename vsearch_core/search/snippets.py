@@ -56,9 +56,7 @@ def _stripped(passage: str, start: int, end: int) -> tuple[int, int]:
     return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
 
 
-def _narrow(
-    passage: str, start: int, end: int, matches: Sequence[tuple[int, int]], width: int
-) -> tuple[int, int]:
+def _narrow(passage: str, start: int, end: int, matches: Sequence[tuple[int, int]], width: int) -> tuple[int, int]:
     """Cut a long sentence to `width` characters around its first match, at blanks where there are any."""
     if end - start <= width:
         return start, end

@@ -1,8 +1,8 @@
 """The SQLite catalog: the index's one source of truth.
 
-A file is *staged* (`live = 0`) while its chunks are being embedded and *live* (`live = 1`) once a segment holds them all;
-queries see live files only. A commit is one transaction that adds a segment, makes its files live, and forgets the
-versions that they replace.
+A file is *staged* (`live = 0`) while its chunks are being embedded and *live* (`live = 1`) once a segment holds them
+all; queries see live files only. A commit is one transaction that adds a segment, makes its files live, and forgets
+the versions that they replace.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -24,7 +25,6 @@ from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to
 CATALOG_FILE = "catalog.sqlite"
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
 APPLICATION_ID = 0x76736368  # "vsch"
-VECTOR_DTYPE = np.dtype(np.float16)  # docs/adr/0003-float16-vectors.md
 
 _SCHEMA = f"""
 PRAGMA auto_vacuum = INCREMENTAL;
@@ -225,10 +225,7 @@ class Catalog:
         self.connection.executemany(
             "INSERT INTO chunks (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, text)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (file_id, number, *_place(chunk), pack_text(chunk.text))
-                for number, chunk in enumerate(chunks)
-            ),
+            ((file_id, number, *_place(chunk), pack_text(chunk.text)) for number, chunk in enumerate(chunks)),
         )
 
     def forget_files(self, file_ids: Iterable[int]) -> None:
@@ -266,9 +263,9 @@ class Catalog:
         )
         return [(chunk_id, unpack_text(blob)) for chunk_id, blob in rows]
 
-    def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[np.float32]) -> None:
-        """Keep vectors, shape (n, dimension), until a segment takes them."""
-        rows = zip(chunk_ids, (row.tobytes() for row in vectors.astype(VECTOR_DTYPE)), strict=True)
+    def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any]) -> None:
+        """Keep vectors, shape (n, dimension), until a segment takes them; their bytes come back as they are."""
+        rows = zip(chunk_ids, (row.tobytes() for row in vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?)", rows)
 
     def complete_files(self) -> list[int]:
@@ -380,7 +377,7 @@ def _check_format(index: Path, connection: sqlite3.Connection) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        raise IndexCorruptError(str(index / CATALOG_FILE), "is not a vsearch catalog", "choose another folder with --index")
+        raise IndexCorruptError(str(index / CATALOG_FILE), "is not a vsearch catalog", "choose another --index")
     if version > FORMAT:
         raise IndexVersionError(
             str(index),

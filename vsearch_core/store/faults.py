@@ -39,10 +39,12 @@ def _from_os(index: Path, error: OSError) -> StorageError:
 def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorruptError:
     name = str(getattr(error, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.IntegrityError):
-        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", "index into a new folder with --index")
+        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", "index again with another --index")
     for prefix, number in _REASONS.items():
         if name.startswith(prefix):
             return StorageError(str(index), str(error), _NEXT_STEP[number])
     if name.startswith("SQLITE_BUSY"):
         return StorageError(str(index), "another process keeps its catalog busy", "try again in a moment")
-    return StorageError(str(index), f"the catalog can't be used ({error})", "check the disk and the folder's permissions")
+    return StorageError(
+        str(index), f"its catalog can't be used ({error})", "check the disk and the folder's permissions"
+    )
