@@ -59,6 +59,7 @@ def index(
         observer = Observer(
             progress=bar.show,
             failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
+            partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             stop=stop,
         )

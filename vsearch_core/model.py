@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 
+UNREADABLE_PAGES = "unreadable_pages"  # the metadata key of a document whose text lacks some pages: their numbers
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of a document's text that shares one place.

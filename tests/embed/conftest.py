@@ -53,6 +53,7 @@ def oracle(package: Path) -> "Iterator[SentenceTransformer]":
     import torch
     from sentence_transformers import SentenceTransformer
 
+    torch.set_num_threads(1)  # on a busy machine its threads wait for one another most of the time
     loaded = SentenceTransformer(str(package), device="cpu", local_files_only=True)
     with torch.inference_mode():
         yield loaded

@@ -60,11 +60,9 @@ def windows_by_oracle(oracle: "SentenceTransformer", embedder: LocalEmbedder, te
     """The text's vector as sentence-transformers' model makes it, window by window."""
     import torch
 
-    vectors = []
-    for window in embedder.windows(text):
-        ids = torch.from_numpy(window)
-        features = oracle({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
-        vectors.append(features["sentence_embedding"][0].numpy())
+    ids = torch.from_numpy(np.concatenate(embedder.windows(text)))  # a text's windows are of one length
+    features = [{"input_ids": some, "attention_mask": torch.ones_like(some)} for some in ids.split(8)]
+    vectors = np.concatenate([oracle(each)["sentence_embedding"].numpy() for each in features])
     mean = np.mean(vectors, axis=0)
     return mean / np.linalg.norm(mean)
 

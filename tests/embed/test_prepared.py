@@ -1,5 +1,6 @@
 """The cache of prepared models: the order of the sources, damage, interruption, races."""
 
+import errno
 import json
 import os
 import subprocess
@@ -244,6 +245,16 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("VSEARCH_CACHE_DIR", str(tmp_path / "file" / "cache"))
     with pytest.raises(ModelError, match=r"can't be written .*set VSEARCH_CACHE_DIR"):
         open_model(str(tiny_bert()))
+
+
+def test_a_full_disk_is_named(tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_up(*_args: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(prepared.bert_onnx._Graph, "constant", fill_up)
+    with pytest.raises(ModelError, match=rf"{empty_cache}.*can't be written \(No space left on device\)"):
+        open_model(str(tiny_bert()))
+    assert list((empty_cache / "models").iterdir()) == []
 
 
 def test_models_are_listed(tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, package: Path) -> None:

@@ -9,8 +9,7 @@ The nodes are the ones that ONNX Runtime's fusion passes would arrive at, so tha
 optimisation, except for SkipLayerNormalization, which is nine times as slow as Add and LayerNormalization.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.quantize import quantize_rows, smoothing
-from vsearch_core.embed.settings import NEXT_STEP, Pooling, read_json
+from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, Pooling, read_json
 from vsearch_core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -77,9 +76,10 @@ def write_encoder(
     of another kind or a tensor is missing.
     """
     config = BertConfig.read(folder)
-    with _open_weights(folder) as weights, target.with_suffix(".bin").open("wb") as data:
+    source = folder / "model.safetensors"
+    with _open_weights(source) as tensors, target.with_suffix(".bin").open("wb") as data:
         graph = _Graph(data, target.with_suffix(".bin").name, largest_inputs)
-        _add_encoder(graph, config, weights, pooling)
+        _add_encoder(graph, config, _Weights(source, tensors), pooling)
         graph.save(target, config.hidden)
 
 
@@ -108,16 +108,14 @@ class _Weights:
         return tensor
 
 
-@contextmanager
-def _open_weights(folder: Path) -> Iterator[_Weights]:
+def _open_weights(path: Path) -> Any:
+    """safetensors' reader, to be used in a `with`."""
     from safetensors import SafetensorError, safe_open
 
-    path = folder / "model.safetensors"
     try:
-        with safe_open(path, framework="numpy") as file:
-            yield _Weights(path, file)
+        return safe_open(path, framework="numpy")
     except (OSError, SafetensorError) as error:
-        raise ModelError(str(path), f"can't be read ({error})", "fetch the model again") from error
+        raise ModelError(str(path), f"can't be read ({error})", FETCH_AGAIN) from error
 
 
 class _Graph:

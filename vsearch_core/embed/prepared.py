@@ -17,7 +17,7 @@ from vsearch_core import config
 from vsearch_core.embed import bert_onnx, weights
 from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
 from vsearch_core.embed.quantize import largest_inputs
-from vsearch_core.embed.settings import Pooling, SentenceSettings
+from vsearch_core.embed.settings import FETCH_AGAIN, Pooling, SentenceSettings
 from vsearch_core.embed.weights import DEFAULT_WEIGHTS, PACKAGE, WEIGHTS, Origin, Source, Wanted
 from vsearch_core.errors import ModelError
 from vsearch_core.model import Fingerprint
@@ -27,7 +27,6 @@ DESCRIPTION = "model.json"
 TOKENIZER = "tokenizer.json"
 RENAMES = 3  # tries to put a prepared folder in its place
 ABANDONED = 3600.0  # seconds after which an unfinished preparation is taken for dead
-KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def list_models() -> tuple[ModelInfo, ...]:
     """The prepared models, by name, after the default one, which is there even where it isn't prepared yet."""
     precision, reason = best_precision()
     found: list[ModelInfo] = []
-    for folder in sorted(path.parent for path in _models_dir().glob(f"*/{DESCRIPTION}")):
+    for folder in sorted(path.parent for path in _models_dir().glob(f"[!.]*.{FORMAT}/{DESCRIPTION}")):
         prepared = _load(folder)
         if isinstance(prepared, PreparedModel):
             said = prepared.description
@@ -252,8 +251,11 @@ def _verified_digest(source: Source) -> str:
     from hashlib import file_digest
 
     path = source.folder / WEIGHTS
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(str(path), f"can't be read ({error.strerror})", FETCH_AGAIN) from error
     if source.weights not in (None, digest):
         raise ModelError(
             str(path),
@@ -270,11 +272,11 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing narrower
-        raise ModelError(str(path), f"can't be read ({error})", "fetch the model again") from error
+        raise ModelError(str(path), f"can't be read ({error})", FETCH_AGAIN) from error
     # Models ship with a truncation to some length and a padding to it. We cut nothing and pad nothing.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.save(str(target / TOKENIZER), pretty=False)
+    (target / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
 
 
 def _put_in_place(unfinished: Path, home: Path) -> None:

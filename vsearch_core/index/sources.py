@@ -70,13 +70,16 @@ def refreshable(root: Path, known: Sequence[Source]) -> list[Source]:
     return list(known)
 
 
-def make_plan(root: Path, walked: Sequence[Source], known: Sequence[Source], live: Mapping[str, FileRecord]) -> Plan:
-    """Walk the sources and compare sizes and modification times with the live files."""
+def make_plan(index: Path, walked: Sequence[Source], known: Sequence[Source], live: Mapping[str, FileRecord]) -> Plan:
+    """Walk the sources and compare sizes and modification times with the live files. Leaves the index itself out."""
+    root, own = index.parent, f"{index}/"
     found: dict[str, Found] = {}
     skipped: dict[Path, Skipped] = {}
     unreadable: dict[Path, Unreadable] = {}
     for source in walked:
         for item in discover([source.path], source.options):
+            if str(item.path).startswith(own):
+                continue
             if isinstance(item, SourceFile):
                 stored = stored_path(root, item.path)
                 found.setdefault(stored, Found(stored, item))

@@ -11,7 +11,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import Found
-from vsearch_core.model import Document
+from vsearch_core.model import UNREADABLE_PAGES, Document
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
@@ -92,6 +92,9 @@ def _stage_one(
         result.failed += 1
         observer.failed(found.stored, (error.strerror or str(error)).lower())
     else:
+        lost = document.metadata.get(UNREADABLE_PAGES)
+        if isinstance(lost, list):
+            observer.partly(found.stored, f"can't read page {', '.join(map(str, lost))}")
         catalog.stage_file(_new_file(found, digest, document), split(document, options))
         result.files += 1
 

@@ -147,7 +147,7 @@ class _Run:
     def _plan(self, catalog: Catalog, sources: Sequence[Source]) -> Plan:
         known = [source_from_json(self.root, path, options) for path, options in catalog.sources().items()]
         walked = list(sources) or refreshable(self.root, known)
-        plan = make_plan(self.root, walked, known, catalog.files(live=True))
+        plan = make_plan(self.index, walked, known, catalog.files(live=True))
         for source in sources:
             catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
         for unreadable in plan.unreadable:

@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import Document, JsonValue, Span
+from vsearch_core.model import UNREADABLE_PAGES, Document, JsonValue, Span
 from vsearch_core.text.extract.headings import MAX_TITLE
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
@@ -26,7 +26,7 @@ _INFORMATION = {  # our key -> pypdf's
 def extract(name: str, data: bytes) -> Document:
     """The text of all pages, a blank line between two. Title, author and dates come from the document's information.
 
-    Pages that can't be read are listed in the metadata as `unreadable_pages`. Raises ExtractionError for a file that is
+    Pages that can't be read are listed in the metadata as UNREADABLE_PAGES. Raises ExtractionError for a file that is
     encrypted, damaged, or without any text.
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs each oddity of a file; those are not news
@@ -36,7 +36,7 @@ def extract(name: str, data: bytes) -> Document:
         pages, unreadable = _pages(name, reader)
         title, metadata = _information(reader)
     if unreadable:
-        metadata["unreadable_pages"] = list(unreadable)
+        metadata[UNREADABLE_PAGES] = list(unreadable)
     parts: list[str] = []
     spans: list[Span] = []
     position = 0

@@ -1,0 +1,137 @@
+"""One prepared `vsearch` and one indexed library for all tests that only read; helpers to look at what it printed."""
+
+import os
+import pty
+import select
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from faults.process import DEADLINE, Vsearch, prepared, write_files
+
+OLD = 1_577_880_000  # 2020-01-01T12:00 UTC
+EVIL_NAME = "evil \x1b[31m\u202e name.txt"
+
+FILES: Mapping[str, str | bytes] = {
+    "notes/pump.md": """---
+title: The pump of the mill
+tags: [maintenance, water]
+priority: 3
+---
+# Pump
+
+The pump of the mill needs grease every spring.
+
+## Starting it
+
+Open the inlet valve first. Then turn the crank until water comes, and the pump
+keeps running by itself.
+
+## Winter
+
+Drain the pump before the first frost, or the casing cracks.
+""",
+    "notes/retries.md": "# Service\n\nRequests that fail are retried three times with exponential backoff.\n",
+    "notes/deep/er/bread.txt": "Rye bread\n\nA sticky crumb near the base means that the loaf came out of the oven early.\n",
+    "code/client.py": '"""A client of the lending service."""\n\n\ndef getUserName(identifier: int) -> str:\n'
+    '    """Look the borrower up by number."""\n    return DIRECTORY[identifier]\n',
+    "page.html": "<html><head><title>Tool library</title></head><body><nav>Home</nav><main><h1>Borrowing</h1>"
+    "<h2>Drills</h2><p>A hammer drill may be kept for seven days.</p></main></body></html>\n",
+    "changes.txt": "Version 2026.4.10 repairs the reservation calendar.\n",
+    "中文.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",
+    EVIL_NAME: "A parrot \x1b[31mred\x1b[0m \u202etxet nedda\u202c sits in the \x07 belfry.\n",
+}
+
+
+def make_pdf(*pages: str) -> bytes:
+    """A PDF with one line of Latin-1 text a page."""
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    bodies = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"]
+    bodies.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>")
+    for number, page in enumerate(pages):
+        stream = f"BT /F1 12 Tf 72 700 Td ({page}) Tj ET"
+        resources = "/MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >>"
+        bodies.append(f"<< /Type /Page /Parent 2 0 R {resources} /Contents {5 + 2 * number} 0 R >>")
+        bodies.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
+    data, offsets = b"%PDF-1.4\n", []
+    for number, content in enumerate(bodies, 1):
+        offsets.append(len(data))
+        data += f"{number} 0 obj\n{content}\nendobj\n".encode("latin1")
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R >>\nstartxref\n{len(data)}\n%%EOF"
+    return data + f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}".encode()
+
+
+@pytest.fixture(scope="session")
+def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
+    """Runs the command; the model is prepared."""
+    return prepared(tmp_path_factory.getbasetemp() / "vsearch")
+
+
+@pytest.fixture(scope="session")
+def library(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An indexed project of mixed documents. For reading only."""
+    project = write_files(tmp_path_factory.mktemp("library"), FILES)
+    (project / "annual report.pdf").write_bytes(make_pdf("Accounts and auditors", "The heron nests by the weir"))
+    os.utime(project / "notes" / "retries.md", (OLD, OLD))
+    ran = vsearch("index", ".", cwd=project)
+    assert ran.status == 0, ran
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An empty folder to index in."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def indexed(vsearch: Vsearch, project: Path) -> Path:
+    """A small indexed project that a test may change."""
+    write_files(project, {"pump.txt": "The pump needs grease.\n", "bread.txt": "Rye bread needs time.\n"})
+    ran = vsearch("index", ".", cwd=project)
+    assert ran.status == 0, ran
+    return project
+
+
+@pytest.fixture
+def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
+    """Run the command with stdout and stderr on terminals of their own; gives (status, stdout, stderr)."""
+
+    def run(*arguments: str | Path, cwd: Path, **environment: str) -> tuple[int, str, str]:
+        masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
+        process = subprocess.Popen(
+            vsearch.command(*arguments),
+            cwd=cwd,
+            env={**vsearch.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=slaves[0],
+            stderr=slaves[1],
+        )
+        for slave in slaves:
+            os.close(slave)
+        heard = _read_all(masters)
+        return process.wait(DEADLINE), heard[0].replace("\r\n", "\n"), heard[1]
+
+    return run
+
+
+def _read_all(masters: tuple[int, ...]) -> list[str]:
+    heard = {master: b"" for master in masters}
+    waiting = list(masters)
+    while waiting:
+        ready, _, _ = select.select(waiting, [], [], DEADLINE)
+        assert ready, f"nothing came for {DEADLINE:.0f} s after {heard}"
+        for master in ready:
+            try:
+                data = os.read(master, 65536)
+            except OSError:  # EIO: the last writer has closed its side
+                data = b""
+            heard[master] += data
+            if not data:
+                waiting.remove(master)
+                os.close(master)
+    return [heard[master].decode() for master in masters]

@@ -1,0 +1,201 @@
+"""What `vsearch query` finds and how it says so: the text, the exit status, what goes where."""
+
+import re
+from pathlib import Path
+
+import pytest
+from faults.process import Vsearch, steers
+
+
+def headlines(out: str) -> list[str]:
+    """The lines that name a place: those that are neither indented nor empty."""
+    return [line for line in out.splitlines() if line and not line.startswith(" ")]
+
+
+def test_a_hit_is_its_place_heading_score_and_best_sentence(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "when to drain the pump", cwd=library)
+    assert ran.status == 0
+    assert ran.err == ""
+    assert re.fullmatch(
+        r"notes/pump\.md:17  Pump\S*( > Winter)?  \d\.\d{3}\n"
+        r"    Drain the pump before the first frost, or the casing cracks\.\n",
+        ran.out,
+    ), ran.out
+
+
+@pytest.mark.parametrize(
+    ("question", "snippet"),
+    [
+        ("three exponential backoff", "retried three times"),
+        ("sticky crumb loaf", "sticky crumb"),
+        ("getUserName", "getUserName"),
+        ("crank", "turn the crank"),
+        ("磨刀石", "磨刀石"),
+    ],
+)
+def test_the_line_holds_the_snippet(vsearch: Vsearch, library: Path, question: str, snippet: str) -> None:
+    ran = vsearch("query", "-k", "1", question, cwd=library)
+    place, shown = ran.lines[0].split("  ")[0], ran.lines[1]
+    assert snippet in shown
+    path, line = place.rsplit(":", 1)
+    named = (library / path).read_text().splitlines()[int(line) - 1]
+    assert named
+    assert shown.strip().split("  ")[0][: len(named) // 2] in named
+
+
+def test_a_pdf_shows_the_page_and_no_line(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "where does the heron nest", cwd=library)
+    assert ran.lines[0].startswith("annual report.pdf  page 2  ")
+    assert "The heron nests by the weir" in ran.lines[1]
+
+
+def test_html_shows_its_headings(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "how long may I keep a hammer drill", cwd=library)
+    assert ran.lines[0].startswith("page.html:1  Borrowing")
+
+
+def test_hits_are_separated_by_an_empty_line(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "3", "pump", cwd=library)
+    assert len(headlines(ran.out)) == 3
+    assert ran.lines.count("") == 2
+
+
+def test_k_limits_the_hits(vsearch: Vsearch, library: Path) -> None:
+    assert len(headlines(vsearch("query", "-k", "2", "water", cwd=library).out)) == 2
+
+
+def test_full_shows_the_whole_passage(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--full", "backoff", cwd=library)
+    assert ran.lines[1:] == [
+        "    # Service",
+        "    ",
+        "    Requests that fail are retried three times with exponential backoff.",
+    ]
+    assert ran.lines[0].startswith("notes/retries.md:1  ")
+
+
+def test_explain_tells_terms_scores_and_times(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--explain", "retried requests", cwd=library)
+    assert re.search(
+        r"\n    score \d\.\d{4}: vector 0\.\d{4}, keyword \d+\.\d{4}; chunk 0, characters 0-\d+\n", ran.out
+    )
+    assert "\nterms: retri request\n" in ran.out
+    assert re.search(r"\nmode hybrid, exact, generation 1, (\d+) of \1 chunks allowed\n", ran.out)
+    assert re.search(r"\ntook filter .* ms, embed .* ms, search .* ms, hydrate .* ms, total .* ms\n$", ran.out)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
+def test_each_mode_finds_the_plain_answer(vsearch: Vsearch, library: Path, mode: str) -> None:
+    ran = vsearch("query", "--mode", mode, "--json", "exponential backoff", cwd=library)
+    assert ran.status == 0
+    assert ran.json["mode"] == mode
+    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+
+
+def test_meaning_finds_what_shares_no_word(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--mode", "vector", "--paths", "trying again after errors", cwd=library)
+    assert ran.out == "notes/retries.md\n"
+
+
+@pytest.mark.parametrize("term", ["2026.4.10", "getUserName", "username", "calendar", "浸泡"])
+def test_keywords_find_versions_identifiers_and_cjk(vsearch: Vsearch, library: Path, term: str) -> None:
+    expected = {"2026.4.10": "changes.txt", "calendar": "changes.txt", "浸泡": "中文.md"}.get(term, "code/client.py")
+    term = {"username": "user name"}.get(term, term)
+    ran = vsearch("query", "-k", "1", "--mode", "keyword", "--paths", term, cwd=library)
+    assert ran.out == f"{expected}\n"
+
+
+def test_rrf_is_another_fusion_with_scores_of_its_own(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--fusion", "rrf", "--json", "exponential backoff", cwd=library)
+    best = ran.json["hits"][0]
+    assert best["path"] == "notes/retries.md"
+    assert best["score"] == pytest.approx(2 / 61, abs=1e-5)  # first of both routes
+
+
+def test_alpha_one_is_the_vectors_order(vsearch: Vsearch, library: Path) -> None:
+    def paths(*options: str) -> str:
+        return vsearch("query", "--paths", "pump in winter", *options, cwd=library).out
+
+    assert paths("--alpha", "1") == paths("--mode", "vector")
+
+
+def test_exact_changes_nothing_where_all_is_exact(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--exact", "--json", "pump", cwd=library)
+    assert ran.json["exact"] is True
+
+
+def test_no_hit_is_status_1_and_says_why_on_stderr(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--mode", "keyword", "xylophone", cwd=library)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == "no hit: no chunk has these words; try --mode hybrid\n"
+
+
+def test_a_filter_that_leaves_nothing_is_named_as_the_reason(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--ext", "nope", "pump", cwd=library)
+    assert (ran.status, ran.out) == (1, "")
+    assert re.fullmatch(r"no hit: the filter leaves none of \d+ chunks; loosen it\n", ran.err)
+
+
+def test_min_score_that_leaves_nothing_is_named_as_the_reason(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--min-score", "2", "pump", cwd=library)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == "no hit: every score is below --min-score; lower it\n"
+
+
+def test_a_query_of_function_words_has_no_keywords(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--mode", "keyword", "the of and", cwd=library)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == "no hit: the query has only function words, which keyword search leaves out; try --mode hybrid\n"
+
+
+def test_a_query_of_function_words_has_a_meaning(vsearch: Vsearch, library: Path) -> None:
+    assert vsearch("query", "the of and", cwd=library).status == 0
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\t\n", "\x01\x02", "\u202e\u200f", "\x1b"])
+@pytest.mark.parametrize("mode", ["hybrid", "keyword"])
+def test_an_empty_query_is_an_error(vsearch: Vsearch, library: Path, text: str, mode: str) -> None:
+    assert vsearch("query", "--mode", mode, text, cwd=library).error.startswith("query: it is empty; ask something")
+
+
+def test_control_characters_in_a_query_are_blanks(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--paths", "\x1bexponential\x07backoff\u202e", cwd=library)
+    assert ran.out == "notes/retries.md\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--full",), ("--explain",), ("--full", "--explain")])
+def test_documents_and_names_never_steer_the_terminal(
+    vsearch: Vsearch, library: Path, options: tuple[str, ...]
+) -> None:
+    ran = vsearch("query", "-k", "1", "parrot in the belfry", *options, cwd=library)
+    assert "parrot" in ran.out
+    assert "belfry" in ran.out
+    assert not steers(ran.out)
+
+
+def test_a_query_never_steers_the_terminal(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--explain", "pump \x1b[31m\u202e\x9b", cwd=library)
+    assert ran.status == 0
+    assert not steers(ran.out)
+
+
+def test_a_query_that_is_not_utf8_is_answered(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--json", b"backoff \xff".decode("utf-8", "surrogateescape"), cwd=library)
+    assert ran.status == 0
+    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+
+
+def test_a_very_long_query_is_answered(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--paths", "exponential backoff of failed requests " * 1000, cwd=library)
+    assert ran.out == "notes/retries.md\n"
+
+
+def test_a_query_that_begins_with_a_dash_comes_after_two(vsearch: Vsearch, library: Path) -> None:
+    assert vsearch("query", "-k", "1", "--", "--max-backoff", cwd=library).status == 0
+
+
+def test_the_sources_are_not_needed_to_answer(vsearch: Vsearch, indexed: Path) -> None:
+    for path in indexed.glob("*.txt"):
+        path.unlink()
+    ran = vsearch("query", "-k", "1", "grease", cwd=indexed)
+    assert "The pump needs grease." in ran.out

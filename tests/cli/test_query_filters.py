@@ -1,0 +1,164 @@
+"""Filters: which documents may answer."""
+
+import os
+from pathlib import Path
+
+import pytest
+from faults.process import Vsearch, write_files
+
+
+@pytest.fixture(scope="session")
+def everything(vsearch: Vsearch, library: Path) -> set[str]:
+    return paths(vsearch, library)
+
+
+def paths(vsearch: Vsearch, library: Path, *options: str) -> set[str]:
+    """All files that pass."""
+    return {hit["path"] for hit in vsearch("query", "-k", "100", "--json", "pump", *options, cwd=library).json["hits"]}
+
+
+def test_a_vector_query_without_filters_reaches_every_file(everything: set[str]) -> None:
+    assert len(everything) == 9
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("ext = 'py'", {"code/client.py"}),
+        ("name = 'page.html'", {"page.html"}),
+        ("dir = 'notes'", {"notes/pump.md", "notes/retries.md"}),
+        ("path LIKE 'notes/deep/%'", {"notes/deep/er/bread.txt"}),
+        ("title = 'Tool library'", {"page.html"}),
+        ("priority >= 3", {"notes/pump.md"}),
+        ("meta->>'priority' = 3", {"notes/pump.md"}),
+        ("tags LIKE '%water%'", {"notes/pump.md"}),
+        ("mtime < '2021'", {"notes/retries.md"}),
+        ("ext = 'md' AND NOT name = 'pump.md' -- a comment", {"notes/retries.md", "中文.md"}),
+        ("ext = 'html' OR ext = 'py'", {"page.html", "code/client.py"}),
+        ("'water' IN (SELECT value FROM json_each(meta, '$.tags'))", {"notes/pump.md"}),
+    ],
+)
+def test_where_is_an_expression_over_the_files(
+    vsearch: Vsearch, library: Path, condition: str, expected: set[str]
+) -> None:
+    assert paths(vsearch, library, "--where", condition) == expected
+
+
+def test_matched_counts_what_the_filter_allows_and_searched_all(vsearch: Vsearch, library: Path) -> None:
+    answer = vsearch("query", "--json", "--ext", "py", "pump", cwd=library).json
+    assert (answer["matched"], answer["searched"] > 8) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "",
+        "ext =",
+        "no_such_column = 1",
+        "ext = 'md'; DROP TABLE files",
+        "1); DELETE FROM files; --",
+        "DELETE FROM files",
+        "UPDATE files SET live = 0",
+        "id IN (SELECT chunk_id FROM staged)",
+        "(SELECT count(*) FROM chunks) > 0",
+        "(SELECT count(*) FROM sqlite_master) > 0",
+        "(SELECT value FROM settings LIMIT 1) IS NOT NULL",
+        "1) UNION SELECT id FROM files WHERE (1",
+        "load_extension('x')",
+        "EXISTS (SELECT 1 FROM pragma_table_info('files'))",
+        "ATTACH DATABASE 'x' AS y",
+        "randomblob(1000000000) IS NOT NULL",
+        "((((",
+    ],
+)
+def test_where_that_is_no_reading_condition_is_refused(vsearch: Vsearch, library: Path, condition: str) -> None:
+    assert vsearch("query", "--where", condition, "pump", cwd=library).error.startswith("--where")
+
+
+def test_where_can_not_undo_the_other_filters(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--ext", "py", "--where", "1) OR (1", "pump", cwd=library)
+    assert ran.error.startswith("--where")
+
+
+def test_refused_statements_have_changed_nothing(vsearch: Vsearch, library: Path, everything: set[str]) -> None:
+    for condition in ("1); DELETE FROM files; --", "1); DROP TABLE files; --"):
+        vsearch("query", "--where", condition, "pump", cwd=library)
+    assert paths(vsearch, library) == everything
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("notes/pump.md", {"notes/pump.md"}),
+        ("*.py", {"code/client.py"}),
+        ("notes", {"notes/pump.md", "notes/retries.md", "notes/deep/er/bread.txt"}),
+        ("./notes/", {"notes/pump.md", "notes/retries.md", "notes/deep/er/bread.txt"}),
+        ("*.pdf", {"annual report.pdf"}),
+        ("中*", {"中文.md"}),
+    ],
+)
+def test_path_is_a_glob(vsearch: Vsearch, library: Path, glob: str, expected: set[str]) -> None:
+    assert paths(vsearch, library, "--path", glob) == expected
+
+
+@pytest.mark.parametrize("listed", ["py,html", ".py,.html", "PY, HTML"])
+def test_ext_is_a_list(vsearch: Vsearch, library: Path, listed: str) -> None:
+    assert paths(vsearch, library, "--ext", listed) == {"code/client.py", "page.html"}
+
+
+def test_until_takes_what_is_old(vsearch: Vsearch, library: Path) -> None:
+    assert paths(vsearch, library, "--until", "2020-06-30") == {"notes/retries.md"}
+
+
+def test_until_includes_its_day(vsearch: Vsearch, library: Path) -> None:
+    assert paths(vsearch, library, "--until", "2020-01-01") == {"notes/retries.md"}
+
+
+def test_since_includes_its_day(vsearch: Vsearch, library: Path, everything: set[str]) -> None:
+    assert paths(vsearch, library, "--since", "2020-01-01") == everything
+
+
+@pytest.mark.parametrize("moment", ["2020-01-01T12:01", "2020-01-02", "30d"])
+def test_since_leaves_out_what_is_older(vsearch: Vsearch, library: Path, everything: set[str], moment: str) -> None:
+    assert paths(vsearch, library, "--since", moment) == everything - {"notes/retries.md"}
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "", "99999999999999d"])
+def test_what_is_no_date_is_an_error(vsearch: Vsearch, library: Path, option: str, moment: str) -> None:
+    assert "neither a date nor an age" in vsearch("query", option, moment, "pump", cwd=library).error
+
+
+def test_min_score_leaves_lower_hits_out(vsearch: Vsearch, library: Path) -> None:
+    scores = [hit["score"] for hit in vsearch("query", "--json", "pump", cwd=library).json["hits"]]
+    threshold = (scores[0] + scores[1]) / 2
+    kept = vsearch("query", "--json", "--min-score", str(threshold), "pump", cwd=library).json["hits"]
+    assert [hit["score"] for hit in kept] == scores[:1]
+
+
+def test_group_by_file_shows_each_file_once(vsearch: Vsearch, project: Path) -> None:
+    long = "\n\n".join(f"Paragraph {number} about the pump and its valve." for number in range(40))
+    write_files(project, {"long.txt": long, "other.txt": "A word on bread."})
+    assert vsearch("index", "--chunk-words", "20", ".", cwd=project).status == 0
+    plain = vsearch("query", "-k", "5", "--json", "pump valve", cwd=project).json["hits"]
+    grouped = vsearch("query", "-k", "5", "--json", "--group-by", "file", "pump valve", cwd=project).json["hits"]
+    assert {hit["path"] for hit in plain} == {"long.txt"}
+    assert [hit["path"] for hit in grouped] == ["long.txt", "other.txt"]
+    assert grouped[0] == plain[0]
+
+
+def test_group_by_file_alone_reaches_files_beyond_the_candidates(vsearch: Vsearch, project: Path) -> None:
+    sentence = "The pump of number {} runs day and night, and whoever hears it stop has to call the miller at once."
+    write_files(project, {"long.txt": "\n\n".join(sentence.format(number) for number in range(200))})
+    write_files(project, {f"{number}.txt": f"Bread {number}." for number in range(5)})
+    assert vsearch("index", "--chunk-words", "20", "--overlap-words", "0", ".", cwd=project).status == 0
+    ran = vsearch("query", "--paths", "--group-by", "file", "pump", cwd=project)
+    assert len(ran.lines) == 6
+
+
+def test_dates_are_local_time(vsearch: Vsearch, indexed: Path) -> None:
+    os.utime(indexed / "pump.txt", (1_577_836_800, 1_577_836_800))  # 2020-01-01T00:00 UTC, the evening before in Lima
+    assert vsearch("index", cwd=indexed).status == 0
+    ran = vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="America/Lima")
+    assert ran.out == "pump.txt\n"
+    assert vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="UTC").status == 1

@@ -1,0 +1,148 @@
+"""The machine-readable answers: `--json`, `--jsonl`, `--paths`. Scripts depend on every key and byte of them."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from faults.process import Vsearch, steers, write_files
+
+from .conftest import EVIL_NAME
+
+KEYS = ["schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "hits"]
+HIT_KEYS = [
+    *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
+    *("page", "heading", "text", "scores"),
+]
+
+
+def test_json_has_the_keys_of_the_contract_in_their_order(vsearch: Vsearch, library: Path) -> None:
+    answer = vsearch("query", "--json", "pump", cwd=library).json
+    assert list(answer) == KEYS
+    assert all(list(hit) == HIT_KEYS for hit in answer["hits"])
+    assert all(list(hit["scores"]) == ["vector", "keyword"] for hit in answer["hits"])
+    assert {"embed", "search", "total"} <= answer["took_ms"].keys()
+
+
+def test_json_says_what_was_asked_and_searched(vsearch: Vsearch, library: Path) -> None:
+    answer = vsearch("query", "--json", "drain the pump", cwd=library).json
+    assert answer["schema"] == "vsearch.results/1"
+    assert answer["query"] == "drain the pump"
+    assert answer["mode"] == "hybrid"
+    assert answer["exact"] is True
+    assert answer["generation"] == 1
+    assert answer["searched"] == answer["matched"] >= 9
+
+
+def test_a_hit_says_where_its_text_stands(vsearch: Vsearch, library: Path) -> None:
+    best = vsearch("query", "--json", "exponential backoff", cwd=library).json["hits"][0]
+    source = (library / "notes/retries.md").read_text()
+    assert source[best["start_char"] : best["end_char"]] == best["text"]
+    assert (best["start_line"], best["end_line"]) == (1, 3)
+    assert (best["rank"], best["path"], best["chunk"]) == (1, "notes/retries.md", 0)
+    assert (best["page"], best["heading"]) == (None, "Service")
+
+
+def test_a_pdf_hit_has_a_page(vsearch: Vsearch, library: Path) -> None:
+    best = vsearch("query", "--json", "accounts and auditors", cwd=library).json["hits"][0]
+    assert (best["path"], best["page"]) == ("annual report.pdf", 1)
+
+
+def test_ranks_count_from_one_and_scores_fall(vsearch: Vsearch, library: Path) -> None:
+    hits = vsearch("query", "--json", "water", cwd=library).json["hits"]
+    assert [hit["rank"] for hit in hits] == list(range(1, len(hits) + 1))
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+
+
+def test_the_route_that_the_mode_leaves_out_is_null(vsearch: Vsearch, library: Path) -> None:
+    by_word = vsearch("query", "--json", "--mode", "keyword", "pump", cwd=library).json["hits"][0]
+    by_meaning = vsearch("query", "--json", "--mode", "vector", "pump", cwd=library).json["hits"][0]
+    assert by_word["scores"] == {"vector": None, "keyword": by_word["score"]}
+    assert by_meaning["scores"] == {"vector": by_meaning["score"], "keyword": None}
+
+
+def test_json_without_hits_is_still_the_object(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--json", "--ext", "nope", "pump", cwd=library)
+    assert ran.status == 1
+    assert list(ran.json) == KEYS
+    assert (ran.json["hits"], ran.json["matched"]) == ([], 0)
+
+
+def test_json_explains_when_asked(vsearch: Vsearch, library: Path) -> None:
+    answer = vsearch("query", "--json", "--explain", "retried requests", cwd=library).json
+    assert list(answer) == [*KEYS, "explain"]
+    assert answer["explain"] == {"terms": ["retri", "request"]}
+
+
+@pytest.mark.parametrize("output", ["--json", "--jsonl"])
+def test_json_escapes_what_would_steer_a_terminal(vsearch: Vsearch, library: Path, output: str) -> None:
+    ran = vsearch("query", "-k", "1", output, "parrot in the belfry \u202e", cwd=library)
+    assert not steers(ran.out)
+    assert r"\u001b[31m" in ran.out
+    assert r"\u202e" in ran.out
+    found = json.loads(ran.out)
+    best = found["hits"][0] if output == "--json" else found
+    assert best["path"] == EVIL_NAME
+    assert "\x1b[31mred\x1b[0m \u202etxet nedda\u202c sits in the \x07 belfry" in best["text"]
+
+
+def test_json_is_readable_in_any_script(vsearch: Vsearch, library: Path) -> None:
+    assert "磨刀石要先在水里浸泡十分钟" in vsearch("query", "--json", "磨刀石", cwd=library).out
+
+
+def test_jsonl_is_the_same_hits_one_a_line(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--jsonl", "pump", cwd=library)
+    assert ran.json_lines == vsearch("query", "--json", "pump", cwd=library).json["hits"]
+    assert len(ran.json_lines) > 1
+
+
+def test_jsonl_without_hits_is_empty(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--jsonl", "--ext", "nope", "pump", cwd=library)
+    assert (ran.status, ran.stdout) == (1, b"")
+
+
+def test_paths_are_the_hits_files_each_once_best_first(vsearch: Vsearch, project: Path) -> None:
+    long = "\n\n".join(f"Paragraph {number} about the pump and its valve." for number in range(40))
+    write_files(project, {"long.txt": long, "other.txt": "A valve."})
+    assert vsearch("index", "--chunk-words", "20", ".", cwd=project).status == 0
+    hits = vsearch("query", "-k", "100", "--json", "pump valve", cwd=project).json["hits"]
+    assert len(hits) > 5
+    ran = vsearch("query", "-k", "100", "--paths", "pump valve", cwd=project)
+    assert ran.lines == list(dict.fromkeys(hit["path"] for hit in hits))
+
+
+def test_null_ends_each_path_so_that_any_name_survives(vsearch: Vsearch, project: Path) -> None:
+    names = {"with space.txt", "with\nnewline.txt", "naïve 文書.txt", "quote'\".txt", "-dash.txt", EVIL_NAME}
+    write_files(project, {name: f"The pump number {number}." for number, name in enumerate(names)})
+    assert vsearch("index", "-q", ".", cwd=project).status == 0
+    ran = vsearch("query", "--paths", "-0", "pump", cwd=project)
+    assert ran.stdout.endswith(b"\0")
+    assert {os.fsdecode(name) for name in ran.stdout.split(b"\0")[:-1]} == names
+    assert all((project / os.fsdecode(name)).exists() for name in ran.stdout.split(b"\0")[:-1])
+
+
+def test_long_option_of_null(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--paths", "--null", "exponential backoff", cwd=library)
+    assert ran.stdout == b"notes/retries.md\0"
+
+
+def test_paths_without_hits_are_empty(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--paths", "--ext", "nope", "pump", cwd=library)
+    assert (ran.status, ran.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize("options", [("--json", "--jsonl"), ("--json", "--paths"), ("--jsonl", "--paths")])
+def test_outputs_exclude_one_another(vsearch: Vsearch, library: Path, options: tuple[str, ...]) -> None:
+    assert "exclude one another" in vsearch("query", *options, "pump", cwd=library).error
+
+
+def test_null_needs_paths(vsearch: Vsearch, library: Path) -> None:
+    assert "needs --paths" in vsearch("query", "-0", "pump", cwd=library).error
+
+
+def test_the_same_query_gives_the_same_answer(vsearch: Vsearch, library: Path) -> None:
+    def answer() -> str:
+        return re.sub(r'"took_ms": \{[^}]*\}', "", vsearch("query", "--json", "water pump", cwd=library).out)
+
+    assert answer() == answer()

@@ -1,0 +1,147 @@
+"""Terminals and pipes: colour and progress only where somebody sees them, silence where nobody reads."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faults.process import DEADLINE, Vsearch, finished, write_files
+
+OnATerminal = Callable[..., tuple[int, str, str]]
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def test_a_terminal_gets_colour(on_a_terminal: OnATerminal, library: Path) -> None:
+    status, out, _ = on_a_terminal("query", "-k", "1", "exponential backoff", cwd=library)
+    assert status == 0
+    assert "\x1b[35mnotes/retries.md:3\x1b[0m" in out
+    assert "\x1b[1;31mexponential\x1b[0m \x1b[1;31mbackoff\x1b[0m" in out
+
+
+def test_colour_is_all_that_a_terminal_gets_more(on_a_terminal: OnATerminal, vsearch: Vsearch, library: Path) -> None:
+    _, out, _ = on_a_terminal("query", "pump in winter", cwd=library)
+    assert COLOUR.sub("", out) == vsearch("query", "pump in winter", cwd=library).out
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colour_can_be_declined(on_a_terminal: OnATerminal, library: Path, environment: dict[str, str]) -> None:
+    _, out, _ = on_a_terminal("query", "-k", "1", "backoff", cwd=library, **environment)
+    assert "\x1b" not in out
+
+
+def test_an_empty_no_color_declines_nothing(on_a_terminal: OnATerminal, library: Path) -> None:
+    _, out, _ = on_a_terminal("query", "-k", "1", "backoff", cwd=library, NO_COLOR="")
+    assert "\x1b[" in out
+
+
+def test_json_is_never_coloured(on_a_terminal: OnATerminal, library: Path) -> None:
+    _, out, _ = on_a_terminal("query", "--json", "backoff", cwd=library)
+    assert "\x1b" not in out
+
+
+def test_what_documents_hold_is_not_coloured_by_them(on_a_terminal: OnATerminal, library: Path) -> None:
+    _, out, _ = on_a_terminal("query", "-k", "1", "parrot in the belfry", cwd=library)
+    assert "\x1b[31mred" not in out
+    assert "\u202e" not in out
+
+
+def test_a_terminal_sees_progress_while_indexing(on_a_terminal: OnATerminal, project: Path) -> None:
+    write_files(project, {"a.txt": "The pump."})
+    status, out, err = on_a_terminal("index", ".", cwd=project)
+    assert status == 0
+    assert "reading" in err
+    assert "embedding" in err
+    assert "1 file, 1 chunk (1 added)" in out
+
+
+@pytest.mark.parametrize("options", [("-q",), ("--quiet",)])
+def test_quiet_shows_a_terminal_nothing(on_a_terminal: OnATerminal, project: Path, options: tuple[str, ...]) -> None:
+    write_files(project, {"a.txt": "The pump."})
+    assert on_a_terminal("index", *options, ".", cwd=project) == (0, "", "")
+
+
+def test_no_progress_where_stderr_is_no_terminal(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"a.txt": "The pump."})
+    ran = vsearch("index", ".", cwd=project)
+    assert (ran.status, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("query", "pump"),
+        ("query", "--full", "pump"),
+        ("query", "--json", "pump"),
+        ("query", "--jsonl", "pump"),
+        ("query", "--paths", "pump"),
+        ("query", "-"),
+        ("status",),
+        ("models",),
+        ("--help",),
+        ("index", "--help"),
+        ("--version",),
+    ],
+)
+def test_a_closed_pipe_is_silent(vsearch: Vsearch, library: Path, arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = vsearch.start(*arguments, cwd=library, stdout=writing, stdin=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    _, err = process.communicate(b"pump\nbread\n", DEADLINE)
+    assert (process.returncode, err) == (0, b"")
+
+
+def test_a_pipe_closed_in_the_middle_is_silent(vsearch: Vsearch, library: Path) -> None:
+    process = vsearch.start("query", "-", cwd=library, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"pump\n")
+    process.stdin.flush()
+    assert process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b"bread\n" * 10)
+    process.stdin.close()
+    assert process.wait(DEADLINE) == 0
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == b""
+
+
+def test_a_closed_stderr_costs_nothing(vsearch: Vsearch, library: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = vsearch.start("query", "--mode", "keyword", "xylophone", cwd=library, stderr=writing)
+    finally:
+        os.close(writing)
+    assert finished(process).status == 1
+
+
+def test_no_stdout_at_all_is_no_traceback(vsearch: Vsearch, library: Path) -> None:
+    command = " ".join(f"'{word}'" for word in vsearch.command("query", "pump"))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} >&-"], cwd=library, env=dict(vsearch.environment), capture_output=True, check=False
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"internal error" not in done.stderr
+
+
+def test_a_full_disk_behind_stdout_is_an_error(vsearch: Vsearch, library: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = finished(vsearch.start("query", "--json", "pump", cwd=library, stdout=full))
+    assert ran.status == 2
+    assert ran.err.startswith("vsearch: ")
+    assert ran.err.count("\n") == 1
+    assert "no space left" in ran.err.lower()
+    assert "internal error" not in ran.err
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
+def test_any_locale_gets_utf8(vsearch: Vsearch, library: Path, locale: str) -> None:
+    ran = vsearch("query", "-k", "1", "磨刀石", cwd=library, LC_ALL=locale, PYTHONIOENCODING="ascii")
+    assert ran.status == 0
+    assert ran.lines[0].startswith("中文.md:")
