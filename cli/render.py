@@ -1,6 +1,7 @@
 """Results as text, JSON, JSON lines and paths."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,9 @@ from .output import emit, emit_bytes, one_line, plural, printable, shown_path, t
 
 SCHEMA = "vsearch.results/1"  # keys are never removed or renamed within it
 DIGITS = 6
+
+_RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # what underlines a heading, or parts a page
+_BLANKS = re.compile(r"\s+")
 
 _BOLD, _PATH, _DIM, _RESET = "\x1b[1;31m", "\x1b[35m", "\x1b[2m", "\x1b[0m"
 
@@ -115,14 +119,17 @@ def _line_of(hit: Hit, snippet: Snippet) -> int:
 
 
 def _highlighted(snippet: Snippet, *, colour: bool) -> str:
-    if not colour:
-        return one_line(snippet.text)
     pieces, at = [], 0
-    for start, end in snippet.marks:
-        pieces += [printable(snippet.text[at:start]), _BOLD, printable(snippet.text[start:end]), _RESET]
+    for start, end in snippet.marks if colour else ():
+        pieces += [_flowing(snippet.text[at:start]), _BOLD, _flowing(snippet.text[start:end]), _RESET]
         at = end
-    pieces.append(printable(snippet.text[at:]))
-    return "".join(pieces).replace("\n", " ")
+    pieces.append(_flowing(snippet.text[at:]))
+    return "".join(pieces)
+
+
+def _flowing(text: str) -> str:
+    """A piece of a passage within a line: no line ends, no ruled lines, nothing that steers a terminal."""
+    return printable(_BLANKS.sub(" ", _RULED_LINE.sub(" ", text)))
 
 
 def _score_line(hit: Hit) -> str:

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
 
     def run(*arguments: str | Path, cwd: Path, **environment: str) -> tuple[int, str, str]:
         masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
+        for slave in slaves:
+            termios.tcsetwinsize(slave, (24, 100))
         process = subprocess.Popen(
             vsearch.command(*arguments),
             cwd=cwd,

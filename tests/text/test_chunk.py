@@ -190,6 +190,14 @@ def test_gap_ends_a_chunk() -> None:
     assert [chunk.text for chunk in split(document, SMALL)] == ["one two", "three"]
 
 
+def test_a_new_page_starts_a_chunk_when_the_current_one_is_big_enough() -> None:
+    pages = ["word " * 15 + "\n\n", "word " * 30 + "\n\n", "word " * 30 + "\n\n"]
+    ends = [sum(map(len, pages[: i + 1])) for i in range(3)]
+    spans = tuple(Span(end - len(page), end, page=i + 1) for i, (end, page) in enumerate(zip(ends, pages, strict=True)))
+    chunks = split(Document("".join(pages), spans), ChunkOptions(50, 5))
+    assert [(chunk.page, count_words(chunk.text)) for chunk in chunks] == [(1, 45), (3, 30)]
+
+
 def test_page_is_that_of_the_first_character() -> None:
     text = "first page\n\n" + "second page\n\n"
     document = Document(text, (Span(0, 12, page=1), Span(12, len(text), page=2)))

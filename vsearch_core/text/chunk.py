@@ -19,7 +19,7 @@ from vsearch_core.model import Chunk, Document, Span
 MAX_RUN = 100  # characters
 MAX_SHARE = 1.2  # of the target: no chunk holds more words
 MIN_SHARE = 0.8  # of the target: a boundary is looked for between this and MAX_SHARE
-HEADING_SHARE = 0.4  # of the target: from here on a heading starts a new chunk
+HEADING_SHARE = 0.4  # of the target: from here on a heading or a new page starts a new chunk
 TAIL_SHARE = 0.2  # of the target: no rest smaller than this is left for a last chunk
 HEADING_SEPARATOR = " > "
 
@@ -115,7 +115,9 @@ class _Cutter:
         start, end = spans[0].start, spans[-1].end
         self.words = array("q", (match.start() for match in _WORD.finditer(text, start, end)))
         self.end = end
-        changes = (after.start for before, after in itertools.pairwise(spans) if before.heading != after.heading)
+        # A page is treated as a heading is: a chunk has one page number, and it should hold for most of the chunk.
+        places = ((span.heading, span.page) for span in spans)
+        changes = (span.start for span, (a, b) in zip(spans[1:], itertools.pairwise(places), strict=True) if a != b)
         self.headings = self._cuts(changes)
         self.paragraphs = self._cuts(match.end() for match in _PARAGRAPH.finditer(text, start, end))
         self.sentences = self._cuts(match.end() for match in _SENTENCE.finditer(text, start, end))

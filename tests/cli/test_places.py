@@ -1,0 +1,134 @@
+"""Which index a command means, and how paths are written."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from faults.process import Vsearch, write_files
+
+
+def test_the_nearest_index_upward_is_meant(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=library / "notes" / "deep")
+    assert ran.out == "../retries.md\n"
+
+
+def test_text_paths_are_as_the_working_folder_sees_them(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "exponential backoff", cwd=library / "notes")
+    assert ran.lines[0].startswith("retries.md:3  ")
+
+
+def test_json_paths_are_relative_to_the_root_wherever_one_is(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "-k", "1", "--json", "exponential backoff", cwd=library / "notes" / "deep")
+    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+
+
+def test_a_project_inside_a_project_has_its_own_index(vsearch: Vsearch, indexed: Path) -> None:
+    inner = write_files(indexed / "inner", {"mill.txt": "The mill."})
+    assert vsearch("index", "--index", ".vsearch", ".", cwd=inner).status == 0
+    assert vsearch("query", "--paths", "mill", cwd=inner).out == "mill.txt\n"
+    assert "mill.txt" not in vsearch("query", "--paths", "mill", cwd=indexed).out
+
+
+def test_index_in_a_subfolder_adds_to_the_projects_index(vsearch: Vsearch, indexed: Path) -> None:
+    inner = write_files(indexed / "inner", {"mill.txt": "The mill."})
+    assert vsearch("index", "mill.txt", cwd=inner).status == 0
+    assert not (inner / ".vsearch").exists()
+    assert vsearch("query", "-k", "1", "--json", "mill", cwd=indexed).json["hits"][0]["path"] == "inner/mill.txt"
+
+
+@pytest.mark.parametrize("named", [".", ".vsearch"])
+def test_index_names_the_project_or_its_index(vsearch: Vsearch, library: Path, tmp_path: Path, named: str) -> None:
+    ran = vsearch("query", "-k", "1", "--paths", "--index", library / named, "exponential backoff", cwd=tmp_path)
+    assert (tmp_path / ran.out.strip()).resolve() == (library / "notes" / "retries.md").resolve()
+
+
+def test_a_relative_index_is_relative_to_the_working_folder(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("status", "--json", "--index", "..", cwd=library / "notes")
+    assert ran.json["index"] == str(library / ".vsearch")
+
+
+def test_an_index_can_live_anywhere_under_any_name(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    write_files(project, {"pump.txt": "The pump needs grease.\n"})
+    elsewhere = tmp_path / "my indexes" / "100% ünïcode?#&"
+    assert vsearch("index", "--index", elsewhere, ".", cwd=project).status == 0
+    assert not (project / ".vsearch").exists()
+    ran = vsearch("query", "--index", elsewhere, "pump", cwd=project)
+    assert ran.lines[0].split(":")[0].endswith("pump.txt")
+
+
+def test_paths_outside_the_root_are_absolute(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    outside = write_files(tmp_path / "outside", {"mill.txt": "The mill."})
+    assert vsearch("index", outside, cwd=project).status == 0
+    assert vsearch("query", "--json", "mill", cwd=project).json["hits"][0]["path"] == str(outside / "mill.txt")
+    assert vsearch("query", "--paths", "mill", cwd=project).out == f"{outside}/mill.txt\n"
+
+
+def test_one_file_has_one_path_however_it_is_named(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"docs/pump.txt": "The pump.", "other/x": ""})
+    for name in ("docs", "./docs/", "docs/pump.txt", "other/../docs", project / "docs"):
+        assert vsearch("index", name, cwd=project).status == 0
+    answer = vsearch("query", "--json", "pump", cwd=project).json
+    assert [hit["path"] for hit in answer["hits"]] == ["docs/pump.txt"]
+
+
+def test_sources_are_stored_without_dots(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"docs/pump.txt": "The pump.", "other/x": ""})
+    for name in ("docs", "./docs/", "other/../docs"):
+        assert vsearch("index", name, cwd=project).status == 0
+    assert vsearch("status", "--json", cwd=project).json["sources"] == ["docs"]
+
+
+def test_a_moved_project_still_answers_and_refreshes(vsearch: Vsearch, indexed: Path) -> None:
+    moved = indexed.rename(indexed.with_name("moved"))
+    assert vsearch("query", "-k", "1", "--paths", "grease", cwd=moved).out == "pump.txt\n"
+    ran = vsearch("index", "--json", cwd=moved)
+    assert (ran.json["unchanged"], ran.json["embedded"]) == (2, 0)
+
+
+def test_a_copied_index_answers(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
+    shutil.copytree(library / ".vsearch", tmp_path / "copy" / ".vsearch")
+    ran = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=tmp_path / "copy")
+    assert ran.out == "notes/retries.md\n"
+
+
+def test_a_project_reached_through_a_link_is_the_same(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(indexed)
+    ran = vsearch("index", "--json", ".", cwd=tmp_path / "link")
+    assert (ran.json["unchanged"], ran.json["added"], ran.json["removed"]) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("command", [("query", "pump"), ("status",), ("query", "-")])
+def test_no_index_is_an_error_that_says_how_to_make_one(
+    vsearch: Vsearch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    error = vsearch(*command, cwd=tmp_path).error
+    assert error == "index: no .vsearch folder here or above; make one with `vsearch index PATH`"
+
+
+@pytest.mark.parametrize("command", [("query", "pump"), ("status",)])
+@pytest.mark.parametrize("place", ["nowhere", "folder", "file.txt"])
+def test_an_index_that_is_not_there_is_named(
+    vsearch: Vsearch, tmp_path: Path, command: tuple[str, ...], place: str
+) -> None:
+    write_files(tmp_path, {"folder/x": "", "file.txt": ""})
+    error = vsearch(*command, "--index", place, cwd=tmp_path).error
+    assert place in error
+    assert "vsearch index" in error
+
+
+def test_a_deleted_working_folder_is_an_error(vsearch: Vsearch, tmp_path: Path) -> None:
+    import subprocess
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = " ".join(f"'{word}'" for word in vsearch.command("query", "pump"))
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir '{gone}'; {command}"],
+        cwd=gone,
+        env=dict(vsearch.environment),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"internal error" not in done.stderr

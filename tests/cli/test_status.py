@@ -1,0 +1,103 @@
+"""`vsearch status`, `vsearch models`: what is there, and what made it."""
+
+import re
+from pathlib import Path
+
+from faults.process import Vsearch, write_files
+
+STATUS_KEYS = [
+    *("schema", "index", "format", "generation", "last_commit", "sources", "files", "chunks", "segments", "dead_rows"),
+    *("pending_files", "pending_chunks", "fingerprint", "chunk_words", "overlap_words", "language", "size"),
+]
+MODEL_KEYS = [
+    *("name", "location", "source", "weights", "dimension", "max_tokens", "precisions", "precision", "reason"),
+]
+
+
+def test_status_is_a_table_of_facts(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("status", cwd=library)
+    assert (ran.status, ran.err) == (0, "")
+    facts = dict(line.split(maxsplit=1) for line in ran.lines)
+    assert list(facts) == ["index", "sources", "files", "chunks", "model", "chunking", "size", "commit", "pending"]
+    assert facts["index"] == f"{library}/.vsearch (format 1, generation 1)"
+    assert facts["sources"] == "."
+    assert facts["files"] == "9"
+    assert re.fullmatch(r"\d+ in 1 segment", facts["chunks"])
+    assert facts["model"] == "sentence-transformers/all-MiniLM-L6-v2 (local, 384 dimensions, mean+l2)"
+    assert facts["chunking"] == "500 words, 50 shared; keywords stemmed as en"
+    assert re.fullmatch(r"[\d.]+ kB: vectors .*, postings .*, ids .*, text .*, catalog .*", facts["size"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", facts["commit"])
+    assert facts["pending"] == "nothing"
+
+
+def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Path) -> None:
+    status = vsearch("status", "--json", cwd=library).json
+    assert sorted(status) == sorted(STATUS_KEYS)
+    assert status["schema"] == "vsearch.status/1"
+    assert status["index"] == str(library / ".vsearch")
+    assert (status["format"], status["generation"], status["files"], status["segments"]) == (1, 1, 9, 1)
+    assert (status["dead_rows"], status["pending_files"], status["pending_chunks"]) == (0, 0, 0)
+    assert status["fingerprint"]["provider"] == "local"
+    assert list(status["size"]) == ["vectors", "postings", "ids", "text", "catalog"]
+
+
+def test_the_sizes_add_up_to_what_is_on_the_disk(vsearch: Vsearch, library: Path) -> None:
+    status = vsearch("status", "--json", cwd=library).json
+    on_disk = sum(path.stat().st_size for path in (library / ".vsearch").rglob("*") if path.is_file())
+    assert sum(status["size"].values()) == on_disk
+
+
+def test_status_counts_what_was_deleted(vsearch: Vsearch, indexed: Path) -> None:
+    (indexed / "pump.txt").write_text("The pump needs oil.\n")
+    assert vsearch("index", cwd=indexed).status == 0
+    status = vsearch("status", "--json", cwd=indexed).json
+    assert (status["files"], status["chunks"]) == (2, 2)
+    assert status["generation"] > 1
+
+
+def test_status_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
+    project = write_files(tmp_path / "a \x1b[31m\u202e folder", {"docs \x07/a.txt": "The pump."})
+    assert vsearch("index", "docs \x07", cwd=project).status == 0
+    for arguments in (("status",), ("status", "--json")):
+        out = vsearch(*arguments, cwd=project).out
+        assert "\x1b" not in out
+        assert "\x07" not in out
+        assert "\u202e" not in out
+
+
+def test_models_shows_what_would_be_used(vsearch: Vsearch, tmp_path: Path) -> None:
+    ran = vsearch("models", cwd=tmp_path)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.lines[0] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert ran.lines[1] == "  vectors    384 dimensions, windows of 256 tokens"
+    assert re.search(r"\n  files      int8, fp32\n  would use  (int8|fp32): \S", ran.out)
+
+
+def test_models_json_has_the_keys_of_the_contract(vsearch: Vsearch, tmp_path: Path) -> None:
+    ran = vsearch("models", "--json", cwd=tmp_path)
+    assert list(ran.json) == ["schema", "models"]
+    assert ran.json["schema"] == "vsearch.models/1"
+    (model,) = ran.json["models"]
+    assert list(model) == MODEL_KEYS
+    assert (model["name"], model["dimension"]) == ("sentence-transformers/all-MiniLM-L6-v2", 384)
+    assert Path(model["location"]).is_dir()
+
+
+def test_models_before_the_first_use_says_that_preparing_is_to_come(vsearch: Vsearch, tmp_path: Path) -> None:
+    ran = vsearch("models", cwd=tmp_path, VSEARCH_CACHE_DIR=str(tmp_path / "empty cache"))
+    assert "not prepared yet" in ran.out
+    assert not (tmp_path / "empty cache").exists()
+
+
+def test_the_first_use_says_on_one_line_that_it_takes_a_while(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"a.txt": "The pump."})
+    ran = vsearch("index", ".", cwd=project, VSEARCH_CACHE_DIR=str(project / ".cache"))
+    assert ran.status == 0
+    assert ran.err == "preparing sentence-transformers/all-MiniLM-L6-v2 (once a machine) …\n"
+
+
+def test_a_cache_folder_that_can_not_be_written_is_named(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"a.txt": "The pump.", "cache": "a file, not a folder"})
+    error = vsearch("index", "-q", "a.txt", cwd=project, VSEARCH_CACHE_DIR=str(project / "cache")).error
+    assert str(project / "cache") in error
+    assert "VSEARCH_CACHE_DIR" in error

@@ -1,0 +1,80 @@
+"""How the command is called: help, version, and what happens to a call that makes no sense."""
+
+from pathlib import Path
+
+import pytest
+from faults.process import Vsearch
+
+COMMANDS = ("index", "query", "status", "eval", "models")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_help_names_every_command(vsearch: Vsearch, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    ran = vsearch(*arguments, cwd=tmp_path)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("Usage: vsearch ")
+    assert all(f"\n  {command} " in ran.out for command in COMMANDS)
+    assert "Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted." in ran.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(vsearch: Vsearch, tmp_path: Path, command: str) -> None:
+    ran = vsearch(command, "--help", cwd=tmp_path)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: vsearch {command} ")
+
+
+def test_version(vsearch: Vsearch, tmp_path: Path) -> None:
+    from importlib.metadata import version
+
+    ran = vsearch("--version", cwd=tmp_path)
+    assert (ran.status, ran.out, ran.err) == (0, f"vsearch {version('vsearch')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("nope",), "No such command 'nope'; see `vsearch --help`"),
+        (("--nope",), "No such option: --nope; see `vsearch --help`"),
+        (("query", "--nope", "pump"), "No such option: --nope; see `vsearch query --help`"),
+        (("query",), "Missing argument 'TEXT|-'; see `vsearch query --help`"),
+        (("query", "one", "two"), "see `vsearch query --help`"),
+        (("query", "-k", "many", "pump"), "Invalid value for '-k'"),
+        (("query", "-k", "0", "pump"), "Invalid value for '-k'"),
+        (("query", "-k"), "-k"),
+        (("query", "--mode", "magic", "pump"), "Invalid value for '--mode': 'magic' is not one of"),
+        (("query", "--fusion", "magic", "pump"), "Invalid value for '--fusion'"),
+        (("query", "--alpha", "2", "pump"), "Invalid value for '--alpha'"),
+        (("query", "--min-score", "high", "pump"), "Invalid value for '--min-score'"),
+        (("query", "--group-by", "page", "pump"), "Invalid value for '--group-by'"),
+        (("index", "--embedder", "magic", "."), "Invalid value for '--embedder'"),
+        (("index", "--chunk-words", "many", "."), "Invalid value for '--chunk-words'"),
+        (("status", "more"), "see `vsearch status --help`"),
+        (("eval",), "Missing argument 'DIR'"),
+        (("models", "more"), "see `vsearch models --help`"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str
+) -> None:
+    assert error in vsearch(*arguments, cwd=library).error
+
+
+@pytest.mark.parametrize("score", ["nan", "inf"])
+def test_a_score_that_is_no_number_gives_valid_json_or_an_error(vsearch: Vsearch, library: Path, score: str) -> None:
+    ran = vsearch("query", "--json", "--min-score", score, "pump", cwd=library)
+    assert ran.status in {1, 2}
+    assert ran.status == 2 or ran.json["hits"] == []
+
+
+def test_a_wrong_option_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
+    assert "No such command" in vsearch("\x1b[31m\u202e", cwd=tmp_path).error
+
+
+def test_an_unwritten_home_is_all_that_it_needs(vsearch: Vsearch, library: Path) -> None:
+    assert vsearch("query", "-k", "1", "pump", cwd=library).status == 0
+    assert list(Path(vsearch.environment["HOME"]).iterdir()) == []
+
+
+def test_no_home_at_all_is_fine(vsearch: Vsearch, library: Path) -> None:
+    assert vsearch("query", "-k", "1", "pump", cwd=library, HOME="/nonexistent").status == 0
