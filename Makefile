@@ -13,7 +13,7 @@ help:  ## Show the targets
 
 demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
 	$(BIN)/vsearch index sample_corpus
-	$(BIN)/vsearch query -k 3 "DEMO QUESTION"
+	$(BIN)/vsearch query -k 3 "what is the late fee since 2026"
 
 test: $(VENV)/installed-dev lint  ## Lint, check types, and run every test that takes no minutes
 	$(BIN)/python -m pytest -m "not slow"
