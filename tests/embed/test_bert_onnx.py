@@ -44,7 +44,7 @@ def test_another_model_equals_transformers(
 
     folder = with_pooling(tiny_bert(), settings)
     embedder = LocalEmbedder(open_model(str(folder)), precision)
-    assert embedder.fingerprint.pooling == f"{pooling}+l2"
+    assert embedder.fingerprint.pooling.startswith(f"{pooling}+l2, ")
     texts = ["the cat", "the dog", "a b c", "x y z the the the dog", ""]
     peer = AutoModel.from_pretrained(folder).eval()
     expected = []

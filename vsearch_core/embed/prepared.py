@@ -19,6 +19,7 @@ from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
 from vsearch_core.embed.quantize import largest_inputs
 from vsearch_core.embed.settings import FETCH_AGAIN, Pooling, SentenceSettings
 from vsearch_core.embed.weights import DEFAULT_WEIGHTS, PACKAGE, WEIGHTS, Origin, Source, Wanted
+from vsearch_core.embed.windows import WINDOWING
 from vsearch_core.errors import ModelError
 from vsearch_core.model import Fingerprint
 
@@ -73,7 +74,7 @@ class PreparedModel:
             model=said.name,
             weights=said.weights,
             dimension=said.dimension,
-            pooling=f"{said.pooling}+l2",
+            pooling=f"{said.pooling}+l2, {WINDOWING}",
             query_prefix=said.query_prefix,
             document_prefix=said.document_prefix,
         )

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 
+WINDOW_OVERLAP = 32  # tokens that neighbouring windows share
+WINDOWING = f"windows sharing {WINDOW_OVERLAP}, weighted"  # in the fingerprint: other windows make other vectors
+
 
 def spans(count: int, limit: int, overlap: int) -> list[tuple[int, int]]:
     """(start, end) of the fewest windows of at most `limit` that cover `range(count)` in order.
 
-    Neighbours share at least `overlap` items and all windows have the same size, so that none is a stub whose vector
-    would weigh as much as a full one's. `count` 0 gives one empty window.
+    Neighbours share `overlap` items; all windows but the last are full, and the last has more than `overlap` items.
+    `count` 0 gives one empty window.
     """
     if not 0 <= overlap < limit:
         raise ValueError(f"overlap {overlap} is not within 0 … {limit - 1}")
-    if count <= limit:
-        return [(0, count)]
-    windows = -(-(count - overlap) // (limit - overlap))
-    size = -(-(count + (windows - 1) * overlap) // windows)
-    starts = [window * (count - size) // (windows - 1) for window in range(windows)]
-    return [(start, start + size) for start in starts]
+    starts = range(0, max(count - overlap, 1), limit - overlap)
+    return [(start, min(start + limit, count)) for start in starts]
 
 
 def token_windows(
