@@ -17,9 +17,9 @@ MODES = ("hybrid", "vector", "keyword")
 FUSIONS = ("convex", "rrf")
 K = 10
 CANDIDATES = 100  # each route's list before fusion
-FUSION_ALPHA = 0.5  # the vectors' share in the convex combination
+FUSION_ALPHA = 0.5  # the vectors' share in the convex combination: docs/adr/0003-convex-fusion.md
 RRF_K = 60
-BM25_K1 = 1.2
+BM25_K1 = 1.5  # docs/adr/0004-analyzer.md
 BM25_B = 0.75
 
 

@@ -11,9 +11,10 @@ from contracts.embedder import LONG, ODD, TEXTS, EmbedderContract
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import embed_all
-from vsearch_core.embed.local import OVERLAP, LocalEmbedder
+from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import PRECISIONS, Precision
 from vsearch_core.embed.prepared import PreparedModel
+from vsearch_core.embed.windows import WINDOW_OVERLAP
 from vsearch_core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def test_windows_cover_a_text_of_100_000_words(fp32: LocalEmbedder) -> None:
     inner = [window[0, 1:-1].tolist() for window in windows]
     (expected,) = fp32.windows(" ".join(words[:4]))
     assert {token for window in inner for token in window} == set(expected[0, 1:-1].tolist())
-    assert sum(map(len, inner)) - 100_000 == OVERLAP * (len(inner) - 1)
+    assert sum(map(len, inner)) - 100_000 == WINDOW_OVERLAP * (len(inner) - 1)
 
 
 def test_batches_come_steadily_and_in_order(model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
