@@ -3,7 +3,8 @@
 Both run in this process, warm, in turn. Ours extracts, cuts, embeds, analyzes, writes and commits; the peer only embeds
 (its default: fp32, batches of 32), from chunks that are already in memory. The peer reads the first 256 tokens of a
 chunk and drops the rest, so the comparison that counts has chunks of at most 256 tokens, where both read the same text;
-the second has chunks of the default size, where ours reads all of a chunk and the peer not half of it.
+the second has chunks of the default size, once with the peer reading what it reads of them, not half, and once with the
+peer given all of the text, in pieces that it can read.
 
 `--beir DIR` compares the vectors' nDCG@10 on a judged set as well.
 """
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe, seconds
+from benchmarks.machine import describe, seconds, spread
+from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.weights import package_folder
@@ -28,23 +30,34 @@ from vsearch_core.evaluate.metrics import ndcg
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import Summary, update_index
-from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.model import Document, Span
+from vsearch_core.text.chunk import ChunkOptions, count_words, split
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
 from vsearch_core.text.extract.registry import extract
 
 SAMPLE = Path(__file__).parent.parent / "sample_corpus"
-WORDS = {"chunks of at most 256 tokens": 150, "chunks of the default size": 500}
+PIECE_WORDS = 150  # at most 180 by the chunker's limit: 256 tokens of English
 MAX_CHUNKS = 400
 
 
 def chunk_texts(folder: Path, words: int) -> list[str]:
-    """What the folder's English text is cut into; CJK and Cyrillic take far more tokens a word."""
+    """What the folder's text in Latin letters is cut into; CJK and Cyrillic take far more tokens a word."""
     texts = []
     for item in discover([folder], DiscoverOptions()):
         if isinstance(item, SourceFile):
-            document = extract(item.path.name, item.path.read_bytes())
-            texts += [chunk.text for chunk in split(document, ChunkOptions(words, words // 10))]
-    return [text for text in texts if text.isascii()][:MAX_CHUNKS]
+            texts += _cut(extract(item.path.name, item.path.read_bytes()), words, words // 10)
+    return [text for text in texts if len(text.encode()) < 1.05 * len(text)][:MAX_CHUNKS]
+
+
+def pieces(texts: Sequence[str]) -> list[str]:
+    """The same text in pieces that the peer reads whole."""
+    return [
+        piece for text in texts for piece in _cut(Document(text, (Span(0, len(text)),)), PIECE_WORDS, PIECE_WORDS // 10)
+    ]
+
+
+def _cut(document: Document, words: int, overlap: int) -> list[str]:
+    return [chunk.text for chunk in split(document, ChunkOptions(words, overlap))]
 
 
 def run_ours(folder: Path, words: int, embedder: Embedder) -> Summary:
@@ -56,19 +69,23 @@ def run_ours(folder: Path, words: int, embedder: Embedder) -> Summary:
         )
 
 
-def compare(texts: Sequence[str], words: int, embedder: Embedder, peer: Any, rounds: int) -> None:
-    """Print one comparison. Every chunk becomes a file, so that both sides have the very same chunks."""
-    with TemporaryDirectory() as name:
+def compare(name: str, texts: Sequence[str], given: Sequence[str], ours_by: Embedder, peer: Any, rounds: int) -> None:
+    """Print one comparison. Every chunk becomes a file, so that both sides have the very same chunks.
+
+    `given` is what the peer embeds for them; rates are in chunks a second on both sides.
+    """
+    words = max(20, *(count_words(text) for text in texts))
+    with TemporaryDirectory() as folder:
         for number, text in enumerate(texts):
-            Path(name, f"{number:05d}.txt").write_text(text, encoding="utf-8")
+            Path(folder, f"{number:05d}.txt").write_text(text, encoding="utf-8")
         ours, theirs = [], []
         for _ in range(rounds):
-            theirs.append(len(texts) / seconds(lambda: peer.encode(texts)))
-            summary = run_ours(Path(name), words, embedder)
+            theirs.append(len(texts) / seconds(lambda: peer.encode(given)))
+            summary = run_ours(Path(folder), words, ours_by)
             ours.append(summary.chunks / summary.seconds)
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     rates = f"vsearch index {statistics.median(ours):.1f}, sentence-transformers {statistics.median(theirs):.1f}"
-    print(f"  chunks/s: {rates}; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+    print(f"{len(texts)} {name}, a second: {rates}; ratio {spread(ratios)}", flush=True)
 
 
 def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
@@ -106,12 +123,12 @@ def main() -> None:
     peer = SentenceTransformer(str(package_folder()), device="cpu")
     embedder = open_embedder("local")
     print(describe())
-    for name, words in WORDS.items():
-        texts = chunk_texts(options.folder, words)
-        print(f"{len(texts)} {name}, {statistics.fmean(len(text.split()) for text in texts):.0f} words on average")
-        peer.encode(texts[:32])
-        embedder.embed_queries(texts[:1])
-        compare(texts, words, embedder, peer, options.rounds)
+    short, full = chunk_texts(options.folder, PIECE_WORDS), chunk_texts(options.folder, config.CHUNK_WORDS)
+    peer.encode(short[:32])
+    embedder.embed_queries(short[:1])
+    compare("chunks of at most 256 tokens", short, short, embedder, peer, options.rounds)
+    compare("chunks of 500 words, the peer given all", full, pieces(full), embedder, peer, options.rounds)
+    compare("chunks of 500 words, cut by the peer", full, full, embedder, peer, options.rounds)
     if options.beir:
         compare_quality(options.beir, embedder, peer)
 

@@ -34,7 +34,7 @@ keeps running by itself.
 Drain the pump before the first frost, or the casing cracks.
 """,
     "notes/retries.md": "# Service\n\nRequests that fail are retried three times with exponential backoff.\n",
-    "notes/deep/er/bread.txt": "Rye bread\n\nA sticky crumb near the base means that the loaf came out of the oven early.\n",
+    "notes/deep/er/bread.txt": "Rye bread\n\nA sticky crumb near the base: the loaf came out of the oven early.\n",
     "code/client.py": '"""A client of the lending service."""\n\n\ndef getUserName(identifier: int) -> str:\n'
     '    """Look the borrower up by number."""\n    return DIRECTORY[identifier]\n',
     "page.html": "<html><head><title>Tool library</title></head><body><nav>Home</nav><main><h1>Borrowing</h1>"
@@ -123,7 +123,7 @@ def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
 
 
 def _read_all(masters: tuple[int, ...]) -> list[str]:
-    heard = {master: b"" for master in masters}
+    heard = dict.fromkeys(masters, b"")
     waiting = list(masters)
     while waiting:
         ready, _, _ = select.select(waiting, [], [], DEADLINE)

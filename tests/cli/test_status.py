@@ -23,7 +23,7 @@ def test_status_is_a_table_of_facts(vsearch: Vsearch, library: Path) -> None:
     assert facts["sources"] == "."
     assert facts["files"] == "9"
     assert re.fullmatch(r"\d+ in 1 segment", facts["chunks"])
-    assert facts["model"] == "sentence-transformers/all-MiniLM-L6-v2 (local, 384 dimensions, mean+l2)"
+    assert facts["model"].startswith("sentence-transformers/all-MiniLM-L6-v2 (local, 384 dimensions, mean+l2")
     assert facts["chunking"] == "500 words, 50 shared; keywords stemmed as en"
     assert re.fullmatch(r"[\d.]+ kB: vectors .*, postings .*, ids .*, text .*, catalog .*", facts["size"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", facts["commit"])
@@ -43,8 +43,8 @@ def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Pat
 
 def test_the_sizes_add_up_to_what_is_on_the_disk(vsearch: Vsearch, library: Path) -> None:
     status = vsearch("status", "--json", cwd=library).json
-    on_disk = sum(path.stat().st_size for path in (library / ".vsearch").rglob("*") if path.is_file())
-    assert sum(status["size"].values()) == on_disk
+    files = [path for path in (library / ".vsearch").rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    assert sum(status["size"].values()) == sum(path.stat().st_size for path in files)
 
 
 def test_status_counts_what_was_deleted(vsearch: Vsearch, indexed: Path) -> None:

@@ -79,8 +79,6 @@ def test_no_progress_where_stderr_is_no_terminal(vsearch: Vsearch, project: Path
         ("query", "-"),
         ("status",),
         ("models",),
-        ("--help",),
-        ("index", "--help"),
         ("--version",),
     ],
 )
@@ -93,6 +91,17 @@ def test_a_closed_pipe_is_silent(vsearch: Vsearch, library: Path, arguments: tup
         os.close(writing)
     _, err = process.communicate(b"pump\nbread\n", DEADLINE)
     assert (process.returncode, err) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("index", "--help")])
+def test_help_into_a_closed_pipe_is_silent(vsearch: Vsearch, library: Path, arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = vsearch.start(*arguments, cwd=library, stdout=writing)
+    finally:
+        os.close(writing)
+    assert finished(process).stderr == b""
 
 
 def test_a_pipe_closed_in_the_middle_is_silent(vsearch: Vsearch, library: Path) -> None:

@@ -1,10 +1,73 @@
-"""The prepared `vsearch`, and a folder of documents that takes a while to index."""
+"""The prepared `vsearch`, and documents that take a while to index."""
+
+import random
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, prepared
+from faults.process import Vsearch, answers, prepared, write_files
+
+QUESTIONS = ("pump valve", "bread oven loaf", "error network retry")
+OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
+_WORDS = (
+    *("pump", "valve", "engine", "retry", "error", "network", "index", "search", "river", "seed", "library", "loaf"),
+    *("bread", "oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood"),
+)
+
+Answers = list[list[tuple[str, int, float]]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Documents, and what an undisturbed index of them is; `seconds` are those of the process, then of its run."""
+
+    documents: Path
+    chunks: int
+    seconds: float
+    run_seconds: float
+    answers: Answers
 
 
 @pytest.fixture(scope="session")
 def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
     """Runs the command; the model is prepared."""
     return prepared(tmp_path_factory.getbasetemp() / "vsearch")
+
+
+def ask(vsearch: Vsearch, project: Path) -> Answers:
+    """The answers to all questions, in one generation."""
+    ran = vsearch("query", "-", cwd=project, stdin="\n".join(QUESTIONS))
+    assert ran.status in {0, 1}, ran
+    return answers(ran.json_lines)
+
+
+def kept_vectors(project: Path) -> int:
+    """Vectors that the index keeps, whether a segment holds them or not."""
+    path = project / ".vsearch" / "catalog.sqlite"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        (staged,) = connection.execute("SELECT count(*) FROM staged").fetchone()
+        (rows,) = connection.execute("SELECT coalesce(sum(rows), 0) FROM segments").fetchone()
+    return int(staged) + int(rows)
+
+
+@pytest.fixture(scope="session")
+def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """Many small chunks: a second or two of embedding, in several batches."""
+    base = tmp_path_factory.mktemp("work")
+    chance = random.Random(7)
+    for number in range(45):
+        entries = (f"Entry {number}-{part}: {' '.join(chance.choices(_WORDS, k=16))}." for part in range(24))
+        write_files(base / "documents", {f"{number:02}.txt": "\n\n".join(entries)})
+    whole = base / "whole"
+    whole.mkdir()
+    started = time.monotonic()
+    ran = vsearch("index", "--json", *OPTIONS, base / "documents", cwd=whole)
+    seconds = time.monotonic() - started
+    assert ran.status == 0, ran
+    assert ran.json["embedded"] == ran.json["chunks"] > 1000
+    return Work(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], ask(vsearch, whole))

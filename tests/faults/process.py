@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -55,7 +55,7 @@ class Ran:
 
     @property
     def error(self) -> str:
-        """The message of a command that failed as the contract says: status 2, nothing on stdout, one line on stderr."""
+        """The message of a command that failed by the contract: status 2, no result, one line on stderr."""
         assert self.status == 2, self
         assert self.stdout == b"", self
         assert self.err.startswith("vsearch: "), self
@@ -137,9 +137,9 @@ def steers(text: str) -> bool:
     return _STEERING.search(text) is not None
 
 
-def answers(ran: Ran) -> list[tuple[str, int, float]]:
-    """The hits of `query --json` as (path, chunk, score): what must be the same however the index came about."""
-    return [(hit["path"], hit["chunk"], round(hit["score"], 3)) for hit in ran.json["hits"]]
+def answers(results: Iterable[Any]) -> list[list[tuple[str, int, float]]]:
+    """The hits of `query -` as (path, chunk, score): what must be the same however the index came about."""
+    return [[(hit["path"], hit["chunk"], round(hit["score"], 3)) for hit in each["hits"]] for each in results]
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

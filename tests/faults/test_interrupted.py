@@ -1,0 +1,155 @@
+"""Ctrl-C and SIGTERM at any moment: a searchable index, and a next run that embeds only what is missing."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from faults.process import Ran, Vsearch, checked, finished, until
+
+from .conftest import OPTIONS, Work, ask, kept_vectors
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAID = re.compile(
+    r"vsearch: interrupted: what is embedded is kept,"
+    r" ([\d,]+ chunks? still to embed|some files still to read); run the same command again to go on\n"
+)
+
+
+def interrupted(vsearch: Vsearch, work: Work, project: Path, after: float, number: int) -> Ran:
+    """Index, and get a signal so many seconds after signals are first listened to."""
+    process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=project)
+    until(lambda: catches(process.pid, signal.SIGTERM) or process.poll() is not None, "the signal handlers")
+    time.sleep(after)
+    process.send_signal(number)
+    ran = finished(process)
+    if ran.status == -number and ran.stdout:
+        return Ran(0, ran.stdout, ran.stderr)  # all was done and said; the signal only met the interpreter's end
+    return checked(ran)
+
+
+def catches(process: int, number: int) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+def assert_kept(vsearch: Vsearch, work: Work, project: Path, ran: Ran) -> int:
+    """The run said how to go on, and left an index that can be asked, if any. Gives how many chunks it embedded."""
+    if ran.status == 0:  # it was done before the signal came
+        return int(ran.json["embedded"])
+    assert ran.status == 130
+    if not ran.stdout:  # before the run began there was nothing to tell
+        assert ran.err == "vsearch: interrupted\n"
+        return 0
+    assert SAID.fullmatch(ran.err), ran
+    summary = ran.json
+    assert summary["interrupted"] is True
+    status = vsearch("status", "--json", cwd=project).json
+    assert status["chunks"] == summary["chunks"]
+    assert len(ask(vsearch, project)) == len(work.answers)
+    return int(summary["embedded"])
+
+
+def assert_whole(vsearch: Vsearch, work: Work, project: Path, embedded: int) -> None:
+    """One more run completes the index, embeds only what was missing, and the answers are those of an unbroken run."""
+    ran = vsearch("index", "--json", *OPTIONS, work.documents, cwd=project)
+    assert ran.status == 0, ran
+    assert (ran.json["chunks"], ran.json["pending"]) == (work.chunks, 0)
+    assert embedded + ran.json["embedded"] == work.chunks
+    assert ask(vsearch, project) == in_project(work, project)
+
+
+def in_project(work: Work, project: Path) -> object:
+    """The answers of the unbroken run; the documents lie outside of both projects, so their paths are the same."""
+    assert not work.documents.is_relative_to(project)
+    return work.answers
+
+
+def moments(work: Work, count: int) -> Sequence[float]:
+    """So many moments spread over a run."""
+    return [work.run_seconds * (number + 0.2) / count for number in range(count)]
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_run_stopped_again_and_again_loses_nothing(vsearch: Vsearch, work: Work, tmp_path: Path, start: int) -> None:
+    """Ten moments in all, SIGINT and SIGTERM by turns: each five runs go on from one another."""
+    embedded, stops = 0, 0
+    for turn, after in enumerate(moments(work, 10)[start::2]):
+        ran = interrupted(vsearch, work, tmp_path, after, SIGNALS[(turn + start) % 2])
+        if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
+            embedded += assert_kept(vsearch, work, tmp_path, ran)
+        stops += ran.status == 130
+    assert stops >= 2
+    assert_whole(vsearch, work, tmp_path, embedded)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_one_stop_halfway_keeps_what_was_embedded(
+    vsearch: Vsearch, work: Work, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
+    until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
+    process.send_signal(number)
+    ran = checked(finished(process))
+    assert ran.status == 130, ran
+    assert 0 < ran.json["pending"] < work.chunks
+    embedded = assert_kept(vsearch, work, tmp_path, ran)
+    assert_whole(vsearch, work, tmp_path, embedded)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(60))
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_stop_at_any_moment(
+    vsearch: Vsearch, work: Work, tmp_path: Path, number: signal.Signals, moment: int
+) -> None:
+    ran = interrupted(vsearch, work, tmp_path, moments(work, 60)[moment], number)
+    embedded = 0
+    if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
+        embedded = assert_kept(vsearch, work, tmp_path, ran)
+    assert_whole(vsearch, work, tmp_path, embedded)
+
+
+def test_a_second_signal_ends_it_at_once_and_still_loses_nothing(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+    process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
+    until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    ran = checked(finished(process))
+    assert ran.status == 130
+    assert ran.err.count("\n") == 1
+    again = vsearch("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
+    assert (again.status, again.json["chunks"]) == (0, work.chunks)
+    assert ask(vsearch, tmp_path) == work.answers
+
+
+INTERRUPTED_AT_IMPORT = """
+import os, signal, sys
+def hook(event, arguments):
+    if event == "import" and arguments[0] == module:
+        os.kill(os.getpid(), signal.SIGINT)
+module = sys.argv.pop(1)
+sys.addaudithook(hook)
+from vsearch_cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "vsearch_core.index.writer", "numpy", "onnxruntime"])
+def test_ctrl_c_while_it_starts_shows_no_traceback(vsearch: Vsearch, work: Work, tmp_path: Path, module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT_IMPORT, module, "index", *OPTIONS, work.documents],
+        cwd=tmp_path,
+        env=dict(vsearch.environment),
+        capture_output=True,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.count(b"\n") <= 1
+    assert done.returncode in {130, -signal.SIGINT}

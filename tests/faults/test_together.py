@@ -1,0 +1,76 @@
+"""Several processes at once: one writer, any number of readers, nobody in anybody's way."""
+
+import time
+from pathlib import Path
+
+from faults.process import Vsearch, answers, checked, finished, until, write_files
+
+from .conftest import OPTIONS, QUESTIONS, Work
+
+
+def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
+    vsearch: Vsearch, work: Work, tmp_path: Path
+) -> None:
+    first = vsearch.start("index", "--json", *OPTIONS, work.documents, work.documents / "00.txt", cwd=tmp_path)
+    until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the first writer's catalog")
+    # More work than the second one waits for.
+    second = vsearch.start("index", *OPTIONS, work.documents, cwd=tmp_path)
+    outcomes = [checked(finished(process)) for process in (second, first)]
+    assert outcomes[1].status == 0, outcomes
+    assert outcomes[1].json["chunks"] == work.chunks
+    # It may have waited long enough to find the work done; what it may not do is break in, or fail without a word.
+    if outcomes[0].status:
+        assert outcomes[0].error == (
+            f"{tmp_path}/.vsearch: another vsearch is writing to this index;"
+            " wait until it ends, or stop it, and run this again"
+        )
+
+
+def test_a_writer_that_does_not_end_is_named_as_the_reason(vsearch: Vsearch, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    write_files(tmp_path, {"a.txt": "The pump."})
+    assert vsearch("index", ".", cwd=tmp_path).status == 0
+    with FileLock(tmp_path / ".vsearch" / "writer.lock"):
+        started = time.monotonic()
+        error = vsearch("index", ".", cwd=tmp_path).error
+        assert "another vsearch is writing to this index" in error
+        assert time.monotonic() - started < 20
+        assert vsearch("query", "--paths", "pump", cwd=tmp_path).out == "a.txt\n"
+    assert vsearch("index", ".", cwd=tmp_path).status == 0
+
+
+def test_a_lock_file_left_behind_locks_nothing(vsearch: Vsearch, tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.txt": "The pump.", ".vsearch/writer.lock": "4711"})
+    assert vsearch("index", ".", cwd=tmp_path).status == 0
+
+
+def test_readers_always_answer_and_from_one_generation(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+    """The documents are edited and indexed again and again; each answer must be whole, old or new."""
+    documents = {f"{number}.txt": "pump edition zero\n" for number in range(8)}
+    write_files(tmp_path / "documents", documents)
+    assert vsearch("index", "-q", "documents", cwd=tmp_path).status == 0
+    seen: set[int] = set()
+    for edition in ("one", "two", "three", "four"):
+        for name in documents:
+            (tmp_path / "documents" / name).write_text(f"pump edition {edition} {'again ' * len(edition)}\n")
+        writer = vsearch.start("index", "-q", cwd=tmp_path)
+        while writer.poll() is None:
+            ran = vsearch("query", "--mode", "keyword", "--json", "pump", cwd=tmp_path)
+            assert ran.status == 0, ran
+            texts = {hit["text"] for hit in ran.json["hits"]}
+            assert len(ran.json["hits"]) == 8
+            assert len(texts) == 1, "an answer from two generations"
+            seen.add(ran.json["generation"])
+        assert checked(finished(writer)).status == 0
+    assert len(seen) > 1
+
+
+def test_readers_answer_during_the_first_run(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+    writer = vsearch.start("index", "-q", *OPTIONS, work.documents, cwd=tmp_path)
+    until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the catalog")
+    while writer.poll() is None:
+        ran = vsearch("query", "--mode", "keyword", "-", cwd=tmp_path, stdin="\n".join(QUESTIONS))
+        assert ran.status in {0, 1}, ran
+        assert len(answers(ran.json_lines)) == len(QUESTIONS)
+    assert checked(finished(writer)).status == 0

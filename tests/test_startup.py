@@ -1,0 +1,78 @@
+"""What a command may load. Start-up is a feature: each of these modules costs every call its import time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults.process import Vsearch, prepared, write_files
+
+PROBE = """
+import atexit, sys
+atexit.register(lambda: print("loaded:", *sorted(sys.modules), file=sys.stderr))
+from vsearch_cli.main import main
+main()
+"""
+HEAVY = {
+    *("numpy", "onnxruntime", "onnx", "numba", "torch", "pypdf", "lxml", "yaml", "charset_normalizer"),
+    *("huggingface_hub", "rich", "pydantic", "tqdm", "tokenizers", "safetensors", "pathspec", "sqlite3", "asyncio"),
+}
+NOT_FOR_A_QUERY = {
+    *("onnx", "torch", "transformers", "sentence_transformers", "huggingface_hub", "safetensors", "pypdf", "lxml"),
+    *("charset_normalizer", "yaml", "pathspec", "tqdm", "numba", "numpy.ma", "rich", "pydantic", "filelock", "asyncio"),
+}
+
+
+@pytest.fixture(scope="module")
+def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
+    return prepared(tmp_path_factory.getbasetemp() / "vsearch")
+
+
+@pytest.fixture(scope="module")
+def project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_files(tmp_path_factory.mktemp("startup"), {"a.md": "# Pump\n\nThe pump.", "b.html": "<p>Bread</p>"})
+    assert vsearch("index", ".", cwd=folder).status == 0
+    return folder
+
+
+def loaded(vsearch: Vsearch, project: Path, *arguments: str) -> set[str]:
+    """The modules that a successful command had loaded when it ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        cwd=project,
+        env=dict(vsearch.environment),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(done.stderr.rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("query", "--help"), ("index", "--help"), ("--version",)])
+def test_help_loads_nothing_heavy(vsearch: Vsearch, project: Path, arguments: tuple[str, ...]) -> None:
+    modules = loaded(vsearch, project, *arguments)
+    assert "vsearch_cli.query" in modules
+    assert modules & HEAVY == set()
+
+
+def test_a_keyword_query_loads_no_model(vsearch: Vsearch, project: Path) -> None:
+    modules = loaded(vsearch, project, "query", "--mode", "keyword", "pump")
+    assert "numpy" in modules
+    assert modules & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--paths",), ("--group-by", "file"), ("--ext", "md")])
+def test_a_hybrid_query_loads_what_it_needs(vsearch: Vsearch, project: Path, options: tuple[str, ...]) -> None:
+    modules = loaded(vsearch, project, "query", *options, "pump")
+    assert {"numpy", "onnxruntime", "tokenizers"} <= modules
+    assert modules & NOT_FOR_A_QUERY == set()
+
+
+def test_status_loads_no_model(vsearch: Vsearch, project: Path) -> None:
+    assert loaded(vsearch, project, "status") & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
+
+
+def test_an_unchanged_folder_loads_no_model_and_no_parser(vsearch: Vsearch, project: Path) -> None:
+    modules = loaded(vsearch, project, "index")
+    unneeded = {"onnxruntime", "tokenizers", "onnx", "safetensors", "torch", "huggingface_hub", "pypdf", "lxml"}
+    assert modules & unneeded == set()
