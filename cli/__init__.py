@@ -1,1 +1,6 @@
 """The `vsearch` command. Installed as `vsearch_cli`; nothing else knows Typer or a terminal."""
+
+import signal
+
+# Ctrl-C during the imports ends the process without a traceback; `main` takes it over once it can answer in a line.
+signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -65,7 +65,7 @@ def index(
         )
         summary = update_index(
             locate.index_to_write(index_dir),
-            [Source(Path(path).absolute(), options) for path in paths or ()],
+            [Source(locate.absolute(Path(path)), options) for path in paths or ()],
             Requested(embedder, model, chunk_words, overlap_words, language),
             lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
             observer,

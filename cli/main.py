@@ -1,13 +1,14 @@
 """The app: its commands, and the one place where an error becomes a line and an exit status."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
 import typer
 
 from . import evaluate, index, models, query, status
-from .output import complain, emit, error_line
+from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
 # fifty times faster than several that wait for one another. BLAS reads this when numpy is first imported.
@@ -52,6 +53,8 @@ def options(
 
 def main() -> None:
     """Run the app and exit with its status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    open_missing_streams()
     sys.exit(_run())
 
 

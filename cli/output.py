@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from vsearch_core.errors import StorageError
+
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -43,10 +45,13 @@ def emit_bytes(data: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes stdout once more at exit: give it somewhere to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(0) from None
+        reason = (error.strerror or str(error)).lower()
+        raise StorageError("stdout", reason, "make room where the output goes, and run it again") from None
 
 
 def say(text: str) -> None:
@@ -65,6 +70,12 @@ def complain(text: str) -> None:
 def error_line(error: BaseException) -> str:
     """An unforeseen error on one line."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def open_missing_streams() -> None:
+    """Give a process that was started without stdout or stderr somewhere to write."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the process's life
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def wants_colour() -> bool:

@@ -32,7 +32,10 @@ def query(
         str | None, typer.Option(metavar="DATE", help="Modified then or later: 2026-01-31 or 30d.")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or earlier.")] = None,
-    min_score: Annotated[float | None, typer.Option(metavar="X", help="Leave out hits below this score.")] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Only hits that score as much (hybrid: 0 to 1)."),
+    ] = None,
     group_by: Annotated[Literal["file"] | None, typer.Option(help="The best hit of each file only.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a hit, one a line.")] = False,

@@ -9,7 +9,7 @@ from typing import Any
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.model import Hit, Results
+from vsearch_core.model import PAGE_BREAK, Hit, Results
 from vsearch_core.search.snippets import Snippet, best_snippet
 
 from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
@@ -71,7 +71,7 @@ def emit_text(
         if explain:
             emit("    " + _score_line(hit))
         if full:
-            emit("\n".join("    " + line for line in printable(hit.text).split("\n")))
+            emit("\n".join("    " + line for line in printable(hit.text.replace(PAGE_BREAK, "")).split("\n")))
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
     if explain:
@@ -101,7 +101,7 @@ def _hit_values(hit: Hit) -> dict[str, Any]:
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
     path = one_line(shown_path(root, hit.path))
     if hit.page is not None:
-        place = f"{path}  page {hit.page}"
+        place = f"{path}  page {hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))}"
     else:
         place = f"{path}:{hit.start_line if full else _line_of(hit, snippet)}"
     heading = f"  {one_line(hit.heading)}" if hit.heading else ""

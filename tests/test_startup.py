@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, prepared, write_files
+from process import Vsearch, prepared, write_files
 
 PROBE = """
 import atexit, sys

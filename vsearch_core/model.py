@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 
+PAGE_BREAK = "\f"  # in a paged document's text, on a line of its own: the next page begins
 UNREADABLE_PAGES = "unreadable_pages"  # the metadata key of a document whose text lacks some pages: their numbers
 
 

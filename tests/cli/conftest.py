@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from faults.process import DEADLINE, Vsearch, prepared, write_files
+from process import DEADLINE, Vsearch, prepared, write_files
 
 OLD = 1_577_880_000  # 2020-01-01T12:00 UTC
 EVIL_NAME = "evil \x1b[31m\u202e name.txt"

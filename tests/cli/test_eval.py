@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, write_files
+from process import Vsearch, write_files
 
 DOCUMENTS = {
     "d1": "Requests that fail are retried three times with exponential backoff.",

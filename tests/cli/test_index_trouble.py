@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from faults.process import Ran, Volume, Vsearch, mounted, write_files
+from process import Ran, Volume, Vsearch, mounted, write_files
 
 GREASE = ("query", "-k", "1", "--paths", "grease")
 

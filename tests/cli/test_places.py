@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, write_files
+from process import Vsearch, write_files
 
 
 def test_the_nearest_index_upward_is_meant(vsearch: Vsearch, library: Path) -> None:

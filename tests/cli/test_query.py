@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, steers
+from process import Vsearch, steers
 
 
 def headlines(out: str) -> list[str]:

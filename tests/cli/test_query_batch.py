@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from faults.process import DEADLINE, Vsearch
+from process import DEADLINE, Vsearch
 
 
 def test_line_n_answers_query_n(vsearch: Vsearch, library: Path) -> None:

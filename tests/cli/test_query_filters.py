@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, write_files
+from process import Vsearch, write_files
 
 
 @pytest.fixture(scope="session")

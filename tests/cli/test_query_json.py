@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, steers, write_files
+from process import Vsearch, steers, write_files
 
 from .conftest import EVIL_NAME
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from faults.process import Vsearch, write_files
+from process import Vsearch, write_files
 
 STATUS_KEYS = [
     *("schema", "index", "format", "generation", "last_commit", "sources", "files", "chunks", "segments", "dead_rows"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults.process import DEADLINE, Vsearch, finished, write_files
+from process import DEADLINE, Vsearch, finished, write_files
 
 OnATerminal = Callable[..., tuple[int, str, str]]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch
+from process import Vsearch
 
 COMMANDS = ("index", "query", "status", "eval", "models")
 

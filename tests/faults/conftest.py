@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from faults.process import Vsearch, answers, prepared, write_files
+from process import Vsearch, answers, prepared, write_files
 
 QUESTIONS = ("pump valve", "bread oven loaf", "error network retry")
 OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from faults.process import Ran, Vsearch, checked, finished, until
+from process import Ran, Vsearch, checked, finished, until
 
 from .conftest import OPTIONS, Work, ask, kept_vectors
 

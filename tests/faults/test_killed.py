@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faults.process import DEADLINE, Vsearch, write_files
+from process import DEADLINE, Vsearch, write_files
 
 from .conftest import OPTIONS, Work, ask, kept_vectors
 

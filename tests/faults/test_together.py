@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from faults.process import Vsearch, answers, checked, finished, until, write_files
+from process import Vsearch, answers, checked, finished, until, write_files
 
 from .conftest import OPTIONS, QUESTIONS, Work
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.precision import Precision, best_precision
 from vsearch_core.embed.prepared import PreparedModel
+from vsearch_core.embed.runtime import onnxruntime
 from vsearch_core.embed.windows import WINDOW_OVERLAP, token_windows
 from vsearch_core.errors import ModelError
 from vsearch_core.model import Fingerprint
@@ -127,8 +128,7 @@ class LocalEmbedder:
 
     @cached_property
     def _session(self) -> "InferenceSession":
-        import onnxruntime as ort
-
+        ort = onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # one window a core: 1.35 times as fast as all cores on one window
         options.inter_op_num_threads = 1

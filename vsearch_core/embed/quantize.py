@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.runtime import onnxruntime
 from vsearch_core.embed.settings import NEXT_STEP
 from vsearch_core.errors import ModelError
 
@@ -45,7 +46,8 @@ def largest_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArra
     removes a file beside `graph`. Raises ModelError where the tokenizer gives what the encoder can't take.
     """
     import onnx
-    import onnxruntime as ort
+
+    ort = onnxruntime()
 
     model = onnx.load(graph, load_external_data=False)
     names = [node.input[0] for node in model.graph.node if node.op_type == "MatMul"]

@@ -34,6 +34,7 @@ from vsearch_core.store.catalog import CATALOG_FILE, Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.text.chunk import ChunkOptions
+from vsearch_core.text.discover import discover
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
@@ -77,8 +78,7 @@ def update_index(
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
-        if not source.path.exists():
-            raise InputError(str(source.path), "no such file or folder", "check the path")
+        discover([source.path], source.options)  # raises for a path that is not there and for a bad pattern
     ChunkOptions(*chunk_sizes(requested))  # raises what is wrong with them before anything is made
     with translated(index):
         index.mkdir(parents=True, exist_ok=True)

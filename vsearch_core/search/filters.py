@@ -61,7 +61,12 @@ def parse_date(text: str, *, end_of_day: bool = False) -> datetime:
 def allowed_files(connection: sqlite3.Connection, filters: Filters) -> NDArray[np.int64]:
     """The ids of the live files that pass, ascending. Raises FilterError for what is not a read-only expression."""
     conditions, values = _conditions(filters)
-    query = f"SELECT id FROM ({_file_columns(connection)}) AS file_columns"
+    columns = f"({_file_columns(connection)}) AS file_columns"
+    if filters.where is not None:
+        # What stands only between parentheses, as `1) OR (1` does, is no expression: it could undo the other filters.
+        alone = f"EXPLAIN SELECT CASE WHEN\n{filters.where}\nTHEN 1 END FROM {columns}"
+        _run_guarded(connection, alone, [], filters.where)
+    query = f"SELECT id FROM {columns}"
     if conditions:
         query += " WHERE " + " AND ".join(conditions)
     if filters.where is None:

@@ -137,7 +137,8 @@ def _combined(candidates: Candidates, query: Query, depth: int) -> NDArray[np.fl
     """One score a candidate; -inf for one that is no answer."""
     vector, keyword = candidates.vector, candidates.keyword
     if vector is not None and keyword is not None:
-        return fuse(vector, keyword, query.fusion, depth)
+        fused = fuse(vector, keyword, query.fusion, depth)
+        return np.where(fused > 0, fused, -np.inf).astype(np.float32)
     if vector is not None:
         return vector
     if keyword is not None:

@@ -10,9 +10,11 @@ from vsearch_core.lexical.analyzer import Analyzer
 WIDTH = 240  # characters: two to three lines of a terminal
 
 # A full stop inside a word (2026.4.10, foo.bar) ends nothing; CJK sentences end without a blank; a line end is a blank,
-# but before an empty line or a list's next item.
+# but before an empty line, a list's next item and around a Markdown heading.
 _SENTENCE_END = re.compile(
-    r"[.!?]+[\"'»”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n(?=[ \t]*\n)|\n(?=[ \t]*(?:[-*+#>|•]|\d+[.)])[ \t])"
+    r"[.!?]+[\"'»”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n(?=[ \t]*\n)|\n(?=[ \t]*(?:[-*+>|•]|#{1,6}|\d+[.)])[ \t])"
+    r"|^#{1,6}[ \t].*\n",
+    re.MULTILINE,
 )
 
 
@@ -37,8 +39,8 @@ def best_snippet(passage: str, terms: Collection[str], analyzer: Analyzer, width
     matches = analyzer.matches(passage, frozenset(terms)) if terms else []
     best = max(range(len(sentences)), key=lambda at: (_distinct_terms(passage, matches, *sentences[at]), -at))
     start, end = sentences[best]
-    for _, further in sentences[best + 1 :]:
-        if further - start > width:
+    for begin, further in sentences[best + 1 :]:
+        if further - start > width or passage.startswith("#", begin):
             break
         end = further
     start, end = _narrow(passage, start, end, [match for match in matches if match[0] >= start], width)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError, StorageError
 
+NEARLY_FULL = 100_000  # bytes: what the smallest step of a writer may need
+
 _NEXT_STEP = {
     errno.ENOSPC: "free some space and run it again: what is committed is kept",
     errno.EDQUOT: "free some space and run it again: what is committed is kept",
@@ -43,8 +45,19 @@ def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorru
     for prefix, number in _REASONS.items():
         if name.startswith(prefix):
             return StorageError(str(index), str(error), _NEXT_STEP[number])
+    if name.startswith("SQLITE_IOERR") and _is_full(index):  # SQLite's word for a disk too full for its side files
+        return StorageError(str(index), "no space left on device", _NEXT_STEP[errno.ENOSPC])
     if name.startswith("SQLITE_BUSY"):
         return StorageError(str(index), "another process keeps its catalog busy", "try again in a moment")
     return StorageError(
         str(index), f"its catalog can't be used ({error})", "check the disk and the folder's permissions"
     )
+
+
+def _is_full(folder: Path) -> bool:
+    from shutil import disk_usage
+
+    try:
+        return disk_usage(folder).free < NEARLY_FULL
+    except OSError:
+        return False

@@ -8,12 +8,11 @@ import warnings
 from typing import Any
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import UNREADABLE_PAGES, Document, JsonValue, Span
+from vsearch_core.model import PAGE_BREAK, UNREADABLE_PAGES, Document, JsonValue, Span
 from vsearch_core.text.extract.headings import MAX_TITLE
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
-_PAGE_BREAK = "\n\n"
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
     "subject": "subject",
@@ -24,7 +23,7 @@ _INFORMATION = {  # our key -> pypdf's
 
 
 def extract(name: str, data: bytes) -> Document:
-    """The text of all pages, a blank line between two. Title, author and dates come from the document's information.
+    """The text of all pages, a PAGE_BREAK between each and the next. Title, author and dates come from the document's information.
 
     Pages that can't be read are listed in the metadata as UNREADABLE_PAGES. Raises ExtractionError for a file that is
     encrypted, damaged, or without any text.
@@ -40,8 +39,9 @@ def extract(name: str, data: bytes) -> Document:
     parts: list[str] = []
     spans: list[Span] = []
     position = 0
-    for number, page in pages:
-        parts.append(page + _PAGE_BREAK)
+    for place, (number, page) in enumerate(pages):
+        following = pages[place + 1][0] if place + 1 < len(pages) else number
+        parts.append(f"{page}\n{PAGE_BREAK * (following - number)}\n")
         spans.append(Span(position, position + len(parts[-1]), page=number))
         position += len(parts[-1])
     return Document("".join(parts), tuple(spans), title=title, metadata=metadata)
@@ -102,7 +102,9 @@ def _damaged(name: str, error: Exception) -> ExtractionError:
 def _clean(text: str) -> str:
     """Ligatures taken apart, soft hyphens dropped, and nothing left that isn't valid Unicode text."""
     text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
-    text = text.translate(_LIGATURES).replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    text = (
+        text.translate(_LIGATURES).replace("\0", "").replace(PAGE_BREAK, "\n").replace("\r\n", "\n").replace("\r", "\n")
+    )
     return _SOFT_HYPHEN.sub("", text).strip()
 
 
