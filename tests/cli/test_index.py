@@ -270,7 +270,7 @@ def test_a_file_repaired_later_is_taken_up(vsearch: Vsearch, project: Path) -> N
 
 def test_a_missing_folder_is_an_error_and_leaves_no_index(vsearch: Vsearch, project: Path) -> None:
     error = vsearch("index", "no such folder", cwd=project).error
-    assert error == f"{project}/no such folder: no such file or folder; check the path"
+    assert error == f"{project}/no such folder: no such file or directory; check the path"
     assert not (project / ".vsearch").exists()
 
 

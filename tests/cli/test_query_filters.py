@@ -13,8 +13,9 @@ def everything(vsearch: Vsearch, library: Path) -> set[str]:
 
 
 def paths(vsearch: Vsearch, library: Path, *options: str) -> set[str]:
-    """All files that pass."""
-    return {hit["path"] for hit in vsearch("query", "-k", "100", "--json", "pump", *options, cwd=library).json["hits"]}
+    """All files that pass: mode vector answers with every chunk that the filter allows."""
+    command = ("query", "-k", "100", "--mode", "vector", "--json", "pump", *options)
+    return {hit["path"] for hit in vsearch(*command, cwd=library).json["hits"]}
 
 
 def test_a_vector_query_without_filters_reaches_every_file(everything: set[str]) -> None:

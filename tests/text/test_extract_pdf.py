@@ -7,6 +7,7 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 
 from vsearch_core.errors import ExtractionError
+from vsearch_core.model import PAGE_BREAK
 from vsearch_core.text.extract.pdf import extract
 
 
@@ -45,15 +46,17 @@ def encrypted(data: bytes, password: str) -> bytes:
 
 def test_pages() -> None:
     document = extract("a.pdf", make_pdf("First page", "Second page"))
-    assert document.text == "First page\n\nSecond page\n\n"
+    assert document.text == "First page\n\f\nSecond page\n\n"
     assert [(span.start, span.end, span.page, span.heading) for span in document.spans] == [
-        (0, 12, 1, ()),
-        (12, 25, 2, ()),
+        (0, 13, 1, ()),
+        (13, 26, 2, ()),
     ]
 
 
 def test_page_without_text_keeps_the_others_numbers() -> None:
-    assert [span.page for span in extract("a.pdf", make_pdf("one", "", "three")).spans] == [1, 3]
+    document = extract("a.pdf", make_pdf("one", "", "three"))
+    assert [span.page for span in document.spans] == [1, 3]
+    assert document.text.count(PAGE_BREAK) == 2
 
 
 def test_information() -> None:

@@ -74,7 +74,8 @@ def update_index(
     StorageError.
     """
     started = time.perf_counter()
-    fresh = not (index / CATALOG_FILE).exists()
+    with translated(index):
+        fresh = not (index / CATALOG_FILE).exists()
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:

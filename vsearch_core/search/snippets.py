@@ -12,7 +12,7 @@ WIDTH = 240  # characters: two to three lines of a terminal
 # A full stop inside a word (2026.4.10, foo.bar) ends nothing; CJK sentences end without a blank; a line end is a blank,
 # but before an empty line, a list's next item and around a Markdown heading.
 _SENTENCE_END = re.compile(
-    r"[.!?]+[\"'»”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n(?=[ \t]*\n)|\n(?=[ \t]*(?:[-*+>|•]|#{1,6}|\d+[.)])[ \t])"
+    r"[.!?]+[\"'»”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n(?=[ \t\f]*\n)|\n(?=[ \t]*(?:[-*+>|•]|#{1,6}|\d+[.)])[ \t])"
     r"|^#{1,6}[ \t].*\n",
     re.MULTILINE,
 )

@@ -23,10 +23,10 @@ _INFORMATION = {  # our key -> pypdf's
 
 
 def extract(name: str, data: bytes) -> Document:
-    """The text of all pages, a PAGE_BREAK between each and the next. Title, author and dates come from the document's information.
+    """The text of all pages, a PAGE_BREAK between each and the next.
 
-    Pages that can't be read are listed in the metadata as UNREADABLE_PAGES. Raises ExtractionError for a file that is
-    encrypted, damaged, or without any text.
+    Title, author and dates come from the document's information. Pages that can't be read are listed in the metadata as
+    UNREADABLE_PAGES. Raises ExtractionError for a file that is encrypted, damaged, or without any text.
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs each oddity of a file; those are not news
     with warnings.catch_warnings():
@@ -102,9 +102,8 @@ def _damaged(name: str, error: Exception) -> ExtractionError:
 def _clean(text: str) -> str:
     """Ligatures taken apart, soft hyphens dropped, and nothing left that isn't valid Unicode text."""
     text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
-    text = (
-        text.translate(_LIGATURES).replace("\0", "").replace(PAGE_BREAK, "\n").replace("\r\n", "\n").replace("\r", "\n")
-    )
+    text = text.translate(_LIGATURES).replace("\0", "").replace(PAGE_BREAK, "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _SOFT_HYPHEN.sub("", text).strip()
 
 
