@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe, seconds, spread
+from benchmarks.plot import bars
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.open import open_embedder
@@ -69,8 +70,10 @@ def run_ours(folder: Path, words: int, embedder: Embedder) -> Summary:
         )
 
 
-def compare(name: str, texts: Sequence[str], given: Sequence[str], ours_by: Embedder, peer: Any, rounds: int) -> None:
-    """Print one comparison. Every chunk becomes a file, so that both sides have the very same chunks.
+def compare(
+    name: str, texts: Sequence[str], given: Sequence[str], ours_by: Embedder, peer: Any, rounds: int
+) -> dict[str, float]:
+    """Print one comparison and return its median rates. Every chunk is a file, so both sides have the very same chunks.
 
     `given` is what the peer embeds for them; rates are in chunks a second on both sides.
     """
@@ -84,8 +87,10 @@ def compare(name: str, texts: Sequence[str], given: Sequence[str], ours_by: Embe
             summary = run_ours(Path(folder), words, ours_by)
             ours.append(summary.chunks / summary.seconds)
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    rates = f"vsearch index {statistics.median(ours):.1f}, sentence-transformers {statistics.median(theirs):.1f}"
-    print(f"{len(texts)} {name}, a second: {rates}; ratio {spread(ratios)}", flush=True)
+    rates = {"vsearch index": statistics.median(ours), "sentence-transformers": statistics.median(theirs)}
+    shown = ", ".join(f"{who} {rate:.1f}" for who, rate in rates.items())
+    print(f"{len(texts)} {name}, a second: {shown}; ratio {spread(ratios)}", flush=True)
+    return rates
 
 
 def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
@@ -115,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=SAMPLE, help="where the text comes from")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--plot", type=Path, help="write an SVG there")
     parser.add_argument("--beir", type=Path, help="a judged set in BEIR layout")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -126,9 +132,14 @@ def main() -> None:
     short, full = chunk_texts(options.folder, PIECE_WORDS), chunk_texts(options.folder, config.CHUNK_WORDS)
     peer.encode(short[:32])
     embedder.embed_queries(short[:1])
-    compare("chunks of at most 256 tokens", short, short, embedder, peer, options.rounds)
-    compare("chunks of 500 words, the peer given all", full, pieces(full), embedder, peer, options.rounds)
-    compare("chunks of 500 words, cut by the peer", full, full, embedder, peer, options.rounds)
+    cases = (
+        ("chunks of at most 256 tokens", short, short),
+        ("chunks of 500 words, the peer given all", full, pieces(full)),
+        ("chunks of 500 words, cut by the peer", full, full),
+    )
+    rates = {name: compare(name, texts, given, embedder, peer, options.rounds) for name, texts, given in cases}
+    if options.plot:
+        bars(options.plot, "Indexing", "chunks a second (median)", rates)
     if options.beir:
         compare_quality(options.beir, embedder, peer)
 

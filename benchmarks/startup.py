@@ -6,6 +6,7 @@ The query itself is embedded by the real model. The page cache is warm.
 """
 
 import argparse
+import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe, process_seconds, spread
+from benchmarks.plot import bars
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.index.settings import Requested
@@ -66,12 +68,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chunks", type=int, nargs="+", default=[20_000, 121_000])
     parser.add_argument("--runs", type=int, default=21)
+    parser.add_argument("--plot", type=Path, help="write an SVG there")
     options = parser.parse_args()
     vsearch = str(Path(sys.executable).with_name("vsearch"))
     print(describe())
     print("seconds a whole process, median (range)")
     print(f"  vsearch --help                     {spread(process_seconds([vsearch, '--help'], options.runs))}")
     real = open_embedder("local")
+    medians: dict[str, dict[str, float]] = {}
     for chunks in options.chunks:
         with TemporaryDirectory() as name:
             root = Path(name)
@@ -89,6 +93,9 @@ def main() -> None:
                 command = [vsearch, "query", "--mode", mode, "badebi kobu lamo nenino"]
                 times = process_seconds(command, options.runs, cwd=root)
                 print(f"  vsearch query --mode {mode:<8}      {spread(times)}")
+                medians.setdefault(f"{status.chunks:,} chunks", {})[mode] = statistics.median(times)
+    if options.plot:
+        bars(options.plot, "A cold `vsearch query`, whole process", "seconds (median)", medians)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from vsearch_core.index.sources import (
     stored_path,
 )
 from vsearch_core.index.staging import embed_block, stage_files
+from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
@@ -80,7 +81,8 @@ def update_index(
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
         discover([source.path], source.options)  # raises for a path that is not there and for a bad pattern
-    ChunkOptions(*chunk_sizes(requested))  # raises what is wrong with them before anything is made
+    ChunkOptions(*chunk_sizes(requested))  # these raise what is wrong with them before anything is made
+    Analyzer(requested.language or config.LANGUAGE)
     with translated(index):
         index.mkdir(parents=True, exist_ok=True)
         with writer_lock(index):
