@@ -62,6 +62,16 @@ def test_a_forgotten_file_leaves_nothing(catalog: Catalog) -> None:
         assert catalog.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
+def test_what_staging_took_is_given_back(catalog: Catalog) -> None:
+    catalog.stage_file(new_file("a"), [chunk(f"text {number}") for number in range(500)])
+    numbers = [number for number, _ in catalog.unembedded(0, 1000)]
+    catalog.stage_vectors(numbers, np.ones((500, 4096), np.int16))
+    catalog.publish_files(catalog.complete_files())
+    assert catalog.connection.execute("PRAGMA freelist_count").fetchone()[0] > 100
+    catalog.release_space()
+    assert catalog.connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+
+
 def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
     with pytest.raises(RuntimeError), catalog.transaction():
         catalog.stage_file(new_file("a"), [chunk("one")])

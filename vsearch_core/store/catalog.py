@@ -26,7 +26,9 @@ CATALOG_FILE = "catalog.sqlite"
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
 APPLICATION_ID = 0x76736368  # "vsch"
 
+# Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
 _SCHEMA = f"""
+PRAGMA page_size = 16384;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 BEGIN;
@@ -334,7 +336,8 @@ class Catalog:
 
     def release_space(self) -> None:
         """Give pages that staging no longer needs back to the file system."""
-        self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+        # As a script: `execute` steps a statement without columns once, which would give back a single page.
+        self.connection.executescript("PRAGMA incremental_vacuum;")
 
 
 def pack_text(text: str) -> bytes:
