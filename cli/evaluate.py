@@ -28,12 +28,13 @@ def eval_(
     """Measure the answers to judged questions: nDCG@10, recall and MRR for each mode."""
     from vsearch_core import config
     from vsearch_core.embed.open import open_embedder
+    from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.evaluate.run import document_id, evaluate_modes, write_corpus
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.settings import Requested
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.index.sources import Source
+    from vsearch_core.index.sources import Source, stored_path
     from vsearch_core.index.writer import update_index
     from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.local import LocalSearcher
@@ -47,12 +48,14 @@ def eval_(
         index = work / config.INDEX_DIR
         update_index(
             index,
-            [Source(corpus, DiscoverOptions())],
+            [Source(corpus, DiscoverOptions(exclude=("/queries.jsonl", "/qrels/")))],
             Requested(),
             lambda _provider, _model: embedder,
             Observer(failed=lambda path, reason: say(f"{path}: {reason}")),
         )
         snapshot = stack.enter_context(open_snapshot(index))
+        if list(snapshot.catalog.sources()) != [stored_path(work, corpus)]:
+            raise InputError(f"--keep {keep}", "it holds the index of another set", "choose another folder")
         scores = evaluate_modes(
             LocalSearcher(snapshot),
             embedder.embed_queries,

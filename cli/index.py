@@ -61,12 +61,13 @@ def index(
             failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
             partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
+            missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
             stop=stop,
         )
         summary = update_index(
             locate.index_to_write(index_dir),
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            Requested(embedder, model, chunk_words, overlap_words, language),
+            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
             lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
             observer,
         )
@@ -81,13 +82,19 @@ def index(
     return 2 if summary.failed else 0
 
 
+def _model_spec(model: str | None) -> str | None:
+    """The model as the index remembers it: a folder must be found again from any working folder."""
+    folder = Path(model).expanduser() if model else None
+    return str(locate.absolute(folder)) if folder and folder.is_dir() else model
+
+
 def parse_size(text: str) -> int:
     """Bytes from 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
     import re
 
     from vsearch_core.errors import InputError
 
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*", text.lower())
     if not match:
         raise InputError("--max-file-size", f"{text!r} is not a size", "write it like 50MB or 512KiB")
     power = " kmgt".index(match[2] or " ")

@@ -28,8 +28,11 @@ def index_to_write(given: Path | None) -> Path:
 
 def nearest() -> Path | None:
     """The nearest `.vsearch` upward of the working folder."""
+    from vsearch_core.store.catalog import CATALOG_FILE
+
     here = working_folder()
-    return next((folder / INDEX_DIR for folder in (here, *here.parents) if (folder / INDEX_DIR).is_dir()), None)
+    indexes = (folder / INDEX_DIR for folder in (here, *here.parents))
+    return next((index for index in indexes if (index / CATALOG_FILE).is_file()), None)
 
 
 def working_folder() -> Path:
@@ -46,6 +49,19 @@ def absolute(path: Path) -> Path:
 
 
 def _named(given: Path) -> Path:
-    """`--index` may name the index folder or the project that holds it."""
-    inner = given / INDEX_DIR
-    return absolute(inner if inner.is_dir() else given)
+    """`--index` names the index folder, or a project folder, whose index is the `.vsearch` in it.
+
+    A folder that holds other things than an index is a project: an index is never mixed with somebody's files.
+    """
+    folder = absolute(given)
+    inner = folder / INDEX_DIR
+    is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_other_things(folder))
+    return inner if is_project else folder
+
+
+def _holds_other_things(folder: Path) -> bool:
+    from vsearch_core.store.catalog import CATALOG_FILE
+    from vsearch_core.store.lock import LOCK_FILE
+
+    names = {path.name for path in folder.iterdir()}
+    return CATALOG_FILE not in names and not names <= {LOCK_FILE, f"{CATALOG_FILE}.new"}

@@ -58,7 +58,7 @@ def say(text: str) -> None:
     """Write a line of news to stderr."""
     try:
         print(one_line(text), file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:  # nobody can be told of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
@@ -73,7 +73,8 @@ def error_line(error: BaseException) -> str:
 
 
 def open_missing_streams() -> None:
-    """Give a process that was started without stdout or stderr somewhere to write."""
+    """Give a process that was started without its standard streams somewhere to read and write."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the process's life
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 

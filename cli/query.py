@@ -26,7 +26,7 @@ def query(
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
     ] = None,
-    path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only such paths, like 'docs/*'.")] = None,
+    path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only such paths below the root: 'docs/*'.")] = None,
     ext: Annotated[str | None, typer.Option(metavar="LIST", help="Only such extensions, like md,py.")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Modified then or later: 2026-01-31 or 30d.")
@@ -34,7 +34,7 @@ def query(
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or earlier.")] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Only hits that score as much (hybrid: 0 to 1)."),
+        typer.Option(metavar="X", help="Only hits that score as much."),
     ] = None,
     group_by: Annotated[Literal["file"] | None, typer.Option(help="The best hit of each file only.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -58,6 +58,10 @@ def query(
 
     if as_json + as_jsonl + as_paths > 1:
         raise InputError("--json, --jsonl, --paths", "they exclude one another", "give one of them")
+    if text == "-" and (as_paths or full):
+        raise InputError("query -", "it answers in JSON", "leave out --paths and --full")
+    if alpha != alpha or min_score != min_score:  # noqa: PLR0124 - only NaN differs from itself
+        raise InputError("--alpha, --min-score", "nan is no number to compare with", "give another")
     if null and not as_paths:
         raise InputError("-0", "it needs --paths", "add --paths")
     filters = Filters(
@@ -98,7 +102,7 @@ def _answer_one(snapshot: "Snapshot", asked: "Query", output: str, *, full: bool
     else:
         render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explain)
     if not results.hits:
-        say(render.why_nothing(results, terms))
+        say(render.why_nothing(results, terms, floor=asked.min_score is not None))
     return 0 if results.hits else 1
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,8 @@ def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
 
 def error_json(query: str, error: VsearchError) -> str:
     """What batch mode writes for a query that can't be answered."""
-    return to_json({"schema": SCHEMA, "query": query, "error": str(error), "hits": []})
+    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms"))
+    return to_json({"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": str(error)})
 
 
 def emit_hits_jsonl(results: Results) -> None:
@@ -55,7 +57,9 @@ def emit_hits_jsonl(results: Results) -> None:
 def emit_paths(results: Results, root: Path, *, null: bool) -> None:
     """The paths of the hits, best first, each once, as the working folder sees them."""
     for path in dict.fromkeys(shown_path(root, hit.path) for hit in results.hits):
-        emit_bytes(os.fsencode(path) + (b"\0" if null else b"\n"))
+        # Exactly as they are for other programs; a terminal gets what can't steer it.
+        shown = one_line(path) if sys.stdout.isatty() and not null else path
+        emit_bytes(os.fsencode(shown) + (b"\0" if null else b"\n"))
 
 
 def emit_text(
@@ -78,17 +82,19 @@ def emit_text(
         emit("\n" + _explanation(results, terms))
 
 
-def why_nothing(results: Results, terms: Sequence[str]) -> str:
-    """Why there is no hit, and what could be done about it."""
+def why_nothing(results: Results, terms: Sequence[str], *, floor: bool) -> str:
+    """Why there is no hit, and what could be done about it. `floor`: whether a least score was asked for."""
     if not results.searched:
         return "no hit: the index is empty; add documents with `vsearch index PATH`"
     if not results.matched:
         return f"no hit: the filter leaves none of {plural(results.searched, 'chunk')}; loosen it"
+    if floor:
+        return "no hit: every score is below --min-score; lower it"
     if results.mode == "keyword" and not terms:
         return "no hit: the query has only function words, which keyword search leaves out; try --mode hybrid"
     if results.mode == "keyword":
         return "no hit: no chunk has these words; try --mode hybrid"
-    return "no hit: every score is below --min-score; lower it"
+    return "no hit: nothing here is like it; ask otherwise"
 
 
 def _hit_values(hit: Hit) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from support import WordEmbedder, make_index
 
-from vsearch_core.errors import ExtractionError, IndexLockedError, IndexMismatchError, InputError
+from vsearch_core.errors import ExtractionError, IndexLockedError, IndexMismatchError, InputError, ModelError
 from vsearch_core.index import writer
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.index.sources import Source
 from vsearch_core.model import Document
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
@@ -116,12 +117,69 @@ def test_a_nested_source_keeps_what_only_its_options_let_in(root: Path, embedder
     assert found(root, embedder, "grape") == []
 
 
-def test_a_source_that_is_gone_loses_nothing(root: Path, embedder: WordEmbedder) -> None:
+def test_a_source_that_is_missing_is_told_and_loses_nothing(root: Path, embedder: WordEmbedder) -> None:
+    write(root, "notes/fig.txt", "About the fig.")
     make_index(root, embedder, DOCS)
+    make_index(root, embedder, Path("notes"))
     (root / "docs").rename(root / "elsewhere")
-    with pytest.raises(InputError, match="docs: was indexed before"):
-        make_index(root, embedder)
+    (root / "notes/fig.txt").unlink()
+    missing: list[str] = []
+    summary = make_index(root, embedder, observer=Observer(missing=missing.append))
+    assert missing == ["docs"]
+    assert (summary.failed, summary.removed) == (1, 1)
     assert found(root, embedder, "banana") == ["docs/banana.txt"]
+
+
+@pytest.mark.parametrize("refreshed", [(), (DOCS,)], ids=["all", "its folder"])
+def test_a_file_that_was_named_and_then_deleted_leaves_the_index(
+    root: Path, embedder: WordEmbedder, refreshed: tuple[Path, ...]
+) -> None:
+    make_index(root, embedder, Path("docs/apple.txt"))
+    make_index(root, embedder, DOCS)
+    (root / "docs/apple.txt").unlink()
+    summary = make_index(root, embedder, *refreshed)
+    assert (summary.removed, summary.failed) == (1, 0)
+    assert found(root, embedder, "apple") == []
+    assert make_index(root, embedder).failed == 0
+
+
+def test_a_nested_source_keeps_its_exclusions(root: Path, embedder: WordEmbedder) -> None:
+    write(root, "docs/sub/grape.txt", "About the grape.")
+    make_index(root, embedder, DOCS)
+    make_index(root, embedder, Path("docs/sub"), options=DiscoverOptions(exclude=("grape.txt",)))
+    assert found(root, embedder, "grape") == []
+    make_index(root, embedder)
+    make_index(root, embedder, DOCS)
+    assert found(root, embedder, "grape") == []
+
+
+def test_a_run_over_another_source_keeps_what_a_stopped_one_has_staged(root: Path, embedder: WordEmbedder) -> None:
+    write(root, "notes/fig.txt", "About the fig.")
+    make_index(root, embedder, Path("notes"))
+    embedder.batch = 1
+    embedder.embedded.clear()
+    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    make_index(root, embedder, Path("notes"))
+    assert len(embedder.embedded) == len(set(embedder.embedded)) == 3
+    assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
+
+
+def test_a_text_that_turns_binary_leaves_the_index(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    (root / "docs/apple.txt").write_bytes(b"\0\1\2\3" * 100)
+    summary = make_index(root, embedder)
+    assert (summary.removed, summary.skipped) == (1, 1)
+    assert found(root, embedder, "apple") == []
+
+
+def test_a_model_that_can_not_be_had_leaves_nothing_behind(tmp_path: Path) -> None:
+    def none(_provider: str, _model: str | None) -> WordEmbedder:
+        raise ModelError("model", "is nowhere", "bring it")
+
+    write(tmp_path, "docs/a.txt", "text")
+    with pytest.raises(ModelError):
+        writer.update_index(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], Requested(), none)
+    assert not (tmp_path / ".vsearch").exists()
 
 
 def test_files_outside_the_root_are_stored_absolute(root: Path, embedder: WordEmbedder) -> None:

@@ -81,6 +81,16 @@ def test_a_forged_header_is_not_believed(tmp_path: Path) -> None:
         open_segment(tmp_path, name, manifest)
 
 
+def test_a_flipped_bit_in_a_small_file_is_found(tmp_path: Path) -> None:
+    name, manifest = write_segment(tmp_path, ARRAYS)
+    path = file_of(tmp_path, name, "ids")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IndexCorruptError, match="checksum"):
+        open_segment(tmp_path, name, manifest)
+
+
 def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
     name, manifest = write_segment(tmp_path, ARRAYS)
     file_of(tmp_path, name, "ids").unlink()
@@ -91,8 +101,11 @@ def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
 def test_sweep_takes_only_what_nobody_names(tmp_path: Path) -> None:
     kept, manifest = write_segment(tmp_path, ARRAYS)
     orphan, _ = write_segment(tmp_path, ARRAYS)
+    foreign = tmp_path / SEGMENTS_DIR / "somebody's folder"
+    foreign.mkdir()
     assert sweep_orphans(tmp_path, {kept}) == 1
     assert not (tmp_path / SEGMENTS_DIR / orphan).exists()
+    assert foreign.exists()
     assert open_segment(tmp_path, kept, manifest)["ids"].tolist() == [5, 7, 9]
 
 

@@ -35,12 +35,20 @@ def write_corpus(dataset: Dataset, folder: Path) -> Path:
     """Write a BEIR corpus as one text file a document, named after its id, so that it is indexed as any folder is."""
     corpus = folder / CORPUS_DIR
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, passage in (dataset.documents or {}).items():
+    wanted = {_file_name(number): passage for number, passage in (dataset.documents or {}).items()}
+    for former in corpus.iterdir():
+        if former.name not in wanted:
+            former.unlink()
+    for name, passage in wanted.items():
         text = f"{passage.title}\n\n{passage.text}" if passage.title else passage.text
-        path = corpus / f"{quote(number, safe='')}.txt"
+        path = corpus / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     return corpus
+
+
+def _file_name(number: str) -> str:
+    return quote(number, safe="").replace(".", "%2E") + ".txt"  # a leading dot would hide the file
 
 
 def document_id(dataset: Dataset, corpus: Path, path: Path) -> str:

@@ -26,11 +26,12 @@ class Observer:
     """Callbacks of a run. `stop` is asked between small steps; once it is true, the run keeps what it has and ends.
 
     `failed` gets the path and the reason of a file that could not be read, `partly` of one that could be in part,
-    `skipped` of one that holds nothing to read.
+    `skipped` of one that holds nothing to read, `missing` the path of a source that is not there.
     """
 
     progress: Callable[[Progress], None] = _ignore
     failed: Callable[[str, str], None] = _ignore
     partly: Callable[[str, str], None] = _ignore
     skipped: Callable[[str, str], None] = _ignore
+    missing: Callable[[str], None] = _ignore
     stop: Callable[[], bool] = _never

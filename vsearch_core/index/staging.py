@@ -1,8 +1,8 @@
 """From changed files to staged chunks with vectors. Every step is durable, so a stopped run loses one batch at most."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.progress import Observer, Progress
-from vsearch_core.index.sources import Found
+from vsearch_core.index.sources import Found, Plan
 from vsearch_core.model import UNREADABLE_PAGES, Document
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.text.chunk import ChunkOptions, split
@@ -22,48 +22,39 @@ CHUNKS_A_BLOCK = 512  # the embedder sorts by length within it; a stop wastes no
 
 @dataclass(slots=True)
 class Staged:
-    """What happened to the changed files. `touched` are those whose bytes turned out to be the same."""
+    """What happened to the changed files.
 
-    files: int = 0
+    `touched` counts those whose bytes turned out to be the same, `gone` are live files that hold no text now, by id.
+    """
+
     touched: int = 0
     binary: int = 0
     failed: int = 0
+    gone: list[int] = field(default_factory=list)
 
 
 def stage_files(
     catalog: Catalog,
-    changed: Iterable[Found],
+    plan: Plan,
     live: Mapping[str, FileRecord],
     options: ChunkOptions,
     observer: Observer,
 ) -> Staged:
     """Extract, cut and stage the changed files; those that an earlier, stopped run has staged are left as they are."""
-    changed = list(changed)
+    changed = plan.changed
     result = Staged()
-    _drop_outdated(catalog, changed)
+    with catalog.transaction():
+        catalog.forget_files(record.id for record in plan.outdated)
     already = catalog.files(live=False)
     for start in range(0, len(changed), FILES_A_TRANSACTION):
         with catalog.transaction():
             for number, found in enumerate(changed[start : start + FILES_A_TRANSACTION], start):
                 if observer.stop():
                     return result
-                if found.stored in already:
-                    result.files += 1
-                else:
+                if found.stored not in already:
                     _stage_one(catalog, found, live.get(found.stored), options, observer, result)
                 observer.progress(Progress("reading", number + 1, len(changed)))
     return result
-
-
-def _drop_outdated(catalog: Catalog, changed: Iterable[Found]) -> None:
-    """Forget staged files that have changed again or gone since."""
-    wanted = {found.stored: (found.file.size, found.file.mtime_ns) for found in changed}
-    with catalog.transaction():
-        catalog.forget_files(
-            record.id
-            for record in catalog.files(live=False).values()
-            if wanted.get(record.path) != (record.size, record.mtime_ns)
-        )
 
 
 def _stage_one(
@@ -84,6 +75,8 @@ def _stage_one(
         document = extract(found.file.path.name, data)
     except BinaryFileError as error:
         result.binary += 1
+        if former is not None:
+            result.gone.append(former.id)
         observer.skipped(found.stored, error.reason)
     except ExtractionError as error:
         result.failed += 1
@@ -96,7 +89,6 @@ def _stage_one(
         if isinstance(lost, list):
             observer.partly(found.stored, f"can't read page {', '.join(map(str, lost))}")
         catalog.stage_file(_new_file(found, digest, document), split(document, options))
-        result.files += 1
 
 
 def _new_file(found: Found, digest: bytes, document: Document) -> NewFile:

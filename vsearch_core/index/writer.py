@@ -1,7 +1,7 @@
 """`vsearch index`: one run from paths to a committed generation."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +23,15 @@ from vsearch_core.index.settings import (
 from vsearch_core.index.sources import (
     Plan,
     Source,
+    choose_walk,
     make_plan,
-    refreshable,
     source_from_json,
     source_to_json,
     stored_path,
 )
 from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.store.catalog import CATALOG_FILE, Catalog
+from vsearch_core.store.catalog import CATALOG_FILE, Catalog, FileRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.text.chunk import ChunkOptions
@@ -83,12 +83,13 @@ def update_index(
         discover([source.path], source.options)  # raises for a path that is not there and for a bad pattern
     ChunkOptions(*chunk_sizes(requested))  # these raise what is wrong with them before anything is made
     Analyzer(requested.language or config.LANGUAGE)
+    run = _Run(index, requested, open_embedder, observer)
+    if fresh:
+        run.open_first_embedder()
     with translated(index):
         index.mkdir(parents=True, exist_ok=True)
-        with writer_lock(index):
-            run = _Run(index, requested, open_embedder, observer)
-            with closing(run.open_catalog()) as catalog:
-                return run.update(catalog, sources, started)
+        with writer_lock(index), closing(run.open_catalog()) as catalog:
+            return run.update(catalog, sources, started)
 
 
 class _Run:
@@ -102,30 +103,34 @@ class _Run:
         self._open_embedder = open_embedder
         self._embedder: Embedder | None = None
 
+    def open_first_embedder(self) -> None:
+        """Open the embedder that a new index will have, before anything is made: it may not be there."""
+        self._embedder = self._open_embedder(self.requested.embedder or config.EMBEDDER, self.requested.model)
+
     def open_catalog(self) -> Catalog:
         """The catalog, made with the requested settings where there is none."""
-        if not (self.index / CATALOG_FILE).exists():
-            requested = self.requested
-            self._embedder = self._open_embedder(requested.embedder or config.EMBEDDER, requested.model)
-            settings = new_settings(requested, self._embedder.fingerprint)
-            return Catalog.create(self.index, settings.to_catalog())
-        return Catalog.open_to_write(self.index)
+        if self._embedder is None or (self.index / CATALOG_FILE).exists():
+            return Catalog.open_to_write(self.index)
+        settings = new_settings(self.requested, self._embedder.fingerprint)
+        return Catalog.create(self.index, settings.to_catalog())
 
     def update(self, catalog: Catalog, sources: Sequence[Source], started: float) -> Summary:
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(self.index), settings, self.requested)
-        if self.requested.model is not None:
+        if self._embedder is not None:  # another process made the index meanwhile
+            refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
+        elif self.requested.model is not None:
             self._open(settings)
         sweep(catalog)
-        plan = self._plan(catalog, sources)
         live = catalog.files(live=True)
+        plan, missing = self._plan(catalog, sources, live)
         staged = stage_files(
-            catalog, plan.changed, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer
+            catalog, plan, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer
         )
         embedded = self._embed(catalog, settings)
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer)
-        commit_removal(catalog, [record.id for record in plan.gone])
+        commit_removal(catalog, [*(record.id for record in plan.gone), *staged.gone])
         if not interrupted:
             compact(catalog)
             catalog.release_space()
@@ -140,24 +145,29 @@ class _Run:
             unchanged=plan.unchanged + staged.touched,
             removed=len(live.keys() - after.keys()),
             skipped=len(plan.skipped) + staged.binary,
-            failed=len(plan.unreadable) + staged.failed,
+            failed=len(plan.unreadable) + staged.failed + missing,
             embedded=embedded,
             pending=catalog.count_unembedded(),
             interrupted=interrupted,
             seconds=time.perf_counter() - started,
         )
 
-    def _plan(self, catalog: Catalog, sources: Sequence[Source]) -> Plan:
+    def _plan(self, catalog: Catalog, sources: Sequence[Source], live: Mapping[str, FileRecord]) -> tuple[Plan, int]:
+        """The plan, and how many known sources are missing."""
         known = [source_from_json(self.root, path, options) for path, options in catalog.sources().items()]
-        walked = list(sources) or refreshable(self.root, known)
-        plan = make_plan(self.index, walked, known, catalog.files(live=True))
+        walk = choose_walk(self.root, sources, known, live)
+        plan = make_plan(self.index, walk, live, catalog.files(live=False))
         for source in sources:
             catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
+        for source in walk.deleted:
+            catalog.drop_source(stored_path(self.root, source.path))
+        for source in walk.missing:
+            self.observer.missing(stored_path(self.root, source.path))
         for unreadable in plan.unreadable:
             self.observer.failed(stored_path(self.root, unreadable.path), unreadable.reason)
         for skipped in plan.skipped:
             self.observer.skipped(stored_path(self.root, skipped.path), skipped.reason)
-        return plan
+        return plan, len(walk.missing)
 
     def _embed(self, catalog: Catalog, settings: IndexSettings) -> int:
         """Embed all staged chunks, committing every so many. Returns how many were embedded."""

@@ -61,7 +61,7 @@ def parse_date(text: str, *, end_of_day: bool = False) -> datetime:
 def allowed_files(connection: sqlite3.Connection, filters: Filters) -> NDArray[np.int64]:
     """The ids of the live files that pass, ascending. Raises FilterError for what is not a read-only expression."""
     conditions, values = _conditions(filters)
-    columns = f"({_file_columns(connection)}) AS file_columns"
+    columns = f"({_file_columns(connection, filters.where or '')}) AS file_columns"
     if filters.where is not None:
         # What stands only between parentheses, as `1) OR (1` does, is no expression: it could undo the other filters.
         alone = f"EXPLAIN SELECT CASE WHEN\n{filters.where}\nTHEN 1 END FROM {columns}"
@@ -93,6 +93,8 @@ def _conditions(filters: Filters) -> tuple[list[str], list[object]]:
         conditions.append(f"(\n{filters.where}\n)")  # on lines of its own, so that a comment ends with it
     if filters.path is not None:
         pattern = filters.path.removeprefix("./").rstrip("/")
+        if not pattern.isprintable() and any("\ud800" <= char <= "\udfff" for char in pattern):
+            raise FilterError("--path", "it is not valid UTF-8", "no such file is in an index")
         conditions.append("(path GLOB ? OR path GLOB ? || '/*')")
         values += [pattern, pattern]
     if filters.ext:
@@ -105,21 +107,21 @@ def _conditions(filters: Filters) -> tuple[list[str], list[object]]:
     return conditions, values
 
 
-def _file_columns(connection: sqlite3.Connection) -> str:
-    """A query over the live files with the documented columns and one for each metadata key."""
-    keys = connection.execute("SELECT DISTINCT key FROM files, json_each(meta) WHERE live ORDER BY key")
-    extra = [key for (key,) in keys if key.lower() not in (*COLUMNS, "id") and '"' not in key]
-    columns = "".join(f", meta ->> {_quote(key, chr(39))} AS {_quote(key, chr(34))}" for key in _distinct(extra))
+def _file_columns(connection: sqlite3.Connection, where: str) -> str:
+    """A query over the live files with the documented columns and one for each metadata key that `where` may name."""
+    spellings: dict[str, list[str]] = {}  # SQLite's column names know no case; JSON's keys do
+    if where:
+        for (key,) in connection.execute("SELECT DISTINCT key FROM files, json_each(meta) WHERE live ORDER BY key"):
+            if key.lower() in where.lower() and key.lower() not in (*COLUMNS, "id") and '"' not in key:
+                spellings.setdefault(key.lower(), []).append(f"meta ->> {_quote(key, chr(39))}")
+    columns = "".join(
+        f", coalesce({', '.join(values)}, NULL) AS {_quote(name, chr(34))}" for name, values in spellings.items()
+    )
     return (
         "SELECT id, path, name, ext, dir, size, title, language, meta,"
         " strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch') AS mtime"
         f"{columns} FROM files WHERE live"
     )
-
-
-def _distinct(keys: list[str]) -> list[str]:
-    """One spelling a name: SQLite's column names know no case."""
-    return list({key.lower(): key for key in keys}.values())
 
 
 def _quote(text: str, mark: str) -> str:

@@ -1,5 +1,6 @@
 """The local index as a Searcher: every vector is scanned, every posting of the query's terms is read."""
 
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -53,7 +54,15 @@ class LocalSearcher:
     def candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
     ) -> Candidates:
-        """The best rows of each route, exactly."""
+        """The best rows of each route, exactly. Raises IndexCorruptError for arrays that contradict one another."""
+        try:
+            return self._candidates(vector, terms, allowed, count)
+        except (IndexError, ValueError) as error:
+            raise self._damaged(f"its arrays contradict one another ({error})") from error
+
+    def _candidates(
+        self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
+    ) -> Candidates:
         segments = self._snapshot.segments
         cosines = keywords = None
         best: list[NDArray[np.int64]] = []
@@ -84,9 +93,12 @@ class LocalSearcher:
             with translated(catalog.index):
                 return catalog.passages(chunk_ids.tolist())
         except KeyError as error:
-            raise IndexCorruptError(
-                str(catalog.index), f"its catalog lacks chunk {error}", "delete the index folder and index again"
-            ) from None
+            raise self._damaged(f"its catalog lacks chunk {error}") from None
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise self._damaged(f"the text of a chunk can't be unpacked ({error})") from error
+
+    def _damaged(self, reason: str) -> IndexCorruptError:
+        return IndexCorruptError(str(self._snapshot.catalog.index), reason, "delete the index folder and index again")
 
     @cached_property
     def _file_ids(self) -> NDArray[np.int64]:

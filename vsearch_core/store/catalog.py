@@ -18,7 +18,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError
+from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
 from vsearch_core.model import Chunk, JsonValue
 from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json
 
@@ -151,9 +151,10 @@ class Catalog:
         try:
             try:
                 _check_format(index, connection)
-            except sqlite3.OperationalError:
-                # SQLite can't make its shared-memory file in a read-only folder; nobody can write there either.
+            except sqlite3.OperationalError as error:
+                # SQLite can't make its shared-memory file in a read-only folder.
                 connection.close()
+                _refuse_unfolded(index, error)
                 connection = _connect(index, "ro", immutable=True)
                 _check_format(index, connection)
             connection.execute("BEGIN")
@@ -200,6 +201,10 @@ class Catalog:
     def put_source(self, path: str, options: Mapping[str, JsonValue]) -> None:
         """Remember a path for the next refresh."""
         self.connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (path, json.dumps(options)))
+
+    def drop_source(self, path: str) -> None:
+        """Forget a path that was named."""
+        self.connection.execute("DELETE FROM sources WHERE path = ?", (path,))
 
     # Files and chunks
 
@@ -374,6 +379,19 @@ def _connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conn
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
     return connection
+
+
+def _refuse_unfolded(index: Path, error: sqlite3.OperationalError) -> None:
+    """Raise unless the catalog itself holds all commits: an immutable connection reads no write-ahead log."""
+    if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        raise error
+    log = index / f"{CATALOG_FILE}-wal"
+    if log.exists() and log.stat().st_size:
+        raise StorageError(
+            str(index),
+            "can't be read here: it was left in the middle of a run, and the folder is read-only",
+            "run `vsearch status` once where the folder is writable",
+        )
 
 
 def _check_format(index: Path, connection: sqlite3.Connection) -> None:

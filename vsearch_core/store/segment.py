@@ -4,8 +4,10 @@ A file that a reader has mapped is never rewritten or truncated: that would be a
 """
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError
 
 SEGMENTS_DIR = "segments"
+CHECKED_BYTES = 1 << 20  # files up to this size are checked whole at every open: docs/adr/0006-what-opening-verifies.md
+NEXT_STEP = "delete the index folder and index again"
+
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -79,7 +85,8 @@ def sweep_orphans(index: Path, named: Collection[str]) -> int:
     parent = index / SEGMENTS_DIR
     if not parent.is_dir():
         return 0
-    orphans = [folder for folder in parent.iterdir() if folder.name not in named]
+    ours = (folder for folder in parent.iterdir() if _NAME.fullmatch(folder.name))  # nothing else is ours to delete
+    orphans = [folder for folder in ours if folder.name not in named]
     for folder in orphans:
         # A folder that can't be deleted now is an orphan still, and swept by the next writer.
         rmtree(folder, ignore_errors=True)
@@ -94,8 +101,6 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
-    from hashlib import blake2b
-
     # Not np.save: on a full disk it raises an OSError without an errno.
     array = np.ascontiguousarray(array)
     digest = blake2b(digest_size=16)
@@ -116,7 +121,11 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         size = os.fstat(file.fileno()).st_size
         if size != entry.bytes or file.read(len(header)) != header:
             reason = f"has {size} bytes where the catalog says {entry.bytes}" if size != entry.bytes else "is damaged"
-            raise IndexCorruptError(str(path), reason, "delete the index folder and index again")
+            raise IndexCorruptError(str(path), reason, NEXT_STEP)
+        if entry.bytes <= CHECKED_BYTES:
+            file.seek(0)
+            if blake2b(file.read(), digest_size=16).hexdigest() != entry.blake2b:
+                raise IndexCorruptError(str(path), "is damaged: its checksum differs", NEXT_STEP)
         if 0 in entry.shape:  # an empty range can't be mapped
             return np.empty(entry.shape, dtype)
         return np.memmap(file, dtype, "r", len(header), entry.shape)
