@@ -28,11 +28,18 @@ def index_to_write(given: Path | None) -> Path:
 
 def nearest() -> Path | None:
     """The nearest `.vsearch` upward of the working folder."""
-    from vsearch_core.store.catalog import CATALOG_FILE
-
     here = working_folder()
     indexes = (folder / INDEX_DIR for folder in (here, *here.parents))
-    return next((index for index in indexes if (index / CATALOG_FILE).is_file()), None)
+    return next((index for index in indexes if _is_index(index)), None)
+
+
+def _is_index(folder: Path) -> bool:
+    from vsearch_core.store.catalog import CATALOG_FILE
+
+    try:
+        return (folder / CATALOG_FILE).is_file()
+    except PermissionError:
+        return True  # whoever opens it says so
 
 
 def working_folder() -> Path:

@@ -152,7 +152,7 @@ class Catalog:
             try:
                 _check_format(index, connection)
             except sqlite3.OperationalError as error:
-                # SQLite can't make its shared-memory file in a read-only folder.
+                # SQLite can't make its shared-memory file in a read-only folder, nor on a full disk.
                 connection.close()
                 _refuse_unfolded(index, error)
                 connection = _connect(index, "ro", immutable=True)
@@ -383,14 +383,14 @@ def _connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conn
 
 def _refuse_unfolded(index: Path, error: sqlite3.OperationalError) -> None:
     """Raise unless the catalog itself holds all commits: an immutable connection reads no write-ahead log."""
-    if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+    if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         raise error
     log = index / f"{CATALOG_FILE}-wal"
     if log.exists() and log.stat().st_size:
         raise StorageError(
             str(index),
-            "can't be read here: it was left in the middle of a run, and the folder is read-only",
-            "run `vsearch status` once where the folder is writable",
+            "can't be read: it was left in the middle of a run, and nothing can be written there",
+            "run `vsearch status` once where the folder can be written",
         )
 
 
