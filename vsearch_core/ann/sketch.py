@@ -6,15 +6,14 @@ byte scales the row's estimates so that they are unbiased (RaBitQ, Gao and Long,
 digit `p` of the row is in byte `p % (width - 1)`, at bit `2 * (p // (width - 1))`.
 
 Everything is integer arithmetic on fixed-point vectors (`flat.to_fixed`), or exact in float64, so codes do not depend
-on threads; only the eigenvectors come from LAPACK, and they are rounded to 1/32767.
+on threads; only the eigenvectors come from LAPACK, and they are rounded to 1/127.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import FIXED_ONE
 
 LINE = 64  # bytes
 MAX_LINES = 16
@@ -30,13 +29,14 @@ _LEFT = np.array([1.0, 0.1188, 0.01154, 0.001041, 0.0000892])
 class Codec:
     """How vectors become sketches.
 
-    `basis` (m, d) int16, unit rows in fixed point; `digits` (m,) uint8 of 1 to 4; `steps` (m,) float32 in units of
-    1/32767²; `centre` (d,) int16 the mean vector; `least` the rows' least scale; `width` the bytes a sketch.
+    `basis` (m, d padded with 128 to a multiple of 64) uint8, 128 for zero, rows of any length; `digits` (m,) uint8 of
+    1 to 4; `gains` (m,) float32, a digit's step over the row's length; `centre` (d,) int16 the mean vector; `least`
+    the rows' least scale; `width` the bytes a sketch.
     """
 
-    basis: NDArray[np.int16]
+    basis: NDArray[np.uint8]
     digits: NDArray[np.uint8]
-    steps: NDArray[np.float32]
+    gains: NDArray[np.float32]
     centre: NDArray[np.int16]
     least: float
     width: int
@@ -70,23 +70,22 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> Codec:
         if (variances * _LEFT[given]).sum() <= _ERROR * variances.sum():
             break
     used = np.flatnonzero(given)
-    basis = directions.T[::-1][used]
-    basis *= np.where(basis[np.arange(len(used)), np.abs(basis).argmax(axis=1)] < 0, -1, 1)[:, None]
-    steps = np.sqrt(variances[used]) * _STEPS[given[used]] * FIXED_ONE
-    codec = Codec(
-        basis=np.rint(basis * FIXED_ONE).astype(np.int16),
-        digits=given[used].astype(np.uint8),
-        steps=np.maximum(steps, 1.0).astype(np.float32),
-        centre=centre,
-        least=1.0,
-        width=width,
-    )
-    _, scales = encode(codec, vectors, rows[:: max(1, len(rows) // 4096)])
-    return Codec(codec.basis, codec.digits, codec.steps, centre, _least(scales), width)
+    rounded = _rounded(directions.T[::-1][used])
+    norms = np.linalg.norm(rounded, axis=1)
+    steps = np.maximum(np.sqrt(variances[used]) * _STEPS[given[used]], 1e-3)
+    basis = np.full((len(used), -(-dimension // LINE) * LINE), 128, np.uint8)
+    basis[:, :dimension] = rounded + 128
+    codec = Codec(basis, given[used].astype(np.uint8), (steps / norms).astype(np.float32), centre, 1.0, width)
+    scales = encode(codec, vectors, rows[:: max(1, len(rows) // 4096)])[1]
+    return replace(codec, least=float(np.quantile(scales, 0.002)) if len(scales) else 1.0)
 
 
-def _least(scales: NDArray[np.float64]) -> float:
-    return float(np.quantile(scales, 0.002)) if len(scales) else 1.0
+def _rounded(directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each row scaled to a largest element of 127 and rounded: 1 % of error in a component, a tenth of a digit's."""
+    if not len(directions):
+        return directions
+    largest = directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)]
+    return np.rint(directions * (127 / largest)[:, None])
 
 
 def encode(
@@ -97,8 +96,10 @@ def encode(
 
     codes = np.zeros((len(rows), codec.width), np.uint8)
     scales = np.ones(len(rows))
-    basis, digits, steps = codec.basis, codec.digits, codec.steps
+    basis = np.ascontiguousarray(codec.basis[:, : vectors.shape[1]].astype(np.int16) - 128)
+    norms = np.linalg.norm(basis.astype(np.float64), axis=1)
+    steps = codec.gains * norms
     encode_sketches(
-        vectors, rows, basis, digits, steps, codec.centre, codec.least, codes, scales, 0, len(rows)
+        vectors, rows, basis, norms, codec.digits, steps, codec.centre, codec.least, codes, scales, 0, len(rows)
     )
     return codes, scales

@@ -1,8 +1,12 @@
 """Walking a graph over sketches, and answering queries with it. For numba only: arrays in, arrays out.
 
 The walk is a best-first search with a sorted linear pool (Fu et al., NSG, VLDB 2019): expand the best candidate that is
-not expanded yet, score its unseen neighbours, keep the best `limit`. A neighbour costs one cache line (its sketch),
-which is asked for before the first one is scored.
+not expanded yet, score its unseen neighbours, keep the best. A neighbour costs one cache line (its sketch). Memory is
+what a walk waits for, so several queries walk in lanes, a step of each in turn: what one lane asked for arrives while
+the others compute. A step is gathering a node's unseen neighbours, or absorbing their scores.
+
+Tuples that travel together: `graph` = (neighbors (n, degree) uint32, sketches (n, width) uint8, entries (e,) uint32),
+`codec` = (basis, digits, gains) as in `ann.sketch.Codec`, `lanes` as `make_lanes` returns.
 """
 
 from typing import Any
@@ -10,103 +14,161 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vsearch_core.kernels.select import insert, key_row, make_key
-from vsearch_core.kernels.simd import dot_f32, prefetch
+from vsearch_core.kernels.select import EXPANDED, LAST, key_row, make_key
+from vsearch_core.kernels.simd import dot_f32, first_even, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import query_weights, sketch_score
 
 NONE = 0xFFFFFFFF  # ends a list of neighbours that is not full
-ENTRIES = 3  # of the entry nodes, how many start the walk
-LINE = 64
+STARTS = 3  # of the entry nodes, how many start the walk
+BLOCK = 8  # keys: a pool's size is a multiple of it, and as many slots lie before it
+IDLE, GATHER, ABSORB, FINISH = 0, 1, 2, 3  # what a lane does next
+
+
+@njit(nogil=True, cache=True)
+def make_lanes(count: int, nodes: int, degree: int, width: int, beam: int, basis: Any) -> Any:
+    """Scratch memory for `count` walks at once, beam a multiple of BLOCK."""
+    pools = np.full(count * (beam + BLOCK), -LAST, np.int64)
+    visited = np.zeros((count, (nodes + 31) // 32), np.uint32)
+    fresh = np.empty((count, degree + 1), np.uint32)
+    weights = np.zeros(count * 4 * width, np.int8)
+    numbers = np.zeros((count, 4), np.int64)  # phase, query, excess, node or number of fresh ones
+    small = (np.zeros(basis.shape[1], np.int8), np.empty(len(basis), np.float32), np.empty(degree + 1, np.int64))
+    return pools, visited, fresh, weights, numbers, small
 
 
 @njit(nogil=True, cache=True, inline="always")
-def see(visited: Any, node: int) -> Any:
-    """1 if the node was not seen before, else 0; it is from now on."""
+def see(visited: Any, lane: int, node: int) -> Any:
+    """1 if the lane has not seen the node before, else 0; it has from now on."""
     word = np.uint32(node) >> np.uint32(5)
     bit = np.uint32(1) << (np.uint32(node) & np.uint32(31))
-    before = visited[word]
-    visited[word] = before | bit
+    before = visited[lane, word]
+    visited[lane, word] = before | bit
     return np.int64((before & bit) == 0)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def pool_start(lane: int, beam: int) -> Any:
+    """Where a lane's pool begins."""
+    return lane * (beam + BLOCK) + BLOCK
+
+
 @njit(nogil=True, cache=True)
-def enter(codes: Any, entries: Any, count: int, weights: Any, excess: int, pool: Any, visited: Any) -> Any:
-    """Fill the pool with the best of entries[:count]; returns its size."""
-    width = codes.shape[1]
-    size = 0
-    for i in range(count):
+def begin(query: Any, graph: Any, entered: int, codec: Any, lanes: Any, lane: int, beam: int) -> None:
+    """Prepare the weights of the fixed-point query and fill the pool with the best entry nodes."""
+    _, sketches, entries = graph
+    pools, visited, _, weights, numbers, small = lanes
+    width = sketches.shape[1]
+    visited[lane, :] = 0
+    offset = lane * 4 * width
+    excess = query_weights(query, codec, width, weights, offset, small)
+    at = pool_start(lane, beam)
+    pools[at : at + beam] = LAST
+    for i in range(entered):
         node = np.int64(entries[i])
-        key = make_key(sketch_score(codes, node, width, weights, excess), node)
-        if size < ENTRIES or key < pool[size - 1]:
-            _, size = insert(pool, size, ENTRIES, key)
-    for i in range(size):
-        see(visited, key_row(pool[i]))
-    return size
+        key = make_key(sketch_score(sketches, node, width, weights, offset, excess), node)
+        if key < pools[at + STARTS - 1]:
+            insert_sorted(pools, at, BLOCK, key)
+    for i in range(BLOCK):
+        if i >= STARTS:
+            pools[at + i] = LAST
+        elif pools[at + i] != LAST:
+            see(visited, lane, key_row(pools[at + i]))
+    numbers[lane, 2] = excess
 
 
 @njit(nogil=True, cache=True)
-def walk(
-    neighbors: Any, codes: Any, weights: Any, excess: int, pool: Any, size: int, limit: int, visited: Any, fresh: Any
-) -> Any:
-    """Improve the pool's `size` candidates until the best `limit` found are all expanded; returns the new size.
-
-    `neighbors` (n, degree) uint32, `codes` (n, width) uint8, `pool` int64 (limit,), `visited` uint32 bits zero but for
-    what is in the pool, `fresh` uint32 (degree,) scratch.
-    """
-    degree, width = neighbors.shape[1], codes.shape[1]
-    cursor = 0
-    while cursor < size:
-        node = key_row(pool[cursor])
-        pool[cursor] |= 1
-        found = 0
-        for j in range(degree):
-            neighbor = neighbors[node, j]
-            if neighbor == NONE:
-                break
-            fresh[found] = neighbor
-            new = see(visited, neighbor)
-            if new:
-                prefetch(codes, np.int64(neighbor) * width)
-            found += new
-        lowest = cursor + 1
-        for j in range(found):
-            key = make_key(sketch_score(codes, fresh[j], width, weights, excess), np.int64(fresh[j]))
-            if size < limit or key < pool[size - 1]:
-                place, size = insert(pool, size, limit, key)
-                prefetch(neighbors, key_row(key) * degree)
-                lowest = min(lowest, place)
-        cursor = lowest
-        while cursor < size and pool[cursor] & 1:
-            cursor += 1
-    return size
+def choose_next(graph: Any, lanes: Any, lane: int, beam: int) -> Any:
+    """Mark the best candidate that is not expanded yet, and ask for its neighbours; False if there is none."""
+    neighbors = graph[0]
+    pools, numbers = lanes[0], lanes[4]
+    at = pool_start(lane, beam)
+    place = first_even(pools, at, beam)
+    if place >= beam:
+        return False
+    node = key_row(pools[at + place])
+    pools[at + place] |= EXPANDED
+    numbers[lane, 3] = node
+    degree = neighbors.shape[1]
+    for j in range(0, degree, 16):
+        prefetch(neighbors, node * degree + j)
+    return True
 
 
 @njit(nogil=True, cache=True)
-def rescore(
-    query: Any, start: int, vectors: Any, order: Any, starts: Any, pool: Any, size: int, scores: Any, rows: Any
-) -> Any:
-    """Exact dot products of the pool's first `size` nodes, best first into scores and rows; returns how many."""
-    dimension = vectors.shape[1]
-    k = len(scores)
+def gather(graph: Any, lanes: Any, lane: int) -> None:
+    """List the chosen node's unseen neighbours, and ask for their sketches."""
+    neighbors, sketches, _ = graph
+    visited, fresh, numbers = lanes[1], lanes[2], lanes[4]
+    node, width = numbers[lane, 3], sketches.shape[1]
     found = 0
-    for i in range(size):
-        ahead = key_row(pool[i])
-        at = np.int64(order[starts[ahead]]) * dimension
-        for line in range(0, dimension, LINE // 2):
-            prefetch(vectors, at + line)
-    for i in range(size):
-        node = key_row(pool[i])
-        at = np.int64(order[starts[node]]) * dimension
-        score = dot_f32(query, start, vectors, at, dimension) * np.float32(1.0 / 32767.0)
+    for j in range(neighbors.shape[1]):
+        neighbor = neighbors[node, j]
+        if neighbor == NONE:
+            break
+        prefetch(sketches, np.int64(neighbor) * width)  # seen or not: a branch would cost more
+        fresh[lane, found] = neighbor
+        found += see(visited, lane, neighbor)
+    numbers[lane, 3] = found
+
+
+@njit(nogil=True, cache=True)
+def absorb(graph: Any, lanes: Any, lane: int, beam: int) -> None:
+    """Score the gathered neighbours and put the good ones into the pool."""
+    sketches = graph[1]
+    pools, _, fresh, weights, numbers, small = lanes
+    width = sketches.shape[1]
+    offset, excess = lane * 4 * width, numbers[lane, 2]
+    at = pool_start(lane, beam)
+    good = small[2]
+    worst, count = pools[at + beam - 1], 0
+    for j in range(numbers[lane, 3]):
+        node = np.int64(fresh[lane, j])
+        key = make_key(sketch_score(sketches, node, width, weights, offset, excess), node)
+        good[count] = key
+        count += key < worst
+    for j in range(count):
+        insert_sorted(pools, at, beam, good[j])
+
+
+@njit(nogil=True, cache=True, inline="always")
+def better(score: float, row: int, than_score: float, than_row: int) -> Any:
+    """Higher score first, then lower row."""
+    return score > than_score or (score == than_score and row < than_row)
+
+
+@njit(nogil=True, cache=True)
+def ask_for_rows(vectors: Any, order: Any, starts: Any, pools: Any, at: int, kept: int) -> None:
+    """Prefetch the vectors of the pool's best."""
+    dimension = vectors.shape[1]
+    for i in range(kept):
+        if pools[at + i] == LAST:
+            break
+        row = np.int64(order[starts[key_row(pools[at + i])]])
+        for j in range(0, dimension, 32):
+            prefetch(vectors, row * dimension + j)
+
+
+@njit(nogil=True, cache=True)
+def rescore(query: Any, vectors: Any, order: Any, starts: Any, pools: Any, at: int, kept: int, scores: Any, rows: Any) -> Any:
+    """Exact dot products of the pool's first `kept`, best first into scores and rows (k,); returns how many.
+
+    A node stands for the rows order[starts[node] : starts[node + 1]], all with the same vector.
+    """
+    dimension, k = vectors.shape[1], len(scores)
+    found = 0
+    for i in range(kept):
+        if pools[at + i] == LAST:
+            break
+        node = key_row(pools[at + i])
+        first = np.int64(order[starts[node]]) * dimension
+        score = dot_f32(query, 0, vectors, first, dimension) * np.float32(1.0 / 32767.0)
         for j in range(starts[node], starts[node + 1]):
             row = np.int64(order[j])
-            if found == k and not (score > scores[k - 1] or (score == scores[k - 1] and row < rows[k - 1])):
+            if found == k and not better(score, row, scores[k - 1], rows[k - 1]):
                 break
             place = found if found < k else k - 1
             found = place + 1
-            while place > 0 and (
-                scores[place - 1] < score or (scores[place - 1] == score and rows[place - 1] > row)
-            ):
+            while place > 0 and better(score, row, scores[place - 1], rows[place - 1]):
                 scores[place], rows[place] = scores[place - 1], rows[place - 1]
                 place -= 1
             scores[place], rows[place] = score, row
@@ -115,22 +177,43 @@ def rescore(
 
 @njit(nogil=True, cache=True)
 def search(
-    queries: Any, fixed: Any, vectors: Any, order: Any, starts: Any, neighbors: Any, codes: Any, entries: Any,
-    basis: Any, digits: Any, steps: Any, beam: int, kept: int, scores: Any, rows: Any, counts: Any,
+    queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, lane_count: int, beam: int, kept: int, scores: Any,
+    rows: Any, counts: Any,
 ) -> None:  # fmt: skip
-    """Answer queries (q, d) float32, `fixed` the same as int16, into scores and rows (q, k) and counts (q,)."""
-    nodes, width = codes.shape
-    dimension = queries.shape[1]
-    pool = np.empty(beam, np.int64)
-    visited = np.zeros((nodes + 31) // 32, np.uint32)
-    fresh = np.empty(neighbors.shape[1] + 1, np.uint32)
-    weights = np.zeros(4 * width, np.int8)
-    buffer = np.empty(len(basis), np.float32)
-    for i in range(len(queries)):
-        visited[:] = 0
-        excess = query_weights(fixed, i * dimension, basis, digits, steps, width, weights, buffer)
-        size = enter(codes, entries, len(entries), weights, excess, pool, visited)
-        size = walk(neighbors, codes, weights, excess, pool, size, beam, visited, fresh)
-        counts[i] = rescore(
-            queries, i * dimension, vectors, order, starts, pool, min(size, kept), scores[i], rows[i]
-        )
+    """Answer queries (q, d) float32, `fixed` the same as int16, into scores and rows (q, k) and counts (q,).
+
+    `stored` = (vectors (n, d) int16, order, starts).
+    """
+    vectors, order, starts = stored
+    neighbors, sketches, entries = graph
+    lane_count = min(lane_count, len(queries))
+    lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], beam, codec[0])
+    pools, numbers = lanes[0], lanes[4]
+    waiting, busy = 0, lane_count
+    while busy:
+        busy = 0
+        for lane in range(lane_count):
+            phase = numbers[lane, 0]
+            at = pool_start(lane, beam)
+            if phase == GATHER:
+                gather(graph, lanes, lane)
+                numbers[lane, 0] = ABSORB
+            elif phase == ABSORB:
+                absorb(graph, lanes, lane, beam)
+                numbers[lane, 0] = GATHER
+                if not choose_next(graph, lanes, lane, beam):
+                    ask_for_rows(vectors, order, starts, pools, at, kept)
+                    numbers[lane, 0] = FINISH
+            else:
+                if phase == FINISH:
+                    query = numbers[lane, 1]
+                    counts[query] = rescore(
+                        queries[query], vectors, order, starts, pools, at, kept, scores[query], rows[query]
+                    )
+                    numbers[lane, 0] = IDLE
+                if waiting < len(queries):
+                    begin(fixed[waiting], graph, len(entries), codec, lanes, lane, beam)
+                    choose_next(graph, lanes, lane, beam)
+                    numbers[lane, 0], numbers[lane, 1] = GATHER, waiting
+                    waiting += 1
+            busy += numbers[lane, 0] != IDLE

@@ -12,10 +12,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vsearch_core.kernels.graph import NONE, enter, walk
-from vsearch_core.kernels.select import key_row
+from vsearch_core.kernels.graph import (
+    ABSORB,
+    FINISH,
+    GATHER,
+    IDLE,
+    NONE,
+    absorb,
+    begin,
+    choose_next,
+    gather,
+    make_lanes,
+    pool_start,
+    see,
+)
+from vsearch_core.kernels.select import LAST, key_row
 from vsearch_core.kernels.simd import dot_u8i8, prefetch
-from vsearch_core.kernels.sketch import query_weights
 
 
 @njit(nogil=True, cache=True)
@@ -88,31 +100,48 @@ def choose(
 
 @njit(nogil=True, cache=True)
 def link(
-    neighbors: Any, vectors: Any, order: Any, sketches: Any, basis: Any, digits: Any, steps: Any, codes: Any,
-    norms: Any, entries: Any, beam: int, alpha: float, first: int, start: int, stop: int, forward: Any,
+    vectors: Any, order: Any, graph: Any, codec: Any, codes: Any, norms: Any, lane_count: int, beam: int, alpha: float,
+    first: int, start: int, stop: int, forward: Any,
 ) -> None:  # fmt: skip
-    """Find the neighbours of the nodes start … stop - 1 among those before `first`, into forward[node - first]."""
-    width, dimension, degree = sketches.shape[1], vectors.shape[1], forward.shape[1]
-    pool = np.empty(beam, np.int64)
-    ids = np.empty(beam, np.uint32)
-    distances = np.empty(beam, np.int64)
+    """Find the neighbours of the nodes start … stop - 1 among those before `first`, into forward[node - first].
+
+    `vectors` (n, d) fixed point, `order` the row of each node, `codes` and `norms` SQ8.
+    """
+    neighbors, sketches, entries = graph
+    degree = forward.shape[1]
+    ids, distances = np.empty(beam, np.uint32), np.empty(beam, np.int64)
     pivot = np.empty(codes.shape[1], np.int8)
-    visited = np.zeros((len(sketches) + 31) // 32, np.uint32)
-    fresh = np.empty(neighbors.shape[1] + 1, np.uint32)
-    weights = np.zeros(4 * width, np.int8)
-    buffer = np.empty(len(basis), np.float32)
-    for node in range(start, stop):
-        visited[:] = 0
-        at = np.int64(order[node]) * dimension
-        excess = query_weights(vectors, at, basis, digits, steps, width, weights, buffer)
-        size = enter(sketches, entries, min(first, len(entries)), weights, excess, pool, visited)
-        see_self = np.uint32(node)
-        visited[see_self >> np.uint32(5)] |= np.uint32(1) << (see_self & np.uint32(31))
-        size = walk(neighbors, sketches, weights, excess, pool, size, beam, visited, fresh)
-        for i in range(size):
-            ids[i] = key_row(pool[i])
-        kept = choose(codes, norms, node, ids, size, alpha, degree, pivot, distances, forward[node - first])
-        forward[node - first, kept:] = NONE
+    lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], beam, codec[0])
+    pools, numbers = lanes[0], lanes[4]
+    entered = min(first, len(entries))
+    waiting, busy = start, 1
+    while busy:
+        busy = 0
+        for lane in range(lane_count):
+            phase = numbers[lane, 0]
+            if phase == GATHER:
+                gather(graph, lanes, lane)
+                numbers[lane, 0] = ABSORB
+            elif phase == ABSORB:
+                absorb(graph, lanes, lane, beam)
+                numbers[lane, 0] = GATHER if choose_next(graph, lanes, lane, beam) else FINISH
+            else:
+                if phase == FINISH:
+                    at, found = pool_start(lane, beam), 0
+                    while found < beam and pools[at + found] != LAST:
+                        ids[found] = key_row(pools[at + found])
+                        found += 1
+                    node = numbers[lane, 1]
+                    out = forward[node - first]
+                    out[choose(codes, norms, node, ids, found, alpha, degree, pivot, distances, out) :] = NONE
+                    numbers[lane, 0] = IDLE
+                if waiting < stop:
+                    begin(vectors[order[waiting]], graph, entered, codec, lanes, lane, beam)
+                    see(lanes[1], lane, waiting)
+                    choose_next(graph, lanes, lane, beam)
+                    numbers[lane, 0], numbers[lane, 1] = GATHER, waiting
+                    waiting += 1
+            busy += numbers[lane, 0] != IDLE
 
 
 @njit(nogil=True, cache=True)

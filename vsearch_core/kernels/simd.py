@@ -281,6 +281,65 @@ def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callabl
     return types.void(array, types.int64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def insert_sorted(
+    typing: Value, pool: Value, offset: Value, limit: Value, key: Value
+) -> tuple[Value, Callable[..., Value]]:
+    """Put a key into the sorted int64 pool[offset : offset + limit], the last key falling out; no branch depends on it.
+
+    `limit` is a multiple of 8, and pool[offset - 1] exists and is below every key.
+    """
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        base = _at(context, builder, signature.args[0], arguments[0], arguments[1])
+        kind = ir.VectorType(_I64, 8)
+        spread = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[3], ir.Constant(_I32, 0))
+        spread = builder.shuffle_vector(spread, spread, _splat(_I32, 8, 0))
+        index = cgutils.alloca_once_value(builder, arguments[2])
+
+        def shift() -> None:  # new[i] = max(old[i - 1], min(key, old[i])), from the end
+            at = builder.sub(builder.load(index), ir.Constant(_I64, 8))
+            here = _load(builder, base, at, 8)
+            left = _load(builder, base, builder.sub(at, ir.Constant(_I64, 1)), 8)
+            least = _call(builder, "llvm.smin.v8i64", kind, here, spread)
+            result = _call(builder, "llvm.smax.v8i64", kind, left, least)
+            builder.store(result, builder.bitcast(builder.gep(base, [at]), kind.as_pointer()), align=8)
+            builder.store(at, index)
+
+        _while(builder, lambda: builder.icmp_signed(">", builder.load(index), ir.Constant(_I64, 0)), shift)
+        return context.get_dummy_value()
+
+    return types.void(pool, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple[Value, Callable[..., Value]]:
+    """The first i < limit (a multiple of 8) for which pool[offset + i], int64, is even; `limit` or more if none is."""
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        base = _at(context, builder, signature.args[0], arguments[0], arguments[1])
+        index = cgutils.alloca_once_value(builder, ir.Constant(_I64, -8))
+        mask = cgutils.alloca_once_value(builder, ir.Constant(_I8, 0))
+
+        def more() -> Value:
+            none = builder.icmp_unsigned("==", builder.load(mask), ir.Constant(_I8, 0))
+            left = builder.icmp_signed("<", builder.add(builder.load(index), ir.Constant(_I64, 8)), arguments[2])
+            return builder.and_(none, left)
+
+        def block() -> None:
+            at = builder.add(builder.load(index), ir.Constant(_I64, 8))
+            flags = builder.and_(_load(builder, base, at, 8), _splat(_I64, 8, 1))
+            even = builder.icmp_unsigned("==", flags, _splat(_I64, 8, 0))
+            builder.store(builder.bitcast(even, _I8), mask)
+            builder.store(at, index)
+
+        _while(builder, more, block)
+        zeros = _call(builder, "llvm.cttz.i8", _I8, builder.load(mask), ir.Constant(ir.IntType(1), 0))
+        return builder.add(builder.load(index), builder.zext(zeros, _I64))
+
+    return types.int64(pool, types.int64, types.int64), generate
+
+
 dot_u8i8 = make_dot_u8i8(VARIANTS[0])
 dot_i16 = make_dot_i16(VARIANTS[0])
 dot_sketch = make_dot_sketch(VARIANTS[0])
