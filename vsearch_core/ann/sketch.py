@@ -19,6 +19,7 @@ LINE = 64  # bytes
 MAX_LINES = 16
 _SAMPLE = 16_384  # rows that the components are computed from
 _ERROR = 0.16  # of the variance that the digits may leave; more lines until they do
+_SCALES = 4096  # rows that the least scale is taken from
 _MAX_DIGITS = 4
 # A Gaussian of variance 1 in 4**m equal steps: the best step, and the variance left (Max, 1960; m from 0 to 4)
 _STEPS = np.array([0.0, 0.9957, 0.3352, 0.1041, 0.0308])
@@ -76,8 +77,12 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> Codec:
     basis = np.full((len(used), -(-dimension // LINE) * LINE), 128, np.uint8)
     basis[:, :dimension] = rounded + 128
     codec = Codec(basis, given[used].astype(np.uint8), (steps / norms).astype(np.float32), centre, 1.0, width)
-    scales = encode(codec, vectors, rows[:: max(1, len(rows) // 4096)])[1]
-    return replace(codec, least=float(np.quantile(scales, 0.002)) if len(scales) else 1.0)
+    if not len(rows):
+        return codec
+    some = rows[:: max(1, len(rows) // _SCALES)].astype(np.uint32)
+    encoder = Encoder(codec, vectors, some, np.zeros((len(some), width), np.uint8))
+    encoder(0, len(some))
+    return replace(codec, least=float(np.quantile(encoder.scales, 0.002)))
 
 
 def _rounded(directions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,18 +93,22 @@ def _rounded(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.rint(directions * (127 / largest)[:, None])
 
 
-def encode(
-    codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.integer]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Sketches (r, width) of some rows of vectors (n, d) in fixed point, and their scales before rounding (r,)."""
-    from vsearch_core.kernels.sketch import encode_sketches
+class Encoder:
+    """Writes sketches: call it with a range of the rows; ranges may be worked on at the same time."""
 
-    codes = np.zeros((len(rows), codec.width), np.uint8)
-    scales = np.ones(len(rows))
-    basis = np.ascontiguousarray(codec.basis[:, : vectors.shape[1]].astype(np.int16) - 128)
-    norms = np.linalg.norm(basis.astype(np.float64), axis=1)
-    steps = codec.gains * norms
-    encode_sketches(
-        vectors, rows, basis, norms, codec.digits, steps, codec.centre, codec.least, codes, scales, 0, len(rows)
-    )
-    return codes, scales
+    def __init__(
+        self, codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.uint32], codes: NDArray[np.uint8]
+    ) -> None:
+        """`codes` (r, width), zeros, become the sketches of vectors[rows]; `scales` (r,) the scales before rounding."""
+        self.codes = codes
+        self.scales = np.ones(len(rows))
+        basis = np.ascontiguousarray(codec.basis[:, : vectors.shape[1]].astype(np.int16) - 128)
+        norms = np.linalg.norm(basis.astype(np.float64), axis=1)
+        steps = codec.gains * norms
+        self._arguments = (vectors, rows, basis, norms, codec.digits, steps, codec.centre, codec.least)
+
+    def __call__(self, start: int, stop: int) -> None:
+        """Encode rows[start:stop]."""
+        from vsearch_core.kernels.sketch import encode_sketches
+
+        encode_sketches(*self._arguments, self.codes, self.scales, start, stop)

@@ -137,8 +137,35 @@ def better(score: float, row: int, than_score: float, than_row: int) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def ask_for_rows(vectors: Any, order: Any, starts: Any, pools: Any, at: int, kept: int) -> None:
+def place_hit(scores: Any, rows: Any, found: int, score: float, row: int) -> Any:
+    """Put a hit into the sorted first `found` of scores and rows (k,), the last falling out; returns how many there are.
+
+    One that does not belong there does nothing.
+    """
+    k = len(scores)
+    if found == k and not better(score, row, scores[k - 1], rows[k - 1]):
+        return found
+    place = found if found < k else k - 1
+    found = place + 1
+    while place > 0 and better(score, row, scores[place - 1], rows[place - 1]):
+        scores[place], rows[place] = scores[place - 1], rows[place - 1]
+        place -= 1
+    scores[place], rows[place] = score, row
+    return found
+
+
+@njit(nogil=True, cache=True, inline="always")
+def dot_fixed(queries: Any, query: int, vectors: Any, row: int) -> Any:
+    """The dot product of a float32 query with a fixed-point vector, in units of one."""
+    dimension = vectors.shape[1]
+    dot = dot_f32(queries, np.int64(query) * dimension, vectors, np.int64(row) * dimension, dimension)
+    return dot * np.float32(1.0 / 32767.0)
+
+
+@njit(nogil=True, cache=True)
+def ask_for_rows(stored: Any, pools: Any, at: int, kept: int) -> None:
     """Prefetch the vectors of the pool's best."""
+    vectors, order, starts, _ = stored
     dimension = vectors.shape[1]
     for i in range(kept):
         if pools[at + i] == LAST:
@@ -149,42 +176,42 @@ def ask_for_rows(vectors: Any, order: Any, starts: Any, pools: Any, at: int, kep
 
 
 @njit(nogil=True, cache=True)
-def rescore(query: Any, vectors: Any, order: Any, starts: Any, pools: Any, at: int, kept: int, scores: Any, rows: Any) -> Any:
-    """Exact dot products of the pool's first `kept`, best first into scores and rows (k,); returns how many.
+def rescore(queries: Any, query: int, stored: Any, pools: Any, at: int, beam: int, kept: int, scores: Any, rows: Any) -> Any:
+    """Exact dot products of the first `kept` allowed nodes of a pool, the best into scores and rows (k,).
 
-    A node stands for the rows order[starts[node] : starts[node + 1]], all with the same vector.
+    A node stands for the rows order[starts[node] : starts[node + 1]], all with the same vector; `allowed` (n,) bool
+    says which of them count, all if it is empty. Returns (how many were written, how many nodes were scored).
     """
-    dimension, k = vectors.shape[1], len(scores)
-    found = 0
-    for i in range(kept):
-        if pools[at + i] == LAST:
+    vectors, order, starts, allowed = stored
+    found, scored = 0, 0
+    for i in range(beam):
+        if pools[at + i] == LAST or scored == kept:
             break
         node = key_row(pools[at + i])
-        first = np.int64(order[starts[node]]) * dimension
-        score = dot_f32(query, 0, vectors, first, dimension) * np.float32(1.0 / 32767.0)
+        score, fresh = np.float32(0.0), True
         for j in range(starts[node], starts[node + 1]):
             row = np.int64(order[j])
-            if found == k and not better(score, row, scores[k - 1], rows[k - 1]):
+            if len(allowed) and not allowed[row]:
+                continue
+            if fresh:
+                score = dot_fixed(queries, query, vectors, row)
+                fresh = False
+                scored += 1
+            if found == len(scores) and score < scores[found - 1]:
                 break
-            place = found if found < k else k - 1
-            found = place + 1
-            while place > 0 and better(score, row, scores[place - 1], rows[place - 1]):
-                scores[place], rows[place] = scores[place - 1], rows[place - 1]
-                place -= 1
-            scores[place], rows[place] = score, row
-    return found
+            found = place_hit(scores, rows, found, score, row)
+    return found, scored
 
 
 @njit(nogil=True, cache=True)
 def search(
     queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, lane_count: int, beam: int, kept: int, scores: Any,
-    rows: Any, counts: Any,
+    rows: Any, counts: Any, scored: Any,
 ) -> None:  # fmt: skip
-    """Answer queries (q, d) float32, `fixed` the same as int16, into scores and rows (q, k) and counts (q,).
+    """Answer queries (q, d) float32, `fixed` the same as int16, into scores and rows (q, k), counts and scored (q,).
 
-    `stored` = (vectors (n, d) int16, order, starts).
+    `scored` tells how many nodes of a final pool, at most `kept`, were allowed: with few, better ones may lie beyond.
     """
-    vectors, order, starts = stored
     neighbors, sketches, entries = graph
     lane_count = min(lane_count, len(queries))
     lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], beam, codec[0])
@@ -202,13 +229,13 @@ def search(
                 absorb(graph, lanes, lane, beam)
                 numbers[lane, 0] = GATHER
                 if not choose_next(graph, lanes, lane, beam):
-                    ask_for_rows(vectors, order, starts, pools, at, kept)
+                    ask_for_rows(stored, pools, at, kept)
                     numbers[lane, 0] = FINISH
             else:
                 if phase == FINISH:
                     query = numbers[lane, 1]
-                    counts[query] = rescore(
-                        queries[query], vectors, order, starts, pools, at, kept, scores[query], rows[query]
+                    counts[query], scored[query] = rescore(
+                        queries, query, stored, pools, at, beam, kept, scores[query], rows[query]
                     )
                     numbers[lane, 0] = IDLE
                 if waiting < len(queries):

@@ -14,6 +14,7 @@ from numba import njit
 
 from vsearch_core.kernels.graph import (
     ABSORB,
+    BLOCK,
     FINISH,
     GATHER,
     IDLE,
@@ -185,3 +186,15 @@ def cut(neighbors: Any, codes: Any, norms: Any, alpha: float, start: int, stop: 
         else:
             kept = choose(codes, norms, node, neighbors[node], have, alpha, degree, pivot, distances, out[node])
             out[node, kept:] = NONE
+
+
+@njit(nogil=True, cache=True)
+def nearest_entries(
+    vectors: Any, order: Any, graph: Any, codec: Any, start: int, stop: int, out: Any
+) -> None:
+    """Write the entry node most like each of the nodes start … stop - 1."""
+    _, sketches, entries = graph
+    lanes = make_lanes(1, len(sketches), 1, sketches.shape[1], BLOCK, codec[0])
+    for node in range(start, stop):
+        begin(vectors[order[node]], graph, len(entries), codec, lanes, 0, BLOCK)
+        out[node] = key_row(lanes[0][BLOCK])
