@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann import sketch, sq8
 from vsearch_core.ann.flat import to_fixed
-from vsearch_core.ann.hnsw import LANES, Graph, check_unit, codec_of, read_only, spread
+from vsearch_core.ann.hnsw import LANES, Graph, check_unit, read_only, spread
 from vsearch_core.errors import InputError
 
 _BATCH_SHARE = 50  # a batch is at most one in so many of all nodes (prefix doubling, ParlayANN)
@@ -95,11 +95,10 @@ class _Builder:
         nodes = len(rows)
         self.settings, self.threads, self.vectors = settings, threads, vectors
         self.rows = read_only(rows)
-        codec = sketch.train(vectors)
-        self.kept_codec = codec_of(codec)
-        self.codec = tuple(read_only(array) for array in self.kept_codec.values())
-        self.sketches = np.zeros((nodes, codec.width), np.uint8)
-        coder = sketch.Encoder(codec, vectors, self.rows, self.sketches)
+        self.kept_codec, width = sketch.train(vectors)
+        self.codec = tuple(read_only(array) for array in self.kept_codec.arrays())
+        self.sketches = np.zeros((nodes, width), np.uint8)
+        coder = sketch.Encoder(self.kept_codec, vectors, self.rows, self.sketches)
         spread(coder, 0, nodes, 4096, self.threads)
         self.codes = sq8.encode(vectors, self.rows)
         self.neighbors = np.full((nodes, 2 * settings.degree), NONE, np.uint32)
@@ -156,7 +155,7 @@ class _Builder:
             entries=new[self.entries],
             order=order[np.repeat(starts[:-1][old], lengths) + within],
             starts=new_starts.astype(np.uint32),
-            **self.kept_codec,
+            codec=self.kept_codec,
         )
 
 

@@ -10,19 +10,17 @@ or walks with a wider pool (most rows pass); a walk that ends with too few allow
 sketches, so rows that are allowed only far from the query are found too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import to_fixed
+from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
-
-if TYPE_CHECKING:
-    from vsearch_core.ann.sketch import Codec
 
 BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
@@ -34,11 +32,11 @@ _STEP_COST = 280.0  # of one candidate of a walk's pool
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Everything a segment stores beside its vectors, each field one array; any of them may be a read-only map.
+    """Everything a segment stores beside its vectors; any array may be a read-only map.
 
     `neighbors` (nodes, degree) uint32, ended by 2**32 - 1 where not full; `sketches` (nodes, width) uint8; `entries`
     (e,) uint32 nodes; `order` (n,) uint32 the rows by node, `starts` (nodes + 1,) uint32 where each node's begin;
-    `basis`, `digits`, `gains` as in `ann.sketch.Codec`.
+    `codec` tells how the sketches were made.
     """
 
     neighbors: NDArray[np.uint32]
@@ -46,13 +44,18 @@ class Graph:
     entries: NDArray[np.uint32]
     order: NDArray[np.uint32]
     starts: NDArray[np.uint32]
-    basis: NDArray[np.uint8]
-    digits: NDArray[np.uint8]
-    gains: NDArray[np.float32]
+    codec: Codec
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The fields by name, for storing; `Graph(**arrays)` is the way back."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All arrays by name, for storing."""
+        parts = [(part, field.name) for part in (self, self.codec) for field in fields(part) if field.name != "codec"]
+        return {name: getattr(part, name) for part, name in parts}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
+        """The graph of stored arrays, which are not copied."""
+        codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
+        return cls(codec=codec, **{field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"})
 
     def resident(self) -> "Graph":
         """The same graph copied into memory of its own: large pages make walks a third faster than over mapped files.
@@ -171,7 +174,7 @@ class _Asked:
         self.queries, self.fixed = read_only(queries), read_only(to_fixed(queries))
         self.stored = tuple(read_only(array) for array in (vectors, graph.order, graph.starts, mask))
         self.graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
-        self.codec = tuple(read_only(array) for array in (graph.basis, graph.digits, graph.gains))
+        self.codec = tuple(read_only(array) for array in graph.codec.arrays())
 
     def _answer(self, work: Callable[..., None], exact: bool) -> tuple[Found, NDArray[np.int64]]:
         shape = (len(self.queries), self.k)
@@ -224,7 +227,3 @@ class _Asked:
             found.counts[short] = again.counts
         return found
 
-
-def codec_of(codec: "Codec") -> dict[str, NDArray[Any]]:
-    """The part of a codec that queries need."""
-    return {"basis": codec.basis, "digits": codec.digits, "gains": codec.gains}

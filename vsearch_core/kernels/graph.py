@@ -6,7 +6,7 @@ what a walk waits for, so several queries walk in lanes, a step of each in turn:
 the others compute. A step is gathering a node's unseen neighbours, or absorbing their scores.
 
 Tuples that travel together: `graph` = (neighbors (n, degree) uint32, sketches (n, width) uint8, entries (e,) uint32),
-`codec` = (basis, digits, gains) as in `ann.sketch.Codec`, `lanes` as `make_lanes` returns.
+`codec` = the arrays of `ann.sketch.Codec`, `lanes` as `make_lanes` returns.
 """
 
 from typing import Any
@@ -32,7 +32,8 @@ def make_lanes(count: int, nodes: int, degree: int, width: int, beam: int, basis
     fresh = np.empty((count, degree + 1), np.uint32)
     weights = np.zeros(count * 4 * width, np.int8)
     numbers = np.zeros((count, 4), np.int64)  # phase, query, excess, node or number of fresh ones
-    small = (np.zeros(basis.shape[1], np.int8), np.empty(len(basis), np.float32), np.empty(degree + 1, np.int64))
+    small = (np.zeros(basis.shape[1], np.int8), np.empty(len(basis), np.float32), np.empty(degree + 1, np.int64),
+             np.zeros(count, np.float32))
     return pools, visited, fresh, weights, numbers, small
 
 
@@ -60,7 +61,7 @@ def begin(query: Any, graph: Any, entered: int, codec: Any, lanes: Any, lane: in
     width = sketches.shape[1]
     visited[lane, :] = 0
     offset = lane * 4 * width
-    excess = query_weights(query, codec, width, weights, offset, small)
+    excess, small[3][lane] = query_weights(query, codec, width, weights, offset, small)
     at = pool_start(lane, beam)
     pools[at : at + beam] = LAST
     for i in range(entered):

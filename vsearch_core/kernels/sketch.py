@@ -47,12 +47,13 @@ def encode_sketches(
 def query_weights(
     query: Any, codec: Any, width: int, out: Any, offset: int, scratch: Any
 ) -> Any:
-    """Write a fixed-point query's int8 weights to out[offset : offset + 4 * width]; returns what each dot is too high.
+    """Write a fixed-point query's int8 weights to out[offset : offset + 4 * width].
 
-    The query is int16 (d,); `codec` is (basis uint8 of zero 128, digits, gains). A digit's weight is its component times the step times the digit's
-    value, scaled so that the largest is 127. `scratch` is (int8 zeros (d padded,), float32 (m,)).
+    Returns (what each row's dot product with them is too high, what a score of 1 is worth in cosine). The query is
+    int16 (d,), `codec` the arrays of `ann.sketch.Codec` in order. A digit's weight is its component times the step
+    times the digit's value, scaled so that the largest is 127. `scratch` is (int8 zeros (d padded,), float32 (m,)).
     """
-    basis, digits, gains = codec
+    basis, digits, gains, _, measures = codec
     small, components = scratch[0], scratch[1]
     dimension, stride = len(query), basis.shape[1]
     highest = np.int64(1)
@@ -81,7 +82,8 @@ def query_weights(
             at, byte = at + 1, byte + 1
             if byte == width - 1:
                 at, byte = at + 1, 0
-    return (3 * total + 1) >> 1
+    unit = measures[0] / (np.float32(SCALE_ONE) * factor * ratio) if largest > 0.0 else np.float32(0.0)
+    return (3 * total + 1) >> 1, unit
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -90,3 +92,15 @@ def sketch_score(codes: Any, row: int, width: int, weights: Any, offset: int, ex
     at = np.int64(row) * width
     dot = np.int64(dot_sketch(codes, at, weights, offset, width)) - excess
     return dot * (SCALE_ONE + np.int64(codes[row, width - 1]))
+
+
+@njit(nogil=True, cache=True)
+def estimate(queries: Any, codes: Any, codec: Any, out: Any) -> None:
+    """Write the estimated dot products of fixed-point queries (q, d) with the centred rows of sketches (r, width)."""
+    width = codes.shape[1]
+    weights = np.zeros(4 * width, np.int8)
+    scratch = (np.zeros(codec[0].shape[1], np.int8), np.empty(len(codec[0]), np.float32))
+    for i in range(len(queries)):
+        excess, unit = query_weights(queries[i], codec, width, weights, 0, scratch)
+        for j in range(len(codes)):
+            out[i, j] = sketch_score(codes, j, width, weights, 0, excess) * unit
