@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann import sketch, sq8
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.ann.hnsw import LANES, Graph, check_unit, read_only, spread
+from vsearch_core.ann.memory import aligned, aligned_copy
 from vsearch_core.errors import InputError
 
 _BATCH_SHARE = 50  # a batch is at most one in so many of all nodes (prefix doubling, ParlayANN)
@@ -97,11 +98,12 @@ class _Builder:
         self.rows = read_only(rows)
         self.kept_codec, width = sketch.train(vectors)
         self.codec = tuple(read_only(array) for array in self.kept_codec.arrays())
-        self.sketches = np.zeros((nodes, width), np.uint8)
+        self.sketches = aligned((nodes, width), np.uint8)
         coder = sketch.Encoder(self.kept_codec, vectors, self.rows, self.sketches)
         spread(coder, 0, nodes, 4096, self.threads)
         self.codes = sq8.encode(vectors, self.rows)
-        self.neighbors = np.full((nodes, 2 * settings.degree), NONE, np.uint32)
+        self.neighbors = aligned((nodes, 2 * settings.degree), np.uint32)
+        self.neighbors[:] = NONE
         self.entries = np.arange(entry_count(nodes), dtype=np.uint32)
         self.measure = (self.codes.codes, self.codes.norms)
 
@@ -150,8 +152,8 @@ class _Builder:
         new = np.empty(nodes, np.uint32)
         new[old] = np.arange(nodes, dtype=np.uint32)
         return Graph(
-            neighbors=renumbered(lists[old], new),
-            sketches=self.sketches[old],
+            neighbors=aligned_copy(renumbered(lists[old], new)),
+            sketches=aligned_copy(self.sketches[old]),
             entries=new[self.entries],
             order=order[np.repeat(starts[:-1][old], lengths) + within],
             starts=new_starts.astype(np.uint32),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import to_fixed
+from vsearch_core.ann.memory import aligned_copy
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
 
@@ -62,7 +63,7 @@ class Graph:
 
         Takes about 4 ms per 100,000 rows, so it pays from a thousand queries on.
         """
-        return replace(self, neighbors=np.array(self.neighbors), sketches=np.array(self.sketches))
+        return replace(self, neighbors=aligned_copy(self.neighbors), sketches=aligned_copy(self.sketches))
 
 
 @dataclass(frozen=True, slots=True)

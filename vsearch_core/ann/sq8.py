@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.memory import aligned
+
 LINE = 64
 QUANTILE = 0.9999  # of the elements' sizes becomes the largest code
 _SAMPLE = 4096  # rows that the scale is taken from
@@ -43,7 +45,8 @@ def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32]) -> Codes:
     from vsearch_core.kernels.sq8 import ZERO, encode_sq8
 
     dimension = vectors.shape[1]
-    codes = np.full((len(rows), max(1, -(-dimension // LINE)) * LINE), ZERO, np.uint8)
+    codes = aligned((len(rows), max(1, -(-dimension // LINE)) * LINE), np.uint8)
+    codes[:] = ZERO
     norms = np.zeros(len(rows), np.int32)
     limit = train(vectors)
     clipped = encode_sq8(vectors, rows, limit, codes, norms, 0, len(rows))
