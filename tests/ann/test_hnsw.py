@@ -10,6 +10,8 @@ from vsearch_core.ann import flat, hnsw
 from vsearch_core.ann.build import Settings, build
 from vsearch_core.errors import InputError
 
+Data = tuple[NDArray[np.int16], NDArray[np.float32]]
+
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -46,10 +48,10 @@ def check_valid(
     """Sorted, scored right, no row twice, none that is not allowed, and as many as there can be."""
     exact = np.atleast_2d(flat.scan(vectors, queries))
     possible = len(vectors) if allowed is None else int(allowed.sum())
-    for rows, scores, count, right in zip(found.rows, found.scores, found.counts, exact, strict=True):
+    for all_rows, all_scores, count, right in zip(found.rows, found.scores, found.counts, exact, strict=True):
         assert count == min(k, possible)
-        assert (rows[count:] == -1).all() and np.isneginf(scores[count:]).all()
-        rows, scores = rows[:count], scores[:count]
+        assert (all_rows[count:] == -1).all() and np.isneginf(all_scores[count:]).all()
+        rows, scores = all_rows[:count], all_scores[:count]
         assert len(np.unique(rows)) == count
         assert allowed is None or allowed[rows].all()
         np.testing.assert_allclose(scores, right[rows], atol=2e-6)
@@ -58,17 +60,17 @@ def check_valid(
 
 
 @pytest.fixture(scope="module")
-def data() -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+def data() -> Data:
     return flat.to_fixed(clustered(8000, 96)), clustered(200, 96, seed=1)
 
 
 @pytest.fixture(scope="module")
-def graph(data: tuple[NDArray[np.int16], NDArray[np.float32]]) -> hnsw.Graph:
+def graph(data: Data) -> hnsw.Graph:
     return build(data[0])
 
 
 @pytest.mark.parametrize(("beam", "least"), [(24, 0.9), (96, 0.99), (256, 0.999)])
-def test_recall(data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw.Graph, beam: int, least: float) -> None:
+def test_recall(data: Data, graph: hnsw.Graph, beam: int, least: float) -> None:
     vectors, queries = data
     found = hnsw.search(graph, vectors, queries, 10, beam=beam)
     check_valid(found, vectors, queries, 10)
@@ -76,17 +78,13 @@ def test_recall(data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw
     assert recall(found, oracle(vectors, queries, 10)) >= least
 
 
-def test_the_same_graph_whatever_the_threads(
-    data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw.Graph
-) -> None:
+def test_the_same_graph_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
     for threads in (1, 2, 3):
         for name, array in build(data[0], threads=threads).arrays().items():
             assert array.tobytes() == graph.arrays()[name].tobytes(), name
 
 
-def test_the_same_answers_whatever_the_threads(
-    data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw.Graph
-) -> None:
+def test_the_same_answers_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     together = hnsw.search(graph, vectors, queries, 10, threads=2)
     for number in (0, 7, 199):
@@ -97,9 +95,7 @@ def test_the_same_answers_whatever_the_threads(
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.25, 0.1, 0.01, 0.001, 0.0])
 @pytest.mark.parametrize("where", ["random", "far"])
-def test_filters(
-    data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw.Graph, share: float, where: str
-) -> None:
+def test_filters(data: Data, graph: hnsw.Graph, share: float, where: str) -> None:
     vectors, queries = data
     count = round(share * len(vectors))
     by = np.random.default_rng(3).random(len(vectors)) if where == "random" else flat.scan(vectors, queries[0])
@@ -112,7 +108,7 @@ def test_filters(
     assert found.exact == (count <= hnsw.EXACT_ROWS)
 
 
-def test_a_deleted_cluster(data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw.Graph) -> None:
+def test_a_deleted_cluster(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     live = flat.scan(vectors, queries[5]) < 0.5
     found = hnsw.search(graph, vectors, queries, 10, allowed=live)
@@ -181,7 +177,7 @@ def test_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(found.scores - best).max() < 3e-4
 
 
-def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Graph, data: tuple[NDArray[np.int16], NDArray[np.float32]]) -> None:  # fmt: skip
+def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Graph, data: Data) -> None:
     folder = tmp_path_factory.mktemp("segment")
     for name, array in graph.arrays().items():
         np.save(folder / name, array)
@@ -191,13 +187,13 @@ def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Gra
     assert (hnsw.search(opened.resident(), *data).rows == expected).all()
 
 
-def test_what_is_refused(data: tuple[NDArray[np.int16], NDArray[np.float32]], graph: hnsw.Graph) -> None:
+def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     broken = queries.copy()
     broken[3, 5] = np.nan
-    with pytest.raises(InputError, match="query 3: .* not finite"):
+    with pytest.raises(InputError, match=r"query 3: .* not finite"):
         hnsw.search(graph, vectors, broken)
-    with pytest.raises(InputError, match="vector 3: .* not finite"):
+    with pytest.raises(InputError, match=r"vector 3: .* not finite"):
         build(broken)
     for arguments in ({"k": 0}, {"beam": 0}, {"beam": 10**6}, {"allowed": np.ones(3, np.bool_)}):
         with pytest.raises(InputError, match=next(iter(arguments))):

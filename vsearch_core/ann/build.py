@@ -50,8 +50,9 @@ def build(
     if vectors.ndim != 2 or vectors.dtype not in (np.int16, np.float32):
         raise InputError("vectors", f"{vectors.dtype} of shape {vectors.shape}", "pass (n, d) int16 or float32")
     if vectors.dtype == np.float32:
-        check_unit("vector", vectors)
-        vectors = to_fixed(vectors)
+        floats = vectors.astype(np.float32, copy=False)
+        check_unit("vector", floats)
+        vectors = to_fixed(floats)
     fixed: NDArray[np.int16] = read_only(vectors)
     order, starts = group(fixed)
     builder = _Builder(fixed, order[starts[:-1]], settings, max(1, threads))
@@ -117,7 +118,20 @@ class _Builder:
         graph = (self.neighbors, self.sketches, self.entries)
 
         def ahead(start: int, stop: int) -> None:
-            link(self.vectors, self.rows, graph, self.codec, *self.measure, LANES, beam, alpha, first, start, stop, forward)
+            link(
+                self.vectors,
+                self.rows,
+                graph,
+                self.codec,
+                *self.measure,
+                LANES,
+                beam,
+                alpha,
+                first,
+                start,
+                stop,
+                forward,
+            )
 
         spread(ahead, first, last, _CHUNK, self.threads)
         self.neighbors[first:last, :degree] = forward
@@ -139,14 +153,25 @@ class _Builder:
 
         nodes = len(self.neighbors)
         lists = np.empty((nodes, self.settings.degree), np.uint32)
-        spread(lambda a, b: cut(self.neighbors, *self.measure, self.settings.alpha, a, b, lists), 0, nodes, 4096, self.threads)
+        spread(
+            lambda a, b: cut(self.neighbors, *self.measure, self.settings.alpha, a, b, lists),
+            0,
+            nodes,
+            4096,
+            self.threads,
+        )
         nearest = np.zeros(nodes, np.uint32)
         graph = (self.neighbors, self.sketches, self.entries)
         spread(
-            lambda a, b: nearest_entries(self.vectors, self.rows, graph, self.codec, a, b, nearest), 0, nodes, 4096, self.threads
+            lambda a, b: nearest_entries(self.vectors, self.rows, graph, self.codec, a, b, nearest),
+            0,
+            nodes,
+            4096,
+            self.threads,
         )
         old = np.argsort(nearest, kind="stable").astype(np.uint32)
-        lengths = np.diff(starts.astype(np.int64))[old]
+        ends = starts.astype(np.int64)
+        lengths = (ends[1:] - ends[:-1])[old]
         new_starts = np.concatenate([[0], np.cumsum(lengths)])
         within = np.arange(len(order)) - np.repeat(new_starts[:-1], lengths)
         new = np.empty(nodes, np.uint32)

@@ -184,7 +184,14 @@ class _Asked:
 
         def piece(start: int, stop: int) -> None:
             some = slice(start, stop)
-            work(self.queries[some], self.fixed[some], found.scores[some], found.rows[some], found.counts[some], scored[some])
+            work(
+                self.queries[some],
+                self.fixed[some],
+                found.scores[some],
+                found.rows[some],
+                found.counts[some],
+                scored[some],
+            )
 
         spread(piece, 0, shape[0], -(-shape[0] // (4 * self.threads)) if self.threads > 1 else shape[0], self.threads)
         return found, scored
@@ -227,4 +234,3 @@ class _Asked:
             found.rows[short], found.scores[short] = again.rows, again.scores
             found.counts[short] = again.counts
         return found
-

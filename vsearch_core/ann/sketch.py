@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 from vsearch_core.ann.flat import FIXED_ONE
 
 LINE = 64  # bytes
@@ -123,7 +122,8 @@ def _rounded(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     if not len(directions):
         return directions
     largest = directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)]
-    return np.rint(directions * (127 / largest)[:, None])
+    rounded: NDArray[np.float64] = np.rint(directions * (127 / largest)[:, None])
+    return rounded
 
 
 class Encoder:

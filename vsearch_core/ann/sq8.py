@@ -31,7 +31,7 @@ class Codes:
 
 
 def train(vectors: NDArray[np.int16]) -> int:
-    """The limit for vectors (n, d) in fixed point: a high quantile of their elements' sizes, from at most 4,096 rows."""
+    """The limit for vectors (n, d) in fixed point: a high quantile of their elements' sizes in a sample."""
     sample = vectors[:: max(1, len(vectors) // _SAMPLE)]
     if not sample.size:
         return 1

@@ -32,8 +32,12 @@ def make_lanes(count: int, nodes: int, degree: int, width: int, beam: int, basis
     fresh = np.empty((count, degree + 1), np.uint32)
     weights = np.zeros(count * 4 * width, np.int8)
     numbers = np.zeros((count, 4), np.int64)  # phase, query, excess, node or number of fresh ones
-    small = (np.zeros(basis.shape[1], np.int8), np.empty(len(basis), np.float32), np.empty(degree + 1, np.int64),
-             np.zeros(count, np.float32))
+    small = (
+        np.zeros(basis.shape[1], np.int8),
+        np.empty(len(basis), np.float32),
+        np.empty(degree + 1, np.int64),
+        np.zeros(count, np.float32),
+    )
     return pools, visited, fresh, weights, numbers, small
 
 
@@ -139,7 +143,7 @@ def better(score: float, row: int, than_score: float, than_row: int) -> Any:
 
 @njit(nogil=True, cache=True)
 def place_hit(scores: Any, rows: Any, found: int, score: float, row: int) -> Any:
-    """Put a hit into the sorted first `found` of scores and rows (k,), the last falling out; returns how many there are.
+    """Put a hit into the sorted first `found` of scores and rows (k,), the last falling out; returns how many are in.
 
     One that does not belong there does nothing.
     """
@@ -177,7 +181,9 @@ def ask_for_rows(stored: Any, pools: Any, at: int, kept: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def rescore(queries: Any, query: int, stored: Any, pools: Any, at: int, beam: int, kept: int, scores: Any, rows: Any) -> Any:
+def rescore(
+    queries: Any, query: int, stored: Any, pools: Any, at: int, beam: int, kept: int, scores: Any, rows: Any
+) -> Any:
     """Exact dot products of the first `kept` allowed nodes of a pool, the best into scores and rows (k,).
 
     A node stands for the rows order[starts[node] : starts[node + 1]], all with the same vector; `allowed` (n,) bool

@@ -34,7 +34,7 @@ from vsearch_core.kernels.simd import dot_u8i8, prefetch
 @njit(nogil=True, cache=True)
 def take_pivot(codes: Any, node: int, pivot: Any) -> Any:
     """Copy a node's code as int8; returns the sum, times 128, that a dot product with it is too high."""
-    total = 0
+    total: Any = 0
     for i in range(codes.shape[1]):
         value = np.int64(codes[node, i]) - 128
         pivot[i] = value
@@ -57,9 +57,7 @@ def measure(codes: Any, norms: Any, node: int, ids: Any, count: int, pivot: Any,
 
 
 @njit(nogil=True, cache=True)
-def prune(
-    codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: int, pivot: Any, out: Any
-) -> Any:
+def prune(codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: int, pivot: Any, out: Any) -> Any:
     """Choose at most `degree` of the sorted candidates keys[:count] (distance above id) into out; returns how many.
 
     A candidate is dropped when it is α times nearer to one chosen before than to the node. `keys` is overwritten.
@@ -189,9 +187,7 @@ def cut(neighbors: Any, codes: Any, norms: Any, alpha: float, start: int, stop: 
 
 
 @njit(nogil=True, cache=True)
-def nearest_entries(
-    vectors: Any, order: Any, graph: Any, codec: Any, start: int, stop: int, out: Any
-) -> None:
+def nearest_entries(vectors: Any, order: Any, graph: Any, codec: Any, start: int, stop: int, out: Any) -> None:
     """Write the entry node most like each of the nodes start … stop - 1."""
     _, sketches, entries = graph
     lanes = make_lanes(1, len(sketches), 1, sketches.shape[1], BLOCK, codec[0])

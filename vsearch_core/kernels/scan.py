@@ -17,10 +17,10 @@ _CONFIDENCE = 2.5  # standard errors that an estimate may be off: half a percent
 @njit(nogil=True, cache=True)
 def allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
     """List the nodes with an allowed row into out; returns how many."""
-    found = 0
+    found: Any = 0
     for node in range(len(starts) - 1):
         out[found] = node
-        some = np.int64(0)
+        some: Any = np.int64(0)
         for j in range(starts[node], starts[node + 1]):
             some |= np.int64(allowed[order[j]])
         found += some

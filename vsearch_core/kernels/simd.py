@@ -146,7 +146,7 @@ def _wide_products(builder: Value, a: Value, b: Value, *, unsigned: bool = False
 def _kernel(emit: Callable[..., Value], result: Value) -> Value:
     """An intrinsic (a, a_offset, b, b_offset, length) from a function that emits its body from two addresses."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def kernel(
         typing: Value, a: Value, a_offset: Value, b: Value, b_offset: Value, length: Value
     ) -> tuple[Value, Callable[..., Value]]:
@@ -265,7 +265,7 @@ def make_dot_sketch(variant: str) -> Value:
     return _kernel(emit, types.int32)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callable[..., Value]]:
     """Ask for the cache line of an element, which need not exist: nothing is read, nothing can fail."""
 
@@ -281,7 +281,7 @@ def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callabl
     return types.void(array, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def insert_sorted(
     typing: Value, pool: Value, offset: Value, limit: Value, key: Value
 ) -> tuple[Value, Callable[..., Value]]:
@@ -312,7 +312,7 @@ def insert_sorted(
     return types.void(pool, types.int64, types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple[Value, Callable[..., Value]]:
     """The first i < limit (a multiple of 8) for which pool[offset + i], int64, is even; `limit` or more if none is."""
 

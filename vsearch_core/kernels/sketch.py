@@ -32,7 +32,7 @@ def encode_sketches(
             dot = np.int64(dot_i16(vectors, at, basis, i * dimension, dimension)) - shift[i]
             component = dot / norms[i]
             top = (1 << (2 * np.int64(digits[i]))) - 1
-            code = min(max(int(np.floor(component / steps[i] + 0.5 * (top + 1))), 0), top)
+            code: Any = min(max(int(np.floor(component / steps[i] + 0.5 * (top + 1))), 0), top)
             shared += component * steps[i] * (code - 0.5 * top)
             for digit in range(digits[i]):
                 plane, byte = position // (width - 1), position % (width - 1)
@@ -44,9 +44,7 @@ def encode_sketches(
 
 
 @njit(nogil=True, cache=True)
-def query_weights(
-    query: Any, codec: Any, width: int, out: Any, offset: int, scratch: Any
-) -> Any:
+def query_weights(query: Any, codec: Any, width: int, out: Any, offset: int, scratch: Any) -> Any:
     """Write a fixed-point query's int8 weights to out[offset : offset + 4 * width].
 
     Returns (what each row's dot product with them is too high, what a score of 1 is worth in cosine). The query is

@@ -15,13 +15,14 @@ def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, star
     An element of `limit` or beyond becomes 127, or -127. `codes` hold 128 where a row's padding is.
     """
     factor = np.float32(127.0) / np.float32(limit)
-    clipped = 0
+    clipped: Any = 0
     for i in range(start, stop):
         row = vectors[rows[i]]
-        total = np.int64(0)
+        total: Any = np.int64(0)
         for j in range(len(row)):
-            clipped += abs(np.int64(row[j])) > limit
-            value = np.int64(np.rint(np.float32(min(max(np.int64(row[j]), -limit), limit)) * factor))
+            element: Any = np.int64(row[j])
+            clipped += abs(element) > limit
+            value = np.int64(np.rint(np.float32(min(max(element, -limit), limit)) * factor))
             total += value * value
             codes[i, j] = value + ZERO
         norms[i] = total
