@@ -25,17 +25,17 @@ class Settings:
     """
 
     degree: int = 32
-    beam: int = 104
-    alpha: float = 1.2
+    beam: int = 128
+    alpha: float = 1.15
 
     def __post_init__(self) -> None:
         if not 2 <= self.degree <= 256:
             raise InputError("degree", f"{self.degree} is not between 2 and 256", "the default is 32")
         if not self.degree <= self.beam <= 4096:
             reason = f"{self.beam} is not between the degree, {self.degree}, and 4096"
-            raise InputError("beam", reason, "the default is 104")
+            raise InputError("beam", reason, "the default is 128")
         if not 1.0 <= self.alpha <= 2.0:
-            raise InputError("alpha", f"{self.alpha} is not between 1 and 2", "the default is 1.2")
+            raise InputError("alpha", f"{self.alpha} is not between 1 and 2", "the default is 1.15")
 
 
 def build(
