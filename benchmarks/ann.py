@@ -45,10 +45,10 @@ class Run:
         return [point for i, point in enumerate(points) if all(point[1] > later[1] for later in points[i + 1 :])]
 
 
-def unit(vectors: Floats) -> Floats:
+def unit(vectors: NDArray[np.floating]) -> Floats:
     """Rows of length 1."""
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return vectors
+    return vectors.astype(np.float32, copy=False)
 
 
 def generate(rows: int, seed: int = 0) -> Floats:

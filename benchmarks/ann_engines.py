@@ -33,10 +33,8 @@ def vsearch(degree: int, beam: int) -> Callable[[Floats, int], Answer]:
         from vsearch_core.ann.memory import aligned_copy
 
         fixed = aligned_copy(flat.to_fixed(vectors))
-        graph = build.build(fixed, build.Settings(degree, beam), threads=threads)
-        return lambda queries, k, setting, threads: hnsw.search(
-            graph, fixed, queries, k, beam=int(setting), threads=threads
-        ).rows
+        searcher = hnsw.Searcher(build.build(fixed, build.Settings(degree, beam), threads=threads), fixed)
+        return lambda queries, k, setting, threads: searcher.search(queries, k, beam=int(setting), threads=threads).rows
 
     return build
 
@@ -63,7 +61,7 @@ def faiss(description: str, parameter: str) -> Callable[[Floats, int], Answer]:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        index = faiss.index_factory(vectors.shape[1], description, faiss.METRIC_INNER_PRODUCT)
+        index: Any = faiss.index_factory(vectors.shape[1], description, faiss.METRIC_INNER_PRODUCT)
         space = faiss.ParameterSpace()
         if "HNSW" in description:
             index.hnsw.efConstruction = 200
@@ -89,7 +87,11 @@ def usearch(kind: str) -> Callable[[Floats, int], Answer]:
         from usearch.index import Index
 
         index = Index(
-            ndim=vectors.shape[1], metric="cos" if kind == "i8" else "ip", dtype=kind, connectivity=16, expansion_add=200
+            ndim=vectors.shape[1],
+            metric="cos" if kind == "i8" else "ip",
+            dtype=kind,
+            connectivity=16,
+            expansion_add=200,
         )
         index.add(np.arange(len(vectors)), vectors, threads=threads)
 

@@ -81,7 +81,7 @@ class Found:
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only contiguous view: with one type of argument every kernel is compiled once."""
-    view = np.ascontiguousarray(np.asarray(array)).view()
+    view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view
 
@@ -99,23 +99,10 @@ def spread(action: Callable[[int, int], object], start: int, stop: int, chunk: i
 
 
 def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
-    """Refuse vectors (q, d) that are not finite, or longer than fixed point can hold, naming the first."""
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad):
+    """Refuse vectors (q, d) that are not finite, naming the first."""
+    if not np.isfinite(vectors).all():
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
-
-
-def check_arguments(graph: Graph, vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, beam: int) -> None:
-    """Refuse what can't be searched, by name."""
-    if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(graph.order):
-        shape = f"{vectors.dtype} of shape {vectors.shape}"
-        raise InputError("vectors", f"{shape}, where int16 ({len(graph.order)}, d) belongs", "pass the segment's own")
-    if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
-        raise InputError("queries", f"shape {queries.shape} with vectors {vectors.shape}", "use the index's embedder")
-    if k < 1:
-        raise InputError("k", f"{k} is not a number of results", "ask for at least 1")
-    if not 1 <= beam <= 1 << 16:
-        raise InputError("beam", f"{beam} is not between 1 and 65536", f"the default is {BEAM}")
 
 
 def search(
@@ -128,59 +115,126 @@ def search(
     allowed: NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> Found:
-    """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
+    """`Searcher(graph, vectors).search(…)`, for those who ask once."""
+    return Searcher(graph, vectors).search(queries, k, beam=beam, allowed=allowed, threads=threads)
 
-    `vectors` (n, d) is the segment's, in fixed point. A larger `beam` finds more and takes longer. Raises InputError.
-    """
-    queries = np.ascontiguousarray(queries, np.float32)
-    check_arguments(graph, vectors, queries, k, beam)
-    check_unit("query", queries)
+
+class Searcher:
+    """A segment that is asked more than once: its arrays in the form that the kernels take. Copies nothing."""
+
+    def __init__(self, graph: Graph, vectors: NDArray[np.int16]) -> None:
+        """`vectors` (n, d) is the segment's, in fixed point. Raises InputError."""
+        if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(graph.order):
+            shape = f"{vectors.dtype} of shape {vectors.shape}"
+            wanted = f"int16 ({len(graph.order)}, d)"
+            raise InputError("vectors", f"{shape}, where {wanted} belongs", "pass the segment's own")
+        self._stored = tuple(read_only(array) for array in (vectors, graph.order, graph.starts))
+        self._graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
+        self._codec = tuple(read_only(array) for array in graph.codec.arrays())
+        self._all = read_only(np.zeros(0, np.bool_))
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int = 10,
+        *,
+        beam: int = BEAM,
+        allowed: NDArray[np.bool_] | None = None,
+        threads: int = 1,
+    ) -> Found:
+        """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
+
+        A larger `beam` finds more and takes longer. Raises InputError.
+        """
+        vectors = self._stored[0]
+        queries = read_only(queries.astype(np.float32, copy=False))
+        _check(vectors, queries, k, beam, allowed)
+        count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
+        job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(beam, k) // 8) * 8, threads)
+        if count <= EXACT_ROWS:
+            return self._scan_rows(job, np.arange(count) if allowed is None else np.flatnonzero(allowed))
+        if allowed is None:
+            return self._walk(job, self._all, 1.0)
+        share = count / len(vectors)
+        mask = read_only(allowed.astype(np.bool_, copy=False))
+        if job.beam / share * _STEP_COST > count * _NODE_COST:
+            return self._scan_sketches(job, mask)
+        return self._walk(job, mask, share)
+
+    def _scan_rows(self, job: "_Job", wanted: NDArray[np.integer]) -> Found:
+        """Look at the wanted rows' vectors."""
+        from vsearch_core.kernels.scan import scan_rows
+
+        vectors, rows = self._stored[0], read_only(wanted.astype(np.uint32))
+        return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
+
+    def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
+        """Look at the sketches of all nodes with an allowed row."""
+        from vsearch_core.kernels.scan import allowed_nodes, scan_sketches
+
+        listed = np.empty(len(self._graph[0]) + 1, np.uint32)
+        nodes = read_only(listed[: allowed_nodes(*self._stored[1:], allowed, listed)])
+        stored, kept = (*self._stored, allowed), max(job.kept, 32)
+        return job.run(
+            lambda q, f, s, r, c, _n: scan_sketches(q, f, stored, self._graph, self._codec, nodes, kept, s, r, c)
+        )[0]
+
+    def _walk(self, job: "_Job", allowed: NDArray[np.bool_], share: float) -> Found:
+        """Walk; a query whose pool ends with too few allowed nodes looks at all sketches instead."""
+        from vsearch_core.kernels.graph import search as kernel
+
+        stored, beam = (*self._stored, allowed), -(-int(job.beam / share) // 8) * 8
+        found, scored = job.run(
+            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, job.kept, s, r, c, n)
+        )
+        short = np.flatnonzero(scored < job.kept) if len(allowed) else ()
+        if len(short):
+            some = replace(job, queries=read_only(job.queries[short]), fixed=read_only(job.fixed[short]))
+            again = self._scan_sketches(some, allowed)
+            found.rows[short], found.scores[short], found.counts[short] = again.rows, again.scores, again.counts
+        return found
+
+
+def _check(
+    vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, beam: int, allowed: NDArray[np.bool_] | None
+) -> None:
+    """Refuse what can't be searched for, by name."""
+    if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
+        raise InputError("queries", f"shape {queries.shape} with vectors {vectors.shape}", "use the index's embedder")
+    if k < 1:
+        raise InputError("k", f"{k} is not a number of results", "ask for at least 1")
+    if not 1 <= beam <= 1 << 16:
+        raise InputError("beam", f"{beam} is not between 1 and 65536", f"the default is {BEAM}")
     if allowed is not None and allowed.shape != (len(vectors),):
         raise InputError("allowed", f"shape {allowed.shape} with {len(vectors)} rows", "pass one value a row")
-    count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
-    asked = _Asked(graph, vectors, queries, min(k, max(count, 1)), max(beam, k), allowed, threads)
-    if count <= EXACT_ROWS:
-        found = asked.scan_rows(np.arange(count) if allowed is None else np.flatnonzero(allowed))
-    elif allowed is None:
-        found = asked.walk(1.0)
-    else:
-        share = count / len(vectors)
-        cheaper = asked.beam / share * _STEP_COST > count * _NODE_COST
-        found = asked.scan_sketches(None) if cheaper else asked.walk(share)
-    return _padded(found, k)
+    check_unit("query", queries)
 
 
-def _padded(found: Found, k: int) -> Found:
-    missing = k - found.rows.shape[1]
-    rows = np.pad(found.rows, ((0, 0), (0, missing)), constant_values=-1)
-    return replace(found, rows=rows, scores=np.pad(found.scores, ((0, 0), (0, missing)), constant_values=-np.inf))
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is asked: queries (q, d) as float32 and in fixed point, and how. `beam` is a multiple of 8."""
 
+    queries: NDArray[np.float32]
+    fixed: NDArray[np.int16]
+    k: int
+    beam: int
+    threads: int
 
-class _Asked:
-    """One call of `search`: its arrays in the form that the kernels take."""
+    @property
+    def kept(self) -> int:
+        """How many of a pool are scored by their vectors: enough that a sketch's error loses none of k."""
+        return min(self.beam, -(-max(2 * self.k + 8, self.beam // 2) // 8) * 8)
 
-    def __init__(
-        self,
-        graph: Graph,
-        vectors: NDArray[np.int16],
-        queries: NDArray[np.float32],
-        k: int,
-        beam: int,
-        allowed: NDArray[np.bool_] | None,
-        threads: int,
-    ) -> None:
-        self.beam, self.k, self.threads = -(-beam // 8) * 8, k, threads
-        self.kept = min(self.beam, -(-max(2 * k + 8, self.beam // 2) // 8) * 8)
-        mask = np.zeros(0, np.bool_) if allowed is None else allowed
-        self.queries, self.fixed = read_only(queries), read_only(to_fixed(queries))
-        self.stored = tuple(read_only(array) for array in (vectors, graph.order, graph.starts, mask))
-        self.graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
-        self.codec = tuple(read_only(array) for array in graph.codec.arrays())
-
-    def _answer(self, work: Callable[..., None], exact: bool) -> tuple[Found, NDArray[np.int64]]:
-        shape = (len(self.queries), self.k)
-        found = Found(np.full(shape, -1), np.full(shape, -np.inf, np.float32), np.zeros(shape[0], np.int64), exact)
-        scored = np.zeros(shape[0], np.int64)
+    def run(self, work: Callable[..., None], exact: bool = False) -> tuple[Found, NDArray[np.int64]]:
+        """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""
+        count = len(self.queries)
+        found = Found(
+            rows=np.full((count, self.k), -1),
+            scores=np.full((count, self.k), -np.inf, np.float32),
+            counts=np.zeros(count, np.int64),
+            exact=exact,
+        )
+        scored = np.zeros(count, np.int64)
 
         def piece(start: int, stop: int) -> None:
             some = slice(start, stop)
@@ -193,44 +247,5 @@ class _Asked:
                 scored[some],
             )
 
-        spread(piece, 0, shape[0], -(-shape[0] // (4 * self.threads)) if self.threads > 1 else shape[0], self.threads)
+        spread(piece, 0, count, count if self.threads == 1 else -(-count // (4 * self.threads)), self.threads)
         return found, scored
-
-    def scan_rows(self, wanted: NDArray[np.integer]) -> Found:
-        """Look at the wanted rows' vectors."""
-        from vsearch_core.kernels.scan import scan_rows
-
-        rows = read_only(wanted.astype(np.uint32))
-        return self._answer(lambda q, _f, s, r, c, _n: scan_rows(q, self.stored[0], rows, s, r, c), True)[0]
-
-    def scan_sketches(self, only: NDArray[np.integer] | None) -> Found:
-        """Look at the sketches of all nodes with an allowed row, for some of the queries or all."""
-        from vsearch_core.kernels.scan import allowed_nodes, scan_sketches
-
-        nodes = np.empty(len(self.graph[0]) + 1, np.uint32)
-        nodes = read_only(nodes[: allowed_nodes(*self.stored[1:], nodes)])
-        if only is not None:
-            self.queries, self.fixed = read_only(self.queries[only]), read_only(self.fixed[only])
-        kept = max(self.kept, 32, 6 * self.k // 8 * 8)
-
-        def work(q: Any, f: Any, s: Any, r: Any, c: Any, _n: Any) -> None:
-            scan_sketches(q, f, self.stored, self.graph, self.codec, nodes, kept, s, r, c)
-
-        return self._answer(work, False)[0]
-
-    def walk(self, share: float) -> Found:
-        """Walk; a query whose pool ends with too few allowed nodes looks at all sketches instead."""
-        from vsearch_core.kernels.graph import search as kernel
-
-        beam = -(-int(self.beam / share) // 8) * 8
-
-        def work(q: Any, f: Any, s: Any, r: Any, c: Any, n: Any) -> None:
-            kernel(q, f, self.stored, self.graph, self.codec, LANES, beam, self.kept, s, r, c, n)
-
-        found, scored = self._answer(work, False)
-        short = np.flatnonzero(scored < self.kept) if share < 1 else np.zeros(0, np.int64)
-        if len(short):
-            again = self.scan_sketches(short)
-            found.rows[short], found.scores[short] = again.rows, again.scores
-            found.counts[short] = again.counts
-        return found
