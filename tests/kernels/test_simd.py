@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from vsearch_core.kernels import simd, twins
+from vsearch_core.kernels.select import LAST
 
 MAKERS = {"dot_u8i8": simd.make_dot_u8i8, "dot_i16": simd.make_dot_i16, "dot_sketch": simd.make_dot_sketch}
 CASES = [(name, variant) for name in MAKERS for variant in simd.VARIANTS]
@@ -81,6 +82,30 @@ def test_dot_f32(kind: type, length: int, start: int, seed: int) -> None:
     assert found == pytest.approx(twins.dot_f32(a[start:], b[start:]), abs=1e-6 * size + 1e-30)
     reverse = DOT_F32(a, start, b, start, 0)
     assert reverse == 0
+
+
+@njit
+def put(pool: Any, key: int) -> None:
+    simd.insert_sorted(pool, 8, len(pool) - 8, key)
+
+
+@njit
+def find(pool: Any) -> Any:
+    return simd.first_even(pool, 8, len(pool) - 8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(blocks=st.integers(1, 6), seed=st.integers(0, 2**32), filled=st.floats(0, 1))
+def test_pools(blocks: int, seed: int, filled: float) -> None:
+    random = np.random.default_rng(seed)
+    pool = np.full(8 + 8 * blocks, -LAST, np.int64)
+    pool[8:] = LAST
+    for key in random.integers(-(2**50), 2**50, int(filled * 16 * blocks)):
+        expected = twins.insert_sorted(pool[8:], int(key))
+        put(pool, int(key))
+        assert pool[8:].tolist() == expected.tolist()
+        assert min(find(pool), 8 * blocks) == twins.first_even(pool[8:])
+    assert (pool[:8] == -LAST).all()
 
 
 def test_read_only_arrays_and_prefetch() -> None:

@@ -174,7 +174,7 @@ class Searcher:
 
         listed = np.empty(len(self._graph[0]) + 1, np.uint32)
         nodes = read_only(listed[: allowed_nodes(*self._stored[1:], allowed, listed)])
-        stored, kept = (*self._stored, allowed), max(job.kept, 32)
+        stored, kept = (*self._stored, allowed), max(job.beam, 64)
         return job.run(
             lambda q, f, s, r, c, _n: scan_sketches(q, f, stored, self._graph, self._codec, nodes, kept, s, r, c)
         )[0]
@@ -185,9 +185,9 @@ class Searcher:
 
         stored, beam = (*self._stored, allowed), -(-int(job.beam / share) // 8) * 8
         found, scored = job.run(
-            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, job.kept, s, r, c, n)
+            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, s, r, c, n)
         )
-        short = np.flatnonzero(scored < job.kept) if len(allowed) else ()
+        short = np.flatnonzero(scored < job.enough) if len(allowed) else ()
         if len(short):
             some = replace(job, queries=read_only(job.queries[short]), fixed=read_only(job.fixed[short]))
             again = self._scan_sketches(some, allowed)
@@ -221,9 +221,9 @@ class _Job:
     threads: int
 
     @property
-    def kept(self) -> int:
-        """How many of a pool are scored by their vectors: enough that a sketch's error loses none of k."""
-        return min(self.beam, -(-max(2 * self.k + 8, self.beam // 2) // 8) * 8)
+    def enough(self) -> int:
+        """Allowed candidates that a filtered walk must end with to be trusted: about as many as an unfiltered one."""
+        return min(self.beam, max(2 * self.k, self.beam // 2))
 
     def run(self, work: Callable[..., None], exact: bool = False) -> tuple[Found, NDArray[np.int64]]:
         """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""

@@ -20,6 +20,7 @@ from vsearch_core.kernels.sketch import query_weights, sketch_score
 
 NONE = 0xFFFFFFFF  # ends a list of neighbours that is not full
 STARTS = 3  # of the entry nodes, how many start the walk
+CONFIDENCE = 3.0  # standard errors that an estimate is trusted to be off at most
 BLOCK = 8  # keys: a pool's size is a multiple of it, and as many slots lie before it
 IDLE, GATHER, ABSORB, FINISH = 0, 1, 2, 3  # what a lane does next
 
@@ -167,57 +168,90 @@ def dot_fixed(queries: Any, query: int, vectors: Any, row: int) -> Any:
     return dot * np.float32(1.0 / 32767.0)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def is_allowed(stored: Any, node: int) -> Any:
+    """Whether any of a node's rows is."""
+    _, order, starts, allowed = stored
+    if len(allowed) == 0:
+        return True
+    some = False
+    for j in range(starts[node], starts[node + 1]):
+        some |= allowed[order[j]]
+    return some
+
+
+@njit(nogil=True, cache=True)
+def worth_scoring(stored: Any, pools: Any, at: int, beam: int, k: int, slack: int) -> Any:
+    """How many of a pool's first may be among the best k allowed ones, if an estimate is off by at most `slack`.
+
+    Returns (that number, how many allowed nodes are among them), `beam` of them where none can be missing because the
+    pool goes further, or the graph ends.
+    """
+    found, limit = 0, LAST >> 32
+    for i in range(beam):
+        key = pools[at + i]
+        if key == LAST or key >> 32 > limit:
+            return i, beam
+        if is_allowed(stored, key_row(key)):
+            found += 1
+            if found == k:
+                limit = (key >> 32) + slack
+    return beam, found
+
+
 @njit(nogil=True, cache=True)
 def ask_for_rows(stored: Any, pools: Any, at: int, kept: int) -> None:
     """Prefetch the vectors of the pool's best."""
     vectors, order, starts, _ = stored
     dimension = vectors.shape[1]
     for i in range(kept):
-        if pools[at + i] == LAST:
-            break
         row = np.int64(order[starts[key_row(pools[at + i])]])
         for j in range(0, dimension, 32):
             prefetch(vectors, row * dimension + j)
 
 
 @njit(nogil=True, cache=True)
-def rescore(
-    queries: Any, query: int, stored: Any, pools: Any, at: int, beam: int, kept: int, scores: Any, rows: Any
-) -> Any:
-    """Exact dot products of the first `kept` allowed nodes of a pool, the best into scores and rows (k,).
+def rescore(queries: Any, query: int, stored: Any, pools: Any, at: int, kept: int, scores: Any, rows: Any) -> Any:
+    """Exact dot products of the allowed among a pool's first `kept`, the best into scores and rows; returns how many.
 
     A node stands for the rows order[starts[node] : starts[node + 1]], all with the same vector; `allowed` (n,) bool
-    says which of them count, all if it is empty. Returns (how many were written, how many nodes were scored).
+    says which of them count, all if it is empty.
     """
     vectors, order, starts, allowed = stored
-    found, scored = 0, 0
-    for i in range(beam):
-        if pools[at + i] == LAST or scored == kept:
-            break
+    found = 0
+    for i in range(kept):
         node = key_row(pools[at + i])
-        score, fresh = np.float32(0.0), True
+        if not is_allowed(stored, node):
+            continue
+        score = dot_fixed(queries, query, vectors, np.int64(order[starts[node]]))
         for j in range(starts[node], starts[node + 1]):
             row = np.int64(order[j])
-            if len(allowed) and not allowed[row]:
-                continue
-            if fresh:
-                score = dot_fixed(queries, query, vectors, row)
-                fresh = False
-                scored += 1
-            if found == len(scores) and score < scores[found - 1]:
-                break
-            found = place_hit(scores, rows, found, score, row)
-    return found, scored
+            if len(allowed) == 0 or allowed[row]:
+                if found == len(scores) and score < scores[found - 1]:
+                    break
+                found = place_hit(scores, rows, found, score, row)
+    return found
+
+
+@njit(nogil=True, cache=True)
+def finish_walk(stored: Any, codec: Any, lanes: Any, lane: int, beam: int, k: int) -> Any:
+    """Ask for the vectors that are worth scoring, and note how many; returns what `worth_scoring` says of them."""
+    pools, numbers, unit = lanes[0], lanes[4], lanes[5][3][lane]
+    at = pool_start(lane, beam)
+    slack = np.int64(CONFIDENCE * codec[4][1] / unit) if unit > 0.0 else LAST >> 33
+    numbers[lane, 3], allowed = worth_scoring(stored, pools, at, beam, k, slack)
+    ask_for_rows(stored, pools, at, numbers[lane, 3])
+    return allowed
 
 
 @njit(nogil=True, cache=True)
 def search(
-    queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, lane_count: int, beam: int, kept: int, scores: Any,
-    rows: Any, counts: Any, scored: Any,
+    queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, lane_count: int, beam: int, scores: Any, rows: Any,
+    counts: Any, allowed: Any,
 ) -> None:  # fmt: skip
-    """Answer queries (q, d) float32, `fixed` the same as int16, into scores and rows (q, k), counts and scored (q,).
+    """Answer queries (q, d) float32, `fixed` the same as int16, into scores and rows (q, k), counts and allowed (q,).
 
-    `scored` tells how many nodes of a final pool, at most `kept`, were allowed: with few, better ones may lie beyond.
+    `allowed` is what `worth_scoring` says: with few allowed nodes in a pool, better ones may lie beyond.
     """
     neighbors, sketches, entries = graph
     lane_count = min(lane_count, len(queries))
@@ -227,8 +261,7 @@ def search(
     while busy:
         busy = 0
         for lane in range(lane_count):
-            phase = numbers[lane, 0]
-            at = pool_start(lane, beam)
+            phase, query = numbers[lane, 0], numbers[lane, 1]
             if phase == GATHER:
                 gather(graph, lanes, lane)
                 numbers[lane, 0] = ABSORB
@@ -236,14 +269,12 @@ def search(
                 absorb(graph, lanes, lane, beam)
                 numbers[lane, 0] = GATHER
                 if not choose_next(graph, lanes, lane, beam):
-                    ask_for_rows(stored, pools, at, kept)
+                    allowed[query] = finish_walk(stored, codec, lanes, lane, beam, scores.shape[1])
                     numbers[lane, 0] = FINISH
             else:
                 if phase == FINISH:
-                    query = numbers[lane, 1]
-                    counts[query], scored[query] = rescore(
-                        queries, query, stored, pools, at, beam, kept, scores[query], rows[query]
-                    )
+                    at, kept = pool_start(lane, beam), numbers[lane, 3]
+                    counts[query] = rescore(queries, query, stored, pools, at, kept, scores[query], rows[query])
                     numbers[lane, 0] = IDLE
                 if waiting < len(queries):
                     begin(fixed[waiting], graph, len(entries), codec, lanes, lane, beam)

@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vsearch_core.kernels.graph import BLOCK, ask_for_rows, begin, dot_fixed, make_lanes, place_hit, rescore
+from vsearch_core.kernels.graph import BLOCK, CONFIDENCE, begin, dot_fixed, finish_walk, make_lanes, place_hit, rescore
 from vsearch_core.kernels.select import LAST, make_key
 from vsearch_core.kernels.simd import dot_f32, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import sketch_score
 
 _AHEAD = 16  # rows asked for before they are scored
-_CONFIDENCE = 2.5  # standard errors that an estimate may be off: half a percent of wanted rows lie beyond
 
 
 @njit(nogil=True, cache=True)
@@ -83,12 +82,12 @@ def scan_sketches(
     for query in range(len(queries)):
         begin(fixed[query], graph, 0, codec, lanes, 0, kept)
         best_sketches(graph, lanes, nodes, kept)
-        ask_for_rows(stored, pools, BLOCK, kept)
-        found, _ = rescore(queries, query, stored, pools, BLOCK, kept, kept, scores[query], rows[query])
+        finish_walk(stored, codec, lanes, 0, kept, k)
+        found = rescore(queries, query, stored, pools, BLOCK, lanes[4][0, 3], scores[query], rows[query])
         last = pools[BLOCK + kept - 1]
         base = dot_f32(queries, query * dimension, centre, 0, dimension) * np.float32(1.0 / 32767.0)
         worst = base - (last >> 32) * lanes[5][3][0]
-        margin = _CONFIDENCE * error
+        margin = CONFIDENCE * error
         if last != LAST and found == k and worst + margin >= scores[query, k - 1]:
             found = rescore_beyond(
                 queries, query, stored, graph, lanes, nodes, last, base, margin, found, scores[query], rows[query]
