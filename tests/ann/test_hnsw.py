@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import SHARED
 
 from vsearch_core.ann import flat, hnsw
 from vsearch_core.ann.build import Settings, build
@@ -185,6 +186,31 @@ def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Gra
     expected = hnsw.search(graph, *data).rows
     assert (hnsw.search(opened, *data).rows == expected).all()
     assert (hnsw.search(opened.resident(), *data).rows == expected).all()
+
+
+@pytest.mark.shared
+def test_real_vectors() -> None:
+    path = SHARED / "vectors" / "minilm-121k-384-int8.npy"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    stored = np.load(path, mmap_mode="r")
+    vectors, queries = flat.to_fixed(unit(stored[:20_000].astype(float))), unit(stored[-300:].astype(float))
+    graph = build(vectors, threads=2)
+    assert graph.sketches.shape[1] == 64
+    expected = oracle(vectors, queries, 10)
+    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.99
+    assert recall(hnsw.search(graph, vectors, queries, beam=24), expected) >= 0.93
+
+
+@pytest.mark.slow
+def test_many_rows() -> None:
+    vectors, queries = flat.to_fixed(clustered(200_000, 128)), clustered(300, 128, seed=1)
+    graph = build(vectors, threads=2)
+    expected = oracle(vectors, queries, 10)
+    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.98
+    live = np.random.default_rng(0).random(len(vectors)) < 0.7
+    found = hnsw.search(graph, vectors, queries, allowed=live)
+    assert recall(found, oracle(vectors, queries, 10, live)) >= 0.98
 
 
 def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:

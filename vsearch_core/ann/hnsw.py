@@ -25,7 +25,7 @@ from vsearch_core.errors import InputError
 
 BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
-EXACT_ROWS = 1500  # allowed rows up to which their vectors are read, not their sketches
+EXACT_ROWS = 2000  # allowed rows up to which their vectors are read, not their sketches
 # Nanoseconds, 384 dimensions; only their ratios matter (benchmarks/ann.py)
 _NODE_COST = 3.0  # of a sketch in a scan
 _STEP_COST = 280.0  # of one candidate of a walk's pool
