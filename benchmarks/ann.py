@@ -1,0 +1,196 @@
+"""Our graph and its peers on the same vectors, in one run: recall@k, queries a second, time to build.
+
+`--vectors FILE` names an .npy file (n, d), of which the last `--queries` rows are asked and the rest searched; rows are
+normalised first. Without it, `--rows` vectors of 384 dimensions are made up: 1 cluster for 200 rows; centres, and rows
+around them, are Gaussian with variances that fall as 1 / (10 + i) along hidden directions, as those of all-MiniLM-L6-v2
+do (60 % of the variance in 64 directions), the rows' half as wide as the centres'.
+
+Engines are built with all threads. Then they take turns: every round asks each of them at each setting, and the median
+of the rounds counts, so that a noisy machine is equally noisy to all. An engine that is not installed is left out.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.ann_engines import ENGINES, Answer, Engine
+from benchmarks.machine import describe
+
+Floats = NDArray[np.float32]
+Point = tuple[float, float]  # recall, queries a second
+DIMENSION = 384
+
+
+@dataclass
+class Run:
+    """One engine's figures; `seconds[threads][setting]` of each round."""
+
+    engine: Engine
+    ask: Answer
+    build: float
+    recall: dict[float, float] = field(default_factory=dict)
+    seconds: dict[int, dict[float, list[float]]] = field(default_factory=dict)
+
+    def curve(self, threads: int, queries: int) -> list[Point]:
+        """Recall and queries a second, where no other setting is better in both."""
+        times = self.seconds[threads]
+        points = sorted((self.recall[setting], queries / statistics.median(times[setting])) for setting in times)
+        return [point for i, point in enumerate(points) if all(point[1] > later[1] for later in points[i + 1 :])]
+
+
+def unit(vectors: NDArray[np.floating]) -> Floats:
+    """Rows of length 1."""
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors.astype(np.float32, copy=False)
+
+
+def generate(rows: int, seed: int = 0) -> Floats:
+    """The made-up vectors that the module's text describes."""
+    random = np.random.default_rng(seed)
+    turn = np.linalg.qr(random.standard_normal((DIMENSION, DIMENSION)))[0].astype(np.float32)
+    spread = np.sqrt(1 / (10 + np.arange(DIMENSION))).astype(np.float32)
+    centres = random.standard_normal((max(1, rows // 200), DIMENSION), np.float32) * spread
+    vectors = random.standard_normal((rows, DIMENSION), np.float32) * (spread / 2)
+    for start in range(0, rows, 100_000):
+        some = vectors[start : start + 100_000]
+        some += centres[random.integers(0, len(centres), len(some))]
+        some[:] = some @ turn
+    return unit(vectors)
+
+
+def truth(vectors: Floats, queries: Floats, k: int) -> NDArray[np.int64]:
+    """The rows (q, k) of the highest dot products."""
+    best = np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), 64):
+        scores = queries[start : start + 64] @ vectors.T
+        best[start : start + 64] = np.argpartition(-scores, k, axis=1)[:, :k]
+    return best
+
+
+def recall(found: NDArray[np.int64], best: NDArray[np.int64]) -> float:
+    """The share of the best rows that were found."""
+    return float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True)]) / best.shape[1])
+
+
+def built(engine: Engine, vectors: Floats, threads: int) -> Run | None:
+    """The engine with an index, or None, saying so, where it can't be had."""
+    try:
+        engine.build(vectors[:2000], threads)  # what is compiled or loaded once is no part of building
+    except ImportError as error:
+        print(f"  {engine.name}: left out, {error}")
+        return None
+    started = time.perf_counter()
+    ask = engine.build(vectors, threads)
+    run = Run(engine, ask, time.perf_counter() - started)
+    print(f"  {engine.name:<16} built in {run.build:7.1f} s", flush=True)
+    return run
+
+
+def measure(runs: Sequence[Run], queries: Floats, best: NDArray[np.int64], threads: Sequence[int], rounds: int) -> None:
+    """Ask all engines at all settings, in turn."""
+    k = best.shape[1]
+    for number in range(rounds + 1):  # the first is not counted
+        for run in runs:
+            for setting in run.engine.settings:
+                for count in threads:
+                    started = time.perf_counter()
+                    found = run.ask(queries, k, setting, count)
+                    taken = time.perf_counter() - started
+                    if number:
+                        run.seconds.setdefault(count, {}).setdefault(setting, []).append(taken)
+                    else:
+                        run.recall[setting] = recall(np.asarray(found).astype(np.int64), best)
+
+
+def at_recall(curve: Sequence[Point], wanted: float) -> float | None:
+    """Queries a second at a recall: between two settings, the logarithm is taken to run straight."""
+    better = [point for point in curve if point[0] >= wanted]
+    if not better:
+        return None
+    worse = [point for point in curve if point[0] < wanted]
+    if not worse:
+        return max(point[1] for point in better)
+    (x0, y0), (x1, y1) = max(worse), min(better)
+    return float(np.exp(np.interp(wanted, [x0, x1], np.log([y0, y1]))))
+
+
+def table(runs: Sequence[Run], queries: int, threads: int, targets: Sequence[float]) -> str:
+    """Markdown: an engine a line, queries a second at each recall."""
+    head = f"| {threads} thread{'s' * (threads > 1)} | build s | " + " | ".join(f"{x:g}" for x in targets) + " |"
+    lines = [head, "|---" * (len(targets) + 2) + "|"]
+    rates = {run.engine.name: [at_recall(run.curve(threads, queries), x) for x in targets] for run in runs}
+    for run in runs:
+        cells = ["—" if rate is None else f"{rate:,.0f}" for rate in rates[run.engine.name]]
+        lines.append(f"| {run.engine.name} | {run.build:.1f} | " + " | ".join(cells) + " |")
+    ratios = []
+    for i in range(len(targets)):
+        ours = [rate[i] or 0 for name, rate in rates.items() if name.startswith("vsearch")]
+        peers = [rate[i] or 0 for name, rate in rates.items() if not name.startswith("vsearch")]
+        ratios.append(f"{max(ours) / max(peers):.2f}" if any(peers) and ours else "—")
+    return "\n".join([*lines, "| best of ours / best peer | | " + " | ".join(ratios) + " |"])
+
+
+def plot(runs: Sequence[Run], queries: int, threads: int, title: str, path: Path) -> None:
+    """Recall against queries a second, as SVG."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5))
+    for run in runs:
+        points = [point for point in run.curve(threads, queries) if point[0] >= 0.85]
+        wide = 2.5 if run.engine.name.startswith("vsearch") else 1.2
+        axes.plot([1 - x for x, _ in points], [y for _, y in points], "o-", label=run.engine.name, lw=wide, ms=3)
+    axes.set(xscale="log", yscale="log", xlabel="recall@10", ylabel="queries a second", title=title)
+    ticks = [0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
+    axes.set_xticks([1 - x for x in ticks], [f"{x:g}" for x in ticks])
+    axes.invert_xaxis()
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def main() -> None:
+    """Print the tables, write the plots."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vectors", type=Path, help="an .npy file; made-up vectors without it")
+    parser.add_argument("--rows", type=int, default=200_000, help="how many to make up (the full set: 1000000)")
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("-k", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--engines", nargs="+", help="only those whose names begin so")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--plots", type=Path, default=Path("docs"), help="the folder for the plots")
+    options = parser.parse_args()
+    if options.vectors:
+        vectors = unit(np.load(options.vectors).astype(np.float32))
+    else:
+        vectors = generate(options.rows + options.queries)
+    base, queries = vectors[: -options.queries], np.ascontiguousarray(vectors[-options.queries :])
+    name = f"{len(base) // 1000}k x {base.shape[1]}, {'given' if options.vectors else 'made up'}"
+    print(f"{describe()}\n{name}, recall@{options.k}, {len(queries)} queries")
+    wanted = [e for e in ENGINES if not options.engines or e.name.startswith(tuple(options.engines))]
+    runs = [run for engine in wanted if (run := built(engine, base, options.threads))]
+    threads = sorted({1, options.threads})
+    measure(runs, queries, truth(base, queries, options.k), threads, options.rounds)
+    for count in threads:
+        print("\n" + table(runs, len(queries), count, (0.9, 0.95, 0.98, 0.99, 0.995)))
+        kind = "given" if options.vectors else "generated"
+        path = options.plots / f"ann-{kind}-{len(base) // 1000}k-{count}-threads.svg"
+        try:
+            plot(runs, len(queries), count, f"{name}, {count} thread{'s' * (count > 1)}", path)
+        except ImportError:
+            print("no plot: matplotlib is not installed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The engines that `benchmarks.ann` compares: how each is built and asked, and the grid of its search parameter.
+
+All get the same float32 unit vectors. Parameters follow what each project's documentation advises for high recall;
+where two values serve different recalls, both are there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Answer = Callable[[Floats, int, float, int], Any]  # (queries, k, setting, threads) -> row numbers (q, k)
+_BEAMS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`build(vectors, threads)` makes an index and returns how to ask it; `settings` are tried in turn."""
+
+    name: str
+    build: Callable[[Floats, int], Answer]
+    settings: Sequence[float] = _BEAMS
+
+
+def vsearch(degree: int, beam: int) -> Callable[[Floats, int], Answer]:
+    """Ours."""
+
+    def build(vectors: Floats, threads: int) -> Answer:
+        from vsearch_core.ann import build, flat, hnsw
+        from vsearch_core.ann.memory import aligned_copy
+
+        fixed = aligned_copy(flat.to_fixed(vectors))
+        searcher = hnsw.Searcher(build.build(fixed, build.Settings(degree, beam), threads=threads), fixed)
+        return lambda queries, k, setting, threads: searcher.search(queries, k, beam=int(setting), threads=threads).rows
+
+    return build
+
+
+def hnswlib(vectors: Floats, threads: int) -> Answer:
+    """hnswlib, float32."""
+    import hnswlib
+
+    index = hnswlib.Index("ip", vectors.shape[1])
+    index.init_index(len(vectors), M=16, ef_construction=200, random_seed=0)
+    index.add_items(vectors, num_threads=threads)
+
+    def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+        index.set_ef(int(setting))
+        return index.knn_query(queries, k, num_threads=threads)[0]
+
+    return ask
+
+
+def faiss(description: str, parameter: str) -> Callable[[Floats, int], Answer]:
+    """faiss, any index that its factory makes."""
+
+    def build(vectors: Floats, threads: int) -> Answer:
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        index: Any = faiss.index_factory(vectors.shape[1], description, faiss.METRIC_INNER_PRODUCT)
+        space = faiss.ParameterSpace()
+        if "HNSW" in description:
+            index.hnsw.efConstruction = 200
+        index.train(vectors[:: max(1, len(vectors) // 200_000)])
+        index.add(vectors)
+
+        def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+            faiss.omp_set_num_threads(threads)
+            space.set_index_parameter(index, parameter, setting)
+            return index.search(queries, k)[1]
+
+        if "Refine" in description:
+            index.k_factor = 10
+        return ask
+
+    return build
+
+
+def usearch(kind: str) -> Callable[[Floats, int], Answer]:
+    """usearch, stored as float32 or int8."""
+
+    def build(vectors: Floats, threads: int) -> Answer:
+        from usearch.index import Index
+
+        index = Index(
+            ndim=vectors.shape[1],
+            metric="cos" if kind == "i8" else "ip",
+            dtype=kind,
+            connectivity=16,
+            expansion_add=200,
+        )
+        index.add(np.arange(len(vectors)), vectors, threads=threads)
+
+        def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+            index.expansion_search = int(setting)
+            return np.atleast_2d(index.search(queries, k, threads=threads).keys)
+
+        return ask
+
+    return build
+
+
+def svs(vectors: Floats, threads: int) -> Answer:
+    """Intel's Scalable Vector Search, Vamana over float32."""
+    import svs
+
+    settings = svs.VamanaBuildParameters(graph_max_degree=64, window_size=128, alpha=1.2)
+    index = svs.Vamana.build(settings, vectors, svs.DistanceType.L2, num_threads=threads)
+
+    def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+        index.num_threads = threads
+        index.search_window_size = int(setting)
+        return index.search(queries, k)[0]
+
+    return ask
+
+
+def voyager(vectors: Floats, threads: int) -> Answer:
+    """Spotify's Voyager, float32."""
+    import voyager
+
+    index = voyager.Index(voyager.Space.InnerProduct, vectors.shape[1], M=16, ef_construction=200)
+    index.add_items(vectors, num_threads=threads)
+    return lambda queries, k, setting, threads: index.query(queries, k, num_threads=threads, query_ef=int(setting))[0]
+
+
+def pynndescent(vectors: Floats, threads: int) -> Answer:
+    """PyNNDescent."""
+    import numba
+    import pynndescent
+
+    index = pynndescent.NNDescent(vectors, metric="dot", n_neighbors=40, n_jobs=threads, random_state=0)
+    index.prepare()
+
+    def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+        numba.set_num_threads(threads)
+        return index.query(queries, k, epsilon=setting)[0]
+
+    return ask
+
+
+ENGINES = (
+    Engine("vsearch", vsearch(32, 128)),
+    Engine("vsearch 48", vsearch(48, 152)),
+    Engine("SVS Vamana f32", svs),
+    Engine("hnswlib", hnswlib),
+    Engine("faiss HNSW f32", faiss("HNSW16", "efSearch")),
+    Engine("faiss HNSW SQ8", faiss("HNSW16_SQ8", "efSearch")),
+    Engine("faiss IVF-PQ fs", faiss("IVF512,PQ96x4fs,Refine(SQ8)", "nprobe"), (2, 4, 8, 16, 32, 64)),
+    Engine("usearch f32", usearch("f32")),
+    Engine("usearch i8", usearch("i8")),
+    Engine("voyager", voyager),
+    Engine("pynndescent", pynndescent, (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)),
+)

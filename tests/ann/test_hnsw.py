@@ -1,0 +1,235 @@
+"""The graph against the exact oracle, `ann.flat`: recall, and that whatever it answers is true."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from support import SHARED
+
+from vsearch_core.ann import flat, hnsw
+from vsearch_core.ann.build import Settings, build
+from vsearch_core.errors import InputError
+
+Data = tuple[NDArray[np.int16], NDArray[np.float32]]
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def clustered(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
+    """Unit vectors in overlapping clusters of an intrinsic dimension of 16: like text, and unlike Gaussian noise."""
+    random = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).standard_normal((16, dimension))
+    centres = np.random.default_rng(98).standard_normal((40, 16))
+    inner = centres[random.integers(0, 40, rows)] + 0.7 * random.standard_normal((rows, 16))
+    return unit(inner @ mixing + 0.5 * random.standard_normal((rows, dimension)))
+
+
+def oracle(
+    vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
+) -> list[NDArray[np.int64]]:
+    return [flat.top_k(scores, allowed, k) for scores in np.atleast_2d(flat.scan(vectors, queries))]
+
+
+def recall(found: hnsw.Found, expected: list[NDArray[np.int64]]) -> float:
+    shared = [len(np.intersect1d(rows, wanted)) for rows, wanted in zip(found.rows, expected, strict=True)]
+    return sum(shared) / max(1, sum(len(wanted) for wanted in expected))
+
+
+def check_valid(
+    found: hnsw.Found,
+    vectors: NDArray[np.int16],
+    queries: NDArray[np.float32],
+    k: int,
+    allowed: NDArray[np.bool_] | None = None,
+) -> None:
+    """Sorted, scored right, no row twice, none that is not allowed, and as many as there can be."""
+    exact = np.atleast_2d(flat.scan(vectors, queries))
+    possible = len(vectors) if allowed is None else int(allowed.sum())
+    for all_rows, all_scores, count, right in zip(found.rows, found.scores, found.counts, exact, strict=True):
+        assert count == min(k, possible)
+        assert (all_rows[count:] == -1).all() and np.isneginf(all_scores[count:]).all()
+        rows, scores = all_rows[:count], all_scores[:count]
+        assert len(np.unique(rows)) == count
+        assert allowed is None or allowed[rows].all()
+        np.testing.assert_allclose(scores, right[rows], atol=2e-6)
+        pairs = list(zip(-scores, rows, strict=True))
+        assert pairs == sorted(pairs)
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return flat.to_fixed(clustered(8000, 96)), clustered(200, 96, seed=1)
+
+
+@pytest.fixture(scope="module")
+def graph(data: Data) -> hnsw.Graph:
+    return build(data[0])
+
+
+@pytest.mark.parametrize(("beam", "least"), [(24, 0.9), (96, 0.99), (256, 0.999)])
+def test_recall(data: Data, graph: hnsw.Graph, beam: int, least: float) -> None:
+    vectors, queries = data
+    found = hnsw.search(graph, vectors, queries, 10, beam=beam)
+    check_valid(found, vectors, queries, 10)
+    assert not found.exact
+    assert recall(found, oracle(vectors, queries, 10)) >= least
+
+
+def test_the_same_graph_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
+    for threads in (1, 2, 3):
+        for name, array in build(data[0], threads=threads).arrays().items():
+            assert array.tobytes() == graph.arrays()[name].tobytes(), name
+
+
+def test_the_same_answers_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
+    vectors, queries = data
+    together = hnsw.search(graph, vectors, queries, 10, threads=2)
+    for number in (0, 7, 199):
+        alone = hnsw.search(graph, vectors, queries[number : number + 1], 10)
+        assert alone.rows[0].tolist() == together.rows[number].tolist()
+        assert alone.scores[0].tolist() == together.scores[number].tolist()
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.25, 0.1, 0.01, 0.001, 0.0])
+@pytest.mark.parametrize("where", ["random", "far"])
+def test_filters(data: Data, graph: hnsw.Graph, share: float, where: str) -> None:
+    vectors, queries = data
+    count = round(share * len(vectors))
+    by = np.random.default_rng(3).random(len(vectors)) if where == "random" else flat.scan(vectors, queries[0])
+    allowed = np.zeros(len(vectors), np.bool_)
+    allowed[np.argsort(by)[:count]] = True
+    asked = queries if where == "random" else queries[:1]
+    found = hnsw.search(graph, vectors, asked, 10, allowed=allowed)
+    check_valid(found, vectors, asked, 10, allowed)
+    assert recall(found, oracle(vectors, asked, 10, allowed)) >= 0.99 or not count
+    assert found.exact == (count <= hnsw.EXACT_ROWS)
+
+
+def test_a_deleted_cluster(data: Data, graph: hnsw.Graph) -> None:
+    vectors, queries = data
+    live = flat.scan(vectors, queries[5]) < 0.5
+    found = hnsw.search(graph, vectors, queries, 10, allowed=live)
+    check_valid(found, vectors, queries, 10, live)
+    assert recall(found, oracle(vectors, queries, 10, live)) >= 0.99
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.integers(0, 400),
+    dimension=st.sampled_from([1, 2, 3, 17, 63, 64, 65, 384, 1024]),
+    k=st.sampled_from([1, 3, 10, 60]),
+    beam=st.sampled_from([1, 8, 33, 96]),
+    kinds=st.integers(1, 4),
+    share=st.sampled_from([None, 0.0, 0.05, 0.7, 1.0]),
+    exact_rows=st.sampled_from([0, 30, 1500]),
+    seed=st.integers(0, 1000),
+)
+def test_whatever_is_found_is_true(
+    rows: int, dimension: int, k: int, beam: int, kinds: int, share: float | None, exact_rows: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    drawn = random.standard_normal((rows, dimension))
+    drawn[random.random(rows) < 0.1] = 0  # an empty text's
+    if kinds > 1 and rows:  # duplicates
+        drawn = drawn[random.integers(0, max(1, rows // kinds), rows)]
+    vectors, queries = flat.to_fixed(unit(drawn)), unit(random.standard_normal((3, dimension)))
+    allowed = None if share is None else random.random(rows) < share
+    graph = build(vectors, Settings(degree=8, beam=16))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hnsw, "EXACT_ROWS", exact_rows)
+        found = hnsw.search(graph, vectors, queries, k, beam=beam, allowed=allowed)
+    found_all = (found.counts == min(k, rows if allowed is None else int(allowed.sum()))).all()
+    if found_all:
+        check_valid(found, vectors, queries, k, allowed)
+    assert found_all or (not found.exact and max(beam, k) < rows)
+
+
+def test_equal_rows_are_all_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
+    vectors = flat.to_fixed(np.repeat(clustered(100, 32), 50, axis=0)[np.random.default_rng(0).permutation(5000)])
+    queries = clustered(20, 32, seed=5)
+    graph = build(vectors)
+    assert len(graph.neighbors) == 100
+    found = hnsw.search(graph, vectors, queries, 120)
+    check_valid(found, vectors, queries, 120)
+    exact = -np.sort(-flat.scan(vectors, queries), axis=1)[:, :120]
+    np.testing.assert_allclose(found.scores, exact, atol=2e-6)
+
+
+def test_all_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
+    vectors = flat.to_fixed(np.repeat(clustered(1, 32), 3000, axis=0))
+    found = hnsw.search(build(vectors), vectors, clustered(2, 32), 10)
+    assert found.rows.tolist() == [list(range(10))] * 2
+
+
+def test_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand variants of one text beside others: what is found scores like the best."""
+    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
+    random = np.random.default_rng(0)
+    near = unit(clustered(1, 64) + 0.002 * random.standard_normal((1000, 64)))
+    vectors = flat.to_fixed(np.concatenate([near, clustered(3000, 64, seed=2)]))
+    found = hnsw.search(build(vectors), vectors, near[:200], 10)
+    best = -np.sort(-flat.scan(vectors, near[:200]), axis=1)[:, :10]
+    assert np.abs(found.scores - best).max() < 3e-4
+
+
+def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Graph, data: Data) -> None:
+    folder = tmp_path_factory.mktemp("segment")
+    for name, array in graph.arrays().items():
+        np.save(folder / name, array)
+    opened = hnsw.Graph.of({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in graph.arrays()})
+    expected = hnsw.search(graph, *data).rows
+    assert (hnsw.search(opened, *data).rows == expected).all()
+    assert (hnsw.search(opened.resident(), *data).rows == expected).all()
+
+
+@pytest.mark.shared
+def test_real_vectors() -> None:
+    path = SHARED / "vectors" / "minilm-121k-384-int8.npy"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    stored = np.load(path, mmap_mode="r")
+    vectors, queries = flat.to_fixed(unit(stored[:20_000].astype(float))), unit(stored[-300:].astype(float))
+    graph = build(vectors, threads=2)
+    assert graph.sketches.shape[1] == 64
+    expected = oracle(vectors, queries, 10)
+    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.99
+    assert recall(hnsw.search(graph, vectors, queries, beam=24), expected) >= 0.93
+
+
+@pytest.mark.slow
+def test_many_rows() -> None:
+    vectors, queries = flat.to_fixed(clustered(200_000, 128)), clustered(300, 128, seed=1)
+    graph = build(vectors, threads=2)
+    expected = oracle(vectors, queries, 10)
+    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.98
+    live = np.random.default_rng(0).random(len(vectors)) < 0.7
+    found = hnsw.search(graph, vectors, queries, allowed=live)
+    assert recall(found, oracle(vectors, queries, 10, live)) >= 0.98
+
+
+def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
+    vectors, queries = data
+    broken = queries.copy()
+    broken[3, 5] = np.nan
+    with pytest.raises(InputError, match=r"query 3: .* not finite"):
+        hnsw.search(graph, vectors, broken)
+    with pytest.raises(InputError, match=r"vector 3: .* not finite"):
+        build(broken)
+    for arguments in ({"k": 0}, {"beam": 0}, {"beam": 10**6}, {"allowed": np.ones(3, np.bool_)}):
+        with pytest.raises(InputError, match=next(iter(arguments))):
+            hnsw.search(graph, vectors, queries, **arguments)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="queries"):
+        hnsw.search(graph, vectors, queries[:, :5])
+    with pytest.raises(InputError, match="vectors"):
+        hnsw.search(graph, vectors[:-1], queries)
+    with pytest.raises(InputError, match="vectors"):
+        build(vectors.astype(np.float64))  # type: ignore[arg-type]
+    for values in ({"degree": 1}, {"beam": 3}, {"alpha": 0.5}):
+        with pytest.raises(InputError, match=next(iter(values))):
+            Settings(**values)  # type: ignore[arg-type]

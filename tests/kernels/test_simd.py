@@ -1,0 +1,120 @@
+"""Every variant of a kernel that this host runs equals its twin in numpy: any length, offset and value."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from vsearch_core.kernels import simd, twins
+from vsearch_core.kernels.select import LAST
+
+MAKERS = {"dot_u8i8": simd.make_dot_u8i8, "dot_i16": simd.make_dot_i16, "dot_sketch": simd.make_dot_sketch}
+CASES = [(name, variant) for name in MAKERS for variant in simd.VARIANTS]
+
+
+def callable_kernel(kernel: Any) -> Callable[..., Any]:
+    @njit
+    def call(a: Any, i: int, b: Any, j: int, length: int) -> Any:
+        return kernel(a, i, b, j, length)
+
+    return call
+
+
+COMPILED = {(name, variant): callable_kernel(MAKERS[name](variant)) for name, variant in CASES}
+DOT_F32 = callable_kernel(simd.dot_f32)
+
+
+def test_the_generic_variant_is_always_there() -> None:
+    assert simd.VARIANTS[-1] == "generic"
+
+
+@pytest.mark.parametrize("variant", simd.VARIANTS)
+@settings(deadline=None, max_examples=60)
+@given(length=st.integers(0, 400), start=st.integers(0, 70), seed=st.integers(0, 2**32), extreme=st.booleans())
+def test_dot_u8i8(variant: str, length: int, start: int, seed: int, extreme: bool) -> None:
+    random = np.random.default_rng(seed)
+    a = random.integers(0, 256, start + length).astype(np.uint8)
+    b = random.integers(-128, 128, start + length).astype(np.int8)
+    if extreme:  # the sums that a saturating instruction gets wrong
+        a[:], b[:] = 255, random.choice(np.array([-128, 127], np.int8))
+    found = COMPILED["dot_u8i8", variant](a, start, b, start, length)
+    assert found == twins.dot_integers(a[start:], b[start:])
+
+
+@pytest.mark.parametrize("variant", simd.VARIANTS)
+@settings(deadline=None, max_examples=60)
+@given(length=st.integers(1, 400), start=st.integers(0, 70), seed=st.integers(0, 2**32))
+def test_dot_i16(variant: str, length: int, start: int, seed: int) -> None:
+    vectors = np.random.default_rng(seed).standard_normal((2, length))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    a, b = (np.concatenate([np.zeros(start), row * 32767]).astype(np.int16) for row in vectors)
+    assert COMPILED["dot_i16", variant](a, start, b, start, length) == twins.dot_integers(a, b)
+    assert COMPILED["dot_i16", variant](a, start, a, start, length) == twins.dot_integers(a, a)
+
+
+@pytest.mark.parametrize("variant", simd.VARIANTS)
+@settings(deadline=None, max_examples=60)
+@given(lines=st.integers(0, 4), start=st.integers(0, 70), seed=st.integers(0, 2**32), extreme=st.booleans())
+def test_dot_sketch(variant: str, lines: int, start: int, seed: int, extreme: bool) -> None:
+    random = np.random.default_rng(seed)
+    length = 64 * lines
+    codes = random.integers(0, 256, start + length).astype(np.uint8)
+    weights = random.integers(-127, 128, start + 4 * length).astype(np.int8)
+    if extreme:
+        codes[:], weights[:] = 255, 127
+    found = COMPILED["dot_sketch", variant](codes, start, weights, start, length)
+    assert found == twins.dot_sketch(codes[start:], weights[start:])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int16])
+@settings(deadline=None, max_examples=60)
+@given(length=st.integers(0, 1024), start=st.integers(0, 20), seed=st.integers(0, 2**32))
+def test_dot_f32(kind: type, length: int, start: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    a = random.standard_normal(start + length).astype(np.float32)
+    b = (random.standard_normal(start + length) * (1000 if kind is np.int16 else 1)).astype(kind)
+    found = DOT_F32(a, start, b, start, length)
+    size = np.abs(a[start:].astype(np.float64)) @ np.abs(b[start:].astype(np.float64))
+    assert found == pytest.approx(twins.dot_f32(a[start:], b[start:]), abs=1e-6 * size + 1e-30)
+    reverse = DOT_F32(a, start, b, start, 0)
+    assert reverse == 0
+
+
+@njit
+def put(pool: Any, key: int) -> None:
+    simd.insert_sorted(pool, 8, len(pool) - 8, key)
+
+
+@njit
+def find(pool: Any) -> Any:
+    return simd.first_even(pool, 8, len(pool) - 8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(blocks=st.integers(1, 6), seed=st.integers(0, 2**32), filled=st.floats(0, 1))
+def test_pools(blocks: int, seed: int, filled: float) -> None:
+    random = np.random.default_rng(seed)
+    pool = np.full(8 + 8 * blocks, -LAST, np.int64)
+    pool[8:] = LAST
+    for key in random.integers(-(2**50), 2**50, int(filled * 16 * blocks)):
+        expected = twins.insert_sorted(pool[8:], int(key))
+        put(pool, int(key))
+        assert pool[8:].tolist() == expected.tolist()
+        assert min(find(pool), 8 * blocks) == twins.first_even(pool[8:])
+    assert (pool[:8] == -LAST).all()
+
+
+def test_read_only_arrays_and_prefetch() -> None:
+    @njit
+    def touch(array: Any, offset: int) -> int:
+        simd.prefetch(array, offset)
+        return len(array)
+
+    array = np.zeros(8, np.float32)
+    array.flags.writeable = False
+    assert touch(array, 10**9) == 8
+    assert DOT_F32(array, 0, array, 0, 8) == 0

@@ -1,0 +1,251 @@
+"""Approximate nearest neighbours by walking a graph. Arrays in, arrays out; nothing here opens a file.
+
+The graph is HNSW's base layer (Malkov and Yashunin, 2018). Of the hierarchy above it one layer is left, and it is
+scanned: the best of about √n / 2 entry nodes start the walk. The walk reads sketches (`ann.sketch`), one cache line a
+neighbour; the best candidates are scored again from the stored vectors, so scores are exact and only the choice of rows
+is approximate. Equal rows share a node, so duplicates neither crowd a pool nor get lost.
+
+A filter is a boolean array. By what it costs, a query looks at the allowed rows' vectors (few rows), at their sketches,
+or walks with a wider pool (most rows pass); a walk that ends with too few allowed rows is followed by a look at the
+sketches, so rows that are allowed only far from the query are found too.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.ann.flat import to_fixed
+from vsearch_core.ann.memory import aligned_copy
+from vsearch_core.ann.sketch import Codec
+from vsearch_core.errors import InputError
+
+BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
+LANES = 4  # queries that a thread has under way at once
+EXACT_ROWS = 2000  # allowed rows up to which their vectors are read, not their sketches
+# Nanoseconds, 384 dimensions; only their ratios matter (benchmarks/ann.py)
+_NODE_COST = 3.0  # of a sketch in a scan
+_STEP_COST = 280.0  # of one candidate of a walk's pool
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Everything a segment stores beside its vectors; any array may be a read-only map.
+
+    `neighbors` (nodes, degree) uint32, ended by 2**32 - 1 where not full; `sketches` (nodes, width) uint8; `entries`
+    (e,) uint32 nodes; `order` (n,) uint32 the rows by node, `starts` (nodes + 1,) uint32 where each node's begin;
+    `codec` tells how the sketches were made.
+    """
+
+    neighbors: NDArray[np.uint32]
+    sketches: NDArray[np.uint8]
+    entries: NDArray[np.uint32]
+    order: NDArray[np.uint32]
+    starts: NDArray[np.uint32]
+    codec: Codec
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name, for storing."""
+        parts = [(part, field.name) for part in (self, self.codec) for field in fields(part) if field.name != "codec"]
+        return {name: getattr(part, name) for part, name in parts}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
+        """The graph of stored arrays, which are not copied."""
+        codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
+        return cls(codec=codec, **{field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"})
+
+    def resident(self) -> "Graph":
+        """The same graph copied into memory of its own: large pages make walks a third faster than over mapped files.
+
+        Takes about 4 ms per 100,000 rows, so it pays from a thousand queries on.
+        """
+        return replace(self, neighbors=aligned_copy(self.neighbors), sketches=aligned_copy(self.sketches))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answers to q queries: `rows` (q, k) int64 and `scores` (q, k) float32, best first, `counts` (q,) how many.
+
+    Behind `counts[i]` a row is -1 and a score -inf. `exact` says that no better row can have been missed.
+    """
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    counts: NDArray[np.int64]
+    exact: bool
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only contiguous view: with one type of argument every kernel is compiled once."""
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def spread(action: Callable[[int, int], object], start: int, stop: int, chunk: int, threads: int) -> None:
+    """Run action(start, stop) on the range in pieces of `chunk`, on so many threads."""
+    pieces = [(at, min(stop, at + chunk)) for at in range(start, stop, max(1, chunk))]
+    if threads == 1 or len(pieces) < 2:
+        for piece in pieces:
+            action(*piece)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(action, *piece) for piece in pieces]:
+            done.result()
+
+
+def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
+    """Refuse vectors (q, d) that are not finite, naming the first."""
+    if not np.isfinite(vectors).all():
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
+
+
+def search(
+    graph: Graph,
+    vectors: NDArray[np.int16],
+    queries: NDArray[np.float32],
+    k: int = 10,
+    *,
+    beam: int = BEAM,
+    allowed: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> Found:
+    """`Searcher(graph, vectors).search(…)`, for those who ask once."""
+    return Searcher(graph, vectors).search(queries, k, beam=beam, allowed=allowed, threads=threads)
+
+
+class Searcher:
+    """A segment that is asked more than once: its arrays in the form that the kernels take. Copies nothing."""
+
+    def __init__(self, graph: Graph, vectors: NDArray[np.int16]) -> None:
+        """`vectors` (n, d) is the segment's, in fixed point. Raises InputError."""
+        if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(graph.order):
+            shape = f"{vectors.dtype} of shape {vectors.shape}"
+            wanted = f"int16 ({len(graph.order)}, d)"
+            raise InputError("vectors", f"{shape}, where {wanted} belongs", "pass the segment's own")
+        self._stored = tuple(read_only(array) for array in (vectors, graph.order, graph.starts))
+        self._graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
+        self._codec = tuple(read_only(array) for array in graph.codec.arrays())
+        self._all = read_only(np.zeros(0, np.bool_))
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int = 10,
+        *,
+        beam: int = BEAM,
+        allowed: NDArray[np.bool_] | None = None,
+        threads: int = 1,
+    ) -> Found:
+        """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
+
+        A larger `beam` finds more and takes longer. Raises InputError.
+        """
+        vectors = self._stored[0]
+        queries = read_only(queries.astype(np.float32, copy=False))
+        _check(vectors, queries, k, beam, allowed)
+        count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
+        job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(beam, k) // 8) * 8, threads)
+        if count <= EXACT_ROWS:
+            return self._scan_rows(job, np.arange(count) if allowed is None else np.flatnonzero(allowed))
+        if allowed is None:
+            return self._walk(job, self._all, 1.0)
+        share = count / len(vectors)
+        mask = read_only(allowed.astype(np.bool_, copy=False))
+        if job.beam / share * _STEP_COST > count * _NODE_COST:
+            return self._scan_sketches(job, mask)
+        return self._walk(job, mask, share)
+
+    def _scan_rows(self, job: "_Job", wanted: NDArray[np.integer]) -> Found:
+        """Look at the wanted rows' vectors."""
+        from vsearch_core.kernels.scan import scan_rows
+
+        vectors, rows = self._stored[0], read_only(wanted.astype(np.uint32))
+        return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
+
+    def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
+        """Look at the sketches of all nodes with an allowed row."""
+        from vsearch_core.kernels.scan import allowed_nodes, scan_sketches
+
+        listed = np.empty(len(self._graph[0]) + 1, np.uint32)
+        nodes = read_only(listed[: allowed_nodes(*self._stored[1:], allowed, listed)])
+        stored, kept = (*self._stored, allowed), max(job.beam, 64)
+        return job.run(
+            lambda q, f, s, r, c, _n: scan_sketches(q, f, stored, self._graph, self._codec, nodes, kept, s, r, c)
+        )[0]
+
+    def _walk(self, job: "_Job", allowed: NDArray[np.bool_], share: float) -> Found:
+        """Walk; a query whose pool ends with too few allowed nodes looks at all sketches instead."""
+        from vsearch_core.kernels.graph import search as kernel
+
+        stored, beam = (*self._stored, allowed), -(-int(job.beam / share) // 8) * 8
+        found, scored = job.run(
+            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, s, r, c, n)
+        )
+        short = np.flatnonzero(scored < job.enough) if len(allowed) else ()
+        if len(short):
+            some = replace(job, queries=read_only(job.queries[short]), fixed=read_only(job.fixed[short]))
+            again = self._scan_sketches(some, allowed)
+            found.rows[short], found.scores[short], found.counts[short] = again.rows, again.scores, again.counts
+        return found
+
+
+def _check(
+    vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, beam: int, allowed: NDArray[np.bool_] | None
+) -> None:
+    """Refuse what can't be searched for, by name."""
+    if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
+        raise InputError("queries", f"shape {queries.shape} with vectors {vectors.shape}", "use the index's embedder")
+    if k < 1:
+        raise InputError("k", f"{k} is not a number of results", "ask for at least 1")
+    if not 1 <= beam <= 1 << 16:
+        raise InputError("beam", f"{beam} is not between 1 and 65536", f"the default is {BEAM}")
+    if allowed is not None and allowed.shape != (len(vectors),):
+        raise InputError("allowed", f"shape {allowed.shape} with {len(vectors)} rows", "pass one value a row")
+    check_unit("query", queries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is asked: queries (q, d) as float32 and in fixed point, and how. `beam` is a multiple of 8."""
+
+    queries: NDArray[np.float32]
+    fixed: NDArray[np.int16]
+    k: int
+    beam: int
+    threads: int
+
+    @property
+    def enough(self) -> int:
+        """Allowed candidates that a filtered walk must end with to be trusted: about as many as an unfiltered one."""
+        return min(self.beam, max(2 * self.k, self.beam // 2))
+
+    def run(self, work: Callable[..., None], exact: bool = False) -> tuple[Found, NDArray[np.int64]]:
+        """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""
+        count = len(self.queries)
+        found = Found(
+            rows=np.full((count, self.k), -1),
+            scores=np.full((count, self.k), -np.inf, np.float32),
+            counts=np.zeros(count, np.int64),
+            exact=exact,
+        )
+        scored = np.zeros(count, np.int64)
+
+        def piece(start: int, stop: int) -> None:
+            some = slice(start, stop)
+            work(
+                self.queries[some],
+                self.fixed[some],
+                found.scores[some],
+                found.rows[some],
+                found.counts[some],
+                scored[some],
+            )
+
+        spread(piece, 0, count, count if self.threads == 1 else -(-count // (4 * self.threads)), self.threads)
+        return found, scored

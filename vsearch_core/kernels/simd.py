@@ -1,0 +1,346 @@
+"""Dot products and prefetch as vector instructions, for use inside numba functions.
+
+numba's own loops are several times slower than the processor, so these are intrinsics that emit LLVM vector IR. The
+integer kernels come in three variants: "vnni" (AVX-512 VNNI and BW), "avx2" and "generic", which names no instruction
+of any one processor and lowers well on ARM too. `VARIANTS` lists those that this host runs, best first; the names
+without a variant (`dot_u8i8` …) are the best ones.
+
+Offsets and lengths count elements of a C-contiguous array. Nothing is checked against the array's bounds; no alignment
+is asked for. Each kernel's twin in plain numpy is in `vsearch_core.kernels.twins`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+PLANES = 4  # digits of two bits in a byte of a sketch
+
+_I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+Value = Any  # llvmlite's and numba's objects carry no static types
+
+
+def _host_variants() -> tuple[str, ...]:
+    features = llvm.get_host_cpu_features()
+    found = ["generic"]
+    if features.get("avx2"):
+        found.insert(0, "avx2")
+    if features.get("avx512vnni") and features.get("avx512bw"):
+        found.insert(0, "vnni")
+    return tuple(found)
+
+
+VARIANTS = _host_variants()
+
+
+def _at(context: Value, builder: Value, kind: Value, array: Value, offset: Value) -> Value:
+    """The address of an element of a contiguous array."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+
+
+def _load(builder: Value, pointer: Value, offset: Value, lanes: int) -> Value:
+    """A vector of the pointer's elements, aligned like one of them."""
+    element = pointer.type.pointee
+    address = builder.bitcast(builder.gep(pointer, [offset]), ir.VectorType(element, lanes).as_pointer())
+    return builder.load(address, align=4 if element == _F32 else element.width // 8)
+
+
+def _splat(element: Value, lanes: int, value: float) -> Value:
+    return ir.Constant(ir.VectorType(element, lanes), [value] * lanes)
+
+
+def _call(builder: Value, name: str, result: Value, *arguments: Value) -> Value:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _sum(builder: Value, vector: Value) -> Value:
+    """All lanes added up."""
+    lanes, element = vector.type.count, vector.type.element
+    if element == _F32:
+        function = ir.FunctionType(_F32, [_F32, vector.type])
+        name = f"llvm.vector.reduce.fadd.v{lanes}f32"
+        callee = cgutils.get_or_insert_function(builder.module, function, name)
+        return builder.call(callee, [ir.Constant(_F32, 0.0), vector], fastmath=("reassoc",))
+    return _call(builder, f"llvm.vector.reduce.add.v{lanes}i32", _I32, vector)
+
+
+def _while(builder: Value, condition: Callable[[], Value], body: Callable[[], None]) -> None:
+    head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    builder.cbranch(condition(), inside, after)
+    builder.position_at_end(inside)
+    body()
+    builder.branch(head)
+    builder.position_at_end(after)
+
+
+def _reduce(
+    builder: Value,
+    length: Value,
+    step: int,
+    zero: Value,
+    body: Callable[[Value, Value], Value],
+    single: Callable[[Value], Value] | None,
+    accumulators: int = 4,
+) -> Value:
+    """The sum over an array: `body(index, sum)` takes `step` elements, `single(index)` is one element's share.
+
+    Several accumulators, because an addition takes several cycles and the next one need not wait for it.
+    """
+    cells = [cgutils.alloca_once_value(builder, zero) for _ in range(accumulators)]
+    index = cgutils.alloca_once_value(builder, ir.Constant(_I64, 0))
+    for count in (accumulators, 1):
+        stride = ir.Constant(_I64, step * count)
+
+        def fits(stride: Value = stride) -> Value:
+            return builder.icmp_signed("<=", builder.add(builder.load(index), stride), length)
+
+        def advance(stride: Value = stride, count: int = count) -> None:
+            at = builder.load(index)
+            for number in range(count):
+                here = builder.add(at, ir.Constant(_I64, number * step))
+                builder.store(body(here, builder.load(cells[number])), cells[number])
+            builder.store(builder.add(at, stride), index)
+
+        _while(builder, fits, advance)
+    plus = builder.fadd if zero.type.element == _F32 else builder.add
+    total = builder.load(cells[0])
+    for cell in cells[1:]:
+        total = plus(total, builder.load(cell))
+    result = cgutils.alloca_once_value(builder, _sum(builder, total))
+    if single is not None:
+
+        def one_more() -> None:
+            at = builder.load(index)
+            builder.store(plus(builder.load(result), single(at)), result)
+            builder.store(builder.add(at, ir.Constant(_I64, 1)), index)
+
+        _while(builder, lambda: builder.icmp_signed("<", builder.load(index), length), one_more)
+    return builder.load(result)
+
+
+def _as_words(builder: Value, vector: Value) -> Value:
+    """Sixty-four bytes as the sixteen words that the VNNI instruction is declared with."""
+    return builder.bitcast(vector, ir.VectorType(_I32, 16))
+
+
+def _pair_products(builder: Value, a: Value, b: Value) -> Value:
+    """Sums of neighbouring products of int16 vectors (pmaddwd)."""
+    lanes = a.type.count
+    name = "llvm.x86.avx512.pmaddw.d.512" if lanes == 32 else "llvm.x86.avx2.pmadd.wd"
+    return _call(builder, name, ir.VectorType(_I32, lanes // 2), a, b)
+
+
+def _wide_products(builder: Value, a: Value, b: Value, *, unsigned: bool = False) -> Value:
+    """Products of small integers as int32, with no instruction of any one processor."""
+    wide = ir.VectorType(_I32, a.type.count)
+    return builder.mul(builder.zext(a, wide) if unsigned else builder.sext(a, wide), builder.sext(b, wide))
+
+
+def _kernel(emit: Callable[..., Value], result: Value) -> Value:
+    """An intrinsic (a, a_offset, b, b_offset, length) from a function that emits its body from two addresses."""
+
+    @intrinsic
+    def kernel(
+        typing: Value, a: Value, a_offset: Value, b: Value, b_offset: Value, length: Value
+    ) -> tuple[Value, Callable[..., Value]]:
+        def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+            kinds = signature.args
+            left = _at(context, builder, kinds[0], arguments[0], arguments[1])
+            right = _at(context, builder, kinds[2], arguments[2], arguments[3])
+            return emit(builder, left, right, arguments[4])
+
+        return result(a, types.int64, b, types.int64, types.int64), generate
+
+    return kernel
+
+
+def make_dot_u8i8(variant: str) -> Value:
+    """An intrinsic: int32 dot product of a uint8 with an int8 array, `(a, a_offset, b, b_offset, length)`."""
+
+    def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
+        lanes = {"vnni": 64, "avx2": 16, "generic": 16}[variant]
+
+        def body(at: Value, total: Value) -> Value:
+            a, b = _load(builder, left, at, lanes), _load(builder, right, at, lanes)
+            if variant == "vnni":
+                a, b = _as_words(builder, a), _as_words(builder, b)
+                return _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
+            if variant == "avx2":  # vpmaddubsw would saturate: 2 * 255 * 127 needs 17 bits
+                short = ir.VectorType(_I16, lanes)
+                return builder.add(total, _pair_products(builder, builder.zext(a, short), builder.sext(b, short)))
+            return builder.add(total, _wide_products(builder, a, b, unsigned=True))
+
+        def single(at: Value) -> Value:
+            a, b = builder.load(builder.gep(left, [at])), builder.load(builder.gep(right, [at]))
+            return builder.mul(builder.zext(a, _I32), builder.sext(b, _I32))
+
+        zero = _splat(_I32, 8 if variant == "avx2" else 16, 0)
+        return _reduce(builder, length, lanes, zero, body, single, accumulators=2)
+
+    return _kernel(emit, types.int32)
+
+
+def make_dot_i16(variant: str) -> Value:
+    """An intrinsic: int32 dot product of int16 arrays, `(a, a_offset, b, b_offset, length)`.
+
+    Does not overflow where the two vectors' lengths are at most 32767 (fixed-point unit vectors, `ann.flat.to_fixed`).
+    """
+
+    def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
+        lanes = {"vnni": 32, "avx2": 16, "generic": 16}[variant]
+
+        def body(at: Value, total: Value) -> Value:
+            a, b = _load(builder, left, at, lanes), _load(builder, right, at, lanes)
+            product = _wide_products if variant == "generic" else _pair_products
+            return builder.add(total, product(builder, a, b))
+
+        def single(at: Value) -> Value:
+            a, b = builder.load(builder.gep(left, [at])), builder.load(builder.gep(right, [at]))
+            return builder.mul(builder.sext(a, _I32), builder.sext(b, _I32))
+
+        zero = _splat(_I32, 8 if variant == "avx2" else 16, 0)
+        return _reduce(builder, length, lanes, zero, body, single)
+
+    return _kernel(emit, types.int32)
+
+
+def _emit_dot_f32(builder: Value, left: Value, right: Value, length: Value) -> Value:
+    lanes = 16
+
+    def body(at: Value, total: Value) -> Value:
+        a, b = _load(builder, left, at, lanes), _load(builder, right, at, lanes)
+        if right.type.pointee == _I16:
+            b = builder.sitofp(builder.sext(b, ir.VectorType(_I32, lanes)), ir.VectorType(_F32, lanes))
+        return _call(builder, f"llvm.fma.v{lanes}f32", total.type, a, b, total)
+
+    def single(at: Value) -> Value:
+        a, b = builder.load(builder.gep(left, [at])), builder.load(builder.gep(right, [at]))
+        return builder.fmul(a, builder.sitofp(b, _F32) if right.type.pointee == _I16 else b)
+
+    return _reduce(builder, length, lanes, _splat(_F32, lanes, 0.0), body, single)
+
+
+def make_dot_sketch(variant: str) -> Value:
+    """An intrinsic: int32 dot product of a sketch with its weights, `(codes, offset, weights, offset, length)`.
+
+    `length` is the sketch's bytes, a multiple of 64. A byte holds four digits of two bits, lowest first; `weights` is
+    int8, all first digits' weights, then all second digits' and so on: 4 * length.
+    """
+
+    def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
+        lanes = {"vnni": 64, "avx2": 32, "generic": 16}[variant]
+        bytes_ = ir.VectorType(_I8, lanes)
+
+        def body(at: Value, total: Value) -> Value:
+            packed = _load(builder, left, at, lanes)
+            short = None
+            for plane in range(PLANES):
+                shifted = builder.lshr(packed, _splat(_I8, lanes, 2 * plane)) if plane else packed
+                digits = builder.and_(shifted, _splat(_I8, lanes, 3))
+                start = builder.add(at, builder.mul(length, ir.Constant(_I64, plane)))
+                weights = _load(builder, right, start, lanes)
+                assert digits.type == bytes_
+                if variant == "vnni":
+                    a, b = _as_words(builder, digits), _as_words(builder, weights)
+                    total = _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
+                elif variant == "avx2":  # 4 planes * 2 products * 3 * 127 fit int16
+                    pairs = _call(builder, "llvm.x86.avx2.pmadd.ub.sw", ir.VectorType(_I16, 16), digits, weights)
+                    short = pairs if short is None else builder.add(short, pairs)
+                else:
+                    total = builder.add(total, _wide_products(builder, digits, weights, unsigned=True))
+            if short is not None:
+                total = builder.add(total, _pair_products(builder, short, _splat(_I16, 16, 1)))
+            return total
+
+        zero = _splat(_I32, 8 if variant == "avx2" else 16, 0)
+        return _reduce(builder, length, lanes, zero, body, None, accumulators=1)
+
+    return _kernel(emit, types.int32)
+
+
+@intrinsic
+def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callable[..., Value]]:
+    """Ask for the cache line of an element, which need not exist: nothing is read, nothing can fail."""
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        address = _at(context, builder, signature.args[0], arguments[0], arguments[1])
+        address = builder.bitcast(address, _I8.as_pointer())
+        numbers = [ir.Constant(_I32, number) for number in (0, 3, 1)]  # to read; keep in every cache; data
+        kind = ir.FunctionType(ir.VoidType(), [address.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [address, *numbers])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@intrinsic
+def insert_sorted(
+    typing: Value, pool: Value, offset: Value, limit: Value, key: Value
+) -> tuple[Value, Callable[..., Value]]:
+    """Put a key into the sorted int64 pool[offset : offset + limit], the last key falling out; no branch depends on it.
+
+    `limit` is a multiple of 8, and pool[offset - 1] exists and is below every key.
+    """
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        base = _at(context, builder, signature.args[0], arguments[0], arguments[1])
+        kind = ir.VectorType(_I64, 8)
+        spread = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[3], ir.Constant(_I32, 0))
+        spread = builder.shuffle_vector(spread, spread, _splat(_I32, 8, 0))
+        index = cgutils.alloca_once_value(builder, arguments[2])
+
+        def shift() -> None:  # new[i] = max(old[i - 1], min(key, old[i])), from the end
+            at = builder.sub(builder.load(index), ir.Constant(_I64, 8))
+            here = _load(builder, base, at, 8)
+            left = _load(builder, base, builder.sub(at, ir.Constant(_I64, 1)), 8)
+            least = _call(builder, "llvm.smin.v8i64", kind, here, spread)
+            result = _call(builder, "llvm.smax.v8i64", kind, left, least)
+            builder.store(result, builder.bitcast(builder.gep(base, [at]), kind.as_pointer()), align=8)
+            builder.store(at, index)
+
+        _while(builder, lambda: builder.icmp_signed(">", builder.load(index), ir.Constant(_I64, 0)), shift)
+        return context.get_dummy_value()
+
+    return types.void(pool, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple[Value, Callable[..., Value]]:
+    """The first i < limit (a multiple of 8) for which pool[offset + i], int64, is even; `limit` or more if none is."""
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        base = _at(context, builder, signature.args[0], arguments[0], arguments[1])
+        index = cgutils.alloca_once_value(builder, ir.Constant(_I64, -8))
+        mask = cgutils.alloca_once_value(builder, ir.Constant(_I8, 0))
+
+        def more() -> Value:
+            none = builder.icmp_unsigned("==", builder.load(mask), ir.Constant(_I8, 0))
+            left = builder.icmp_signed("<", builder.add(builder.load(index), ir.Constant(_I64, 8)), arguments[2])
+            return builder.and_(none, left)
+
+        def block() -> None:
+            at = builder.add(builder.load(index), ir.Constant(_I64, 8))
+            flags = builder.and_(_load(builder, base, at, 8), _splat(_I64, 8, 1))
+            even = builder.icmp_unsigned("==", flags, _splat(_I64, 8, 0))
+            builder.store(builder.bitcast(even, _I8), mask)
+            builder.store(at, index)
+
+        _while(builder, more, block)
+        zeros = _call(builder, "llvm.cttz.i8", _I8, builder.load(mask), ir.Constant(ir.IntType(1), 0))
+        return builder.add(builder.load(index), builder.zext(zeros, _I64))
+
+    return types.int64(pool, types.int64, types.int64), generate
+
+
+dot_u8i8 = make_dot_u8i8(VARIANTS[0])
+dot_i16 = make_dot_i16(VARIANTS[0])
+dot_sketch = make_dot_sketch(VARIANTS[0])
+dot_f32 = _kernel(_emit_dot_f32, types.float32)  # (float32 array, offset, float32 or int16 array, offset, length)

@@ -1,0 +1,104 @@
+"""Encoding of sketches, and of queries against them; `ann.sketch` says what a sketch is. For numba only."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from vsearch_core.kernels.simd import dot_i16, dot_sketch, dot_u8i8
+
+SCALE_ONE = 255  # a row's scale is this and its last byte, so between 1 and 2 in units of the segment's least
+
+
+@njit(nogil=True, cache=True)
+def encode_sketches(
+    vectors: Any, rows: Any, basis: Any, norms: Any, digits: Any, steps: Any, centre: Any, least: float, codes: Any,
+    scales: Any, start: int, stop: int,
+) -> None:  # fmt: skip
+    """Write codes[start:stop], zeros so far, of vectors[rows[start:stop]], and their scales before rounding.
+
+    `basis` is int16 (m, d), rows of length `norms`, `steps` the digits' steps in the vectors' unit. A row's scale,
+    |x|²/<x, decoded x>, makes the estimate of a dot product unbiased (Gao and Long, RaBitQ, SIGMOD 2024).
+    """
+    dimension, width = vectors.shape[1], codes.shape[1]
+    shift = np.array([np.int64(dot_i16(centre, 0, basis, i * dimension, dimension)) for i in range(len(basis))])
+    middle = np.int64(dot_i16(centre, 0, centre, 0, dimension))
+    for node in range(start, stop):
+        at = np.int64(rows[node]) * dimension
+        square = np.int64(dot_i16(vectors, at, vectors, at, dimension))
+        square += middle - 2 * np.int64(dot_i16(vectors, at, centre, 0, dimension))
+        position, shared = 0, 0.0
+        for i in range(len(basis)):
+            dot = np.int64(dot_i16(vectors, at, basis, i * dimension, dimension)) - shift[i]
+            component = dot / norms[i]
+            top = (1 << (2 * np.int64(digits[i]))) - 1
+            code: Any = min(max(int(np.floor(component / steps[i] + 0.5 * (top + 1))), 0), top)
+            shared += component * steps[i] * (code - 0.5 * top)
+            for digit in range(digits[i]):
+                plane, byte = position // (width - 1), position % (width - 1)
+                codes[node, byte] |= np.uint8(((code >> (2 * digit)) & 3) << (2 * plane))
+                position += 1
+        scales[node] = square / shared if shared > 0.0 else least
+        part = min(max(scales[node] / least - 1.0, 0.0), 1.0)
+        codes[node, width - 1] = np.uint8(np.rint(part * 255.0))
+
+
+@njit(nogil=True, cache=True)
+def query_weights(query: Any, codec: Any, width: int, out: Any, offset: int, scratch: Any) -> Any:
+    """Write a fixed-point query's int8 weights to out[offset : offset + 4 * width].
+
+    Returns (what each row's dot product with them is too high, what a score of 1 is worth in cosine). The query is
+    int16 (d,), `codec` the arrays of `ann.sketch.Codec` in order. A digit's weight is its component times the step
+    times the digit's value, scaled so that the largest is 127. `scratch` is (int8 zeros (d padded,), float32 (m,)).
+    """
+    basis, digits, gains, _, measures = codec
+    small, components = scratch[0], scratch[1]
+    dimension, stride = len(query), basis.shape[1]
+    highest = np.int64(1)
+    for i in range(dimension):
+        highest = max(highest, abs(np.int64(query[i])))
+    ratio = np.float32(127.0) / np.float32(highest)
+    total = np.int64(0)
+    for i in range(dimension):
+        value = np.int64(np.rint(np.float32(query[i]) * ratio))
+        small[i] = value
+        total += value
+    largest = np.float32(0.0)
+    for i in range(len(basis)):
+        dot = np.int64(dot_u8i8(basis, i * stride, small, 0, stride)) - 128 * total
+        components[i] = np.float32(dot) * gains[i]
+        largest = max(largest, abs(components[i]) * np.float32(1 << (2 * np.int64(digits[i]) - 2)))
+    factor = np.float32(127.0) / largest if largest > 0.0 else np.float32(0.0)
+    at, byte, total = offset, 0, np.int64(0)
+    for i in range(len(basis)):
+        weight = components[i] * factor
+        for _ in range(digits[i]):
+            whole = np.int64(np.rint(weight))
+            out[at] = whole
+            total += whole
+            weight *= np.float32(4.0)
+            at, byte = at + 1, byte + 1
+            if byte == width - 1:
+                at, byte = at + 1, 0
+    unit = measures[0] / (np.float32(SCALE_ONE) * factor * ratio) if largest > 0.0 else np.float32(0.0)
+    return (3 * total + 1) >> 1, unit
+
+
+@njit(nogil=True, cache=True, inline="always")
+def sketch_score(codes: Any, row: int, width: int, weights: Any, offset: int, excess: int) -> Any:
+    """The estimate of a row's dot product with the query, in units of the query's own; below 2**31."""
+    at = np.int64(row) * width
+    dot = np.int64(dot_sketch(codes, at, weights, offset, width)) - excess
+    return dot * (SCALE_ONE + np.int64(codes[row, width - 1]))
+
+
+@njit(nogil=True, cache=True)
+def estimate(queries: Any, codes: Any, codec: Any, out: Any) -> None:
+    """Write the estimated dot products of fixed-point queries (q, d) with the centred rows of sketches (r, width)."""
+    width = codes.shape[1]
+    weights = np.zeros(4 * width, np.int8)
+    scratch = (np.zeros(codec[0].shape[1], np.int8), np.empty(len(codec[0]), np.float32))
+    for i in range(len(queries)):
+        excess, unit = query_weights(queries[i], codec, width, weights, 0, scratch)
+        for j in range(len(codes)):
+            out[i, j] = sketch_score(codes, j, width, weights, 0, excess) * unit

@@ -1,0 +1,53 @@
+"""SQ8 codes, and telling equal rows; `ann.sq8` says what a code is. For numba only."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+ZERO = 128  # the code of 0.0
+
+
+@njit(nogil=True, cache=True)
+def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, start: int, stop: int) -> Any:
+    """Write codes and squared lengths of vectors[rows[start:stop]] (int16); returns how many elements were clipped.
+
+    An element of `limit` or beyond becomes 127, or -127. `codes` hold 128 where a row's padding is.
+    """
+    factor = np.float32(127.0) / np.float32(limit)
+    clipped: Any = 0
+    for i in range(start, stop):
+        row = vectors[rows[i]]
+        total: Any = np.int64(0)
+        for j in range(len(row)):
+            element: Any = np.int64(row[j])
+            clipped += abs(element) > limit
+            value = np.int64(np.rint(np.float32(min(max(element, -limit), limit)) * factor))
+            total += value * value
+            codes[i, j] = value + ZERO
+        norms[i] = total
+    return clipped
+
+
+@njit(nogil=True, cache=True)
+def hash_rows(vectors: Any, out: Any) -> None:
+    """Write a 64-bit hash of each row (FNV-1a over its int16 elements); rows that are equal have equal hashes."""
+    for i in range(len(vectors)):
+        value = np.uint64(0xCBF29CE484222325)
+        for element in vectors[i]:
+            value = (value ^ np.uint64(np.uint16(element))) * np.uint64(0x100000001B3)
+        out[i] = value
+
+
+@njit(nogil=True, cache=True)
+def mark_first(vectors: Any, order: Any, hashes: Any, first: Any) -> None:
+    """Tell which rows, in an order that brings equal hashes together, begin a run of equal rows."""
+    for i in range(len(order)):
+        same = i > 0 and hashes[order[i]] == hashes[order[i - 1]]
+        if same:
+            a, b = vectors[order[i]], vectors[order[i - 1]]
+            for j in range(len(a)):
+                if a[j] != b[j]:
+                    same = False
+                    break
+        first[i] = not same
