@@ -43,7 +43,7 @@ def build(
 ) -> Graph:
     """The graph of unit vectors (n, d), in fixed point or float32 (then checked, and converted).
 
-    Takes about n * (d + 20 * degree) bytes of memory beyond the result. The same vectors and settings give the same bytes.
+    Takes about n * (d + 20 * degree) bytes of memory beyond the result. Equal input gives equal bytes.
     Raises InputError for a vector that is not finite or an array of another kind.
     """
     settings = settings or Settings()
