@@ -42,7 +42,7 @@ def compact(catalog: Catalog) -> int:
 def merge_segments(catalog: Catalog, chosen: Sequence[SegmentRecord]) -> None:
     """Replace segments by one that holds their live rows in the same order. Takes memory for the merged segment."""
     opened = [open_segment(catalog.index, segment.name, segment.manifest) for segment in chosen]
-    kept = [np.ones(segment.rows, np.bool_) if segment.dead is None else ~segment.dead for segment in chosen]
+    kept = [segment.alive for segment in chosen]
     pairs = list(zip(opened, kept, strict=True))
     rows = sum(int(mask.sum()) for mask in kept)
     written = None

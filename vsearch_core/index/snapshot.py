@@ -73,5 +73,6 @@ def _open(index: Path) -> Snapshot:
 
 def _view(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     arrays = open_segment(catalog.index, record.name, record.manifest)
-    alive = np.ones(record.rows, np.bool_) if record.dead is None else ~record.dead
-    return SegmentView(arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], Postings.from_arrays(arrays), alive)
+    return SegmentView(
+        arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], Postings.from_arrays(arrays), record.alive
+    )

@@ -17,7 +17,7 @@ from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
 
 FILES_A_TRANSACTION = 64
-CHUNKS_A_BLOCK = 512  # the embedder sorts by length within it; a stop wastes none of it but the batch at work
+CHUNKS_A_BLOCK = 512  # texts in memory at a time; a stop wastes none of them but the batch at work
 
 
 @dataclass(slots=True)

@@ -95,6 +95,11 @@ class SegmentRecord:
     dead: NDArray[np.bool_] | None
 
     @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which rows can still be found, shape (rows,)."""
+        return np.ones(self.rows, np.bool_) if self.dead is None else ~self.dead
+
+    @property
     def live_rows(self) -> int:
         """How many rows can still be found."""
         return self.rows - (0 if self.dead is None else int(self.dead.sum()))
