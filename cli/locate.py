@@ -34,7 +34,7 @@ def nearest() -> Path | None:
 
 
 def _is_index(folder: Path) -> bool:
-    from vsearch_core.store.catalog import CATALOG_FILE
+    from vsearch_core.store.schema import CATALOG_FILE
 
     try:
         return (folder / CATALOG_FILE).is_file()
@@ -67,8 +67,8 @@ def _named(given: Path) -> Path:
 
 
 def _holds_other_things(folder: Path) -> bool:
-    from vsearch_core.store.catalog import CATALOG_FILE
     from vsearch_core.store.lock import LOCK_FILE
+    from vsearch_core.store.schema import CATALOG_FILE
 
     names = {path.name for path in folder.iterdir()}
     return CATALOG_FILE not in names and not names <= {LOCK_FILE, f"{CATALOG_FILE}.new"}

@@ -6,7 +6,9 @@ import pytest
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError
 from vsearch_core.model import Chunk
-from vsearch_core.store.catalog import CATALOG_FILE, Catalog, NewFile, pack_text, unpack_text
+from vsearch_core.store.catalog import Catalog, NewFile, pack_text, unpack_text
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import write_segment
 
 
 def chunk(text: str) -> Chunk:
@@ -81,7 +83,8 @@ def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
 
 def test_a_reader_sees_one_state_throughout(catalog: Catalog) -> None:
     reader = Catalog.open_to_read(catalog.index)
-    catalog.put_setting("generation", "1")
+    with catalog.transaction():
+        catalog.put_setting("generation", "1")
     assert reader.generation == 0
     reader.close()
     later = Catalog.open_to_read(catalog.index)
@@ -96,8 +99,9 @@ def test_path_columns(catalog: Catalog) -> None:
     assert found == [("Report.Final.MD", "md", "docs/deep"), ("LICENSE", "", "")]
 
 
-def test_tombstones_come_back(catalog: Catalog) -> None:
-    catalog.add_segment("s", 11, {})
+def test_tombstones_come_back(catalog: Catalog, tmp_path: Path) -> None:
+    name, manifest = write_segment(tmp_path, {"chunk_ids": np.arange(11), "file_ids": np.arange(11)})
+    catalog.add_segment(name, 11, manifest)
     (record,) = catalog.segments()
     assert record.dead is None
     assert record.live_rows == 11

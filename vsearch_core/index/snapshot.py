@@ -14,20 +14,24 @@ from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
-from vsearch_core.store.segment import open_segment
+from vsearch_core.store.schema import CHECK
+from vsearch_core.store.segment import Manifest, open_segment
 
 ATTEMPTS = 5
+# Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-what-opening-verifies.md
+VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
-    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool."""
+    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool; and its manifest."""
 
     vectors: NDArray[Any]
     chunk_ids: NDArray[np.int64]
     file_ids: NDArray[np.int64]
     postings: Postings
     alive: NDArray[np.bool_]
+    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def _open(index: Path) -> Snapshot:
         catalog = Catalog.open_to_read(index)
         try:
             settings = IndexSettings.from_catalog(catalog)
-            segments = [_view(catalog, record) for record in catalog.segments()]
+            segments = [view_segment(catalog, record) for record in catalog.segments()]
             return Snapshot(catalog, settings, catalog.generation, segments)
         except FileNotFoundError as error:
             # A compaction swept the files between the catalog's word and our opening them: the next generation has it.
@@ -68,11 +72,16 @@ def _open(index: Path) -> Snapshot:
         except BaseException:
             catalog.close()
             raise
-    raise IndexCorruptError(str(missing), "the file is gone from the index", "delete the index folder and index again")
+    raise IndexCorruptError(str(missing), "the file is gone from the index", CHECK)
 
 
-def _view(catalog: Catalog, record: SegmentRecord) -> SegmentView:
-    arrays = open_segment(catalog.index, record.name, record.manifest)
-    return SegmentView(
-        arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], Postings.from_arrays(arrays), record.alive
-    )
+def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
+    """Map a segment. Raises FileNotFoundError and IndexCorruptError."""
+    arrays = open_segment(catalog.index, record.name, record.manifest, VERIFIED_WHEN_READ)
+    try:
+        postings = Postings.from_arrays(arrays)
+        return SegmentView(
+            arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], postings, record.alive, record.manifest
+        )
+    except KeyError as error:
+        raise IndexCorruptError(str(catalog.index), f"segment {record.name} has no {error}", CHECK) from None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError, StorageError
+from vsearch_core.store.schema import CHECK
 
 NEARLY_FULL = 100_000  # bytes: what the smallest step of a writer may need
 
@@ -40,8 +41,8 @@ def _from_os(index: Path, error: OSError) -> StorageError:
 
 def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorruptError:
     name = str(getattr(error, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.IntegrityError):
-        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", "index again with another --index")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.IntegrityError) or not name:
+        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", CHECK)
     for prefix, number in _REASONS.items():
         if name.startswith(prefix):
             return StorageError(str(index), str(error), _NEXT_STEP[number])
