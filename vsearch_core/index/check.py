@@ -1,5 +1,6 @@
 """Is the index sound? Read-only, and able to look at anything: each fault is named, none is an exception."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import Fault, catalog_faults, count_faults, segment_faults
 from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 ATTEMPTS = 5
@@ -56,34 +58,46 @@ def check_index(index: Path, *, full: bool = False, recall: Recall | None = None
 
 
 def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
+    faults: list[Fault] = []
+    if (index / CATALOG_FILE).is_file() and not schema.has_our_header(index):
+        faults.append(Fault(str(index / CATALOG_FILE), "its header is damaged"))
     try:
-        catalog = Catalog.open_to_read(index)
+        with translated(index):
+            catalog = Catalog.open_to_read(index)
     except IndexCorruptError as error:
-        found = [Fault(error.thing, error.reason)]
-        return Report(index, full, (*found, *(_unopened(index) if full else ())), None, None, None)
+        faults.append(Fault(error.thing, error.reason))
+        return Report(index, full, (*faults, *(_unopened(index) if full else ())), None, None, None)
     with closing(catalog):
-        faults = list(catalog_faults(catalog.connection)) if full else []
+        if full:
+            faults += catalog_faults(catalog.connection)
         try:
-            settings = IndexSettings.from_catalog(catalog)
-            records = catalog.segments()
+            with translated(index):
+                faults += _segments(catalog, full=full, recall=None if faults else recall)
+                live, _, _ = catalog.counts()
+                chunks = sum(record.live_rows for record in catalog.segments())
+                return Report(index, full, tuple(faults), catalog.generation, live, chunks)
         except IndexCorruptError as error:
             return Report(index, full, (*faults, Fault(error.thing, error.reason)), None, None, None)
-        views: list[SegmentView] = []
-        for record in records:
-            found = list(segment_faults(index, record, full=full))
-            faults += found
-            if full and not found:
-                view = view_segment(catalog, record)
-                faults += content_faults(index, record, view, settings.fingerprint.dimension)
-                views.append(view)
-        faults += count_faults(catalog)
-        if full and len(views) == len(records):
-            faults += id_faults(catalog, views)
-        if recall is not None and full and not faults:
+
+
+def _segments(catalog: Catalog, *, full: bool, recall: Recall | None) -> list[Fault]:
+    settings = IndexSettings.from_catalog(catalog)
+    records = catalog.segments()
+    faults: list[Fault] = []
+    views: list[SegmentView] = []
+    for record in records:
+        found = list(segment_faults(catalog.index, record, full=full))
+        faults += found
+        if full and not found:
+            view = view_segment(catalog, record)
+            faults += content_faults(catalog.index, record, view, settings.fingerprint.dimension)
+            views.append(view)
+    faults += count_faults(catalog)
+    if full and len(views) == len(records):
+        faults += id_faults(catalog, views)
+        if recall is not None and not faults:
             faults += recall(Snapshot(catalog, settings, catalog.generation, views))
-        live, _, _ = catalog.counts()
-        chunks = sum(record.live_rows for record in records)
-        return Report(index, full, tuple(faults), catalog.generation, live, chunks)
+    return faults
 
 
 def content_faults(index: Path, record: SegmentRecord, view: SegmentView, dimension: int) -> Iterator[Fault]:
@@ -131,5 +145,8 @@ def live_chunks(catalog: Catalog) -> tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def _unopened(index: Path) -> list[Fault]:
     """What can be said of a catalog that does not open."""
-    with closing(schema.connect(index, "ro")) as connection:
-        return list(catalog_faults(connection))
+    try:
+        with closing(schema.connect(index, "ro")) as connection:
+            return list(catalog_faults(connection))
+    except sqlite3.Error:
+        return []

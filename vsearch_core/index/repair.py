@@ -4,7 +4,6 @@ Texts, files and settings are the catalog's; vectors are the segments'. Postings
 repaired segment is written anew, and one transaction puts it in the place of the damaged ones.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -131,19 +130,15 @@ def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
 
 
 def _catalog_is_sound(index: Path) -> bool:
-    try:
-        with closing(Catalog.open_to_write(index)) as catalog:
-            catalog.segments()
-            return next(catalog_faults(catalog.connection), None) is None
-    except (IndexCorruptError, sqlite3.DatabaseError) as error:
-        if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-            raise
+    if not schema.has_our_header(index):
         return False
-
-
-def _is_damage(error: Exception) -> bool:
-    name = str(getattr(error, "sqlite_errorname", ""))
-    return not name.startswith(("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
+    try:
+        with translated(index), closing(Catalog.open_to_write(index)) as catalog:
+            catalog.segments()
+            IndexSettings.from_catalog(catalog)
+            return next(catalog_faults(catalog.connection), None) is None
+    except IndexCorruptError:
+        return False
 
 
 def _mend_segments(catalog: Catalog, settings: IndexSettings, aside: _Aside, done: Repaired) -> None:

@@ -21,6 +21,13 @@ _NEXT_STEP = {
 }
 _REASONS = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EACCES, "SQLITE_PERM": errno.EACCES}
 
+# Our own statements are right, so that even a plain SQLITE_ERROR (no such table, malformed schema) means damage; no
+# name at all, that SQLite's text is no UTF-8.
+_DAMAGE = (
+    *("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG"),
+    *("SQLITE_FORMAT", "SQLITE_IOERR_SHORT_READ"),
+)
+
 
 @contextmanager
 def translated(index: Path) -> Iterator[None]:
@@ -41,7 +48,7 @@ def _from_os(index: Path, error: OSError) -> StorageError:
 
 def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorruptError:
     name = str(getattr(error, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.IntegrityError) or not name:
+    if not name or name.startswith(_DAMAGE):
         return IndexCorruptError(str(index), f"its catalog is damaged ({error})", CHECK)
     for prefix, number in _REASONS.items():
         if name.startswith(prefix):

@@ -12,10 +12,6 @@ from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
 _WORK = f"{CATALOG_FILE}.salvage"
-# The header's bytes 0-55 that never change in a catalog of ours: magic; page size 16384, WAL, payload fractions;
-# schema format 4; UTF-8. https://www.sqlite.org/fileformat2.html
-_FIXED = {0: b"SQLite format 3\0\x40\x00\x02\x02\x00\x40\x20\x20", 44: b"\0\0\0\4", 56: b"\0\0\0\1"}
-_FIXED_NUMBERS = {60: schema.FORMAT, 68: schema.APPLICATION_ID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +63,7 @@ def _remove(path: Path) -> None:
 
 def _restore_header(path: Path) -> None:
     with path.open("r+b") as file:
-        for offset, data in (
-            *_FIXED.items(),
-            *((at, number.to_bytes(4, "big")) for at, number in _FIXED_NUMBERS.items()),
-        ):
+        for offset, data in schema.HEADER.items():
             file.seek(offset)
             file.write(data)
 

@@ -20,6 +20,16 @@ MIN_READER = 1  # the oldest format whose readers can read what this version wri
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {}  # format -> statements that make it the next one
 APPLICATION_ID = 0x76736368  # "vsch"
 
+# What the first 100 bytes of every catalog of ours have in common, by place: https://www.sqlite.org/fileformat2.html
+# Magic, pages of 16 kB, write-ahead log, payload fractions; schema format 4; UTF-8; the application.
+HEADER: Mapping[int, bytes] = {
+    0: b"SQLite format 3\0\x40\x00\x02\x02\x00\x40\x20\x20",
+    44: b"\0\0\0\4",
+    56: b"\0\0\0\1",
+    68: APPLICATION_ID.to_bytes(4, "big"),
+    72: bytes(20),
+}
+
 CHECK = "see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
 UPGRADE = "upgrade vsearch (`pip install -U vsearch`)"
 
@@ -125,6 +135,13 @@ def connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conne
     connection.execute("PRAGMA cell_size_check = ON")
     connection.create_function("row_crc", -1, row_crc, deterministic=True)
     return connection
+
+
+def has_our_header(index: Path) -> bool:
+    """Whether the catalog begins as ours do; SQLite may open one that does not, and read or refuse it wrongly."""
+    with (index / CATALOG_FILE).open("rb") as file:
+        header = file.read(100)
+    return all(header[at : at + len(data)] == data for at, data in HEADER.items())
 
 
 def row_crc(*values: object) -> int:

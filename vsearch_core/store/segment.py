@@ -23,7 +23,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
-BLOCK_BYTES = 1 << 16  # of an array have a checksum of their own, so that a reader can verify just what it reads
+BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
