@@ -24,7 +24,10 @@ from vsearch_core.store.schema import CATALOG_FILE, TABLES
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 LOG = f"{CATALOG_FILE}-wal"
-WORDS = ["pump", "valve", "engine", "retry", "error", "network", "index", "search", "river", "seed", "library", "loaf", "bread", "oven", "tool", "drill"]
+WORDS = (
+    *("pump", "valve", "engine", "retry", "error", "network", "index", "search"),
+    *("river", "seed", "library", "loaf", "bread", "oven", "tool", "drill"),
+)
 QUERIES = (
     Query("pump valve engine", 5, "keyword"),
     Query("retry error network", 5, "vector"),

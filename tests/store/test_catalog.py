@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError
+from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
 from vsearch_core.model import Chunk
 from vsearch_core.store.catalog import Catalog, NewFile, pack_text, unpack_text
 from vsearch_core.store.schema import CATALOG_FILE
@@ -125,15 +125,6 @@ def test_any_text_can_be_stored(catalog: Catalog, text: str) -> None:
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError):
         Catalog.open_to_read(tmp_path)
-
-
-def test_a_newer_format_is_refused_untouched(catalog: Catalog) -> None:
-    catalog.connection.execute("PRAGMA user_version = 99")
-    before = (catalog.index / CATALOG_FILE).read_bytes()
-    for opened in (Catalog.open_to_read, Catalog.open_to_write):
-        with pytest.raises(IndexVersionError, match="format 99"):
-            opened(catalog.index)
-    assert (catalog.index / CATALOG_FILE).read_bytes() == before
 
 
 def test_another_database_is_not_taken_for_a_catalog(tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ class _Aside:
             path.rename(self._place(path))
 
     def _place(self, path: Path) -> Path:
+        if self.folder.parent.is_symlink():
+            raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "remove it")
         target = self.folder / path.relative_to(self.index)
         target.parent.mkdir(parents=True, exist_ok=True)
         self.moved.append(str(target))

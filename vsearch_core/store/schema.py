@@ -51,7 +51,7 @@ TABLES: Mapping[str, str] = {
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL, rows INTEGER NOT NULL, manifest TEXT NOT NULL, dead BLOB""",
 }
-_OBJECTS = (
+OBJECTS = (
     *(f"CREATE TABLE {name} ({columns}, crc INTEGER) STRICT" for name, columns in TABLES.items()),
     "CREATE UNIQUE INDEX files_by_path ON files (path, live)",
     "CREATE INDEX chunks_by_file ON chunks (file_id)",
@@ -64,7 +64,7 @@ def create(path: Path, settings: Mapping[str, str]) -> sqlite3.Connection:
     # Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
     connection.executescript("PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")
     connection.execute("BEGIN")
-    for statement in _OBJECTS:
+    for statement in OBJECTS:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -226,7 +226,7 @@ def _refuse_unreadable(index: Path, connection: sqlite3.Connection, version: int
 
 
 def _refuse_foreign_schema(index: Path, connection: sqlite3.Connection) -> None:
-    if _schema(connection) != _expected_schema():
+    if _schema(connection) != expected_schema():
         raise IndexCorruptError(str(index / CATALOG_FILE), f"its tables are not those of format {FORMAT}", CHECK)
 
 
@@ -235,9 +235,9 @@ def _schema(connection: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
 
 
 @cache
-def _expected_schema() -> frozenset[tuple[str, ...]]:
+def expected_schema() -> frozenset[tuple[str, ...]]:
     connection = sqlite3.connect(":memory:")
-    for statement in _OBJECTS:
+    for statement in OBJECTS:
         connection.execute(statement)
     schema = _schema(connection)
     connection.close()

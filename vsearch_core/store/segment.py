@@ -165,7 +165,7 @@ def sweep_orphans(index: Path, named: Collection[str]) -> int:
     from shutil import rmtree
 
     parent = index / SEGMENTS_DIR
-    if not parent.is_dir():
+    if parent.is_symlink() or not parent.is_dir():  # what a link leads to is not ours
         return 0
     ours = (folder for folder in parent.iterdir() if is_segment_name(folder.name))  # nothing else is ours to delete
     orphans = [folder for folder in ours if folder.name not in named]
@@ -218,7 +218,8 @@ def _open_inside(path: Path) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         file = os.fdopen(descriptor, "rb")
-        if path.parent.is_symlink() or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        elsewhere = path.parent.is_symlink() or path.parent.parent.is_symlink()
+        if elsewhere or not stat.S_ISREG(os.fstat(descriptor).st_mode):
             file.close()
             raise IndexCorruptError(str(path), "is no file, or lies elsewhere", CHECK)
     except IsADirectoryError:
