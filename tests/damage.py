@@ -1,6 +1,7 @@
 """An index, ways to damage it, and what `query` and `check` then make of it. Runs in processes of its own."""
 
 import os
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -57,10 +58,9 @@ def build(root: Path) -> Path:
     requested = Requested(chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
     for number in range(12):
-        body = "\n\n".join(
-            " ".join(WORDS[(number * 5 + part * 3 + word * (1 + part % 3)) % len(WORDS)] for word in range(18))
-            for part in range(4)
-        )
+        chance = random.Random(number)
+        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(4))
+        body = "\n\n".join(parts)
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n{body}\n")
     make_index(root, embedder, Path("d"), requested=requested)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
@@ -127,7 +127,7 @@ def _outcome(index: Path, copy: Path, file: Path, damage: Damage, known: Sequenc
     quick, full = (_finds(copy, full=full) for full in (False, True))
     try:
         changed = contents(copy) != contents(index)
-    except (sqlite3.Error, OverflowError):
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError):
         changed = True
     shutil.rmtree(copy)
     return Outcome(damage, query, quick, full, changed)

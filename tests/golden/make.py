@@ -20,7 +20,7 @@ from vsearch_core.search.pipeline import Query, answer  # noqa: E402
 
 QUESTION = "drain the pump"
 DOCUMENTS = {
-    "notes/pump.md": "---\ntags: [water]\n---\n# Pump\n\nThe pump needs grease.\n\n## Winter\n\nDrain the pump in autumn.\n",
+    "notes/pump.md": "---\ntags: [water]\n---\n# Pump\n\nIt needs grease.\n\n## Winter\n\nDrain the pump in autumn.\n",
     "notes/bread.txt": "Rye bread needs time, and a hot oven.\n",
     "code/client.py": "def getUserName(number):\n    return directory[number]\n",
     "磨刀.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",

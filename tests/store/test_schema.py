@@ -1,7 +1,7 @@
 """Formats: ours, older, newer; and catalogs that somebody made up."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_newer_format_that_we_can_read_is_read_and_not_written(index: Path) ->
     alter(index, "CREATE TABLE later (a)")
     before = (index / CATALOG_FILE).read_bytes()
     Catalog.open_to_read(index).close()
-    with pytest.raises(IndexVersionError, match="format 7.*upgrade vsearch"):
+    with pytest.raises(IndexVersionError, match=r"format 7.*upgrade vsearch"):
         Catalog.open_to_write(index)
     assert (index / CATALOG_FILE).read_bytes() == before
 
@@ -50,7 +50,7 @@ def test_a_newer_format_that_we_can_not_read_is_refused_untouched(index: Path, l
     set_sealed(index, f"UPDATE settings SET value = '{least}' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
     before = (index / CATALOG_FILE).read_bytes()
     for opened in (Catalog.open_to_read, Catalog.open_to_write):
-        with pytest.raises(IndexVersionError, match="format 7.*upgrade vsearch"):
+        with pytest.raises(IndexVersionError, match=r"format 7.*upgrade vsearch"):
             opened(index)
     assert (index / CATALOG_FILE).read_bytes() == before
 
@@ -58,7 +58,7 @@ def test_a_newer_format_that_we_can_not_read_is_refused_untouched(index: Path, l
 def test_an_older_format_that_can_not_be_migrated_is_refused_untouched(index: Path) -> None:
     before = alter(index, "PRAGMA user_version = 0")
     for opened in (Catalog.open_to_read, Catalog.open_to_write):
-        with pytest.raises(IndexVersionError, match="format 0.*index again"):
+        with pytest.raises(IndexVersionError, match=r"format 0.*index again"):
             opened(index)
     assert (index / CATALOG_FILE).read_bytes() == before
 
@@ -78,13 +78,13 @@ def next_format(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _forget_schema() -> None:
+def _forget_schema() -> Iterator[None]:
     yield
     schema.expected_schema.cache_clear()
 
 
 def test_an_older_format_is_migrated_by_the_writer(index: Path, next_format: None) -> None:
-    with pytest.raises(IndexVersionError, match="format 1.*bring it up to date with `vsearch index`"):
+    with pytest.raises(IndexVersionError, match=r"format 1.*bring it up to date with `vsearch index`"):
         Catalog.open_to_read(index)
     Catalog.open_to_write(index).close()
     with closing(Catalog.open_to_read(index)) as catalog:

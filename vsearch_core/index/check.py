@@ -148,5 +148,5 @@ def _unopened(index: Path) -> list[Fault]:
     try:
         with closing(schema.connect(index, "ro")) as connection:
             return list(catalog_faults(connection))
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return []

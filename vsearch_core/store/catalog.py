@@ -152,9 +152,10 @@ class Catalog:
 
     def sources(self) -> dict[str, dict[str, JsonValue]]:
         """The paths that were named to `index`, and the options each was walked with."""
-        return {
-            path: json.loads(options) for path, options in self.connection.execute("SELECT path, options FROM sources")
-        }
+        if schema.unsound_rows(self.connection, "sources"):
+            raise _damaged(self.index, "its list of sources is damaged")
+        rows = self.connection.execute("SELECT path, options FROM sources")
+        return {path: json.loads(options) for path, options in rows}
 
     def put_source(self, path: str, options: Mapping[str, JsonValue]) -> None:
         """Remember a path for the next refresh."""

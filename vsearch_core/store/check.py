@@ -102,7 +102,7 @@ def _guarded(thing: str, look: Callable[[], Iterable[Fault]]) -> Iterator[Fault]
     """What a look finds, and the error that ends it where SQLite can't read on."""
     try:
         yield from look()
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
         yield Fault(f"catalog: {thing}", f"can't be read ({error})")
 
 

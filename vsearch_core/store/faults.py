@@ -36,7 +36,7 @@ def translated(index: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _from_os(index, error) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter for an error whose own text is damaged
         raise _from_sqlite(index, error) from error
 
 
@@ -46,7 +46,7 @@ def _from_os(index: Path, error: OSError) -> StorageError:
     return StorageError(thing, reason, _NEXT_STEP.get(error.errno or 0, "check the disk and run it again"))
 
 
-def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorruptError:
+def _from_sqlite(index: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | IndexCorruptError:
     name = str(getattr(error, "sqlite_errorname", ""))
     if not name or name.startswith(_DAMAGE):
         return IndexCorruptError(str(index), f"its catalog is damaged ({error})", CHECK)

@@ -48,7 +48,7 @@ def salvage(index: Path, into: Path) -> Salvaged | None:
                 schema.seal(target)
                 target.execute("COMMIT")
         return Salvaged({table: count for table, count in lost.items() if count}, reread)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         if into.exists():
             raise
         return None
@@ -109,10 +109,10 @@ def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, 
             last = int(row[0])
             yield row
         return
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         pass
     for number in range(last + 1, min(_highest(source, table), last + _PROBES) + 1):
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
             row = source.execute(f"{query} WHERE rowid = ?", (number,)).fetchone()
             if row is not None:
                 yield row
@@ -124,7 +124,7 @@ def _highest(source: sqlite3.Connection, table: str) -> int:
         f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT 1",
         f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",
     ):
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
             found += [number for (number,) in source.execute(query) if type(number) is int]
     return max(found)
 

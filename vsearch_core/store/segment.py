@@ -80,6 +80,7 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
         data = math.prod(entry.shape) * dtype.itemsize
         if entry.bytes != data + len(_header(dtype, entry.shape)) or len(entry.blocks) != 8 * -(-data // BLOCK_BYTES):
             raise ValueError(f"the size of {name}")
+        bytes.fromhex(entry.blocks)
     return manifest
 
 
