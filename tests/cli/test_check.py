@@ -24,9 +24,14 @@ def test_a_sound_index(vsearch: Vsearch, library: Path) -> None:
 
 
 def test_checking_changes_nothing(vsearch: Vsearch, indexed: Path) -> None:
-    before = {path: path.read_bytes() for path in (indexed / ".vsearch").rglob("*") if path.is_file()}
+    def files() -> dict[Path, bytes]:
+        # SQLite makes its shared memory, and an empty log, beside a catalog that is read.
+        kept = (path for path in (indexed / ".vsearch").rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+        return {path: path.read_bytes() for path in kept if path.read_bytes()}
+
+    before = files()
     vsearch("check", "--full", cwd=indexed)
-    assert {path: path.read_bytes() for path in (indexed / ".vsearch").rglob("*") if path.is_file()} == before
+    assert files() == before
 
 
 def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
