@@ -125,11 +125,11 @@ def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: b
 
 def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop: int | None = None) -> list[int]:
     """The numbers of the blocks that are not what was written, of those that hold bytes `start` to `stop`."""
-    data = array.reshape(-1).view(np.uint8)
+    data = array.reshape(-1).view(np.uint8).data
     stop = len(data) if stop is None else stop
     first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES) if stop > start else 0
     kept = np.frombuffer(bytes.fromhex(entry.blocks), ">u4")
-    found = (crc32(data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES].data) for number in range(first, last))
+    found = (crc32(data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]) for number in range(first, last))
     return [number for number, crc in enumerate(found, first) if crc != kept[number]]
 
 
