@@ -219,7 +219,7 @@ def _refuse_unreadable(index: Path, connection: sqlite3.Connection, version: int
     """Raise unless a newer format says that readers of ours can read it, and brings nothing that runs."""
     row = connection.execute("SELECT value FROM settings WHERE key = 'min_reader'").fetchone()
     if row is None or not row[0].isdecimal() or int(row[0]) > FORMAT:
-        reason = f"the index has format {version}, this vsearch reads up to {FORMAT}"
+        reason = f"it has format {version}, this vsearch reads up to {FORMAT}"
         raise IndexVersionError(str(index), reason, UPGRADE)
     if connection.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
         raise IndexCorruptError(str(index / CATALOG_FILE), "holds views or triggers", "do not trust where it is from")
