@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import to_fixed
+from vsearch_core.ann.flat import FIXED_ONE, to_fixed
 from vsearch_core.ann.memory import aligned_copy
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
@@ -105,20 +105,6 @@ def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
         raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
 
 
-def search(
-    graph: Graph,
-    vectors: NDArray[np.int16],
-    queries: NDArray[np.float32],
-    k: int = 10,
-    *,
-    beam: int = BEAM,
-    allowed: NDArray[np.bool_] | None = None,
-    threads: int = 1,
-) -> Found:
-    """`Searcher(graph, vectors).search(…)`, for those who ask once."""
-    return Searcher(graph, vectors).search(queries, k, beam=beam, allowed=allowed, threads=threads)
-
-
 class Searcher:
     """A segment that is asked more than once: its arrays in the form that the kernels take. Copies nothing."""
 
@@ -132,6 +118,15 @@ class Searcher:
         self._graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
         self._codec = tuple(read_only(array) for array in graph.codec.arrays())
         self._all = read_only(np.zeros(0, np.bool_))
+
+    def load(self) -> None:
+        """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
+        query = read_only(self._stored[0][:1].astype(np.float32) / FIXED_ONE)
+        job = _Job(query, read_only(to_fixed(query)), k=1, beam=8, threads=1)
+        some = read_only(np.arange(len(self._stored[0])) < EXACT_ROWS)
+        self._walk(job, self._all, 1.0)
+        self._scan_sketches(job, some)
+        self._scan_rows(job, np.arange(1))
 
     def search(
         self,
