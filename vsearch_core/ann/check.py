@@ -68,7 +68,7 @@ def _check_codec(graph: Graph, dimension: int) -> None:
     _require(bool(((codec.digits >= 1) & (codec.digits <= 4)).all()), "digits", "one is not between 1 and 4")
     _require(digits <= 4 * (graph.sketches.shape[1] - 1), "digits", "they don't fit a sketch")
     _require(len(codec.gains) == components, "gains", f"{len(codec.gains)} for {components} components")
-    _require(bool((np.isfinite(codec.gains) & (codec.gains > 0)).all()), "gains", "one is no positive number")
+    _require(bool(((codec.gains > 1e-12) & (codec.gains < 1e6)).all()), "gains", "one is no digit's step")
     _require(len(codec.centre) == dimension, "centre", f"{len(codec.centre)} values for {dimension} dimensions")
     _require(len(codec.measures) == 2, "measures", f"{len(codec.measures)} where there are 2")
     least, error = codec.measures

@@ -51,7 +51,7 @@ class Rental:
     Karlin et al., Algorithmica 1988).
     """
 
-    price: int = SCANNED_ROWS
+    price: int
     spent: int = 0
 
     def buys(self, rows: int) -> bool:
@@ -71,7 +71,7 @@ class VectorRoute:
         self._effort = effort
         self._starts = np.cumsum([0, *(len(segment.vectors) for segment in segments)])
         self._linked_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
-        self._rental = Rental()
+        self._rental = Rental(SCANNED_ROWS)
         self._walkers: dict[int, Searcher] = {}
 
     def best(
