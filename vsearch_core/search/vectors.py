@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core import config
+from vsearch_core import config, kernel_cache
 from vsearch_core.ann import flat
 from vsearch_core.ann.check import check_graph
 from vsearch_core.errors import IndexCorruptError, InputError
 from vsearch_core.index.snapshot import SegmentView
+from vsearch_core.store.faults import translated
 from vsearch_core.store.segment import NEXT_STEP
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class VectorRoute:
                     f"segment {segment.name}", f"its graph is damaged ({error})", next_step
                 ) from None
             walker = Searcher(segment.graph, segment.vectors)
-            with announced(self._effort.preparing):
+            with translated(kernel_cache.folder()), announced(self._effort.preparing):
                 walker.load()
             self._walkers[number] = walker
         return self._walkers[number]
