@@ -11,7 +11,6 @@ sketches, so rows that are allowed only far from the query are found too.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -93,6 +92,8 @@ def spread(action: Callable[[int, int], object], start: int, stop: int, chunk: i
         for piece in pieces:
             action(*piece)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(action, *piece) for piece in pieces]:
             done.result()
