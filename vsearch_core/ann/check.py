@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
-from vsearch_core.ann.sketch import LINE
+from vsearch_core.ann.sketch import LINE, MAX_LINES
 
 _NONE = 0xFFFFFFFF  # as `kernels.graph.NONE`, which would load numba
 _BLOCK = 1 << 15  # nodes at a time: what is made of them stays in the processor's cache
@@ -45,7 +45,7 @@ def _check_nodes(graph: Graph, rows: int) -> None:
     _require(len(order) == rows, "order", f"{len(order)} rows where the segment has {rows}")
     _require(len(starts) == nodes + 1, "starts", f"{len(starts) - 1} nodes where {nodes} have sketches")
     _require(len(neighbors) == nodes, "neighbors", f"{len(neighbors)} nodes where {nodes} have sketches")
-    _require(width > 0 and width % LINE == 0, "sketches", f"{width} bytes each")
+    _require(width in range(LINE, (MAX_LINES + 1) * LINE, LINE), "sketches", f"{width} bytes each")
     _require(starts[0] == 0 and starts[-1] == rows, "starts", "they don't span the rows")
     _require(bool((starts[1:] > starts[:-1]).all()), "starts", "they don't rise")
     _require(0 < len(entries) <= nodes or not nodes, "entries", f"{len(entries)} for {nodes} nodes")
