@@ -105,7 +105,7 @@ class VectorRoute:
         return best, None if exact else ef
 
     def cosines(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The cosines of some rows, ascending: the same numbers whichever way they were found."""
+        """The cosines of some rows, ascending: computed alike, whichever way they were found."""
         bounds = np.searchsorted(rows, self._starts)
         parts = [np.empty(0, np.float32)]
         for number, segment in enumerate(self._segments):
