@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.check import check_graph
 from vsearch_core.ann.flat import not_unit
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import IndexSettings
@@ -113,6 +114,11 @@ def content_faults(index: Path, record: SegmentRecord, view: SegmentView, dimens
     reason = view.postings.fault()
     if reason is not None:
         yield Fault(str(folder), f"its postings are damaged: {reason}")
+    if view.graph is not None:
+        try:
+            check_graph(view.graph, view.vectors)
+        except ValueError as error:
+            yield Fault(str(folder), f"its graph is damaged: {error}")
 
 
 def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:

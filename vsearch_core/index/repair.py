@@ -19,6 +19,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, live_chunks
 from vsearch_core.index.commit import commit_staged, mark_commit, segment_arrays, sweep
+from vsearch_core.index.graphs import link
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
@@ -77,7 +78,7 @@ def repair_index(
             _mend_catalog(index, aside, done)
             with closing(Catalog.open_to_write(index)) as catalog:
                 settings = IndexSettings.from_catalog(catalog)
-                _mend_segments(catalog, settings, aside, done)
+                _mend_segments(catalog, settings, aside, done, observer)
                 if open_embedder is not None:
                     done.embedded = _embed(catalog, settings, open_embedder, observer)
                 done.pending = catalog.count_unembedded()
@@ -143,7 +144,9 @@ def _catalog_is_sound(index: Path) -> bool:
         return False
 
 
-def _mend_segments(catalog: Catalog, settings: IndexSettings, aside: _Aside, done: Repaired) -> None:
+def _mend_segments(
+    catalog: Catalog, settings: IndexSettings, aside: _Aside, done: Repaired, observer: Observer
+) -> None:
     """Replace damaged segments by one of their saved rows; files that lack vectors become staged."""
     dimension = settings.fingerprint.dimension
     damaged = [record for record in catalog.segments() if not _is_sound(catalog, record, dimension)]
@@ -159,7 +162,11 @@ def _mend_segments(catalog: Catalog, settings: IndexSettings, aside: _Aside, don
         return
     for record in healthy:
         saved |= _some_vectors(catalog, record, chunk_ids[lacks])
-    written = _write(catalog, settings, kept, file_ids[np.searchsorted(chunk_ids, kept)], saved) if len(kept) else None
+    written = (
+        _write(catalog, settings, kept, file_ids[np.searchsorted(chunk_ids, kept)], saved, observer)
+        if len(kept)
+        else None
+    )
     with catalog.transaction():
         catalog.drop_segments(record.id for record in damaged)
         if written is not None:
@@ -217,6 +224,7 @@ def _write(
     chunk_ids: NDArray[np.int64],
     file_ids: NDArray[np.int64],
     vectors: Vectors,
+    observer: Observer,
 ) -> tuple[str, Manifest]:
     """Write a segment of saved rows, with postings made anew from the texts."""
     analyzer = settings.analyzer
@@ -224,7 +232,8 @@ def _write(
     blocks = (catalog.passages(numbers[start : start + _TEXTS]) for start in range(0, len(numbers), _TEXTS))
     postings = build(analyzer.terms(passage.chunk.text) for block in blocks for passage in block)
     matrix = np.stack([vectors[number] for number in numbers])
-    return write_segment(catalog.index, segment_arrays(matrix, chunk_ids, file_ids, postings))
+    arrays = segment_arrays(matrix, chunk_ids, file_ids, postings)
+    return write_segment(catalog.index, {**arrays, **link(matrix, observer)})
 
 
 def _bury_again(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.graphs import PREFIX, stored_graph
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -24,13 +26,18 @@ VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
-    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool; and its manifest."""
+    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool.
 
+    The graph is as it was found: whoever walks it checks it first (`ann.check`).
+    """
+
+    name: str
     vectors: NDArray[Any]
     chunk_ids: NDArray[np.int64]
     file_ids: NDArray[np.int64]
     postings: Postings
     alive: NDArray[np.bool_]
+    graph: Graph | None
     manifest: Manifest
 
 
@@ -77,11 +84,20 @@ def _open(index: Path) -> Snapshot:
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     """Map a segment. Raises FileNotFoundError and IndexCorruptError."""
-    arrays = open_segment(catalog.index, record.name, record.manifest, VERIFIED_WHEN_READ)
+    unverified = [name for name in record.manifest if name in VERIFIED_WHEN_READ or name.startswith(PREFIX)]
+    arrays = open_segment(catalog.index, record.name, record.manifest, unverified)
     try:
-        postings = Postings.from_arrays(arrays)
         return SegmentView(
-            arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], postings, record.alive, record.manifest
+            record.name,
+            arrays["vectors"],
+            arrays["chunk_ids"],
+            arrays["file_ids"],
+            Postings.from_arrays(arrays),
+            record.alive,
+            stored_graph(arrays),
+            record.manifest,
         )
     except KeyError as error:
-        raise IndexCorruptError(str(catalog.index), f"segment {record.name} has no {error}", CHECK) from None
+        raise IndexCorruptError(
+            f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}", CHECK
+        ) from None

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vsearch_core import config
 from vsearch_core.ann.flat import FIXED_ONE
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.vectors import Effort
 from vsearch_core.store.check import Fault
 
 SAMPLE = 200  # rows
@@ -18,7 +20,8 @@ NEAR = 1e-3  # of a cosine: other rows with the same vector are as good an answe
 
 def recall_faults(snapshot: Snapshot) -> Sequence[Fault]:
     """A fault when too few of a sample of live rows find themselves."""
-    searcher = LocalSearcher(snapshot)
+    linked = any(segment.graph is not None for segment in snapshot.segments)
+    searcher = LocalSearcher(snapshot, Effort(ef=config.EF) if linked else Effort())
     allowed = searcher.allow(Filters())
     live = np.flatnonzero(allowed.mask)
     if not len(live):
