@@ -111,13 +111,16 @@ def contents(index: Path) -> list[object]:
 
 def outcomes(index: Path, file: Path, damages: Sequence[Damage], known: Sequence[Answers]) -> list[Outcome]:
     """What becomes of each damage. `known` are the true answers, newest generation first."""
-    with tempfile.TemporaryDirectory() as folder:
-        return [
-            _outcome(index, Path(folder) / str(number), file, damage, known) for number, damage in enumerate(damages)
-        ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(index, folder / "sound")  # looking into a catalog folds its log in
+        rows = contents(folder / "sound")
+        return [_outcome(index, folder / "copy", file, damage, known, rows) for damage in damages]
 
 
-def _outcome(index: Path, copy: Path, file: Path, damage: Damage, known: Sequence[Answers]) -> Outcome:
+def _outcome(
+    index: Path, copy: Path, file: Path, damage: Damage, known: Sequence[Answers], rows: list[object]
+) -> Outcome:
     damaged_copy(index, copy, file, damage)
     try:
         found = answers(copy)
@@ -126,7 +129,7 @@ def _outcome(index: Path, copy: Path, file: Path, damage: Damage, known: Sequenc
         query = "refused"
     quick, full = (_finds(copy, full=full) for full in (False, True))
     try:
-        changed = contents(copy) != contents(index)
+        changed = contents(copy) != rows
     except (sqlite3.Error, UnicodeDecodeError, OverflowError):
         changed = True
     shutil.rmtree(copy)

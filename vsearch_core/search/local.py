@@ -52,7 +52,7 @@ class LocalSearcher:
         if not filters:
             return Allowed(self._alive, searched, searched)
         with translated(self._snapshot.catalog.index):
-            self._snapshot.catalog.refuse_damaged_files()
+            self._snapshot.catalog.refuse_damaged_files(searched)
             files = allowed_files(self._snapshot.catalog.connection, filters)
         mask = self._alive & np.isin(self._file_ids, files)
         return Allowed(mask, searched, int(mask.sum()))

@@ -326,12 +326,14 @@ class Catalog:
                 found[number] = Passage(path, ordinal, Chunk(self._text(number, blob, sound), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
 
-    def refuse_damaged_files(self) -> None:
-        """Raise IndexCorruptError when a live file's row is not what was written: a filter would go by it."""
-        query = f"SELECT id FROM files WHERE live AND NOT {self._sound('files')} LIMIT 1"
-        row = self.connection.execute(query).fetchone()
-        if row is not None:
-            raise _damaged(self.index, f"what its catalog says of file {row[0]} is damaged")
+    def refuse_damaged_files(self, chunks: int) -> None:
+        """Raise IndexCorruptError unless the live files' rows, which filters go by, are what was written.
+
+        They are all there when they have as many `chunks` in all as the segments have live rows.
+        """
+        query = f"SELECT coalesce(sum(chunks), 0), total(NOT {self._sound('files')}) FROM files NOT INDEXED WHERE live"
+        if self.connection.execute(query).fetchone() != (chunks, 0):
+            raise _damaged(self.index, "its list of files is damaged")
 
     def _sound(self, table: str) -> str:
         return schema.sound(self.connection, table)
