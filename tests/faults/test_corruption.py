@@ -73,7 +73,7 @@ def generations(index: Path, tmp_path_factory: pytest.TempPathFactory) -> list[A
 
 def test_some_damages_of_the_write_ahead_log(index: Path, pool: Executor, generations: list[Answers]) -> None:
     """A damaged log ends where the damage is: what was committed behind it is as if it had not happened."""
-    found = examined(pool, index.parent / "unfolded", Path(LOG), 16, 4, generations)
+    found = examined(pool, index.parent / "unfolded", Path(LOG), 3, 1, generations)
     holds("log", found)
     assert {outcome.query for outcome in found} <= {"same", "older"}
     whole = Path(shutil.copytree(index.parent / "unfolded", index.parent / "folded"))
