@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
 from vsearch_core.model import Chunk, JsonValue
+from vsearch_core.store.folders import sync_folder
 from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json
 
 CATALOG_FILE = "catalog.sqlite"
@@ -135,6 +136,7 @@ class Catalog:
         finally:
             connection.close()
         fresh.rename(path)
+        sync_folder(index)
         return cls.open_to_write(index)
 
     @classmethod

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.store.folders import make_folder, sync_folder
 
 SEGMENTS_DIR = "segments"
 CHECKED_BYTES = 1 << 20  # files up to this size are checked whole at every open: docs/adr/0006-what-opening-verifies.md
@@ -58,13 +59,11 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     from uuid import uuid4
 
     name = uuid4().hex
-    parent = index / SEGMENTS_DIR
-    parent.mkdir(exist_ok=True)
-    folder = parent / name
-    folder.mkdir()
+    folder = index / SEGMENTS_DIR / name
+    for path in (folder.parent, folder):
+        make_folder(path)
     manifest = {key: _write_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
-    for path in (folder, parent):
-        _sync_folder(path)
+    sync_folder(folder)
     return name, manifest
 
 
@@ -129,11 +128,3 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         if 0 in entry.shape:  # an empty range can't be mapped
             return np.empty(entry.shape, dtype)
         return np.memmap(file, dtype, "r", len(header), entry.shape)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

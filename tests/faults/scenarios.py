@@ -1,0 +1,127 @@
+"""What is disturbed: a command in a project whose index and documents are in a known state. A new one is one entry."""
+
+import random
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from faults.runner import Runner
+from faults.server import Outcome, State, live_files
+from process import write_files
+
+OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
+_WORDS = (
+    *("pump", "valve", "engine", "retry", "error", "network", "search", "river", "seed", "library", "loaf", "bread"),
+    *("oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood", "copper"),
+)
+
+Edit = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`steps` are edits of the documents' folder and commands, done in peace; `argv` is the command that is disturbed.
+
+    In commands, DOCS stands for the documents' folder and HERE for a folder that is the same for all projects.
+    """
+
+    name: str
+    steps: Sequence[Edit | Sequence[str]]
+    argv: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A scenario made ready. `folder` is where it is tried; `base` is the index that each trial begins with, if any.
+
+    `states` are all generations that may ever be seen, `calls` the kinds of the calls that an undisturbed run makes.
+    """
+
+    name: str
+    folder: Path
+    base: Path
+    documents: Path
+    argv: Sequence[str]
+    states: Sequence[tuple[int, State]]
+    undisturbed: Outcome
+
+    @property
+    def index(self) -> Path:
+        """The index under trial."""
+        return self.folder / ".vsearch"
+
+    def reset(self) -> None:
+        """Put the index back to what the trial begins with."""
+        shutil.rmtree(self.index, ignore_errors=True)
+        if self.base.exists():
+            shutil.copytree(self.base, self.index)
+
+
+def text(chance: random.Random, chunks: int) -> str:
+    """A document of about so many chunks."""
+    return "\n\n".join(f"{' '.join(chance.choices(_WORDS, k=16))}." for _ in range(chunks))
+
+
+def write(documents: Path, *, seed: int, names: Sequence[str], chunks: int = 2) -> None:
+    """Write the documents anew."""
+    chance = random.Random(seed)
+    write_files(documents, {f"{name}.txt": text(chance, chunks) for name in names})
+
+
+def change(documents: Path) -> None:
+    """An edit of every kind: changed, grown, emptied, deleted, moved, copied, added."""
+    write(documents, seed=11, names=("a0", "a1", "sub/c0"), chunks=3)
+    write(documents, seed=12, names=("n0", "n1", "n2"))
+    (documents / "a2.txt").write_text("")
+    (documents / "a3.txt").unlink()
+    (documents / "a4.txt").rename(documents / "sub" / "moved.txt")
+    shutil.copy(documents / "a5.txt", documents / "copy.txt")
+
+
+FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
+INDEX = ("index", "--json", *OPTIONS, "DOCS")
+
+
+def churn(rounds: int) -> list[Edit | Sequence[str]]:
+    """Commits that leave so many small segments behind."""
+    steps: list[Edit | Sequence[str]] = []
+    for number in range(rounds):
+        steps += [partial(write, seed=20 + number, names=(f"r{number}",)), INDEX]
+    return steps
+
+
+SCENARIOS = (
+    Scenario("index", [FIRST], INDEX),
+    Scenario("reindex", [FIRST, INDEX, change], INDEX),
+    Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
+)
+
+
+def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
+    """Do the steps and one undisturbed run of the command, and remember what it did."""
+    documents, trial, base = folder / "documents", folder / "trial", folder / "base"
+    for each in (documents, trial):
+        each.mkdir(parents=True)
+    places: Mapping[str, str] = {"DOCS": str(documents), "HERE": str(folder)}
+
+    def command(argv: Sequence[str]) -> list[str]:
+        return [places.get(word.split("/")[0], word) + word.removeprefix(word.split("/")[0]) for word in argv]
+
+    for step in scenario.steps:
+        if callable(step):
+            step(documents)
+        else:
+            done = runner(*command(step), cwd=trial)
+            assert done.status == 0, done
+    index = trial / ".vsearch"
+    states: list[tuple[int, State]] = []
+    if index.exists():
+        states.append(live_files(index / "catalog.sqlite"))
+        shutil.copytree(index, base)
+    argv = command(scenario.argv)
+    done = runner(*argv, cwd=trial, watched=[trial], recording=True)
+    assert done.status == 0, done
+    states += [*done.states.items(), live_files(index / "catalog.sqlite")]
+    return Project(scenario.name, trial, base, documents, argv, states, done)

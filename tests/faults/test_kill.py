@@ -1,0 +1,83 @@
+"""SIGKILL at every file-system call and at any time: nothing acknowledged is lost, and a re-run is cheap."""
+
+import random
+import signal
+import time
+
+import pytest
+from faults.oracle import check_after
+from faults.runner import Runner
+from faults.scenarios import SCENARIOS, Project
+from faults.shim import Plan
+
+from .conftest import Projects
+
+NAMES = [scenario.name for scenario in SCENARIOS]
+MOMENTS = 600  # over all scenarios
+
+
+def kill_at(runner: Runner, project: Project, call: int, action: str = "kill") -> None:
+    project.reset()
+    outcome = runner(*project.argv, cwd=project.folder, watched=[project.folder], plan=Plan(call, action))
+    assert outcome.status == -signal.SIGKILL, (call, outcome)
+    check_after(runner, project, outcome)
+
+
+def sample(project: Project, count: int) -> list[int]:
+    """Calls spread over the whole run."""
+    total = len(project.undisturbed.calls)
+    return sorted(random.Random(5).sample(range(1, total + 1), count))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_some_calls(runner: Runner, projects: Projects, name: str) -> None:
+    project = projects(name)
+    for call in sample(project, 8):
+        kill_at(runner, project, call)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_every_call(runner: Runner, projects: Projects, name: str) -> None:
+    project = projects(name)
+    for call, kind in enumerate(project.undisturbed.calls, 1):
+        kill_at(runner, project, call)
+        if kind == "write":
+            kill_at(runner, project, call, "tear")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_any_time(runner: Runner, projects: Projects, name: str) -> None:
+    """The clock kills, wherever the run then is, SQLite's own code included."""
+    project = projects(name)
+    chance = random.Random(name)
+    project.reset()
+    started = time.monotonic()
+    runner(*project.argv, cwd=project.folder)
+    seconds = time.monotonic() - started
+    for _ in range(MOMENTS // len(NAMES)):
+        project.reset()
+        outcome = runner(
+            *project.argv, cwd=project.folder, watched=[project.folder], kill_after=chance.uniform(0, seconds)
+        )
+        assert outcome.status in {0, -signal.SIGKILL}, outcome
+        check_after(runner, project, outcome)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -> None:
+    """Each run goes on from what the one before has left, and gets a little farther."""
+    project = projects(name)
+    for step in (7, 31, 60):
+        project.reset()
+        embedded, call = 0, step
+        while True:
+            outcome = runner(*project.argv, cwd=project.folder, watched=[project.folder], plan=Plan(call))
+            embedded += outcome.embedded
+            if outcome.status == 0:
+                break
+            assert outcome.status == -signal.SIGKILL, outcome
+            call += step
+        check_after(runner, project, outcome)
