@@ -50,7 +50,7 @@ def check_generation(project: Project, acknowledged: int = 0) -> None:
 
 def check_rerun(runner: Runner, project: Project, embedded: int | None) -> None:
     """The same command completes, ends where an undisturbed run does, and embeds at most one batch twice."""
-    again = runner(*project.argv, cwd=project.folder)
+    again = project.run(runner)
     assert again.status == 0, again
     final = project.states[-1][1]
     assert live_files(project.index / "catalog.sqlite")[1] == final

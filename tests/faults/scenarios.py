@@ -1,11 +1,13 @@
 """What is disturbed: a command in a project whose index and documents are in a known state. A new one is one entry."""
 
 import random
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from faults.runner import Runner
 from faults.server import Outcome, State, live_files
@@ -18,6 +20,7 @@ _WORDS = (
 )
 
 Edit = Callable[[Path], None]
+_NOTHING = Outcome(0, "", "", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Project:
     def index(self) -> Path:
         """The index under trial."""
         return self.folder / ".vsearch"
+
+    def run(self, runner: Runner, *argv: str, **more: Any) -> Outcome:
+        """Run the command, or another one, on the index under trial."""
+        words = argv or self.argv
+        return runner(*words, "--index", self.index, cwd=self.documents, watched=[self.folder], **more)
 
     def reset(self) -> None:
         """Put the index back to what the trial begins with."""
@@ -104,24 +112,24 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     documents, trial, base = folder / "documents", folder / "trial", folder / "base"
     for each in (documents, trial):
         each.mkdir(parents=True)
-    places: Mapping[str, str] = {"DOCS": str(documents), "HERE": str(folder)}
+    places = {"DOCS": str(documents), "HERE": str(folder)}
 
-    def command(argv: Sequence[str]) -> list[str]:
-        return [places.get(word.split("/")[0], word) + word.removeprefix(word.split("/")[0]) for word in argv]
+    def placed(argv: Sequence[str]) -> list[str]:
+        return [re.sub("^(DOCS|HERE)", lambda place: places[place[0]], word) for word in argv]
 
+    project = Project(scenario.name, trial, base, documents, placed(scenario.argv), [], _NOTHING)
     for step in scenario.steps:
         if callable(step):
             step(documents)
         else:
-            done = runner(*command(step), cwd=trial)
+            done = project.run(runner, *placed(step))
             assert done.status == 0, done
-    index = trial / ".vsearch"
+    catalog = project.index / "catalog.sqlite"
     states: list[tuple[int, State]] = []
-    if index.exists():
-        states.append(live_files(index / "catalog.sqlite"))
-        shutil.copytree(index, base)
-    argv = command(scenario.argv)
-    done = runner(*argv, cwd=trial, watched=[trial], recording=True)
+    if project.index.exists():
+        states.append(live_files(catalog))
+        shutil.copytree(project.index, base)
+    done = project.run(runner, recording=True)
     assert done.status == 0, done
-    states += [*done.states.items(), live_files(index / "catalog.sqlite")]
-    return Project(scenario.name, trial, base, documents, argv, states, done)
+    states += [*done.states.items(), live_files(catalog)]
+    return replace(project, states=states, undisturbed=done)

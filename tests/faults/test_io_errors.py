@@ -3,6 +3,7 @@
 import errno
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from faults.oracle import check_after, check_generation
@@ -22,6 +23,12 @@ PLANS = [
 QUERY = ("query", "--json", "-k", "1000", "--mode", "hybrid", "pump valve")
 
 
+def described(plan: Plan) -> str:
+    """The plan as a test's name says it."""
+    what = errno.errorcode[plan.error] if plan.error else plan.action
+    return f"{what}-{'from then on' if plan.lasting else 'once'}"
+
+
 def check_refused(outcome: Outcome) -> None:
     """The run ended in one line that names what failed, or the call did not matter."""
     assert outcome.status in {0, 2}, outcome
@@ -34,7 +41,7 @@ def check_refused(outcome: Outcome) -> None:
 
 def fail_at(runner: Runner, project: Project, plan: Plan) -> None:
     project.reset()
-    outcome = runner(*project.argv, cwd=project.folder, watched=[project.folder], plan=plan)
+    outcome = project.run(runner, plan=plan)
     check_refused(outcome)
     if plan.action == "short":
         assert outcome.status == 0, "a short write is no failure"
@@ -44,9 +51,7 @@ def fail_at(runner: Runner, project: Project, plan: Plan) -> None:
 def plans_for(project: Project, call: int) -> list[Plan]:
     """What can go wrong at the call."""
     kind = project.undisturbed.calls[call - 1]
-    return [
-        Plan(call, plan.action, plan.error, plan.lasting) for plan in PLANS if kind == "write" or plan.action == "fail"
-    ]
+    return [replace(plan, at=call) for plan in PLANS if kind == "write" or plan.action == "fail"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,16 +64,17 @@ def test_some_calls_that_fail(runner: Runner, projects: Projects, name: str) -> 
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("plan", PLANS, ids=described)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_call_that_fails(runner: Runner, projects: Projects, name: str) -> None:
+def test_every_call_that_fails(runner: Runner, projects: Projects, name: str, plan: Plan) -> None:
     project = projects(name)
-    for call in range(1, len(project.undisturbed.calls) + 1):
-        for plan in plans_for(project, call):
-            fail_at(runner, project, plan)
+    for call, kind in enumerate(project.undisturbed.calls, 1):
+        if kind == "write" or plan.action == "fail":
+            fail_at(runner, project, replace(plan, at=call))
 
 
 def ask(runner: Runner, project: Project, plan: Plan = IN_PEACE) -> Outcome:
-    return runner(*QUERY, cwd=project.folder, watched=[project.folder], plan=plan)
+    return project.run(runner, *QUERY, plan=plan)
 
 
 def hits(outcome: Outcome) -> object:
