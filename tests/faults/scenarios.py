@@ -1,9 +1,10 @@
 """What is disturbed: a command in a project whose index and documents are in a known state. A new one is one entry."""
 
+import hashlib
 import random
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,10 @@ from faults.runner import Runner
 from faults.server import Outcome, State, live_files
 from process import write_files
 
+from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.extract.registry import extract
+
+CHUNKING = ChunkOptions(20, 0)
 OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
 _WORDS = (
     *("pump", "valve", "engine", "retry", "error", "network", "search", "river", "seed", "library", "loaf", "bread"),
@@ -39,13 +44,14 @@ class Scenario:
 class Project:
     """A scenario made ready. `folder` is where it is tried; `base` is the index that each trial begins with, if any.
 
-    `states` are all generations that may ever be seen, `calls` the kinds of the calls that an undisturbed run makes.
+    `chunks` are those of each version of each document, by its hash, and `states` all generations that may ever be seen.
     """
 
     name: str
     folder: Path
     base: Path
     documents: Path
+    chunks: Mapping[bytes, Sequence[str]]
     argv: Sequence[str]
     states: Sequence[tuple[int, State]]
     undisturbed: Outcome
@@ -54,6 +60,12 @@ class Project:
     def index(self) -> Path:
         """The index under trial."""
         return self.folder / ".vsearch"
+
+    def texts(self, state: State) -> dict[tuple[str, int], str]:
+        """The chunks that are found in that state, by path and number."""
+        return {
+            (path, number): text for path, digest in state.items() for number, text in enumerate(self.chunks[digest])
+        }
 
     def run(self, runner: Runner, *argv: str, **more: Any) -> Outcome:
         """Run the command, or another one, on the index under trial."""
@@ -107,6 +119,13 @@ SCENARIOS = (
 )
 
 
+def chunks_of(path: Path) -> tuple[bytes, Sequence[str]]:
+    """A document's hash, and its chunks."""
+    data = path.read_bytes()
+    chunks = split(extract(path.name, data), CHUNKING)
+    return hashlib.blake2b(data, digest_size=16).digest(), [chunk.text for chunk in chunks]
+
+
 def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     """Do the steps and one undisturbed run of the command, and remember what it did."""
     documents, trial, base = folder / "documents", folder / "trial", folder / "base"
@@ -117,10 +136,12 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     def placed(argv: Sequence[str]) -> list[str]:
         return [re.sub("^(DOCS|HERE)", lambda place: places[place[0]], word) for word in argv]
 
-    project = Project(scenario.name, trial, base, documents, placed(scenario.argv), [], _NOTHING)
+    chunks: dict[bytes, Sequence[str]] = {}
+    project = Project(scenario.name, trial, base, documents, chunks, placed(scenario.argv), [], _NOTHING)
     for step in scenario.steps:
         if callable(step):
             step(documents)
+            chunks.update(chunks_of(path) for path in documents.rglob("*.txt"))
         else:
             done = project.run(runner, *placed(step))
             assert done.status == 0, done
