@@ -44,7 +44,7 @@ class Scenario:
 class Project:
     """A scenario made ready. `folder` is where it is tried; `base` is the index that each trial begins with, if any.
 
-    `chunks` are those of each version of each document, by its hash, and `states` all generations that may ever be seen.
+    `chunks` are those of each version of each document, by its hash; `states` are all generations that may be seen.
     """
 
     name: str
