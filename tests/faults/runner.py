@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ class Runner:
         outcome = read_message(self._process.stdout)
         assert outcome is not None, "the server has died"
         return outcome
+
+    def call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function where the commands run; what it raises is raised here."""
+        outcome = self(cwd=Path("/"), call=partial(function, *arguments))
+        assert outcome.status == 0, outcome.stderr
 
 
 @contextmanager
