@@ -4,6 +4,7 @@ It reads a pickled Request from stdin and writes a pickled Outcome to stdout unt
 `main()` through the shim, with a stand-in for the model.
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -97,6 +98,7 @@ def main() -> None:
     _import_all()
     python_calls.install(shim)
     sqlite_calls.install(shim)
+    gc.freeze()  # a collection in a child would touch, and so copy, all that the parent has imported
     while (request := read_message(requests)) is not None:
         write_message(replies, _run(shim, request))
     os._exit(0)  # SQLite may call the shim even while an interpreter takes itself apart
