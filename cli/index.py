@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from . import locate
-from .output import complain, emit, plural, say, to_json
+from .output import PREPARING, complain, emit, plural, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.index.progress import Progress
@@ -62,6 +62,7 @@ def index(
             partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
+            preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
             stop=stop,
         )
         summary = update_index(
@@ -76,10 +77,16 @@ def index(
     elif not quiet:
         emit(_summary_text(summary))
     if summary.interrupted:
-        left = f"{plural(summary.pending, 'chunk')} still to embed" if summary.pending else "some files still to read"
-        complain(f"interrupted: what is embedded is kept, {left}; run the same command again to go on")
+        complain(f"interrupted: what is embedded is kept, {_left(summary)}; run the same command again to go on")
         return 130
     return 2 if summary.failed else 0
+
+
+def _left(summary: "Summary") -> str:
+    """What an interrupted run has not done."""
+    if summary.pending:
+        return f"{plural(summary.pending, 'chunk')} still to embed"
+    return "segments still to merge" if summary.uncompacted else "some files still to read"
 
 
 def _model_spec(model: str | None) -> str | None:
@@ -163,7 +170,7 @@ class _Bar:
 
         if self._bar is None or progress.stage != self._stage:
             self.__exit__()
-            unit = {"reading": " files", "embedding": " chunks"}[progress.stage]
+            unit = " files" if progress.stage == "reading" else " chunks"
             self._bar = tqdm(desc=progress.stage, total=progress.total, unit=unit, file=sys.stderr, leave=False)
             self._stage = progress.stage
         self._bar.update(progress.done - self._bar.n)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsearch_core.index.commit import mark_commit, segment_arrays
+from vsearch_core.index.graphs import lacks_graph, link
+from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.segment import open_segment, write_segment
@@ -16,7 +18,7 @@ DEAD_SHARE = 0.3  # a segment with more dead rows than this is rewritten
 
 
 def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
-    """The segments to merge into one now, oldest first; none when all is well.
+    """The segments to merge into one now, oldest first; none when all is well. One alone is written anew.
 
     Tiered, as in log-structured merge trees: each row is rewritten about log_8(n) times over the index's life, and
     there are never more than FAN_OUT segments a size.
@@ -27,20 +29,33 @@ def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
     tiers: dict[int, list[SegmentRecord]] = {}
     for segment in segments:
         tiers.setdefault(_tier(segment.live_rows), []).append(segment)
-    return next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
+    full = next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
+    return full or [segment for segment in segments if lacks_graph(segment)][:1]
 
 
-def compact(catalog: Catalog) -> int:
-    """Merge what the policy chooses until it chooses nothing. Returns the number of segments that were merged away."""
+def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: B008 - frozen
+    """Merge what the policy chooses until it chooses nothing. Returns the number of segments that were merged away.
+
+    Raises StoppedError when the observer says stop; the merges up to then are committed.
+    """
     merged = 0
     while chosen := choose(catalog.segments()):
-        merge_segments(catalog, chosen)
+        if observer.stop():
+            raise StoppedError
+        merge_segments(catalog, chosen, observer)
         merged += len(chosen)
     return merged
 
 
-def merge_segments(catalog: Catalog, chosen: Sequence[SegmentRecord]) -> None:
-    """Replace segments by one that holds their live rows in the same order. Takes memory for the merged segment."""
+def merge_segments(
+    catalog: Catalog,
+    chosen: Sequence[SegmentRecord],
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> None:
+    """Replace segments by one that holds their live rows in the same order, with a graph if they are many.
+
+    Takes memory for the merged segment. Raises StoppedError, and leaves all as it was.
+    """
     opened = [open_segment(catalog.index, segment.name, segment.manifest) for segment in chosen]
     kept = [segment.alive for segment in chosen]
     pairs = list(zip(opened, kept, strict=True))
@@ -53,7 +68,7 @@ def merge_segments(catalog: Catalog, chosen: Sequence[SegmentRecord]) -> None:
             np.concatenate([arrays["file_ids"][mask] for arrays, mask in pairs]),
             merge([Postings.from_arrays(arrays) for arrays in opened], kept),
         )
-        written = write_segment(catalog.index, arrays)
+        written = write_segment(catalog.index, {**arrays, **link(arrays["vectors"], observer)})
     with catalog.transaction():
         catalog.drop_segments(segment.id for segment in chosen)
         if written is not None:

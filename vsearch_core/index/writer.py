@@ -11,7 +11,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import commit_removal, commit_staged, sweep
 from vsearch_core.index.compaction import compact
-from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
@@ -45,7 +45,10 @@ OpenEmbedder = Callable[[str, str | None], Embedder]  # (provider, model's name 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did. `failed` counts files that could not be read, `skipped` those that hold nothing to read."""
+    """What a run did. `failed` counts files that could not be read, `skipped` those that hold nothing to read.
+
+    `uncompacted` says that everything is indexed, and the run was stopped while it merged segments.
+    """
 
     index: Path
     files: int
@@ -58,6 +61,7 @@ class Summary:
     failed: int
     embedded: int
     pending: int
+    uncompacted: bool
     interrupted: bool
     seconds: float
 
@@ -132,9 +136,7 @@ class _Run:
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer)
         commit_removal(catalog, [*(record.id for record in plan.gone), *staged.gone])
-        if not interrupted:
-            compact(catalog)
-            catalog.release_space()
+        uncompacted = not interrupted and not self._compact(catalog)
         sweep(catalog)
         after = catalog.files(live=True)
         return Summary(
@@ -149,9 +151,19 @@ class _Run:
             failed=len(plan.unreadable) + staged.failed + missing,
             embedded=embedded,
             pending=catalog.count_unembedded(),
-            interrupted=interrupted,
+            uncompacted=uncompacted,
+            interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
         )
+
+    def _compact(self, catalog: Catalog) -> bool:
+        """Merge segments and give space back; False if that was stopped."""
+        try:
+            compact(catalog, self.observer)
+        except StoppedError:
+            return False
+        catalog.release_space()
+        return True
 
     def _plan(self, catalog: Catalog, sources: Sequence[Source], live: Mapping[str, FileRecord]) -> tuple[Plan, int]:
         """The plan, and how many known sources are missing."""
