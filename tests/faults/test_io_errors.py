@@ -63,6 +63,15 @@ def test_some_calls_that_fail(runner: Runner, projects: Projects, name: str) -> 
         fail_at(runner, project, chance.choice(plans_for(project, call)))
 
 
+def test_no_write_that_fails_leaves_half_a_catalog(runner: Runner, projects: Projects) -> None:
+    """Closing SQLite says nothing of what it could not write, so a catalog takes its name only when all is in it."""
+    project = projects("index")
+    calls = project.undisturbed.calls
+    for call, kind in enumerate(calls[: calls.index("rename")], 1):
+        if kind == "write":
+            fail_at(runner, project, Plan(call, "fail", errno.ENOSPC))
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("plan", PLANS, ids=described)
 @pytest.mark.parametrize("name", NAMES)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
 from vsearch_core.model import Chunk, JsonValue
-from vsearch_core.store.folders import sync_folder
 from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json
 
 CATALOG_FILE = "catalog.sqlite"
@@ -31,7 +30,6 @@ APPLICATION_ID = 0x76736368  # "vsch"
 _SCHEMA = f"""
 PRAGMA page_size = 16384;
 PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA journal_mode = WAL;
 BEGIN;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE sources (path TEXT PRIMARY KEY, options TEXT NOT NULL) STRICT;
@@ -56,7 +54,6 @@ CREATE TABLE segments (
 ) STRICT;
 PRAGMA user_version = {FORMAT};
 PRAGMA application_id = {APPLICATION_ID};
-COMMIT;
 """
 
 
@@ -127,16 +124,18 @@ class Catalog:
         """Make a catalog where none is, with its settings, and open it for writing."""
         path = index / CATALOG_FILE
         fresh = index / f"{CATALOG_FILE}.new"
-        for suffix in ("", "-wal", "-shm"):  # what an interrupted creation left
+        for suffix in ("", "-journal"):  # what an interrupted creation left
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
             connection.executescript(_SCHEMA)
             connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+            connection.execute("COMMIT")
+            # Last: closing says nothing of a log that can't be folded in, and the log would stay behind at the rename.
+            connection.executescript("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
         fresh.rename(path)
-        sync_folder(index)
         return cls.open_to_write(index)
 
     @classmethod
