@@ -38,6 +38,7 @@ def index(
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Language of keyword stemming.  [default: en]")
     ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name each skipped file and why.")] = False,
@@ -70,6 +71,7 @@ def index(
             Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
             lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
             observer,
+            retry=retry,
         )
     if as_json:
         emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
@@ -105,12 +107,15 @@ def _summary_text(summary: "Summary") -> str:
     counts = {
         "added": summary.added,
         "changed": summary.changed,
+        "moved": summary.moved,
         "removed": summary.removed,
         "unchanged": summary.unchanged,
         "skipped (-v says why)": summary.skipped,
         "could not be read": summary.failed,
     }
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if summary.reused:
+        parts += f"; {plural(summary.reused, 'chunk')} known already"
     total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"
     return f"{summary.index}: {total} ({parts or 'nothing found'}) in {summary.seconds:.1f} s"
 

@@ -9,32 +9,32 @@ from numpy.typing import NDArray
 
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.postings import Postings, build
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
 
 
-def commit_staged(catalog: Catalog, analyzer: Analyzer) -> int:
-    """Seal the staged files whose chunks all have vectors into a segment. Returns how many chunks went live."""
+def commit_staged(catalog: Catalog, analyzer: Analyzer, gone: Sequence[FileRecord] = (), *, last: bool = False) -> None:
+    """Seal the staged files whose chunks all have vectors into a segment, in place of their former versions.
+
+    Of the live files `gone`, those that have only moved leave in the same transaction; at the run's last commit, all.
+    """
     file_ids = catalog.complete_files()
-    if not file_ids:
-        return 0
+    buried = _replaced(catalog, file_ids, gone, last=last)
+    if not file_ids and not buried:
+        return
     arrays = _segment_arrays(catalog, file_ids, analyzer)
     rows = len(arrays["chunk_ids"])
     written = write_segment(catalog.index, arrays) if rows else None
     with catalog.transaction():
-        replaced = _former_versions(catalog, file_ids)
-        bury(catalog, replaced)
+        bury(catalog, buried)
         if written is not None:
             catalog.add_segment(written[0], rows, written[1])
         catalog.publish_files(file_ids)
         mark_commit(catalog)
-    return rows
 
 
 def commit_removal(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Forget live files."""
-    if not file_ids:
-        return
+    """Forget files, live or staged."""
     with catalog.transaction():
         bury(catalog, file_ids)
         mark_commit(catalog)
@@ -84,7 +84,13 @@ def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyze
     return segment_arrays(matrix, np.array(chunk_ids, np.int64), np.array(files_of_rows, np.int64), build(terms))
 
 
-def _former_versions(catalog: Catalog, file_ids: Iterable[int]) -> list[int]:
+def _replaced(catalog: Catalog, file_ids: Iterable[int], gone: Sequence[FileRecord], *, last: bool) -> list[int]:
+    """The live files that a commit of the staged ones buries."""
     live = catalog.files(live=True)
-    staged = {record.id: record.path for record in catalog.files(live=False).values()}
-    return [live[staged[file_id]].id for file_id in file_ids if staged[file_id] in live]
+    staged = {record.id: record for record in catalog.files(live=False).values()}
+    new = [staged[file_id] for file_id in file_ids]
+    content = {record.hash for record in new}
+    former = [live[record.path].id for record in new if record.path in live]
+    still_there = {record.id for record in live.values()}
+    left = [record.id for record in gone if record.id in still_there and (last or record.hash in content)]
+    return former + left

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
-from vsearch_core.store.catalog import CATALOG_FILE, FORMAT
+from vsearch_core.store.catalog import CATALOG_FILE
+from vsearch_core.store.schema import FORMAT
 
 
 @dataclass(frozen=True, slots=True)
