@@ -33,15 +33,8 @@ def commit_staged(catalog: Catalog, analyzer: Analyzer, gone: Sequence[FileRecor
         mark_commit(catalog)
 
 
-def commit_removal(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Forget files, live or staged."""
-    with catalog.transaction():
-        bury(catalog, file_ids)
-        mark_commit(catalog)
-
-
 def bury(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Set the tombstones of live files' rows and forget the files; part of a commit's transaction."""
+    """Set the tombstones of the files' rows and forget the files, live or staged; part of a commit's transaction."""
     if not file_ids:
         return
     for segment in catalog.segments():

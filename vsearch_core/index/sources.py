@@ -96,7 +96,7 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
     walked = list(named) or [source for source in known if source not in lost]
     given = {source.path for source in walked}
     folders = [str(path) for path in given]
-    inside = [source for source in known if source.path not in given and _is_within(str(source.path), folders)]
+    inside = [source for source in known if source.path not in given and is_within(str(source.path), folders)]
     walked += [source for source in inside if source not in lost]
     deleted = [source for source in lost if source in inside]
     if not named:
@@ -140,7 +140,7 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
 
     def has_gone(stored: str) -> bool:
         path = os.path.join(index.parent, stored)
-        return stored not in found and _is_within(path, covered) and not _is_within(path, lost)
+        return stored not in found and is_within(path, covered) and not is_within(path, lost)
 
     return Plan(
         changed=tuple(changed.values()),
@@ -170,7 +170,7 @@ def _walk(
             continue
         others = [str(index), *(str(each.path) for each in sources if source.path in each.path.parents)]
         for item in discover([source.path], source.options):
-            if _is_within(str(item.path), others):
+            if is_within(str(item.path), others):
                 continue  # the more specific source's options decide
             if isinstance(item, SourceFile):
                 stored = stored_path(root, item.path)
@@ -186,5 +186,6 @@ def _is_as(record: FileRecord | PassedOver | None, found: Found) -> bool:
     return record is not None and record.stamp == found.file.stamp
 
 
-def _is_within(path: str, folders: Sequence[str]) -> bool:
+def is_within(path: str, folders: Sequence[str]) -> bool:
+    """Whether the path is one of the folders, or below one."""
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)

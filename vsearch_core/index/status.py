@@ -14,7 +14,8 @@ from vsearch_core.store.schema import FORMAT
 class Status:
     """An index's facts. Sizes are bytes on disk by part: vectors, postings, ids, text (compressed), catalog (the rest).
 
-    `pending_files` and `pending_chunks` are what an interrupted run has left to embed.
+    `removed` are paths in the sources that stay out of the index. `pending_files` and `pending_chunks` are what an
+    interrupted run has left to embed.
     """
 
     index: Path
@@ -22,6 +23,7 @@ class Status:
     generation: int
     last_commit: str | None
     sources: tuple[str, ...]
+    removed: tuple[str, ...]
     files: int
     chunks: int
     segments: int
@@ -39,13 +41,15 @@ def read_status(snapshot: Snapshot) -> Status:
     """The status of the snapshot's generation."""
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
+    sources = catalog.sources()
     live, staged, unembedded = catalog.counts()
     return Status(
         index=catalog.index,
         format=FORMAT,
         generation=snapshot.generation,
         last_commit=catalog.settings().get("last_commit"),
-        sources=tuple(sorted(catalog.sources())),
+        sources=tuple(sorted(path for path, options in sources.items() if not options.get("removed"))),
+        removed=tuple(sorted(path for path, options in sources.items() if options.get("removed"))),
         files=live,
         chunks=sum(record.live_rows for record in records),
         segments=len(records),

@@ -337,9 +337,13 @@ class Catalog:
         return int(self.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()[0])
 
     def release_space(self) -> None:
-        """Give pages that staging no longer needs back to the file system."""
+        """Give pages that staging, or files that have gone, no longer need back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
+
+    def rebuild(self) -> None:
+        """Write the catalog anew, every page full. Takes free space for another copy while it works."""
+        self.connection.execute("VACUUM")
 
 
 def pack_text(text: str) -> bytes:

@@ -28,13 +28,20 @@ def recall(catalog: Catalog, readers: str, *, retry: bool) -> dict[str, PassedOv
     catalog.connection.execute("DELETE FROM passed_over WHERE readers <> ? OR ?", (readers, retry))
     query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason FROM passed_over"
     rows = catalog.connection.execute(query)
-    return {row[0]: PassedOver(*row[:4], bool(row[4]), row[5]) for row in rows}
+    return {
+        path: PassedOver(path, size, mtime_ns, ctime_ns, bool(binary), reason)
+        for path, size, mtime_ns, ctime_ns, binary, reason in rows
+    }
 
 
 def remember(catalog: Catalog, readers: str, file: PassedOver) -> None:
     """Note a file that was opened in vain, in place of what was noted of it before."""
     values = (file.path, *file.stamp, readers, int(file.binary), file.reason)
-    catalog.connection.execute("INSERT OR REPLACE INTO passed_over VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    catalog.connection.execute(
+        "INSERT OR REPLACE INTO passed_over (path, size, mtime_ns, ctime_ns, readers, binary, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
 
 
 def forget(catalog: Catalog, paths: Iterable[str]) -> None:
