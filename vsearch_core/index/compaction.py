@@ -16,6 +16,7 @@ from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
+from vsearch_core.store.upkeep import rebuild
 
 FAN_OUT = 8  # so many segments of one size are merged into one of the next
 GROWTH = 4  # how much larger a segment of the next size is
@@ -53,7 +54,7 @@ def compact_index(index: Path) -> Compaction:
             if merged:
                 merge_segments(catalog, merged)
             sweep(catalog)
-            catalog.rebuild()
+            rebuild(catalog)
         after, seconds = _bytes_on_disk(index), time.perf_counter() - started
         return Compaction(index, len(merged), live, stored - live, before, after, seconds)
 

@@ -15,6 +15,7 @@ from vsearch_core.index.sources import Source, is_within, source_from_json, sour
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.upkeep import tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def remove_paths(index: Path, paths: Sequence[Path]) -> Removal:
         before = catalog.files(live=True)
         left_out = _forget(catalog, paths)
         compact(catalog)
-        catalog.release_space()
+        tidy(catalog)
         sweep(catalog)
         after = catalog.files(live=True)
         return Removal(

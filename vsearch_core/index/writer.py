@@ -37,6 +37,7 @@ from vsearch_core.store.catalog import CATALOG_FILE, Catalog, FileRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.passed_over import recall
+from vsearch_core.store.upkeep import tidy
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover
 from vsearch_core.text.extract.registry import READERS
@@ -150,7 +151,7 @@ class _Run:
         commit_staged(catalog, settings.analyzer, gone, last=not interrupted)
         if not interrupted:
             compact(catalog)
-            catalog.release_space()
+            tidy(catalog)
         sweep(catalog)
         after = catalog.files(live=True)
         added = Counter(after[path].hash for path in after.keys() - live.keys())

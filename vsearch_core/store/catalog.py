@@ -341,10 +341,6 @@ class Catalog:
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
 
-    def rebuild(self) -> None:
-        """Write the catalog anew, every page full. Takes free space for another copy while it works."""
-        self.connection.execute("VACUUM")
-
 
 def pack_text(text: str) -> bytes:
     """A chunk's text as it is stored. Lone surrogates survive."""
