@@ -238,4 +238,8 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
 
     (old, old_size), (new, new_size) = state(tmp_path / "old"), state(tmp_path / "new")
     assert old == new
-    assert old_size == pytest.approx(new_size, rel=0.05)
+    assert old_size < 1.15 * new_size  # a few segments repeat words, and up to a tenth of the rows are dead
+    compact_index(tmp_path / "old/.vsearch")
+    compacted, compacted_size = state(tmp_path / "old")
+    assert compacted == new
+    assert compacted_size == pytest.approx(new_size, rel=0.05)
