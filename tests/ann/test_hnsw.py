@@ -1,5 +1,10 @@
 """The graph against the exact oracle, `ann.flat`: recall, and that whatever it answers is true."""
 
+import hashlib
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +13,7 @@ from numpy.typing import NDArray
 from support import SHARED
 
 from vsearch_core.ann import flat, hnsw
-from vsearch_core.ann.build import Settings, build
+from vsearch_core.ann.build import Settings, build, orphans
 from vsearch_core.errors import InputError
 
 Data = tuple[NDArray[np.int16], NDArray[np.float32]]
@@ -77,6 +82,22 @@ def test_recall(data: Data, graph: hnsw.Graph, beam: int, least: float) -> None:
     check_valid(found, vectors, queries, 10)
     assert not found.exact
     assert recall(found, oracle(vectors, queries, 10)) >= least
+
+
+def test_every_node_can_be_reached(graph: hnsw.Graph) -> None:
+    reached = np.zeros(len(graph.neighbors), np.bool_)
+    front = graph.entries
+    while len(front):
+        reached[front] = True
+        near = np.unique(graph.neighbors[front])
+        front = near[:-1][~reached[near[:-1]]] if near[-1] == 2**32 - 1 else near[~reached[near]]
+    assert reached.all()
+
+
+def test_nobodys_neighbours_are_entries() -> None:
+    lists = np.array([[1, 2], [0, 2], [0, 1], [2, 2**32 - 1], [0, 1]], np.uint32)
+    assert orphans(lists, 0).tolist() == [3, 4]
+    assert orphans(lists, 4).tolist() == [4]
 
 
 def test_the_same_graph_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
@@ -203,14 +224,38 @@ def test_real_vectors() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("features", ["", "+avx,+avx2,+fma"])
+def test_processors_with_less(features: str) -> None:
+    """The whole engine, compiled for another processor: the same graph and the same answers to the last bit."""
+    digests = []
+    for chosen in (None, features):
+        environment = dict(os.environ) if chosen is None else {**os.environ, "NUMBA_CPU_FEATURES": chosen}
+        done = subprocess.run([sys.executable, __file__], env=environment, check=True, capture_output=True, text=True)
+        digests.append(done.stdout)
+    assert digests[0] == digests[1] != ""
+
+
+def _print_digest() -> None:
+    """What `test_processors_with_less` runs."""
+    vectors, queries = flat.to_fixed(clustered(5000, 96)), clustered(100, 96, seed=1)
+    graph, digest = build(vectors), hashlib.blake2b()
+    found = hnsw.Searcher(graph, vectors).search(queries)
+    for array in (*graph.arrays().values(), found.rows):
+        digest.update(array.tobytes())
+    print(digest.hexdigest())
+
+
+@pytest.mark.slow
 def test_many_rows() -> None:
     vectors, queries = flat.to_fixed(clustered(200_000, 128)), clustered(300, 128, seed=1)
     graph = build(vectors, threads=2)
+    again = build(vectors, threads=1)
+    assert all((array == again.arrays()[name]).all() for name, array in graph.arrays().items())
     expected = oracle(vectors, queries, 10)
-    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.98
+    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.99
     live = np.random.default_rng(0).random(len(vectors)) < 0.7
     found = hnsw.search(graph, vectors, queries, allowed=live)
-    assert recall(found, oracle(vectors, queries, 10, live)) >= 0.98
+    assert recall(found, oracle(vectors, queries, 10, live)) >= 0.99
 
 
 def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
@@ -233,3 +278,7 @@ def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
     for values in ({"degree": 1}, {"beam": 3}, {"alpha": 0.5}):
         with pytest.raises(InputError, match=next(iter(values))):
             Settings(**values)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    _print_digest()

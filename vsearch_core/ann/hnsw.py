@@ -140,18 +140,19 @@ class Searcher:
         *,
         beam: int = BEAM,
         allowed: NDArray[np.bool_] | None = None,
+        exact: bool = False,
         threads: int = 1,
     ) -> Found:
         """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
 
-        A larger `beam` finds more and takes longer. Raises InputError.
+        A larger `beam` finds more and takes longer; `exact` looks at every allowed row. Raises InputError.
         """
         vectors = self._stored[0]
         queries = read_only(queries.astype(np.float32, copy=False))
         _check(vectors, queries, k, beam, allowed)
         count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
         job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(beam, k) // 8) * 8, threads)
-        if count <= EXACT_ROWS:
+        if exact or count <= EXACT_ROWS:
             return self._scan_rows(job, np.arange(count) if allowed is None else np.flatnonzero(allowed))
         if allowed is None:
             return self._walk(job, self._all, 1.0)
