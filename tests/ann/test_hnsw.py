@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,12 @@ def oracle(
     vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
 ) -> list[NDArray[np.int64]]:
     return [flat.top_k(scores, allowed, k) for scores in np.atleast_2d(flat.scan(vectors, queries))]
+
+
+def search(
+    graph: hnsw.Graph, vectors: NDArray[np.int16], queries: NDArray[np.float32], *rest: int, **options: Any
+) -> hnsw.Found:
+    return hnsw.Searcher(graph, vectors).search(queries, *rest, **options)
 
 
 def recall(found: hnsw.Found, expected: list[NDArray[np.int64]]) -> float:
@@ -78,7 +85,7 @@ def graph(data: Data) -> hnsw.Graph:
 @pytest.mark.parametrize(("beam", "least"), [(24, 0.9), (96, 0.99), (256, 0.999)])
 def test_recall(data: Data, graph: hnsw.Graph, beam: int, least: float) -> None:
     vectors, queries = data
-    found = hnsw.search(graph, vectors, queries, 10, beam=beam)
+    found = search(graph, vectors, queries, 10, beam=beam)
     check_valid(found, vectors, queries, 10)
     assert not found.exact
     assert recall(found, oracle(vectors, queries, 10)) >= least
@@ -108,9 +115,9 @@ def test_the_same_graph_whatever_the_threads(data: Data, graph: hnsw.Graph) -> N
 
 def test_the_same_answers_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
-    together = hnsw.search(graph, vectors, queries, 10, threads=2)
+    together = search(graph, vectors, queries, 10, threads=2)
     for number in (0, 7, 199):
-        alone = hnsw.search(graph, vectors, queries[number : number + 1], 10)
+        alone = search(graph, vectors, queries[number : number + 1], 10)
         assert alone.rows[0].tolist() == together.rows[number].tolist()
         assert alone.scores[0].tolist() == together.scores[number].tolist()
 
@@ -124,7 +131,7 @@ def test_filters(data: Data, graph: hnsw.Graph, share: float, where: str) -> Non
     allowed = np.zeros(len(vectors), np.bool_)
     allowed[np.argsort(by)[:count]] = True
     asked = queries if where == "random" else queries[:1]
-    found = hnsw.search(graph, vectors, asked, 10, allowed=allowed)
+    found = search(graph, vectors, asked, 10, allowed=allowed)
     check_valid(found, vectors, asked, 10, allowed)
     assert recall(found, oracle(vectors, asked, 10, allowed)) >= 0.99 or not count
     assert found.exact == (count <= hnsw.EXACT_ROWS)
@@ -133,7 +140,7 @@ def test_filters(data: Data, graph: hnsw.Graph, share: float, where: str) -> Non
 def test_a_deleted_cluster(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     live = flat.scan(vectors, queries[5]) < 0.5
-    found = hnsw.search(graph, vectors, queries, 10, allowed=live)
+    found = search(graph, vectors, queries, 10, allowed=live)
     check_valid(found, vectors, queries, 10, live)
     assert recall(found, oracle(vectors, queries, 10, live)) >= 0.99
 
@@ -162,7 +169,7 @@ def test_whatever_is_found_is_true(
     graph = build(vectors, Settings(degree=8, beam=16))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hnsw, "EXACT_ROWS", exact_rows)
-        found = hnsw.search(graph, vectors, queries, k, beam=beam, allowed=allowed)
+        found = search(graph, vectors, queries, k, beam=beam, allowed=allowed)
     found_all = (found.counts == min(k, rows if allowed is None else int(allowed.sum()))).all()
     if found_all:
         check_valid(found, vectors, queries, k, allowed)
@@ -175,7 +182,7 @@ def test_equal_rows_are_all_found(monkeypatch: pytest.MonkeyPatch) -> None:
     queries = clustered(20, 32, seed=5)
     graph = build(vectors)
     assert len(graph.neighbors) == 100
-    found = hnsw.search(graph, vectors, queries, 120)
+    found = search(graph, vectors, queries, 120)
     check_valid(found, vectors, queries, 120)
     exact = -np.sort(-flat.scan(vectors, queries), axis=1)[:, :120]
     np.testing.assert_allclose(found.scores, exact, atol=2e-6)
@@ -184,7 +191,7 @@ def test_equal_rows_are_all_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
     vectors = flat.to_fixed(np.repeat(clustered(1, 32), 3000, axis=0))
-    found = hnsw.search(build(vectors), vectors, clustered(2, 32), 10)
+    found = search(build(vectors), vectors, clustered(2, 32), 10)
     assert found.rows.tolist() == [list(range(10))] * 2
 
 
@@ -194,7 +201,7 @@ def test_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     near = unit(clustered(1, 64) + 0.002 * random.standard_normal((1000, 64)))
     vectors = flat.to_fixed(np.concatenate([near, clustered(3000, 64, seed=2)]))
-    found = hnsw.search(build(vectors), vectors, near[:200], 10)
+    found = search(build(vectors), vectors, near[:200], 10)
     best = -np.sort(-flat.scan(vectors, near[:200]), axis=1)[:, :10]
     assert np.abs(found.scores - best).max() < 3e-4
 
@@ -204,9 +211,9 @@ def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Gra
     for name, array in graph.arrays().items():
         np.save(folder / name, array)
     opened = hnsw.Graph.of({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in graph.arrays()})
-    expected = hnsw.search(graph, *data).rows
-    assert (hnsw.search(opened, *data).rows == expected).all()
-    assert (hnsw.search(opened.resident(), *data).rows == expected).all()
+    expected = search(graph, *data).rows
+    assert (search(opened, *data).rows == expected).all()
+    assert (search(opened.resident(), *data).rows == expected).all()
 
 
 @pytest.mark.shared
@@ -219,8 +226,8 @@ def test_real_vectors() -> None:
     graph = build(vectors, threads=2)
     assert graph.sketches.shape[1] == 64
     expected = oracle(vectors, queries, 10)
-    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.99
-    assert recall(hnsw.search(graph, vectors, queries, beam=24), expected) >= 0.93
+    assert recall(search(graph, vectors, queries), expected) >= 0.99
+    assert recall(search(graph, vectors, queries, beam=24), expected) >= 0.93
 
 
 @pytest.mark.slow
@@ -252,9 +259,9 @@ def test_many_rows() -> None:
     again = build(vectors, threads=1)
     assert all((array == again.arrays()[name]).all() for name, array in graph.arrays().items())
     expected = oracle(vectors, queries, 10)
-    assert recall(hnsw.search(graph, vectors, queries), expected) >= 0.99
+    assert recall(search(graph, vectors, queries), expected) >= 0.99
     live = np.random.default_rng(0).random(len(vectors)) < 0.7
-    found = hnsw.search(graph, vectors, queries, allowed=live)
+    found = search(graph, vectors, queries, allowed=live)
     assert recall(found, oracle(vectors, queries, 10, live)) >= 0.99
 
 
@@ -263,16 +270,16 @@ def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
     broken = queries.copy()
     broken[3, 5] = np.nan
     with pytest.raises(InputError, match=r"query 3: .* not finite"):
-        hnsw.search(graph, vectors, broken)
+        search(graph, vectors, broken)
     with pytest.raises(InputError, match=r"vector 3: .* not finite"):
         build(broken)
     for arguments in ({"k": 0}, {"beam": 0}, {"beam": 10**6}, {"allowed": np.ones(3, np.bool_)}):
         with pytest.raises(InputError, match=next(iter(arguments))):
-            hnsw.search(graph, vectors, queries, **arguments)  # type: ignore[arg-type]
+            search(graph, vectors, queries, **arguments)
     with pytest.raises(InputError, match="queries"):
-        hnsw.search(graph, vectors, queries[:, :5])
+        search(graph, vectors, queries[:, :5])
     with pytest.raises(InputError, match="vectors"):
-        hnsw.search(graph, vectors[:-1], queries)
+        search(graph, vectors[:-1], queries)
     with pytest.raises(InputError, match="vectors"):
         build(vectors.astype(np.float64))  # type: ignore[arg-type]
     for values in ({"degree": 1}, {"beam": 3}, {"alpha": 0.5}):

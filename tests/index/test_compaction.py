@@ -24,10 +24,12 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.segment import ArrayEntry
 
 
 def record(number: int, rows: int, dead: int = 0) -> SegmentRecord:
-    return SegmentRecord(number, str(number), rows, {}, np.arange(rows) < dead if dead else None)
+    linked = {"graph_order": ArrayEntry("<u4", (rows,), 0, "")}
+    return SegmentRecord(number, str(number), rows, linked, np.arange(rows) < dead if dead else None)
 
 
 def test_few_segments_are_left_alone() -> None:

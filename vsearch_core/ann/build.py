@@ -1,6 +1,6 @@
 """Building the graph that `ann.hnsw` walks: in batches, without locks, the same whatever the threads."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,15 @@ class Settings:
 
 
 def build(
-    vectors: NDArray[np.int16] | NDArray[np.float32], settings: Settings | None = None, threads: int = 1
+    vectors: NDArray[np.int16] | NDArray[np.float32],
+    settings: Settings | None = None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Graph:
     """The graph of unit vectors (n, d), in fixed point or float32 (then checked, and converted).
 
-    Takes about n * (d + 20 * degree) bytes of memory beyond the result. Equal input gives equal bytes.
+    Takes about n * (d + 20 * degree) bytes of memory beyond the result. Equal input gives equal bytes. `progress`
+    gets the linked and all nodes after each batch; what it raises ends the build.
     Raises InputError for a vector that is not finite or an array of another kind.
     """
     settings = settings or Settings()
@@ -58,6 +62,7 @@ def build(
     builder = _Builder(fixed, order[starts[:-1]], settings, max(1, threads))
     for first, last in batches(len(starts) - 1):
         builder.add(first, last)
+        progress(last, len(starts) - 1)
     return builder.finish(order, starts)
 
 

@@ -11,14 +11,13 @@ sketches, so rows that are allowed only far from the query are found too.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import to_fixed
+from vsearch_core.ann.flat import FIXED_ONE, to_fixed
 from vsearch_core.ann.memory import aligned_copy
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
@@ -93,6 +92,8 @@ def spread(action: Callable[[int, int], object], start: int, stop: int, chunk: i
         for piece in pieces:
             action(*piece)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(action, *piece) for piece in pieces]:
             done.result()
@@ -103,20 +104,6 @@ def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
-
-
-def search(
-    graph: Graph,
-    vectors: NDArray[np.int16],
-    queries: NDArray[np.float32],
-    k: int = 10,
-    *,
-    beam: int = BEAM,
-    allowed: NDArray[np.bool_] | None = None,
-    threads: int = 1,
-) -> Found:
-    """`Searcher(graph, vectors).search(…)`, for those who ask once."""
-    return Searcher(graph, vectors).search(queries, k, beam=beam, allowed=allowed, threads=threads)
 
 
 class Searcher:
@@ -132,6 +119,15 @@ class Searcher:
         self._graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
         self._codec = tuple(read_only(array) for array in graph.codec.arrays())
         self._all = read_only(np.zeros(0, np.bool_))
+
+    def load(self) -> None:
+        """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
+        query = read_only(self._stored[0][:1].astype(np.float32) / FIXED_ONE)
+        job = _Job(query, read_only(to_fixed(query)), k=1, beam=8, threads=1)
+        some = read_only(np.arange(len(self._stored[0])) < EXACT_ROWS)
+        self._walk(job, self._all, 1.0)
+        self._scan_sketches(job, some)
+        self._scan_rows(job, np.arange(1))
 
     def search(
         self,

@@ -51,19 +51,13 @@ def mark_commit(catalog: Catalog) -> None:
     catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def segment_arrays(
-    vectors: NDArray[Any], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64], postings: Postings
-) -> dict[str, NDArray[Any]]:
-    """A segment's files: vectors (n, dimension) int16 (`flat.to_fixed`), chunk and file ids (n,), and the postings."""
-    return {"vectors": vectors, "chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()}
-
-
 def sweep(catalog: Catalog) -> None:
     """Delete the segment folders that no commit names."""
     sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
 
 
 def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyzer) -> dict[str, NDArray[Any]]:
+    """A segment's files: vectors (n, dimension) int16 (`flat.to_fixed`), chunk and file ids (n,), and the postings."""
     chunk_ids: list[int] = []
     files_of_rows: list[int] = []
     terms: list[list[str]] = []
@@ -74,7 +68,8 @@ def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyze
         terms.append(analyzer.terms(text))
         vectors.append(vector)
     matrix = np.frombuffer(b"".join(vectors), np.int16).reshape(len(chunk_ids), -1 if chunk_ids else 0)
-    return segment_arrays(matrix, np.array(chunk_ids, np.int64), np.array(files_of_rows, np.int64), build(terms))
+    ids = {"chunk_ids": np.array(chunk_ids, np.int64), "file_ids": np.array(files_of_rows, np.int64)}
+    return {"vectors": matrix, **ids, **build(terms).arrays()}
 
 
 def _replaced(catalog: Catalog, file_ids: Iterable[int], gone: Sequence[FileRecord], *, last: bool) -> list[int]:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.index.commit import mark_commit, sweep
+from vsearch_core.index.graphs import lacks_graph, link
+from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
@@ -38,10 +40,11 @@ class Compaction:
     seconds: float
 
 
-def compact_index(index: Path) -> Compaction:
+def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  # noqa: B008 - frozen
     """Merge all segments into one without dead rows, whatever the policy says, and write the catalog without gaps.
 
-    Raises IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
+    Raises IndexLockedError, IndexVersionError, IndexCorruptError, StorageError, and StoppedError when the observer says
+    stop while a graph is made: everything is as it was then.
     """
     started = time.perf_counter()
     with translated(index), writer_lock(index):
@@ -50,9 +53,10 @@ def compact_index(index: Path) -> Compaction:
             sweep(catalog)
             segments = catalog.segments()
             live, stored = sum(segment.live_rows for segment in segments), sum(segment.rows for segment in segments)
-            merged = segments if len(segments) > 1 or stored > live else []
+            alone = len(segments) == 1 and stored == live and not lacks_graph(segments[0])
+            merged = [] if alone else segments
             if merged:
-                merge_segments(catalog, merged)
+                merge_segments(catalog, merged, observer)
             sweep(catalog)
             rebuild(catalog)
         after, seconds = _bytes_on_disk(index), time.perf_counter() - started
@@ -64,7 +68,7 @@ def _bytes_on_disk(index: Path) -> int:
 
 
 def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
-    """The segments to merge into one now, oldest first; none when all is well.
+    """The segments to merge into one now, oldest first; none when all is well. One alone is written anew.
 
     Tiered, as in log-structured merge trees: there are fewer than FAN_OUT segments a size, and with each merge a row
     comes into a larger size, but for the smallest: there FAN_OUT - 1 commits together rewrite fewer than SMALLEST rows.
@@ -75,27 +79,38 @@ def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
     tiers: dict[int, list[SegmentRecord]] = {}
     for segment in segments:
         tiers.setdefault(_tier(segment.live_rows), []).append(segment)
-    return next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
+    full = next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
+    return full or [segment for segment in segments if lacks_graph(segment)][:1]
 
 
-def compact(catalog: Catalog) -> int:
-    """Merge what the policy chooses until it chooses nothing. Returns the number of segments that were merged away."""
+def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: B008 - frozen
+    """Merge what the policy chooses until it chooses nothing. Returns the number of segments that were merged away.
+
+    Raises StoppedError when the observer says stop; the merges up to then are committed.
+    """
     merged = 0
     while chosen := choose(catalog.segments()):
-        merge_segments(catalog, chosen)
+        if observer.stop():
+            raise StoppedError
+        merge_segments(catalog, chosen, observer)
         merged += len(chosen)
     return merged
 
 
-def merge_segments(catalog: Catalog, chosen: Sequence[SegmentRecord]) -> None:
-    """Replace segments by one that holds their live rows in the same order.
+def merge_segments(
+    catalog: Catalog,
+    chosen: Sequence[SegmentRecord],
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> None:
+    """Replace segments by one that holds their live rows in the same order, with a graph if they are many.
 
-    It is written aside first. Takes memory for the merged postings, not for the vectors.
+    It is written aside first. Takes memory for the merged postings and the graph, not for the vectors. Raises
+    StoppedError, and leaves all as it was.
     """
     opened = [open_segment(catalog.index, segment.name, segment.manifest) for segment in chosen]
     kept = [segment.alive for segment in chosen]
     rows = sum(int(mask.sum()) for mask in kept)
-    written = _write_merged(catalog.index, opened, kept, rows) if rows else None
+    written = _write_merged(catalog.index, opened, kept, rows, observer) if rows else None
     with catalog.transaction():
         catalog.drop_segments(segment.id for segment in chosen)
         if written is not None:
@@ -104,15 +119,21 @@ def merge_segments(catalog: Catalog, chosen: Sequence[SegmentRecord]) -> None:
 
 
 def _write_merged(
-    index: Path, opened: Sequence[Mapping[str, NDArray[Any]]], kept: Sequence[NDArray[np.bool_]], rows: int
+    index: Path,
+    opened: Sequence[Mapping[str, NDArray[Any]]],
+    kept: Sequence[NDArray[np.bool_]],
+    rows: int,
+    observer: Observer,
 ) -> tuple[str, Manifest]:
-    """Write the rows that are kept of each segment's arrays as a new segment."""
+    """Write the rows that are kept of each segment's arrays as a new segment, with a graph if they are many."""
     writer = SegmentWriter(index)
     for key in ("vectors", "chunk_ids", "file_ids"):
         parts = [arrays[key] for arrays in opened]
         shape = (rows, *parts[0].shape[1:])
         writer.add(key, parts[0].dtype, shape, _kept_blocks(parts, kept))
     for key, array in merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays().items():
+        writer.add(key, array.dtype, array.shape, [array])
+    for key, array in link(writer.map("vectors"), observer).items():
         writer.add(key, array.dtype, array.shape, [array])
     return writer.finish()
 

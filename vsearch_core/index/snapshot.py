@@ -9,23 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.graphs import stored_graph
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
-from vsearch_core.store.segment import open_segment
+from vsearch_core.store.segment import NEXT_STEP, open_segment
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
-    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool."""
+    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool.
 
+    The graph is as it was found: whoever walks it checks it first (`ann.check`).
+    """
+
+    name: str
     vectors: NDArray[Any]
     chunk_ids: NDArray[np.int64]
     file_ids: NDArray[np.int64]
     postings: Postings
     alive: NDArray[np.bool_]
+    graph: Graph | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,17 @@ def _open(index: Path) -> Snapshot:
 
 def _view(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     arrays = open_segment(catalog.index, record.name, record.manifest)
-    return SegmentView(
-        arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], Postings.from_arrays(arrays), record.alive
-    )
+    try:
+        return SegmentView(
+            record.name,
+            arrays["vectors"],
+            arrays["chunk_ids"],
+            arrays["file_ids"],
+            Postings.from_arrays(arrays),
+            record.alive,
+            stored_graph(arrays),
+        )
+    except KeyError as error:
+        raise IndexCorruptError(
+            f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}", NEXT_STEP
+        ) from None

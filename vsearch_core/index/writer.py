@@ -12,7 +12,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import commit_staged, sweep
 from vsearch_core.index.compaction import compact
-from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
@@ -52,7 +52,8 @@ class Summary:
     """What a run did.
 
     Of the files: `moved` are neither `added` nor `removed`; `failed` could not be read, `skipped` hold nothing to read.
-    Of the chunks: `embedded` were, `reused` got the vector that the same text had already.
+    Of the chunks: `embedded` were, `reused` got the vector that the same text had already. `uncompacted` says that
+    everything is indexed, and the run was stopped while it merged segments.
     """
 
     index: Path
@@ -68,6 +69,7 @@ class Summary:
     embedded: int
     reused: int
     pending: int
+    uncompacted: bool
     interrupted: bool
     seconds: float
 
@@ -95,9 +97,7 @@ def update_index(
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
-        discover(
-            [source.path], source.options or DiscoverOptions()
-        )  # raises for a path that is not there and for a bad pattern
+        discover([source.path], source.options or DiscoverOptions())  # raises for a missing path and for a bad pattern
     ChunkOptions(*chunk_sizes(requested))  # these raise what is wrong with them before anything is made
     Analyzer(requested.language or config.LANGUAGE)
     run = _Run(index, requested, open_embedder, observer)
@@ -149,9 +149,7 @@ class _Run:
         embedded, reused = self._embed(catalog, settings, gone)
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer, gone, last=not interrupted)
-        if not interrupted:
-            compact(catalog)
-            tidy(catalog)
+        uncompacted = not interrupted and not self._compact(catalog)
         sweep(catalog)
         after = catalog.files(live=True)
         added = Counter(after[path].hash for path in after.keys() - live.keys())
@@ -172,9 +170,19 @@ class _Run:
             embedded=embedded,
             reused=reused,
             pending=catalog.count_unembedded(),
-            interrupted=interrupted,
+            uncompacted=uncompacted,
+            interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
         )
+
+    def _compact(self, catalog: Catalog) -> bool:
+        """Merge segments and give space back; False if that was stopped."""
+        try:
+            compact(catalog, self.observer)
+        except StoppedError:
+            return False
+        tidy(catalog)
+        return True
 
     def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, int]:
         """The plan, and how many known sources are missing."""
