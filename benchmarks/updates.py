@@ -84,7 +84,6 @@ def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None
     """Commit segments of random vectors and made-up terms."""
     import numpy as np
 
-    from vsearch_core.index.commit import segment_arrays
     from vsearch_core.lexical.postings import build
     from vsearch_core.store.catalog import Catalog
     from vsearch_core.store.segment import write_segment
@@ -96,7 +95,8 @@ def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None
             ids = np.arange(number * rows, (number + 1) * rows)
             vectors = chance.integers(-32767, 32767, (rows, dimension), np.int16)
             postings = build([f"w{term}" for term in row] for row in terms.tolist())
-            written = write_segment(index, segment_arrays(vectors, ids, ids, postings))
+            arrays = {"vectors": vectors, "chunk_ids": ids, "file_ids": ids, **postings.arrays()}
+            written = write_segment(index, arrays)
             with catalog.transaction():
                 catalog.add_segment(written[0], rows, written[1])
 

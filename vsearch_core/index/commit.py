@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.postings import Postings, build
+from vsearch_core.lexical.postings import build
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
 
