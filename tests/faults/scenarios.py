@@ -116,6 +116,8 @@ SCENARIOS = (
     Scenario("index", [FIRST], INDEX),
     Scenario("reindex", [FIRST, INDEX, change], INDEX),
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
+    Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub")),
+    Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
 )
 
 

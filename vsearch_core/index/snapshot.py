@@ -18,8 +18,6 @@ from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.segment import NEXT_STEP, open_segment
 
-ATTEMPTS = 5
-
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
@@ -62,20 +60,26 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
 
 
 def _open(index: Path) -> Snapshot:
-    for _ in range(ATTEMPTS):
+    former = None
+    while True:
         catalog = Catalog.open_to_read(index)
         try:
+            generation = catalog.generation
             settings = IndexSettings.from_catalog(catalog)
             segments = [_view(catalog, record) for record in catalog.segments()]
-            return Snapshot(catalog, settings, catalog.generation, segments)
+            return Snapshot(catalog, settings, generation, segments)
         except FileNotFoundError as error:
-            # A compaction swept the files between the catalog's word and our opening them: the next generation has it.
             catalog.close()
-            missing = error.filename
+            if generation == former:
+                missing = str(error.filename)
+                raise IndexCorruptError(
+                    missing, "the file is gone from the index", "delete the index folder and index again"
+                ) from None
+            # A compaction may have swept it between the catalog's word and our opening it: the next generation has it.
+            former = generation
         except BaseException:
             catalog.close()
             raise
-    raise IndexCorruptError(str(missing), "the file is gone from the index", NEXT_STEP)
 
 
 def _view(catalog: Catalog, record: SegmentRecord) -> SegmentView:
