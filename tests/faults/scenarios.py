@@ -38,6 +38,7 @@ class Scenario:
     name: str
     steps: Sequence[Edit | Sequence[str]]
     argv: Sequence[str]
+    once: bool = False  # done, it is refused: there is nothing left to do
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Project:
     argv: Sequence[str]
     states: Sequence[tuple[int, State]]
     undisturbed: Outcome
+    once: bool
 
     @property
     def index(self) -> Path:
@@ -116,7 +118,7 @@ SCENARIOS = (
     Scenario("index", [FIRST], INDEX),
     Scenario("reindex", [FIRST, INDEX, change], INDEX),
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
-    Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub")),
+    Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub"), once=True),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
 )
 
@@ -139,7 +141,7 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
         return [re.sub("^(DOCS|HERE)", lambda place: places[place[0]], word) for word in argv]
 
     chunks: dict[bytes, Sequence[str]] = {}
-    project = Project(scenario.name, trial, base, documents, chunks, placed(scenario.argv), [], _NOTHING)
+    project = Project(scenario.name, trial, base, documents, chunks, placed(scenario.argv), [], _NOTHING, scenario.once)
     for step in scenario.steps:
         if callable(step):
             step(documents)
