@@ -59,7 +59,7 @@ def test_some_calls_that_fail(runner: Runner, projects: Projects, name: str) -> 
     project = projects(name)
     chance = random.Random(name)
     calls = range(1, len(project.undisturbed.calls) + 1)
-    for call in chance.sample(calls, 8):
+    for call in chance.sample(calls, 6):
         fail_at(runner, project, chance.choice(plans_for(project, call)))
 
 

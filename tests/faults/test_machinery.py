@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from faults.disk import Disk, lay_out
+from faults.runner import Runner
 from faults.scenarios import SCENARIOS
 from faults.shim import Event
 
@@ -18,12 +19,14 @@ def files(top: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
-def test_the_events_of_a_run_make_the_files_that_it_left(projects: Projects, name: str) -> None:
+def test_the_events_of_a_run_make_the_files_that_it_left(runner: Runner, projects: Projects, name: str) -> None:
     project = projects(name)
+    project.reset()
+    events = project.run(runner, recording=True).events
     left = files(project.folder)
     project.reset()
     disk = Disk(project.folder)
-    disk.play(project.undisturbed.events)
+    disk.play(events)
     lay_out(project.folder, disk.cut(random.Random(0), share=1))
     assert files(project.folder) == left
 
