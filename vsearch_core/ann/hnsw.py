@@ -25,6 +25,7 @@ from vsearch_core.errors import InputError
 BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
 EXACT_ROWS = 2000  # allowed rows up to which their vectors are read, not their sketches
+_SAMPLE = 256  # allowed nodes, about, that show whether sketches tell the rows apart
 # Nanoseconds, 384 dimensions; only their ratios matter (benchmarks/ann.py)
 _NODE_COST = 3.0  # of a sketch in a scan
 _STEP_COST = 280.0  # of one candidate of a walk's pool
@@ -77,6 +78,10 @@ class Found:
     counts: NDArray[np.int64]
     exact: bool
 
+    def put(self, where: NDArray[np.bool_], other: "Found") -> None:
+        """Replace the answers to some queries."""
+        self.rows[where], self.scores[where], self.counts[where] = other.rows, other.scores, other.counts
+
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only contiguous view: with one type of argument every kernel is compiled once."""
@@ -124,9 +129,10 @@ class Searcher:
         """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
         query = read_only(self._stored[0][:1].astype(np.float32) / FIXED_ONE)
         job = _Job(query, read_only(to_fixed(query)), k=1, beam=8, threads=1)
-        some = read_only(np.arange(len(self._stored[0])) < EXACT_ROWS)
+        rows = len(self._stored[0])
         self._walk(job, self._all, 1.0)
-        self._scan_sketches(job, some)
+        self._telling(job, read_only(np.ones(rows, np.bool_)), rows)
+        self._scan_sketches(job, read_only(np.arange(rows) < EXACT_ROWS))
         self._scan_rows(job, np.arange(1))
 
     def search(
@@ -152,11 +158,30 @@ class Searcher:
             return self._scan_rows(job, np.arange(count) if allowed is None else np.flatnonzero(allowed))
         if allowed is None:
             return self._walk(job, self._all, 1.0)
-        share = count / len(vectors)
-        mask = read_only(allowed.astype(np.bool_, copy=False))
-        if job.beam / share * _STEP_COST > count * _NODE_COST:
-            return self._scan_sketches(job, mask)
-        return self._walk(job, mask, share)
+        share, mask = count / len(vectors), read_only(allowed.astype(np.bool_, copy=False))
+        walks = job.beam / share * _STEP_COST <= count * _NODE_COST
+
+        def approximate(some: _Job) -> Found:
+            return self._walk(some, mask, share) if walks else self._scan_sketches(some, mask)
+
+        return job.parted(
+            self._telling(job, mask, count), approximate, lambda some: self._scan_rows(some, np.flatnonzero(mask))
+        )
+
+    def _telling(self, job: "_Job", allowed: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+        """For which queries sketches tell the best allowed rows from most others.
+
+        Among rows that are all far from the query they do not: then looking at the vectors is the shorter way.
+        """
+        from vsearch_core.kernels.scan import tell_apart
+
+        _, order, starts = self._stored
+        nodes = np.arange(0, len(starts) - 1, max(1, count // _SAMPLE), dtype=np.uint32)
+        sample = read_only(nodes[allowed[order[starts[nodes]]]])
+        telling = np.ones(len(job.queries), np.bool_)
+        if len(sample) >= _SAMPLE // 8:
+            tell_apart(job.fixed, self._graph, self._codec, sample, telling)
+        return telling
 
     def _scan_rows(self, job: "_Job", wanted: NDArray[np.integer]) -> Found:
         """Look at the wanted rows' vectors."""
@@ -184,11 +209,9 @@ class Searcher:
         found, scored = job.run(
             lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, s, r, c, n)
         )
-        short = np.flatnonzero(scored < job.enough) if len(allowed) else ()
-        if len(short):
-            some = replace(job, queries=read_only(job.queries[short]), fixed=read_only(job.fixed[short]))
-            again = self._scan_sketches(some, allowed)
-            found.rows[short], found.scores[short], found.counts[short] = again.rows, again.scores, again.counts
+        short = scored < job.enough
+        if len(allowed) and short.any():
+            found.put(short, self._scan_sketches(job.only(short), allowed))
         return found
 
 
@@ -222,15 +245,30 @@ class _Job:
         """Allowed candidates that a filtered walk must end with to be trusted: about as many as an unfiltered one."""
         return min(self.beam, max(2 * self.k, self.beam // 2))
 
+    def only(self, chosen: NDArray[np.bool_]) -> "_Job":
+        """The same for some of the queries."""
+        return replace(self, queries=read_only(self.queries[chosen]), fixed=read_only(self.fixed[chosen]))
+
+    def parted(
+        self, chosen: NDArray[np.bool_], one: Callable[["_Job"], Found], other: Callable[["_Job"], Found]
+    ) -> Found:
+        """The answers of `one` to the chosen queries, of `other` to the rest."""
+        if chosen.all() or not chosen.any():
+            return one(self) if chosen.all() else other(self)
+        found = self.blank(exact=False)
+        found.put(chosen, one(self.only(chosen)))
+        found.put(~chosen, other(self.only(~chosen)))
+        return found
+
+    def blank(self, exact: bool) -> Found:
+        """No answers yet."""
+        count = len(self.queries)
+        rows, scores = np.full((count, self.k), -1), np.full((count, self.k), -np.inf, np.float32)
+        return Found(rows, scores, np.zeros(count, np.int64), exact)
+
     def run(self, work: Callable[..., None], exact: bool = False) -> tuple[Found, NDArray[np.int64]]:
         """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""
-        count = len(self.queries)
-        found = Found(
-            rows=np.full((count, self.k), -1),
-            scores=np.full((count, self.k), -np.inf, np.float32),
-            counts=np.zeros(count, np.int64),
-            exact=exact,
-        )
+        count, found = len(self.queries), self.blank(exact)
         scored = np.zeros(count, np.int64)
 
         def piece(start: int, stop: int) -> None:

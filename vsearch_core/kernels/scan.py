@@ -11,6 +11,7 @@ from vsearch_core.kernels.simd import dot_f32, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import sketch_score
 
 _AHEAD = 16  # rows asked for before they are scored
+_TELLING = 0.25  # of a sample may lie within the error of its best, else sketches don't tell rows apart
 
 
 @njit(nogil=True, cache=True)
@@ -93,6 +94,26 @@ def scan_sketches(
                 queries, query, stored, graph, lanes, nodes, last, base, margin, found, scores[query], rows[query]
             )
         counts[query] = found
+
+
+@njit(nogil=True, cache=True)
+def tell_apart(fixed: Any, graph: Any, codec: Any, sample: Any, telling: Any) -> None:
+    """Write for each query in fixed point whether few sketches of the sample of nodes come close to its best one."""
+    width = graph[1].shape[1]
+    lanes = make_lanes(1, 0, 1, width, BLOCK, codec[0])
+    estimates = np.empty(len(sample), np.int64)
+    for query in range(len(fixed)):
+        begin(fixed[query], graph, 0, codec, lanes, 0, BLOCK)
+        excess, unit = lanes[4][0, 2], lanes[5][3][0]
+        best = -LAST
+        for i in range(len(sample)):
+            prefetch(graph[1], np.int64(sample[min(i + _AHEAD, len(sample) - 1)]) * width)
+            estimates[i] = sketch_score(graph[1], sample[i], width, lanes[3], 0, excess)
+            best = max(best, estimates[i])
+        near = 0
+        for i in range(len(sample)):
+            near += (best - estimates[i]) * unit <= 2 * CONFIDENCE * codec[4][1]
+        telling[query] = near <= _TELLING * len(sample)
 
 
 @njit(nogil=True, cache=True)
