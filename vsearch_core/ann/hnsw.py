@@ -24,8 +24,9 @@ from vsearch_core.errors import InputError
 
 BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
-EXACT_ROWS = 2000  # allowed rows up to which their vectors are read, not their sketches
-_SAMPLE = 256  # allowed nodes, about, that show whether sketches tell the rows apart
+EXACT_ROWS = 2000  # rows up to which vectors are read, not sketches …
+FILTERED_ROWS = 16_384  # … and where a filter leaves no more: a millisecond, and no doubt about rows far from the query
+_SAMPLE = 128  # allowed nodes, about, that show whether sketches tell the rows apart
 # Nanoseconds, 384 dimensions; only their ratios matter (benchmarks/ann.py)
 _NODE_COST = 3.0  # of a sketch in a scan
 _STEP_COST = 280.0  # of one candidate of a walk's pool
@@ -133,7 +134,7 @@ class Searcher:
         self._walk(job, self._all, 1.0)
         self._telling(job, read_only(np.ones(rows, np.bool_)), rows)
         self._scan_sketches(job, read_only(np.arange(rows) < EXACT_ROWS))
-        self._scan_rows(job, np.arange(1))
+        self._scan_rows(job, read_only(np.arange(rows) < 1))
 
     def search(
         self,
@@ -154,19 +155,18 @@ class Searcher:
         _check(vectors, queries, k, beam, allowed)
         count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
         job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(beam, k) // 8) * 8, threads)
-        if exact or count <= EXACT_ROWS:
-            return self._scan_rows(job, np.arange(count) if allowed is None else np.flatnonzero(allowed))
+        mask = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
+        if exact or count <= (EXACT_ROWS if allowed is None else FILTERED_ROWS):
+            return self._scan_rows(job, mask)
         if allowed is None:
-            return self._walk(job, self._all, 1.0)
-        share, mask = count / len(vectors), read_only(allowed.astype(np.bool_, copy=False))
+            return self._walk(job, mask, 1.0)
+        share = count / len(vectors)
         walks = job.beam / share * _STEP_COST <= count * _NODE_COST
 
         def approximate(some: _Job) -> Found:
             return self._walk(some, mask, share) if walks else self._scan_sketches(some, mask)
 
-        return job.parted(
-            self._telling(job, mask, count), approximate, lambda some: self._scan_rows(some, np.flatnonzero(mask))
-        )
+        return job.parted(self._telling(job, mask, count), approximate, lambda some: self._scan_rows(some, mask))
 
     def _telling(self, job: "_Job", allowed: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
         """For which queries sketches tell the best allowed rows from most others.
@@ -175,19 +175,18 @@ class Searcher:
         """
         from vsearch_core.kernels.scan import tell_apart
 
-        _, order, starts = self._stored
-        nodes = np.arange(0, len(starts) - 1, max(1, count // _SAMPLE), dtype=np.uint32)
-        sample = read_only(nodes[allowed[order[starts[nodes]]]])
         telling = np.ones(len(job.queries), np.bool_)
-        if len(sample) >= _SAMPLE // 8:
-            tell_apart(job.fixed, self._graph, self._codec, sample, telling)
+        step = max(1, count // _SAMPLE)
+        tell_apart(job.fixed, (*self._stored, allowed), self._graph, self._codec, step, telling)
         return telling
 
-    def _scan_rows(self, job: "_Job", wanted: NDArray[np.integer]) -> Found:
-        """Look at the wanted rows' vectors."""
-        from vsearch_core.kernels.scan import scan_rows
+    def _scan_rows(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
+        """Look at the allowed rows' vectors, at all if `allowed` is empty."""
+        from vsearch_core.kernels.scan import allowed_rows, scan_rows
 
-        vectors, rows = self._stored[0], read_only(wanted.astype(np.uint32))
+        vectors = self._stored[0]
+        listed = np.arange(len(vectors) + 1, dtype=np.uint32)
+        rows = read_only(listed[: allowed_rows(allowed, listed) if len(allowed) else len(vectors)])
         return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
 
     def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
