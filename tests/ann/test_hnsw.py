@@ -223,7 +223,6 @@ def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Gra
     opened = hnsw.Graph.of({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in graph.arrays()})
     expected = search(graph, *data).rows
     assert (search(opened, *data).rows == expected).all()
-    assert (search(opened.resident(), *data).rows == expected).all()
 
 
 @pytest.mark.shared
