@@ -40,6 +40,8 @@ bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.updates
+	$(BIN)/python -m benchmarks.ann
+	$(BIN)/python -m benchmarks.ann_scale
 
 clean:  ## Remove the environment and every cache in the tree
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
