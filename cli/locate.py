@@ -67,8 +67,13 @@ def _named(given: Path) -> Path:
 
 
 def _holds_other_things(folder: Path) -> bool:
-    from vsearch_core.store.lock import LOCK_FILE
+    from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.schema import CATALOG_FILE
 
     names = {path.name for path in folder.iterdir()}
-    return CATALOG_FILE not in names and not names <= {LOCK_FILE, f"{CATALOG_FILE}.new"}
+    return CATALOG_FILE not in names and not names <= {
+        LOCK_FILE,
+        HOLDER_FILE,
+        f"{HOLDER_FILE}.new",
+        f"{CATALOG_FILE}.new",
+    }

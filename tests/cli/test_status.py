@@ -6,8 +6,8 @@ from pathlib import Path
 from process import Vsearch, write_files
 
 STATUS_KEYS = [
-    *("schema", "index", "format", "generation", "last_commit", "sources", "files", "chunks", "segments", "dead_rows"),
-    *("graph_segments", "graph_rows"),
+    *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
+    *("dead_rows", "graph_segments", "graph_rows"),
     *("pending_files", "pending_chunks", "fingerprint", "chunk_words", "overlap_words", "language", "size"),
 ]
 MODEL_KEYS = [

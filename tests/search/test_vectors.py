@@ -57,6 +57,7 @@ def segments() -> list[SegmentView]:
 @pytest.fixture(autouse=True)
 def walk_few_rows_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
+    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
 
 
 QUERIES = draw(20, 100)
@@ -102,6 +103,7 @@ def test_cosines_are_the_same_however_rows_were_found(segments: list[SegmentView
 
 def test_few_allowed_rows_are_all_compared(segments: list[SegmentView], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw, "EXACT_ROWS", 2000)
+    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 2000)
     rows, ef = VectorRoute(segments, Effort(ef=100)).best(QUERIES[0], ALL, 10)
     assert ef is None
     assert rows.tolist() == expected(segments, QUERIES[0], ALL, 10)[0].tolist()

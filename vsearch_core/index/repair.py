@@ -18,7 +18,7 @@ from vsearch_core.ann.flat import not_unit
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, live_chunks
-from vsearch_core.index.commit import commit_staged, mark_commit, segment_arrays, sweep
+from vsearch_core.index.commit import commit_staged, mark_commit, sweep
 from vsearch_core.index.graphs import link
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
@@ -232,8 +232,8 @@ def _write(
     blocks = (catalog.passages(numbers[start : start + _TEXTS]) for start in range(0, len(numbers), _TEXTS))
     postings = build(analyzer.terms(passage.chunk.text) for block in blocks for passage in block)
     matrix = np.stack([vectors[number] for number in numbers])
-    arrays = segment_arrays(matrix, chunk_ids, file_ids, postings)
-    return write_segment(catalog.index, {**arrays, **link(matrix, observer)})
+    ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
+    return write_segment(catalog.index, {"vectors": matrix, **ids, **postings.arrays(), **link(matrix, observer)})
 
 
 def _bury_again(
@@ -261,16 +261,16 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
     if total:
         embedder = open_embedder(settings.fingerprint.provider, settings.model)
         refuse_other_model(str(catalog.index), settings, embedder.fingerprint)
-        while done < total and not observer.stop():
-            after, count = embed_block(
+        while not observer.stop():
+            block = embed_block(
                 catalog,
-                embedder,
+                lambda: embedder,
                 after,
                 observer,
                 lambda part: observer.progress(Progress("embedding", done + part, total)),  # noqa: B023
             )
-            done += count
-            if not count:
+            if block is None:
                 break
+            after, done = block.last, done + block.embedded + block.reused
     commit_staged(catalog, settings.analyzer)
     return done

@@ -19,7 +19,6 @@ from vsearch_core.store.faults import translated
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import Manifest, open_segment
 
-ATTEMPTS = 5
 # Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-what-opening-verifies.md
 VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
 
@@ -66,20 +65,26 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
 
 
 def _open(index: Path) -> Snapshot:
-    for _ in range(ATTEMPTS):
+    former = None
+    while True:
         catalog = Catalog.open_to_read(index)
         try:
+            generation = catalog.generation
             settings = IndexSettings.from_catalog(catalog)
             segments = [view_segment(catalog, record) for record in catalog.segments()]
-            return Snapshot(catalog, settings, catalog.generation, segments)
+            return Snapshot(catalog, settings, generation, segments)
         except FileNotFoundError as error:
-            # A compaction swept the files between the catalog's word and our opening them: the next generation has it.
             catalog.close()
-            missing = error.filename
+            if generation == former:
+                missing = str(error.filename)
+                raise IndexCorruptError(
+                    missing, "the file is gone from the index", "delete the index folder and index again"
+                ) from None
+            # A compaction may have swept it between the catalog's word and our opening it: the next generation has it.
+            former = generation
         except BaseException:
             catalog.close()
             raise
-    raise IndexCorruptError(str(missing), "the file is gone from the index", CHECK)
 
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:

@@ -14,9 +14,9 @@ from vsearch_core.store.schema import CATALOG_FILE, FORMAT
 class Status:
     """An index's facts. Sizes are bytes on disk by part.
 
-    The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest). `graph_segments` of the
-    segments, with `graph_rows` rows in all, have a graph. `pending_files` and `pending_chunks` are what an interrupted
-    run has left to embed.
+    The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest). `removed` are paths in the
+    sources that stay out of the index. `graph_segments` of the segments, with `graph_rows` rows in all, have a graph.
+    `pending_files` and `pending_chunks` are what an interrupted run has left to embed.
     """
 
     index: Path
@@ -24,6 +24,7 @@ class Status:
     generation: int
     last_commit: str | None
     sources: tuple[str, ...]
+    removed: tuple[str, ...]
     files: int
     chunks: int
     segments: int
@@ -43,6 +44,7 @@ def read_status(snapshot: Snapshot) -> Status:
     """The status of the snapshot's generation."""
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
+    sources = catalog.sources()
     linked = [record for record in records if has_graph(record.manifest.keys())]
     live, staged, unembedded = catalog.counts()
     return Status(
@@ -50,7 +52,8 @@ def read_status(snapshot: Snapshot) -> Status:
         format=FORMAT,
         generation=snapshot.generation,
         last_commit=catalog.settings().get("last_commit"),
-        sources=tuple(sorted(catalog.sources())),
+        sources=tuple(sorted(path for path, options in sources.items() if not options.get("removed"))),
+        removed=tuple(sorted(path for path, options in sources.items() if options.get("removed"))),
         files=live,
         chunks=sum(record.live_rows for record in records),
         segments=len(records),

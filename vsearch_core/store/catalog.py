@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,14 +29,23 @@ TEXT_LIMIT = 1 << 26  # bytes of one chunk's text: what a forged index may make 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file as the catalog knows it. `path` is relative to the project's root, or absolute outside it."""
+    """A file as the catalog knows it. `path` is relative to the project's root, or absolute outside it.
+
+    `ctime_ns` is 0 where the times can't vouch for the bytes.
+    """
 
     id: int
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     hash: bytes
     chunks: int
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """As `SourceFile.stamp`."""
+        return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,7 @@ class NewFile:
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     hash: bytes
     title: str | None
     language: str | None
@@ -93,7 +104,7 @@ class Catalog:
         """Make a catalog where none is, with its settings, and open it for writing."""
         path = index / CATALOG_FILE
         fresh = index / f"{CATALOG_FILE}.new"
-        for suffix in ("", "-wal", "-shm"):  # what an interrupted creation left
+        for suffix in ("", "-journal"):  # what an interrupted creation left
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
         schema.create(fresh, settings).close()
         fresh.rename(path)
@@ -171,29 +182,32 @@ class Catalog:
 
     def files(self, *, live: bool) -> dict[str, FileRecord]:
         """All live, or all staged, files by path."""
-        query = "SELECT id, path, size, mtime_ns, hash, chunks FROM files WHERE live = ?"
+        query = "SELECT id, path, size, mtime_ns, ctime_ns, hash, chunks FROM files WHERE live = ?"
         return {row[1]: FileRecord(*row) for row in self.connection.execute(query, (int(live),))}
 
-    def touch(self, file_id: int, mtime_ns: int) -> None:
-        """Note a new modification time of a file whose bytes are the same."""
-        self.connection.execute("UPDATE files SET mtime_ns = ? WHERE id = ?", (mtime_ns, file_id))
+    def touch(self, file_id: int, mtime_ns: int, ctime_ns: int) -> None:
+        """Note new times of a file whose bytes are the same."""
+        values = (mtime_ns, ctime_ns, file_id)
+        self.connection.execute("UPDATE files SET mtime_ns = ?, ctime_ns = ? WHERE id = ?", values)
 
     def stage_file(self, file: NewFile, chunks: Sequence[Chunk]) -> None:
         """Stage a file with its chunks, to be embedded."""
         path = PurePosixPath(file.path)
         folder = "" if path.parent == PurePosixPath() else str(path.parent)
         name = (file.path, path.name, path.suffix.lower().lstrip("."), folder)
-        facts = (file.size, file.mtime_ns, file.hash, _sound(file.title), _sound(file.language), json.dumps(file.meta))
+        stamp = (file.size, file.mtime_ns, file.ctime_ns, file.hash)
+        facts = (_sound(file.title), _sound(file.language), json.dumps(file.meta))
         cursor = self.connection.execute(
-            "INSERT INTO files (path, name, ext, dir, live, size, mtime_ns, hash, title, language, meta, chunks)"
-            " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
-            (*name, *facts, len(chunks)),
+            "INSERT INTO files (path, name, ext, dir, live, size, mtime_ns, ctime_ns, hash, title, language, meta,"
+            " chunks) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*name, *stamp, *facts, len(chunks)),
         )
         file_id = cursor.lastrowid
         self.connection.executemany(
-            "INSERT INTO chunks (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, text)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((file_id, number, *_place(chunk), pack_text(chunk.text)) for number, chunk in enumerate(chunks)),
+            "INSERT INTO chunks"
+            " (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, hash, text)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((file_id, number, *_place(chunk), *_content(chunk.text)) for number, chunk in enumerate(chunks)),
         )
 
     def forget_files(self, file_ids: Iterable[int]) -> None:
@@ -231,9 +245,20 @@ class Catalog:
         )
         return [(chunk_id, self._text(chunk_id, blob, sound)) for chunk_id, blob, sound in rows]
 
-    def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any]) -> None:
+    def same_text(self, chunk_id: int) -> tuple[int, bytes | None] | None:
+        """A chunk with the same text that has a vector: its id, and the vector if it is staged; None if none has."""
+        row: tuple[int, bytes | None] | None = self.connection.execute(
+            "SELECT other.id, vector FROM chunks JOIN chunks AS other"
+            " ON other.hash = chunks.hash AND other.text = chunks.text"
+            " JOIN files ON files.id = other.file_id LEFT JOIN staged ON chunk_id = other.id"
+            " WHERE chunks.id = ? AND (live OR vector IS NOT NULL) LIMIT 1",
+            (chunk_id,),
+        ).fetchone()
+        return row
+
+    def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
         """Keep vectors, shape (n, dimension), until a segment takes them; their bytes come back as they are."""
-        rows = zip(chunk_ids, (row.tobytes() for row in vectors), strict=True)
+        rows = zip(chunk_ids, map(bytes, vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged (chunk_id, vector) VALUES (?, ?)", rows)
 
     def complete_files(self) -> list[int]:
@@ -351,7 +376,7 @@ class Catalog:
         return int(self.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()[0])
 
     def release_space(self) -> None:
-        """Give pages that staging no longer needs back to the file system."""
+        """Give pages that staging, or files that have gone, no longer need back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
 
@@ -368,6 +393,16 @@ def unpack_text(blob: bytes) -> str:
     if not unpacker.eof:
         raise zlib.error("it is cut short, or too long")
     return data.decode("utf-8", "surrogatepass")
+
+
+def hash_text(text: str) -> int:
+    """What chunks of the same text have in common: blake2b-64, as SQLite's signed integer."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _content(text: str) -> tuple[int, bytes]:
+    return hash_text(text), pack_text(text)
 
 
 def _place(chunk: Chunk) -> tuple[int | str | None, ...]:

@@ -47,6 +47,7 @@ def salvage(index: Path, into: Path) -> Salvaged | None:
                 reread = _reconcile(target)
                 schema.seal(target)
                 target.execute("COMMIT")
+                target.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing says nothing of a log that can't be folded
         return Salvaged({table: count for table, count in lost.items() if count}, reread)
     except (sqlite3.Error, UnicodeDecodeError):
         if into.exists():

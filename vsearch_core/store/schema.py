@@ -39,22 +39,26 @@ TABLES: Mapping[str, str] = {
     "files": """
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     path TEXT NOT NULL, name TEXT NOT NULL, ext TEXT NOT NULL, dir TEXT NOT NULL, live INTEGER NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash BLOB NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, hash BLOB NOT NULL,
     title TEXT, language TEXT, meta TEXT NOT NULL, chunks INTEGER NOT NULL""",
     "chunks": """
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     file_id INTEGER NOT NULL, ordinal INTEGER NOT NULL,
     start_char INTEGER NOT NULL, end_char INTEGER NOT NULL, start_line INTEGER NOT NULL, end_line INTEGER NOT NULL,
-    page INTEGER, heading TEXT, text BLOB NOT NULL""",
+    page INTEGER, heading TEXT, hash INTEGER NOT NULL, text BLOB NOT NULL""",
     "staged": "chunk_id INTEGER PRIMARY KEY, vector BLOB NOT NULL",
     "segments": """
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL, rows INTEGER NOT NULL, manifest TEXT NOT NULL, dead BLOB""",
+    "passed_over": """
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    readers TEXT NOT NULL, binary INTEGER NOT NULL, reason TEXT NOT NULL""",
 }
 OBJECTS = (
     *(f"CREATE TABLE {name} ({columns}, crc INTEGER) STRICT" for name, columns in TABLES.items()),
     "CREATE UNIQUE INDEX files_by_path ON files (path, live)",
     "CREATE INDEX chunks_by_file ON chunks (file_id)",
+    "CREATE INDEX chunks_by_hash ON chunks (hash)",
 )
 
 
@@ -62,7 +66,7 @@ def create(path: Path, settings: Mapping[str, str]) -> sqlite3.Connection:
     """Make an empty catalog at the path and open it for writing."""
     connection = sqlite3.connect(path, isolation_level=None)
     # Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
-    connection.executescript("PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")
+    connection.executescript("PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL;")
     connection.execute("BEGIN")
     for statement in OBJECTS:
         connection.execute(statement)
@@ -73,6 +77,8 @@ def create(path: Path, settings: Mapping[str, str]) -> sqlite3.Connection:
     connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", values.items())
     seal(connection)
     connection.execute("COMMIT")
+    # Last: closing says nothing of a log that can't be folded in, and the log would stay behind at a rename.
+    connection.execute("PRAGMA journal_mode = WAL")
     return connection
 
 

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
@@ -90,17 +91,36 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     Returns the segment's name and its manifest. Raises OSError; what was written by then is an orphan that the next
     writer sweeps.
     """
-    from uuid import uuid4
+    writer = SegmentWriter(index)
+    for key, array in arrays.items():
+        writer.add(key, array.dtype, array.shape, [array])
+    return writer.finish()
 
-    name = uuid4().hex
-    parent = index / SEGMENTS_DIR
-    parent.mkdir(exist_ok=True)
-    folder = parent / name
-    folder.mkdir()
-    manifest = {key: _write_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
-    for path in (folder, parent):
-        _sync_folder(path)
-    return name, manifest
+
+class SegmentWriter:
+    """Writes a segment's files one after the other; for arrays that are larger than what fits into memory at ease."""
+
+    def __init__(self, index: Path) -> None:
+        from uuid import uuid4
+
+        self.name = uuid4().hex
+        self._folder = index / SEGMENTS_DIR / self.name
+        self._manifest: dict[str, ArrayEntry] = {}
+        for path in (self._folder.parent, self._folder):
+            make_folder(path)
+
+    def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
+        """Write an array that arrives in blocks of its first axis. Raises OSError."""
+        self._manifest[key] = _write_array(self._folder / f"{key}.npy", dtype, shape, blocks)
+
+    def map(self, key: str) -> NDArray[Any]:
+        """An array that was added, mapped, read-only."""
+        return _map_array(self._folder / f"{key}.npy", self._manifest[key])
+
+    def finish(self) -> tuple[str, Manifest]:
+        """Make the segment durable; its name and its manifest. Raises OSError."""
+        sync_folder(self._folder)
+        return self.name, self._manifest
 
 
 def open_segment(
@@ -183,22 +203,53 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
+def _write_array(
+    path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
+) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
-    array = np.ascontiguousarray(array)
-    data = array.reshape(-1).view(np.uint8)
-    digest = blake2b(digest_size=16)
+    digest, sums = blake2b(digest_size=16), _BlockSums()
     with path.open("xb") as file:
-        for part in (_header(array.dtype, array.shape), data.data):
+        header = _header(dtype, shape)
+        file.write(header)
+        digest.update(header)
+        for block in blocks:
+            part = np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+            sums.add(part)
             file.write(part)
             digest.update(part)
         file.flush()
         os.fsync(file.fileno())
         size = file.tell()
-    blocks = (crc32(data[start : start + BLOCK_BYTES].data) for start in range(0, len(data), BLOCK_BYTES))
-    return ArrayEntry(
-        array.dtype.str, array.shape, size, digest.hexdigest(), "".join(f"{block:08x}" for block in blocks)
-    )
+    return ArrayEntry(dtype.str, shape, size, digest.hexdigest(), sums.finish())
+
+
+class _BlockSums:
+    """A CRC-32 for every BLOCK_BYTES of what is added, whatever the pieces."""
+
+    def __init__(self) -> None:
+        self._done: list[int] = []
+        self._sum = self._filled = 0
+
+    def add(self, part: memoryview) -> None:
+        """Go on with these bytes."""
+        start = 0
+        while start < len(part):
+            stop = min(len(part), start + BLOCK_BYTES - self._filled)
+            self._sum = crc32(part[start:stop], self._sum)
+            self._filled += stop - start
+            start = stop
+            if self._filled == BLOCK_BYTES:
+                self._end()
+
+    def finish(self) -> str:
+        """All sums, eight hexadecimal digits each; the last may be of fewer bytes."""
+        if self._filled:
+            self._end()
+        return "".join(f"{block:08x}" for block in self._done)
+
+    def _end(self) -> None:
+        self._done.append(self._sum)
+        self._sum = self._filled = 0
 
 
 def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
@@ -230,11 +281,3 @@ def _open_inside(path: Path) -> BinaryIO:
             raise IndexCorruptError(str(path), "is a symbolic link", CHECK) from None
         raise
     return file
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
