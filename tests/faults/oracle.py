@@ -85,6 +85,8 @@ def check_end(project: Project) -> None:
 def check_mended(project: Project) -> None:
     """The catalog holds what an undisturbed repair saves, the rest agrees with it, and the damaged files are kept."""
     assert contents(project.index / "catalog.sqlite") == project.mended, "not all is saved that can be"
+    kept = {path.read_bytes() for path in project.index.rglob("*.npy")}
+    assert all(path.read_bytes() in kept for path in project.base.rglob("*.npy")), "a damaged file is not kept"
     with open_snapshot(project.index) as snapshot:
         check_sound(snapshot)
         query = "SELECT path, ordinal, text FROM chunks JOIN files ON files.id = file_id WHERE live"

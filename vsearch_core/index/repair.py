@@ -30,6 +30,7 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE
@@ -97,12 +98,19 @@ class _Aside:
 
     def copy(self, path: Path) -> None:
         if path.is_file():
-            copy2(path, self._place(path))
+            target = self._place(path)
+            copy2(path, target)
+            with target.open("r+b") as file:
+                os.fsync(file.fileno())
+            sync_folder(target.parent)
 
     def link(self, folder: Path) -> None:
         """Keep the folder's files when its own name goes; links take no space, and reading them may fail."""
         if folder.is_dir() and not folder.is_symlink():
-            copytree(folder, self._place(folder), symlinks=True, copy_function=_link)
+            target = self._place(folder)
+            copytree(folder, target, symlinks=True, copy_function=_link)
+            sync_folder(target)
+            sync_folder(target.parent)
         elif folder.exists() or folder.is_symlink():
             _link(str(folder), str(self._place(folder)))
 
@@ -110,7 +118,7 @@ class _Aside:
         if self.folder.parent.is_symlink():
             raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "remove it")
         target = self.folder / path.relative_to(self.index)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         self.moved.append(str(target))
         return target
 
