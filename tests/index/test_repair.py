@@ -1,6 +1,7 @@
 """What a repair saves: all that can be; and it says what can't."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -196,6 +197,14 @@ def test_a_damaged_catalogs_last_commit_is_in_its_log_and_survives(
     repair_index(index)
     assert is_sound(index)
     assert answers(index) == answers(sound)
+
+
+def test_a_writer_gives_a_catalog_the_log_that_its_creation_could_not(index: Path) -> None:
+    with closing(sqlite3.connect(index / CATALOG_FILE)) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    assert not is_sound(index)
+    Catalog.open_to_write(index).close()
+    assert is_sound(index)
 
 
 def test_no_index(tmp_path: Path) -> None:
