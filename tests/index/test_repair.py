@@ -1,6 +1,7 @@
 """What a repair saves: all that can be; and it says what can't."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -163,19 +164,47 @@ def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.Mo
 
     before = places(index)
     (larger(index) / "postings_rows.npy").unlink()
-    for name in ("write_segment", "mark_commit"):
+    for name in ("write_segment", "mark_commit", "sweep"):
         with monkeypatch.context() as patch:
             patch.setattr(repair, name, die)
             with pytest.raises(Killed):
                 repair_index(index)
-    with monkeypatch.context() as patch:
-        patch.setattr(repair._Aside, "move", die)
-        with pytest.raises(Killed):
-            repair_index(index)
     assert places(index) == before
     repair_index(index)
     assert is_sound(index)
     assert places(index) == before
+    assert list((index / repair.DAMAGED_DIR).rglob("vectors.npy")), "what was damaged is not kept"
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_a_damaged_catalogs_last_commit_is_in_its_log_and_survives(
+    sound: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Path(shutil.copytree(sound.parent / "unfolded", tmp_path / ".vsearch"))
+    flip(index / CATALOG_FILE, 0)
+    left = step
+
+    def die(_: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vsearch_core.store.salvage.sync_folder", die)
+        with pytest.raises(KeyboardInterrupt):
+            repair_index(index)
+    repair_index(index)
+    assert is_sound(index)
+    assert answers(index) == answers(sound)
+
+
+def test_a_writer_gives_a_catalog_the_log_that_its_creation_could_not(index: Path) -> None:
+    with closing(sqlite3.connect(index / CATALOG_FILE)) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    assert not is_sound(index)
+    Catalog.open_to_write(index).close()
+    assert is_sound(index)
 
 
 def test_no_index(tmp_path: Path) -> None:

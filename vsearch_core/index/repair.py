@@ -4,12 +4,13 @@ Texts, files and settings are the catalog's; vectors are the segments'. Postings
 repaired segment is written anew, and one transaction puts it in the place of the damaged ones.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copy2
+from shutil import copy2, copytree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,9 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.salvage import salvage
+from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, salvage_array, write_segment
 
@@ -96,38 +98,52 @@ class _Aside:
 
     def copy(self, path: Path) -> None:
         if path.is_file():
-            copy2(path, self._place(path))
+            target = self._place(path)
+            copy2(path, target)
+            with target.open("r+b") as file:
+                os.fsync(file.fileno())
+            sync_folder(target.parent)
 
-    def move(self, path: Path) -> None:
-        if path.exists() or path.is_symlink():
-            path.rename(self._place(path))
+    def link(self, folder: Path) -> None:
+        """Keep the folder's files when its own name goes; links take no space, and reading them may fail."""
+        if folder.is_dir() and not folder.is_symlink():
+            target = self._place(folder)
+            copytree(folder, target, symlinks=True, copy_function=_link)
+            sync_folder(target)
+            sync_folder(target.parent)
+        elif folder.exists() or folder.is_symlink():
+            _link(str(folder), str(self._place(folder)))
 
     def _place(self, path: Path) -> Path:
         if self.folder.parent.is_symlink():
             raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "remove it")
         target = self.folder / path.relative_to(self.index)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         self.moved.append(str(target))
         return target
 
 
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # file systems without links are many
+        copy2(source, target, follow_symlinks=False)
+
+
 def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
     """Put what can be read of a damaged catalog in its place."""
+    clear(index)
     if _catalog_is_sound(index):
         return
     done.catalog = True
     for suffix in ("", "-wal"):
         aside.copy(index / f"{CATALOG_FILE}{suffix}")
-    fresh = index / f"{CATALOG_FILE}.new"
-    salvaged = salvage(index, fresh)
+    salvaged = salvage(index)
     if salvaged is None:
         reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
         raise IndexCorruptError(
             str(index), reason, "delete the index folder, and index again with `vsearch index PATH`"
         )
-    for suffix in ("-wal", "-shm"):  # of the damaged one: SQLite would apply them to the new one
-        (index / f"{CATALOG_FILE}{suffix}").unlink(missing_ok=True)
-    fresh.replace(index / CATALOG_FILE)
     done.lost.update(salvaged.lost)
     done.reread += salvaged.reread
 
@@ -167,6 +183,8 @@ def _mend_segments(
         if len(kept)
         else None
     )
+    for record in damaged:  # before the commit: from then on any writer may sweep them
+        aside.link(catalog.index / SEGMENTS_DIR / record.name)
     with catalog.transaction():
         catalog.drop_segments(record.id for record in damaged)
         if written is not None:
@@ -177,8 +195,6 @@ def _mend_segments(
         _bury_again(catalog, healthy, live_chunks(catalog)[0], write=True)
         mark_commit(catalog)
     done.rebuilt, done.rows = len(damaged), len(kept)
-    for record in damaged:
-        aside.move(catalog.index / SEGMENTS_DIR / record.name)
 
 
 def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:

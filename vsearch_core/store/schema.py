@@ -94,6 +94,7 @@ def open_to_write(index: Path) -> sqlite3.Connection:
         if version < FORMAT:
             _migrate(index, connection, version)
         _refuse_foreign_schema(index, connection)
+        connection.execute("PRAGMA journal_mode = WAL")  # again: SQLite raises nothing where it failed at creation
         if version == FORMAT:
             _keep_checksums(connection)
     except BaseException:
