@@ -14,7 +14,7 @@ from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
-from vsearch_core.store.segment import open_segment
+from vsearch_core.store.segment import Arrays, open_segment
 
 ATTEMPTS = 5
 
@@ -54,13 +54,13 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
         snapshot.catalog.close()
 
 
-def _open(index: Path) -> Snapshot:
+def pin(index: Path) -> tuple[Catalog, list[tuple[SegmentRecord, Arrays]]]:
+    """The current generation: its catalog, for the caller to close, and its segments' maps, oldest first."""
     for _ in range(ATTEMPTS):
         catalog = Catalog.open_to_read(index)
         try:
-            settings = IndexSettings.from_catalog(catalog)
-            segments = [_view(catalog, record) for record in catalog.segments()]
-            return Snapshot(catalog, settings, catalog.generation, segments)
+            records = catalog.segments()
+            return catalog, [(record, open_segment(index, record.name, record.manifest)) for record in records]
         except FileNotFoundError as error:
             # A compaction swept the files between the catalog's word and our opening them: the next generation has it.
             catalog.close()
@@ -71,8 +71,17 @@ def _open(index: Path) -> Snapshot:
     raise IndexCorruptError(str(missing), "the file is gone from the index", "delete the index folder and index again")
 
 
-def _view(catalog: Catalog, record: SegmentRecord) -> SegmentView:
-    arrays = open_segment(catalog.index, record.name, record.manifest)
+def _open(index: Path) -> Snapshot:
+    catalog, segments = pin(index)
+    try:
+        settings = IndexSettings.from_catalog(catalog)
+        return Snapshot(catalog, settings, catalog.generation, [_view(*segment) for segment in segments])
+    except BaseException:
+        catalog.close()
+        raise
+
+
+def _view(record: SegmentRecord, arrays: Arrays) -> SegmentView:
     return SegmentView(
         arrays["vectors"], arrays["chunk_ids"], arrays["file_ids"], Postings.from_arrays(arrays), record.alive
     )

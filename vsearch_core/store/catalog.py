@@ -27,7 +27,7 @@ FORMAT = 1  # what this version writes; `PRAGMA user_version`
 APPLICATION_ID = 0x76736368  # "vsch"
 
 # Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
-_SCHEMA = f"""
+SCHEMA = f"""
 PRAGMA page_size = 16384;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -124,18 +124,24 @@ class Catalog:
     @classmethod
     def create(cls, index: Path, settings: Mapping[str, str]) -> "Catalog":
         """Make a catalog where none is, with its settings, and open it for writing."""
-        path = index / CATALOG_FILE
+        with cls.new(index) as catalog:
+            catalog.connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+        return cls.open_to_write(index)
+
+    @classmethod
+    @contextmanager
+    def new(cls, index: Path) -> Iterator["Catalog"]:
+        """An empty catalog, to be filled inside the block; it appears in `index`, whole, when the block has ended."""
         fresh = index / f"{CATALOG_FILE}.new"
         for suffix in ("", "-wal", "-shm"):  # what an interrupted creation left
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
-            connection.executescript(_SCHEMA)
-            connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+            connection.executescript(SCHEMA)
+            yield cls(index, connection)
         finally:
             connection.close()
-        fresh.rename(path)
-        return cls.open_to_write(index)
+        fresh.rename(index / CATALOG_FILE)
 
     @classmethod
     def open_to_write(cls, index: Path) -> "Catalog":

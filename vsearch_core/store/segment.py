@@ -64,7 +64,7 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     folder.mkdir()
     manifest = {key: _write_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
     for path in (folder, parent):
-        _sync_folder(path)
+        sync_folder(path)
     return name, manifest
 
 
@@ -76,6 +76,12 @@ def open_segment(index: Path, name: str, manifest: Manifest) -> dict[str, NDArra
     """
     folder = index / SEGMENTS_DIR / name
     return {key: _map_array(folder / f"{key}.npy", entry) for key, entry in manifest.items()}
+
+
+def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
+    """The bytes of the array's file: the header, and the data as they lie in memory."""
+    array = np.ascontiguousarray(array)
+    return _header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data
 
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
@@ -102,10 +108,9 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
-    array = np.ascontiguousarray(array)
     digest = blake2b(digest_size=16)
     with path.open("xb") as file:
-        for part in (_header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data):
+        for part in file_parts(array):
             file.write(part)
             digest.update(part)
         file.flush()
@@ -131,7 +136,8 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         return np.memmap(file, dtype, "r", len(header), entry.shape)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the names in the folder durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,0 +1,259 @@
+"""Snapshots that travel: a generation out of an index into an archive, and from an archive into an index."""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
+from uuid import uuid4
+
+from vsearch_core.errors import ArchiveError, IndexCorruptError, IndexStateError, InputError, StorageError
+from vsearch_core.index.settings import IndexSettings
+from vsearch_core.index.snapshot import pin
+from vsearch_core.store.archive import (
+    PIECE,
+    ArchiveReader,
+    Contents,
+    Member,
+    Piece,
+    Read,
+    checksum,
+    pack,
+    write_durably,
+)
+from vsearch_core.store.catalog import CATALOG_FILE, Catalog, SegmentRecord
+from vsearch_core.store.faults import translated
+from vsearch_core.store.generation import refuse_foreign, replace_generation
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.segment import (
+    SEGMENTS_DIR,
+    Arrays,
+    file_parts,
+    open_segment,
+    sweep_orphans,
+    sync_folder,
+)
+
+# What values of a catalog that others wrote can lead to, when they are not what we write.
+_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What an archive holds: live files and chunks, segments, and the members' bytes."""
+
+    index: Path
+    generation: int
+    files: int
+    chunks: int
+    segments: int
+    bytes: int
+    seconds: float
+
+
+@contextmanager
+def open_export(index: Path, scratch: Path) -> Iterator[tuple[Transferred, Iterator[Piece]]]:
+    """The current generation as an archive's bytes, to be read inside the block; writers go on meanwhile.
+
+    `scratch` is an empty folder with room for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
+    IndexCorruptError, StorageError, and ArchiveError, while it is read, for a file that is not what the catalog says.
+    """
+    started = time.perf_counter()
+    with translated(index):
+        catalog, segments = pin(index)
+    with closing(catalog):
+        with translated(scratch):
+            with Catalog.new(scratch) as copy, copy.transaction():
+                replace_generation(copy, catalog)
+            catalog_member = _member_of_file(scratch / CATALOG_FILE)
+        records = [record for record, _ in segments]
+        with translated(index):
+            contents = Contents(catalog.generation, (catalog_member, *_members(records)))
+            summary = _summary(index, catalog, catalog.generation, contents, records, started)
+        yield summary, pack(contents, {CATALOG_FILE: _pieces(scratch / CATALOG_FILE), **_segment_files(segments)})
+
+
+def import_archive(index: Path, name: str, read: Read, *, replace: bool = False) -> Transferred:
+    """Make the index say what an archive says; `read` gives its bytes, `name` names it in errors.
+
+    All is received, verified and durable before one transaction swaps it in: whatever happens, the index is the old one
+    or the new one, and readers of the old one go on. An index that holds files is replaced on request only; its sources
+    stay its own. Raises InputError, ArchiveError, IndexLockedError, IndexMismatchError, IndexVersionError,
+    StorageError.
+    """
+    started = time.perf_counter()
+    archive = ArchiveReader(name, read)
+    contents = archive.contents()
+    with translated(index):
+        index.mkdir(parents=True, exist_ok=True)
+        with writer_lock(index):
+            _refuse_to_overwrite(index, replace=replace)
+            _refuse_too_large(index, contents)
+            folders = _new_names(contents)
+            try:
+                _receive(index, archive, contents, folders)
+                return _swap_in(index, name, contents, folders, started)
+            finally:
+                _sweep(index)
+
+
+def _members(records: Iterable[SegmentRecord]) -> list[Member]:
+    return [
+        Member(_path(record.name, key), entry.bytes, entry.blake2b)
+        for record in records
+        for key, entry in record.manifest.items()
+    ]
+
+
+def _path(segment: str, key: str) -> str:
+    return f"{SEGMENTS_DIR}/{segment}/{key}.npy"
+
+
+def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str, Iterable[Piece]]:
+    return {_path(record.name, key): file_parts(array) for record, arrays in segments for key, array in arrays.items()}
+
+
+def _member_of_file(path: Path) -> Member:
+    return Member(path.name, path.stat().st_size, checksum(_pieces(path)))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _summary(
+    index: Path,
+    catalog: Catalog,
+    generation: int,
+    contents: Contents,
+    records: Sequence[SegmentRecord],
+    started: float,
+) -> Transferred:
+    files, _, _ = catalog.counts()
+    chunks = sum(record.live_rows for record in records)
+    seconds = time.perf_counter() - started
+    return Transferred(index, generation, files, chunks, len(records), contents.bytes, seconds)
+
+
+# Import
+
+
+def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
+    if not (index / CATALOG_FILE).exists():
+        return
+    with closing(Catalog.open_to_write(index)) as catalog:
+        live, staged, _ = catalog.counts()
+    if (live or staged) and not replace:
+        raise InputError(
+            str(index), "there is an index here already", "replace it with --replace, or choose another --index"
+        )
+
+
+def _refuse_too_large(index: Path, contents: Contents) -> None:
+    needed = contents.bytes + contents.members[0].bytes  # the catalog is received, and then copied
+    free = disk_usage(index).free
+    if needed > free:
+        raise StorageError(
+            str(index),
+            f"no space left for the archive: it needs {needed:,} bytes, {free:,} are free",
+            "free some space and run it again",
+        )
+
+
+def _new_names(contents: Contents) -> dict[str, str]:
+    """A new folder for each one of the archive: a file that a reader may have mapped is never written over.
+
+    The catalog is received among the segments, where what no catalog names is swept.
+    """
+    folders = dict.fromkeys(str(Path(member.name).parent) for member in contents.members)
+    return {folder: f"{SEGMENTS_DIR}/{uuid4().hex}" for folder in folders}
+
+
+def _receive(index: Path, archive: ArchiveReader, contents: Contents, folders: Mapping[str, str]) -> None:
+    for folder in folders.values():
+        (index / folder).mkdir(parents=True)
+    for member in contents.members:
+        path = Path(member.name)
+        write_durably(index / folders[str(path.parent)] / path.name, archive.member(member))
+    archive.end()
+    for folder in (*folders.values(), SEGMENTS_DIR):
+        sync_folder(index / folder)
+
+
+def _swap_in(index: Path, name: str, contents: Contents, folders: Mapping[str, str], started: float) -> Transferred:
+    renamed = {Path(former).name: Path(folder).name for former, folder in folders.items()}
+    with closing(_open_received(index / folders["."], name)) as received:
+        records = _verified_segments(index, received, contents, renamed)
+        with _target(index) as target:
+            generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
+            with target.transaction():
+                replace_generation(target, received, renamed)
+                target.put_setting("generation", str(generation))
+            target.release_space()
+        return _summary(index, received, generation, contents, records, started)
+
+
+def _open_received(folder: Path, name: str) -> Catalog:
+    """The archive's catalog, once it is known to be ours and sound. Its errors name the archive."""
+    try:
+        catalog = Catalog.open_to_read(folder)
+    except IndexStateError as error:
+        raise type(error)(name, error.reason, error.next_step) from error
+    try:
+        catalog.index = Path(name)
+        refuse_foreign(catalog)
+        IndexSettings.from_catalog(catalog)  # raises for one that this version could not search
+    except _UNREADABLE as error:
+        catalog.close()
+        raise _damaged(name, "its settings can't be understood") from error
+    except BaseException:
+        catalog.close()
+        raise
+    return catalog
+
+
+def _verified_segments(
+    index: Path, received: Catalog, contents: Contents, renamed: Mapping[str, str]
+) -> list[SegmentRecord]:
+    """The archive's segments, once their files are known to be those that its catalog describes."""
+    name = str(received.index)
+    try:
+        records = received.segments()
+        if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
+            raise _damaged(name, "its catalog names other files than it lists")
+        for record in records:
+            open_segment(index, renamed[record.name], record.manifest)
+    except _UNREADABLE as error:
+        raise _damaged(name, "its catalog can't be understood") from error
+    except IndexCorruptError as error:
+        raise _damaged(name, f"{Path(error.thing).name} {error.reason}") from error
+    return records
+
+
+def _damaged(name: str, reason: str) -> ArchiveError:
+    return ArchiveError(name, f"the archive is damaged: {reason}", "export it again")
+
+
+@contextmanager
+def _target(index: Path) -> Iterator[Catalog]:
+    """The index's catalog, or a new one that appears when the block has ended."""
+    if (index / CATALOG_FILE).exists():
+        with closing(Catalog.open_to_write(index)) as catalog:
+            yield catalog
+    else:
+        with Catalog.new(index) as catalog:
+            yield catalog
+
+
+def _sweep(index: Path) -> None:
+    """Delete what was received and is not named, on success (the archive's catalog) and on failure (all of it)."""
+    named: set[str] = set()
+    with suppress(IndexStateError, OSError, sqlite3.Error):  # what can't be deleted now is swept by the next writer
+        if (index / CATALOG_FILE).exists():
+            with closing(Catalog.open_to_read(index)) as catalog:
+                named = {record.name for record in catalog.segments()}
+        sweep_orphans(index, named)
