@@ -167,7 +167,7 @@ def _from_json(listing: bytes) -> Contents:
     if type(values["generation"]) is not int or not all(_is_sound(member) for member in members):
         raise ValueError
     names = [member.name for member in members]
-    if names[0] != CATALOG_FILE or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
+    if names[:1] != [CATALOG_FILE] or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
         raise ValueError
     return Contents(values["generation"], members)
 

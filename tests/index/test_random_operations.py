@@ -1,0 +1,263 @@
+"""Random sequences of everything that can happen to documents and to an index, against a plain dict."""
+
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support import WordEmbedder, make_index
+
+from vsearch_core.index.commit import sweep
+from vsearch_core.index.compaction import compact, merge_segments
+from vsearch_core.index.progress import Observer
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.snapshot import Snapshot, open_snapshot
+from vsearch_core.index.transfer import import_archive, open_export
+from vsearch_core.model import Hit
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.extract.registry import extract
+
+WORDS = ("pump", "valve", "loaf", "oven", "river", "seed", "lamp", "glue")
+FOLDERS = ("docs", "docs/a", "docs/b")
+PATHS = tuple(f"{folder}/{name}.txt" for folder in FOLDERS for name in ("one", "two", "three"))
+SIZES = ChunkOptions(20, 2)
+ALL = 10_000
+
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=70).map(" ".join)
+paths = st.sampled_from(PATHS)
+some_words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
+State = dict[str, str]
+
+
+@cache
+def chunks(text: str) -> tuple[str, ...]:
+    return tuple(chunk.text for chunk in split(extract("a.txt", text.encode()), SIZES))
+
+
+class Operations(RuleBasedStateMachine):
+    """`disk` is what the files say, `live` what the index must answer from; both are path -> text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="operations"))
+        self.index = self.root / ".vsearch"
+        self.embedder = WordEmbedder(dimension=16, batch=2)
+        self.disk: State = {}
+        self.live: State = {}
+        self.seconds = 1_700_000_000
+        self.archives: list[tuple[bytes, State]] = []
+        self.readers: list[tuple[Iterator[Snapshot], Snapshot, State]] = []
+        for folder in FOLDERS:
+            (self.root / folder).mkdir()
+
+    def teardown(self) -> None:
+        for _, snapshot, _ in self.readers:
+            snapshot.catalog.close()
+        shutil.rmtree(self.root)
+
+    @initialize(text=texts)
+    def begin(self, text: str) -> None:
+        self.write(PATHS[0], text)
+        self.run("docs")
+        self.live = dict(self.disk)
+
+    # Files
+
+    @rule(path=paths, text=texts)
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).write_text(text)
+        self.stamp(path)
+        self.disk[path] = text
+
+    @precondition(lambda self: self.disk)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        path = data.draw(st.sampled_from(sorted(self.disk)))
+        (self.root / path).unlink()
+        del self.disk[path]
+
+    @precondition(lambda self: self.disk)
+    @rule(data=st.data(), to=paths)
+    def move(self, data: st.DataObject, to: str) -> None:
+        path = data.draw(st.sampled_from(sorted(self.disk)))
+        (self.root / path).rename(self.root / to)
+        self.disk[to] = self.disk.pop(path)
+
+    @precondition(lambda self: self.disk)
+    @rule(data=st.data(), to=paths, same_time=st.booleans())
+    def copy(self, data: st.DataObject, to: str, same_time: bool) -> None:
+        path = data.draw(st.sampled_from(sorted(self.disk)))
+        if path != to:
+            shutil.copy2(self.root / path, self.root / to)
+            if not same_time:
+                self.stamp(to)
+            self.disk[to] = self.disk[path]
+
+    def stamp(self, path: str) -> None:
+        """A modification time of its own: within one tick of the file system's clock edits look alike."""
+        self.seconds += 1
+        os.utime(self.root / path, (self.seconds, self.seconds))
+
+    # Runs
+
+    @rule(named=st.booleans())
+    def index_all(self, named: bool) -> None:
+        self.run(*(["docs"] if named else []))
+        self.live = dict(self.disk)
+
+    @rule(data=st.data())
+    def index_some(self, data: st.DataObject) -> None:
+        named = data.draw(st.lists(st.sampled_from([*FOLDERS[1:], *sorted(self.disk)]), min_size=1, max_size=3))
+        self.run(*named)
+        inside = {path for path in PATHS for name in named if path == name or path.startswith(f"{name}/")}
+        self.live = {path: text for path, text in self.live.items() if path not in inside}
+        self.live |= {path: text for path, text in self.disk.items() if path in inside}
+
+    @rule(steps=st.integers(0, 25))
+    def index_and_stop(self, steps: int) -> None:
+        """A stopped run may bring any file up to date, or leave it; it never makes anything else of one."""
+        left = iter(range(steps))
+        self.run(observer=Observer(stop=lambda: next(left, None) is None))
+        after = self.answers_from()
+        for path in PATHS:
+            now = after.get(path)
+            assert now in {chunked(self.live.get(path)), chunked(self.disk.get(path))}, path
+        sources = [state for path in PATHS for state in (self.live, self.disk) if path in state]
+        assert after.keys() <= {path for state in sources for path in state}
+        self.live = {path: self.text_of(path, found) for path, found in after.items()}
+
+    def text_of(self, path: str, found: tuple[str, ...]) -> str:
+        candidates = (state[path] for state in (self.disk, self.live) if path in state)
+        return next(text for text in candidates if chunks(text) == found)
+
+    def run(self, *named: str, observer: Observer | None = None) -> None:
+        requested = Requested(chunk_words=SIZES.words, overlap_words=SIZES.overlap)
+        make_index(self.root, self.embedder, *map(Path, named), observer=observer, requested=requested)
+
+    # The index
+
+    @rule(by_policy=st.booleans())
+    def compact(self, by_policy: bool) -> None:
+        with writer_lock(self.index), closing(Catalog.open_to_write(self.index)) as catalog:
+            if by_policy:
+                compact(catalog)
+            else:
+                merge_segments(catalog, catalog.segments())
+                assert len(catalog.segments()) <= 1
+            sweep(catalog)
+
+    @rule()
+    def export(self) -> None:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            open_export(self.index, Path(scratch)) as (summary, pieces),
+        ):
+            self.archives.append((b"".join(pieces), dict(self.live)))
+        assert summary.files == len(self.live)
+
+    @precondition(lambda self: self.archives)
+    @rule(data=st.data(), here=st.booleans())
+    def import_(self, data: st.DataObject, here: bool) -> None:
+        """Into this index, which then is what it was; or into a new one elsewhere, which must not have an effect."""
+        archive, state = data.draw(st.sampled_from(self.archives))
+        index = self.index if here else self.root / "elsewhere" / ".vsearch"
+        import_archive(index, "archive", io.BytesIO(archive).read, replace=True)
+        if here:
+            self.live = dict(state)
+        with open_snapshot(index) as snapshot:
+            assert answers_from(snapshot) == expected(state)
+
+    @precondition(lambda self: len(self.readers) < 3)
+    @rule()
+    def open_reader(self) -> None:
+        context = open_snapshot(self.index)
+        self.readers.append((context, context.__enter__(), dict(self.live)))  # type: ignore[attr-defined, arg-type]
+
+    @precondition(lambda self: self.readers)
+    @rule(words=some_words)
+    def close_reader(self, words: str) -> None:
+        """However much has happened since, it answers from the generation that it was opened on."""
+        context, snapshot, state = self.readers.pop(0)
+        assert answers_from(snapshot) == expected(state)
+        self.check_queries(snapshot, state, words)
+        context.__exit__(None, None, None)  # type: ignore[attr-defined]
+
+    # What must hold
+
+    @invariant()
+    def answers_from_the_last_commit(self) -> None:
+        if self.index.exists():
+            assert self.answers_from() == expected(self.live)
+
+    @rule(words=some_words)
+    def query(self, words: str) -> None:
+        with open_snapshot(self.index) as snapshot:
+            self.check_queries(snapshot, self.live, words)
+
+    def answers_from(self) -> dict[str, tuple[str, ...]]:
+        with open_snapshot(self.index) as snapshot:
+            return answers_from(snapshot)
+
+    def check_queries(self, snapshot: Snapshot, state: State, words: str) -> None:
+        searcher = LocalSearcher(snapshot)
+        rows = [(path, number, text) for path, each in expected(state).items() for number, text in enumerate(each)]
+        keyword = answer(searcher, None, Query(words, k=ALL, mode="keyword"))
+        assert keyword.matched == keyword.searched == len(rows)
+        holding = {row for row in rows if {*re.findall(r"\w+", row[2])} & {*words.split()}}
+        assert {place(hit) for hit in keyword.hits} == holding
+        vector = self.embedder.embed_queries([words])[0]
+        near = answer(searcher, lambda _: vector, Query(words, k=ALL, mode="vector"))
+        cosines = {row: float(self.embedder.embed_queries([row[2]])[0] @ vector) for row in rows}
+        assert {place(hit) for hit in near.hits} == cosines.keys()
+        np.testing.assert_allclose(
+            [hit.score for hit in near.hits], [cosines[place(hit)] for hit in near.hits], atol=1e-3
+        )
+        assert [hit.score for hit in near.hits] == sorted((hit.score for hit in near.hits), reverse=True)
+
+
+def place(hit: Hit) -> tuple[str, int, str]:
+    return hit.path, hit.chunk, hit.text
+
+
+def chunked(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else chunks(text)
+
+
+def expected(state: State) -> dict[str, tuple[str, ...]]:
+    return {path: chunks(text) for path, text in state.items()}
+
+
+def answers_from(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """The texts that queries can find, by path, in the order of their numbers; each row is one chunk."""
+    chunk_ids = [chunk_id for segment in snapshot.segments for chunk_id in segment.chunk_ids[segment.alive].tolist()]
+    found: dict[str, dict[int, str]] = {}
+    for passage in snapshot.catalog.passages(chunk_ids):
+        assert passage.ordinal not in found.setdefault(passage.path, {}), "a chunk is there twice"
+        found[passage.path][passage.ordinal] = passage.chunk.text
+    assert found.keys() == snapshot.catalog.files(live=True).keys()
+    return {path: tuple(text for _, text in sorted(numbered.items())) for path, numbered in found.items()}
+
+
+class LongOperations(Operations):
+    """The same for minutes."""
+
+
+_QUICK = settings(max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+Operations.TestCase.settings = _QUICK
+LongOperations.TestCase.settings = settings(_QUICK, max_examples=200, stateful_step_count=50)
+TestRandomOperations = Operations.TestCase
+TestManyRandomOperations = pytest.mark.slow(LongOperations.TestCase)
