@@ -9,7 +9,15 @@ from pathlib import Path
 from shutil import disk_usage
 from uuid import uuid4
 
-from vsearch_core.errors import ArchiveError, IndexCorruptError, IndexStateError, InputError, StorageError
+from vsearch_core.errors import (
+    ArchiveError,
+    IndexCorruptError,
+    IndexMismatchError,
+    IndexStateError,
+    IndexVersionError,
+    InputError,
+    StorageError,
+)
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import pin
 from vsearch_core.store.archive import (
@@ -36,6 +44,7 @@ from vsearch_core.store.segment import (
     sync_folder,
 )
 
+_NEXT_STEP = "export it again, or copy it again from where it came"
 # What values of a catalog that others wrote can lead to, when they are not what we write.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
@@ -186,8 +195,12 @@ def _receive(index: Path, archive: ArchiveReader, contents: Contents, folders: M
 
 def _swap_in(index: Path, name: str, contents: Contents, folders: Mapping[str, str], started: float) -> Transferred:
     renamed = {Path(former).name: Path(folder).name for former, folder in folders.items()}
-    with closing(_open_received(index / folders["."], name)) as received:
-        records = _verified_segments(index, received, contents, renamed)
+    with _judged(name):
+        received = Catalog.open_to_read(index / folders["."])
+    with closing(received):
+        received.index = Path(name)  # its errors are about the archive
+        with _judged(name):
+            records = _verified_segments(index, received, contents, renamed)
         with _target(index) as target:
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
             with target.transaction():
@@ -197,45 +210,32 @@ def _swap_in(index: Path, name: str, contents: Contents, folders: Mapping[str, s
         return _summary(index, received, generation, contents, records, started)
 
 
-def _open_received(folder: Path, name: str) -> Catalog:
-    """The archive's catalog, once it is known to be ours and sound. Its errors name the archive."""
-    try:
-        catalog = Catalog.open_to_read(folder)
-    except IndexStateError as error:
-        raise type(error)(name, error.reason, error.next_step) from error
-    try:
-        catalog.index = Path(name)
-        refuse_foreign(catalog)
-        IndexSettings.from_catalog(catalog)  # raises for one that this version could not search
-    except _UNREADABLE as error:
-        catalog.close()
-        raise _damaged(name, "its settings can't be understood") from error
-    except BaseException:
-        catalog.close()
-        raise
-    return catalog
-
-
 def _verified_segments(
     index: Path, received: Catalog, contents: Contents, renamed: Mapping[str, str]
 ) -> list[SegmentRecord]:
-    """The archive's segments, once their files are known to be those that its catalog describes."""
-    name = str(received.index)
-    try:
-        records = received.segments()
-        if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-            raise _damaged(name, "its catalog names other files than it lists")
-        for record in records:
-            open_segment(index, renamed[record.name], record.manifest)
-    except _UNREADABLE as error:
-        raise _damaged(name, "its catalog can't be understood") from error
-    except IndexCorruptError as error:
-        raise _damaged(name, f"{Path(error.thing).name} {error.reason}") from error
+    """The archive's segments, once its catalog is known to be sound and its files to be what the catalog describes."""
+    refuse_foreign(received)
+    IndexSettings.from_catalog(received)  # raises for what this version could not search
+    records = received.segments()
+    if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
+        raise IndexCorruptError(str(received.index), "its catalog names other files than it lists", _NEXT_STEP)
+    for record in records:
+        open_segment(index, renamed[record.name], record.manifest)
     return records
 
 
-def _damaged(name: str, reason: str) -> ArchiveError:
-    return ArchiveError(name, f"the archive is damaged: {reason}", "export it again")
+@contextmanager
+def _judged(name: str) -> Iterator[None]:
+    """Let errors about what was received name the archive that it came from."""
+    try:
+        with translated(Path(name)):
+            yield
+    except (IndexMismatchError, IndexVersionError) as error:
+        raise type(error)(name, error.reason, error.next_step) from error
+    except IndexCorruptError as error:
+        raise ArchiveError(name, f"the archive is damaged: {error.reason}", _NEXT_STEP) from error
+    except _UNREADABLE as error:
+        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", _NEXT_STEP) from error
 
 
 @contextmanager

@@ -42,14 +42,13 @@ def refuse_foreign(catalog: Catalog) -> None:
 
     Reads all of its pages.
     """
-    thing = str(catalog.index)
     with translated(catalog.index):
         if _schema(catalog.connection) != _ours():
-            raise IndexCorruptError(thing, "its catalog has other tables than ours", _NEXT_STEP)
+            raise IndexCorruptError(str(catalog.index), "its catalog has other tables than ours", _NEXT_STEP)
         catalog.connection.execute("PRAGMA cell_size_check = ON")
         (verdict,) = catalog.connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
-        raise IndexCorruptError(thing, f"its catalog is damaged ({verdict.splitlines()[-1]})", _NEXT_STEP)
+        raise IndexCorruptError(str(catalog.index), f"its catalog is damaged ({verdict.splitlines()[-1]})", _NEXT_STEP)
 
 
 def _named(source: Catalog, rows: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
