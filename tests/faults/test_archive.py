@@ -86,7 +86,7 @@ def test_an_import_killed_between_two_steps(
     vsearch: Vsearch, steps: int, tmp_path: Path, archive: Path, embedder: WordEmbedder
 ) -> None:
     assert steps > 40
-    for share in (0.4, 0.7, 0.9):
+    for share in (0.6, 0.9):
         step = round(steps * share)
         assert check_killed_at(vsearch, tmp_path / str(step), step, archive, embedder, fresh=False)
 

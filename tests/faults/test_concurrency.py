@@ -102,7 +102,7 @@ def check_together(vsearch: Vsearch, root: Path, seconds: float) -> dict[str, An
 
 
 def test_readers_writers_and_a_compactor_together(vsearch: Vsearch, root: Path) -> None:
-    check_together(vsearch, root, 3)
+    check_together(vsearch, root, 2)
 
 
 @pytest.mark.slow

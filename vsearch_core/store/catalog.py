@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
 from vsearch_core.model import Chunk, JsonValue
-from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json
+from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json, sync_folder
 
 CATALOG_FILE = "catalog.sqlite"
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
@@ -142,6 +142,7 @@ class Catalog:
         finally:
             connection.close()
         fresh.rename(index / CATALOG_FILE)
+        sync_folder(index)
 
     @classmethod
     def open_to_write(cls, index: Path) -> "Catalog":
