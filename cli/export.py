@@ -3,7 +3,6 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,24 +61,27 @@ def summary_text(summary: "Transferred") -> str:
 
 
 def _to_stdout(index: Path) -> None:
-    from vsearch_core.index.transfer import open_export
+    from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory() as scratch, open_export(index, Path(scratch)) as (_, pieces):
-        for piece in pieces:
-            emit_bytes(piece)
+    from vsearch_core.index.transfer import export_index
+
+    with TemporaryDirectory() as scratch:
+        export_index(index, Path(scratch), emit_bytes)
 
 
 def _to_file(index: Path, target: Path) -> "Transferred":
     """Write beside the target, and give it its name once it is whole and durable."""
-    from vsearch_core.index.transfer import open_export
-    from vsearch_core.store.archive import write_durably
+    from tempfile import TemporaryDirectory
+
+    from vsearch_core.index.transfer import export_index
+    from vsearch_core.store.archive import durable_file
     from vsearch_core.store.faults import translated
     from vsearch_core.store.segment import sync_folder
 
     with translated(target), TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         unfinished = Path(folder) / "archive"
-        with open_export(index, Path(folder)) as (summary, pieces):
-            write_durably(unfinished, pieces)
+        with durable_file(unfinished) as file:
+            summary = export_index(index, Path(folder), file.write)
         unfinished.replace(target)
         sync_folder(target.parent)
     return summary

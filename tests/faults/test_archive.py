@@ -12,7 +12,7 @@ import pytest
 from process import DEADLINE, Ran, Volume, Vsearch, mounted, write_files
 from support import WordEmbedder, make_index
 
-from vsearch_core.index.transfer import open_export
+from vsearch_core.index.transfer import export_index
 
 from .test_killed import KILLED_AT
 
@@ -30,8 +30,8 @@ def make_project(root: Path, files: dict[str, str], embedder: WordEmbedder) -> P
 def archive(tmp_path: Path, embedder: WordEmbedder) -> Path:
     root = make_project(tmp_path / "exported", NEW, embedder)
     path = tmp_path / "it.tar"
-    with open_export(root / ".vsearch", root) as (_, pieces), path.open("wb") as file:
-        file.writelines(pieces)
+    with path.open("wb") as file:
+        export_index(root / ".vsearch", root, file.write)
     return path
 
 

@@ -22,10 +22,11 @@ from vsearch_core.index.compaction import compact, merge_segments
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.index.transfer import import_archive, open_export
+from vsearch_core.index.transfer import export_index, import_archive
 from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.archive import Piece
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.text.chunk import ChunkOptions, split
@@ -162,11 +163,10 @@ class Operations(RuleBasedStateMachine):
 
     @rule()
     def export(self) -> None:
-        with (
-            tempfile.TemporaryDirectory() as scratch,
-            open_export(self.index, Path(scratch)) as (summary, pieces),
-        ):
-            self.archives.append((b"".join(pieces), dict(self.live)))
+        pieces: list[Piece] = []
+        with tempfile.TemporaryDirectory() as scratch:
+            summary = export_index(self.index, Path(scratch), pieces.append)
+        self.archives.append((b"".join(pieces), dict(self.live)))
         assert summary.files == len(self.live)
 
     @precondition(lambda self: self.archives)

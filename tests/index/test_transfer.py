@@ -28,10 +28,10 @@ from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.index.transfer import Transferred, import_archive, open_export
+from vsearch_core.index.transfer import Transferred, export_index, import_archive
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
-from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
+from vsearch_core.store.archive import ArchiveReader, Contents, Member, Piece, pack
 from vsearch_core.store.catalog import SCHEMA, Catalog
 from vsearch_core.store.generation import _REPLACED
 
@@ -51,8 +51,9 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
 
 def exported(root: Path, scratch: Path) -> tuple[Transferred, bytes]:
     scratch.mkdir()
-    with open_export(root / ".vsearch", scratch) as (summary, pieces):
-        return summary, b"".join(pieces)
+    pieces: list[Piece] = []
+    summary = export_index(root / ".vsearch", scratch, pieces.append)
+    return summary, b"".join(pieces)
 
 
 @pytest.fixture
@@ -88,14 +89,19 @@ def test_an_export_is_of_one_generation_whatever_is_written_meanwhile(
 ) -> None:
     before = answers(root, embedder)
     (tmp_path / "scratch").mkdir()
-    with open_export(root / ".vsearch", tmp_path / "scratch") as (summary, pieces):
-        begun = [next(pieces)]
-        (root / "docs" / "1.txt").write_text("Rewritten meanwhile.")
-        make_index(root, embedder)
-        with closing(Catalog.open_to_write(root / ".vsearch")) as catalog:
-            merge_segments(catalog, catalog.segments())
-            sweep(catalog)
-        archive = b"".join([*begun, *pieces])
+    pieces: list[Piece] = []
+
+    def write(piece: Piece) -> None:
+        pieces.append(piece)
+        if len(pieces) == 1:
+            (root / "docs" / "1.txt").write_text("Rewritten meanwhile.")
+            make_index(root, embedder)
+            with closing(Catalog.open_to_write(root / ".vsearch")) as catalog:
+                merge_segments(catalog, catalog.segments())
+                sweep(catalog)
+
+    summary = export_index(root / ".vsearch", tmp_path / "scratch", write)
+    archive = b"".join(pieces)
     assert answers(root, embedder) != before
     assert imported(tmp_path / "new", archive).generation == summary.generation == 2
     assert answers(tmp_path / "new", embedder) == before

@@ -27,9 +27,10 @@ from vsearch_core.store.archive import (
     Member,
     Piece,
     Read,
+    Write,
     checksum,
+    durable_file,
     pack,
-    write_durably,
 )
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
@@ -62,26 +63,25 @@ class Transferred:
     seconds: float
 
 
-@contextmanager
-def open_export(index: Path, scratch: Path) -> Iterator[tuple[Transferred, Iterator[Piece]]]:
-    """The current generation as an archive's bytes, to be read inside the block; writers go on meanwhile.
+def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
+    """Give the current generation, as an archive, to `write`, piece by piece; writers go on meanwhile.
 
     `scratch` is an empty folder with room for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
-    IndexCorruptError, StorageError, and ArchiveError, while it is read, for a file that is not what the catalog says.
+    IndexCorruptError, StorageError, and ArchiveError for a file that is not what the catalog says.
     """
     started = time.perf_counter()
     with translated(index):
         catalog, segments = pin(index)
-    with closing(catalog):
-        with translated(scratch):
-            with Catalog.new(scratch) as copy, copy.transaction():
-                replace_generation(copy, catalog)
-            catalog_member = _member_of_file(scratch / CATALOG_FILE)
+    with closing(catalog), translated(scratch.parent):
+        with Catalog.new(scratch) as copy, copy.transaction():
+            replace_generation(copy, catalog)
         records = [record for record, _ in segments]
         with translated(index):
-            contents = Contents(catalog.generation, (catalog_member, *_members(records)))
-            summary = _summary(index, catalog, catalog.generation, contents, records, started)
-        yield summary, pack(contents, {CATALOG_FILE: _pieces(scratch / CATALOG_FILE), **_segment_files(segments)})
+            generation = catalog.generation
+        contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
+        for piece in pack(contents, {CATALOG_FILE: _pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
+            write(piece)
+        return _summary(index, catalog, generation, contents, records, started)
 
 
 def import_archive(index: Path, name: str, read: Read, *, replace: bool = False) -> Transferred:
@@ -187,7 +187,8 @@ def _receive(index: Path, archive: ArchiveReader, contents: Contents, folders: M
         (index / folder).mkdir(parents=True)
     for member in contents.members:
         path = Path(member.name)
-        write_durably(index / folders[str(path.parent)] / path.name, archive.member(member))
+        with durable_file(index / folders[str(path.parent)] / path.name) as file:
+            file.writelines(archive.member(member))
     archive.end()
     for folder in (*folders.values(), SEGMENTS_DIR):
         sync_folder(index / folder)

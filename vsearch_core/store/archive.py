@@ -10,8 +10,10 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from io import BufferedWriter
 from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
@@ -33,6 +35,7 @@ _NEXT_STEP = "export it again, or copy it again from where it came"
 
 Piece = bytes | memoryview
 Read = Callable[[int], bytes]
+Write = Callable[[Piece], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +130,11 @@ class ArchiveReader:
         return ArchiveError(self.name, f"the archive is damaged: {reason}", _NEXT_STEP)
 
 
-def write_durably(path: Path, pieces: Iterable[Piece]) -> None:
-    """Write a new file and make its bytes durable; its name is once the folder is synced. Raises OSError."""
+@contextmanager
+def durable_file(path: Path) -> Iterator[BufferedWriter]:
+    """A new file, written inside the block; its bytes are durable after it, its name once the folder is synced."""
     with path.open("xb") as file:
-        for piece in pieces:
-            file.write(piece)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 
