@@ -31,8 +31,9 @@ def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, s
         target.connection.execute(f"DELETE FROM {table}")
     for table, query in _ROWS.items():
         rows = source.connection.execute(query)
-        marks = ", ".join("?" * len(rows.description))
-        target.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", _named(source, rows))
+        columns = [name for name, *_ in rows.description]  # by name: another format may have them in another order
+        values = f"({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        target.connection.executemany(f"INSERT INTO {table} {values}", _named(source, rows))
     for former, name in (renamed or {}).items():
         target.connection.execute("UPDATE segments SET name = ? WHERE name = ?", (name, former))
 
