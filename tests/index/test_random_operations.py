@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -50,7 +50,9 @@ def chunks(text: str) -> tuple[str, ...]:
 
 
 class Operations(RuleBasedStateMachine):
-    """`disk` is what the files say, `live` what the index must answer from; both are path -> text."""
+    """`disk` is what the files say, `live` what the index must answer from, `staged` what a stopped run
+    has begun; all are path -> text.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +61,7 @@ class Operations(RuleBasedStateMachine):
         self.embedder = WordEmbedder(dimension=16, batch=2)
         self.disk: State = {}
         self.live: State = {}
+        self.staged: State = {}
         self.seconds = 1_700_000_000
         self.archives: list[tuple[bytes, State]] = []
         self.readers: list[tuple[Iterator[Snapshot], Snapshot, State]] = []
@@ -118,32 +121,36 @@ class Operations(RuleBasedStateMachine):
     @rule(named=st.booleans())
     def index_all(self, named: bool) -> None:
         self.run(*(["docs"] if named else []))
-        self.live = dict(self.disk)
+        self.live, self.staged = dict(self.disk), {}
 
     @rule(data=st.data())
     def index_some(self, data: st.DataObject) -> None:
+        """What is named is brought up to date; elsewhere, only what a stopped run has begun is completed."""
         named = data.draw(st.lists(st.sampled_from([*FOLDERS[1:], *sorted(self.disk)]), min_size=1, max_size=3))
         self.run(*named)
         inside = {path for path in PATHS for name in named if path == name or path.startswith(f"{name}/")}
-        self.live = {path: text for path, text in self.live.items() if path not in inside}
-        self.live |= {path: text for path, text in self.disk.items() if path in inside}
+        self.adopt({path: [self.disk] if path in inside else [self.live, self.staged] for path in PATHS})
+        self.staged = {}
 
     @rule(steps=st.integers(0, 25))
     def index_and_stop(self, steps: int) -> None:
         """A stopped run may bring any file up to date, or leave it; it never makes anything else of one."""
         left = iter(range(steps))
         self.run(observer=Observer(stop=lambda: next(left, None) is None))
-        after = self.answers_from()
-        for path in PATHS:
-            now = after.get(path)
-            assert now in {chunked(self.live.get(path)), chunked(self.disk.get(path))}, path
-        sources = [state for path in PATHS for state in (self.live, self.disk) if path in state]
-        assert after.keys() <= {path for state in sources for path in state}
-        self.live = {path: self.text_of(path, found) for path, found in after.items()}
+        self.adopt({path: [self.live, self.disk] for path in PATHS})
+        self.staged = dict(self.disk)
 
-    def text_of(self, path: str, found: tuple[str, ...]) -> str:
-        candidates = (state[path] for state in (self.disk, self.live) if path in state)
-        return next(text for text in candidates if chunks(text) == found)
+    def adopt(self, allowed: Mapping[str, Sequence[State]]) -> None:
+        """Take over what the index now says of each path, which must be what one of the states says."""
+        after = self.answers_from()
+        assert after.keys() <= allowed.keys()
+        live = {}
+        for path, states in allowed.items():
+            texts = [state[path] for state in states if path in state and chunks(state[path]) == after.get(path)]
+            assert texts or (path not in after and any(path not in state for state in states)), path
+            if texts:
+                live[path] = texts[0]
+        self.live = live
 
     def run(self, *named: str, observer: Observer | None = None) -> None:
         requested = Requested(chunk_words=SIZES.words, overlap_words=SIZES.overlap)
@@ -177,7 +184,7 @@ class Operations(RuleBasedStateMachine):
         index = self.index if here else self.root / "elsewhere" / ".vsearch"
         import_archive(index, "archive", io.BytesIO(archive).read, replace=True)
         if here:
-            self.live = dict(state)
+            self.live, self.staged = dict(state), {}
         with open_snapshot(index) as snapshot:
             assert answers_from(snapshot) == expected(state)
 
@@ -231,10 +238,6 @@ class Operations(RuleBasedStateMachine):
 
 def place(hit: Hit) -> tuple[str, int, str]:
     return hit.path, hit.chunk, hit.text
-
-
-def chunked(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else chunks(text)
 
 
 def expected(state: State) -> dict[str, tuple[str, ...]]:
