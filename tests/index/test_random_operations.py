@@ -50,9 +50,7 @@ def chunks(text: str) -> tuple[str, ...]:
 
 
 class Operations(RuleBasedStateMachine):
-    """`disk` is what the files say, `live` what the index must answer from, `staged` what a stopped run
-    has begun; all are path -> text.
-    """
+    """What files say (`disk`), what the index must answer from (`live`), what stopped runs began (`staged`), by path."""
 
     def __init__(self) -> None:
         super().__init__()
