@@ -50,7 +50,7 @@ def chunks(text: str) -> tuple[str, ...]:
 
 
 class Operations(RuleBasedStateMachine):
-    """What files say (`disk`), what the index must answer from (`live`), what stopped runs began (`staged`), by path."""
+    """By path, what the files say (`disk`), the index must answer from (`live`), and stopped runs began (`staged`)."""
 
     def __init__(self) -> None:
         super().__init__()
