@@ -36,6 +36,7 @@ docs: $(VENV)/installed-dev  ## Write docs/cli.md anew
 bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.indexing
+	$(BIN)/python -m benchmarks.updates
 
 clean:  ## Remove the environment and every cache in the tree
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

@@ -1,9 +1,9 @@
 """The engines that `benchmarks.ann` compares: how each is built and asked, and the grid of its search parameter.
 
-All get the same float32 unit vectors. Parameters follow what each project's documentation advises for high recall;
-where two values serve different recalls, both are there.
+All get the same float32 unit vectors. Parameters follow what each project's documentation advises for high recall.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,18 +25,14 @@ class Engine:
     settings: Sequence[float] = _BEAMS
 
 
-def vsearch(degree: int, beam: int) -> Callable[[Floats, int], Answer]:
-    """Ours."""
+def vsearch(vectors: Floats, threads: int) -> Answer:
+    """Ours, with the settings that segments get."""
+    from vsearch_core.ann import build, flat, hnsw
+    from vsearch_core.ann.memory import aligned_copy
 
-    def build(vectors: Floats, threads: int) -> Answer:
-        from vsearch_core.ann import build, flat, hnsw
-        from vsearch_core.ann.memory import aligned_copy
-
-        fixed = aligned_copy(flat.to_fixed(vectors))
-        searcher = hnsw.Searcher(build.build(fixed, build.Settings(degree, beam), threads=threads), fixed)
-        return lambda queries, k, setting, threads: searcher.search(queries, k, beam=int(setting), threads=threads).rows
-
-    return build
+    fixed = aligned_copy(flat.to_fixed(vectors))
+    searcher = hnsw.Searcher(build.build(fixed, threads=threads), fixed)
+    return lambda queries, k, setting, threads: searcher.search(queries, k, beam=int(setting), threads=threads).rows
 
 
 def hnswlib(vectors: Floats, threads: int) -> Answer:
@@ -55,13 +51,14 @@ def hnswlib(vectors: Floats, threads: int) -> Answer:
 
 
 def faiss(description: str, parameter: str) -> Callable[[Floats, int], Answer]:
-    """faiss, any index that its factory makes."""
+    """faiss, any index that its factory makes; `{lists}` stands for about twice the root of the number of rows."""
 
     def build(vectors: Floats, threads: int) -> Answer:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        index: Any = faiss.index_factory(vectors.shape[1], description, faiss.METRIC_INNER_PRODUCT)
+        wanted = description.format(lists=1 << round(math.log2(2 * math.sqrt(len(vectors)))))
+        index: Any = faiss.index_factory(vectors.shape[1], wanted, faiss.METRIC_INNER_PRODUCT)
         space = faiss.ParameterSpace()
         if "HNSW" in description:
             index.hnsw.efConstruction = 200
@@ -133,7 +130,7 @@ def pynndescent(vectors: Floats, threads: int) -> Answer:
     import numba
     import pynndescent
 
-    index = pynndescent.NNDescent(vectors, metric="dot", n_neighbors=40, n_jobs=threads, random_state=0)
+    index = pynndescent.NNDescent(vectors, metric="dot", n_neighbors=30, n_jobs=threads, random_state=0)
     index.prepare()
 
     def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
@@ -144,15 +141,14 @@ def pynndescent(vectors: Floats, threads: int) -> Answer:
 
 
 ENGINES = (
-    Engine("vsearch", vsearch(32, 128)),
-    Engine("vsearch 48", vsearch(48, 152)),
-    Engine("SVS Vamana f32", svs),
+    Engine("vsearch", vsearch),
+    Engine("SVS Vamana f32", svs, (10, 13, *_BEAMS)),
     Engine("hnswlib", hnswlib),
     Engine("faiss HNSW f32", faiss("HNSW16", "efSearch")),
     Engine("faiss HNSW SQ8", faiss("HNSW16_SQ8", "efSearch")),
-    Engine("faiss IVF-PQ fs", faiss("IVF512,PQ96x4fs,Refine(SQ8)", "nprobe"), (2, 4, 8, 16, 32, 64)),
+    Engine("faiss IVF-PQ fs", faiss("IVF{lists},PQ96x4fs,Refine(SQ8)", "nprobe"), (2, 4, 8, 16, 32, 64, 128, 256, 512)),
     Engine("usearch f32", usearch("f32")),
     Engine("usearch i8", usearch("i8")),
     Engine("voyager", voyager),
-    Engine("pynndescent", pynndescent, (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)),
+    Engine("pynndescent", pynndescent, (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
 )

@@ -1,20 +1,17 @@
 """`vsearch index`."""
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from . import locate
-from .output import complain, emit, plural, say, to_json
+from .output import PREPARING, complain, emit, plural, to_json
+from .progress import Bar, stop_flag
 
 if TYPE_CHECKING:
-    from vsearch_core.index.progress import Progress
     from vsearch_core.index.writer import Summary
 
 
@@ -38,6 +35,7 @@ def index(
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Language of keyword stemming.  [default: en]")
     ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name each skipped file and why.")] = False,
@@ -55,13 +53,14 @@ def index(
     from vsearch_core.text.discover import DiscoverOptions
 
     options = DiscoverOptions(tuple(include or ()), tuple(exclude or ()), not no_ignore, parse_size(max_file_size))
-    with _stop_flag() as stop, _Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
+    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
         observer = Observer(
             progress=bar.show,
             failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
             partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
+            preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
             stop=stop,
         )
         summary = update_index(
@@ -70,16 +69,23 @@ def index(
             Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
             lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
             observer,
+            retry=retry,
         )
     if as_json:
         emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
     elif not quiet:
         emit(_summary_text(summary))
     if summary.interrupted:
-        left = f"{plural(summary.pending, 'chunk')} still to embed" if summary.pending else "some files still to read"
-        complain(f"interrupted: what is embedded is kept, {left}; run the same command again to go on")
+        complain(f"interrupted: what is embedded is kept, {_left(summary)}; run the same command again to go on")
         return 130
     return 2 if summary.failed else 0
+
+
+def _left(summary: "Summary") -> str:
+    """What an interrupted run has not done."""
+    if summary.pending:
+        return f"{plural(summary.pending, 'chunk')} still to embed"
+    return "segments still to merge" if summary.uncompacted else "some files still to read"
 
 
 def _model_spec(model: str | None) -> str | None:
@@ -105,72 +111,14 @@ def _summary_text(summary: "Summary") -> str:
     counts = {
         "added": summary.added,
         "changed": summary.changed,
+        "moved": summary.moved,
         "removed": summary.removed,
         "unchanged": summary.unchanged,
         "skipped (-v says why)": summary.skipped,
         "could not be read": summary.failed,
     }
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if summary.reused:
+        parts += f"; {plural(summary.reused, 'chunk')} known already"
     total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"
     return f"{summary.index}: {total} ({parts or 'nothing found'}) in {summary.seconds:.1f} s"
-
-
-@contextmanager
-def _stop_flag() -> "Iterator[_Stop]":
-    """Turn the first SIGINT or SIGTERM into a flag; a second one ends the process as usual."""
-    stop = _Stop()
-    former = {number: signal.signal(number, stop.raised) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-class _Stop:
-    """A flag that a signal handler sets; the handler does nothing else."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def __call__(self) -> bool:
-        return self._asked
-
-    def raised(self, number: int, _frame: object) -> None:
-        self._asked = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-
-class _Bar:
-    """Progress on stderr, one bar a stage."""
-
-    def __init__(self, *, hidden: bool) -> None:
-        self._hidden = hidden
-        self._stage = ""
-        self._bar: Any = None
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def show(self, progress: "Progress") -> None:
-        if self._hidden:
-            return
-        from tqdm import tqdm
-
-        if self._bar is None or progress.stage != self._stage:
-            self.__exit__()
-            unit = {"reading": " files", "embedding": " chunks"}[progress.stage]
-            self._bar = tqdm(desc=progress.stage, total=progress.total, unit=unit, file=sys.stderr, leave=False)
-            self._stage = progress.stage
-        self._bar.update(progress.done - self._bar.n)
-
-    def write(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.clear()
-        say(text)
-        if self._bar is not None:
-            self._bar.refresh()

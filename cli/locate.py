@@ -68,9 +68,9 @@ def _named(given: Path) -> Path:
 
 def _holds_other_things(folder: Path) -> bool:
     from vsearch_core.store.catalog import CATALOG_FILE
-    from vsearch_core.store.lock import LOCK_FILE
+    from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
 
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(CATALOG_FILE)}
+    names = {path.name for path in folder.iterdir() if not path.name.startswith((CATALOG_FILE, HOLDER_FILE))}
     begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
     return not (folder / CATALOG_FILE).exists() and not names <= begun

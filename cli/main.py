@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import evaluate, export, import_, index, models, query, status
+from . import compact, evaluate, export, import_, index, models, query, remove, status
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
@@ -22,16 +22,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich costs more to import than `--help` may take
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (
-    index.index,
-    query.query,
-    status.status,
-    export.export,
-    import_.import_,
-    evaluate.eval_,
-    models.models,
-)
-for command in COMMANDS:
+for command in (
+    *(index.index, query.query, status.status, remove.remove, compact.compact),
+    *(export.export, import_.import_, evaluate.eval_, models.models),
+):
     app.command(name=command.__name__.rstrip("_"))(command)
 
 _debug = False

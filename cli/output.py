@@ -9,6 +9,8 @@ import typer
 
 from vsearch_core.errors import StorageError
 
+PREPARING = "preparing the vector engine (compiled once on this machine) …"
+
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import locate
-from .output import complain, emit, say
+from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.search.pipeline import EmbedQuery, Query
+    from vsearch_core.search.vectors import Effort
 
 
 def query(
@@ -44,6 +45,10 @@ def query(
     full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
+    ef: Annotated[
+        int | None,
+        typer.Option("--ef", metavar="N", min=1, max=65_536, help="Walk the graph, with N candidates in view."),
+    ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Answer a question with the passages that fit best.
@@ -55,6 +60,7 @@ def query(
     from vsearch_core.search.filters import Filters, parse_date
     from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.pipeline import Query, clean_query
+    from vsearch_core.search.vectors import Effort
 
     if as_json + as_jsonl + as_paths > 1:
         raise InputError("--json, --jsonl, --paths", "they exclude one another", "give one of them")
@@ -71,25 +77,28 @@ def query(
         None if since is None else parse_date(since),
         None if until is None else parse_date(until, end_of_day=True),
     )
+    effort = Effort(exact, ef, lambda: complain(PREPARING))
     asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file")
     index = locate.index_to_read(index_dir)
-    if text == "-":
-        with open_snapshot(index) as snapshot:
-            return _answer_lines(snapshot, asked, explain=explain)
-    clean_query(text)
+    if text != "-":
+        clean_query(text)  # before anything is opened
     output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
     with open_snapshot(index) as snapshot:
-        return _answer_one(snapshot, asked, output, full=full, explain=explain)
+        if text == "-":
+            return _answer_lines(snapshot, asked, effort, explain=explain)
+        return _answer_one(snapshot, asked, effort, output, full=full, explain=explain)
 
 
-def _answer_one(snapshot: "Snapshot", asked: "Query", output: str, *, full: bool, explain: bool) -> int:
+def _answer_one(
+    snapshot: "Snapshot", asked: "Query", effort: "Effort", output: str, *, full: bool, explain: bool
+) -> int:
     from vsearch_core.search.local import LocalSearcher
     from vsearch_core.search.pipeline import answer
 
     from . import render
 
     embed = _embed_ahead(snapshot, asked.text) if asked.mode != "keyword" else None
-    searcher = LocalSearcher(snapshot)
+    searcher = LocalSearcher(snapshot, effort)
     results = answer(searcher, embed, asked)
     terms = searcher.terms(asked.text)
     root = snapshot.catalog.index.parent
@@ -106,7 +115,7 @@ def _answer_one(snapshot: "Snapshot", asked: "Query", output: str, *, full: bool
     return 0 if results.hits else 1
 
 
-def _answer_lines(snapshot: "Snapshot", asked: "Query", *, explain: bool) -> int:
+def _answer_lines(snapshot: "Snapshot", asked: "Query", effort: "Effort", *, explain: bool) -> int:
     """Batch mode: a JSON object for each line of stdin, errors included, so that line n answers query n."""
     from dataclasses import replace
 
@@ -116,7 +125,7 @@ def _answer_lines(snapshot: "Snapshot", asked: "Query", *, explain: bool) -> int
 
     from . import render
 
-    searcher = LocalSearcher(snapshot)
+    searcher = LocalSearcher(snapshot, effort)
     searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
     embed = _embed_queries(snapshot) if asked.mode != "keyword" else None
     failed = found = False

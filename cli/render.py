@@ -38,7 +38,7 @@ def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
         "hits": [_hit_values(hit) for hit in results.hits],
     }
     if terms is not None:
-        value["explain"] = {"terms": list(terms)}
+        value["explain"] = {"terms": list(terms), "vectors": _way(results), "ef": results.ef}
     return to_json(value)
 
 
@@ -143,11 +143,21 @@ def _score_line(hit: Hit) -> str:
     return f"score {hit.score:.4f}: {', '.join(routes)}; chunk {hit.chunk}, characters {hit.start_char}-{hit.end_char}"
 
 
+def _way(results: Results) -> str | None:
+    """How vectors were looked for: "scan" or "graph", None where they were not."""
+    if results.mode == "keyword":
+        return None
+    return "scan" if results.exact else "graph"
+
+
 def _explanation(results: Results, terms: Sequence[str]) -> str:
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
+    way = _way(results)
+    exactness = "exact" if results.exact else "approximate"
+    exactness += {None: "", "scan": " (all vectors scanned)", "graph": f" (graph walked, ef {results.ef})"}[way]
     return (
         f"terms: {one_line(' '.join(terms)) or 'none'}\n"
-        f"mode {results.mode}, {'exact' if results.exact else 'approximate'}, generation {results.generation},"
+        f"mode {results.mode}, {exactness}, generation {results.generation},"
         f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
         f"took {laps}"
     )

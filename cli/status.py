@@ -33,6 +33,9 @@ def status(
 def _lines(status: "Status") -> list[tuple[str, str]]:
     made_by = status.fingerprint
     dead = f", {plural(status.dead_rows, 'dead row')}" if status.dead_rows else ""
+    without = f"; without {', '.join(status.removed)}" if status.removed else ""
+    linked = f", {status.graph_segments:,} of them ({plural(status.graph_rows, 'row')}) with a graph"
+    graphs = linked if status.graph_segments else ""
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in status.size.items())
     pending = (
         f"{plural(status.pending_files, 'file')}, {plural(status.pending_chunks, 'chunk')} to embed:"
@@ -40,9 +43,9 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     )
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
-        ("sources", ", ".join(status.sources) or "none"),
+        ("sources", (", ".join(status.sources) or "none") + without),
         ("files", f"{status.files:,}"),
-        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{dead}"),
+        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{dead}"),
         ("model", f"{made_by.model} ({made_by.provider}, {made_by.dimension} dimensions, {made_by.pooling})"),
         (
             "chunking",

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from vsearch_core import kernel_cache
+
 COMMAND = Path(sys.executable).with_name("vsearch")
 DEADLINE = 60.0  # seconds: only a hang takes so long
 
@@ -85,8 +87,9 @@ class Vsearch:
 
     def start(self, *arguments: str | Path, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
         """The command under way."""
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(self.command(*arguments), cwd=cwd, env=dict(self.environment), **pipes)
+        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        settings |= {"env": dict(self.environment), **options}
+        return subprocess.Popen(self.command(*arguments), cwd=cwd, **settings)
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [*self.prefix, str(COMMAND), *map(str, arguments)]
@@ -167,6 +170,7 @@ def prepared(base: Path) -> Vsearch:
         folder.mkdir(parents=True)
     vsearch = Vsearch(
         {
+            kernel_cache.VARIABLE: str(kernel_cache.folder()),  # the developer's: compiling takes half a minute
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
             "VSEARCH_CACHE_DIR": str(model_cache),

@@ -17,6 +17,7 @@ MODES = ("hybrid", "vector", "keyword")
 FUSIONS = ("convex", "rrf")
 K = 10
 CANDIDATES = 100  # each route's list before fusion
+EF = 384  # candidates of a walk: 99 % of the ten best are the scan's: docs/adr/0008-when-a-query-walks-the-graph.md
 FUSION_ALPHA = 0.5  # the vectors' share in the convex combination: docs/adr/0003-convex-fusion.md
 RRF_K = 60
 BM25_K1 = 1.5  # docs/adr/0004-analyzer.md

@@ -90,7 +90,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The answer to one query. `searched` counts the live chunks, `matched` those that the filter allows."""
+    """The answer to one query. `searched` counts the live chunks, `matched` those that the filter allows.
+
+    `ef` is the beam of the graph walk that may have missed a hit, None where the answer is exact.
+    """
 
     query: str
     mode: str
@@ -100,3 +103,4 @@ class Results:
     matched: int
     took_ms: Mapping[str, float]
     hits: tuple[Hit, ...]
+    ef: int | None = None

@@ -6,7 +6,8 @@ from pathlib import Path
 from process import Vsearch, write_files
 
 STATUS_KEYS = [
-    *("schema", "index", "format", "generation", "last_commit", "sources", "files", "chunks", "segments", "dead_rows"),
+    *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
+    *("dead_rows", "graph_segments", "graph_rows"),
     *("pending_files", "pending_chunks", "fingerprint", "chunk_words", "overlap_words", "language", "size"),
 ]
 MODEL_KEYS = [
@@ -25,7 +26,7 @@ def test_status_is_a_table_of_facts(vsearch: Vsearch, library: Path) -> None:
     assert re.fullmatch(r"\d+ in 1 segment", facts["chunks"])
     assert facts["model"].startswith("sentence-transformers/all-MiniLM-L6-v2 (local, 384 dimensions, mean+l2")
     assert facts["chunking"] == "500 words, 50 shared; keywords stemmed as en"
-    assert re.fullmatch(r"[\d.]+ kB: vectors .*, postings .*, ids .*, text .*, catalog .*", facts["size"])
+    assert re.fullmatch(r"[\d.]+ kB: vectors .*, graph 0 B, postings .*, ids .*, text .*, catalog .*", facts["size"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", facts["commit"])
     assert facts["pending"] == "nothing"
 
@@ -38,7 +39,7 @@ def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Pat
     assert (status["format"], status["generation"], status["files"], status["segments"]) == (1, 1, 9, 1)
     assert (status["dead_rows"], status["pending_files"], status["pending_chunks"]) == (0, 0, 0)
     assert status["fingerprint"]["provider"] == "local"
-    assert list(status["size"]) == ["vectors", "postings", "ids", "text", "catalog"]
+    assert list(status["size"]) == ["vectors", "graph", "postings", "ids", "text", "catalog"]
 
 
 def test_the_sizes_add_up_to_what_is_on_the_disk(vsearch: Vsearch, library: Path) -> None:

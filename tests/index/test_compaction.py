@@ -1,3 +1,6 @@
+import random
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -6,15 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import WordEmbedder, make_index
 
-from vsearch_core.index.compaction import DEAD_SHARE, FAN_OUT, choose, compact, merge_segments
+from vsearch_core.index.compaction import (
+    DEAD_SHARE,
+    FAN_OUT,
+    GROWTH,
+    SMALLEST,
+    choose,
+    compact,
+    compact_index,
+    merge_segments,
+)
+from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.segment import ArrayEntry
 
 
 def record(number: int, rows: int, dead: int = 0) -> SegmentRecord:
-    return SegmentRecord(number, str(number), rows, {}, np.arange(rows) < dead if dead else None)
+    linked = {"graph_order": ArrayEntry("<u4", (rows,), 0, "")}
+    return SegmentRecord(number, str(number), rows, linked, np.arange(rows) < dead if dead else None)
 
 
 def test_few_segments_are_left_alone() -> None:
@@ -32,17 +47,61 @@ def test_a_worn_segment_is_rewritten() -> None:
     assert choose([record(1, 100, dead=int(100 * DEAD_SHARE))]) == []
 
 
-@given(st.lists(st.integers(1, 3000), max_size=60))
-def test_merging_ends_with_few_segments(sizes: list[int]) -> None:
-    segments = [record(number, rows) for number, rows in enumerate(sizes)]
-    for _ in range(len(sizes)):
-        chosen = choose(segments)
-        if not chosen:
-            break
-        merged = record(len(sizes), sum(segment.live_rows for segment in chosen))
-        segments = [segment for segment in segments if segment not in chosen] + [merged]
-    assert choose(segments) == []
-    assert len(segments) <= 5 * FAN_OUT
+class Merging:
+    """What the policy makes of segments, and how many rows it has written for it."""
+
+    def __init__(self) -> None:
+        self.segments: list[SegmentRecord] = []
+        self.written = 0
+
+    def compact(self) -> None:
+        for _ in range(len(self.segments) + 1):
+            chosen = choose(self.segments)
+            if not chosen:
+                return
+            rows = sum(segment.live_rows for segment in chosen)
+            numbers = {segment.id for segment in chosen}
+            self.segments = [segment for segment in self.segments if segment.id not in numbers]
+            self.segments += [record(max(numbers) + 1000, rows)] if rows else []
+            self.written += rows
+        raise AssertionError("merging does not end")
+
+
+def tier(rows: int) -> int:
+    """How many sizes there are up to one of so many rows, but for the smallest."""
+    return next(number for number in range(99) if rows < SMALLEST * GROWTH**number)
+
+
+@given(st.lists(st.integers(1, 5000) | st.integers(1, 20), max_size=150))
+def test_segments_stay_few_and_rows_are_seldom_written_again(commits: list[int]) -> None:
+    merging = Merging()
+    for number, rows in enumerate(commits, 1):
+        merging.segments.append(record(number, rows))
+        merging.compact()
+        sizes = Counter(tier(segment.rows) for segment in merging.segments)
+        assert all(count < FAN_OUT for count in sizes.values())
+    total = sum(commits)
+    assert sum(segment.rows for segment in merging.segments) == total
+    assert merging.written <= total * tier(total) + len(commits) * SMALLEST / (FAN_OUT - 1)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3000), st.integers(0, 99), st.floats(0, 1)), max_size=60))
+def test_dead_rows_stay_few_and_are_worth_what_they_cost(commits: list[tuple[int, int, float]]) -> None:
+    merging = Merging()
+    for number, (rows, victim, share) in enumerate(commits, 1):
+        merging.segments.append(record(number, rows))
+        merging.compact()
+        if merging.segments:
+            place = victim % len(merging.segments)
+            segment = merging.segments[place]
+            merging.segments[place] = record(segment.id, segment.rows, int(share * segment.rows))
+        worn = [each for each in merging.segments if each.rows - each.live_rows > DEAD_SHARE * each.rows]
+        chosen = choose(merging.segments)
+        if worn:
+            dead = sum(segment.rows - segment.live_rows for segment in chosen)
+            assert sum(segment.live_rows for segment in chosen) <= dead * (1 / DEAD_SHARE - 1) + 1e-6
+        merging.compact()
+        assert all(each.rows - each.live_rows <= DEAD_SHARE * each.rows + 1e-6 for each in merging.segments)
 
 
 @pytest.fixture
@@ -100,3 +159,89 @@ def test_a_reader_keeps_its_generation_through_a_merge(root: Path, embedder: Wor
         query = Query("everything", mode="keyword")
         assert len(answer(searcher, lambda _: embedder.embed_queries(["x"])[0], query).hits) == 4
     assert answers(root, embedder) == []
+
+
+@pytest.mark.parametrize("compactions", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_an_open_reader_answers_alike_through_compactions(root: Path, embedder: WordEmbedder, compactions: int) -> None:
+    def ask() -> list[tuple[str, float, str]]:
+        found = []
+        for text in ("thing1 text", "everything", "edition"):
+            query = Query(text, mode="hybrid")
+            results = answer(searcher, lambda words: embedder.embed_queries([words])[0], query)
+            assert results.generation == snapshot.generation
+            found += [(hit.path, hit.score, hit.text) for hit in results.hits]
+        return found
+
+    with open_snapshot(root / ".vsearch") as snapshot:
+        searcher = LocalSearcher(snapshot)
+        before = ask()
+        for number in range(compactions):
+            (root / "docs" / f"{number % 6}.txt").write_text(f"Edition {number} of everything.", encoding="utf-8")
+            make_index(root, embedder)
+            compact_index(root / ".vsearch")
+            assert ask() == before
+    with open_snapshot(root / ".vsearch") as after:
+        assert after.generation >= snapshot.generation + compactions
+
+
+def test_compacting_by_hand_leaves_one_segment_and_no_dead_rows(root: Path, embedder: WordEmbedder) -> None:
+    (root / "docs/1.txt").write_text("Rewritten again.", encoding="utf-8")
+    make_index(root, embedder)
+    before = answers(root, embedder)
+    done = compact_index(root / ".vsearch")
+    assert (done.rows, done.bytes_after < done.bytes_before) == (5, True)
+    catalog = Catalog.open_to_write(root / ".vsearch")
+    assert [(segment.rows, segment.dead) for segment in catalog.segments()] == [(5, None)]
+    generation = catalog.generation
+    catalog.close()
+    assert answers(root, embedder) == before
+    again = compact_index(root / ".vsearch")
+    assert (again.segments, again.dropped) == (0, 0)
+    catalog = Catalog.open_to_write(root / ".vsearch")
+    assert catalog.generation == generation
+    catalog.close()
+
+
+@pytest.mark.slow
+def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder: WordEmbedder) -> None:
+    """Thirty rounds in which a fifth of the files is edited, deleted or added."""
+    chance = random.Random(5)
+    docs = tmp_path / "old/docs"
+    docs.mkdir(parents=True)
+    words = [f"word{number}" for number in range(400)]
+
+    def write(number: int) -> None:
+        paragraphs = (" ".join(chance.choices(words, k=25)) + "." for _ in range(chance.randint(1, 15)))
+        (docs / f"{number:03}.txt").write_text("\n\n".join(paragraphs), encoding="utf-8")
+
+    for number in range(300):
+        write(number)
+    requested = Requested(chunk_words=25, overlap_words=0)
+    make_index(tmp_path / "old", embedder, Path("docs"), requested=requested)
+    for _ in range(30):
+        for number in chance.sample(range(300), 60):
+            if chance.random() < 0.3:
+                (docs / f"{number:03}.txt").unlink(missing_ok=True)
+            else:
+                write(number)
+        make_index(tmp_path / "old", embedder)
+    shutil.copytree(docs, tmp_path / "new/docs")
+    make_index(tmp_path / "new", embedder, Path("docs"), requested=requested)
+
+    def state(root: Path) -> tuple[list[list[tuple[str, int, float]]], int]:
+        found = []
+        with open_snapshot(root / ".vsearch") as snapshot:
+            searcher = LocalSearcher(snapshot)
+            for number in range(50):
+                query = Query(" ".join(words[number * 8 : number * 8 + 4]), mode="vector")
+                results = answer(searcher, lambda text: embedder.embed_queries([text])[0], query)
+                found.append(sorted((hit.path, hit.chunk, hit.score) for hit in results.hits))
+        return found, sum(path.stat().st_size for path in (root / ".vsearch").rglob("*") if path.is_file())
+
+    (old, old_size), (new, new_size) = state(tmp_path / "old"), state(tmp_path / "new")
+    assert old == new
+    assert old_size < 1.15 * new_size  # a few segments repeat words, and up to a tenth of the rows are dead
+    compact_index(tmp_path / "old/.vsearch")
+    compacted, compacted_size = state(tmp_path / "old")
+    assert compacted == new
+    assert compacted_size == pytest.approx(new_size, rel=0.05)

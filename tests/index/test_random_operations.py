@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support import WordEmbedder, make_index
 
 from vsearch_core.index.commit import sweep
-from vsearch_core.index.compaction import compact, merge_segments
+from vsearch_core.index.compaction import compact, compact_index
 from vsearch_core.index.progress import Observer
+from vsearch_core.index.removal import remove_paths
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.transfer import export_index, import_archive
@@ -44,13 +45,20 @@ some_words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".jo
 State = dict[str, str]
 
 
+def holds(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
 @cache
 def chunks(text: str) -> tuple[str, ...]:
     return tuple(chunk.text for chunk in split(extract("a.txt", text.encode()), SIZES))
 
 
 class Operations(RuleBasedStateMachine):
-    """By path, what the files say (`disk`), the index must answer from (`live`), and stopped runs began (`staged`)."""
+    """By path, what the files say (`disk`) and the index must answer from (`live`).
+
+    `begun` are what stopped runs may have staged, `sources` whether the named and the removed paths are taken.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +67,8 @@ class Operations(RuleBasedStateMachine):
         self.embedder = WordEmbedder(dimension=16, batch=2)
         self.disk: State = {}
         self.live: State = {}
-        self.staged: State = {}
+        self.begun: list[State] = []
+        self.sources: dict[str, bool] = {}
         self.seconds = 1_700_000_000
         self.archives: list[tuple[bytes, State]] = []
         self.readers: list[tuple[Iterator[Snapshot], Snapshot, State]] = []
@@ -74,8 +83,7 @@ class Operations(RuleBasedStateMachine):
     @initialize(text=texts)
     def begin(self, text: str) -> None:
         self.write(PATHS[0], text)
-        self.run("docs")
-        self.live = dict(self.disk)
+        self.index_completely("docs")
 
     # Files
 
@@ -118,25 +126,66 @@ class Operations(RuleBasedStateMachine):
 
     @rule(named=st.booleans())
     def index_all(self, named: bool) -> None:
-        self.run(*(["docs"] if named else []))
-        self.live, self.staged = dict(self.disk), {}
+        self.index_completely("docs") if named else self.index_completely()
 
     @rule(data=st.data())
     def index_some(self, data: st.DataObject) -> None:
         """What is named is brought up to date; elsewhere, only what a stopped run has begun is completed."""
-        named = data.draw(st.lists(st.sampled_from([*FOLDERS[1:], *sorted(self.disk)]), min_size=1, max_size=3))
+        names = [*FOLDERS[1:], *sorted(self.disk)]
+        self.index_completely(*data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3)))
+
+    def index_completely(self, *named: str) -> None:
+        after = self.walk(*named)
         self.run(*named)
-        inside = {path for path in PATHS for name in named if path == name or path.startswith(f"{name}/")}
-        self.adopt({path: [self.disk] if path in inside else [self.live, self.staged] for path in PATHS})
-        self.staged = {}
+        self.adopt({path: after.get(path, [self.live, *self.begun]) for path in PATHS})
+        self.begun = []
 
     @rule(steps=st.integers(0, 25))
     def index_and_stop(self, steps: int) -> None:
         """A stopped run may bring any file up to date, or leave it; it never makes anything else of one."""
+        after = self.walk()
         left = iter(range(steps))
         self.run(observer=Observer(stop=lambda: next(left, None) is None))
-        self.adopt({path: [self.live, self.disk] for path in PATHS})
-        self.staged = dict(self.disk)
+        self.adopt({path: [self.live, *self.begun, *after.get(path, [])] for path in PATHS})
+        self.begun.append(dict(self.disk))
+
+    def walk(self, *named: str) -> dict[str, list[State]]:
+        """What a complete run makes of the paths that it covers; as in `sources.choose_walk`, forgets lost sources.
+
+        Of two sources that hold a path, the inner one decides whether it is taken or stays out.
+        """
+        self.sources |= dict.fromkeys(named, True)
+        lost = {name for name in self.sources if name not in FOLDERS and name not in self.disk}
+        walked = set(named) or self.sources.keys() - lost
+        inside = {name for name in self.sources if any(holds(each, name) for each in walked)}
+        deleted = (lost & inside) if named else {name for name in lost if name in inside or name in self.live}
+        walked |= inside - deleted
+        after = {}
+        for path in PATHS:
+            around = [name for name in walked if holds(name, path)]
+            taken = bool(around) and self.sources[max(around, key=len)]
+            if around or path in deleted:
+                after[path] = [self.disk if taken else {}]
+        for name in deleted:
+            del self.sources[name]
+        return after
+
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """What is removed is gone at once, and stays away until it, or something in it, is named."""
+        held = {*self.live, *(name for name, taken in self.sources.items() if taken)}
+        around = {folder for folder in FOLDERS if any(holds(folder, name) for name in held)}
+        if not held:
+            return
+        name = data.draw(st.sampled_from(sorted(held | around)))
+        done = remove_paths(self.index, [self.root / name])
+        self.live = {path: text for path, text in self.live.items() if not holds(name, path)}
+        self.begun = [{path: text for path, text in state.items() if not holds(name, path)} for state in self.begun]
+        self.sources = {source: taken for source, taken in self.sources.items() if not holds(name, source)}
+        outer = [source for source in self.sources if holds(source, name)]
+        if outer and self.sources[max(outer, key=len)]:
+            self.sources[name] = False
+        assert done.left_out == tuple(source for source in [name] if source in self.sources)
 
     def adopt(self, allowed: Mapping[str, Sequence[State]]) -> None:
         """Take over what the index now says of each path, which must be what one of the states says."""
@@ -158,13 +207,15 @@ class Operations(RuleBasedStateMachine):
 
     @rule(by_policy=st.booleans())
     def compact(self, by_policy: bool) -> None:
-        with writer_lock(self.index), closing(Catalog.open_to_write(self.index)) as catalog:
-            if by_policy:
+        if by_policy:
+            with writer_lock(self.index), closing(Catalog.open_to_write(self.index)) as catalog:
                 compact(catalog)
-            else:
-                merge_segments(catalog, catalog.segments())
-                assert len(catalog.segments()) <= 1
-            sweep(catalog)
+                sweep(catalog)
+        else:
+            compact_index(self.index)
+            with open_snapshot(self.index) as snapshot:
+                assert all(segment.alive.all() for segment in snapshot.segments)
+                assert len(snapshot.segments) <= 1
 
     @rule()
     def export(self) -> None:
@@ -182,7 +233,7 @@ class Operations(RuleBasedStateMachine):
         index = self.index if here else self.root / "elsewhere" / ".vsearch"
         import_archive(index, "archive", io.BytesIO(archive).read, replace=True)
         if here:
-            self.live, self.staged = dict(state), {}
+            self.live, self.begun = dict(state), []
         with open_snapshot(index) as snapshot:
             assert answers_from(snapshot) == expected(state)
 

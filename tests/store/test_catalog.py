@@ -14,7 +14,15 @@ def chunk(text: str) -> Chunk:
 
 
 def new_file(path: str, **other: object) -> NewFile:
-    values = {"size": 1, "mtime_ns": 2, "hash": b"h", "title": None, "language": None, "meta": {}} | other
+    values = {
+        "size": 1,
+        "mtime_ns": 2,
+        "ctime_ns": 3,
+        "hash": b"h",
+        "title": None,
+        "language": None,
+        "meta": {},
+    } | other
     return NewFile(path, **values)  # type: ignore[arg-type]
 
 

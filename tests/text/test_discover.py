@@ -40,7 +40,8 @@ def test_all_files_sorted_with_size_and_time(tmp_path: Path) -> None:
     build(tmp_path, {"b.txt": "12345", "a/z.txt": "", "a/b/c.md": "x", "a.txt": "y"})
     assert files(tmp_path) == ["a.txt", "b.txt", "a/z.txt", "a/b/c.md"]
     item = next(item for item in run(tmp_path) if item.path.name == "b.txt")
-    assert item == SourceFile(tmp_path / "b.txt", 5, (tmp_path / "b.txt").stat().st_mtime_ns)
+    info = (tmp_path / "b.txt").stat()
+    assert item == SourceFile(tmp_path / "b.txt", 5, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def test_relative_argument_gives_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

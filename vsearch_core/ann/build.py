@@ -1,6 +1,6 @@
 """Building the graph that `ann.hnsw` walks: in batches, without locks, the same whatever the threads."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,26 +24,30 @@ class Settings:
     A candidate is no neighbour if it is `alpha` times nearer, in squared distance, to a neighbour than to the node.
     """
 
-    degree: int = 32
-    beam: int = 128
-    alpha: float = 1.15
+    degree: int = 48
+    beam: int = 80
+    alpha: float = 1.1
 
     def __post_init__(self) -> None:
         if not 2 <= self.degree <= 256:
-            raise InputError("degree", f"{self.degree} is not between 2 and 256", "the default is 32")
+            raise InputError("degree", f"{self.degree} is not between 2 and 256", "the default is 48")
         if not self.degree <= self.beam <= 4096:
             reason = f"{self.beam} is not between the degree, {self.degree}, and 4096"
-            raise InputError("beam", reason, "the default is 128")
+            raise InputError("beam", reason, "the default is 80")
         if not 1.0 <= self.alpha <= 2.0:
-            raise InputError("alpha", f"{self.alpha} is not between 1 and 2", "the default is 1.15")
+            raise InputError("alpha", f"{self.alpha} is not between 1 and 2", "the default is 1.1")
 
 
 def build(
-    vectors: NDArray[np.int16] | NDArray[np.float32], settings: Settings | None = None, threads: int = 1
+    vectors: NDArray[np.int16] | NDArray[np.float32],
+    settings: Settings | None = None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Graph:
     """The graph of unit vectors (n, d), in fixed point or float32 (then checked, and converted).
 
-    Takes about n * (d + 20 * degree) bytes of memory beyond the result. Equal input gives equal bytes.
+    Takes about n * (d + 20 * degree) bytes of memory beyond the result. Equal input gives equal bytes. `progress`
+    gets the linked and all nodes after each batch; what it raises ends the build.
     Raises InputError for a vector that is not finite or an array of another kind.
     """
     settings = settings or Settings()
@@ -58,6 +62,7 @@ def build(
     builder = _Builder(fixed, order[starts[:-1]], settings, max(1, threads))
     for first, last in batches(len(starts) - 1):
         builder.add(first, last)
+        progress(last, len(starts) - 1)
     return builder.finish(order, starts)
 
 
@@ -135,11 +140,10 @@ class _Builder:
 
         spread(ahead, first, last, _CHUNK, self.threads)
         self.neighbors[first:last, :degree] = forward
-        targets = forward.ravel()
-        sources = np.repeat(np.arange(first, last, dtype=np.uint32), degree)[targets != NONE]
-        targets = targets[targets != NONE]
-        by_target = np.argsort(targets, kind="stable")
-        targets, sources = targets[by_target], sources[by_target]
+        # Target above source in one number: sorting those is several times faster than a stable argsort.
+        edges = (forward.astype(np.uint64) << np.uint64(32)) | np.arange(first, last, dtype=np.uint64)[:, None]
+        edges = np.sort(edges[forward != NONE])
+        targets, sources = (edges >> np.uint64(32)).astype(np.uint32), edges.astype(np.uint32)
         bounds = np.append(np.flatnonzero(np.diff(targets, prepend=NONE)), len(targets))
 
         def back(start: int, stop: int) -> None:
@@ -179,11 +183,19 @@ class _Builder:
         return Graph(
             neighbors=aligned_copy(renumbered(lists[old], new)),
             sketches=aligned_copy(self.sketches[old]),
-            entries=new[self.entries],
+            entries=new[np.concatenate([self.entries, orphans(lists, len(self.entries))])],
             order=order[np.repeat(starts[:-1][old], lengths) + within],
             starts=new_starts.astype(np.uint32),
             codec=self.kept_codec,
         )
+
+
+def orphans(lists: NDArray[np.uint32], entered: int) -> NDArray[np.uint32]:
+    """The nodes behind the first `entered` that are nobody's neighbour: only as entries can they be found."""
+    found = np.ones(len(lists), np.bool_)
+    found[lists[lists < len(lists)]] = False
+    found[:entered] = False
+    return np.flatnonzero(found).astype(np.uint32)
 
 
 def renumbered(lists: NDArray[np.uint32], new: NDArray[np.uint32]) -> NDArray[np.uint32]:

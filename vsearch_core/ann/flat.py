@@ -14,7 +14,12 @@ def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
 
     float16 has that size and error too, but converting it back takes ten times as long where numpy does it in software.
     """
-    fixed: NDArray[np.int16] = np.rint(np.clip(vectors, -1, 1) * np.float32(FIXED_ONE)).astype(np.int16)
+    fixed = np.empty(vectors.shape, np.int16)
+    step = max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[-1])))
+    for start in range(0, len(vectors), step):
+        block = np.clip(vectors[start : start + step], -1, 1)
+        block *= np.float32(FIXED_ONE)
+        fixed[start : start + step] = np.rint(block, out=block)
     return fixed
 
 

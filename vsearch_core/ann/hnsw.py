@@ -11,21 +11,21 @@ sketches, so rows that are allowed only far from the query are found too.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import to_fixed
-from vsearch_core.ann.memory import aligned_copy
+from vsearch_core.ann.flat import FIXED_ONE, to_fixed
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
 
 BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
-EXACT_ROWS = 2000  # allowed rows up to which their vectors are read, not their sketches
+EXACT_ROWS = 2000  # rows up to which vectors are read, not sketches …
+FILTERED_ROWS = 16_384  # … and where a filter leaves no more: a millisecond, and no doubt about rows far from the query
+_SAMPLE = 128  # allowed nodes, about, that show whether sketches tell the rows apart
 # Nanoseconds, 384 dimensions; only their ratios matter (benchmarks/ann.py)
 _NODE_COST = 3.0  # of a sketch in a scan
 _STEP_COST = 280.0  # of one candidate of a walk's pool
@@ -58,13 +58,6 @@ class Graph:
         codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
         return cls(codec=codec, **{field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"})
 
-    def resident(self) -> "Graph":
-        """The same graph copied into memory of its own: large pages make walks a third faster than over mapped files.
-
-        Takes about 4 ms per 100,000 rows, so it pays from a thousand queries on.
-        """
-        return replace(self, neighbors=aligned_copy(self.neighbors), sketches=aligned_copy(self.sketches))
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -77,6 +70,10 @@ class Found:
     scores: NDArray[np.float32]
     counts: NDArray[np.int64]
     exact: bool
+
+    def put(self, where: NDArray[np.bool_], other: "Found") -> None:
+        """Replace the answers to some queries."""
+        self.rows[where], self.scores[where], self.counts[where] = other.rows, other.scores, other.counts
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -93,6 +90,8 @@ def spread(action: Callable[[int, int], object], start: int, stop: int, chunk: i
         for piece in pieces:
             action(*piece)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(action, *piece) for piece in pieces]:
             done.result()
@@ -103,20 +102,6 @@ def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
-
-
-def search(
-    graph: Graph,
-    vectors: NDArray[np.int16],
-    queries: NDArray[np.float32],
-    k: int = 10,
-    *,
-    beam: int = BEAM,
-    allowed: NDArray[np.bool_] | None = None,
-    threads: int = 1,
-) -> Found:
-    """`Searcher(graph, vectors).search(…)`, for those who ask once."""
-    return Searcher(graph, vectors).search(queries, k, beam=beam, allowed=allowed, threads=threads)
 
 
 class Searcher:
@@ -133,6 +118,16 @@ class Searcher:
         self._codec = tuple(read_only(array) for array in graph.codec.arrays())
         self._all = read_only(np.zeros(0, np.bool_))
 
+    def load(self) -> None:
+        """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
+        query = read_only(self._stored[0][:1].astype(np.float32) / FIXED_ONE)
+        job = _Job(query, read_only(to_fixed(query)), k=1, beam=8, threads=1)
+        rows = len(self._stored[0])
+        self._walk(job, self._all, 1.0)
+        self._telling(job, read_only(np.ones(rows, np.bool_)), rows)
+        self._scan_sketches(job, read_only(np.arange(rows) < EXACT_ROWS))
+        self._scan_rows(job, read_only(np.arange(rows) < 1))
+
     def search(
         self,
         queries: NDArray[np.float32],
@@ -140,32 +135,50 @@ class Searcher:
         *,
         beam: int = BEAM,
         allowed: NDArray[np.bool_] | None = None,
+        exact: bool = False,
         threads: int = 1,
     ) -> Found:
         """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
 
-        A larger `beam` finds more and takes longer. Raises InputError.
+        A larger `beam` finds more and takes longer; `exact` looks at every allowed row. Raises InputError.
         """
         vectors = self._stored[0]
         queries = read_only(queries.astype(np.float32, copy=False))
         _check(vectors, queries, k, beam, allowed)
         count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
         job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(beam, k) // 8) * 8, threads)
-        if count <= EXACT_ROWS:
-            return self._scan_rows(job, np.arange(count) if allowed is None else np.flatnonzero(allowed))
+        mask = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
+        if exact or count <= (EXACT_ROWS if allowed is None else FILTERED_ROWS):
+            return self._scan_rows(job, mask)
         if allowed is None:
-            return self._walk(job, self._all, 1.0)
+            return self._walk(job, mask, 1.0)
         share = count / len(vectors)
-        mask = read_only(allowed.astype(np.bool_, copy=False))
-        if job.beam / share * _STEP_COST > count * _NODE_COST:
-            return self._scan_sketches(job, mask)
-        return self._walk(job, mask, share)
+        walks = job.beam / share * _STEP_COST <= count * _NODE_COST
 
-    def _scan_rows(self, job: "_Job", wanted: NDArray[np.integer]) -> Found:
-        """Look at the wanted rows' vectors."""
-        from vsearch_core.kernels.scan import scan_rows
+        def approximate(some: _Job) -> Found:
+            return self._walk(some, mask, share) if walks else self._scan_sketches(some, mask)
 
-        vectors, rows = self._stored[0], read_only(wanted.astype(np.uint32))
+        return job.parted(self._telling(job, mask, count), approximate, lambda some: self._scan_rows(some, mask))
+
+    def _telling(self, job: "_Job", allowed: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+        """For which queries sketches tell the best allowed rows from most others.
+
+        Among rows that are all far from the query they do not: then looking at the vectors is the shorter way.
+        """
+        from vsearch_core.kernels.scan import tell_apart
+
+        telling = np.ones(len(job.queries), np.bool_)
+        step = max(1, count // _SAMPLE)
+        tell_apart(job.fixed, (*self._stored, allowed), self._graph, self._codec, step, telling)
+        return telling
+
+    def _scan_rows(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
+        """Look at the allowed rows' vectors, at all if `allowed` is empty."""
+        from vsearch_core.kernels.scan import allowed_rows, scan_rows
+
+        vectors = self._stored[0]
+        listed = np.arange(len(vectors) + 1, dtype=np.uint32)
+        rows = read_only(listed[: allowed_rows(allowed, listed) if len(allowed) else len(vectors)])
         return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
 
     def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
@@ -187,11 +200,9 @@ class Searcher:
         found, scored = job.run(
             lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, s, r, c, n)
         )
-        short = np.flatnonzero(scored < job.enough) if len(allowed) else ()
-        if len(short):
-            some = replace(job, queries=read_only(job.queries[short]), fixed=read_only(job.fixed[short]))
-            again = self._scan_sketches(some, allowed)
-            found.rows[short], found.scores[short], found.counts[short] = again.rows, again.scores, again.counts
+        short = scored < job.enough
+        if len(allowed) and short.any():
+            found.put(short, self._scan_sketches(job.only(short), allowed))
         return found
 
 
@@ -225,15 +236,30 @@ class _Job:
         """Allowed candidates that a filtered walk must end with to be trusted: about as many as an unfiltered one."""
         return min(self.beam, max(2 * self.k, self.beam // 2))
 
+    def only(self, chosen: NDArray[np.bool_]) -> "_Job":
+        """The same for some of the queries."""
+        return replace(self, queries=read_only(self.queries[chosen]), fixed=read_only(self.fixed[chosen]))
+
+    def parted(
+        self, chosen: NDArray[np.bool_], one: Callable[["_Job"], Found], other: Callable[["_Job"], Found]
+    ) -> Found:
+        """The answers of `one` to the chosen queries, of `other` to the rest."""
+        if chosen.all() or not chosen.any():
+            return one(self) if chosen.all() else other(self)
+        found = self.blank(exact=False)
+        found.put(chosen, one(self.only(chosen)))
+        found.put(~chosen, other(self.only(~chosen)))
+        return found
+
+    def blank(self, exact: bool) -> Found:
+        """No answers yet."""
+        count = len(self.queries)
+        rows, scores = np.full((count, self.k), -1), np.full((count, self.k), -np.inf, np.float32)
+        return Found(rows, scores, np.zeros(count, np.int64), exact)
+
     def run(self, work: Callable[..., None], exact: bool = False) -> tuple[Found, NDArray[np.int64]]:
         """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""
-        count = len(self.queries)
-        found = Found(
-            rows=np.full((count, self.k), -1),
-            scores=np.full((count, self.k), -np.inf, np.float32),
-            counts=np.zeros(count, np.int64),
-            exact=exact,
-        )
+        count, found = len(self.queries), self.blank(exact)
         scored = np.zeros(count, np.int64)
 
         def piece(start: int, stop: int) -> None:

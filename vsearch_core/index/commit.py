@@ -8,40 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.postings import Postings, build
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.lexical.postings import build
+from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
 
 
-def commit_staged(catalog: Catalog, analyzer: Analyzer) -> int:
-    """Seal the staged files whose chunks all have vectors into a segment. Returns how many chunks went live."""
+def commit_staged(catalog: Catalog, analyzer: Analyzer, gone: Sequence[FileRecord] = (), *, last: bool = False) -> None:
+    """Seal the staged files whose chunks all have vectors into a segment, in place of their former versions.
+
+    Of the live files `gone`, those that have only moved leave in the same transaction; at the run's last commit, all.
+    """
     file_ids = catalog.complete_files()
-    if not file_ids:
-        return 0
+    buried = _replaced(catalog, file_ids, gone, last=last)
+    if not file_ids and not buried:
+        return
     arrays = _segment_arrays(catalog, file_ids, analyzer)
     rows = len(arrays["chunk_ids"])
     written = write_segment(catalog.index, arrays) if rows else None
     with catalog.transaction():
-        replaced = _former_versions(catalog, file_ids)
-        bury(catalog, replaced)
+        bury(catalog, buried)
         if written is not None:
             catalog.add_segment(written[0], rows, written[1])
         catalog.publish_files(file_ids)
         mark_commit(catalog)
-    return rows
-
-
-def commit_removal(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Forget live files."""
-    if not file_ids:
-        return
-    with catalog.transaction():
-        bury(catalog, file_ids)
-        mark_commit(catalog)
 
 
 def bury(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Set the tombstones of live files' rows and forget the files; part of a commit's transaction."""
+    """Set the tombstones of the files' rows and forget the files, live or staged; part of a commit's transaction."""
     if not file_ids:
         return
     for segment in catalog.segments():
@@ -58,19 +51,13 @@ def mark_commit(catalog: Catalog) -> None:
     catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def segment_arrays(
-    vectors: NDArray[Any], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64], postings: Postings
-) -> dict[str, NDArray[Any]]:
-    """A segment's files: vectors (n, dimension) int16 (`flat.to_fixed`), chunk and file ids (n,), and the postings."""
-    return {"vectors": vectors, "chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()}
-
-
 def sweep(catalog: Catalog) -> None:
     """Delete the segment folders that no commit names."""
     sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
 
 
 def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyzer) -> dict[str, NDArray[Any]]:
+    """A segment's files: vectors (n, dimension) int16 (`flat.to_fixed`), chunk and file ids (n,), and the postings."""
     chunk_ids: list[int] = []
     files_of_rows: list[int] = []
     terms: list[list[str]] = []
@@ -81,10 +68,17 @@ def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyze
         terms.append(analyzer.terms(text))
         vectors.append(vector)
     matrix = np.frombuffer(b"".join(vectors), np.int16).reshape(len(chunk_ids), -1 if chunk_ids else 0)
-    return segment_arrays(matrix, np.array(chunk_ids, np.int64), np.array(files_of_rows, np.int64), build(terms))
+    ids = {"chunk_ids": np.array(chunk_ids, np.int64), "file_ids": np.array(files_of_rows, np.int64)}
+    return {"vectors": matrix, **ids, **build(terms).arrays()}
 
 
-def _former_versions(catalog: Catalog, file_ids: Iterable[int]) -> list[int]:
+def _replaced(catalog: Catalog, file_ids: Iterable[int], gone: Sequence[FileRecord], *, last: bool) -> list[int]:
+    """The live files that a commit of the staged ones buries."""
     live = catalog.files(live=True)
-    staged = {record.id: record.path for record in catalog.files(live=False).values()}
-    return [live[staged[file_id]].id for file_id in file_ids if staged[file_id] in live]
+    staged = {record.id: record for record in catalog.files(live=False).values()}
+    new = [staged[file_id] for file_id in file_ids]
+    content = {record.hash for record in new}
+    former = [live[record.path].id for record in new if record.path in live]
+    still_there = {record.id for record in live.values()}
+    left = [record.id for record in gone if record.id in still_there and (last or record.hash in content)]
+    return former + left

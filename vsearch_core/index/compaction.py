@@ -1,25 +1,77 @@
 """Fewer, cleaner segments: a pure policy says which to merge, and one transaction swaps them for their merger."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vsearch_core.index.commit import mark_commit, segment_arrays
+from vsearch_core.index.commit import mark_commit, sweep
+from vsearch_core.index.graphs import lacks_graph, link
+from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.segment import open_segment, write_segment
+from vsearch_core.store.faults import translated
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
+from vsearch_core.store.upkeep import rebuild
 
 FAN_OUT = 8  # so many segments of one size are merged into one of the next
 GROWTH = 4  # how much larger a segment of the next size is
 SMALLEST = 1024  # rows: all segments below are of one size
-DEAD_SHARE = 0.3  # a segment with more dead rows than this is rewritten
+DEAD_SHARE = 0.1  # a segment with more dead rows than this is rewritten: nine rows for each that died, at most
+ROWS_A_BLOCK = 4096  # so many are copied at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What `compact_index` did. `segments` are those merged away, `dropped` their dead rows, sizes are in bytes."""
+
+    index: Path
+    segments: int
+    rows: int
+    dropped: int
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+
+def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  # noqa: B008 - frozen
+    """Merge all segments into one without dead rows, whatever the policy says, and write the catalog without gaps.
+
+    Raises IndexLockedError, IndexVersionError, IndexCorruptError, StorageError, and StoppedError when the observer says
+    stop while a graph is made: everything is as it was then.
+    """
+    started = time.perf_counter()
+    with translated(index), writer_lock(index):
+        before = _bytes_on_disk(index)
+        with closing(Catalog.open_to_write(index)) as catalog:
+            sweep(catalog)
+            segments = catalog.segments()
+            live, stored = sum(segment.live_rows for segment in segments), sum(segment.rows for segment in segments)
+            alone = len(segments) == 1 and stored == live and not lacks_graph(segments[0])
+            merged = [] if alone else segments
+            if merged:
+                merge_segments(catalog, merged, observer)
+            sweep(catalog)
+            rebuild(catalog)
+        after, seconds = _bytes_on_disk(index), time.perf_counter() - started
+        return Compaction(index, len(merged), live, stored - live, before, after, seconds)
+
+
+def _bytes_on_disk(index: Path) -> int:
+    return sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
 
 
 def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
-    """The segments to merge into one now, oldest first; none when all is well.
+    """The segments to merge into one now, oldest first; none when all is well. One alone is written anew.
 
-    Tiered, as in log-structured merge trees: each row is rewritten about log_8(n) times over the index's life, and
-    there are never more than FAN_OUT segments a size.
+    Tiered, as in log-structured merge trees: there are fewer than FAN_OUT segments a size, and with each merge a row
+    comes into a larger size, but for the smallest: there FAN_OUT - 1 commits together rewrite fewer than SMALLEST rows.
     """
     worn = [segment for segment in segments if segment.live_rows < (1 - DEAD_SHARE) * segment.rows]
     if worn:
@@ -27,38 +79,70 @@ def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
     tiers: dict[int, list[SegmentRecord]] = {}
     for segment in segments:
         tiers.setdefault(_tier(segment.live_rows), []).append(segment)
-    return next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
+    full = next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
+    return full or [segment for segment in segments if lacks_graph(segment)][:1]
 
 
-def compact(catalog: Catalog) -> int:
-    """Merge what the policy chooses until it chooses nothing. Returns the number of segments that were merged away."""
+def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: B008 - frozen
+    """Merge what the policy chooses until it chooses nothing. Returns the number of segments that were merged away.
+
+    Raises StoppedError when the observer says stop; the merges up to then are committed.
+    """
     merged = 0
     while chosen := choose(catalog.segments()):
-        merge_segments(catalog, chosen)
+        if observer.stop():
+            raise StoppedError
+        merge_segments(catalog, chosen, observer)
         merged += len(chosen)
     return merged
 
 
-def merge_segments(catalog: Catalog, chosen: Sequence[SegmentRecord]) -> None:
-    """Replace segments by one that holds their live rows in the same order. Takes memory for the merged segment."""
+def merge_segments(
+    catalog: Catalog,
+    chosen: Sequence[SegmentRecord],
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> None:
+    """Replace segments by one that holds their live rows in the same order, with a graph if they are many.
+
+    It is written aside first. Takes memory for the merged postings and the graph, not for the vectors. Raises
+    StoppedError, and leaves all as it was.
+    """
     opened = [open_segment(catalog.index, segment.name, segment.manifest) for segment in chosen]
     kept = [segment.alive for segment in chosen]
-    pairs = list(zip(opened, kept, strict=True))
     rows = sum(int(mask.sum()) for mask in kept)
-    written = None
-    if rows:
-        arrays = segment_arrays(
-            np.concatenate([arrays["vectors"][mask] for arrays, mask in pairs]),
-            np.concatenate([arrays["chunk_ids"][mask] for arrays, mask in pairs]),
-            np.concatenate([arrays["file_ids"][mask] for arrays, mask in pairs]),
-            merge([Postings.from_arrays(arrays) for arrays in opened], kept),
-        )
-        written = write_segment(catalog.index, arrays)
+    written = _write_merged(catalog.index, opened, kept, rows, observer) if rows else None
     with catalog.transaction():
         catalog.drop_segments(segment.id for segment in chosen)
         if written is not None:
             catalog.add_segment(written[0], rows, written[1])
         mark_commit(catalog)
+
+
+def _write_merged(
+    index: Path,
+    opened: Sequence[Mapping[str, NDArray[Any]]],
+    kept: Sequence[NDArray[np.bool_]],
+    rows: int,
+    observer: Observer,
+) -> tuple[str, Manifest]:
+    """Write the rows that are kept of each segment's arrays as a new segment, with a graph if they are many."""
+    writer = SegmentWriter(index)
+    for key in ("vectors", "chunk_ids", "file_ids"):
+        parts = [arrays[key] for arrays in opened]
+        shape = (rows, *parts[0].shape[1:])
+        writer.add(key, parts[0].dtype, shape, _kept_blocks(parts, kept))
+    for key, array in merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays().items():
+        writer.add(key, array.dtype, array.shape, [array])
+    for key, array in link(writer.map("vectors"), observer).items():
+        writer.add(key, array.dtype, array.shape, [array])
+    return writer.finish()
+
+
+def _kept_blocks(parts: Sequence[NDArray[Any]], kept: Sequence[NDArray[np.bool_]]) -> Iterator[NDArray[Any]]:
+    """The rows of all parts that are kept, some at a time."""
+    for part, mask in zip(parts, kept, strict=True):
+        for start in range(0, len(part), ROWS_A_BLOCK):
+            yield part[start : start + ROWS_A_BLOCK][mask[start : start + ROWS_A_BLOCK]]
 
 
 def _tier(rows: int) -> int:

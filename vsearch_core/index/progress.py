@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `stage` is "reading" (files) or "embedding" (chunks)."""
+    """How far a run is: `stage` is "reading" (files), "embedding" or "linking" (chunks)."""
 
     stage: str
     done: int
     total: int
+
+
+class StoppedError(Exception):
+    """The observer said stop in the middle of a step, which is left undone."""
 
 
 def _ignore(*_: object) -> None:
@@ -27,6 +31,7 @@ class Observer:
 
     `failed` gets the path and the reason of a file that could not be read, `partly` of one that could be in part,
     `skipped` of one that holds nothing to read, `missing` the path of a source that is not there.
+    `preparing` is called, from another thread, when compiling the vector engine takes a while.
     """
 
     progress: Callable[[Progress], None] = _ignore
@@ -34,4 +39,5 @@ class Observer:
     partly: Callable[[str, str], None] = _ignore
     skipped: Callable[[str, str], None] = _ignore
     missing: Callable[[str], None] = _ignore
+    preparing: Callable[[], None] = _ignore
     stop: Callable[[], bool] = _never

@@ -1,4 +1,5 @@
 """What has changed on disk since the last commit: paths and catalog in, a plan out. Reads names and times only."""
+# ruff: noqa: PTH118 - 10,000 files: strings are several times faster
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,15 +8,21 @@ from pathlib import Path
 
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import FileRecord
+from vsearch_core.store.passed_over import PassedOver
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
+
+SETTLED_NS = 2_000_000_000  # file systems note times by steps of up to so much (FAT)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or folder that the user named (absolute), and how to walk it."""
+    """A file or folder that the user named (absolute), and how to walk it; without options, one that was removed.
+
+    Of two sources, the one inside the other decides: a removed one keeps what it holds out of the index.
+    """
 
     path: Path
-    options: DiscoverOptions
+    options: DiscoverOptions | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +46,34 @@ class Found:
 class Plan:
     """What a run has to do.
 
-    `gone` are live files that have left an indexed folder, `outdated` files that an earlier, stopped run has staged and
-    that have changed or gone since.
+    `changed` files must be read; `passed_over` were read before in vain, and have not changed since. `gone` are live
+    files that have left an indexed folder or hold no text now, `outdated` files that an earlier, stopped run has staged
+    and that have gone since or are as the live version again, `vanished` the paths of files that were passed over and
+    have gone.
     """
 
     changed: tuple[Found, ...]
+    passed_over: tuple[PassedOver, ...]
     unchanged: int
     gone: tuple[FileRecord, ...]
     outdated: tuple[FileRecord, ...]
+    vanished: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
 
 
 def source_to_json(source: Source) -> dict[str, JsonValue]:
     """A source's options as the catalog keeps them."""
+    if source.options is None:
+        return {"removed": True}
     values = asdict(source.options)
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def source_from_json(root: Path, path: str, options: Mapping[str, JsonValue]) -> Source:
     """The inverse of `source_to_json`; `path` as stored."""
+    if options.get("removed"):
+        return Source(root / path, None)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     return Source(root / path, DiscoverOptions(**values))  # type: ignore[arg-type]
 
@@ -81,7 +96,7 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
     walked = list(named) or [source for source in known if source not in lost]
     given = {source.path for source in walked}
     folders = [str(path) for path in given]
-    inside = [source for source in known if source.path not in given and _is_within(str(source.path), folders)]
+    inside = [source for source in known if source.path not in given and is_within(str(source.path), folders)]
     walked += [source for source in inside if source not in lost]
     deleted = [source for source in lost if source in inside]
     if not named:
@@ -90,20 +105,72 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
             for source in lost
             if source not in inside and stored_path(root, source.path) in live and source.path.parent.exists()
         ]
-    missing = [source for source in lost if source not in deleted and not named]
+    missing = [source for source in lost if source not in deleted and source.options is not None and not named]
     return Walk(tuple(walked), tuple(deleted), tuple(missing))
 
 
-def make_plan(index: Path, walk: Walk, live: Mapping[str, FileRecord], staged: Mapping[str, FileRecord]) -> Plan:
-    """Walk the sources and compare sizes and modification times with the files. Leaves the index itself out."""
+def settled_ctime(file: SourceFile, read_ns: int) -> int:
+    """What to keep as the file's `ctime_ns`: 0, which no file has, where its times can't vouch for its bytes.
+
+    A file that had just changed when it was read, at `read_ns`, can change again without its times telling. (Git calls
+    such an entry racy and smudges it likewise: https://git-scm.com/docs/racy-git.)
+    """
+    return file.ctime_ns if max(file.mtime_ns, file.ctime_ns) < read_ns - SETTLED_NS else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog knows of files, by stored path; `passed_over` without those that are to be tried again."""
+
+    live: Mapping[str, FileRecord]
+    staged: Mapping[str, FileRecord]
+    passed_over: Mapping[str, PassedOver]
+
+
+def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
+    """Walk the sources and compare sizes and times with the known files. Leaves the index itself out."""
+    found, skipped, unreadable = _walk(index, walk.walked)
+    live, passed_over = known.live, known.passed_over
+    differing = [item for stored, item in sorted(found.items()) if not _is_as(live.get(stored), item)]
+    passed = [item.stored for item in differing if _is_as(passed_over.get(item.stored), item)]
+    changed = {item.stored: item for item in differing if not _is_as(passed_over.get(item.stored), item)}
+    turned_binary = {stored for stored in passed if passed_over[stored].binary}
+    covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
+    lost = [str(item.path) for item in unreadable]
+
+    def has_gone(stored: str) -> bool:
+        path = os.path.join(index.parent, stored)
+        return stored not in found and is_within(path, covered) and not is_within(path, lost)
+
+    return Plan(
+        changed=tuple(changed.values()),
+        passed_over=tuple(passed_over[stored] for stored in passed),
+        unchanged=len(found) - len(differing),
+        gone=tuple(record for stored, record in live.items() if has_gone(stored) or stored in turned_binary),
+        outdated=tuple(
+            record
+            for stored, record in known.staged.items()
+            if stored not in changed and (stored in found or has_gone(stored))
+        ),
+        vanished=tuple(stored for stored in passed_over if has_gone(stored)),
+        skipped=skipped,
+        unreadable=unreadable,
+    )
+
+
+def _walk(
+    index: Path, sources: Sequence[Source]
+) -> tuple[dict[str, Found], tuple[Skipped, ...], tuple[Unreadable, ...]]:
     root = index.parent
     found: dict[str, Found] = {}
     skipped: dict[Path, Skipped] = {}
     unreadable: dict[Path, Unreadable] = {}
-    for source in walk.walked:
-        others = [str(index), *(str(each.path) for each in walk.walked if source.path in each.path.parents)]
+    for source in sources:
+        if source.options is None:
+            continue
+        others = [str(index), *(str(each.path) for each in sources if source.path in each.path.parents)]
         for item in discover([source.path], source.options):
-            if _is_within(str(item.path), others):
+            if is_within(str(item.path), others):
                 continue  # the more specific source's options decide
             if isinstance(item, SourceFile):
                 stored = stored_path(root, item.path)
@@ -112,32 +179,13 @@ def make_plan(index: Path, walk: Walk, live: Mapping[str, FileRecord], staged: M
                 skipped.setdefault(item.path, item)
             else:
                 unreadable.setdefault(item.path, item)
-    changed = {stored: item for stored, item in sorted(found.items()) if _differs(live.get(stored), item.file)}
-    covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
-    lost = [str(path) for path in unreadable]
-
-    def has_gone(record: FileRecord) -> bool:
-        path = os.path.join(root, record.path)  # noqa: PTH118 - 10,000 files: strings are several times faster
-        return record.path not in found and _is_within(path, covered) and not _is_within(path, lost)
-
-    outdated = [
-        record
-        for stored, record in staged.items()
-        if (_differs(record, changed[stored].file) if stored in changed else stored in found or has_gone(record))
-    ]
-    return Plan(
-        changed=tuple(changed.values()),
-        unchanged=len(found) - len(changed),
-        gone=tuple(record for record in live.values() if has_gone(record)),
-        outdated=tuple(outdated),
-        skipped=tuple(skipped.values()),
-        unreadable=tuple(unreadable.values()),
-    )
+    return found, tuple(skipped.values()), tuple(unreadable.values())
 
 
-def _differs(record: FileRecord | None, file: SourceFile) -> bool:
-    return record is None or (record.size, record.mtime_ns) != (file.size, file.mtime_ns)
+def _is_as(record: FileRecord | PassedOver | None, found: Found) -> bool:
+    return record is not None and record.stamp == found.file.stamp
 
 
-def _is_within(path: str, folders: Sequence[str]) -> bool:
+def is_within(path: str, folders: Sequence[str]) -> bool:
+    """Whether the path is one of the folders, or below one."""
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)

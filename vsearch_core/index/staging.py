@@ -1,6 +1,7 @@
 """From changed files to staged chunks with vectors. Every step is durable, so a stopped run loses one batch at most."""
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,11 +11,13 @@ from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.progress import Observer, Progress
-from vsearch_core.index.sources import Found, Plan
+from vsearch_core.index.sources import Found, Plan, settled_ctime
 from vsearch_core.model import UNREADABLE_PAGES, Document
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
+from vsearch_core.store.passed_over import PassedOver, forget, remember
+from vsearch_core.store.reuse import known_vectors
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.registry import extract
+from vsearch_core.text.extract.registry import READERS, extract
 
 FILES_A_TRANSACTION = 64
 CHUNKS_A_BLOCK = 512  # texts in memory at a time; a stop wastes none of them but the batch at work
@@ -24,13 +27,13 @@ CHUNKS_A_BLOCK = 512  # texts in memory at a time; a stop wastes none of them bu
 class Staged:
     """What happened to the changed files.
 
-    `touched` counts those whose bytes turned out to be the same, `gone` are live files that hold no text now, by id.
+    `touched` counts those whose bytes turned out to be the same, `gone` are live files that hold no text now.
     """
 
     touched: int = 0
     binary: int = 0
     failed: int = 0
-    gone: list[int] = field(default_factory=list)
+    gone: list[FileRecord] = field(default_factory=list)
 
 
 def stage_files(
@@ -42,77 +45,125 @@ def stage_files(
 ) -> Staged:
     """Extract, cut and stage the changed files; those that an earlier, stopped run has staged are left as they are."""
     changed = plan.changed
-    result = Staged()
     with catalog.transaction():
         catalog.forget_files(record.id for record in plan.outdated)
-    already = catalog.files(live=False)
+        forget(catalog, plan.vanished)
+    stager = _Stager(catalog, live, catalog.files(live=False), options, observer)
     for start in range(0, len(changed), FILES_A_TRANSACTION):
         with catalog.transaction():
             for number, found in enumerate(changed[start : start + FILES_A_TRANSACTION], start):
                 if observer.stop():
-                    return result
-                if found.stored not in already:
-                    _stage_one(catalog, found, live.get(found.stored), options, observer, result)
+                    return stager.result
+                stager.stage(found)
                 observer.progress(Progress("reading", number + 1, len(changed)))
-    return result
+    return stager.result
 
 
-def _stage_one(
-    catalog: Catalog,
-    found: Found,
-    former: FileRecord | None,
-    options: ChunkOptions,
-    observer: Observer,
-    result: Staged,
-) -> None:
-    try:
-        data = found.file.path.read_bytes()
-        digest = hashlib.blake2b(data, digest_size=16).digest()
-        if former is not None and former.hash == digest:
-            catalog.touch(former.id, found.file.mtime_ns)
-            result.touched += 1
+@dataclass(slots=True)
+class _Stager:
+    catalog: Catalog
+    live: Mapping[str, FileRecord]
+    staged: Mapping[str, FileRecord]
+    options: ChunkOptions
+    observer: Observer
+    result: Staged = field(default_factory=Staged)
+
+    def stage(self, found: Found) -> None:
+        earlier = self.staged.get(found.stored)
+        if earlier is not None and earlier.stamp == found.file.stamp:
             return
-        document = extract(found.file.path.name, data)
-    except BinaryFileError as error:
-        result.binary += 1
-        if former is not None:
-            result.gone.append(former.id)
-        observer.skipped(found.stored, error.reason)
-    except ExtractionError as error:
-        result.failed += 1
-        observer.failed(found.stored, error.reason)
-    except OSError as error:
-        result.failed += 1
-        observer.failed(found.stored, (error.strerror or str(error)).lower())
-    else:
-        lost = document.metadata.get(UNREADABLE_PAGES)
-        if isinstance(lost, list):
-            observer.partly(found.stored, f"can't read page {', '.join(map(str, lost))}")
-        catalog.stage_file(_new_file(found, digest, document), split(document, options))
+        ctime_ns = settled_ctime(found.file, time.time_ns())
+        try:
+            data = found.file.path.read_bytes()
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            if self._is_known(found, digest, ctime_ns):
+                return
+            document = extract(found.file.path.name, data)
+        except ExtractionError as error:
+            self._pass_over(found, ctime_ns, error)
+        except OSError as error:
+            self.result.failed += 1
+            self.observer.failed(found.stored, (error.strerror or str(error)).lower())
+        else:
+            lost = document.metadata.get(UNREADABLE_PAGES)
+            if isinstance(lost, list):
+                self.observer.partly(found.stored, f"can't read page {', '.join(map(str, lost))}")
+            forget(self.catalog, [found.stored])
+            self.catalog.stage_file(_new_file(found, ctime_ns, digest, document), split(document, self.options))
+
+    def _is_known(self, found: Found, digest: bytes, ctime_ns: int) -> bool:
+        """Whether the live or the staged version has these very bytes; if so, its times are noted.
+
+        Any other staged version is forgotten.
+        """
+        former, earlier = self.live.get(found.stored), self.staged.get(found.stored)
+        same = next((record for record in (former, earlier) if record is not None and record.hash == digest), None)
+        if earlier is not None and same is not earlier:
+            self.catalog.forget_files([earlier.id])
+        if same is None:
+            return False
+        self.catalog.touch(same.id, found.file.mtime_ns, ctime_ns)
+        self.result.touched += same is former
+        return True
+
+    def _pass_over(self, found: Found, ctime_ns: int, error: ExtractionError) -> None:
+        file, former, binary = found.file, self.live.get(found.stored), isinstance(error, BinaryFileError)
+        passed = PassedOver(found.stored, file.size, file.mtime_ns, ctime_ns, binary, error.reason)
+        remember(self.catalog, READERS, passed)
+        if binary:
+            self.result.binary += 1
+            self.observer.skipped(found.stored, error.reason)
+            if former is not None:
+                self.result.gone.append(former)
+        else:
+            self.result.failed += 1
+            self.observer.failed(found.stored, error.reason)
 
 
-def _new_file(found: Found, digest: bytes, document: Document) -> NewFile:
+def _new_file(found: Found, ctime_ns: int, digest: bytes, document: Document) -> NewFile:
     file = found.file
-    return NewFile(found.stored, file.size, file.mtime_ns, digest, document.title, document.language, document.metadata)
+    facts = (document.title, document.language, document.metadata)
+    return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, digest, *facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some chunks that have vectors now, up to chunk id `last`: `embedded` of them anew, `reused` from equal texts."""
+
+    last: int
+    embedded: int
+    reused: int
 
 
 def embed_block(
-    catalog: Catalog, embedder: Embedder, after: int, observer: Observer, report: Callable[[int], None]
-) -> tuple[int, int]:
-    """Embed the next block of staged chunks past chunk id `after`, each batch staged as it arrives and reported.
+    catalog: Catalog, embedder: Callable[[], Embedder], after: int, observer: Observer, report: Callable[[int], None]
+) -> Block | None:
+    """Give the next staged chunks past chunk id `after` their vectors, each batch staged as it arrives and reported.
 
-    Returns the last id of the block and the number of chunks embedded; (after, 0) when none is left.
+    A text that the index has embedded before, or that comes twice, is not embedded (again); `embedder` is called only
+    if any has to be. None when no chunk is left.
     """
     block = catalog.unembedded(after, CHUNKS_A_BLOCK)
     if not block:
-        return after, 0
-    ids = np.array([chunk_id for chunk_id, _ in block])
-    embedded = 0
-    for batch in embedder.embed_documents([text for _, text in block]):
+        return None
+    known = known_vectors(catalog, (chunk_id for chunk_id, _ in block))
+    with catalog.transaction():
+        catalog.stage_vectors(known, known.values())
+    chunks_of: dict[str, list[int]] = {}
+    for chunk_id, text in block:
+        if chunk_id not in known:
+            chunks_of.setdefault(text, []).append(chunk_id)
+    texts = list(chunks_of)
+    embedded, done = 0, len(known)
+    report(done)
+    for batch in embedder().embed_documents(texts) if texts else ():
+        chunks = [chunks_of[texts[index]] for index in batch.indices.tolist()]
+        vectors = np.repeat(to_fixed(batch.vectors), [len(same) for same in chunks], axis=0)
         with catalog.transaction():
-            catalog.stage_vectors(ids[batch.indices].tolist(), to_fixed(batch.vectors))
-        embedded += len(batch.indices)
-        report(embedded)
+            catalog.stage_vectors((chunk_id for same in chunks for chunk_id in same), vectors)
+        embedded += len(chunks)
+        done += len(vectors)
+        report(done)
         if observer.stop():
             break
-    return int(ids[-1]), embedded
+    return Block(block[-1][0], embedded, done - embedded)

@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
-from vsearch_core.store.catalog import CATALOG_FILE, FORMAT
+from vsearch_core.store.catalog import CATALOG_FILE
+from vsearch_core.store.schema import FORMAT
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """An index's facts. Sizes are bytes on disk by part: vectors, postings, ids, text (compressed), catalog (the rest).
+    """An index's facts. Sizes are bytes on disk by part.
 
+    The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest). `removed` are paths in the
+    sources that stay out of the index. `graph_segments` of the segments, with `graph_rows` rows in all, have a graph.
     `pending_files` and `pending_chunks` are what an interrupted run has left to embed.
     """
 
@@ -21,10 +25,13 @@ class Status:
     generation: int
     last_commit: str | None
     sources: tuple[str, ...]
+    removed: tuple[str, ...]
     files: int
     chunks: int
     segments: int
     dead_rows: int
+    graph_segments: int
+    graph_rows: int
     pending_files: int
     pending_chunks: int
     fingerprint: Fingerprint
@@ -38,17 +45,22 @@ def read_status(snapshot: Snapshot) -> Status:
     """The status of the snapshot's generation."""
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
+    sources = catalog.sources()
+    linked = [record for record in records if has_graph(record.manifest.keys())]
     live, staged, unembedded = catalog.counts()
     return Status(
         index=catalog.index,
         format=FORMAT,
         generation=snapshot.generation,
         last_commit=catalog.settings().get("last_commit"),
-        sources=tuple(sorted(catalog.sources())),
+        sources=tuple(sorted(path for path, options in sources.items() if not options.get("removed"))),
+        removed=tuple(sorted(path for path, options in sources.items() if options.get("removed"))),
         files=live,
         chunks=sum(record.live_rows for record in records),
         segments=len(records),
         dead_rows=sum(record.rows - record.live_rows for record in records),
+        graph_segments=len(linked),
+        graph_rows=sum(record.rows for record in linked),
         pending_files=staged,
         pending_chunks=unembedded,
         fingerprint=settings.fingerprint,
@@ -61,11 +73,11 @@ def read_status(snapshot: Snapshot) -> Status:
 
 def _sizes(snapshot: Snapshot) -> dict[str, int]:
     catalog = snapshot.catalog
-    sizes = {"vectors": 0, "postings": 0, "ids": 0}
+    sizes = {"vectors": 0, "graph": 0, "postings": 0, "ids": 0}
+    parts = {"vectors": "vectors", PREFIX: "graph", "postings_": "postings"}
     for record in catalog.segments():
         for name, entry in record.manifest.items():
-            part = "vectors" if name == "vectors" else "postings" if name.startswith("postings_") else "ids"
-            sizes[part] += entry.bytes
+            sizes[next((part for prefix, part in parts.items() if name.startswith(prefix)), "ids")] += entry.bytes
     files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
     text = catalog.text_bytes()
     return {**sizes, "text": text, "catalog": sum(path.stat().st_size for path in files if path.exists()) - text}

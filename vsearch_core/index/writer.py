@@ -1,7 +1,8 @@
 """`vsearch index`: one run from paths to a committed generation."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
-from vsearch_core.index.commit import commit_removal, commit_staged, sweep
+from vsearch_core.index.commit import commit_staged, sweep
 from vsearch_core.index.compaction import compact
-from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
@@ -21,6 +22,7 @@ from vsearch_core.index.settings import (
     refuse_other_options,
 )
 from vsearch_core.index.sources import (
+    Known,
     Plan,
     Source,
     choose_walk,
@@ -34,8 +36,11 @@ from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog, FileRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.passed_over import recall
+from vsearch_core.store.upkeep import tidy
 from vsearch_core.text.chunk import ChunkOptions
-from vsearch_core.text.discover import discover
+from vsearch_core.text.discover import DiscoverOptions, discover
+from vsearch_core.text.extract.registry import READERS
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
@@ -44,7 +49,12 @@ OpenEmbedder = Callable[[str, str | None], Embedder]  # (provider, model's name 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did. `failed` counts files that could not be read, `skipped` those that hold nothing to read."""
+    """What a run did.
+
+    Of the files: `moved` are neither `added` nor `removed`; `failed` could not be read, `skipped` hold nothing to read.
+    Of the chunks: `embedded` were, `reused` got the vector that the same text had already. `uncompacted` says that
+    everything is indexed, and the run was stopped while it merged segments.
+    """
 
     index: Path
     files: int
@@ -53,10 +63,13 @@ class Summary:
     changed: int
     unchanged: int
     removed: int
+    moved: int
     skipped: int
     failed: int
     embedded: int
+    reused: int
     pending: int
+    uncompacted: bool
     interrupted: bool
     seconds: float
 
@@ -67,8 +80,12 @@ def update_index(
     requested: Requested,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
+    *,
+    retry: bool = False,
 ) -> Summary:
     """Bring the index up to date with the sources, or, without any, with all that were indexed before.
+
+    Files that could not be read before are read again when they have changed; with `retry`, all of them.
 
     Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
     goes on from there. Raises InputError, IndexLockedError, IndexMismatchError, IndexVersionError, ModelError,
@@ -80,7 +97,7 @@ def update_index(
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
-        discover([source.path], source.options)  # raises for a path that is not there and for a bad pattern
+        discover([source.path], source.options or DiscoverOptions())  # raises for a missing path and for a bad pattern
     ChunkOptions(*chunk_sizes(requested))  # these raise what is wrong with them before anything is made
     Analyzer(requested.language or config.LANGUAGE)
     run = _Run(index, requested, open_embedder, observer)
@@ -89,7 +106,7 @@ def update_index(
     with translated(index):
         index.mkdir(parents=True, exist_ok=True)
         with writer_lock(index), closing(run.open_catalog()) as catalog:
-            return run.update(catalog, sources, started)
+            return run.update(catalog, sources, started, retry=retry)
 
 
 class _Run:
@@ -114,7 +131,7 @@ class _Run:
         settings = new_settings(self.requested, self._embedder.fingerprint)
         return Catalog.create(self.index, settings.to_catalog())
 
-    def update(self, catalog: Catalog, sources: Sequence[Source], started: float) -> Summary:
+    def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> Summary:
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(self.index), settings, self.requested)
         if self._embedder is not None:  # another process made the index meanwhile
@@ -123,40 +140,55 @@ class _Run:
             self._open(settings)
         sweep(catalog)
         live = catalog.files(live=True)
-        plan, missing = self._plan(catalog, sources, live)
+        passed_over = recall(catalog, READERS, retry=retry)
+        plan, missing = self._plan(catalog, sources, Known(live, catalog.files(live=False), passed_over))
         staged = stage_files(
             catalog, plan, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer
         )
-        embedded = self._embed(catalog, settings)
+        gone = [*plan.gone, *staged.gone]
+        embedded, reused = self._embed(catalog, settings, gone)
         interrupted = self.observer.stop()
-        commit_staged(catalog, settings.analyzer)
-        commit_removal(catalog, [*(record.id for record in plan.gone), *staged.gone])
-        if not interrupted:
-            compact(catalog)
-            catalog.release_space()
+        commit_staged(catalog, settings.analyzer, gone, last=not interrupted)
+        uncompacted = not interrupted and not self._compact(catalog)
         sweep(catalog)
         after = catalog.files(live=True)
+        added = Counter(after[path].hash for path in after.keys() - live.keys())
+        removed = Counter(live[path].hash for path in live.keys() - after.keys())
+        moved = (added & removed).total()
+        binary = sum(file.binary for file in plan.passed_over)
         return Summary(
             index=self.index,
             files=len(after),
             chunks=sum(record.chunks for record in after.values()),
-            added=len(after.keys() - live.keys()),
+            added=added.total() - moved,
             changed=sum(after[path].id != record.id for path, record in live.items() if path in after),
             unchanged=plan.unchanged + staged.touched,
-            removed=len(live.keys() - after.keys()),
-            skipped=len(plan.skipped) + staged.binary,
-            failed=len(plan.unreadable) + staged.failed + missing,
+            removed=removed.total() - moved,
+            moved=moved,
+            skipped=len(plan.skipped) + binary + staged.binary,
+            failed=len(plan.unreadable) + len(plan.passed_over) - binary + staged.failed + missing,
             embedded=embedded,
+            reused=reused,
             pending=catalog.count_unembedded(),
-            interrupted=interrupted,
+            uncompacted=uncompacted,
+            interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
         )
 
-    def _plan(self, catalog: Catalog, sources: Sequence[Source], live: Mapping[str, FileRecord]) -> tuple[Plan, int]:
+    def _compact(self, catalog: Catalog) -> bool:
+        """Merge segments and give space back; False if that was stopped."""
+        try:
+            compact(catalog, self.observer)
+        except StoppedError:
+            return False
+        tidy(catalog)
+        return True
+
+    def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, int]:
         """The plan, and how many known sources are missing."""
         known = [source_from_json(self.root, path, options) for path, options in catalog.sources().items()]
-        walk = choose_walk(self.root, sources, known, live)
-        plan = make_plan(self.index, walk, live, catalog.files(live=False))
+        walk = choose_walk(self.root, sources, known, files.live)
+        plan = make_plan(self.index, walk, files)
         for source in sources:
             catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
         for source in walk.deleted:
@@ -167,27 +199,30 @@ class _Run:
             self.observer.failed(stored_path(self.root, unreadable.path), unreadable.reason)
         for skipped in plan.skipped:
             self.observer.skipped(stored_path(self.root, skipped.path), skipped.reason)
+        for passed in plan.passed_over:
+            tell = self.observer.skipped if passed.binary else self.observer.failed
+            tell(passed.path, passed.reason)
         return plan, len(walk.missing)
 
-    def _embed(self, catalog: Catalog, settings: IndexSettings) -> int:
-        """Embed all staged chunks, committing every so many. Returns how many were embedded."""
+    def _embed(self, catalog: Catalog, settings: IndexSettings, gone: Sequence[FileRecord]) -> tuple[int, int]:
+        """Give all staged chunks vectors, committing every so many. Returns how many were embedded, how many reused."""
         total = catalog.count_unembedded()
-        done = committed = after = 0
-        while done < total and not self.observer.stop():
-            after, embedded = embed_block(
+        embedded = reused = committed = after = 0
+        while not self.observer.stop():
+            block = embed_block(
                 catalog,
-                self._open(settings),
+                lambda: self._open(settings),
                 after,
                 self.observer,
-                lambda count: self.observer.progress(Progress("embedding", done + count, total)),  # noqa: B023
+                lambda count: self.observer.progress(Progress("embedding", embedded + reused + count, total)),  # noqa: B023
             )
-            if not embedded:
+            if block is None:
                 break
-            done += embedded
-            if done - committed >= CHUNKS_A_COMMIT:
-                commit_staged(catalog, settings.analyzer)
-                committed = done
-        return done
+            after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused
+            if embedded + reused - committed >= CHUNKS_A_COMMIT:
+                commit_staged(catalog, settings.analyzer, gone)
+                committed = embedded + reused
+        return embedded, reused
 
     def _open(self, settings: IndexSettings) -> Embedder:
         if self._embedder is None:

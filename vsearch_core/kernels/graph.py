@@ -20,7 +20,8 @@ from vsearch_core.kernels.sketch import query_weights, sketch_score
 
 NONE = 0xFFFFFFFF  # ends a list of neighbours that is not full
 STARTS = 3  # of the entry nodes, how many start the walk
-CONFIDENCE = 3.0  # standard errors that an estimate is trusted to be off at most
+CONFIDENCE = 3.0  # standard errors that an estimate is trusted to be off at most …
+SURER = 512  # … and one more for so many candidates in the pool: who asks for a wide one wants to miss nothing
 BLOCK = 8  # keys: a pool's size is a multiple of it, and as many slots lie before it
 IDLE, GATHER, ABSORB, FINISH = 0, 1, 2, 3  # what a lane does next
 
@@ -238,7 +239,7 @@ def finish_walk(stored: Any, codec: Any, lanes: Any, lane: int, beam: int, k: in
     """Ask for the vectors that are worth scoring, and note how many; returns what `worth_scoring` says of them."""
     pools, numbers, unit = lanes[0], lanes[4], lanes[5][3][lane]
     at = pool_start(lane, beam)
-    slack = np.int64(CONFIDENCE * codec[4][1] / unit) if unit > 0.0 else LAST >> 33
+    slack = np.int64((CONFIDENCE + beam / SURER) * codec[4][1] / unit) if unit > 0.0 else LAST >> 33
     numbers[lane, 3], allowed = worth_scoring(stored, pools, at, beam, k, slack)
     ask_for_rows(stored, pools, at, numbers[lane, 3])
     return allowed

@@ -5,12 +5,33 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vsearch_core.kernels.graph import BLOCK, CONFIDENCE, begin, dot_fixed, finish_walk, make_lanes, place_hit, rescore
+from vsearch_core.kernels.graph import (
+    BLOCK,
+    CONFIDENCE,
+    begin,
+    dot_fixed,
+    finish_walk,
+    is_allowed,
+    make_lanes,
+    place_hit,
+    rescore,
+)
 from vsearch_core.kernels.select import LAST, make_key
 from vsearch_core.kernels.simd import dot_f32, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import sketch_score
 
 _AHEAD = 16  # rows asked for before they are scored
+_TELLING = 0.5  # of a sample may lie within the error of its best, else sketches don't tell rows apart
+
+
+@njit(nogil=True, cache=True)
+def allowed_rows(allowed: Any, out: Any) -> Any:
+    """List the allowed rows into out, which has room for one more; returns how many."""
+    found: Any = 0
+    for row in range(len(allowed)):
+        out[found] = row  # always: a branch that can't be predicted would cost more
+        found += np.int64(allowed[row])
+    return found
 
 
 @njit(nogil=True, cache=True)
@@ -93,6 +114,35 @@ def scan_sketches(
                 queries, query, stored, graph, lanes, nodes, last, base, margin, found, scores[query], rows[query]
             )
         counts[query] = found
+
+
+@njit(nogil=True, cache=True)
+def tell_apart(fixed: Any, stored: Any, graph: Any, codec: Any, step: int, telling: Any) -> None:
+    """Write for each query in fixed point whether few allowed nodes come close to the best one, by their sketches.
+
+    Of the nodes, every `step`-th is looked at.
+    """
+    sketches = graph[1]
+    width = sketches.shape[1]
+    sample, found = np.empty(len(sketches) // step + 1, np.uint32), 0
+    for node in range(0, len(sketches), step):
+        sample[found] = node
+        if is_allowed(stored, node):
+            prefetch(sketches, node * width)
+            found += 1
+    lanes = make_lanes(1, 0, 1, width, BLOCK, codec[0])
+    estimates = np.empty(found, np.int64)
+    for query in range(len(fixed)):
+        begin(fixed[query], graph, 0, codec, lanes, 0, BLOCK)
+        excess, unit = lanes[4][0, 2], lanes[5][3][0]
+        best = -LAST
+        for i in range(found):
+            estimates[i] = sketch_score(sketches, sample[i], width, lanes[3], 0, excess)
+            best = max(best, estimates[i])
+        near = 0
+        for i in range(found):
+            near += (best - estimates[i]) * unit <= 2 * CONFIDENCE * codec[4][1]
+        telling[query] = near <= max(1.0, _TELLING * found)
 
 
 @njit(nogil=True, cache=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -25,7 +25,9 @@ Value = Any  # llvmlite's and numba's objects carry no static types
 
 
 def _host_variants() -> tuple[str, ...]:
-    features = llvm.get_host_cpu_features()
+    features: Any = llvm.get_host_cpu_features()
+    if config.CPU_FEATURES is not None:  # what NUMBA_CPU_NAME or NUMBA_CPU_FEATURES make numba compile for
+        features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",") if name}
     found = ["generic"]
     if features.get("avx2"):
         found.insert(0, "avx2")

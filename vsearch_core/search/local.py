@@ -1,4 +1,4 @@
-"""The local index as a Searcher: every vector is scanned, every posting of the query's terms is read."""
+"""The local index as a Searcher: vectors by scan or by graph, and every posting of the query's terms."""
 
 import zlib
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical import bm25
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.pipeline import Allowed, Candidates
+from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import Passage
 from vsearch_core.store.faults import translated
 
@@ -21,8 +22,9 @@ from vsearch_core.store.faults import translated
 class LocalSearcher:
     """A Searcher over one snapshot. Rows of all segments are numbered through."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, effort: Effort = Effort()) -> None:  # noqa: B008 - frozen
         self._snapshot = snapshot
+        self._vectors = VectorRoute(snapshot.segments, effort)
         self._analyzer = snapshot.settings.analyzer
         self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
         self._allowed: dict[Filters, Allowed] = {}
@@ -54,7 +56,7 @@ class LocalSearcher:
     def candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
     ) -> Candidates:
-        """The best rows of each route, exactly. Raises IndexCorruptError for arrays that contradict one another."""
+        """The best rows of each route. Raises IndexCorruptError for arrays that contradict one another."""
         try:
             return self._candidates(vector, terms, allowed, count)
         except (IndexError, ValueError) as error:
@@ -63,23 +65,21 @@ class LocalSearcher:
     def _candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
     ) -> Candidates:
-        segments = self._snapshot.segments
-        cosines = keywords = None
+        ef = keywords = None
         best: list[NDArray[np.int64]] = []
         if vector is not None:
-            cosines = _joined([flat.scan(segment.vectors, vector) for segment in segments], np.float32)
-            best.append(flat.top_k(cosines, allowed.mask, count))
+            rows, ef = self._vectors.best(vector, allowed.mask, count)
+            best.append(rows)
         if terms is not None:
-            parts = [segment.postings for segment in segments]
+            parts = [segment.postings for segment in self._snapshot.segments]
             found = bm25.scores(parts, terms, k1=config.BM25_K1, b=config.BM25_B)
             keywords = _joined(found, np.float32)
             best.append(flat.top_k(keywords, allowed.mask & (keywords > 0), count))
         chosen = np.zeros(len(allowed.mask), np.bool_)
         chosen[_joined(best, np.int64)] = True
         rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
-        return Candidates(
-            rows, None if cosines is None else cosines[rows], None if keywords is None else keywords[rows], exact=True
-        )
+        cosines = None if vector is None else self._vectors.cosines(vector, rows)
+        return Candidates(rows, cosines, None if keywords is None else keywords[rows], ef)
 
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows' file ids."""

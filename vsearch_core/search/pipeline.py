@@ -27,12 +27,15 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The union of the routes' best rows, ascending, each scored by every route that was asked; shapes (n,)."""
+    """The union of the routes' best rows, ascending, each scored by every route that was asked; shapes (n,).
+
+    `ef` is the beam of the graph walk that may have missed a row, None where none can be missing.
+    """
 
     rows: NDArray[np.int64]
     vector: NDArray[np.float32] | None
     keyword: NDArray[np.float32] | None
-    exact: bool
+    ef: int | None = None
 
 
 class Searcher(Protocol):
@@ -100,12 +103,13 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
     return Results(
         query=query.text,
         mode=query.mode,
-        exact=candidates.exact,
+        exact=candidates.ef is None,
         generation=searcher.generation,
         searched=allowed.searched,
         matched=allowed.matched,
         took_ms=watch.laps(),
         hits=hits,
+        ef=candidates.ef,
     )
 
 

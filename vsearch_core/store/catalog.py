@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -20,55 +21,31 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
 from vsearch_core.model import Chunk, JsonValue
+from vsearch_core.store.schema import APPLICATION_ID, FORMAT, SCHEMA
 from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json, sync_folder
 
 CATALOG_FILE = "catalog.sqlite"
-FORMAT = 1  # what this version writes; `PRAGMA user_version`
-APPLICATION_ID = 0x76736368  # "vsch"
-
-# Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
-SCHEMA = f"""
-PRAGMA page_size = 16384;
-PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA journal_mode = WAL;
-BEGIN;
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE sources (path TEXT PRIMARY KEY, options TEXT NOT NULL) STRICT;
-CREATE TABLE files (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    path TEXT NOT NULL, name TEXT NOT NULL, ext TEXT NOT NULL, dir TEXT NOT NULL, live INTEGER NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash BLOB NOT NULL,
-    title TEXT, language TEXT, meta TEXT NOT NULL, chunks INTEGER NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX files_by_path ON files (path, live);
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    file_id INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-    start_char INTEGER NOT NULL, end_char INTEGER NOT NULL, start_line INTEGER NOT NULL, end_line INTEGER NOT NULL,
-    page INTEGER, heading TEXT, text BLOB NOT NULL
-) STRICT;
-CREATE INDEX chunks_by_file ON chunks (file_id);
-CREATE TABLE staged (chunk_id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT;
-CREATE TABLE segments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL, rows INTEGER NOT NULL, manifest TEXT NOT NULL, dead BLOB
-) STRICT;
-PRAGMA user_version = {FORMAT};
-PRAGMA application_id = {APPLICATION_ID};
-COMMIT;
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file as the catalog knows it. `path` is relative to the project's root, or absolute outside it."""
+    """A file as the catalog knows it. `path` is relative to the project's root, or absolute outside it.
+
+    `ctime_ns` is 0 where the times can't vouch for the bytes.
+    """
 
     id: int
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     hash: bytes
     chunks: int
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """As `SourceFile.stamp`."""
+        return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +55,7 @@ class NewFile:
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     hash: bytes
     title: str | None
     language: str | None
@@ -222,29 +200,35 @@ class Catalog:
 
     def files(self, *, live: bool) -> dict[str, FileRecord]:
         """All live, or all staged, files by path."""
-        query = "SELECT id, path, size, mtime_ns, hash, chunks FROM files WHERE live = ?"
+        query = "SELECT id, path, size, mtime_ns, ctime_ns, hash, chunks FROM files WHERE live = ?"
         return {row[1]: FileRecord(*row) for row in self.connection.execute(query, (int(live),))}
 
-    def touch(self, file_id: int, mtime_ns: int) -> None:
-        """Note a new modification time of a file whose bytes are the same."""
-        self.connection.execute("UPDATE files SET mtime_ns = ? WHERE id = ?", (mtime_ns, file_id))
+    def touch(self, file_id: int, mtime_ns: int, ctime_ns: int) -> None:
+        """Note new times of a file whose bytes are the same."""
+        values = (mtime_ns, ctime_ns, file_id)
+        self.connection.execute("UPDATE files SET mtime_ns = ?, ctime_ns = ? WHERE id = ?", values)
 
     def stage_file(self, file: NewFile, chunks: Sequence[Chunk]) -> None:
         """Stage a file with its chunks, to be embedded."""
         path = PurePosixPath(file.path)
         folder = "" if path.parent == PurePosixPath() else str(path.parent)
         name = (file.path, path.name, path.suffix.lower().lstrip("."), folder)
-        facts = (file.size, file.mtime_ns, file.hash, _sound(file.title), _sound(file.language), json.dumps(file.meta))
+        stamp = (file.size, file.mtime_ns, file.ctime_ns, file.hash)
+        facts = (_sound(file.title), _sound(file.language), json.dumps(file.meta))
         cursor = self.connection.execute(
-            "INSERT INTO files (path, name, ext, dir, live, size, mtime_ns, hash, title, language, meta, chunks)"
-            " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
-            (*name, *facts, len(chunks)),
+            "INSERT INTO files (path, name, ext, dir, live, size, mtime_ns, ctime_ns, hash, title, language, meta,"
+            " chunks) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*name, *stamp, *facts, len(chunks)),
         )
         file_id = cursor.lastrowid
         self.connection.executemany(
-            "INSERT INTO chunks (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, text)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((file_id, number, *_place(chunk), pack_text(chunk.text)) for number, chunk in enumerate(chunks)),
+            "INSERT INTO chunks"
+            " (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, hash, text)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (file_id, number, *_place(chunk), hash_text(chunk.text), pack_text(chunk.text))
+                for number, chunk in enumerate(chunks)
+            ),
         )
 
     def forget_files(self, file_ids: Iterable[int]) -> None:
@@ -282,9 +266,20 @@ class Catalog:
         )
         return [(chunk_id, unpack_text(blob)) for chunk_id, blob in rows]
 
-    def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any]) -> None:
+    def same_text(self, chunk_id: int) -> tuple[int, bytes | None] | None:
+        """A chunk with the same text that has a vector: its id, and the vector if it is staged; None if none has."""
+        row: tuple[int, bytes | None] | None = self.connection.execute(
+            "SELECT other.id, vector FROM chunks JOIN chunks AS other"
+            " ON other.hash = chunks.hash AND other.text = chunks.text"
+            " JOIN files ON files.id = other.file_id LEFT JOIN staged ON chunk_id = other.id"
+            " WHERE chunks.id = ? AND (live OR vector IS NOT NULL) LIMIT 1",
+            (chunk_id,),
+        ).fetchone()
+        return row
+
+    def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
         """Keep vectors, shape (n, dimension), until a segment takes them; their bytes come back as they are."""
-        rows = zip(chunk_ids, (row.tobytes() for row in vectors), strict=True)
+        rows = zip(chunk_ids, map(bytes, vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?)", rows)
 
     def complete_files(self) -> list[int]:
@@ -352,7 +347,7 @@ class Catalog:
         return int(self.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()[0])
 
     def release_space(self) -> None:
-        """Give pages that staging no longer needs back to the file system."""
+        """Give pages that staging, or files that have gone, no longer need back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
 
@@ -365,6 +360,12 @@ def pack_text(text: str) -> bytes:
 def unpack_text(blob: bytes) -> str:
     """The inverse of `pack_text`."""
     return zlib.decompress(blob).decode("utf-8", "surrogatepass")
+
+
+def hash_text(text: str) -> int:
+    """What chunks of the same text have in common: blake2b-64, as SQLite's signed integer."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _place(chunk: Chunk) -> tuple[int | str | None, ...]:

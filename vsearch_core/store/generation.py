@@ -1,6 +1,7 @@
 """A generation as rows: what a catalog says of its live files, copied from one catalog into another.
 
-What only concerns the machine that it was made on does not travel: the sources, and staged, unfinished work.
+What only concerns the machine that it was made on does not travel: the sources, staged, unfinished work, and files that
+were opened in vain.
 """
 
 import sqlite3
@@ -8,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.store.catalog import SCHEMA, Catalog
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import SCHEMA
+from vsearch_core.store.upkeep import GAPS
 
 _ROWS = {  # parents first
     "settings": "SELECT * FROM settings",
@@ -17,7 +20,7 @@ _ROWS = {  # parents first
     "chunks": "SELECT chunks.* FROM chunks JOIN files ON files.id = file_id WHERE live ORDER BY chunks.id",
     "segments": "SELECT * FROM segments ORDER BY id",
 }
-_REPLACED = (*_ROWS, "staged")
+_REPLACED = (*_ROWS, "staged", "passed_over")
 _NEXT_STEP = "check the disk, and index again"
 
 
@@ -27,6 +30,7 @@ def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, s
     `renamed` gives segments' new names by their names. Errors of reading name the source's index; those of writing are
     left to the caller's `translated`.
     """
+    gaps = target.settings().get(GAPS, "0")  # says how the target's own file is filled
     for table in _REPLACED:
         target.connection.execute(f"DELETE FROM {table}")
     for table, query in _ROWS.items():
@@ -34,6 +38,7 @@ def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, s
         columns = [name for name, *_ in rows.description]  # by name: another format may have them in another order
         values = f"({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
         target.connection.executemany(f"INSERT INTO {table} {values}", _named(source, rows))
+    target.put_setting(GAPS, gaps)
     for former, name in (renamed or {}).items():
         target.connection.execute("UPDATE segments SET name = ? WHERE name = ?", (name, former))
 

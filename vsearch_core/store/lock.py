@@ -1,12 +1,20 @@
-"""One writer an index. The kernel frees the lock when its holder dies; the file is never unlinked."""
+"""One writer an index. The kernel frees the lock when its holder dies; the file is never unlinked.
 
+A forked child would hold its parent's lock: processes are spawned, never forked, while it is held.
+"""
+
+import json
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from vsearch_core.errors import IndexLockedError
 
 LOCK_FILE = "writer.lock"
+HOLDER_FILE = "writer.json"  # who holds the lock; the lock's own file can't be read on Windows while it is held
 WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short enough not to look like a hang
 
 
@@ -14,7 +22,7 @@ WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short 
 def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
     """Hold the index's writer lock inside the block.
 
-    Raises IndexLockedError when another process still holds it after `wait` seconds.
+    Raises IndexLockedError, which names the holder, when another process still holds it after `wait` seconds.
     """
     from filelock import FileLock, Timeout
 
@@ -23,9 +31,46 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
         lock.acquire(timeout=wait)
     except Timeout:
         raise IndexLockedError(
-            str(index), "another vsearch is writing to this index", "wait until it ends, or stop it, and run this again"
+            str(index),
+            f"another vsearch is writing to this index{_holder(index)}",
+            "wait until it ends, or stop it, and run this again",
         ) from None
     try:
+        _sign(index)
         yield
     finally:
+        with suppress(OSError):
+            (index / HOLDER_FILE).unlink(missing_ok=True)
         lock.release()
+
+
+def _sign(index: Path) -> None:
+    """Say who holds the lock. A disk that refuses stops nobody: the lock is what counts."""
+    since = datetime.now().astimezone().isoformat(timespec="seconds")
+    text = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
+    fresh = index / f"{HOLDER_FILE}.new"
+    with suppress(OSError):
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(index / HOLDER_FILE)
+
+
+def _holder(index: Path) -> str:
+    """Who holds the lock, in words; nothing where that can't be told, or who is named has died."""
+    try:
+        signed = json.loads((index / HOLDER_FILE).read_text(encoding="utf-8"))
+        host, pid, since = str(signed["host"]), int(signed["pid"]), datetime.fromisoformat(signed["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if host == socket.gethostname() and not _is_alive(pid):
+        return ""
+    return f" (process {pid} on {host}, since {since:%Y-%m-%d %H:%M:%S})"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # signal 0 is never sent: only asked whether it could be
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True

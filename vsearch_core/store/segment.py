@@ -5,10 +5,11 @@ A file that a reader has mapped is never rewritten or truncated: that would be a
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,37 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     Returns the segment's name and its manifest. Raises OSError; what was written by then is an orphan that the next
     writer sweeps.
     """
-    from uuid import uuid4
+    writer = SegmentWriter(index)
+    for key, array in arrays.items():
+        writer.add(key, array.dtype, array.shape, [array])
+    return writer.finish()
 
-    name = uuid4().hex
-    parent = index / SEGMENTS_DIR
-    parent.mkdir(exist_ok=True)
-    folder = parent / name
-    folder.mkdir()
-    manifest = {key: _write_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
-    for path in (folder, parent):
-        sync_folder(path)
-    return name, manifest
+
+class SegmentWriter:
+    """Writes a segment's files one after the other; for arrays that are larger than what fits into memory at ease."""
+
+    def __init__(self, index: Path) -> None:
+        from uuid import uuid4
+
+        self.name = uuid4().hex
+        self._folder = index / SEGMENTS_DIR / self.name
+        self._manifest: dict[str, ArrayEntry] = {}
+        self._folder.parent.mkdir(exist_ok=True)
+        self._folder.mkdir()
+
+    def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
+        """Write an array that arrives in blocks of its first axis. Raises OSError."""
+        self._manifest[key] = _write_array(self._folder / f"{key}.npy", dtype, shape, blocks)
+
+    def map(self, key: str) -> NDArray[Any]:
+        """An array that was added, mapped, read-only."""
+        return _map_array(self._folder / f"{key}.npy", self._manifest[key])
+
+    def finish(self) -> tuple[str, Manifest]:
+        """Make the segment durable; its name and its manifest. Raises OSError."""
+        for path in (self._folder, self._folder.parent):
+            sync_folder(path)
+        return self.name, self._manifest
 
 
 def open_segment(index: Path, name: str, manifest: Manifest) -> dict[str, NDArray[Any]]:
@@ -106,17 +127,24 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
+def _write_array(
+    path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
+) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
     digest = blake2b(digest_size=16)
     with path.open("xb") as file:
-        for part in file_parts(array):
+        parts: Iterable[bytes | memoryview] = chain([_header(dtype, shape)], map(_bytes, blocks))
+        for part in parts:
             file.write(part)
             digest.update(part)
         file.flush()
         os.fsync(file.fileno())
         size = file.tell()
-    return ArrayEntry(array.dtype.str, array.shape, size, digest.hexdigest())
+    return ArrayEntry(dtype.str, shape, size, digest.hexdigest())
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:

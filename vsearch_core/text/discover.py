@@ -33,11 +33,20 @@ class DiscoverOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to read: its absolute path as the user would write it, size in bytes, time of last change in ns."""
+    """A file to read: its absolute path as the user would write it, and what tells whether it has changed since.
+
+    `size` is in bytes; `mtime_ns` is the time of the last change as programs set it, `ctime_ns` as the system does.
+    """
 
     path: Path
     size: int
     mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """Size and times: while they stay the same, so do the bytes; see `index.sources.settled`."""
+        return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ class _Discovery:
             return Skipped(Path(path), _kind(info.st_mode))
         if info.st_size > self.options.max_file_size:
             return Skipped(Path(path), f"{info.st_size:,} bytes, more than {self.options.max_file_size:,}")
-        return SourceFile(Path(path), info.st_size, info.st_mtime_ns)
+        return SourceFile(Path(path), info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
 class _Walk:

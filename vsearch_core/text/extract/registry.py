@@ -8,6 +8,8 @@ from vsearch_core.model import Document
 
 Extractor = Callable[[str, bytes], Document]
 
+READERS = "1"  # changes when some file may be read otherwise: what could not be read before is tried again
+
 PLAIN = "vsearch_core.text.extract.plain:extract"
 MARKDOWN = "vsearch_core.text.extract.markdown:extract"
 RST = "vsearch_core.text.extract.rst:extract"

@@ -1,0 +1,73 @@
+"""What a command under way shows on stderr, and how it is asked to stop."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .output import say
+
+if TYPE_CHECKING:
+    from vsearch_core.index.progress import Progress
+
+
+@contextmanager
+def stop_flag() -> "Iterator[Stop]":
+    """Turn the first SIGINT or SIGTERM into a flag; a second one ends the process as usual."""
+    stop = Stop()
+    former = {number: signal.signal(number, stop.raised) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class Stop:
+    """A flag that a signal handler sets; the handler does nothing else."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def raised(self, number: int, _frame: object) -> None:
+        self._asked = True
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+class Bar:
+    """Progress on stderr, one bar a stage."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        self._hidden = hidden
+        self._stage = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: "Progress") -> None:
+        if self._hidden:
+            return
+        from tqdm import tqdm
+
+        if self._bar is None or progress.stage != self._stage:
+            self.__exit__()
+            unit = " files" if progress.stage == "reading" else " chunks"
+            self._bar = tqdm(desc=progress.stage, total=progress.total, unit=unit, file=sys.stderr, leave=False)
+            self._stage = progress.stage
+        self._bar.update(progress.done - self._bar.n)
+
+    def write(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        say(text)
+        if self._bar is not None:
+            self._bar.refresh()

@@ -1,0 +1,34 @@
+"""`vsearch remove`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import locate
+from .output import emit, plural, say, shown_path, to_json
+
+
+def remove(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and folders; they need not exist.")],
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing.")] = False,
+) -> int:
+    """Take files and folders out of the index; the documents stay as they are.
+
+    They stay out until they are named to `vsearch index` again.
+    """
+    from vsearch_core.index.removal import remove_paths
+
+    done = remove_paths(locate.index_to_read(index_dir), [locate.absolute(Path(path)) for path in paths])
+    if as_json:
+        emit(to_json({"schema": "vsearch.remove/1", **asdict(done), "index": str(done.index)}))
+    elif not quiet:
+        left = f"{plural(done.files, 'file')}, {plural(done.chunks, 'chunk')}"
+        emit(f"{done.index}: {left} ({plural(done.removed, 'file')} removed) in {done.seconds:.1f} s")
+    for path in () if quiet else done.left_out:
+        shown = shown_path(done.index.parent, path)
+        say(f"{shown}: stays out of the index, until you name it: vsearch index {shown}")
+    return 0

@@ -1,0 +1,115 @@
+"""Nothing damaged reaches a kernel: a check that passes means that no search leaves an array."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vsearch_core.ann import hnsw
+from vsearch_core.ann.build import build
+from vsearch_core.ann.check import check_graph
+from vsearch_core.ann.flat import to_fixed
+
+Arrays = dict[str, NDArray[Any]]
+ROWS, DIMENSION = 300, 70
+
+
+def make_vectors() -> NDArray[np.int16]:
+    drawn = np.random.default_rng(0).standard_normal((ROWS, DIMENSION)).astype(np.float32)
+    drawn[200:220] = drawn[100:120]  # nodes of two rows
+    return to_fixed(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+
+
+VECTORS = make_vectors()
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Arrays:
+    return build(VECTORS).arrays()
+
+
+def changed(array: NDArray[Any], place: int, value: float) -> NDArray[Any]:
+    copy = array.copy()
+    copy.reshape(-1)[place] = value
+    return copy
+
+
+def test_a_sound_graph_passes(arrays: Arrays) -> None:
+    check_graph(hnsw.Graph.of(arrays), VECTORS)
+    for rows in (0, 1, 5):
+        check_graph(build(VECTORS[:rows]), VECTORS[:rows])
+    check_graph(build(np.repeat(VECTORS[:1], 50, axis=0)), np.repeat(VECTORS[:1], 50, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("neighbors", lambda a: changed(a, 7, ROWS)),
+        ("neighbors", lambda a: changed(a, 7, 2**32 - 2)),
+        ("neighbors", lambda a: a[:-1]),
+        ("neighbors", lambda a: a.astype(np.int64)),
+        ("neighbors", lambda a: a.reshape(-1)),
+        ("sketches", lambda a: a[:, :-1]),
+        ("sketches", lambda a: a[:, :0]),
+        ("entries", lambda a: changed(a, 0, ROWS)),
+        ("entries", lambda a: changed(a, 0, a[1])),
+        ("entries", lambda a: a[:0]),
+        ("order", lambda a: changed(a, 3, ROWS)),
+        ("order", lambda a: changed(a, 3, a[4])),
+        ("order", lambda a: a[:-1]),
+        ("starts", lambda a: changed(a, 0, 1)),
+        ("starts", lambda a: changed(a, -1, ROWS + 1)),
+        ("starts", lambda a: changed(a, 5, a[6])),
+        ("starts", lambda a: changed(a, 5, 2**32 - 1)),
+        ("starts", lambda a: a[:0]),
+        ("basis", lambda a: a[:, :64]),
+        ("basis", lambda a: a[:-1]),
+        ("digits", lambda a: changed(a, 0, 0)),
+        ("digits", lambda a: changed(a, 0, 5)),
+        ("digits", lambda a: np.full_like(a, 4)),
+        ("digits", lambda a: a[:-1]),
+        ("gains", lambda a: changed(a, 0, np.nan)),
+        ("gains", lambda a: changed(a, 0, -1)),
+        ("gains", lambda a: a[:-1]),
+        ("centre", lambda a: a[:-1]),
+        ("centre", lambda a: a.astype(np.float32)),
+        ("measures", lambda a: changed(a, 0, np.inf)),
+        ("measures", lambda a: changed(a, 1, np.nan)),
+        ("measures", lambda a: a[:1]),
+    ],
+)
+def test_damage_is_named(arrays: Arrays, name: str, damage: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    with pytest.raises(ValueError, match=r"^\w+: "):
+        check_graph(hnsw.Graph.of({**arrays, name: damage(arrays[name])}), VECTORS)
+
+
+def test_another_segment_s_graph_is_refused(arrays: Arrays) -> None:
+    for vectors in (VECTORS[:-1], VECTORS[:, :-1], VECTORS.astype(np.float32)):
+        with pytest.raises(ValueError, match=r"^\w+: "):
+            check_graph(hnsw.Graph.of(arrays), vectors)
+
+
+@pytest.mark.parametrize("name", [*build(VECTORS[:1]).arrays()])
+def test_flipped_bits_are_refused_or_harmless(arrays: Arrays, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes the check is searched in every way: wrong answers are possible, rows that do not exist are not."""
+    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
+    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
+    random = np.random.default_rng(1)
+    queries = np.ascontiguousarray(VECTORS[:5] / np.float32(32767))
+    allowed = random.random(ROWS) < 0.3
+    for _ in range(30):
+        data = bytearray(arrays[name].tobytes())
+        for place in random.integers(0, len(data), 3):
+            data[place] ^= 1 << int(random.integers(8))
+        flipped = np.frombuffer(data, arrays[name].dtype).reshape(arrays[name].shape)
+        graph = hnsw.Graph.of({**arrays, name: flipped})
+        try:
+            check_graph(graph, VECTORS)
+        except ValueError:
+            continue
+        searcher = hnsw.Searcher(graph, VECTORS)
+        for mask in (None, allowed):
+            found = searcher.search(queries, 10, allowed=mask)
+            assert ((found.rows >= -1) & (found.rows < ROWS)).all()

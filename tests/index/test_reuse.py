@@ -1,0 +1,205 @@
+"""What is not embedded again, and how a file is known to be unchanged."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.index import writer
+from vsearch_core.index.progress import Observer
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.index.sources import SETTLED_NS, settled_ctime
+from vsearch_core.model import Document
+from vsearch_core.text.discover import SourceFile
+
+DOCS = Path("docs")
+SMALL = Requested(chunk_words=20, overlap_words=0)
+
+
+@pytest.fixture
+def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
+    """Three indexed files, the embedder's record cleared."""
+    (tmp_path / "docs").mkdir()
+    for word in ("apple", "banana", "cherry"):
+        (tmp_path / f"docs/{word}.txt").write_text(paragraphs(word, 4), encoding="utf-8")
+    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    embedder.embedded.clear()
+    return tmp_path
+
+
+def paragraphs(word: str, count: int) -> str:
+    """So many paragraphs, each of which becomes a chunk."""
+    return "\n\n".join(f"{word} number{number} " + f"filler{number} " * 15 + "end." for number in range(count))
+
+
+def vectors(root: Path) -> dict[tuple[str, int], bytes]:
+    """The stored vector of each live chunk, by path and number in the file."""
+    with open_snapshot(root / ".vsearch") as snapshot:
+        found = {}
+        for segment in snapshot.segments:
+            passages = snapshot.catalog.passages(segment.chunk_ids[segment.alive].tolist())
+            for passage, vector in zip(passages, segment.vectors[segment.alive], strict=True):
+                found[passage.path, passage.ordinal] = vector.tobytes()
+        return found
+
+
+def unwanted(_provider: str, _model: str | None) -> WordEmbedder:
+    raise AssertionError("no model is needed")
+
+
+def test_a_moved_file_needs_no_model_and_keeps_its_vectors(root: Path) -> None:
+    before = vectors(root)
+    (root / "docs/apple.txt").rename(root / "docs/windfall.txt")
+    summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
+    assert (summary.moved, summary.added, summary.removed, summary.embedded, summary.reused) == (1, 0, 0, 0, 4)
+    after = vectors(root)
+    assert {path for path, _ in after} == {"docs/banana.txt", "docs/cherry.txt", "docs/windfall.txt"}
+    assert [after["docs/windfall.txt", n] for n in range(4)] == [before["docs/apple.txt", n] for n in range(4)]
+
+
+def test_a_copied_file_is_added_without_a_model(root: Path) -> None:
+    shutil.copy(root / "docs/apple.txt", root / "docs/twin.txt")
+    summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
+    assert (summary.moved, summary.added, summary.embedded, summary.reused) == (0, 1, 0, 4)
+
+
+def test_only_the_new_part_of_an_edited_file_is_embedded(root: Path, embedder: WordEmbedder) -> None:
+    with (root / "docs/apple.txt").open("a", encoding="utf-8") as file:
+        file.write("\n\nA new paragraph about pears" + " and more pears" * 6 + ".")
+    summary = make_index(root, embedder)
+    assert (summary.changed, summary.embedded, summary.reused) == (1, 1, 4)
+    assert embedder.embedded[0].startswith("A new paragraph")
+
+
+def test_equal_texts_of_one_run_are_embedded_once(root: Path, embedder: WordEmbedder) -> None:
+    for name in ("one", "two", "three"):
+        (root / f"docs/{name}.txt").write_text(paragraphs("damson", 2), encoding="utf-8")
+    summary = make_index(root, embedder)
+    assert (summary.added, summary.embedded, summary.reused) == (3, 2, 4)
+    found = vectors(root)
+    assert found["docs/one.txt", 0] == found["docs/three.txt", 0] != found["docs/one.txt", 1]
+
+
+def test_reuse_outlives_a_stopped_run(root: Path, embedder: WordEmbedder) -> None:
+    """A file is moved and another added; the run stops before it comes to the moved one."""
+    (root / "docs/apple.txt").rename(root / "docs/zzz.txt")
+    (root / "docs/aaa.txt").write_text(paragraphs("damson", 3), encoding="utf-8")
+    make_index(root, embedder, observer=Observer(stop=lambda: True))
+    assert ("docs/apple.txt", 0) in vectors(root)
+    summary = make_index(root, embedder)
+    assert (summary.moved, summary.added, summary.embedded, summary.reused) == (1, 1, 3, 4)
+
+
+def test_a_reused_vector_is_what_embedding_gives(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
+    (root / "docs/apple.txt").rename(root / "docs/b.txt")
+    (root / "docs/cherry.txt").write_text(paragraphs("cherry", 6), encoding="utf-8")
+    make_index(root, embedder)
+    shutil.copytree(root / "docs", tmp_path / "fresh/docs")
+    make_index(tmp_path / "fresh", embedder, DOCS, requested=SMALL)
+    assert vectors(root) == vectors(tmp_path / "fresh")
+
+
+def test_a_move_is_one_commit(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is committed before and after: no generation holds both places, and none lacks both."""
+    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
+    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 4)
+    (root / "docs/banana.txt").rename(root / "docs/m.txt")
+    for name in ("a", "z"):
+        (root / f"docs/{name}.txt").write_text(paragraphs(f"fig{name}", 4), encoding="utf-8")
+    seen: list[set[str]] = []
+    observer = Observer(progress=lambda _: seen.append({path for path, _ in vectors(root)}))
+    make_index(root, embedder, observer=observer)
+    assert {"docs/m.txt"} < seen[-1]
+    assert all(("docs/banana.txt" in paths) != ("docs/m.txt" in paths) for paths in seen)
+    assert len({frozenset(paths) for paths in seen}) > 1
+
+
+def test_an_edit_that_keeps_size_and_time_is_seen(root: Path, embedder: WordEmbedder) -> None:
+    path = root / "docs/apple.txt"
+    before = path.stat()
+    path.write_text(paragraphs("grape", 4), encoding="utf-8")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert make_index(root, embedder).changed == 1
+
+
+def test_times_vouch_for_bytes_only_once_they_have_settled(tmp_path: Path) -> None:
+    now = 1_000 * SETTLED_NS
+    old, fresh = SourceFile(tmp_path, 1, 7, 8), SourceFile(tmp_path, 1, 7, now - SETTLED_NS // 2)
+    assert settled_ctime(old, now) == 8
+    assert settled_ctime(fresh, now) == 0
+    assert settled_ctime(fresh, now + SETTLED_NS) == fresh.ctime_ns
+
+
+def test_a_file_that_changes_within_the_clock_of_the_file_system_is_seen(
+    tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that notes times by steps of two seconds, an edit right after a run leaves them as they were."""
+    step = time.time_ns()
+    monkeypatch.setattr(
+        "vsearch_core.text.discover.SourceFile", lambda path, size, *_: SourceFile(path, size, step, step)
+    )
+    path = tmp_path / "text.txt"
+    path.write_text("About apples.", encoding="utf-8")
+    make_index(tmp_path, embedder, Path("text.txt"))
+    path.write_text("About grapes.", encoding="utf-8")
+    assert make_index(tmp_path, embedder).changed == 1
+
+
+@pytest.fixture
+def passing(tmp_path: Path) -> Path:
+    """A damaged and a binary file, an hour old."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7 garbage")
+    (tmp_path / "docs/program.bin").write_bytes(b"\0\1\2\3" * 100)
+    (tmp_path / "docs/good.txt").write_text("Good.", encoding="utf-8")
+    return tmp_path
+
+
+def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
+    passing: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    opened: list[str] = []
+
+    def extract(name: str, data: bytes) -> Document:
+        opened.append(name)
+        raise ExtractionError(name, "it is damaged", "mend it")
+
+    first = make_index(passing, embedder, DOCS)
+    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    told: list[tuple[str, str]] = []
+    observer = Observer(failed=lambda *each: told.append(each), skipped=lambda *each: told.append(each))
+    second = make_index(passing, embedder, observer=observer)
+    assert opened == []
+    assert sorted(path for path, _ in told) == ["docs/broken.pdf", "docs/program.bin"]
+    assert (first.failed, first.skipped) == (second.failed, second.skipped) == (1, 1)
+    (passing / "docs/broken.pdf").write_bytes(b"%PDF-1.7 other garbage")
+    assert make_index(passing, embedder).failed == 1
+    assert opened == ["broken.pdf"]
+
+
+def test_retry_and_new_readers_open_all_of_it_again(
+    passing: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    make_index(passing, embedder, DOCS)
+    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
+    summary = writer.update_index(passing / ".vsearch", [], Requested(), unwanted, retry=True)
+    assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
+
+
+def test_new_readers_read_what_the_old_ones_could_not(
+    passing: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    make_index(passing, embedder, DOCS)
+    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
+    assert make_index(passing, embedder).added == 0
+    monkeypatch.setattr("vsearch_core.index.writer.READERS", "next")
+    assert make_index(passing, embedder).added == 2

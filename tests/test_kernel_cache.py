@@ -1,0 +1,53 @@
+"""Where compiled kernels are kept."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vsearch_core import kernel_cache
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv(kernel_cache.VARIABLE, raising=False)
+    return tmp_path / "cache"
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `use` tells numba."""
+    monkeypatch.setenv(kernel_cache.VARIABLE, "")  # so that it is undone
+    kernel_cache.use()
+    return kernel_cache.folder()
+
+
+def test_it_is_in_the_cache_folder(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = chosen(monkeypatch)
+    assert folder.parent == cache / "kernels"
+    assert list(folder.iterdir()) == []
+
+
+def test_other_sources_have_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba would load a kernel that calls an old version of a changed one."""
+    before = kernel_cache.folder()
+    (tmp_path / "kernels").mkdir()
+    monkeypatch.setattr(kernel_cache, "__file__", str(tmp_path / "kernel_cache.py"))
+    none = kernel_cache.folder()
+    (tmp_path / "kernels" / "one.py").write_text("a = 1")
+    assert len({before, none, kernel_cache.folder()}) == 3
+
+
+def test_what_the_user_set_for_numba_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path / "mine"))
+    kernel_cache.use()
+    assert kernel_cache.folder() == tmp_path / "mine"
+
+
+def test_a_cache_that_can_not_be_written_is_replaced_while_the_process_lasts(cache: Path) -> None:
+    cache.write_text("no folder")
+    script = "from vsearch_core import kernel_cache as k; k.use(); f = k.folder(); assert f.is_dir(); print(f)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert not done.stdout.startswith(str(cache))
+    assert not Path(done.stdout.strip()).exists()

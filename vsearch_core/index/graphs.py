@@ -1,0 +1,61 @@
+"""A segment's graph: which segments have one, and how it is made and stored."""
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.ann.hnsw import Graph
+from vsearch_core.index.progress import Observer, Progress, StoppedError
+from vsearch_core.store.catalog import SegmentRecord
+
+GRAPH_ROWS = 16_384  # a scan of fewer takes a millisecond: no graph repays its making
+PREFIX = "graph_"  # of the files' names
+
+
+def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[Any]]:
+    """The files of the graph over a segment's vectors (n, dimension), none where there are too few.
+
+    Raises StoppedError as soon as the observer says stop.
+    """
+    if len(vectors) < GRAPH_ROWS:
+        return {}
+    from vsearch_core.ann.build import build
+    from vsearch_core.ann.ready import announced, load_all
+
+    def report(done: int, total: int) -> None:
+        if observer.stop():
+            raise StoppedError
+        observer.progress(Progress("linking", done, total))
+
+    report(0, len(vectors))
+    with announced(observer.preparing):
+        load_all()
+    graph = build(vectors, threads=cores(), progress=report)
+    return {PREFIX + name: array for name, array in graph.arrays().items()}
+
+
+def stored_graph(arrays: Mapping[str, NDArray[Any]]) -> Graph | None:
+    """The graph among a segment's mapped files, if it has one. Raises KeyError where a part of it is missing."""
+    parts = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
+    return Graph.of(parts) if parts else None
+
+
+def has_graph(files: Collection[str]) -> bool:
+    """Whether the files of a segment are those of one with a graph."""
+    return any(name.startswith(PREFIX) for name in files)
+
+
+def lacks_graph(segment: SegmentRecord) -> bool:
+    """Whether the segment is large enough for a graph, and has none: it was written without time for one."""
+    return segment.live_rows >= GRAPH_ROWS and not has_graph(segment.manifest.keys())
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have none
+        return os.cpu_count() or 1

@@ -1,0 +1,35 @@
+"""Vectors that the index has already: a text that was moved, copied or left as it was is not embedded again."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.segment import open_segment
+
+
+def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
+    """For those of the chunks whose very text another chunk has had embedded: that vector's bytes, as stored.
+
+    The other one may be live or staged. All vectors of an index have one fingerprint, and an embedder sees nothing but
+    the text, so equal texts have equal vectors. Raises FileNotFoundError and IndexCorruptError as `open_segment`.
+    """
+    vectors: dict[int, bytes] = {}
+    in_segments: dict[int, list[int]] = {}  # a live chunk -> those of the same text
+    for chunk_id in chunk_ids:
+        donor = catalog.same_text(chunk_id)
+        if donor is None:
+            continue
+        donor_id, vector = donor
+        if vector is None:
+            in_segments.setdefault(donor_id, []).append(chunk_id)
+        else:
+            vectors[chunk_id] = vector
+    wanted = np.array(list(in_segments), np.int64)
+    for segment in catalog.segments() if in_segments else ():
+        manifest = {name: segment.manifest[name] for name in ("chunk_ids", "vectors")}
+        arrays = open_segment(catalog.index, segment.name, manifest)
+        for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted)).tolist():
+            vector = arrays["vectors"][row].tobytes()
+            vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], vector)
+    return vectors
