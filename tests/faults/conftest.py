@@ -2,12 +2,19 @@
 
 import random
 import sqlite3
+import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+from faults import sqlite_calls
+from faults.runner import Runner, running
+from faults.scenarios import SCENARIOS, Project, prepare
 from process import Vsearch, answers, prepared, write_files
 
 QUESTIONS = ("pump valve", "bread oven loaf", "error network retry")
@@ -17,6 +24,7 @@ _WORDS = (
     *("bread", "oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood"),
 )
 
+Projects = Callable[[str], Project]
 Answers = list[list[tuple[str, int, float]]]
 
 
@@ -71,3 +79,29 @@ def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Work:
     assert ran.status == 0, ran
     assert ran.json["embedded"] == ran.json["chunks"] > 1000
     return Work(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], ask(vsearch, whole))
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is one: thousands of trials sync tens of files each."""
+    place = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="vsearch-faults-", dir=place if place.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def runner(memory: Path) -> Iterator[Runner]:
+    """Runs the command through the shim."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the shim knows Linux's calls")
+    if sqlite_calls.library() is None:
+        pytest.skip("SQLite is linked into the interpreter: its calls can't be led through the shim")
+    with running(memory / "home") as run:
+        yield run
+
+
+@pytest.fixture(scope="session")
+def projects(runner: Runner, memory: Path) -> Projects:
+    """The scenarios by name, each made ready when it is first asked for."""
+    scenarios = {scenario.name: scenario for scenario in SCENARIOS}
+    return cache(lambda name: prepare(runner, memory / name, scenarios[name]))

@@ -12,9 +12,9 @@ MARCH = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 10**9
 MAY = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp()) * 10**9
 
 FILES = [
-    NewFile("docs/api.md", 900, MAY, b"", "The API", "en", {"tags": ["api", "http"], "status": "done"}),
-    NewFile("docs/deep/notes.txt", 50_000, MARCH, b"", None, "de", {"Status": "draft"}),
-    NewFile("src/main.py", 10, MARCH, b"", None, None, {"odd key": 3, 'quo"te': 1, "path": "not this one"}),
+    NewFile("docs/api.md", 900, MAY, 0, b"", "The API", "en", {"tags": ["api", "http"], "status": "done"}),
+    NewFile("docs/deep/notes.txt", 50_000, MARCH, 0, b"", None, "de", {"Status": "draft"}),
+    NewFile("src/main.py", 10, MARCH, 0, b"", None, None, {"odd key": 3, 'quo"te': 1, "path": "not this one"}),
 ]
 
 
@@ -24,7 +24,7 @@ def catalog(tmp_path: Path):
     for file in FILES:
         catalog.stage_file(file, [])
     catalog.publish_files(catalog.complete_files())
-    catalog.stage_file(NewFile("docs/pending.md", 1, MAY, b"", None, None, {}), [])
+    catalog.stage_file(NewFile("docs/pending.md", 1, MAY, 0, b"", None, None, {}), [])
     yield catalog
     catalog.close()
 
@@ -92,7 +92,7 @@ def test_what_is_no_readable_condition_is_refused_on_one_line(catalog: Catalog, 
 def test_any_number_of_metadata_keys_and_any_spelling(catalog: Catalog) -> None:
     catalog.forget_files(record.id for record in catalog.files(live=False).values())
     many = {f"key{number}": number for number in range(3000)}
-    catalog.stage_file(NewFile("many.md", 1, MAY, b"", None, None, {**many, "Status": "done"}), [])
+    catalog.stage_file(NewFile("many.md", 1, MAY, 0, b"", None, None, {**many, "Status": "done"}), [])
     catalog.publish_files(catalog.complete_files())
     assert len(allowed_files(catalog.connection, Filters(ext=("md",)))) == 2
     assert len(allowed_files(catalog.connection, Filters(where="status = 'done' OR key2999 = 0"))) == 2

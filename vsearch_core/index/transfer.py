@@ -34,6 +34,7 @@ from vsearch_core.store.archive import (
 )
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.generation import refuse_foreign, replace_generation
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import (
@@ -42,7 +43,6 @@ from vsearch_core.store.segment import (
     file_parts,
     open_segment,
     sweep_orphans,
-    sync_folder,
 )
 
 _NEXT_STEP = "export it again, or copy it again from where it came"
@@ -73,7 +73,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
     with translated(index):
         catalog, segments = pin(index)
     with closing(catalog), translated(scratch.parent):
-        with Catalog.new(scratch) as copy, copy.transaction():
+        with Catalog.new(scratch) as copy:
             replace_generation(copy, catalog)
         records = [record for record, _ in segments]
         with translated(index):
@@ -96,7 +96,7 @@ def import_archive(index: Path, name: str, read: Read, *, replace: bool = False)
     archive = ArchiveReader(name, read)
     contents = archive.contents()
     with translated(index):
-        index.mkdir(parents=True, exist_ok=True)
+        make_folder(index)
         with writer_lock(index):
             _refuse_to_overwrite(index, replace=replace)
             _refuse_too_large(index, contents)
@@ -184,13 +184,13 @@ def _new_names(contents: Contents) -> dict[str, str]:
 
 def _receive(index: Path, archive: ArchiveReader, contents: Contents, folders: Mapping[str, str]) -> None:
     for folder in folders.values():
-        (index / folder).mkdir(parents=True)
+        make_folder(index / folder)
     for member in contents.members:
         path = Path(member.name)
         with durable_file(index / folders[str(path.parent)] / path.name) as file:
             file.writelines(archive.member(member))
     archive.end()
-    for folder in (*folders.values(), SEGMENTS_DIR):
+    for folder in folders.values():
         sync_folder(index / folder)
 
 
@@ -204,10 +204,8 @@ def _swap_in(index: Path, name: str, contents: Contents, folders: Mapping[str, s
             records = _verified_segments(index, received, contents, renamed)
         with _target(index) as target:
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
-            with target.transaction():
-                replace_generation(target, received, renamed)
-                target.put_setting("generation", str(generation))
-            target.release_space()
+            replace_generation(target, received, renamed)
+            target.put_setting("generation", str(generation))
         return _summary(index, received, generation, contents, records, started)
 
 
@@ -241,10 +239,12 @@ def _judged(name: str) -> Iterator[None]:
 
 @contextmanager
 def _target(index: Path) -> Iterator[Catalog]:
-    """The index's catalog, or a new one that appears when the block has ended."""
+    """The index's catalog, in a transaction; or a new one that appears when the block has ended."""
     if (index / CATALOG_FILE).exists():
         with closing(Catalog.open_to_write(index)) as catalog:
-            yield catalog
+            with catalog.transaction():
+                yield catalog
+            catalog.release_space()
     else:
         with Catalog.new(index) as catalog:
             yield catalog

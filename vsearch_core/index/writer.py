@@ -35,6 +35,7 @@ from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.store.catalog import CATALOG_FILE, Catalog, FileRecord
 from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import make_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.upkeep import tidy
@@ -104,7 +105,7 @@ def update_index(
     if fresh:
         run.open_first_embedder()
     with translated(index):
-        index.mkdir(parents=True, exist_ok=True)
+        make_folder(index)
         with writer_lock(index), closing(run.open_catalog()) as catalog:
             return run.update(catalog, sources, started, retry=retry)
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
 from vsearch_core.model import Chunk, JsonValue
+from vsearch_core.store.folders import sync_folder
 from vsearch_core.store.schema import APPLICATION_ID, FORMAT, SCHEMA
-from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json, sync_folder
+from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json
 
 CATALOG_FILE = "catalog.sqlite"
 
@@ -111,12 +112,15 @@ class Catalog:
     def new(cls, index: Path) -> Iterator["Catalog"]:
         """An empty catalog, to be filled inside the block; it appears in `index`, whole, when the block has ended."""
         fresh = index / f"{CATALOG_FILE}.new"
-        for suffix in ("", "-wal", "-shm"):  # what an interrupted creation left
+        for suffix in ("", "-journal"):  # what an interrupted creation left
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
             connection.executescript(SCHEMA)
             yield cls(index, connection)
+            connection.execute("COMMIT")
+            # Last: closing says nothing of a log that can't be folded in, and the log would stay behind at the rename.
+            connection.executescript("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
         fresh.rename(index / CATALOG_FILE)
@@ -225,10 +229,7 @@ class Catalog:
             "INSERT INTO chunks"
             " (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, hash, text)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (file_id, number, *_place(chunk), hash_text(chunk.text), pack_text(chunk.text))
-                for number, chunk in enumerate(chunks)
-            ),
+            (_chunk_row(file_id, number, chunk) for number, chunk in enumerate(chunks)),
         )
 
     def forget_files(self, file_ids: Iterable[int]) -> None:
@@ -368,9 +369,9 @@ def hash_text(text: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _place(chunk: Chunk) -> tuple[int | str | None, ...]:
+def _chunk_row(file_id: int | None, number: int, chunk: Chunk) -> tuple[int | str | bytes | None, ...]:
     place = (chunk.start_char, chunk.end_char, chunk.start_line, chunk.end_line, chunk.page)
-    return (*place, _sound(chunk.heading))
+    return (file_id, number, *place, _sound(chunk.heading), hash_text(chunk.text), pack_text(chunk.text))
 
 
 def _sound(text: str | None) -> str | None:
@@ -379,9 +380,7 @@ def _sound(text: str | None) -> str | None:
 
 
 def _unpack_bits(blob: bytes | None, rows: int) -> NDArray[np.bool_] | None:
-    if blob is None:
-        return None
-    return np.unpackbits(np.frombuffer(blob, np.uint8), count=rows).astype(np.bool_)
+    return None if blob is None else np.unpackbits(np.frombuffer(blob, np.uint8), count=rows).astype(np.bool_)
 
 
 def _connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.store.folders import make_folder, sync_folder
 
 SEGMENTS_DIR = "segments"
 CHECKED_BYTES = 1 << 20  # files up to this size are checked whole at every open: docs/adr/0006-what-opening-verifies.md
@@ -71,8 +72,8 @@ class SegmentWriter:
         self.name = uuid4().hex
         self._folder = index / SEGMENTS_DIR / self.name
         self._manifest: dict[str, ArrayEntry] = {}
-        self._folder.parent.mkdir(exist_ok=True)
-        self._folder.mkdir()
+        for path in (self._folder.parent, self._folder):
+            make_folder(path)
 
     def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
         """Write an array that arrives in blocks of its first axis. Raises OSError."""
@@ -84,8 +85,7 @@ class SegmentWriter:
 
     def finish(self) -> tuple[str, Manifest]:
         """Make the segment durable; its name and its manifest. Raises OSError."""
-        for path in (self._folder, self._folder.parent):
-            sync_folder(path)
+        sync_folder(self._folder)
         return self.name, self._manifest
 
 
@@ -162,12 +162,3 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         if 0 in entry.shape:  # an empty range can't be mapped
             return np.empty(entry.shape, dtype)
         return np.memmap(file, dtype, "r", len(header), entry.shape)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in the folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

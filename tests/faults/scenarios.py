@@ -1,0 +1,168 @@
+"""What is disturbed: a command in a project whose index and documents are in a known state. A new one is one entry."""
+
+import hashlib
+import random
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from faults.runner import Runner
+from faults.server import Outcome, State, live_files
+from process import write_files
+
+from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.extract.registry import extract
+
+CHUNKING = ChunkOptions(20, 0)
+OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
+_WORDS = (
+    *("pump", "valve", "engine", "retry", "error", "network", "search", "river", "seed", "library", "loaf", "bread"),
+    *("oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood", "copper"),
+)
+
+Edit = Callable[[Path], None]
+_NOTHING = Outcome(0, "", "", 0, 0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`steps` are edits of the documents' folder and commands, done in peace; `argv` is the command that is disturbed.
+
+    In commands, DOCS stands for the documents' folder and HERE for a folder that is the same for all projects.
+    """
+
+    name: str
+    steps: Sequence[Edit | Sequence[str]]
+    argv: Sequence[str]
+    once: bool = False  # done, it is refused: there is nothing left to do
+
+
+@dataclass(frozen=True)
+class Project:
+    """A scenario made ready. `folder` is where it is tried; `base` is the index that each trial begins with, if any.
+
+    `chunks` are those of each version of each document, by its hash; `states` are all generations that may be seen.
+    """
+
+    name: str
+    folder: Path
+    base: Path
+    documents: Path
+    chunks: Mapping[bytes, Sequence[str]]
+    argv: Sequence[str]
+    states: Sequence[tuple[int, State]]
+    undisturbed: Outcome
+    once: bool
+
+    @property
+    def index(self) -> Path:
+        """The index under trial."""
+        return self.folder / ".vsearch"
+
+    def texts(self, state: State) -> dict[tuple[str, int], str]:
+        """The chunks that are found in that state, by path and number."""
+        return {
+            (path, number): text for path, digest in state.items() for number, text in enumerate(self.chunks[digest])
+        }
+
+    def run(self, runner: Runner, *argv: str, **more: Any) -> Outcome:
+        """Run the command, or another one, on the index under trial."""
+        words = argv or self.argv
+        return runner(*words, "--index", self.index, cwd=self.documents, watched=[self.folder], **more)
+
+    def reset(self) -> None:
+        """Put the index back to what the trial begins with."""
+        shutil.rmtree(self.index, ignore_errors=True)
+        if self.base.exists():
+            shutil.copytree(self.base, self.index)
+
+
+def text(chance: random.Random, chunks: int) -> str:
+    """A document of about so many chunks."""
+    return "\n\n".join(f"{' '.join(chance.choices(_WORDS, k=16))}." for _ in range(chunks))
+
+
+def write(documents: Path, *, seed: int, names: Sequence[str], chunks: int = 2) -> None:
+    """Write the documents anew."""
+    chance = random.Random(seed)
+    write_files(documents, {f"{name}.txt": text(chance, chunks) for name in names})
+
+
+def change(documents: Path) -> None:
+    """An edit of every kind: changed, grown, emptied, deleted, moved, copied, added."""
+    write(documents, seed=11, names=("a0", "a1", "sub/c0"), chunks=3)
+    write(documents, seed=12, names=("n0", "n1", "n2"))
+    (documents / "a2.txt").write_text("")
+    (documents / "a3.txt").unlink()
+    (documents / "a4.txt").rename(documents / "sub" / "moved.txt")
+    shutil.copy(documents / "a5.txt", documents / "copy.txt")
+
+
+def forget(documents: Path) -> None:
+    """Delete the index."""
+    shutil.rmtree(documents.parent / "trial" / ".vsearch")
+
+
+FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
+INDEX = ("index", "--json", *OPTIONS, "DOCS")
+EXPORT = ("export", "--json", "HERE/it.tar")
+
+
+def churn(rounds: int) -> list[Edit | Sequence[str]]:
+    """Commits that leave so many small segments behind."""
+    steps: list[Edit | Sequence[str]] = []
+    for number in range(rounds):
+        steps += [partial(write, seed=20 + number, names=(f"r{number}",)), INDEX]
+    return steps
+
+
+SCENARIOS = (
+    Scenario("index", [FIRST], INDEX),
+    Scenario("reindex", [FIRST, INDEX, change], INDEX),
+    Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
+    Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub"), once=True),
+    Scenario("import", [FIRST, INDEX, EXPORT, change, INDEX], ("import", "--json", "--replace", "HERE/it.tar")),
+    Scenario("first import", [FIRST, INDEX, EXPORT, forget], ("import", "--json", "--replace", "HERE/it.tar")),
+    Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
+)
+
+
+def chunks_of(path: Path) -> tuple[bytes, Sequence[str]]:
+    """A document's hash, and its chunks."""
+    data = path.read_bytes()
+    chunks = split(extract(path.name, data), CHUNKING)
+    return hashlib.blake2b(data, digest_size=16).digest(), [chunk.text for chunk in chunks]
+
+
+def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
+    """Do the steps and one undisturbed run of the command, and remember what it did."""
+    documents, trial, base = folder / "documents", folder / "trial", folder / "base"
+    for each in (documents, trial):
+        each.mkdir(parents=True)
+    places = {"DOCS": str(documents), "HERE": str(folder)}
+
+    def placed(argv: Sequence[str]) -> list[str]:
+        return [re.sub("^(DOCS|HERE)", lambda place: places[place[0]], word) for word in argv]
+
+    chunks: dict[bytes, Sequence[str]] = {}
+    project = Project(scenario.name, trial, base, documents, chunks, placed(scenario.argv), [], _NOTHING, scenario.once)
+    for step in scenario.steps:
+        if callable(step):
+            step(documents)
+            chunks.update(chunks_of(path) for path in documents.rglob("*.txt"))
+        else:
+            done = project.run(runner, *placed(step))
+            assert done.status == 0, done
+    catalog = project.index / "catalog.sqlite"
+    states: list[tuple[int, State]] = []
+    if project.index.exists():
+        states.append(live_files(catalog))
+        shutil.copytree(project.index, base)
+    done = project.run(runner, recording=True)
+    assert done.status == 0, done
+    states += [*done.states.items(), live_files(catalog)]
+    return replace(project, states=states, undisturbed=done)

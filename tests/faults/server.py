@@ -1,0 +1,260 @@
+"""A process with everything imported that forks a child for each run of the command: a run costs milliseconds.
+
+It reads a pickled Request from stdin and writes a pickled Outcome to stdout until stdin ends. The children run the real
+`main()` through the shim, with a stand-in for the model.
+"""
+
+import gc
+import os
+import pickle
+import signal
+import sqlite3
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from faults import shim as python_calls
+from faults import sqlite_calls
+from faults.shim import IN_PEACE, Event, Plan, Shim
+
+BATCH = 4  # texts the stand-in for the model embeds at a time
+# So little at a time that small documents pass through every step of a long run.
+LIMITS = {
+    "vsearch_core.index.writer": {"CHUNKS_A_COMMIT": 12},
+    "vsearch_core.index.staging": {"CHUNKS_A_BLOCK": 8, "FILES_A_TRANSACTION": 10},
+}
+CRASHED = 70  # the status of a child whose `main()` let an exception through
+
+State = Mapping[str, bytes]  # the live files of a generation: path and hash
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command to run in `cwd`; calls under `watched` are counted. With `kill_after` it is killed by the clock.
+
+    With `call`, that is called in peace instead, by a child that sees what the server sees.
+    """
+
+    argv: Sequence[str]
+    cwd: Path
+    watched: Sequence[Path]
+    plan: Plan = IN_PEACE
+    recording: bool = False
+    stdin: bytes = b""
+    kill_after: float | None = None  # seconds
+    call: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `status` is negative for a signal; `states` are known where it recorded."""
+
+    status: int
+    stdout: str
+    stderr: str
+    embedded: int
+    committed: int  # the last generation that was acknowledged; 0: none
+    calls: Sequence[str] = ()
+    events: Sequence[Event] = field(default=(), repr=False)
+    states: Mapping[int, State] = field(default_factory=dict, repr=False)
+
+
+def read_message(stream: BinaryIO) -> Any:
+    """The next message; None at the end, or where a kill has cut it off."""
+    head = stream.read(8)
+    size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+    data = stream.read(size)
+    return pickle.loads(data) if size and len(data) == size else None
+
+
+def write_message(stream: BinaryIO, message: Any) -> None:
+    """Send a message, its length first."""
+    data = pickle.dumps(message)
+    stream.write(struct.pack("<Q", len(data)) + data)
+    stream.flush()
+
+
+def live_files(catalog: Path) -> tuple[int, State]:
+    """The generation, and its live files, as the catalog says through a connection of its own."""
+    with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=ro", uri=True)) as connection:
+        connection.execute("BEGIN")
+        row = connection.execute("SELECT value FROM settings WHERE key = 'generation'").fetchone()
+        return int(row[0]) if row else 0, dict(connection.execute("SELECT path, hash FROM files WHERE live"))
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(2, 1)
+    shim = Shim()
+    _import_all()
+    python_calls.install(shim)
+    sqlite_calls.install(shim)
+    gc.freeze()  # a collection in a child would touch, and so copy, all that the parent has imported
+    while (request := read_message(requests)) is not None:
+        write_message(replies, _run(shim, request))
+    os._exit(0)  # SQLite may call the shim even while an interpreter takes itself apart
+
+
+def _import_all() -> None:
+    """Everything that a run imports, so that no child has to, and the stand-ins in their places."""
+    import importlib
+    import pkgutil
+
+    import filelock  # noqa: F401
+    import numpy as np
+    from support import WordEmbedder
+
+    import vsearch_core
+
+    for package in ("vsearch_cli", "vsearch_core"):
+        found = importlib.import_module(package)
+        for module in pkgutil.walk_packages(found.__path__, f"{package}."):
+            if "kernels" not in module.name and not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    for name, limits in LIMITS.items():
+        for limit, value in limits.items():
+            assert hasattr(sys.modules[name], limit), f"{name} has no {limit} any more"
+            setattr(sys.modules[name], limit, value)
+    assert vsearch_core
+    np.random.default_rng(0).standard_normal(1)
+    WordEmbedder().embed_queries(["a word"])
+
+
+def _run(shim: Shim, request: Request) -> Outcome:
+    """Fork a child for the request, and say how it ended."""
+    pipes = {name: os.pipe() for name in ("stdout", "stderr", "report")}
+    asked = os.memfd_create("stdin")
+    os.write(asked, request.stdin)
+    os.lseek(asked, 0, os.SEEK_SET)
+    child = os.fork()
+    if child == 0:
+        ends = {name: pipe[1] for name, pipe in pipes.items()}
+        for number, fd in ((0, asked), (1, ends["stdout"]), (2, ends["stderr"])):
+            os.dup2(fd, number)
+        _be_child(shim, request, os.fdopen(ends["report"], "wb", buffering=0))
+    for _, end in pipes.values():
+        os.close(end)
+    os.close(asked)
+    if request.kill_after is not None:
+        time.sleep(request.kill_after)
+        os.kill(child, signal.SIGKILL)
+    contents = _drain({name: pipe[0] for name, pipe in pipes.items()})
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return _outcome(status, contents)
+
+
+def _drain(ends: Mapping[str, int]) -> dict[str, bytes]:
+    """All that comes out of the pipes, read side by side so that none fills up."""
+    import selectors
+
+    contents = dict.fromkeys(ends, b"")
+    with selectors.DefaultSelector() as selector:
+        for name, end in ends.items():
+            selector.register(end, selectors.EVENT_READ, name)
+        while selector.get_map():
+            for key, _ in selector.select():
+                data = os.read(key.fd, 1 << 20)
+                contents[key.data] += data
+                if not data:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+    return contents
+
+
+def _outcome(status: int, contents: Mapping[str, bytes]) -> Outcome:
+    from io import BytesIO
+
+    facts: dict[str, Any] = {"embedded": 0, "committed": 0}
+    stream = BytesIO(contents["report"])
+    while (message := read_message(stream)) is not None:
+        name, value = message
+        facts[name] = facts[name] + value if name == "embedded" else value
+    texts = {name: contents[name].decode("utf-8", "replace") for name in ("stdout", "stderr")}
+    return Outcome(status=status, **texts, **facts)
+
+
+def _be_child(shim: Shim, request: Request, report: Any) -> None:
+    """Run the command and end this process."""
+    status: Any = CRASHED
+    states: dict[int, State] = {}
+
+    def tell(name: str, value: Any) -> None:
+        write_message(report, (name, value))
+
+    try:
+        if request.call is not None:
+            request.call()
+            sys.exit(0)
+        _stand_in_for_the_model(shim, tell)
+        _acknowledge_commits(shim, tell, states)
+        os.chdir(request.cwd)
+        sys.argv = ["vsearch", *request.argv]
+        shim.plan, shim.recording = request.plan, request.recording
+        shim.watched = tuple(map(str, request.watched))
+        from vsearch_cli.main import main as command
+
+        command()
+    except SystemExit as ended:
+        status = ended.code or 0
+    except BaseException:  # this process ends here whatever happens
+        traceback.print_exc()
+    finally:
+        shim.watched = ()
+        sys.stdout.flush()
+        if request.recording:
+            tell("states", states)
+            tell("events", shim.events)
+        tell("calls", shim.calls)
+        os._exit(status)
+
+
+def _stand_in_for_the_model(shim: Shim, tell: Callable[[str, Any], None]) -> None:
+    from support import WordEmbedder
+
+    import vsearch_core.embed.open as opening
+    from vsearch_core.embed.base import Batch
+
+    class Counting(WordEmbedder):
+        def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+            for batch in super().embed_documents(texts):
+                tell("embedded", len(batch.indices))
+                shim.note("embedded", offset=len(batch.indices))
+                yield batch
+
+    opening.open_embedder = lambda *_, **__: Counting(batch=BATCH)  # type: ignore[assignment]
+
+
+def _acknowledge_commits(shim: Shim, tell: Callable[[str, Any], None], states: dict[int, State]) -> None:
+    """Report each generation once the transaction that makes it has returned."""
+    from vsearch_core.store.catalog import Catalog
+
+    transaction = Catalog.transaction
+    last = 0
+
+    @contextmanager
+    def acknowledged(self: Catalog) -> Iterator[None]:
+        nonlocal last
+        generation = 0
+        with transaction(self):
+            yield
+            generation = self.generation
+        if generation == last:
+            return
+        last = generation
+        tell("committed", generation)
+        shim.note("committed", offset=generation)
+        if shim.recording:
+            watched, shim.watched = shim.watched, ()
+            states[generation] = live_files(self.index / "catalog.sqlite")[1]
+            shim.watched = watched
+
+    Catalog.transaction = acknowledged  # type: ignore[method-assign]

@@ -1,0 +1,107 @@
+"""SIGKILL at every file-system call and at any time: nothing acknowledged is lost, and a re-run is cheap."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from faults.oracle import check_after
+from faults.runner import Runner
+from faults.scenarios import SCENARIOS, Project
+from faults.shim import Plan
+from process import DEADLINE, Vsearch
+
+from .conftest import OPTIONS, Projects, Work, ask, kept_vectors
+
+NAMES = [scenario.name for scenario in SCENARIOS]
+MOMENTS = 600  # over all scenarios
+
+
+def kill_at(runner: Runner, project: Project, call: int, action: str = "kill") -> None:
+    project.reset()
+    outcome = project.run(runner, plan=Plan(call, action))
+    assert outcome.status == -signal.SIGKILL, (call, outcome)
+    check_after(runner, project, outcome)
+
+
+def sample(project: Project, count: int) -> list[int]:
+    """Calls spread over the whole run."""
+    total = len(project.undisturbed.calls)
+    return sorted(random.Random(5).sample(range(1, total + 1), count))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_some_calls(runner: Runner, projects: Projects, name: str) -> None:
+    project = projects(name)
+    for call in sample(project, 6):
+        kill_at(runner, project, call)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_every_call(runner: Runner, projects: Projects, name: str) -> None:
+    project = projects(name)
+    for call, kind in enumerate(project.undisturbed.calls, 1):
+        kill_at(runner, project, call)
+        if kind == "write":
+            kill_at(runner, project, call, "tear")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_any_time(runner: Runner, projects: Projects, name: str) -> None:
+    """The clock kills, wherever the run then is, SQLite's own code included."""
+    project = projects(name)
+    chance = random.Random(name)
+    project.reset()
+    started = time.monotonic()
+    project.run(runner)
+    seconds = time.monotonic() - started
+    for _ in range(MOMENTS // len(NAMES)):
+        project.reset()
+        outcome = project.run(runner, kill_after=chance.uniform(0, seconds))
+        assert outcome.status in {0, -signal.SIGKILL}, outcome
+        check_after(runner, project, outcome)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -> None:
+    """Each run goes on from what the one before has left, and gets a little farther."""
+    project = projects(name)
+    for step in (7, 31, 60):
+        project.reset()
+        embedded, call = 0, step
+        while True:
+            outcome = project.run(runner, plan=Plan(call))
+            embedded += outcome.embedded
+            if outcome.status == 0 or (project.once and outcome.status == 2):
+                break
+            assert outcome.status == -signal.SIGKILL, outcome
+            call += step
+        check_after(runner, project, outcome)
+
+
+def test_the_installed_command_killed_again_and_again_loses_no_batch(
+    vsearch: Vsearch, work: Work, tmp_path: Path
+) -> None:
+    """With the real model: ten moments spread over a run; each run goes on from what the one before has left."""
+    kills = 0
+    kept = 0
+    for number in range(10):
+        started = time.monotonic()
+        process = vsearch.start("index", "-q", *OPTIONS, work.documents, cwd=tmp_path)
+        time.sleep(max(0.0, started + work.seconds * (number + 0.5) / 10 - time.monotonic()))
+        process.kill()
+        process.communicate(timeout=DEADLINE)
+        kills += process.returncode == -signal.SIGKILL
+        now = kept_vectors(tmp_path)
+        assert now >= kept, "a vector that was kept is gone"
+        kept = now
+        if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
+            assert ask(vsearch, tmp_path) in ([[], [], []], work.answers)
+    assert kills >= 3
+    ran = vsearch("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
+    assert (ran.status, ran.json["chunks"], ran.json["embedded"]) == (0, work.chunks, work.chunks - kept)
+    assert ask(vsearch, tmp_path) == work.answers

@@ -1,0 +1,25 @@
+"""Folders whose names survive a power cut: `fsync` of a file makes its bytes durable, but not its name."""
+
+import os
+from pathlib import Path
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, where it is not there yet, and those above it; make its name durable. Raises OSError."""
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+    sync_folder(path.parent)  # a folder that is there may be the work of a run that was killed before this line
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder that may be written and not read can't be synced
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
