@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -245,7 +246,9 @@ def test_processors_with_less(features: str) -> None:
     """The whole engine, compiled for another processor: the same graph and the same answers to the last bit."""
     digests = []
     for chosen in (None, features):
-        environment = dict(os.environ) if chosen is None else {**os.environ, "NUMBA_CPU_FEATURES": chosen}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        if chosen is not None:
+            environment["NUMBA_CPU_FEATURES"] = chosen
         done = subprocess.run([sys.executable, __file__], env=environment, check=True, capture_output=True, text=True)
         digests.append(done.stdout)
     assert digests[0] == digests[1] != ""

@@ -86,7 +86,7 @@ def test_a_run_stopped_again_and_again_loses_nothing(vsearch: Vsearch, work: Wor
         if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
             embedded += assert_kept(vsearch, work, tmp_path, ran)
         stops += ran.status == 130
-    assert stops >= 2
+    assert stops  # not all moments: a run goes on from the last, and may be over by then
     assert_whole(vsearch, work, tmp_path, embedded)
 
 
