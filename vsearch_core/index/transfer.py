@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,10 +100,10 @@ def import_archive(index: Path, name: str, read: Read, *, replace: bool = False)
         with writer_lock(index):
             _refuse_to_overwrite(index, replace=replace)
             _refuse_too_large(index, contents)
-            folders = _new_names(contents)
+            unpacked = index / SEGMENTS_DIR / uuid4().hex  # where what no catalog names is swept
             try:
-                _receive(index, archive, contents, folders)
-                return _swap_in(index, name, contents, folders, started)
+                _unpack(unpacked, archive, contents)
+                return _swap_in(index, unpacked, name, contents, started)
             finally:
                 _sweep(index)
 
@@ -173,35 +173,27 @@ def _refuse_too_large(index: Path, contents: Contents) -> None:
         )
 
 
-def _new_names(contents: Contents) -> dict[str, str]:
-    """A new folder for each one of the archive: a file that a reader may have mapped is never written over.
-
-    The catalog is received among the segments, where what no catalog names is swept.
-    """
-    folders = dict.fromkeys(str(Path(member.name).parent) for member in contents.members)
-    return {folder: f"{SEGMENTS_DIR}/{uuid4().hex}" for folder in folders}
-
-
-def _receive(index: Path, archive: ArchiveReader, contents: Contents, folders: Mapping[str, str]) -> None:
-    for folder in folders.values():
-        make_folder(index / folder)
-    for member in contents.members:
-        path = Path(member.name)
-        with durable_file(index / folders[str(path.parent)] / path.name) as file:
+def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
+    paths = {member: folder / member.name for member in contents.members}
+    folders = sorted({path.parent for path in paths.values()})
+    for each in folders:
+        make_folder(each)
+    for member, path in paths.items():
+        with durable_file(path) as file:
             file.writelines(archive.member(member))
     archive.end()
-    for folder in folders.values():
-        sync_folder(index / folder)
+    for each in folders:
+        sync_folder(each)
 
 
-def _swap_in(index: Path, name: str, contents: Contents, folders: Mapping[str, str], started: float) -> Transferred:
-    renamed = {Path(former).name: Path(folder).name for former, folder in folders.items()}
+def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> Transferred:
     with _judged(name):
-        received = Catalog.open_to_read(index / folders["."])
+        received = Catalog.open_to_read(unpacked)
     with closing(received):
-        received.index = Path(name)  # its errors are about the archive
         with _judged(name):
-            records = _verified_segments(index, received, contents, renamed)
+            records = _verified_segments(unpacked, name, received, contents)
+        renamed = {record.name: _move_in(index, unpacked, record.name) for record in records}
+        sync_folder(index / SEGMENTS_DIR)
         with _target(index) as target:
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
             replace_generation(target, received, renamed)
@@ -209,18 +201,24 @@ def _swap_in(index: Path, name: str, contents: Contents, folders: Mapping[str, s
         return _summary(index, received, generation, contents, records, started)
 
 
-def _verified_segments(
-    index: Path, received: Catalog, contents: Contents, renamed: Mapping[str, str]
-) -> list[SegmentRecord]:
+def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
     """The archive's segments, once its catalog is known to be sound and its files to be what the catalog describes."""
+    received.index = Path(name)  # its errors are about the archive
     refuse_foreign(received)
     IndexSettings.from_catalog(received)  # raises for what this version could not search
     records = received.segments()
     if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-        raise IndexCorruptError(str(received.index), "its catalog names other files than it lists", _NEXT_STEP)
+        raise IndexCorruptError(name, "its catalog names other files than it lists", _NEXT_STEP)
     for record in records:
-        open_segment(index, renamed[record.name], record.manifest)
+        open_segment(unpacked, record.name, record.manifest)
     return records
+
+
+def _move_in(index: Path, unpacked: Path, segment: str) -> str:
+    """Give a segment's folder a new name: a file that a reader may have mapped is never written over."""
+    name = uuid4().hex
+    (unpacked / SEGMENTS_DIR / segment).rename(index / SEGMENTS_DIR / name)
+    return name
 
 
 @contextmanager
