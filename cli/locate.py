@@ -34,7 +34,7 @@ def nearest() -> Path | None:
 
 
 def _is_index(folder: Path) -> bool:
-    from vsearch_core.store.catalog import CATALOG_FILE
+    from vsearch_core.store.schema import CATALOG_FILE
 
     try:
         return (folder / CATALOG_FILE).is_file()
@@ -67,8 +67,8 @@ def _named(given: Path) -> Path:
 
 
 def _holds_other_things(folder: Path) -> bool:
-    from vsearch_core.store.catalog import CATALOG_FILE
     from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
+    from vsearch_core.store.schema import CATALOG_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
 
     names = {path.name for path in folder.iterdir() if not path.name.startswith((CATALOG_FILE, HOLDER_FILE))}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import compact, evaluate, export, import_, index, models, query, remove, status
+from . import check, compact, evaluate, export, import_, index, models, query, remove, repair, status
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(index.index, query.query, status.status, remove.remove, compact.compact),
+    *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
     *(export.export, import_.import_, evaluate.eval_, models.models),
 ):
     app.command(name=command.__name__.rstrip("_"))(command)

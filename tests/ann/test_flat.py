@@ -68,3 +68,13 @@ def test_fixed_point_finds_the_same_neighbours() -> None:
     assert np.abs(fixed - exact).max() < 3e-4
     same = [set(flat.top_k(a, None, 10)) == set(flat.top_k(b, None, 10)) for a, b in zip(exact, fixed, strict=True)]
     assert np.mean(same) >= 0.99
+
+
+def test_vectors_that_are_not_of_length_one_are_seen() -> None:
+    vectors = np.random.default_rng(1).standard_normal((3000, 384)).astype(np.float32)
+    fixed = flat.to_fixed(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    assert not len(flat.not_unit(fixed))
+    fixed[7] = 0
+    fixed[2999, 5] ^= 1 << 14
+    assert flat.not_unit(fixed).tolist() == [7, 2999]
+    assert flat.not_unit(fixed[:0]).tolist() == []

@@ -30,6 +30,7 @@ def test_an_imported_index_answers_without_the_documents(
     for arguments in (("pump in winter",), ("--mode", "keyword", "2026.4.10"), ("--ext", "py", "borrower")):
         here, there = (vsearch("query", "--json", *arguments, cwd=where).json for where in (project, library))
         assert here["hits"] == there["hits"] != []
+    assert vsearch("check", "--full", cwd=project).status == 0
     status = vsearch("status", "--json", cwd=project).json
     assert (status["files"], status["sources"], status["pending_files"]) == (9, [], 0)
 

@@ -132,8 +132,10 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
     """A hostile index names what it likes: its checksums are right, and its graph points far outside."""
     import json
     import shutil
-    import sqlite3
+    from contextlib import closing
+    from dataclasses import asdict
 
+    from vsearch_core.store.catalog import Catalog
     from vsearch_core.store.segment import write_segment
 
     project = tmp_path / "hostile"
@@ -144,16 +146,15 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
     written, manifest = write_segment(index, {"graph_entries": entries})
     (index / "segments" / written / "graph_entries.npy").replace(index / "segments" / name / "graph_entries.npy")
     entry = manifest["graph_entries"]
-    values = {"dtype": entry.dtype, "shape": entry.shape, "bytes": entry.bytes, "blake2b": entry.blake2b}
-    with sqlite3.connect(index / "catalog.sqlite") as connection:
-        connection.execute(
-            "UPDATE segments SET manifest = json_set(manifest, '$.graph_entries', json(?))", (json.dumps(values),)
+    with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+        catalog.connection.execute(
+            "UPDATE segments SET manifest = json_set(manifest, '$.graph_entries', json(?))",
+            (json.dumps(asdict(entry)),),
         )
-    connection.close()
     error = vsearch("query", "--ef", "200", "bread", cwd=project).error
     assert error == (
         f"segment {name}: its graph is damaged (entries: one is no node);"
-        " ask with --exact, or delete the index folder and index again"
+        " ask with --exact, or see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
     )
     assert vsearch("query", "--exact", "bread", cwd=project).status == 0
 

@@ -28,7 +28,7 @@ from vsearch_core.store.segment import ArrayEntry
 
 
 def record(number: int, rows: int, dead: int = 0) -> SegmentRecord:
-    linked = {"graph_order": ArrayEntry("<u4", (rows,), 0, "")}
+    linked = {"graph_order": ArrayEntry("<u4", (rows,), 0, "", "")}
     return SegmentRecord(number, str(number), rows, linked, np.arange(rows) < dead if dead else None)
 
 

@@ -7,10 +7,16 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import graphs
+from vsearch_core.index.check import check_index
 from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.repair import repair_index
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.status import Status, read_status
+from vsearch_core.search.filters import Filters
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.recall import recall_faults
+from vsearch_core.search.vectors import Effort
 from vsearch_core.store.catalog import Catalog
 
 SMALL = Requested(chunk_words=20, overlap_words=0)
@@ -108,7 +114,27 @@ def test_a_stop_while_linking_leaves_all_as_it_was(root: Path, embedder: WordEmb
 def test_a_graph_that_lacks_a_part_is_refused(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS, requested=SMALL)
     catalog = Catalog.open_to_write(root / ".vsearch")
-    catalog.connection.execute("UPDATE segments SET manifest = json_remove(manifest, '$.graph_order')")
+    with catalog.transaction():
+        catalog.connection.execute("UPDATE segments SET manifest = json_remove(manifest, '$.graph_order')")
     catalog.close()
     with pytest.raises(IndexCorruptError, match=r"segment \w{32}: its catalog names no file for 'order'"):
         status(root)
+
+
+@pytest.mark.parametrize("name", ["graph_neighbors", "graph_sketches", "graph_entries"])
+def test_a_damaged_graph_is_found_and_made_again(root: Path, embedder: WordEmbedder, name: str) -> None:
+    make_index(root, embedder, DOCS, requested=SMALL)
+    index = root / ".vsearch"
+    assert not check_index(index, full=True, recall=recall_faults).faults
+    (path,) = (index / "segments").glob(f"*/{name}.npy")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    (fault,) = check_index(index, full=True, recall=recall_faults).faults
+    assert fault.thing == str(path)
+    with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="its graph is damaged"):
+        searcher = LocalSearcher(snapshot, Effort(ef=100))
+        searcher.candidates(embedder.embed_queries(["large1word1"])[0], None, searcher.allow(Filters()), 10)
+    assert repair_index(index).rebuilt == 1
+    assert status(root).graph_segments == 1
+    assert not check_index(index, full=True, recall=recall_faults).faults

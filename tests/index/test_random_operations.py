@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support import WordEmbedder, make_index
 
+from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import compact, compact_index
 from vsearch_core.index.progress import Observer
@@ -27,6 +28,7 @@ from vsearch_core.index.transfer import export_index, import_archive
 from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.archive import Piece
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
@@ -258,6 +260,10 @@ class Operations(RuleBasedStateMachine):
     def answers_from_the_last_commit(self) -> None:
         if self.index.exists():
             assert self.answers_from() == expected(self.live)
+
+    @rule()
+    def check(self) -> None:
+        assert check_index(self.index, full=True, recall=recall_faults).faults == ()
 
     @rule(words=some_words)
     def query(self, words: str) -> None:

@@ -3,6 +3,8 @@
 import io
 import json
 import sqlite3
+import tarfile
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -15,6 +17,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.errors import (
     ArchiveError,
+    IndexCorruptError,
     IndexLockedError,
     IndexMismatchError,
     IndexNotFoundError,
@@ -23,7 +26,8 @@ from vsearch_core.errors import (
     StorageError,
     VsearchError,
 )
-from vsearch_core.index import transfer
+from vsearch_core.index import graphs, transfer
+from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.progress import Observer
@@ -31,9 +35,10 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.transfer import Transferred, export_index, import_archive
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.recall import recall_faults
+from vsearch_core.store import generation, schema, texts
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, Piece, pack
-from vsearch_core.store.catalog import SCHEMA, Catalog
-from vsearch_core.store.generation import _REPLACED
+from vsearch_core.store.catalog import Catalog
 
 
 @pytest.fixture
@@ -199,25 +204,68 @@ def test_an_archive_that_does_not_fit_is_refused_before_anything_is_written(
 
 
 def test_every_table_is_replaced_or_kept_on_purpose() -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert tables == {*_REPLACED, "sources", "sqlite_sequence"}
+    assert schema.TABLES.keys() == {*generation._ROWS, *generation._EMPTIED, "sources"}
 
 
-# Forged archives: well-formed as archives, with all checksums right
+def is_sound(root: Path) -> bool:
+    return not check_index(root / ".vsearch", full=True, recall=recall_faults).faults
 
 
-def forged(archive: bytes, tmp_path: Path, change: Callable[[sqlite3.Connection], None]) -> bytes:
-    """The archive with its catalog changed."""
+def test_an_import_is_a_sound_index(root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:
+    """Into nothing, over another index, unpacked by hand; and all of them go on as any other."""
+    imported(tmp_path / "new", archive)
+    (tmp_path / "other" / "docs").mkdir(parents=True)
+    (tmp_path / "other" / "docs" / "0.txt").write_text("An index of another folder.")
+    make_index(tmp_path / "other", embedder, Path("docs"))
+    imported(tmp_path / "other", archive, replace=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(tmp_path / "by hand" / ".vsearch", filter="data")
+    for name in ("new", "other", "by hand"):
+        assert is_sound(tmp_path / name)
+        (tmp_path / name / "more.txt").write_text("One more document.")
+        make_index(tmp_path / name, embedder, Path("more.txt"))
+        assert is_sound(tmp_path / name)
+
+
+def test_graphs_travel(root: Path, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "GRAPH_ROWS", 100)
+    for number in range(100):
+        (root / "docs" / f"more {number}.txt").write_text(f"The pump number {number}, which is another one.")
+    make_index(root, embedder)
+    with open_snapshot(root / ".vsearch") as snapshot:
+        files = {key for segment in snapshot.segments for key in segment.manifest}
+    assert any(key.startswith(graphs.PREFIX) for key in files)
+    imported(tmp_path / "new", exported(root, tmp_path / "scratch")[1])
+    with open_snapshot(tmp_path / "new" / ".vsearch") as snapshot:
+        assert {key for segment in snapshot.segments for key in segment.manifest} == files
+    assert is_sound(tmp_path / "new")
+
+
+def test_damaged_rows_do_not_travel_with_right_checksums(root: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(root / ".vsearch" / "catalog.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE chunks SET start_char = start_char + 1")
+    with pytest.raises(IndexCorruptError, match="rows of its table chunks are damaged"):
+        exported(root, tmp_path / "scratch")
+
+
+# Forged archives: well-formed as archives, with all of the archive's checksums right
+
+Change = Callable[[sqlite3.Connection], None]
+
+
+def forged(archive: bytes, tmp_path: Path, change: Change, *, sealed: bool) -> bytes:
+    """The archive with its catalog changed; sealed: with all of the catalog's checksums right, too."""
     reader = ArchiveReader("it", io.BytesIO(archive).read)
     contents = reader.contents()
     files = {member.name: b"".join(reader.member(member)) for member in contents.members}
-    path = tmp_path / "forged.sqlite"
+    path = tmp_path / "catalog.sqlite"
     path.write_bytes(files["catalog.sqlite"])
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
-        change(connection)
+    if sealed:
+        with closing(Catalog.open_to_write(tmp_path)) as catalog, catalog.transaction():
+            change(catalog.connection)
+    else:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            change(connection)
     files["catalog.sqlite"] = path.read_bytes()
     return repacked(contents.generation, files)
 
@@ -227,11 +275,11 @@ def repacked(generation: int, files: dict[str, bytes]) -> bytes:
     return b"".join(pack(Contents(generation, tuple(members)), {name: [data] for name, data in files.items()}))
 
 
-def sql(script: str) -> Callable[[sqlite3.Connection], None]:
+def sql(script: str) -> Change:
     return lambda connection: connection.execute(script) and None
 
 
-def manifest(**changes: object) -> Callable[[sqlite3.Connection], None]:
+def manifest(**changes: object) -> Change:
     """Change what the catalog says of the vectors of the first segment."""
 
     def change(connection: sqlite3.Connection) -> None:
@@ -250,7 +298,7 @@ def schema_by_hand(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'chunks'")
 
 
-FORGED = {
+FOREIGN = {
     "a trigger": sql("CREATE TRIGGER t AFTER INSERT ON files BEGIN DELETE FROM files; END"),
     "a view": sql("CREATE VIEW v AS SELECT load_extension('x')"),
     "another table": sql("CREATE TABLE more (x)"),
@@ -259,6 +307,20 @@ FORGED = {
     "a table gone": sql("DROP TABLE staged"),
     "another schema's words": schema_by_hand,
     "another application": sql("PRAGMA application_id = 7"),
+    "another format's header": sql("PRAGMA journal_mode = DELETE"),
+    "a damaged text": sql("UPDATE chunks SET text = zeroblob(9) WHERE id = 3"),
+    "a damaged path": sql("UPDATE files SET path = 'docs/x.txt' WHERE id = 3"),
+    "a damaged setting": sql("UPDATE settings SET value = '3' WHERE key = 'generation'"),
+    "a chunk gone": sql("DELETE FROM chunks WHERE id = 3"),
+    "a file gone": sql("DELETE FROM files WHERE id = 3"),
+}
+FORGED = {
+    "a text that is none": sql("UPDATE chunks SET text = zeroblob(9) WHERE id = 3"),
+    "a chunk of another file": sql("UPDATE chunks SET file_id = 4 WHERE id = 3"),
+    "a chunk less": sql("DELETE FROM chunks WHERE id = 3"),
+    "a file less": sql("DELETE FROM files WHERE id = 3"),
+    "a file that lives twice": sql("UPDATE files SET live = 2 WHERE id = 3"),
+    "a dead row that lives": sql("UPDATE segments SET dead = NULL"),
     "another generation": sql("UPDATE settings SET value = '3' WHERE key = 'generation'"),
     "a generation that is none": sql("UPDATE settings SET value = 'x' WHERE key = 'generation'"),
     "no settings": sql("DELETE FROM settings"),
@@ -280,39 +342,48 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
+CHANGES = [
+    *(pytest.param(change, False, id=name) for name, change in FOREIGN.items()),
+    *(pytest.param(change, True, id=f"{name}, sealed") for name, change in FORGED.items()),
+]
+
+
+@pytest.mark.parametrize(("change", "sealed"), CHANGES)
 def test_a_forged_catalog_is_refused_and_leaves_nothing(
-    root: Path,
-    archive: bytes,
-    embedder: WordEmbedder,
-    tmp_path: Path,
-    change: Callable[[sqlite3.Connection], None],
+    root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path, change: Change, sealed: bool
 ) -> None:
     before = answers(root, embedder)
     segments = {path.name for path in (root / ".vsearch" / "segments").iterdir()}
     with pytest.raises(ArchiveError) as caught:
-        imported(root, forged(archive, tmp_path, change), replace=True)
+        imported(root, forged(archive, tmp_path, change, sealed=sealed), replace=True)
     assert caught.value.thing == "it", caught.value
+    assert str(root) not in caught.value.reason
     assert answers(root, embedder) == before
     assert {path.name for path in (root / ".vsearch" / "segments").iterdir()} == segments
 
 
+def test_a_bomb_in_a_text_does_not_go_off(archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "TEXT_LIMIT", 1 << 20)
+    bomb = zlib.compress(bytes(1 << 21)).hex()
+    with pytest.raises(ArchiveError, match="can't be unpacked"):
+        imported(tmp_path / "new", forged(archive, tmp_path, sql(f"UPDATE chunks SET text = x'{bomb}'"), sealed=True))
+
+
 def test_a_first_import_that_fails_leaves_no_index(archive: bytes, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
-        imported(tmp_path / "new", forged(archive, tmp_path, FORGED["a trigger"]))
+        imported(tmp_path / "new", forged(archive, tmp_path, FOREIGN["a trigger"], sealed=False))
     assert not list((tmp_path / "new" / ".vsearch" / "segments").iterdir())
     assert not (tmp_path / "new" / ".vsearch" / "catalog.sqlite").exists()
 
 
 def test_another_version_is_named(archive: bytes, tmp_path: Path) -> None:
+    newer = forged(archive, tmp_path, sql("PRAGMA user_version = 99"), sealed=False)
     with pytest.raises(IndexVersionError, match="upgrade vsearch") as version:
-        imported(tmp_path / "new", forged(archive, tmp_path, sql("PRAGMA user_version = 99")))
+        imported(tmp_path / "new", newer)
     assert version.value.thing == "it"
+    other = forged(archive, tmp_path, sql("UPDATE settings SET value = '99' WHERE key = 'chunker'"), sealed=True)
     with pytest.raises(IndexMismatchError, match="chunker 99") as mismatch:
-        imported(
-            tmp_path / "new",
-            forged(archive, tmp_path, sql("UPDATE settings SET value = '99' WHERE key = 'chunker'")),
-        )
+        imported(tmp_path / "new", other)
     assert mismatch.value.thing == "it"
 
 

@@ -97,3 +97,30 @@ def test_arrays_come_back_mapped(tmp_path: Path) -> None:
 def test_nothing_at_all() -> None:
     assert build([]).lookup("a")[0].tolist() == []
     assert_same(merge([], []), build([]))
+
+
+FAULTS = {
+    "a row out of range": lambda arrays: arrays["postings_rows"].__setitem__(0, 9),
+    "a list that falls": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
+    "a count of nothing": lambda arrays: arrays["postings_counts"].__setitem__(0, 0),
+    "another count": lambda arrays: arrays["postings_counts"].__setitem__(0, 3),
+    "another length": lambda arrays: arrays["postings_lengths"].__setitem__(0, 9),
+    "offsets that fall": lambda arrays: arrays["postings_offsets"].__setitem__(1, 5),
+    "an offset past the end": lambda arrays: arrays["postings_term_offsets"].__setitem__(-1, 99),
+    "terms out of order": lambda arrays: arrays["postings_terms"].__setitem__(0, ord("z")),
+    "a list too few": lambda arrays: arrays.update(postings_offsets=arrays["postings_offsets"][:-1]),
+}
+
+
+@pytest.mark.parametrize("change", FAULTS.values(), ids=FAULTS.keys())
+def test_faults_are_seen(change) -> None:
+    postings = build([["a", "b"], ["a", "c", "c"]])
+    assert postings.fault() is None
+    arrays = {name: np.array(array) for name, array in postings.arrays().items()}
+    change(arrays)
+    assert Postings.from_arrays(arrays).fault() is not None
+
+
+@given(DOCUMENTS)
+def test_what_is_built_has_no_fault(documents: list[list[str]]) -> None:
+    assert build(documents).fault() is None

@@ -1,6 +1,8 @@
 """The vector route: whether it scans or walks, its answers are those of a scan over everything."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ from numpy.typing import NDArray
 from vsearch_core.ann import flat, hnsw
 from vsearch_core.ann.build import build
 from vsearch_core.errors import IndexCorruptError, InputError
+from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical import postings
 from vsearch_core.search import vectors
 from vsearch_core.search.vectors import Effort, Rental, VectorRoute
+from vsearch_core.store.segment import Manifest, write_segment
 
 DIMENSION = 48
 
@@ -35,7 +39,13 @@ def segment(rows: int, seed: int, *, linked: bool) -> SegmentView:
     ids = np.arange(rows)
     empty = postings.build([[] for _ in range(rows)])
     graph = build(fixed) if linked else None
-    return SegmentView(f"number {seed}", fixed, ids, ids, empty, np.ones(rows, np.bool_), graph)
+    return SegmentView(f"number {seed}", fixed, ids, ids, empty, np.ones(rows, np.bool_), graph, manifest_of(graph))
+
+
+def manifest_of(graph: hnsw.Graph | None) -> Manifest:
+    files = {} if graph is None else {PREFIX + name: array for name, array in graph.arrays().items()}
+    with TemporaryDirectory() as folder:
+        return write_segment(Path(folder), files)[1]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +133,8 @@ def test_without_a_graph_there_is_nothing_to_walk(segments: list[SegmentView]) -
 def test_a_damaged_graph_is_named_and_a_scan_still_answers(segments: list[SegmentView]) -> None:
     graph = segments[3].graph
     assert graph is not None
-    broken = [*segments[:3], replace(segments[3], graph=replace(graph, entries=graph.entries + 700))]
+    foreign = replace(graph, entries=graph.entries + 700)  # with its checksums right, as a hostile index has them
+    broken = [*segments[:3], replace(segments[3], graph=foreign, manifest=manifest_of(foreign))]
     with pytest.raises(IndexCorruptError, match=r"segment number 3: .*entries: one is no node.*--exact"):
         VectorRoute(broken, Effort(ef=100)).best(QUERIES[0], ALL, 10)
     assert len(VectorRoute(broken, Effort(exact=True)).best(QUERIES[0], ALL, 10)[0]) == 10

@@ -9,10 +9,14 @@ from hypothesis.extra import numpy as hnp
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.segment import (
+    BLOCK_BYTES,
     SEGMENTS_DIR,
+    damaged_blocks,
     manifest_from_json,
     manifest_to_json,
+    open_array,
     open_segment,
+    salvage_array,
     sweep_orphans,
     write_segment,
 )
@@ -115,3 +119,21 @@ def test_an_open_map_outlives_its_file(tmp_path: Path) -> None:
     arrays = open_segment(tmp_path, name, manifest)
     sweep_orphans(tmp_path, set())
     np.testing.assert_array_equal(arrays["vectors"], ARRAYS["vectors"])
+
+
+def test_a_block_tells_which_rows_are_lost(tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).integers(0, 99, (500, 100), np.int16)  # 200 bytes a row, 81.92 rows a block
+    name, manifest = write_segment(tmp_path, {"a": rows})
+    path = tmp_path / SEGMENTS_DIR / name / "a.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    array = open_array(tmp_path, name, "a", manifest["a"], verify=False)
+    assert damaged_blocks(array, manifest["a"]) == [6]
+    assert damaged_blocks(array, manifest["a"], 0, 6 * BLOCK_BYTES) == []
+    assert damaged_blocks(array, manifest["a"], 99_999, 100_000) == [6]
+    assert damaged_blocks(array, manifest["a"], 7, 7) == []
+    path.write_bytes(data[:50_000])  # cut short
+    saved, sound = salvage_array(tmp_path, name, "a", manifest["a"])
+    assert sound.tolist() == [number < 3 * BLOCK_BYTES // 200 for number in range(500)]
+    np.testing.assert_array_equal(saved[sound], rows[sound])

@@ -42,6 +42,15 @@ def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
+def not_unit(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
+    """The rows of fixed-point vectors (n, d) whose length is not 1, give or take what rounding can do to it."""
+    tolerance = 1e-3 + np.sqrt(vectors.shape[1]) / FIXED_ONE
+    step = max(1, _BLOCK_BYTES // (8 * max(1, vectors.shape[1])))
+    blocks = (vectors[start : start + step].astype(np.float64) for start in range(0, len(vectors), step))
+    lengths = [np.sqrt(np.einsum("nd,nd->n", block, block)) / FIXED_ONE for block in blocks]
+    return np.flatnonzero(np.abs(np.concatenate([np.empty(0), *lengths]) - 1) > tolerance)
+
+
 def top_k(scores: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]:
     """The rows of the k highest of the scores (n,), best first, equal scores by row; fewer where fewer are allowed.
 

@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict, dataclass
 
 from vsearch_core import config
-from vsearch_core.errors import IndexMismatchError
+from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.model import Fingerprint
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.schema import CHECK
 
 CHUNKER = "1"  # changes when the same document would be cut otherwise
 
@@ -52,23 +53,28 @@ class IndexSettings:
 
     @classmethod
     def from_catalog(cls, catalog: Catalog) -> "IndexSettings":
-        """Read them back. Raises IndexMismatchError when this version would cut or analyze text otherwise."""
+        """Read them back.
+
+        Raises IndexMismatchError when this version would cut or analyze text otherwise, and IndexCorruptError.
+        """
         values = catalog.settings()
-        settings = cls(
-            Fingerprint(**json.loads(values["fingerprint"])),
-            values["model"],
-            int(values["chunk_words"]),
-            int(values["overlap_words"]),
-            values["language"],
-        )
-        for name, stored, ours in (
-            ("chunker", values["chunker"], CHUNKER),
-            ("analyzer", values["analyzer"], settings.analyzer.signature),
-        ):
-            if stored != ours:
+        try:
+            settings = cls(
+                Fingerprint(**json.loads(values["fingerprint"])),
+                values["model"],
+                int(values["chunk_words"]),
+                int(values["overlap_words"]),
+                values["language"],
+            )
+            made_with = (values["chunker"], values["analyzer"])
+            ours = (CHUNKER, settings.analyzer.signature)
+        except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
+            raise IndexCorruptError(str(catalog.index), f"its settings are damaged ({error})", CHECK) from error
+        for name, stored, known in zip(("chunker", "analyzer"), made_with, ours, strict=True):
+            if stored != known:
                 raise IndexMismatchError(
                     str(catalog.index),
-                    f"it was made with {name} {stored}, this vsearch has {ours}",
+                    f"it was made with {name} {stored}, this vsearch has {known}",
                     "index again into a new folder with --index",
                 )
         return settings

@@ -1,22 +1,28 @@
 """What a reader sees: one generation of the index, pinned for as long as the snapshot is open."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.graphs import stored_graph
+from vsearch_core.index.graphs import PREFIX, stored_graph
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
-from vsearch_core.store.segment import NEXT_STEP, Arrays, open_segment
+from vsearch_core.store.schema import CHECK
+from vsearch_core.store.segment import Manifest, open_segment
+
+# Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-what-opening-verifies.md
+VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
+
+Opened = TypeVar("Opened")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class SegmentView:
     postings: Postings
     alive: NDArray[np.bool_]
     graph: Graph | None
+    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +66,14 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
         snapshot.catalog.close()
 
 
-def pin(index: Path) -> tuple[Catalog, list[tuple[SegmentRecord, Arrays]]]:
-    """The current generation: its catalog, for the caller to close, and its segments' maps, oldest first."""
+def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Opened]) -> tuple[Catalog, list[Opened]]:
+    """The current generation: its catalog, for the caller to close, and its segments, `opened`, oldest first."""
     former = None
     while True:
         catalog = Catalog.open_to_read(index)
         try:
             generation = catalog.generation
-            records = catalog.segments()
-            return catalog, [(record, open_segment(index, record.name, record.manifest)) for record in records]
+            return catalog, [opened(catalog, record) for record in catalog.segments()]
         except FileNotFoundError as error:
             catalog.close()
             if generation == former:
@@ -83,16 +89,18 @@ def pin(index: Path) -> tuple[Catalog, list[tuple[SegmentRecord, Arrays]]]:
 
 
 def _open(index: Path) -> Snapshot:
-    catalog, segments = pin(index)
+    catalog, segments = open_generation(index, view_segment)
     try:
-        settings = IndexSettings.from_catalog(catalog)
-        return Snapshot(catalog, settings, catalog.generation, [_view(index, *segment) for segment in segments])
+        return Snapshot(catalog, IndexSettings.from_catalog(catalog), catalog.generation, segments)
     except BaseException:
         catalog.close()
         raise
 
 
-def _view(index: Path, record: SegmentRecord, arrays: Arrays) -> SegmentView:
+def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
+    """Map a segment. Raises FileNotFoundError and IndexCorruptError."""
+    unverified = [name for name in record.manifest if name in VERIFIED_WHEN_READ or name.startswith(PREFIX)]
+    arrays = open_segment(catalog.index, record.name, record.manifest, unverified)
     try:
         return SegmentView(
             record.name,
@@ -102,8 +110,9 @@ def _view(index: Path, record: SegmentRecord, arrays: Arrays) -> SegmentView:
             Postings.from_arrays(arrays),
             record.alive,
             stored_graph(arrays),
+            record.manifest,
         )
     except KeyError as error:
         raise IndexCorruptError(
-            f"{index}: segment {record.name}", f"its catalog names no file for {error}", NEXT_STEP
+            f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}", CHECK
         ) from None

@@ -7,8 +7,7 @@ from pathlib import Path
 from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
-from vsearch_core.store.catalog import CATALOG_FILE
-from vsearch_core.store.schema import FORMAT
+from vsearch_core.store.schema import CATALOG_FILE, FORMAT
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from vsearch_core.errors import (
     InputError,
     StorageError,
 )
-from vsearch_core.index.settings import IndexSettings
-from vsearch_core.index.snapshot import pin
+from vsearch_core.index.check import check_index
+from vsearch_core.index.snapshot import open_generation
 from vsearch_core.store.archive import (
     PIECE,
     ArchiveReader,
@@ -32,11 +32,12 @@ from vsearch_core.store.archive import (
     durable_file,
     pack,
 )
-from vsearch_core.store.catalog import CATALOG_FILE, Catalog, SegmentRecord
+from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, sync_folder
-from vsearch_core.store.generation import refuse_foreign, replace_generation
+from vsearch_core.store.generation import replace_generation
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import (
     SEGMENTS_DIR,
     Arrays,
@@ -71,7 +72,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
     """
     started = time.perf_counter()
     with translated(index):
-        catalog, segments = pin(index)
+        catalog, segments = open_generation(index, _segment)
     with closing(catalog), translated(scratch.parent):
         with Catalog.new(scratch) as copy:
             replace_generation(copy, catalog)
@@ -106,6 +107,11 @@ def import_archive(index: Path, name: str, read: Read, *, replace: bool = False)
                 return _swap_in(index, unpacked, name, contents, started)
             finally:
                 _sweep(index)
+
+
+def _segment(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
+    """A segment's maps; nothing is verified, for packing does that."""
+    return record, open_segment(catalog.index, record.name, record.manifest, unverified=record.manifest)
 
 
 def _members(records: Iterable[SegmentRecord]) -> list[Member]:
@@ -188,10 +194,11 @@ def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
 
 def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> Transferred:
     with _judged(name):
-        received = Catalog.open_to_read(unpacked)
+        received = Catalog.open_to_write(unpacked)  # brings an older format up to date
     with closing(received):
         with _judged(name):
             records = _verified_segments(unpacked, name, received, contents)
+        received.index = Path(name)  # its errors are about the archive
         renamed = {record.name: _move_in(index, unpacked, record.name) for record in records}
         sync_folder(index / SEGMENTS_DIR)
         with _target(index) as target:
@@ -202,15 +209,13 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
 
 
 def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
-    """The archive's segments, once its catalog is known to be sound and its files to be what the catalog describes."""
-    received.index = Path(name)  # its errors are about the archive
-    refuse_foreign(received)
-    IndexSettings.from_catalog(received)  # raises for what this version could not search
+    """The archive's segments, once it is known to be a sound index, and to be the one that it lists."""
+    for fault in check_index(unpacked, full=True).faults:
+        inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
+        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, _NEXT_STEP)
     records = received.segments()
     if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
         raise IndexCorruptError(name, "its catalog names other files than it lists", _NEXT_STEP)
-    for record in records:
-        open_segment(unpacked, record.name, record.manifest)
     return records
 
 

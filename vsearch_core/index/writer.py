@@ -33,11 +33,12 @@ from vsearch_core.index.sources import (
 )
 from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.store.catalog import CATALOG_FILE, Catalog, FileRecord
+from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.passed_over import recall
+from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.upkeep import tidy
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover

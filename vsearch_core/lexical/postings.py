@@ -47,9 +47,38 @@ class Postings:
 
     def lookup(self, term: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """The rows that hold the term, ascending, and how often each does; both empty where none does."""
-        index = self._find(term.encode("utf-8", "surrogatepass"))
-        start, end = (0, 0) if index is None else (int(self.offsets[index]), int(self.offsets[index + 1]))
+        start, end = self.span(term)
         return self.rows[start:end], self.counts[start:end]
+
+    def span(self, term: str) -> tuple[int, int]:
+        """Where the term's list starts and ends in `rows` and `counts`; equal where it has none."""
+        index = self._find(term.encode("utf-8", "surrogatepass"))
+        return (0, 0) if index is None else (int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def fault(self) -> str | None:
+        """What can't be so in arrays that `build` made, or None: they are sorted, in range, and agree."""
+        terms, holding = len(self.term_offsets) - 1, len(self.rows)
+        if terms < 0 or len(self.offsets) != terms + 1 or len(self.counts) != holding:
+            return "arrays are not of one length"
+        if not (_rises(self.term_offsets, len(self.terms)) and _rises(self.offsets, holding)):
+            return "offsets do not rise"
+        if any(former >= latter for former, latter in pairwise(_vocabulary(self))):
+            return "terms are not sorted"
+        if holding and int(self.rows.max()) >= len(self.lengths):
+            return "rows are out of range"
+        return self._fault_in_lists()
+
+    def _fault_in_lists(self) -> str | None:
+        inner = np.ones(max(0, len(self.rows) - 1), np.bool_)
+        starts = self.offsets[(self.offsets > 0) & (self.offsets < len(self.rows))].astype(np.int64)
+        inner[starts - 1] = False  # between two lists, rows may fall
+        if (np.diff(self.rows.astype(np.int64))[inner] <= 0).any() or not self.counts.all():
+            return "lists are not sorted, or count nothing"
+        found = np.bincount(self.rows, self.counts, len(self.lengths))
+        full = np.bincount(self.rows, self.counts == _MAX_COUNT, len(self.lengths)) > 0
+        if (found > self.lengths).any() or (found != self.lengths)[~full].any():
+            return "rows have more or fewer terms than their lengths say"
+        return None
 
     def _find(self, wanted: bytes) -> int | None:
         vocabulary = memoryview(self.terms.data)
@@ -137,6 +166,10 @@ def _kept_lists(
         seen = np.concatenate([[0], np.cumsum(chosen)])
         counts = part.counts[offsets[0] : offsets[-1]]
         yield first, np.diff(seen[offsets - offsets[0]]), renumbered[rows[chosen]], counts[chosen]
+
+
+def _rises(offsets: NDArray[Any], end: int) -> bool:
+    return int(offsets[0]) == 0 and int(offsets[-1]) == end and bool((offsets[1:] >= offsets[:-1]).all())
 
 
 def _vocabulary(part: Postings) -> list[bytes]:

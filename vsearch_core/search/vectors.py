@@ -11,9 +11,11 @@ from vsearch_core import config, kernel_cache
 from vsearch_core.ann import flat
 from vsearch_core.ann.check import check_graph
 from vsearch_core.errors import IndexCorruptError, InputError
+from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.store.faults import translated
-from vsearch_core.store.segment import NEXT_STEP
+from vsearch_core.store.schema import CHECK
+from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
     from vsearch_core.ann.hnsw import Searcher
@@ -132,9 +134,12 @@ class VectorRoute:
             segment = self._segments[number]
             assert segment.graph is not None
             try:
+                for name, array in segment.graph.arrays().items():
+                    if damaged_blocks(array, segment.manifest[PREFIX + name]):
+                        raise ValueError(f"{name}: its checksum differs")
                 check_graph(segment.graph, segment.vectors)
             except ValueError as error:
-                next_step = f"ask with --exact, or {NEXT_STEP}"
+                next_step = f"ask with --exact, or {CHECK}"
                 raise IndexCorruptError(
                     f"segment {segment.name}", f"its graph is damaged ({error})", next_step
                 ) from None

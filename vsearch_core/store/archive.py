@@ -17,8 +17,8 @@ from io import BufferedWriter
 from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
-from vsearch_core.store.catalog import CATALOG_FILE
 from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 SCHEMA = "vsearch.archive/1"

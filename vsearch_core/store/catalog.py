@@ -11,21 +11,19 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
+from vsearch_core.errors import IndexCorruptError
 from vsearch_core.model import Chunk, JsonValue
+from vsearch_core.store import schema
 from vsearch_core.store.folders import sync_folder
-from vsearch_core.store.schema import APPLICATION_ID, FORMAT, SCHEMA
-from vsearch_core.store.segment import Manifest, manifest_from_json, manifest_to_json
-
-CATALOG_FILE = "catalog.sqlite"
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
+from vsearch_core.store.texts import hash_text, pack_text, unpack_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class Catalog:
     def create(cls, index: Path, settings: Mapping[str, str]) -> "Catalog":
         """Make a catalog where none is, with its settings, and open it for writing."""
         with cls.new(index) as catalog:
-            catalog.connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+            catalog.connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
         return cls.open_to_write(index)
 
     @classmethod
@@ -114,13 +112,10 @@ class Catalog:
         fresh = index / f"{CATALOG_FILE}.new"
         for suffix in ("", "-journal"):  # what an interrupted creation left
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-        connection = sqlite3.connect(fresh, isolation_level=None)
+        connection = schema.begin(fresh)
         try:
-            connection.executescript(SCHEMA)
             yield cls(index, connection)
-            connection.execute("COMMIT")
-            # Last: closing says nothing of a log that can't be folded in, and the log would stay behind at the rename.
-            connection.executescript("PRAGMA journal_mode = WAL")
+            schema.complete(connection)
         finally:
             connection.close()
         fresh.rename(index / CATALOG_FILE)
@@ -128,31 +123,19 @@ class Catalog:
 
     @classmethod
     def open_to_write(cls, index: Path) -> "Catalog":
-        """Open for writing; the caller holds the writer lock."""
-        connection = _connect(index, "rw")
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-            _check_format(index, connection)
-        except BaseException:
-            connection.close()
-            raise
-        return cls(index, connection)
+        """Open for writing; the caller holds the writer lock. An older format is migrated."""
+        return cls._verified(index, schema.open_to_write(index))
 
     @classmethod
     def open_to_read(cls, index: Path) -> "Catalog":
         """Open in a read transaction: all that is read through it belongs to one generation."""
-        connection = _connect(index, "ro")
+        return cls._verified(index, schema.open_to_read(index))
+
+    @classmethod
+    def _verified(cls, index: Path, connection: sqlite3.Connection) -> "Catalog":
         try:
-            try:
-                _check_format(index, connection)
-            except sqlite3.OperationalError as error:
-                # SQLite can't make its shared-memory file in a read-only folder, nor on a full disk.
-                connection.close()
-                _refuse_unfolded(index, error)
-                connection = _connect(index, "ro", immutable=True)
-                _check_format(index, connection)
-            connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM settings").fetchone()  # a read transaction begins at its first read
+            if not schema.is_sealed(connection):
+                raise _damaged(index, "its settings or its list of segments are damaged")
         except BaseException:
             connection.close()
             raise
@@ -164,10 +147,11 @@ class Catalog:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside happens, or nothing does."""
+        """Everything inside happens, or nothing does. Settings and segments change in one only."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            schema.seal(self.connection)
         except BaseException:
             self.connection.rollback()
             raise
@@ -181,7 +165,7 @@ class Catalog:
 
     def put_setting(self, key: str, value: str) -> None:
         """Set one setting."""
-        self.connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value))
+        self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
 
     @property
     def generation(self) -> int:
@@ -190,11 +174,16 @@ class Catalog:
 
     def sources(self) -> dict[str, dict[str, JsonValue]]:
         """The paths that were named to `index`, and the options each was walked with."""
-        return {path: json.loads(options) for path, options in self.connection.execute("SELECT * FROM sources")}
+        if schema.unsound_rows(self.connection, "sources"):
+            raise _damaged(self.index, "its list of sources is damaged")
+        rows = self.connection.execute("SELECT path, options FROM sources")
+        return {path: json.loads(options) for path, options in rows}
 
     def put_source(self, path: str, options: Mapping[str, JsonValue]) -> None:
         """Remember a path for the next refresh."""
-        self.connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (path, json.dumps(options)))
+        self.connection.execute(
+            "INSERT OR REPLACE INTO sources (path, options) VALUES (?, ?)", (path, json.dumps(options))
+        )
 
     def drop_source(self, path: str) -> None:
         """Forget a path that was named."""
@@ -260,12 +249,12 @@ class Catalog:
     def unembedded(self, after: int, limit: int) -> list[tuple[int, str]]:
         """Up to `limit` staged chunks without a vector, as (id, text), in the order of their ids, past id `after`."""
         rows = self.connection.execute(
-            "SELECT chunks.id, text FROM files JOIN chunks ON file_id = files.id"
+            f"SELECT chunks.id, text, {self._sound('chunks')} FROM files JOIN chunks ON file_id = files.id"
             " WHERE NOT live AND chunks.id > ? AND chunks.id NOT IN (SELECT chunk_id FROM staged)"
             " ORDER BY chunks.id LIMIT ?",
             (after, limit),
         )
-        return [(chunk_id, unpack_text(blob)) for chunk_id, blob in rows]
+        return [(chunk_id, self._text(chunk_id, blob, sound)) for chunk_id, blob, sound in rows]
 
     def same_text(self, chunk_id: int) -> tuple[int, bytes | None] | None:
         """A chunk with the same text that has a vector: its id, and the vector if it is staged; None if none has."""
@@ -281,7 +270,7 @@ class Catalog:
     def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
         """Keep vectors, shape (n, dimension), until a segment takes them; their bytes come back as they are."""
         rows = zip(chunk_ids, map(bytes, vectors), strict=True)
-        self.connection.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?)", rows)
+        self.connection.executemany("INSERT OR REPLACE INTO staged (chunk_id, vector) VALUES (?, ?)", rows)
 
     def complete_files(self) -> list[int]:
         """The staged files all of whose chunks have vectors, files without any chunk included, by id."""
@@ -293,12 +282,13 @@ class Catalog:
 
     def staged_rows(self, file_ids: Iterable[int]) -> Iterator[tuple[int, int, str, bytes]]:
         """The staged chunks of the files as (chunk id, file id, text, vector's bytes), in the files' order."""
+        query = (
+            f"SELECT id, text, vector, {self._sound('chunks')} AND {self._sound('staged')}"
+            " FROM chunks JOIN staged ON chunk_id = id WHERE file_id = ? ORDER BY ordinal"
+        )
         for file_id in file_ids:
-            for chunk_id, text, vector in self.connection.execute(
-                "SELECT id, text, vector FROM chunks JOIN staged ON chunk_id = id WHERE file_id = ? ORDER BY ordinal",
-                (file_id,),
-            ):
-                yield chunk_id, file_id, unpack_text(text), vector
+            for chunk_id, text, vector, sound in self.connection.execute(query, (file_id,)):
+                yield chunk_id, file_id, self._text(chunk_id, text, sound), vector
 
     def publish_files(self, file_ids: Iterable[int]) -> None:
         """Make staged files live. Their former versions must be forgotten first."""
@@ -308,15 +298,43 @@ class Catalog:
                 "DELETE FROM staged WHERE chunk_id IN (SELECT id FROM chunks WHERE file_id = ?)", (file_id,)
             )
 
+    def unpublish_files(self, file_ids: Iterable[int]) -> list[str]:
+        """Make live files staged again, or forget those that have a staged version; returns the paths."""
+        paths = []
+        for file_id in file_ids:
+            (path,) = self.connection.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
+            paths.append(path)
+            if self.connection.execute("SELECT 1 FROM files WHERE path = ? AND NOT live", (path,)).fetchone():
+                self.forget_files([file_id])
+            else:
+                self.connection.execute("UPDATE files SET live = 0 WHERE id = ?", (file_id,))
+        return sorted(paths)
+
+    def staged_chunks(self) -> list[int]:
+        """The ids of the chunks of all staged files."""
+        query = "SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live ORDER BY chunks.id"
+        return [number for (number,) in self.connection.execute(query)]
+
     # Segments
 
     def segments(self) -> list[SegmentRecord]:
         """The committed segments, oldest first."""
         rows = self.connection.execute("SELECT id, name, rows, manifest, dead FROM segments ORDER BY id")
-        return [
-            SegmentRecord(number, name, count, manifest_from_json(json.loads(manifest)), _unpack_bits(dead, count))
-            for number, name, count, manifest, dead in rows
-        ]
+        return [self._segment(*row) for row in rows]
+
+    def _segment(self, number: int, name: str, rows: int, manifest: str, dead: bytes | None) -> SegmentRecord:
+        """The record of untrusted values: nothing in it leads out of the index or costs more than the files do."""
+        try:
+            entries = manifest_from_json(json.loads(manifest))
+            if not is_segment_name(name) or rows not in {entries["chunk_ids"].rows, entries["file_ids"].rows}:
+                raise ValueError(name)
+            bits = None if dead is None else np.frombuffer(dead, np.uint8)
+            if bits is not None and len(bits) != -(-rows // 8):
+                raise ValueError(f"{len(bits)} bytes of tombstones for {rows} rows")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _damaged(self.index, f"what it says of segment {number} is damaged ({error})") from error
+        buried = None if bits is None else np.unpackbits(bits, count=rows).astype(np.bool_)
+        return SegmentRecord(number, name, rows, entries, buried)
 
     def add_segment(self, name: str, rows: int, manifest: Manifest) -> None:
         """Name a segment whose files are on disk."""
@@ -335,13 +353,34 @@ class Catalog:
         """The chunks with their files' paths, in the order asked for."""
         found = {}
         query = (
-            "SELECT chunks.id, path, ordinal, text, start_char, end_char, start_line, end_line, page, heading"
+            f"SELECT chunks.id, {self._sound('chunks')} AND {self._sound('files')}, text, path, ordinal,"
+            " start_char, end_char, start_line, end_line, page, heading"
             " FROM chunks JOIN files ON files.id = file_id WHERE chunks.id = ?"
         )
         for chunk_id in chunk_ids:
-            for number, path, ordinal, text, *place in self.connection.execute(query, (chunk_id,)):
-                found[number] = Passage(path, ordinal, Chunk(unpack_text(text), *place))
+            for number, sound, blob, path, ordinal, *place in self.connection.execute(query, (chunk_id,)):
+                found[number] = Passage(path, ordinal, Chunk(self._text(number, blob, sound), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
+
+    def refuse_damaged_files(self, chunks: int) -> None:
+        """Raise IndexCorruptError unless the live files' rows, which filters go by, are what was written.
+
+        They are all there when they have as many `chunks` in all as the segments have live rows.
+        """
+        query = f"SELECT coalesce(sum(chunks), 0), total(NOT {self._sound('files')}) FROM files NOT INDEXED WHERE live"
+        if self.connection.execute(query).fetchone() != (chunks, 0):
+            raise _damaged(self.index, "its list of files is damaged")
+
+    def _sound(self, table: str) -> str:
+        return schema.sound(self.connection, table)
+
+    def _text(self, chunk_id: int, blob: bytes, sound: int) -> str:
+        if not sound:
+            raise _damaged(self.index, f"chunk {chunk_id}, or the file that it belongs to, is damaged in the catalog")
+        try:
+            return unpack_text(blob)
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise _damaged(self.index, f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
 
     def text_bytes(self) -> int:
         """The compressed text's size, in bytes."""
@@ -351,22 +390,6 @@ class Catalog:
         """Give pages that staging, or files that have gone, no longer need back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
-
-
-def pack_text(text: str) -> bytes:
-    """A chunk's text as it is stored. Lone surrogates survive."""
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
-
-
-def unpack_text(blob: bytes) -> str:
-    """The inverse of `pack_text`."""
-    return zlib.decompress(blob).decode("utf-8", "surrogatepass")
-
-
-def hash_text(text: str) -> int:
-    """What chunks of the same text have in common: blake2b-64, as SQLite's signed integer."""
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 def _chunk_row(file_id: int | None, number: int, chunk: Chunk) -> tuple[int | str | bytes | None, ...]:
@@ -379,41 +402,5 @@ def _sound(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _unpack_bits(blob: bytes | None, rows: int) -> NDArray[np.bool_] | None:
-    return None if blob is None else np.unpackbits(np.frombuffer(blob, np.uint8), count=rows).astype(np.bool_)
-
-
-def _connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
-    path = index / CATALOG_FILE
-    if not path.exists():
-        raise IndexNotFoundError(str(index), "there is no index here", "make one with `vsearch index PATH`")
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
-    connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
-    return connection
-
-
-def _refuse_unfolded(index: Path, error: sqlite3.OperationalError) -> None:
-    """Raise unless the catalog itself holds all commits: an immutable connection reads no write-ahead log."""
-    if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        raise error
-    log = index / f"{CATALOG_FILE}-wal"
-    if log.exists() and log.stat().st_size:
-        raise StorageError(
-            str(index),
-            "can't be read: it was left in the middle of a run, and nothing can be written there",
-            "run `vsearch status` once where the folder can be written",
-        )
-
-
-def _check_format(index: Path, connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise IndexCorruptError(str(index / CATALOG_FILE), "is not a vsearch catalog", "choose another --index")
-    if version > FORMAT:
-        raise IndexVersionError(
-            str(index),
-            f"the index has format {version}, this vsearch reads up to {FORMAT}",
-            "upgrade vsearch (`pip install -U vsearch`)",
-        )
+def _damaged(index: Path, reason: str) -> IndexCorruptError:
+    return IndexCorruptError(str(index), reason, schema.CHECK)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError, StorageError
+from vsearch_core.store.schema import CHECK
 
 NEARLY_FULL = 100_000  # bytes: what the smallest step of a writer may need
 
@@ -20,6 +21,13 @@ _NEXT_STEP = {
 }
 _REASONS = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EACCES, "SQLITE_PERM": errno.EACCES}
 
+# Our own statements are right, so that even a plain SQLITE_ERROR (no such table, malformed schema) means damage; no
+# name at all, that SQLite's text is no UTF-8.
+_DAMAGE = (
+    *("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG"),
+    *("SQLITE_FORMAT", "SQLITE_IOERR_SHORT_READ"),
+)
+
 
 @contextmanager
 def translated(index: Path) -> Iterator[None]:
@@ -28,7 +36,7 @@ def translated(index: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _from_os(index, error) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter for an error whose own text is damaged
         raise _from_sqlite(index, error) from error
 
 
@@ -38,10 +46,10 @@ def _from_os(index: Path, error: OSError) -> StorageError:
     return StorageError(thing, reason, _NEXT_STEP.get(error.errno or 0, "check the disk and run it again"))
 
 
-def _from_sqlite(index: Path, error: sqlite3.Error) -> StorageError | IndexCorruptError:
+def _from_sqlite(index: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | IndexCorruptError:
     name = str(getattr(error, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.IntegrityError):
-        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", "index again with another --index")
+    if not name or name.startswith(_DAMAGE):
+        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", CHECK)
     for prefix, number in _REASONS.items():
         if name.startswith(prefix):
             return StorageError(str(index), str(error), _NEXT_STEP[number])

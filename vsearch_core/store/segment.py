@@ -3,42 +3,61 @@
 A file that a reader has mapped is never rewritten or truncated: that would be a SIGBUS in the reader.
 """
 
+import errno
+import math
 import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
-CHECKED_BYTES = 1 << 20  # files up to this size are checked whole at every open: docs/adr/0006-what-opening-verifies.md
-NEXT_STEP = "delete the index folder and index again"
+BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
+DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayEntry:
-    """What the catalog knows of one file: enough to refuse any other without parsing it."""
+    """What the catalog knows of one file: enough to refuse any other without parsing it.
+
+    `blake2b` is of the whole file, `blocks` the CRC-32 of each BLOCK_BYTES of the array, 8 hexadecimal digits each.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     bytes: int
     blake2b: str
+    blocks: str
+
+    @property
+    def rows(self) -> int:
+        """The length of the first axis."""
+        return self.shape[0]
 
 
 Manifest = Mapping[str, ArrayEntry]
+
+
+def is_segment_name(name: str) -> bool:
+    """Whether it can be a segment's folder: nothing that leads elsewhere."""
+    return _NAME.fullmatch(name) is not None
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
@@ -47,8 +66,23 @@ def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
 
 
 def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
-    """The inverse of `manifest_to_json`."""
-    return {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in values.items()}
+    """The inverse of `manifest_to_json`, for values that are not trusted.
+
+    Raises ValueError, TypeError, KeyError or AttributeError for what can't be a manifest: a name that leads elsewhere,
+    a type that is no number, a shape that its bytes do not have.
+    """
+    manifest = {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in values.items()}
+    for name, entry in manifest.items():
+        if not (_KEY.fullmatch(name) and entry.dtype in DTYPES and 1 <= len(entry.shape) <= 2):
+            raise ValueError(f"array {name!r}")
+        if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
+            raise ValueError(f"the shape of {name}")
+        dtype = np.dtype(entry.dtype)
+        data = math.prod(entry.shape) * dtype.itemsize
+        if entry.bytes != data + len(_header(dtype, entry.shape)) or len(entry.blocks) != 8 * -(-data // BLOCK_BYTES):
+            raise ValueError(f"the size of {name}")
+        bytes.fromhex(entry.blocks)
+    return manifest
 
 
 def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
@@ -89,14 +123,62 @@ class SegmentWriter:
         return self.name, self._manifest
 
 
-def open_segment(index: Path, name: str, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """Map the segment's arrays, read-only.
+def open_segment(
+    index: Path, name: str, manifest: Manifest, unverified: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Map the segment's arrays, read-only; those named in `unverified` are compared in size and header only.
 
     Raises FileNotFoundError when a file is gone (a reader takes a new snapshot and tries again) and IndexCorruptError
     when one is not what the manifest says.
     """
-    folder = index / SEGMENTS_DIR / name
-    return {key: _map_array(folder / f"{key}.npy", entry) for key, entry in manifest.items()}
+    return {key: open_array(index, name, key, entry, verify=key not in unverified) for key, entry in manifest.items()}
+
+
+def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: bool = True) -> NDArray[Any]:
+    """Map one of a segment's arrays; as `open_segment`."""
+    path = index / SEGMENTS_DIR / name / f"{key}.npy"
+    array = _map_array(path, entry)
+    if verify and damaged_blocks(array, entry):
+        raise IndexCorruptError(str(path), "is damaged: its checksum differs", CHECK)
+    return array
+
+
+def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop: int | None = None) -> list[int]:
+    """The numbers of the blocks that are not what was written, of those that hold bytes `start` to `stop`."""
+    data = array.reshape(-1).view(np.uint8).data
+    stop = len(data) if stop is None else stop
+    first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES) if stop > start else 0
+    kept = np.frombuffer(bytes.fromhex(entry.blocks), ">u4")
+    found = (crc32(data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]) for number in range(first, last))
+    return [number for number, crc in enumerate(found, first) if crc != kept[number]]
+
+
+def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.bool_]:
+    """Which rows of the array lie in the blocks, in part or whole, shape (rows,)."""
+    touched = np.zeros(entry.rows, np.bool_)
+    row_bytes = math.prod(entry.shape[1:]) * np.dtype(entry.dtype).itemsize
+    for number in blocks:
+        touched[number * BLOCK_BYTES // row_bytes : -(-(number + 1) * BLOCK_BYTES // row_bytes)] = True
+    return touched
+
+
+def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """What a damaged file still gives: the array in memory, and which of its rows are what was written.
+
+    Rows of a file that is gone or cut short are zero. Raises OSError.
+    """
+    dtype = np.dtype(entry.dtype)
+    start = len(_header(dtype, entry.shape))
+    try:
+        with _open_inside(index / SEGMENTS_DIR / name / f"{key}.npy") as file:
+            file.seek(start)
+            data = file.read(entry.bytes - start)
+    except (FileNotFoundError, NotADirectoryError, IndexCorruptError):
+        return np.zeros(entry.shape, dtype), np.zeros(entry.rows, np.bool_)
+    whole = np.zeros(entry.bytes - start, np.uint8)
+    whole[: len(data)] = np.frombuffer(data, np.uint8)
+    array = whole.view(dtype).reshape(entry.shape)
+    return array, ~rows_of_blocks(entry, damaged_blocks(array, entry))
 
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
@@ -110,9 +192,9 @@ def sweep_orphans(index: Path, named: Collection[str]) -> int:
     from shutil import rmtree
 
     parent = index / SEGMENTS_DIR
-    if not parent.is_dir():
+    if parent.is_symlink() or not parent.is_dir():  # what a link leads to is not ours
         return 0
-    ours = (folder for folder in parent.iterdir() if _NAME.fullmatch(folder.name))  # nothing else is ours to delete
+    ours = (folder for folder in parent.iterdir() if is_segment_name(folder.name))  # nothing else is ours to delete
     orphans = [folder for folder in ours if folder.name not in named]
     for folder in orphans:
         # A folder that can't be deleted now is an orphan still, and swept by the next writer.
@@ -131,34 +213,77 @@ def _write_array(
     path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
 ) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
-    digest = blake2b(digest_size=16)
+    digest, sums = blake2b(digest_size=16), _BlockSums()
     with path.open("xb") as file:
-        parts: Iterable[bytes | memoryview] = chain([_header(dtype, shape)], map(_bytes, blocks))
-        for part in parts:
+        header = _header(dtype, shape)
+        file.write(header)
+        digest.update(header)
+        for block in blocks:
+            part = np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+            sums.add(part)
             file.write(part)
             digest.update(part)
         file.flush()
         os.fsync(file.fileno())
         size = file.tell()
-    return ArrayEntry(dtype.str, shape, size, digest.hexdigest())
+    return ArrayEntry(dtype.str, shape, size, digest.hexdigest(), sums.finish())
 
 
-def _bytes(array: NDArray[Any]) -> memoryview:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+class _BlockSums:
+    """A CRC-32 for every BLOCK_BYTES of what is added, whatever the pieces."""
+
+    def __init__(self) -> None:
+        self._done: list[int] = []
+        self._sum = self._filled = 0
+
+    def add(self, part: memoryview) -> None:
+        """Go on with these bytes."""
+        start = 0
+        while start < len(part):
+            stop = min(len(part), start + BLOCK_BYTES - self._filled)
+            self._sum = crc32(part[start:stop], self._sum)
+            self._filled += stop - start
+            start = stop
+            if self._filled == BLOCK_BYTES:
+                self._end()
+
+    def finish(self) -> str:
+        """All sums, eight hexadecimal digits each; the last may be of fewer bytes."""
+        if self._filled:
+            self._end()
+        return "".join(f"{block:08x}" for block in self._done)
+
+    def _end(self) -> None:
+        self._done.append(self._sum)
+        self._sum = self._filled = 0
 
 
 def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
     dtype = np.dtype(entry.dtype)
     header = _header(dtype, entry.shape)
-    with path.open("rb") as file:
+    with _open_inside(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size != entry.bytes or file.read(len(header)) != header:
             reason = f"has {size} bytes where the catalog says {entry.bytes}" if size != entry.bytes else "is damaged"
-            raise IndexCorruptError(str(path), reason, NEXT_STEP)
-        if entry.bytes <= CHECKED_BYTES:
-            file.seek(0)
-            if blake2b(file.read(), digest_size=16).hexdigest() != entry.blake2b:
-                raise IndexCorruptError(str(path), "is damaged: its checksum differs", NEXT_STEP)
+            raise IndexCorruptError(str(path), reason, CHECK)
         if 0 in entry.shape:  # an empty range can't be mapped
             return np.empty(entry.shape, dtype)
         return np.memmap(file, dtype, "r", len(header), entry.shape)
+
+
+def _open_inside(path: Path) -> BinaryIO:
+    """Open a segment's file, which is no link: an index from elsewhere must not show what lies beside it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = os.fdopen(descriptor, "rb")
+        elsewhere = path.parent.is_symlink() or path.parent.parent.is_symlink()
+        if elsewhere or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            file.close()
+            raise IndexCorruptError(str(path), "is no file, or lies elsewhere", CHECK)
+    except IsADirectoryError:
+        raise IndexCorruptError(str(path), "is a folder", CHECK) from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise IndexCorruptError(str(path), "is a symbolic link", CHECK) from None
+        raise
+    return file

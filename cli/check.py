@@ -1,0 +1,39 @@
+"""`vsearch check`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import locate
+from .output import complain, emit, one_line, plural, to_json
+
+
+def check(
+    full: Annotated[bool, typer.Option("--full", help="Read every byte and compare everything.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Say whether the index is sound; changes nothing.
+
+    Names each fault on a line of its own. Exit status: 0 sound, 2 not.
+    """
+    from vsearch_core.index.check import check_index
+    from vsearch_core.search.recall import recall_faults
+
+    report = check_index(locate.index_to_read(index_dir), full=full, recall=recall_faults)
+    if as_json:
+        values = {"schema": "vsearch.check/1", **asdict(report), "index": str(report.index), "sound": not report.faults}
+        emit(to_json(values))
+    else:
+        for fault in report.faults:
+            emit(one_line(f"{fault.thing}: {fault.reason}"))
+        if not report.faults:
+            depth = "every byte was read" if full else "a quick look; --full reads every byte"
+            held = f"{plural(report.files or 0, 'file')}, {plural(report.chunks or 0, 'chunk')}"
+            emit(one_line(f"{report.index}: sound ({held}, generation {report.generation}; {depth})"))
+    if report.faults:
+        complain(f"{report.index}: {plural(len(report.faults), 'fault')} found; mend it with `vsearch repair`")
+        return 2
+    return 0

@@ -1,0 +1,55 @@
+"""`vsearch repair`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import locate
+from .output import complain, emit, one_line, plural, say, to_json
+
+if TYPE_CHECKING:
+    from vsearch_core.index.repair import Repaired
+
+
+def repair(
+    re_embed: Annotated[bool, typer.Option("--re-embed", help="Embed at once what has lost its vectors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Make a damaged index sound again.
+
+    What follows from the rest is made anew; what can't be saved is set aside in the index folder and named. Exit
+    status: 0 all is saved, 2 not.
+    """
+    from vsearch_core.embed.open import open_embedder
+    from vsearch_core.index.repair import repair_index
+
+    done = repair_index(
+        locate.index_to_read(index_dir),
+        (lambda provider, name: open_embedder(provider, name, report=say)) if re_embed else None,
+    )
+    for path in done.set_aside:
+        say(f"set aside: {path}")
+    for path in done.reread:
+        complain(f"{path}: some of its text is lost; `vsearch index` reads it again")
+    for path in done.staged if done.pending else ():
+        complain(f"{path}: has lost vectors and is not searched until `vsearch index` has embedded it")
+    for table, count in done.lost.items():
+        complain(f"{done.index}: {plural(count, 'row')} of its {table} can't be saved; refresh it with `vsearch index`")
+    if as_json:
+        emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
+    else:
+        emit(one_line(f"{done.index}: {_summary(done)}"))
+    return 2 if done.lost or done.reread or (done.staged and done.pending) else 0
+
+
+def _summary(done: "Repaired") -> str:
+    parts = [
+        "the catalog made anew" if done.catalog else "",
+        f"{plural(done.rebuilt, 'segment')} made anew, {plural(done.rows, 'row')} saved" if done.rebuilt else "",
+        f"{plural(done.embedded, 'chunk')} embedded" if done.embedded else "",
+        f"{plural(done.pending, 'chunk')} to embed with `vsearch index`" if done.pending else "",
+    ]
+    return ", ".join(part for part in parts if part) or "nothing to repair"

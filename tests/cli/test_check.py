@@ -1,0 +1,84 @@
+"""`vsearch check` and `vsearch repair`: faults are named, and mended."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from process import Vsearch
+
+
+def vectors(project: Path) -> Path:
+    (path,) = (project / ".vsearch" / "segments").glob("*/vectors.npy")
+    return path
+
+
+def test_a_sound_index(vsearch: Vsearch, library: Path) -> None:
+    for options in ((), ("--full",)):
+        ran = vsearch("check", *options, cwd=library)
+        assert (ran.status, ran.err) == (0, "")
+        assert ran.out.startswith(f"{library}/.vsearch: sound (9 files, ")
+    report = vsearch("check", "--full", "--json", cwd=library).json
+    assert list(report) == ["schema", "index", "full", "faults", "generation", "files", "chunks", "sound"]
+    assert (report["schema"], report["full"], report["faults"], report["sound"]) == ("vsearch.check/1", True, [], True)
+
+
+def test_checking_changes_nothing(vsearch: Vsearch, indexed: Path) -> None:
+    def files() -> dict[Path, bytes]:
+        # SQLite makes its shared memory, and an empty log, beside a catalog that is read.
+        kept = (path for path in (indexed / ".vsearch").rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+        return {path: path.read_bytes() for path in kept if path.read_bytes()}
+
+    before = files()
+    vsearch("check", "--full", cwd=indexed)
+    assert files() == before
+
+
+def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
+    path = vectors(indexed)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert vsearch("check", cwd=indexed).status == 0  # only the full check reads vectors
+    ran = vsearch("check", "--full", cwd=indexed)
+    assert ran.status == 2
+    assert ran.lines == [f"{path}: is damaged: 1 of 1 blocks differ"]
+    assert ran.err == f"vsearch: {indexed}/.vsearch: 1 fault found; mend it with `vsearch repair`\n"
+    (fault,) = vsearch("check", "--full", "--json", cwd=indexed).json["faults"]
+    assert fault == {"thing": str(path), "reason": "is damaged: 1 of 1 blocks differ"}
+    assert "vsearch repair" in vsearch("query", "pump", cwd=indexed).error
+
+    ran = vsearch("repair", cwd=indexed)
+    assert ran.status == 2
+    assert "pump.txt: has lost vectors and is not searched until `vsearch index` has embedded it" in ran.err
+    assert "set aside: " in ran.err
+    assert ran.out == f"{indexed}/.vsearch: 1 segment made anew, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
+    assert vsearch("check", "--full", cwd=indexed).status == 0
+    assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 2
+    assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
+
+
+def test_lost_vectors_are_embedded_on_request(vsearch: Vsearch, indexed: Path) -> None:
+    vectors(indexed).unlink()
+    ran = vsearch("repair", "--re-embed", "--json", cwd=indexed)
+    assert ran.status == 0, ran
+    assert (ran.json["schema"], ran.json["embedded"], ran.json["pending"]) == ("vsearch.repair/1", 2, 0)
+    assert vsearch("check", "--full", cwd=indexed).status == 0
+    assert vsearch("repair", cwd=indexed).out == f"{indexed}/.vsearch: nothing to repair\n"
+
+
+def test_a_damaged_catalog(vsearch: Vsearch, indexed: Path) -> None:
+    with closing(sqlite3.connect(indexed / ".vsearch" / "catalog.sqlite")) as connection, connection:
+        connection.execute("UPDATE chunks SET start_line = 77")
+    assert "is damaged in the catalog" in vsearch("query", "pump", cwd=indexed).error
+    ran = vsearch("repair", cwd=indexed)
+    assert ran.status == 2
+    assert "pump.txt: some of its text is lost; `vsearch index` reads it again" in ran.err
+    assert vsearch("index", cwd=indexed).status == 0
+    assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
+
+
+def test_no_index(vsearch: Vsearch, project: Path) -> None:
+    shutil.rmtree(project / ".vsearch", ignore_errors=True)
+    for command in ("check", "repair"):
+        assert "make one with `vsearch index PATH`" in vsearch(command, cwd=project).error

@@ -1,0 +1,170 @@
+"""An index, ways to damage it, and what `query` and `check` then make of it. Runs in processes of its own."""
+
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import VsearchError
+from vsearch_core.index.check import check_index
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.search.filters import Filters
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.recall import recall_faults
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.schema import CATALOG_FILE, TABLES
+from vsearch_core.store.segment import SEGMENTS_DIR
+
+LOG = f"{CATALOG_FILE}-wal"
+WORDS = (
+    *("pump", "valve", "engine", "retry", "error", "network", "index", "search"),
+    *("river", "seed", "library", "loaf", "bread", "oven", "tool", "drill"),
+)
+QUERIES = (
+    Query("pump valve engine", 5, "keyword"),
+    Query("retry error network", 5, "vector"),
+    Query("bread oven loaf", 5, "hybrid"),
+    Query("river library", 5, "hybrid", filters=Filters(where="n > 3 AND path GLOB 'd/*'")),
+)
+
+Answers = tuple[tuple[tuple[str, int, float, str], ...], ...]
+Damage = tuple[str, int]  # ("flip", bit number) or ("cut", bytes kept)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`query` is "refused", "same", "older" or "wrong"; the others say whether that check found a fault, or a change
+    in what the catalog's tables hold."""
+
+    damage: Damage
+    query: str
+    quick: bool
+    full: bool
+    changed: bool
+
+
+def build(root: Path) -> Path:
+    """A project's index with two segments, tombstones, a staged file, and its last commit in the write-ahead log."""
+    embedder = WordEmbedder(dimension=24)
+    requested = Requested(chunk_words=20, overlap_words=0)
+    (root / "d").mkdir(parents=True)
+    for number in range(12):
+        chance = random.Random(number)
+        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(4))
+        body = "\n\n".join(parts)
+        (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n{body}\n")
+    make_index(root, embedder, Path("d"), requested=requested)
+    (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
+    index = root / ".vsearch"
+    with closing(Catalog.open_to_write(index)):  # while one connection is open, the log is not folded in
+        make_index(root, embedder)
+        shutil.copytree(index, root / "unfolded", ignore=shutil.ignore_patterns("*-shm"))
+    return index
+
+
+def answers(index: Path) -> Answers:
+    """What the queries answer. Raises VsearchError."""
+    embedder = WordEmbedder(dimension=24)
+    with open_snapshot(index) as snapshot:
+        searcher = LocalSearcher(snapshot)
+        results = [answer(searcher, lambda text: embedder.embed_queries([text])[0], query) for query in QUERIES]
+        return tuple(tuple((hit.path, hit.chunk, hit.score, hit.text) for hit in result.hits) for result in results)
+
+
+def kinds(index: Path) -> Mapping[str, Path]:
+    """One file of each kind, relative to the index: of the larger segment."""
+    segments = sorted((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "vectors.npy").stat().st_size)
+    arrays = {path.stem: path.relative_to(index) for path in sorted(segments[-1].iterdir())}
+    return {"catalog": Path(CATALOG_FILE), "lock": Path("writer.lock"), **arrays}
+
+
+def damaged_copy(index: Path, into: Path, file: Path, damage: Damage) -> None:
+    """A copy of the index with one file damaged; the others are the same files, which nothing here writes to."""
+    shutil.copytree(index, into, copy_function=os.link, ignore=shutil.ignore_patterns("catalog.sqlite*"))
+    for name in (CATALOG_FILE, LOG):
+        if (index / name).exists():
+            shutil.copyfile(index / name, into / name)
+    data = bytearray((index / file).read_bytes())
+    what, where = damage
+    if what == "flip":
+        data[where // 8] ^= 1 << where % 8
+    else:
+        del data[where:]
+    (into / file).unlink()
+    (into / file).write_bytes(data)
+
+
+def contents(index: Path) -> list[object]:
+    """All rows of all tables."""
+    with closing(sqlite3.connect(index / CATALOG_FILE)) as connection:
+        return [connection.execute(f"SELECT rowid, * FROM {table} ORDER BY 1").fetchall() for table in TABLES]
+
+
+def outcomes(index: Path, file: Path, damages: Sequence[Damage], known: Sequence[Answers]) -> list[Outcome]:
+    """What becomes of each damage. `known` are the true answers, newest generation first."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(index, folder / "sound")  # looking into a catalog folds its log in
+        rows = contents(folder / "sound")
+        return [_outcome(index, folder / "copy", file, damage, known, rows) for damage in damages]
+
+
+def _outcome(
+    index: Path, copy: Path, file: Path, damage: Damage, known: Sequence[Answers], rows: list[object]
+) -> Outcome:
+    damaged_copy(index, copy, file, damage)
+    try:
+        found = answers(copy)
+        query = "same" if found == known[0] else "older" if found in known else "wrong"
+    except VsearchError:
+        query = "refused"
+    quick, full = (_finds(copy, full=full) for full in (False, True))
+    try:
+        changed = contents(copy) != rows
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError):
+        changed = True
+    shutil.rmtree(copy)
+    return Outcome(damage, query, quick, full, changed)
+
+
+def _finds(index: Path, *, full: bool) -> bool:
+    try:
+        return bool(check_index(index, full=full, recall=recall_faults).faults)
+    except VsearchError:
+        return True
+
+
+def spread(count: int, size: int, what: str) -> list[Damage]:
+    """So many damages, evenly over a file of `size` bytes, with the bits varying."""
+    if what == "cut":
+        return [("cut", size * number // count) for number in range(count)]
+    return [("flip", (size * number // count) * 8 + number * 5 % 8) for number in range(count)]
+
+
+def table(rows: Iterable[tuple[str, Sequence[Outcome]]]) -> str:
+    """The figures, for people."""
+    lines = [
+        f"{'file':<24} {'damages':>8} {'refused':>8} {'quick':>8} {'full':>8} {'harmless':>9} {'older':>6} {'wrong':>6}"
+    ]
+    for name, found in rows:
+        sums = [
+            sum(outcome.query == "refused" for outcome in found),
+            sum(outcome.quick for outcome in found),
+            sum(outcome.full for outcome in found),
+            sum(not outcome.full and outcome.query == "same" for outcome in found),
+            sum(outcome.query == "older" for outcome in found),
+            sum(outcome.query == "wrong" for outcome in found),
+        ]
+        lines.append(
+            f"{name:<24} {len(found):>8} {sums[0]:>8} {sums[1]:>8} {sums[2]:>8} {sums[3]:>9} {sums[4]:>6} {sums[5]:>6}"
+        )
+    return "\n".join(lines)

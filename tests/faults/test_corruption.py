@@ -1,0 +1,163 @@
+"""Flipped bits, truncations, and files that are swapped, empty, missing or too many: nothing crashes, nothing lies."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from damage import LOG, Answers, Outcome, answers, build, kinds, outcomes, spread, table
+
+from vsearch_core.errors import VsearchError
+from vsearch_core.index.check import check_index
+from vsearch_core.index.repair import repair_index
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR
+
+PART = 50  # damages a task
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("corruption") / "project")
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Executor]:
+    """Other processes to look at damage in: one that dies of a signal fails the test."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as executor:
+        yield executor
+
+
+def examined(pool: Executor, index: Path, file: Path, flips: int, cuts: int, known: Sequence[Answers]) -> list[Outcome]:
+    size = (index / file).stat().st_size
+    damages = [*spread(flips, size, "flip"), *spread(cuts, size, "cut")] if size else []
+    parts = [damages[start : start + PART] for start in range(0, len(damages), PART)]
+    tasks = [pool.submit(outcomes, index, file, part, known) for part in parts]
+    return [outcome for task in tasks for outcome in task.result()]
+
+
+def holds(kind: str, found: Sequence[Outcome]) -> None:
+    """Nothing is silently wrong, and the full check finds all that is not unused space."""
+    for outcome in found:
+        assert outcome.query != "wrong", (kind, outcome)
+        assert outcome.full or kind in {"catalog", "lock", "log"}, (kind, outcome)
+        assert outcome.full or not outcome.changed or kind == "log", (kind, outcome)
+        assert outcome.query != "older" or kind == "log", (kind, outcome)
+        assert outcome.full or not outcome.quick, (kind, outcome)
+
+
+def test_some_damages_of_each_file(index: Path, pool: Executor) -> None:
+    known = [answers(index)]
+    for kind, file in kinds(index).items():
+        holds(kind, examined(pool, index, file, 16, 4, known))
+
+
+@pytest.mark.faults
+def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(kind, examined(pool, index, file, 1000, 200, [answers(index)])) for kind, file in kinds(index).items()]
+    with capsys.disabled():
+        print("\n" + table(rows))
+    for kind, found in rows:
+        holds(kind, found)
+
+
+@pytest.fixture(scope="module")
+def generations(index: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Answers]:
+    """The answers of the index with its write-ahead log, and without."""
+    before = Path(shutil.copytree(index.parent / "unfolded", tmp_path_factory.mktemp("log") / "before"))
+    (before / LOG).unlink()
+    return [answers(index), answers(before)]
+
+
+def test_some_damages_of_the_write_ahead_log(index: Path, pool: Executor, generations: list[Answers]) -> None:
+    """A damaged log ends where the damage is: what was committed behind it is as if it had not happened."""
+    found = examined(pool, index.parent / "unfolded", Path(LOG), 3, 1, generations)
+    holds("log", found)
+    assert {outcome.query for outcome in found} <= {"same", "older"}
+    whole = Path(shutil.copytree(index.parent / "unfolded", index.parent / "folded"))
+    assert answers(whole) == generations[0] != generations[1]
+
+
+@pytest.mark.faults
+def test_a_thousand_flips_of_the_write_ahead_log(
+    index: Path, pool: Executor, generations: list[Answers], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = examined(pool, index.parent / "unfolded", Path(LOG), 1000, 200, generations)
+    with capsys.disabled():
+        print("\n" + table([("log", found)]))
+    holds("log", found)
+
+
+@pytest.fixture
+def copy(index: Path, tmp_path: Path) -> Path:
+    """An index to be damaged."""
+    return Path(shutil.copytree(index, tmp_path / "copy" / ".vsearch"))
+
+
+def larger(index: Path) -> Path:
+    return max((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "vectors.npy").stat().st_size)
+
+
+def is_found(index: Path) -> None:
+    with pytest.raises(VsearchError):
+        answers(index)
+    assert check_index(index, full=True).faults
+    assert check_index(index).faults
+
+
+def test_swapped_files(copy: Path) -> None:
+    folder = larger(copy)
+    for one, other in (
+        ("chunk_ids", "file_ids"),
+        ("postings_rows", "postings_counts"),
+        ("vectors", "postings_lengths"),
+    ):
+        (folder / f"{one}.npy").rename(folder / "x")
+        (folder / f"{other}.npy").rename(folder / f"{one}.npy")
+        (folder / "x").rename(folder / f"{other}.npy")
+    is_found(copy)
+
+
+def test_swapped_segments(copy: Path) -> None:
+    one, other = (copy / SEGMENTS_DIR).iterdir()
+    one.rename(copy / "x")
+    other.rename(one)
+    (copy / "x").rename(other)
+    is_found(copy)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "chunk_ids", "postings_terms"])
+@pytest.mark.parametrize("what", ["empty", "missing", "folder", "link"])
+def test_empty_missing_and_other_things(copy: Path, kind: str, what: str) -> None:
+    path = larger(copy) / f"{kind}.npy"
+    data = path.read_bytes()
+    path.unlink()
+    if what == "empty":
+        path.touch()
+    elif what == "folder":
+        path.mkdir()
+    elif what == "link":
+        (copy.parent / "outside.npy").write_bytes(data)
+        path.symlink_to(copy.parent / "outside.npy")
+    is_found(copy)
+
+
+def test_extra_files(copy: Path, index: Path) -> None:
+    (larger(copy) / "extra.npy").write_bytes(b"x")
+    (copy / "extra").mkdir()
+    assert answers(copy) == answers(index)
+    (fault,) = check_index(copy, full=True).faults
+    assert fault.thing.endswith("extra.npy")
+    repair_index(copy)
+    assert not check_index(copy, full=True).faults
+
+
+def test_an_empty_and_a_missing_catalog(copy: Path) -> None:
+    (copy / CATALOG_FILE).write_bytes(b"")
+    is_found(copy)
+    (copy / CATALOG_FILE).unlink()
+    for look in (answers, check_index):
+        with pytest.raises(VsearchError):
+            look(copy)  # type: ignore[operator]

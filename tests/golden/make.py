@@ -1,0 +1,60 @@
+"""Write tests/golden/v1 anew: a small index, a question, and its answers. Run as `python tests/golden/make.py`.
+
+Only for a format that has not been released: what is released stays readable as it is.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from support import WordEmbedder, make_index  # noqa: E402
+
+from vsearch_core.index.snapshot import open_snapshot  # noqa: E402
+from vsearch_core.search.local import LocalSearcher  # noqa: E402
+from vsearch_core.search.pipeline import Query, answer  # noqa: E402
+
+QUESTION = "drain the pump"
+DOCUMENTS = {
+    "notes/pump.md": "---\ntags: [water]\n---\n# Pump\n\nIt needs grease.\n\n## Winter\n\nDrain the pump in autumn.\n",
+    "notes/bread.txt": "Rye bread needs time, and a hot oven.\n",
+    "code/client.py": "def getUserName(number):\n    return directory[number]\n",
+    "磨刀.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",
+    "empty.txt": "",
+}
+
+
+def main() -> None:
+    target = HERE / "v1"
+    embedder = WordEmbedder(dimension=16)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, text in DOCUMENTS.items():
+            (root / "documents" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "documents" / name).write_text(text, encoding="utf-8")
+        make_index(root, embedder, Path("documents"))
+        (root / "documents/notes/bread.txt").write_text("Rye bread needs time, and patience.\n", encoding="utf-8")
+        make_index(root, embedder)  # a second segment, and a tombstone in the first
+        vector = embedder.embed_queries([QUESTION])[0]
+        with open_snapshot(root / ".vsearch") as snapshot:
+            searcher = LocalSearcher(snapshot)
+            hits = {
+                mode: [
+                    [hit.path, hit.chunk, round(hit.score, 4)]
+                    for hit in answer(searcher, lambda _: vector, Query(QUESTION, mode=mode)).hits
+                ]
+                for mode in ("keyword", "vector")
+            }
+        shutil.rmtree(target, ignore_errors=True)
+        ignored = shutil.ignore_patterns("writer.lock", "*-wal", "*-shm")
+        shutil.copytree(root / ".vsearch", target / "index", ignore=ignored)
+    expected = {"question": QUESTION, "vector": [round(float(value), 6) for value in vector], "hits": hits}
+    (target / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

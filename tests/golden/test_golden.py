@@ -1,0 +1,34 @@
+"""An index of every released format stays readable, for ever."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsearch_core.index.check import check_index
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.recall import recall_faults
+
+GOLDEN = sorted(Path(__file__).parent.glob("v*/expected.json"))
+
+
+@pytest.mark.parametrize("expected", GOLDEN, ids=lambda path: path.parent.name)
+def test_a_golden_index_answers_and_is_sound(expected: Path, tmp_path: Path) -> None:
+    wanted = json.loads(expected.read_text(encoding="utf-8"))
+    index = Path(shutil.copytree(expected.with_name("index"), tmp_path / ".vsearch"))
+    vector = np.array(wanted["vector"], np.float32)
+    with open_snapshot(index) as snapshot:
+        searcher = LocalSearcher(snapshot)
+        for mode, hits in wanted["hits"].items():
+            found = answer(searcher, lambda _: vector, Query(wanted["question"], mode=mode)).hits
+            assert [[hit.path, hit.chunk] for hit in found] == [[path, chunk] for path, chunk, _ in hits]
+            assert [hit.score for hit in found] == pytest.approx([score for _, _, score in hits], abs=1e-3)
+    assert check_index(index, full=True, recall=recall_faults).faults == ()
+
+
+def test_there_is_one() -> None:
+    assert GOLDEN

@@ -1,0 +1,183 @@
+"""What a repair saves: all that can be; and it says what can't."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from damage import answers, build
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
+from vsearch_core.index import repair
+from vsearch_core.index.check import check_index
+from vsearch_core.index.repair import Repaired, repair_index
+from vsearch_core.search.recall import recall_faults
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("repair") / "project")
+
+
+@pytest.fixture
+def index(sound: Path, tmp_path: Path) -> Path:
+    """An index to be damaged, with its documents beside it."""
+    shutil.copytree(sound.parent / "d", tmp_path / "d")
+    return Path(shutil.copytree(sound, tmp_path / ".vsearch"))
+
+
+def flip(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 8
+    path.write_bytes(data)
+
+
+def larger(index: Path) -> Path:
+    return max((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "vectors.npy").stat().st_size)
+
+
+def places(index: Path) -> list[tuple[str, int]]:
+    """What is found by meaning: BM25 counts dead rows too, which a repair drops."""
+    return [hit[:2] for hit in answers(index)[1]]
+
+
+def is_sound(index: Path) -> bool:
+    return not check_index(index, full=True, recall=recall_faults).faults
+
+
+def test_a_sound_index_is_left_as_it_is(index: Path) -> None:
+    before = {path: path.read_bytes() for path in index.rglob("*.npy")}
+    with closing(Catalog.open_to_read(index)) as catalog:
+        generation = catalog.generation
+    assert repair_index(index) == Repaired(index)
+    assert {path: path.read_bytes() for path in index.rglob("*.npy")} == before
+    assert check_index(index).generation == generation
+
+
+DERIVED = ("postings_terms", "postings_term_offsets", "postings_offsets", "postings_rows", "postings_counts")
+
+
+@pytest.mark.parametrize("name", [*DERIVED, "postings_lengths", "file_ids"])
+@pytest.mark.parametrize("lose", [lambda path: flip(path, -3), Path.unlink], ids=["flipped", "missing"])
+def test_what_is_derived_is_made_again(index: Path, name: str, lose: Callable[[Path], None]) -> None:
+    before = places(index)
+    lose(larger(index) / f"{name}.npy")
+    done = repair_index(index)
+    assert (done.rebuilt, done.pending, done.staged) == (1, 0, [])
+    assert len(done.set_aside) == 1
+    assert Path(done.set_aside[0]).is_dir()
+    assert is_sound(index)
+    assert places(index) == before
+
+
+@pytest.mark.parametrize("name", ["vectors", "chunk_ids"])
+def test_only_what_is_lost_is_embedded_again(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.store.segment.BLOCK_BYTES", 256)
+    index = build(tmp_path / "project")
+    before = places(index)
+    flip(larger(index) / f"{name}.npy", -1)
+    done = repair_index(index)
+    assert 0 < done.pending < 48
+    assert done.staged
+    assert is_sound(index)
+    embedder = WordEmbedder(dimension=24)
+    make_index(index.parent, embedder)
+    assert len(embedder.embedded) == done.pending
+    assert is_sound(index)
+    assert places(index) == before
+
+
+def test_lost_vectors_are_embedded_at_once_on_request(index: Path) -> None:
+    (larger(index) / "vectors.npy").unlink()
+    embedder = WordEmbedder(dimension=24)
+    done = repair_index(index, lambda _provider, _model: embedder)
+    assert (done.pending, done.embedded) == (0, len(embedder.embedded))
+    assert done.embedded
+    assert is_sound(index)
+    assert make_index(index.parent, embedder).embedded == 0
+
+
+def test_a_lost_segment_is_embedded_again(index: Path) -> None:
+    shutil.rmtree(larger(index))
+    assert repair_index(index).pending
+    assert is_sound(index)
+    make_index(index.parent, WordEmbedder(dimension=24))
+    assert is_sound(index)
+
+
+def test_rows_that_the_catalog_lost_are_said_and_read_again(index: Path) -> None:
+    before = places(index)
+    with closing(Catalog.open_to_write(index)) as catalog:
+        catalog.connection.execute("UPDATE chunks SET crc = 1 WHERE id = 2")
+        catalog.connection.execute("UPDATE sources SET crc = crc")
+    done = repair_index(index)
+    assert (done.catalog, done.lost) == (True, {"chunks": 1})
+    assert len(done.reread) == 1
+    assert is_sound(index)
+    make_index(index.parent, WordEmbedder(dimension=24))
+    assert is_sound(index)
+    assert places(index) == before
+
+
+def test_a_catalog_can_be_repaired_after_any_page_of_it_is_lost(index: Path, tmp_path: Path) -> None:
+    """Pages are wiped one at a time; what remains is sound, and with the documents it becomes whole again."""
+    size = 16384
+    pages = (index / CATALOG_FILE).stat().st_size // size
+    for page in range(1, pages):
+        copy = Path(shutil.copytree(index, tmp_path / str(page) / ".vsearch"))
+        shutil.copytree(index.parent / "d", copy.parent / "d")
+        data = bytearray((copy / CATALOG_FILE).read_bytes())
+        data[page * size : (page + 1) * size] = bytes(size)
+        (copy / CATALOG_FILE).write_bytes(data)
+        try:
+            repair_index(copy)
+        except IndexCorruptError as error:
+            assert "beyond saving" in str(error)  # the page that holds the settings
+            continue
+        assert is_sound(copy), page
+        make_index(copy.parent, WordEmbedder(dimension=24), Path("d"))
+        assert is_sound(copy), page
+        assert check_index(copy).files == 12
+
+
+def test_a_catalog_beyond_saving_is_set_aside(index: Path) -> None:
+    data = (index / CATALOG_FILE).read_bytes()
+    (index / CATALOG_FILE).write_bytes(bytes(len(data)))
+    with pytest.raises(IndexCorruptError, match=r"beyond saving; a copy is in"):
+        repair_index(index)
+    (kept,) = (index / repair.DAMAGED_DIR).rglob(CATALOG_FILE)
+    assert kept.read_bytes() == bytes(len(data))
+
+
+def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    before = places(index)
+    (larger(index) / "postings_rows.npy").unlink()
+    for name in ("write_segment", "mark_commit"):
+        with monkeypatch.context() as patch:
+            patch.setattr(repair, name, die)
+            with pytest.raises(Killed):
+                repair_index(index)
+    with monkeypatch.context() as patch:
+        patch.setattr(repair._Aside, "move", die)
+        with pytest.raises(Killed):
+            repair_index(index)
+    assert places(index) == before
+    repair_index(index)
+    assert is_sound(index)
+    assert places(index) == before
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFoundError):
+        repair_index(tmp_path)

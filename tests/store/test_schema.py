@@ -1,0 +1,143 @@
+"""Formats: ours, older, newer; and catalogs that somebody made up."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from vsearch_core.errors import IndexCorruptError, IndexVersionError, VsearchError
+from vsearch_core.store import schema
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import CATALOG_FILE
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    Catalog.create(tmp_path, {"generation": "0"}).close()
+    return tmp_path
+
+
+def alter(index: Path, *statements: str) -> bytes:
+    """Run statements that no vsearch would; returns what the file then holds."""
+    with closing(sqlite3.connect(index / CATALOG_FILE, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return (index / CATALOG_FILE).read_bytes()
+
+
+def set_sealed(index: Path, *statements: str) -> None:
+    """Change a catalog as a vsearch that knows more would."""
+    with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+        for statement in statements:
+            catalog.connection.execute(statement)
+
+
+def test_a_newer_format_that_we_can_read_is_read_and_not_written(index: Path) -> None:
+    set_sealed(index, "UPDATE settings SET value = '1' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
+    alter(index, "CREATE TABLE later (a)")
+    before = (index / CATALOG_FILE).read_bytes()
+    Catalog.open_to_read(index).close()
+    with pytest.raises(IndexVersionError, match=r"format 7.*upgrade vsearch"):
+        Catalog.open_to_write(index)
+    assert (index / CATALOG_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("least", ["7", "", "no number"])
+def test_a_newer_format_that_we_can_not_read_is_refused_untouched(index: Path, least: str) -> None:
+    set_sealed(index, f"UPDATE settings SET value = '{least}' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
+    before = (index / CATALOG_FILE).read_bytes()
+    for opened in (Catalog.open_to_read, Catalog.open_to_write):
+        with pytest.raises(IndexVersionError, match=r"format 7.*upgrade vsearch"):
+            opened(index)
+    assert (index / CATALOG_FILE).read_bytes() == before
+
+
+def test_an_older_format_that_can_not_be_migrated_is_refused_untouched(index: Path) -> None:
+    before = alter(index, "PRAGMA user_version = 0")
+    for opened in (Catalog.open_to_read, Catalog.open_to_write):
+        with pytest.raises(IndexVersionError, match=r"format 0.*index again"):
+            opened(index)
+    assert (index / CATALOG_FILE).read_bytes() == before
+
+
+@pytest.fixture
+def next_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vsearch whose format 2 has one more column and one more setting."""
+    added = "INSERT INTO settings (key, value) VALUES ('added', 'yes')"
+    objects = tuple(
+        text.replace("crc INTEGER)", "crc INTEGER, note TEXT)") if "TABLE files" in text else text
+        for text in schema.OBJECTS
+    )
+    monkeypatch.setattr(schema, "FORMAT", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {1: ("ALTER TABLE files ADD COLUMN note TEXT", added)})
+    monkeypatch.setattr(schema, "OBJECTS", objects)
+    schema.expected_schema.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _forget_schema() -> Iterator[None]:
+    yield
+    schema.expected_schema.cache_clear()
+
+
+def test_an_older_format_is_migrated_by_the_writer(index: Path, next_format: None) -> None:
+    with pytest.raises(IndexVersionError, match=r"format 1.*bring it up to date with `vsearch index`"):
+        Catalog.open_to_read(index)
+    Catalog.open_to_write(index).close()
+    with closing(Catalog.open_to_read(index)) as catalog:
+        assert catalog.settings()["added"] == "yes"
+        assert catalog.connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_a_migration_that_fails_changes_nothing(
+    index: Path, next_format: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", {1: ("ALTER TABLE files ADD COLUMN note TEXT", "nonsense")})
+    before = (index / CATALOG_FILE).read_bytes()
+    with pytest.raises(sqlite3.OperationalError):
+        Catalog.open_to_write(index)
+    assert (index / CATALOG_FILE).read_bytes() == before
+
+
+def test_damage_is_not_migrated(index: Path, next_format: None) -> None:
+    alter(index, "UPDATE settings SET value = '9' WHERE key = 'generation'")
+    with pytest.raises(IndexCorruptError):
+        Catalog.open_to_write(index)
+
+
+HOSTILE = {
+    "a trigger": ("CREATE TRIGGER t AFTER INSERT ON files BEGIN DELETE FROM chunks; END",),
+    "a view": ("CREATE VIEW v AS SELECT load_extension('x')",),
+    "a view for a table": (
+        "DROP TABLE sources",
+        "CREATE VIEW sources AS SELECT 'a' AS path, '{}' AS options, 0 AS crc",
+    ),
+    "a virtual table": ("CREATE VIRTUAL TABLE t USING fts5(a)",),
+    "an index over an expression": ("CREATE INDEX i ON files (upper(path))",),
+    "a column that computes": ("ALTER TABLE files ADD COLUMN x INTEGER AS (abs(size))",),
+    "a missing table": ("DROP TABLE staged",),
+    "a changed row": ("UPDATE settings SET value = '5' WHERE key = 'generation'",),
+    "a removed row": ("DELETE FROM settings WHERE key = 'generation'",),
+}
+
+
+@pytest.mark.parametrize("statements", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_catalog_that_is_not_as_we_write_it_is_refused(index: Path, statements: Sequence[str]) -> None:
+    alter(index, *statements)
+    for opened in (Catalog.open_to_read, Catalog.open_to_write):
+        with pytest.raises(VsearchError), translated(index):
+            opened(index)
+
+
+def test_every_row_knows_whether_it_is_as_it_was_written(index: Path) -> None:
+    with closing(Catalog.open_to_write(index)) as catalog:
+        catalog.put_source("a", {"x": 1})
+        catalog.put_source("a", {"x": 2})
+        catalog.connection.execute("UPDATE sources SET path = 'b'")
+        assert schema.unsound_rows(catalog.connection, "sources") == []
+    alter(index, "UPDATE sources SET path = 'c'")
+    with closing(Catalog.open_to_read(index)) as catalog:
+        assert schema.unsound_rows(catalog.connection, "sources") != []

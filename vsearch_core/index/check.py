@@ -1,0 +1,158 @@
+"""Is the index sound? Read-only, and able to look at anything: each fault is named, none is an exception."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.ann.check import check_graph
+from vsearch_core.ann.flat import not_unit
+from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.settings import IndexSettings
+from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
+from vsearch_core.store import schema
+from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.check import Fault, catalog_faults, count_faults, segment_faults
+from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR
+
+ATTEMPTS = 5
+
+Recall = Callable[[Snapshot], Sequence[Fault]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found. `generation`, `files` and `chunks` are None where the catalog can't tell."""
+
+    index: Path
+    full: bool
+    faults: tuple[Fault, ...]
+    generation: int | None
+    files: int | None
+    chunks: int | None
+
+
+def check_index(index: Path, *, full: bool = False, recall: Recall | None = None) -> Report:
+    """Look for faults, in one generation; writers go on meanwhile.
+
+    Quick: the catalog opens, settings are complete, files are there and of the right size, the small ones intact,
+    counts agree. Full: every byte and every relation too, and, by `recall`, that rows are found by their own vectors.
+    Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, StorageError.
+    """
+    with translated(index):
+        report = _check(index, full=full, recall=recall)
+        for _ in range(ATTEMPTS):
+            former = report.generation
+            if not report.faults:
+                break
+            # A compaction may have swept files between the catalog's word and our look at them.
+            report = _check(index, full=full, recall=recall)
+            if report.generation == former:
+                break
+    return report
+
+
+def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
+    faults: list[Fault] = []
+    if (index / CATALOG_FILE).is_file() and not schema.has_our_header(index):
+        faults.append(Fault(str(index / CATALOG_FILE), "its header is damaged"))
+    try:
+        with translated(index):
+            catalog = Catalog.open_to_read(index)
+    except IndexCorruptError as error:
+        faults.append(Fault(error.thing, error.reason))
+        return Report(index, full, (*faults, *(_unopened(index) if full else ())), None, None, None)
+    with closing(catalog):
+        if full:
+            faults += catalog_faults(catalog.connection)
+        try:
+            with translated(index):
+                faults += _segments(catalog, full=full, recall=None if faults else recall)
+                live, _, _ = catalog.counts()
+                chunks = sum(record.live_rows for record in catalog.segments())
+                return Report(index, full, tuple(faults), catalog.generation, live, chunks)
+        except IndexCorruptError as error:
+            return Report(index, full, (*faults, Fault(error.thing, error.reason)), None, None, None)
+
+
+def _segments(catalog: Catalog, *, full: bool, recall: Recall | None) -> list[Fault]:
+    settings = IndexSettings.from_catalog(catalog)
+    records = catalog.segments()
+    faults: list[Fault] = []
+    views: list[SegmentView] = []
+    for record in records:
+        found = list(segment_faults(catalog.index, record, full=full))
+        faults += found
+        if full and not found:
+            view = view_segment(catalog, record)
+            faults += content_faults(catalog.index, record, view, settings.fingerprint.dimension)
+            views.append(view)
+    faults += count_faults(catalog)
+    if full and len(views) == len(records):
+        faults += id_faults(catalog, views)
+        if recall is not None and not faults:
+            faults += recall(Snapshot(catalog, settings, catalog.generation, views))
+    return faults
+
+
+def content_faults(index: Path, record: SegmentRecord, view: SegmentView, dimension: int) -> Iterator[Fault]:
+    """What a segment's arrays say that can't be, though they are what was written."""
+    folder = index / SEGMENTS_DIR / record.name
+    lengths = {len(view.vectors), len(view.chunk_ids), len(view.file_ids), len(view.postings.lengths)}
+    if lengths != {record.rows} or view.vectors.shape[1:] != (dimension,) or view.vectors.dtype != np.int16:
+        yield Fault(str(folder), f"its arrays are not of {record.rows} rows and {dimension} dimensions")
+        return
+    off = not_unit(view.vectors)
+    if len(off):
+        yield Fault(str(folder / "vectors.npy"), f"vectors of {len(off)} rows are not of length 1, first row {off[0]}")
+    reason = view.postings.fault()
+    if reason is not None:
+        yield Fault(str(folder), f"its postings are damaged: {reason}")
+    if view.graph is not None:
+        try:
+            check_graph(view.graph, view.vectors)
+        except ValueError as error:
+            yield Fault(str(folder), f"its graph is damaged: {error}")
+
+
+def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:
+    """Whether the live chunks are exactly the segments' live rows, each once and of the right file."""
+    chunk_ids, file_ids = live_chunks(catalog)
+    rows = [(view.chunk_ids[view.alive], view.file_ids[view.alive]) for view in views]
+    found = np.concatenate([np.empty(0, np.int64), *(chunks for chunks, _ in rows)])
+    files = np.concatenate([np.empty(0, np.int64), *(files for _, files in rows)])
+    order = np.argsort(found, kind="stable")
+    found, files = found[order], files[order]
+    if (np.diff(found) == 0).any():
+        yield Fault("segments", "hold live chunks twice")
+    elif not np.array_equal(found, chunk_ids):
+        missing, unknown = np.isin(chunk_ids, found, invert=True), np.isin(found, chunk_ids, invert=True)
+        reason = f"lack {missing.sum()} live chunks and have {unknown.sum()} that the catalog does not know"
+        yield Fault("segments", reason)
+    elif not np.array_equal(files, file_ids):
+        yield Fault("segments", f"give {(files != file_ids).sum()} chunks to other files than the catalog does")
+    buried = np.concatenate([np.empty(0, np.int64), *(view.chunk_ids[~view.alive] for view in views)])
+    if np.isin(buried, chunk_ids).any():
+        yield Fault("segments", "bury rows of live chunks")
+
+
+def live_chunks(catalog: Catalog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The ids of all live chunks, ascending, and of their files."""
+    query = "SELECT chunks.id, file_id FROM chunks JOIN files ON files.id = file_id WHERE live ORDER BY chunks.id"
+    pairs = np.array(catalog.connection.execute(query).fetchall(), np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _unopened(index: Path) -> list[Fault]:
+    """What can be said of a catalog that does not open."""
+    try:
+        with closing(schema.connect(index, "ro")) as connection:
+            return list(catalog_faults(connection))
+    except (sqlite3.Error, UnicodeDecodeError):
+        return []

@@ -1,0 +1,276 @@
+"""`vsearch repair`: what is derived is made again, what can't be saved is set aside, and nothing is dropped unsaid.
+
+Texts, files and settings are the catalog's; vectors are the segments'. Postings and tombstones follow from these. A
+repaired segment is written anew, and one transaction puts it in the place of the damaged ones.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copy2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.ann.flat import not_unit
+from vsearch_core.embed.base import Embedder
+from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.check import content_faults, live_chunks
+from vsearch_core.index.commit import commit_staged, mark_commit, sweep
+from vsearch_core.index.graphs import link
+from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.settings import IndexSettings, refuse_other_model
+from vsearch_core.index.snapshot import view_segment
+from vsearch_core.index.staging import embed_block
+from vsearch_core.lexical.postings import build
+from vsearch_core.store import schema
+from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.check import catalog_faults, segment_faults
+from vsearch_core.store.faults import translated
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.salvage import salvage
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, salvage_array, write_segment
+
+DAMAGED_DIR = "damaged"
+_TEXTS = 512  # read at a time
+
+OpenEmbedder = Callable[[str, str | None], Embedder]
+Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
+
+
+@dataclass(slots=True)
+class Repaired:
+    """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
+    until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table."""
+
+    index: Path
+    rebuilt: int = 0
+    rows: int = 0
+    catalog: bool = False
+    embedded: int = 0
+    pending: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    reread: list[str] = field(default_factory=list)
+    staged: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
+
+
+def repair_index(
+    index: Path,
+    open_embedder: OpenEmbedder | None = None,
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> Repaired:
+    """Make a damaged index sound again; one that is sound is left as it is.
+
+    With `open_embedder`, chunks whose vectors are gone are embedded at once. Killed at any point, it can be run again.
+    Raises IndexNotFoundError, IndexCorruptError for a catalog beyond saving, IndexLockedError, IndexVersionError,
+    IndexMismatchError, ModelError, StorageError.
+    """
+    with translated(index):
+        if not (index / CATALOG_FILE).exists():
+            schema.connect(index, "ro")  # raises IndexNotFoundError
+        with writer_lock(index):
+            aside = _Aside(index)
+            done = Repaired(index, set_aside=aside.moved)
+            _mend_catalog(index, aside, done)
+            with closing(Catalog.open_to_write(index)) as catalog:
+                settings = IndexSettings.from_catalog(catalog)
+                _mend_segments(catalog, settings, aside, done, observer)
+                if open_embedder is not None:
+                    done.embedded = _embed(catalog, settings, open_embedder, observer)
+                done.pending = catalog.count_unembedded()
+                sweep(catalog)
+            return done
+
+
+class _Aside:
+    """Where what can't be used any more is kept: a folder of this repair's own, made when something comes."""
+
+    def __init__(self, index: Path) -> None:
+        self.index = index
+        self.folder = index / DAMAGED_DIR / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        self.moved: list[str] = []
+
+    def copy(self, path: Path) -> None:
+        if path.is_file():
+            copy2(path, self._place(path))
+
+    def move(self, path: Path) -> None:
+        if path.exists() or path.is_symlink():
+            path.rename(self._place(path))
+
+    def _place(self, path: Path) -> Path:
+        if self.folder.parent.is_symlink():
+            raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "remove it")
+        target = self.folder / path.relative_to(self.index)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.moved.append(str(target))
+        return target
+
+
+def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
+    """Put what can be read of a damaged catalog in its place."""
+    if _catalog_is_sound(index):
+        return
+    done.catalog = True
+    for suffix in ("", "-wal"):
+        aside.copy(index / f"{CATALOG_FILE}{suffix}")
+    fresh = index / f"{CATALOG_FILE}.new"
+    salvaged = salvage(index, fresh)
+    if salvaged is None:
+        reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
+        raise IndexCorruptError(
+            str(index), reason, "delete the index folder, and index again with `vsearch index PATH`"
+        )
+    for suffix in ("-wal", "-shm"):  # of the damaged one: SQLite would apply them to the new one
+        (index / f"{CATALOG_FILE}{suffix}").unlink(missing_ok=True)
+    fresh.replace(index / CATALOG_FILE)
+    done.lost.update(salvaged.lost)
+    done.reread += salvaged.reread
+
+
+def _catalog_is_sound(index: Path) -> bool:
+    if not schema.has_our_header(index):
+        return False
+    try:
+        with translated(index), closing(Catalog.open_to_write(index)) as catalog:
+            catalog.segments()
+            IndexSettings.from_catalog(catalog)
+            return next(catalog_faults(catalog.connection), None) is None
+    except IndexCorruptError:
+        return False
+
+
+def _mend_segments(
+    catalog: Catalog, settings: IndexSettings, aside: _Aside, done: Repaired, observer: Observer
+) -> None:
+    """Replace damaged segments by one of their saved rows; files that lack vectors become staged."""
+    dimension = settings.fingerprint.dimension
+    damaged = [record for record in catalog.segments() if not _is_sound(catalog, record, dimension)]
+    healthy = [record for record in catalog.segments() if record.id not in {other.id for other in damaged}]
+    chunk_ids, file_ids = live_chunks(catalog)
+    held = _held(catalog, healthy)
+    saved = {number: vector for record in damaged for number, vector in _saved(catalog, record, dimension)}
+    has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
+    lacking = np.unique(file_ids[~has_vector])
+    lacks = np.isin(file_ids, lacking)
+    kept = chunk_ids[~lacks & ~np.isin(chunk_ids, held)]
+    if not damaged and not len(lacking) and not _bury_again(catalog, healthy, chunk_ids, write=False):
+        return
+    for record in healthy:
+        saved |= _some_vectors(catalog, record, chunk_ids[lacks])
+    written = (
+        _write(catalog, settings, kept, file_ids[np.searchsorted(chunk_ids, kept)], saved, observer)
+        if len(kept)
+        else None
+    )
+    with catalog.transaction():
+        catalog.drop_segments(record.id for record in damaged)
+        if written is not None:
+            catalog.add_segment(written[0], len(kept), written[1])
+        done.staged += catalog.unpublish_files(lacking.tolist())
+        again = [number for number in catalog.staged_chunks() if number in saved]
+        catalog.stage_vectors(again, np.array([saved[number] for number in again], np.int16).reshape(-1, dimension))
+        _bury_again(catalog, healthy, live_chunks(catalog)[0], write=True)
+        mark_commit(catalog)
+    done.rebuilt, done.rows = len(damaged), len(kept)
+    for record in damaged:
+        aside.move(catalog.index / SEGMENTS_DIR / record.name)
+
+
+def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:
+    if any(segment_faults(catalog.index, record, full=True)):
+        return False
+    try:
+        view = view_segment(catalog, record)
+    except IndexCorruptError:
+        return False
+    return not any(content_faults(catalog.index, record, view, dimension))
+
+
+def _held(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> NDArray[np.int64]:
+    """The chunks that sound segments have rows for, tombstones or not: those follow from the catalog."""
+    parts = [view_segment(catalog, record).chunk_ids for record in healthy]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
+
+
+def _saved(catalog: Catalog, record: SegmentRecord, dimension: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """The chunks and vectors of a damaged segment's rows that are what was written."""
+    manifest = record.manifest
+    if not {"vectors", "chunk_ids"} <= manifest.keys() or manifest["vectors"].shape != (record.rows, dimension):
+        return
+    if (manifest["vectors"].dtype, manifest["chunk_ids"].dtype) != ("<i2", "<i8"):
+        return
+    vectors, sound = salvage_array(catalog.index, record.name, "vectors", manifest["vectors"])
+    numbers, known = salvage_array(catalog.index, record.name, "chunk_ids", manifest["chunk_ids"])
+    sound &= known
+    sound[not_unit(vectors)] = False
+    for row in np.flatnonzero(sound).tolist():
+        yield int(numbers[row]), vectors[row]
+
+
+def _some_vectors(catalog: Catalog, record: SegmentRecord, wanted: NDArray[np.int64]) -> Vectors:
+    view = view_segment(catalog, record)
+    rows = np.flatnonzero(np.isin(view.chunk_ids, wanted)).tolist()
+    return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
+
+
+def _write(
+    catalog: Catalog,
+    settings: IndexSettings,
+    chunk_ids: NDArray[np.int64],
+    file_ids: NDArray[np.int64],
+    vectors: Vectors,
+    observer: Observer,
+) -> tuple[str, Manifest]:
+    """Write a segment of saved rows, with postings made anew from the texts."""
+    analyzer = settings.analyzer
+    numbers = chunk_ids.tolist()
+    blocks = (catalog.passages(numbers[start : start + _TEXTS]) for start in range(0, len(numbers), _TEXTS))
+    postings = build(analyzer.terms(passage.chunk.text) for block in blocks for passage in block)
+    matrix = np.stack([vectors[number] for number in numbers])
+    ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
+    return write_segment(catalog.index, {"vectors": matrix, **ids, **postings.arrays(), **link(matrix, observer)})
+
+
+def _bury_again(
+    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], *, write: bool
+) -> bool:
+    """Whether tombstones are other than the live chunks say, each of which has one row; with `write`, set them so."""
+    differ = False
+    claimed = np.empty(0, np.int64)
+    for record in healthy:
+        rows = view_segment(catalog, record).chunk_ids
+        first = np.zeros(len(rows), np.bool_)
+        first[np.unique(rows, return_index=True)[1]] = True
+        alive = first & np.isin(rows, chunk_ids) & ~np.isin(rows, claimed)
+        claimed = np.concatenate([claimed, rows[alive]])
+        if not np.array_equal(alive, record.alive):
+            differ = True
+            if write:
+                catalog.set_dead(record.id, ~alive)
+    return differ
+
+
+def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedder, observer: Observer) -> int:
+    """Embed all staged chunks and make their files live."""
+    total, done, after = catalog.count_unembedded(), 0, 0
+    if total:
+        embedder = open_embedder(settings.fingerprint.provider, settings.model)
+        refuse_other_model(str(catalog.index), settings, embedder.fingerprint)
+        while not observer.stop():
+            block = embed_block(
+                catalog,
+                lambda: embedder,
+                after,
+                observer,
+                lambda part: observer.progress(Progress("embedding", done + part, total)),  # noqa: B023
+            )
+            if block is None:
+                break
+            after, done = block.last, done + block.embedded + block.reused
+    commit_staged(catalog, settings.analyzer)
+    return done

@@ -1,0 +1,145 @@
+"""What a damaged catalog still gives, as a new one. Rows are taken one by one, and only those that are sound."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+
+from vsearch_core.store import schema
+from vsearch_core.store.schema import CATALOG_FILE
+
+_PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
+_WORK = f"{CATALOG_FILE}.salvage"
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What a salvaged catalog lacks: rows by table, and the paths of files some of whose text is gone."""
+
+    lost: Mapping[str, int]
+    reread: tuple[str, ...]
+
+
+def salvage(index: Path, into: Path) -> Salvaged | None:
+    """Write what can be read of the catalog to a new file; None when it can't be made into a catalog.
+
+    The damaged one is worked on as a copy. Raises OSError and sqlite3.Error for the new file only.
+    """
+    work = index / _WORK
+    _remove(work)
+    _remove(into)
+    try:
+        for suffix in ("", "-wal"):
+            if (index / (CATALOG_FILE + suffix)).exists():
+                copyfile(index / (CATALOG_FILE + suffix), index / (_WORK + suffix))
+        _restore_header(work)
+        with closing(sqlite3.connect(work, isolation_level=None)) as source:
+            source.execute("PRAGMA trusted_schema = OFF")
+            source.text_factory = lambda data: data.decode("utf-8", "replace")
+            settings = _settings(source)
+            if settings is None:
+                return None
+            with closing(schema.begin(into)) as target:
+                target.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
+                lost = {table: _copy(source, target, table) for table in schema.TABLES if table != "settings"}
+                reread = _reconcile(target)
+                schema.complete(target)
+        return Salvaged({table: count for table, count in lost.items() if count}, reread)
+    except (sqlite3.Error, UnicodeDecodeError):
+        if into.exists():
+            raise
+        return None
+    finally:
+        _remove(work)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _restore_header(path: Path) -> None:
+    with path.open("r+b") as file:
+        for offset, data in schema.HEADER.items():
+            file.seek(offset)
+            file.write(data)
+
+
+def _settings(source: sqlite3.Connection) -> dict[str, str] | None:
+    """The settings, or None where one is gone that nothing else tells."""
+    rows = [row for row in _rows(source, "settings") if row is not None]
+    settings = {str(key): str(value) for _, key, value, _ in rows}
+    settings.pop("seal", None)
+    needed = {"fingerprint", "model", "chunker", "chunk_words", "overlap_words", "language", "analyzer"}
+    return settings if needed <= settings.keys() else None
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> int:
+    """Copy a table's sound rows. Returns how many were seen that are not."""
+    lost = 0
+    names = ["rowid", *(name for name in schema.columns(target, table) if name != "crc")]
+    for row in _rows(source, table):
+        if row is None or len(row) != len(names) + 1:
+            lost += 1
+            continue
+        try:  # a later version of a path replaces an earlier one
+            insert = f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+            target.execute(insert, row[:-1])
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
+            lost += 1
+    return lost
+
+
+def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...] | None]:
+    """The table's rows as (rowid, columns…, crc), ascending; None for each that is not what was written."""
+    for row in _readable(source, table):
+        _, *values, crc = row
+        yield row if crc == schema.row_crc(*values) else None
+
+
+def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
+    """All rows that SQLite can read: in order as far as it goes, then one number at a time."""
+    query = f"SELECT rowid, * FROM {table}"
+    last = 0
+    try:
+        for row in source.execute(f"{query} ORDER BY rowid"):
+            last = int(row[0])
+            yield row
+        return
+    except (sqlite3.Error, UnicodeDecodeError):
+        pass
+    for number in range(last + 1, min(_highest(source, table), last + _PROBES) + 1):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            row = source.execute(f"{query} WHERE rowid = ?", (number,)).fetchone()
+            if row is not None:
+                yield row
+
+
+def _highest(source: sqlite3.Connection, table: str) -> int:
+    found = [0]
+    for query in (
+        f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT 1",
+        f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",
+    ):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            found += [number for (number,) in source.execute(query) if type(number) is int]
+    return max(found)
+
+
+def _reconcile(target: sqlite3.Connection) -> tuple[str, ...]:
+    """Drop what refers to rows that are gone. Returns the live files that have lost text: to be read again."""
+    target.execute("DELETE FROM chunks WHERE file_id NOT IN (SELECT id FROM files)")
+    short = "chunks <> (SELECT count(*) FROM chunks WHERE file_id = files.id)"
+    target.execute(f"DELETE FROM files WHERE NOT live AND {short}")  # the next run stages them again
+    reread = tuple(path for (path,) in target.execute(f"SELECT path FROM files WHERE {short} ORDER BY path"))
+    # A size that no file has makes the next run read it again.
+    counted = "chunks = (SELECT count(*) FROM chunks WHERE file_id = files.id)"
+    target.execute(f"UPDATE files SET size = -1, hash = x'', {counted} WHERE {short}")
+    target.execute("DELETE FROM chunks WHERE file_id NOT IN (SELECT id FROM files)")
+    target.execute(
+        "DELETE FROM staged WHERE chunk_id NOT IN"
+        " (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)"
+    )
+    return reread
