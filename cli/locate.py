@@ -69,11 +69,8 @@ def _named(given: Path) -> Path:
 def _holds_other_things(folder: Path) -> bool:
     from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.schema import CATALOG_FILE
+    from vsearch_core.store.segment import SEGMENTS_DIR
 
-    names = {path.name for path in folder.iterdir()}
-    return CATALOG_FILE not in names and not names <= {
-        LOCK_FILE,
-        HOLDER_FILE,
-        f"{HOLDER_FILE}.new",
-        f"{CATALOG_FILE}.new",
-    }
+    names = {path.name for path in folder.iterdir() if not path.name.startswith((CATALOG_FILE, HOLDER_FILE))}
+    begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
+    return not (folder / CATALOG_FILE).exists() and not names <= begun

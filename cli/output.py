@@ -41,7 +41,7 @@ def emit(text: str, end: str = "\n") -> None:
     emit_bytes((text + end).encode("utf-8", "surrogateescape"))
 
 
-def emit_bytes(data: bytes) -> None:
+def emit_bytes(data: bytes | memoryview) -> None:
     """Write bytes to stdout; see `emit`."""
     try:
         sys.stdout.flush()

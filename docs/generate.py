@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 TARGET = Path(__file__).with_name("cli.md")
-COMMANDS = ("index", "query", "status", "remove", "compact", "check", "repair", "eval", "models")
+COMMANDS = (
+    *("index", "query", "status", "remove", "compact", "check", "repair"),
+    *("export", "import", "eval", "models"),
+)
 
 HEAD = """# The command line
 

@@ -58,5 +58,9 @@ class IndexCorruptError(IndexStateError):
     """A file of the index is missing or is not what the catalog says."""
 
 
+class ArchiveError(IndexStateError):
+    """An archive of an index is damaged, or is none."""
+
+
 class StorageError(IndexStateError):
     """The operating system refused a read or a write: disk full, no permission, an I/O fault."""

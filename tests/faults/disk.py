@@ -2,7 +2,8 @@
 
 The model is the portable reading of POSIX: `fsync` of a file makes its bytes certain, `fsync` of a folder the names in
 it, and neither does the other's work. Of what was not synced each write, truncation and change of a name is there or
-not, whatever came before or after it; the last write that is there may be torn. A rename is there as a whole or not.
+not, whatever came before or after it; the last write that is there may be torn. A rename within a folder is there as a
+whole or not, one between folders may be there by halves.
 """
 
 import random
@@ -139,8 +140,11 @@ class Disk:
 
     def _rename(self, path: Path, target: Path) -> None:
         node = self._node(path)
-        assert path.parent == target.parent, "a rename between folders is not modelled"
-        self._folder(path.parent).change({path.name: None, target.name: node})
+        if path.parent == target.parent:
+            self._folder(path.parent).change({path.name: None, target.name: node})
+        else:
+            self._folder(target.parent).change({target.name: node})
+            self._folder(path.parent).change({path.name: None})
 
     def _file(self, event: Event) -> File:
         if event.inode not in self._files:

@@ -123,8 +123,14 @@ def change(documents: Path) -> None:
     shutil.copy(documents / "a5.txt", documents / "copy.txt")
 
 
+def forget(documents: Path) -> None:
+    """Delete the index."""
+    shutil.rmtree(documents.parent / "trial" / ".vsearch")
+
+
 FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
 INDEX = ("index", "--json", *OPTIONS, "DOCS")
+EXPORT = ("export", "--json", "HERE/it.tar")
 REPAIR = ("repair", "--json")
 
 
@@ -179,6 +185,8 @@ SCENARIOS = (
     Scenario("reindex", [FIRST, INDEX, change], INDEX),
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
     Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub"), once=True),
+    Scenario("import", [FIRST, INDEX, EXPORT, change, INDEX], ("import", "--json", "--replace", "HERE/it.tar")),
+    Scenario("first import", [FIRST, INDEX, EXPORT, forget], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),

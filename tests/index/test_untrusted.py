@@ -111,7 +111,7 @@ def test_a_forged_fingerprint_is_refused(index: Path, value: str) -> None:
 
 
 def test_a_bomb_in_a_text_does_not_go_off(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.store.catalog.TEXT_LIMIT", 1 << 20)
+    monkeypatch.setattr("vsearch_core.store.texts.TEXT_LIMIT", 1 << 20)
     forge(index, "UPDATE chunks SET text = ?", zlib.compress(bytes(1 << 21)))
     with pytest.raises(IndexCorruptError, match=r"too long"):
         answers(index)

@@ -1,10 +1,10 @@
 """What a reader sees: one generation of the index, pinned for as long as the snapshot is open."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from vsearch_core.store.segment import Manifest, open_segment
 
 # Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-what-opening-verifies.md
 VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
+
+Opened = TypeVar("Opened")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,14 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
         snapshot.catalog.close()
 
 
-def _open(index: Path) -> Snapshot:
+def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Opened]) -> tuple[Catalog, list[Opened]]:
+    """The current generation: its catalog, for the caller to close, and its segments, `opened`, oldest first."""
     former = None
     while True:
         catalog = Catalog.open_to_read(index)
         try:
             generation = catalog.generation
-            settings = IndexSettings.from_catalog(catalog)
-            segments = [view_segment(catalog, record) for record in catalog.segments()]
-            return Snapshot(catalog, settings, generation, segments)
+            return catalog, [opened(catalog, record) for record in catalog.segments()]
         except FileNotFoundError as error:
             catalog.close()
             if generation == former:
@@ -85,6 +86,15 @@ def _open(index: Path) -> Snapshot:
         except BaseException:
             catalog.close()
             raise
+
+
+def _open(index: Path) -> Snapshot:
+    catalog, segments = open_generation(index, view_segment)
+    try:
+        return Snapshot(catalog, IndexSettings.from_catalog(catalog), catalog.generation, segments)
+    except BaseException:
+        catalog.close()
+        raise
 
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:

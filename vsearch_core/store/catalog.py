@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.model import Chunk, JsonValue
 from vsearch_core.store import schema
+from vsearch_core.store.folders import sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
-
-TEXT_LIMIT = 1 << 26  # bytes of one chunk's text: what a forged index may make a reader unpack
+from vsearch_core.store.texts import hash_text, pack_text, unpack_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +101,25 @@ class Catalog:
     @classmethod
     def create(cls, index: Path, settings: Mapping[str, str]) -> "Catalog":
         """Make a catalog where none is, with its settings, and open it for writing."""
-        path = index / CATALOG_FILE
+        with cls.new(index) as catalog:
+            catalog.connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
+        return cls.open_to_write(index)
+
+    @classmethod
+    @contextmanager
+    def new(cls, index: Path) -> Iterator["Catalog"]:
+        """An empty catalog, to be filled inside the block; it appears in `index`, whole, when the block has ended."""
         fresh = index / f"{CATALOG_FILE}.new"
         for suffix in ("", "-journal"):  # what an interrupted creation left
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-        schema.create(fresh, settings).close()
-        fresh.rename(path)
-        return cls.open_to_write(index)
+        connection = schema.begin(fresh)
+        try:
+            yield cls(index, connection)
+            schema.complete(connection)
+        finally:
+            connection.close()
+        fresh.rename(index / CATALOG_FILE)
+        sync_folder(index)
 
     @classmethod
     def open_to_write(cls, index: Path) -> "Catalog":
@@ -207,7 +218,7 @@ class Catalog:
             "INSERT INTO chunks"
             " (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, hash, text)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((file_id, number, *_place(chunk), *_content(chunk.text)) for number, chunk in enumerate(chunks)),
+            (_chunk_row(file_id, number, chunk) for number, chunk in enumerate(chunks)),
         )
 
     def forget_files(self, file_ids: Iterable[int]) -> None:
@@ -381,33 +392,9 @@ class Catalog:
         self.connection.executescript("PRAGMA incremental_vacuum;")
 
 
-def pack_text(text: str) -> bytes:
-    """A chunk's text as it is stored. Lone surrogates survive."""
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
-
-
-def unpack_text(blob: bytes) -> str:
-    """The inverse of `pack_text`. Raises zlib.error, also for a text beyond TEXT_LIMIT, and UnicodeDecodeError."""
-    unpacker = zlib.decompressobj()
-    data = unpacker.decompress(blob, TEXT_LIMIT)
-    if not unpacker.eof:
-        raise zlib.error("it is cut short, or too long")
-    return data.decode("utf-8", "surrogatepass")
-
-
-def hash_text(text: str) -> int:
-    """What chunks of the same text have in common: blake2b-64, as SQLite's signed integer."""
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
-def _content(text: str) -> tuple[int, bytes]:
-    return hash_text(text), pack_text(text)
-
-
-def _place(chunk: Chunk) -> tuple[int | str | None, ...]:
+def _chunk_row(file_id: int | None, number: int, chunk: Chunk) -> tuple[int | str | bytes | None, ...]:
     place = (chunk.start_char, chunk.end_char, chunk.start_line, chunk.end_line, chunk.page)
-    return (*place, _sound(chunk.heading))
+    return (file_id, number, *place, _sound(chunk.heading), hash_text(chunk.text), pack_text(chunk.text))
 
 
 def _sound(text: str | None) -> str | None:

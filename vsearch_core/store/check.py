@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store import schema
-from vsearch_core.store.catalog import Catalog, SegmentRecord, unpack_text
+from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
+from vsearch_core.store.texts import unpack_text
 
 _NAMED = 5  # rows that a fault names one by one; more are counted
 

@@ -61,13 +61,11 @@ def _read(work: Path, fresh: Path) -> Salvaged | None:
             settings = _settings(source)
             if settings is None:
                 return None
-            with closing(schema.create(fresh, settings)) as target:
-                target.execute("BEGIN")
+            with closing(schema.begin(fresh)) as target:
+                target.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
                 lost = {table: _copy(source, target, table) for table in schema.TABLES if table != "settings"}
                 reread = _reconcile(target)
-                schema.seal(target)
-                target.execute("COMMIT")
-                target.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing says nothing of a log that can't be folded
+                schema.complete(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except (sqlite3.Error, UnicodeDecodeError):
         if fresh.exists():

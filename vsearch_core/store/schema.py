@@ -62,8 +62,8 @@ OBJECTS = (
 )
 
 
-def create(path: Path, settings: Mapping[str, str]) -> sqlite3.Connection:
-    """Make an empty catalog at the path and open it for writing."""
+def begin(path: Path) -> sqlite3.Connection:
+    """Make an empty catalog at the path. It is to be filled in the transaction that `complete` ends."""
     connection = sqlite3.connect(path, isolation_level=None)
     # Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
     connection.executescript("PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL;")
@@ -73,13 +73,16 @@ def create(path: Path, settings: Mapping[str, str]) -> sqlite3.Connection:
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     _keep_checksums(connection)
-    values = {**settings, "min_reader": str(MIN_READER)}
-    connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", values.items())
+    return connection
+
+
+def complete(connection: sqlite3.Connection) -> None:
+    """Seal what `begin` began, and make it a catalog that may be opened."""
+    connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('min_reader', ?)", (str(MIN_READER),))
     seal(connection)
     connection.execute("COMMIT")
     # Last: closing says nothing of a log that can't be folded in, and the log would stay behind at a rename.
     connection.execute("PRAGMA journal_mode = WAL")
-    return connection
 
 
 def open_to_write(index: Path) -> sqlite3.Connection:

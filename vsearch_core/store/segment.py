@@ -181,6 +181,12 @@ def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
     return array, ~rows_of_blocks(entry, damaged_blocks(array, entry))
 
 
+def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
+    """The bytes of the array's file: the header, and the data as they lie in memory."""
+    array = np.ascontiguousarray(array)
+    return _header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data
+
+
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
     """Delete segment folders that the catalog does not name: what a crash left. Returns how many there were."""
     from shutil import rmtree

@@ -1,0 +1,87 @@
+"""`vsearch export`."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import locate
+from .output import emit, emit_bytes, plural, size_text, to_json
+
+if TYPE_CHECKING:
+    from vsearch_core.index.transfer import Transferred
+
+
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Where the archive goes; -: stdout.")],
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> int:
+    """Write the index as it is now into one file, which `vsearch import` takes in on any machine.
+
+    It holds the text of all documents. Writers go on meanwhile; what is not committed yet is left out.
+    """
+    from vsearch_core.errors import InputError
+
+    index = locate.index_to_read(index_dir)
+    if file == "-":
+        if as_json or sys.stdout.isatty():
+            raise InputError("export -", "stdout takes the archive", "send it to a file or a pipe, without --json")
+        _to_stdout(index)
+        return 0
+    target = locate.absolute(Path(file).expanduser())
+    _refuse_bad_target(target, force=force)
+    summary = _to_file(index, target)
+    if as_json:
+        values = {**asdict(summary), "index": str(summary.index), "archive": str(target)}
+        emit(to_json({"schema": "vsearch.export/1", **values}))
+    else:
+        emit(f"{target}: {summary_text(summary)}")
+    return 0
+
+
+def _refuse_bad_target(target: Path, *, force: bool) -> None:
+    from vsearch_core.errors import InputError
+
+    if target.is_dir():
+        raise InputError(str(target), "it is a folder", "name a file")
+    if not target.parent.is_dir():
+        raise InputError(str(target.parent), "there is no such folder", "make it, or choose another")
+    if target.exists() and not force:
+        raise InputError(str(target), "it exists already", "choose another name, or replace it with --force")
+
+
+def summary_text(summary: "Transferred") -> str:
+    """What was transferred, for people."""
+    what = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}, {size_text(summary.bytes)}"
+    return f"generation {summary.generation}: {what} in {summary.seconds:.1f} s"
+
+
+def _to_stdout(index: Path) -> None:
+    from tempfile import TemporaryDirectory
+
+    from vsearch_core.index.transfer import export_index
+
+    with TemporaryDirectory() as scratch:
+        export_index(index, Path(scratch), emit_bytes)
+
+
+def _to_file(index: Path, target: Path) -> "Transferred":
+    """Write beside the target, and give it its name once it is whole and durable."""
+    from tempfile import TemporaryDirectory
+
+    from vsearch_core.index.transfer import export_index
+    from vsearch_core.store.archive import durable_file
+    from vsearch_core.store.faults import translated
+    from vsearch_core.store.folders import sync_folder
+
+    with translated(target), TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        unfinished = Path(folder) / "archive"
+        with durable_file(unfinished) as file:
+            summary = export_index(index, Path(folder), file.write)
+        unfinished.replace(target)
+        sync_folder(target.parent)
+    return summary

@@ -1,0 +1,41 @@
+"""`vsearch import`."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import locate
+from .export import summary_text
+from .output import emit, to_json
+
+
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An archive that `vsearch export` wrote; -: stdin.")],
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the index that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> int:
+    """Take in an archive: verify it, and swap it in whole or not at all.
+
+    The index can be queried without the documents. Queries that are under way go on with the index that was there.
+    """
+    from vsearch_core.index.transfer import import_archive
+    from vsearch_core.store.faults import translated
+
+    index = locate.index_to_write(index_dir)
+    if file == "-":
+        name = "stdin"
+        summary = import_archive(index, name, sys.stdin.buffer.read, replace=replace)
+    else:
+        name = str(locate.absolute(Path(file).expanduser()))
+        with translated(Path(name)), Path(name).open("rb") as stream:
+            summary = import_archive(index, name, stream.read, replace=replace)
+    if as_json:
+        values = {**asdict(summary), "index": str(summary.index), "archive": name}
+        emit(to_json({"schema": "vsearch.import/1", **values}))
+    else:
+        emit(f"{summary.index}: {summary_text(summary)}")
+    return 0

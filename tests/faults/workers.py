@@ -1,0 +1,149 @@
+"""Processes that write, merge and read one index at once, for test_concurrency.py.
+
+    python workers.py write|merge|read|hold ROOT NAME SECONDS
+
+Each writer NAME has a folder of its own and rewrites all of it, one version after the other; each commit so moves one
+folder from one version to the next. Each file of version v has 1 + v % 3 chunks, so what an index says at version v is
+known to the last chunk. Every worker prints what it did and saw as one JSON object.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import IndexLockedError
+from vsearch_core.index.commit import sweep
+from vsearch_core.index.compaction import merge_segments
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.snapshot import Snapshot, open_snapshot
+from vsearch_core.model import Results
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.lock import writer_lock
+
+FILES = 6
+WRITERS = ("first", "second")
+WORDS = 20  # a chunk
+ALL = 10_000
+
+
+def embedder() -> WordEmbedder:
+    return WordEmbedder(dimension=16)
+
+
+def text(writer: str, number: int, version: int) -> str:
+    """A file: each paragraph is one chunk, and says of itself what and of which version it is."""
+    parts = (f"marker {writer} file{number} part{part} version {version} " for part in range(1 + version % 3))
+    return "\n\n".join(part + "word " * (WORDS - 6) for part in parts)
+
+
+def write_version(root: Path, writer: str, version: int) -> None:
+    folder = root / writer
+    folder.mkdir(exist_ok=True)
+    for number in range(FILES):
+        (folder / f"{number}.txt").write_text(text(writer, number, version))
+
+
+def update(root: Path, *names: str) -> None:
+    make_index(root, embedder(), *map(Path, names), requested=Requested(chunk_words=WORDS, overlap_words=0))
+
+
+def versions(results: Results) -> dict[str, int]:
+    """Each writer's version in an answer that holds every chunk. Raises AssertionError for a mixture of versions."""
+    found: dict[str, dict[int, set[tuple[int, int]]]] = {writer: {} for writer in WRITERS}
+    for hit in results.hits:
+        _, writer, file, part, _, version, *_ = hit.text.split()
+        places = found[writer].setdefault(int(version), set())
+        place = int(file.removeprefix("file")), int(part.removeprefix("part"))
+        assert place not in places, f"twice in one answer: {writer} {place}"
+        places.add(place)
+    for writer, places in found.items():
+        assert len(places) == 1, f"{writer} at versions {sorted(places)} in one answer"
+        ((version, seen),) = places.items()
+        whole = {(number, part) for number in range(FILES) for part in range(1 + version % 3)}
+        assert seen == whole, f"{writer} at version {version} lacks {whole - seen}"
+    assert results.matched == len(results.hits)
+    return {writer: next(iter(places)) for writer, places in found.items()}
+
+
+def ask(snapshot: Snapshot, mode: str) -> tuple[int, dict[str, int]]:
+    """The generation and the versions of an answer."""
+    results = answer(
+        LocalSearcher(snapshot), lambda query: embedder().embed_queries([query])[0], Query("marker", k=ALL, mode=mode)
+    )
+    return results.generation, versions(results)
+
+
+def until(seconds: float) -> Iterator[int]:
+    """Count until the time is over."""
+    end, number = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        yield number
+        number += 1
+
+
+def write(root: Path, name: str, seconds: float) -> dict[str, object]:
+    committed = refused = 0
+    for number in until(seconds):
+        write_version(root, name, number + 1)
+        while True:
+            try:
+                update(root, name)
+                break
+            except IndexLockedError:
+                refused += 1
+        committed = number + 1
+    return {"committed": committed, "refused": refused}
+
+
+def merge(root: Path, _name: str, seconds: float) -> dict[str, object]:
+    merged = refused = 0
+    for _ in until(seconds):
+        try:
+            with writer_lock(root / ".vsearch"), closing(Catalog.open_to_write(root / ".vsearch")) as catalog:
+                merge_segments(catalog, catalog.segments())
+                sweep(catalog)
+                merged += 1
+        except IndexLockedError:
+            refused += 1
+        time.sleep(0.02)
+    return {"merged": merged, "refused": refused}
+
+
+def read(root: Path, _name: str, seconds: float) -> dict[str, object]:
+    """A new snapshot for every answer; generations never go back."""
+    seen: dict[int, dict[str, int]] = {}
+    answers, last = 0, 0
+    for number in until(seconds):
+        with open_snapshot(root / ".vsearch") as snapshot:
+            generation, found = ask(snapshot, ("keyword", "vector", "hybrid")[number % 3])
+        assert generation >= last, f"generation {generation} after {last}"
+        assert seen.setdefault(generation, found) == found, f"two answers of generation {generation}"
+        answers, last = answers + 1, generation
+    return {"answers": answers, "seen": seen}
+
+
+def hold(root: Path, _name: str, seconds: float) -> dict[str, object]:
+    """A snapshot is kept for half a second; its answers stay as they are."""
+    seen: dict[int, dict[str, int]] = {}
+    answers = 0
+    for _ in until(seconds):
+        with open_snapshot(root / ".vsearch") as snapshot:
+            first = ask(snapshot, "keyword")
+            for number in until(0.5):
+                assert ask(snapshot, ("keyword", "vector", "hybrid")[number % 3]) == first
+                answers += 1
+        assert seen.setdefault(*first) == first[1]
+    return {"answers": answers, "seen": seen}
+
+
+if __name__ == "__main__":
+    role, root, name, seconds = sys.argv[1:]
+    work = {"write": write, "merge": merge, "read": read, "hold": hold}[role]
+    print(json.dumps(work(Path(root), name, float(seconds))))

@@ -1,0 +1,200 @@
+"""The container: what is written comes back, and nothing but what is written is taken."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsearch_core.errors import ArchiveError
+from vsearch_core.store.archive import PIECE, ArchiveReader, Contents, Member, Piece, pack
+
+VECTORS = f"segments/{'a' * 32}/vectors.npy"
+IDS = f"segments/{'a' * 32}/chunk_ids.npy"
+
+
+def checksum(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def packed(files: dict[str, bytes], generation: int = 3) -> bytes:
+    members = tuple(Member(name, len(data), checksum(data)) for name, data in files.items())
+    return b"".join(pack(Contents(generation, members), {name: [data] for name, data in files.items()}))
+
+
+def unpacked(archive: bytes) -> tuple[int, dict[str, bytes]]:
+    reader = ArchiveReader("it", io.BytesIO(archive).read)
+    contents = reader.contents()
+    files = {member.name: b"".join(reader.member(member)) for member in contents.members}
+    reader.end()
+    return contents.generation, files
+
+
+FILES = {"catalog.sqlite": b"the catalog" * 70, VECTORS: bytes(range(256)) * 3, IDS: b""}
+ARCHIVE = packed(FILES)
+
+
+@given(st.lists(st.integers(0, 1500), min_size=1, max_size=4), st.integers(0, 10**12))
+def test_what_is_packed_comes_back(sizes: list[int], generation: int) -> None:
+    names = ["catalog.sqlite", *(f"segments/{number:032x}/vectors.npy" for number in range(len(sizes) - 1))]
+    files = {name: bytes([size % 251]) * size for name, size in zip(names, sizes, strict=True)}
+    assert unpacked(packed(files, generation)) == (generation, files)
+
+
+def test_members_larger_than_a_piece_come_back() -> None:
+    files = {"catalog.sqlite": b"x" * (2 * PIECE + 1)}
+    assert unpacked(packed(files)) == (3, files)
+
+
+def test_any_reader_of_tar_reads_it() -> None:
+    with tarfile.open(fileobj=io.BytesIO(ARCHIVE)) as archive:
+        members = {info.name: info for info in archive}
+        assert list(members) == ["CONTENTS.json", *FILES]
+        assert all(info.isreg() for info in members.values())
+        for name, data in FILES.items():
+            file = archive.extractfile(name)
+            assert file is not None
+            assert file.read() == data
+
+
+def refused(archive: bytes) -> str:
+    with pytest.raises(ArchiveError) as caught:
+        unpacked(archive)
+    assert caught.value.thing == "it"
+    return caught.value.reason
+
+
+@given(st.integers(0, len(ARCHIVE) * 8 - 1))
+def test_a_flipped_bit_is_noticed_wherever_it_is(bit: int) -> None:
+    flipped = bytearray(ARCHIVE)
+    flipped[bit // 8] ^= 1 << bit % 8
+    refused(bytes(flipped))
+
+
+@given(st.integers(0, len(ARCHIVE) - 1))
+def test_a_truncated_archive_is_refused(size: int) -> None:
+    refused(ARCHIVE[:size])
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\0" * 512, ARCHIVE])
+def test_what_follows_the_end_is_refused(more: bytes) -> None:
+    assert "something follows its end" in refused(ARCHIVE + more)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 5000, b"PK\3\4" * 300, b"SQLite format 3\0" * 64, b"word " * 1000])
+def test_what_is_no_archive_is_refused(data: bytes) -> None:
+    refused(data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("/etc/passwd", "../catalog.sqlite", f"segments/{'a' * 32}/../../../x.npy", f"segments/{'a' * 32}/", "", "."),
+        *(f"segments/{'A' * 32}/vectors.npy", f"segments/{'a' * 31}/vectors.npy", f"segments/{'a' * 32}/a/b.npy"),
+        *(f"segments/{'a' * 32}/vectors.npy\n", f"segments/{'a' * 32}/vec\0tors.npy", f"segments/{'a' * 32}/.npy"),
+        *("segments\\x.npy", "catalog.sqlite-wal", "writer.lock", "CONTENTS.json", f"segments/{'a' * 32}/v.py"),
+    ],
+)
+def test_a_name_that_is_not_ours_is_refused(name: str) -> None:
+    assert "contents" in refused(packed({"catalog.sqlite": b"x", name: b"y"}))
+    assert "contents" in refused(packed({name: b"y", VECTORS: b"x"}))
+
+
+def listed(contents: object, *rest: bytes) -> bytes:
+    """An archive with this list of contents, well-formed as a tar."""
+    listing = json.dumps(contents, indent=1).encode() + b"\n"
+    info = tarfile.TarInfo("CONTENTS.json")
+    info.size = len(listing)
+    return b"".join((info.tobuf(tarfile.GNU_FORMAT), listing, bytes(-len(listing) % 512), *rest))
+
+
+def entry(name: object = "catalog.sqlite", size: object = 1, digest: object = checksum(b"x")) -> dict[str, object]:
+    return {"name": name, "bytes": size, "blake2b": digest}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [entry(), entry()],
+        [entry(), entry(VECTORS), entry(VECTORS)],
+        [entry(VECTORS), entry()],
+        [],
+        [entry(size=-1)],
+        [entry(size=10**30)],
+        [entry(size=1.0)],
+        [entry(size=True)],
+        [entry(size=None)],
+        [entry(name=7)],
+        [entry(digest="f" * 31)],
+        [entry(digest=7)],
+        [{**entry(), "linkname": "/etc/passwd"}],
+        [[]],
+        7,
+        {},
+    ],
+)
+def test_a_list_of_contents_that_is_none_is_refused(members: object) -> None:
+    assert "contents" in refused(listed({"schema": "vsearch.archive/1", "generation": 1, "members": members}))
+
+
+@pytest.mark.parametrize("contents", [None, [], {}, {"schema": "vsearch.archive/1"}, "[" * 100_000])
+def test_a_list_that_is_no_list_is_refused(contents: object) -> None:
+    assert "contents" in refused(listed(contents))
+
+
+def test_a_later_schema_is_refused() -> None:
+    assert "contents" in refused(listed({"schema": "vsearch.archive/2", "generation": 1, "members": [entry()]}))
+
+
+def test_a_list_nested_too_deep_is_refused() -> None:
+    deep = b"[" * 200_000
+    info = tarfile.TarInfo("CONTENTS.json")
+    info.size = len(deep)
+    assert "contents" in refused(info.tobuf(tarfile.GNU_FORMAT) + deep + bytes(-len(deep) % 512))
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.XHDTYPE]
+)
+def test_only_regular_members_are_taken(kind: bytes) -> None:
+    info = tarfile.TarInfo("catalog.sqlite")
+    info.type, info.size, info.linkname = kind, 1, "/etc/passwd"
+    contents = {"schema": "vsearch.archive/1", "generation": 1, "members": [entry()]}
+    assert "members are not those" in refused(listed(contents, info.tobuf(tarfile.GNU_FORMAT), b"x" + bytes(511)))
+
+
+def test_a_forged_size_of_the_list_takes_no_memory() -> None:
+    info = tarfile.TarInfo("CONTENTS.json")
+    info.size = 1 << 40
+    assert "is not an archive" in refused(info.tobuf(tarfile.GNU_FORMAT))
+
+
+def test_a_member_is_never_read_whole() -> None:
+    """A petabyte is declared; what is asked of the file at a time stays small."""
+    member = Member("catalog.sqlite", 1 << 50, checksum(b"x"))
+    head = b"".join([*_first(pack(Contents(1, (member,)), {member.name: [b"x"]}), 4), b"x"])
+    source, asked = io.BytesIO(head), []
+
+    def read(count: int) -> bytes:
+        asked.append(count)
+        return source.read(count)
+
+    reader = ArchiveReader("it", read)
+    with pytest.raises(ArchiveError, match="ends too early"):
+        list(reader.member(reader.contents().members[0]))
+    assert max(asked) <= PIECE
+
+
+def _first(pieces: Iterator[Piece], count: int) -> list[Piece]:
+    return [next(pieces) for _ in range(count)]
+
+
+def test_packing_refuses_a_file_that_is_not_as_listed() -> None:
+    member = Member("catalog.sqlite", 1, checksum(b"x"))
+    for data in (b"y", b"", b"xx"):
+        with pytest.raises(ArchiveError, match=r"checksum of catalog\.sqlite"):
+            b"".join(pack(Contents(1, (member,)), {member.name: [data]}))

@@ -1,0 +1,263 @@
+"""Snapshots that travel: a generation out of an index into an archive, and from an archive into an index."""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
+from uuid import uuid4
+
+from vsearch_core.errors import (
+    ArchiveError,
+    IndexCorruptError,
+    IndexMismatchError,
+    IndexStateError,
+    IndexVersionError,
+    InputError,
+    StorageError,
+)
+from vsearch_core.index.check import check_index
+from vsearch_core.index.snapshot import open_generation
+from vsearch_core.store.archive import (
+    PIECE,
+    ArchiveReader,
+    Contents,
+    Member,
+    Piece,
+    Read,
+    Write,
+    checksum,
+    durable_file,
+    pack,
+)
+from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.generation import replace_generation
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import (
+    SEGMENTS_DIR,
+    Arrays,
+    file_parts,
+    open_segment,
+    sweep_orphans,
+)
+
+_NEXT_STEP = "export it again, or copy it again from where it came"
+# What values of a catalog that others wrote can lead to, when they are not what we write.
+_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What an archive holds: live files and chunks, segments, and the members' bytes."""
+
+    index: Path
+    generation: int
+    files: int
+    chunks: int
+    segments: int
+    bytes: int
+    seconds: float
+
+
+def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
+    """Give the current generation, as an archive, to `write`, piece by piece; writers go on meanwhile.
+
+    `scratch` is an empty folder with room for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
+    IndexCorruptError, StorageError, and ArchiveError for a file that is not what the catalog says.
+    """
+    started = time.perf_counter()
+    with translated(index):
+        catalog, segments = open_generation(index, _segment)
+    with closing(catalog), translated(scratch.parent):
+        with Catalog.new(scratch) as copy:
+            replace_generation(copy, catalog)
+        records = [record for record, _ in segments]
+        with translated(index):
+            generation = catalog.generation
+        contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
+        for piece in pack(contents, {CATALOG_FILE: _pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
+            write(piece)
+        return _summary(index, catalog, generation, contents, records, started)
+
+
+def import_archive(index: Path, name: str, read: Read, *, replace: bool = False) -> Transferred:
+    """Make the index say what an archive says; `read` gives its bytes, `name` names it in errors.
+
+    All is received, verified and durable before one transaction swaps it in: whatever happens, the index is the old one
+    or the new one, and readers of the old one go on. An index that holds files is replaced on request only; its sources
+    stay its own. Raises InputError, ArchiveError, IndexLockedError, IndexMismatchError, IndexVersionError,
+    StorageError.
+    """
+    started = time.perf_counter()
+    archive = ArchiveReader(name, read)
+    contents = archive.contents()
+    with translated(index):
+        make_folder(index)
+        with writer_lock(index):
+            _refuse_to_overwrite(index, replace=replace)
+            _refuse_too_large(index, contents)
+            unpacked = index / SEGMENTS_DIR / uuid4().hex  # where what no catalog names is swept
+            try:
+                _unpack(unpacked, archive, contents)
+                return _swap_in(index, unpacked, name, contents, started)
+            finally:
+                _sweep(index)
+
+
+def _segment(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
+    """A segment's maps; nothing is verified, for packing does that."""
+    return record, open_segment(catalog.index, record.name, record.manifest, unverified=record.manifest)
+
+
+def _members(records: Iterable[SegmentRecord]) -> list[Member]:
+    return [
+        Member(_path(record.name, key), entry.bytes, entry.blake2b)
+        for record in records
+        for key, entry in record.manifest.items()
+    ]
+
+
+def _path(segment: str, key: str) -> str:
+    return f"{SEGMENTS_DIR}/{segment}/{key}.npy"
+
+
+def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str, Iterable[Piece]]:
+    return {_path(record.name, key): file_parts(array) for record, arrays in segments for key, array in arrays.items()}
+
+
+def _member_of_file(path: Path) -> Member:
+    return Member(path.name, path.stat().st_size, checksum(_pieces(path)))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _summary(
+    index: Path,
+    catalog: Catalog,
+    generation: int,
+    contents: Contents,
+    records: Sequence[SegmentRecord],
+    started: float,
+) -> Transferred:
+    files, _, _ = catalog.counts()
+    chunks = sum(record.live_rows for record in records)
+    seconds = time.perf_counter() - started
+    return Transferred(index, generation, files, chunks, len(records), contents.bytes, seconds)
+
+
+# Import
+
+
+def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
+    if not (index / CATALOG_FILE).exists():
+        return
+    with closing(Catalog.open_to_write(index)) as catalog:
+        live, staged, _ = catalog.counts()
+    if (live or staged) and not replace:
+        raise InputError(
+            str(index), "there is an index here already", "replace it with --replace, or choose another --index"
+        )
+
+
+def _refuse_too_large(index: Path, contents: Contents) -> None:
+    needed = contents.bytes + contents.members[0].bytes  # the catalog is received, and then copied
+    free = disk_usage(index).free
+    if needed > free:
+        raise StorageError(
+            str(index),
+            f"no space left for the archive: it needs {needed:,} bytes, {free:,} are free",
+            "free some space and run it again",
+        )
+
+
+def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
+    paths = {member: folder / member.name for member in contents.members}
+    folders = sorted({path.parent for path in paths.values()})
+    for each in folders:
+        make_folder(each)
+    for member, path in paths.items():
+        with durable_file(path) as file:
+            file.writelines(archive.member(member))
+    archive.end()
+    for each in folders:
+        sync_folder(each)
+
+
+def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> Transferred:
+    with _judged(name):
+        received = Catalog.open_to_write(unpacked)  # brings an older format up to date
+    with closing(received):
+        with _judged(name):
+            records = _verified_segments(unpacked, name, received, contents)
+        received.index = Path(name)  # its errors are about the archive
+        renamed = {record.name: _move_in(index, unpacked, record.name) for record in records}
+        sync_folder(index / SEGMENTS_DIR)
+        with _target(index) as target:
+            generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
+            replace_generation(target, received, renamed)
+            target.put_setting("generation", str(generation))
+        return _summary(index, received, generation, contents, records, started)
+
+
+def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
+    """The archive's segments, once it is known to be a sound index, and to be the one that it lists."""
+    for fault in check_index(unpacked, full=True).faults:
+        inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
+        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, _NEXT_STEP)
+    records = received.segments()
+    if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
+        raise IndexCorruptError(name, "its catalog names other files than it lists", _NEXT_STEP)
+    return records
+
+
+def _move_in(index: Path, unpacked: Path, segment: str) -> str:
+    """Give a segment's folder a new name: a file that a reader may have mapped is never written over."""
+    name = uuid4().hex
+    (unpacked / SEGMENTS_DIR / segment).rename(index / SEGMENTS_DIR / name)
+    return name
+
+
+@contextmanager
+def _judged(name: str) -> Iterator[None]:
+    """Let errors about what was received name the archive that it came from."""
+    try:
+        with translated(Path(name)):
+            yield
+    except (IndexMismatchError, IndexVersionError) as error:
+        raise type(error)(name, error.reason, error.next_step) from error
+    except IndexCorruptError as error:
+        raise ArchiveError(name, f"the archive is damaged: {error.reason}", _NEXT_STEP) from error
+    except _UNREADABLE as error:
+        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", _NEXT_STEP) from error
+
+
+@contextmanager
+def _target(index: Path) -> Iterator[Catalog]:
+    """The index's catalog, in a transaction; or a new one that appears when the block has ended."""
+    if (index / CATALOG_FILE).exists():
+        with closing(Catalog.open_to_write(index)) as catalog:
+            with catalog.transaction():
+                yield catalog
+            catalog.release_space()
+    else:
+        with Catalog.new(index) as catalog:
+            yield catalog
+
+
+def _sweep(index: Path) -> None:
+    """Delete what was received and is not named, on success (the archive's catalog) and on failure (all of it)."""
+    named: set[str] = set()
+    with suppress(IndexStateError, OSError, sqlite3.Error):  # what can't be deleted now is swept by the next writer
+        if (index / CATALOG_FILE).exists():
+            with closing(Catalog.open_to_read(index)) as catalog:
+                named = {record.name for record in catalog.segments()}
+        sweep_orphans(index, named)

@@ -1,0 +1,191 @@
+"""Archives: one generation of an index as one file, an uncompressed tar.
+
+Whatever reads tar reads an archive. What reads it here is stricter: the first member lists all others with sizes and
+checksums, and apart from their bytes there is only one way to write an archive down. So nothing in it is interpreted:
+a header that is not the expected 512 bytes is refused (docs/adr/0010-archives.md).
+"""
+
+import json
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from io import BufferedWriter
+from pathlib import Path
+
+from vsearch_core.errors import ArchiveError
+from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR
+
+SCHEMA = "vsearch.archive/1"
+CONTENTS_FILE = "CONTENTS.json"
+LONGEST_CONTENTS = 1 << 24  # bytes: some 100,000 members
+LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
+PIECE = 1 << 20  # bytes held in memory at a time
+
+_BLOCK = 512
+_END = bytes(2 * _BLOCK)
+_SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
+_CHECKSUM = re.compile(r"[0-9a-f]{32}")
+_NEXT_STEP = "export it again, or copy it again from where it came"
+
+Piece = bytes | memoryview
+Read = Callable[[int], bytes]
+Write = Callable[[Piece], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of an archive: its path in the index folder, its size, and the blake2b-128 of its bytes."""
+
+    name: str
+    bytes: int
+    blake2b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an archive holds: a generation's catalog, then its segments' files."""
+
+    generation: int
+    members: tuple[Member, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The members' size."""
+        return sum(member.bytes for member in self.members)
+
+
+def pack(contents: Contents, files: Mapping[str, Iterable[Piece]]) -> Iterator[Piece]:
+    """The archive's bytes, from those of each member by name. Raises ArchiveError for one that is not as listed."""
+    listing = _to_json(contents)
+    yield from (_header(CONTENTS_FILE, len(listing)), listing, _padding(len(listing)))
+    for member in contents.members:
+        yield _header(member.name, member.bytes)
+        yield from _verified(member.name, member, files[member.name], "check the disk, and index again")
+        yield _padding(member.bytes)
+    yield _END
+
+
+class ArchiveReader:
+    """Reads an archive once, front to back: `contents`, each member in order, `end`.
+
+    `read(n)` gives n bytes, or fewer at the end, as a binary file does. All methods raise ArchiveError for what is no
+    archive or a damaged one, and StorageError for what can't be read; both name the archive by `name`.
+    """
+
+    def __init__(self, name: str, read: Read) -> None:
+        self.name = name
+        self._read = read
+
+    def contents(self) -> Contents:
+        """The list that the archive begins with."""
+        header = self._bytes(_BLOCK)
+        try:
+            size = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").size
+        except tarfile.TarError:
+            size = -1
+        if not 0 <= size <= LONGEST_CONTENTS or header != _header(CONTENTS_FILE, size):
+            raise ArchiveError(self.name, "is not an archive of an index", "name a file that `vsearch export` wrote")
+        listing = self._bytes(size)
+        self._expect(_padding(size))
+        try:
+            contents = _from_json(listing)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            contents = None
+        if contents is None or _to_json(contents) != listing:
+            raise self._damaged("its list of contents can't be understood")
+        return contents
+
+    def member(self, member: Member) -> Iterator[Piece]:
+        """The next member's bytes, which must be read to the end; only then are they known to be right."""
+        self._expect(_header(member.name, member.bytes))
+        pieces = (self._bytes(min(PIECE, member.bytes - start)) for start in range(0, member.bytes, PIECE))
+        yield from _verified(self.name, member, pieces, _NEXT_STEP)
+        self._expect(_padding(member.bytes))
+
+    def end(self) -> None:
+        """Make sure that nothing follows."""
+        self._expect(_END)
+        with translated(Path(self.name)):
+            if self._read(1):
+                raise self._damaged("something follows its end")
+
+    def _bytes(self, count: int) -> bytes:
+        with translated(Path(self.name)):
+            data = self._read(count)
+        if len(data) != count:
+            raise self._damaged("it ends too early")
+        return data
+
+    def _expect(self, data: bytes) -> None:
+        if self._bytes(len(data)) != data:
+            raise self._damaged("its members are not those that it lists")
+
+    def _damaged(self, reason: str) -> ArchiveError:
+        return ArchiveError(self.name, f"the archive is damaged: {reason}", _NEXT_STEP)
+
+
+@contextmanager
+def durable_file(path: Path) -> Iterator[BufferedWriter]:
+    """A new file, written inside the block; its bytes are durable after it, its name once the folder is synced."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def checksum(pieces: Iterable[Piece]) -> str:
+    """blake2b-128, as in the catalog."""
+    digest = blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _verified(thing: str, member: Member, pieces: Iterable[Piece], next_step: str) -> Iterator[Piece]:
+    digest = blake2b(digest_size=16)
+    size = 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+        yield piece
+    if (size, digest.hexdigest()) != (member.bytes, member.blake2b):
+        raise ArchiveError(thing, f"is damaged: the checksum of {member.name} differs", next_step)
+
+
+def _to_json(contents: Contents) -> bytes:
+    members = [asdict(member) for member in contents.members]
+    values = {"schema": SCHEMA, "generation": contents.generation, "members": members}
+    return json.dumps(values, indent=1).encode() + b"\n"
+
+
+def _from_json(listing: bytes) -> Contents:
+    values = json.loads(listing)
+    members = tuple(Member(**member) for member in values["members"])
+    if type(values["generation"]) is not int or not all(_is_sound(member) for member in members):
+        raise ValueError
+    names = [member.name for member in members]
+    if names[:1] != [CATALOG_FILE] or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
+        raise ValueError
+    return Contents(values["generation"], members)
+
+
+def _is_sound(member: Member) -> bool:
+    return (
+        type(member.bytes) is int and 0 <= member.bytes <= LARGEST_MEMBER and bool(_CHECKSUM.fullmatch(member.blake2b))
+    )
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)
