@@ -11,6 +11,7 @@ from vsearch_core.store import schema
 from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
+_NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
 _WORK = f"{CATALOG_FILE}.salvage"
 
 
@@ -44,6 +45,8 @@ def salvage(index: Path, into: Path) -> Salvaged | None:
             with closing(schema.create(into, settings)) as target:
                 target.execute("BEGIN")
                 lost = {table: _copy(source, target, table) for table in schema.TABLES if table != "settings"}
+                for table in _NUMBERED:
+                    schema.reserve_ids(target, table, _highest(source, table))
                 reread = _reconcile(target)
                 schema.seal(target)
                 target.execute("COMMIT")
