@@ -38,7 +38,7 @@ def loaded(load: Callable[[], None]) -> None:
 
     A cache that can't be read, as a power cut may leave it, is deleted and made again.
     """
-    if VARIABLE not in os.environ:
+    if not os.environ.get(VARIABLE):
         use()
     place = Path(os.environ[VARIABLE])
     with _lock(place):

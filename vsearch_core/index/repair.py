@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann.flat import not_unit
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.check import content_faults, live_chunks
+from vsearch_core.index.check import content_faults, is_live, live_chunks
 from vsearch_core.index.commit import commit_staged, mark_commit, sweep
 from vsearch_core.index.graphs import link
 from vsearch_core.index.progress import Observer, Progress
@@ -167,17 +167,18 @@ def _mend_segments(
     dimension = settings.fingerprint.dimension
     damaged = [record for record in catalog.segments() if not _is_sound(catalog, record, dimension)]
     healthy = [record for record in catalog.segments() if record.id not in {other.id for other in damaged}]
+    _reserve_ids(catalog, healthy)
     chunk_ids, file_ids = live_chunks(catalog)
-    held = _held(catalog, healthy)
+    held = _held(catalog, healthy, chunk_ids, file_ids)
     saved = {number: vector for record in damaged for number, vector in _saved(catalog, record, dimension)}
     has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
     lacking = np.unique(file_ids[~has_vector])
     lacks = np.isin(file_ids, lacking)
     kept = chunk_ids[~lacks & ~np.isin(chunk_ids, held)]
-    if not damaged and not len(lacking) and not _bury_again(catalog, healthy, chunk_ids, write=False):
+    if not damaged and not len(lacking) and not _bury_again(catalog, healthy, write=False):
         return
     for record in healthy:
-        saved |= _some_vectors(catalog, record, chunk_ids[lacks])
+        saved |= _some_vectors(catalog, record, chunk_ids[lacks], file_ids[lacks])
     written = (
         _write(catalog, settings, kept, file_ids[np.searchsorted(chunk_ids, kept)], saved, observer)
         if len(kept)
@@ -192,7 +193,7 @@ def _mend_segments(
         done.staged += catalog.unpublish_files(lacking.tolist())
         again = [number for number in catalog.staged_chunks() if number in saved]
         catalog.stage_vectors(again, np.array([saved[number] for number in again], np.int16).reshape(-1, dimension))
-        _bury_again(catalog, healthy, live_chunks(catalog)[0], write=True)
+        _bury_again(catalog, healthy, write=True)
         mark_commit(catalog)
     done.rebuilt, done.rows = len(damaged), len(kept)
 
@@ -207,9 +208,20 @@ def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:
     return not any(content_faults(catalog.index, record, view, dimension))
 
 
-def _held(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> NDArray[np.int64]:
-    """The chunks that sound segments have rows for, tombstones or not: those follow from the catalog."""
-    parts = [view_segment(catalog, record).chunk_ids for record in healthy]
+def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
+    """Never hand out an id that a segment still has rows of, whatever a salvaged catalog remembers."""
+    for record in healthy:
+        view = view_segment(catalog, record)
+        schema.reserve_ids(catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
+        schema.reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
+
+
+def _held(
+    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The live chunks that sound segments have rows for, tombstones or not: those follow from the catalog."""
+    views = (view_segment(catalog, record) for record in healthy)
+    parts = [view.chunk_ids[is_live(view, chunk_ids, file_ids)] for view in views]
     return np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
 
 
@@ -228,9 +240,11 @@ def _saved(catalog: Catalog, record: SegmentRecord, dimension: int) -> Iterator[
         yield int(numbers[row]), vectors[row]
 
 
-def _some_vectors(catalog: Catalog, record: SegmentRecord, wanted: NDArray[np.int64]) -> Vectors:
+def _some_vectors(
+    catalog: Catalog, record: SegmentRecord, chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
+) -> Vectors:
     view = view_segment(catalog, record)
-    rows = np.flatnonzero(np.isin(view.chunk_ids, wanted)).tolist()
+    rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
     return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
 
 
@@ -252,17 +266,18 @@ def _write(
     return write_segment(catalog.index, {"vectors": matrix, **ids, **postings.arrays(), **link(matrix, observer)})
 
 
-def _bury_again(
-    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], *, write: bool
-) -> bool:
+def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bool) -> bool:
     """Whether tombstones are other than the live chunks say, each of which has one row; with `write`, set them so."""
     differ = False
+    chunk_ids, file_ids = live_chunks(catalog)
     claimed = np.empty(0, np.int64)
-    for record in healthy:
-        rows = view_segment(catalog, record).chunk_ids
+    for record in reversed(healthy):  # where two segments have a row of a chunk, the newer one counts
+        view = view_segment(catalog, record)
+        rows = view.chunk_ids
+        right = is_live(view, chunk_ids, file_ids)
         first = np.zeros(len(rows), np.bool_)
-        first[np.unique(rows, return_index=True)[1]] = True
-        alive = first & np.isin(rows, chunk_ids) & ~np.isin(rows, claimed)
+        first[np.flatnonzero(right)[np.unique(rows[right], return_index=True)[1]]] = True
+        alive = first & ~np.isin(rows, claimed)
         claimed = np.concatenate([claimed, rows[alive]])
         if not np.array_equal(alive, record.alive):
             differ = True

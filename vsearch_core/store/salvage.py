@@ -13,6 +13,7 @@ from vsearch_core.store.folders import sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
+_NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
 _WORK = f"{CATALOG_FILE}.salvage"
 _FRESH = f"{CATALOG_FILE}.new"
 
@@ -64,6 +65,8 @@ def _read(work: Path, fresh: Path) -> Salvaged | None:
             with closing(schema.begin(fresh)) as target:
                 target.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
                 lost = {table: _copy(source, target, table) for table in schema.TABLES if table != "settings"}
+                for table in _NUMBERED:
+                    schema.reserve_ids(target, table, _highest(source, table))
                 reread = _reconcile(target)
                 schema.complete(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
