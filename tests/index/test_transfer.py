@@ -307,7 +307,6 @@ FOREIGN = {
     "a table gone": sql("DROP TABLE staged"),
     "another schema's words": schema_by_hand,
     "another application": sql("PRAGMA application_id = 7"),
-    "another format's header": sql("PRAGMA journal_mode = DELETE"),
     "a damaged text": sql("UPDATE chunks SET text = zeroblob(9) WHERE id = 3"),
     "a damaged path": sql("UPDATE files SET path = 'docs/x.txt' WHERE id = 3"),
     "a damaged setting": sql("UPDATE settings SET value = '3' WHERE key = 'generation'"),
