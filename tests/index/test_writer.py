@@ -143,6 +143,36 @@ def test_a_file_that_was_named_and_then_deleted_leaves_the_index(
     assert make_index(root, embedder).failed == 0
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["deleted", "moved"])
+def test_a_deleted_source_leaves_with_its_file_even_after_a_stopped_run(
+    root: Path, embedder: WordEmbedder, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
+    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
+    fig = write(root, "fig.txt", "About the fig.")
+    make_index(root, embedder, Path("fig.txt"), DOCS)
+    fig.rename(root / "docs/a fig.txt") if moved else fig.unlink()
+    write(root, "docs/elder.txt", "About the elderberry.")
+    write(root, "docs/guava.txt", "About the guava.")
+    embedder.embedded.clear()
+    assert make_index(root, embedder, observer=Observer(stop=lambda: bool(embedder.embedded))).interrupted
+    summary = make_index(root, embedder)
+    assert (summary.interrupted, summary.failed) == (False, 0)
+    assert found(root, embedder, "fig") == (["docs/a fig.txt"] if moved else [])
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert list(snapshot.catalog.sources()) == ["docs"]
+
+
+def test_a_deleted_source_that_held_no_text_is_forgotten(root: Path, embedder: WordEmbedder) -> None:
+    broken = root / "docs/broken.pdf"
+    broken.write_bytes(b"%PDF-1.7 garbage")
+    make_index(root, embedder, Path("docs/broken.pdf"), DOCS)
+    broken.unlink()
+    assert make_index(root, embedder).failed == 0
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert list(snapshot.catalog.sources()) == ["docs"]
+
+
 def test_a_nested_source_keeps_its_exclusions(root: Path, embedder: WordEmbedder) -> None:
     write(root, "docs/sub/grape.txt", "About the grape.")
     make_index(root, embedder, DOCS)
