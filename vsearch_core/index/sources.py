@@ -90,7 +90,8 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
     """What a run walks: the named sources, or all known ones, and the known ones inside, each by its own options.
 
     A known source that is not there is *deleted* when it lies in a folder that is walked, or was a file whose folder is
-    still there; otherwise it is *missing*: a disk that is not mounted deletes nothing.
+    still there; otherwise it is *missing*: a disk that is not mounted deletes nothing. A removed one is neither: what
+    it keeps out may come back.
     """
     lost = [source for source in known if not source.path.exists()]
     walked = list(named) or [source for source in known if source not in lost]
@@ -98,7 +99,7 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
     folders = [str(path) for path in given]
     inside = [source for source in known if source.path not in given and is_within(str(source.path), folders)]
     walked += [source for source in inside if source not in lost]
-    deleted = [source for source in lost if source in inside]
+    deleted = [source for source in lost if source in inside and source.options is not None]
     if not named:
         deleted += [
             source
