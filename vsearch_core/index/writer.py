@@ -36,7 +36,7 @@ from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder
+from vsearch_core.store.folders import make_folder, refuse_foreign_name
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
@@ -95,6 +95,8 @@ def update_index(
     StorageError.
     """
     started = time.perf_counter()
+    for path in (index, *(source.path for source in sources)):
+        refuse_foreign_name(path)
     with translated(index):
         fresh = not (index / CATALOG_FILE).exists()
     if fresh and not sources:
