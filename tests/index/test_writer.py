@@ -249,9 +249,46 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
 
     monkeypatch.setattr("vsearch_core.index.staging.extract", unreadable)
     write(root, "docs/apple.txt", "damaged")
-    summary = make_index(root, embedder)
-    assert (summary.failed, summary.removed, summary.files) == (1, 0, 3)
+    write(root, "docs/fig.txt", "damaged too")
+    told: list[tuple[str, str]] = []
+    observer = Observer(
+        failed=lambda path, _: told.append(("failed", path)), kept=lambda path, _: told.append(("kept", path))
+    )
+    summary = make_index(root, embedder, observer=observer)
+    assert told == [("kept", "docs/apple.txt"), ("failed", "docs/fig.txt")]
+    assert (summary.failed, summary.removed, summary.files) == (2, 0, 3)
     assert found(root, embedder, "apple") == ["docs/apple.txt"]
+
+
+FAULTS = (ExtractionError("a file", "it is damaged", "mend it"), PermissionError(13, "Permission denied"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["damaged", "unreadable"])
+@pytest.mark.parametrize("live", [False, True], ids=["only staged", "live too"])
+def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_there_is(
+    root: Path, embedder: WordEmbedder, fault: Exception, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    embedder.batch = 1
+    if live:
+        make_index(root, embedder, DOCS)
+        write(root, "docs/apple.txt", "Rather about the apricot.")
+        write(root, "docs/cherry.txt", "Rather about the damson.")
+        embedder.embedded.clear()
+    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+
+    def extract(name: str, data: bytes) -> Document:
+        assert name == "cherry.txt"
+        raise fault
+
+    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    write(root, "docs/cherry.txt", "What nobody can read.")
+    told: list[str] = []
+    for runs in (1, 2):
+        assert make_index(root, embedder, observer=Observer(kept=lambda path, _: told.append(path))).failed == 1
+        assert told == ["docs/cherry.txt"] * runs
+        assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
+        assert found(root, embedder, "damson") == []
 
 
 @pytest.mark.parametrize("batches", range(6))

@@ -48,8 +48,8 @@ class Plan:
 
     `changed` files must be read; `passed_over` were read before in vain, and have not changed since. `gone` are live
     files that have left an indexed folder or hold no text now, `outdated` files that an earlier, stopped run has staged
-    and that have gone since or are as the live version again, `vanished` the paths of files that were passed over and
-    have gone.
+    and that have gone since, hold no text now or have a live version to go back to, `vanished` the paths of files that
+    were passed over and have gone.
     """
 
     changed: tuple[Found, ...]
@@ -136,6 +136,7 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
     passed = [item.stored for item in differing if _is_as(passed_over.get(item.stored), item)]
     changed = {item.stored: item for item in differing if not _is_as(passed_over.get(item.stored), item)}
     turned_binary = {stored for stored in passed if passed_over[stored].binary}
+    damaged = {stored for stored in passed if not passed_over[stored].binary}
     covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
     lost = [str(item.path) for item in unreadable]
 
@@ -143,16 +144,16 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
         path = os.path.join(index.parent, stored)
         return stored not in found and is_within(path, covered) and not is_within(path, lost)
 
+    def is_outdated(stored: str) -> bool:
+        all_there_is = stored in damaged and stored not in live
+        return has_gone(stored) or (stored in found and stored not in changed and not all_there_is)
+
     return Plan(
         changed=tuple(changed.values()),
         passed_over=tuple(passed_over[stored] for stored in passed),
         unchanged=len(found) - len(differing),
         gone=tuple(record for stored, record in live.items() if has_gone(stored) or stored in turned_binary),
-        outdated=tuple(
-            record
-            for stored, record in known.staged.items()
-            if stored not in changed and (stored in found or has_gone(stored))
-        ),
+        outdated=tuple(record for stored, record in known.staged.items() if is_outdated(stored)),
         vanished=tuple(stored for stored in passed_over if has_gone(stored)),
         skipped=skipped,
         unreadable=unreadable,

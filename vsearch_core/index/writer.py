@@ -27,6 +27,7 @@ from vsearch_core.index.sources import (
     Source,
     Walk,
     choose_walk,
+    is_within,
     make_plan,
     source_from_json,
     source_to_json,
@@ -199,13 +200,17 @@ class _Run:
             catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
         for source in walk.missing:
             self.observer.missing(stored_path(self.root, source.path))
+        held = [str(self.root / path) for path in (*files.live, *files.staged)] if plan.unreadable else []
         for unreadable in plan.unreadable:
-            self.observer.failed(stored_path(self.root, unreadable.path), unreadable.reason)
+            kept = any(is_within(path, [str(unreadable.path)]) for path in held)
+            tell = self.observer.kept if kept else self.observer.failed
+            tell(stored_path(self.root, unreadable.path), unreadable.reason)
         for skipped in plan.skipped:
             self.observer.skipped(stored_path(self.root, skipped.path), skipped.reason)
         for passed in plan.passed_over:
-            tell = self.observer.skipped if passed.binary else self.observer.failed
-            tell(passed.path, passed.reason)
+            kept = passed.path in files.live or passed.path in files.staged
+            unread = self.observer.kept if kept else self.observer.failed
+            (self.observer.skipped if passed.binary else unread)(passed.path, passed.reason)
         return plan, walk
 
     def _embed(self, catalog: Catalog, settings: IndexSettings, leaving: Leaving) -> tuple[int, int]:
