@@ -57,6 +57,7 @@ def index(
         observer = Observer(
             progress=bar.show,
             failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
+            kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
             partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),

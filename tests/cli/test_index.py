@@ -257,7 +257,11 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
     write_files(project, {"a.pdf": make_pdf("The pump")})
     index(vsearch, project, ".")
     write_files(project, {"a.pdf": b"%PDF-1.4\nnothing of a PDF"})
-    assert vsearch("index", cwd=project).status == 2
+    for _ in range(2):  # when it is read in vain, and when that is remembered
+        ran = vsearch("index", cwd=project)
+        assert ran.status == 2
+        assert re.fullmatch(r"vsearch: a\.pdf: is no readable PDF \(.*\); kept as it was\n", ran.err)
+    assert vsearch("index", "--json", cwd=project).json["failed"] == 1
     assert paths(vsearch, project) == ["a.pdf"]
 
 
@@ -329,5 +333,5 @@ def test_a_folder_without_read_permission_warns_and_keeps_what_it_held(vsearch: 
     finally:
         (project / "locked").chmod(0o755)
     assert ran.status == 2
-    assert ran.err == "vsearch: locked: permission denied; left out of the index\n"
+    assert ran.err == "vsearch: locked: permission denied; kept as it was\n"
     assert paths(vsearch, project) == ["good.txt", "locked/a.txt"]

@@ -1,5 +1,6 @@
 """Which index a command means, and how paths are written."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,30 @@ def test_an_index_can_live_anywhere_under_any_name(vsearch: Vsearch, project: Pa
     assert not (project / ".vsearch").exists()
     ran = vsearch("query", "--index", elsewhere, "pump", cwd=project)
     assert ran.lines[0].split(":")[0].endswith("pump.txt")
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_anything_is_made(vsearch: Vsearch, project: Path) -> None:
+    foreign = project / os.fsdecode(b"caf\xe9")
+    try:
+        foreign.mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    write_files(project, {"pump.txt": "The pump."})
+    for command in (("index", foreign), ("index", "--index", foreign, "pump.txt"), ("index", "--index", foreign / "x")):
+        error = vsearch(*command, cwd=project).error
+        assert "caf\ufffd" in error
+        assert error.endswith(": its name is not valid UTF-8; rename it, or the folder above that is not")
+        assert not list(foreign.iterdir())
+        assert not (project / ".vsearch").exists()
+
+
+def test_an_index_whose_folder_got_a_name_that_is_not_utf8_is_refused(vsearch: Vsearch, indexed: Path) -> None:
+    try:
+        foreign = indexed.rename(indexed.with_name(os.fsdecode(b"caf\xe9")))
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    for command in (("query", "pump"), ("status",), ("check",), ("remove", "pump.txt"), ("index",), ("repair",)):
+        assert "its name is not valid UTF-8" in vsearch(*command, cwd=foreign).error
 
 
 def test_paths_outside_the_root_are_absolute(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:

@@ -78,6 +78,22 @@ def test_a_source_within_a_source_stays_away_too(root: Path, embedder: WordEmbed
     assert held(root) == ["a.txt", "subtle.txt"]
 
 
+@pytest.mark.parametrize("name", ["docs/sub", "docs/a.txt"])
+@pytest.mark.parametrize("paths", [(), (Path("docs"),)], ids=["all", "its folder"])
+def test_what_was_removed_stays_away_when_it_comes_back(
+    root: Path, embedder: WordEmbedder, name: str, paths: tuple[Path, ...]
+) -> None:
+    remove(root, name)
+    expected = held(root)
+    (root / name).rename(root / "elsewhere")
+    assert make_index(root, embedder, *paths).failed == 0
+    (root / "elsewhere").rename(root / name)
+    make_index(root, embedder, *paths)
+    assert held(root) == expected
+    make_index(root, embedder, Path(name))
+    assert len(held(root)) == 5
+
+
 def test_files_that_are_gone_can_be_removed(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs").rename(root / "elsewhere")
     remove(root, "docs/a.txt")

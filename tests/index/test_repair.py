@@ -10,11 +10,12 @@ import pytest
 from damage import WORDS, answers, build
 from support import WordEmbedder, make_index
 
-from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
+from vsearch_core.errors import ExtractionError, IndexCorruptError, IndexNotFoundError
 from vsearch_core.index import repair
 from vsearch_core.index.check import check_index
 from vsearch_core.index.repair import Repaired, repair_index
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.model import Document
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
@@ -112,6 +113,27 @@ def test_a_lost_segment_is_embedded_again(index: Path) -> None:
     assert is_sound(index)
     make_index(index.parent, WordEmbedder(dimension=24))
     assert is_sound(index)
+
+
+def test_a_text_whose_file_can_not_be_read_any_more_outlives_a_repair(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extract(name: str, data: bytes) -> Document:
+        raise ExtractionError(name, "it is damaged", "mend it")
+
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    before = places(index)
+    embedder = WordEmbedder(dimension=24)
+    documents = [path for path in (index.parent / "d").iterdir() if path.is_file()]
+    for path in documents:
+        path.write_bytes(b"What nobody can read.")
+    assert make_index(index.parent, embedder).failed == len(documents)
+    shutil.rmtree(larger(index))
+    assert repair_index(index).pending
+    assert make_index(index.parent, embedder).failed == len(documents)
+    assert is_sound(index)
+    assert places(index) == before
 
 
 def test_rows_that_the_catalog_lost_are_said_and_read_again(index: Path) -> None:

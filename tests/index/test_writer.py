@@ -143,6 +143,36 @@ def test_a_file_that_was_named_and_then_deleted_leaves_the_index(
     assert make_index(root, embedder).failed == 0
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["deleted", "moved"])
+def test_a_deleted_source_leaves_with_its_file_even_after_a_stopped_run(
+    root: Path, embedder: WordEmbedder, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
+    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
+    fig = write(root, "fig.txt", "About the fig.")
+    make_index(root, embedder, Path("fig.txt"), DOCS)
+    fig.rename(root / "docs/a fig.txt") if moved else fig.unlink()
+    write(root, "docs/elder.txt", "About the elderberry.")
+    write(root, "docs/guava.txt", "About the guava.")
+    embedder.embedded.clear()
+    assert make_index(root, embedder, observer=Observer(stop=lambda: bool(embedder.embedded))).interrupted
+    summary = make_index(root, embedder)
+    assert (summary.interrupted, summary.failed) == (False, 0)
+    assert found(root, embedder, "fig") == (["docs/a fig.txt"] if moved else [])
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert list(snapshot.catalog.sources()) == ["docs"]
+
+
+def test_a_deleted_source_that_held_no_text_is_forgotten(root: Path, embedder: WordEmbedder) -> None:
+    broken = root / "docs/broken.pdf"
+    broken.write_bytes(b"%PDF-1.7 garbage")
+    make_index(root, embedder, Path("docs/broken.pdf"), DOCS)
+    broken.unlink()
+    assert make_index(root, embedder).failed == 0
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert list(snapshot.catalog.sources()) == ["docs"]
+
+
 def test_a_nested_source_keeps_its_exclusions(root: Path, embedder: WordEmbedder) -> None:
     write(root, "docs/sub/grape.txt", "About the grape.")
     make_index(root, embedder, DOCS)
@@ -219,9 +249,46 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
 
     monkeypatch.setattr("vsearch_core.index.staging.extract", unreadable)
     write(root, "docs/apple.txt", "damaged")
-    summary = make_index(root, embedder)
-    assert (summary.failed, summary.removed, summary.files) == (1, 0, 3)
+    write(root, "docs/fig.txt", "damaged too")
+    told: list[tuple[str, str]] = []
+    observer = Observer(
+        failed=lambda path, _: told.append(("failed", path)), kept=lambda path, _: told.append(("kept", path))
+    )
+    summary = make_index(root, embedder, observer=observer)
+    assert told == [("kept", "docs/apple.txt"), ("failed", "docs/fig.txt")]
+    assert (summary.failed, summary.removed, summary.files) == (2, 0, 3)
     assert found(root, embedder, "apple") == ["docs/apple.txt"]
+
+
+FAULTS = (ExtractionError("a file", "it is damaged", "mend it"), PermissionError(13, "Permission denied"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["damaged", "unreadable"])
+@pytest.mark.parametrize("live", [False, True], ids=["only staged", "live too"])
+def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_there_is(
+    root: Path, embedder: WordEmbedder, fault: Exception, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    embedder.batch = 1
+    if live:
+        make_index(root, embedder, DOCS)
+        write(root, "docs/apple.txt", "Rather about the apricot.")
+        write(root, "docs/cherry.txt", "Rather about the damson.")
+        embedder.embedded.clear()
+    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+
+    def extract(name: str, data: bytes) -> Document:
+        assert name == "cherry.txt"
+        raise fault
+
+    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    write(root, "docs/cherry.txt", "What nobody can read.")
+    told: list[str] = []
+    for runs in (1, 2):
+        assert make_index(root, embedder, observer=Observer(kept=lambda path, _: told.append(path))).failed == 1
+        assert told == ["docs/cherry.txt"] * runs
+        assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
+        assert found(root, embedder, "damson") == []
 
 
 @pytest.mark.parametrize("batches", range(6))

@@ -1,6 +1,7 @@
 """A commit: staged files become a segment and go live, and what they replace goes dead, in one transaction."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,14 +14,31 @@ from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
 
 
-def commit_staged(catalog: Catalog, analyzer: Analyzer, gone: Sequence[FileRecord] = (), *, last: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Live files, and sources by stored path, that are there no more and leave the index."""
+
+    files: Sequence[FileRecord] = ()
+    sources: Sequence[str] = ()
+
+
+def commit_staged(
+    catalog: Catalog,
+    analyzer: Analyzer,
+    leaving: Leaving = Leaving(),
+    *,
+    last: bool = False,
+) -> None:
     """Seal the staged files whose chunks all have vectors into a segment, in place of their former versions.
 
-    Of the live files `gone`, those that have only moved leave in the same transaction; at the run's last commit, all.
+    Of what is `leaving`, files that have only moved go in the same transaction; at the run's last commit, all. A source
+    goes with its files, not before: it is what tells the next run that they are gone, should this one stop.
     """
     file_ids = catalog.complete_files()
-    buried = _replaced(catalog, file_ids, gone, last=last)
-    if not file_ids and not buried:
+    buried = _replaced(catalog, file_ids, leaving.files, last=last)
+    moved = {record.path for record in leaving.files if record.id in buried}
+    dropped = [path for path in leaving.sources if last or path in moved]
+    if not file_ids and not buried and not dropped:
         return
     arrays = _segment_arrays(catalog, file_ids, analyzer)
     rows = len(arrays["chunk_ids"])
@@ -30,6 +48,8 @@ def commit_staged(catalog: Catalog, analyzer: Analyzer, gone: Sequence[FileRecor
         if written is not None:
             catalog.add_segment(written[0], rows, written[1])
         catalog.publish_files(file_ids)
+        for path in dropped:
+            catalog.drop_source(path)
         mark_commit(catalog)
 
 

@@ -29,13 +29,15 @@ def _never() -> bool:
 class Observer:
     """Callbacks of a run. `stop` is asked between small steps; once it is true, the run keeps what it has and ends.
 
-    `failed` gets the path and the reason of a file that could not be read, `partly` of one that could be in part,
-    `skipped` of one that holds nothing to read, `missing` the path of a source that is not there.
+    `failed` gets the path and the reason of a file or folder that could not be read, `kept` instead of one whose former
+    text stays in the index, `partly` of one that could be read in part, `skipped` of one that holds nothing to read,
+    `missing` the path of a source that is not there.
     `preparing` is called, from another thread, when compiling the vector engine takes a while.
     """
 
     progress: Callable[[Progress], None] = _ignore
     failed: Callable[[str, str], None] = _ignore
+    kept: Callable[[str, str], None] = _ignore
     partly: Callable[[str, str], None] = _ignore
     skipped: Callable[[str, str], None] = _ignore
     missing: Callable[[str], None] = _ignore

@@ -48,8 +48,8 @@ class Plan:
 
     `changed` files must be read; `passed_over` were read before in vain, and have not changed since. `gone` are live
     files that have left an indexed folder or hold no text now, `outdated` files that an earlier, stopped run has staged
-    and that have gone since or are as the live version again, `vanished` the paths of files that were passed over and
-    have gone.
+    and that have gone since, hold no text now or have a live version to go back to, `vanished` the paths of files that
+    were passed over and have gone.
     """
 
     changed: tuple[Found, ...]
@@ -90,7 +90,8 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
     """What a run walks: the named sources, or all known ones, and the known ones inside, each by its own options.
 
     A known source that is not there is *deleted* when it lies in a folder that is walked, or was a file whose folder is
-    still there; otherwise it is *missing*: a disk that is not mounted deletes nothing.
+    still there; otherwise it is *missing*: a disk that is not mounted deletes nothing. A removed one is neither: what
+    it keeps out may come back.
     """
     lost = [source for source in known if not source.path.exists()]
     walked = list(named) or [source for source in known if source not in lost]
@@ -98,7 +99,7 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
     folders = [str(path) for path in given]
     inside = [source for source in known if source.path not in given and is_within(str(source.path), folders)]
     walked += [source for source in inside if source not in lost]
-    deleted = [source for source in lost if source in inside]
+    deleted = [source for source in lost if source in inside and source.options is not None]
     if not named:
         deleted += [
             source
@@ -135,6 +136,7 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
     passed = [item.stored for item in differing if _is_as(passed_over.get(item.stored), item)]
     changed = {item.stored: item for item in differing if not _is_as(passed_over.get(item.stored), item)}
     turned_binary = {stored for stored in passed if passed_over[stored].binary}
+    damaged = {stored for stored in passed if not passed_over[stored].binary}
     covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
     lost = [str(item.path) for item in unreadable]
 
@@ -142,16 +144,16 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
         path = os.path.join(index.parent, stored)
         return stored not in found and is_within(path, covered) and not is_within(path, lost)
 
+    def is_outdated(stored: str) -> bool:
+        all_there_is = stored in damaged and stored not in live
+        return has_gone(stored) or (stored in found and stored not in changed and not all_there_is)
+
     return Plan(
         changed=tuple(changed.values()),
         passed_over=tuple(passed_over[stored] for stored in passed),
         unchanged=len(found) - len(differing),
         gone=tuple(record for stored, record in live.items() if has_gone(stored) or stored in turned_binary),
-        outdated=tuple(
-            record
-            for stored, record in known.staged.items()
-            if stored not in changed and (stored in found or has_gone(stored))
-        ),
+        outdated=tuple(record for stored, record in known.staged.items() if is_outdated(stored)),
         vanished=tuple(stored for stored in passed_over if has_gone(stored)),
         skipped=skipped,
         unreadable=unreadable,

@@ -82,26 +82,23 @@ class _Stager:
         except ExtractionError as error:
             self._pass_over(found, ctime_ns, error)
         except OSError as error:
-            self.result.failed += 1
-            self.observer.failed(found.stored, (error.strerror or str(error)).lower())
+            self._fail(found.stored, (error.strerror or str(error)).lower())
         else:
             lost = document.metadata.get(UNREADABLE_PAGES)
             if isinstance(lost, list):
                 self.observer.partly(found.stored, f"can't read page {', '.join(map(str, lost))}")
             forget(self.catalog, [found.stored])
+            self._unstage(found.stored)
             self.catalog.stage_file(_new_file(found, ctime_ns, digest, document), split(document, self.options))
 
     def _is_known(self, found: Found, digest: bytes, ctime_ns: int) -> bool:
-        """Whether the live or the staged version has these very bytes; if so, its times are noted.
-
-        Any other staged version is forgotten.
-        """
+        """Whether the live or else the staged version has these very bytes; if so, its times are noted."""
         former, earlier = self.live.get(found.stored), self.staged.get(found.stored)
         same = next((record for record in (former, earlier) if record is not None and record.hash == digest), None)
-        if earlier is not None and same is not earlier:
-            self.catalog.forget_files([earlier.id])
         if same is None:
             return False
+        if same is former:
+            self._unstage(found.stored)
         self.catalog.touch(same.id, found.file.mtime_ns, ctime_ns)
         self.result.touched += same is former
         return True
@@ -113,11 +110,23 @@ class _Stager:
         if binary:
             self.result.binary += 1
             self.observer.skipped(found.stored, error.reason)
+            self._unstage(found.stored)
             if former is not None:
                 self.result.gone.append(former)
         else:
-            self.result.failed += 1
-            self.observer.failed(found.stored, error.reason)
+            self._fail(found.stored, error.reason)
+
+    def _fail(self, stored: str, reason: str) -> None:
+        """The live version stays, or else the staged one: it is all the text there is."""
+        self.result.failed += 1
+        if stored in self.live:
+            self._unstage(stored)
+        tell = self.observer.kept if stored in self.live or stored in self.staged else self.observer.failed
+        tell(stored, reason)
+
+    def _unstage(self, stored: str) -> None:
+        if stored in self.staged:
+            self.catalog.forget_files([self.staged[stored].id])
 
 
 def _new_file(found: Found, ctime_ns: int, digest: bytes, document: Document) -> NewFile:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
-from vsearch_core.index.commit import commit_staged, sweep
+from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import (
@@ -25,7 +25,9 @@ from vsearch_core.index.sources import (
     Known,
     Plan,
     Source,
+    Walk,
     choose_walk,
+    is_within,
     make_plan,
     source_from_json,
     source_to_json,
@@ -33,9 +35,9 @@ from vsearch_core.index.sources import (
 )
 from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.store.catalog import Catalog, FileRecord
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder
+from vsearch_core.store.folders import make_folder, refuse_foreign_name
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
@@ -94,6 +96,8 @@ def update_index(
     StorageError.
     """
     started = time.perf_counter()
+    for path in (index, *(source.path for source in sources)):
+        refuse_foreign_name(path)
     with translated(index):
         fresh = not (index / CATALOG_FILE).exists()
     if fresh and not sources:
@@ -143,14 +147,15 @@ class _Run:
         sweep(catalog)
         live = catalog.files(live=True)
         passed_over = recall(catalog, READERS, retry=retry)
-        plan, missing = self._plan(catalog, sources, Known(live, catalog.files(live=False), passed_over))
+        plan, walk = self._plan(catalog, sources, Known(live, catalog.files(live=False), passed_over))
         staged = stage_files(
             catalog, plan, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer
         )
-        gone = [*plan.gone, *staged.gone]
-        embedded, reused = self._embed(catalog, settings, gone)
+        deleted = [stored_path(self.root, source.path) for source in walk.deleted]
+        leaving = Leaving([*plan.gone, *staged.gone], deleted)
+        embedded, reused = self._embed(catalog, settings, leaving)
         interrupted = self.observer.stop()
-        commit_staged(catalog, settings.analyzer, gone, last=not interrupted)
+        commit_staged(catalog, settings.analyzer, leaving, last=not interrupted)
         uncompacted = not interrupted and not self._compact(catalog)
         sweep(catalog)
         after = catalog.files(live=True)
@@ -168,7 +173,7 @@ class _Run:
             removed=removed.total() - moved,
             moved=moved,
             skipped=len(plan.skipped) + binary + staged.binary,
-            failed=len(plan.unreadable) + len(plan.passed_over) - binary + staged.failed + missing,
+            failed=len(plan.unreadable) + len(plan.passed_over) - binary + staged.failed + len(walk.missing),
             embedded=embedded,
             reused=reused,
             pending=catalog.count_unembedded(),
@@ -186,27 +191,29 @@ class _Run:
         tidy(catalog)
         return True
 
-    def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, int]:
-        """The plan, and how many known sources are missing."""
+    def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, Walk]:
+        """What there is to do, and the sources that it was found in."""
         known = [source_from_json(self.root, path, options) for path, options in catalog.sources().items()]
         walk = choose_walk(self.root, sources, known, files.live)
         plan = make_plan(self.index, walk, files)
         for source in sources:
             catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
-        for source in walk.deleted:
-            catalog.drop_source(stored_path(self.root, source.path))
         for source in walk.missing:
             self.observer.missing(stored_path(self.root, source.path))
+        held = [str(self.root / path) for path in (*files.live, *files.staged)] if plan.unreadable else []
         for unreadable in plan.unreadable:
-            self.observer.failed(stored_path(self.root, unreadable.path), unreadable.reason)
+            kept = any(is_within(path, [str(unreadable.path)]) for path in held)
+            tell = self.observer.kept if kept else self.observer.failed
+            tell(stored_path(self.root, unreadable.path), unreadable.reason)
         for skipped in plan.skipped:
             self.observer.skipped(stored_path(self.root, skipped.path), skipped.reason)
         for passed in plan.passed_over:
-            tell = self.observer.skipped if passed.binary else self.observer.failed
-            tell(passed.path, passed.reason)
-        return plan, len(walk.missing)
+            kept = passed.path in files.live or passed.path in files.staged
+            unread = self.observer.kept if kept else self.observer.failed
+            (self.observer.skipped if passed.binary else unread)(passed.path, passed.reason)
+        return plan, walk
 
-    def _embed(self, catalog: Catalog, settings: IndexSettings, gone: Sequence[FileRecord]) -> tuple[int, int]:
+    def _embed(self, catalog: Catalog, settings: IndexSettings, leaving: Leaving) -> tuple[int, int]:
         """Give all staged chunks vectors, committing every so many. Returns how many were embedded, how many reused."""
         total = catalog.count_unembedded()
         embedded = reused = committed = after = 0
@@ -222,7 +229,7 @@ class _Run:
                 break
             after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused
             if embedded + reused - committed >= CHUNKS_A_COMMIT:
-                commit_staged(catalog, settings.analyzer, gone)
+                commit_staged(catalog, settings.analyzer, leaving)
                 committed = embedded + reused
         return embedded, reused
 

@@ -3,6 +3,18 @@
 import os
 from pathlib import Path
 
+from vsearch_core.errors import InputError
+
+
+def refuse_foreign_name(path: Path) -> None:
+    """Raise InputError unless the path is valid UTF-8: the catalog keeps no other text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            str(path), "its name is not valid UTF-8", "rename it, or the folder above that is not"
+        ) from None
+
 
 def make_folder(path: Path) -> None:
     """Make a folder, where it is not there yet, and those above it; make its name durable. Raises OSError."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
+from vsearch_core.store.folders import refuse_foreign_name
 
 CATALOG_FILE = "catalog.sqlite"
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
@@ -138,6 +139,7 @@ def open_to_read(index: Path) -> sqlite3.Connection:
 
 def connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
     """A connection through which nothing has been verified yet. `mode` is "ro" or "rw"."""
+    refuse_foreign_name(index)
     path = index / CATALOG_FILE
     if not path.exists():
         raise IndexNotFoundError(str(index), "there is no index here", "make one with `vsearch index PATH`")
