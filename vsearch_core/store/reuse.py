@@ -29,7 +29,7 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
     for segment in catalog.segments() if in_segments else ():
         manifest = {name: segment.manifest[name] for name in ("chunk_ids", "vectors")}
         arrays = open_segment(catalog.index, segment.name, manifest)
-        for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted)).tolist():
+        for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
             vector = arrays["vectors"][row].tobytes()
             vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], vector)
     return vectors
