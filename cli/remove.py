@@ -1,5 +1,6 @@
 """`vsearch remove`."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,8 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .output import emit, plural, say, shown_path, to_json
+from .output import PREPARING, complain, emit, plural, say, shown_path, to_json
+from .progress import Bar, stop_flag
 
 
 def remove(
@@ -20,9 +22,15 @@ def remove(
 
     They stay out until they are named to `vsearch index` again.
     """
+    from vsearch_core.index.progress import Observer
     from vsearch_core.index.removal import remove_paths
 
-    done = remove_paths(locate.index_to_read(index_dir), [locate.absolute(Path(path)) for path in paths])
+    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
+        observer = Observer(
+            progress=bar.show, preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"), stop=stop
+        )
+        index = locate.index_to_read(index_dir)
+        done = remove_paths(index, [locate.absolute(Path(path)) for path in paths], observer)
     if as_json:
         emit(to_json({"schema": "vsearch.remove/1", **asdict(done), "index": str(done.index)}))
     elif not quiet:
@@ -31,4 +39,7 @@ def remove(
     for path in () if quiet else done.left_out:
         shown = shown_path(done.index.parent, path)
         say(f"{shown}: stays out of the index, until you name it: vsearch index {shown}")
+    if done.uncompacted:
+        complain("interrupted: the removal is done, segments still to merge; `vsearch compact` does it")
+        return 130
     return 0

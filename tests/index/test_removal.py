@@ -6,8 +6,10 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import InputError
+from vsearch_core.index.progress import Observer
 from vsearch_core.index.removal import remove_paths
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.store.passed_over import remembered
 
 
 @pytest.fixture
@@ -110,9 +112,25 @@ def test_an_unknown_path_is_refused_before_anything_is_removed(root: Path, unkno
     assert len(held(root)) == 5
 
 
-def test_what_a_stopped_run_has_staged_is_forgotten_too(root: Path, embedder: WordEmbedder) -> None:
-    from vsearch_core.index.progress import Observer
+def test_stopped_after_the_removal_it_is_done_and_says_what_is_not(root: Path, embedder: WordEmbedder) -> None:
+    done = remove_paths(root / ".vsearch", [root / "docs/sub"], Observer(stop=lambda: True))
+    assert (done.removed, done.uncompacted) == (3, True)
+    assert held(root) == ["a.txt", "subtle.txt"]
+    assert not make_index(root, embedder).uncompacted
+    assert held(root) == ["a.txt", "subtle.txt"]
+    assert not remove_paths(root / ".vsearch", [root / "docs/a.txt"]).uncompacted
 
+
+def test_what_was_passed_over_there_is_forgotten(root: Path, embedder: WordEmbedder) -> None:
+    for name in ("docs/sub/broken.pdf", "docs/broken.pdf"):
+        (root / name).write_bytes(b"%PDF-1.7 garbage")
+    assert make_index(root, embedder).failed == 2
+    remove(root, "docs/sub")
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert remembered(snapshot.catalog) == ["docs/broken.pdf"]
+
+
+def test_what_a_stopped_run_has_staged_is_forgotten_too(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs/sub/e.txt").write_text("About apricots.", encoding="utf-8")
     embedder.embedded.clear()
     make_index(root, embedder, observer=Observer(stop=lambda: True, progress=lambda _: None))

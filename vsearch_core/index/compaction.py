@@ -18,7 +18,7 @@ from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
-from vsearch_core.store.upkeep import rebuild
+from vsearch_core.store.upkeep import rebuild, tidy
 
 FAN_OUT = 8  # so many segments of one size are merged into one of the next
 GROWTH = 4  # how much larger a segment of the next size is
@@ -95,6 +95,16 @@ def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: 
         merge_segments(catalog, chosen, observer)
         merged += len(chosen)
     return merged
+
+
+def compact_until_stopped(catalog: Catalog, observer: Observer) -> bool:
+    """What a run does at its end: compact, and give space back. False if the observer stopped that."""
+    try:
+        compact(catalog, observer)
+    except StoppedError:
+        return False
+    tidy(catalog)
+    return True
 
 
 def merge_segments(

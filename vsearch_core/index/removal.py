@@ -10,12 +10,13 @@ from pathlib import Path
 
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import bury, mark_commit, sweep
-from vsearch_core.index.compaction import compact
+from vsearch_core.index.compaction import compact_until_stopped
+from vsearch_core.index.progress import Observer
 from vsearch_core.index.sources import Source, is_within, source_from_json, source_to_json, stored_path
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.upkeep import tidy
+from vsearch_core.store.passed_over import forget, remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Removal:
     """What left the index (`removed` files) and what is in it still.
 
     `left_out` are those of the paths, as stored, that lie in a source: `index` leaves them out until they are named.
+    `uncompacted` says that the run was stopped while it merged segments, after the removal.
     """
 
     index: Path
@@ -30,10 +32,15 @@ class Removal:
     files: int
     chunks: int
     left_out: tuple[str, ...]
+    uncompacted: bool
     seconds: float
 
 
-def remove_paths(index: Path, paths: Sequence[Path]) -> Removal:
+def remove_paths(
+    index: Path,
+    paths: Sequence[Path],
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> Removal:
     """Forget the files and sources at and below the absolute paths, whether they are still there or not.
 
     Raises InputError, before anything is changed, for a path of which the index holds nothing; IndexLockedError,
@@ -43,8 +50,7 @@ def remove_paths(index: Path, paths: Sequence[Path]) -> Removal:
     with translated(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
         before = catalog.files(live=True)
         left_out = _forget(catalog, paths)
-        compact(catalog)
-        tidy(catalog)
+        uncompacted = not compact_until_stopped(catalog, observer)
         sweep(catalog)
         after = catalog.files(live=True)
         return Removal(
@@ -53,6 +59,7 @@ def remove_paths(index: Path, paths: Sequence[Path]) -> Removal:
             files=len(after),
             chunks=sum(record.chunks for record in after.values()),
             left_out=left_out,
+            uncompacted=uncompacted,
             seconds=time.perf_counter() - started,
         )
 
@@ -75,6 +82,7 @@ def _forget(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
             catalog.drop_source(stored_path(root, source.path))
         for path in left_out:
             catalog.put_source(stored_path(root, path), source_to_json(Source(path, None)))
+        forget(catalog, [path for path in remembered(catalog) if is_within(os.path.join(root, path), folders)])
         bury(catalog, [record.id for record in gone])
         mark_commit(catalog)
     return tuple(stored_path(root, path) for path in left_out)

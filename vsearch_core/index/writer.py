@@ -11,8 +11,8 @@ from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
-from vsearch_core.index.compaction import compact
-from vsearch_core.index.progress import Observer, Progress, StoppedError
+from vsearch_core.index.compaction import compact_until_stopped
+from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
@@ -41,7 +41,6 @@ from vsearch_core.store.folders import make_folder, refuse_foreign_name
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
-from vsearch_core.store.upkeep import tidy
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover
 from vsearch_core.text.extract.registry import READERS
@@ -156,7 +155,7 @@ class _Run:
         embedded, reused = self._embed(catalog, settings, leaving)
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer, leaving, last=not interrupted)
-        uncompacted = not interrupted and not self._compact(catalog)
+        uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
         sweep(catalog)
         after = catalog.files(live=True)
         added = Counter(after[path].hash for path in after.keys() - live.keys())
@@ -181,15 +180,6 @@ class _Run:
             interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
         )
-
-    def _compact(self, catalog: Catalog) -> bool:
-        """Merge segments and give space back; False if that was stopped."""
-        try:
-            compact(catalog, self.observer)
-        except StoppedError:
-            return False
-        tidy(catalog)
-        return True
 
     def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, Walk]:
         """What there is to do, and the sources that it was found in."""

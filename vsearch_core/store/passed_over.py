@@ -34,6 +34,11 @@ def recall(catalog: Catalog, readers: str, *, retry: bool) -> dict[str, PassedOv
     }
 
 
+def remembered(catalog: Catalog) -> list[str]:
+    """The paths of all files that were passed over, by whatever readers."""
+    return [path for (path,) in catalog.connection.execute("SELECT path FROM passed_over")]
+
+
 def remember(catalog: Catalog, readers: str, file: PassedOver) -> None:
     """Note a file that was opened in vain, in place of what was noted of it before."""
     values = (file.path, *file.stamp, readers, int(file.binary), file.reason)
