@@ -15,7 +15,7 @@ from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
-from vsearch_core.store.catalog import unpack_text
+from vsearch_core.store.texts import unpack_text
 
 QUESTIONS = ("pump valve", "bread oven loaf", "wheel")
 EVERYTHING = 10_000  # hits: more than there are chunks
