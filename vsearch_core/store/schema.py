@@ -163,9 +163,10 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
 
-def sound(connection: sqlite3.Connection, table: str) -> str:
-    """An SQL condition: the table's row is what was written."""
-    return f"{table}.crc IS {_checksum(connection, table, table)}"
+def sound(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
+    """An SQL condition: the table's row, which the query may call otherwise, is what was written."""
+    row = alias or table
+    return f"{row}.crc IS {_checksum(connection, table, row)}"
 
 
 def unsound_rows(connection: sqlite3.Connection, table: str) -> list[int]:
