@@ -99,6 +99,8 @@ def _answer_one(
 
     embed = _embed_ahead(snapshot, asked.text) if asked.mode != "keyword" else None
     searcher = LocalSearcher(snapshot, effort)
+    if embed is not None:
+        searcher.verify_vectors()  # while the model is loaded
     results = answer(searcher, embed, asked)
     terms = searcher.terms(asked.text)
     root = snapshot.catalog.index.parent

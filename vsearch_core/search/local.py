@@ -72,7 +72,7 @@ class LocalSearcher:
         ef = keywords = None
         best: list[NDArray[np.int64]] = []
         if vector is not None:
-            self._verify_vectors()
+            self.verify_vectors()
             rows, ef = self._vectors.best(vector, allowed.mask, count)
             best.append(rows)
         if terms is not None:
@@ -87,8 +87,11 @@ class LocalSearcher:
         cosines = None if vector is None else self._vectors.cosines(vector, rows)
         return Candidates(rows, cosines, None if keywords is None else keywords[rows], ef)
 
-    def _verify_vectors(self) -> None:
-        """Compare the checksums of all vectors, which a scan reads anyway; once for a snapshot."""
+    def verify_vectors(self) -> None:
+        """Compare the checksums of all vectors, once for a snapshot: 0.3 ms a MB, before the first search by vectors.
+
+        Worth calling while something else is waited for. Raises IndexCorruptError.
+        """
         if not self._verified:
             for segment in self._snapshot.segments:
                 self._verify(segment, "vectors", segment.vectors)
