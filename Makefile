@@ -36,11 +36,10 @@ format: $(VENV)/installed-dev  ## Let ruff rewrite what it can
 docs: $(VENV)/installed-dev  ## Write docs/cli.md anew
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md
+bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md that need no data from elsewhere
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.updates
-	$(BIN)/python -m benchmarks.ann
 	$(BIN)/python -m benchmarks.ann_scale
 
 clean:  ## Remove the environment and every cache in the tree

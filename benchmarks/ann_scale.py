@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ann import Floats, Point, at_recall, generate, recall, truth
+from benchmarks.ann import Floats, Point, at_recall, cell, generate, recall, truth
 from benchmarks.machine import describe
 
 QUERIES = 1000
@@ -107,7 +107,7 @@ def line(folder: Path, rows: int) -> str:
     cells = [f"{rows:,}", f"{built['seconds']:.1f}", f"{built['seconds'] / (rows * math.log2(rows)) * 1e6:.2f}"]
     for wanted in (0.95, 0.99):
         rate = at_recall(asked["curve"], wanted)
-        cells += ["—", "—"] if rate is None else [f"{rate:,.0f}", f"{1e6 / rate / math.log2(rows):.2f}"]
+        cells += [cell(asked["curve"], wanted), "—" if rate is None else f"{1e6 / rate / math.log2(rows):.2f}"]
     cells += [f"{built['memory']:,}", f"{asked['RssAnon']:,}", f"{asked['RssFile']:,}"]
     cells += [f"{built['stored']:.0f}", f"{asked['opened']:.1f}"]
     return f"| {' | '.join(cells)} |"

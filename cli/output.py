@@ -9,7 +9,7 @@ import typer
 
 from vsearch_core.errors import StorageError
 
-PREPARING = "preparing the vector engine (compiled once on this machine) …"
+PREPARING = "preparing the vector engine (the first time on a machine takes half a minute) …"
 
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
 _UNSAFE = re.compile(

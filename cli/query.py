@@ -47,7 +47,9 @@ def query(
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     ef: Annotated[
         int | None,
-        typer.Option("--ef", metavar="N", min=1, max=65_536, help="Walk the graph, with N candidates in view."),
+        typer.Option(
+            "--ef", metavar="N", min=1, max=65_536, help="Walk the graph, N candidates (100 at least) in view."
+        ),
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:

@@ -51,3 +51,27 @@ def test_a_cache_that_can_not_be_written_is_replaced_while_the_process_lasts(cac
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert not done.stdout.startswith(str(cache))
     assert not Path(done.stdout.strip()).exists()
+
+
+def test_a_damaged_cache_is_deleted_and_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path))
+    damaged, foreign = tmp_path / "kernels_1a" / "walk.nbc", tmp_path / "others_2b" / "walk.nbc"
+    for path in (damaged, foreign):
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    tries = []
+
+    def load() -> None:
+        tries.append(damaged.exists())
+        if damaged.exists():
+            raise EOFError
+
+    kernel_cache.loaded(load)
+    assert tries == [True, False]
+    assert foreign.exists()
+
+
+def test_what_is_no_fault_of_the_cache_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        kernel_cache.loaded(lambda: print(1 / 0))

@@ -1,6 +1,8 @@
 """Where compiled kernels are kept. numba writes them, once a machine, and looks for them at every start."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,6 +31,36 @@ def use() -> None:
     if not _is_writable(chosen):
         chosen = _temporary()  # numba refuses to compile where it can't write
     os.environ[VARIABLE] = str(chosen)
+
+
+def loaded(load: Callable[[], None]) -> None:
+    """Run what loads kernels, in one process at a time: numba writes its files as if there were no other.
+
+    A cache that can't be read, as a power cut may leave it, is deleted and made again.
+    """
+    if not os.environ.get(VARIABLE):
+        use()
+    place = Path(os.environ[VARIABLE])
+    with _lock(place):
+        try:
+            load()
+        except Exception:  # unpickling a damaged file may raise anything
+            for path in place.glob("kernels_*/*.nb?"):  # numba's name for the files of this folder's modules
+                path.unlink(missing_ok=True)
+            load()
+
+
+@contextmanager
+def _lock(place: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    lock = FileLock(place / "lock")
+    with suppress(OSError):  # a folder that can't be written is not written by others either
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _is_writable(path: Path) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from support import SHARED
 
 from vsearch_core.ann import flat, hnsw
-from vsearch_core.ann.build import Settings, build, orphans
+from vsearch_core.ann.build import Settings, build, unreached
 from vsearch_core.errors import InputError
 
 Data = tuple[NDArray[np.int16], NDArray[np.float32]]
@@ -108,10 +108,26 @@ def test_every_node_can_be_reached(graph: hnsw.Graph) -> None:
     assert reached.all()
 
 
-def test_nobodys_neighbours_are_entries() -> None:
-    lists = np.array([[1, 2], [0, 2], [0, 1], [2, 2**32 - 1], [0, 1]], np.uint32)
-    assert orphans(lists, 0).tolist() == [3, 4]
-    assert orphans(lists, 4).tolist() == [4]
+def test_parts_that_nothing_leads_to_get_an_entry() -> None:
+    none = 2**32 - 1
+    lists = np.array([[1, 2], [0, 2], [0, 1], [4, none], [3, none], [5, none]], np.uint32)
+    assert unreached(lists, np.array([0], np.uint32)).tolist() == [3, 5]
+    assert unreached(lists, np.array([0, 4, 5], np.uint32)).tolist() == []
+
+
+@pytest.mark.parametrize("allowed", [None, 0.9])
+def test_small_clusters_far_from_all(monkeypatch: pytest.MonkeyPatch, allowed: float | None) -> None:
+    """Neighbours of one another only: a walk that ends with few candidates is no proof that there are no more."""
+    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
+    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
+    random = np.random.default_rng(1)
+    blob = np.eye(64)[0] + 0.1 * random.standard_normal((6000, 64))
+    centres = np.repeat(random.standard_normal((60, 64)), 15, axis=0)
+    vectors = flat.to_fixed(unit(np.concatenate([blob, centres + 0.01 * random.standard_normal((900, 64))])))
+    queries = (vectors[6000::7] / np.float32(32767)).astype(np.float32)
+    mask = None if allowed is None else random.random(len(vectors)) < allowed
+    found = search(build(vectors), vectors, queries, 10, beam=384, allowed=mask)
+    assert recall(found, oracle(vectors, queries, 10, mask)) >= 0.99
 
 
 def test_the_same_graph_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:

@@ -17,7 +17,7 @@ from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import update_index
 from vsearch_core.text.discover import DiscoverOptions
 
-PREPARING = "vsearch: preparing the vector engine (compiled once on this machine) …\n"
+PREPARING = "vsearch: preparing the vector engine (the first time on a machine takes half a minute) …\n"
 WORDS = (
     *("pump", "valve", "engine", "retry", "error", "network", "index", "search", "river", "seed", "library", "loaf"),
     *("bread", "oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood"),

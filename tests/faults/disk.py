@@ -107,6 +107,9 @@ class Disk:
                 self._folder(path.parent).change({path.name: Folder()})
             elif event.kind in {"unlink", "rmdir"}:
                 self._folder(path.parent).change({path.name: None})
+            elif event.kind == "link":
+                target = Path(event.target)
+                self._folder(target.parent).change({target.name: self._node(path)})
             elif event.kind == "rename":
                 self._rename(path, Path(event.target))
             else:

@@ -5,15 +5,17 @@ from functools import cache
 
 import numpy as np
 from faults.runner import Runner
-from faults.scenarios import Project
+from faults.scenarios import Project, contents
 from faults.server import BATCH, Outcome, live_files
 from numpy.typing import NDArray
 from support import WordEmbedder
 
 from vsearch_core.ann.flat import to_fixed
+from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.catalog import unpack_text
 
 QUESTIONS = ("pump valve", "bread oven loaf", "wheel")
 EVERYTHING = 10_000  # hits: more than there are chunks
@@ -29,7 +31,17 @@ def check_after(runner: Runner, project: Project, outcome: Outcome) -> None:
 
 
 def check_generation(project: Project, acknowledged: int = 0) -> None:
-    """The index opens at an allowed generation and is sound; there may be none where there was none before."""
+    """The index opens at an allowed generation and is sound; there may be none where there was none before.
+
+    One that is to be repaired may be damaged as long as no repair was acknowledged: the re-run tells what it has lost.
+    """
+    if project.mended is not None:
+        if check_index(project.index, full=True).faults:
+            assert not acknowledged, "a repair was acknowledged, and the index is damaged"
+            return
+        if contents(project.index / "catalog.sqlite") == project.mended:
+            check_mended(project)
+            return
     catalog = project.index / "catalog.sqlite"
     if not catalog.exists():
         assert not project.base.exists(), "the index is gone"
@@ -49,13 +61,16 @@ def check_rerun(runner: Runner, project: Project, embedded: int) -> None:
     """The same command completes, and embeds at most one batch twice."""
     was_done = project.once and live_files(project.index / "catalog.sqlite")[1] == project.states[-1][1]
     again = project.run(runner, *(REFRESH if was_done else ()))
-    assert again.status == 0, again
+    assert project.is_done(again), again
     assert embedded + again.embedded <= project.undisturbed.embedded + BATCH
     check_end(project)
 
 
 def check_end(project: Project) -> None:
     """The index is where an undisturbed run ends, and nothing else is left."""
+    if project.mended is not None:
+        check_mended(project)
+        return
     final = project.states[-1][1]
     assert live_files(project.index / "catalog.sqlite")[1] == final, "the end is not that of an undisturbed run"
     with open_snapshot(project.index) as snapshot:
@@ -67,8 +82,21 @@ def check_end(project: Project) -> None:
     assert {path.name for path in folder.iterdir()} == named, "an orphan is left"
 
 
+def check_mended(project: Project) -> None:
+    """The catalog holds what an undisturbed repair saves, the rest agrees with it, and the damaged files are kept."""
+    assert contents(project.index / "catalog.sqlite") == project.mended, "not all is saved that can be"
+    kept = {path.read_bytes() for path in project.index.rglob("*.npy")}
+    assert all(path.read_bytes() in kept for path in project.base.rglob("*.npy")), "a damaged file is not kept"
+    with open_snapshot(project.index) as snapshot:
+        check_sound(snapshot)
+        query = "SELECT path, ordinal, text FROM chunks JOIN files ON files.id = file_id WHERE live"
+        rows = snapshot.catalog.connection.execute(query)
+        check_answers(snapshot, {(path, number): unpack_text(text) for path, number, text in rows})
+
+
 def check_sound(snapshot: Snapshot) -> None:
-    """SQLite finds the catalog whole, and every live chunk has one live row; opening has compared the checksums."""
+    """SQLite finds the catalog whole, and every live chunk has one live row, and the product's full check agrees."""
+    assert not check_index(snapshot.catalog.index, full=True).faults
     catalog = snapshot.catalog.connection
     assert catalog.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     short = "SELECT path FROM files WHERE chunks != (SELECT count(*) FROM chunks WHERE file_id = files.id)"

@@ -4,16 +4,21 @@ import hashlib
 import random
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from faults.runner import Runner
 from faults.server import Outcome, State, live_files
 from process import write_files
 
+from vsearch_core.index.commit import mark_commit
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
 
@@ -24,7 +29,16 @@ _WORDS = (
     *("oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood", "copper"),
 )
 
+_CONTENTS = (
+    "SELECT key, value FROM settings WHERE key NOT IN ('last_commit', 'seal') ORDER BY key",
+    "SELECT path, live, size, mtime_ns, hash, chunks FROM files ORDER BY id",
+    "SELECT id, file_id, ordinal, hash, text FROM chunks ORDER BY id",
+    "SELECT chunk_id, vector FROM staged ORDER BY chunk_id",
+    "SELECT rows, dead FROM segments ORDER BY id",
+)
+
 Edit = Callable[[Path], None]
+Contents = tuple[list[tuple[object, ...]], ...]
 _NOTHING = Outcome(0, "", "", 0, 0)
 
 
@@ -39,6 +53,7 @@ class Scenario:
     steps: Sequence[Edit | Sequence[str]]
     argv: Sequence[str]
     once: bool = False  # done, it is refused: there is nothing left to do
+    damage: Edit | None = None  # is done to the index last
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,7 @@ class Project:
     """A scenario made ready. `folder` is where it is tried; `base` is the index that each trial begins with, if any.
 
     `chunks` are those of each version of each document, by its hash; `states` are all generations that may be seen.
+    `mended` is what the catalog holds after an undisturbed repair, where the base is damaged.
     """
 
     name: str
@@ -57,6 +73,7 @@ class Project:
     states: Sequence[tuple[int, State]]
     undisturbed: Outcome
     once: bool
+    mended: Contents | None = None
 
     @property
     def index(self) -> Path:
@@ -73,6 +90,10 @@ class Project:
         """Run the command, or another one, on the index under trial."""
         words = argv or self.argv
         return runner(*words, "--index", self.index, cwd=self.documents, watched=[self.folder], **more)
+
+    def is_done(self, outcome: Outcome) -> bool:
+        """Whether the command came to its end; a repair that could not save all says so by its status."""
+        return outcome.status == 0 or (self.mended is not None and outcome.status == 2 and bool(outcome.stdout))
 
     def reset(self) -> None:
         """Put the index back to what the trial begins with."""
@@ -104,6 +125,45 @@ def change(documents: Path) -> None:
 
 FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
 INDEX = ("index", "--json", *OPTIONS, "DOCS")
+REPAIR = ("repair", "--json")
+
+
+def damage_segments(index: Path) -> None:
+    """Spoil one segment's postings and another one's vectors."""
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
+        (one,), (other,), *_ = connection.execute("SELECT name FROM segments ORDER BY id").fetchall()
+    flip(index / "segments" / one / "postings_rows.npy", -3)
+    flip(index / "segments" / other / "vectors.npy", -3)
+
+
+def damage_row(index: Path) -> None:
+    """Spoil a byte of a chunk's text in a page of the catalog."""
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
+        (packed,) = connection.execute("SELECT text FROM chunks ORDER BY id LIMIT 1 OFFSET 5").fetchone()
+    catalog = index / "catalog.sqlite"
+    flip(catalog, catalog.read_bytes().index(packed) + len(packed) // 2)
+
+
+def damage_header(index: Path) -> None:
+    """Spoil the catalog's first byte while its last commit is in the log."""
+    catalog, log = index / "catalog.sqlite", index / "catalog.sqlite-wal"
+    with closing(sqlite3.connect(catalog, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("SELECT count(*) FROM files").fetchone()  # the last to close folds the log: not the writer
+        before = catalog.read_bytes()
+        with closing(Catalog.open_to_write(index)) as writer, writer.transaction():
+            mark_commit(writer)
+        left = log.read_bytes()
+    catalog.write_bytes(before)
+    log.write_bytes(left)
+    flip(catalog, 0)
+
+
+def flip(path: Path, offset: int) -> None:
+    """Turn a bit over."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 8
+    path.write_bytes(data)
 
 
 def churn(rounds: int) -> list[Edit | Sequence[str]]:
@@ -120,6 +180,9 @@ SCENARIOS = (
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
     Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub"), once=True),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
+    Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
+    Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
+    Scenario("repair header", [FIRST, INDEX], REPAIR, damage=damage_header),
 )
 
 
@@ -153,8 +216,18 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     states: list[tuple[int, State]] = []
     if project.index.exists():
         states.append(live_files(catalog))
+        if scenario.damage is not None:
+            scenario.damage(project.index)
         shutil.copytree(project.index, base)
     done = project.run(runner, recording=True)
-    assert done.status == 0, done
+    mended = None if scenario.damage is None else contents(catalog)
+    project = replace(project, undisturbed=done, mended=mended)
+    assert project.is_done(done), done
     states += [*done.states.items(), live_files(catalog)]
-    return replace(project, states=states, undisturbed=done)
+    return replace(project, states=states)
+
+
+def contents(catalog: Path) -> Contents:
+    """What the catalog holds, but names and numbers that no run has in common with another."""
+    with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=ro", uri=True)) as connection:
+        return tuple(connection.execute(query).fetchall() for query in _CONTENTS)

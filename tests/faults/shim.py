@@ -6,6 +6,7 @@ What a call did is noted too, for the tests that cut the power.
 """
 
 import builtins
+import errno
 import io
 import mmap
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 READS = frozenset({"open", "read", "map", "list"})
-WRITES = frozenset({"write", "truncate", "sync", "close", "rename", "unlink", "mkdir", "rmdir"})
+WRITES = frozenset({"write", "truncate", "sync", "close", "rename", "link", "unlink", "mkdir", "rmdir"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Event:
     inode: int = 0
     offset: int = 0  # of a write; the new size of a truncation; the number of a commit or of embedded documents
     data: bytes = field(default=b"", repr=False)
-    target: str = ""  # of a rename
+    target: str = ""  # of a rename or link
 
 
 @dataclass
@@ -121,7 +122,8 @@ def install(shim: Shim) -> None:
         setattr(os, name, _naming(shim, kind, _REAL[name]))
     for name in ("scandir", "listdir"):
         setattr(os, name, _listing(shim, _REAL[name]))
-    for name in ("sendfile", "link", "symlink", "truncate"):
+    os.link, os.sendfile = _linking(shim), _sending(shim)
+    for name in ("symlink", "truncate"):
         setattr(os, name, _unknown(shim, name, _REAL[name]))
     os.open, os.close = _opening(shim), _closing(shim)
     os.read, os.write, os.fsync, os.ftruncate = _reading(shim), _writing(shim), _syncing(shim), _truncating(shim)
@@ -171,6 +173,27 @@ def _unknown(shim: Shim, name: str, real: Callable[..., Any]) -> Callable[..., A
     def call(first: Any, *arguments: Any, **options: Any) -> Any:
         assert not shim.sees(_absolute(shim, first)), f"teach the shim os.{name}, which the product now calls"
         return real(first, *arguments, **options)
+
+    return call
+
+
+def _linking(shim: Shim) -> Callable[..., None]:
+    def call(source: Any, target: Any, **options: Any) -> None:
+        path, other = _absolute(shim, source), _absolute(shim, target)
+        shim.ask("link", other)
+        _REAL["link"](source, target, **options)
+        shim.note("link", path, target=other)
+
+    return call
+
+
+def _sending(shim: Shim) -> Callable[..., int]:
+    """Whoever copies by `sendfile` goes on by reading and writing where it is not supported, and that we count."""
+
+    def call(target: int, *arguments: Any) -> int:
+        if shim.sees(shim.paths.get(target)):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+        return _REAL["sendfile"](target, *arguments)
 
     return call
 

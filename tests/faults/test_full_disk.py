@@ -39,7 +39,7 @@ def try_size(runner: Runner, volume: Volume, prepared: Project, size: int) -> in
     again = project.run(runner)
     if project.once and again.status:
         again = project.run(runner, *REFRESH)
-    assert again.status == 0, again
+    assert project.is_done(again), again
     runner.call(check_end, project)
     return outcome.status
 

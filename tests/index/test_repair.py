@@ -1,12 +1,13 @@
 """What a repair saves: all that can be; and it says what can't."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from damage import answers, build
+from damage import WORDS, answers, build
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
@@ -14,9 +15,12 @@ from vsearch_core.index import graphs, repair
 from vsearch_core.index.check import check_index
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import Repaired, repair_index
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.schema import CATALOG_FILE, CHECK
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 
@@ -125,6 +129,124 @@ def test_rows_that_the_catalog_lost_are_said_and_read_again(index: Path) -> None
     assert places(index) == before
 
 
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    """Twelve files of one chunk each, in one segment that one dead row does not make worth rewriting; the last has
+    lost its row in `chunks`."""
+    (tmp_path / "d").mkdir()
+    for number, line in enumerate((*WORDS[:11], "geese feather lake"), 1):
+        (tmp_path / "d" / f"{number:02}.txt").write_text(line)
+    make_index(tmp_path, WordEmbedder(dimension=24), Path("d"))
+    with closing(Catalog.open_to_write(tmp_path / ".vsearch")) as catalog:
+        catalog.connection.execute("UPDATE chunks SET crc = crc + 1 WHERE id = 12")
+    return tmp_path / ".vsearch"
+
+
+def say_other(index: Path) -> None:
+    (index.parent / "d" / "12.txt").write_text("telescope planet orbit")
+    make_index(index.parent, WordEmbedder(dimension=24))
+
+
+def nearest(index: Path, text: str) -> str:
+    """The text of the one chunk that is found by meaning."""
+    vector = WordEmbedder(dimension=24).embed_queries([text])[0]
+    with open_snapshot(index) as snapshot:
+        (hit,) = answer(LocalSearcher(snapshot), lambda _text: vector, Query(text, 1, "vector")).hits
+        return hit.text
+
+
+def last_ids(index: Path) -> tuple[int, int]:
+    """The highest chunk id, and its file's."""
+    with closing(Catalog.open_to_read(index)) as catalog:
+        query = "SELECT id, file_id FROM chunks ORDER BY id DESC LIMIT 1"
+        found: tuple[int, int] = catalog.connection.execute(query).fetchone()
+        return found
+
+
+@pytest.mark.parametrize("lose", ["DELETE FROM sqlite_sequence", "DELETE FROM files WHERE id = 12"])
+def test_ids_of_lost_rows_are_not_handed_out_again(lines: Path, lose: str) -> None:
+    with closing(Catalog.open_to_write(lines)) as catalog:
+        catalog.connection.execute(lose)
+    repair_index(lines)
+    say_other(lines)
+    assert last_ids(lines) == (13, 13)
+    assert is_sound(lines)
+
+
+def test_a_salvaged_catalog_counts_on(lines: Path) -> None:
+    """Also where no segment has rows of the ids that were handed out."""
+    with closing(Catalog.open_to_write(lines)) as catalog:
+        catalog.connection.execute("UPDATE sqlite_sequence SET seq = 40")
+    repair_index(lines)
+    say_other(lines)
+    assert last_ids(lines) == (41, 41)
+    with closing(Catalog.open_to_read(lines)) as catalog:
+        assert [record.id for record in catalog.segments()] == [1, 41]
+
+
+def test_ids_are_kept_though_the_repair_died_in_between(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Catalog.open_to_write(lines)) as catalog:
+        catalog.connection.execute("DELETE FROM sqlite_sequence")
+        catalog.connection.execute("DELETE FROM chunks WHERE id = 12")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(repair, "_mend_segments", interrupted)
+        repair_index(lines)
+    repair_index(lines)
+    say_other(lines)
+    assert last_ids(lines) == (13, 13)
+    assert is_sound(lines)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_sequence_that_only_damage_explains_is_not_kept(lines: Path) -> None:
+    with closing(Catalog.open_to_write(lines)) as catalog:
+        catalog.connection.execute("UPDATE sqlite_sequence SET seq = ?", (2**63 - 1,))
+    repair_index(lines)
+    say_other(lines)
+    assert is_sound(lines)
+
+
+def test_where_an_id_was_handed_out_again_the_row_of_the_right_file_lives(lines: Path) -> None:
+    repair_index(lines)
+    with closing(Catalog.open_to_write(lines)) as catalog:
+        catalog.connection.execute("UPDATE sqlite_sequence SET seq = 11 WHERE name = 'chunks'")
+    say_other(lines)
+    assert last_ids(lines) == (12, 13)
+    assert is_sound(lines)
+    with closing(Catalog.open_to_write(lines)) as catalog, catalog.transaction():
+        for record in catalog.segments():
+            catalog.set_dead(record.id, record.alive)
+    assert not is_sound(lines)
+    repair_index(lines)
+    assert is_sound(lines)
+    assert nearest(lines, "telescope planet orbit") == "telescope planet orbit"
+
+
+def test_of_two_rows_of_one_chunk_the_newer_lives(lines: Path) -> None:
+    repair_index(lines)
+    with closing(Catalog.open_to_write(lines)) as catalog:
+        catalog.connection.execute("DELETE FROM files WHERE id = 12")
+        catalog.connection.execute("UPDATE sqlite_sequence SET seq = 11")
+    say_other(lines)
+    assert last_ids(lines) == (12, 12)
+    with closing(Catalog.open_to_write(lines)) as catalog, catalog.transaction():
+        older, newer = catalog.segments()
+        catalog.set_dead(older.id, ~older.alive)
+        catalog.set_dead(newer.id, newer.alive)
+    repair_index(lines)
+    assert nearest(lines, "telescope planet orbit") == "telescope planet orbit"
+
+
+def test_a_lost_file_is_no_reason_to_begin_anew(index: Path) -> None:
+    (larger(index) / "vectors.npy").unlink()
+    with pytest.raises(IndexCorruptError) as caught:
+        answers(index)
+    assert caught.value.next_step == CHECK
+
+
 def test_a_catalog_can_be_repaired_after_any_page_of_it_is_lost(index: Path, tmp_path: Path) -> None:
     """Pages are wiped one at a time; what remains is sound, and with the documents it becomes whole again."""
     size = 16384
@@ -164,19 +286,47 @@ def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.Mo
 
     before = places(index)
     (larger(index) / "postings_rows.npy").unlink()
-    for name in ("link", "mark_commit"):
+    for name in ("link", "mark_commit", "sweep"):
         with monkeypatch.context() as patch:
             patch.setattr(repair, name, die)
             with pytest.raises(Killed):
                 repair_index(index)
-    with monkeypatch.context() as patch:
-        patch.setattr(repair._Aside, "move", die)
-        with pytest.raises(Killed):
-            repair_index(index)
     assert places(index) == before
     repair_index(index)
     assert is_sound(index)
     assert places(index) == before
+    assert list((index / repair.DAMAGED_DIR).rglob("vectors.npy")), "what was damaged is not kept"
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_a_damaged_catalogs_last_commit_is_in_its_log_and_survives(
+    sound: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Path(shutil.copytree(sound.parent / "unfolded", tmp_path / ".vsearch"))
+    flip(index / CATALOG_FILE, 0)
+    left = step
+
+    def die(_: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vsearch_core.store.salvage.sync_folder", die)
+        with pytest.raises(KeyboardInterrupt):
+            repair_index(index)
+    repair_index(index)
+    assert is_sound(index)
+    assert answers(index) == answers(sound)
+
+
+def test_a_writer_gives_a_catalog_the_log_that_its_creation_could_not(index: Path) -> None:
+    with closing(sqlite3.connect(index / CATALOG_FILE)) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    assert not is_sound(index)
+    Catalog.open_to_write(index).close()
+    assert is_sound(index)
 
 
 def test_a_repair_that_is_stopped_while_it_links_leaves_all_as_it_was(

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import WordEmbedder, make_index
 
@@ -228,3 +229,15 @@ def test_new_readers_read_what_the_old_ones_could_not(
     assert make_index(passing, embedder).added == 0
     monkeypatch.setattr("vsearch_core.index.writer.READERS", "next")
     assert make_index(passing, embedder).added == 2
+
+
+def test_a_dead_row_lends_no_vector(root: Path, embedder: WordEmbedder) -> None:
+    """A repaired index may hold dead rows of a chunk that has another text by now."""
+    with closing(Catalog.open_to_write(root / ".vsearch")) as catalog, catalog.transaction():
+        (segment,) = catalog.segments()
+        dead = np.zeros(segment.rows, np.bool_)
+        dead[0] = True
+        catalog.set_dead(segment.id, dead)
+    shutil.copy(root / "docs/apple.txt", root / "docs/copy.txt")
+    summary = make_index(root, embedder)
+    assert (summary.embedded, summary.reused) == (1, 3)

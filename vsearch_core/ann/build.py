@@ -183,19 +183,28 @@ class _Builder:
         return Graph(
             neighbors=aligned_copy(renumbered(lists[old], new)),
             sketches=aligned_copy(self.sketches[old]),
-            entries=new[np.concatenate([self.entries, orphans(lists, len(self.entries))])],
+            entries=new[np.concatenate([self.entries, unreached(lists, self.entries)])],
             order=order[np.repeat(starts[:-1][old], lengths) + within],
             starts=new_starts.astype(np.uint32),
             codec=self.kept_codec,
         )
 
 
-def orphans(lists: NDArray[np.uint32], entered: int) -> NDArray[np.uint32]:
-    """The nodes behind the first `entered` that are nobody's neighbour: only as entries can they be found."""
-    found = np.ones(len(lists), np.bool_)
-    found[lists[lists < len(lists)]] = False
-    found[:entered] = False
-    return np.flatnonzero(found).astype(np.uint32)
+def unreached(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Nodes from which all can be reached that can't be reached from the entries: the first of each such part."""
+    reached = np.zeros(len(lists) + 1, np.bool_)  # the last stands for what ends a list
+    more: list[int] = []
+    front: NDArray[np.integer] = entries
+    while True:
+        while len(front):
+            near = np.zeros(len(lists) + 1, np.bool_)
+            near[np.minimum(lists[front], len(lists))] = True
+            reached[front] = True
+            front = np.flatnonzero(near[:-1] & ~reached[:-1])
+        if reached[:-1].all():
+            return np.array(more, np.uint32)
+        more.append(int(np.argmin(reached[:-1])))
+        front = np.array(more[-1:])
 
 
 def renumbered(lists: NDArray[np.uint32], new: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.index.commit import mark_commit, sweep
-from vsearch_core.index.graphs import lacks_graph, link
+from vsearch_core.index.graphs import lacking_graphs, link
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -53,7 +53,7 @@ def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  
             sweep(catalog)
             segments = catalog.segments()
             live, stored = sum(segment.live_rows for segment in segments), sum(segment.rows for segment in segments)
-            alone = len(segments) == 1 and stored == live and not lacks_graph(segments[0])
+            alone = len(segments) == 1 and stored == live and not lacking_graphs(segments)
             merged = [] if alone else segments
             if merged:
                 merge_segments(catalog, merged, observer)
@@ -80,7 +80,7 @@ def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
     for segment in segments:
         tiers.setdefault(_tier(segment.live_rows), []).append(segment)
     full = next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
-    return full or [segment for segment in segments if lacks_graph(segment)][:1]
+    return full or lacking_graphs(segments)
 
 
 def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: B008 - frozen

@@ -1,12 +1,13 @@
 """A segment's graph: which segments have one, and how it is made and stored."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core import kernel_cache
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.store.catalog import SegmentRecord
@@ -32,7 +33,7 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
 
     report(0, len(vectors))
     with announced(observer.preparing):
-        load_all()
+        kernel_cache.loaded(load_all)
     graph = build(vectors, threads=cores(), progress=report)
     return {PREFIX + name: array for name, array in graph.arrays().items()}
 
@@ -48,9 +49,10 @@ def has_graph(files: Collection[str]) -> bool:
     return any(name.startswith(PREFIX) for name in files)
 
 
-def lacks_graph(segment: SegmentRecord) -> bool:
-    """Whether the segment is large enough for a graph, and has none: it was written without time for one."""
-    return segment.live_rows >= GRAPH_ROWS and not has_graph(segment.manifest.keys())
+def lacking_graphs(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
+    """The segments without a graph, if together they are large enough for one."""
+    unlinked = [segment for segment in segments if not has_graph(segment.manifest.keys())]
+    return unlinked if sum(segment.live_rows for segment in unlinked) >= GRAPH_ROWS else []
 
 
 def cores() -> int:

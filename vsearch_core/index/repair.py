@@ -4,13 +4,14 @@ Texts, files and settings are the catalog's; vectors are the segments'. Postings
 repaired segment is written anew, and one transaction puts it in the place of the damaged ones.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from shutil import copy2
+from shutil import copy2, copytree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann.flat import not_unit
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.check import content_faults, live_chunks
+from vsearch_core.index.check import content_faults, is_live, live_chunks
 from vsearch_core.index.commit import commit_staged, mark_commit, sweep
 from vsearch_core.index.graphs import link
 from vsearch_core.index.progress import Observer, Progress
@@ -30,8 +31,9 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.salvage import salvage
+from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
 
@@ -97,38 +99,52 @@ class _Aside:
 
     def copy(self, path: Path) -> None:
         if path.is_file():
-            copy2(path, self._place(path))
+            target = self._place(path)
+            copy2(path, target)
+            with target.open("r+b") as file:
+                os.fsync(file.fileno())
+            sync_folder(target.parent)
 
-    def move(self, path: Path) -> None:
-        if path.exists() or path.is_symlink():
-            path.rename(self._place(path))
+    def link(self, folder: Path) -> None:
+        """Keep the folder's files when its own name goes; links take no space, and reading them may fail."""
+        if folder.is_dir() and not folder.is_symlink():
+            target = self._place(folder)
+            copytree(folder, target, symlinks=True, copy_function=_link)
+            sync_folder(target)
+            sync_folder(target.parent)
+        elif folder.exists() or folder.is_symlink():
+            _link(str(folder), str(self._place(folder)))
 
     def _place(self, path: Path) -> Path:
         if self.folder.parent.is_symlink():
             raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "remove it")
         target = self.folder / path.relative_to(self.index)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         self.moved.append(str(target))
         return target
 
 
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # file systems without links are many
+        copy2(source, target, follow_symlinks=False)
+
+
 def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
     """Put what can be read of a damaged catalog in its place."""
+    clear(index)
     if _catalog_is_sound(index):
         return
     done.catalog = True
     for suffix in ("", "-wal"):
         aside.copy(index / f"{CATALOG_FILE}{suffix}")
-    fresh = index / f"{CATALOG_FILE}.new"
-    salvaged = salvage(index, fresh)
+    salvaged = salvage(index)
     if salvaged is None:
         reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
         raise IndexCorruptError(
             str(index), reason, "delete the index folder, and index again with `vsearch index PATH`"
         )
-    for suffix in ("-wal", "-shm"):  # of the damaged one: SQLite would apply them to the new one
-        (index / f"{CATALOG_FILE}{suffix}").unlink(missing_ok=True)
-    fresh.replace(index / CATALOG_FILE)
     done.lost.update(salvaged.lost)
     done.reread += salvaged.reread
 
@@ -152,22 +168,25 @@ def _mend_segments(
     dimension = settings.fingerprint.dimension
     damaged = [record for record in catalog.segments() if not _is_sound(catalog, record, dimension)]
     healthy = [record for record in catalog.segments() if record.id not in {other.id for other in damaged}]
+    _reserve_ids(catalog, healthy)
     chunk_ids, file_ids = live_chunks(catalog)
-    held = _held(catalog, healthy)
+    held = _held(catalog, healthy, chunk_ids, file_ids)
     saved = {number: vector for record in damaged for number, vector in _saved(catalog, record, dimension)}
     has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
     lacking = np.unique(file_ids[~has_vector])
     lacks = np.isin(file_ids, lacking)
     kept = chunk_ids[~lacks & ~np.isin(chunk_ids, held)]
-    if not damaged and not len(lacking) and not _bury_again(catalog, healthy, chunk_ids, write=False):
+    if not damaged and not len(lacking) and not _bury_again(catalog, healthy, write=False):
         return
     for record in healthy:
-        saved |= _some_vectors(catalog, record, chunk_ids[lacks])
+        saved |= _some_vectors(catalog, record, chunk_ids[lacks], file_ids[lacks])
     written = (
         _write(catalog, settings, kept, file_ids[np.searchsorted(chunk_ids, kept)], saved, observer)
         if len(kept)
         else None
     )
+    for record in damaged:  # before the commit: from then on any writer may sweep them
+        aside.link(catalog.index / SEGMENTS_DIR / record.name)
     with catalog.transaction():
         catalog.drop_segments(record.id for record in damaged)
         if written is not None:
@@ -175,11 +194,9 @@ def _mend_segments(
         done.staged += catalog.unpublish_files(lacking.tolist())
         again = [number for number in catalog.staged_chunks() if number in saved]
         catalog.stage_vectors(again, np.array([saved[number] for number in again], np.int16).reshape(-1, dimension))
-        _bury_again(catalog, healthy, live_chunks(catalog)[0], write=True)
+        _bury_again(catalog, healthy, write=True)
         mark_commit(catalog)
     done.rebuilt, done.rows = len(damaged), len(kept)
-    for record in damaged:
-        aside.move(catalog.index / SEGMENTS_DIR / record.name)
 
 
 def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:
@@ -192,9 +209,20 @@ def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:
     return not any(content_faults(catalog.index, record, view, dimension))
 
 
-def _held(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> NDArray[np.int64]:
-    """The chunks that sound segments have rows for, tombstones or not: those follow from the catalog."""
-    parts = [view_segment(catalog, record).chunk_ids for record in healthy]
+def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
+    """Never hand out an id that a segment still has rows of, whatever a salvaged catalog remembers."""
+    for record in healthy:
+        view = view_segment(catalog, record)
+        schema.reserve_ids(catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
+        schema.reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
+
+
+def _held(
+    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The live chunks that sound segments have rows for, tombstones or not: those follow from the catalog."""
+    views = (view_segment(catalog, record) for record in healthy)
+    parts = [view.chunk_ids[is_live(view, chunk_ids, file_ids)] for view in views]
     return np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
 
 
@@ -213,9 +241,11 @@ def _saved(catalog: Catalog, record: SegmentRecord, dimension: int) -> Iterator[
         yield int(numbers[row]), vectors[row]
 
 
-def _some_vectors(catalog: Catalog, record: SegmentRecord, wanted: NDArray[np.int64]) -> Vectors:
+def _some_vectors(
+    catalog: Catalog, record: SegmentRecord, chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
+) -> Vectors:
     view = view_segment(catalog, record)
-    rows = np.flatnonzero(np.isin(view.chunk_ids, wanted)).tolist()
+    rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
     return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
 
 
@@ -244,17 +274,18 @@ def _write(
     return writer.finish()
 
 
-def _bury_again(
-    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], *, write: bool
-) -> bool:
+def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bool) -> bool:
     """Whether tombstones are other than the live chunks say, each of which has one row; with `write`, set them so."""
     differ = False
+    chunk_ids, file_ids = live_chunks(catalog)
     claimed = np.empty(0, np.int64)
-    for record in healthy:
-        rows = view_segment(catalog, record).chunk_ids
+    for record in reversed(healthy):  # where two segments have a row of a chunk, the newer one counts
+        view = view_segment(catalog, record)
+        rows = view.chunk_ids
+        right = is_live(view, chunk_ids, file_ids)
         first = np.zeros(len(rows), np.bool_)
-        first[np.unique(rows, return_index=True)[1]] = True
-        alive = first & np.isin(rows, chunk_ids) & ~np.isin(rows, claimed)
+        first[np.flatnonzero(right)[np.unique(rows[right], return_index=True)[1]]] = True
+        alive = first & ~np.isin(rows, claimed)
         claimed = np.concatenate([claimed, rows[alive]])
         if not np.array_equal(alive, record.alive):
             differ = True

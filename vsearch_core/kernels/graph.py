@@ -186,12 +186,14 @@ def worth_scoring(stored: Any, pools: Any, at: int, beam: int, k: int, slack: in
     """How many of a pool's first may be among the best k allowed ones, if an estimate is off by at most `slack`.
 
     Returns (that number, how many allowed nodes are among them), `beam` of them where none can be missing because the
-    pool goes further, or the graph ends.
+    pool goes further.
     """
     found, limit = 0, LAST >> 32
     for i in range(beam):
         key = pools[at + i]
-        if key == LAST or key >> 32 > limit:
+        if key == LAST:
+            return i, found
+        if key >> 32 > limit:
             return i, beam
         if is_allowed(stored, key_row(key)):
             found += 1

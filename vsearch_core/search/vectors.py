@@ -145,6 +145,6 @@ class VectorRoute:
                 ) from None
             walker = Searcher(segment.graph, segment.vectors)
             with translated(kernel_cache.folder()), announced(self._effort.preparing):
-                walker.load()
+                kernel_cache.loaded(walker.load)
             self._walkers[number] = walker
         return self._walkers[number]

@@ -32,7 +32,7 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
         manifest = {name: segment.manifest[name] for name in ("chunk_ids", "vectors")}
         arrays = open_segment(catalog.index, segment.name, manifest, ("vectors",))
         row_bytes = arrays["vectors"][:1].nbytes
-        for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted)).tolist():
+        for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
             if damaged_blocks(arrays["vectors"], manifest["vectors"], row * row_bytes, (row + 1) * row_bytes):
                 raise IndexCorruptError(str(catalog.index), f"vectors of segment {segment.name} are damaged", CHECK)
             vector = arrays["vectors"][row].tobytes()

@@ -1,5 +1,6 @@
-"""What a damaged catalog still gives, as a new one. Rows are taken one by one, and only those that are sound."""
+"""What a damaged catalog still gives, as a new one in its place. Rows are taken one by one, those that are sound."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -8,10 +9,13 @@ from pathlib import Path
 from shutil import copyfile
 
 from vsearch_core.store import schema
+from vsearch_core.store.folders import sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
+_NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
 _WORK = f"{CATALOG_FILE}.salvage"
+_FRESH = f"{CATALOG_FILE}.new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,44 +26,77 @@ class Salvaged:
     reread: tuple[str, ...]
 
 
-def salvage(index: Path, into: Path) -> Salvaged | None:
-    """Write what can be read of the catalog to a new file; None when it can't be made into a catalog.
+def salvage(index: Path) -> Salvaged | None:
+    """Put what can be read of the catalog in its place; None, and nothing done, when it can't be made into a catalog.
 
-    The damaged one is worked on as a copy. Raises OSError and sqlite3.Error for the new file only.
+    Killed at any point, it leaves a catalog that gives as much. Raises OSError and sqlite3.Error.
     """
-    work = index / _WORK
-    _remove(work)
-    _remove(into)
+    clear(index)
+    work, fresh = index / _WORK, index / _FRESH
     try:
         for suffix in ("", "-wal"):
             if (index / (CATALOG_FILE + suffix)).exists():
                 copyfile(index / (CATALOG_FILE + suffix), index / (_WORK + suffix))
         _restore_header(work)
+        salvaged = _read(work, fresh)
+        if salvaged is not None:
+            _replace(index, work, fresh)
+        return salvaged
+    finally:
+        clear(index)
+
+
+def clear(index: Path) -> None:
+    """Delete what a salvage that was killed has left."""
+    for name in (_WORK, _FRESH):
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            (index / (name + suffix)).unlink(missing_ok=True)
+
+
+def _read(work: Path, fresh: Path) -> Salvaged | None:
+    """Write the sound rows to a new catalog, and fold the damaged one's log into it."""
+    try:
         with closing(sqlite3.connect(work, isolation_level=None)) as source:
             source.execute("PRAGMA trusted_schema = OFF")
             source.text_factory = lambda data: data.decode("utf-8", "replace")
             settings = _settings(source)
             if settings is None:
                 return None
-            with closing(schema.create(into, settings)) as target:
+            with closing(schema.create(fresh, settings)) as target:
                 target.execute("BEGIN")
                 lost = {table: _copy(source, target, table) for table in schema.TABLES if table != "settings"}
+                for table in _NUMBERED:
+                    schema.reserve_ids(target, table, _highest(source, table))
                 reread = _reconcile(target)
                 schema.seal(target)
                 target.execute("COMMIT")
                 target.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing says nothing of a log that can't be folded
-        return Salvaged({table: count for table, count in lost.items() if count}, reread)
+            source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except (sqlite3.Error, UnicodeDecodeError):
-        if into.exists():
+        if fresh.exists():
             raise
         return None
-    finally:
-        _remove(work)
+    return Salvaged({table: count for table, count in lost.items() if count}, reread)
 
 
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+def _replace(index: Path, work: Path, fresh: Path) -> None:
+    """Put the new catalog in the damaged one's place, whose log goes first.
+
+    A log tells by nothing which file it belongs to (https://www.sqlite.org/fileformat2.html#the_write_ahead_log): left
+    beside the new catalog, it would be applied to it; and without it the damaged one lacks its last commits. So the
+    damaged one is replaced by itself with the log folded in, which the log, full pages all, does not change.
+    """
+    catalog = index / CATALOG_FILE
+    if catalog.with_name(f"{CATALOG_FILE}-wal").exists():
+        with work.open("r+b") as file:
+            os.fsync(file.fileno())
+        work.replace(catalog)
+        sync_folder(index)
+    for suffix in ("-wal", "-shm"):
+        catalog.with_name(CATALOG_FILE + suffix).unlink(missing_ok=True)
+    sync_folder(index)
+    fresh.replace(catalog)
+    sync_folder(index)
 
 
 def _restore_header(path: Path) -> None:

@@ -30,6 +30,8 @@ HEADER: Mapping[int, bytes] = {
     72: bytes(20),
 }
 
+_PLAUSIBLE = 1 << 40  # no table has had so many rows
+
 CHECK = "see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
 UPGRADE = "upgrade vsearch (`pip install -U vsearch`)"
 
@@ -94,6 +96,7 @@ def open_to_write(index: Path) -> sqlite3.Connection:
         if version < FORMAT:
             _migrate(index, connection, version)
         _refuse_foreign_schema(index, connection)
+        connection.execute("PRAGMA journal_mode = WAL")  # again: SQLite raises nothing where it failed at creation
         if version == FORMAT:
             _keep_checksums(connection)
     except BaseException:
@@ -161,6 +164,19 @@ def row_crc(*values: object) -> int:
 def columns(connection: sqlite3.Connection, table: str) -> list[str]:
     """The names of a table's columns, in order."""
     return [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+
+
+def reserve_ids(connection: sqlite3.Connection, table: str, highest: int) -> None:
+    """Let the table's next row have an id beyond `highest`: what still names a lost row must not mean a new one.
+
+    A number that only damage explains is passed over, for it would leave few ids to hand out.
+    """
+    if highest >= _PLAUSIBLE:
+        return
+    query = "SELECT 1 FROM sqlite_sequence WHERE name = ?"
+    if connection.execute(query, (table,)).fetchone() is None:
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, highest))
+    connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (highest, table, highest))
 
 
 def sound(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
