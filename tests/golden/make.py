@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from support import WordEmbedder, make_index  # noqa: E402
 
+from vsearch_core.index.settings import Requested  # noqa: E402
 from vsearch_core.index.snapshot import open_snapshot  # noqa: E402
 from vsearch_core.search.local import LocalSearcher  # noqa: E402
 from vsearch_core.search.pipeline import Query, answer  # noqa: E402
@@ -25,6 +26,8 @@ DOCUMENTS = {
     "code/client.py": "def getUserName(number):\n    return directory[number]\n",
     "磨刀.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",
     "empty.txt": "",
+    "picture.dat": "\0\1\2",  # passed over
+    "years.txt": "\n\n".join(f"In {year} the river stood high at the mill." * 12 for year in range(1900, 1912)),
 }
 
 
@@ -36,7 +39,7 @@ def main() -> None:
         for name, text in DOCUMENTS.items():
             (root / "documents" / name).parent.mkdir(parents=True, exist_ok=True)
             (root / "documents" / name).write_text(text, encoding="utf-8")
-        make_index(root, embedder, Path("documents"))
+        make_index(root, embedder, Path("documents"), requested=Requested(chunk_words=100, overlap_words=0))
         (root / "documents/notes/bread.txt").write_text("Rye bread needs time, and patience.\n", encoding="utf-8")
         make_index(root, embedder)  # a second segment, and a tombstone in the first
         vector = embedder.embed_queries([QUESTION])[0]

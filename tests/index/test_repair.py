@@ -11,8 +11,9 @@ from damage import WORDS, answers, build
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ExtractionError, IndexCorruptError, IndexNotFoundError
-from vsearch_core.index import repair
+from vsearch_core.index import graphs, repair
 from vsearch_core.index.check import check_index
+from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import Repaired, repair_index
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.model import Document
@@ -307,7 +308,7 @@ def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.Mo
 
     before = places(index)
     (larger(index) / "postings_rows.npy").unlink()
-    for name in ("write_segment", "mark_commit", "sweep"):
+    for name in ("link", "mark_commit", "sweep"):
         with monkeypatch.context() as patch:
             patch.setattr(repair, name, die)
             with pytest.raises(Killed):
@@ -347,6 +348,32 @@ def test_a_writer_gives_a_catalog_the_log_that_its_creation_could_not(index: Pat
         assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     assert not is_sound(index)
     Catalog.open_to_write(index).close()
+    assert is_sound(index)
+
+
+def test_a_repair_that_is_stopped_while_it_links_leaves_all_as_it_was(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = places(index)
+    (larger(index) / "postings_rows.npy").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(graphs, "GRAPH_ROWS", 1)
+        with pytest.raises(StoppedError):
+            repair_index(index, observer=Observer(stop=lambda: True))
+    repair_index(index)
+    assert is_sound(index)
+    assert places(index) == before
+
+
+def test_a_repair_that_is_stopped_before_it_embeds_opens_no_model(index: Path) -> None:
+    flip(larger(index) / "vectors.npy", -1)
+
+    def unwanted(_provider: str, _model: str | None) -> WordEmbedder:
+        raise AssertionError("no model is needed")
+
+    done = repair_index(index, unwanted, Observer(stop=lambda: True))
+    assert done.embedded == 0
+    assert done.pending > 0
     assert is_sound(index)
 
 

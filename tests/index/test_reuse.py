@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from support import WordEmbedder, make_index
 
-from vsearch_core.errors import ExtractionError
+from vsearch_core.errors import ExtractionError, IndexCorruptError
 from vsearch_core.index import writer
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import Requested
@@ -18,7 +19,10 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import SETTLED_NS, settled_ctime
 from vsearch_core.model import Document
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.passed_over import recall
+from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.discover import SourceFile
+from vsearch_core.text.extract.registry import READERS
 
 DOCS = Path("docs")
 SMALL = Requested(chunk_words=20, overlap_words=0)
@@ -69,6 +73,16 @@ def test_a_copied_file_is_added_without_a_model(root: Path) -> None:
     shutil.copy(root / "docs/apple.txt", root / "docs/twin.txt")
     summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
     assert (summary.moved, summary.added, summary.embedded, summary.reused) == (0, 1, 0, 4)
+
+
+def test_a_damaged_vector_is_not_copied(root: Path, embedder: WordEmbedder) -> None:
+    (path,) = (root / ".vsearch/segments").glob("*/vectors.npy")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    shutil.copy(root / "docs/cherry.txt", root / "docs/twin.txt")
+    with pytest.raises(IndexCorruptError, match="vectors of segment"):
+        make_index(root, embedder)
 
 
 def test_only_the_new_part_of_an_edited_file_is_embedded(root: Path, embedder: WordEmbedder) -> None:
@@ -195,6 +209,15 @@ def test_retry_and_new_readers_open_all_of_it_again(
     monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
     summary = writer.update_index(passing / ".vsearch", [], Requested(), unwanted, retry=True)
     assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
+
+
+def test_what_is_said_of_a_file_in_a_damaged_row_is_forgotten(passing: Path, embedder: WordEmbedder) -> None:
+    make_index(passing, embedder, DOCS)
+    index = passing / ".vsearch"
+    with closing(sqlite3.connect(index / CATALOG_FILE)) as connection, connection:  # without a writer's triggers
+        connection.execute("UPDATE passed_over SET reason = 'it is bad' WHERE NOT binary")
+    with closing(Catalog.open_to_write(index)) as catalog:
+        assert list(recall(catalog, READERS, retry=False)) == ["docs/program.bin"]
 
 
 def test_new_readers_read_what_the_old_ones_could_not(

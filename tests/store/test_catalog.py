@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,22 @@ def test_staged_files_are_complete_once_every_chunk_has_a_vector(catalog: Catalo
     rows = list(catalog.staged_rows(catalog.complete_files()))
     assert [(chunk_id, text) for chunk_id, _, text, _ in rows] == [(first, "one"), (second, "two")]
     assert np.frombuffer(rows[0][3], np.int16).tolist() == [1] * 4
+
+
+def test_a_damaged_row_lends_no_vector(catalog: Catalog) -> None:
+    catalog.stage_file(new_file("a"), [chunk("one"), chunk("one")])
+    (first, _), (second, _) = catalog.unembedded(0, 10)
+    vector = np.ones(4, np.int16).tobytes()
+    catalog.stage_vectors([first], [vector])
+    assert catalog.same_text(second) == (first, vector)
+    with closing(sqlite3.connect(catalog.index / CATALOG_FILE)) as other, other:  # without a writer's triggers
+        other.execute("UPDATE staged SET vector = x'00'")
+    assert catalog.same_text(second) is None
+    catalog.stage_vectors([first], [vector])
+    assert catalog.same_text(second) == (first, vector)
+    with closing(sqlite3.connect(catalog.index / CATALOG_FILE)) as other, other:
+        other.execute("UPDATE chunks SET ordinal = 5 WHERE id = ?", (first,))
+    assert catalog.same_text(second) is None
 
 
 def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:

@@ -11,6 +11,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.segment import (
     BLOCK_BYTES,
     SEGMENTS_DIR,
+    SegmentWriter,
     damaged_blocks,
     manifest_from_json,
     manifest_to_json,
@@ -45,6 +46,17 @@ def test_arrays_come_back_as_they_were(tmp_path: Path, array: np.ndarray) -> Non
     assert back.dtype == array.dtype
     assert back.shape == array.shape
     assert back.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000, 3001])
+def test_blocks_are_the_same_in_whatever_parts_an_array_comes(tmp_path: Path, rows: int) -> None:
+    array = np.random.default_rng(0).integers(0, 1 << 15, (3000, 17), np.int16)
+    whole = write_segment(tmp_path, {"a": array})[1]["a"]
+    writer = SegmentWriter(tmp_path)
+    writer.add("a", array.dtype, array.shape, (array[start : start + rows] for start in range(0, len(array), rows)))
+    name, manifest = writer.finish()
+    assert manifest["a"] == whole
+    assert damaged_blocks(open_array(tmp_path, name, "a", manifest["a"]), manifest["a"]) == []
 
 
 def test_files_are_plain_npy(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vsearch_core.model import Chunk
-from vsearch_core.store import upkeep
+from vsearch_core.store import schema, upkeep
 from vsearch_core.store.catalog import Catalog, NewFile
 
 
@@ -44,6 +44,9 @@ def test_many_gaps_are_closed_and_a_few_are_left(catalog: Catalog) -> None:
     upkeep.tidy(catalog)
     assert pages(catalog) < 0.8 * whole
     assert catalog.settings()[upkeep.GAPS] == "200"
+    assert schema.has_our_header(catalog.index)
+    assert schema.is_sealed(catalog.connection)
+    assert not any(schema.unsound_rows(catalog.connection, table) for table in schema.TABLES)
     before = catalog.connection.total_changes
     upkeep.tidy(catalog)
     assert catalog.connection.total_changes == before

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from shutil import copy2, copytree
 
@@ -34,10 +35,10 @@ from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE
-from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, salvage_array, write_segment
+from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
 
 DAMAGED_DIR = "damaged"
-_TEXTS = 512  # read at a time
+_ROWS = 512  # whose texts, or vectors, are in memory at a time
 
 OpenEmbedder = Callable[[str, str | None], Embedder]
 Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
@@ -69,7 +70,7 @@ def repair_index(
 
     With `open_embedder`, chunks whose vectors are gone are embedded at once. Killed at any point, it can be run again.
     Raises IndexNotFoundError, IndexCorruptError for a catalog beyond saving, IndexLockedError, IndexVersionError,
-    IndexMismatchError, ModelError, StorageError.
+    IndexMismatchError, ModelError, StorageError, and StoppedError when the observer says stop while a graph is made.
     """
     with translated(index):
         if not (index / CATALOG_FILE).exists():
@@ -256,14 +257,21 @@ def _write(
     vectors: Vectors,
     observer: Observer,
 ) -> tuple[str, Manifest]:
-    """Write a segment of saved rows, with postings made anew from the texts."""
-    analyzer = settings.analyzer
+    """Write a segment of saved rows, with postings made anew from the texts, and a graph if the rows are many.
+
+    Raises StoppedError.
+    """
+    analyzer, writer = settings.analyzer, SegmentWriter(catalog.index)
     numbers = chunk_ids.tolist()
-    blocks = (catalog.passages(numbers[start : start + _TEXTS]) for start in range(0, len(numbers), _TEXTS))
-    postings = build(analyzer.terms(passage.chunk.text) for block in blocks for passage in block)
-    matrix = np.stack([vectors[number] for number in numbers])
+    blocks = [numbers[start : start + _ROWS] for start in range(0, len(numbers), _ROWS)]
+    matrix = (np.stack([vectors[number] for number in block]) for block in blocks)
+    writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
+    passages = (passage for block in blocks for passage in catalog.passages(block))
+    postings = build(analyzer.terms(passage.chunk.text) for passage in passages)
     ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
-    return write_segment(catalog.index, {"vectors": matrix, **ids, **postings.arrays(), **link(matrix, observer)})
+    for key, array in {**ids, **postings.arrays(), **link(writer.map("vectors"), observer)}.items():
+        writer.add(key, array.dtype, array.shape, [array])
+    return writer.finish()
 
 
 def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bool) -> bool:
@@ -287,21 +295,25 @@ def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bo
 
 
 def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedder, observer: Observer) -> int:
-    """Embed all staged chunks and make their files live."""
+    """Give all staged chunks vectors and make their files live. Returns how many."""
+
+    @cache
+    def embedder() -> Embedder:
+        opened = open_embedder(settings.fingerprint.provider, settings.model)
+        refuse_other_model(str(catalog.index), settings, opened.fingerprint)
+        return opened
+
     total, done, after = catalog.count_unembedded(), 0, 0
-    if total:
-        embedder = open_embedder(settings.fingerprint.provider, settings.model)
-        refuse_other_model(str(catalog.index), settings, embedder.fingerprint)
-        while not observer.stop():
-            block = embed_block(
-                catalog,
-                lambda: embedder,
-                after,
-                observer,
-                lambda part: observer.progress(Progress("embedding", done + part, total)),  # noqa: B023
-            )
-            if block is None:
-                break
-            after, done = block.last, done + block.embedded + block.reused
+    while not observer.stop():
+        block = embed_block(
+            catalog,
+            embedder,
+            after,
+            observer,
+            lambda part: observer.progress(Progress("embedding", done + part, total)),  # noqa: B023
+        )
+        if block is None:
+            break
+        after, done = block.last, done + block.embedded + block.reused
     commit_staged(catalog, settings.analyzer)
     return done

@@ -77,8 +77,7 @@ def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Open
         except FileNotFoundError as error:
             catalog.close()
             if generation == former:
-                missing = str(error.filename)
-                raise IndexCorruptError(missing, "the file is gone from the index", CHECK) from None
+                raise IndexCorruptError(str(error.filename), "the file is gone from the index", CHECK) from None
             # A compaction may have swept it between the catalog's word and our opening it: the next generation has it.
             former = generation
         except BaseException:

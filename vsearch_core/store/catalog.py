@@ -258,11 +258,12 @@ class Catalog:
 
     def same_text(self, chunk_id: int) -> tuple[int, bytes | None] | None:
         """A chunk with the same text that has a vector: its id, and the vector if it is staged; None if none has."""
+        sound = schema.sound(self.connection, "chunks", "other")
         row: tuple[int, bytes | None] | None = self.connection.execute(
             "SELECT other.id, vector FROM chunks JOIN chunks AS other"
-            " ON other.hash = chunks.hash AND other.text = chunks.text"
+            f" ON other.hash = chunks.hash AND other.text = chunks.text AND {sound}"
             " JOIN files ON files.id = other.file_id LEFT JOIN staged ON chunk_id = other.id"
-            " WHERE chunks.id = ? AND (live OR vector IS NOT NULL) LIMIT 1",
+            f" WHERE chunks.id = ? AND (vector IS NULL AND live OR {self._sound('staged')}) LIMIT 1",
             (chunk_id,),
         ).fetchone()
         return row

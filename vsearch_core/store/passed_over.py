@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
 
 
@@ -24,8 +25,9 @@ class PassedOver:
 
 
 def recall(catalog: Catalog, readers: str, *, retry: bool) -> dict[str, PassedOver]:
-    """What these readers passed over, by path; what others did is forgotten, and with `retry` all of it."""
-    catalog.connection.execute("DELETE FROM passed_over WHERE readers <> ? OR ?", (readers, retry))
+    """What these readers passed over, by path; what others did, or is damaged, is forgotten; with `retry`, all."""
+    damaged = f"NOT {schema.sound(catalog.connection, 'passed_over')}"
+    catalog.connection.execute(f"DELETE FROM passed_over WHERE readers <> ? OR ? OR {damaged}", (readers, retry))
     query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason FROM passed_over"
     rows = catalog.connection.execute(query)
     return {

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.segment import open_segment
+from vsearch_core.store.schema import CHECK
+from vsearch_core.store.segment import damaged_blocks, open_segment
 
 
 def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
@@ -28,8 +30,11 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
     wanted = np.array(list(in_segments), np.int64)
     for segment in catalog.segments() if in_segments else ():
         manifest = {name: segment.manifest[name] for name in ("chunk_ids", "vectors")}
-        arrays = open_segment(catalog.index, segment.name, manifest)
+        arrays = open_segment(catalog.index, segment.name, manifest, ("vectors",))
+        row_bytes = arrays["vectors"][:1].nbytes
         for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
+            if damaged_blocks(arrays["vectors"], manifest["vectors"], row * row_bytes, (row + 1) * row_bytes):
+                raise IndexCorruptError(str(catalog.index), f"vectors of segment {segment.name} are damaged", CHECK)
             vector = arrays["vectors"][row].tobytes()
             vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], vector)
     return vectors

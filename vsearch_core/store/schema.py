@@ -184,9 +184,10 @@ def reserve_ids(connection: sqlite3.Connection, table: str, highest: int) -> Non
     connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (highest, table, highest))
 
 
-def sound(connection: sqlite3.Connection, table: str) -> str:
-    """An SQL condition: the table's row is what was written."""
-    return f"{table}.crc IS {_checksum(connection, table, table)}"
+def sound(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
+    """An SQL condition: the table's row, which the query may call otherwise, is what was written."""
+    row = alias or table
+    return f"{row}.crc IS {_checksum(connection, table, row)}"
 
 
 def unsound_rows(connection: sqlite3.Connection, table: str) -> list[int]:
