@@ -235,7 +235,7 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
             for number in range(50):
                 query = Query(" ".join(words[number * 8 : number * 8 + 4]), mode="vector")
                 results = answer(searcher, lambda text: embedder.embed_queries([text])[0], query)
-                found.append(sorted((hit.path, hit.chunk, hit.score) for hit in results.hits))
+                found.append(sorted((hit.path, hit.chunk, round(hit.score, 5)) for hit in results.hits))
         return found, sum(path.stat().st_size for path in (root / ".vsearch").rglob("*") if path.is_file())
 
     (old, old_size), (new, new_size) = state(tmp_path / "old"), state(tmp_path / "new")

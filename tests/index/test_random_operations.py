@@ -25,6 +25,7 @@ from vsearch_core.index.removal import remove_paths
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.transfer import export_index, import_archive
+from vsearch_core.index.writer import Summary
 from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
@@ -137,40 +138,44 @@ class Operations(RuleBasedStateMachine):
         self.index_completely(*data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3)))
 
     def index_completely(self, *named: str) -> None:
-        after = self.walk(*named)
+        after, lost = self.walk(*named)
         self.run(*named)
         self.adopt({path: after.get(path, [self.live, *self.begun]) for path in PATHS})
         self.begun = []
+        self.sources = {name: taken for name, taken in self.sources.items() if name not in lost}
 
     @rule(steps=st.integers(0, 25))
     def index_and_stop(self, steps: int) -> None:
         """A stopped run may bring any file up to date, or leave it; it never makes anything else of one."""
-        after = self.walk()
-        left = iter(range(steps))
-        self.run(observer=Observer(stop=lambda: next(left, None) is None))
+        after, lost = self.walk()
+        left, before = iter(range(steps)), self.live
+        summary = self.run(observer=Observer(stop=lambda: next(left, None) is None))
         self.adopt({path: [self.live, *self.begun, *after.get(path, [])] for path in PATHS})
         self.begun.append(dict(self.disk))
+        if summary.interrupted and not summary.uncompacted:
+            lost = {name for name in lost if name in before and name not in self.live}
+        self.sources = {name: taken for name, taken in self.sources.items() if name not in lost}
 
-    def walk(self, *named: str) -> dict[str, list[State]]:
-        """What a complete run makes of the paths that it covers; as in `sources.choose_walk`, forgets lost sources.
+    def walk(self, *named: str) -> tuple[dict[str, list[State]], set[str]]:
+        """What a complete run makes of the paths that it covers, and the sources that go with their files.
 
-        Of two sources that hold a path, the inner one decides whether it is taken or stays out.
+        As in `sources.choose_walk`. Of two sources that hold a path, the inner one decides whether it is taken.
         """
         self.sources |= dict.fromkeys(named, True)
-        lost = {name for name in self.sources if name not in FOLDERS and name not in self.disk}
-        walked = set(named) or self.sources.keys() - lost
+        gone = {name for name in self.sources if name not in FOLDERS and name not in self.disk}
+        walked = set(named) or self.sources.keys() - gone
         inside = {name for name in self.sources if any(holds(each, name) for each in walked)}
-        deleted = (lost & inside) if named else {name for name in lost if name in inside or name in self.live}
-        walked |= inside - deleted
+        lost = {name for name in gone & inside if self.sources[name]}
+        if not named:
+            lost |= {name for name in gone - inside if name in self.live}
+        walked |= inside - gone
         after = {}
         for path in PATHS:
             around = [name for name in walked if holds(name, path)]
             taken = bool(around) and self.sources[max(around, key=len)]
-            if around or path in deleted:
+            if around or path in lost:
                 after[path] = [self.disk if taken else {}]
-        for name in deleted:
-            del self.sources[name]
-        return after
+        return after, lost
 
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
@@ -201,9 +206,9 @@ class Operations(RuleBasedStateMachine):
                 live[path] = texts[0]
         self.live = live
 
-    def run(self, *named: str, observer: Observer | None = None) -> None:
+    def run(self, *named: str, observer: Observer | None = None) -> Summary:
         requested = Requested(chunk_words=SIZES.words, overlap_words=SIZES.overlap)
-        make_index(self.root, self.embedder, *map(Path, named), observer=observer, requested=requested)
+        return make_index(self.root, self.embedder, *map(Path, named), observer=observer, requested=requested)
 
     # The index
 
