@@ -127,6 +127,13 @@ def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
         return sorted(found)
 
 
+def same(found: list[tuple[str, str, float]], expected: list[tuple[str, str, float]]) -> bool:
+    """The same hits; a BLAS may add up a row differently with other rows around it, in a score's last bits."""
+    return [hit[:2] for hit in found] == [hit[:2] for hit in expected] and np.allclose(
+        [hit[2] for hit in found], [hit[2] for hit in expected], atol=1e-6, rtol=0
+    )
+
+
 def test_a_merge_changes_no_answer(root: Path, embedder: WordEmbedder) -> None:
     before = answers(root, embedder)
     catalog = Catalog.open_to_write(root / ".vsearch")
@@ -136,7 +143,7 @@ def test_a_merge_changes_no_answer(root: Path, embedder: WordEmbedder) -> None:
     (merged,) = catalog.segments()
     assert merged.rows == merged.live_rows == 5
     catalog.close()
-    assert answers(root, embedder) == before
+    assert same(answers(root, embedder), before)
 
 
 def test_a_segment_without_live_rows_goes(root: Path, embedder: WordEmbedder) -> None:
@@ -194,7 +201,7 @@ def test_compacting_by_hand_leaves_one_segment_and_no_dead_rows(root: Path, embe
     assert [(segment.rows, segment.dead) for segment in catalog.segments()] == [(5, None)]
     generation = catalog.generation
     catalog.close()
-    assert answers(root, embedder) == before
+    assert same(answers(root, embedder), before)
     again = compact_index(root / ".vsearch")
     assert (again.segments, again.dropped) == (0, 0)
     catalog = Catalog.open_to_write(root / ".vsearch")
