@@ -20,8 +20,17 @@ def index(
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; none: what was indexed before.")
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
-    embedder: Annotated[Literal["local"] | None, typer.Option(help="Who embeds.")] = None,
+    embedder: Annotated[
+        Literal["local", "sentence-transformers", "static"] | None, typer.Option(help="Who embeds.  [default: local]")
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Keep the first N numbers of a vector.  [default: all]")
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda", "mps"] | None,
+        typer.Option(help="Where sentence-transformers computes.  [default: a GPU, where there is one]"),
+    ] = None,
     chunk_words: Annotated[int | None, typer.Option(metavar="N", help="Words a chunk, about.  [default: 500]")] = None,
     overlap_words: Annotated[
         int | None, typer.Option(metavar="N", help="Words that neighbours share.  [default: a tenth]")
@@ -67,8 +76,8 @@ def index(
         summary = update_index(
             locate.index_to_write(index_dir),
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
-            lambda spec: open_embedder(spec, report=None if quiet else bar.write),
+            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language, dimensions),
+            lambda spec: open_embedder(spec, report=None if quiet else bar.write, device=device),
             observer,
             retry=retry,
         )

@@ -19,7 +19,9 @@ SHAPES: Mapping[str, dict[str, Any]] = {
     "electra": USUAL | {"embedding_size": 16},
     "qwen3": USUAL | {"head_dim": 4, "num_key_value_heads": 2, "pad_token_id": 1},
 }
-BERT_LIKE = ("bert", "distilbert", "mpnet", "electra")
+WORD_PIECES = ("bert", "distilbert", "mpnet", "electra")
+BERT_SPECIAL = ("[CLS]", "[PAD]", "[SEP]", "[UNK]")
+OTHER_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of their ids
 
 
 def write_model(folder: Path, architecture: str = "bert", **changes: Any) -> Path:
@@ -30,8 +32,11 @@ def write_model(folder: Path, architecture: str = "bert", **changes: Any) -> Pat
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, **SHAPE | SHAPES[architecture] | changes)
     model = AutoModel.from_config(config).float()
-    for parameter in model.parameters():  # small numbers would hide a wrong formula
-        torch.nn.init.normal_(parameter, std=0.4)
+    for parameter in model.parameters():  # the usual small numbers would hide a wrong formula
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.4)
+        else:  # of a LayerNorm or a bias
+            torch.nn.init.normal_(parameter, mean=float(parameter.mean()), std=0.1)
     model.save_pretrained(folder)
     tokenizer_of(architecture).save_pretrained(folder)
     return folder
@@ -42,9 +47,9 @@ def tokenizer_of(architecture: str) -> Any:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"] if architecture in BERT_LIKE else ["<s>", "<pad>", "</s>", "<unk>"]
-    begin, pad, end, unknown = (special[i] for i in ((2, 0, 3, 1) if architecture in BERT_LIKE else (0, 1, 2, 3)))
-    if architecture in BERT_LIKE:
+    special = BERT_SPECIAL if architecture in WORD_PIECES and architecture != "mpnet" else OTHER_SPECIAL
+    begin, pad, end, unknown = special
+    if architecture in WORD_PIECES:
         pieces = [*special, *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS]
         tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token=unknown))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=architecture != "distilbert")
