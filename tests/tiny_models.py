@@ -7,7 +7,7 @@ from typing import Any
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["the", "cat", "dog", "##s", "##t", "##og"]
-SHAPE = {"vocab_size": 300, "max_position_embeddings": 26, "attention_probs_dropout_prob": 0.0}
+SHAPE = {"vocab_size": 300, "max_position_embeddings": 64, "attention_probs_dropout_prob": 0.0}
 USUAL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24}
 SHAPES: Mapping[str, dict[str, Any]] = {
     "bert": USUAL,
@@ -36,7 +36,7 @@ def write_model(folder: Path, architecture: str = "bert", **changes: Any) -> Pat
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.4)
         else:  # of a LayerNorm or a bias
-            torch.nn.init.normal_(parameter, mean=float(parameter.mean()), std=0.1)
+            torch.nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.1)
     model.save_pretrained(folder)
     tokenizer_of(architecture).save_pretrained(folder)
     return folder
@@ -98,7 +98,7 @@ def add_modules(folder: Path, pooling: str = "mean", dense: int = 0, **sentence:
         for i, (path, kind) in enumerate([*modules, ("3_Normalize", "Normalize")])
     ]
     write_json(folder / "modules.json", names)
-    write_json(folder / "sentence_bert_config.json", sentence or {"do_lower_case": False})
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": 40} | sentence)
     return folder
 
 

@@ -166,7 +166,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(
         assert np.abs(batch.vectors - expected[batch.indices]).max() <= 1e-5
     assert said == ["cpu ran out of memory; going on with smaller batches"]
     assert max(ran) <= 300
-    assert len(ran) < 40
+    assert np.median(ran) > 150  # halved as often as needed, not more
 
 
 def test_a_window_that_does_not_fit_alone_is_named(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,8 @@ def test_no_code_of_a_model_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_static_model_is_sent_to_its_own_embedder(tmp_path: Path) -> None:
     folder = write_static(tmp_path / "static")
     write_json(
-        folder / "modules.json", [{"idx": 0, "path": "", "type": "sentence_transformers.models.StaticEmbedding"}]
+        folder / "modules.json",
+        [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}],
     )
     with pytest.raises(ModelError, match="is a static model; use --embedder static"):
         embed_all(TorchEmbedder(str(folder), "cpu"), ["the cat"])
@@ -256,6 +257,12 @@ def test_a_model_in_the_hubs_cache_is_taken_without_asking(tmp_path: Path, monke
     (folder / "model.safetensors").unlink()
     assert torch_model.find(Wanted("someone/tiny")) == folder
     assert asked == [True, True, False]
+    write_json(folder / "model.safetensors.index.json", {"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}})
+    (folder / "1.safetensors").touch()
+    torch_model.find(Wanted("someone/tiny"))
+    (folder / "2.safetensors").touch()
+    torch_model.find(Wanted("someone/tiny"))
+    assert asked[3:] == [True, False, True]
 
 
 def test_the_hubs_cache_names_large_files_by_their_hash(tmp_path: Path) -> None:
@@ -298,3 +305,12 @@ def test_windows_are_sorted_within_a_bounded_buffer(tiny: TorchEmbedder, monkeyp
     list(batches)
     assert all(each == sorted(each, reverse=True) for each in lengths)
     assert all(len(each) * each[0] <= 40 for each in lengths)
+
+
+def test_positions_that_belong_to_the_padding_are_not_used(tmp_path: Path) -> None:
+    """RoBERTa's table has two rows more than a text may have tokens; sentence-transformers counts them in."""
+    folder = write_model(tmp_path / "tiny", "roberta")
+    embedder = TorchEmbedder(str(folder), "cpu")
+    assert embedder._loaded.model.max_seq_length == 64
+    assert max(map(len, embedder._loaded.windower.windows("the cat " * 50))) == 62
+    assert embed_all(embedder, ["the cat " * 50]).shape == (1, 16)

@@ -154,7 +154,7 @@ def prepare(source: Source, home: Path, kind: Kind = "local") -> PreparedModel:
         _put_in_place(unfinished, home)
     except OSError as error:
         reason = f"can't be written ({error.strerror or error})"
-        raise ModelError(str(home), reason, "set VSEARCH_CACHE_DIR to a folder with 150 MB of room") from error
+        raise ModelError(str(home), reason, "set VSEARCH_CACHE_DIR to a folder with room for it") from error
     finally:
         for path in home.parent.glob(f"{unfinished.name}*"):
             shutil.rmtree(path, ignore_errors=True)

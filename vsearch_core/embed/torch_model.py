@@ -13,6 +13,7 @@ from vsearch_core import config
 from vsearch_core.embed import weights
 from vsearch_core.embed.families import DEFAULT_PADDING, FAMILIES
 from vsearch_core.embed.prefixes import prefixes
+from vsearch_core.embed.settings import read_json
 from vsearch_core.embed.weights import Wanted
 from vsearch_core.embed.windows import Windower
 from vsearch_core.errors import InputError, ModelError
@@ -132,12 +133,15 @@ def load(model: str | None, asked_device: str | None) -> Loaded:
     except Exception as error:  # whatever a model's files provoke
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelError(f"model {wanted.name}", f"can't be loaded ({reason})", "choose another model") from error
+    plain = _plain_tokenizer(wanted.name, tokenizer)
+    if not hasattr(found[0], "auto_model"):
+        raise ModelError(f"model {wanted.name}", f"begins with {type(found[0]).__name__}", "choose a transformer")
     query, document = prefixes(wanted.name, found.prompts)
     return Loaded(
         name=wanted.name,
         identity=identity(folder),
         device=device,
-        windower=Windower(_plain_tokenizer(wanted.name, tokenizer), _max_tokens(found)),
+        windower=Windower(plain, _max_tokens(found[0].auto_model.config, found.max_seq_length)),
         query_prefix=query,
         document_prefix=document,
         padding=tokenizer.pad_token_id or 0,
@@ -157,8 +161,16 @@ def find(wanted: Wanted) -> Path:
         cached = weights.download(wanted.name, FILES, cached=True)
     except ModelError:
         return weights.download(wanted.name, FILES)
-    whole = (cached / "config.json").is_file() and any(cached.glob("**/*.safetensors"))
-    return cached if whole else weights.download(wanted.name, FILES)
+    return cached if _is_whole(cached) else weights.download(wanted.name, FILES)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a snapshot has all its weights; its download may have been interrupted."""
+    shards = folder / "model.safetensors.index.json"
+    if shards.is_file():
+        names = read_json(shards).get("weight_map", {}).values()
+        return all((folder / name).is_file() for name in set(names))
+    return any(folder.glob("**/*.safetensors"))
 
 
 def identity(folder: Path) -> str:
@@ -196,13 +208,15 @@ def _plain_tokenizer(name: str, tokenizer: Any) -> Any:
     return plain
 
 
-def _max_tokens(model: Any) -> int:
-    """The longest window, special tokens included: what the model says of itself, and what its positions allow."""
-    shape = model[0].auto_model.config
+def _max_tokens(shape: Any, said: int | None) -> int:
+    """The longest window, special tokens included: what the model says of itself, and what its positions allow.
+
+    `shape` is the transformer's configuration.
+    """
     positions = getattr(shape, "max_position_embeddings", None)
     family = FAMILIES.get(shape.model_type)
     if positions and family and family.padded:
         padding = getattr(shape, "pad_token_id", None)
         positions -= (DEFAULT_PADDING if padding is None else padding) + 1
-    limits = [limit for limit in (model.max_seq_length, positions) if limit and limit > 0]
+    limits = [limit for limit in (said, positions) if limit and limit > 0]
     return int(min(limits, default=LONGEST))
