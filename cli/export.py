@@ -74,9 +74,8 @@ def _to_file(index: Path, target: Path) -> "Transferred":
     from tempfile import TemporaryDirectory
 
     from vsearch_core.index.transfer import export_index
-    from vsearch_core.store.archive import durable_file
     from vsearch_core.store.faults import translated
-    from vsearch_core.store.folders import sync_folder
+    from vsearch_core.store.folders import durable_file, sync_folder
 
     with translated(target), TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         unfinished = Path(folder) / "archive"

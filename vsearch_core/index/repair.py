@@ -31,7 +31,7 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import make_folder, sync_file, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE
@@ -101,8 +101,7 @@ class _Aside:
         if path.is_file():
             target = self._place(path)
             copy2(path, target)
-            with target.open("r+b") as file:
-                os.fsync(file.fileno())
+            sync_file(target)
             sync_folder(target.parent)
 
     def link(self, folder: Path) -> None:

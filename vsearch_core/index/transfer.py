@@ -29,12 +29,11 @@ from vsearch_core.store.archive import (
     Read,
     Write,
     checksum,
-    durable_file,
     pack,
 )
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.generation import replace_generation
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.schema import CATALOG_FILE

@@ -6,14 +6,11 @@ a header that is not the expected 512 bytes is refused (docs/adr/0010-archives.m
 """
 
 import json
-import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from io import BufferedWriter
 from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
@@ -128,15 +125,6 @@ class ArchiveReader:
 
     def _damaged(self, reason: str) -> ArchiveError:
         return ArchiveError(self.name, f"the archive is damaged: {reason}", _NEXT_STEP)
-
-
-@contextmanager
-def durable_file(path: Path) -> Iterator[BufferedWriter]:
-    """A new file, written inside the block; its bytes are durable after it, its name once the folder is synced."""
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def checksum(pieces: Iterable[Piece]) -> str:

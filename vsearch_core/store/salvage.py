@@ -1,6 +1,5 @@
 """What a damaged catalog still gives, as a new one in its place. Rows are taken one by one, those that are sound."""
 
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from shutil import copyfile
 
 from vsearch_core.store import schema
-from vsearch_core.store.folders import sync_folder
+from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
@@ -86,8 +85,7 @@ def _replace(index: Path, work: Path, fresh: Path) -> None:
     """
     catalog = index / CATALOG_FILE
     if catalog.with_name(f"{CATALOG_FILE}-wal").exists():
-        with work.open("r+b") as file:
-            os.fsync(file.fileno())
+        sync_file(work)
         work.replace(catalog)
         sync_folder(index)
     for suffix in ("-wal", "-shm"):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
@@ -214,7 +214,7 @@ def _write_array(
 ) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
     digest, sums = blake2b(digest_size=16), _BlockSums()
-    with path.open("xb") as file:
+    with durable_file(path) as file:
         header = _header(dtype, shape)
         file.write(header)
         digest.update(header)
@@ -223,8 +223,6 @@ def _write_array(
             sums.add(part)
             file.write(part)
             digest.update(part)
-        file.flush()
-        os.fsync(file.fileno())
         size = file.tell()
     return ArrayEntry(dtype.str, shape, size, digest.hexdigest(), sums.finish())
 
