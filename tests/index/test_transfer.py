@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -37,8 +36,9 @@ from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store import generation, schema, texts
-from vsearch_core.store.archive import ArchiveReader, Contents, Member, Piece, pack
+from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.pieces import Piece, checksum
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def forged(archive: bytes, tmp_path: Path, change: Change, *, sealed: bool) -> b
 
 
 def repacked(generation: int, files: dict[str, bytes]) -> bytes:
-    members = [Member(name, len(data), blake2b(data, digest_size=16).hexdigest()) for name, data in files.items()]
+    members = [Member(name, len(data), checksum([data])) for name, data in files.items()]
     return b"".join(pack(Contents(generation, tuple(members)), {name: [data] for name, data in files.items()}))
 
 

@@ -20,22 +20,13 @@ from vsearch_core.errors import (
 )
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_generation
-from vsearch_core.store.archive import (
-    PIECE,
-    ArchiveReader,
-    Contents,
-    Member,
-    Piece,
-    Read,
-    Write,
-    checksum,
-    pack,
-)
+from vsearch_core.store.archive import ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.generation import replace_generation
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.pieces import Piece, checksum, pieces
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import (
     SEGMENTS_DIR,
@@ -79,7 +70,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
         with translated(index):
             generation = catalog.generation
         contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
-        for piece in pack(contents, {CATALOG_FILE: _pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
+        for piece in pack(contents, {CATALOG_FILE: pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
             write(piece)
         return _summary(index, catalog, generation, contents, records, started)
 
@@ -130,13 +121,7 @@ def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str
 
 
 def _member_of_file(path: Path) -> Member:
-    return Member(path.name, path.stat().st_size, checksum(_pieces(path)))
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+    return Member(path.name, path.stat().st_size, checksum(pieces(path)))
 
 
 def _summary(

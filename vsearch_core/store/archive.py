@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
 from vsearch_core.store.faults import translated
+from vsearch_core.store.pieces import PIECE, Piece
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
 
@@ -22,7 +23,6 @@ SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
 LONGEST_CONTENTS = 1 << 24  # bytes: some 100,000 members
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
-PIECE = 1 << 20  # bytes held in memory at a time
 
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
@@ -30,7 +30,6 @@ _SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.n
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
 _NEXT_STEP = "export it again, or copy it again from where it came"
 
-Piece = bytes | memoryview
 Read = Callable[[int], bytes]
 Write = Callable[[Piece], object]
 
@@ -125,14 +124,6 @@ class ArchiveReader:
 
     def _damaged(self, reason: str) -> ArchiveError:
         return ArchiveError(self.name, f"the archive is damaged: {reason}", _NEXT_STEP)
-
-
-def checksum(pieces: Iterable[Piece]) -> str:
-    """blake2b-128, as in the catalog."""
-    digest = blake2b(digest_size=16)
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _verified(thing: str, member: Member, pieces: Iterable[Piece], next_step: str) -> Iterator[Piece]:
