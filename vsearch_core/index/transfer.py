@@ -20,7 +20,7 @@ from vsearch_core.errors import (
 )
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_generation
-from vsearch_core.store.archive import ArchiveReader, Contents, Member, Read, Write, pack
+from vsearch_core.store.archive import EXPORT_AGAIN, ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
@@ -36,7 +36,6 @@ from vsearch_core.store.segment import (
     sweep_orphans,
 )
 
-_NEXT_STEP = "export it again, or copy it again from where it came"
 # What values of a catalog that others wrote can lead to, when they are not what we write.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
@@ -196,10 +195,10 @@ def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: C
     """The archive's segments, once it is known to be a sound index, and to be the one that it lists."""
     for fault in check_index(unpacked, full=True).faults:
         inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
-        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, _NEXT_STEP)
+        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, EXPORT_AGAIN)
     records = received.segments()
     if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-        raise IndexCorruptError(name, "its catalog names other files than it lists", _NEXT_STEP)
+        raise IndexCorruptError(name, "its catalog names other files than it lists", EXPORT_AGAIN)
     return records
 
 
@@ -219,9 +218,9 @@ def _judged(name: str) -> Iterator[None]:
     except (IndexMismatchError, IndexVersionError) as error:
         raise type(error)(name, error.reason, error.next_step) from error
     except IndexCorruptError as error:
-        raise ArchiveError(name, f"the archive is damaged: {error.reason}", _NEXT_STEP) from error
+        raise ArchiveError(name, f"the archive is damaged: {error.reason}", EXPORT_AGAIN) from error
     except _UNREADABLE as error:
-        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", _NEXT_STEP) from error
+        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", EXPORT_AGAIN) from error
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from vsearch_core.store.segment import SEGMENTS_DIR
 
 SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
+EXPORT_AGAIN = "export it again, or copy it again from where it came"
 LONGEST_CONTENTS = 1 << 24  # bytes: some 100,000 members
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
 
@@ -28,7 +29,6 @@ _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
-_NEXT_STEP = "export it again, or copy it again from where it came"
 
 Read = Callable[[int], bytes]
 Write = Callable[[Piece], object]
@@ -101,7 +101,7 @@ class ArchiveReader:
         """The next member's bytes, which must be read to the end; only then are they known to be right."""
         self._expect(_header(member.name, member.bytes))
         pieces = (self._bytes(min(PIECE, member.bytes - start)) for start in range(0, member.bytes, PIECE))
-        yield from _verified(self.name, member, pieces, _NEXT_STEP)
+        yield from _verified(self.name, member, pieces, EXPORT_AGAIN)
         self._expect(_padding(member.bytes))
 
     def end(self) -> None:
@@ -123,7 +123,7 @@ class ArchiveReader:
             raise self._damaged("its members are not those that it lists")
 
     def _damaged(self, reason: str) -> ArchiveError:
-        return ArchiveError(self.name, f"the archive is damaged: {reason}", _NEXT_STEP)
+        return ArchiveError(self.name, f"the archive is damaged: {reason}", EXPORT_AGAIN)
 
 
 def _verified(thing: str, member: Member, pieces: Iterable[Piece], next_step: str) -> Iterator[Piece]:
