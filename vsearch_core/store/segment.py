@@ -145,12 +145,12 @@ def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: b
 
 def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop: int | None = None) -> list[int]:
     """The numbers of the blocks that are not what was written, of those that hold bytes `start` to `stop`."""
-    data = array.reshape(-1).view(np.uint8).data
+    data = _data(array)
     stop = len(data) if stop is None else stop
     first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES) if stop > start else 0
-    kept = np.frombuffer(bytes.fromhex(entry.blocks), ">u4")
+    kept = np.frombuffer(bytes.fromhex(entry.blocks[8 * first : 8 * last]), ">u4").tolist()
     found = (crc32(data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]) for number in range(first, last))
-    return [number for number, crc in enumerate(found, first) if crc != kept[number]]
+    return [number for number, crc in enumerate(found, first) if crc != kept[number - first]]
 
 
 def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.bool_]:
@@ -183,8 +183,7 @@ def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
     """The bytes of the array's file: the header, and the data as they lie in memory."""
-    array = np.ascontiguousarray(array)
-    return _header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data
+    return _header(array.dtype, array.shape), _data(array)
 
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
@@ -200,6 +199,11 @@ def sweep_orphans(index: Path, named: Collection[str]) -> int:
         # A folder that can't be deleted now is an orphan still, and swept by the next writer.
         rmtree(folder, ignore_errors=True)
     return len(orphans)
+
+
+def _data(array: NDArray[Any]) -> memoryview:
+    """The array's bytes in C order, copied only where they do not lie so."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
@@ -219,7 +223,7 @@ def _write_array(
         file.write(header)
         digest.update(header)
         for block in blocks:
-            part = np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+            part = _data(block)
             sums.add(part)
             file.write(part)
             digest.update(part)
