@@ -267,9 +267,8 @@ def _write(
     writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
     passages = (passage for block in blocks for passage in catalog.passages(block))
     postings = build(analyzer.terms(passage.chunk.text) for passage in passages)
-    ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
-    for key, array in {**ids, **postings.arrays(), **link(writer.map("vectors"), observer)}.items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 

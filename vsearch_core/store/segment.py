@@ -92,8 +92,7 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     writer sweeps.
     """
     writer = SegmentWriter(index)
-    for key, array in arrays.items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays(arrays)
     return writer.finish()
 
 
@@ -112,6 +111,11 @@ class SegmentWriter:
     def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
         """Write an array that arrives in blocks of its first axis. Raises OSError."""
         self._manifest[key] = _write_array(self._folder / f"{key}.npy", dtype, shape, blocks)
+
+    def add_arrays(self, arrays: Arrays) -> None:
+        """Write arrays as they are. Raises OSError."""
+        for key, array in arrays.items():
+            self.add(key, array.dtype, array.shape, [array])
 
     def map(self, key: str) -> NDArray[Any]:
         """An array that was added, mapped, read-only."""
