@@ -33,17 +33,11 @@ class _Rule:
     query: str
 
 
-_COUNTED = "(SELECT count(*) FROM chunks WHERE file_id = files.id)"
 _RULES = (
-    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE chunks <> {_COUNTED}"),
+    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE {schema.MISCOUNTED_FILE}"),
     _Rule("files", "are neither live nor staged", "SELECT id FROM files WHERE live NOT IN (0, 1)"),
-    _Rule("chunks", "belong to no file", "SELECT id FROM chunks WHERE file_id NOT IN (SELECT id FROM files)"),
-    _Rule(
-        "staged vectors",
-        "belong to no staged chunk",
-        "SELECT chunk_id FROM staged WHERE chunk_id NOT IN"
-        " (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)",
-    ),
+    _Rule("chunks", "belong to no file", f"SELECT id FROM chunks WHERE {schema.ORPHAN_CHUNK}"),
+    _Rule("staged vectors", "belong to no staged chunk", f"SELECT chunk_id FROM staged WHERE {schema.ORPHAN_VECTOR}"),
 )
 
 
