@@ -28,6 +28,7 @@ BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a rea
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_HEX = re.compile(r"[0-9a-f]*")
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -77,11 +78,14 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"array {name!r}")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
             raise ValueError(f"the shape of {name}")
+        if 0 in entry.shape[1:]:
+            raise ValueError(f"{name} has rows that take no bytes")  # there could be any number of them
         dtype = np.dtype(entry.dtype)
         data = math.prod(entry.shape) * dtype.itemsize
         if entry.bytes != data + len(_header(dtype, entry.shape)) or len(entry.blocks) != 8 * -(-data // BLOCK_BYTES):
             raise ValueError(f"the size of {name}")
-        bytes.fromhex(entry.blocks)
+        if not _HEX.fullmatch(entry.blocks):
+            raise ValueError(f"the checksums of {name}")
     return manifest
 
 
