@@ -137,6 +137,12 @@ def test_a_list_of_contents_that_is_none_is_refused(members: object) -> None:
     assert "contents" in refused(listed({"schema": "vsearch.archive/1", "generation": 1, "members": members}))
 
 
+@pytest.mark.parametrize("generation", [-1, 10**19, 10**4000, 1.0, True, None, "1"])
+def test_a_generation_that_is_none_is_refused(generation: object) -> None:
+    contents = {"schema": "vsearch.archive/1", "generation": generation, "members": [entry()]}
+    assert "contents" in refused(listed(contents))
+
+
 @pytest.mark.parametrize("contents", [None, [], {}, {"schema": "vsearch.archive/1"}, "[" * 100_000])
 def test_a_list_that_is_no_list_is_refused(contents: object) -> None:
     assert "contents" in refused(listed(contents))

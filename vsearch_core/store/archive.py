@@ -25,6 +25,7 @@ EXPORT_AGAIN = "export it again, or copy it again from where it came"
 LONGEST_CONTENTS = 1 << 24  # bytes: some 100,000 members
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
 
+_LAST_GENERATION = 1 << 62  # one a nanosecond for a century
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
@@ -146,12 +147,15 @@ def _to_json(contents: Contents) -> bytes:
 def _from_json(listing: bytes) -> Contents:
     values = json.loads(listing)
     members = tuple(Member(**member) for member in values["members"])
-    if type(values["generation"]) is not int or not all(_is_sound(member) for member in members):
+    generation = values["generation"]
+    if type(generation) is not int or not 0 <= generation <= _LAST_GENERATION:
+        raise ValueError
+    if not all(_is_sound(member) for member in members):
         raise ValueError
     names = [member.name for member in members]
     if names[:1] != [CATALOG_FILE] or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
         raise ValueError
-    return Contents(values["generation"], members)
+    return Contents(generation, members)
 
 
 def _is_sound(member: Member) -> bool:
