@@ -62,16 +62,18 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
     started = time.perf_counter()
     with translated(index):
         catalog, segments = open_generation(index, _segment)
+    records = [record for record, _ in segments]
     with closing(catalog), translated(scratch.parent):
         with Catalog.new(scratch) as copy:
             replace_generation(copy, catalog)
-        records = [record for record, _ in segments]
         with translated(index):
-            generation = catalog.generation
+            generation, (files, _, _) = catalog.generation, catalog.counts()
+    # Closed by now: however slowly the archive is taken, the writers' log does not grow for it.
+    with translated(scratch.parent):
         contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
         for piece in pack(contents, {CATALOG_FILE: pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
             write(piece)
-        return _summary(index, catalog, generation, contents, records, started)
+    return _summary(index, generation, files, contents, records, started)
 
 
 def import_archive(index: Path, name: str, read: Read, *, replace: bool = False) -> Transferred:
@@ -124,14 +126,8 @@ def _member_of_file(path: Path) -> Member:
 
 
 def _summary(
-    index: Path,
-    catalog: Catalog,
-    generation: int,
-    contents: Contents,
-    records: Sequence[SegmentRecord],
-    started: float,
+    index: Path, generation: int, files: int, contents: Contents, records: Sequence[SegmentRecord], started: float
 ) -> Transferred:
-    files, _, _ = catalog.counts()
     chunks = sum(record.live_rows for record in records)
     seconds = time.perf_counter() - started
     return Transferred(index, generation, files, chunks, len(records), contents.bytes, seconds)
@@ -188,7 +184,8 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-        return _summary(index, received, generation, contents, records, started)
+        files, _, _ = received.counts()
+        return _summary(index, generation, files, contents, records, started)
 
 
 def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
@@ -230,7 +227,8 @@ def _target(index: Path) -> Iterator[Catalog]:
         with closing(Catalog.open_to_write(index)) as catalog:
             with catalog.transaction():
                 yield catalog
-            catalog.release_space()
+            with suppress(sqlite3.OperationalError):  # the import is done; the next writer gives the space back
+                catalog.release_space()
     else:
         with Catalog.new(index) as catalog:
             yield catalog
