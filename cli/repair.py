@@ -30,7 +30,7 @@ def repair(
     with watched(quiet=False) as (bar, observer):
         done = repair_index(
             locate.index_to_read(index_dir),
-            (lambda provider, name: open_embedder(provider, name, report=bar.write)) if re_embed else None,
+            (lambda spec: open_embedder(spec, report=bar.write)) if re_embed else None,
             observer,
         )
     for path in done.set_aside:
