@@ -87,8 +87,8 @@ def _left(summary: "Summary") -> str:
 
 def _model_spec(model: str | None) -> str | None:
     """The model as the index remembers it: a folder must be found again from any working folder."""
-    folder = Path(model).expanduser() if model else None
-    return str(locate.absolute(folder)) if folder and folder.is_dir() else model
+    folder = locate.file(model) if model else None
+    return str(folder) if folder and folder.is_dir() else model
 
 
 def parse_size(text: str) -> int:

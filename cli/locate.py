@@ -56,11 +56,11 @@ def absolute(path: Path) -> Path:
 
 
 def file(given: str) -> Path:
-    """A file that was named; "~" is the home folder, also where the shell has left it as it is."""
+    """A file or folder that was named; "~" is the home folder, also where the shell has left it as it is."""
     try:
         return absolute(Path(given).expanduser())
     except RuntimeError:
-        raise InputError(given, "there is no such home folder", "name the file by its whole path") from None
+        raise InputError(given, "there is no such home folder", "name it by its whole path") from None
 
 
 def _named(given: Path) -> Path:
