@@ -78,8 +78,8 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"array {name!r}")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
             raise ValueError(f"the shape of {name}")
-        if 0 in entry.shape[1:]:
-            raise ValueError(f"{name} has rows that take no bytes")  # there could be any number of them
+        if entry.rows > entry.bytes:  # rows that take no bytes: there could be any number of them
+            raise ValueError(f"the rows of {name}")
         dtype = np.dtype(entry.dtype)
         data = math.prod(entry.shape) * dtype.itemsize
         if entry.bytes != data + len(_header(dtype, entry.shape)) or len(entry.blocks) != 8 * -(-data // BLOCK_BYTES):
