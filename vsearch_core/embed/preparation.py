@@ -92,8 +92,9 @@ def _make_static(source: Source, folder: Path) -> Made:
     weights = source.folder / source.file
     vectors = static_files.read_vectors(weights)
     tokenizer = read_tokenizer(weights.with_name(TOKENIZER))
-    if tokenizer.get_vocab_size() > len(vectors):
-        reason = f"has {tokenizer.get_vocab_size():,} tokens for {len(vectors):,} vectors"
+    tokens = 1 + max(tokenizer.get_vocab().values(), default=0)
+    if tokens > len(vectors):
+        reason = f"has {tokens:,} tokens for {len(vectors):,} vectors"
         raise ModelError(str(weights.with_name(TOKENIZER)), reason, FETCH_AGAIN)
     np.save(folder / VECTORS, vectors)
     tokenizer.save(str(folder / TOKENIZER))
