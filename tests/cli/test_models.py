@@ -29,7 +29,7 @@ def test_a_static_model_is_remembered(vsearch: Vsearch, project: Path, static: P
 def test_dimensions_are_cut_and_remembered(vsearch: Vsearch, project: Path, static: Path) -> None:
     write_files(project, FILES)
     command = ("index", ".", "--embedder", "static", "--model", static)
-    error = vsearch(*command, "--dimensions", "17", cwd=project).error
+    error = vsearch(*command, "-q", "--dimensions", "17", cwd=project).error
     assert error == "--dimensions 17: tiny static makes vectors of 16; leave --dimensions out, or choose another model"
     assert vsearch(*command, "--dimensions", "8", cwd=project).status == 0
     assert vsearch("status", "--json", cwd=project).json["fingerprint"]["dimension"] == 8

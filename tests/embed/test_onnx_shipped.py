@@ -184,3 +184,21 @@ def test_numbers_outside_the_folder_are_refused(folder: Path) -> None:
     keep.unlink()
     with pytest.raises(ModelError, match=r"model\.onnx_data: is missing"):
         open_model(str(folder))
+
+
+def test_the_hub_is_asked_for_the_graph_where_the_architecture_is_unknown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def download(_name: str, *, allow_patterns: list[str], **_options: object) -> str:
+        asked.append(allow_patterns[0])
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    message = r"model someone/tiny: model_type is 'electra', .* are known, and it ships no onnx/model\.onnx"
+    with pytest.raises(ModelError, match=message):
+        open_model("someone/tiny")
+    write_graph(folder)
+    assert open_model("someone/tiny").description.file == "onnx/model.onnx"
+    assert "model.safetensors" not in asked
