@@ -1,6 +1,6 @@
 """Any model of the sentence-transformers package, run by torch: architectures that we don't write, and GPUs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -77,12 +77,7 @@ class TorchEmbedder:
                 if len(done[text]) == len(texts[text]):
                     finished.append(text)
             if finished:
-                means = [
-                    mean_of_windows(
-                        [done[text][number] for number in range(len(texts[text]))], [*map(len, texts[text])]
-                    )
-                    for text in finished
-                ]
+                means = [_mean(texts[text], done[text]) for text in finished]
                 yield Batch(np.array(finished, dtype=np.int64) + first, np.stack(means))
 
     def _run(self, windows: Sequence[list[int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -145,3 +140,8 @@ class TorchEmbedder:
         if torch_model.is_out_of_memory(error):
             return ModelError(self._name, f"{self._loaded.device} has too little memory for it", "try --device cpu")
         return ModelError(self._name, f"{what} ({reason})", "try --device cpu, or choose another model with --model")
+
+
+def _mean(windows: Sequence[list[int]], vectors: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A text's vector, from those of its windows by their numbers."""
+    return mean_of_windows([vectors[number] for number in range(len(windows))], [len(window) for window in windows])

@@ -81,34 +81,36 @@ def find(wanted: Wanted) -> Source:
     packaged = package_folder() if wanted == Wanted(config.MODEL) else None
     if packaged is not None:
         return Source(wanted.name, packaged, "package", weights=DEFAULT_WEIGHTS)
-    if wanted.folder is not None:
-        if not any((wanted.folder / file).is_file() for file in (WEIGHTS, SHIPPED)):
-            raise _no_weights(str(wanted.folder))
-        reason = _unknown_architecture(wanted.folder)
-        for file in _candidates(reason):
-            if (wanted.folder / file).is_file():
-                return Source(wanted.name, wanted.folder, "folder", file)
-        raise ModelError(str(wanted.folder / "config.json"), reason or "", NEXT_STEP)
-    folder = download(wanted.name, SETTINGS)
+    return _find_on_hub(wanted.name) if wanted.folder is None else _find_in_folder(wanted.name, wanted.folder)
+
+
+def _find_in_folder(name: str, folder: Path) -> Source:
+    if not any((folder / file).is_file() for file in (WEIGHTS, SHIPPED)):
+        raise _no_weights(str(folder))
     reason = _unknown_architecture(folder)
     for file in _candidates(reason):
-        folder = download(wanted.name, [file, f"{file}_data", LAYERS])
         if (folder / file).is_file():
-            return Source(wanted.name, folder, "hub", file)
+            return Source(name, folder, "folder", file)
+    raise ModelError(str(folder / "config.json"), f"{reason}, and there is no {SHIPPED}", NEXT_STEP)
+
+
+def _find_on_hub(name: str) -> Source:
+    """The settings are fetched first: they tell which of two large files is wanted."""
+    reason = _unknown_architecture(download(name, SETTINGS))
+    for file in _candidates(reason):
+        folder = download(name, [file, f"{file}_data", LAYERS])
+        if (folder / file).is_file():
+            return Source(name, folder, "hub", file)
     missing = f"{reason}, and it ships no {SHIPPED}" if reason else f"its repository holds no {WEIGHTS}"
-    raise ModelError(f"model {wanted.name}", missing, NEXT_STEP)
+    raise ModelError(f"model {name}", missing, NEXT_STEP)
 
 
 def find_static(wanted: Wanted) -> Source:
     """A static model's files, in one of the layouts that they come in. Raises ModelError."""
-    if wanted.folder is None:
-        patterns = ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"]
-        folder, origin = download(wanted.name, patterns), "hub"
-    else:
-        folder, origin = wanted.folder, "folder"
+    folder = wanted.folder or download(wanted.name, ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"])
     for file in (WEIGHTS, NESTED + WEIGHTS):
         if (folder / file).is_file():
-            return Source(wanted.name, folder, "hub" if origin == "hub" else "folder", file)
+            return Source(wanted.name, folder, "folder" if wanted.folder else "hub", file)
     raise _no_weights(str(folder))
 
 
