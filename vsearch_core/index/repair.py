@@ -74,7 +74,7 @@ def repair_index(
     """
     with translated(index):
         if not (index / CATALOG_FILE).exists():
-            schema.connect(index, "ro")  # raises IndexNotFoundError
+            Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
             aside = _Aside(index)
             done = Repaired(index, set_aside=aside.moved)
