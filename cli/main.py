@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -27,6 +28,8 @@ for command in (
     *(export.export, import_.import_, evaluate.eval_, models.models),
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
+
+INTERRUPTED = 130
 
 _debug = False
 
@@ -58,7 +61,12 @@ def main() -> None:
     """Run the app and exit with its status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     open_missing_streams()
-    sys.exit(_run())
+    status = _run()
+    if status == INTERRUPTED:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)  # a model that is being loaded, or kernels that are being compiled, are not waited for
+    sys.exit(status)
 
 
 def _run() -> int:
@@ -77,7 +85,7 @@ def _run() -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
-        return 130
+        return INTERRUPTED
     except Exception as error:  # the last resort: still one line, still no traceback unasked
         if _debug:
             raise

@@ -21,7 +21,7 @@ from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CATALOG_FILE, CHECK
+from vsearch_core.store.schema import CATALOG_FILE, CHECK, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 
@@ -307,7 +307,7 @@ def test_a_catalog_beyond_saving_is_set_aside(index: Path) -> None:
     (index / CATALOG_FILE).write_bytes(bytes(len(data)))
     with pytest.raises(IndexCorruptError, match=r"beyond saving; a copy is in"):
         repair_index(index)
-    (kept,) = (index / repair.DAMAGED_DIR).rglob(CATALOG_FILE)
+    (kept,) = (index / DAMAGED_DIR).rglob(CATALOG_FILE)
     assert kept.read_bytes() == bytes(len(data))
 
 
@@ -329,7 +329,7 @@ def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.Mo
     repair_index(index)
     assert is_sound(index)
     assert places(index) == before
-    assert list((index / repair.DAMAGED_DIR).rglob("vectors.npy")), "what was damaged is not kept"
+    assert list((index / DAMAGED_DIR).rglob("vectors.npy")), "what was damaged is not kept"
 
 
 @pytest.mark.parametrize("step", range(3))

@@ -34,10 +34,9 @@ from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
 
-DAMAGED_DIR = "damaged"
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
 OpenEmbedder = Callable[[str, str | None], Embedder]
