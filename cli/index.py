@@ -68,7 +68,7 @@ def index(
             locate.index_to_write(index_dir),
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
             Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
-            lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
+            lambda spec: open_embedder(spec, report=None if quiet else bar.write),
             observer,
             retry=retry,
         )

@@ -34,7 +34,7 @@ def repair(
         try:
             done = repair_index(
                 locate.index_to_read(index_dir),
-                (lambda provider, name: open_embedder(provider, name, report=bar.write)) if re_embed else None,
+                (lambda spec: open_embedder(spec, report=bar.write)) if re_embed else None,
                 observer,
             )
         except StoppedError:

@@ -17,6 +17,7 @@ from vsearch_core.index import graphs
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import update_index
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.text.discover import DiscoverOptions
 
 PREPARING = "vsearch: preparing the vector engine (the first time on a machine takes half a minute) …\n"
@@ -57,7 +58,7 @@ def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
             project / ".vsearch",
             [Source(project, DiscoverOptions())],
             Requested(chunk_words=20, overlap_words=0),
-            lambda *_: WordMixer(open_embedder("local")),
+            lambda *_: WordMixer(open_embedder(EmbedderSpec("local"))),
         )
     return project
 

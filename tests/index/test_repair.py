@@ -16,7 +16,7 @@ from vsearch_core.index.check import check_index
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import Repaired, repair_index
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.model import Document
+from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
@@ -101,7 +101,7 @@ def test_only_what_is_lost_is_embedded_again(tmp_path: Path, name: str, monkeypa
 def test_lost_vectors_are_embedded_at_once_on_request(index: Path) -> None:
     (larger(index) / "vectors.npy").unlink()
     embedder = WordEmbedder(dimension=24)
-    done = repair_index(index, lambda _provider, _model: embedder)
+    done = repair_index(index, lambda _spec: embedder)
     assert (done.pending, done.embedded) == (0, len(embedder.embedded))
     assert done.embedded
     assert is_sound(index)
@@ -380,7 +380,7 @@ def test_a_repair_that_is_stopped_while_it_links_leaves_all_as_it_was(
 def test_a_repair_that_is_stopped_before_it_embeds_opens_no_model(index: Path) -> None:
     flip(larger(index) / "vectors.npy", -1)
 
-    def unwanted(_provider: str, _model: str | None) -> WordEmbedder:
+    def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("no model is needed")
 
     done = repair_index(index, unwanted, Observer(stop=lambda: True))

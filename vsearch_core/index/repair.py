@@ -27,6 +27,7 @@ from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
 from vsearch_core.lexical.postings import build
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
@@ -39,7 +40,7 @@ from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, sa
 
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
-OpenEmbedder = Callable[[str, str | None], Embedder]
+OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 
 
@@ -298,7 +299,7 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
 
     @cache
     def embedder() -> Embedder:
-        opened = open_embedder(settings.fingerprint.provider, settings.model)
+        opened = open_embedder(settings.spec)
         refuse_other_model(str(catalog.index), settings, opened.fingerprint)
         return opened
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vsearch_core import config
@@ -35,6 +35,7 @@ from vsearch_core.index.sources import (
 )
 from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, refuse_foreign_name
@@ -48,7 +49,7 @@ from vsearch_core.text.extract.registry import READERS
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
-OpenEmbedder = Callable[[str, str | None], Embedder]  # (provider, model's name or folder or None: the default)
+OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ class _Run:
 
     def open_first_embedder(self) -> None:
         """Open the embedder that a new index will have, before anything is made: it may not be there."""
-        self._embedder = self._open_embedder(self.requested.embedder or config.EMBEDDER, self.requested.model)
+        self._embedder = self._open_embedder(self.requested.spec)
+        new_settings(self.requested, self._embedder.fingerprint)  # raises what is wrong with them
 
     def open_catalog(self) -> Catalog:
         """The catalog, made with the requested settings where there is none."""
@@ -227,7 +229,10 @@ class _Run:
 
     def _open(self, settings: IndexSettings) -> Embedder:
         if self._embedder is None:
-            model = self.requested.model or settings.model
-            self._embedder = self._open_embedder(settings.fingerprint.provider, model)
+            spec = settings.spec
+            wanted = replace(
+                spec, model=self.requested.model or spec.model, base_url=self.requested.base_url or spec.base_url
+            )
+            self._embedder = self._open_embedder(wanted)
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
         return self._embedder
