@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import locate
+from .defaults import choose, parse_size, requested, shown
 from .output import PREPARING, complain, emit, plural, to_json
 from .progress import Bar, stop_flag
 
@@ -22,7 +23,9 @@ def index(
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     embedder: Annotated[Literal["local"] | None, typer.Option(help="Who embeds.")] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
-    chunk_words: Annotated[int | None, typer.Option(metavar="N", help="Words a chunk, about.  [default: 500]")] = None,
+    chunk_words: Annotated[
+        int | None, typer.Option(metavar="N", help=f"Words a chunk, about.{shown('chunk_words')}")
+    ] = None,
     overlap_words: Annotated[
         int | None, typer.Option(metavar="N", help="Words that neighbours share.  [default: a tenth]")
     ] = None,
@@ -31,9 +34,11 @@ def index(
     no_ignore: Annotated[
         bool, typer.Option("--no-ignore", help="Do not heed .gitignore, .ignore and .vsearchignore.")
     ] = False,
-    max_file_size: Annotated[str, typer.Option(metavar="SIZE", help="Leave larger files out.")] = "50MB",
+    max_file_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help=f"Leave larger files out.{shown('max_file_size')}")
+    ] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Language of keyword stemming.  [default: en]")
+        str | None, typer.Option(metavar="CODE", help=f"Language of keyword stemming.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -47,12 +52,16 @@ def index(
     """
     from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.progress import Observer
-    from vsearch_core.index.settings import Requested
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
 
-    options = DiscoverOptions(tuple(include or ()), tuple(exclude or ()), not no_ignore, parse_size(max_file_size))
+    folder = locate.index_to_write(index_dir)
+    taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
+    options = DiscoverOptions(
+        tuple(taken["include"]), tuple(taken["exclude"]), not no_ignore, parse_size(taken["max_file_size"])
+    )
+    kept = {"chunk_words": chunk_words, "overlap_words": overlap_words, "language": language}
     with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
         observer = Observer(
             progress=bar.show,
@@ -65,9 +74,9 @@ def index(
             stop=stop,
         )
         summary = update_index(
-            locate.index_to_write(index_dir),
+            folder,
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
+            requested(folder, embedder=embedder, model=model, **kept),
             lambda spec: open_embedder(spec, report=None if quiet else bar.write),
             observer,
             retry=retry,
@@ -87,25 +96,6 @@ def _left(summary: "Summary") -> str:
     if summary.pending:
         return f"{plural(summary.pending, 'chunk')} still to embed"
     return "segments still to merge" if summary.uncompacted else "some files still to read"
-
-
-def _model_spec(model: str | None) -> str | None:
-    """The model as the index remembers it: a folder must be found again from any working folder."""
-    folder = Path(model).expanduser() if model else None
-    return str(locate.absolute(folder)) if folder and folder.is_dir() else model
-
-
-def parse_size(text: str) -> int:
-    """Bytes from 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
-    import re
-
-    from vsearch_core.errors import InputError
-
-    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*", text.lower())
-    if not match:
-        raise InputError("--max-file-size", f"{text!r} is not a size", "write it like 50MB or 512KiB")
-    power = " kmgt".index(match[2] or " ")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def _summary_text(summary: "Summary") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import locate
+from .defaults import EF_MOST, K_MOST, choose, shown
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
 def query(
     text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")],
-    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Hits at most.")] = 10,
+    k: Annotated[int | None, typer.Option("-k", min=1, max=K_MOST, help=f"Hits at most.{shown('k')}")] = None,
     mode: Annotated[
-        Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
-    ] = "hybrid",
-    fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
-    alpha: Annotated[float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")] = 0.5,
+        Literal["hybrid", "vector", "keyword"] | None,
+        typer.Option(help=f"By meaning and keyword, or by one of them.{shown('mode')}"),
+    ] = None,
+    fusion: Annotated[
+        Literal["convex", "rrf"] | None, typer.Option(help=f"How hybrid combines the two.{shown('fusion')}")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion.{shown('alpha')}")
+    ] = None,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
     ] = None,
@@ -48,7 +54,7 @@ def query(
     ef: Annotated[
         int | None,
         typer.Option(
-            "--ef", metavar="N", min=1, max=65_536, help="Walk the graph, N candidates (100 at least) in view."
+            "--ef", metavar="N", min=1, max=EF_MOST, help="Walk the graph, N candidates (100 at least) in view."
         ),
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
@@ -79,9 +85,11 @@ def query(
         None if since is None else parse_date(since),
         None if until is None else parse_date(until, end_of_day=True),
     )
-    effort = Effort(exact, ef, lambda: complain(PREPARING))
-    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file")
     index = locate.index_to_read(index_dir)
+    chosen = choose(index, k=k, mode=mode, fusion=fusion, alpha=alpha, ef=ef)
+    effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
+    how = Fusion(chosen["fusion"], chosen["alpha"])
+    asked = Query(text, chosen["k"], chosen["mode"], how, filters, min_score, group_by == "file")
     if text != "-":
         clean_query(text)  # before anything is opened
     output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"

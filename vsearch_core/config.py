@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 INDEX_DIR = ".vsearch"
+CONFIG_FILE = "config.toml"  # in an index's folder the project's defaults, in the platform's folder the user's
 
 CHUNK_WORDS = 500
 OVERLAP_WORDS = 50
