@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from . import consent
 from .defaults import choose, requested, shown
 from .output import emit, plural, say, to_json
 
@@ -29,11 +30,11 @@ def eval_(
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the index there: the next run embeds nothing.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
     """Measure the answers to judged questions: nDCG@10, recall and MRR for each mode."""
     from vsearch_core import config
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.evaluate.run import document_id, evaluate_modes, write_corpus
@@ -51,7 +52,7 @@ def eval_(
         corpus = folder.absolute() if dataset.documents is None else write_corpus(dataset, work)
         index = work / config.INDEX_DIR
         chosen = choose(index, fusion=fusion, alpha=alpha)
-        embedder = cache(lambda spec: open_embedder(spec, report=say))
+        embedder = cache(consent.opener(folder, say, yes=yes))
         update_index(
             index,
             [Source(corpus, DiscoverOptions(exclude=("/queries.jsonl", "/qrels/")))],

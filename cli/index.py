@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import locate
+from . import consent, locate
 from .defaults import choose, parse_size, requested, shown
 from .output import PREPARING, complain, emit, plural, to_json
 from .progress import Bar, stop_flag
@@ -41,6 +41,7 @@ def index(
         str | None, typer.Option(metavar="CODE", help=f"Language of keyword stemming.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name each skipped file and why.")] = False,
@@ -50,7 +51,6 @@ def index(
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
     the same command goes on from there.
     """
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
@@ -77,7 +77,7 @@ def index(
             folder,
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
             requested(folder, embedder=embedder, model=model, **kept),
-            lambda spec: open_embedder(spec, report=None if quiet else bar.write),
+            consent.opener(folder, None if quiet else bar.write, yes=yes),
             observer,
             retry=retry,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import locate
+from . import consent, locate
 from .defaults import EF_MOST, K_MOST, choose, shown
 from .output import PREPARING, complain, emit, say
 
@@ -57,6 +57,7 @@ def query(
             "--ef", metavar="N", min=1, max=EF_MOST, help="Walk the graph, N candidates (100 at least) in view."
         ),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Answer a question with the passages that fit best.
@@ -94,6 +95,8 @@ def query(
         clean_query(text)  # before anything is opened
     output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
     with open_snapshot(index) as snapshot:
+        if asked.mode != "keyword":
+            consent.require(snapshot.settings.spec, index, yes=yes)
         if text == "-":
             return _answer_lines(snapshot, asked, effort, explain=explain)
         return _answer_one(snapshot, asked, effort, output, full=full, explain=explain)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import locate
+from . import consent, locate
 from .output import PREPARING, complain, emit, one_line, plural, say, to_json
 from .progress import Bar, stop_flag
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def repair(
     re_embed: Annotated[bool, typer.Option("--re-embed", help="Embed at once what has lost its vectors.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
@@ -25,16 +26,16 @@ def repair(
     What follows from the rest is made anew; what can't be saved is set aside in the index folder and named. Exit
     status: 0 all is saved, 2 not.
     """
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.progress import Observer, StoppedError
     from vsearch_core.index.repair import repair_index
 
+    index = locate.index_to_read(index_dir)
     with stop_flag() as stop, Bar(hidden=not sys.stderr.isatty()) as bar:
         observer = Observer(progress=bar.show, preparing=lambda: bar.write(f"vsearch: {PREPARING}"), stop=stop)
         try:
             done = repair_index(
-                locate.index_to_read(index_dir),
-                (lambda spec: open_embedder(spec, report=bar.write)) if re_embed else None,
+                index,
+                consent.opener(index, bar.write, yes=yes) if re_embed else None,
                 observer,
             )
         except StoppedError:
