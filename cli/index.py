@@ -1,7 +1,6 @@
 """`vsearch index`."""
 
-import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,8 +8,9 @@ import typer
 
 from . import consent, locate
 from .defaults import choose, parse_size, requested, shown
-from .output import PREPARING, complain, emit, plural, to_json
-from .progress import Bar, stop_flag
+from .output import complain, emit, plural, to_json
+from .plan import show
+from .progress import watched
 
 if TYPE_CHECKING:
     from vsearch_core.index.writer import Summary
@@ -41,6 +41,9 @@ def index(
         str | None, typer.Option(metavar="CODE", help=f"Language of keyword stemming.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be done, how long it takes, and what is sent to whom.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
@@ -51,7 +54,7 @@ def index(
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
     the same command goes on from there.
     """
-    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.forecast import Forecast, forecast
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
@@ -61,26 +64,26 @@ def index(
     options = DiscoverOptions(
         tuple(taken["include"]), tuple(taken["exclude"]), not no_ignore, parse_size(taken["max_file_size"])
     )
+    sources = [Source(locate.absolute(Path(path)), options) for path in paths or ()]
     kept = {"chunk_words": chunk_words, "overlap_words": overlap_words, "language": language}
-    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
-        observer = Observer(
-            progress=bar.show,
+    asked = requested(folder, embedder=embedder, model=model, **kept)
+    with watched(quiet=quiet) as (bar, plain):
+        observer = replace(
+            plain,
             failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
             kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
             partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
-            preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
-            stop=stop,
         )
-        summary = update_index(
-            folder,
-            [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            requested(folder, embedder=embedder, model=model, **kept),
-            consent.opener(folder, None if quiet else bar.write, yes=yes),
-            observer,
-            retry=retry,
-        )
+        opener = consent.opener(folder, None if quiet else bar.write, yes=yes)
+        do = forecast if plan else update_index
+        done = do(folder, sources, asked, opener, observer, retry=retry)
+    return show(done, as_json=as_json) if isinstance(done, Forecast) else _tell(done, as_json=as_json, quiet=quiet)
+
+
+def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
+    """Print what was done. Returns the exit status."""
     if as_json:
         emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
     elif not quiet:
