@@ -8,11 +8,12 @@ import typer
 
 from . import consent, locate
 from .defaults import choose, parse_size, requested, shown
-from .output import complain, emit, plural, to_json
+from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
 
 if TYPE_CHECKING:
+    from vsearch_core.index.re_embedding import ReEmbedded
     from vsearch_core.index.writer import Summary
 
 
@@ -41,6 +42,9 @@ def index(
         str | None, typer.Option(metavar="CODE", help=f"Language of keyword stemming.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    re_embed: Annotated[
+        bool, typer.Option("--re-embed", help="Embed all that is indexed anew, by another model; queries go on.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what would be done, how long it takes, and what is sent to whom.")
     ] = False,
@@ -54,11 +58,14 @@ def index(
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
     the same command goes on from there.
     """
-    from vsearch_core.index.forecast import Forecast, forecast
+    from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding
+    from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
 
+    if re_embed:
+        _refuse_paths(paths)
     folder = locate.index_to_write(index_dir)
     taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
     options = DiscoverOptions(
@@ -77,9 +84,37 @@ def index(
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
         opener = consent.opener(folder, None if quiet else bar.write, yes=yes)
-        do = forecast if plan else update_index
-        done = do(folder, sources, asked, opener, observer, retry=retry)
-    return show(done, as_json=as_json) if isinstance(done, Forecast) else _tell(done, as_json=as_json, quiet=quiet)
+        done: Forecast | ReEmbedded | Summary
+        if re_embed:
+            done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
+        else:
+            done = (forecast if plan else update_index)(folder, sources, asked, opener, observer, retry=retry)
+    if isinstance(done, Forecast):
+        return show(done, as_json=as_json)
+    if isinstance(done, ReEmbedded):
+        return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
+    return _tell(done, as_json=as_json, quiet=quiet)
+
+
+def _refuse_paths(paths: list[str] | None) -> None:
+    from vsearch_core.errors import InputError
+
+    if paths:
+        raise InputError("--re-embed", "it embeds what is indexed, and reads no files", "leave the paths out")
+
+
+def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
+    """Print what was done. Returns the exit status."""
+    if as_json:
+        emit(to_json({"schema": "vsearch.re-embed/1", **asdict(done), "index": str(done.index)}))
+    elif not quiet:
+        what = f"{plural(done.embedded, 'text')} embedded by {done.model}"
+        kept = f", {done.kept:,} kept from before" if done.kept else ""
+        emit(one_line(f"{done.index}: {plural(done.chunks, 'chunk')} ({what}{kept}) in {done.seconds:.1f} s"))
+    if done.interrupted:
+        complain("interrupted: the index is as it was, what is embedded is kept; run the same command again to go on")
+        return 130
+    return 0
 
 
 def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:

@@ -2,16 +2,24 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vsearch_core.embed.open import recipient
 from vsearch_core.index.progress import Observer, StoppedError
-from vsearch_core.index.settings import IndexSettings, Requested, new_settings, refuse_other_options
+from vsearch_core.index.re_embedding import live_texts, wanted
+from vsearch_core.index.settings import (
+    IndexSettings,
+    Requested,
+    new_settings,
+    refuse_other_cutting,
+    refuse_other_options,
+)
+from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.index.staging import CHUNKS_A_BLOCK
 from vsearch_core.index.writer import OpenEmbedder, Run, is_fresh
@@ -74,31 +82,55 @@ def forecast(
         taken = run.take_in(catalog, settings, sources, retry=retry)
         if observer.stop():
             raise StoppedError
-        spec = requested.spec if fresh else run.spec(settings)
-        texts = _Texts(catalog)
-        host = recipient(spec)
-        seconds = _seconds(open_embedder, spec, texts) if host is None else texts.requests * SECONDS_A_REQUEST
-        changed = sum(path in taken.live for path in catalog.files(live=False))
+        texts = _Texts(_staged(catalog))
+        staged = catalog.files(live=False)
+        changed = sum(path in taken.live for path in staged)
         binary = sum(file.binary for file in taken.plan.passed_over)
         unread = len(taken.plan.unreadable) + len(taken.plan.passed_over) - binary
-        return Forecast(
-            index=index,
-            new=len(catalog.files(live=False)) - changed,
+        plain = _forecast(index, requested.spec if fresh else run.spec(settings), open_embedder, texts)
+        return replace(
+            plain,
+            new=len(staged) - changed,
             changed=changed,
             gone=len(taken.plan.gone) + len(taken.staged.gone),
             unchanged=taken.plan.unchanged + taken.staged.touched,
             skipped=len(taken.plan.skipped) + binary + taken.staged.binary,
             failed=unread + taken.staged.failed + len(taken.walk.missing),
-            chunks=texts.chunks,
-            embed=texts.distinct,
-            bytes=texts.bytes,
-            tokens=texts.tokens,
-            provider=spec.provider,
-            model=spec.model,
-            recipient=host,
-            requests=0 if host is None else texts.requests,
-            seconds=seconds,
         )
+
+
+def forecast_re_embedding(
+    index: Path,
+    requested: Requested,
+    open_embedder: OpenEmbedder,
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> Forecast:
+    """What `re_embed_index` would do with the same arguments, were there nothing yet; as `forecast`."""
+    with translated(index), open_snapshot(index) as snapshot:
+        refuse_other_cutting(str(index), snapshot.settings, requested)
+        texts = _Texts((text, False) for block in live_texts(snapshot.catalog, CHUNKS_A_BLOCK) for text in block)
+        if observer.stop():
+            raise StoppedError
+        plain = _forecast(index, wanted(snapshot.settings, requested), open_embedder, texts)
+        return replace(plain, unchanged=len(snapshot.catalog.files(live=True)))
+
+
+def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:
+    """What embedding the texts takes; of files nothing."""
+    host = recipient(spec)
+    return Forecast(
+        **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
+        index=index,
+        chunks=texts.chunks,
+        embed=texts.distinct,
+        bytes=texts.bytes,
+        tokens=texts.tokens,
+        provider=spec.provider,
+        model=spec.model,
+        recipient=host,
+        requests=0 if host is None else texts.requests,
+        seconds=_seconds(open_embedder, spec, texts) if host is None else texts.requests * SECONDS_A_REQUEST,
+    )
 
 
 @contextmanager
@@ -120,25 +152,32 @@ def _rehearsal(index: Path, requested: Requested | None) -> Iterator[Catalog]:
             yield catalog
 
 
-class _Texts:
-    """The texts of the staged chunks that have no vector and that no other chunk has had embedded."""
+def _staged(catalog: Catalog) -> Iterator[tuple[str, bool]]:
+    """The texts of the staged chunks that have no vector, and whether another chunk has had each embedded."""
+    after = 0
+    while block := catalog.unembedded(after, CHUNKS_A_BLOCK):
+        after = block[-1][0]
+        for chunk_id, text in block:
+            yield text, catalog.same_text(chunk_id) is not None
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.chunks = self.distinct = self.bytes = after = 0
+
+class _Texts:
+    """What there is to embed of texts, each with whether its vector is known."""
+
+    def __init__(self, texts: Iterable[tuple[str, bool]]) -> None:
+        self.chunks = self.bytes = 0
         self.sample: list[str] = []
         seen: set[bytes] = set()
-        while block := catalog.unembedded(after, CHUNKS_A_BLOCK):
-            after = block[-1][0]
-            self.chunks += len(block)
-            for chunk_id, text in block:
-                data = text.encode("utf-8", "surrogatepass")
-                digest = blake2b(data, digest_size=16).digest()
-                if digest in seen or catalog.same_text(chunk_id) is not None:
-                    continue
-                seen.add(digest)
-                self.bytes += len(data)
-                if len(self.sample) < _SAMPLE:
-                    self.sample.append(text)
+        for text, known in texts:
+            self.chunks += 1
+            data = text.encode("utf-8", "surrogatepass")
+            digest = blake2b(data, digest_size=16).digest()
+            if known or digest in seen:
+                continue
+            seen.add(digest)
+            self.bytes += len(data)
+            if len(self.sample) < _SAMPLE:
+                self.sample.append(text)
         self.distinct = len(seen)
 
     @property
