@@ -139,7 +139,7 @@ def requested(index: Path, **given: Any) -> "Requested":
 
 def _found_again(model: str | None, base: Path) -> str | None:
     """The model as the index remembers it: a folder must be found again from any working folder."""
-    folder = Path(os.path.normpath(base / Path(model).expanduser())) if model else None
+    folder = locate.file(model if model.startswith("~") else str(base / model)) if model else None
     return str(folder) if folder and folder.is_dir() else model
 
 

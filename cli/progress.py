@@ -46,6 +46,16 @@ def stop_flag() -> "Iterator[Stop]":
             signal.signal(number, handler)
 
 
+@contextmanager
+def stopped_cleanly() -> Iterator[None]:
+    """Let SIGTERM end the process as SIGINT does: what is unfinished is deleted."""
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
 class Stop:
     """A flag that a signal handler sets; the handler does nothing else."""
 

@@ -148,10 +148,8 @@ def write_merged(
     writer.add("vectors", np.dtype(np.int16), shape, blocks)
     for key in ("chunk_ids", "file_ids"):
         writer.add(key, np.dtype(np.int64), shape[:1], _kept_blocks([arrays[key] for arrays in opened], kept))
-    for key, array in merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays().items():
-        writer.add(key, array.dtype, array.shape, [array])
-    for key, array in link(writer.map("vectors"), observer).items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays(merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays())
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 
