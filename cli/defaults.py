@@ -84,6 +84,7 @@ SETTINGS: Mapping[str, Setting] = {
     "model": Setting(TEXT, of_embedder=True),
     "base_url": Setting(TEXT, of_embedder=True),
     "dimensions": Setting(whole(1, 65_536), of_embedder=True),
+    "share_vectors": Setting(SWITCH, False, personal=True),
     "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
     "overlap_words": Setting(whole(0, 2499)),
     "language": Setting(TEXT, config.LANGUAGE),

@@ -42,6 +42,10 @@ def index(
         str | None, typer.Option(metavar="CODE", help=f"Language of keyword stemming.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    share_vectors: Annotated[
+        bool | None,
+        typer.Option("--share-vectors/--no-share-vectors", help="Take from, and add to, what other projects embedded."),
+    ] = None,
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed all that is indexed anew, by another model; queries go on.")
     ] = False,
@@ -60,6 +64,7 @@ def index(
     """
     from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
+    from vsearch_core.index.sharing import sharing
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
@@ -84,6 +89,8 @@ def index(
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
         opener = consent.opener(folder, None if quiet else bar.write, yes=yes)
+        if choose(folder, share_vectors=share_vectors)["share_vectors"]:
+            opener = sharing(opener)
         done: Forecast | ReEmbedded | Summary
         if re_embed:
             done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)

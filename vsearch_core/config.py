@@ -14,6 +14,8 @@ LANGUAGE = "en"
 EMBEDDER = "local"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
+SHARED_BYTES = 1_000_000_000  # of vectors that a user's projects share; a million of the default model's
+
 MODES = ("hybrid", "vector", "keyword")
 FUSIONS = ("convex", "rrf")
 K = 10

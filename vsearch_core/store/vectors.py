@@ -14,6 +14,10 @@ from zlib import crc32
 from vsearch_core.store.folders import sync_folder
 
 _TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL) STRICT"
+_DROP_OLDEST = (  # a fifth of them
+    "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY rowid LIMIT"
+    " (SELECT 1 + count(*) / 5 FROM vectors))"
+)
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
 
 
@@ -42,14 +46,18 @@ def delete(path: Path) -> None:
 
 
 class VectorFile:
-    """Vectors of one space, all of `row_bytes` bytes. Methods raise sqlite3.Error and OSError."""
+    """Vectors of one space, all of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
 
-    def __init__(self, path: Path, space: bytes, row_bytes: int) -> None:
-        self._space, self._row_bytes = space, row_bytes
+    With a `limit`, in bytes, the file is one of many writers' and no more than a cache: it may lose the last rows at a
+    power cut, its oldest rows make room for new ones, and it is not read through when it is opened.
+    """
+
+    def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int | None = None) -> None:
+        self._space, self._row_bytes, self._limit = space, row_bytes, limit
         is_new = not path.exists()
-        if not is_new and not _is_ours(path):
+        if not is_new and not _is_ours(path, whole=limit is None):
             delete(path)
-        self._connection = _open(path)
+        self._connection = _open(path, durable=limit is None)
         if is_new:
             sync_folder(path.parent)
 
@@ -73,7 +81,7 @@ class VectorFile:
         return found
 
     def put(self, texts: Sequence[str], vectors: Iterable[bytes]) -> None:
-        """Keep the texts' vectors, all or none; durable once this returns."""
+        """Keep the texts' vectors, all or none."""
         rows = []
         for text, vector in zip(texts, vectors, strict=True):
             key = self._key(text)
@@ -81,34 +89,46 @@ class VectorFile:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany("INSERT OR REPLACE INTO vectors (key, vector, crc) VALUES (?, ?, ?)", rows)
+            if self._limit is not None and self._bytes() > self._limit:
+                self._connection.execute(_DROP_OLDEST)
         except BaseException:
             self._connection.rollback()
             raise
         self._connection.commit()
 
+    def _bytes(self) -> int:
+        query = "SELECT (page_count - freelist_count) * page_size"
+        query += " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        return int(self._connection.execute(query).fetchone()[0])
+
     def _key(self, text: str) -> bytes:
         return blake2b(text.encode("utf-8", "surrogatepass"), key=self._space, digest_size=16).digest()
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether the file is what `_open` makes, and whole."""
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file is not what was written."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGE)
+
+
+def _is_ours(path: Path, *, whole: bool) -> bool:
+    """Whether the file is what `_open` makes and, if that is to be found out, `whole`."""
     if path.is_symlink():
         return False
     try:
         with closing(_connect(path)) as connection:
-            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone() if whole else ("ok",)
             schema = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
             return state == "ok" and schema in ([], [_TABLE])
     except sqlite3.DatabaseError as error:
-        if str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGE):
+        if is_damage(error):
             return False
         raise
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, *, durable: bool) -> sqlite3.Connection:
     connection = _connect(path)
     try:
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
     except BaseException:
