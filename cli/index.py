@@ -43,9 +43,8 @@ def index(
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
     share_vectors: Annotated[
-        bool | None,
-        typer.Option("--share-vectors/--no-share-vectors", help="Take from, and add to, what other projects embedded."),
-    ] = None,
+        bool, typer.Option("--share-vectors", help="Take from, and add to, what your other projects have embedded.")
+    ] = False,
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed all that is indexed anew, by another model; queries go on.")
     ] = False,
@@ -89,7 +88,7 @@ def index(
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
         opener = consent.opener(folder, None if quiet else bar.write, yes=yes)
-        if choose(folder, share_vectors=share_vectors)["share_vectors"]:
+        if choose(folder, share_vectors=share_vectors or None)["share_vectors"]:
             opener = sharing(opener)
         done: Forecast | ReEmbedded | Summary
         if re_embed:
