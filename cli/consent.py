@@ -3,15 +3,13 @@
 What was said is kept in the user's own state folder: an index or a project from elsewhere can't bring it along.
 """
 
-import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vsearch_core.config import EMBEDDER
 
 from .output import complain, one_line
 
@@ -40,6 +38,8 @@ def require(spec: "EmbedderSpec", project: Path, *, yes: bool = False) -> None:
 
     `project` is the index's folder.
     """
+    if spec.provider == EMBEDDER:  # is on this machine; a query need not import what tells that
+        return
     from vsearch_core.embed.open import recipient
     from vsearch_core.errors import InputError
 
@@ -53,22 +53,22 @@ def require(spec: "EmbedderSpec", project: Path, *, yes: bool = False) -> None:
     what = f"{given['project']}: its texts, and questions to it, would be sent to {host} ({spec.provider})"
     if not yes and not _asks(what):
         raise InputError(given["project"], f"nothing was sent to {host}", "agree to it with --yes")
-    _remember([*agreed, {**given, "since": datetime.now(UTC).isoformat(timespec="seconds")}])
+    _remember([*agreed, given])
 
 
 def _asks(what: str) -> bool:
     """The user's answer; no where there is no terminal to ask on. Ctrl-C ends the command, whoever else handles it."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    main = threading.current_thread() is threading.main_thread()
-    former = signal.signal(signal.SIGINT, signal.default_int_handler) if main else None
+    import signal
+
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.stderr.write(f"{one_line(what)}. Go on? [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     finally:
-        if main:
-            signal.signal(signal.SIGINT, former)
+        signal.signal(signal.SIGINT, former)
 
 
 def _file() -> Path:
@@ -79,6 +79,8 @@ def _file() -> Path:
 
 def _agreed() -> list[dict[str, Any]]:
     """What was agreed to; nothing where that can't be read: the user is asked again."""
+    import json
+
     try:
         values = json.loads(_file().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -87,6 +89,8 @@ def _agreed() -> list[dict[str, Any]]:
 
 
 def _remember(agreed: list[dict[str, Any]]) -> None:
+    import json
+
     file = _file()
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     try:
