@@ -5,7 +5,6 @@ What was said is kept in the user's own state folder: an index or a project from
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +14,18 @@ from .output import complain, one_line
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder
+    from vsearch_core.index.writer import OpenEmbedder
     from vsearch_core.model import EmbedderSpec
 
 YES_HELP = "Let texts go to the embedder's provider without being asked."
 
 
-def opener(
-    project: Path, report: Callable[[str], None] | None, *, yes: bool = False
-) -> "Callable[[EmbedderSpec], Embedder]":
+def asked(open_embedder: "OpenEmbedder", project: Path, *, yes: bool = False) -> "OpenEmbedder":
     """What opens embedders for the project, once the user agrees to whom its texts go."""
-    from vsearch_core.embed.open import open_embedder
 
     def opened(spec: "EmbedderSpec") -> "Embedder":
         require(spec, project, yes=yes)
-        return open_embedder(spec, report=report)
+        return open_embedder(spec)
 
     return opened
 

@@ -35,6 +35,7 @@ def eval_(
 ) -> int:
     """Measure the answers to judged questions: nDCG@10, recall and MRR for each mode."""
     from vsearch_core import config
+    from vsearch_core.embed.open import open_embedder
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.evaluate.run import document_id, evaluate_modes, write_corpus
@@ -52,7 +53,7 @@ def eval_(
         corpus = folder.absolute() if dataset.documents is None else write_corpus(dataset, work)
         index = work / config.INDEX_DIR
         chosen = choose(index, fusion=fusion, alpha=alpha)
-        embedder = cache(consent.opener(folder, say, yes=yes))
+        embedder = cache(consent.asked(lambda spec: open_embedder(spec, report=say), folder, yes=yes))
         update_index(
             index,
             [Source(corpus, DiscoverOptions(exclude=("/queries.jsonl", "/qrels/")))],

@@ -61,6 +61,7 @@ def index(
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
     the same command goes on from there.
     """
+    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
     from vsearch_core.index.sharing import sharing
@@ -87,7 +88,7 @@ def index(
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
-        opener = consent.opener(folder, None if quiet else bar.write, yes=yes)
+        opener = consent.asked(lambda spec: open_embedder(spec, report=None if quiet else bar.write), folder, yes=yes)
         if choose(folder, share_vectors=share_vectors or None)["share_vectors"]:
             opener = sharing(opener)
         done: Forecast | ReEmbedded | Summary

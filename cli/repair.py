@@ -25,11 +25,13 @@ def repair(
     What follows from the rest is made anew; what can't be saved is set aside in the index folder and named. Exit
     status: 0 all is saved, 2 not.
     """
+    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.repair import repair_index
 
     index = locate.index_to_read(index_dir)
     with watched(quiet=False) as (bar, observer):
-        done = repair_index(index, consent.opener(index, bar.write, yes=yes) if re_embed else None, observer)
+        opener = consent.asked(lambda spec: open_embedder(spec, report=bar.write), index, yes=yes)
+        done = repair_index(index, opener if re_embed else None, observer)
     for path in done.set_aside:
         say(f"set aside: {path}")
     for path in done.reread:
