@@ -28,6 +28,7 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.segment import Manifest, open_segment
 from vsearch_core.store.upkeep import tidy
 from vsearch_core.store.vectors import VectorFile, begun_file, begun_files, delete, space_of
@@ -68,6 +69,7 @@ def re_embed_index(
     """
     started = time.perf_counter()
     with translated(index):
+        refuse_lost(index)
         if not (index / schema.CATALOG_FILE).exists():
             schema.connect(index, "ro")  # raises IndexNotFoundError
         with writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
