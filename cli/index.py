@@ -89,7 +89,7 @@ def index(
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
         opener = consent.asked(lambda spec: open_embedder(spec, report=None if quiet else bar.write), folder, yes=yes)
-        if choose(folder, share_vectors=share_vectors or None)["share_vectors"]:
+        if choose(folder, share_vectors=share_vectors or None)["share_vectors"] and not plan:
             opener = sharing(opener)
         done: Forecast | ReEmbedded | Summary
         if re_embed:

@@ -38,7 +38,8 @@ _SAMPLE = 8  # chunks that are embedded, where that is done on this machine, to 
 class Forecast:
     """What a run would do. Files are counted as by `Summary`, but for those that moved: they are `new` and `gone`.
 
-    `embed` of the `chunks` that are new would be embedded, with `tokens` by BYTES_A_TOKEN; the others' texts are known.
+    `embed` of the `chunks` that are new would be embedded, with `tokens` by BYTES_A_TOKEN; the others' texts are known
+    to the index. What other projects share is left out of account.
     `recipient` would be sent them, in so many `requests`; None: nobody.
     """
 
