@@ -20,8 +20,16 @@ def index(
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; none: what was indexed before.")
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
-    embedder: Annotated[Literal["local"] | None, typer.Option(help="Who embeds.")] = None,
+    embedder: Annotated[Literal["local", "gemini", "openai"] | None, typer.Option(help="Who embeds.")] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(metavar="N", help="Numbers in a vector, where the model offers several.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help="Where a remote embedder is.")] = None,
+    rpm: Annotated[
+        int | None, typer.Option("--rpm", metavar="N", min=1, help="Requests a minute at most, to a remote embedder.")
+    ] = None,
+    tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", min=1, help="Tokens a minute at most.")] = None,
     chunk_words: Annotated[int | None, typer.Option(metavar="N", help="Words a chunk, about.  [default: 500]")] = None,
     overlap_words: Annotated[
         int | None, typer.Option(metavar="N", help="Words that neighbours share.  [default: a tenth]")
@@ -46,6 +54,7 @@ def index(
     the same command goes on from there.
     """
     from vsearch_core.embed.open import open_embedder
+    from vsearch_core.embed.retry import Manners
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.settings import Requested
     from vsearch_core.index.sources import Source
@@ -64,11 +73,13 @@ def index(
             preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
             stop=stop,
         )
+        report = (lambda _: None) if quiet else bar.write
+        manners = Manners(rpm, tpm, stop=stop, report=report)
         summary = update_index(
             locate.index_to_write(index_dir),
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
-            lambda spec: open_embedder(spec, report=None if quiet else bar.write),
+            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language, dimensions, base_url),
+            lambda spec: open_embedder(spec, report=report, manners=manners, named_url=base_url),
             observer,
             retry=retry,
         )

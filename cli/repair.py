@@ -26,15 +26,17 @@ def repair(
     status: 0 all is saved, 2 not.
     """
     from vsearch_core.embed.open import open_embedder
+    from vsearch_core.embed.retry import Manners
     from vsearch_core.index.progress import Observer, StoppedError
     from vsearch_core.index.repair import repair_index
 
     with stop_flag() as stop, Bar(hidden=not sys.stderr.isatty()) as bar:
+        manners = Manners(stop=stop, report=bar.write)
         observer = Observer(progress=bar.show, preparing=lambda: bar.write(f"vsearch: {PREPARING}"), stop=stop)
         try:
             done = repair_index(
                 locate.index_to_read(index_dir),
-                (lambda spec: open_embedder(spec, report=bar.write)) if re_embed else None,
+                (lambda spec: open_embedder(spec, report=bar.write, manners=manners)) if re_embed else None,
                 observer,
             )
         except StoppedError:

@@ -1,25 +1,50 @@
 """The one way to an embedder: by what the user or an index says of it."""
 
+import os
 from collections.abc import Callable
 
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import open_model
+from vsearch_core.embed.retry import Manners
 from vsearch_core.errors import InputError
 from vsearch_core.model import EmbedderSpec
 
-PROVIDERS = ("local",)
+PROVIDERS = ("local", "gemini", "openai")
+BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
 
 
 def open_embedder(
-    spec: EmbedderSpec, *, report: Callable[[str], None] | None = None, precision: Precision | None = None
+    spec: EmbedderSpec,
+    *,
+    report: Callable[[str], None] | None = None,
+    precision: Precision | None = None,
+    manners: Manners | None = None,
+    named_url: str | None = None,
 ) -> Embedder:
     """The embedder that `spec` describes.
 
     A local model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before
-    the first text. Raises InputError for an unknown provider, ModelError where the model can't be had.
+    the first text. A remote provider is asked with `manners`; beside its own address only `named_url`, which the user
+    or else the environment has named, gets the key: an index that others made names an address, too. Raises InputError
+    for an unknown provider, ModelError where the model can't be had.
     """
+    named_url = named_url or url_from_environment(spec.provider)
+    if spec.provider == "gemini":
+        from vsearch_core.embed.gemini import open_gemini
+
+        return open_gemini(spec, manners or Manners(), named_url)
+    if spec.provider == "openai":
+        from vsearch_core.embed.openai import open_openai
+
+        return open_openai(spec, manners or Manners(), named_url)
     if spec.provider not in PROVIDERS:
         raise InputError(f"embedder {spec.provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
     return LocalEmbedder(open_model(spec.model, report), precision)
+
+
+def url_from_environment(provider: str) -> str | None:
+    """The provider's address that the user's environment names, by the variable of the provider's own package."""
+    variable = BASE_URL_VARIABLES.get(provider)
+    return (os.environ.get(variable) or None) if variable else None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
-from vsearch_core.errors import InputError
+from vsearch_core.embed.open import url_from_environment
+from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer, Progress
@@ -127,7 +128,12 @@ class _Run:
         self._embedder: Embedder | None = None
 
     def open_first_embedder(self) -> None:
-        """Open the embedder that a new index will have, before anything is made: it may not be there."""
+        """Open the embedder that a new index will have, before anything is made: it may not be there.
+
+        The index remembers the address that the environment names, so that a query goes there without it.
+        """
+        spec = self.requested.spec
+        self.requested = replace(self.requested, base_url=spec.base_url or url_from_environment(spec.provider))
         self._embedder = self._open_embedder(self.requested.spec)
         new_settings(self.requested, self._embedder.fingerprint)  # raises what is wrong with them
 
@@ -143,8 +149,10 @@ class _Run:
         refuse_other_options(str(self.index), settings, self.requested)
         if self._embedder is not None:  # another process made the index meanwhile
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
-        elif self.requested.model is not None:
+        elif self.requested.model is not None or self.requested.base_url is not None:
             self._open(settings)
+            if self.requested.base_url is not None:  # the same model has moved
+                catalog.put_setting("base_url", self.requested.base_url)
         sweep(catalog)
         live = catalog.files(live=True)
         passed_over = recall(catalog, READERS, retry=retry)
@@ -154,7 +162,11 @@ class _Run:
         )
         deleted = [stored_path(self.root, source.path) for source in walk.deleted]
         leaving = Leaving([*plan.gone, *staged.gone], deleted)
-        embedded, reused = self._embed(catalog, settings, leaving)
+        try:
+            embedded, reused = self._embed(catalog, settings, leaving)
+        except ModelError:
+            commit_staged(catalog, settings.analyzer, leaving)  # what is complete is found while the provider is away
+            raise
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer, leaving, last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
