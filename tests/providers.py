@@ -8,8 +8,8 @@ import base64
 import hashlib
 import json
 import re
+import select
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEY = "AIza-this-key-must-never-be-seen-0123456789"
+HANG = 60.0  # seconds
 DIALECTS = ("openai", "ollama", "llama.cpp", "vllm", "tei", "lm studio")
 
 Mood = str  # "" for a proper answer; else a misbehaviour of `Provider.misbehave` or `Provider.spoil`
@@ -44,7 +45,7 @@ def _word(word: str, dimension: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).standard_normal(dimension)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An error answer: status and JSON body."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -61,12 +62,11 @@ class Provider:
     moods: Moods = lambda _: ""
     dimension: int = 48  # of models that nobody names a dimension for
     reads: int = 2_000  # words of a text
-    hang: float = 0.6  # seconds that a timeout takes
     url: str = ""
     key: str | None = KEY
     requests: list[Any] = field(default_factory=list)  # the JSON bodies, in order
     keys: list[str | None] = field(default_factory=list)  # the key of each request
-    answered: Counter[str] = field(default_factory=Counter)  # texts whose vectors were sent whole
+    answered: Counter[str] = field(default_factory=Counter)  # texts that were embedded, and paid for
     after: Callable[[int], None] = lambda _: None  # called when request n has been answered
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -81,26 +81,26 @@ class Provider:
         return ["".join(part["text"] for part in each["content"]["parts"]) for each in body["requests"]]
 
     def answer(self, path: str, body: Any, key: str | None, mood: Mood) -> Any:
-        """The JSON answer. Raises Refused."""
+        """The JSON answer. Raises RefusedError."""
         if self.dialect == "gemini":
             return self._gemini(path, body, key, mood)
         return self._openai(path, body, key, mood)
 
     def _gemini(self, path: str, body: Any, key: str | None, mood: Mood) -> Any:
         if key != self.key:
-            raise Refused(400, _google_error(400, f"API key not valid: {key}. Please pass a valid API key."))
+            raise RefusedError(400, _google_error(400, f"API key not valid: {key}. Please pass a valid API key."))
         match = re.fullmatch(r"/v1beta/models/([\w.-]+):batchEmbedContents", path)
         if match is None or match[1] not in {"gemini-embedding-001", "gemini-embedding-2"}:
-            raise Refused(404, _google_error(404, f"{path} is not found for API version v1beta"))
+            raise RefusedError(404, _google_error(404, f"{path} is not found for API version v1beta"))
         if not 1 <= len(body["requests"]) <= 100:
-            raise Refused(400, _google_error(400, "at most 100 requests can be in one batch"))
+            raise RefusedError(400, _google_error(400, "at most 100 requests can be in one batch"))
         vectors = []
         for each in body["requests"]:
             assert each["model"] == f"models/{match[1]}"
             parts = each["content"]["parts"]
             assert len(parts) == 1, "several texts have become one"
             if not parts[0]["text"].strip():
-                raise Refused(400, _google_error(400, "content contains an empty Part."))
+                raise RefusedError(400, _google_error(400, "content contains an empty Part."))
             task = each.get("taskType", 0)
             assert (task in {"RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT", 1, 2}) == (match[1] == "gemini-embedding-001")
             read = " ".join(parts[0]["text"].split()[: self.reads])
@@ -109,18 +109,20 @@ class Provider:
 
     def _openai(self, path: str, body: Any, key: str | None, mood: Mood) -> Any:
         if self.dialect == "openai" and key != self.key:
-            raise Refused(401, {"error": {"message": f"Incorrect API key provided: {key}.", "code": "invalid_api_key"}})
+            raise RefusedError(
+                401, {"error": {"message": f"Incorrect API key provided: {key}.", "code": "invalid_api_key"}}
+            )
         if path != "/v1/embeddings":
-            raise Refused(404, {"error": {"message": f"Invalid URL (POST {path})"}})
+            raise RefusedError(404, {"error": {"message": f"Invalid URL (POST {path})"}})
         texts, dimension = body["input"], self.dimension
         if self.dialect in {"openai", "vllm"}:
             dimension = body.get("dimensions", dimension)
         if self.dialect == "openai" and "" in texts:
-            raise Refused(400, {"error": {"message": "'$.input' is invalid.", "type": "invalid_request_error"}})
+            raise RefusedError(400, {"error": {"message": "'$.input' is invalid.", "type": "invalid_request_error"}})
         words = [text.split() for text in texts]
         if self.dialect == "tei" and len(texts) > 32:
             message = f"batch size {len(texts)} > maximum allowed batch size 32"
-            raise Refused(422, {"error": message, "error_type": "Validation"})
+            raise RefusedError(422, {"error": message, "error_type": "Validation"})
         if self.dialect == "ollama":
             words = [each[: self.reads] for each in words]
         elif longest := max((len(each) for each in words if len(each) > self.reads), default=0):
@@ -138,43 +140,41 @@ class Provider:
             data.reverse()  # clients are to go by the index
         if self.dialect == "llama.cpp":
             data = [{**item, "index": 0} for item in data] if read % 2 else data
-        usage = {"prompt_tokens": read, "total_tokens": read}
-        return {"object": "list", "data": data, "model": body["model"], **({} if self.dialect == "tei" else {"usage": usage})}
+        usage = {} if self.dialect == "tei" else {"usage": {"prompt_tokens": read, "total_tokens": read}}
+        return {"object": "list", "data": data, "model": body["model"], **usage}
 
-    def _too_long(self, words: int) -> Refused:
+    def _too_long(self, words: int) -> RefusedError:
         match self.dialect:
             case "llama.cpp":
                 message = f"input ({words} tokens) is too large to process. increase the physical batch size"
-                return Refused(500, {"error": {"code": 500, "message": message, "type": "server_error"}})
+                return RefusedError(500, {"error": {"code": 500, "message": message, "type": "server_error"}})
             case "vllm":
                 message = f"This model's maximum context length is {self.reads} tokens. However, you requested {words}"
-                return Refused(400, {"object": "error", "message": message, "type": "BadRequestError", "code": 400})
+                return RefusedError(
+                    400, {"object": "error", "message": message, "type": "BadRequestError", "code": 400}
+                )
             case "tei":
                 message = f"Input validation error: `inputs` must have less than {self.reads} tokens. Given: {words}"
-                return Refused(413, {"error": message, "error_type": "Validation"})
+                return RefusedError(413, {"error": message, "error_type": "Validation"})
             case "lm studio":
-                return Refused(400, {"error": "The number of tokens to keep is greater than the context length"})
+                return RefusedError(400, {"error": "The number of tokens to keep is greater than the context length"})
             case _:
                 message = f"This model's maximum context length is {self.reads} tokens, however you requested {words}"
-                return Refused(400, {"error": {"message": message, "type": "invalid_request_error", "code": None}})
+                return RefusedError(400, {"error": {"message": message, "type": "invalid_request_error", "code": None}})
 
 
 def spoiled(vectors: list[Any], mood: Mood) -> list[Any]:
     """The vectors of a server that answers wrongly and says nothing of it."""
-    match mood:
-        case "short":
-            return vectors[:-1]
-        case "extra":
-            return [*vectors, vectors[0]]
-        case "nan":
-            return [["NaN", *vectors[0][1:]], *vectors[1:]]
-        case "zero":
-            return [[0.0] * len(vectors[0]), *vectors[1:]]
-        case "dimension":
-            return [vector[:-1] for vector in vectors]
-        case "one dimension":
-            return [vectors[0][:-1], *vectors[1:]]
-    return vectors
+    first, *others = vectors
+    wrong: dict[Mood, list[Any]] = {
+        "short": others,
+        "extra": [first, *others, first],
+        "nan": [["NaN", *first[1:]], *others],
+        "zero": [[0.0] * len(first), *others],
+        "dimension": [vector[:-1] for vector in vectors],
+        "one dimension": [first[:-1], *others],
+    }
+    return wrong.get(mood, vectors)
 
 
 def throttled(dialect: str, delay: float | None, **more: str) -> tuple[int, Any, dict[str, str]]:
@@ -220,13 +220,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._misbehave(mood):
             try:
                 answer = provider.answer(urlsplit(self.path).path, body, key or None, mood)
-            except Refused as refused:
+            except RefusedError as refused:
                 self._send(refused.status, refused.body)
             else:
-                self._send(200, answer)
                 if not mood:
                     with provider.lock:
                         provider.answered.update(provider.texts_of(body))
+                self._send(200, answer)
         provider.after(number)
 
     def _misbehave(self, mood: Mood) -> bool:
@@ -247,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
                 status = int(kind)
                 self._send(status, {"error": {"message": words, "code": status, "status": "INTERNAL"}})
             case "hang":
-                time.sleep(self.provider.hang)
+                select.select([self.connection], [], [], HANG)  # until the client has had enough
                 self.close_connection = True
             case "drop":
                 self.close_connection = True
@@ -269,7 +269,11 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         try:
             self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": str(claim or len(data)), **(headers or {})}.items():
+            for name, value in {
+                "Content-Type": kind,
+                "Content-Length": str(claim or len(data)),
+                **(headers or {}),
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)

@@ -159,7 +159,8 @@ class _Generativeai:
             vectors: list[list[float]] = answer["embedding"]
             return vectors
         except self._call_error as error:
-            body = {"error": {"message": error.message, "details": list(error.details or ())}}
+            words = re.sub(r"^POST \S+: ", "", str(error.message))
+            body = {"error": {"message": words, "details": list(error.details or ())}}
             raise _failure(int(error.code or 500), body, self._key, self._variable) from None
         except OSError as error:  # the base of the requests package's errors
             raise unreached(error, self._key) from None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -83,6 +84,7 @@ class _Server:
             self._body["dimensions"] = dimension
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx2.Client(headers=headers, timeout=timeout)
+        finalize(self, self._client.close)
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]:
         try:

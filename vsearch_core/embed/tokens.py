@@ -39,7 +39,8 @@ def token_costs(text: str) -> NDArray[np.float64]:
 def text_windows(text: str, limit: float) -> list[tuple[str, float]]:
     """The windows that stand for `text`, each with its estimate: `text` itself where it fits, else pieces that overlap.
 
-    A window is cut after white space where there is some in its last fifth; neighbours share WINDOW_OVERLAP tokens.
+    A window ends after white space where there is some in its last fifth, and begins there if it can; neighbours share
+    about WINDOW_OVERLAP tokens.
     """
     ends = np.cumsum(token_costs(text))
     total = float(ends[-1]) if len(ends) else 0.0
@@ -55,6 +56,7 @@ def text_windows(text: str, limit: float) -> list[tuple[str, float]]:
         if end == len(text):
             return windows
         start = max(start + 1, int(np.searchsorted(ends, ends[end - 1] - overlap, side="right")))
+        start = next((place + 1 for place in range(start - 1, end - 1) if text[place].isspace()), start)
         before = float(ends[start - 1])
 
 
