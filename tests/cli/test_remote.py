@@ -26,13 +26,13 @@ def dialect(name: str) -> str:
 
 
 def many_files(project: Path, files: int, chunks: int) -> None:
-    """Files of so many chunks each where a chunk has 10 words; no text comes twice."""
+    """Files of so many chunks each where a chunk has 20 words; no text comes twice."""
     for number in range(files):
-        paragraphs = (f"f{number}c{chunk} " + "word " * 8 + "end." for chunk in range(chunks))
+        paragraphs = (f"f{number}c{chunk} " + "word " * 18 + "end." for chunk in range(chunks))
         write_files(project, {f"{number}.txt": "\n\n".join(paragraphs)})
 
 
-SMALL_CHUNKS = ("--chunk-words", "10", "--overlap-words", "0")
+SMALL_CHUNKS = ("--chunk-words", "20", "--overlap-words", "0")
 
 
 @pytest.mark.parametrize("name", ["gemini", "openai"])
@@ -85,7 +85,7 @@ def test_a_spent_quota_keeps_what_is_embedded_and_says_when_to_go_on(vsearch: Vs
             "gemini gemini-embedding-001: the day's quota is used up; what is embedded is kept; "
         )
         assert "run the same command again after" in ran.error
-        assert vsearch("query", "f0c3", "--mode", "keyword", "--paths", cwd=project).out == "0.txt\n"
+        assert vsearch("query", "f0c3", "-k", "1", "--mode", "keyword", "--paths", cwd=project).out == "0.txt\n"
         again = vsearch("index", ".", *options, cwd=project, **KEYS)
         assert again.status == 0, again
         assert set(provider.answered.values()) == {1}

@@ -23,7 +23,7 @@ from vsearch_core.model import EmbedderSpec
 
 WIRES = ("google-genai", "google-generativeai", "openai")
 ADAPTERS: dict[str, Any] = {"google-genai": gemini._Genai, "google-generativeai": gemini._Generativeai}
-TIMEOUT = 2.0  # seconds, where one is to run out: enough for a slow machine to answer
+TIMEOUT = 1.0  # seconds, where one is to run out: enough for a slow machine to answer
 BAD_BODIES = ("short", "extra", "nan", "zero", "dimension", "one dimension", "html", "list", "truncated")
 
 
@@ -238,7 +238,7 @@ def test_the_pace_counts_texts_at_gemini_and_requests_elsewhere(wire: str) -> No
 
 
 def test_words_from_none_to_a_hundred_thousand(wire: str) -> None:
-    words = [f"w{number}" for number in range(100_000)]
+    words = [f"w{number % 3000}" for number in range(100_000)]
     texts = [" ".join(words[:count]) for count in (0, 1, 10, 1000, 10_000, 100_000)]
     with opened(wire, reads=2_000, dialect="openai") as each:
         vectors = embed_all(each.embedder, texts)
@@ -246,7 +246,7 @@ def test_words_from_none_to_a_hundred_thousand(wire: str) -> None:
         tail = embed_all(each.embedder, [texts[-1] + " volcano"])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert max(len(text.split()) for text in sent) <= 2_000
-    assert len(set(" ".join(sent).split()) & set(words)) >= 100_000 - 2 * len(sent)  # a window may begin within a word
+    assert sum(len(text.split()) for text in sent) >= 111_011
     assert not np.array_equal(vectors[-1], tail[0])
 
 
