@@ -1,7 +1,7 @@
 """`vsearch query`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,9 @@ from . import locate
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.search.pipeline import EmbedQuery, Query
     from vsearch_core.search.vectors import Effort
@@ -159,19 +162,30 @@ def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
     Loading the model is most of a cold query's time and leaves the interpreter to others.
     """
     from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
 
     from vsearch_core.search.pipeline import clean_query
 
-    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot)(clean_query(text)))
-    return lambda _: vector.result()
+    interrupted = Event()
+    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot, interrupted.is_set)(clean_query(text)))
+
+    def wait(_: str) -> "NDArray[np.float32]":
+        try:
+            return vector.result()
+        except KeyboardInterrupt:
+            interrupted.set()  # the process ends only with the thread, which may be waiting for a provider
+            raise
+
+    return wait
 
 
-def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
+def _embed_queries(snapshot: "Snapshot", stop: Callable[[], bool] = lambda: False) -> "EmbedQuery":
     """The model that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
     from vsearch_core.embed.open import open_embedder
+    from vsearch_core.embed.retry import Manners
     from vsearch_core.index.settings import refuse_other_model
 
     settings = snapshot.settings
-    embedder = open_embedder(settings.spec, report=say)
+    embedder = open_embedder(settings.spec, report=say, manners=Manners(stop=stop))
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
     return lambda text: embedder.embed_queries([text])[0]

@@ -222,9 +222,8 @@ def _mean(vectors: NDArray[np.float32], windows: Windows) -> NDArray[np.float32]
     """The unit vector along the mean of the windows' vectors, weighted by tokens; float32 (dimension,)."""
     if len(vectors) == 1:
         return vectors[0]
-    total: NDArray[np.float64] = np.array([window.tokens for window in windows]) @ vectors.astype(np.float64)
-    mean: NDArray[np.float32] = (total / np.linalg.norm(total)).astype(np.float32)
-    return mean
+    total: NDArray[np.float32] = np.array([window.tokens for window in windows], dtype=np.float32) @ vectors
+    return total / np.float32(np.linalg.norm(total))
 
 
 def _after(delay: float) -> str:
