@@ -220,9 +220,8 @@ def _checked(answer: Sequence[ArrayLike], count: int, dimension: int | None) -> 
 
 def _mean(vectors: NDArray[np.float32], windows: Windows) -> NDArray[np.float32]:
     """The unit vector along the mean of the windows' vectors, weighted by tokens; float32 (dimension,)."""
-    if len(vectors) == 1:
-        return vectors[0]
-    total: NDArray[np.float32] = np.array([window.tokens for window in windows], dtype=np.float32) @ vectors
+    weights = np.array([window.tokens for window in windows], dtype=np.float32)
+    total: NDArray[np.float32] = vectors[0] if len(vectors) == 1 else weights @ vectors
     return total / np.float32(np.linalg.norm(total))
 
 
