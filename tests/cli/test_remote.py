@@ -164,7 +164,6 @@ def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunk
         ran = vsearch("index", ".", *options, cwd=project, **KEYS)
         assert ran.status == 0, ran
         status = vsearch("status", "--json", cwd=project).json
-        print(f"{name}: {kills} kills, {len(provider.requests)} requests, {provider.answered.total()} texts embedded")
     assert sum(process.returncode == -signal.SIGKILL for process in running) >= min(kills, 3)
     assert len(provider.answered) == chunks
     assert max(provider.answered.values()) <= 2 + kills // 5
