@@ -19,10 +19,17 @@ def index(
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; none: what was indexed before.")
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
-    embedder: Annotated[Literal["local", "gemini", "openai"] | None, typer.Option(help="Who embeds.")] = None,
+    embedder: Annotated[
+        Literal["local", "sentence-transformers", "static", "gemini", "openai"] | None,
+        typer.Option(help="Who embeds.  [default: local]"),
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
     dimensions: Annotated[
-        int | None, typer.Option(metavar="N", help="Numbers in a vector, where the model offers several.")
+        int | None, typer.Option(metavar="N", min=1, help="Numbers in a vector.  [default: as many as the model makes]")
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda", "mps"] | None,
+        typer.Option(help="Where sentence-transformers computes.  [default: a GPU, where there is one]"),
     ] = None,
     base_url: Annotated[str | None, typer.Option(metavar="URL", help="Where a remote embedder is.")] = None,
     rpm: Annotated[
@@ -75,7 +82,7 @@ def index(
             locate.index_to_write(index_dir),
             [Source(locate.absolute(Path(path)), options) for path in paths or ()],
             Requested(embedder, _model_spec(model), chunk_words, overlap_words, language, dimensions, base_url),
-            lambda spec: open_embedder(spec, report=report, manners=manners, named_url=base_url),
+            lambda spec: open_embedder(spec, report=report, device=device, manners=manners, named_url=base_url),
             observer,
             retry=retry,
         )

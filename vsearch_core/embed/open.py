@@ -8,10 +8,10 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import open_model
 from vsearch_core.embed.retry import Manners
-from vsearch_core.errors import InputError
+from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
-PROVIDERS = ("local", "gemini", "openai")
+PROVIDERS = ("local", "sentence-transformers", "static", "gemini", "openai")
 BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
 
 
@@ -20,16 +20,22 @@ def open_embedder(
     *,
     report: Callable[[str], None] | None = None,
     precision: Precision | None = None,
+    device: str | None = None,
     manners: Manners | None = None,
     named_url: str | None = None,
 ) -> Embedder:
     """The embedder that `spec` describes.
 
     A local model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before
-    the first text. A remote provider is asked with `manners`; beside its own address only `named_url`, which the user
-    or else the environment has named, gets the key: an index that others made names an address, too. Raises InputError
-    for an unknown provider, ModelError where the model can't be had.
+    the first text. `device` says where sentence-transformers computes, None leaves it to torch. A remote provider is
+    asked with `manners`; beside its own address only `named_url`, which the user or else the environment has named,
+    gets the key: an index that others made names an address, too. Raises InputError for an unknown provider, ModelError
+    where the model can't be had.
     """
+    if spec.provider not in PROVIDERS:
+        raise InputError(f"embedder {spec.provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
+    if device is not None and spec.provider != "sentence-transformers":
+        raise InputError(f"--device {device}", f"{spec.provider} has no choice of it", "leave --device out")
     named_url = named_url or url_from_environment(spec.provider)
     if spec.provider == "gemini":
         from vsearch_core.embed.gemini import open_gemini
@@ -39,8 +45,23 @@ def open_embedder(
         from vsearch_core.embed.openai import open_openai
 
         return open_openai(spec, manners or Manners(), named_url)
-    if spec.provider not in PROVIDERS:
-        raise InputError(f"embedder {spec.provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
+    return _shortened(_open_whole(spec, report, precision, device), spec.dimension)
+
+
+def _open_whole(
+    spec: EmbedderSpec, report: Callable[[str], None] | None, precision: Precision | None, device: str | None
+) -> Embedder:
+    """The embedder, with vectors of the length that its model makes."""
+    if spec.provider == "sentence-transformers":
+        from vsearch_core.embed.torch import TorchEmbedder
+
+        return TorchEmbedder(spec.model, device, report)
+    if spec.provider == "static":
+        from vsearch_core.embed.static import StaticEmbedder
+
+        if spec.model is None:
+            raise ModelError("--embedder static", "has no default model", "name one with --model")
+        return StaticEmbedder(open_model(spec.model, report, "static"))
     return LocalEmbedder(open_model(spec.model, report), precision)
 
 
@@ -48,3 +69,12 @@ def url_from_environment(provider: str) -> str | None:
     """The provider's address that the user's environment names, by the variable of the provider's own package."""
     variable = BASE_URL_VARIABLES.get(provider)
     return (os.environ.get(variable) or None) if variable else None
+
+
+def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:
+    """Vectors of the dimension that was asked for, where the model's are longer; whoever asked refuses shorter ones."""
+    if dimension is None or not 0 < dimension < embedder.fingerprint.dimension:
+        return embedder
+    from vsearch_core.embed.shortened import ShortenedEmbedder
+
+    return ShortenedEmbedder(embedder, dimension)
