@@ -93,6 +93,8 @@ def _adapter(model: str, dimension: int, key: str, base_url: str, timeout: float
     """The adapter to the package that is installed; the successor where both are."""
     for adapter in (_Genai, _Generativeai):
         try:
+            import tenacity  # noqa: F401 - retry.py's; missing here is missing there
+
             return adapter(model, dimension, key, base_url, timeout, variable)
         except ImportError:
             continue
