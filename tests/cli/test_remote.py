@@ -113,7 +113,7 @@ def test_ctrl_c_ends_a_pause(vsearch: Vsearch, project: Path) -> None:
 def test_no_key_is_one_line_and_makes_nothing(vsearch: Vsearch, project: Path) -> None:
     write_files(project, FILES)
     for name, variable in (("gemini", "GEMINI_API_KEY"), ("openai", "OPENAI_API_KEY")):
-        assert variable in vsearch("index", ".", "--embedder", name, cwd=project).error
+        assert variable in vsearch("index", ".", "--embedder", name, "--yes", cwd=project).error
     assert not (project / ".vsearch").exists()
 
 
