@@ -11,6 +11,7 @@ from . import locate
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
+    from vsearch_core.embed.base import Embedder
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.search.pipeline import EmbedQuery, Query
     from vsearch_core.search.vectors import Effort
@@ -167,6 +168,12 @@ def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
 
 
 def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
+    """What makes a question's vector."""
+    embedder = embedder_of(snapshot)
+    return lambda text: embedder.embed_queries([text])[0]
+
+
+def embedder_of(snapshot: "Snapshot") -> "Embedder":
     """The model that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
     from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.settings import refuse_other_model
@@ -174,4 +181,4 @@ def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
     settings = snapshot.settings
     embedder = open_embedder(settings.spec, report=say)
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
-    return lambda text: embedder.embed_queries([text])[0]
+    return embedder
