@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import locate
-from .output import emit, one_line, plural, say, to_json
+from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.evaluate.dataset import Dataset
@@ -106,7 +106,7 @@ def _bench(
 ) -> Iterator[_Bench]:
     """What is to be measured: a judged folder under an index of its own, or the index that is there."""
     from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.dataset import load_questions
+    from vsearch_core.evaluate.dataset import absent, load_questions
     from vsearch_core.evaluate.known_items import known_items
     from vsearch_core.index.snapshot import open_snapshot
 
@@ -124,6 +124,9 @@ def _bench(
             dataset = known_items(snapshot, known or 0)
         if not dataset.queries:
             raise InputError(str(snapshot.catalog.index), "holds no passage to ask for", "index some documents first")
+        missing = absent(dataset, snapshot.catalog.files(live=True))
+        if missing:
+            complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
         title = str(questions or snapshot.catalog.index)
         yield _Bench(
             title, dataset, snapshot, lambda texts: embedder_of(snapshot).embed_queries(texts), lambda path: path

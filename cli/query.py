@@ -23,8 +23,14 @@ def query(
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
     ] = "hybrid",
-    fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
-    alpha: Annotated[float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")] = 0.5,
+    fusion: Annotated[
+        Literal["convex", "rrf"] | None,
+        typer.Option(help="How hybrid combines the two.  [default: as tuned, else convex]"),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="The share of meaning in convex fusion.  [default: as tuned, else 0.5]"),
+    ] = None,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
     ] = None,
@@ -58,11 +64,14 @@ def query(
 
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
+    from dataclasses import replace
+
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.filters import Filters, parse_date
     from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.pipeline import Query, clean_query
+    from vsearch_core.search.tuned import chosen
     from vsearch_core.search.vectors import Effort
 
     if as_json + as_jsonl + as_paths > 1:
@@ -81,12 +90,13 @@ def query(
         None if until is None else parse_date(until, end_of_day=True),
     )
     effort = Effort(exact, ef, lambda: complain(PREPARING))
-    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file")
+    asked = Query(text, k, mode, Fusion(), filters, min_score, group_by == "file")
     index = locate.index_to_read(index_dir)
     if text != "-":
         clean_query(text)  # before anything is opened
     output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
     with open_snapshot(index) as snapshot:
+        asked = replace(asked, fusion=chosen(snapshot.catalog, fusion, alpha))
         if text == "-":
             return _answer_lines(snapshot, asked, effort, explain=explain)
         return _answer_one(snapshot, asked, effort, output, full=full, explain=explain)
@@ -108,13 +118,14 @@ def _answer_one(
     terms = searcher.terms(asked.text)
     root = snapshot.catalog.index.parent
     if output == "json":
-        emit(render.results_json(results, terms if explain else None))
+        emit(render.results_json(results, terms if explain else None, asked.fusion))
     elif output == "jsonl":
         render.emit_hits_jsonl(results)
     elif output.startswith("paths"):
         render.emit_paths(results, root, null=output == "paths0")
     else:
-        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explain)
+        explained = asked.fusion if explain else None
+        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explained)
     if not results.hits:
         say(render.why_nothing(results, terms, floor=asked.min_score is not None))
     return 0 if results.hits else 1
@@ -142,7 +153,7 @@ def _answer_lines(snapshot: "Snapshot", asked: "Query", effort: "Effort", *, exp
             emit(render.error_json(line, error))
             continue
         found = found or bool(results.hits)
-        emit(render.results_json(results, searcher.terms(line) if explain else None))
+        emit(render.results_json(results, searcher.terms(line) if explain else None, asked.fusion))
     if failed:
         complain('some queries could not be answered; their lines hold an "error"')
         return 2

@@ -1,7 +1,7 @@
 """Judged questions on disk: BEIR's layout (Thakur et al., NeurIPS Datasets and Benchmarks 2021), or one file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,18 @@ def load_questions(path: Path) -> Dataset:
     if not queries:
         raise InputError(str(path), "holds no question", _QUESTION)
     return Dataset(None, queries, judgements, passages)
+
+
+def absent(dataset: Dataset, documents: Iterable[str]) -> list[str]:
+    """The relevant documents that are not among these, sorted: no answer can name them."""
+    relevant = {
+        document
+        for key, grades in dataset.judgements.items()
+        if key not in dataset.passages
+        for document, grade in grades.items()
+        if grade > 0
+    }
+    return sorted(relevant.difference(documents))
 
 
 def save_questions(path: Path, dataset: Dataset) -> None:

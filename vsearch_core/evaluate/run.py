@@ -65,8 +65,9 @@ def ask(
     mode: str,
     fusion: Fusion,
     name: Callable[[str], str],
+    depth: int = DEPTH,
 ) -> tuple[Run, float]:
-    """Ask all judged questions in one mode: the run, and the seconds it took.
+    """Ask all judged questions in one mode: the run, `depth` documents a question, and the seconds it took.
 
     `name` turns a hit's stored path into the judgements' id.
     """
@@ -74,7 +75,7 @@ def ask(
     started = time.perf_counter()
     for number, text in dataset.queries.items():
         passage = dataset.passages.get(number)
-        query = Query(text, k=DEPTH, mode=mode, fusion=fusion, group_by_file=passage is None)
+        query = Query(text, k=depth, mode=mode, fusion=fusion, group_by_file=passage is None)
         hits = answer(searcher, embed, query).hits
         if passage is None:
             run[number] = [(name(hit.path), hit.score) for hit in hits]

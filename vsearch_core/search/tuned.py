@@ -18,18 +18,18 @@ _SETTING = "fusion"
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A learned fusion: from how many questions, and nDCG@10 on questions it had not seen, beside the default's."""
+    """A learned fusion: from how many questions, and nDCG@10 on questions held out, beside what was in force before."""
 
     method: str
     alpha: float
     questions: int
     ndcg_10: float
-    default_ndcg_10: float
+    former_ndcg_10: float
 
     @property
     def fusion(self) -> Fusion:
         """How queries combine the routes."""
-        return Fusion(self.method, self.alpha)
+        return Fusion(self.method, self.alpha, tuned=True)
 
 
 def tuned(catalog: Catalog) -> Tuned | None:
