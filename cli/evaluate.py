@@ -136,29 +136,19 @@ def _bench(
 @contextmanager
 def _own_index(folder: Path, split: str, keep: Path | None) -> Iterator[_Bench]:
     """A judged folder, indexed aside."""
-    from vsearch_core import config
     from vsearch_core.embed.open import open_embedder
-    from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.corpus import corpus_source, document_id, write_corpus
+    from vsearch_core.evaluate.corpus import judged_index
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.settings import Requested
-    from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.index.sources import stored_path
-    from vsearch_core.index.writer import update_index
 
     dataset = load(folder, split)
     with ExitStack() as stack:
-        work = (keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))).absolute()
-        corpus = folder.absolute() if dataset.documents is None else write_corpus(dataset, work)
+        work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         embedder = open_embedder(Requested().spec, report=say)
-        index = work / config.INDEX_DIR
         observer = Observer(failed=lambda path, reason: say(f"{path}: {reason}"))
-        update_index(index, [corpus_source(corpus)], Requested(), lambda _spec: embedder, observer)
-        snapshot = stack.enter_context(open_snapshot(index))
-        if list(snapshot.catalog.sources()) != [stored_path(work, corpus)]:
-            raise InputError(f"--keep {keep}", "it holds the index of another set", "choose another folder")
-        name = lambda path: document_id(dataset, corpus, work / path)  # noqa: E731
+        made = judged_index(folder, dataset, work, Requested(), lambda _spec: embedder, observer)
+        snapshot, name = stack.enter_context(made)
         yield _Bench(str(folder), dataset, snapshot, embedder.embed_queries, name)
 
 

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_what_is_written_is_read_in_the_same_order(tmp_path_factory: pytest.Temp
         ours = [score for _, score in ranking]
         theirs = [score for _, score in found[query]]
         np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-5)
-        assert all(former > latter for former, latter in zip(theirs, theirs[1:], strict=False))
+        assert all(former > latter for former, latter in pairwise(theirs))
 
 
 def test_the_format(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 After Azzopardi, de Rijke and Balog, "Building simulated queries for known-item topics" (SIGIR 2007). The same texts
 give the same questions. They are made of the passage's own words, so they favour search by keyword: they can tell
-whether a setting loses passages, not which share of meaning is best.
+whether a setting loses passages, not which share of meaning is best. A passage that another chunking cuts in two can't
+be found there.
 """
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 
 import numpy as np
 
@@ -22,17 +24,18 @@ _SENTENCE = re.compile(r"[^.!?。！？\n]+")
 _WORD = re.compile(r"\w{3,}")
 _WORDS = (6, 40)  # a sentence worth asking for has so many …
 _CHARACTERS = (12, 80)  # … or, in a script without blanks, so many characters
-_WORD_LENGTH = 20  # characters from blank to blank on average: no script with blanks has so many
+_WORD_LENGTH = 20  # characters; a longer run is no word that anybody would ask for
+_MEAN_LENGTH = 10  # characters from blank to blank: sentences in a script with blanks seldom have so many
 
 
 def known_items(snapshot: Snapshot, count: int) -> Dataset:
     """Up to `count` questions, each from a live chunk that a hash of its place has drawn, and a sentence of it to find.
 
-    One half are the chunk's most telling words, the other the sentence without its middle third. Chunks without a
-    sentence give none.
+    One half are the chunk's most telling words, the other the sentence without its middle third. A chunk without a
+    sentence is passed over.
     """
-    texts = _drawn_texts(snapshot, count)
-    sentences = [(text, sentence) for text in texts if (sentence := _sentence(text)) is not None]
+    drawn = ((text, _sentence(text)) for text in _texts_in_drawn_order(snapshot))
+    sentences = list(islice(((text, sentence) for text, sentence in drawn if sentence is not None), count))
     rarity = Counter(word for text, _ in sentences for word in set(_words(text)))
     queries, passages = {}, {}
     for number, (text, sentence) in enumerate(sentences, 1):
@@ -43,8 +46,8 @@ def known_items(snapshot: Snapshot, count: int) -> Dataset:
     return Dataset(None, queries, {key: {TARGET: 1} for key in queries}, passages)
 
 
-def _drawn_texts(snapshot: Snapshot, count: int) -> list[str]:
-    """The texts of `count` live chunks, of all where there are fewer."""
+def _texts_in_drawn_order(snapshot: Snapshot) -> Iterator[str]:
+    """The texts of all live chunks, read as they are asked for."""
     searcher = LocalSearcher(snapshot)
     live = np.flatnonzero(searcher.allow(Filters()).mask)
     paths = {record.id: path for path, record in snapshot.catalog.files(live=True).items()}
@@ -53,8 +56,8 @@ def _drawn_texts(snapshot: Snapshot, count: int) -> list[str]:
     for row, file_id in zip(live.tolist(), searcher.file_keys(live).tolist(), strict=True):
         keys.append((_hash(f"{paths.get(file_id)}\0{seen[file_id]}"), row))
         seen[file_id] += 1
-    drawn = np.array([row for _, row in sorted(keys)[:count]], np.int64)
-    return [passage.chunk.text for passage in searcher.passages(drawn)]
+    for _, row in sorted(keys):
+        yield searcher.passages(np.array([row], np.int64))[0].chunk.text
 
 
 def _sentence(text: str) -> str | None:
@@ -65,7 +68,7 @@ def _sentence(text: str) -> str | None:
 
 def _is_worth_asking(sentence: str) -> bool:
     words = sentence.count(" ") + 1
-    if words < _WORDS[0] and len(sentence) / words > _WORD_LENGTH:
+    if words < _WORDS[0] and len(sentence) / words > _MEAN_LENGTH:
         return _CHARACTERS[0] <= len(sentence) <= _CHARACTERS[1]
     return _WORDS[0] <= words <= _WORDS[1]
 
@@ -75,10 +78,13 @@ def _words(text: str) -> Sequence[str]:
 
 
 def _telling_words(text: str, rarity: Counter[str]) -> str:
-    """The words that the fewest of the drawn chunks hold, longer ones first, in the text's order."""
+    """The words that the fewest of the drawn chunks hold, longer ones first, in their order; "" where there are none.
+
+    A single one is none: a sentence in a script without blanks would be it.
+    """
     words = list(dict.fromkeys(_words(text)))
     chosen = sorted(words, key=lambda word: (rarity[word], -len(word), word))[:TELLING_WORDS]
-    return " ".join(word for word in words if word in chosen)
+    return " ".join(word for word in words if word in chosen) if len(words) > 1 else ""
 
 
 def _without_middle(sentence: str) -> str:
