@@ -55,14 +55,25 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(working_folder() / path))
 
 
+def file(given: str) -> Path:
+    """A file or folder that was named; "~" is the home folder, also where the shell has left it as it is."""
+    try:
+        return absolute(Path(given).expanduser())
+    except RuntimeError:
+        raise InputError(given, "there is no such home folder", "name it by its whole path") from None
+
+
 def _named(given: Path) -> Path:
     """`--index` names the index folder, or a project folder, whose index is the `.vsearch` in it.
 
     A folder that holds other things than an index is a project: an index is never mixed with somebody's files.
     """
+    from vsearch_core.store.faults import translated
+
     folder = absolute(given)
     inner = folder / INDEX_DIR
-    is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_other_things(folder))
+    with translated(folder):
+        is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_other_things(folder))
     return inner if is_project else folder
 
 

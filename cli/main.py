@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import wraps
 from typing import Annotated
 
 import typer
@@ -22,11 +24,26 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich costs more to import than `--help` may take
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _abortable(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, whose interruption reaches `_run`: typer makes a KeyboardInterrupt a status that says nothing."""
+
+    @wraps(command)
+    def run(*arguments: object, **options: object) -> int:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    return run
+
+
 for command in (
     *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
     *(export.export, import_.import_, evaluate.eval_, feedback.feedback, tune.tune, models.models),
 ):
-    app.command(name=command.__name__.rstrip("_"))(command)
+    app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 
 _debug = False
 

@@ -141,10 +141,8 @@ def _write_merged(
         parts = [arrays[key] for arrays in opened]
         shape = (rows, *parts[0].shape[1:])
         writer.add(key, parts[0].dtype, shape, _kept_blocks(parts, kept))
-    for key, array in merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays().items():
-        writer.add(key, array.dtype, array.shape, [array])
-    for key, array in link(writer.map("vectors"), observer).items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays(merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays())
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 

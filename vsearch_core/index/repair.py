@@ -32,7 +32,7 @@ from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import make_folder, sync_file, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE
@@ -102,8 +102,7 @@ class _Aside:
         if path.is_file():
             target = self._place(path)
             copy2(path, target)
-            with target.open("r+b") as file:
-                os.fsync(file.fileno())
+            sync_file(target)
             sync_folder(target.parent)
 
     def link(self, folder: Path) -> None:
@@ -269,9 +268,8 @@ def _write(
     writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
     passages = (passage for block in blocks for passage in catalog.passages(block))
     postings = build(analyzer.terms(passage.chunk.text) for passage in passages)
-    ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
-    for key, array in {**ids, **postings.arrays(), **link(writer.map("vectors"), observer)}.items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 

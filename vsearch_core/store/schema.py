@@ -64,6 +64,12 @@ OBJECTS = (
     "CREATE INDEX chunks_by_hash ON chunks (hash)",
 )
 
+# SQL: what `files.chunks` should be, and what is so only in a damaged catalog
+COUNTED = "(SELECT count(*) FROM chunks WHERE file_id = files.id)"
+MISCOUNTED_FILE = f"chunks <> {COUNTED}"
+ORPHAN_CHUNK = "file_id NOT IN (SELECT id FROM files)"
+ORPHAN_VECTOR = "chunk_id NOT IN (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)"
+
 
 def begin(path: Path) -> sqlite3.Connection:
     """Make an empty catalog at the path. It is to be filled in the transaction that `complete` ends."""
