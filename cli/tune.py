@@ -34,7 +34,7 @@ def tune(
     Cross-validated: it is stored only if it is better on questions that it was not learned from, and not by chance.
     """
     from vsearch_core.errors import InputError
-    from vsearch_core.search.tuned import store
+    from vsearch_core.evaluate.tune import store
 
     index = locate.index_to_read(index_dir)
     if reset:

@@ -5,9 +5,10 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexCorruptError, IndexLockedError
+from vsearch_core.evaluate.tune import store
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.tuned import Tuned, chosen, store, tuned
+from vsearch_core.search.tuned import Tuned, chosen, tuned
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 

@@ -1,8 +1,10 @@
 """Learn from judged questions how an index's two routes are best combined, and refuse to learn what is not there."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,10 @@ from vsearch_core.evaluate.run import Values, ask, measures
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import Allowed, Candidates, EmbedQuery, Searcher
-from vsearch_core.search.tuned import Tuned
+from vsearch_core.search.tuned import SETTING, Tuned
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.faults import translated
+from vsearch_core.store.lock import writer_lock
 
 ALPHAS = tuple(step / 20 for step in range(21))
 FOLDS = 10
@@ -68,6 +73,15 @@ def learn(
     return Learned(
         best, len(values), float(held_out.mean()), float(values[:, 0].mean()), p_value(held_out - values[:, 0])
     )
+
+
+def store(index: Path, learned: Tuned | None) -> None:
+    """Keep a fusion with the index, or (None) go back to the default.
+
+    Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
+    """
+    with translated(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+        catalog.put_setting(SETTING, "" if learned is None else learned.to_setting())
 
 
 def _held_out(values: Values, folds: NDArray[np.int64]) -> Values:

@@ -1,19 +1,15 @@
 """The fusion that `vsearch tune` has learned for an index: a setting of the index, which queries go by."""
 
 import json
-from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
-from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.schema import CHECK
 
-_SETTING = "fusion"
+SETTING = "fusion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +22,10 @@ class Tuned:
     ndcg_10: float
     former_ndcg_10: float
 
+    def to_setting(self) -> str:
+        """As the catalog stores it."""
+        return json.dumps(asdict(self))
+
     @property
     def fusion(self) -> Fusion:
         """How queries combine the routes."""
@@ -34,7 +34,7 @@ class Tuned:
 
 def tuned(catalog: Catalog) -> Tuned | None:
     """What the index was tuned to, None where it was not. Raises IndexCorruptError."""
-    stored = catalog.settings().get(_SETTING)
+    stored = catalog.settings().get(SETTING)
     if not stored:
         return None
     try:
@@ -44,15 +44,6 @@ def tuned(catalog: Catalog) -> Tuned | None:
     except (ValueError, TypeError, RecursionError) as error:
         raise IndexCorruptError(str(catalog.index), f"its tuned fusion is damaged ({error})", CHECK) from error
     return values
-
-
-def store(index: Path, values: Tuned | None) -> None:
-    """Keep a fusion with the index, or (None) go back to the default.
-
-    Raises IndexLockedError, IndexNotFoundError, StorageError.
-    """
-    with translated(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
-        catalog.put_setting(_SETTING, "" if values is None else json.dumps(asdict(values)))
 
 
 def chosen(catalog: Catalog, method: str | None, alpha: float | None) -> Fusion:
