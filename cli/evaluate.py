@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import locate
+from . import consent, locate
+from .defaults import requested, told
+from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ def eval_(
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep DIR's index there: the next run embeds nothing.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
@@ -62,7 +66,7 @@ def eval_(
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import save_questions
     from vsearch_core.evaluate.trec import read_run, write_run
-    from vsearch_core.search.tuned import chosen
+    from vsearch_core.search.tuned import fusion_for
 
     if (questions is None) == (known_items is None):
         raise InputError("eval", "it asks questions of one kind", "name a folder, a file, or --known-items N")
@@ -70,10 +74,12 @@ def eval_(
         raise InputError("--save", "it keeps known items", "add --known-items N")
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
-    with _bench(questions, known_items, split, keep, index_dir) as bench:
+    with _bench(questions, known_items, split, keep, index_dir, yes=yes) as bench:
         if save is not None:
             save_questions(save, bench.dataset)
-        report, runs = _measure(bench, modes, chosen(bench.snapshot.catalog, fusion, alpha), former)
+        catalog = bench.snapshot.catalog
+        combined = fusion_for(catalog, **told(catalog.index, fusion=fusion, alpha=alpha))
+        report, runs = _measure(bench, modes, combined, former)
     if run is not None:
         write_run(run, runs[modes[0]], f"vsearch-{modes[0]}")
     emit(to_json(_as_json(report)) if as_json else "\n".join(_as_text(bench.title, report)))
@@ -102,7 +108,7 @@ class _Report:
 
 @contextmanager
 def _bench(
-    questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None
+    questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, *, yes: bool
 ) -> Iterator[_Bench]:
     """What is to be measured: a judged folder under an index of its own, or the index that is there."""
     from vsearch_core.errors import InputError
@@ -113,43 +119,43 @@ def _bench(
     from .query import embedder_of
 
     if questions is not None and not questions.is_file():
-        with _own_index(questions, split, keep) as bench:
+        with _own_index(questions, split, keep, yes=yes) as bench:
             yield bench
         return
     if keep is not None:
         raise InputError("--keep", "it keeps the index of a folder of judged questions", "leave it out")
     dataset = None if questions is None else load_questions(questions)
-    with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
+    index = locate.index_to_read(index_dir)
+    opener = embedder_opener(index, report=say, yes=yes)
+    with open_snapshot(index) as snapshot:
         if dataset is None:
             dataset = known_items(snapshot, known or 0)
         if not dataset.queries:
-            raise InputError(str(snapshot.catalog.index), "holds no passage to ask for", "index some documents first")
+            raise InputError(str(index), "holds no passage to ask for", "index some documents first")
         missing = absent(dataset, snapshot.catalog.files(live=True))
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
-        title = str(questions or snapshot.catalog.index)
-        yield _Bench(
-            title, dataset, snapshot, lambda texts: embedder_of(snapshot).embed_queries(texts), lambda path: path
-        )
+        title = str(questions or index)
+        embed = lambda texts: embedder_of(snapshot, opener).embed_queries(texts)  # noqa: E731 - keywords need no model
+        yield _Bench(title, dataset, snapshot, embed, lambda path: path)
 
 
 @contextmanager
-def _own_index(folder: Path, split: str, keep: Path | None) -> Iterator[_Bench]:
+def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Bench]:
     """A judged folder, indexed aside."""
-    from vsearch_core.embed.open import open_embedder
+    from vsearch_core import config
     from vsearch_core.evaluate.corpus import judged_index
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.index.progress import Observer
-    from vsearch_core.index.settings import Requested
 
     dataset = load(folder, split)
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
-        embedder = open_embedder(Requested().spec, report=say)
+        opener = cache(embedder_opener(folder, report=say, yes=yes))
         observer = Observer(failed=lambda path, reason: say(f"{path}: {reason}"))
-        made = judged_index(folder, dataset, work, Requested(), lambda _spec: embedder, observer)
+        made = judged_index(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
         snapshot, name = stack.enter_context(made)
-        yield _Bench(str(folder), dataset, snapshot, embedder.embed_queries, name)
+        yield _Bench(str(folder), dataset, snapshot, opener(snapshot.settings.spec).embed_queries, name)
 
 
 def _measure(

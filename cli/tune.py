@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import locate
-from .output import complain, emit, one_line, plural, to_json
+from . import consent, locate
+from .opening import embedder_opener
+from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.evaluate.dataset import Dataset
@@ -26,6 +27,7 @@ def tune(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Learn, and store nothing.")] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Forget what was learned: back to the default.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
@@ -43,7 +45,7 @@ def tune(
         store(index, None)
         emit(to_json({"schema": "vsearch.tune/1", "stored": False}) if as_json else f"{index}: back to the default")
         return 0
-    learned, former = _learn(index, questions)
+    learned, former = _learn(index, questions, yes=yes)
     stored = learned.wins and not dry_run
     if stored:
         store(index, learned.setting)
@@ -54,7 +56,7 @@ def tune(
     return 0
 
 
-def _learn(index: Path, questions: Path | None) -> "tuple[Learned, Fusion]":
+def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[Learned, Fusion]":
     """What the questions teach, and the fusion in force."""
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import absent
@@ -62,10 +64,11 @@ def _learn(index: Path, questions: Path | None) -> "tuple[Learned, Fusion]":
     from vsearch_core.evaluate.tune import LEAST_QUESTIONS, learn
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.local import LocalSearcher
-    from vsearch_core.search.tuned import chosen
+    from vsearch_core.search.tuned import fusion_for
 
     from .query import embedder_of
 
+    opener = embedder_opener(index, report=say, yes=yes)
     dataset, name = _judged(index, questions)
     if len(dataset.queries) < LEAST_QUESTIONS:
         count = plural(len(dataset.queries), "answered question")
@@ -75,8 +78,8 @@ def _learn(index: Path, questions: Path | None) -> "tuple[Learned, Fusion]":
         missing = absent(dataset, [name(path) for path in snapshot.catalog.files(live=True)])
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
-        former = chosen(snapshot.catalog, None, None)
-        embed = embed_all(dataset, embedder_of(snapshot).embed_queries)
+        former = fusion_for(snapshot.catalog)
+        embed = embed_all(dataset, embedder_of(snapshot, opener).embed_queries)
         return learn(LocalSearcher(snapshot), embed, dataset, name, former), former
 
 

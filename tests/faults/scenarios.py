@@ -131,6 +131,7 @@ def forget(documents: Path) -> None:
 FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
 INDEX = ("index", "--json", *OPTIONS, "DOCS")
 EXPORT = ("export", "--json", "HERE/it.tar")
+RE_EMBED = ("index", "--json", "--re-embed", "--model", "other")
 REPAIR = ("repair", "--json")
 
 
@@ -190,6 +191,7 @@ SCENARIOS = (
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
     Scenario("feedback", [FIRST, INDEX], ("feedback", "--json", "how to repair a lamp", "DOCS/a0.txt")),
     Scenario("tune", [FIRST, INDEX], ("tune", "--json", "--reset")),
+    Scenario("re-embed", [FIRST, INDEX, partial(write, seed=60, names=("a0", "n0")), INDEX], RE_EMBED),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
     Scenario("repair header", [FIRST, INDEX], REPAIR, damage=damage_header),

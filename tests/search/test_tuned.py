@@ -8,7 +8,7 @@ from vsearch_core.errors import IndexCorruptError, IndexLockedError
 from vsearch_core.evaluate.tune import store
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.tuned import Tuned, chosen, tuned
+from vsearch_core.search.tuned import Tuned, fusion_for, tuned
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 
@@ -25,14 +25,14 @@ def index(tmp_path: Path) -> Path:
 def test_a_learned_fusion_counts_until_another_is_asked_for(index: Path) -> None:
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) is None
-        assert chosen(snapshot.catalog, None, None) == Fusion()
+        assert fusion_for(snapshot.catalog, None, None) == Fusion()
     store(index, LEARNED)
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) == LEARNED
-        assert chosen(snapshot.catalog, None, None) == Fusion("convex", 0.7, tuned=True)
-        assert chosen(snapshot.catalog, None, 0.2) == Fusion("convex", 0.2)
-        assert chosen(snapshot.catalog, "rrf", None) == Fusion("rrf")
-        assert chosen(snapshot.catalog, "convex", None) == Fusion()
+        assert fusion_for(snapshot.catalog, None, None) == Fusion("convex", 0.7, tuned=True)
+        assert fusion_for(snapshot.catalog, None, 0.2) == Fusion("convex", 0.2)
+        assert fusion_for(snapshot.catalog, "rrf", None) == Fusion("rrf")
+        assert fusion_for(snapshot.catalog, "convex", None) == Fusion()
 
 
 def test_it_stays_when_the_index_grows_and_goes_when_told(index: Path) -> None:

@@ -46,9 +46,9 @@ def tuned(catalog: Catalog) -> Tuned | None:
     return values
 
 
-def chosen(catalog: Catalog, method: str | None, alpha: float | None) -> Fusion:
+def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:
     """The fusion that was asked for, else the one that the index was tuned to, else the default."""
-    if method is None and alpha is None:
+    if fusion is None and alpha is None:
         found = tuned(catalog)
         return Fusion() if found is None else found.fusion
-    return Fusion(method or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
+    return Fusion(fusion or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
