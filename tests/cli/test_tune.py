@@ -85,6 +85,10 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert explained == {"method": learned["fusion"], "alpha": learned["alpha"], "tuned": True}
     asked = vsearch("query", "--explain", "--json", "--alpha", "0.5", "loaf", cwd=decoys).json["explain"]["fusion"]
     assert asked == {"method": "convex", "alpha": 0.5, "tuned": False}
+    configured = vsearch("query", "--explain", "--json", "loaf", cwd=decoys, VSEARCH_ALPHA="0.25").json["explain"][
+        "fusion"
+    ]
+    assert configured == {"method": "convex", "alpha": 0.25, "tuned": False}
     assert "stored" not in vsearch("tune", "--reset", cwd=decoys).out
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
