@@ -189,8 +189,6 @@ SCENARIOS = (
     Scenario("import", [FIRST, INDEX, EXPORT, change, INDEX], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("first import", [FIRST, INDEX, EXPORT, forget], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
-    Scenario("feedback", [FIRST, INDEX], ("feedback", "--json", "how to repair a lamp", "DOCS/a0.txt")),
-    Scenario("tune", [FIRST, INDEX], ("tune", "--json", "--reset")),
     Scenario("re-embed", [FIRST, INDEX, partial(write, seed=60, names=("a0", "n0")), INDEX], RE_EMBED),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
