@@ -127,6 +127,13 @@ def _default(defaults: Mapping[str, Default], key: str, embedder_named: bool) ->
     return setting.default if setting.of_embedder and embedder_named else defaults[key].value
 
 
+def told(index: Path, **given: Any) -> dict[str, Any]:
+    """What somebody says of these options, here or in the configuration; None where only the built-in default does."""
+    defaults = read_defaults(index)
+    said = {key: each.value for key, each in defaults.items() if each.origin != BUILT_IN}
+    return {key: said.get(key) if value is None else value for key, value in given.items()}
+
+
 def requested(index: Path, **given: Any) -> "Requested":
     """What an index is to be made with. One that is there keeps what it has: only what was given is asked of it."""
     from vsearch_core.index.settings import Requested

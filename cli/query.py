@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import consent, locate
-from .defaults import EF_MOST, K_MOST, choose, shown
+from .defaults import EF_MOST, K_MOST, choose, shown, told
 from .opening import embedder_opener
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
+    from vsearch_core.embed.base import Embedder
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.index.writer import OpenEmbedder
     from vsearch_core.search.pipeline import EmbedQuery, Query
@@ -27,10 +28,12 @@ def query(
         typer.Option(help=f"By meaning and keyword, or by one of them.{shown('mode')}"),
     ] = None,
     fusion: Annotated[
-        Literal["convex", "rrf"] | None, typer.Option(help=f"How hybrid combines the two.{shown('fusion')}")
+        Literal["convex", "rrf"] | None,
+        typer.Option(help=f"How hybrid combines the two, unless tuned.{shown('fusion')}"),
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion.{shown('alpha')}")
+        float | None,
+        typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion, unless tuned.{shown('alpha')}"),
     ] = None,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
@@ -66,6 +69,7 @@ def query(
 
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
+    from dataclasses import replace
     from threading import Event
 
     from vsearch_core.errors import InputError
@@ -73,6 +77,7 @@ def query(
     from vsearch_core.search.filters import Filters, parse_date
     from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.pipeline import Query, clean_query
+    from vsearch_core.search.tuned import fusion_for
     from vsearch_core.search.vectors import Effort
 
     if as_json + as_jsonl + as_paths > 1:
@@ -91,14 +96,14 @@ def query(
         None if until is None else parse_date(until, end_of_day=True),
     )
     index = locate.index_to_read(index_dir)
-    chosen = choose(index, k=k, mode=mode, fusion=fusion, alpha=alpha, ef=ef)
+    chosen = choose(index, k=k, mode=mode, ef=ef)
     effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
-    how = Fusion(chosen["fusion"], chosen["alpha"])
-    asked = Query(text, chosen["k"], chosen["mode"], how, filters, min_score, group_by == "file")
+    asked = Query(text, chosen["k"], chosen["mode"], Fusion(), filters, min_score, group_by == "file")
     if text != "-":
         clean_query(text)  # before anything is opened
     output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
     with open_snapshot(index) as snapshot:
+        asked = replace(asked, fusion=fusion_for(snapshot.catalog, **told(index, fusion=fusion, alpha=alpha)))
         if asked.mode != "keyword":
             consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
         interrupted = Event()
@@ -135,13 +140,14 @@ def _answer_one(
     terms = searcher.terms(asked.text)
     root = snapshot.catalog.index.parent
     if output == "json":
-        emit(render.results_json(results, terms if explain else None))
+        emit(render.results_json(results, terms if explain else None, asked.fusion))
     elif output == "jsonl":
         render.emit_hits_jsonl(results)
     elif output.startswith("paths"):
         render.emit_paths(results, root, null=output == "paths0")
     else:
-        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explain)
+        explained = asked.fusion if explain else None
+        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explained)
     if not results.hits:
         say(render.why_nothing(results, terms, floor=asked.min_score is not None))
     return 0 if results.hits else 1
@@ -171,7 +177,7 @@ def _answer_lines(
             emit(render.error_json(line, error))
             continue
         found = found or bool(results.hits)
-        emit(render.results_json(results, searcher.terms(line) if explain else None))
+        emit(render.results_json(results, searcher.terms(line) if explain else None, asked.fusion))
     if failed:
         complain('some queries could not be answered; their lines hold an "error"')
         return 2
@@ -197,10 +203,16 @@ def _embed_ahead(snapshot: "Snapshot", opener: "OpenEmbedder", text: str) -> "Em
 
 
 def _embed_queries(snapshot: "Snapshot", opener: "OpenEmbedder") -> "EmbedQuery":
+    """What makes a question's vector."""
+    embedder = embedder_of(snapshot, opener)
+    return lambda text: embedder.embed_queries([text])[0]
+
+
+def embedder_of(snapshot: "Snapshot", opener: "OpenEmbedder") -> "Embedder":
     """The model that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
     from vsearch_core.index.settings import refuse_other_model
 
     settings = snapshot.settings
     embedder = opener(settings.spec)
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
-    return lambda text: embedder.embed_queries([text])[0]
+    return embedder
