@@ -4,12 +4,18 @@ import pytest
 
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document, Span
-from vsearch_core.text.extract.registry import EXTRACTORS, _load, extract
+from vsearch_core.text.extract.registry import FORMATS, PLAIN, Format, extract, load
 
 
-@pytest.mark.parametrize("address", sorted(set(EXTRACTORS.values())))
-def test_every_row_leads_to_an_extractor(address: str) -> None:
-    assert callable(_load(address))
+@pytest.mark.parametrize("row", [PLAIN, *FORMATS], ids=lambda row: row.name)
+def test_every_row_leads_to_an_extractor(row: Format) -> None:
+    assert callable(load(row))
+
+
+def test_no_suffix_has_two_readers() -> None:
+    suffixes = [suffix for row in FORMATS for suffix in row.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
 
 
 @pytest.mark.parametrize("name", ["a.py", "Makefile", "a.unknown", "dir.md/a", "a"])
