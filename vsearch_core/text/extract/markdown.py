@@ -30,7 +30,7 @@ def extract(name: str, data: bytes) -> Document:
     """Spans between headings; the front matter becomes metadata and lies outside of them. Raises BinaryFileError."""
     text = decode(name, data)
     metadata, start = _front_matter(text)
-    headings = list(_headings(text, start))
+    headings = list(find_headings(text, start))
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
@@ -87,7 +87,8 @@ class _JsonSafe:
         return str(value).encode(errors="replace").decode()  # an escape can name half a surrogate pair
 
 
-def _headings(text: str, start: int) -> Iterator[Heading]:
+def find_headings(text: str, start: int) -> Iterator[Heading]:
+    """The headings from character `start` on, in order; code blocks have none."""
     fence = ""  # what closes the code block that we are in
     previous, previous_start, alone = "", start, True  # the line before, and whether a paragraph begins with it
     position = start
