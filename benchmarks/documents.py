@@ -1,8 +1,8 @@
-"""How well real documents are read: PDFs against a second extractor, old encodings against the truth.
+"""How well real documents are read: PDFs against another extractor, old encodings against the truth.
 
     python -m benchmarks.documents FOLDER [--all]
 
-FOLDER holds PDFs anywhere below it, and texts in folders named for their encodings below `chardet-encodings`. The second
+FOLDER holds PDFs anywhere below it, and texts in folders named for their encodings below `chardet-encodings`. The other
 extractor is PDFium (the package pypdfium2). Agreement is the share of words, counted as often as they come, that both
 found: 2 × common / (ours + theirs). Without `--all`, files on which they agree by 0.95 or more are only counted.
 """
@@ -55,7 +55,9 @@ def compare_pdfs(folder: Path, show_all: bool) -> None:
         theirs = pdfium_text(data)
         ours_took, theirs_took = ours_took + between - begun, theirs_took + time.perf_counter() - between
         share = agreement(ours, theirs or "")
-        kind = "both" if ours and theirs else "ours only" if ours else "theirs only" if (theirs or "").strip() else "none"
+        kind = (
+            "both" if ours and theirs else "ours only" if ours else "theirs only" if (theirs or "").strip() else "none"
+        )
         outcomes[kind] += 1
         if kind == "both":
             shares.append(share)
