@@ -27,20 +27,20 @@ from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
 from vsearch_core.lexical.postings import build
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import make_folder, sync_file, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
 
-DAMAGED_DIR = "damaged"
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
-OpenEmbedder = Callable[[str, str | None], Embedder]
+OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 
 
@@ -74,7 +74,7 @@ def repair_index(
     """
     with translated(index):
         if not (index / CATALOG_FILE).exists():
-            schema.connect(index, "ro")  # raises IndexNotFoundError
+            Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
             aside = _Aside(index)
             done = Repaired(index, set_aside=aside.moved)
@@ -101,8 +101,7 @@ class _Aside:
         if path.is_file():
             target = self._place(path)
             copy2(path, target)
-            with target.open("r+b") as file:
-                os.fsync(file.fileno())
+            sync_file(target)
             sync_folder(target.parent)
 
     def link(self, folder: Path) -> None:
@@ -268,9 +267,8 @@ def _write(
     writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
     passages = (passage for block in blocks for passage in catalog.passages(block))
     postings = build(analyzer.terms(passage.chunk.text) for passage in passages)
-    ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
-    for key, array in {**ids, **postings.arrays(), **link(writer.map("vectors"), observer)}.items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 
@@ -299,7 +297,7 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
 
     @cache
     def embedder() -> Embedder:
-        opened = open_embedder(settings.fingerprint.provider, settings.model)
+        opened = open_embedder(settings.spec)
         refuse_other_model(str(catalog.index), settings, opened.fingerprint)
         return opened
 
