@@ -38,6 +38,20 @@ def test_pdfs_give_text_or_one_kind_of_error(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
+def test_every_file_gives_text_or_an_error_that_its_extractor_foresaw(capfd: pytest.CaptureFixture[str]) -> None:
+    paths = [path for path in sorted(DOCUMENTS.rglob("*")) if path.is_file() and path.suffix != ".pdf"]
+    assert len(paths) > 450
+    for path in paths:
+        try:
+            document = extract(path.name, path.read_bytes())
+        except ExtractionError as error:
+            assert error.__cause__ is None and "\n" not in str(error), path
+        else:
+            document.text.encode()
+            split(document, ChunkOptions())
+    assert capfd.readouterr() == ("", "")
+
+
 def test_encodings() -> None:
     """At least 98 of 100 files come out as their folder's name says, character for character; nearly all nearly so."""
     right = near = wrong = 0
