@@ -70,6 +70,8 @@ def test_message() -> None:
             "only here\n\n",
         ),
         (b"\n\nno header at all", "no header at all\n\n"),
+        (b'Content-Type: text/plain; charset="a\0b"\n\ncaf\xe9 noir and so on', "café noir and so on\n\n"),
+        (b"Subject: =?ut\xff?q?a?=\n\nx", "Subject: =?ut\ufffd?q?a?=\n\nx\n\n"),
         (b"Date: never\nSubject: \xff\xfe\n\nx", "Date: never\nSubject: \ufffd\ufffd\n\nx\n\n"),
     ],
 )

@@ -61,7 +61,7 @@ _LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, what b
     (".sql", _SQL, "--"),
 )
 _CLOSING = re.compile(
-    r"[ \t]*(?:[)}\]>;,]|end\b|else\b|elif\b|except\b|finally\b|catch\b|rescue\b|ensure\b|#|//|--|\{|[ \t]*$)"
+    r"[ \t]*(?:[)}\]>;,{]|end\b|else\b|elif\b|except\b|finally\b|catch\b|rescue\b|ensure\b|#|//|--|\"\"\"|''')"
 )
 _LICENCE = re.compile(r"licen[cs]e|copyright|\(c\)|spdx|all rights reserved|without warranty", re.IGNORECASE)
 _MAX_LICENCE = 20_000  # characters

@@ -12,7 +12,9 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
 _PLAIN = {**dict.fromkeys("nrtbf", " "), '"': '"', "\\": "\\", "/": "/"}
-_YAML_KEY = re.compile(r"( *)(?:- )?([\w./ '\"-]{1,80}?)\s*:\s*(?:#.*|[|>][+-]?)?$", re.MULTILINE)
+_YAML_KEY = re.compile(
+    r"^( {0,6})(?:- )?([\w./'\"-][\w./ '\"-]{0,79}?)[ ]?:[ \t]*(?:#[^\n]*|[|>][+-]?)?$", re.MULTILINE
+)
 _SECTION = re.compile(r"^[ \t]*\[+([^\]\n]{1,200})\]+", re.MULTILINE)
 
 
@@ -31,11 +33,7 @@ def extract_jsonl(name: str, data: bytes) -> Document:
 def extract_yaml(name: str, data: bytes) -> Document:
     """Spans between keys that hold more than a value on their own line. Raises BinaryFileError."""
     text = decode(name, data)
-    headings = [
-        Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\""))
-        for match in _YAML_KEY.finditer(text)
-        if len(match[1]) <= 2 * _MAX_LEVEL
-    ]
+    headings = [Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\"")) for match in _YAML_KEY.finditer(text)]
     return Document(text, spans_between(text, headings))
 
 

@@ -131,7 +131,7 @@ def _as_declared(data: bytes, declared: str | None) -> str | None:
     encoding = _MEANT.get((declared or "").lower(), declared)
     try:
         codec = codecs.lookup(encoding or "").name
-    except LookupError:
+    except (LookupError, ValueError):  # the second for a name with a NUL in it
         return None
     return data.decode(codec, errors="replace") if codec in _DECLARABLE else None
 

@@ -120,8 +120,8 @@ def _walk(message: Message) -> Iterator[tuple[Message, Message | None]]:
     while stack and count < MAX_PARTS:
         part, container, depth = stack.pop()
         count += 1
-        payload = part.get_payload()
-        if part.is_multipart() and isinstance(payload, list):
+        payload = part.get_payload() if part.is_multipart() else None
+        if isinstance(payload, list):
             if depth < _MAX_DEPTH:
                 stack += [(child, part, depth + 1) for child in reversed(payload) if isinstance(child, Message)]
         else:
@@ -165,10 +165,10 @@ def _header(message: Message, key: str) -> str:
 
 def _decoded(value: str) -> str:
     """A header in words, its encoded stretches read, on one line."""
-    from email.errors import HeaderParseError
+    from email.errors import MessageError
     from email.header import decode_header, make_header
 
     value = value[:_MAX_VALUE]
-    with suppress(HeaderParseError, ValueError, LookupError):  # else it is shown as it stands
+    with suppress(MessageError, ValueError, LookupError):  # else it is shown as it stands
         value = str(make_header(decode_header(value)))
     return " ".join(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
