@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from . import check, compact, evaluate, export, formats, import_, index, models, query, remove, repair, status
+from . import (
+    check,
+    compact,
+    config,
+    evaluate,
+    export,
+    formats,
+    import_,
+    index,
+    models,
+    query,
+    remove,
+    repair,
+    status,
+)
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
@@ -42,7 +56,7 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 for command in (
     *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
-    *(export.export, import_.import_, evaluate.eval_, models.models, formats.formats),
+    *(export.export, import_.import_, evaluate.eval_, config.config, models.models, formats.formats),
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

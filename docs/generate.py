@@ -8,7 +8,7 @@ from pathlib import Path
 TARGET = Path(__file__).with_name("cli.md")
 COMMANDS = (
     *("index", "query", "status", "remove", "compact", "check", "repair"),
-    *("export", "import", "eval", "models", "formats"),
+    *("export", "import", "eval", "config", "models", "formats"),
 )
 
 HEAD = """# The command line

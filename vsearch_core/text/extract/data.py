@@ -15,7 +15,7 @@ _PLAIN = {**dict.fromkeys("nrtbf", " "), '"': '"', "\\": "\\", "/": "/"}
 _YAML_KEY = re.compile(
     r"^( {0,6})(?:- )?([\w./'\"-][\w./ '\"-]{0,79}?)[ ]?:[ \t]*(?:#[^\n]*|[|>][+-]?)?$", re.MULTILINE
 )
-_SECTION = re.compile(r"^[ \t]*\[+([^\]\n]{1,200})\]+", re.MULTILINE)
+_SECTION = re.compile(r"^[ \t]*\[{1,2}([^\]\n]{1,200})\]+", re.MULTILINE)
 
 
 def extract_json(name: str, data: bytes) -> Document:
