@@ -85,6 +85,8 @@ SETTINGS: Mapping[str, Setting] = {
     "base_url": Setting(TEXT, of_embedder=True),
     "dimensions": Setting(whole(1, 65_536), of_embedder=True),
     "device": Setting(one_of("cpu", "cuda", "mps")),
+    "rpm": Setting(whole(1, 1_000_000), of_embedder=True),
+    "tpm": Setting(whole(1, 1_000_000_000), of_embedder=True),
     "share_vectors": Setting(SWITCH, False, personal=True),
     "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
     "overlap_words": Setting(whole(0, 2499)),

@@ -66,6 +66,8 @@ def query(
 
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
+    from threading import Event
+
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.filters import Filters, parse_date
@@ -99,10 +101,15 @@ def query(
     with open_snapshot(index) as snapshot:
         if asked.mode != "keyword":
             consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
-        opener = embedder_opener(index, report=say, yes=yes)
+        interrupted = Event()
+        opener = embedder_opener(index, report=say, stop=interrupted.is_set, yes=yes)
         if text == "-":
             return _answer_lines(snapshot, asked, effort, opener, explain=explain)
-        return _answer_one(snapshot, asked, effort, opener, output, full=full, explain=explain)
+        try:
+            return _answer_one(snapshot, asked, effort, opener, output, full=full, explain=explain)
+        except KeyboardInterrupt:
+            interrupted.set()  # the process ends only with the thread that embeds, which may be waiting for a provider
+            raise
 
 
 def _answer_one(
