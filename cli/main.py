@@ -17,6 +17,7 @@ from . import (
     evaluate,
     export,
     feedback,
+    formats,
     import_,
     index,
     models,
@@ -58,6 +59,7 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 for command in (
     *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
     *(export.export, import_.import_, evaluate.eval_, feedback.feedback, tune.tune, config.config, models.models),
+    formats.formats,
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

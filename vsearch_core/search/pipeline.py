@@ -14,6 +14,7 @@ from vsearch_core.model import Hit, Results
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
 from vsearch_core.store.catalog import Passage
+from vsearch_core.text.place import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,9 @@ def _hits(
     at = np.searchsorted(candidates.rows, rows)
     routes = {"vector": candidates.vector, "keyword": candidates.keyword}
     hits = []
-    for rank, (passage, score, place) in enumerate(zip(searcher.passages(rows), scores, at, strict=True), 1):
+    for rank, (passage, score, candidate) in enumerate(zip(searcher.passages(rows), scores, at, strict=True), 1):
         chunk = passage.chunk
-        parts = {name: None if of is None else float(of[place]) for name, of in routes.items()}
+        parts = {name: None if of is None else float(of[candidate]) for name, of in routes.items()}
         hits.append(
             Hit(
                 rank=rank,
@@ -178,6 +179,7 @@ def _hits(
                 heading=chunk.heading,
                 text=chunk.text,
                 scores=parts,
+                place=place_of(passage.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
             )
         )
     return tuple(hits)
