@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import locate
+from . import asking, locate
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def query(
     text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")],
-    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Hits at most.")] = 10,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", min=1, max=10_000, help="Hits at most.  [default: 10, or what --max-tokens holds]"),
+    ] = None,
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
     ] = "hybrid",
@@ -43,6 +46,8 @@ def query(
     as_paths: Annotated[bool, typer.Option("--paths", help="The hits' paths, each once.")] = False,
     null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each with NUL.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
+    context: asking.Context = 0,
+    max_tokens: asking.MaxTokens = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     ef: Annotated[
@@ -80,7 +85,17 @@ def query(
         None if until is None else parse_date(until, end_of_day=True),
     )
     effort = Effort(exact, ef, lambda: complain(PREPARING))
-    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file")
+    asked = Query(
+        text,
+        asking.hits(k, max_tokens),
+        mode,
+        Fusion(fusion, alpha),
+        filters,
+        min_score,
+        group_by == "file",
+        context=context,
+        max_tokens=max_tokens,
+    )
     index = locate.index_to_read(index_dir)
     if text != "-":
         clean_query(text)  # before anything is opened
@@ -88,7 +103,7 @@ def query(
     with open_snapshot(index) as snapshot:
         if text == "-":
             return _answer_lines(snapshot, asked, effort, explain=explain)
-        return _answer_one(snapshot, asked, effort, output, full=full, explain=explain)
+        return _answer_one(snapshot, asked, effort, output, full=full or asking.whole(asked), explain=explain)
 
 
 def _answer_one(

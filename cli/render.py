@@ -35,6 +35,7 @@ def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
         "searched": results.searched,
         "matched": results.matched,
         "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
+        "tokens": results.tokens,
         "hits": [_hit_values(hit) for hit in results.hits],
     }
     if terms is not None:
@@ -44,7 +45,7 @@ def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
 
 def error_json(query: str, error: VsearchError) -> str:
     """What batch mode writes for a query that can't be answered."""
-    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms"))
+    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
     return to_json({"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": str(error)})
 
 
@@ -75,7 +76,8 @@ def emit_text(
         if explain:
             emit("    " + _score_line(hit))
         if full:
-            emit("\n".join("    " + line for line in printable(hit.text.replace(PAGE_BREAK, "")).split("\n")))
+            passage = (hit.before or "") + hit.text + (hit.after or "")
+            emit("\n".join("    " + line for line in printable(passage.replace(PAGE_BREAK, "")).split("\n")))
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
     if explain:
@@ -151,6 +153,7 @@ def _way(results: Results) -> str | None:
 
 
 def _explanation(results: Results, terms: Sequence[str]) -> str:
+    packed = "" if results.tokens is None else f"\npacked into about {plural(results.tokens, 'token')}"
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
     way = _way(results)
     exactness = "exact" if results.exact else "approximate"
@@ -159,5 +162,5 @@ def _explanation(results: Results, terms: Sequence[str]) -> str:
         f"terms: {one_line(' '.join(terms)) or 'none'}\n"
         f"mode {results.mode}, {exactness}, generation {results.generation},"
         f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
-        f"took {laps}"
+        f"took {laps}{packed}"
     )

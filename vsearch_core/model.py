@@ -85,7 +85,10 @@ class EmbedderSpec:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none."""
+    """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none.
+
+    `before` and `after` are the text around it, where that was asked for: `before + text + after` is one stretch.
+    """
 
     rank: int
     score: float
@@ -99,13 +102,16 @@ class Hit:
     heading: str | None
     text: str
     scores: Mapping[str, float | None]
+    before: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """The answer to one query. `searched` counts the live chunks, `matched` those that the filter allows.
 
-    `ef` is the beam of the graph walk that may have missed a hit, None where the answer is exact.
+    `ef` is the beam of the graph walk that may have missed a hit, None where the answer is exact. `tokens` is an
+    estimate of the hits' tokens, where they were packed into a budget.
     """
 
     query: str
@@ -117,3 +123,4 @@ class Results:
     took_ms: Mapping[str, float]
     hits: tuple[Hit, ...]
     ef: int | None = None
+    tokens: int | None = None

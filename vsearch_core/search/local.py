@@ -13,7 +13,9 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import SegmentView, Snapshot
 from vsearch_core.lexical import bm25
 from vsearch_core.search.filters import Filters, allowed_files
+from vsearch_core.search.passages import neighbours
 from vsearch_core.search.pipeline import Allowed, Candidates
+from vsearch_core.search.snippets import Snippet, best_snippet
 from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import Passage
 from vsearch_core.store.faults import translated
@@ -124,6 +126,14 @@ class LocalSearcher:
                 return catalog.passages(chunk_ids.tolist())
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
+
+    def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
+        """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""
+        return neighbours(self._snapshot.catalog, path, ordinal, count)
+
+    def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
+        """The best of the text's sentences, at most `width` characters."""
+        return best_snippet(text, terms, self._analyzer, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)

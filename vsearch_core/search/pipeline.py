@@ -13,6 +13,8 @@ from vsearch_core.errors import InputError
 from vsearch_core.model import Hit, Results
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
+from vsearch_core.search.packing import estimate_tokens, pack, widened, with_context
+from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import Passage
 
 
@@ -62,10 +64,19 @@ class Searcher(Protocol):
     def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
         """The rows' chunks."""
 
+    def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
+        """A chunk of a file and up to `count` before and after it, in order."""
+
+    def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
+        """The best of the text's sentences, at most `width` characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all."""
+    """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all.
+
+    With `context`, so many chunks on each side come with a hit; with `max_tokens`, hits are packed into that budget.
+    """
 
     text: str
     k: int = config.K
@@ -74,6 +85,8 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
     group_by_file: bool = False
+    context: int = 0
+    max_tokens: int | None = None
 
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -98,7 +111,7 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
     watch.lap("embed")
     rows, scores, candidates = _best(searcher, query, vector, terms, allowed)
     watch.lap("search")
-    hits = _hits(searcher, rows, scores, candidates)
+    hits = _arranged(searcher, query, _hits(searcher, rows, scores, candidates), text)
     watch.lap("hydrate")
     return Results(
         query=query.text,
@@ -110,7 +123,19 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
         took_ms=watch.laps(),
         hits=hits,
         ef=candidates.ef,
+        tokens=None if query.max_tokens is None else sum(map(estimate_tokens, hits)),
     )
+
+
+def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], text: str) -> tuple[Hit, ...]:
+    """The hits with what stands around them, and within the budget."""
+    if query.context:
+        surround = with_context if query.max_tokens is None else widened
+        hits = [surround(hit, searcher.neighbours(hit.path, hit.chunk, query.context)) for hit in hits]
+    if query.max_tokens is not None:
+        terms = searcher.terms(text)
+        hits = pack(hits, query.max_tokens, lambda passage, width: searcher.excerpt(passage, terms, width))
+    return tuple(hits)
 
 
 def _best(
