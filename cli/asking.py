@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 Context = Annotated[
     int, typer.Option("--context", metavar="N", min=0, max=100, help="With N chunks of the file before and after each.")
 ]
+NoCollapse = Annotated[bool, typer.Option("--no-collapse", help="Show near-duplicates of a hit as hits, too.")]
+Diversity = Annotated[
+    float,
+    typer.Option(metavar="X", min=0, max=1, help="From 0, the order of the scores, to 1: hits unlike one another."),
+]
 MaxTokens = Annotated[
     int | None,
     typer.Option(metavar="N", min=50, help="Pack the best passages, none twice, into about N tokens for a model."),

@@ -46,6 +46,8 @@ def query(
     as_paths: Annotated[bool, typer.Option("--paths", help="The hits' paths, each once.")] = False,
     null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each with NUL.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
+    no_collapse: asking.NoCollapse = False,
+    diversity: asking.Diversity = 0.0,
     context: asking.Context = 0,
     max_tokens: asking.MaxTokens = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
@@ -73,8 +75,8 @@ def query(
         raise InputError("--json, --jsonl, --paths", "they exclude one another", "give one of them")
     if text == "-" and (as_paths or full):
         raise InputError("query -", "it answers in JSON", "leave out --paths and --full")
-    if alpha != alpha or min_score != min_score:  # noqa: PLR0124 - only NaN differs from itself
-        raise InputError("--alpha, --min-score", "nan is no number to compare with", "give another")
+    if alpha != alpha or min_score != min_score or diversity != diversity:  # noqa: PLR0124 - only NaN differs from itself
+        raise InputError("--alpha, --min-score, --diversity", "nan is no number to compare with", "give another")
     if null and not as_paths:
         raise InputError("-0", "it needs --paths", "add --paths")
     filters = Filters(
@@ -93,6 +95,8 @@ def query(
         filters,
         min_score,
         group_by == "file",
+        collapse=not no_collapse,
+        diversity=diversity,
         context=context,
         max_tokens=max_tokens,
     )

@@ -80,6 +80,9 @@ def emit_text(
             emit("\n".join("    " + line for line in printable(passage.replace(PAGE_BREAK, "")).split("\n")))
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
+        if hit.alike:
+            paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
+            emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
     if explain:
         emit("\n" + _explanation(results, terms))
 

@@ -84,10 +84,21 @@ class EmbedderSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Where a near-duplicate of a hit stands."""
+
+    path: str
+    chunk: int
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none.
 
     `before` and `after` are the text around it, where that was asked for: `before + text + after` is one stretch.
+    `alike` are the near-duplicates that it stands for.
     """
 
     rank: int
@@ -104,6 +115,7 @@ class Hit:
     scores: Mapping[str, float | None]
     before: str | None = None
     after: str | None = None
+    alike: tuple[Alike, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.passages import neighbours
 from vsearch_core.search.pipeline import Allowed, Candidates
 from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.search.stored import stored_vectors
 from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import Passage
 from vsearch_core.store.faults import translated
@@ -126,6 +127,13 @@ class LocalSearcher:
                 return catalog.passages(chunk_ids.tolist())
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows' unit vectors, shape (n, dimension). Raises IndexCorruptError."""
+        try:
+            return stored_vectors(self._snapshot.segments, rows, verify=not self._verified)
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
 
     def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
         """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
-from vsearch_core.model import Hit, Results
+from vsearch_core.model import Alike, Hit, Results
+from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
 from vsearch_core.search.packing import estimate_tokens, pack, widened, with_context
@@ -64,6 +65,9 @@ class Searcher(Protocol):
     def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
         """The rows' chunks."""
 
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows' unit vectors, shape (n, dimension)."""
+
     def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
         """A chunk of a file and up to `count` before and after it, in order."""
 
@@ -75,6 +79,7 @@ class Searcher(Protocol):
 class Query:
     """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all.
 
+    With `collapse`, of near-duplicates only the best is shown; `diversity`, 0 to 1, prefers hits unlike one another.
     With `context`, so many chunks on each side come with a hit; with `max_tokens`, hits are packed into that budget.
     """
 
@@ -85,6 +90,8 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
     group_by_file: bool = False
+    collapse: bool = False
+    diversity: float = 0.0
     context: int = 0
     max_tokens: int | None = None
 
@@ -109,9 +116,10 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
     terms = searcher.terms(text) if query.mode != "vector" else None
     vector = embed(text) if embed is not None and query.mode != "keyword" and allowed.matched else None
     watch.lap("embed")
-    rows, scores, candidates = _best(searcher, query, vector, terms, allowed)
+    ranking = _best(searcher, query, vector, terms, allowed)
+    candidates = ranking.candidates
     watch.lap("search")
-    hits = _arranged(searcher, query, _hits(searcher, rows, scores, candidates), text)
+    hits = _arranged(searcher, query, _hits(searcher, ranking), text)
     watch.lap("hydrate")
     return Results(
         query=query.text,
@@ -138,28 +146,52 @@ def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], text: str) 
     return tuple(hits)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Candidates, their scores (n,), the places of those that answer, best first, and which of these are shown."""
+
+    candidates: Candidates
+    scores: NDArray[np.float32]
+    order: NDArray[np.int64]
+    choice: Choice
+
+
 def _best(
     searcher: Searcher,
     query: Query,
     vector: NDArray[np.float32] | None,
     terms: Sequence[str] | None,
     allowed: Allowed,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], Candidates]:
-    """The rows of the k best hits, their scores, and the candidates that they came from."""
+) -> _Ranking:
+    """The k best hits, and the candidates that they came from."""
     depth = max(config.CANDIDATES, query.k)
     while True:
         candidates = searcher.candidates(vector, terms, allowed, depth)
         scores = _combined(candidates, query, depth)
         order = np.argsort(-scores, kind="stable")
-        order = order[np.isfinite(scores[order])]
+        order = answering = order[np.isfinite(scores[order])]
         if query.min_score is not None:
             order = order[scores[order] >= query.min_score]
+        exhausted = len(order) < len(answering) or len(candidates.rows) < depth or depth >= allowed.matched
         if query.group_by_file:
             order = _first_of_each(searcher.file_keys(candidates.rows[order]), order)
-        if not query.group_by_file or len(order) >= query.k or depth >= allowed.matched:
-            order = order[: query.k]
-            return candidates.rows[order], scores[order], candidates
-        depth *= 4  # one file may hold all of the best chunks
+        choice = _choice(searcher, query, candidates.rows[order], scores[order])
+        whole = not query.group_by_file and len(choice.shown) == len(order)
+        if exhausted or whole or len(choice.shown) >= query.k:
+            return _Ranking(candidates, scores, order, choice.first(query.k))
+        depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
+
+
+def _choice(searcher: Searcher, query: Query, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Choice:
+    """Which of the ranked rows are shown."""
+    choice = all_of(len(rows))
+    if len(rows) > 1 and (query.collapse or query.diversity):
+        vectors = searcher.vectors(rows)
+        if query.collapse:
+            choice = collapsed(vectors, lambda place: searcher.passages(rows[place : place + 1])[0].chunk.text)
+        if query.diversity:
+            choice = diversified(choice, vectors, scores, query.diversity, query.k)
+    return choice
 
 
 def _combined(candidates: Candidates, query: Query, depth: int) -> NDArray[np.float32]:
@@ -180,19 +212,18 @@ def _first_of_each(keys: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray
     return order[np.sort(first)]
 
 
-def _hits(
-    searcher: Searcher, rows: NDArray[np.int64], scores: NDArray[np.float32], candidates: Candidates
-) -> tuple[Hit, ...]:
-    at = np.searchsorted(candidates.rows, rows)
+def _hits(searcher: Searcher, ranking: _Ranking) -> tuple[Hit, ...]:
+    candidates, shown = ranking.candidates, ranking.order[ranking.choice.shown]
     routes = {"vector": candidates.vector, "keyword": candidates.keyword}
+    passages = searcher.passages(candidates.rows[shown])
     hits = []
-    for rank, (passage, score, place) in enumerate(zip(searcher.passages(rows), scores, at, strict=True), 1):
+    for rank, (passage, at, twins) in enumerate(zip(passages, shown, ranking.choice.alike, strict=True), 1):
         chunk = passage.chunk
-        parts = {name: None if of is None else float(of[place]) for name, of in routes.items()}
+        parts = {name: None if of is None else float(of[at]) for name, of in routes.items()}
         hits.append(
             Hit(
                 rank=rank,
-                score=float(score),
+                score=float(ranking.scores[at]),
                 path=passage.path,
                 chunk=passage.ordinal,
                 start_line=chunk.start_line,
@@ -203,9 +234,17 @@ def _hits(
                 heading=chunk.heading,
                 text=chunk.text,
                 scores=parts,
+                alike=_alike(searcher, candidates.rows[ranking.order[list(twins)]]) if twins else (),
             )
         )
     return tuple(hits)
+
+
+def _alike(searcher: Searcher, rows: NDArray[np.int64]) -> tuple[Alike, ...]:
+    return tuple(
+        Alike(passage.path, passage.ordinal, passage.chunk.start_line, passage.chunk.end_line)
+        for passage in searcher.passages(rows)
+    )
 
 
 class _Watch:
