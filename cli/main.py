@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from . import check, compact, evaluate, export, import_, index, models, query, remove, repair, status
+from . import (
+    check,
+    compact,
+    duplicates,
+    evaluate,
+    export,
+    import_,
+    index,
+    models,
+    query,
+    remove,
+    repair,
+    similar,
+    status,
+)
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
@@ -40,8 +54,8 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 
 for command in (
-    *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
-    *(export.export, import_.import_, evaluate.eval_, models.models),
+    *(index.index, query.query, similar.similar, duplicates.duplicates, status.status, remove.remove),
+    *(compact.compact, check.check, repair.repair, export.export, import_.import_, evaluate.eval_, models.models),
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

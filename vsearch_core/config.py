@@ -16,6 +16,7 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 MODES = ("hybrid", "vector", "keyword")
 FUSIONS = ("convex", "rrf")
 K = 10
+RERANKED = 40  # candidates that a re-ranker judges
 PACKED_HITS = 100  # how many hits are looked at to fill a budget of tokens
 CANDIDATES = 100  # each route's list before fusion
 EF = 384  # candidates of a walk: 99 % of the ten best are the scan's: docs/adr/0008-when-a-query-walks-the-graph.md

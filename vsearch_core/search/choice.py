@@ -58,7 +58,7 @@ def collapsed(vectors: Vectors, text: Callable[[int], str]) -> Choice:
     return Choice(np.array(list(alike), np.int64), tuple(map(tuple, alike.values())))
 
 
-def _suspects(vectors: Vectors) -> "list[Sequence[int]]":
+def _suspects(vectors: Vectors) -> list[Sequence[int]]:
     """For each row the rows before it whose cosine reaches ALIKE, ascending."""
     found: list[Sequence[int]] = []
     for start in range(0, len(vectors), _BLOCK):
@@ -75,8 +75,8 @@ def diversified(choice: Choice, vectors: Vectors, scores: NDArray[np.float32], d
     (1 - diversity) · score / highest score - diversity · (highest cosine to those before it).
     """
     shown = vectors[choice.shown]
-    highest = max(float(scores.max(initial=0)), np.finfo(np.float32).tiny)
-    relevance = (1 - diversity) * scores[choice.shown] / highest
+    highest = float(scores.max(initial=0))
+    relevance = (1 - diversity) * scores[choice.shown] / (highest if highest > 0 else 1)
     closest = np.zeros(len(shown), np.float32)
     taken: list[int] = []
     while len(taken) < min(count, len(shown)):

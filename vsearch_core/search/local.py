@@ -128,6 +128,17 @@ class LocalSearcher:
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
 
+    def holding(self, terms: Sequence[str]) -> list[int]:
+        """How many rows hold each term, deleted ones too until a merge drops them."""
+        spans = ([segment.postings.span(term) for segment in self._snapshot.segments] for term in terms)
+        return [sum(end - start for start, end in found) for found in spans]
+
+    def rows(self, chunk_ids: Sequence[int]) -> NDArray[np.int64]:
+        """The live rows of some chunks, ascending."""
+        wanted = np.sort(np.array(chunk_ids, np.int64))  # np.isin might import numpy.ma, 7 ms
+        places = np.minimum(np.searchsorted(wanted, self._chunk_ids), len(wanted) - 1)
+        return np.flatnonzero((wanted[places] == self._chunk_ids) & self._alive)
+
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The rows' unit vectors, shape (n, dimension). Raises IndexCorruptError."""
         try:

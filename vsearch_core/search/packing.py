@@ -19,7 +19,7 @@ _PIECE = re.compile(
     "(?P<single>[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003fffd])"
     r"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z\u2e80-\u9fff]+)|(?P<line>\n+)|(?P<mark>[^\s])"
 )
-_CHARACTERS_A_TOKEN = {"single": 1, "latin": 6, "digits": 3, "other": 3, "line": 1000, "mark": 1}
+_CHARACTERS_A_TOKEN = {"single": 1, "latin": 6, "digits": 3, "other": 2, "line": 1000, "mark": 1}
 
 Excerpt = Callable[[str, int], Snippet]
 
@@ -27,8 +27,8 @@ Excerpt = Callable[[str, int], Snippet]
 def count_tokens(text: str) -> int:
     """About how many tokens a language model makes of a text, by rule and without a model.
 
-    A word of Latin letters is a token for every six letters or part of them, of other alphabets for every three; so are
-    three digits; a letter of a script without spaces, another mark, or line ends in a row are a token each.
+    A word of Latin letters is a token for every six letters or part of them, of other alphabets for every two, a number
+    for every three digits; a letter of a script without spaces, another mark, or line ends in a row are a token each.
     """
     kinds = ((match.lastgroup or "mark", match.end() - match.start()) for match in _PIECE.finditer(text))
     return sum(ceil(length / _CHARACTERS_A_TOKEN[kind]) for kind, length in kinds)
@@ -118,8 +118,16 @@ def _chunk(hit: Hit) -> Chunk:
 
 
 def _holding(hit: Hit, chunk: Chunk) -> Hit:
-    place = {"start_line": chunk.start_line, "end_line": chunk.end_line, "page": chunk.page, "heading": chunk.heading}
-    return replace(hit, text=chunk.text, start_char=chunk.start_char, end_char=chunk.end_char, **place)
+    return replace(
+        hit,
+        text=chunk.text,
+        start_char=chunk.start_char,
+        end_char=chunk.end_char,
+        start_line=chunk.start_line,
+        end_line=chunk.end_line,
+        page=chunk.page,
+        heading=chunk.heading,
+    )
 
 
 def _joined(chunks: Iterable[Chunk]) -> Chunk:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
 from vsearch_core.search.packing import estimate_tokens, pack, widened, with_context
+from vsearch_core.search.rerank import Rerank, rescored
+from vsearch_core.search.rocchio import REPEATS, Likeness
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import Passage
 
@@ -59,6 +61,9 @@ class Searcher(Protocol):
     def terms(self, text: str) -> list[str]:
         """The query's terms, by the index's own analyzer."""
 
+    def holding(self, terms: Sequence[str]) -> list[int]:
+        """How many rows hold each term."""
+
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each row, the same for rows of one file."""
 
@@ -79,8 +84,9 @@ class Searcher(Protocol):
 class Query:
     """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all.
 
-    With `collapse`, of near-duplicates only the best is shown; `diversity`, 0 to 1, prefers hits unlike one another.
-    With `context`, so many chunks on each side come with a hit; with `max_tokens`, hits are packed into that budget.
+    With `like`, it is moved by examples, which are no answers themselves. With `collapse`, of near-duplicates only the
+    best is shown; `diversity`, 0 to 1, prefers hits unlike one another. With `context`, so many chunks on each side
+    come with a hit; with `max_tokens`, hits are packed into that budget. With `rerank`, scores are the judge's.
     """
 
     text: str
@@ -90,10 +96,16 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
     group_by_file: bool = False
+    like: Likeness | None = None
     collapse: bool = False
     diversity: float = 0.0
     context: int = 0
     max_tokens: int | None = None
+    rerank: Rerank | None = None
+
+    def words(self) -> str:
+        """The text to look for, "" where only examples count. Raises InputError when it is empty."""
+        return "" if self.like is not None and self.like.alone else clean_query(self.text)
 
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -110,13 +122,15 @@ def clean_query(text: str) -> str:
 def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Results:
     """Answer one query. `embed` may be None in mode "keyword". Raises InputError, FilterError, ModelError."""
     watch = _Watch()
-    text = clean_query(query.text)
+    text = query.words()
     allowed = searcher.allow(query.filters)
     watch.lap("filter")
-    terms = searcher.terms(text) if query.mode != "vector" else None
-    vector = embed(text) if embed is not None and query.mode != "keyword" and allowed.matched else None
+    terms: Sequence[str] | None = searcher.terms(text) if query.mode != "vector" else None
+    vector = embed(text) if text and embed is not None and query.mode != "keyword" and allowed.matched else None
+    if query.like is not None:
+        vector, terms, allowed = _moved(searcher, query.like, query.mode, vector, terms, allowed)
     watch.lap("embed")
-    ranking = _best(searcher, query, vector, terms, allowed)
+    ranking = _best(searcher, query, vector, terms, allowed, watch)
     candidates = ranking.candidates
     watch.lap("search")
     hits = _arranged(searcher, query, _hits(searcher, ranking), text)
@@ -135,6 +149,20 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
     )
 
 
+def _moved(
+    searcher: Searcher,
+    like: Likeness,
+    mode: str,
+    vector: NDArray[np.float32] | None,
+    terms: Sequence[str] | None,
+    allowed: Allowed,
+) -> tuple[NDArray[np.float32] | None, Sequence[str] | None, Allowed]:
+    """The query by examples: its vector, its terms as `Likeness.terms` repeats them, and all rows but the examples'."""
+    moved = None if mode == "keyword" else like.vector(vector)
+    weighted = None if terms is None else like.terms(terms, searcher.terms, searcher.holding, allowed.searched)
+    return moved, weighted, replace(allowed, mask=like.hidden(allowed.mask))
+
+
 def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], text: str) -> tuple[Hit, ...]:
     """The hits with what stands around them, and within the budget."""
     if query.context:
@@ -148,12 +176,16 @@ def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], text: str) 
 
 @dataclass(frozen=True, slots=True)
 class _Ranking:
-    """Candidates, their scores (n,), the places of those that answer, best first, and which of these are shown."""
+    """Candidates, their scores (n,), the places of those that answer, best first, and which of these are shown.
+
+    `judged` says that the scores are a re-ranker's.
+    """
 
     candidates: Candidates
     scores: NDArray[np.float32]
     order: NDArray[np.int64]
     choice: Choice
+    judged: bool
 
 
 def _best(
@@ -162,14 +194,21 @@ def _best(
     vector: NDArray[np.float32] | None,
     terms: Sequence[str] | None,
     allowed: Allowed,
+    watch: "_Watch",
 ) -> _Ranking:
     """The k best hits, and the candidates that they came from."""
     depth = max(config.CANDIDATES, query.k)
     while True:
         candidates = searcher.candidates(vector, terms, allowed, depth)
+        if query.like is not None and candidates.keyword is not None:
+            candidates = replace(candidates, keyword=candidates.keyword / np.float32(REPEATS))
         scores = _combined(candidates, query, depth)
-        order = np.argsort(-scores, kind="stable")
-        order = answering = order[np.isfinite(scores[order])]
+        order = answering = _ranked(scores)
+        if query.rerank is not None:
+            watch.lap("search")
+            scores = _judged(searcher, query, query.rerank, candidates.rows, order)
+            order = _ranked(scores)
+            watch.lap("rerank")
         if query.min_score is not None:
             order = order[scores[order] >= query.min_score]
         exhausted = len(order) < len(answering) or len(candidates.rows) < depth or depth >= allowed.matched
@@ -178,8 +217,25 @@ def _best(
         choice = _choice(searcher, query, candidates.rows[order], scores[order])
         whole = not query.group_by_file and len(choice.shown) == len(order)
         if exhausted or whole or len(choice.shown) >= query.k:
-            return _Ranking(candidates, scores, order, choice.first(query.k))
+            return _Ranking(candidates, scores, order, choice.first(query.k), query.rerank is not None)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
+
+
+def _ranked(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The places of those that answer, best first, equal ones by place."""
+    order = np.argsort(-scores, kind="stable")
+    return order[np.isfinite(scores[order])]
+
+
+def _judged(
+    searcher: Searcher, query: Query, rerank: Rerank, rows: NDArray[np.int64], order: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The re-ranker's scores of the candidates, shape (n,); -inf for those beyond its depth."""
+    first = order[: max(rerank.depth, query.k)]
+    texts = [passage.chunk.text for passage in searcher.passages(rows[first])]
+    scores = np.full(len(rows), -np.inf, np.float32)
+    scores[order] = rescored(rerank, query.words(), texts, len(order))
+    return scores
 
 
 def _choice(searcher: Searcher, query: Query, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Choice:
@@ -220,6 +276,7 @@ def _hits(searcher: Searcher, ranking: _Ranking) -> tuple[Hit, ...]:
     for rank, (passage, at, twins) in enumerate(zip(passages, shown, ranking.choice.alike, strict=True), 1):
         chunk = passage.chunk
         parts = {name: None if of is None else float(of[at]) for name, of in routes.items()}
+        parts |= {"rerank": float(ranking.scores[at])} if ranking.judged else {}
         hits.append(
             Hit(
                 rank=rank,
@@ -256,7 +313,7 @@ class _Watch:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self._laps[name] = (now - self._last) * 1000
+        self._laps[name] = self._laps.get(name, 0) + (now - self._last) * 1000
         self._last = now
 
     def laps(self) -> Mapping[str, float]:

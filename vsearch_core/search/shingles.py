@@ -34,7 +34,8 @@ def shingles(text: str) -> Shingles:
         runs = (runs ^ words[place : place + len(runs)]) * _MULTIPLIER
         runs ^= runs >> np.uint64(29)
     runs.sort()
-    return runs[np.concatenate([[True], runs[1:] != runs[:-1]])]
+    distinct: Shingles = runs[np.concatenate([[True], runs[1:] != runs[:-1]])]
+    return distinct
 
 
 def resemblance(one: Shingles, other: Shingles) -> float:
