@@ -34,10 +34,11 @@ def nearest() -> Path | None:
 
 
 def _is_index(folder: Path) -> bool:
+    from vsearch_core.store.lost import is_lost
     from vsearch_core.store.schema import CATALOG_FILE
 
     try:
-        return (folder / CATALOG_FILE).is_file()
+        return (folder / CATALOG_FILE).is_file() or is_lost(folder)
     except PermissionError:
         return True  # whoever opens it says so
 
@@ -84,9 +85,10 @@ def _named(given: Path) -> Path:
 
 def _holds_other_things(folder: Path) -> bool:
     from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
+    from vsearch_core.store.lost import is_lost
     from vsearch_core.store.schema import CATALOG_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
 
     names = {path.name for path in folder.iterdir() if not path.name.startswith((CATALOG_FILE, HOLDER_FILE))}
     begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
-    return not (folder / CATALOG_FILE).exists() and not names <= begun
+    return not (folder / CATALOG_FILE).exists() and not is_lost(folder) and not names <= begun

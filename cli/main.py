@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Annotated
 
@@ -59,6 +60,8 @@ for command in (
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 
+INTERRUPTED = 130
+
 _debug = False
 
 
@@ -89,7 +92,12 @@ def main() -> None:
     """Run the app and exit with its status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     open_missing_streams()
-    sys.exit(_run())
+    status = _run()
+    if status == INTERRUPTED:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)  # a model that is being loaded, or kernels that are being compiled, are not waited for
+    sys.exit(status)
 
 
 def _run() -> int:
@@ -108,7 +116,7 @@ def _run() -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
-        return 130
+        return INTERRUPTED
     except Exception as error:  # the last resort: still one line, still no traceback unasked
         if _debug:
             raise

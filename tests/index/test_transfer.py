@@ -25,7 +25,7 @@ from vsearch_core.errors import (
     StorageError,
     VsearchError,
 )
-from vsearch_core.index import graphs, transfer
+from vsearch_core.index import compaction, graphs, transfer
 from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
@@ -42,8 +42,9 @@ from vsearch_core.store.pieces import Piece, checksum
 
 
 @pytest.fixture
-def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
+def root(tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of two segments, one with a dead row."""
+    monkeypatch.setattr(compaction, "DEAD_SHARE", 0.1)
     root = tmp_path / "project"
     (root / "docs").mkdir(parents=True)
     for number in range(12):

@@ -35,10 +35,9 @@ from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, sync_file, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
 
-DAMAGED_DIR = "damaged"
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
 OpenEmbedder = Callable[[EmbedderSpec], Embedder]
@@ -75,7 +74,7 @@ def repair_index(
     """
     with translated(index):
         if not (index / CATALOG_FILE).exists():
-            schema.connect(index, "ro")  # raises IndexNotFoundError
+            Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
             aside = _Aside(index)
             done = Repaired(index, set_aside=aside.moved)

@@ -26,6 +26,7 @@ from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.generation import replace_generation
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.pieces import Piece, checksum, pieces
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import (
@@ -81,8 +82,8 @@ def import_archive(index: Path, name: str, read: Read, *, replace: bool = False)
 
     All is received, verified and durable before one transaction swaps it in: whatever happens, the index is the old one
     or the new one, and readers of the old one go on. An index that holds files is replaced on request only; its sources
-    stay its own. Raises InputError, ArchiveError, IndexLockedError, IndexMismatchError, IndexVersionError,
-    StorageError.
+    stay its own. Raises InputError, IndexNotFoundError where an index has lost its catalog, ArchiveError,
+    IndexLockedError, IndexMismatchError, IndexVersionError, StorageError.
     """
     started = time.perf_counter()
     archive = ArchiveReader(name, read)
@@ -138,6 +139,8 @@ def _summary(
 
 def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
     if not (index / CATALOG_FILE).exists():
+        if not replace:
+            refuse_lost(index)
         return
     with closing(Catalog.open_to_write(index)) as catalog:
         live, staged, _ = catalog.counts()

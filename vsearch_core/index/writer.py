@@ -40,6 +40,7 @@ from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, refuse_foreign_name
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
@@ -92,14 +93,15 @@ def update_index(
     Files that could not be read before are read again when they have changed; with `retry`, all of them.
 
     Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
-    goes on from there. Raises InputError, IndexLockedError, IndexMismatchError, IndexVersionError, ModelError,
-    StorageError.
+    goes on from there. Raises InputError, IndexNotFoundError where an index has lost its catalog, IndexLockedError,
+    IndexMismatchError, IndexVersionError, ModelError, StorageError.
     """
     started = time.perf_counter()
     for path in (index, *(source.path for source in sources)):
         refuse_foreign_name(path)
     with translated(index):
         fresh = not (index / CATALOG_FILE).exists()
+        refuse_lost(index)
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:

@@ -13,6 +13,7 @@ from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
 _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
+_MISSED = frozenset(schema.TABLES) - {"passed_over"}  # whose rows are a loss: such files are just opened in vain again
 _WORK = f"{CATALOG_FILE}.salvage"
 _FRESH = f"{CATALOG_FILE}.new"
 
@@ -73,7 +74,7 @@ def _read(work: Path, fresh: Path) -> Salvaged | None:
         if fresh.exists():
             raise
         return None
-    return Salvaged({table: count for table, count in lost.items() if count}, reread)
+    return Salvaged({table: count for table, count in lost.items() if count and table in _MISSED}, reread)
 
 
 def _replace(index: Path, work: Path, fresh: Path) -> None:

@@ -16,6 +16,7 @@ from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVers
 from vsearch_core.store.folders import refuse_foreign_name
 
 CATALOG_FILE = "catalog.sqlite"
+DAMAGED_DIR = "damaged"  # beside it: what repairs have set aside
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
 MIN_READER = 1  # the oldest format whose readers can read what this version writes; the setting `min_reader`
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {}  # format -> statements that make it the next one
