@@ -5,7 +5,7 @@ question + TOWARDS · mean of the liked - AWAY · mean of the others, with the w
 Raghavan and Schütze, Introduction to Information Retrieval, 2008, section 9.1.1).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
@@ -65,11 +65,11 @@ class Likeness:
         An example weighs a term by how often it has it and how rare it is, the highest of its weights being 1.
         `holding` says how many of all `rows` hold each of some terms.
         """
-        weights = Counter[str]()
+        weights: defaultdict[str, float] = defaultdict(float)
         for share, side in ((TOWARDS, self.more), (-AWAY, self.less)):
             for example in side:
                 for term, weight in _profile(example, analyze, holding, rows).items():
-                    weights[term] += share * weight / len(side)  # type: ignore[assignment]
+                    weights[term] += share * weight / len(side)
         asked = Counter(question)
         best = sorted(weights, key=lambda term: (-weights[term], term))[:EXPANSION]
         total = {term: asked[term] + weights[term] for term in [*asked, *(term for term in best if term not in asked)]}
