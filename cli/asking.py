@@ -1,15 +1,19 @@
 """The options that `query` shares with the commands that are asked in another way than in words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vsearch_core import config
+
 from . import locate
+from .defaults import K_MOST
 
 if TYPE_CHECKING:
+    from vsearch_core.embed.base import Embedder
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.local import LocalSearcher
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 K = Annotated[
     int | None,
-    typer.Option("-k", min=1, max=10_000, help="Hits at most.  [default: 10, or what --max-tokens holds]"),
+    typer.Option("-k", min=1, max=K_MOST, help="Hits at most.  [default: 10, or what --max-tokens holds]"),
 ]
 Where = Annotated[
     str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
@@ -69,18 +73,25 @@ class Examples:
     alone: bool = False
 
 
-def with_examples(snapshot: "Snapshot", searcher: "LocalSearcher", asked: "Query", named: Examples) -> "Query":
-    """The question moved by what was named. Raises InputError, and ModelError for a file that must be embedded."""
+def with_examples(
+    snapshot: "Snapshot",
+    searcher: "LocalSearcher",
+    asked: "Query",
+    named: Examples,
+    embedder: "Callable[[], Embedder]",
+) -> "Query":
+    """The question moved by what was named; `embedder` is called for a file that must be embedded.
+
+    Raises InputError, and what opening an embedder raises.
+    """
     if not named.more and not named.less:
         return asked
     from vsearch_core.search.references import example
     from vsearch_core.search.rocchio import Likeness
 
-    from .query import embedder_of
-
-    folder, embedder = locate.working_folder(), cache(lambda: embedder_of(snapshot))
+    folder, once = locate.working_folder(), cache(embedder)
     liked, disliked = (
-        tuple(example(snapshot, searcher, str(locate.expanded(name)), folder, embedder) for name in names)
+        tuple(example(snapshot, searcher, str(locate.expanded(name)), folder, once) for name in names)
         for names in (named.more, named.less)
     )
     return replace(asked, like=Likeness(liked, disliked, named.alone))
@@ -129,11 +140,9 @@ def rerank(model: str | None, depth: int) -> "Rerank | None":
     return Rerank(open_cross_encoder(model), depth)
 
 
-def hits(k: int | None, max_tokens: int | None) -> int:
-    """How many hits are asked for at most."""
-    from vsearch_core import config
-
-    return k or (config.K if max_tokens is None else config.PACKED_HITS)
+def hits(k: int | None, max_tokens: int | None) -> int | None:
+    """How many hits are asked for at most; None leaves it to the defaults."""
+    return config.PACKED_HITS if k is None and max_tokens is not None else k
 
 
 def whole(asked: "Query") -> bool:

@@ -13,6 +13,7 @@ import typer
 from . import (
     check,
     compact,
+    config,
     duplicates,
     evaluate,
     export,
@@ -56,7 +57,8 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 for command in (
     *(index.index, query.query, similar.similar, duplicates.duplicates, status.status, remove.remove),
-    *(compact.compact, check.check, repair.repair, export.export, import_.import_, evaluate.eval_, models.models),
+    *(compact.compact, check.check, repair.repair, export.export, import_.import_, evaluate.eval_, config.config),
+    models.models,
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import asking, locate
+from . import asking, consent, locate
+from .defaults import EF_MOST, choose, shown
+from .opening import embedder_opener
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder
     from vsearch_core.index.snapshot import Snapshot
+    from vsearch_core.index.writer import OpenEmbedder
     from vsearch_core.search.pipeline import EmbedQuery, Query
     from vsearch_core.search.vectors import Effort
 
@@ -21,10 +24,15 @@ def query(
     text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")] = "",
     k: asking.K = None,
     mode: Annotated[
-        Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
-    ] = "hybrid",
-    fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
-    alpha: Annotated[float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")] = 0.5,
+        Literal["hybrid", "vector", "keyword"] | None,
+        typer.Option(help=f"By meaning and keyword, or by one of them.{shown('mode')}"),
+    ] = None,
+    fusion: Annotated[
+        Literal["convex", "rrf"] | None, typer.Option(help=f"How hybrid combines the two.{shown('fusion')}")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion.{shown('alpha')}")
+    ] = None,
     where: asking.Where = None,
     path: asking.PathGlob = None,
     ext: asking.Ext = None,
@@ -50,9 +58,10 @@ def query(
     ef: Annotated[
         int | None,
         typer.Option(
-            "--ef", metavar="N", min=1, max=65_536, help="Walk the graph, N candidates (100 at least) in view."
+            "--ef", metavar="N", min=1, max=EF_MOST, help="Walk the graph, N candidates (100 at least) in view."
         ),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Answer a question with the passages that fit best.
@@ -70,12 +79,14 @@ def query(
         raise InputError("query -", "it answers in JSON", "leave out --paths and --full")
     asking.refuse_nan(alpha=alpha, min_score=min_score, diversity=diversity)
     filters = asking.filters(where, path, ext, since, until)
-    effort = Effort(exact, ef, lambda: complain(PREPARING))
+    index = locate.index_to_read(index_dir)
+    chosen = choose(index, k=asking.hits(k, max_tokens), mode=mode, fusion=fusion, alpha=alpha, ef=ef)
+    effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
     asked = Query(
         text,
-        asking.hits(k, max_tokens),
-        mode,
-        Fusion(fusion, alpha),
+        chosen["k"],
+        chosen["mode"],
+        Fusion(chosen["fusion"], chosen["alpha"]),
         filters,
         min_score,
         group_by == "file",
@@ -85,24 +96,28 @@ def query(
         max_tokens=max_tokens,
         rerank=asking.rerank(rerank, rerank_depth),
     )
-    index = locate.index_to_read(index_dir)
     named = asking.Examples(more_like or (), less_like or (), alone=bool(more_like) and not text)
     if rerank and named.alone:
         raise InputError("--rerank", "it judges passages by words", "give TEXT, too")
     if text != "-" and not named.alone:
         clean_query(text)  # before anything is opened
     with open_snapshot(index) as snapshot:
+        if asked.mode != "keyword" and not named.alone:
+            consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
+        opener = embedder_opener(index, report=say, yes=yes)
         if text == "-":
-            return _answer_lines(snapshot, asked, effort, named, explain=explain)
-        return answer_one(snapshot, asked, effort, output, named, full=full or asking.whole(asked), explain=explain)
+            return _answer_lines(snapshot, asked, effort, opener, named, explain=explain)
+        whole = full or asking.whole(asked)
+        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
 
 
 def answer_one(
     snapshot: "Snapshot",
     asked: "Query",
     effort: "Effort",
-    output: str,
+    opener: "OpenEmbedder",
     named: asking.Examples,
+    output: str,
     *,
     full: bool,
     explain: bool,
@@ -113,11 +128,11 @@ def answer_one(
 
     from . import render
 
-    embed = _embed_ahead(snapshot, asked.text) if asked.mode != "keyword" and not named.alone else None
+    embed = _embed_ahead(snapshot, opener, asked.text) if asked.mode != "keyword" and not named.alone else None
     searcher = LocalSearcher(snapshot, effort)
     if embed is not None:
         searcher.verify_vectors()  # while the model is loaded
-    asked = asking.with_examples(snapshot, searcher, asked, named)
+    asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
     results = answer(searcher, embed, asked)
     terms = searcher.terms(asked.words())
     root = snapshot.catalog.index.parent
@@ -135,7 +150,13 @@ def answer_one(
 
 
 def _answer_lines(
-    snapshot: "Snapshot", asked: "Query", effort: "Effort", named: asking.Examples, *, explain: bool
+    snapshot: "Snapshot",
+    asked: "Query",
+    effort: "Effort",
+    opener: "OpenEmbedder",
+    named: asking.Examples,
+    *,
+    explain: bool,
 ) -> int:
     """Batch mode: a JSON object for each line of stdin, errors included, so that line n answers query n."""
     from dataclasses import replace
@@ -148,8 +169,8 @@ def _answer_lines(
 
     searcher = LocalSearcher(snapshot, effort)
     searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
-    asked = asking.with_examples(snapshot, searcher, asked, named)
-    embed = _embed_queries(snapshot) if asked.mode != "keyword" else None
+    asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
+    embed = _embed_queries(snapshot, opener) if asked.mode != "keyword" else None
     failed = found = False
     for line in _lines():
         try:
@@ -171,7 +192,7 @@ def _lines() -> Iterator[str]:
         yield line.decode("utf-8", "replace").rstrip("\r\n")
 
 
-def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
+def _embed_ahead(snapshot: "Snapshot", opener: "OpenEmbedder", text: str) -> "EmbedQuery":
     """Embed the one query from now on, in a thread.
 
     Loading the model is most of a cold query's time and leaves the interpreter to others.
@@ -180,22 +201,21 @@ def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
 
     from vsearch_core.search.pipeline import clean_query
 
-    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot)(clean_query(text)))
+    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot, opener)(clean_query(text)))
     return lambda _: vector.result()
 
 
-def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
+def _embed_queries(snapshot: "Snapshot", opener: "OpenEmbedder") -> "EmbedQuery":
     """What makes a question's vector."""
-    embedder = embedder_of(snapshot)
+    embedder = embedder_of(snapshot, opener)
     return lambda text: embedder.embed_queries([text])[0]
 
 
-def embedder_of(snapshot: "Snapshot") -> "Embedder":
+def embedder_of(snapshot: "Snapshot", opener: "OpenEmbedder") -> "Embedder":
     """The model that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.settings import refuse_other_model
 
     settings = snapshot.settings
-    embedder = open_embedder(settings.spec, report=say)
+    embedder = opener(settings.spec)
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
     return embedder

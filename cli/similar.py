@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from . import asking, locate
-from .output import PREPARING, complain
+from . import asking, consent, locate
+from .defaults import choose
+from .opening import embedder_opener
+from .output import PREPARING, complain, say
 
 
 def similar(
@@ -30,6 +32,7 @@ def similar(
     max_tokens: asking.MaxTokens = None,
     explain: asking.Explain = False,
     exact: asking.Exact = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Find passages like a file, or like one passage of it, by meaning.
@@ -44,9 +47,10 @@ def similar(
     from .query import answer_one
 
     output = asking.output(as_json=as_json, as_jsonl=as_jsonl, as_paths=as_paths, null=null)
+    index = locate.index_to_read(index_dir)
     asked = Query(
         file,
-        asking.hits(k, max_tokens),
+        choose(index, k=asking.hits(k, max_tokens))["k"],
         "vector",
         filters=asking.filters(where, path, ext, since, until),
         min_score=min_score,
@@ -59,5 +63,7 @@ def similar(
     asking.refuse_nan(min_score=min_score, diversity=diversity)
     named = asking.Examples((file,), alone=True)
     effort = Effort(exact, None, lambda: complain(PREPARING))
-    with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
-        return answer_one(snapshot, asked, effort, output, named, full=full or asking.whole(asked), explain=explain)
+    opener = embedder_opener(index, report=say, yes=yes)
+    with open_snapshot(index) as snapshot:
+        whole = full or asking.whole(asked)
+        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 INDEX_DIR = ".vsearch"
+CONFIG_FILE = "config.toml"  # in an index's folder the project's defaults, in the platform's folder the user's
 
 CHUNK_WORDS = 500
 OVERLAP_WORDS = 50
@@ -12,6 +13,8 @@ LANGUAGE = "en"
 
 EMBEDDER = "local"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+SHARED_BYTES = 1_000_000_000  # of vectors that a user's projects share; a million of the default model's
 
 MODES = ("hybrid", "vector", "keyword")
 FUSIONS = ("convex", "rrf")

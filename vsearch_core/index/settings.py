@@ -123,6 +123,20 @@ def refuse_other_options(index: str, settings: IndexSettings, requested: Request
     pairs = (
         ("--embedder", requested.embedder, settings.fingerprint.provider),
         ("--dimensions", requested.dimension, settings.fingerprint.dimension),
+    )
+    for option, asked, has in pairs:
+        if asked is not None and asked != has:
+            raise IndexMismatchError(
+                index,
+                f"it was made with {option} {has}, not {asked}",
+                f"leave {option} out, or embed it again with `vsearch index --re-embed {option} {asked}`",
+            )
+    refuse_other_cutting(index, settings, requested)
+
+
+def refuse_other_cutting(index: str, settings: IndexSettings, requested: Requested) -> None:
+    """Raise IndexMismatchError for what only reading the documents again could change: the index has chunks only."""
+    pairs = (
         ("--chunk-words", requested.chunk_words, settings.chunk_words),
         ("--overlap-words", requested.overlap_words, settings.overlap_words),
         ("--language", requested.language, settings.language),
@@ -130,7 +144,9 @@ def refuse_other_options(index: str, settings: IndexSettings, requested: Request
     for option, asked, has in pairs:
         if asked is not None and asked != has:
             raise IndexMismatchError(
-                index, f"it was made with {option} {has}, not {asked}", f"leave {option} out, or use another --index"
+                index,
+                f"it was made with {option} {has}, not {asked}, and does not keep whole documents to cut them again",
+                f"leave {option} out, or index again into a new folder with --index",
             )
 
 
@@ -144,5 +160,6 @@ def refuse_other_model(index: str, settings: IndexSettings, fingerprint: Fingerp
                 index,
                 f"its vectors were made by {settings.fingerprint.model} ({field} {shown[0]}),"
                 f" not by {fingerprint.model} ({field} {shown[1]})",
-                "use that model, or index again into a new folder with --index",
+                "use that model, or embed it again with"
+                f" `vsearch index --re-embed --embedder {fingerprint.provider} --model {fingerprint.model}`",
             )
