@@ -58,8 +58,13 @@ def absolute(path: Path) -> Path:
 
 def file(given: str) -> Path:
     """A file or folder that was named; "~" is the home folder, also where the shell has left it as it is."""
+    return absolute(expanded(given))
+
+
+def expanded(given: str) -> Path:
+    """What was named, with "~" as the home folder."""
     try:
-        return absolute(Path(given).expanduser())
+        return Path(given).expanduser()
     except RuntimeError:
         raise InputError(given, "there is no such home folder", "name it by its whole path") from None
 

@@ -14,6 +14,7 @@ from . import (
     check,
     compact,
     config,
+    duplicates,
     evaluate,
     export,
     feedback,
@@ -24,6 +25,7 @@ from . import (
     query,
     remove,
     repair,
+    similar,
     status,
     tune,
 )
@@ -57,9 +59,9 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 
 for command in (
-    *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
-    *(export.export, import_.import_, evaluate.eval_, feedback.feedback, tune.tune, config.config, models.models),
-    formats.formats,
+    *(index.index, query.query, similar.similar, duplicates.duplicates, status.status, remove.remove),
+    *(compact.compact, check.check, repair.repair, export.export, import_.import_),
+    *(evaluate.eval_, feedback.feedback, tune.tune, config.config, models.models, formats.formats),
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

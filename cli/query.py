@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import consent, locate
-from .defaults import EF_MOST, K_MOST, choose, shown, told
-from .opening import embedder_opener
+from . import asking, consent, locate
+from .defaults import EF_MOST, choose, shown, told
+from .opening import embedder_opener, interruptible
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def query(
-    text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")],
-    k: Annotated[int | None, typer.Option("-k", min=1, max=K_MOST, help=f"Hits at most.{shown('k')}")] = None,
+    text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")] = "",
+    k: asking.K = None,
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"] | None,
         typer.Option(help=f"By meaning and keyword, or by one of them.{shown('mode')}"),
@@ -35,27 +35,28 @@ def query(
         float | None,
         typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion, unless tuned.{shown('alpha')}"),
     ] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
-    ] = None,
-    path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only such paths below the root: 'docs/*'.")] = None,
-    ext: Annotated[str | None, typer.Option(metavar="LIST", help="Only such extensions, like md,py.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Modified then or later: 2026-01-31 or 30d.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Modified then or earlier.")] = None,
-    min_score: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Only hits that score as much."),
-    ] = None,
-    group_by: Annotated[Literal["file"] | None, typer.Option(help="The best hit of each file only.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a hit, one a line.")] = False,
-    as_paths: Annotated[bool, typer.Option("--paths", help="The hits' paths, each once.")] = False,
-    null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each with NUL.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
+    where: asking.Where = None,
+    path: asking.PathGlob = None,
+    ext: asking.Ext = None,
+    since: asking.Since = None,
+    until: asking.Until = None,
+    min_score: asking.MinScore = None,
+    group_by: asking.GroupBy = None,
+    as_json: asking.AsJson = False,
+    as_jsonl: asking.AsJsonl = False,
+    as_paths: asking.AsPaths = False,
+    null: asking.Null = False,
+    full: asking.Full = False,
+    rerank: asking.RerankModel = None,
+    rerank_depth: asking.RerankDepth = 40,
+    more_like: asking.MoreLike = None,
+    less_like: asking.LessLike = None,
+    no_collapse: asking.NoCollapse = False,
+    diversity: asking.Diversity = 0.0,
+    context: asking.Context = 0,
+    max_tokens: asking.MaxTokens = None,
+    explain: asking.Explain = False,
+    exact: asking.Exact = False,
     ef: Annotated[
         int | None,
         typer.Option(
@@ -70,74 +71,76 @@ def query(
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
     from dataclasses import replace
-    from threading import Event
 
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.filters import Filters, parse_date
     from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.pipeline import Query, clean_query
     from vsearch_core.search.tuned import fusion_for
     from vsearch_core.search.vectors import Effort
 
-    if as_json + as_jsonl + as_paths > 1:
-        raise InputError("--json, --jsonl, --paths", "they exclude one another", "give one of them")
+    output = asking.output(as_json=as_json, as_jsonl=as_jsonl, as_paths=as_paths, null=null)
     if text == "-" and (as_paths or full):
         raise InputError("query -", "it answers in JSON", "leave out --paths and --full")
-    if alpha != alpha or min_score != min_score:  # noqa: PLR0124 - only NaN differs from itself
-        raise InputError("--alpha, --min-score", "nan is no number to compare with", "give another")
-    if null and not as_paths:
-        raise InputError("-0", "it needs --paths", "add --paths")
-    filters = Filters(
-        where,
-        path,
-        tuple(part for part in (ext or "").split(",") if part.strip()),
-        None if since is None else parse_date(since),
-        None if until is None else parse_date(until, end_of_day=True),
-    )
+    asking.refuse_nan(alpha=alpha, min_score=min_score, diversity=diversity)
+    filters = asking.filters(where, path, ext, since, until)
     index = locate.index_to_read(index_dir)
-    chosen = choose(index, k=k, mode=mode, ef=ef)
+    chosen = choose(index, k=asking.hits(k, max_tokens), mode=mode, ef=ef)
     effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
-    asked = Query(text, chosen["k"], chosen["mode"], Fusion(), filters, min_score, group_by == "file")
-    if text != "-":
+    asked = Query(
+        text,
+        chosen["k"],
+        chosen["mode"],
+        Fusion(),
+        filters,
+        min_score,
+        group_by == "file",
+        collapse=not no_collapse,
+        diversity=diversity,
+        context=context,
+        max_tokens=max_tokens,
+        rerank=asking.rerank(rerank, rerank_depth),
+    )
+    named = asking.Examples(more_like or (), less_like or (), alone=bool(more_like) and not text)
+    if rerank and named.alone:
+        raise InputError("--rerank", "it judges passages by words", "give TEXT, too")
+    if text != "-" and not named.alone:
         clean_query(text)  # before anything is opened
-    output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
-    with open_snapshot(index) as snapshot:
+    with interruptible() as stop, open_snapshot(index) as snapshot:
         asked = replace(asked, fusion=fusion_for(snapshot.catalog, **told(index, fusion=fusion, alpha=alpha)))
-        if asked.mode != "keyword":
+        if asked.mode != "keyword" and not named.alone:
             consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
-        interrupted = Event()
-        opener = embedder_opener(index, report=say, stop=interrupted.is_set, yes=yes)
+        opener = embedder_opener(index, report=say, stop=stop, yes=yes)
         if text == "-":
-            return _answer_lines(snapshot, asked, effort, opener, explain=explain)
-        try:
-            return _answer_one(snapshot, asked, effort, opener, output, full=full, explain=explain)
-        except KeyboardInterrupt:
-            interrupted.set()  # the process ends only with the thread that embeds, which may be waiting for a provider
-            raise
+            return _answer_lines(snapshot, asked, effort, opener, named, explain=explain)
+        whole = full or asking.whole(asked)
+        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
 
 
-def _answer_one(
+def answer_one(
     snapshot: "Snapshot",
     asked: "Query",
     effort: "Effort",
     opener: "OpenEmbedder",
+    named: asking.Examples,
     output: str,
     *,
     full: bool,
     explain: bool,
 ) -> int:
+    """Print the answer to one question; gives the exit status."""
     from vsearch_core.search.local import LocalSearcher
     from vsearch_core.search.pipeline import answer
 
     from . import render
 
-    embed = _embed_ahead(snapshot, opener, asked.text) if asked.mode != "keyword" else None
+    embed = _embed_ahead(snapshot, opener, asked.text) if asked.mode != "keyword" and not named.alone else None
     searcher = LocalSearcher(snapshot, effort)
     if embed is not None:
         searcher.verify_vectors()  # while the model is loaded
+    asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
     results = answer(searcher, embed, asked)
-    terms = searcher.terms(asked.text)
+    terms = searcher.terms(asked.words())
     root = snapshot.catalog.index.parent
     if output == "json":
         emit(render.results_json(results, terms if explain else None, asked.fusion))
@@ -154,7 +157,13 @@ def _answer_one(
 
 
 def _answer_lines(
-    snapshot: "Snapshot", asked: "Query", effort: "Effort", opener: "OpenEmbedder", *, explain: bool
+    snapshot: "Snapshot",
+    asked: "Query",
+    effort: "Effort",
+    opener: "OpenEmbedder",
+    named: asking.Examples,
+    *,
+    explain: bool,
 ) -> int:
     """Batch mode: a JSON object for each line of stdin, errors included, so that line n answers query n."""
     from dataclasses import replace
@@ -167,6 +176,7 @@ def _answer_lines(
 
     searcher = LocalSearcher(snapshot, effort)
     searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
+    asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
     embed = _embed_queries(snapshot, opener) if asked.mode != "keyword" else None
     failed = found = False
     for line in _lines():

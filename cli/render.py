@@ -38,6 +38,7 @@ def results_json(results: Results, terms: Sequence[str] | None, fusion: Fusion) 
         "searched": results.searched,
         "matched": results.matched,
         "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
+        "tokens": results.tokens,
         "hits": [_hit_values(hit) for hit in results.hits],
     }
     if terms is not None:
@@ -51,7 +52,7 @@ def results_json(results: Results, terms: Sequence[str] | None, fusion: Fusion) 
 
 def error_json(query: str, error: VsearchError) -> str:
     """What batch mode writes for a query that can't be answered."""
-    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms"))
+    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
     return to_json({"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": str(error)})
 
 
@@ -82,9 +83,13 @@ def emit_text(
         if explain:
             emit("    " + _score_line(hit))
         if full:
-            emit("\n".join("    " + line for line in printable(hit.text.replace(PAGE_BREAK, "")).split("\n")))
+            passage = (hit.before or "") + hit.text + (hit.after or "")
+            emit("\n".join("    " + line for line in printable(passage.replace(PAGE_BREAK, "")).split("\n")))
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
+        if hit.alike:
+            paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
+            emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
     if explain:
         emit("\n" + _explanation(results, terms, explain))
 
@@ -160,6 +165,7 @@ def _way(results: Results) -> str | None:
 
 
 def _explanation(results: Results, terms: Sequence[str], fusion: Fusion) -> str:
+    packed = "" if results.tokens is None else f"\npacked into about {plural(results.tokens, 'token')}"
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
     way = _way(results)
     exactness = "exact" if results.exact else "approximate"
@@ -169,5 +175,5 @@ def _explanation(results: Results, terms: Sequence[str], fusion: Fusion) -> str:
         f"terms: {one_line(' '.join(terms)) or 'none'}\n"
         f"mode {results.mode}{combined}, {exactness}, generation {results.generation},"
         f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
-        f"took {laps}"
+        f"took {laps}{packed}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 TARGET = Path(__file__).with_name("cli.md")
 COMMANDS = (
-    *("index", "query", "status", "remove", "compact", "check", "repair"),
+    *("index", "query", "similar", "duplicates", "status", "remove", "compact", "check", "repair"),
     *("export", "import", "eval", "feedback", "tune", "config", "models", "formats"),
 )
 

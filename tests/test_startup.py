@@ -70,6 +70,12 @@ def test_a_hybrid_query_loads_what_it_needs(vsearch: Vsearch, project: Path, opt
     assert modules & NOT_FOR_A_QUERY == set()
 
 
+def test_what_is_indexed_is_an_example_without_a_model(vsearch: Vsearch, project: Path) -> None:
+    modules = loaded(vsearch, project, "similar", "a.md")
+    assert "numpy" in modules
+    assert modules & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
+
+
 def test_status_loads_no_model(vsearch: Vsearch, project: Path) -> None:
     assert loaded(vsearch, project, "status") & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
 

@@ -94,11 +94,23 @@ class EmbedderSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Where a near-duplicate of a hit stands."""
+
+    path: str
+    chunk: int
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none.
 
     `place` is where in the file it stands, as a reader of that format would say it ("slide 4", "Sales!2:9"); None where
     that is just a line.
+    `before` and `after` are the text around it, where that was asked for: `before + text + after` is one stretch.
+    `alike` are the near-duplicates that it stands for.
     """
 
     rank: int
@@ -114,13 +126,17 @@ class Hit:
     text: str
     scores: Mapping[str, float | None]
     place: str | None = None
+    before: str | None = None
+    after: str | None = None
+    alike: tuple[Alike, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """The answer to one query. `searched` counts the live chunks, `matched` those that the filter allows.
 
-    `ef` is the beam of the graph walk that may have missed a hit, None where the answer is exact.
+    `ef` is the beam of the graph walk that may have missed a hit, None where the answer is exact. `tokens` is an
+    estimate of the hits' tokens, where they were packed into a budget.
     """
 
     query: str
@@ -132,3 +148,4 @@ class Results:
     took_ms: Mapping[str, float]
     hits: tuple[Hit, ...]
     ef: int | None = None
+    tokens: int | None = None

@@ -10,10 +10,10 @@ from process import Vsearch, steers, write_files
 
 from .conftest import EVIL_NAME
 
-KEYS = ["schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "hits"]
+KEYS = ["schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "hits"]
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
-    *("page", "heading", "text", "scores", "place"),
+    *("page", "heading", "text", "scores", "place", "before", "after", "alike"),
 ]
 
 

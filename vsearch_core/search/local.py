@@ -13,7 +13,10 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import SegmentView, Snapshot
 from vsearch_core.lexical import bm25
 from vsearch_core.search.filters import Filters, allowed_files
+from vsearch_core.search.passages import neighbours
 from vsearch_core.search.pipeline import Allowed, Candidates
+from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.search.stored import stored_vectors
 from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import Passage
 from vsearch_core.store.faults import translated
@@ -124,6 +127,32 @@ class LocalSearcher:
                 return catalog.passages(chunk_ids.tolist())
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
+
+    def holding(self, terms: Sequence[str]) -> list[int]:
+        """How many rows hold each term, deleted ones too until a merge drops them."""
+        spans = ([segment.postings.span(term) for segment in self._snapshot.segments] for term in terms)
+        return [sum(end - start for start, end in found) for found in spans]
+
+    def rows(self, chunk_ids: Sequence[int]) -> NDArray[np.int64]:
+        """The live rows of some chunks, ascending."""
+        wanted = np.sort(np.array(chunk_ids, np.int64))  # np.isin might import numpy.ma, 7 ms
+        places = np.minimum(np.searchsorted(wanted, self._chunk_ids), len(wanted) - 1)
+        return np.flatnonzero((wanted[places] == self._chunk_ids) & self._alive)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows' unit vectors, shape (n, dimension). Raises IndexCorruptError."""
+        try:
+            return stored_vectors(self._snapshot.segments, rows, verify=not self._verified)
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
+
+    def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
+        """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""
+        return neighbours(self._snapshot.catalog, path, ordinal, count)
+
+    def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
+        """The best of the text's sentences, at most `width` characters."""
+        return best_snippet(text, terms, self._analyzer, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
-from vsearch_core.model import Hit, Results
+from vsearch_core.model import Alike, Hit, Results
+from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
+from vsearch_core.search.packing import estimate_tokens, pack, widened, with_context
+from vsearch_core.search.rerank import Rerank, rescored
+from vsearch_core.search.rocchio import REPEATS, Likeness
+from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import Passage
 from vsearch_core.text.place import place_of
 
@@ -57,16 +62,33 @@ class Searcher(Protocol):
     def terms(self, text: str) -> list[str]:
         """The query's terms, by the index's own analyzer."""
 
+    def holding(self, terms: Sequence[str]) -> list[int]:
+        """How many rows hold each term."""
+
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each row, the same for rows of one file."""
 
     def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
         """The rows' chunks."""
 
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows' unit vectors, shape (n, dimension)."""
+
+    def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
+        """A chunk of a file and up to `count` before and after it, in order."""
+
+    def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
+        """The best of the text's sentences, at most `width` characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all."""
+    """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all.
+
+    With `like`, it is moved by examples, which are no answers themselves. With `collapse`, of near-duplicates only the
+    best is shown; `diversity`, 0 to 1, prefers hits unlike one another. With `context`, so many chunks on each side
+    come with a hit; with `max_tokens`, hits are packed into that budget. With `rerank`, scores are the judge's.
+    """
 
     text: str
     k: int = config.K
@@ -75,6 +97,16 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
     group_by_file: bool = False
+    like: Likeness | None = None
+    collapse: bool = False
+    diversity: float = 0.0
+    context: int = 0
+    max_tokens: int | None = None
+    rerank: Rerank | None = None
+
+    def words(self) -> str:
+        """The text to look for, "" where only examples count. Raises InputError when it is empty."""
+        return "" if self.like is not None and self.like.alone else clean_query(self.text)
 
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -91,15 +123,18 @@ def clean_query(text: str) -> str:
 def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Results:
     """Answer one query. `embed` may be None in mode "keyword". Raises InputError, FilterError, ModelError."""
     watch = _Watch()
-    text = clean_query(query.text)
+    text = query.words()
     allowed = searcher.allow(query.filters)
     watch.lap("filter")
-    terms = searcher.terms(text) if query.mode != "vector" else None
-    vector = embed(text) if embed is not None and query.mode != "keyword" and allowed.matched else None
+    terms: Sequence[str] | None = searcher.terms(text) if query.mode != "vector" else None
+    vector = embed(text) if text and embed is not None and query.mode != "keyword" and allowed.matched else None
+    if query.like is not None:
+        vector, terms, allowed = _moved(searcher, query.like, query.mode, vector, terms, allowed)
     watch.lap("embed")
-    rows, scores, candidates = _best(searcher, query, vector, terms, allowed)
+    ranking = _best(searcher, query, vector, terms, allowed, watch)
+    candidates = ranking.candidates
     watch.lap("search")
-    hits = _hits(searcher, rows, scores, candidates)
+    hits = _arranged(searcher, query, _hits(searcher, ranking), text)
     watch.lap("hydrate")
     return Results(
         query=query.text,
@@ -111,7 +146,47 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
         took_ms=watch.laps(),
         hits=hits,
         ef=candidates.ef,
+        tokens=None if query.max_tokens is None else sum(map(estimate_tokens, hits)),
     )
+
+
+def _moved(
+    searcher: Searcher,
+    like: Likeness,
+    mode: str,
+    vector: NDArray[np.float32] | None,
+    terms: Sequence[str] | None,
+    allowed: Allowed,
+) -> tuple[NDArray[np.float32] | None, Sequence[str] | None, Allowed]:
+    """The query by examples: its vector, its terms as `Likeness.terms` repeats them, and all rows but the examples'."""
+    moved = None if mode == "keyword" else like.vector(vector)
+    weighted = None if terms is None else like.terms(terms, searcher.terms, searcher.holding, allowed.searched)
+    return moved, weighted, replace(allowed, mask=like.hidden(allowed.mask))
+
+
+def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], text: str) -> tuple[Hit, ...]:
+    """The hits with what stands around them, and within the budget."""
+    if query.context:
+        surround = with_context if query.max_tokens is None else widened
+        hits = [surround(hit, searcher.neighbours(hit.path, hit.chunk, query.context)) for hit in hits]
+    if query.max_tokens is not None:
+        terms = searcher.terms(text)
+        hits = pack(hits, query.max_tokens, lambda passage, width: searcher.excerpt(passage, terms, width))
+    return tuple(hits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Candidates, their scores (n,), the places of those that answer, best first, and which of these are shown.
+
+    `judged` says that the scores are a re-ranker's.
+    """
+
+    candidates: Candidates
+    scores: NDArray[np.float32]
+    order: NDArray[np.int64]
+    choice: Choice
+    judged: bool
 
 
 def _best(
@@ -120,22 +195,60 @@ def _best(
     vector: NDArray[np.float32] | None,
     terms: Sequence[str] | None,
     allowed: Allowed,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], Candidates]:
-    """The rows of the k best hits, their scores, and the candidates that they came from."""
+    watch: "_Watch",
+) -> _Ranking:
+    """The k best hits, and the candidates that they came from."""
     depth = max(config.CANDIDATES, query.k)
     while True:
         candidates = searcher.candidates(vector, terms, allowed, depth)
+        if query.like is not None and candidates.keyword is not None:
+            candidates = replace(candidates, keyword=candidates.keyword / np.float32(REPEATS))
         scores = _combined(candidates, query, depth)
-        order = np.argsort(-scores, kind="stable")
-        order = order[np.isfinite(scores[order])]
+        order = answering = _ranked(scores)
+        if query.rerank is not None:
+            watch.lap("search")
+            scores = _judged(searcher, query, query.rerank, candidates.rows, order)
+            order = _ranked(scores)
+            watch.lap("rerank")
         if query.min_score is not None:
             order = order[scores[order] >= query.min_score]
+        exhausted = len(order) < len(answering) or len(candidates.rows) < depth or depth >= allowed.matched
         if query.group_by_file:
             order = _first_of_each(searcher.file_keys(candidates.rows[order]), order)
-        if not query.group_by_file or len(order) >= query.k or depth >= allowed.matched:
-            order = order[: query.k]
-            return candidates.rows[order], scores[order], candidates
-        depth *= 4  # one file may hold all of the best chunks
+        choice = _choice(searcher, query, candidates.rows[order], scores[order])
+        whole = not query.group_by_file and len(choice.shown) == len(order)
+        if exhausted or whole or len(choice.shown) >= query.k:
+            return _Ranking(candidates, scores, order, choice.first(query.k), query.rerank is not None)
+        depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
+
+
+def _ranked(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The places of those that answer, best first, equal ones by place."""
+    order = np.argsort(-scores, kind="stable")
+    return order[np.isfinite(scores[order])]
+
+
+def _judged(
+    searcher: Searcher, query: Query, rerank: Rerank, rows: NDArray[np.int64], order: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The re-ranker's scores of the candidates, shape (n,); -inf for those beyond its depth."""
+    first = order[: max(rerank.depth, query.k)]
+    texts = [passage.chunk.text for passage in searcher.passages(rows[first])]
+    scores = np.full(len(rows), -np.inf, np.float32)
+    scores[order] = rescored(rerank, query.words(), texts, len(order))
+    return scores
+
+
+def _choice(searcher: Searcher, query: Query, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Choice:
+    """Which of the ranked rows are shown."""
+    choice = all_of(len(rows))
+    if len(rows) > 1 and (query.collapse or query.diversity):
+        vectors = searcher.vectors(rows)
+        if query.collapse:
+            choice = collapsed(vectors, lambda place: searcher.passages(rows[place : place + 1])[0].chunk.text)
+        if query.diversity:
+            choice = diversified(choice, vectors, scores, query.diversity, query.k)
+    return choice
 
 
 def _combined(candidates: Candidates, query: Query, depth: int) -> NDArray[np.float32]:
@@ -156,19 +269,19 @@ def _first_of_each(keys: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray
     return order[np.sort(first)]
 
 
-def _hits(
-    searcher: Searcher, rows: NDArray[np.int64], scores: NDArray[np.float32], candidates: Candidates
-) -> tuple[Hit, ...]:
-    at = np.searchsorted(candidates.rows, rows)
+def _hits(searcher: Searcher, ranking: _Ranking) -> tuple[Hit, ...]:
+    candidates, shown = ranking.candidates, ranking.order[ranking.choice.shown]
     routes = {"vector": candidates.vector, "keyword": candidates.keyword}
+    passages = searcher.passages(candidates.rows[shown])
     hits = []
-    for rank, (passage, score, candidate) in enumerate(zip(searcher.passages(rows), scores, at, strict=True), 1):
+    for rank, (passage, at, twins) in enumerate(zip(passages, shown, ranking.choice.alike, strict=True), 1):
         chunk = passage.chunk
-        parts = {name: None if of is None else float(of[candidate]) for name, of in routes.items()}
+        parts = {name: None if of is None else float(of[at]) for name, of in routes.items()}
+        parts |= {"rerank": float(ranking.scores[at])} if ranking.judged else {}
         hits.append(
             Hit(
                 rank=rank,
-                score=float(score),
+                score=float(ranking.scores[at]),
                 path=passage.path,
                 chunk=passage.ordinal,
                 start_line=chunk.start_line,
@@ -180,9 +293,17 @@ def _hits(
                 text=chunk.text,
                 scores=parts,
                 place=place_of(passage.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
+                alike=_alike(searcher, candidates.rows[ranking.order[list(twins)]]) if twins else (),
             )
         )
     return tuple(hits)
+
+
+def _alike(searcher: Searcher, rows: NDArray[np.int64]) -> tuple[Alike, ...]:
+    return tuple(
+        Alike(passage.path, passage.ordinal, passage.chunk.start_line, passage.chunk.end_line)
+        for passage in searcher.passages(rows)
+    )
 
 
 class _Watch:
@@ -194,7 +315,7 @@ class _Watch:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self._laps[name] = (now - self._last) * 1000
+        self._laps[name] = self._laps.get(name, 0) + (now - self._last) * 1000
         self._last = now
 
     def laps(self) -> Mapping[str, float]:

@@ -1,0 +1,69 @@
+"""`vsearch similar`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import asking, consent, locate
+from .defaults import choose
+from .opening import embedder_opener, interruptible
+from .output import PREPARING, complain, say
+
+
+def similar(
+    file: Annotated[str, typer.Argument(metavar="FILE[:LINE]", help="A file, or the passage of it with that line.")],
+    k: asking.K = None,
+    where: asking.Where = None,
+    path: asking.PathGlob = None,
+    ext: asking.Ext = None,
+    since: asking.Since = None,
+    until: asking.Until = None,
+    min_score: asking.MinScore = None,
+    group_by: asking.GroupBy = None,
+    as_json: asking.AsJson = False,
+    as_jsonl: asking.AsJsonl = False,
+    as_paths: asking.AsPaths = False,
+    null: asking.Null = False,
+    full: asking.Full = False,
+    no_collapse: asking.NoCollapse = False,
+    diversity: asking.Diversity = 0.0,
+    context: asking.Context = 0,
+    max_tokens: asking.MaxTokens = None,
+    explain: asking.Explain = False,
+    exact: asking.Exact = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Find passages like a file, or like one passage of it, by meaning.
+
+    What is indexed needs no model; another file is read and embedded. Exit status: 0 with hits, 1 without, 2 on an
+    error.
+    """
+    from vsearch_core.index.snapshot import open_snapshot
+    from vsearch_core.search.pipeline import Query
+    from vsearch_core.search.vectors import Effort
+
+    from .query import answer_one
+
+    output = asking.output(as_json=as_json, as_jsonl=as_jsonl, as_paths=as_paths, null=null)
+    index = locate.index_to_read(index_dir)
+    asked = Query(
+        file,
+        choose(index, k=asking.hits(k, max_tokens))["k"],
+        "vector",
+        filters=asking.filters(where, path, ext, since, until),
+        min_score=min_score,
+        group_by_file=group_by == "file",
+        collapse=not no_collapse,
+        diversity=diversity,
+        context=context,
+        max_tokens=max_tokens,
+    )
+    asking.refuse_nan(min_score=min_score, diversity=diversity)
+    named = asking.Examples((file,), alone=True)
+    effort = Effort(exact, None, lambda: complain(PREPARING))
+    with interruptible() as stop, open_snapshot(index) as snapshot:
+        opener = embedder_opener(index, report=say, stop=stop, yes=yes)
+        whole = full or asking.whole(asked)
+        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)

@@ -1,0 +1,115 @@
+"""`vsearch similar`, and questions moved by examples."""
+
+from pathlib import Path
+
+import pytest
+from process import Vsearch, write_files
+
+FILES = {
+    "pump.txt": "The water pump of the mill needs grease before winter.\n",
+    "well.txt": "The hand pump at the well must be greased and drained when frost comes.\n",
+    "bread.txt": "Rye bread with caraway is baked in a hot oven.\n",
+    "cake.md": "# Cake\n\nA cake of butter and sugar is baked slowly in the oven.\n",
+    "with:7": "Wild geese fly over the marsh in autumn.\n",
+}
+SMALL = ("--where", "dir = ''")  # all but the long one
+LONG = "\n\n".join(["The hand pump draws water from the deep well."] * 9 + ["Bread is baked in the oven."] * 9)
+
+
+@pytest.fixture(scope="module")
+def mill(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_files(tmp_path_factory.mktemp("mill"), {**FILES, "sub/long.txt": LONG})
+    assert vsearch("index", "--chunk-words", "60", ".", cwd=folder).status == 0
+    return folder
+
+
+def paths(vsearch: Vsearch, folder: Path, *arguments: str) -> list[str]:
+    return vsearch(*arguments, "--paths", cwd=folder).lines
+
+
+def test_similar_finds_what_is_like_a_file_and_not_itself(vsearch: Vsearch, mill: Path) -> None:
+    found = paths(vsearch, mill, "similar", "pump.txt")
+    assert set(found[:2]) == {"well.txt", "sub/long.txt"}
+    assert "pump.txt" not in found
+    assert paths(vsearch, mill, "similar", "bread.txt")[0] in {"cake.md", "sub/long.txt"}
+
+
+def test_a_line_chooses_the_passage(vsearch: Vsearch, mill: Path) -> None:
+    assert paths(vsearch, mill, "similar", "sub/long.txt:1", *SMALL)[0] in {"well.txt", "pump.txt"}
+    last = vsearch("similar", "sub/long.txt:35", "--json", *SMALL, cwd=mill).json
+    assert last["hits"][0]["path"] in {"bread.txt", "cake.md"}
+    assert last["query"] == "sub/long.txt:35"
+
+
+def test_the_answer_is_a_query_s(vsearch: Vsearch, mill: Path) -> None:
+    answer = vsearch("similar", "pump.txt", "--json", "--ext", "txt", cwd=mill).json
+    asked = vsearch("query", "pump", "--json", "--ext", "txt", cwd=mill).json
+    assert list(answer) == list(asked)
+    assert (answer["schema"], answer["mode"]) == ("vsearch.results/1", "vector")
+    assert answer["matched"] == asked["matched"]
+    assert list(answer["hits"][0]) == list(asked["hits"][0])
+    assert vsearch("similar", "pump.txt", cwd=mill).out.startswith(("well.txt:1  ", "sub/long.txt:"))
+
+
+def test_names_are_the_working_folder_s_or_the_index_s(vsearch: Vsearch, mill: Path) -> None:
+    at_root = vsearch("similar", "sub/long.txt:1", "--json", cwd=mill).json["hits"]
+    below = vsearch("similar", "long.txt:1", "--json", cwd=mill / "sub").json["hits"]
+    stored = vsearch("similar", "sub/long.txt:1", "--json", cwd=mill / "sub").json["hits"]
+    assert at_root == below == stored
+
+
+def test_a_name_that_ends_like_a_line_is_a_name_first(vsearch: Vsearch, mill: Path) -> None:
+    assert "with:7" not in paths(vsearch, mill, "similar", "with:7")
+    assert "with:7" not in paths(vsearch, mill, "similar", "with:7:1")
+
+
+def test_a_file_that_is_not_indexed_is_embedded(vsearch: Vsearch, mill: Path, tmp_path: Path) -> None:
+    outside = write_files(tmp_path, {"new.md": "# Loaf\n\nBake the rye bread in the oven.\n"}) / "new.md"
+    assert paths(vsearch, mill, "similar", str(outside))[0] in {"bread.txt", "cake.md", "sub/long.txt"}
+    assert paths(vsearch, mill, "similar", f"{outside}:3")[0] in {"bread.txt", "cake.md", "sub/long.txt"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nothing.txt", "neither in the index nor a file"),
+        ("pump.txt:99", "no passage of it has line 99"),
+        ("sub", "neither in the index nor a file"),
+        ("", "neither in the index nor a file"),
+    ],
+)
+def test_what_is_no_example_is_an_error(vsearch: Vsearch, mill: Path, name: str, reason: str) -> None:
+    assert reason in vsearch("similar", name, cwd=mill).error
+    assert reason in vsearch("query", "pump", "--more-like", name, cwd=mill).error
+
+
+def test_no_hit_is_status_1(vsearch: Vsearch, mill: Path) -> None:
+    ran = vsearch("similar", "pump.txt", "--ext", "nope", cwd=mill)
+    assert (ran.status, ran.out) == (1, "")
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
+def test_examples_move_a_question(vsearch: Vsearch, mill: Path, mode: str) -> None:
+    asked = ("query", "oven or pump", "--mode", mode, *SMALL)
+    liked = paths(vsearch, mill, *asked, "--more-like", "pump.txt")
+    assert "pump.txt" not in liked
+    assert liked[0] == "well.txt"
+    baked = paths(vsearch, mill, *asked, "--more-like", "cake.md", "--less-like", "pump.txt")
+    assert not {"cake.md", "pump.txt"} & set(baked)
+    assert baked[0] == "bread.txt"
+
+
+def test_examples_stand_for_the_question(vsearch: Vsearch, mill: Path) -> None:
+    found = vsearch(
+        "query", "--more-like", "pump.txt", "--more-like", "sub/long.txt:1", "--json", *SMALL, cwd=mill
+    ).json
+    assert (found["query"], found["mode"]) == ("", "hybrid")
+    assert found["hits"][0]["path"] == "well.txt"
+    assert found["hits"][0]["scores"]["keyword"] > 0
+    assert "query: it is empty" in vsearch("query", "--less-like", "pump.txt", cwd=mill).error
+
+
+def test_examples_move_each_line(vsearch: Vsearch, mill: Path) -> None:
+    answers = vsearch("query", "-", "--more-like", "pump.txt", cwd=mill, stdin="grease\noven\n").json_lines
+    assert [answer["query"] for answer in answers] == ["grease", "oven"]
+    assert all("pump.txt" not in {hit["path"] for hit in answer["hits"]} for answer in answers)

@@ -1,0 +1,103 @@
+"""Near-duplicates collapse and variety counts, as a plain reading of the definitions says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vsearch_core.search import choice as module
+from vsearch_core.search.choice import ALIKE, all_of, collapsed, diversified
+from vsearch_core.search.shingles import SHINGLE_WORDS, resemblance, shingles
+
+BASE = " ".join(f"word{number}" for number in range(60))
+
+
+def unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
+    drawn = np.array(rows, np.float32)
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def plain_shingles(text: str) -> set[tuple[str, ...]]:
+    words = text.casefold().split()
+    return {tuple(words[at : at + SHINGLE_WORDS]) for at in range(max(1, len(words) - SHINGLE_WORDS + 1))} - {()}
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.lists(st.sampled_from("abc"), max_size=30))
+def test_resemblance_is_jaccard_s_of_word_runs(one: list[str], other: list[str]) -> None:
+    left, right = " ".join(one), " ".join(other)
+    sets = plain_shingles(left), plain_shingles(right)
+    union = sets[0] | sets[1]
+    expected = len(sets[0] & sets[1]) / len(union) if all(sets) else 0
+    assert resemblance(shingles(left), shingles(right)) == pytest.approx(expected)
+
+
+def test_case_and_punctuation_do_not_count() -> None:
+    assert resemblance(shingles("The pump, it needs (grease)!"), shingles("the pump it needs **Grease**")) == 1
+
+
+def test_scripts_without_spaces_are_taken_by_the_character() -> None:
+    assert len(shingles("磨刀石要先在水里浸泡")) == 10 - SHINGLE_WORDS + 1
+    assert len(shingles("磨刀")) == 1
+    assert len(shingles("…")) == len(shingles("")) == 0
+
+
+def test_order_of_words_counts() -> None:
+    assert resemblance(shingles(BASE), shingles(" ".join(reversed(BASE.split())))) == 0
+
+
+def test_copies_collapse_into_the_best_and_the_order_stays() -> None:
+    texts = [BASE, "something else that stands alone here", BASE + " more", BASE.upper()]
+    vectors = unit((1, 0), (0, 1), (0.99, 0.05), (1, 0))
+    found = collapsed(vectors, texts.__getitem__)
+    assert found.shown.tolist() == [0, 1]
+    assert found.alike == ((2, 3), ())
+
+
+def test_both_vectors_and_words_must_be_alike() -> None:
+    assert collapsed(unit((1, 0), (0, 1)), [BASE, BASE].__getitem__).shown.tolist() == [0, 1]
+    assert collapsed(unit((1, 0), (1, 0)), [BASE, "other words"].__getitem__).shown.tolist() == [0, 1]
+
+
+def test_texts_are_read_only_where_vectors_are_alike() -> None:
+    asked: list[int] = []
+
+    def text(place: int) -> str:
+        asked.append(place)
+        return BASE
+
+    collapsed(unit((1, 0), (0, 1), (1, 0.01)), text)
+    assert sorted(asked) == [0, 2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12), st.integers(1, 5))
+def test_collapsing_is_what_one_by_one_would_do(drawn: list[tuple[int, int]], block: int) -> None:
+    vectors = unit(*[(1, kind * 0.3) for kind, _ in drawn]) if drawn else np.empty((0, 2), np.float32)
+    texts = [f"{BASE} {'x ' * 10 * text}" if text else f"alone {place}" for place, (_, text) in enumerate(drawn)]
+    expected: dict[int, list[int]] = {}
+    for place in range(len(drawn)):
+        for other, alike in expected.items():
+            near = float(vectors[other] @ vectors[place]) >= ALIKE
+            if near and resemblance(shingles(texts[other]), shingles(texts[place])) >= ALIKE:
+                alike.append(place)
+                break
+        else:
+            expected[place] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", block)
+        found = collapsed(vectors, texts.__getitem__)
+    assert dict(zip(found.shown.tolist(), map(list, found.alike), strict=True)) == expected
+
+
+def test_diversity_takes_what_is_unlike_what_was_taken() -> None:
+    vectors = unit((1, 0), (0.99, 0.1), (0, 1))
+    scores = np.array([1, 0.9, 0.5], np.float32)
+    assert diversified(all_of(3), vectors, scores, 0.0, 3).shown.tolist() == [0, 1, 2]
+    assert diversified(all_of(3), vectors, scores, 0.5, 3).shown.tolist() == [0, 2, 1]
+    assert diversified(all_of(3), vectors, scores, 0.5, 2).shown.tolist() == [0, 2]
+
+
+def test_diversity_keeps_what_was_collapsed() -> None:
+    choice = collapsed(unit((1, 0), (1, 0), (0, 1)), [BASE, BASE, "else"].__getitem__)
+    found = diversified(choice, unit((1, 0), (1, 0), (0, 1)), np.array([0.4, 0.3, 0.9], np.float32), 0.2, 2)
+    assert (found.shown.tolist(), found.alike) == ([2, 0], ((), (1,)))

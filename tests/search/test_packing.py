@@ -1,0 +1,127 @@
+"""Packing and context: no text twice, none that is not the file's, never over the budget."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.model import Chunk, Hit
+from vsearch_core.search.packing import LEAST_TOKENS, count_tokens, estimate_tokens, pack, widened, with_context
+from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.store.catalog import Passage
+
+DOCUMENT = "\n".join(f"Line {number} says that the {number}th pump is at rest. It waits." for number in range(1, 200))
+ANALYZER = Analyzer("en")
+
+
+def excerpt(text: str, width: int) -> Snippet:
+    return best_snippet(text, ["pump"], ANALYZER, width)
+
+
+def passage(start: int, end: int, ordinal: int = 0, path: str = "a.txt") -> Passage:
+    line = DOCUMENT.count("\n", 0, start) + 1
+    last = DOCUMENT.count("\n", 0, end) + 1
+    return Passage(path, ordinal, Chunk(DOCUMENT[start:end], start, end, line, last, None, None))
+
+
+def hit(of: Passage, rank: int = 1) -> Hit:
+    chunk = of.chunk
+    place = (chunk.start_line, chunk.end_line, chunk.start_char, chunk.end_char)
+    return Hit(rank, 1 / rank, of.path, of.ordinal, *place, None, None, chunk.text, {})
+
+
+def chunks(*bounds: tuple[int, int]) -> list[Passage]:
+    return [passage(start, end, number) for number, (start, end) in enumerate(bounds)]
+
+
+def test_tokens_are_counted_by_rule() -> None:
+    assert count_tokens("the pump, internationalization") == 1 + 1 + 1 + 4
+    assert count_tokens("2026.4.10") == 2 + 1 + 1 + 1 + 1
+    assert count_tokens("数据库") == 3
+    assert count_tokens("насос") == 3
+    assert count_tokens("one\n\n\ntwo\t \n") == 4
+    assert count_tokens("") == 0
+
+
+def test_context_is_what_stands_around_it_and_nothing_twice() -> None:
+    run = chunks((0, 100), (80, 210), (190, 300))
+    found = with_context(hit(run[1]), run)
+    assert (found.before, found.text, found.after) == (DOCUMENT[:80], DOCUMENT[80:210], DOCUMENT[210:300])
+
+
+def test_the_ends_of_a_file_have_nothing_beyond() -> None:
+    (alone,) = chunks((0, 100))
+    assert (with_context(hit(alone), [alone]).before, with_context(hit(alone), [alone]).after) == ("", "")
+
+
+def test_blanks_between_chunks_are_put_back_as_lines_tell() -> None:
+    first = Passage("a", 0, Chunk("One.", 0, 4, 1, 1, None, None))
+    second = Passage("a", 1, Chunk("Two.", 7, 11, 4, 4, None, None))
+    third = Passage("a", 2, Chunk("Three.", 12, 18, 5, 5, None, None))
+    fourth = Passage("a", 3, Chunk("Four.", 19, 24, 5, 5, None, None))
+    found = with_context(hit(second), [first, second, third, fourth])
+    assert (found.before, found.after) == ("One.\n\n", "\nThree. Four.")
+
+
+def test_a_repeated_header_stays_where_the_passage_begins() -> None:
+    first = Passage("a.csv", 0, Chunk("name,size\na,1\nb,2\n", 0, 18, 1, 3, None, None))
+    second = Passage("a.csv", 1, Chunk("name,size\nc,3\n", 18, 22, 4, 4, None, None))
+    assert widened(hit(second), [first, second]).text == "name,size\na,1\nb,2\nc,3\n"
+
+
+def test_overlapping_hits_become_one_in_the_place_of_the_better() -> None:
+    other = passage(900, 1000, path="b.txt")
+    run = chunks((0, 100), (80, 210), (190, 300))
+    found = pack([hit(run[0], 1), hit(other, 2), hit(run[2], 3), hit(run[1], 4)], 10_000, excerpt)
+    assert [(each.rank, each.path, each.text) for each in found] == [
+        (1, "a.txt", DOCUMENT[:300]),
+        (2, "b.txt", DOCUMENT[900:1000]),
+    ]
+    assert (found[0].score, found[0].chunk, found[0].start_char, found[0].end_char) == (1, 0, 0, 300)
+    assert (found[0].start_line, found[0].end_line) == (1, DOCUMENT.count("\n", 0, 300) + 1)
+
+
+def test_what_no_longer_fits_is_shortened_to_whole_sentences_whose_place_is_told() -> None:
+    long = hit(passage(500, 4000))
+    (found,) = pack([long], 200, excerpt)
+    assert LEAST_TOKENS < estimate_tokens(found) <= 200
+    assert found.text == DOCUMENT[found.start_char : found.end_char]
+    assert re.fullmatch(r"(?s).*[.]", found.text)
+    lines = DOCUMENT.split("\n")[found.start_line - 1 : found.end_line]
+    assert lines[0].endswith(found.text.split("\n")[0])
+    assert lines[-1].startswith(found.text.split("\n")[-1])
+
+
+def test_a_shorter_hit_takes_the_room_that_a_longer_one_left() -> None:
+    budget = estimate_tokens(hit(passage(0, 100))) + LEAST_TOKENS - 1
+    found = pack([hit(passage(0, 100)), hit(passage(500, 4000)), hit(passage(900, 960, path="b"))], budget, excerpt)
+    assert [each.path for each in found] == ["a.txt", "b"]
+
+
+@pytest.mark.parametrize("budget", [1, LEAST_TOKENS - 1])
+def test_a_budget_too_small_for_a_sentence_holds_nothing(budget: int) -> None:
+    assert pack([hit(passage(500, 4000))], budget, excerpt) == []
+
+
+spans = st.tuples(st.integers(0, 5000), st.integers(20, 900)).map(lambda drawn: (drawn[0], drawn[0] + drawn[1]))
+
+
+@given(st.lists(st.tuples(spans, st.sampled_from("ab")), max_size=12), st.integers(50, 2000))
+def test_packed_passages_are_the_file_s_text_apart_and_within_the_budget(
+    drawn: list[tuple[tuple[int, int], str]], budget: int
+) -> None:
+    hits = [hit(passage(*span, ordinal, path), ordinal + 1) for ordinal, (span, path) in enumerate(drawn)]
+    found = pack(hits, budget, excerpt)
+    assert sum(map(estimate_tokens, found)) <= budget
+    assert [each.rank for each in found] == list(range(1, len(found) + 1))
+    for each in found:
+        assert each.text == DOCUMENT[each.start_char : each.end_char]
+    for path in "ab":
+        taken = sorted((each.start_char, each.end_char) for each in found if each.path == path)
+        assert all(former[1] < latter[0] for former, latter in pairwise(taken))
+    everything = pack(hits, 100_000, excerpt)
+    covered = {(each.path, place) for each in everything for place in range(each.start_char, each.end_char)}
+    assert covered == {(each.path, place) for each in hits for place in range(each.start_char, each.end_char)}
