@@ -33,7 +33,7 @@ def index(
     ] = False,
     max_file_size: Annotated[str, typer.Option(metavar="SIZE", help="Leave larger files out.")] = "50MB",
     language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Language of keyword stemming.  [default: en]")
+        str | None, typer.Option(metavar="CODE", help="Language of the keywords, as en, or none.  [default: auto]")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

@@ -8,7 +8,7 @@ INDEX_DIR = ".vsearch"
 CHUNK_WORDS = 500
 OVERLAP_WORDS = 50
 MAX_FILE_SIZE = 50_000_000  # bytes
-LANGUAGE = "en"
+LANGUAGE = "auto"  # each passage's own: docs/adr/0014-queries-and-languages.md
 
 EMBEDDER = "local"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"

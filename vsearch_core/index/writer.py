@@ -13,6 +13,7 @@ from vsearch_core.errors import InputError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
@@ -34,7 +35,7 @@ from vsearch_core.index.sources import (
     stored_path,
 )
 from vsearch_core.index.staging import embed_block, stage_files
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, refuse_foreign_name
@@ -92,7 +93,7 @@ def update_index(
 
     Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
     goes on from there. Raises InputError, IndexLockedError, IndexMismatchError, IndexVersionError, ModelError,
-    StorageError.
+    StorageError, and StoppedError when the observer says stop while an earlier analyzer's keywords are made anew.
     """
     started = time.perf_counter()
     for path in (index, *(source.path for source in sources)):
@@ -104,7 +105,7 @@ def update_index(
     for source in sources:
         discover([source.path], source.options or DiscoverOptions())  # raises for a missing path and for a bad pattern
     ChunkOptions(*chunk_sizes(requested))  # these raise what is wrong with them before anything is made
-    Analyzer(requested.language or config.LANGUAGE)
+    Analysis(requested.language or config.LANGUAGE)
     run = _Run(index, requested, open_embedder, observer)
     if fresh:
         run.open_first_embedder()
@@ -137,12 +138,13 @@ class _Run:
         return Catalog.create(self.index, settings.to_catalog())
 
     def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> Summary:
-        settings = IndexSettings.from_catalog(catalog)
+        settings = IndexSettings.from_catalog(catalog, renewing=True)
         refuse_other_options(str(self.index), settings, self.requested)
         if self._embedder is not None:  # another process made the index meanwhile
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
         elif self.requested.model is not None:
             self._open(settings)
+        renew_keywords(catalog, settings, self.observer)
         sweep(catalog)
         live = catalog.files(live=True)
         passed_over = recall(catalog, READERS, retry=retry)
@@ -154,7 +156,7 @@ class _Run:
         leaving = Leaving([*plan.gone, *staged.gone], deleted)
         embedded, reused = self._embed(catalog, settings, leaving)
         interrupted = self.observer.stop()
-        commit_staged(catalog, settings.analyzer, leaving, last=not interrupted)
+        commit_staged(catalog, settings.analysis, leaving, last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
         sweep(catalog)
         after = catalog.files(live=True)
@@ -219,7 +221,7 @@ class _Run:
                 break
             after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused
             if embedded + reused - committed >= CHUNKS_A_COMMIT:
-                commit_staged(catalog, settings.analyzer, leaving)
+                commit_staged(catalog, settings.analysis, leaving)
                 committed = embedded + reused
         return embedded, reused
 
