@@ -46,7 +46,7 @@ def index(
     the same command goes on from there.
     """
     from vsearch_core.embed.open import open_embedder
-    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.progress import Observer, StoppedError
     from vsearch_core.index.settings import Requested
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
@@ -64,14 +64,17 @@ def index(
             preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
             stop=stop,
         )
-        summary = update_index(
-            locate.index_to_write(index_dir),
-            [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
-            lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
-            observer,
-            retry=retry,
-        )
+        try:
+            summary = update_index(
+                locate.index_to_write(index_dir),
+                [Source(locate.absolute(Path(path)), options) for path in paths or ()],
+                Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
+                lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
+                observer,
+                retry=retry,
+            )
+        except StoppedError:
+            raise KeyboardInterrupt from None
     if as_json:
         emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
     elif not quiet:

@@ -44,6 +44,7 @@ def query(
     null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each with NUL.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Whole passages instead of the best sentence.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help='Take "quotes", +, - and * as they stand.')] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     ef: Annotated[
         int | None,
@@ -80,7 +81,7 @@ def query(
         None if until is None else parse_date(until, end_of_day=True),
     )
     effort = Effort(exact, ef, lambda: complain(PREPARING))
-    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file")
+    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file", plain)
     index = locate.index_to_read(index_dir)
     if text != "-":
         clean_query(text)  # before anything is opened
@@ -99,12 +100,13 @@ def _answer_one(
 
     from . import render
 
-    embed = _embed_ahead(snapshot, asked.text) if asked.mode != "keyword" else None
+    question = asked.question()
+    embed = _embed_ahead(snapshot, question.spoken) if asked.mode != "keyword" else None
     searcher = LocalSearcher(snapshot, effort)
     if embed is not None:
         searcher.verify_vectors()  # while the model is loaded
     results = answer(searcher, embed, asked)
-    terms = searcher.terms(asked.text)
+    terms = searcher.terms(question)
     root = snapshot.catalog.index.parent
     if output == "json":
         emit(render.results_json(results, terms if explain else None))
@@ -113,9 +115,10 @@ def _answer_one(
     elif output.startswith("paths"):
         render.emit_paths(results, root, null=output == "paths0")
     else:
-        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explain)
+        render.emit_text(results, root, terms, snapshot.settings.analysis, full=full, explain=explain)
     if not results.hits:
-        say(render.why_nothing(results, terms, floor=asked.min_score is not None))
+        conditions = bool(question.required or question.excluded)
+        say(render.why_nothing(results, terms, floor=asked.min_score is not None, conditions=conditions))
     return 0 if results.hits else 1
 
 
@@ -135,13 +138,14 @@ def _answer_lines(snapshot: "Snapshot", asked: "Query", effort: "Effort", *, exp
     failed = found = False
     for line in _lines():
         try:
-            results = answer(searcher, embed, replace(asked, text=line))
+            asked = replace(asked, text=line)
+            results = answer(searcher, embed, asked)
         except InputError as error:
             failed = True
             emit(render.error_json(line, error))
             continue
         found = found or bool(results.hits)
-        emit(render.results_json(results, searcher.terms(line) if explain else None))
+        emit(render.results_json(results, searcher.terms(asked.question()) if explain else None))
     if failed:
         complain('some queries could not be answered; their lines hold an "error"')
         return 2
@@ -160,9 +164,7 @@ def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from vsearch_core.search.pipeline import clean_query
-
-    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot)(clean_query(text)))
+    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot)(text))
     return lambda _: vector.result()
 
 

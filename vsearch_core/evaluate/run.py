@@ -86,7 +86,7 @@ def _evaluate(
     scores = []
     started = time.perf_counter()
     for number, text in asked.items():
-        query = Query(text, k=DEPTH, mode=mode, fusion=fusion, group_by_file=True)
+        query = Query(text, k=DEPTH, mode=mode, fusion=fusion, group_by_file=True, plain=True)
         ranking = [name(hit.path) for hit in answer(searcher, embed, query).hits]
         relevant = dataset.judgements[number]
         scores.append(

@@ -3,8 +3,8 @@
 Scores are sums of whole numbers (`lexical.bm25`), so that their order is nobody's choice. Terms are taken with the
 highest bound first; those whose bounds together can't lift a row among the best are not added up, but looked up for
 the rows that may still get there (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995). A window
-whose blocks promise too little is passed over (Ding and Suel, "Faster top-k document retrieval using block-max indexes",
-SIGIR 2011).
+whose blocks promise too little is passed over (Ding and Suel, "Faster top-k document retrieval using block-max
+indexes", SIGIR 2011).
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ WINDOW = 4096  # rows whose sums are in the processor's first cache
 GUARD = 8  # places before a pool's keys
 _BLOCK = 128  # as `postings.BLOCK_POSTINGS`
 _STRIDE = 32  # sums that are compared with the threshold at once
-_LONG = 512  # postings: where so many are left, it pays to look for a threshold first
+_LOOKUP = 48  # postings are added in the time that one row is looked up in a list
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
@@ -66,16 +66,12 @@ def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums
 
 
 @njit(nogil=True, cache=True)
-def reachable(sums: Any, width: int, lo: int, allowed: Any, k: int, pool: Any) -> Any:
-    """The k-th highest sum of a window's allowed rows so far: the k best rows of all score no less."""
-    pool[:GUARD] = -LAST
-    pool[GUARD:] = LAST
-    worst = 0
+def count_above(sums: Any, width: int, least: Any) -> Any:
+    """How many of a window's sums are higher."""
+    found = 0
     for i in range(width):
-        if sums[i] > worst and (len(allowed) == 0 or allowed[lo + i]):
-            insert_sorted(pool, GUARD, len(pool) - GUARD, make_key(np.int64(sums[i]), i))
-            worst = -(pool[GUARD + k - 1] >> 32) if pool[GUARD + k - 1] != LAST else 0
-    return worst
+        found += sums[i] > least
+    return found
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -146,10 +142,9 @@ def sort_terms(terms: Any, bounds: Any, order: Any, ends: Any) -> None:
 
 @njit(nogil=True, cache=True)
 def search_window(
-    postings: Any, terms: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int,
-    pool: Any, spare: Any,
+    postings: Any, terms: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int, pool: Any
 ) -> None:  # fmt: skip
-    """Take the terms one after the other until no row without any of them can be among the best; then collect."""
+    """Add up the terms until no row without any of them can be among the best, and looking up the rest is cheaper."""
     order, starts, ends, rest = window
     threshold = np.int64(0) if pool[GUARD + k - 1] == LAST else -(pool[GUARD + k - 1] >> 32)
     if rest[0] <= threshold:
@@ -158,15 +153,15 @@ def search_window(
     left = np.int64(0)
     for i in range(len(order)):
         left += ends[i] - starts[i]
-    estimated = threshold > 0
     first = 0
-    while first < len(order) and rest[first] > threshold:
+    while first < len(order):
+        if rest[first] <= threshold and left >= _LOOKUP:
+            wanted = count_above(sums, width, np.int32(threshold - rest[first]))
+            if wanted * _LOOKUP * (len(order) - first) <= left:
+                break
         add_postings(postings, starts[first], ends[first], terms[2][order[first]], lo, sums)
         left -= ends[first] - starts[first]
         first += 1
-        if not estimated and left > _LONG and 2 * rest[first] < rest[0]:
-            estimated = True  # rows that score no more than k others have already are no loss but for their ties
-            threshold = max(np.int64(0), reachable(sums, width, lo, allowed, k, spare) - 1)
     collect(postings, terms, window, first, lo, width, sums, allowed, base, threshold, k, pool)
 
 
@@ -182,7 +177,6 @@ def best_rows(
     """
     total = len(postings[4])
     sums = np.zeros(WINDOW + _STRIDE, np.int32)
-    spare = np.empty(pools.shape[1], np.int64)
     for query in range(len(queries) - 1):
         start, end = queries[query], queries[query + 1]
         own = (terms[0][start:end], terms[1][start:end], terms[2][start:end])
@@ -196,7 +190,7 @@ def best_rows(
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)
             enter_window(postings, scale, own, window, last)
-            search_window(postings, own, window, lo, last - lo, sums, allowed, base, k, pools[query], spare)
+            search_window(postings, own, window, lo, last - lo, sums, allowed, base, k, pools[query])
 
 
 @njit(nogil=True, cache=True)

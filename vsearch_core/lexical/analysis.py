@@ -53,6 +53,11 @@ class Analysis:
         rest = rest if rest in LANGUAGES else UNKNOWN
         return [language or rest for language in found]
 
+    def matches(self, text: str, terms: Collection[str]) -> list[tuple[int, int]]:
+        """Where a passage has one of the terms, as `Analyzer.matches`."""
+        language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
+        return self.analyzer(language).matches(text, terms)
+
     def passage_terms(self, passage: Searched, language: str) -> list[str]:
         """A passage's terms: its text's, and those of title, heading trail and path as if they stood there too.
 

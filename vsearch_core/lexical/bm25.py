@@ -65,6 +65,20 @@ class Collection:
         """Whether `define` was called for it."""
         return term in self._made
 
+    def rows_of(self, term: str, part: int) -> NDArray[np.integer]:
+        """The rows of a part that hold a term, ascending."""
+        return self._list(term, part)[0]
+
+    def prefix_counts(self, prefix: str) -> NDArray[np.uint8]:
+        """How many words each row has whose terms begin so, (rows,), 255 for that many or more."""
+        found = []
+        for number, part in enumerate(self.parts):
+            start, end = part.prefix_span(prefix)
+            self.check(number, start, end, one_list=False)
+            counts = np.bincount(part.rows[start:end], part.counts[start:end], len(part.lengths))
+            found.append(np.minimum(counts, 255).astype(np.uint8))
+        return np.concatenate([np.empty(0, np.uint8), *found])
+
     def scores(self, terms: Sequence[str]) -> Floats:
         """Each row's score, (rows,), 0 where a row holds none of the terms; a term counts as often as it is given.
 
@@ -108,12 +122,14 @@ class Collection:
         if term in self._made:
             holding = sum(len(rows) for rows, _ in self._made[term])
             return rarity(self.rows, holding)
-        return float(self.idf[self._numbers[term]])
+        number = self._numbers[term]  # first: it may make the arrays grow
+        return float(self.idf[number])
 
     def _list(self, term: str, part: int) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
         if term in self._made:
             return self._made[term][part]
-        start, end = self.spans[self._numbers[term], part].tolist()
+        number = self._numbers[term]
+        start, end = self.spans[number, part].tolist()
         postings = self.parts[part]
         # The rows as what indexes best, converted once and not in each use.
         return postings.rows[start:end].astype(np.intp), postings.counts[start:end]
@@ -130,18 +146,20 @@ class Collection:
             self.check(part, start, end)
             self.gains[number, part] = self._gain(part, start, end)
         self.idf[number] = rarity(self.rows, sum(end - start for start, end in spans))
-        self.spans[number] = spans
+        self.spans[number] = np.array(spans, np.int64).reshape(-1, 2)
         return number
 
-    def check(self, part: int, start: int, end: int) -> None:
-        """Make sure that places of a part's postings are there and hold what was written, in order."""
+    def check(self, part: int, start: int, end: int, *, one_list: bool = True) -> None:
+        """Make sure that a part's postings from `start` to `end` are there and hold what was written, in order."""
         postings = self.parts[part]
         if not 0 <= start <= end <= min(len(postings.rows), len(postings.counts)):
             raise ValueError("a list of postings lies outside them")
         self._verify(part, start, end)
         rows = postings.rows[start:end]
-        if len(rows) and (int(rows[-1]) >= len(postings.lengths) or bool((rows[1:] <= rows[:-1]).any())):
-            raise ValueError("a list of postings is not of ascending rows")
+        if len(rows) and int(rows.max()) >= len(postings.lengths):
+            raise ValueError("a list of postings has rows that are not there")
+        if one_list and bool((rows[1:] <= rows[:-1]).any()):
+            raise ValueError("a list of postings does not ascend")
 
     def _gain(self, part: int, start: int, end: int) -> float:
         """The most that a posting of a list gains, 0 to 1, by the bounds of its blocks; 1 where there are none."""

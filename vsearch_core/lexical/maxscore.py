@@ -34,9 +34,12 @@ class MaxScore:
             for part, saturations in zip(collection.parts, collection.saturations, strict=True)
         ]
 
-    def search(
-        self, queries: Sequence[Sequence[str]], k: int, allowed: NDArray[np.bool_] | None = None
-    ) -> Found:
+    def load(self) -> None:
+        """Have the kernels ready, by asking for nothing."""
+        self.search([[]], 1)
+        self.search([[]], 1, np.zeros(self._collection.rows, np.bool_))
+
+    def search(self, queries: Sequence[Sequence[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> Found:
         """The k rows with the highest scores above 0 of each query's terms, among the allowed, (rows,) bool.
 
         Raises as `Collection` does.

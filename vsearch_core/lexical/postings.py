@@ -113,8 +113,9 @@ class Postings:
         full = np.bincount(self.rows, self.counts == _MAX_COUNT, len(self.lengths)) > 0
         if (found > self.lengths).any() or (found != self.lengths)[~full].any():
             return "rows have more or fewer terms than their lengths say"
-        bounds = _block_bounds(self.rows, self.counts, self.lengths)
-        if len(self.block_counts) and not all(map(np.array_equal, bounds, (self.block_counts, self.block_ratios))):
+        highest, lowest = _block_bounds(self.rows, self.counts, self.lengths)
+        right = np.array_equal(highest, self.block_counts) and np.array_equal(lowest, self.block_ratios)
+        if len(self.block_counts) and not right:
             return "bounds of blocks are not those of their postings"
         return None
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
+from vsearch_core.lexical.question import Question, parse, plain
 from vsearch_core.model import Hit, Results
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
@@ -53,8 +54,11 @@ class Searcher(Protocol):
     ) -> Candidates:
         """The `count` best allowed rows of each route; a route whose query is None is left out."""
 
-    def terms(self, text: str) -> list[str]:
-        """The query's terms, by the index's own analyzer."""
+    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+        """Of the allowed rows those that hold what the question requires, and nothing that it excludes."""
+
+    def terms(self, question: Question) -> list[str]:
+        """The question's terms, by the index's own analysis; one like `bar*` stands for all that begin so."""
 
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each row, the same for rows of one file."""
@@ -65,7 +69,10 @@ class Searcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all."""
+    """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all.
+
+    With `plain`, quotes, +, - and * are punctuation.
+    """
 
     text: str
     k: int = config.K
@@ -74,6 +81,12 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
     group_by_file: bool = False
+    plain: bool = False
+
+    def question(self) -> Question:
+        """The text taken apart. Raises InputError when there is nothing in it."""
+        text = clean_query(self.text)
+        return plain(text) if self.plain else parse(text)
 
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -90,11 +103,11 @@ def clean_query(text: str) -> str:
 def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Results:
     """Answer one query. `embed` may be None in mode "keyword". Raises InputError, FilterError, ModelError."""
     watch = _Watch()
-    text = clean_query(query.text)
-    allowed = searcher.allow(query.filters)
+    question = query.question()
+    allowed = searcher.narrow(searcher.allow(query.filters), question)
     watch.lap("filter")
-    terms = searcher.terms(text) if query.mode != "vector" else None
-    vector = embed(text) if embed is not None and query.mode != "keyword" and allowed.matched else None
+    terms = searcher.terms(question) if query.mode != "vector" else None
+    vector = embed(question.spoken) if embed is not None and query.mode != "keyword" and allowed.matched else None
     watch.lap("embed")
     rows, scores, candidates = _best(searcher, query, vector, terms, allowed)
     watch.lap("search")
