@@ -49,6 +49,7 @@ _TOKEN = re.compile(
     rf"(?:[{INNER}]\w*+|[{_JOINERS}]\w++)*+(?:\+\+|\#(?!\w))?"
 )
 _DASH = re.compile("[-']")
+_LAST_WORD = re.compile(r"[-']?[^\W\d_]+$")
 _LEVELS = (re.compile("[@&]"), _DASH, re.compile(r"\."), re.compile("_"), re.compile(r"\+\+|#"))  # loosest first
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z0-9]+|[0-9]+")  # getUserName, HTTPServer, utf8
 _MAX_PIECES = 8  # a word of more is a hash or a key: its pieces mean nothing
@@ -231,7 +232,7 @@ def _algorithm_for(word: str, own: str | None) -> str | None:
 def _without_clitic(token: str) -> str:
     head, _, tail = token.rpartition("'")
     if tail == "t" and head.endswith("n"):  # don't, isn't: function words all
-        return ""
+        return _LAST_WORD.sub("", head)
     return head if tail.casefold() in _CLITICS else token
 
 
