@@ -161,7 +161,7 @@ def test_matches_in_decomposed_text(english: Analyzer) -> None:
 
 
 def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.lexical.analyzer._CACHE_SIZE", 2)
+    monkeypatch.setattr("vsearch_core.lexical.analyzer.CACHE_SIZE", 2)
     assert Analyzer("en").terms("one dog two dogs three dog") == ["dog", "two", "dog", "three", "dog"]
 
 

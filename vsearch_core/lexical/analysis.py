@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from vsearch_core.lexical.analyzer import NO_STEMMING, VERSION, Analyzer, tokens
+from vsearch_core.lexical.analyzer import CACHE_SIZE, NO_STEMMING, VERSION, Analyzer
 from vsearch_core.lexical.characters import fold_case, unify
-from vsearch_core.lexical.language import LANGUAGES, detect, likely
+from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question
 from vsearch_core.model import Searched
 
@@ -22,6 +22,7 @@ class Analysis:
     def __init__(self, language: str = AUTO) -> None:
         self._language = language
         self._analyzers: dict[str, Analyzer] = {}
+        self._merged: dict[tuple[str, ...], _Merged] = {}
         if language != AUTO:
             self.analyzer(language)
 
@@ -67,23 +68,38 @@ class Analysis:
         analyzer = self.analyzer(language)
         return [term for field in passage.fields() for term in analyzer.terms(field)]
 
-    def query_terms(self, question: Question, held: Collection[str]) -> list[str]:
+    def query_terms(self, question: Question, held: Sequence[str]) -> list[str]:
         """The terms to look for in passages of the languages that are held; `bar*` stands for all that begin so.
 
-        A word gives its different terms in all of them, unless it is a function word in the one that the question seems
-        to be in.
+        A word gives its different terms in all of them, unless it is a function word in the language that the question
+        seems to be in: the one that most of its words are function words of.
         """
-        analyzers = {language: self.analyzer(language) for language in sorted(held)}
         prefixes = [f"{fold_case(unify(prefix))}*" for prefix in question.prefixes]
-        if len(analyzers) <= 1:
-            found = [term for each in analyzers.values() for term in each.query_terms(question.words)]
-            return found + prefixes
-        own = [analyzers[language] for language in likely(question.words, held)]
-        terms: list[str] = []
-        for token in tokens(question.words):
-            if all(analyzer.word(token) for analyzer in own):
-                terms += dict.fromkeys(term for each in analyzers.values() for term in each.word(token))
-        return terms + prefixes
+        if len(held) <= 1:
+            return [term for each in held for term in self.analyzer(each).query_terms(question.words)] + prefixes
+        merged = self._merged.setdefault(tuple(held), _Merged([self.analyzer(each) for each in held]))
+        words = [merged[word] for word in question.words.split()]
+        votes = Counter(number for _, silent in words for number in silent)
+        most = max(votes.values(), default=0)
+        own = {number for number, count in votes.items() if count == most}
+        return [term for terms, silent in words if own.isdisjoint(silent) for term in terms] + prefixes
+
+
+class _Merged(dict[str, tuple[tuple[str, ...], tuple[int, ...]]]):
+    """Word -> its different terms under some analyzers, and the numbers of those to which it is a function word."""
+
+    def __init__(self, analyzers: Sequence[Analyzer]) -> None:
+        super().__init__()
+        self._analyzers = analyzers
+
+    def __missing__(self, word: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        found = [analyzer.query_word(word) for analyzer in self._analyzers]
+        terms = tuple(dict.fromkeys(term for each in found for term in each))
+        silent = tuple(number for number, each in enumerate(found) if not each) if terms else ()
+        if len(self) >= CACHE_SIZE:
+            self.clear()
+        self[word] = terms, silent
+        return terms, silent
 
 
 __all__ = ["AUTO", "NO_STEMMING", "Analysis"]

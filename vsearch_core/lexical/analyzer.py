@@ -59,7 +59,7 @@ _RELEASE = re.compile(r"v\d[\d.]*\.\d")
 _CLITICS = {"s", "re", "ve", "ll", "d", "m"}  # what English hangs on a word: it's, we're, they've, we'll, I'd, I'm
 _ELIDING = {"catalan", "french", "italian"}  # their apostrophe ends a word of its own: l'homme
 
-_CACHE_SIZE = 1 << 17  # words; about 20 MB
+CACHE_SIZE = 1 << 17  # words; about 20 MB
 _LONGEST_CACHED = 40  # characters
 
 
@@ -96,13 +96,14 @@ class Analyzer:
         which becomes a prefix (`国*`), and the last ones of longer runs, which say nothing new."""
         if text.isascii():
             return self.terms(text)
-        return list(chain.from_iterable(map(self.word, _TOKEN.findall(text))))
+        return list(chain.from_iterable(map(self.query_word, text.split())))
 
-    def word(self, token: str) -> tuple[str, ...]:
-        """What `query_terms` makes of one token (`tokens`)."""
-        if max(token) < FIRST_UNSPACED:
-            return self._cache[token]
-        found = (_wanted(piece) if unspaced else self._cache[piece] for _, piece, unspaced in _pieces(token))
+    def query_word(self, word: str) -> tuple[str, ...]:
+        """What `query_terms` makes of what stands between two blanks."""
+        if max(word) < FIRST_UNSPACED:
+            return self._cache[word]
+        pieces = (piece for token in tokens(word) for piece in _pieces(token))
+        found = (_wanted(piece) if unspaced else self._cache[piece] for _, piece, unspaced in pieces)
         return tuple(chain.from_iterable(found))
 
     def spans(self, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
@@ -159,7 +160,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
             )
         if unspaced or len(word) > _LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
             return terms
-        if len(self) >= _CACHE_SIZE:
+        if len(self) >= CACHE_SIZE:
             self.clear()
         self[word] = terms
         return terms

@@ -7,7 +7,6 @@ table, is in no language.
 
 import re
 from collections import Counter
-from collections.abc import Collection
 from functools import cache
 
 from vsearch_core.lexical.stopwords import STOP_WORDS
@@ -43,14 +42,6 @@ def detect(text: str) -> str | None:
     best = max(found, key=lambda code: (found[code], different[code], code))
     enough = different[best] >= ENOUGH and found[best] >= SHARE * words.total()
     return best if enough else None
-
-
-def likely(text: str, among: Collection[str]) -> frozenset[str]:
-    """Those of the languages that have the most function words in a text as short as a query; none if it has none."""
-    words = set(_WORD.findall(text.casefold()))
-    counts = {code: len(words & STOP_WORDS[LANGUAGES[code]]) for code in among if code in LANGUAGES}
-    most = max(counts.values(), default=0)
-    return frozenset(code for code, count in counts.items() if count == most and most)
 
 
 @cache
