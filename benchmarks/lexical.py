@@ -2,8 +2,9 @@
 
 Every engine gets the same texts (title and text) and the same questions as plain words, one thread, and gives the best
 ten documents of each. The clock of the queries runs from their text to the documents' numbers: analysis is part of it.
-Engines answer in turn, every round each of them, and the median of the rounds counts. bm25s and tantivy are used as
-their documentation says, for the collection's language where they know it; an engine that is not installed is left out.
+Engines answer in turn, every round each of them, and the median of the rounds counts. The peers are used as their
+documentation says, for the collection's language where they know it; Chinese, which none of them cuts, they get as
+bigrams with blanks between. An engine that is not installed is left out.
 
 `--scale N` adds a collection of N passages, made of sentences drawn from the English collections, whose questions are
 theirs; nobody has judged it, so it has no nDCG.
@@ -16,6 +17,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from operator import add
 from pathlib import Path
 from statistics import fmean
 
@@ -65,6 +67,14 @@ def vsearch(task: Task) -> Ask:
     return ask
 
 
+def blanks(text: str, language: str) -> str:
+    """The text with blanks where its language's words, or at least bigrams, end."""
+    if language != "zh":
+        return text
+    runs = re.findall(r"[^\W\u3400-\u9fff]+|[\u3400-\u9fff]+", text)
+    return " ".join(run if len(run) == 1 or run[0] < "\u3400" else " ".join(map(add, run, run[1:])) for run in runs)
+
+
 def bm25s(task: Task) -> Ask:
     """https://github.com/xhluca/bm25s with numba, its own tokenizer and, where there is one, a Snowball stemmer."""
     import bm25s as engine
@@ -74,7 +84,8 @@ def bm25s(task: Task) -> Ask:
     stopwords = "en" if task.language == "en" else []
 
     def tokens(texts: Sequence[str]) -> object:
-        return engine.tokenize(list(texts), stopwords=stopwords, stemmer=stemmer, show_progress=False)
+        cut = [blanks(text, task.language) for text in texts]
+        return engine.tokenize(cut, stopwords=stopwords, stemmer=stemmer, show_progress=False)
 
     ranker = engine.BM25(method="lucene", k1=1.2, b=0.75, backend="numba")
     ranker.index(tokens([f"{title} {text}" for title, text in task.documents]), show_progress=False)
@@ -103,7 +114,7 @@ def tantivy(task: Task) -> Ask:
     writer = index.writer(200_000_000, 1)
     for number, (title, text) in enumerate(task.documents):
         document = engine.Document()
-        document.add_text("text", f"{title} {text}")
+        document.add_text("text", blanks(f"{title} {text}", task.language))
         document.add_unsigned("number", number)
         writer.add_document(document)
     writer.commit()
@@ -114,7 +125,7 @@ def tantivy(task: Task) -> Ask:
     def ask(questions: Sequence[str]) -> list[list[int]]:
         answers = []
         for text in questions:
-            words = " ".join(re.findall(r"\w+", text.lower()))
+            words = " ".join(re.findall(r"\w+", blanks(text, task.language).lower()))
             query, _ = index.parse_query_lenient(words, ["text"])
             hits = searcher.search(query, K, count=False).hits
             answers.append([searcher.doc(address)["number"][0] for _, address in hits])
@@ -127,12 +138,12 @@ def rank_bm25(task: Task) -> Ask:
     """https://github.com/dorianbrown/rank_bm25, words by blanks as its documentation shows."""
     from rank_bm25 import BM25Okapi
 
-    ranker = BM25Okapi([f"{title} {text}".lower().split() for title, text in task.documents])
+    ranker = BM25Okapi([blanks(f"{title} {text}", task.language).lower().split() for title, text in task.documents])
 
     def ask(questions: Sequence[str]) -> list[list[int]]:
         answers = []
         for text in questions:
-            scores = ranker.get_scores(text.lower().split())
+            scores = ranker.get_scores(blanks(text, task.language).lower().split())
             answers.append([int(row) for row in scores.argsort(kind="stable")[::-1][:K] if scores[row] > 0])
         return answers
 

@@ -15,7 +15,7 @@ from numba import njit
 from vsearch_core.kernels.select import LAST, key_row, make_key
 from vsearch_core.kernels.simd import insert_sorted
 
-WINDOW = 4096  # rows whose sums are in the processor's first cache
+WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
 GUARD = 8  # places before a pool's keys
 _BLOCK = 128  # as `postings.BLOCK_POSTINGS`
 _STRIDE = 32  # sums that are compared with the threshold at once

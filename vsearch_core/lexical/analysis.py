@@ -75,8 +75,11 @@ class Analysis:
         seems to be in: the one that most of its words are function words of.
         """
         prefixes = [f"{fold_case(unify(prefix))}*" for prefix in question.prefixes]
-        if len(held) <= 1:
-            return [term for each in held for term in self.analyzer(each).query_terms(question.words)] + prefixes
+        if not held:
+            return prefixes
+        if len(held) == 1:
+            terms = self.analyzer(held[0]).query_terms(question.words)
+            return terms + prefixes if prefixes else terms
         merged = self._merged.setdefault(tuple(held), _Merged([self.analyzer(each) for each in held]))
         words = [merged[word] for word in question.words.split()]
         votes = Counter(number for _, silent in words for number in silent)
