@@ -31,7 +31,7 @@ from vsearch_core.evaluate.metrics import ndcg
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import Summary, update_index
-from vsearch_core.model import Document, Span
+from vsearch_core.model import Document, EmbedderSpec, Span
 from vsearch_core.text.chunk import ChunkOptions, count_words, split
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
 from vsearch_core.text.extract.registry import extract
@@ -127,7 +127,7 @@ def main() -> None:
     from sentence_transformers import SentenceTransformer
 
     peer = SentenceTransformer(str(package_folder()), device="cpu")
-    embedder = open_embedder("local")
+    embedder = open_embedder(EmbedderSpec("local"))
     print(describe())
     short, full = chunk_texts(options.folder, PIECE_WORDS), chunk_texts(options.folder, config.CHUNK_WORDS)
     peer.encode(short[:32])

@@ -24,7 +24,7 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.index.status import read_status
 from vsearch_core.index.writer import update_index
-from vsearch_core.model import Fingerprint
+from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.text.discover import DiscoverOptions
 
 VOCABULARY = 60_000
@@ -74,7 +74,7 @@ def main() -> None:
     print(describe())
     print("seconds a whole process, median (range)")
     print(f"  vsearch --help                     {spread(process_seconds([vsearch, '--help'], options.runs))}")
-    real = open_embedder("local")
+    real = open_embedder(EmbedderSpec("local"))
     medians: dict[str, dict[str, float]] = {}
     for chunks in options.chunks:
         with TemporaryDirectory() as name:

@@ -1,6 +1,5 @@
 """`vsearch compact`."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +7,8 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .output import PREPARING, emit, plural, size_text, to_json
-from .progress import Bar, stop_flag
+from .output import emit, plural, size_text, to_json
+from .progress import watched
 
 
 def compact(
@@ -22,16 +21,9 @@ def compact(
     `vsearch index` and `vsearch remove` keep it nearly so by themselves. Queries go on meanwhile.
     """
     from vsearch_core.index.compaction import compact_index
-    from vsearch_core.index.progress import Observer, StoppedError
 
-    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
-        observer = Observer(
-            progress=bar.show, preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"), stop=stop
-        )
-        try:
-            done = compact_index(locate.index_to_read(index_dir), observer)
-        except StoppedError:
-            raise KeyboardInterrupt from None
+    with watched(quiet=quiet) as (_, observer):
+        done = compact_index(locate.index_to_read(index_dir), observer)
     if as_json:
         emit(to_json({"schema": "vsearch.compact/1", **asdict(done), "index": str(done.index)}))
     elif not quiet:

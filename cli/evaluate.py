@@ -44,13 +44,13 @@ def eval_(
     with ExitStack() as stack:
         work = (keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))).absolute()
         corpus = folder.absolute() if dataset.documents is None else write_corpus(dataset, work)
-        embedder = open_embedder(config.EMBEDDER, None, report=say)
+        embedder = open_embedder(Requested().spec, report=say)
         index = work / config.INDEX_DIR
         update_index(
             index,
             [Source(corpus, DiscoverOptions(exclude=("/queries.jsonl", "/qrels/")))],
             Requested(),
-            lambda _provider, _model: embedder,
+            lambda _spec: embedder,
             Observer(failed=lambda path, reason: say(f"{path}: {reason}")),
         )
         snapshot = stack.enter_context(open_snapshot(index))

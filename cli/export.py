@@ -9,6 +9,7 @@ import typer
 
 from . import locate
 from .output import emit, emit_bytes, plural, size_text, to_json
+from .progress import stopped_cleanly
 
 if TYPE_CHECKING:
     from vsearch_core.index.transfer import Transferred
@@ -32,9 +33,8 @@ def export(
             raise InputError("export -", "stdout takes the archive", "send it to a file or a pipe, without --json")
         _to_stdout(index)
         return 0
-    target = locate.absolute(Path(file).expanduser())
-    _refuse_bad_target(target, force=force)
-    summary = _to_file(index, target)
+    target = locate.file(file)
+    summary = _to_file(index, target, force=force)
     if as_json:
         values = {**asdict(summary), "index": str(summary.index), "archive": str(target)}
         emit(to_json({"schema": "vsearch.export/1", **values}))
@@ -43,13 +43,17 @@ def export(
     return 0
 
 
-def _refuse_bad_target(target: Path, *, force: bool) -> None:
+def _refuse_bad_target(index: Path, target: Path, *, force: bool) -> None:
     from vsearch_core.errors import InputError
 
     if target.is_dir():
         raise InputError(str(target), "it is a folder", "name a file")
     if not target.parent.is_dir():
         raise InputError(str(target.parent), "there is no such folder", "make it, or choose another")
+    if target.parent.resolve().is_relative_to(index.resolve()):
+        raise InputError(str(target), "it lies in the index itself", "choose a place outside of it")
+    if target.exists() and not target.is_file():
+        raise InputError(str(target), "it is no regular file", "name a file, or send the archive to a pipe with -")
     if target.exists() and not force:
         raise InputError(str(target), "it exists already", "choose another name, or replace it with --force")
 
@@ -64,24 +68,27 @@ def _to_stdout(index: Path) -> None:
     from tempfile import TemporaryDirectory
 
     from vsearch_core.index.transfer import export_index
+    from vsearch_core.store.faults import translated
 
-    with TemporaryDirectory() as scratch:
+    with stopped_cleanly(), translated(Path("temporary folder")), TemporaryDirectory() as scratch:
         export_index(index, Path(scratch), emit_bytes)
 
 
-def _to_file(index: Path, target: Path) -> "Transferred":
+def _to_file(index: Path, target: Path, *, force: bool) -> "Transferred":
     """Write beside the target, and give it its name once it is whole and durable."""
     from tempfile import TemporaryDirectory
 
     from vsearch_core.index.transfer import export_index
-    from vsearch_core.store.archive import durable_file
     from vsearch_core.store.faults import translated
-    from vsearch_core.store.folders import sync_folder
+    from vsearch_core.store.folders import durable_file, sync_folder
 
-    with translated(target), TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        unfinished = Path(folder) / "archive"
-        with durable_file(unfinished) as file:
-            summary = export_index(index, Path(folder), file.write)
-        unfinished.replace(target)
-        sync_folder(target.parent)
+    with stopped_cleanly(), translated(target):
+        _refuse_bad_target(index, target, force=force)
+        with TemporaryDirectory(prefix=".vsearch-export-", dir=target.parent) as folder:
+            unfinished = Path(folder) / "archive"
+            with durable_file(unfinished) as file:
+                summary = export_index(index, Path(folder), file.write)
+            _refuse_bad_target(index, target, force=force)  # again: it may have come meanwhile
+            unfinished.replace(target)
+            sync_folder(target.parent)
     return summary

@@ -30,7 +30,7 @@ def import_(
         name = "stdin"
         summary = import_archive(index, name, sys.stdin.buffer.read, replace=replace)
     else:
-        name = str(locate.absolute(Path(file).expanduser()))
+        name = str(locate.file(file))
         with translated(Path(name)), Path(name).open("rb") as stream:
             summary = import_archive(index, name, stream.read, replace=replace)
     if as_json:

@@ -1,15 +1,14 @@
 """`vsearch index`."""
 
-import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from . import locate
-from .output import PREPARING, complain, emit, plural, to_json
-from .progress import Bar, stop_flag
+from .output import complain, emit, plural, to_json
+from .progress import watched
 
 if TYPE_CHECKING:
     from vsearch_core.index.writer import Summary
@@ -46,35 +45,29 @@ def index(
     the same command goes on from there.
     """
     from vsearch_core.embed.open import open_embedder
-    from vsearch_core.index.progress import Observer, StoppedError
     from vsearch_core.index.settings import Requested
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
 
     options = DiscoverOptions(tuple(include or ()), tuple(exclude or ()), not no_ignore, parse_size(max_file_size))
-    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
-        observer = Observer(
-            progress=bar.show,
+    with watched(quiet=quiet) as (bar, plain):
+        observer = replace(
+            plain,
             failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
             kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
             partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
-            preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
-            stop=stop,
         )
-        try:
-            summary = update_index(
-                locate.index_to_write(index_dir),
-                [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-                Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
-                lambda provider, name: open_embedder(provider, name, report=None if quiet else bar.write),
-                observer,
-                retry=retry,
-            )
-        except StoppedError:
-            raise KeyboardInterrupt from None
+        summary = update_index(
+            locate.index_to_write(index_dir),
+            [Source(locate.absolute(Path(path)), options) for path in paths or ()],
+            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
+            lambda spec: open_embedder(spec, report=None if quiet else bar.write),
+            observer,
+            retry=retry,
+        )
     if as_json:
         emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
     elif not quiet:
@@ -94,8 +87,8 @@ def _left(summary: "Summary") -> str:
 
 def _model_spec(model: str | None) -> str | None:
     """The model as the index remembers it: a folder must be found again from any working folder."""
-    folder = Path(model).expanduser() if model else None
-    return str(locate.absolute(folder)) if folder and folder.is_dir() else model
+    folder = locate.file(model) if model else None
+    return str(folder) if folder and folder.is_dir() else model
 
 
 def parse_size(text: str) -> int:

@@ -34,10 +34,11 @@ def nearest() -> Path | None:
 
 
 def _is_index(folder: Path) -> bool:
+    from vsearch_core.store.lost import is_lost
     from vsearch_core.store.schema import CATALOG_FILE
 
     try:
-        return (folder / CATALOG_FILE).is_file()
+        return (folder / CATALOG_FILE).is_file() or is_lost(folder)
     except PermissionError:
         return True  # whoever opens it says so
 
@@ -55,22 +56,34 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(working_folder() / path))
 
 
+def file(given: str) -> Path:
+    """A file or folder that was named; "~" is the home folder, also where the shell has left it as it is."""
+    try:
+        return absolute(Path(given).expanduser())
+    except RuntimeError:
+        raise InputError(given, "there is no such home folder", "name it by its whole path") from None
+
+
 def _named(given: Path) -> Path:
     """`--index` names the index folder, or a project folder, whose index is the `.vsearch` in it.
 
     A folder that holds other things than an index is a project: an index is never mixed with somebody's files.
     """
+    from vsearch_core.store.faults import translated
+
     folder = absolute(given)
     inner = folder / INDEX_DIR
-    is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_other_things(folder))
+    with translated(folder):
+        is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_other_things(folder))
     return inner if is_project else folder
 
 
 def _holds_other_things(folder: Path) -> bool:
     from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
+    from vsearch_core.store.lost import is_lost
     from vsearch_core.store.schema import CATALOG_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
 
     names = {path.name for path in folder.iterdir() if not path.name.startswith((CATALOG_FILE, HOLDER_FILE))}
     begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
-    return not (folder / CATALOG_FILE).exists() and not names <= begun
+    return not (folder / CATALOG_FILE).exists() and not is_lost(folder) and not names <= begun

@@ -3,6 +3,9 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from typing import Annotated
 
 import typer
@@ -22,11 +25,28 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich costs more to import than `--help` may take
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _abortable(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, whose interruption reaches `_run`: typer makes a KeyboardInterrupt a status that says nothing."""
+
+    @wraps(command)
+    def run(*arguments: object, **options: object) -> int:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    return run
+
+
 for command in (
     *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
     *(export.export, import_.import_, evaluate.eval_, models.models),
 ):
-    app.command(name=command.__name__.rstrip("_"))(command)
+    app.command(name=command.__name__.rstrip("_"))(_abortable(command))
+
+INTERRUPTED = 130
 
 _debug = False
 
@@ -58,7 +78,12 @@ def main() -> None:
     """Run the app and exit with its status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     open_missing_streams()
-    sys.exit(_run())
+    status = _run()
+    if status == INTERRUPTED:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)  # a model that is being loaded, or kernels that are being compiled, are not waited for
+    sys.exit(status)
 
 
 def _run() -> int:
@@ -77,7 +102,7 @@ def _run() -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
-        return 130
+        return INTERRUPTED
     except Exception as error:  # the last resort: still one line, still no traceback unasked
         if _debug:
             raise

@@ -6,10 +6,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .output import say
+from .output import PREPARING, say
 
 if TYPE_CHECKING:
-    from vsearch_core.index.progress import Progress
+    from vsearch_core.index.progress import Observer, Progress
+
+
+@contextmanager
+def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
+    """What a command under way shows, and the observer of its run; `quiet` hides progress and news.
+
+    A run that is stopped in the middle of a step counts as interrupted: KeyboardInterrupt.
+    """
+    from vsearch_core.index.progress import Observer, StoppedError
+
+    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
+        try:
+            yield (
+                bar,
+                Observer(
+                    progress=bar.show,
+                    preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
+                    stop=stop,
+                ),
+            )
+        except StoppedError:
+            raise KeyboardInterrupt from None
 
 
 @contextmanager
@@ -22,6 +44,16 @@ def stop_flag() -> "Iterator[Stop]":
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_cleanly() -> Iterator[None]:
+    """Let SIGTERM end the process as SIGINT does: what is unfinished is deleted."""
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 class Stop:

@@ -174,6 +174,6 @@ def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
     from vsearch_core.index.settings import refuse_other_model
 
     settings = snapshot.settings
-    embedder = open_embedder(settings.fingerprint.provider, settings.model, report=say)
+    embedder = open_embedder(settings.spec, report=say)
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
     return lambda text: embedder.embed_queries([text])[0]

@@ -1,6 +1,5 @@
 """`vsearch remove`."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +7,8 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .output import PREPARING, complain, emit, plural, say, shown_path, to_json
-from .progress import Bar, stop_flag
+from .output import complain, emit, plural, say, shown_path, to_json
+from .progress import watched
 
 
 def remove(
@@ -22,13 +21,9 @@ def remove(
 
     They stay out until they are named to `vsearch index` again.
     """
-    from vsearch_core.index.progress import Observer
     from vsearch_core.index.removal import remove_paths
 
-    with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
-        observer = Observer(
-            progress=bar.show, preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"), stop=stop
-        )
+    with watched(quiet=quiet) as (_, observer):
         index = locate.index_to_read(index_dir)
         done = remove_paths(index, [locate.absolute(Path(path)) for path in paths], observer)
     if as_json:

@@ -1,6 +1,5 @@
 """`vsearch repair`."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import locate
-from .output import PREPARING, complain, emit, one_line, plural, say, to_json
-from .progress import Bar, stop_flag
+from .output import complain, emit, one_line, plural, say, to_json
+from .progress import watched
 
 if TYPE_CHECKING:
     from vsearch_core.index.repair import Repaired
@@ -26,19 +25,14 @@ def repair(
     status: 0 all is saved, 2 not.
     """
     from vsearch_core.embed.open import open_embedder
-    from vsearch_core.index.progress import Observer, StoppedError
     from vsearch_core.index.repair import repair_index
 
-    with stop_flag() as stop, Bar(hidden=not sys.stderr.isatty()) as bar:
-        observer = Observer(progress=bar.show, preparing=lambda: bar.write(f"vsearch: {PREPARING}"), stop=stop)
-        try:
-            done = repair_index(
-                locate.index_to_read(index_dir),
-                (lambda provider, name: open_embedder(provider, name, report=bar.write)) if re_embed else None,
-                observer,
-            )
-        except StoppedError:
-            raise KeyboardInterrupt from None
+    with watched(quiet=False) as (bar, observer):
+        done = repair_index(
+            locate.index_to_read(index_dir),
+            (lambda spec: open_embedder(spec, report=bar.write)) if re_embed else None,
+            observer,
+        )
     for path in done.set_aside:
         say(f"set aside: {path}")
     for path in done.reread:
@@ -51,7 +45,7 @@ def repair(
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
         emit(one_line(f"{done.index}: {_summary(done)}"))
-    if stop() and done.pending:
+    if observer.stop() and done.pending:
         return 130
     return 2 if done.lost or done.reread or (done.staged and done.pending) else 0
 

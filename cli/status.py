@@ -36,7 +36,10 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     without = f"; without {', '.join(status.removed)}" if status.removed else ""
     linked = f", {status.graph_segments:,} of them ({plural(status.graph_rows, 'row')}) with a graph"
     graphs = linked if status.graph_segments else ""
-    parts = ", ".join(f"{name} {size_text(size)}" for name, size in status.size.items())
+    used = {name: size for name, size in status.size.items() if name != "damaged"}
+    parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
+    aside = status.size["damaged"]
+    aside_text = f"{size_text(aside)} in {status.index}/damaged: nothing reads it, delete it when nothing is missed"
     pending = (
         f"{plural(status.pending_files, 'file')}, {plural(status.pending_chunks, 'chunk')} to embed:"
         " run `vsearch index` to go on"
@@ -51,7 +54,8 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
             "chunking",
             f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}",
         ),
-        ("size", f"{size_text(sum(status.size.values()))}: {parts}"),
+        ("size", f"{size_text(sum(used.values()))}: {parts}"),
+        *([("set aside", aside_text)] if aside else []),
         ("commit", status.last_commit or "none yet"),
         ("pending", pending if status.pending_files else "nothing"),
     ]

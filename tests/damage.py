@@ -12,6 +12,7 @@ from pathlib import Path
 
 from support import WordEmbedder, make_index
 
+from vsearch_core import config
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
 from vsearch_core.index.settings import Requested
@@ -20,6 +21,7 @@ from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
+from vsearch_core.search.vectors import Effort
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CATALOG_FILE, TABLES
 from vsearch_core.store.segment import SEGMENTS_DIR
@@ -57,9 +59,9 @@ def build(root: Path) -> Path:
     embedder = WordEmbedder(dimension=24)
     requested = Requested(chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
-    for number in range(12):
+    for number in range(30):  # so many that the dead rows of one are no reason to merge
         chance = random.Random(number)
-        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(4))
+        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(2))
         body = "\n\n".join(parts)
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n{body}\n")
     make_index(root, embedder, Path("d"), requested=requested)
@@ -71,11 +73,26 @@ def build(root: Path) -> Path:
     return index
 
 
+def build_linked(root: Path) -> Path:
+    """A project's index with a graph, tombstones in it, and a segment without: enough rows that walks are walks."""
+    embedder = WordEmbedder(dimension=24)
+    requested = Requested(chunk_words=20, overlap_words=0)
+    (root / "d").mkdir(parents=True)
+    for number in range(42):
+        chance = random.Random(number)
+        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(50))
+        (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n" + "\n\n".join(parts) + "\n")
+    make_index(root, embedder, Path("d"), requested=requested)
+    (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
+    make_index(root, embedder)
+    return root / ".vsearch"
+
+
 def answers(index: Path) -> Answers:
-    """What the queries answer. Raises VsearchError."""
+    """What the queries answer; a graph that is there is walked. Raises VsearchError."""
     embedder = WordEmbedder(dimension=24)
     with open_snapshot(index) as snapshot:
-        searcher = LocalSearcher(snapshot)
+        searcher = LocalSearcher(snapshot, Effort(ef=config.EF))
         results = [answer(searcher, lambda text: embedder.embed_queries([text])[0], query) for query in QUERIES]
         return tuple(tuple((hit.path, hit.chunk, hit.score, hit.text) for hit in result.hits) for result in results)
 

@@ -57,6 +57,6 @@ def make_index(
         root / ".vsearch",
         [Source(root / path, options or DiscoverOptions()) for path in paths],
         requested or Requested(),
-        lambda _provider, _model: embedder,
+        lambda _spec: embedder,
         observer or Observer(),
     )

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from vsearch_core import kernel_cache
+from vsearch_core.index.progress import StoppedError
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,26 @@ def test_a_damaged_cache_is_deleted_and_made_again(tmp_path: Path, monkeypatch: 
     kernel_cache.loaded(load)
     assert tries == [True, False]
     assert foreign.exists()
+
+
+def test_who_waits_for_the_compiler_can_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path))
+    kept = tmp_path / "kernels_1a" / "walk.nbc"
+    kept.parent.mkdir()
+    kept.write_bytes(b"")
+    compiled, pauses = Event(), iter([None, None, StoppedError()])
+
+    def pause() -> None:
+        raised = next(pauses)
+        if raised is not None:
+            raise raised
+
+    with pytest.raises(StoppedError):
+        kernel_cache.loaded(compiled.wait, pause)
+    assert next(pauses, "no more") == "no more"
+    assert kept.exists()  # it is not damaged
+    compiled.set()
+    kernel_cache.loaded(compiled.wait)  # the lock is free
 
 
 def test_what_is_no_fault_of_the_cache_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

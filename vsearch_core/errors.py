@@ -39,7 +39,7 @@ class IndexStateError(VsearchError):
 
 
 class IndexNotFoundError(IndexStateError):
-    """No `.vsearch` folder where one was looked for."""
+    """No index, or none with a catalog, where one was looked for."""
 
 
 class IndexLockedError(IndexStateError):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from threading import Thread
 
 from vsearch_core import config
 
@@ -33,21 +34,49 @@ def use() -> None:
     os.environ[VARIABLE] = str(chosen)
 
 
-def loaded(load: Callable[[], None]) -> None:
+def _go_on() -> None:
+    pass
+
+
+def loaded(load: Callable[[], None], pause: Callable[[], object] = _go_on) -> None:
     """Run what loads kernels, in one process at a time: numba writes its files as if there were no other.
 
-    A cache that can't be read, as a power cut may leave it, is deleted and made again.
+    A cache that can't be read, as a power cut may leave it, is deleted and made again. `pause` is called all the while;
+    what it raises, or a KeyboardInterrupt, ends the wait at once, and leaves the compiler at work behind.
     """
     if not os.environ.get(VARIABLE):
         use()
     place = Path(os.environ[VARIABLE])
     with _lock(place):
+        if _failure(load, pause) is None:
+            return
+        for path in place.glob("kernels_*/*.nb?"):  # numba's name for the files of this folder's modules
+            path.unlink(missing_ok=True)
+        failure = _failure(load, pause)
+        if failure is not None:
+            raise failure
+
+
+def _failure(load: Callable[[], None], pause: Callable[[], object]) -> Exception | None:
+    """What loading raised: for a damaged file that may be anything.
+
+    It has a thread of its own, since signals come to the main one: what a signal's handler raises while LLVM calls
+    Python back is printed and forgotten (https://docs.python.org/3/library/sys.html#sys.unraisablehook).
+    """
+    failures: list[Exception] = []
+
+    def run() -> None:
         try:
             load()
-        except Exception:  # unpickling a damaged file may raise anything
-            for path in place.glob("kernels_*/*.nb?"):  # numba's name for the files of this folder's modules
-                path.unlink(missing_ok=True)
-            load()
+        except Exception as error:
+            failures.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        pause()
+        thread.join(0.05)
+    return failures[0] if failures else None
 
 
 @contextmanager

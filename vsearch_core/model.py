@@ -88,6 +88,19 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbedderSpec:
+    """What opens an embedder. `model` is a name or a folder, None the provider's default.
+
+    `dimension` is asked of a provider that offers several and `base_url` says where it is; None leaves both to it.
+    """
+
+    provider: str
+    model: str | None = None
+    dimension: int | None = None
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none."""
 

@@ -1,11 +1,12 @@
 """`vsearch export` and `vsearch import`: an index in one file, taken in whole or not at all."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from process import DEADLINE, Vsearch, write_files
+from process import DEADLINE, Vsearch, checked, finished, write_files
 
 SUMMARY_KEYS = ["schema", "index", "generation", "files", "chunks", "segments", "bytes", "seconds", "archive"]
 
@@ -97,6 +98,52 @@ def test_an_archive_has_the_permissions_of_any_new_file(vsearch: Vsearch, indexe
 def test_a_target_that_can_not_be_written_is_named(vsearch: Vsearch, indexed: Path, target: str, reason: str) -> None:
     (indexed / "docs").mkdir()
     assert reason in vsearch("export", "--force", target, cwd=indexed).error
+
+
+@pytest.mark.parametrize("arguments", [("export", "--force"), ("import", "--replace")])
+def test_a_name_that_can_not_be_is_an_error(vsearch: Vsearch, indexed: Path, arguments: tuple[str, ...]) -> None:
+    assert "too long" in vsearch(*arguments, "a" * 256, cwd=indexed).error
+    assert "no such home folder" in vsearch(*arguments, "~nobody-of-that-name/it.tar", cwd=indexed).error
+
+
+def test_the_longest_name_can_be_exported_to(vsearch: Vsearch, indexed: Path) -> None:
+    assert vsearch("export", "a" * 255, cwd=indexed).status == 0
+    assert (indexed / ("a" * 255)).is_file()
+
+
+def test_only_a_file_is_replaced_and_none_of_the_index(vsearch: Vsearch, indexed: Path) -> None:
+    os.mkfifo(indexed / "pipe")
+    assert "no regular file" in vsearch("export", "--force", "pipe", cwd=indexed).error
+    assert (indexed / "pipe").is_fifo()
+    assert "in the index itself" in vsearch("export", "--force", ".vsearch/catalog.sqlite", cwd=indexed).error
+    assert vsearch("check", "--full", cwd=indexed).status == 0
+
+
+def test_places_that_may_not_be_seen_are_named(vsearch: Vsearch, indexed: Path) -> None:
+    (indexed / "closed" / "inner").mkdir(parents=True)
+    vsearch("export", "it.tar", cwd=indexed)
+    (indexed / "closed").chmod(0)
+    unprivileged = vsearch.without_privileges()
+    for arguments in (("export", "closed/inner/it.tar"), ("import", "--index", "closed/inner", "it.tar")):
+        error = unprivileged(*arguments, cwd=indexed).error
+        assert error.startswith(f"{indexed}/closed/inner")
+        assert "permission denied" in error
+    (indexed / "closed").chmod(0o700)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_export_that_is_stopped_leaves_nothing(
+    vsearch: Vsearch, indexed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = vsearch.start("export", "-", cwd=indexed, env={**vsearch.environment, "TMPDIR": str(scratch)})
+    assert process.stdout is not None
+    assert process.stdout.read(512)  # now it waits for more to be read: a pipe holds less than the archive
+    process.send_signal(number)
+    ran = checked(finished(process))
+    assert (ran.status, ran.err) == (130, "vsearch: interrupted\n")
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_folder_that_may_not_be_written_is_named(vsearch: Vsearch, indexed: Path) -> None:

@@ -83,6 +83,43 @@ def test_a_catalog_that_is_none_is_refused(
     assert (indexed / ".vsearch" / "catalog.sqlite").read_bytes() == content
 
 
+COMMANDS = (
+    *(("index", "."), ("index",), ("remove", "pump.txt"), ("compact",), ("query", "pump"), ("status",)),
+    *(("check",), ("check", "--full"), ("repair",), ("export", "it.tar")),
+)
+
+
+@pytest.mark.parametrize("place", ["here", "below", "named"])
+def test_an_index_that_has_lost_its_catalog_is_no_new_one(vsearch: Vsearch, indexed: Path, place: str) -> None:
+    """Its segments may be hours of embedding: no command sweeps them, nor takes another index instead."""
+    index, below = indexed / ".vsearch", indexed / "below"
+    below.mkdir()
+    (below / "pump.txt").write_text("The pump.")
+    assert vsearch("index", "--index", indexed.parent / ".vsearch", "pump.txt", cwd=indexed).status == 0
+    aside = index / "catalog.sqlite"
+    content = aside.read_bytes()
+    aside.unlink()
+    segments = sorted(path for path in (index / "segments").rglob("*"))
+    for command in COMMANDS:
+        options = ("--index", index) if place == "named" else ()
+        error = vsearch(*command, *options, cwd=below if place == "below" else indexed).error
+        assert error == (
+            f"{index}: its catalog.sqlite is gone, its segments are still there;"
+            " put that file back from a backup, or delete the folder and index, or import, again"
+        )
+    assert sorted(path for path in (index / "segments").rglob("*")) == segments
+    aside.write_bytes(content)
+    assert vsearch(*GREASE, cwd=indexed).out == "pump.txt\n"
+
+
+def test_an_archive_takes_the_place_of_a_lost_index_on_request(vsearch: Vsearch, indexed: Path) -> None:
+    assert vsearch("export", "it.tar", cwd=indexed).status == 0
+    (indexed / ".vsearch" / "catalog.sqlite").unlink()
+    assert "its catalog.sqlite is gone" in vsearch("import", "it.tar", cwd=indexed).error
+    assert vsearch("import", "--replace", "it.tar", cwd=indexed).status == 0
+    assert vsearch(*GREASE, cwd=indexed).out == "pump.txt\n"
+
+
 def test_a_truncated_catalog_is_refused(vsearch: Vsearch, indexed: Path) -> None:
     path = indexed / ".vsearch" / "catalog.sqlite"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

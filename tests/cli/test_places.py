@@ -157,3 +157,9 @@ def test_a_deleted_working_folder_is_an_error(vsearch: Vsearch, tmp_path: Path) 
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
     assert b"internal error" not in done.stderr
+
+
+def test_a_home_folder_that_is_none_is_an_error(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"a.txt": "The pump."})
+    ran = vsearch("index", "--model", "~nobody-of-that-name/model", "a.txt", cwd=project)
+    assert ran.error.startswith("~nobody-of-that-name/model: there is no such home folder; ")

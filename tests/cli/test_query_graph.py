@@ -1,13 +1,15 @@
 """An index whose segment has a graph: `query` with and without it, and what `status` says of it."""
 
 import re
+import signal
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from process import Ran, Vsearch
+from process import Ran, Vsearch, finished
 
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.embed.open import open_embedder
@@ -15,6 +17,7 @@ from vsearch_core.index import graphs
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import update_index
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.text.discover import DiscoverOptions
 
 PREPARING = "vsearch: preparing the vector engine (the first time on a machine takes half a minute) …\n"
@@ -55,7 +58,7 @@ def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
             project / ".vsearch",
             [Source(project, DiscoverOptions())],
             Requested(chunk_words=20, overlap_words=0),
-            lambda *_: WordMixer(open_embedder("local")),
+            lambda *_: WordMixer(open_embedder(EmbedderSpec("local"))),
         )
     return project
 
@@ -173,6 +176,21 @@ def test_a_cache_that_can_not_be_written_costs_time_only(vsearch: Vsearch, linke
             path.chmod(mode)
     assert (ran.status, ran.err, ran.json["exact"]) == (0, PREPARING, False)
     assert not (cache / "kernels").exists()
+
+
+@pytest.mark.slow  # begins to compile anew
+@pytest.mark.parametrize("later", [0.0, 0.7, 1.4, 2.1, 2.8])
+def test_the_compiler_is_not_waited_for(vsearch: Vsearch, linked: Path, tmp_path: Path, later: float) -> None:
+    """Ctrl-C at any time: LLVM calls Python back now and then, where an exception would be lost."""
+    environment = {**vsearch.environment, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    process = vsearch.start("query", "--ef", "200", "bread", cwd=linked, env=environment)
+    assert process.stderr is not None
+    assert process.stderr.readline().decode() == PREPARING
+    time.sleep(later)
+    process.send_signal(signal.SIGINT)
+    ran = finished(process)
+    assert (ran.status, ran.out, ran.err.strip()) == (130, "", "vsearch: interrupted")
+    assert not list(tmp_path.glob("kernels/*/scan.scan_rows*"))  # the last one that would be compiled
 
 
 @pytest.mark.slow  # compiles anew, twice

@@ -39,13 +39,21 @@ def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Pat
     assert (status["format"], status["generation"], status["files"], status["segments"]) == (1, 1, 9, 1)
     assert (status["dead_rows"], status["pending_files"], status["pending_chunks"]) == (0, 0, 0)
     assert status["fingerprint"]["provider"] == "local"
-    assert list(status["size"]) == ["vectors", "graph", "postings", "ids", "text", "catalog"]
+    assert list(status["size"]) == ["vectors", "graph", "postings", "ids", "text", "catalog", "damaged"]
 
 
 def test_the_sizes_add_up_to_what_is_on_the_disk(vsearch: Vsearch, library: Path) -> None:
     status = vsearch("status", "--json", cwd=library).json
     files = [path for path in (library / ".vsearch").rglob("*") if path.is_file() and not path.name.endswith("-shm")]
     assert sum(status["size"].values()) == sum(path.stat().st_size for path in files)
+
+
+def test_status_tells_what_repairs_have_set_aside(vsearch: Vsearch, indexed: Path) -> None:
+    """Also a repair that was killed, and so could not say so."""
+    aside = write_files(indexed / ".vsearch/damaged/20260101T000000.000000Z", {"catalog.sqlite": "x" * 3000})
+    assert vsearch("status", "--json", cwd=indexed).json["size"]["damaged"] == 3000
+    line = f"set aside 3.0 kB in {aside.parent}: nothing reads it, delete it when nothing is missed"
+    assert line in vsearch("status", cwd=indexed).lines
 
 
 def test_status_counts_what_was_deleted(vsearch: Vsearch, indexed: Path) -> None:

@@ -143,7 +143,8 @@ def test_nothing_is_loaded_before_the_first_text(model: PreparedModel) -> None:
 PROBE = """
 import sys
 from vsearch_core.embed.open import open_embedder
-vectors = open_embedder("local").embed_queries(["what is loaded?"])
+from vsearch_core.model import EmbedderSpec
+vectors = open_embedder(EmbedderSpec("local")).embed_queries(["what is loaded?"])
 assert vectors.shape == (1, 384)
 print(sorted({"torch", "transformers", "onnx", "safetensors", "huggingface_hub"} & set(sys.modules)))
 """

@@ -9,19 +9,20 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
 from vsearch_core.errors import InputError
+from vsearch_core.model import EmbedderSpec
 
 
 def test_local_is_opened_with_the_precision_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
     for asked in (*PRECISIONS, None):
-        embedder = open_embedder("local", precision=asked)
+        embedder = open_embedder(EmbedderSpec("local"), precision=asked)
         assert isinstance(embedder, LocalEmbedder)
         assert embedder.precision == (asked or best_precision()[0])
 
 
 def test_an_unknown_provider_is_refused_with_the_choices() -> None:
     with pytest.raises(InputError, match="embedder 'psychic': unknown; choose one of: local"):
-        open_embedder("psychic")
+        open_embedder(EmbedderSpec("psychic"))
 
 
 @pytest.mark.parametrize(

@@ -82,10 +82,11 @@ OFFLINE = """
 import sys
 from vsearch_core.embed import weights
 from vsearch_core.embed.open import open_embedder
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.errors import ModelError
 weights.PACKAGE_MODULE = "no_such_package_of_weights"
 try:
-    open_embedder("local", sys.argv[1] or None)
+    open_embedder(EmbedderSpec("local", sys.argv[1] or None))
 except ModelError as error:
     print(error)
 """

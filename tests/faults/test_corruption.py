@@ -7,9 +7,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from damage import LOG, Answers, Outcome, answers, build, kinds, outcomes, spread, table
+from damage import LOG, Answers, Outcome, answers, build, build_linked, kinds, outcomes, spread, table
 
 from vsearch_core.errors import VsearchError
+from vsearch_core.index import graphs
 from vsearch_core.index.check import check_index
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.schema import CATALOG_FILE
@@ -61,6 +62,43 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
         print("\n" + table(rows))
     for kind, found in rows:
         holds(kind, found)
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, "GRAPH_ROWS", 1000)
+        return build_linked(tmp_path_factory.mktemp("linked") / "project")
+
+
+def graph_files(index: Path) -> dict[str, Path]:
+    found = {kind: file for kind, file in kinds(index).items() if graphs.has_graph([kind])}
+    assert len(found) == 10
+    return found
+
+
+def walks_are_refused(kind: str, found: Sequence[Outcome]) -> None:
+    """A process that walks a graph compares all of it first: nothing damaged reaches a kernel."""
+    for outcome in found:
+        assert (outcome.query, outcome.full) == ("refused", True), (kind, outcome)
+
+
+def test_some_damages_of_each_file_of_a_graph(linked: Path, pool: Executor) -> None:
+    known = [pool.submit(answers, linked).result()]
+    for kind, file in graph_files(linked).items():
+        walks_are_refused(kind, examined(pool, linked, file, 3, 1, known))
+
+
+@pytest.mark.faults
+def test_a_thousand_flips_of_each_file_of_a_graph(
+    linked: Path, pool: Executor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [pool.submit(answers, linked).result()]
+    rows = [(kind, examined(pool, linked, file, 1000, 200, known)) for kind, file in graph_files(linked).items()]
+    with capsys.disabled():
+        print("\n" + table(rows))
+    for kind, found in rows:
+        walks_are_refused(kind, found)
 
 
 @pytest.fixture(scope="module")

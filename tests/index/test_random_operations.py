@@ -30,9 +30,9 @@ from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
-from vsearch_core.store.archive import Piece
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.pieces import Piece
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
 

@@ -17,7 +17,7 @@ from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import SETTLED_NS, settled_ctime
-from vsearch_core.model import Document
+from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
@@ -55,7 +55,7 @@ def vectors(root: Path) -> dict[tuple[str, int], bytes]:
         return found
 
 
-def unwanted(_provider: str, _model: str | None) -> WordEmbedder:
+def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
     raise AssertionError("no model is needed")
 
 

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from vsearch_core.errors import (
     StorageError,
     VsearchError,
 )
-from vsearch_core.index import graphs, transfer
+from vsearch_core.index import compaction, graphs, transfer
 from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
@@ -37,13 +36,15 @@ from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store import generation, schema, texts
-from vsearch_core.store.archive import ArchiveReader, Contents, Member, Piece, pack
+from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.pieces import Piece, checksum
 
 
 @pytest.fixture
-def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
+def root(tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of two segments, one with a dead row."""
+    monkeypatch.setattr(compaction, "DEAD_SHARE", 0.1)
     root = tmp_path / "project"
     (root / "docs").mkdir(parents=True)
     for number in range(12):
@@ -112,6 +113,21 @@ def test_an_export_is_of_one_generation_whatever_is_written_meanwhile(
     assert answers(tmp_path / "new", embedder) == before
 
 
+def test_an_export_under_way_does_not_hold_up_the_log(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    held: list[int] = []
+
+    def write(_: Piece) -> None:
+        with closing(Catalog.open_to_write(root / ".vsearch")) as catalog:
+            with catalog.transaction():
+                catalog.put_setting("last_commit", "now")
+            catalog.connection.execute("PRAGMA busy_timeout = 0")
+            held.append(catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+
+    export_index(root / ".vsearch", tmp_path / "scratch", write)
+    assert set(held) == {0}
+
+
 def test_what_is_not_committed_and_where_it_came_from_stay_behind(
     root: Path, embedder: WordEmbedder, tmp_path: Path
 ) -> None:
@@ -142,6 +158,21 @@ def test_an_index_that_is_replaced_keeps_its_sources_and_its_readers(
     assert answers(root, embedder) == old
     assert make_index(root, embedder).changed == 1
     assert answers(root, embedder) == new
+
+
+def test_an_import_is_done_though_space_can_not_be_given_back(
+    root: Path, archive: bytes, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = answers(root, embedder)
+    (root / "docs" / "1.txt").write_text("Rewritten since the export.")
+    make_index(root, embedder)
+
+    def fail(_: Catalog) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Catalog, "release_space", fail)
+    assert imported(root, archive, replace=True).files == 12
+    assert answers(root, embedder) == old
 
 
 def test_an_index_is_not_replaced_unasked(root: Path, archive: bytes, embedder: WordEmbedder) -> None:
@@ -271,7 +302,7 @@ def forged(archive: bytes, tmp_path: Path, change: Change, *, sealed: bool) -> b
 
 
 def repacked(generation: int, files: dict[str, bytes]) -> bytes:
-    members = [Member(name, len(data), blake2b(data, digest_size=16).hexdigest()) for name, data in files.items()]
+    members = [Member(name, len(data), checksum([data])) for name, data in files.items()]
     return b"".join(pack(Contents(generation, tuple(members)), {name: [data] for name, data in files.items()}))
 
 

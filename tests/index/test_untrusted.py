@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from damage import answers, build
 
@@ -17,7 +18,7 @@ from vsearch_core.errors import IndexCorruptError, VsearchError
 from vsearch_core.index.check import check_index
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.segment import SEGMENTS_DIR, is_segment_name
+from vsearch_core.store.segment import SEGMENTS_DIR, is_segment_name, manifest_to_json, write_segment
 
 MEMORY = 4 << 30  # bytes of address space: libraries map a lot; what a forged header asks for is more
 
@@ -78,6 +79,7 @@ MANIFESTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a missing array": lambda m: m.pop("postings_terms"),
     "missing ids": lambda m: m.pop("chunk_ids"),
     "other checksums": lambda m: m["vectors"].update(blocks="x" * len(m["vectors"]["blocks"])),
+    "checksums that are blank": lambda m: m["vectors"].update(blocks=" " * len(m["vectors"]["blocks"])),
 }
 
 
@@ -96,6 +98,19 @@ def test_manifests_that_are_none_are_refused(index: Path, manifest: str) -> None
 @pytest.mark.parametrize("rows", [1 << 62, -1, 0])
 def test_forged_row_counts_are_refused(index: Path, rows: int) -> None:
     forge(index, "UPDATE segments SET rows = ?", rows)
+    is_refused(index)
+
+
+def test_rows_that_take_no_bytes_are_refused(index: Path) -> None:
+    """Their number is vouched for by nothing, and a boolean a row would fill the memory."""
+    with closing(Catalog.open_to_read(index)) as catalog:
+        forged = catalog.segments()[0]
+    nothing = np.empty((1 << 36, 0), np.int64)
+    name, manifest = write_segment(index, {"chunk_ids": nothing, "file_ids": nothing})
+    for key in manifest:
+        (index / SEGMENTS_DIR / name / f"{key}.npy").replace(index / SEGMENTS_DIR / forged.name / f"{key}.npy")
+    forge_manifest(index, lambda values: values.update(manifest_to_json(manifest)))
+    forge(index, "UPDATE segments SET rows = ?, dead = NULL WHERE id = ?", len(nothing), forged.id)
     is_refused(index)
 
 

@@ -12,7 +12,7 @@ from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
-from vsearch_core.model import Document
+from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.store.lock import writer_lock
@@ -61,7 +61,7 @@ def test_an_unchanged_folder_costs_nothing(root: Path, embedder: WordEmbedder) -
     before = generation(root)
     embedder.embedded.clear()
 
-    def unwanted(_provider: str, _model: str | None) -> WordEmbedder:
+    def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("no model is needed")
 
     summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
@@ -203,13 +203,27 @@ def test_a_text_that_turns_binary_leaves_the_index(root: Path, embedder: WordEmb
 
 
 def test_a_model_that_can_not_be_had_leaves_nothing_behind(tmp_path: Path) -> None:
-    def none(_provider: str, _model: str | None) -> WordEmbedder:
+    def none(_spec: EmbedderSpec) -> WordEmbedder:
         raise ModelError("model", "is nowhere", "bring it")
 
     write(tmp_path, "docs/a.txt", "text")
     with pytest.raises(ModelError):
         writer.update_index(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], Requested(), none)
     assert not (tmp_path / ".vsearch").exists()
+
+
+def test_a_dimension_that_the_model_lacks_leaves_nothing_behind(tmp_path: Path, embedder: WordEmbedder) -> None:
+    write(tmp_path, "docs/a.txt", "text")
+    with pytest.raises(InputError, match=r"--dimensions 7: .* makes vectors of"):
+        make_index(tmp_path, embedder, DOCS, requested=Requested(dimension=7))
+    assert not (tmp_path / ".vsearch").exists()
+
+
+def test_an_index_keeps_where_its_embedder_was(tmp_path: Path, embedder: WordEmbedder) -> None:
+    write(tmp_path, "docs/a.txt", "text")
+    make_index(tmp_path, embedder, DOCS, requested=Requested(base_url="http://127.0.0.1:9"))
+    with open_snapshot(tmp_path / ".vsearch") as snapshot:
+        assert snapshot.settings.spec.base_url == "http://127.0.0.1:9"
 
 
 def test_files_outside_the_root_are_stored_absolute(root: Path, embedder: WordEmbedder) -> None:

@@ -4,25 +4,21 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
-from hashlib import blake2b
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.errors import ArchiveError
-from vsearch_core.store.archive import PIECE, ArchiveReader, Contents, Member, Piece, pack
+from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
+from vsearch_core.store.pieces import PIECE, Piece, checksum
 
 VECTORS = f"segments/{'a' * 32}/vectors.npy"
 IDS = f"segments/{'a' * 32}/chunk_ids.npy"
 
 
-def checksum(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
-
-
 def packed(files: dict[str, bytes], generation: int = 3) -> bytes:
-    members = tuple(Member(name, len(data), checksum(data)) for name, data in files.items())
+    members = tuple(Member(name, len(data), checksum([data])) for name, data in files.items())
     return b"".join(pack(Contents(generation, members), {name: [data] for name, data in files.items()}))
 
 
@@ -112,7 +108,7 @@ def listed(contents: object, *rest: bytes) -> bytes:
     return b"".join((info.tobuf(tarfile.GNU_FORMAT), listing, bytes(-len(listing) % 512), *rest))
 
 
-def entry(name: object = "catalog.sqlite", size: object = 1, digest: object = checksum(b"x")) -> dict[str, object]:
+def entry(name: object = "catalog.sqlite", size: object = 1, digest: object = checksum([b"x"])) -> dict[str, object]:
     return {"name": name, "bytes": size, "blake2b": digest}
 
 
@@ -139,6 +135,12 @@ def entry(name: object = "catalog.sqlite", size: object = 1, digest: object = ch
 )
 def test_a_list_of_contents_that_is_none_is_refused(members: object) -> None:
     assert "contents" in refused(listed({"schema": "vsearch.archive/1", "generation": 1, "members": members}))
+
+
+@pytest.mark.parametrize("generation", [-1, 10**19, 10**4000, 1.0, True, None, "1"])
+def test_a_generation_that_is_none_is_refused(generation: object) -> None:
+    contents = {"schema": "vsearch.archive/1", "generation": generation, "members": [entry()]}
+    assert "contents" in refused(listed(contents))
 
 
 @pytest.mark.parametrize("contents", [None, [], {}, {"schema": "vsearch.archive/1"}, "[" * 100_000])
@@ -175,7 +177,7 @@ def test_a_forged_size_of_the_list_takes_no_memory() -> None:
 
 def test_a_member_is_never_read_whole() -> None:
     """A petabyte is declared; what is asked of the file at a time stays small."""
-    member = Member("catalog.sqlite", 1 << 50, checksum(b"x"))
+    member = Member("catalog.sqlite", 1 << 50, checksum([b"x"]))
     head = b"".join([*_first(pack(Contents(1, (member,)), {member.name: [b"x"]}), 4), b"x"])
     source, asked = io.BytesIO(head), []
 
@@ -194,7 +196,7 @@ def _first(pieces: Iterator[Piece], count: int) -> list[Piece]:
 
 
 def test_packing_refuses_a_file_that_is_not_as_listed() -> None:
-    member = Member("catalog.sqlite", 1, checksum(b"x"))
+    member = Member("catalog.sqlite", 1, checksum([b"x"]))
     for data in (b"y", b"", b"xx"):
         with pytest.raises(ArchiveError, match=r"checksum of catalog\.sqlite"):
             b"".join(pack(Contents(1, (member,)), {member.name: [data]}))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import durable_file, make_folder, sync_file, sync_folder
 
 
 @pytest.fixture
@@ -39,3 +39,19 @@ def test_a_folder_that_may_not_be_read_is_not_synced(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "open", refuse)
     sync_folder(tmp_path)
+
+
+def test_a_durable_file_is_new_whole_and_synced(tmp_path: Path, synced: list[int]) -> None:
+    with durable_file(tmp_path / "file") as file:
+        file.write(b"some bytes")
+    assert (tmp_path / "file").read_bytes() == b"some bytes"
+    assert synced == [(tmp_path / "file").stat().st_ino]
+    with pytest.raises(FileExistsError), durable_file(tmp_path / "file"):
+        pass
+
+
+def test_a_file_that_is_there_can_be_synced(tmp_path: Path, synced: list[int]) -> None:
+    (tmp_path / "file").write_bytes(b"some bytes")
+    sync_file(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"some bytes"
+    assert synced == [(tmp_path / "file").stat().st_ino]

@@ -34,7 +34,8 @@ def thin_out(catalog: Catalog, share: float) -> None:
         catalog.connection.execute("UPDATE files SET chunks = (SELECT count(*) FROM chunks WHERE file_id = files.id)")
 
 
-def test_many_gaps_are_closed_and_a_few_are_left(catalog: Catalog) -> None:
+def test_many_gaps_are_closed_and_a_few_are_left(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "GAPS_SHARE", 0.2)
     catalog.release_space()
     whole = pages(catalog)
     thin_out(catalog, 0.1)

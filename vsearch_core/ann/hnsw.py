@@ -177,8 +177,11 @@ class Searcher:
         from vsearch_core.kernels.scan import allowed_rows, scan_rows
 
         vectors = self._stored[0]
-        listed = np.arange(len(vectors) + 1, dtype=np.uint32)
-        rows = read_only(listed[: allowed_rows(allowed, listed) if len(allowed) else len(vectors)])
+        if len(allowed):
+            listed = np.empty(len(vectors) + 1, np.uint32)
+            rows = read_only(listed[: allowed_rows(allowed, listed)])
+        else:
+            rows = read_only(np.arange(len(vectors), dtype=np.uint32))
         return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
 
     def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:

@@ -1,4 +1,4 @@
-"""The one way to an embedder: by its provider's name."""
+"""The one way to an embedder: by what the user or an index says of it."""
 
 from collections.abc import Callable
 
@@ -7,22 +7,19 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import open_model
 from vsearch_core.errors import InputError
+from vsearch_core.model import EmbedderSpec
 
 PROVIDERS = ("local",)
 
 
 def open_embedder(
-    provider: str,
-    model: str | None = None,
-    *,
-    report: Callable[[str], None] | None = None,
-    precision: Precision | None = None,
+    spec: EmbedderSpec, *, report: Callable[[str], None] | None = None, precision: Precision | None = None
 ) -> Embedder:
-    """The embedder of that provider; `model` None is its default one.
+    """The embedder that `spec` describes.
 
-    The model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before the
-    first text. Raises InputError for an unknown provider, ModelError where the model can't be had.
+    A local model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before
+    the first text. Raises InputError for an unknown provider, ModelError where the model can't be had.
     """
-    if provider not in PROVIDERS:
-        raise InputError(f"embedder {provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
-    return LocalEmbedder(open_model(model, report), precision)
+    if spec.provider not in PROVIDERS:
+        raise InputError(f"embedder {spec.provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
+    return LocalEmbedder(open_model(spec.model, report), precision)

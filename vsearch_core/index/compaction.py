@@ -23,7 +23,7 @@ from vsearch_core.store.upkeep import rebuild, tidy
 FAN_OUT = 8  # so many segments of one size are merged into one of the next
 GROWTH = 4  # how much larger a segment of the next size is
 SMALLEST = 1024  # rows: all segments below are of one size
-DEAD_SHARE = 0.1  # a segment with more dead rows than this is rewritten: nine rows for each that died, at most
+DEAD_SHARE = 0.04  # a segment with more dead rows is rewritten: 24 rows for each that died: docs/adr/0014-churn.md
 ROWS_A_BLOCK = 4096  # so many are copied at a time
 
 
@@ -72,15 +72,25 @@ def choose(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
 
     Tiered, as in log-structured merge trees: there are fewer than FAN_OUT segments a size, and with each merge a row
     comes into a larger size, but for the smallest: there FAN_OUT - 1 commits together rewrite fewer than SMALLEST rows.
+    What is written anyway takes smaller segments along, which repeat its words: at most as many rows again.
     """
     worn = [segment for segment in segments if segment.live_rows < (1 - DEAD_SHARE) * segment.rows]
-    if worn:
-        return worn
     tiers: dict[int, list[SegmentRecord]] = {}
     for segment in segments:
         tiers.setdefault(_tier(segment.live_rows), []).append(segment)
     full = next((tier for _, tier in sorted(tiers.items()) if len(tier) >= FAN_OUT), [])
-    return full or lacking_graphs(segments)
+    return _with_smaller(worn or full or lacking_graphs(segments), segments)
+
+
+def _with_smaller(chosen: Sequence[SegmentRecord], segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
+    """Those chosen, and the smallest of the others as long as together they have no more rows."""
+    taken = {segment.id for segment in chosen}
+    room = sum(segment.live_rows for segment in chosen)
+    for segment in sorted(segments, key=lambda other: other.live_rows):
+        if segment.id not in taken and segment.live_rows <= room:
+            taken.add(segment.id)
+            room -= segment.live_rows
+    return [segment for segment in segments if segment.id in taken]
 
 
 def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: B008 - frozen
@@ -141,10 +151,8 @@ def _write_merged(
         parts = [arrays[key] for arrays in opened]
         shape = (rows, *parts[0].shape[1:])
         writer.add(key, parts[0].dtype, shape, _kept_blocks(parts, kept))
-    for key, array in merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays().items():
-        writer.add(key, array.dtype, array.shape, [array])
-    for key, array in link(writer.map("vectors"), observer).items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays(merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays())
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 

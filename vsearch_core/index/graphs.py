@@ -26,14 +26,17 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
     from vsearch_core.ann.build import build
     from vsearch_core.ann.ready import announced, load_all
 
-    def report(done: int, total: int) -> None:
+    def pause() -> None:
         if observer.stop():
             raise StoppedError
+
+    def report(done: int, total: int) -> None:
+        pause()
         observer.progress(Progress("linking", done, total))
 
     report(0, len(vectors))
     with announced(observer.preparing):
-        kernel_cache.loaded(load_all)
+        kernel_cache.loaded(load_all, pause)
     graph = build(vectors, threads=cores(), progress=report)
     return {PREFIX + name: array for name, array in graph.arrays().items()}
 

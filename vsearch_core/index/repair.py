@@ -28,20 +28,20 @@ from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import make_folder, sync_file, sync_folder
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
 
-DAMAGED_DIR = "damaged"
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
-OpenEmbedder = Callable[[str, str | None], Embedder]
+OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 
 
@@ -77,7 +77,7 @@ def repair_index(
     """
     with translated(index):
         if not (index / CATALOG_FILE).exists():
-            schema.connect(index, "ro")  # raises IndexNotFoundError
+            Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
             aside = _Aside(index)
             done = Repaired(index, set_aside=aside.moved)
@@ -105,8 +105,7 @@ class _Aside:
         if path.is_file():
             target = self._place(path)
             copy2(path, target)
-            with target.open("r+b") as file:
-                os.fsync(file.fileno())
+            sync_file(target)
             sync_folder(target.parent)
 
     def link(self, folder: Path) -> None:
@@ -271,9 +270,8 @@ def _write(
     matrix = (np.stack([vectors[number] for number in block]) for block in blocks)
     writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
     postings = passage_postings(catalog, settings.analysis, numbers)
-    ids = {"chunk_ids": chunk_ids, "file_ids": file_ids}
-    for key, array in {**ids, **postings.arrays(), **link(writer.map("vectors"), observer)}.items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
+    writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
 
 
@@ -302,7 +300,7 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
 
     @cache
     def embedder() -> Embedder:
-        opened = open_embedder(settings.fingerprint.provider, settings.model)
+        opened = open_embedder(settings.spec)
         refuse_other_model(str(catalog.index), settings, opened.fingerprint)
         return opened
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.model import Fingerprint
+from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CHECK, UPGRADE
 
@@ -24,17 +24,31 @@ class Requested:
     chunk_words: int | None = None
     overlap_words: int | None = None
     language: str | None = None
+    dimension: int | None = None
+    base_url: str | None = None
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """The embedder that a new index gets."""
+        return EmbedderSpec(self.embedder or config.EMBEDDER, self.model, self.dimension, self.base_url)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """The settings that an index keeps for life. `model` is what opens the embedder again: a name or a folder."""
+    """The settings that an index keeps for life. `model` and `base_url` open the embedder again: see `EmbedderSpec`."""
 
     fingerprint: Fingerprint
     model: str
     chunk_words: int
     overlap_words: int
     language: str
+    base_url: str | None = None
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """The embedder that made the vectors."""
+        made_by = self.fingerprint
+        return EmbedderSpec(made_by.provider, self.model, made_by.dimension, self.base_url)
 
     @property
     def analysis(self) -> Analysis:
@@ -51,6 +65,7 @@ class IndexSettings:
             "overlap_words": str(self.overlap_words),
             "language": self.language,
             ANALYZER: self.analysis.signature,
+            "base_url": self.base_url or "",
         }
 
     @classmethod
@@ -68,6 +83,7 @@ class IndexSettings:
                 int(values["chunk_words"]),
                 int(values["overlap_words"]),
                 values["language"],
+                values.get("base_url") or None,  # an index of version 0.1 has none
             )
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
@@ -92,10 +108,17 @@ def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: b
 
 
 def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSettings:
-    """The settings of a new index."""
+    """The settings of a new index. Raises InputError where the model has not the dimension that was asked for."""
+    if requested.dimension not in (None, fingerprint.dimension):
+        raise InputError(
+            f"--dimensions {requested.dimension}",
+            f"{fingerprint.model} makes vectors of {fingerprint.dimension}",
+            "leave --dimensions out, or choose another model",
+        )
     words, overlap = chunk_sizes(requested)
     model = requested.model or fingerprint.model
-    return IndexSettings(fingerprint, model, words, overlap, requested.language or config.LANGUAGE)
+    language = requested.language or config.LANGUAGE
+    return IndexSettings(fingerprint, model, words, overlap, language, requested.base_url)
 
 
 def chunk_sizes(requested: Requested) -> tuple[int, int]:
@@ -110,6 +133,7 @@ def refuse_other_options(index: str, settings: IndexSettings, requested: Request
     """Raise IndexMismatchError when what is asked for is not what the index has."""
     pairs = (
         ("--embedder", requested.embedder, settings.fingerprint.provider),
+        ("--dimensions", requested.dimension, settings.fingerprint.dimension),
         ("--chunk-words", requested.chunk_words, settings.chunk_words),
         ("--overlap-words", requested.overlap_words, settings.overlap_words),
         ("--language", requested.language, settings.language),

@@ -7,14 +7,15 @@ from pathlib import Path
 from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
-from vsearch_core.store.schema import CATALOG_FILE, FORMAT
+from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR, FORMAT
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """An index's facts. Sizes are bytes on disk by part.
 
-    The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest). `removed` are paths in the
+    The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest), damaged (what repairs have set
+    aside, also ones that were killed, and nothing reads). `removed` are paths in the
     sources that stay out of the index. `graph_segments` of the segments, with `graph_rows` rows in all, have a graph.
     `pending_files` and `pending_chunks` are what an interrupted run has left to embed.
     """
@@ -79,4 +80,6 @@ def _sizes(snapshot: Snapshot) -> dict[str, int]:
             sizes[next((part for prefix, part in parts.items() if name.startswith(prefix)), "ids")] += entry.bytes
     files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
     text = catalog.text_bytes()
-    return {**sizes, "text": text, "catalog": sum(path.stat().st_size for path in files if path.exists()) - text}
+    rest = sum(path.stat().st_size for path in files if path.exists()) - text
+    aside = sum(path.lstat().st_size for path in (catalog.index / DAMAGED_DIR).rglob("*") if path.is_file())
+    return {**sizes, "text": text, "catalog": rest, "damaged": aside}

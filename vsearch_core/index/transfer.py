@@ -20,23 +20,14 @@ from vsearch_core.errors import (
 )
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_generation
-from vsearch_core.store.archive import (
-    PIECE,
-    ArchiveReader,
-    Contents,
-    Member,
-    Piece,
-    Read,
-    Write,
-    checksum,
-    durable_file,
-    pack,
-)
+from vsearch_core.store.archive import EXPORT_AGAIN, ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.generation import replace_generation
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.lost import refuse_lost
+from vsearch_core.store.pieces import Piece, checksum, pieces
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import (
     SEGMENTS_DIR,
@@ -46,7 +37,6 @@ from vsearch_core.store.segment import (
     sweep_orphans,
 )
 
-_NEXT_STEP = "export it again, or copy it again from where it came"
 # What values of a catalog that others wrote can lead to, when they are not what we write.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
@@ -73,16 +63,18 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
     started = time.perf_counter()
     with translated(index):
         catalog, segments = open_generation(index, _segment)
+    records = [record for record, _ in segments]
     with closing(catalog), translated(scratch.parent):
         with Catalog.new(scratch) as copy:
             replace_generation(copy, catalog)
-        records = [record for record, _ in segments]
         with translated(index):
-            generation = catalog.generation
+            generation, (files, _, _) = catalog.generation, catalog.counts()
+    # Closed by now: however slowly the archive is taken, the writers' log does not grow for it.
+    with translated(scratch.parent):
         contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
-        for piece in pack(contents, {CATALOG_FILE: _pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
+        for piece in pack(contents, {CATALOG_FILE: pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
             write(piece)
-        return _summary(index, catalog, generation, contents, records, started)
+    return _summary(index, generation, files, contents, records, started)
 
 
 def import_archive(index: Path, name: str, read: Read, *, replace: bool = False) -> Transferred:
@@ -90,8 +82,8 @@ def import_archive(index: Path, name: str, read: Read, *, replace: bool = False)
 
     All is received, verified and durable before one transaction swaps it in: whatever happens, the index is the old one
     or the new one, and readers of the old one go on. An index that holds files is replaced on request only; its sources
-    stay its own. Raises InputError, ArchiveError, IndexLockedError, IndexMismatchError, IndexVersionError,
-    StorageError.
+    stay its own. Raises InputError, IndexNotFoundError where an index has lost its catalog, ArchiveError,
+    IndexLockedError, IndexMismatchError, IndexVersionError, StorageError.
     """
     started = time.perf_counter()
     archive = ArchiveReader(name, read)
@@ -131,24 +123,12 @@ def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str
 
 
 def _member_of_file(path: Path) -> Member:
-    return Member(path.name, path.stat().st_size, checksum(_pieces(path)))
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+    return Member(path.name, path.stat().st_size, checksum(pieces(path)))
 
 
 def _summary(
-    index: Path,
-    catalog: Catalog,
-    generation: int,
-    contents: Contents,
-    records: Sequence[SegmentRecord],
-    started: float,
+    index: Path, generation: int, files: int, contents: Contents, records: Sequence[SegmentRecord], started: float
 ) -> Transferred:
-    files, _, _ = catalog.counts()
     chunks = sum(record.live_rows for record in records)
     seconds = time.perf_counter() - started
     return Transferred(index, generation, files, chunks, len(records), contents.bytes, seconds)
@@ -159,6 +139,8 @@ def _summary(
 
 def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
     if not (index / CATALOG_FILE).exists():
+        if not replace:
+            refuse_lost(index)
         return
     with closing(Catalog.open_to_write(index)) as catalog:
         live, staged, _ = catalog.counts()
@@ -205,17 +187,18 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-        return _summary(index, received, generation, contents, records, started)
+        files, _, _ = received.counts()
+        return _summary(index, generation, files, contents, records, started)
 
 
 def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
     """The archive's segments, once it is known to be a sound index, and to be the one that it lists."""
     for fault in check_index(unpacked, full=True).faults:
         inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
-        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, _NEXT_STEP)
+        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, EXPORT_AGAIN)
     records = received.segments()
     if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-        raise IndexCorruptError(name, "its catalog names other files than it lists", _NEXT_STEP)
+        raise IndexCorruptError(name, "its catalog names other files than it lists", EXPORT_AGAIN)
     return records
 
 
@@ -235,9 +218,9 @@ def _judged(name: str) -> Iterator[None]:
     except (IndexMismatchError, IndexVersionError) as error:
         raise type(error)(name, error.reason, error.next_step) from error
     except IndexCorruptError as error:
-        raise ArchiveError(name, f"the archive is damaged: {error.reason}", _NEXT_STEP) from error
+        raise ArchiveError(name, f"the archive is damaged: {error.reason}", EXPORT_AGAIN) from error
     except _UNREADABLE as error:
-        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", _NEXT_STEP) from error
+        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", EXPORT_AGAIN) from error
 
 
 @contextmanager
@@ -247,7 +230,8 @@ def _target(index: Path) -> Iterator[Catalog]:
         with closing(Catalog.open_to_write(index)) as catalog:
             with catalog.transaction():
                 yield catalog
-            catalog.release_space()
+            with suppress(sqlite3.OperationalError):  # the import is done; the next writer gives the space back
+                catalog.release_space()
     else:
         with Catalog.new(index) as catalog:
             yield catalog

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vsearch_core import config
@@ -36,10 +36,12 @@ from vsearch_core.index.sources import (
 )
 from vsearch_core.index.staging import embed_block, stage_files
 from vsearch_core.lexical.analysis import Analysis
+from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, refuse_foreign_name
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
@@ -48,7 +50,7 @@ from vsearch_core.text.extract.registry import READERS
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
-OpenEmbedder = Callable[[str, str | None], Embedder]  # (provider, model's name or folder or None: the default)
+OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,16 @@ def update_index(
     Files that could not be read before are read again when they have changed; with `retry`, all of them.
 
     Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
-    goes on from there. Raises InputError, IndexLockedError, IndexMismatchError, IndexVersionError, ModelError,
-    StorageError, and StoppedError when the observer says stop while an earlier analyzer's keywords are made anew.
+    goes on from there. Raises InputError, IndexNotFoundError where an index has lost its catalog, IndexLockedError,
+    IndexMismatchError, IndexVersionError, ModelError, StorageError, and StoppedError when the observer says stop while
+    an earlier analyzer's keywords are made anew.
     """
     started = time.perf_counter()
     for path in (index, *(source.path for source in sources)):
         refuse_foreign_name(path)
     with translated(index):
         fresh = not (index / CATALOG_FILE).exists()
+        refuse_lost(index)
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
@@ -128,7 +132,8 @@ class _Run:
 
     def open_first_embedder(self) -> None:
         """Open the embedder that a new index will have, before anything is made: it may not be there."""
-        self._embedder = self._open_embedder(self.requested.embedder or config.EMBEDDER, self.requested.model)
+        self._embedder = self._open_embedder(self.requested.spec)
+        new_settings(self.requested, self._embedder.fingerprint)  # raises what is wrong with them
 
     def open_catalog(self) -> Catalog:
         """The catalog, made with the requested settings where there is none."""
@@ -227,7 +232,10 @@ class _Run:
 
     def _open(self, settings: IndexSettings) -> Embedder:
         if self._embedder is None:
-            model = self.requested.model or settings.model
-            self._embedder = self._open_embedder(settings.fingerprint.provider, model)
+            spec = settings.spec
+            wanted = replace(
+                spec, model=self.requested.model or spec.model, base_url=self.requested.base_url or spec.base_url
+            )
+            self._embedder = self._open_embedder(wanted)
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
         return self._embedder

@@ -6,34 +6,31 @@ a header that is not the expected 512 bytes is refused (docs/adr/0010-archives.m
 """
 
 import json
-import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from io import BufferedWriter
 from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
 from vsearch_core.store.faults import translated
+from vsearch_core.store.pieces import PIECE, Piece
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
+EXPORT_AGAIN = "export it again, or copy it again from where it came"
 LONGEST_CONTENTS = 1 << 24  # bytes: some 100,000 members
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
-PIECE = 1 << 20  # bytes held in memory at a time
 
+_LAST_GENERATION = 1 << 62  # one a nanosecond for a century
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
-_NEXT_STEP = "export it again, or copy it again from where it came"
 
-Piece = bytes | memoryview
 Read = Callable[[int], bytes]
 Write = Callable[[Piece], object]
 
@@ -105,7 +102,7 @@ class ArchiveReader:
         """The next member's bytes, which must be read to the end; only then are they known to be right."""
         self._expect(_header(member.name, member.bytes))
         pieces = (self._bytes(min(PIECE, member.bytes - start)) for start in range(0, member.bytes, PIECE))
-        yield from _verified(self.name, member, pieces, _NEXT_STEP)
+        yield from _verified(self.name, member, pieces, EXPORT_AGAIN)
         self._expect(_padding(member.bytes))
 
     def end(self) -> None:
@@ -127,24 +124,7 @@ class ArchiveReader:
             raise self._damaged("its members are not those that it lists")
 
     def _damaged(self, reason: str) -> ArchiveError:
-        return ArchiveError(self.name, f"the archive is damaged: {reason}", _NEXT_STEP)
-
-
-@contextmanager
-def durable_file(path: Path) -> Iterator[BufferedWriter]:
-    """A new file, written inside the block; its bytes are durable after it, its name once the folder is synced."""
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def checksum(pieces: Iterable[Piece]) -> str:
-    """blake2b-128, as in the catalog."""
-    digest = blake2b(digest_size=16)
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
+        return ArchiveError(self.name, f"the archive is damaged: {reason}", EXPORT_AGAIN)
 
 
 def _verified(thing: str, member: Member, pieces: Iterable[Piece], next_step: str) -> Iterator[Piece]:
@@ -167,12 +147,15 @@ def _to_json(contents: Contents) -> bytes:
 def _from_json(listing: bytes) -> Contents:
     values = json.loads(listing)
     members = tuple(Member(**member) for member in values["members"])
-    if type(values["generation"]) is not int or not all(_is_sound(member) for member in members):
+    generation = values["generation"]
+    if type(generation) is not int or not 0 <= generation <= _LAST_GENERATION:
+        raise ValueError
+    if not all(_is_sound(member) for member in members):
         raise ValueError
     names = [member.name for member in members]
     if names[:1] != [CATALOG_FILE] or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
         raise ValueError
-    return Contents(values["generation"], members)
+    return Contents(generation, members)
 
 
 def _is_sound(member: Member) -> bool:

@@ -21,6 +21,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.model import Chunk, JsonValue
 from vsearch_core.store import schema
 from vsearch_core.store.folders import sync_folder
+from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
 from vsearch_core.store.texts import hash_text, pack_text, unpack_text
@@ -124,11 +125,13 @@ class Catalog:
     @classmethod
     def open_to_write(cls, index: Path) -> "Catalog":
         """Open for writing; the caller holds the writer lock. An older format is migrated."""
+        refuse_lost(index)
         return cls._verified(index, schema.open_to_write(index))
 
     @classmethod
     def open_to_read(cls, index: Path) -> "Catalog":
         """Open in a read transaction: all that is read through it belongs to one generation."""
+        refuse_lost(index)
         return cls._verified(index, schema.open_to_read(index))
 
     @classmethod

@@ -4,12 +4,12 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.pieces import checksum, pieces
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
 from vsearch_core.store.texts import unpack_text
 
@@ -33,17 +33,11 @@ class _Rule:
     query: str
 
 
-_COUNTED = "(SELECT count(*) FROM chunks WHERE file_id = files.id)"
 _RULES = (
-    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE chunks <> {_COUNTED}"),
+    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE {schema.MISCOUNTED_FILE}"),
     _Rule("files", "are neither live nor staged", "SELECT id FROM files WHERE live NOT IN (0, 1)"),
-    _Rule("chunks", "belong to no file", "SELECT id FROM chunks WHERE file_id NOT IN (SELECT id FROM files)"),
-    _Rule(
-        "staged vectors",
-        "belong to no staged chunk",
-        "SELECT chunk_id FROM staged WHERE chunk_id NOT IN"
-        " (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)",
-    ),
+    _Rule("chunks", "belong to no file", f"SELECT id FROM chunks WHERE {schema.ORPHAN_CHUNK}"),
+    _Rule("staged vectors", "belong to no staged chunk", f"SELECT chunk_id FROM staged WHERE {schema.ORPHAN_VECTOR}"),
 )
 
 
@@ -75,7 +69,7 @@ def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterato
             blocks = damaged_blocks(array, entry)
             if blocks:
                 yield Fault(str(path), f"is damaged: {len(blocks)} of {len(entry.blocks) // 8} blocks differ")
-            elif _digest(path) != entry.blake2b:
+            elif checksum(pieces(path)) != entry.blake2b:
                 yield Fault(str(path), "is damaged: its checksum differs")
     if folder.is_dir():
         expected = {f"{key}.npy" for key in record.manifest}
@@ -89,14 +83,6 @@ def count_faults(catalog: Catalog) -> Iterator[Fault]:
     (chunks,) = catalog.connection.execute("SELECT coalesce(sum(chunks), 0) FROM files WHERE live").fetchone()
     if chunks != live_rows:
         yield Fault("catalog", f"its files have {chunks} chunks, its segments {live_rows}")
-
-
-def _digest(path: Path) -> str:
-    digest = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def _guarded(thing: str, look: Callable[[], Iterable[Fault]]) -> Iterator[Fault]:

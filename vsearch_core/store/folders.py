@@ -1,6 +1,9 @@
-"""Folders whose names survive a power cut: `fsync` of a file makes its bytes durable, but not its name."""
+"""Files and folders that survive a power cut: `fsync` of a file makes its bytes durable, but not its name."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
 
 from vsearch_core.errors import InputError
@@ -35,3 +38,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def durable_file(path: Path) -> Iterator[BufferedWriter]:
+    """A new file, written inside the block; its bytes are durable after it, its name once the folder is synced."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file that is there durable. Raises OSError."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

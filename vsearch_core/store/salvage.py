@@ -1,6 +1,5 @@
 """What a damaged catalog still gives, as a new one in its place. Rows are taken one by one, those that are sound."""
 
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -9,11 +8,12 @@ from pathlib import Path
 from shutil import copyfile
 
 from vsearch_core.store import schema
-from vsearch_core.store.folders import sync_folder
+from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
 
 _PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
 _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
+_MISSED = frozenset(schema.TABLES) - {"passed_over"}  # whose rows are a loss: such files are just opened in vain again
 _WORK = f"{CATALOG_FILE}.salvage"
 _FRESH = f"{CATALOG_FILE}.new"
 
@@ -74,7 +74,7 @@ def _read(work: Path, fresh: Path) -> Salvaged | None:
         if fresh.exists():
             raise
         return None
-    return Salvaged({table: count for table, count in lost.items() if count}, reread)
+    return Salvaged({table: count for table, count in lost.items() if count and table in _MISSED}, reread)
 
 
 def _replace(index: Path, work: Path, fresh: Path) -> None:
@@ -86,8 +86,7 @@ def _replace(index: Path, work: Path, fresh: Path) -> None:
     """
     catalog = index / CATALOG_FILE
     if catalog.with_name(f"{CATALOG_FILE}-wal").exists():
-        with work.open("r+b") as file:
-            os.fsync(file.fileno())
+        sync_file(work)
         work.replace(catalog)
         sync_folder(index)
     for suffix in ("-wal", "-shm"):
@@ -167,16 +166,11 @@ def _highest(source: sqlite3.Connection, table: str) -> int:
 
 def _reconcile(target: sqlite3.Connection) -> tuple[str, ...]:
     """Drop what refers to rows that are gone. Returns the live files that have lost text: to be read again."""
-    target.execute("DELETE FROM chunks WHERE file_id NOT IN (SELECT id FROM files)")
-    short = "chunks <> (SELECT count(*) FROM chunks WHERE file_id = files.id)"
+    short = schema.MISCOUNTED_FILE
     target.execute(f"DELETE FROM files WHERE NOT live AND {short}")  # the next run stages them again
     reread = tuple(path for (path,) in target.execute(f"SELECT path FROM files WHERE {short} ORDER BY path"))
     # A size that no file has makes the next run read it again.
-    counted = "chunks = (SELECT count(*) FROM chunks WHERE file_id = files.id)"
-    target.execute(f"UPDATE files SET size = -1, hash = x'', {counted} WHERE {short}")
-    target.execute("DELETE FROM chunks WHERE file_id NOT IN (SELECT id FROM files)")
-    target.execute(
-        "DELETE FROM staged WHERE chunk_id NOT IN"
-        " (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)"
-    )
+    target.execute(f"UPDATE files SET size = -1, hash = x'', chunks = {schema.COUNTED} WHERE {short}")
+    target.execute(f"DELETE FROM chunks WHERE {schema.ORPHAN_CHUNK}")
+    target.execute(f"DELETE FROM staged WHERE {schema.ORPHAN_VECTOR}")
     return reread

@@ -16,6 +16,7 @@ from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVers
 from vsearch_core.store.folders import refuse_foreign_name
 
 CATALOG_FILE = "catalog.sqlite"
+DAMAGED_DIR = "damaged"  # beside it: what repairs have set aside
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
 MIN_READER = 1  # the oldest format whose readers can read what this version writes; the setting `min_reader`
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {}  # format -> statements that make it the next one
@@ -63,6 +64,12 @@ OBJECTS = (
     "CREATE INDEX chunks_by_file ON chunks (file_id)",
     "CREATE INDEX chunks_by_hash ON chunks (hash)",
 )
+
+# SQL: what `files.chunks` should be, and what is so only in a damaged catalog
+COUNTED = "(SELECT count(*) FROM chunks WHERE file_id = files.id)"
+MISCOUNTED_FILE = f"chunks <> {COUNTED}"
+ORPHAN_CHUNK = "file_id NOT IN (SELECT id FROM files)"
+ORPHAN_VECTOR = "chunk_id NOT IN (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)"
 
 
 def begin(path: Path) -> sqlite3.Connection:

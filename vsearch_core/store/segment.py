@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.store.folders import make_folder, sync_folder
+from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
@@ -28,6 +28,7 @@ BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a rea
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_HEX = re.compile(r"[0-9a-f]*")
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -77,11 +78,14 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"array {name!r}")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
             raise ValueError(f"the shape of {name}")
+        if entry.rows > entry.bytes:  # rows that take no bytes: there could be any number of them
+            raise ValueError(f"the rows of {name}")
         dtype = np.dtype(entry.dtype)
         data = math.prod(entry.shape) * dtype.itemsize
         if entry.bytes != data + len(_header(dtype, entry.shape)) or len(entry.blocks) != 8 * -(-data // BLOCK_BYTES):
             raise ValueError(f"the size of {name}")
-        bytes.fromhex(entry.blocks)
+        if not _HEX.fullmatch(entry.blocks):
+            raise ValueError(f"the checksums of {name}")
     return manifest
 
 
@@ -92,8 +96,7 @@ def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
     writer sweeps.
     """
     writer = SegmentWriter(index)
-    for key, array in arrays.items():
-        writer.add(key, array.dtype, array.shape, [array])
+    writer.add_arrays(arrays)
     return writer.finish()
 
 
@@ -112,6 +115,11 @@ class SegmentWriter:
     def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
         """Write an array that arrives in blocks of its first axis. Raises OSError."""
         self._manifest[key] = _write_array(self._folder / f"{key}.npy", dtype, shape, blocks)
+
+    def add_arrays(self, arrays: Arrays) -> None:
+        """Write arrays as they are. Raises OSError."""
+        for key, array in arrays.items():
+            self.add(key, array.dtype, array.shape, [array])
 
     def map(self, key: str) -> NDArray[Any]:
         """An array that was added, mapped, read-only."""
@@ -145,12 +153,12 @@ def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: b
 
 def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop: int | None = None) -> list[int]:
     """The numbers of the blocks that are not what was written, of those that hold bytes `start` to `stop`."""
-    data = array.reshape(-1).view(np.uint8).data
+    data = _data(array)
     stop = len(data) if stop is None else stop
     first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES) if stop > start else 0
-    kept = np.frombuffer(bytes.fromhex(entry.blocks), ">u4")
+    kept = np.frombuffer(bytes.fromhex(entry.blocks[8 * first : 8 * last]), ">u4").tolist()
     found = (crc32(data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]) for number in range(first, last))
-    return [number for number, crc in enumerate(found, first) if crc != kept[number]]
+    return [number for number, crc in enumerate(found, first) if crc != kept[number - first]]
 
 
 def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.bool_]:
@@ -183,8 +191,7 @@ def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
     """The bytes of the array's file: the header, and the data as they lie in memory."""
-    array = np.ascontiguousarray(array)
-    return _header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data
+    return _header(array.dtype, array.shape), _data(array)
 
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
@@ -202,6 +209,11 @@ def sweep_orphans(index: Path, named: Collection[str]) -> int:
     return len(orphans)
 
 
+def _data(array: NDArray[Any]) -> memoryview:
+    """The array's bytes in C order, copied only where they do not lie so."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     buffer = BytesIO()
     description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -214,17 +226,15 @@ def _write_array(
 ) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
     digest, sums = blake2b(digest_size=16), _BlockSums()
-    with path.open("xb") as file:
+    with durable_file(path) as file:
         header = _header(dtype, shape)
         file.write(header)
         digest.update(header)
         for block in blocks:
-            part = np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+            part = _data(block)
             sums.add(part)
             file.write(part)
             digest.update(part)
-        file.flush()
-        os.fsync(file.fileno())
         size = file.tell()
     return ArrayEntry(dtype.str, shape, size, digest.hexdigest(), sums.finish())
 

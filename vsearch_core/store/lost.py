@@ -1,0 +1,25 @@
+"""A catalog that is gone while its segments are there: hours of embedding, perhaps, which a new index would sweep."""
+
+from pathlib import Path
+
+from vsearch_core.errors import IndexNotFoundError
+from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR
+
+
+def is_lost(index: Path) -> bool:
+    """Whether segments are here and no catalog is. What an interrupted import leaves has a catalog of its own."""
+    segments = index / SEGMENTS_DIR
+    if (index / CATALOG_FILE).exists() or not any(segments.glob("*/vectors.npy")):
+        return False
+    return not any(segments.glob(f"*/{CATALOG_FILE}"))
+
+
+def refuse_lost(index: Path) -> None:
+    """Raise IndexNotFoundError where an index has lost its catalog, without which its segments mean nothing."""
+    if is_lost(index):
+        raise IndexNotFoundError(
+            str(index),
+            f"its {CATALOG_FILE} is gone, its segments are still there",
+            "put that file back from a backup, or delete the folder and index, or import, again",
+        )
