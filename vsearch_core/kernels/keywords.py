@@ -97,15 +97,18 @@ def collect(
     rest = window[3]
     beyond = max(np.int64(0), threshold - rest[first])
     for start in range(0, width, _STRIDE):
-        highest = np.int32(0)
-        for i in range(start, start + _STRIDE):  # past the width, sums are 0
-            highest = max(highest, sums[i])
-        if highest <= beyond:
+        stride = sums[start : start + _STRIDE]  # past the width, sums are 0
+        some = np.int32(0)
+        for i in range(len(stride)):
+            some |= np.int32(stride[i] > beyond)
+        if some == 0:
             continue
         for i in range(start, min(start + _STRIDE, width)):
             if sums[i] <= beyond or (len(allowed) > 0 and not allowed[lo + i]):
                 continue
-            score = looked_up(postings, terms, window, first, lo + i, np.int64(sums[i]), threshold)
+            score = np.int64(sums[i])
+            if first < len(rest) - 1:
+                score = looked_up(postings, terms, window, first, lo + i, score, threshold)
             if score > threshold:
                 insert_sorted(pool, GUARD, len(pool) - GUARD, make_key(score, base + lo + i))
                 if pool[GUARD + k - 1] != LAST:

@@ -82,9 +82,9 @@ class Analysis:
             return terms + prefixes if prefixes else terms
         merged = self._merged.setdefault(tuple(held), _Merged([self.analyzer(each) for each in held]))
         words = [merged[word] for word in question.words.split()]
-        votes = Counter(number for _, silent in words for number in silent)
-        most = max(votes.values(), default=0)
-        own = {number for number, count in votes.items() if count == most}
+        votes = [number for _, silent in words for number in silent]
+        most = max(map(votes.count, votes), default=0)
+        own = {number for number in votes if votes.count(number) == most}
         return [term for terms, silent in words if own.isdisjoint(silent) for term in terms] + prefixes
 
 

@@ -243,8 +243,8 @@ def _bigrams(run: str) -> tuple[str, ...]:
 
 
 def _wanted(run: str) -> tuple[str, ...]:
-    terms = _bigrams(run)
-    return terms[:-1] if len(terms) > 1 else (f"{terms[0]}*",)
+    run = normalize("NFKC", run)
+    return tuple(map(add, run, run[1:])) or (f"{run}*",)
 
 
 def _pieces(token: str) -> list[tuple[int, str, bool]]:
