@@ -1,10 +1,11 @@
 """How the passages of one index become terms, and its questions: in one language, or each passage in its own."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
-from vsearch_core.lexical.analyzer import CACHE_SIZE, NO_STEMMING, VERSION, Analyzer
-from vsearch_core.lexical.characters import fold_case, unify
+from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, NO_STEMMING, VERSION, Analyzer
+from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, unify
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question
 from vsearch_core.model import Searched
@@ -22,7 +23,7 @@ class Analysis:
     def __init__(self, language: str = AUTO) -> None:
         self._language = language
         self._analyzers: dict[str, Analyzer] = {}
-        self._merged: dict[tuple[str, ...], _Merged] = {}
+        self._words: dict[tuple[str, ...], _QueryWords] = {}
         if language != AUTO:
             self.analyzer(language)
 
@@ -74,35 +75,47 @@ class Analysis:
         A word gives its different terms in all of them, unless it is a function word in the language that the question
         seems to be in: the one that most of its words are function words of.
         """
-        prefixes = [f"{fold_case(unify(prefix))}*" for prefix in question.prefixes]
-        if not held:
-            return prefixes
-        if len(held) == 1:
-            terms = self.analyzer(held[0]).query_terms(question.words)
-            return terms + prefixes if prefixes else terms
-        merged = self._merged.setdefault(tuple(held), _Merged([self.analyzer(each) for each in held]))
-        words = [merged[word] for word in question.words.split()]
-        votes = [number for _, silent in words for number in silent]
-        most = max(map(votes.count, votes), default=0)
-        own = {number for number in votes if votes.count(number) == most}
-        return [term for terms, silent in words if own.isdisjoint(silent) for term in terms] + prefixes
+        key = tuple(held)
+        if key not in self._words:
+            self._words[key] = _QueryWords([self.analyzer(language) for language in key])
+        known, words = self._words[key], question.words.split()
+        terms = list(chain.from_iterable(map(known.__getitem__, words)))
+        if not known.silent.keys().isdisjoint(words):
+            terms = [term for word in _spoken(words, known.silent) for term in known[word]]
+        return terms + [f"{fold_case(unify(prefix))}*" for prefix in question.prefixes] if question.prefixes else terms
 
 
-class _Merged(dict[str, tuple[tuple[str, ...], tuple[int, ...]]]):
-    """Word -> its different terms under some analyzers, and the numbers of those to which it is a function word."""
+class _QueryWords(dict[str, tuple[str, ...]]):
+    """What stands between two blanks -> its different terms under some analyzers.
+
+    `silent` are words that only some of these have terms of, and the numbers of those to which they are function words.
+    """
 
     def __init__(self, analyzers: Sequence[Analyzer]) -> None:
         super().__init__()
         self._analyzers = analyzers
+        self.silent: dict[str, tuple[int, ...]] = {}
 
-    def __missing__(self, word: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    def __missing__(self, word: str) -> tuple[str, ...]:
         found = [analyzer.query_word(word) for analyzer in self._analyzers]
-        terms = tuple(dict.fromkeys(term for each in found for term in each))
-        silent = tuple(number for number, each in enumerate(found) if not each) if terms else ()
+        terms = found[0] if len(found) == 1 else tuple(dict.fromkeys(term for each in found for term in each))
+        if max(word) >= FIRST_UNSPACED or len(word) > LONGEST_CACHED:  # hardly ever repeat: not worth remembering
+            return terms
         if len(self) >= CACHE_SIZE:
             self.clear()
-        self[word] = terms, silent
-        return terms, silent
+            self.silent.clear()
+        self[word] = terms
+        if terms and not all(found):
+            self.silent[word] = tuple(number for number, each in enumerate(found) if not each)
+        return terms
+
+
+def _spoken(words: Sequence[str], silent: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The words that are no function words in the language, or languages, in which most of them are."""
+    votes = [number for word in words for number in silent.get(word, ())]
+    most = max(map(votes.count, votes))
+    own = {number for number in votes if votes.count(number) == most}
+    return [word for word in words if own.isdisjoint(silent.get(word, ()))]
 
 
 __all__ = ["AUTO", "NO_STEMMING", "Analysis"]

@@ -60,7 +60,7 @@ _CLITICS = {"s", "re", "ve", "ll", "d", "m"}  # what English hangs on a word: it
 _ELIDING = {"catalan", "french", "italian"}  # their apostrophe ends a word of its own: l'homme
 
 CACHE_SIZE = 1 << 17  # words; about 20 MB
-_LONGEST_CACHED = 40  # characters
+LONGEST_CACHED = 40  # characters
 
 
 def tokens(text: str) -> list[str]:
@@ -158,7 +158,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
             terms = tuple(
                 chain.from_iterable(_bigrams(piece) if unspaced else self[piece] for _, piece, unspaced in pieces)
             )
-        if unspaced or len(word) > _LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
+        if unspaced or len(word) > LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
             return terms
         if len(self) >= CACHE_SIZE:
             self.clear()
