@@ -18,7 +18,7 @@ from vsearch_core.kernels.simd import insert_sorted
 WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
 GUARD = 8  # places before a pool's keys
 _BLOCK = 128  # as `postings.BLOCK_POSTINGS`
-_STRIDE = 32  # sums that are compared with the threshold at once
+_STRIDE = 16  # sums that are compared with the threshold at once
 _LOOKUP = 48  # postings are added in the time that one row is looked up in a list
 
 
@@ -124,7 +124,9 @@ def enter_window(postings: Any, scale: Any, terms: Any, window: Any, last: int) 
     for i in range(len(order) - 1, -1, -1):
         term = order[i]
         starts[i] = ends[i]
-        ends[i] = first_at_least(postings[0], starts[i], terms[1][term], last)
+        ends[i] = terms[1][term]
+        if last < len(postings[4]):
+            ends[i] = first_at_least(postings[0], starts[i], ends[i], last)
         rest[i] = rest[i + 1]
         if starts[i] < ends[i]:
             rest[i] += block_bound(postings, scale, terms[2][term], starts[i], ends[i] - 1)
@@ -180,15 +182,15 @@ def best_rows(
     """
     total = len(postings[4])
     sums = np.zeros(WINDOW + _STRIDE, np.int32)
+    most = 0
+    for query in range(len(queries) - 1):
+        most = max(most, queries[query + 1] - queries[query])
+    state = np.empty((4, most + 1), np.int64)
     for query in range(len(queries) - 1):
         start, end = queries[query], queries[query + 1]
         own = (terms[0][start:end], terms[1][start:end], terms[2][start:end])
-        window = (
-            np.empty(end - start, np.int64),
-            np.empty(end - start, np.int64),
-            np.empty(end - start, np.int64),
-            np.empty(end - start + 1, np.int64),
-        )
+        count = end - start
+        window = (state[0, :count], state[1, :count], state[2, :count], state[3, : count + 1])
         sort_terms(own, bounds[start:end], window[0], window[2])
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)

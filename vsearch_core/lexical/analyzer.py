@@ -102,9 +102,11 @@ class Analyzer:
         """What `query_terms` makes of what stands between two blanks."""
         if max(word) < FIRST_UNSPACED:
             return self._cache[word]
-        pieces = (piece for token in tokens(word) for piece in _pieces(token))
-        found = (_wanted(piece) if unspaced else self._cache[piece] for _, piece, unspaced in pieces)
-        return tuple(chain.from_iterable(found))
+        terms: list[str] = []
+        for token in tokens(word):
+            for _, piece, unspaced in _pieces(token):
+                terms += _wanted(piece) if unspaced else self._cache[piece]
+        return tuple(terms)
 
     def spans(self, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         """Each stretch of the text that has terms: start, end (exclusive, in characters) and the terms.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,8 @@ class MaxScore:
         """
         collection = self._collection
         known = collection.numbers
-        numbers = [known[term] for query in queries for term in query]
         ends = np.cumsum([0, *map(len, queries)])
-        ids = np.array(numbers, np.int64)
+        ids = np.fromiter(map(known.__getitem__, chain.from_iterable(queries)), np.int64, int(ends[-1]))
         values = collection.idf[ids]
         sums = np.concatenate([[0.0], np.cumsum(values)])
         highest = sums[ends[1:]] - sums[ends[:-1]]
