@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import top_k
+from vsearch_core.kernels import keywords
 from vsearch_core.kernels.keywords import WINDOW
 from vsearch_core.lexical.bm25 import Collection
 from vsearch_core.lexical.maxscore import MaxScore
-from vsearch_core.lexical.postings import build
+from vsearch_core.lexical.postings import BLOCK_POSTINGS, build
 
 VOCABULARY = 60
 
@@ -68,6 +69,10 @@ def test_ties_go_to_the_first_rows(collection: Collection) -> None:
     same = Collection([build([["a", "b"]] * 3000), build([["b", "a"]] * 3000)])
     found = MaxScore(same).search([["a"], ["b", "a"]], 5)
     assert found.rows.tolist() == [[0, 1, 2, 3, 4]] * 2
+
+
+def test_blocks_are_those_of_the_postings() -> None:
+    assert keywords._BLOCK == BLOCK_POSTINGS
 
 
 def test_counts_that_saturate() -> None:

@@ -117,8 +117,11 @@ def collect(
 
 
 @njit(nogil=True, cache=True)
-def enter_window(postings: Any, scale: Any, terms: Any, window: Any, last: int) -> None:
-    """Find each term's postings up to row `last` (exclusive), from where the last window ended, and the bounds."""
+def enter_window(postings: Any, scale: Any, terms: Any, window: Any, last: int, bounded: bool) -> None:
+    """Find each term's postings up to row `last` (exclusive), from where the last window ended.
+
+    With them the bounds of what this term and those after it can add, which are not worth their time unless `bounded`.
+    """
     order, starts, ends, rest = window
     rest[len(order)] = 0
     for i in range(len(order) - 1, -1, -1):
@@ -127,8 +130,8 @@ def enter_window(postings: Any, scale: Any, terms: Any, window: Any, last: int) 
         ends[i] = terms[1][term]
         if last < len(postings[4]):
             ends[i] = first_at_least(postings[0], starts[i], ends[i], last)
-        rest[i] = rest[i + 1]
-        if starts[i] < ends[i]:
+        rest[i] = rest[i + 1] + 1
+        if bounded and starts[i] < ends[i]:
             rest[i] += block_bound(postings, scale, terms[2][term], starts[i], ends[i] - 1)
 
 
@@ -194,7 +197,7 @@ def best_rows(
         sort_terms(own, bounds[start:end], window[0], window[2])
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)
-            enter_window(postings, scale, own, window, last)
+            enter_window(postings, scale, own, window, last, pools[query, GUARD + k - 1] != LAST)
             search_window(postings, own, window, lo, last - lo, sums, allowed, base, k, pools[query])
 
 

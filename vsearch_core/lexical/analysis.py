@@ -80,7 +80,7 @@ class Analysis:
             self._words[key] = _QueryWords([self.analyzer(language) for language in key])
         known, words = self._words[key], question.words.split()
         terms = list(chain.from_iterable(map(known.__getitem__, words)))
-        if not known.silent.keys().isdisjoint(words):
+        if known.silent and not known.silent.keys().isdisjoint(words):
             terms = [term for word in _spoken(words, known.silent) for term in known[word]]
         return terms + [f"{fold_case(unify(prefix))}*" for prefix in question.prefixes] if question.prefixes else terms
 

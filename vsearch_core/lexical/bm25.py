@@ -20,7 +20,7 @@ from vsearch_core.lexical.postings import BLOCK_POSTINGS, Postings
 Floats = NDArray[np.float32]
 Verify = Callable[[int, int, int], object]
 
-_BITS = 24  # of a score: what a float32 holds exactly
+BITS = 24  # of a score: what a float32 holds exactly
 
 
 class Collection:
@@ -186,7 +186,7 @@ def rarity(rows: int, holding: int) -> float:
 
 def unit_of(highest: float) -> float:
     """The unit for scores up to the highest: a power of two of which it has at most 2**24."""
-    return float(2.0 ** (int(np.frexp(highest)[1]) - _BITS))
+    return float(2.0 ** (int(np.frexp(highest)[1]) - BITS))
 
 
 class _Numbers(dict[str, int]):

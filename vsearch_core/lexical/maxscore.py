@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.kernels.keywords import GUARD, best_rows, read_pools
 from vsearch_core.kernels.select import LAST
-from vsearch_core.lexical.bm25 import Collection
-
-_BITS = 24  # as in `bm25`
+from vsearch_core.lexical.bm25 import BITS, Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class MaxScore:
         values = collection.idf[ids]
         sums = np.concatenate([[0.0], np.cumsum(values)])
         highest = sums[ends[1:]] - sums[ends[:-1]]
-        units = np.ldexp(1.0, np.frexp(highest)[1] - _BITS)
+        units = np.ldexp(1.0, np.frexp(highest)[1] - BITS)
         weights = (values / np.repeat(units, np.diff(ends))).astype(np.float32)
         pools = np.full((len(queries), GUARD + -(-k // 8) * 8), LAST, np.int64)
         pools[:, :GUARD] = -LAST
