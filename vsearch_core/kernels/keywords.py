@@ -19,7 +19,8 @@ WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
 GUARD = 8  # places before a pool's keys
 _BLOCK = 128  # as `postings.BLOCK_POSTINGS`
 _STRIDE = 16  # sums that are compared with the threshold at once
-_LOOKUP = 48  # postings are added in the time that one row is looked up in a list
+_SAMPLE = 1024  # rows of a window that tell how many of it may be wanted
+_LOOKUP = 100  # postings are added in the time that one row is looked up in a list, about
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
@@ -66,12 +67,13 @@ def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums
 
 
 @njit(nogil=True, cache=True)
-def count_above(sums: Any, width: int, least: Any) -> Any:
-    """How many of a window's sums are higher."""
-    found = 0
-    for i in range(width):
-        found += sums[i] > least
-    return found
+def count_above(sums: Any, count: int, least: Any) -> Any:
+    """How many of the first sums are higher."""
+    found = np.int32(0)
+    some = sums[:count]
+    for i in range(len(some)):
+        found += np.int32(some[i] > least)
+    return np.int64(found)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -164,7 +166,8 @@ def search_window(
     first = 0
     while first < len(order):
         if rest[first] <= threshold and left >= _LOOKUP:
-            wanted = count_above(sums, width, np.int32(threshold - rest[first]))
+            sample = min(width, _SAMPLE)
+            wanted = count_above(sums, sample, np.int32(threshold - rest[first])) * width // sample
             if wanted * _LOOKUP * (len(order) - first) <= left:
                 break
         add_postings(postings, starts[first], ends[first], terms[2][order[first]], lo, sums)
