@@ -1,18 +1,23 @@
 """Indexing speed: the whole of `vsearch index` beside sentence-transformers' torch default embedding the same chunks.
 
-Both run in this process, warm, in turn. Ours extracts, cuts, embeds, analyzes, writes and commits; the peer only embeds
-(its default: fp32, batches of 32), from chunks that are already in memory. The peer reads the first 256 tokens of a
-chunk and drops the rest, so the comparison that counts has chunks of at most 256 tokens, where both read the same text;
-the second has chunks of the default size, once with the peer reading what it reads of them, not half, and once with the
-peer given all of the text, in pieces that it can read.
+All run in this process, warm, in turn: `vsearch index` with each embedder of this machine, and the peer. Ours extracts,
+cuts, embeds, analyzes, writes and commits; the peer only embeds (its default: fp32, batches of 32), from chunks that
+are already in memory. The static model is made up here, of random vectors: its speed does not depend on them.
+
+The peer reads the first 256 tokens of a chunk and drops the rest, so the comparison that counts has chunks of at most
+256 tokens, where all read the same text; the second has chunks of the default size, once with the peer reading what it
+reads of them, not half, and once with the peer given all of the text, in pieces that it can read.
 
 `--beir DIR` compares the vectors' nDCG@10 on a judged set as well.
 """
 
 import argparse
+import json
 import os
+import shutil
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe, seconds, spread
 from benchmarks.plot import bars
 from vsearch_core import config
-from vsearch_core.embed.base import Embedder
+from vsearch_core.embed.base import Embedder, embed_all
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.weights import package_folder
 from vsearch_core.evaluate.dataset import Dataset, load
@@ -39,6 +44,7 @@ from vsearch_core.text.extract.registry import extract
 SAMPLE = Path(__file__).parent.parent / "sample_corpus"
 PIECE_WORDS = 150  # at most 180 by the chunker's limit: 256 tokens of English
 MAX_CHUNKS = 400
+PEER = "sentence-transformers"
 
 
 def chunk_texts(folder: Path, words: int) -> list[str]:
@@ -70,8 +76,22 @@ def run_ours(folder: Path, words: int, embedder: Embedder) -> Summary:
         )
 
 
+def static_model(folder: Path) -> Path:
+    """A Model2Vec model of the usual size: the default model's vocabulary, 256 dimensions."""
+    from safetensors.numpy import save_file
+
+    package = package_folder()
+    assert package is not None
+    shutil.copyfile(package / "tokenizer.json", folder / "tokenizer.json")
+    tokens = len(json.loads((package / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+    vectors = np.random.default_rng(0).standard_normal((tokens, 256)).astype(np.float32)
+    save_file({"embeddings": vectors}, folder / "model.safetensors")
+    (folder / "config.json").write_text('{"model_type": "model2vec"}', encoding="utf-8")
+    return folder
+
+
 def compare(
-    name: str, texts: Sequence[str], given: Sequence[str], ours_by: Embedder, peer: Any, rounds: int
+    name: str, texts: Sequence[str], given: Sequence[str], ours_by: Mapping[str, Embedder], peer: Any, rounds: int
 ) -> dict[str, float]:
     """Print one comparison and return its median rates. Every chunk is a file, so both sides have the very same chunks.
 
@@ -81,16 +101,24 @@ def compare(
     with TemporaryDirectory() as folder:
         for number, text in enumerate(texts):
             Path(folder, f"{number:05d}.txt").write_text(text, encoding="utf-8")
-        ours, theirs = [], []
+        measured: dict[str, list[float]] = {who: [] for who in (PEER, *ours_by)}
         for _ in range(rounds):
-            theirs.append(len(texts) / seconds(lambda: peer.encode(given)))
-            summary = run_ours(Path(folder), words, ours_by)
-            ours.append(summary.chunks / summary.seconds)
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    rates = {"vsearch index": statistics.median(ours), "sentence-transformers": statistics.median(theirs)}
-    shown = ", ".join(f"{who} {rate:.1f}" for who, rate in rates.items())
-    print(f"{len(texts)} {name}, a second: {shown}; ratio {spread(ratios)}", flush=True)
-    return rates
+            measured[PEER].append(len(texts) / seconds(lambda: peer.encode(given)))
+            for who, embedder in ours_by.items():
+                summary = run_ours(Path(folder), words, embedder)
+                measured[who].append(summary.chunks / summary.seconds)
+    for who, rates in measured.items():
+        ratios = [ours / theirs for ours, theirs in zip(rates, measured[PEER], strict=True)]
+        shown = f"; {spread(ratios)} times the peer" if who != PEER else ""
+        print(f"{len(texts)} {name}, a second: {who} {statistics.median(rates):.1f}{shown}", flush=True)
+    return {who: statistics.median(rates) for who, rates in measured.items()}
+
+
+def compare_alone(texts: Sequence[str], ours_by: Mapping[str, Embedder], rounds: int) -> None:
+    """Print how fast each embedder is when nothing is read, cut, written or committed."""
+    for who, embedder in ours_by.items():
+        rates = [len(texts) / seconds(partial(embed_all, embedder, texts)) for _ in range(rounds)]
+        print(f"{len(texts)} chunks of at most 256 tokens, embedded only, a second: {who} {spread(rates)}", flush=True)
 
 
 def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
@@ -105,8 +133,6 @@ def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.
 
 def compare_quality(folder: Path, embedder: Embedder, peer: Any) -> None:
     """Print both models' nDCG@10 on a judged set, one vector a document."""
-    from vsearch_core.embed.base import embed_all
-
     dataset = load(folder)
     texts = [f"{passage.title} {passage.text}".strip() for passage in (dataset.documents or {}).values()]
     asked = list(dataset.queries.values())
@@ -127,21 +153,29 @@ def main() -> None:
     from sentence_transformers import SentenceTransformer
 
     peer = SentenceTransformer(str(package_folder()), device="cpu")
-    embedder = open_embedder(EmbedderSpec("local"))
     print(describe())
     short, full = chunk_texts(options.folder, PIECE_WORDS), chunk_texts(options.folder, config.CHUNK_WORDS)
     peer.encode(short[:32])
-    embedder.embed_queries(short[:1])
     cases = (
         ("chunks of at most 256 tokens", short, short),
         ("chunks of 500 words, the peer given all", full, pieces(full)),
         ("chunks of 500 words, cut by the peer", full, full),
     )
-    rates = {name: compare(name, texts, given, embedder, peer, options.rounds) for name, texts, given in cases}
+    with TemporaryDirectory() as folder:
+        static = static_model(Path(folder))
+        ours_by = {
+            "vsearch index": open_embedder(EmbedderSpec("local")),
+            "--embedder static": open_embedder(EmbedderSpec("static", str(static))),
+            "--embedder sentence-transformers": open_embedder(EmbedderSpec(PEER), device="cpu"),
+        }
+        for embedder in ours_by.values():
+            embedder.embed_queries(short[:1])
+        compare_alone(short, ours_by, options.rounds)
+        rates = {name: compare(name, texts, given, ours_by, peer, options.rounds) for name, texts, given in cases}
     if options.plot:
         bars(options.plot, "Indexing", "chunks a second (median)", rates)
     if options.beir:
-        compare_quality(options.beir, embedder, peer)
+        compare_quality(options.beir, ours_by["vsearch index"], peer)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
 
+from . import consent
+from .defaults import choose, requested, shown
+from .opening import embedder_opener
 from .output import emit, plural, say, to_json
 
 
@@ -18,21 +22,24 @@ def eval_(
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"] | None, typer.Option(help="This mode only.  [default: all three]")
     ] = None,
-    fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
-    alpha: Annotated[float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")] = 0.5,
+    fusion: Annotated[
+        Literal["convex", "rrf"] | None, typer.Option(help=f"How hybrid combines the two.{shown('fusion')}")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion.{shown('alpha')}")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the index there: the next run embeds nothing.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
     """Measure the answers to judged questions: nDCG@10, recall and MRR for each mode."""
     from vsearch_core import config
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.evaluate.run import document_id, evaluate_modes, write_corpus
     from vsearch_core.index.progress import Observer
-    from vsearch_core.index.settings import Requested
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.index.sources import Source, stored_path
     from vsearch_core.index.writer import update_index
@@ -44,13 +51,14 @@ def eval_(
     with ExitStack() as stack:
         work = (keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))).absolute()
         corpus = folder.absolute() if dataset.documents is None else write_corpus(dataset, work)
-        embedder = open_embedder(Requested().spec, report=say)
         index = work / config.INDEX_DIR
+        chosen = choose(index, fusion=fusion, alpha=alpha)
+        embedder = cache(embedder_opener(folder, report=say, yes=yes))
         update_index(
             index,
             [Source(corpus, DiscoverOptions(exclude=("/queries.jsonl", "/qrels/")))],
-            Requested(),
-            lambda _spec: embedder,
+            requested(index),
+            embedder,
             Observer(failed=lambda path, reason: say(f"{path}: {reason}")),
         )
         snapshot = stack.enter_context(open_snapshot(index))
@@ -58,10 +66,10 @@ def eval_(
             raise InputError(f"--keep {keep}", "it holds the index of another set", "choose another folder")
         scores = evaluate_modes(
             LocalSearcher(snapshot),
-            embedder.embed_queries,
+            embedder(snapshot.settings.spec).embed_queries,
             dataset,
             [mode] if mode else config.MODES,
-            Fusion(fusion, alpha),
+            Fusion(chosen["fusion"], chosen["alpha"]),
             lambda path: document_id(dataset, corpus, work / path),
         )
     if as_json:

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import locate
-from .output import complain, emit, plural, to_json
+from . import consent, locate
+from .defaults import choose, parse_size, requested, shown
+from .opening import embedder_opener
+from .output import complain, emit, one_line, plural, to_json
+from .plan import show
 from .progress import watched
 
 if TYPE_CHECKING:
+    from vsearch_core.index.re_embedding import ReEmbedded
     from vsearch_core.index.writer import Summary
 
 
@@ -19,9 +23,27 @@ def index(
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; none: what was indexed before.")
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
-    embedder: Annotated[Literal["local"] | None, typer.Option(help="Who embeds.")] = None,
+    embedder: Annotated[
+        Literal["local", "sentence-transformers", "static", "gemini", "openai"] | None,
+        typer.Option(help="Who embeds.  [default: local]"),
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
-    chunk_words: Annotated[int | None, typer.Option(metavar="N", help="Words a chunk, about.  [default: 500]")] = None,
+    dimensions: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Numbers in a vector, where the model has more.  [default: the model's]"),
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda", "mps"] | None,
+        typer.Option(help="Where sentence-transformers computes.  [default: a GPU, where there is one]"),
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help="Where a remote embedder is.")] = None,
+    rpm: Annotated[
+        int | None, typer.Option("--rpm", metavar="N", min=1, help="Requests a minute at most, to a remote embedder.")
+    ] = None,
+    tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", min=1, help="Tokens a minute at most.")] = None,
+    chunk_words: Annotated[
+        int | None, typer.Option(metavar="N", help=f"Words a chunk, about.{shown('chunk_words')}")
+    ] = None,
     overlap_words: Annotated[
         int | None, typer.Option(metavar="N", help="Words that neighbours share.  [default: a tenth]")
     ] = None,
@@ -30,11 +52,23 @@ def index(
     no_ignore: Annotated[
         bool, typer.Option("--no-ignore", help="Do not heed .gitignore, .ignore and .vsearchignore.")
     ] = False,
-    max_file_size: Annotated[str, typer.Option(metavar="SIZE", help="Leave larger files out.")] = "50MB",
+    max_file_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help=f"Leave larger files out.{shown('max_file_size')}")
+    ] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Language of the keywords, as en, or none.  [default: auto]")
+        str | None, typer.Option(metavar="CODE", help=f"Language of the keywords, as en, or none.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    share_vectors: Annotated[
+        bool, typer.Option("--share-vectors", help="Take from, and add to, what your other projects have embedded.")
+    ] = False,
+    re_embed: Annotated[
+        bool, typer.Option("--re-embed", help="Embed all that is indexed anew, by another model; queries go on.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be done, how long it takes, and what is sent to whom.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name each skipped file and why.")] = False,
@@ -44,13 +78,31 @@ def index(
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
     the same command goes on from there.
     """
-    from vsearch_core.embed.open import open_embedder
-    from vsearch_core.index.settings import Requested
+    from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding
+    from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
+    from vsearch_core.index.sharing import sharing
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
 
-    options = DiscoverOptions(tuple(include or ()), tuple(exclude or ()), not no_ignore, parse_size(max_file_size))
+    if re_embed:
+        _refuse_paths(paths)
+    folder = locate.index_to_write(index_dir)
+    taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
+    options = DiscoverOptions(
+        tuple(taken["include"]), tuple(taken["exclude"]), not no_ignore, parse_size(taken["max_file_size"])
+    )
+    sources = [Source(locate.absolute(Path(path)), options) for path in paths or ()]
+    asked = requested(
+        folder,
+        embedder=embedder,
+        model=model,
+        base_url=base_url,
+        dimensions=dimensions,
+        chunk_words=chunk_words,
+        overlap_words=overlap_words,
+        language=language,
+    )
     with watched(quiet=quiet) as (bar, plain):
         observer = replace(
             plain,
@@ -60,14 +112,47 @@ def index(
             skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
-        summary = update_index(
-            locate.index_to_write(index_dir),
-            [Source(locate.absolute(Path(path)), options) for path in paths or ()],
-            Requested(embedder, _model_spec(model), chunk_words, overlap_words, language),
-            lambda spec: open_embedder(spec, report=None if quiet else bar.write),
-            observer,
-            retry=retry,
+        report = (lambda _: None) if quiet else bar.write
+        opener = embedder_opener(
+            folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
         )
+        if choose(folder, share_vectors=share_vectors or None)["share_vectors"] and not plan:
+            opener = sharing(opener)
+        done: Forecast | ReEmbedded | Summary
+        if re_embed:
+            done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
+        else:
+            done = (forecast if plan else update_index)(folder, sources, asked, opener, observer, retry=retry)
+    if isinstance(done, Forecast):
+        return show(done, as_json=as_json)
+    if isinstance(done, ReEmbedded):
+        return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
+    return _tell(done, as_json=as_json, quiet=quiet)
+
+
+def _refuse_paths(paths: list[str] | None) -> None:
+    from vsearch_core.errors import InputError
+
+    if paths:
+        raise InputError("--re-embed", "it embeds what is indexed, and reads no files", "leave the paths out")
+
+
+def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
+    """Print what was done. Returns the exit status."""
+    if as_json:
+        emit(to_json({"schema": "vsearch.re-embed/1", **asdict(done), "index": str(done.index)}))
+    elif not quiet:
+        what = f"{plural(done.embedded, 'text')} embedded by {done.model}"
+        kept = f", {done.kept:,} kept from before" if done.kept else ""
+        emit(one_line(f"{done.index}: {plural(done.chunks, 'chunk')} ({what}{kept}) in {done.seconds:.1f} s"))
+    if done.interrupted:
+        complain("interrupted: the index is as it was, what is embedded is kept; run the same command again to go on")
+        return 130
+    return 0
+
+
+def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
+    """Print what was done. Returns the exit status."""
     if as_json:
         emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
     elif not quiet:
@@ -83,25 +168,6 @@ def _left(summary: "Summary") -> str:
     if summary.pending:
         return f"{plural(summary.pending, 'chunk')} still to embed"
     return "segments still to merge" if summary.uncompacted else "some files still to read"
-
-
-def _model_spec(model: str | None) -> str | None:
-    """The model as the index remembers it: a folder must be found again from any working folder."""
-    folder = locate.file(model) if model else None
-    return str(folder) if folder and folder.is_dir() else model
-
-
-def parse_size(text: str) -> int:
-    """Bytes from 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
-    import re
-
-    from vsearch_core.errors import InputError
-
-    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*", text.lower())
-    if not match:
-        raise InputError("--max-file-size", f"{text!r} is not a size", "write it like 50MB or 512KiB")
-    power = " kmgt".index(match[2] or " ")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def _summary_text(summary: "Summary") -> str:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from vsearch_core.config import INDEX_DIR
+from vsearch_core.config import CONFIG_FILE, INDEX_DIR
 from vsearch_core.errors import IndexNotFoundError, InputError
 
 INDEX_HELP = "The index folder; else the nearest .vsearch upward of the working folder."
@@ -27,7 +27,7 @@ def index_to_write(given: Path | None) -> Path:
 
 
 def nearest() -> Path | None:
-    """The nearest `.vsearch` upward of the working folder."""
+    """The nearest `.vsearch` upward of the working folder that holds an index, or what one is to be made with."""
     here = working_folder()
     indexes = (folder / INDEX_DIR for folder in (here, *here.parents))
     return next((index for index in indexes if _is_index(index)), None)
@@ -38,7 +38,7 @@ def _is_index(folder: Path) -> bool:
     from vsearch_core.store.schema import CATALOG_FILE
 
     try:
-        return (folder / CATALOG_FILE).is_file() or is_lost(folder)
+        return any((folder / name).is_file() for name in (CATALOG_FILE, CONFIG_FILE)) or is_lost(folder)
     except PermissionError:
         return True  # whoever opens it says so
 
@@ -84,6 +84,7 @@ def _holds_other_things(folder: Path) -> bool:
     from vsearch_core.store.schema import CATALOG_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
 
-    names = {path.name for path in folder.iterdir() if not path.name.startswith((CATALOG_FILE, HOLDER_FILE))}
+    ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE)
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(ours)}
     begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
     return not (folder / CATALOG_FILE).exists() and not is_lost(folder) and not names <= begun

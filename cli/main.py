@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import check, compact, evaluate, export, import_, index, models, query, remove, repair, status
+from . import check, compact, config, evaluate, export, import_, index, models, query, remove, repair, status
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
@@ -42,7 +42,7 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 for command in (
     *(index.index, query.query, status.status, remove.remove, compact.compact, check.check, repair.repair),
-    *(export.export, import_.import_, evaluate.eval_, models.models),
+    *(export.export, import_.import_, evaluate.eval_, config.config, models.models),
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

@@ -14,30 +14,37 @@ if TYPE_CHECKING:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Show which embedding models are at hand, where they come from, and how they would run.
+    """Show which embedding models are at hand, where they come from, and how they would run; and who else could embed.
 
     Exit status 1 when there is none: the first `vsearch index` would have to fetch the default one.
     """
+    from vsearch_core.embed.extras import list_extras
     from vsearch_core.embed.prepared import list_models
 
-    found = list_models()
+    found, extras = list_models(), list_extras()
     if as_json:
         values = [{**asdict(model), "location": model.location and str(model.location)} for model in found]
-        emit(to_json({"schema": "vsearch.models/1", "models": values}))
+        others = [asdict(extra) for extra in extras]
+        emit(to_json({"schema": "vsearch.models/1", "models": values, "embedders": others}))
     else:
-        emit("\n\n".join("\n".join(printable(line) for line in _lines(model)) for model in found))
+        blocks = [*map(_lines, found), *([f"--embedder {extra.name}", f"  {extra.state}"] for extra in extras)]
+        emit("\n\n".join("\n".join(printable(line) for line in lines) for lines in blocks))
     return 0 if any(model.location for model in found) else 1
 
 
 def _lines(model: "ModelInfo") -> list[str]:
-    files = ", ".join(model.precisions) or "not prepared yet: the first use does it, once"
-    lines = [
-        model.name,
+    lines = [model.name]
+    if model.dimension:
+        windows = f"windows of {model.max_tokens} tokens" if model.max_tokens else "texts of any length at once"
+        lines.append(f"  vectors    {model.dimension} dimensions, {windows}")
+    for side, prefix in (("query", model.query_prefix), ("document", model.document_prefix)):
+        if prefix:
+            lines.append(f"  prefix     {prefix!r} before a {side}")
+    lines += [
         f"  from       {model.source}" + (f", weights {model.weights[:12]}" if model.weights else ""),
         f"  at         {model.location or 'nowhere yet'}",
-        f"  files      {files}",
-        f"  would use  {model.precision}: {model.reason}",
     ]
-    if model.dimension:
-        lines.insert(1, f"  vectors    {model.dimension} dimensions, windows of {model.max_tokens} tokens")
-    return lines
+    if model.precision is None:
+        return [*lines, f"  would use  --embedder {model.provider}"]
+    files = ", ".join(model.precisions) or "not prepared yet: the first use does it, once"
+    return [*lines, f"  files      {files}", f"  would use  {model.precision}: {model.reason}"]

@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import locate
+from . import consent, locate
+from .defaults import EF_MOST, K_MOST, choose, shown
+from .opening import embedder_opener
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
     from vsearch_core.index.snapshot import Snapshot
+    from vsearch_core.index.writer import OpenEmbedder
     from vsearch_core.search.pipeline import EmbedQuery, Query
     from vsearch_core.search.vectors import Effort
 
 
 def query(
     text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads one a line from stdin.")],
-    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Hits at most.")] = 10,
+    k: Annotated[int | None, typer.Option("-k", min=1, max=K_MOST, help=f"Hits at most.{shown('k')}")] = None,
     mode: Annotated[
-        Literal["hybrid", "vector", "keyword"], typer.Option(help="By meaning and keyword, or by one of them.")
-    ] = "hybrid",
-    fusion: Annotated[Literal["convex", "rrf"], typer.Option(help="How hybrid combines the two.")] = "convex",
-    alpha: Annotated[float, typer.Option(min=0, max=1, help="The share of meaning in convex fusion.")] = 0.5,
+        Literal["hybrid", "vector", "keyword"] | None,
+        typer.Option(help=f"By meaning and keyword, or by one of them.{shown('mode')}"),
+    ] = None,
+    fusion: Annotated[
+        Literal["convex", "rrf"] | None, typer.Option(help=f"How hybrid combines the two.{shown('fusion')}")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion.{shown('alpha')}")
+    ] = None,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the file, like \"ext = 'md' AND size < 9000\".")
     ] = None,
@@ -49,15 +57,18 @@ def query(
     ef: Annotated[
         int | None,
         typer.Option(
-            "--ef", metavar="N", min=1, max=65_536, help="Walk the graph, N candidates (100 at least) in view."
+            "--ef", metavar="N", min=1, max=EF_MOST, help="Walk the graph, N candidates (100 at least) in view."
         ),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Answer a question with the passages that fit best.
 
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
+    from threading import Event
+
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.filters import Filters, parse_date
@@ -80,20 +91,37 @@ def query(
         None if since is None else parse_date(since),
         None if until is None else parse_date(until, end_of_day=True),
     )
-    effort = Effort(exact, ef, lambda: complain(PREPARING))
-    asked = Query(text, k, mode, Fusion(fusion, alpha), filters, min_score, group_by == "file", plain)
     index = locate.index_to_read(index_dir)
+    chosen = choose(index, k=k, mode=mode, fusion=fusion, alpha=alpha, ef=ef)
+    effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
+    how = Fusion(chosen["fusion"], chosen["alpha"])
+    asked = Query(text, chosen["k"], chosen["mode"], how, filters, min_score, group_by == "file", plain)
     if text != "-":
         clean_query(text)  # before anything is opened
     output = "json" if as_json else "jsonl" if as_jsonl else "paths0" if null else "paths" if as_paths else "text"
     with open_snapshot(index) as snapshot:
+        if asked.mode != "keyword":
+            consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
+        interrupted = Event()
+        opener = embedder_opener(index, report=say, stop=interrupted.is_set, yes=yes)
         if text == "-":
-            return _answer_lines(snapshot, asked, effort, explain=explain)
-        return _answer_one(snapshot, asked, effort, output, full=full, explain=explain)
+            return _answer_lines(snapshot, asked, effort, opener, explain=explain)
+        try:
+            return _answer_one(snapshot, asked, effort, opener, output, full=full, explain=explain)
+        except KeyboardInterrupt:
+            interrupted.set()  # the process ends only with the thread that embeds, which may be waiting for a provider
+            raise
 
 
 def _answer_one(
-    snapshot: "Snapshot", asked: "Query", effort: "Effort", output: str, *, full: bool, explain: bool
+    snapshot: "Snapshot",
+    asked: "Query",
+    effort: "Effort",
+    opener: "OpenEmbedder",
+    output: str,
+    *,
+    full: bool,
+    explain: bool,
 ) -> int:
     from vsearch_core.search.local import LocalSearcher
     from vsearch_core.search.pipeline import answer
@@ -101,7 +129,7 @@ def _answer_one(
     from . import render
 
     question = asked.question()
-    embed = _embed_ahead(snapshot, question.spoken) if asked.mode != "keyword" else None
+    embed = _embed_ahead(snapshot, opener, question.spoken) if asked.mode != "keyword" else None
     searcher = LocalSearcher(snapshot, effort)
     if embed is not None:
         searcher.verify_vectors()  # while the model is loaded
@@ -122,7 +150,9 @@ def _answer_one(
     return 0 if results.hits else 1
 
 
-def _answer_lines(snapshot: "Snapshot", asked: "Query", effort: "Effort", *, explain: bool) -> int:
+def _answer_lines(
+    snapshot: "Snapshot", asked: "Query", effort: "Effort", opener: "OpenEmbedder", *, explain: bool
+) -> int:
     """Batch mode: a JSON object for each line of stdin, errors included, so that line n answers query n."""
     from dataclasses import replace
 
@@ -134,7 +164,7 @@ def _answer_lines(snapshot: "Snapshot", asked: "Query", effort: "Effort", *, exp
 
     searcher = LocalSearcher(snapshot, effort)
     searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
-    embed = _embed_queries(snapshot) if asked.mode != "keyword" else None
+    embed = _embed_queries(snapshot, opener) if asked.mode != "keyword" else None
     failed = found = False
     for line in _lines():
         try:
@@ -157,23 +187,22 @@ def _lines() -> Iterator[str]:
         yield line.decode("utf-8", "replace").rstrip("\r\n")
 
 
-def _embed_ahead(snapshot: "Snapshot", text: str) -> "EmbedQuery":
+def _embed_ahead(snapshot: "Snapshot", opener: "OpenEmbedder", text: str) -> "EmbedQuery":
     """Embed the one query from now on, in a thread.
 
     Loading the model is most of a cold query's time and leaves the interpreter to others.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot)(text))
+    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot, opener)(text))
     return lambda _: vector.result()
 
 
-def _embed_queries(snapshot: "Snapshot") -> "EmbedQuery":
+def _embed_queries(snapshot: "Snapshot", opener: "OpenEmbedder") -> "EmbedQuery":
     """The model that made the index's vectors. Raises IndexMismatchError when it is not the same any more."""
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.settings import refuse_other_model
 
     settings = snapshot.settings
-    embedder = open_embedder(settings.spec, report=say)
+    embedder = opener(settings.spec)
     refuse_other_model(str(snapshot.catalog.index), settings, embedder.fingerprint)
     return lambda text: embedder.embed_queries([text])[0]

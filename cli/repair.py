@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import locate
+from . import consent, locate
+from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 from .progress import watched
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 def repair(
     re_embed: Annotated[bool, typer.Option("--re-embed", help="Embed at once what has lost its vectors.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
@@ -24,15 +26,12 @@ def repair(
     What follows from the rest is made anew; what can't be saved is set aside in the index folder and named. Exit
     status: 0 all is saved, 2 not.
     """
-    from vsearch_core.embed.open import open_embedder
     from vsearch_core.index.repair import repair_index
 
+    index = locate.index_to_read(index_dir)
     with watched(quiet=False) as (bar, observer):
-        done = repair_index(
-            locate.index_to_read(index_dir),
-            (lambda spec: open_embedder(spec, report=bar.write)) if re_embed else None,
-            observer,
-        )
+        opener = embedder_opener(index, report=bar.write, stop=observer.stop, yes=yes)
+        done = repair_index(index, opener if re_embed else None, observer)
     for path in done.set_aside:
         say(f"set aside: {path}")
     for path in done.reread:

@@ -40,10 +40,12 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
     aside = status.size["damaged"]
     aside_text = f"{size_text(aside)} in {status.index}/damaged: nothing reads it, delete it when nothing is missed"
-    pending = (
+    files = (
         f"{plural(status.pending_files, 'file')}, {plural(status.pending_chunks, 'chunk')} to embed:"
         " run `vsearch index` to go on"
     )
+    begun = "another model's vectors: run the same `vsearch index --re-embed` to go on"
+    pending = [text for text, there in ((files, status.pending_files), (begun, status.re_embedding)) if there]
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
         ("sources", (", ".join(status.sources) or "none") + without),
@@ -57,5 +59,5 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("size", f"{size_text(sum(used.values()))}: {parts}"),
         *([("set aside", aside_text)] if aside else []),
         ("commit", status.last_commit or "none yet"),
-        ("pending", pending if status.pending_files else "nothing"),
+        ("pending", "; ".join(pending) or "nothing"),
     ]

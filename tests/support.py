@@ -20,7 +20,10 @@ SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 class WordEmbedder:
-    """Embeds a text as the sum of a fixed random direction a word; `embedded` lists every document it was given."""
+    """Embeds a text as the sum of a fixed random direction a word, which each model has its own of.
+
+    `embedded` lists every document it was given.
+    """
 
     def __init__(self, model: str = "words", dimension: int = 48, batch: int = 8) -> None:
         self.fingerprint = Fingerprint("local", model, f"weights of {model}", dimension, "sum+l2")
@@ -38,8 +41,9 @@ class WordEmbedder:
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         total = np.full(self.fingerprint.dimension, 1e-3)
+        model = "" if self.fingerprint.model == "words" else self.fingerprint.model
         for word in re.findall(r"\w+", text.lower()):
-            seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big")
+            seed = int.from_bytes(hashlib.blake2b((model + word).encode(), digest_size=4).digest(), "big")
             total += np.random.default_rng(seed).standard_normal(self.fingerprint.dimension)
         return (total / np.linalg.norm(total)).astype(np.float32)
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 INDEX_DIR = ".vsearch"
+CONFIG_FILE = "config.toml"  # in an index's folder the project's defaults, in the platform's folder the user's
 
 CHUNK_WORDS = 500
 OVERLAP_WORDS = 50
@@ -12,6 +13,9 @@ LANGUAGE = "auto"  # each passage's own: docs/adr/0020-operators-and-languages.m
 
 EMBEDDER = "local"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}  # of the providers' packages
+SHARED_BYTES = 1_000_000_000  # of vectors that a user's projects share; a million of the default model's
 
 MODES = ("hybrid", "vector", "keyword")
 FUSIONS = ("convex", "rrf")
@@ -22,6 +26,12 @@ FUSION_ALPHA = 0.5  # the vectors' share in the convex combination: docs/adr/000
 RRF_K = 60
 BM25_K1 = 1.2  # docs/adr/0021-keywords-by-maxscore.md
 BM25_B = 0.75
+
+
+def url_from_environment(provider: str) -> str | None:
+    """The provider's address that the user's environment names, by the variable of the provider's own package."""
+    variable = BASE_URL_VARIABLES.get(provider)
+    return (os.environ.get(variable) or None) if variable else None
 
 
 def cache_dir() -> Path:

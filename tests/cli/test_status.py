@@ -8,7 +8,16 @@ from process import Vsearch, write_files
 STATUS_KEYS = [
     *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
     *("dead_rows", "graph_segments", "graph_rows"),
-    *("pending_files", "pending_chunks", "fingerprint", "chunk_words", "overlap_words", "language", "size"),
+    *(
+        "pending_files",
+        "pending_chunks",
+        "re_embedding",
+        "fingerprint",
+        "chunk_words",
+        "overlap_words",
+        "language",
+        "size",
+    ),
 ]
 MODEL_KEYS = [
     *("name", "location", "source", "weights", "dimension", "max_tokens", "precisions", "precision", "reason"),
@@ -53,6 +62,13 @@ def test_status_tells_what_repairs_have_set_aside(vsearch: Vsearch, indexed: Pat
     aside = write_files(indexed / ".vsearch/damaged/20260101T000000.000000Z", {"catalog.sqlite": "x" * 3000})
     assert vsearch("status", "--json", cwd=indexed).json["size"]["damaged"] == 3000
     line = f"set aside 3.0 kB in {aside.parent}: nothing reads it, delete it when nothing is missed"
+    assert line in vsearch("status", cwd=indexed).lines
+
+
+def test_status_tells_of_a_re_embedding_that_has_begun(vsearch: Vsearch, indexed: Path) -> None:
+    write_files(indexed / ".vsearch", {"re-embed-0123456789abcdef.sqlite": ""})
+    assert vsearch("status", "--json", cwd=indexed).json["re_embedding"] is True
+    line = "pending   another model's vectors: run the same `vsearch index --re-embed` to go on"
     assert line in vsearch("status", cwd=indexed).lines
 
 

@@ -29,6 +29,9 @@ ODD = [
     "e\u0301" * 50,
     "a" * 5_000,
     "[CLS] [SEP] [PAD] [MASK]",
+    "<s> </s> <pad> <unk>",
+    "全文検索は日本語でも動く。" * 200,
+    "👩\u200d👩\u200d👧\u200d👦 🏳️\u200d🌈" * 100,
 ]
 LONG = " ".join(f"clause{number} of the contract binds both sides" for number in range(700))
 
@@ -83,6 +86,12 @@ class EmbedderContract:
     def test_any_text_is_taken(self, embedder: Embedder, text: str) -> None:
         for vectors in (embed_all(embedder, [text]), embedder.embed_queries([text])):
             assert np.isfinite(vectors).all()
+            assert np.isclose(np.linalg.norm(vectors), 1, atol=1e-5)
+
+    @pytest.mark.parametrize("words", [0, 1, 300, 3_000, pytest.param(100_000, marks=pytest.mark.slow)])
+    def test_a_text_of_any_length_is_taken(self, embedder: Embedder, words: int) -> None:
+        text = " ".join(f"river {number % 97}" if number % 7 else "weir" for number in range(words))
+        for vectors in (embed_all(embedder, [text]), embedder.embed_queries([text])):
             assert np.isclose(np.linalg.norm(vectors), 1, atol=1e-5)
 
     def test_stopping_early_is_clean(self, embedder: Embedder) -> None:

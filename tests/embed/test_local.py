@@ -99,9 +99,9 @@ def test_int8_is_near_sentence_transformers(oracle: "SentenceTransformer", model
 
 def test_tokens_are_those_of_sentence_transformers(oracle: "SentenceTransformer", fp32: LocalEmbedder) -> None:
     for text in [*VARIED, *ODD]:
-        if not any("\ud800" <= character <= "\udfff" for character in text):  # it fails on lone surrogates
-            (window,) = fp32.windows(text)
-            assert window[0].tolist() == oracle.tokenizer(text)["input_ids"]
+        windows = fp32.windows(text)
+        if len(windows) == 1 and not any("\ud800" <= each <= "\udfff" for each in text):  # it fails on lone surrogates
+            assert windows[0][0].tolist() == oracle.tokenizer(text)["input_ids"]
 
 
 def test_halves_of_a_surrogate_pair_are_joined(fp32: LocalEmbedder) -> None:

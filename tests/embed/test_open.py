@@ -6,7 +6,7 @@ import pytest
 
 from vsearch_core.embed import precision
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.open import open_embedder
+from vsearch_core.embed.open import open_embedder, recipient
 from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
 from vsearch_core.errors import InputError
 from vsearch_core.model import EmbedderSpec
@@ -57,3 +57,42 @@ def test_a_missing_cpuinfo_means_the_safe_choice(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "missing")
     assert best_precision.__wrapped__()[0] == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("provider", "base_url", "to"),
+    [
+        ("local", None, None),
+        ("static", "https://example.org", None),
+        ("gemini", None, "generativelanguage.googleapis.com"),
+        ("openai", None, "api.openai.com"),
+        ("openai", "https://Example.ORG:8443/v1", "example.org"),
+        ("gemini", "example.org", "example.org"),
+        ("openai", "http://localhost:11434/v1", None),
+        ("openai", "localhost:11434", None),
+        ("openai", "http://127.0.0.1", None),
+        ("openai", "http://[::1]:8080/v1", None),
+        ("openai", "http://192.168.0.5/v1", "192.168.0.5"),
+        ("openai", "http://localhost.example.org", "localhost.example.org"),
+        ("openai", "http://127.0.0.1.example.org", "127.0.0.1.example.org"),
+        ("unheard-of", None, "unheard-of"),
+    ],
+)
+def test_who_would_be_sent_the_texts(provider: str, base_url: str | None, to: str | None) -> None:
+    assert recipient(EmbedderSpec(provider, base_url=base_url)) == to
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://example.org\\@localhost",
+        "http://localhost@example.org",
+        "http://example.org@localhost",
+        "http://localhost\t.example.org",
+        "http://\uff4cocalhost",
+        "",
+        "http://",
+    ],
+)
+def test_an_address_that_may_be_read_in_two_ways_is_a_strangers(base_url: str) -> None:
+    assert recipient(EmbedderSpec("openai", base_url=base_url)) == base_url

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vsearch_core import config
-from vsearch_core.embed import prepared, weights
+from vsearch_core.embed import onnx_graph, preparation, prepared, weights
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import PRECISIONS, best_precision
 from vsearch_core.embed.prepared import PreparedModel, list_models, open_model
@@ -37,7 +37,7 @@ def test_the_default_model_is_described(model: PreparedModel, package: Path) -> 
     assert said["name"] == config.MODEL
     assert said["weights"] == weights.DEFAULT_WEIGHTS
     assert (said["origin"], said["source"]) == ("package", str(package))
-    assert (said["dimension"], said["max_tokens"], said["pooling"], said["normalise"]) == (384, 256, "mean", True)
+    assert (said["dimension"], said["max_tokens"], said["pooling"], said["kind"]) == (384, 256, "mean", "local")
     assert sorted(said["files"]) == sorted(path.name for path in model.folder.iterdir() if path.name != "model.json")
 
 
@@ -63,19 +63,21 @@ def test_the_hub_is_asked_for_the_needed_files_only(
     asked: list[tuple[str, list[str]]] = []
     folder = tiny_bert()
 
-    def download(name: str, *, allow_patterns: list[str], etag_timeout: float) -> str:
+    def download(name: str, *, allow_patterns: list[str], etag_timeout: float, local_files_only: bool) -> str:
         assert 0 < etag_timeout <= 10
+        assert not local_files_only
         asked.append((name, allow_patterns))
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     said: list[str] = []
     opened = open_model("someone/tiny", said.append)
-    assert asked == [("someone/tiny", list(weights.NEEDED))]
+    wanted = [*weights.SETTINGS], [weights.WEIGHTS, f"{weights.WEIGHTS}_data", weights.LAYERS]
+    assert asked == [("someone/tiny", patterns) for patterns in wanted]
     assert said == ["preparing someone/tiny (once a machine) …"]
     assert (opened.fingerprint.model, opened.description.origin) == ("someone/tiny", "hub")
     assert open_model("someone/tiny") == opened
-    assert len(asked) == 1
+    assert len(asked) == 2
 
 
 OFFLINE = """
@@ -197,7 +199,7 @@ def test_an_interrupted_preparation_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepared.bert_onnx, "write_encoder", interrupt)
+        patch.setattr(preparation.bert_onnx, "write_encoder", interrupt)
         with pytest.raises(KeyboardInterrupt):
             open_model(source)
     assert list((empty_cache / "models").iterdir()) == []
@@ -252,7 +254,7 @@ def test_a_full_disk_is_named(tiny_bert: Maker, empty_cache: Path, monkeypatch: 
     def fill_up(*_args: object) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(prepared.bert_onnx._Graph, "constant", fill_up)
+    monkeypatch.setattr(onnx_graph.Graph, "constant", fill_up)
     with pytest.raises(ModelError, match=rf"{empty_cache}.*can't be written \(No space left on device\)"):
         open_model(str(tiny_bert()))
     assert list((empty_cache / "models").iterdir()) == []

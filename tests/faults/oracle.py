@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from faults.runner import Runner
 from faults.scenarios import Project, contents
-from faults.server import BATCH, Outcome, live_files
+from faults.server import BATCH, DIMENSIONS, Outcome, live_files
 from numpy.typing import NDArray
 from support import WordEmbedder
 
@@ -22,8 +22,6 @@ from vsearch_core.store.texts import unpack_text
 QUESTIONS = ("pump valve", "bread oven loaf", "wheel")
 EVERYTHING = 10_000  # hits: more than there are chunks
 REFRESH = ("index", "--json")
-
-_embedder = WordEmbedder()
 
 
 def check_after(runner: Runner, project: Project, outcome: Outcome) -> None:
@@ -80,6 +78,7 @@ def check_end(project: Project) -> None:
         check_answers(snapshot, project.texts(final))
         named = {segment.name for segment in snapshot.catalog.segments()}
         assert snapshot.catalog.counts()[1:] == (0, 0), "something is staged still"
+    assert not list(project.index.glob("re-embed*")), "a re-embedding is left"
     folder = project.index / "segments"
     assert {path.name for path in folder.iterdir()} == named, "an orphan is left"
 
@@ -116,12 +115,13 @@ def check_sound(snapshot: Snapshot) -> None:
 def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> None:
     """By vector each of the chunks with its cosine; by keyword just the chunks that hold a term."""
     searcher = LocalSearcher(snapshot)
+    model = snapshot.settings.model
     analysis = snapshot.settings.analysis
     for question in QUESTIONS:
-        asked = _embedder.embed_queries([question])[0]
+        asked = embedder_of(model).embed_queries([question])[0]
         found = answer(searcher, lambda _, vector=asked: vector, Query(question, EVERYTHING, "vector"))
         scores = {(hit.path, hit.chunk): hit.score for hit in found.hits}
-        expected = {place: float(vector_of(text) @ asked) for place, text in texts.items()}
+        expected = {place: float(vector_of(text, model) @ asked) for place, text in texts.items()}
         assert scores.keys() == expected.keys()
         assert all(abs(scores[place] - expected[place]) < 1e-3 for place in expected)
         terms = set(searcher.terms(plain(question)))
@@ -132,6 +132,12 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
 
 
 @cache
-def vector_of(text: str) -> NDArray[np.float32]:
+def embedder_of(model: str) -> WordEmbedder:
+    """The stand-in for that model."""
+    return WordEmbedder(model, DIMENSIONS.get(model, 48))
+
+
+@cache
+def vector_of(text: str, model: str) -> NDArray[np.float32]:
     """The stand-in model's vector, as precise as a segment keeps it."""
-    return to_fixed(_embedder.embed_queries([text])).astype(np.float32)[0] / 32767
+    return to_fixed(embedder_of(model).embed_queries([text])).astype(np.float32)[0] / 32767

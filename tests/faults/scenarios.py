@@ -131,6 +131,7 @@ def forget(documents: Path) -> None:
 FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
 INDEX = ("index", "--json", *OPTIONS, "DOCS")
 EXPORT = ("export", "--json", "HERE/it.tar")
+RE_EMBED = ("index", "--json", "--re-embed", "--model", "other")
 REPAIR = ("repair", "--json")
 
 
@@ -188,6 +189,7 @@ SCENARIOS = (
     Scenario("import", [FIRST, INDEX, EXPORT, change, INDEX], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("first import", [FIRST, INDEX, EXPORT, forget], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
+    Scenario("re-embed", [FIRST, INDEX, partial(write, seed=60, names=("a0", "n0")), INDEX], RE_EMBED),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
     Scenario("repair header", [FIRST, INDEX], REPAIR, damage=damage_header),

@@ -25,10 +25,12 @@ from faults import sqlite_calls
 from faults.shim import IN_PEACE, Event, Plan, Shim
 
 BATCH = 4  # texts the stand-in for the model embeds at a time
+DIMENSIONS = {"other": 32}  # of its models; else 48
 # So little at a time that small documents pass through every step of a long run.
 LIMITS = {
     "vsearch_core.index.writer": {"CHUNKS_A_COMMIT": 12},
     "vsearch_core.index.staging": {"CHUNKS_A_BLOCK": 8, "FILES_A_TRANSACTION": 10},
+    "vsearch_core.index.re_embedding": {"CHUNKS_A_BLOCK": 8},
 }
 CRASHED = 70  # the status of a child whose `main()` let an exception through
 
@@ -222,6 +224,7 @@ def _stand_in_for_the_model(shim: Shim, tell: Callable[[str, Any], None]) -> Non
 
     import vsearch_core.embed.open as opening
     from vsearch_core.embed.base import Batch
+    from vsearch_core.model import EmbedderSpec
 
     class Counting(WordEmbedder):
         def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
@@ -230,7 +233,10 @@ def _stand_in_for_the_model(shim: Shim, tell: Callable[[str, Any], None]) -> Non
                 shim.note("embedded", offset=len(batch.indices))
                 yield batch
 
-    opening.open_embedder = lambda *_, **__: Counting(batch=BATCH)  # type: ignore[assignment]
+    def opened(spec: EmbedderSpec, **_: object) -> Counting:
+        return Counting(spec.model or "words", DIMENSIONS.get(spec.model, 48), BATCH)
+
+    opening.open_embedder = opened  # type: ignore[assignment]
 
 
 def _acknowledge_commits(shim: Shim, tell: Callable[[str, Any], None], states: dict[int, State]) -> None:

@@ -45,3 +45,10 @@ def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
     for batch in embedder.embed_documents(texts):
         vectors[batch.indices] = batch.vectors
     return vectors
+
+
+def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row at unit length. A row of zeros has no direction: it gets the one of which all numbers are alike."""
+    directed = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
+    unit: NDArray[np.float32] = directed / np.linalg.norm(directed, axis=1, keepdims=True)
+    return unit

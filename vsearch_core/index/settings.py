@@ -29,8 +29,11 @@ class Requested:
 
     @property
     def spec(self) -> EmbedderSpec:
-        """The embedder that a new index gets."""
-        return EmbedderSpec(self.embedder or config.EMBEDDER, self.model, self.dimension, self.base_url)
+        """The embedder that a new index gets. It keeps the address that the environment names: a query goes there."""
+        provider = self.embedder or config.EMBEDDER
+        return EmbedderSpec(
+            provider, self.model, self.dimension, self.base_url or config.url_from_environment(provider)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSetting
     words, overlap = chunk_sizes(requested)
     model = requested.model or fingerprint.model
     language = requested.language or config.LANGUAGE
-    return IndexSettings(fingerprint, model, words, overlap, language, requested.base_url)
+    return IndexSettings(fingerprint, model, words, overlap, language, requested.spec.base_url)
 
 
 def chunk_sizes(requested: Requested) -> tuple[int, int]:
@@ -134,6 +137,20 @@ def refuse_other_options(index: str, settings: IndexSettings, requested: Request
     pairs = (
         ("--embedder", requested.embedder, settings.fingerprint.provider),
         ("--dimensions", requested.dimension, settings.fingerprint.dimension),
+    )
+    for option, asked, has in pairs:
+        if asked is not None and asked != has:
+            raise IndexMismatchError(
+                index,
+                f"it was made with {option} {has}, not {asked}",
+                f"leave {option} out, or embed it again with `vsearch index --re-embed {option} {asked}`",
+            )
+    refuse_other_cutting(index, settings, requested)
+
+
+def refuse_other_cutting(index: str, settings: IndexSettings, requested: Requested) -> None:
+    """Raise IndexMismatchError for what only reading the documents again could change: the index has chunks only."""
+    pairs = (
         ("--chunk-words", requested.chunk_words, settings.chunk_words),
         ("--overlap-words", requested.overlap_words, settings.overlap_words),
         ("--language", requested.language, settings.language),
@@ -141,7 +158,9 @@ def refuse_other_options(index: str, settings: IndexSettings, requested: Request
     for option, asked, has in pairs:
         if asked is not None and asked != has:
             raise IndexMismatchError(
-                index, f"it was made with {option} {has}, not {asked}", f"leave {option} out, or use another --index"
+                index,
+                f"it was made with {option} {has}, not {asked}, and does not keep whole documents to cut them again",
+                f"leave {option} out, or index again into a new folder with --index",
             )
 
 
@@ -155,5 +174,6 @@ def refuse_other_model(index: str, settings: IndexSettings, fingerprint: Fingerp
                 index,
                 f"its vectors were made by {settings.fingerprint.model} ({field} {shown[0]}),"
                 f" not by {fingerprint.model} ({field} {shown[1]})",
-                "use that model, or index again into a new folder with --index",
+                "use that model, or embed it again with"
+                f" `vsearch index --re-embed --embedder {fingerprint.provider} --model {fingerprint.model}`",
             )

@@ -8,6 +8,7 @@ from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
 from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR, FORMAT
+from vsearch_core.store.vectors import begun_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Status:
     The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest), damaged (what repairs have set
     aside, also ones that were killed, and nothing reads). `removed` are paths in the
     sources that stay out of the index. `graph_segments` of the segments, with `graph_rows` rows in all, have a graph.
-    `pending_files` and `pending_chunks` are what an interrupted run has left to embed.
+    `pending_files` and `pending_chunks` are what an interrupted run has left to embed; `re_embedding`: whether giving
+    it another model's vectors has begun.
     """
 
     index: Path
@@ -34,6 +36,7 @@ class Status:
     graph_rows: int
     pending_files: int
     pending_chunks: int
+    re_embedding: bool
     fingerprint: Fingerprint
     chunk_words: int
     overlap_words: int
@@ -63,6 +66,7 @@ def read_status(snapshot: Snapshot) -> Status:
         graph_rows=sum(record.rows for record in linked),
         pending_files=staged,
         pending_chunks=unembedded,
+        re_embedding=bool(begun_files(catalog.index)),
         fingerprint=settings.fingerprint,
         chunk_words=settings.chunk_words,
         overlap_words=settings.overlap_words,

@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
-from vsearch_core.errors import InputError
+from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer, Progress
@@ -34,10 +34,10 @@ from vsearch_core.index.sources import (
     source_to_json,
     stored_path,
 )
-from vsearch_core.index.staging import embed_block, stage_files
+from vsearch_core.index.staging import Staged, embed_block, stage_files
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, refuse_foreign_name
 from vsearch_core.store.lock import writer_lock
@@ -99,6 +99,17 @@ def update_index(
     an earlier analyzer's keywords are made anew.
     """
     started = time.perf_counter()
+    run = Run(index, requested, open_embedder, observer)
+    if is_fresh(index, sources, requested):
+        run.open_first_embedder()
+    with translated(index):
+        make_folder(index)
+        with writer_lock(index), closing(run.open_catalog()) as catalog:
+            return run.update(catalog, sources, started, retry=retry)
+
+
+def is_fresh(index: Path, sources: Sequence[Source], requested: Requested) -> bool:
+    """Whether there is no index yet. Raises InputError, before anything is made, for what can't be done."""
     for path in (index, *(source.path for source in sources)):
         refuse_foreign_name(path)
     with translated(index):
@@ -108,18 +119,22 @@ def update_index(
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
         discover([source.path], source.options or DiscoverOptions())  # raises for a missing path and for a bad pattern
-    ChunkOptions(*chunk_sizes(requested))  # these raise what is wrong with them before anything is made
+    ChunkOptions(*chunk_sizes(requested))  # and these for what is wrong with them
     Analysis(requested.language or config.LANGUAGE)
-    run = _Run(index, requested, open_embedder, observer)
-    if fresh:
-        run.open_first_embedder()
-    with translated(index):
-        make_folder(index)
-        with writer_lock(index), closing(run.open_catalog()) as catalog:
-            return run.update(catalog, sources, started, retry=retry)
+    return fresh
 
 
-class _Run:
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a run found and has read: the files that were `live` before, what there was to do, and what came of it."""
+
+    live: Mapping[str, FileRecord]
+    plan: Plan
+    walk: Walk
+    staged: Staged
+
+
+class Run:
     """One run's settings and, once something needs it, its embedder: an unchanged folder loads no model."""
 
     def __init__(self, index: Path, requested: Requested, open_embedder: OpenEmbedder, observer: Observer) -> None:
@@ -147,19 +162,21 @@ class _Run:
         refuse_other_options(str(self.index), settings, self.requested)
         if self._embedder is not None:  # another process made the index meanwhile
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
-        elif self.requested.model is not None:
+        elif self.requested.model is not None or self.requested.base_url is not None:
             self._open(settings)
+            if self.requested.base_url is not None:  # the same model has moved
+                catalog.put_setting("base_url", self.requested.base_url)
         renew_keywords(catalog, settings, self.observer)
         sweep(catalog)
-        live = catalog.files(live=True)
-        passed_over = recall(catalog, READERS, retry=retry)
-        plan, walk = self._plan(catalog, sources, Known(live, catalog.files(live=False), passed_over))
-        staged = stage_files(
-            catalog, plan, live, ChunkOptions(settings.chunk_words, settings.overlap_words), self.observer
-        )
+        taken = self.take_in(catalog, settings, sources, retry=retry)
+        live, plan, walk, staged = taken.live, taken.plan, taken.walk, taken.staged
         deleted = [stored_path(self.root, source.path) for source in walk.deleted]
         leaving = Leaving([*plan.gone, *staged.gone], deleted)
-        embedded, reused = self._embed(catalog, settings, leaving)
+        try:
+            embedded, reused = self._embed(catalog, settings, leaving)
+        except ModelError:
+            commit_staged(catalog, settings.analysis, leaving)  # what is complete is found while the provider is away
+            raise
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analysis, leaving, last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
@@ -187,6 +204,14 @@ class _Run:
             interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
         )
+
+    def take_in(self, catalog: Catalog, settings: IndexSettings, sources: Sequence[Source], *, retry: bool) -> Intake:
+        """Find what has changed, read and cut it, and stage it."""
+        live = catalog.files(live=True)
+        passed_over = recall(catalog, READERS, retry=retry)
+        plan, walk = self._plan(catalog, sources, Known(live, catalog.files(live=False), passed_over))
+        options = ChunkOptions(settings.chunk_words, settings.overlap_words)
+        return Intake(live, plan, walk, stage_files(catalog, plan, live, options, self.observer))
 
     def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, Walk]:
         """What there is to do, and the sources that it was found in."""
@@ -230,12 +255,15 @@ class _Run:
                 committed = embedded + reused
         return embedded, reused
 
+    def spec(self, settings: IndexSettings) -> EmbedderSpec:
+        """The embedder that an index's run opens: its own, where the command line does not say where it is now."""
+        spec = settings.spec
+        return replace(
+            spec, model=self.requested.model or spec.model, base_url=self.requested.base_url or spec.base_url
+        )
+
     def _open(self, settings: IndexSettings) -> Embedder:
         if self._embedder is None:
-            spec = settings.spec
-            wanted = replace(
-                spec, model=self.requested.model or spec.model, base_url=self.requested.base_url or spec.base_url
-            )
-            self._embedder = self._open_embedder(wanted)
+            self._embedder = self._open_embedder(self.spec(settings))
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
         return self._embedder

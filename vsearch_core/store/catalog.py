@@ -276,6 +276,10 @@ class Catalog:
         rows = zip(chunk_ids, map(bytes, vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged (chunk_id, vector) VALUES (?, ?)", rows)
 
+    def forget_vectors(self) -> None:
+        """Delete all staged vectors; their chunks are embedded again."""
+        self.connection.execute("DELETE FROM staged")
+
     def complete_files(self) -> list[int]:
         """The staged files all of whose chunks have vectors, files without any chunk included, by id."""
         rows = self.connection.execute(

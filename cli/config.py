@@ -1,0 +1,79 @@
+"""`vsearch config`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import defaults, locate
+from .defaults import SETTINGS, Default
+from .output import emit, one_line, to_json
+
+
+def config(
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Show this one only.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Set it for the project.")] = None,
+    user: Annotated[bool, typer.Option("--user", help="Set it for all your projects instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Show what options are when they are not given, and where that is from; or set one.
+
+    The command line overrules the environment (VSEARCH_K, say), that the project's .vsearch/config.toml, and that the
+    user's own file.
+    """
+    from vsearch_core.errors import InputError
+
+    if key is not None and key not in SETTINGS:
+        raise InputError(f"config {key}", "there is no such setting", f"choose one of: {', '.join(SETTINGS)}")
+    index = locate.index_to_write(index_dir)
+    files = dict(zip(("user", "project"), defaults.config_files(index), strict=True))
+    if key is not None and value is not None:
+        if SETTINGS[key].personal and not user:
+            raise InputError(f"config {key}", "it can't be set for you by a project", "set it with --user")
+        _put(files["user" if user else "project"], key, defaults.value_of(f"config {key}", key, value))
+    found = defaults.read_defaults(index)
+    chosen = found if key is None else {key: found[key]}
+    if as_json:
+        values = [{"key": name, "value": each.value, "from": each.origin} for name, each in chosen.items()]
+        places = {name: str(path) for name, path in files.items()}
+        emit(to_json({"schema": "vsearch.config/1", "files": places, "values": values}))
+    elif key is None:
+        emit("\n".join(_line(name, each) for name, each in found.items()))
+    else:
+        emit(one_line(_shown(found[key].value)))
+    return 0
+
+
+def _line(key: str, default: Default) -> str:
+    return f"{key:<14} {one_line(_shown(default.value)):<12} {one_line(default.origin)}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) or "-" if isinstance(value, list | tuple) else str(value)
+
+
+def _put(path: Path, key: str, value: Any) -> None:
+    """Set the key in the file, whose other lines stay as they are. Raises InputError where that can't be done."""
+    from vsearch_core.errors import InputError
+    from vsearch_core.store.faults import translated
+
+    former = defaults.read_file(path, personal=True)
+    with translated(path):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        line = f"{key} = {to_json(value)}"
+        changed, count = re.subn(rf"^[ \t]*{key}[ \t]*=.*$", lambda _: line, text, flags=re.MULTILINE)
+        if not count:
+            changed = f"{text}\n{line}\n" if text and not text.endswith("\n") else f"{text}{line}\n"
+        if defaults.parse(path, changed.encode()) != former | {key: value}:
+            raise InputError(str(path), f"{key} is not on a line of its own there", "edit the file by hand")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.resolve()  # a link to where somebody keeps such files stays one
+        fresh = target.with_name(f"{target.name}.new")
+        fresh.write_text(changed, encoding="utf-8")
+        fresh.replace(target)

@@ -1,0 +1,227 @@
+"""What options are when they are not given: by the environment, the project's file, the user's file, or built in."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsearch_core import config
+from vsearch_core.config import CONFIG_FILE
+from vsearch_core.errors import InputError
+
+from . import locate
+
+if TYPE_CHECKING:
+    from vsearch_core.index.settings import Requested
+
+VARIABLE = "VSEARCH_"  # and the key in capitals
+BUILT_IN = "built in"
+K_MOST = 10_000
+EF_MOST = 65_536
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The values that a key may have, in words and as a test; `from_text` makes one of what the environment says."""
+
+    what: str
+    fits: Callable[[Any], bool]
+    from_text: Callable[[str], Any] = str
+
+
+def whole(least: int, most: int) -> Kind:
+    """A whole number from `least` to `most`."""
+    return Kind(f"a whole number from {least:,} to {most:,}", lambda v: type(v) is int and least <= v <= most, int)
+
+
+def number(least: float, most: float) -> Kind:
+    """A number from `least` to `most`, which NaN is not."""
+    return Kind(f"a number from {least} to {most}", lambda v: type(v) in {int, float} and least <= v <= most, float)
+
+
+def one_of(*names: str) -> Kind:
+    """One of the names."""
+    return Kind(f"one of {', '.join(names)}", lambda value: value in names)
+
+
+def _to_switch(text: str) -> bool | str:
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+
+
+def _to_globs(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _are_globs(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
+
+
+TEXT = Kind("a text", lambda value: isinstance(value, str) and bool(value.strip()))
+GLOBS = Kind("a list of globs", _are_globs, _to_globs)
+SIZE = Kind("a size like 50MB", lambda value: isinstance(value, str) and _SIZE.fullmatch(value.lower()) is not None)
+SWITCH = Kind("true or false", lambda value: isinstance(value, bool), _to_switch)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key: its kind, and its value where nobody says otherwise (None: something else decides).
+
+    `of_embedder` keys say nothing about an embedder that is chosen closer to the command line than they are; `personal`
+    ones can't be set by a project's file, which may come from somebody else.
+    """
+
+    kind: Kind
+    default: Any = None
+    of_embedder: bool = False
+    personal: bool = False
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "embedder": Setting(TEXT, config.EMBEDDER),
+    "model": Setting(TEXT, of_embedder=True),
+    "base_url": Setting(TEXT, of_embedder=True),
+    "dimensions": Setting(whole(1, 65_536), of_embedder=True),
+    "device": Setting(one_of("cpu", "cuda", "mps")),
+    "rpm": Setting(whole(1, 1_000_000), of_embedder=True),
+    "tpm": Setting(whole(1, 1_000_000_000), of_embedder=True),
+    "share_vectors": Setting(SWITCH, False, personal=True),
+    "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
+    "overlap_words": Setting(whole(0, 2499)),
+    "language": Setting(TEXT, config.LANGUAGE),
+    "include": Setting(GLOBS, ()),
+    "exclude": Setting(GLOBS, ()),
+    "max_file_size": Setting(SIZE, f"{config.MAX_FILE_SIZE // 1_000_000}MB"),
+    "k": Setting(whole(1, K_MOST), config.K),
+    "mode": Setting(one_of(*config.MODES), config.MODES[0]),
+    "fusion": Setting(one_of(*config.FUSIONS), config.FUSIONS[0]),
+    "alpha": Setting(number(0, 1), config.FUSION_ALPHA),
+    "ef": Setting(whole(1, EF_MOST)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """A key's value and where it is from: BUILT_IN, a file, or a variable of the environment."""
+
+    value: Any
+    origin: str
+
+
+def shown(key: str) -> str:
+    """The built-in default as an option's help ends with it."""
+    return f"  [default: {SETTINGS[key].default}]"
+
+
+def choose(index: Path, **given: Any) -> dict[str, Any]:
+    """What counts for these options of a command on that index: what was given, else (None) the default."""
+    defaults = read_defaults(index)
+    named = given.get("embedder") not in {None, defaults["embedder"].value}
+    return {key: value if value is not None else _default(defaults, key, named) for key, value in given.items()}
+
+
+def _default(defaults: Mapping[str, Default], key: str, embedder_named: bool) -> Any:
+    setting = SETTINGS[key]
+    return setting.default if setting.of_embedder and embedder_named else defaults[key].value
+
+
+def requested(index: Path, **given: Any) -> "Requested":
+    """What an index is to be made with. One that is there keeps what it has: only what was given is asked of it."""
+    from vsearch_core.index.settings import Requested
+    from vsearch_core.store.schema import CATALOG_FILE
+
+    keys = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language")
+    asked = {key: given.get(key) for key in keys}
+    asked["model"] = _found_again(asked["model"], locate.working_folder())
+    if not (index / CATALOG_FILE).exists():
+        asked = choose(index, **asked)
+        asked["model"] = _found_again(asked["model"], index.parent)
+    return Requested(dimension=asked.pop("dimensions"), **asked)
+
+
+def _found_again(model: str | None, base: Path) -> str | None:
+    """The model as the index remembers it: a folder must be found again from any working folder."""
+    folder = locate.file(model if model.startswith("~") else str(base / model)) if model else None
+    return str(folder) if folder and folder.is_dir() else model
+
+
+def read_defaults(index: Path) -> dict[str, Default]:
+    """Every key's default for commands on that index. Raises InputError, which names file, key and reason."""
+    layers = [
+        *((str(path), read_file(path, personal=path != index / CONFIG_FILE)) for path in config_files(index)),
+        *((VARIABLE + key.upper(), {key: value}) for key, value in _from_environment().items()),
+    ]
+    defaults = {key: Default(setting.default, BUILT_IN) for key, setting in SETTINGS.items()}
+    for origin, values in layers:
+        if values.get("embedder", defaults["embedder"].value) != defaults["embedder"].value:
+            defaults |= {key: Default(s.default, BUILT_IN) for key, s in SETTINGS.items() if s.of_embedder}
+        defaults |= {key: Default(value, origin) for key, value in values.items()}
+    return defaults
+
+
+def config_files(index: Path) -> tuple[Path, Path]:
+    """The user's file and the project's, which overrules it; either may not be there."""
+    from platformdirs import user_config_path
+
+    return user_config_path("vsearch", appauthor=False) / CONFIG_FILE, index / CONFIG_FILE
+
+
+def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
+    """What a file sets; nothing where there is none. `personal`: whether it is the user's own. Raises InputError."""
+    try:
+        if not path.is_file():  # nor anything that reading would wait for
+            return {}
+        text = path.read_bytes()
+    except OSError as error:
+        reason = f"can't be read ({(error.strerror or str(error)).lower()})"
+        raise InputError(str(path), reason, "check its permissions") from None
+    values = parse(path, text)
+    for key, value in values.items():
+        if key not in SETTINGS:
+            raise InputError(str(path), f"{key!r} is not a setting", "`vsearch config` shows which there are")
+        if SETTINGS[key].personal and not personal:
+            raise InputError(str(path), f"{key} can't be set for you by a project", "put it into your own file")
+        _refuse_misfit(f"{path}: {key}", key, value)
+    return values
+
+
+def parse(path: Path, text: bytes) -> dict[str, Any]:
+    """The file's keys and values, which may be any. Raises InputError."""
+    from tomllib import TOMLDecodeError, loads
+
+    try:
+        return loads(text.decode())
+    except (TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(str(path), f"is not TOML ({error})", "correct it, or delete it") from None
+
+
+def _from_environment() -> dict[str, Any]:
+    given = {key: os.environ.get(VARIABLE + key.upper(), "") for key in SETTINGS}
+    return {key: value_of(VARIABLE + key.upper(), key, text) for key, text in given.items() if text.strip()}
+
+
+def value_of(thing: str, key: str, text: str) -> Any:
+    """The key's value as a word says it. Raises InputError, which names the `thing`."""
+    try:
+        value = SETTINGS[key].kind.from_text(text)
+    except ValueError:
+        value = text
+    _refuse_misfit(thing, key, value)
+    return value
+
+
+def _refuse_misfit(thing: str, key: str, value: Any) -> None:
+    kind = SETTINGS[key].kind
+    if not kind.fits(value):
+        raise InputError(thing, f"{value!r} is not {kind.what}", "correct it, or leave it out")
+
+
+def parse_size(text: str) -> int:
+    """Bytes from 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
+    match = _SIZE.fullmatch(text.lower())
+    if not match:
+        raise InputError("--max-file-size", f"{text!r} is not a size", "write it like 50MB or 512KiB")
+    power = " kmgt".index(match[2] or " ")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)

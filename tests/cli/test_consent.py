@@ -1,0 +1,141 @@
+"""Who is asked before texts leave the machine, how often, and what a refusal costs. The provider is a stand-in."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from process import DEADLINE, Ran, Vsearch, checked, write_files
+
+TESTS = Path(__file__).parent.parent
+STAND_IN = """
+import sys
+from dataclasses import replace
+from support import WordEmbedder
+import vsearch_core.embed.open as opening
+
+class Remote(WordEmbedder):
+    def __init__(self):
+        super().__init__()
+        self.fingerprint = replace(self.fingerprint, provider="gemini")
+    def embed_queries(self, texts):
+        print("SENT", len(texts), file=sys.stderr)
+        return super().embed_queries(texts)
+
+opening.open_embedder = lambda *_, **__: Remote()
+from vsearch_cli.main import main
+main()
+"""
+REFUSED = "nothing was sent to generativelanguage.googleapis.com; agree to it with --yes"
+
+Remote = Callable[..., Ran]
+
+
+@pytest.fixture
+def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
+    """Runs the command in the project with a provider elsewhere; `typed` is what a user at a terminal types."""
+    write_files(project, {"pump.txt": "The pump needs grease.\n"})
+    environment = {
+        **vsearch.environment,
+        "HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(TESTS),
+        "VSEARCH_EMBEDDER": "gemini",
+    }
+
+    def run(*arguments: str | Path, typed: str | None = None, cwd: Path = project, **more: str) -> Ran:
+        command = [sys.executable, "-c", STAND_IN, *map(str, arguments)]
+        settings = {"cwd": cwd, "env": {**environment, **more}, "stdout": subprocess.PIPE}
+        if typed is None:
+            done = subprocess.run(
+                command, **settings, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DEADLINE, check=False
+            )
+            return checked(Ran(done.returncode, done.stdout, done.stderr))
+        keyboard, terminal = pty.openpty()
+        with subprocess.Popen(command, **settings, stdin=terminal, stderr=terminal, start_new_session=True) as process:
+            os.write(keyboard, typed.encode())
+            out, _ = process.communicate(timeout=DEADLINE)
+        os.close(terminal)
+        heard = b""
+        while True:
+            try:
+                heard += os.read(keyboard, 65536)
+            except OSError:  # all has been heard
+                break
+        os.close(keyboard)
+        return Ran(process.returncode, out, heard.replace(b"\r\n", b"\n"))
+
+    return run
+
+
+def test_without_a_terminal_nothing_is_sent(remote: Remote, project: Path) -> None:
+    error = remote("index", ".").error
+    assert error == f"{project}/.vsearch: {REFUSED}"
+    assert not (project / ".vsearch").exists()
+
+
+def test_yes_is_remembered(remote: Remote, project: Path) -> None:
+    assert remote("index", "--yes", ".").status == 0
+    for command in (("query", "grease"), ("index", "."), ("query", "-")):
+        assert remote(*command).status in {0, 1}
+
+
+def test_the_question_is_asked_once(remote: Remote, project: Path) -> None:
+    ran = remote("index", ".", typed="y\n")
+    assert ran.status == 0, ran
+    question = (
+        f"{project}/.vsearch: its texts, and questions to it, would be sent to"
+        " generativelanguage.googleapis.com (gemini). Go on? [y/N] "
+    )
+    assert ran.err.count(question) == 1
+    assert "SENT" in ran.err
+    assert "Go on?" not in remote("query", "grease", typed="").err
+
+
+@pytest.mark.parametrize("typed", ["\n", "yes please\n"])
+def test_anything_but_yes_is_no(remote: Remote, project: Path, typed: str) -> None:
+    ran = remote("index", ".", typed=typed)
+    assert ran.status == 2
+    assert REFUSED in ran.err
+    assert "SENT" not in ran.err
+    assert not (project / ".vsearch").exists()
+
+
+def test_an_index_brings_no_consent_along(remote: Remote, project: Path, tmp_path: Path) -> None:
+    """Not to another user, nor to another folder, nor for another host."""
+    assert remote("index", "--yes", ".").status == 0
+    elsewhere = project.rename(tmp_path / "elsewhere")
+    assert REFUSED in remote("query", "grease", cwd=elsewhere).error
+    assert remote("query", "--mode", "keyword", "grease", cwd=elsewhere).status == 0
+    elsewhere.rename(project)
+    assert remote("query", "grease").status == 0
+    assert REFUSED in remote("query", "grease", HOME=str(tmp_path / "somebody")).error
+    write_files(project, {"new.txt": "The new pump."})
+    (project / ".vsearch/config.toml").write_text('base_url = "https://example.org/v1"\n')
+    ran = remote("index")
+    assert ran.status == 0, "the index keeps its address"
+
+
+@pytest.mark.parametrize("text", ["{", "[1, {}]"])
+def test_a_damaged_memory_is_no_consent(remote: Remote, tmp_path: Path, text: str) -> None:
+    write_files(tmp_path / "home/.local/state/vsearch", {"consent.json": text})
+    assert REFUSED in remote("index", ".").error
+    assert remote("index", "--yes", ".").status == 0
+    kept = json.loads((tmp_path / "home/.local/state/vsearch/consent.json").read_text())
+    assert kept[-1]["host"] == "generativelanguage.googleapis.com"
+    assert remote("query", "grease").status == 0
+
+
+def test_a_memory_that_cannot_be_kept_stops_nobody(remote: Remote, tmp_path: Path) -> None:
+    write_files(tmp_path / "home/.local", {"state": "in the way"})
+    ran = remote("index", "--yes", ".")
+    assert ran.status == 0
+    assert "you will be asked again" in ran.err
+
+
+def test_what_is_embedded_here_asks_nobody(remote: Remote) -> None:
+    for base_url in ("http://localhost:11434/v1", "http://127.0.0.1:8080"):
+        assert remote("index", ".", VSEARCH_BASE_URL=base_url).status == 0

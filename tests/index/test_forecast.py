@@ -1,0 +1,107 @@
+"""The plan of a run is what the run then does, and changes nothing."""
+
+import random
+from pathlib import Path
+
+import pytest
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import IndexMismatchError, InputError
+from vsearch_core.index.forecast import Forecast, forecast
+from vsearch_core.index.progress import Observer, StoppedError
+from vsearch_core.index.settings import Requested
+from vsearch_core.index.sources import Source
+from vsearch_core.model import EmbedderSpec
+from vsearch_core.text.discover import DiscoverOptions
+
+SMALL = Requested(chunk_words=20, overlap_words=0)
+DOCS = Path("docs")
+
+
+def write(root: Path, name: str, *words: str) -> None:
+    path = root / "docs" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join(f"{word} {'filler ' * 15}end." for word in words))
+
+
+def plan(root: Path, *paths: Path, requested: Requested | None = None) -> Forecast:
+    sources = [Source(root / path, DiscoverOptions()) for path in paths]
+    return forecast(root / ".vsearch", sources, requested or Requested(), lambda _: WordEmbedder())
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    """All files and their bytes, but those through which SQLite's readers meet."""
+    found = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm")))
+    return {str(path): path.read_bytes() for path in found}
+
+
+def test_before_there_is_an_index(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "apple", "pear", "apple")
+    write(tmp_path, "b.txt", "pear")
+    planned = plan(tmp_path, DOCS, requested=SMALL)
+    assert not (tmp_path / ".vsearch").exists()
+    assert (planned.new, planned.chunks, planned.embed) == (2, 4, 2)
+    assert (planned.recipient, planned.requests) == (None, 0)
+    assert planned.seconds > 0
+
+
+def test_what_is_planned_is_what_is_done(tmp_path: Path, embedder: WordEmbedder) -> None:
+    """Random edits: the numbers of each plan are those of the run that follows."""
+    chance = random.Random(3)
+    words = [f"word{number}" for number in range(12)]
+    for name in "abcdef":
+        write(tmp_path, f"{name}.txt", *chance.choices(words, k=3))
+    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    for number in range(8):
+        for name in chance.sample("abcdefghij", k=3):
+            path = tmp_path / "docs" / f"{name}.txt"
+            if path.exists() and chance.random() < 0.3:
+                path.unlink()
+            else:
+                write(tmp_path, path.name, *chance.choices(words, k=3), f"only{number}")
+        (tmp_path / "docs/data.bin").write_bytes(b"\0\1" * number)
+        if number == 4:  # a stopped run has staged what is to be embedded
+            make_index(tmp_path, embedder, observer=Observer(stop=lambda: True))
+        before = everything(tmp_path)
+        planned = plan(tmp_path)
+        assert everything(tmp_path) == before
+        done = make_index(tmp_path, embedder)
+        assert (planned.chunks, planned.embed) == (done.embedded + done.reused, done.embedded)
+        assert (planned.new, planned.gone) == (done.added + done.moved, done.removed + done.moved)
+        assert (planned.changed, planned.unchanged) == (done.changed, done.unchanged)
+        assert (planned.skipped, planned.failed) == (done.skipped, done.failed)
+
+
+def test_a_provider_elsewhere_is_not_even_opened(tmp_path: Path) -> None:
+    for number in range(101):
+        write(tmp_path, f"{number}.txt", f"word{number}")
+
+    def never(_spec: EmbedderSpec) -> WordEmbedder:
+        raise AssertionError("it is opened")
+
+    asked = Requested(embedder="openai", base_url="https://example.org/v1", chunk_words=20)
+    planned = forecast(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], asked, never)
+    assert (planned.recipient, planned.requests, planned.embed) == ("example.org", 2, 101)
+    assert planned.bytes == sum(path.stat().st_size for path in (tmp_path / "docs").iterdir())
+    assert planned.tokens == -(-planned.bytes // 4)
+
+
+def test_it_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbedder) -> None:
+    with pytest.raises(InputError, match="there is no index here yet"):
+        plan(tmp_path)
+    write(tmp_path, "a.txt", "apple")
+    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    with pytest.raises(IndexMismatchError, match="--chunk-words 20"):
+        plan(tmp_path, requested=Requested(chunk_words=30))
+
+
+def test_it_can_be_stopped(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "apple")
+    with pytest.raises(StoppedError):
+        forecast(
+            tmp_path / ".vsearch",
+            [Source(tmp_path / "docs", DiscoverOptions())],
+            SMALL,
+            lambda _: WordEmbedder(),
+            Observer(stop=lambda: True),
+        )

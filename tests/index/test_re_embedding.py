@@ -1,0 +1,253 @@
+"""Another model's vectors in place of the old ones: all at once, from what there is, and never mixed."""
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import IndexMismatchError, IndexNotFoundError, InputError, StorageError
+from vsearch_core.index import graphs, re_embedding
+from vsearch_core.index.check import check_index
+from vsearch_core.index.forecast import forecast_re_embedding
+from vsearch_core.index.progress import Observer
+from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index, wanted
+from vsearch_core.index.settings import IndexSettings, Requested
+from vsearch_core.index.snapshot import Snapshot, open_snapshot
+from vsearch_core.model import EmbedderSpec, Fingerprint
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.vectors import begun_files
+
+DOCS = Path("docs")
+SMALL = Requested(chunk_words=20, overlap_words=0)
+OTHER = Requested(model="other")
+WORDS = [f"word{number}" for number in range(40)]
+
+
+def other() -> WordEmbedder:
+    return WordEmbedder("other", 32)
+
+
+def write(root: Path, names: str, seed: int) -> None:
+    chance = random.Random(seed)
+    (root / "docs").mkdir(exist_ok=True)
+    for name in names:
+        texts = (" ".join(chance.choices(WORDS, k=18)) for _ in range(3))
+        (root / f"docs/{name}.txt").write_text("\n\n".join([*texts, "The same text " * 5 + "everywhere."]))
+
+
+@pytest.fixture
+def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
+    """Several segments with dead rows."""
+    write(tmp_path, "abcdef", 1)
+    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    write(tmp_path, "bg", 2)
+    make_index(tmp_path, embedder)
+    return tmp_path
+
+
+def re_embed(root: Path, by: WordEmbedder, *, batches: int | None = None, requested: Requested = OTHER) -> ReEmbedded:
+    """With `batches`: stopped after so many."""
+    before = len(by.embedded)
+
+    def stop() -> bool:
+        return batches is not None and len(by.embedded) - before >= batches * by.batch
+
+    return re_embed_index(root / ".vsearch", requested, lambda _: by, Observer(stop=stop))
+
+
+def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
+    question = Query("word1 word2 word3", 1000, "vector")
+    found = answer(LocalSearcher(snapshot), lambda text: by.embed_queries([text])[0], question)
+    return [(hit.path, hit.chunk, round(hit.score, 3)) for hit in found.hits]
+
+
+def answers(root: Path, by: WordEmbedder) -> list[tuple[str, int, float]]:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert snapshot.settings.fingerprint == by.fingerprint
+        return ask(snapshot, by)
+
+
+def fresh_answers(root: Path, by: WordEmbedder, elsewhere: Path) -> list[tuple[str, int, float]]:
+    """What an index that is made by that model at once answers."""
+    shutil.copytree(root / "docs", elsewhere / "docs")
+    make_index(elsewhere, by, DOCS, requested=SMALL)
+    return answers(elsewhere, by)
+
+
+def test_it_is_as_if_made_by_the_other_model(root: Path, tmp_path: Path) -> None:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        before, former = ask(snapshot, WordEmbedder()), snapshot.generation
+        by = other()
+        done = re_embed(root, by)
+        assert ask(snapshot, WordEmbedder()) == before, "a reader's generation has changed"
+    assert (done.former, done.model, done.chunks, done.embedded) == ("words", "other", 28, len(set(by.embedded)))
+    assert (done.kept, done.interrupted, done.generation) == (0, False, former + 1)
+    assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
+    assert check_index(root / ".vsearch", full=True).faults == ()
+    assert begun_files(root / ".vsearch") == []
+    assert len(list((root / ".vsearch/segments").iterdir())) == 1
+
+
+def test_queries_see_the_old_generation_until_the_end(root: Path) -> None:
+    before = answers(root, WordEmbedder())
+
+    class Watching(WordEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            for batch in super().embed_documents(texts):
+                assert answers(root, WordEmbedder()) == before
+                yield batch
+
+    assert not re_embed(root, Watching("other", 32)).interrupted
+    assert answers(root, other()) != before
+
+
+def test_a_stopped_one_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(re_embedding, "CHUNKS_A_BLOCK", 10)
+    before = answers(root, WordEmbedder())
+    by = WordEmbedder("other", 32, batch=3)
+    for _ in range(2):
+        stopped = re_embed(root, by, batches=1)
+        assert stopped.interrupted
+        assert answers(root, WordEmbedder()) == before
+    done = re_embed(root, by)
+    assert not done.interrupted
+    assert done.kept > 0
+    assert len(by.embedded) == len(set(by.embedded)), "a text was embedded twice"
+
+
+def test_what_has_changed_meanwhile_is_heeded(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
+    by = other()
+    re_embed(root, by, batches=1)
+    write(root, "ah", 3)
+    (root / "docs/c.txt").unlink()
+    (root / "docs/d.txt").rename(root / "docs/z.txt")
+    make_index(root, embedder)
+    re_embed(root, by)
+    assert len(by.embedded) == len(set(by.embedded))
+    assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
+
+
+def test_models_do_not_mix(root: Path, tmp_path: Path) -> None:
+    """Of the same name and size even: the weights differ."""
+    first = other()
+    re_embed(root, first, batches=1)
+    second = other()
+    second.fingerprint = Fingerprint("local", "other", "newer weights", 32, "sum+l2")
+    done = re_embed(root, second)
+    assert (done.kept, done.interrupted) == (0, False)
+    assert begun_files(root / ".vsearch") == []
+
+
+def test_staged_vectors_of_the_old_model_are_not_taken_for_new(
+    root: Path, embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    write(root, "xyz", 4)
+    make_index(root, embedder, observer=Observer(stop=lambda: len(embedder.embedded) % 8 == 0))
+    re_embed(root, other())
+    make_index(root, other())
+    assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
+    assert check_index(root / ".vsearch", full=True).faults == ()
+
+
+def test_a_large_index_gets_its_graph(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "GRAPH_ROWS", 20)
+    re_embed(root, other())
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert [segment.graph is not None for segment in snapshot.segments] == [True]
+
+
+@pytest.mark.parametrize("damage", ["cut", "scribbled", "foreign", "text", "link"])
+def test_a_damaged_beginning_is_begun_again(root: Path, tmp_path: Path, damage: str) -> None:
+    by = other()
+    re_embed(root, by, batches=2)
+    (path,) = begun_files(root / ".vsearch")
+    precious = tmp_path / "precious.sqlite"
+    precious.write_text("precious")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "scribbled":
+        path.write_bytes(b"SQLite format 3\0" + b"?" * 9000)
+    elif damage == "foreign":
+        shutil.copy(root / ".vsearch/catalog.sqlite", path)
+    elif damage == "text":
+        path.write_text("text")
+    else:
+        path.unlink()
+        path.symlink_to(precious)
+    done = re_embed(root, by)
+    assert (done.kept, done.interrupted) == (0, False)
+    assert precious.read_text() == "precious"
+    assert check_index(root / ".vsearch", full=True).faults == ()
+
+
+def test_a_damaged_row_is_embedded_again(root: Path) -> None:
+    by = other()
+    before = re_embed(root, by, batches=1).embedded
+    (path,) = begun_files(root / ".vsearch")
+    vector = (np.round(by.embed_queries(by.embedded[:1])[0] * 32767)).astype(np.int16).tobytes()
+    data = path.read_bytes()
+    assert vector in data
+    path.write_bytes(data.replace(vector, vector[::-1]))
+    done = re_embed(root, by)
+    assert done.embedded == 1 + len(set(by.embedded)) - before
+    assert check_index(root / ".vsearch", full=True).faults == ()
+
+
+def test_an_empty_index(root: Path, embedder: WordEmbedder) -> None:
+    for path in (root / "docs").iterdir():
+        path.unlink()
+    make_index(root, embedder)
+    assert re_embed(root, other()).chunks == 0
+    write(root, "a", 1)
+    make_index(root, other())
+    assert len(answers(root, other())) == 4
+
+
+def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) -> None:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        done = re_embed(root, embedder, requested=Requested())
+        assert (done.embedded, done.generation) == (0, snapshot.generation)
+
+
+def test_what_needs_the_documents_is_refused(root: Path) -> None:
+    for asked in (Requested(chunk_words=30), Requested(overlap_words=5), Requested(language="de")):
+        with pytest.raises(IndexMismatchError, match="does not keep whole documents"):
+            re_embed(root, other(), requested=asked)
+    with pytest.raises(InputError, match="--dimensions 5"):
+        re_embed(root, other(), requested=Requested(model="other", dimension=5))
+    with pytest.raises(IndexNotFoundError):
+        re_embed(root / "nowhere", other())
+
+
+def test_a_disk_too_small_is_told_before_anything_is_embedded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(re_embedding, "disk_usage", lambda _: type("Usage", (), {"free": 4000}))
+    by = other()
+    with pytest.raises(StorageError, match="no space left for other vectors"):
+        re_embed(root, by)
+    assert by.embedded == []
+
+
+def test_the_plan_counts_all_texts_once(root: Path) -> None:
+    planned = forecast_re_embedding(root / ".vsearch", OTHER, lambda _: other())
+    done = re_embed(root, other())
+    assert (planned.chunks, planned.embed, planned.unchanged) == (done.chunks, done.embedded, 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "spec"),
+    [
+        (Requested(), EmbedderSpec("openai", "small", 256, "http://host")),
+        (Requested(model="large"), EmbedderSpec("openai", "large", None, "http://host")),
+        (Requested(dimension=64), EmbedderSpec("openai", "small", 64, "http://host")),
+        (Requested(base_url="http://new"), EmbedderSpec("openai", "small", 256, "http://new")),
+        (Requested(embedder="gemini"), EmbedderSpec("gemini")),
+        (Requested(embedder="openai", model="small"), EmbedderSpec("openai", "small", 256, "http://host")),
+    ],
+)
+def test_what_is_left_open_is_as_the_index_has_it(asked: Requested, spec: EmbedderSpec) -> None:
+    made_by = Fingerprint("openai", "small", "", 256, "")
+    assert wanted(IndexSettings(made_by, "small", 500, 50, "en", "http://host"), asked) == spec

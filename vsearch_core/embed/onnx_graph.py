@@ -1,0 +1,170 @@
+"""What an ONNX graph is written with: nodes and constants in the making, and a model's tensors to make them of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.embed.quantize import quantize_rows, smoothing
+from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP
+from vsearch_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
+OPSET = 20  # the first with Gelu
+IR_VERSION = 9
+NAMES = "vsearch/"  # before every name of ours, which may stand among those of a graph from elsewhere
+ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of the data file
+
+
+class Weights:
+    """The model's tensors by their names, read one at a time.
+
+    A checkpoint of a model with a head puts "bert." or the like before the encoder's names: whatever stands before
+    `anchor`, a name that must be there.
+    """
+
+    def __init__(self, path: Path, file: Any, anchor: str) -> None:
+        self._path = path
+        self._file = file
+        self._names = set(file.keys())
+        self._prefix = min((name.removesuffix(anchor) for name in self._names if name.endswith(anchor)), default="")
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The tensor; a length -1 in `shape` stands for any."""
+        full = self._prefix + name
+        if full not in self._names:
+            raise ModelError(str(self._path), f"has no tensor {name!r}", NEXT_STEP)
+        try:
+            tensor = np.asarray(self._file.get_tensor(full)).astype(np.float32, copy=False)
+        except (TypeError, ValueError) as error:  # bfloat16, which numpy doesn't have
+            raise ModelError(str(self._path), f"{name!r} has a type that can't be read", NEXT_STEP) from error
+        fits = len(tensor.shape) == len(shape) and all(w in (-1, g) for w, g in zip(shape, tensor.shape, strict=True))
+        if not fits:
+            raise ModelError(str(self._path), f"{name!r} has shape {tensor.shape}, not {shape}", NEXT_STEP)
+        return tensor
+
+
+def open_weights(path: Path) -> Any:
+    """safetensors' reader, to be used in a `with`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, framework="numpy")
+    except (OSError, SafetensorError) as error:
+        raise ModelError(str(path), f"can't be read ({error})", FETCH_AGAIN) from error
+
+
+class Graph:
+    """Nodes and constants in the making. A method that adds a node returns the name of what it computes."""
+
+    def __init__(self, data: BinaryIO, location: str, largest_inputs: Sequence[NDArray[np.float32]] | None) -> None:
+        self._data = data
+        self._location = location
+        self._int8 = largest_inputs is not None
+        self._largest_inputs = iter(largest_inputs or ())  # one for each product, in order
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+
+    def constant(self, values: NDArray[Any]) -> str:
+        """A constant whose numbers go to the data file, each tensor from a page's start on."""
+        import onnx
+
+        tensor = onnx.TensorProto(
+            name=f"{NAMES}constant_{len(self._constants)}",
+            data_type=onnx.helper.np_dtype_to_tensor_dtype(values.dtype),
+            dims=values.shape,
+            data_location=onnx.TensorProto.EXTERNAL,
+        )
+        self._data.write(bytes(-self._data.tell() % ALIGNMENT))
+        entries = {"location": self._location, "offset": self._data.tell(), "length": values.nbytes}
+        for key, value in entries.items():
+            tensor.external_data.add(key=key, value=str(value))
+        self._data.write(np.ascontiguousarray(values).tobytes())
+        self._constants.append(tensor)
+        return str(tensor.name)
+
+    def index(self, *values: int) -> str:
+        """A small int64 constant, kept in the graph itself because shapes are worked out from it."""
+        return self._inline(np.array(values, dtype=np.int64))
+
+    def scalar(self, value: int) -> str:
+        """An int64 constant without dimensions."""
+        return self._inline(np.array(value, dtype=np.int64))
+
+    def _inline(self, values: NDArray[np.int64]) -> str:
+        from onnx import numpy_helper
+
+        name = f"{NAMES}constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def nodes(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> list[str]:
+        from onnx import helper
+
+        names = [f"{NAMES}{kind}_{len(self._nodes)}_{number}" for number in range(outputs)]
+        self._nodes.append(helper.make_node(kind, list(inputs), names, names[0], domain=domain, **attributes))
+        return names
+
+    def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        return self.nodes(kind, *inputs, domain=domain, **attributes)[0]
+
+    def rename_last(self, name: str, new_name: str) -> None:
+        """Give the value of the last node, which is `name`, another name."""
+        assert [*self._nodes[-1].output] == [name]
+        self._nodes[-1].output[0] = new_name
+
+    @property
+    def size(self) -> int:
+        """The number of nodes."""
+        return len(self._nodes)
+
+    def linear(self, source: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        """source (…, inputs) · weight (outputs, inputs)ᵀ + bias (outputs,)."""
+        if not self._int8:
+            product = self.node("MatMul", source, self.constant(weight.T))
+            return self.node("Add", product, self.constant(bias))
+        factors = smoothing(next(self._largest_inputs), weight)
+        source = self.node("Mul", source, self.constant(1 / factors))
+        codes, scales = quantize_rows(weight * factors)
+        constants = self.constant(codes.T), self.constant(scales), "", self.constant(bias)  # "": the zero point is 0
+        return self.node("DynamicQuantizeMatMul", source, *constants, domain=MICROSOFT)
+
+    def lookup(self, table: NDArray[np.float32], rows: str) -> str:
+        """table[rows]."""
+        if not self._int8:
+            return self.node("Gather", self.constant(table), rows)
+        codes, scales = quantize_rows(table)
+        values = self.node("Cast", self.node("Gather", self.constant(codes), rows), to=1)  # 1: float32
+        return self.node("Mul", values, self.node("Gather", self.constant(scales[:, None]), rows))
+
+    def save(self, target: Path, dimension: int) -> None:
+        """Write the graph; its last node's value is the embedding."""
+        import onnx
+        from onnx import helper
+
+        graph = helper.make_graph(self._nodes, "encoder", *self._ends(dimension), self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vsearch")
+        target.write_bytes(onnx.ModelProto.SerializeToString(model))
+
+    def surround(self, model: "ModelProto", before: int) -> None:
+        """Put the first `before` nodes ahead of the model's and the others behind; the last one's is the embedding."""
+        sources, results = self._ends("dimension")
+        nodes = [*self._nodes[:before], *model.graph.node, *self._nodes[before:]]
+        for field, values in (("node", nodes), ("input", sources), ("output", results)):
+            model.graph.ClearField(field)
+            getattr(model.graph, field).extend(values)
+        model.graph.initializer.extend(self._constants)
+
+    def _ends(self, dimension: int | str) -> tuple[list["ValueInfoProto"], list["ValueInfoProto"]]:
+        """What goes in and what comes out."""
+        from onnx import TensorProto, helper
+
+        self._nodes[-1].output[0] = "embedding"
+        source = helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "tokens"])
+        return [source], [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, dimension])]

@@ -1,0 +1,123 @@
+"""Takes the ONNX graph that a model of another architecture ships with, and makes it look like those that we write."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vsearch_core.embed.onnx_graph import Graph
+from vsearch_core.embed.onnx_head import add_head, add_norm
+from vsearch_core.embed.runtime import onnxruntime
+from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings
+from vsearch_core.embed.weights import SHIPPED
+from vsearch_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+TOKENS = ("last_hidden_state", "token_embeddings")  # what exporters call the tokens' vectors
+POOLED = "sentence_embedding"  # and what they call the whole model's vector, pooling and all
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+LEAST_OPSET = 11  # the first whose Gather counts from the end
+
+
+def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
+    """Write `target`, and its numbers beside it with the suffix .bin, as `write_encoder` does; returns the dimension.
+
+    The tokens are the only input: a run holds one window, so the mask is all ones and the types are all zero.
+    fp32 only, optimised by ONNX Runtime as far as holds on any CPU. Raises ModelError where the graph wants or gives
+    other things.
+    """
+    import onnx
+
+    source = folder / SHIPPED
+    try:
+        model = onnx.load(source, load_external_data=False)
+    except Exception as error:  # protobuf's errors share no base with onnx's
+        raise ModelError(str(source), "isn't an ONNX graph", FETCH_AGAIN) from error
+    refuse_unknown(source, model)
+    unfinished = target.with_name("shipped.onnx")
+    parts = [unfinished, unfinished.with_suffix(".bin"), *_copy_data(source, model, target.parent)]
+    with unfinished.with_suffix(".bin").open("wb") as data:
+        _wrap(model, Graph(data, unfinished.with_suffix(".bin").name, None), settings)
+    onnx.save(model, unfinished)
+    dimension = _optimise(source, unfinished, target)
+    for part in parts:
+        part.unlink()
+    return dimension
+
+
+def refuse_unknown(source: Path, model: "ModelProto") -> None:
+    """Raise ModelError where the graph's inputs, outputs or operators are not such as we can serve."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [each for each in model.graph.input if each.name not in constants]
+    outputs = [each.name for each in model.graph.output]
+    if unknown := [each.name for each in inputs if each.name not in INPUTS]:
+        raise ModelError(str(source), f"its input {unknown[0]} isn't known", NEXT_STEP)
+    if unknown := [each.name for each in inputs if each.type.tensor_type.elem_type != 7]:  # TensorProto.INT64
+        raise ModelError(str(source), f"its input {unknown[0]} isn't int64", NEXT_STEP)
+    if INPUTS[0] not in {each.name for each in inputs}:
+        raise ModelError(str(source), f"has no input {INPUTS[0]}", NEXT_STEP)
+    if not {POOLED, *TOKENS} & set(outputs):
+        raise ModelError(str(source), f"gives {', '.join(outputs)}, not {TOKENS[0]}", NEXT_STEP)
+    opset = next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), 0)
+    if opset < LEAST_OPSET:
+        raise ModelError(str(source), f"is written in opset {opset}, {LEAST_OPSET} is the least", NEXT_STEP)
+
+
+def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
+    """Copy the files that hold the graph's numbers; returns the copies."""
+    entries = [entry for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"]
+    copies = []
+    for name in sorted({entry.value for entry in entries}):
+        if Path(name).name != name:
+            raise ModelError(str(source), f"keeps its numbers outside its folder ({name!r})", NEXT_STEP)
+        if not (source.parent / name).is_file():
+            raise ModelError(str(source.parent / name), "is missing", FETCH_AGAIN)
+        copies.append(Path(shutil.copyfile(source.parent / name, folder / name)))
+    return copies
+
+
+def _wrap(model: "ModelProto", graph: Graph, settings: SentenceSettings) -> None:
+    """Compute the other inputs from `input_ids`, and the embedding from what the graph gives."""
+    from onnx import TensorProto, helper
+
+    wanted = {each.name for each in model.graph.input}
+    shape = graph.node("Shape", INPUTS[0])
+    for name, value in (("attention_mask", 1), ("token_type_ids", 0)):
+        if name in wanted:
+            filled = helper.make_tensor("value", TensorProto.INT64, [1], [value])
+            graph.rename_last(graph.node("ConstantOfShape", shape, value=filled), name)
+    if "position_ids" in wanted:
+        length = graph.node("Gather", shape, graph.scalar(1))
+        places = graph.node("Range", graph.scalar(0), length, graph.scalar(1))
+        graph.rename_last(graph.node("Reshape", places, graph.index(1, -1)), "position_ids")
+    before = graph.size
+    given = [each.name for each in model.graph.output]
+    if POOLED in given:
+        add_norm(graph, POOLED)
+    else:
+        add_head(graph, next(name for name in TOKENS if name in given), settings)
+    graph.surround(model, before)
+
+
+def _optimise(source: Path, unfinished: Path, target: Path) -> int:
+    """Write the graph as ONNX Runtime would run it, and run it once; returns the embedding's dimension."""
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # "all" would suit this CPU only
+    options.optimized_model_filepath = str(target)
+    options.log_severity_level = 4  # failures arrive as exceptions
+    place = "session.optimized_model_external_initializers"
+    options.add_session_config_entry(f"{place}_file_name", target.with_suffix(".bin").name)
+    options.add_session_config_entry(f"{place}_min_size_in_bytes", "1024")
+    try:
+        session = ort.InferenceSession(unfinished, options, providers=["CPUExecutionProvider"])
+        vector: Any = session.run(["embedding"], {INPUTS[0]: np.array([[0, 1, 2]], dtype=np.int64)})[0]
+    except Exception as error:  # ONNX Runtime's errors share no narrower base
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(str(source), f"can't be run ({reason})", NEXT_STEP) from error
+    if vector.ndim != 2 or vector.dtype != np.float32:
+        raise ModelError(str(source), f"gives {vector.dtype} of shape {vector.shape}, not one vector", NEXT_STEP)
+    return int(vector.shape[1])

@@ -1,0 +1,38 @@
+"""The first numbers of longer vectors, for models trained so that these say the most."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.embed.base import Batch, Embedder, unit_rows
+from vsearch_core.model import Fingerprint
+
+
+class ShortenedEmbedder:
+    """An embedder's vectors cut to their first `dimension` numbers, at unit length again.
+
+    Useful where the model was trained for it (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022) or
+    its dimensions are sorted by their variance, as Model2Vec's are; no model's files say whether.
+    """
+
+    def __init__(self, embedder: Embedder, dimension: int) -> None:
+        self._embedder = embedder
+        self._dimension = dimension
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return replace(self._embedder.fingerprint, dimension=self._dimension)
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """As the whole vectors come. Raises ModelError."""
+        for batch in self._embedder.embed_documents(texts):
+            yield Batch(batch.indices, self._cut(batch.vectors))
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (len(texts), dimension), unit rows. Raises ModelError."""
+        return self._cut(self._embedder.embed_queries(texts))
+
+    def _cut(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        return unit_rows(vectors[:, : self._dimension])

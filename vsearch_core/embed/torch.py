@@ -1,0 +1,147 @@
+"""Any model of the sentence-transformers package, run by torch: architectures that we don't write, and GPUs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.embed import torch_model
+from vsearch_core.embed.base import Batch
+from vsearch_core.embed.windows import WINDOWING, mean_of_windows
+from vsearch_core.errors import ModelError
+from vsearch_core.model import Fingerprint
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.torch_model import Loaded
+
+BATCH_TOKENS = {"cpu": 4_096}  # padded tokens a run, to begin with
+GPU_BATCH_TOKENS = 65_536
+BATCHES_AHEAD = 8  # the windows of so many batches are sorted by length, so that little padding is computed
+
+
+class TorchEmbedder:
+    """Embeds with a sentence-transformers model; it is loaded when its fingerprint or a vector is first asked for.
+
+    The windows of long texts, their weights and the prefixes are those of the local embedder, so the vectors of one
+    model are the same, but for rounding. `device` None takes the GPU where there is one. `report` gets a line when a
+    batch had to be made smaller, or the arithmetic wider. Not to be shared by threads.
+    """
+
+    def __init__(
+        self, model: str | None, device: str | None = None, report: Callable[[str], None] | None = None
+    ) -> None:
+        """Raises ModelError where the package is not installed."""
+        torch_model.require_package()
+        self._wanted = model
+        self._asked_device = device
+        self._report = report or (lambda _line: None)
+        self._batch_tokens = 0  # until the device is known
+        self._said_smaller = False
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self._fingerprint
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """Yield the texts' vectors as they are done, longer texts before shorter ones. Raises ModelError."""
+        prefix = self._loaded.document_prefix
+        first, waiting, tokens = 0, list[list[list[int]]](), 0
+        for text in texts:
+            windows = self._loaded.windower.windows(prefix + text)
+            waiting.append(windows)
+            tokens += sum(map(len, windows))
+            if tokens >= BATCHES_AHEAD * self._batch_tokens:
+                yield from self._embed(first, waiting)
+                first, waiting, tokens = first + len(waiting), [], 0
+        yield from self._embed(first, waiting)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (len(texts), dimension), unit rows. Raises ModelError."""
+        prefix = self._loaded.query_prefix
+        vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
+        for batch in self._embed(0, [self._loaded.windower.windows(prefix + text) for text in texts]):
+            vectors[batch.indices] = batch.vectors
+        return vectors
+
+    def _embed(self, first: int, texts: Sequence[list[list[int]]]) -> Iterator[Batch]:
+        """The vectors of texts, given as windows; the first text's index is `first`."""
+        owners = [(text, window) for text, windows in enumerate(texts) for window in range(len(windows))]
+        owners.sort(key=lambda owner: len(texts[owner[0]][owner[1]]), reverse=True)
+        done: list[dict[int, NDArray[np.float32]]] = [{} for _ in texts]
+        for start, vectors in self._run([texts[text][window] for text, window in owners]):
+            finished = []
+            for (text, window), vector in zip(owners[start:], vectors, strict=False):
+                done[text][window] = vector
+                if len(done[text]) == len(texts[text]):
+                    finished.append(text)
+            if finished:
+                means = [_mean(texts[text], done[text]) for text in finished]
+                yield Batch(np.array(finished, dtype=np.int64) + first, np.stack(means))
+
+    def _run(self, windows: Sequence[list[int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """(first, vectors) of one batch of windows after another; the windows come longest first.
+
+        A batch that the device's memory can't hold is halved, and so are those after it.
+        """
+        start = 0
+        while start < len(windows):
+            longest = len(windows[start])
+            count = min(max(1, self._batch_tokens // longest), len(windows) - start)
+            try:
+                vectors = self._loaded.encode(windows[start : start + count])
+            except Exception as error:  # torch's errors share no narrower base
+                if not torch_model.is_out_of_memory(error) or count == 1:
+                    raise self._failure("failed", error) from error
+                self._halve(count * longest)
+                continue
+            if not np.isfinite(vectors).all():
+                if not self._loaded.widen():
+                    raise ModelError(self._name, "gives numbers that are not finite", "choose another model")
+                self._report(f"{self._name} overflows 16-bit numbers; going on with 32 bits")
+                continue
+            yield start, vectors
+            start += count
+
+    def _halve(self, tokens: int) -> None:
+        self._batch_tokens = tokens // 2
+        self._loaded.free()
+        if not self._said_smaller:
+            self._said_smaller = True
+            self._report(f"{self._loaded.device} ran out of memory; going on with smaller batches")
+
+    @cached_property
+    def _loaded(self) -> "Loaded":
+        loaded = torch_model.load(self._wanted, self._asked_device)
+        self._batch_tokens = BATCH_TOKENS.get(loaded.device, GPU_BATCH_TOKENS)
+        return loaded
+
+    @cached_property
+    def _fingerprint(self) -> Fingerprint:
+        loaded = self._loaded
+        ((_, vectors),) = self._run([*loaded.windower.windows("")])
+        return Fingerprint(
+            provider="sentence-transformers",
+            model=loaded.name,
+            weights=loaded.identity,
+            dimension=vectors.shape[1],
+            pooling=f"its own+l2, {WINDOWING}",
+            query_prefix=loaded.query_prefix,
+            document_prefix=loaded.document_prefix,
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"model {self._loaded.name}"
+
+    def _failure(self, what: str, error: Exception) -> ModelError:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if torch_model.is_out_of_memory(error):
+            return ModelError(self._name, f"{self._loaded.device} has too little memory for it", "try --device cpu")
+        return ModelError(self._name, f"{what} ({reason})", "try --device cpu, or choose another model with --model")
+
+
+def _mean(windows: Sequence[list[int]], vectors: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A text's vector, from those of its windows by their numbers."""
+    return mean_of_windows([vectors[number] for number in range(len(windows))], [len(window) for window in windows])

@@ -1,0 +1,203 @@
+"""What `vsearch index` would do, and send to whom: the run itself, on a copy of the catalog, up to the embedding."""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vsearch_core.embed.open import recipient
+from vsearch_core.index.progress import Observer, StoppedError
+from vsearch_core.index.re_embedding import live_texts, wanted
+from vsearch_core.index.settings import (
+    IndexSettings,
+    Requested,
+    new_settings,
+    refuse_other_cutting,
+    refuse_other_options,
+)
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.index.sources import Source
+from vsearch_core.index.staging import CHUNKS_A_BLOCK
+from vsearch_core.index.writer import OpenEmbedder, Run, is_fresh
+from vsearch_core.model import EmbedderSpec, Fingerprint
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.faults import translated
+from vsearch_core.store.schema import CATALOG_FILE
+
+BYTES_A_TOKEN = 4  # of UTF-8: English has 4 to 5 in the vocabularies that are usual, Chinese 3
+TEXTS_A_REQUEST = 100  # to a provider elsewhere
+SECONDS_A_REQUEST = 1.0
+_SAMPLE = 8  # chunks that are embedded, where that is done on this machine, to see how long it takes
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run would do. Files are counted as by `Summary`, but for those that moved: they are `new` and `gone`.
+
+    `embed` of the `chunks` that are new would be embedded, with `tokens` by BYTES_A_TOKEN; the others' texts are known
+    to the index. What other projects share is left out of account.
+    `recipient` would be sent them, in so many `requests`; None: nobody.
+    """
+
+    index: Path
+    new: int
+    changed: int
+    gone: int
+    unchanged: int
+    skipped: int
+    failed: int
+    chunks: int
+    embed: int
+    bytes: int
+    tokens: int
+    provider: str
+    model: str | None
+    recipient: str | None
+    requests: int
+    seconds: float
+
+
+def forecast(
+    index: Path,
+    sources: Sequence[Source],
+    requested: Requested,
+    open_embedder: OpenEmbedder,
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+    *,
+    retry: bool = False,
+) -> Forecast:
+    """What `update_index` would do with the same arguments. Nothing is sent, nothing is written to the index.
+
+    `open_embedder` is called for an embedder on this machine only. Takes room for a copy of the catalog among the
+    temporary files. Raises what `update_index` raises, and StoppedError.
+    """
+    run = Run(index, requested, open_embedder, observer)
+    fresh = is_fresh(index, sources, requested)
+    with translated(index), _rehearsal(index, requested if fresh else None) as catalog:
+        settings = IndexSettings.from_catalog(catalog)
+        refuse_other_options(str(index), settings, requested)
+        taken = run.take_in(catalog, settings, sources, retry=retry)
+        if observer.stop():
+            raise StoppedError
+        texts = _Texts(_staged(catalog))
+        staged = catalog.files(live=False)
+        changed = sum(path in taken.live for path in staged)
+        binary = sum(file.binary for file in taken.plan.passed_over)
+        unread = len(taken.plan.unreadable) + len(taken.plan.passed_over) - binary
+        plain = _forecast(index, requested.spec if fresh else run.spec(settings), open_embedder, texts)
+        return replace(
+            plain,
+            new=len(staged) - changed,
+            changed=changed,
+            gone=len(taken.plan.gone) + len(taken.staged.gone),
+            unchanged=taken.plan.unchanged + taken.staged.touched,
+            skipped=len(taken.plan.skipped) + binary + taken.staged.binary,
+            failed=unread + taken.staged.failed + len(taken.walk.missing),
+        )
+
+
+def forecast_re_embedding(
+    index: Path,
+    requested: Requested,
+    open_embedder: OpenEmbedder,
+    observer: Observer = Observer(),  # noqa: B008 - frozen
+) -> Forecast:
+    """What `re_embed_index` would do with the same arguments, were there nothing yet; as `forecast`."""
+    with translated(index), open_snapshot(index) as snapshot:
+        refuse_other_cutting(str(index), snapshot.settings, requested)
+        texts = _Texts((text, False) for block in live_texts(snapshot.catalog, CHUNKS_A_BLOCK) for text in block)
+        if observer.stop():
+            raise StoppedError
+        plain = _forecast(index, wanted(snapshot.settings, requested), open_embedder, texts)
+        return replace(plain, unchanged=len(snapshot.catalog.files(live=True)))
+
+
+def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:
+    """What embedding the texts takes; of files nothing."""
+    host = recipient(spec)
+    return Forecast(
+        **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
+        index=index,
+        chunks=texts.chunks,
+        embed=texts.distinct,
+        bytes=texts.bytes,
+        tokens=texts.tokens,
+        provider=spec.provider,
+        model=spec.model,
+        recipient=host,
+        requests=0 if host is None else texts.requests,
+        seconds=_seconds(open_embedder, spec, texts) if host is None else texts.requests * SECONDS_A_REQUEST,
+    )
+
+
+@contextmanager
+def _rehearsal(index: Path, requested: Requested | None) -> Iterator[Catalog]:
+    """A copy of the index's catalog that may be written to; of an index still to be `requested`, what it begins as."""
+    with TemporaryDirectory(prefix="vsearch-plan-") as folder:
+        if requested is None:
+            with (
+                closing(Catalog.open_to_read(index)) as source,
+                closing(sqlite3.connect(Path(folder) / CATALOG_FILE)) as copy,
+            ):
+                source.connection.backup(copy)
+            catalog = Catalog.open_to_write(Path(folder))
+        else:
+            nobody = Fingerprint(requested.spec.provider, "", "", requested.dimension or 1, "")
+            catalog = Catalog.create(Path(folder), new_settings(requested, nobody).to_catalog())
+        with closing(catalog):
+            catalog.index = index
+            yield catalog
+
+
+def _staged(catalog: Catalog) -> Iterator[tuple[str, bool]]:
+    """The texts of the staged chunks that have no vector, and whether another chunk has had each embedded."""
+    after = 0
+    while block := catalog.unembedded(after, CHUNKS_A_BLOCK):
+        after = block[-1][0]
+        for chunk_id, text in block:
+            yield text, catalog.same_text(chunk_id) is not None
+
+
+class _Texts:
+    """What there is to embed of texts, each with whether its vector is known."""
+
+    def __init__(self, texts: Iterable[tuple[str, bool]]) -> None:
+        self.chunks = self.bytes = 0
+        self.sample: list[str] = []
+        seen: set[bytes] = set()
+        for text, known in texts:
+            self.chunks += 1
+            data = text.encode("utf-8", "surrogatepass")
+            digest = blake2b(data, digest_size=16).digest()
+            if known or digest in seen:
+                continue
+            seen.add(digest)
+            self.bytes += len(data)
+            if len(self.sample) < _SAMPLE:
+                self.sample.append(text)
+        self.distinct = len(seen)
+
+    @property
+    def tokens(self) -> int:
+        return -(-self.bytes // BYTES_A_TOKEN)
+
+    @property
+    def requests(self) -> int:
+        return -(-self.distinct // TEXTS_A_REQUEST)
+
+
+def _seconds(open_embedder: OpenEmbedder, spec: EmbedderSpec, texts: _Texts) -> float:
+    """How long this machine would take for all, going by how long it takes for some."""
+    if not texts.sample:
+        return 0.0
+    embedder = open_embedder(spec)
+    embedder.embed_queries(texts.sample[:1])  # loads the model
+    started = time.perf_counter()
+    for _ in embedder.embed_documents(texts.sample):
+        pass
+    share = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.sample) / max(1, texts.bytes)
+    return (time.perf_counter() - started) / share if share else 0.0

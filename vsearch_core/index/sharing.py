@@ -1,0 +1,105 @@
+"""Vectors that a user's projects share, if the user allows it: what one has embedded costs the others nothing."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core import config
+from vsearch_core.ann.flat import FIXED_ONE, to_fixed
+from vsearch_core.embed.base import Batch, Embedder
+from vsearch_core.index.writer import OpenEmbedder
+from vsearch_core.model import EmbedderSpec, Fingerprint
+from vsearch_core.store.vectors import VectorFile, delete, is_damage, space_of
+
+SHARED_FILE = "vectors.sqlite"  # in the user's cache folder
+
+T = TypeVar("T")
+
+
+def sharing(open_embedder: OpenEmbedder, limit: int = config.SHARED_BYTES) -> OpenEmbedder:
+    """What opens embedders that take from, and add to, the vectors that are shared; `limit` is in bytes."""
+    path = config.cache_dir() / SHARED_FILE
+    return lambda spec: SharingEmbedder(open_embedder(spec), spec, path, limit)
+
+
+class SharingEmbedder:
+    """An embedder that is asked only for texts that no project has had embedded by the like of it."""
+
+    def __init__(self, embedder: Embedder, spec: EmbedderSpec, path: Path, limit: int) -> None:
+        self._embedder = embedder
+        self._path, self._limit = path, limit
+        made_by = json.dumps(asdict(embedder.fingerprint))
+        self._space = space_of({"fingerprint": made_by, "base_url": spec.base_url or ""})
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """As `Embedder`."""
+        return self._embedder.fingerprint
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Embedder`; questions are not shared."""
+        return self._embedder.embed_queries(texts)
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """As `Embedder`; the vectors that are known come first."""
+        shared = _Shared(self._path, self._space, 2 * self.fingerprint.dimension, self._limit)
+        try:
+            known = shared.get(texts)
+            have = [number for number, text in enumerate(texts) if text in known]
+            if have:
+                fixed = np.frombuffer(b"".join(known[texts[number]] for number in have), np.int16)
+                yield Batch(np.array(have), fixed.reshape(len(have), -1).astype(np.float32) / np.float32(FIXED_ONE))
+            rest = np.array([number for number, text in enumerate(texts) if text not in known], np.int64)
+            asked = [texts[number] for number in rest.tolist()]
+            for batch in self._embedder.embed_documents(asked) if asked else ():
+                shared.put([asked[number] for number in batch.indices.tolist()], to_fixed(batch.vectors))
+                yield Batch(rest[batch.indices], batch.vectors)
+        finally:
+            shared.close()
+
+
+class _Shared:
+    """The shared file. Whatever is wrong with it, nothing is known then and nothing kept; if damaged, it is deleted."""
+
+    def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int) -> None:
+        self._path = path
+        self._file: VectorFile | None = None
+        self._file = self._tried(lambda: VectorFile(self._new(), space, row_bytes, limit))
+
+    def _new(self) -> Path:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)  # vectors tell something of the texts: they are nobody else's business
+        return self._path
+
+    def get(self, texts: Sequence[str]) -> dict[str, bytes]:
+        file = self._file
+        return (self._tried(lambda: file.get(texts)) if file else None) or {}
+
+    def put(self, texts: Sequence[str], vectors: NDArray[np.int16]) -> None:
+        file = self._file
+        if file:
+            self._tried(lambda: file.put(texts, map(bytes, vectors)))
+
+    def close(self) -> None:
+        file = self._file
+        if file:
+            self._tried(file.close)
+
+    def _tried(self, do: Callable[[], T]) -> T | None:
+        try:
+            return do()
+        except (sqlite3.Error, OSError) as error:
+            if is_damage(error):
+                if self._file:
+                    self._file.close()
+                self._file = None
+                with suppress(OSError):
+                    delete(self._path)
+            return None

@@ -1,0 +1,143 @@
+"""Vectors by text, in a file of their own: what a re-embedding has so far, or what the user's projects share.
+
+A row's key is a hash of the text under the embedder's *space*, so that vectors of two embedders never meet. All can be
+made again: a file that is damaged, or not ours, is deleted and begun anew.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from hashlib import blake2b
+from pathlib import Path
+from zlib import crc32
+
+from vsearch_core.store.folders import sync_folder
+
+_TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL) STRICT"
+_DROP_OLDEST = (  # a fifth of them
+    "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY rowid LIMIT"
+    " (SELECT 1 + count(*) / 5 FROM vectors))"
+)
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
+
+
+def space_of(settings: Mapping[str, str]) -> bytes:
+    """What two indexes have in common when equal texts have equal vectors in them; of settings as catalogs keep them.
+
+    The address counts too: who answers there may call a model what he likes.
+    """
+    return blake2b(f"{settings['fingerprint']}\0{settings.get('base_url', '')}".encode(), digest_size=32).digest()
+
+
+def begun_file(index: Path, settings: Mapping[str, str]) -> Path:
+    """Where a re-embedding of the index to those settings keeps its vectors until it is done."""
+    return index / f"re-embed-{space_of(settings)[:8].hex()}.sqlite"
+
+
+def begun_files(index: Path) -> list[Path]:
+    """The files of all re-embeddings that have begun and not ended."""
+    return sorted(index.glob("re-embed-*.sqlite"))
+
+
+def delete(path: Path) -> None:
+    """Delete the file; the one that tells that it is there goes last. Raises OSError."""
+    for suffix in ("-journal", "-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+class VectorFile:
+    """Vectors of one space, all of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
+
+    With a `limit`, in bytes, the file is one of many writers' and no more than a cache: it may lose the last rows at a
+    power cut, its oldest rows make room for new ones, and it is not read through when it is opened.
+    """
+
+    def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int | None = None) -> None:
+        self._space, self._row_bytes, self._limit = space, row_bytes, limit
+        is_new = not path.exists()
+        if not is_new and not _is_ours(path, whole=limit is None):
+            delete(path)
+        self._connection = _open(path, durable=limit is None)
+        if is_new:
+            sync_folder(path.parent)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def count(self) -> int:
+        """How many vectors there are."""
+        return int(self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+
+    def get(self, texts: Iterable[str]) -> dict[str, bytes]:
+        """The vectors of those of the texts that have one."""
+        query = "SELECT vector, crc FROM vectors WHERE key = ?"
+        found = {}
+        for text in texts:
+            key = self._key(text)
+            row = self._connection.execute(query, (key,)).fetchone()
+            if row is not None and len(row[0]) == self._row_bytes and crc32(key + row[0]) == row[1]:
+                found[text] = row[0]
+        return found
+
+    def put(self, texts: Sequence[str], vectors: Iterable[bytes]) -> None:
+        """Keep the texts' vectors, all or none."""
+        rows = []
+        for text, vector in zip(texts, vectors, strict=True):
+            key = self._key(text)
+            rows.append((key, vector, crc32(key + vector)))
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany("INSERT OR REPLACE INTO vectors (key, vector, crc) VALUES (?, ?, ?)", rows)
+            if self._limit is not None and self._bytes() > self._limit:
+                self._connection.execute(_DROP_OLDEST)
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    def _bytes(self) -> int:
+        query = "SELECT (page_count - freelist_count) * page_size"
+        query += " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        return int(self._connection.execute(query).fetchone()[0])
+
+    def _key(self, text: str) -> bytes:
+        return blake2b(text.encode("utf-8", "surrogatepass"), key=self._space, digest_size=16).digest()
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file is not what was written."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGE)
+
+
+def _is_ours(path: Path, *, whole: bool) -> bool:
+    """Whether the file is what `_open` makes and, if that is to be found out, `whole`."""
+    if path.is_symlink():
+        return False
+    try:
+        with closing(_connect(path)) as connection:
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone() if whole else ("ok",)
+            schema = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+            return state == "ok" and schema in ([], [_TABLE])
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return False
+        raise
+
+
+def _open(path: Path, *, durable: bool) -> sqlite3.Connection:
+    connection = _connect(path)
+    try:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
