@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
-from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, NO_STEMMING, VERSION, Analyzer
+from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer
 from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, unify
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question
@@ -116,6 +116,3 @@ def _spoken(words: Sequence[str], silent: Mapping[str, tuple[int, ...]]) -> list
     most = max(map(votes.count, votes))
     own = {number for number in votes if votes.count(number) == most}
     return [word for word in words if own.isdisjoint(silent.get(word, ()))]
-
-
-__all__ = ["AUTO", "NO_STEMMING", "Analysis"]

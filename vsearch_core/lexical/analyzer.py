@@ -79,13 +79,7 @@ class Analyzer:
         if language != NO_STEMMING and language not in LANGUAGES:
             choices = ", ".join([*LANGUAGES, NO_STEMMING])
             raise InputError(f"language {language!r}", "is not one that can be stemmed", f"choose one of {choices}")
-        self._language = language
         self._cache = _TermCache(LANGUAGES.get(language))
-
-    @property
-    def signature(self) -> str:
-        """Names this analysis. Equal signatures mean equal terms for every text."""
-        return f"{VERSION}:{self._language}"
 
     def terms(self, text: str) -> list[str]:
         """The terms of a document in the text's order, repeats included; [] where it has none."""
