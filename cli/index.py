@@ -56,7 +56,7 @@ def index(
         str | None, typer.Option(metavar="SIZE", help=f"Leave larger files out.{shown('max_file_size')}")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="CODE", help=f"Language of keyword stemming.{shown('language')}")
+        str | None, typer.Option(metavar="CODE", help=f"Language of the keywords, as en, or none.{shown('language')}")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
     share_vectors: Annotated[

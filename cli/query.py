@@ -56,6 +56,7 @@ def query(
     context: asking.Context = 0,
     max_tokens: asking.MaxTokens = None,
     explain: asking.Explain = False,
+    plain: Annotated[bool, typer.Option("--plain", help='Take "quotes", +, - and * as they stand.')] = False,
     exact: asking.Exact = False,
     ef: Annotated[
         int | None,
@@ -95,6 +96,7 @@ def query(
         filters,
         min_score,
         group_by == "file",
+        plain,
         collapse=not no_collapse,
         diversity=diversity,
         context=context,
@@ -134,13 +136,16 @@ def answer_one(
 
     from . import render
 
-    embed = _embed_ahead(snapshot, opener, asked.text) if asked.mode != "keyword" and not named.alone else None
+    embed = None
+    if asked.mode != "keyword" and not named.alone:
+        embed = _embed_ahead(snapshot, opener, asked.question().spoken)
     searcher = LocalSearcher(snapshot, effort)
     if embed is not None:
         searcher.verify_vectors()  # while the model is loaded
     asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
     results = answer(searcher, embed, asked)
-    terms = searcher.terms(asked.words())
+    question = asked.question()
+    terms = searcher.terms(question)
     root = snapshot.catalog.index.parent
     if output == "json":
         emit(render.results_json(results, terms if explain else None, asked.fusion))
@@ -150,9 +155,10 @@ def answer_one(
         render.emit_paths(results, root, null=output == "paths0")
     else:
         explained = asked.fusion if explain else None
-        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explained)
+        render.emit_text(results, root, terms, snapshot.settings.analysis, full=full, explain=explained)
     if not results.hits:
-        say(render.why_nothing(results, terms, floor=asked.min_score is not None))
+        conditions = bool(question.required or question.excluded)
+        say(render.why_nothing(results, terms, floor=asked.min_score is not None, conditions=conditions))
     return 0 if results.hits else 1
 
 
@@ -181,13 +187,15 @@ def _answer_lines(
     failed = found = False
     for line in _lines():
         try:
-            results = answer(searcher, embed, replace(asked, text=line))
+            asked = replace(asked, text=line)
+            results = answer(searcher, embed, asked)
         except InputError as error:
             failed = True
             emit(render.error_json(line, error))
             continue
         found = found or bool(results.hits)
-        emit(render.results_json(results, searcher.terms(line) if explain else None, asked.fusion))
+        terms = searcher.terms(replace(asked, text=line).question()) if explain else None
+        emit(render.results_json(results, terms, asked.fusion))
     if failed:
         complain('some queries could not be answered; their lines hold an "error"')
         return 2
@@ -206,9 +214,7 @@ def _embed_ahead(snapshot: "Snapshot", opener: "OpenEmbedder", text: str) -> "Em
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from vsearch_core.search.pipeline import clean_query
-
-    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot, opener)(clean_query(text)))
+    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot, opener)(text))
     return lambda _: vector.result()
 
 

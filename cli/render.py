@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vsearch_core.errors import VsearchError
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import PAGE_BREAK, Hit, Results
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.snippets import Snippet, best_snippet
@@ -71,14 +71,14 @@ def emit_paths(results: Results, root: Path, *, null: bool) -> None:
 
 
 def emit_text(
-    results: Results, root: Path, terms: Sequence[str], analyzer: Analyzer, *, full: bool, explain: Fusion | None
+    results: Results, root: Path, terms: Sequence[str], analysis: Analysis, *, full: bool, explain: Fusion | None
 ) -> None:
     """The answer for people: path:line, heading, score, and the best sentence or the whole passage."""
     colour = wants_colour()
     for hit in results.hits:
         if hit.rank > 1:
             emit("")
-        snippet = best_snippet(hit.text, terms, analyzer)
+        snippet = best_snippet(hit.text, terms, analysis)
         emit(_headline(hit, root, snippet, colour=colour, full=full))
         if explain:
             emit("    " + _score_line(hit))
@@ -94,12 +94,16 @@ def emit_text(
         emit("\n" + _explanation(results, terms, explain))
 
 
-def why_nothing(results: Results, terms: Sequence[str], *, floor: bool) -> str:
-    """Why there is no hit, and what could be done about it. `floor`: whether a least score was asked for."""
+def why_nothing(results: Results, terms: Sequence[str], *, floor: bool, conditions: bool) -> str:
+    """Why there is no hit, and what could be done about it.
+
+    `floor`: whether a least score was asked for; `conditions`: whether the query has quotes, + or -.
+    """
     if not results.searched:
         return "no hit: the index is empty; add documents with `vsearch index PATH`"
     if not results.matched:
-        return f"no hit: the filter leaves none of {plural(results.searched, 'chunk')}; loosen it"
+        what = 'filter, or what "quotes", + and - ask for,' if conditions else "filter"
+        return f"no hit: the {what} leaves none of {plural(results.searched, 'chunk')}; loosen it"
     if floor:
         return "no hit: every score is below --min-score; lower it"
     if results.mode == "keyword" and not terms:

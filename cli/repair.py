@@ -53,6 +53,7 @@ def _summary(done: "Repaired") -> str:
     parts = [
         "the catalog made anew" if done.catalog else "",
         f"{plural(done.rebuilt, 'segment')} made anew, {plural(done.rows, 'row')} saved" if done.rebuilt else "",
+        "keywords made anew" if done.renewed else "",
         f"{plural(done.embedded, 'chunk')} embedded" if done.embedded else "",
         f"{plural(done.pending, 'chunk')} to embed with `vsearch index`" if done.pending else "",
     ]

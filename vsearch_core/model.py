@@ -64,6 +64,23 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """What keywords find a passage by. `path` is as stored; `language` is what its file declares, if it does."""
+
+    text: str
+    path: str
+    title: str | None
+    heading: str | None
+    language: str | None
+
+    def fields(self) -> tuple[str, ...]:
+        """The texts that are searched. Of a path outside the project's root, only the name: where it lies is chance."""
+        path = self.path.rpartition("/")[2] if self.path.startswith("/") else self.path
+        heading, title = self.heading or "", self.title or ""
+        return self.text, "" if title in heading else title, heading, path
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """All that decides whether two vectors may be compared. A difference in any field refuses the comparison.
 

@@ -200,3 +200,33 @@ def test_the_sources_are_not_needed_to_answer(vsearch: Vsearch, indexed: Path) -
         path.unlink()
     ran = vsearch("query", "-k", "1", "grease", cwd=indexed)
     assert "The pump needs grease." in ran.out
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
+def test_operators_narrow_every_mode(vsearch: Vsearch, library: Path, mode: str) -> None:
+    ran = vsearch("query", "--mode", mode, "--json", '"inlet valve" pump -frozen', cwd=library)
+    assert [hit["path"] for hit in ran.json["hits"]] == ["notes/pump.md"]
+    assert ran.json["matched"] == 1 < ran.json["searched"]
+    assert vsearch("query", "--mode", mode, '"valve inlet"', cwd=library).status == 1
+
+
+def test_conditions_that_leave_nothing_are_named(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "pump +nowhere", cwd=library)
+    assert (ran.status, ran.out) == (1, "")
+    assert 'no hit: the filter, or what "quotes", + and - ask for, leaves none of' in ran.err
+
+
+def test_plain_takes_operators_as_words(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--plain", "--json", "--explain", "--mode", "keyword", '"valve inlet" +nowhere', cwd=library)
+    assert ran.json["hits"][0]["path"] == "notes/pump.md"
+    assert ran.json["explain"]["terms"] == ["valv", "inlet", "nowher"]
+
+
+def test_bad_syntax_is_words(vsearch: Vsearch, library: Path) -> None:
+    for query in ('pump "unbalanced', "pump + - * ( ] ", '"" pump', "pump -1", "pump --json"):
+        assert vsearch("query", "--mode", "keyword", "--paths", query, cwd=library).lines[0] == "notes/pump.md", query
+
+
+def test_a_prefix_finds_and_marks(vsearch: Vsearch, library: Path) -> None:
+    ran = vsearch("query", "--mode", "keyword", "-k", "1", "expon*", cwd=library)
+    assert "exponential backoff" in ran.out

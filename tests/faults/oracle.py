@@ -13,6 +13,8 @@ from support import WordEmbedder
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
+from vsearch_core.lexical.question import plain
+from vsearch_core.model import Searched
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
 from vsearch_core.store.texts import unpack_text
@@ -114,7 +116,7 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
     """By vector each of the chunks with its cosine; by keyword just the chunks that hold a term."""
     searcher = LocalSearcher(snapshot)
     model = snapshot.settings.model
-    analyzer = snapshot.settings.analyzer
+    analysis = snapshot.settings.analysis
     for question in QUESTIONS:
         asked = embedder_of(model).embed_queries([question])[0]
         found = answer(searcher, lambda _, vector=asked: vector, Query(question, EVERYTHING, "vector"))
@@ -122,8 +124,9 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
         expected = {place: float(vector_of(text, model) @ asked) for place, text in texts.items()}
         assert scores.keys() == expected.keys()
         assert all(abs(scores[place] - expected[place]) < 1e-3 for place in expected)
-        terms = set(analyzer.terms(question))
-        held = {place for place, text in texts.items() if terms & set(analyzer.terms(text))}
+        terms = set(searcher.terms(plain(question)))
+        fields = {place: Searched(text, place[0], None, None, None) for place, text in texts.items()}
+        held = {place for place, of in fields.items() if terms & set(analysis.passage_terms(of, "en"))}
         found = answer(searcher, None, Query(question, EVERYTHING, "keyword"))
         assert {(hit.path, hit.chunk) for hit in found.hits} == held
 

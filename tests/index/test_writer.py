@@ -78,8 +78,8 @@ def test_only_what_changed_is_embedded(root: Path, embedder: WordEmbedder) -> No
     summary = make_index(root, embedder)
     assert (summary.added, summary.changed, summary.removed, summary.unchanged) == (1, 1, 1, 1)
     assert sorted(embedder.embedded) == ["About the elderberry.", "Now it is about the durian."]
-    assert found(root, embedder, "banana") == []
-    assert found(root, embedder, "apple") == []
+    assert found(root, embedder, '"the banana"') == []
+    assert found(root, embedder, '"the apple"') == []
     assert found(root, embedder, "durian") == ["docs/banana.txt"]
     assert sorted(found(root, embedder, "about", "vector")) == [
         f"docs/{name}.txt" for name in ("banana", "cherry", "elder")
@@ -348,7 +348,7 @@ def test_a_file_that_changes_between_two_runs_is_staged_anew(root: Path, embedde
     make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
     write(root, "docs/cherry.txt", "Rather about the damson.")
     make_index(root, embedder)
-    assert found(root, embedder, "cherry") == []
+    assert found(root, embedder, '"the cherry"') == []
     assert found(root, embedder, "damson") == ["docs/cherry.txt"]
 
 

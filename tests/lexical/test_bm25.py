@@ -5,42 +5,95 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.lexical.bm25 import idf, scores
-from vsearch_core.lexical.postings import build
+from vsearch_core.lexical.bm25 import Collection, rarity
+from vsearch_core.lexical.postings import Postings, build
 
 WORDS = st.sampled_from(list("abcdefg"))
 SEGMENTS = st.lists(st.lists(st.lists(WORDS, max_size=10), max_size=8), min_size=1, max_size=4)
 
 
-def oracle(documents: list[list[str]], query: list[str], k1: float, b: float) -> list[float]:
-    mean = sum(map(len, documents)) / max(len(documents), 1)
+def oracle(documents: list[list[str]], query: list[str], k1: float, b: float) -> tuple[list[float], float]:
+    """Each document's score, and the highest that there can be."""
+    mean = sum(map(len, documents)) / max(len(documents), 1) or 1
+    weights = {}
+    for term in query:
+        n = sum(term in other for other in documents)
+        weights[term] = log(1 + (len(documents) - n + 0.5) / (n + 0.5)) if n else 0.0
     results = []
     for terms in documents:
         score = 0.0
         for term in query:
-            n = sum(term in other for other in documents)
             if f := terms.count(term):
-                weight = log(1 + (len(documents) - n + 0.5) / (n + 0.5))
-                score += weight * f / (f + k1 * (1 - b + b * len(terms) / mean))
+                score += weights[term] * f / (f + k1 * (1 - b + b * len(terms) / mean))
         results.append(score)
-    return results
+    return results, sum(weights[term] for term in query)
 
 
 @given(SEGMENTS, st.lists(WORDS, max_size=5), st.floats(0, 3), st.floats(0, 1))
 def test_segments_score_like_one_index(segments: list[list[list[str]]], query: list[str], k1: float, b: float) -> None:
-    found = scores([build(segment) for segment in segments], query, k1=k1, b=b)
-    assert [len(part) for part in found] == [len(segment) for segment in segments]
-    assert all(part.dtype == np.float32 for part in found)
-    documents = [terms for segment in segments for terms in segment]
-    assert np.concatenate(found).tolist() == pytest.approx(oracle(documents, query, k1, b), rel=1e-5, abs=1e-6)
+    collection = Collection([build(segment) for segment in segments], k1=k1, b=b)
+    found = collection.scores(query)
+    assert found.dtype == np.float32
+    expected, highest = oracle([terms for segment in segments for terms in segment], query, k1, b)
+    assert found.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-6 * max(highest, 1))
+    assert ((found > 0) == (np.array(expected) > 0)).all()
 
 
-def test_idf_falls_with_frequency_and_stays_positive() -> None:
-    parts = [build([["a", "b"], ["a"]]), build([["a"]])]
-    everywhere, once, nowhere = idf(parts, ["a", "b", "c"])
-    assert 0 < everywhere < once < nowhere
+@given(SEGMENTS, st.lists(WORDS, max_size=5), st.data())
+def test_scores_of_some_rows(segments: list[list[list[str]]], query: list[str], data: st.DataObject) -> None:
+    collection = Collection([build(segment) for segment in segments])
+    rows = np.array(sorted(data.draw(st.sets(st.sampled_from(range(collection.rows))))) if collection.rows else [], int)
+    assert collection.scores_at(query, rows).tolist() == collection.scores(query)[rows].tolist()
+
+
+@given(SEGMENTS, st.text(alphabet="ab", max_size=2))
+def test_a_prefix_counts_words(segments: list[list[list[str]]], prefix: str) -> None:
+    doubled = [[[word + word for word in terms] + terms for terms in segment] for segment in segments]
+    found = Collection([build(segment) for segment in doubled]).prefix_counts(prefix)
+    assert found.tolist() == [
+        sum(word.startswith(prefix) for word in terms) for segment in doubled for terms in segment
+    ]
+
+
+def test_rarity_falls_with_frequency_and_stays_positive() -> None:
+    assert rarity(10, 1) > rarity(10, 2) > rarity(10, 10) > 0 == rarity(10, 0)
 
 
 def test_no_parts_no_terms() -> None:
-    assert scores([], ["a"]) == []
-    assert scores([build([["a"]])], [])[0].tolist() == [0]
+    assert Collection([]).scores(["a"]).tolist() == []
+    assert Collection([build([["a"]])]).scores([]).tolist() == [0]
+
+
+def test_a_defined_term_scores_like_a_word() -> None:
+    collection = Collection([build([["a"], ["b", "b"], ["c"]])])
+    collection.define("a*", [(np.array([0, 1]), np.array([1, 2], np.uint8))])
+    assert collection.is_defined("a*") and not collection.is_defined("b*")
+    plain = Collection([build([["x"], ["x", "x"], ["c"]])])
+    assert collection.scores(["a*"]).tolist() == plain.scores(["x"]).tolist()
+    assert collection.scores_at(["a*"], np.array([1, 2])).tolist() == plain.scores(["x"])[1:].tolist()
+
+
+FORGED = {
+    "a row out of range": lambda arrays: arrays["postings_rows"].__setitem__(1, 9),
+    "rows that fall": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
+    "a list past the end": lambda arrays: arrays["postings_offsets"].__setitem__(-1, 99),
+    "a list that ends before it starts": lambda arrays: arrays["postings_offsets"].__setitem__(0, 3),
+    "counts too few": lambda arrays: arrays.update(postings_counts=arrays["postings_counts"][:1]),
+}
+
+
+@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED.keys())
+def test_forged_lists_are_refused_before_they_are_used(change) -> None:
+    arrays = {name: np.array(array) for name, array in build([["a"], ["a"]]).arrays().items()}
+    change(arrays)
+    collection = Collection([Postings.from_arrays(arrays)])
+    with pytest.raises(ValueError, match="list of postings"):
+        collection.scores(["a"])
+
+
+def test_what_is_read_is_verified_once() -> None:
+    calls = []
+    collection = Collection([build([["a", "b"], ["a"]])], lambda *place: calls.append(place))
+    for _ in range(2):
+        collection.scores(["a", "c"])
+    assert calls == [(0, 0, 2), (0, 0, 0)]

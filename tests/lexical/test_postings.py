@@ -82,7 +82,7 @@ def test_rows_widen_when_they_must() -> None:
 
 
 def test_arrays_come_back_mapped(tmp_path: Path) -> None:
-    part = build([["red", "fox"], [], ["fox", "fox"]])
+    part = build([["red", "fox"], [], ["fox", "fox"]], ["en"])
     mapped: dict[str, NDArray[np.generic]] = {"vectors": np.zeros(3)}
     for name, array in part.arrays().items():
         np.save(tmp_path / name, array)

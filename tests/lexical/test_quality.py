@@ -9,7 +9,7 @@ from vsearch_core.ann.flat import top_k
 from vsearch_core.evaluate import metrics
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.bm25 import scores
+from vsearch_core.lexical.bm25 import Collection
 from vsearch_core.lexical.postings import build
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "ir"
@@ -27,10 +27,11 @@ def test_ndcg(name: str, least: float) -> None:
     assert dataset.documents is not None
     analyzer = Analyzer("en")  # the default: the other scripts must do well without being named
     part = build(analyzer.terms(f"{document.title} {document.text}") for document in dataset.documents.values())
+    collection = Collection([part])
     ids = list(dataset.documents)
     found = []
     for key, query in dataset.queries.items():
-        (values,) = scores([part], analyzer.terms(query))
+        values = collection.scores(analyzer.query_terms(query))
         ranking = [ids[row] for row in top_k(values, values > 0, 10)]
         found.append(metrics.ndcg(ranking, dataset.judgements[key]))
     assert np.mean(found) >= least

@@ -2,14 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
+from vsearch_core.lexical.question import plain
 from vsearch_core.search.snippets import best_snippet
 
-ANALYZER = Analyzer("en")
+ANALYSIS = Analysis("en")
 
 
 def snippet(text: str, query: str, width: int = 240):
-    return best_snippet(text, ANALYZER.terms(query), ANALYZER, width)
+    return best_snippet(text, ANALYSIS.query_terms(plain(query), ["en"]), ANALYSIS, width)
 
 
 def marked(found) -> list[str]:
@@ -59,7 +60,7 @@ def test_nothing_to_show(text: str) -> None:
 
 @given(st.text(max_size=400), st.text(max_size=30), st.integers(20, 100))
 def test_a_snippet_is_a_piece_of_its_passage(text: str, query: str, width: int) -> None:
-    found = best_snippet(text, ANALYZER.terms(query), ANALYZER, width)
+    found = best_snippet(text, ANALYSIS.query_terms(plain(query), ["en"]), ANALYSIS, width)
     assert text[found.start : found.start + len(found.text)] == found.text
     assert len(found.text) <= width
     assert all(0 <= start < end <= len(found.text) for start, end in found.marks)

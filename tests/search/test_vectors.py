@@ -18,7 +18,8 @@ from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical import postings
 from vsearch_core.search import vectors
-from vsearch_core.search.vectors import Effort, Rental, VectorRoute
+from vsearch_core.search.rental import Rental
+from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.segment import Manifest, write_segment
 
 DIMENSION = 48

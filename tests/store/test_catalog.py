@@ -50,8 +50,8 @@ def test_staged_files_are_complete_once_every_chunk_has_a_vector(catalog: Catalo
     assert len(catalog.complete_files()) == 2
     assert catalog.count_unembedded() == 0
     rows = list(catalog.staged_rows(catalog.complete_files()))
-    assert [(chunk_id, text) for chunk_id, _, text, _ in rows] == [(first, "one"), (second, "two")]
-    assert np.frombuffer(rows[0][3], np.int16).tolist() == [1] * 4
+    assert [chunk_id for chunk_id, _, _ in rows] == [first, second]
+    assert np.frombuffer(rows[0][2], np.int16).tolist() == [1] * 4
 
 
 def test_a_damaged_row_lends_no_vector(catalog: Catalog) -> None:

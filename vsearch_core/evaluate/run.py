@@ -75,7 +75,7 @@ def ask(
     started = time.perf_counter()
     for number, text in dataset.queries.items():
         passage = dataset.passages.get(number)
-        query = Query(text, k=depth, mode=mode, fusion=fusion, group_by_file=passage is None)
+        query = Query(text, k=depth, mode=mode, fusion=fusion, group_by_file=passage is None, plain=True)
         hits = answer(searcher, embed, query).hits
         if passage is None:
             run[number] = [(name(hit.path), hit.score) for hit in hits]

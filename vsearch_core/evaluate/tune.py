@@ -115,6 +115,7 @@ class _Remembering:
         self._found: dict[tuple[bytes, tuple[str, ...], int], Candidates] = {}
         self.generation = searcher.generation
         self.allow = searcher.allow
+        self.narrow = searcher.narrow
         self.terms = searcher.terms
         self.holding = searcher.holding
         self.vectors = searcher.vectors

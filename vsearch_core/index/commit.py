@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.postings import build
+from vsearch_core.index.keywords import passage_postings
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
 from vsearch_core.store.vectors import begun_file, delete
@@ -25,7 +25,7 @@ class Leaving:
 
 def commit_staged(
     catalog: Catalog,
-    analyzer: Analyzer,
+    analysis: Analysis,
     leaving: Leaving = Leaving(),
     *,
     last: bool = False,
@@ -41,7 +41,7 @@ def commit_staged(
     dropped = [path for path in leaving.sources if last or path in moved]
     if not file_ids and not buried and not dropped:
         return
-    arrays = _segment_arrays(catalog, file_ids, analyzer)
+    arrays = _segment_arrays(catalog, file_ids, analysis)
     rows = len(arrays["chunk_ids"])
     written = write_segment(catalog.index, arrays) if rows else None
     with catalog.transaction():
@@ -80,20 +80,18 @@ def sweep(catalog: Catalog) -> None:
         delete(done)
 
 
-def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analyzer: Analyzer) -> dict[str, NDArray[Any]]:
+def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analysis: Analysis) -> dict[str, NDArray[Any]]:
     """A segment's files: vectors (n, dimension) int16 (`flat.to_fixed`), chunk and file ids (n,), and the postings."""
     chunk_ids: list[int] = []
     files_of_rows: list[int] = []
-    terms: list[list[str]] = []
     vectors: list[bytes] = []
-    for chunk_id, file_id, text, vector in catalog.staged_rows(file_ids):
+    for chunk_id, file_id, vector in catalog.staged_rows(file_ids):
         chunk_ids.append(chunk_id)
         files_of_rows.append(file_id)
-        terms.append(analyzer.terms(text))
         vectors.append(vector)
     matrix = np.frombuffer(b"".join(vectors), np.int16).reshape(len(chunk_ids), -1 if chunk_ids else 0)
     ids = {"chunk_ids": np.array(chunk_ids, np.int64), "file_ids": np.array(files_of_rows, np.int64)}
-    return {"vectors": matrix, **ids, **build(terms).arrays()}
+    return {"vectors": matrix, **ids, **passage_postings(catalog, analysis, chunk_ids).arrays()}
 
 
 def _replaced(catalog: Catalog, file_ids: Iterable[int], gone: Sequence[FileRecord], *, last: bool) -> list[int]:

@@ -22,6 +22,7 @@ from vsearch_core.index.commit import mark_commit, sweep
 from vsearch_core.index.compaction import ROWS_A_BLOCK, write_merged
 from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.progress import Observer, Progress, StoppedError
+from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, Requested, new_settings, refuse_other_cutting
 from vsearch_core.index.writer import OpenEmbedder
 from vsearch_core.model import EmbedderSpec
@@ -74,7 +75,8 @@ def re_embed_index(
         if not (index / schema.CATALOG_FILE).exists():
             schema.connect(index, "ro")  # raises IndexNotFoundError
         with writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
-            former = IndexSettings.from_catalog(catalog)
+            former = IndexSettings.from_catalog(catalog, renewing=True)
+            renew_keywords(catalog, former, observer)
             refuse_other_cutting(str(index), former, requested)
             sweep(catalog)
             spec = wanted(former, requested)

@@ -22,11 +22,12 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live, live_chunks
 from vsearch_core.index.commit import commit_staged, mark_commit, sweep
 from vsearch_core.index.graphs import link
+from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
-from vsearch_core.lexical.postings import build
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -47,12 +48,14 @@ Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 @dataclass(slots=True)
 class Repaired:
     """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
-    until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table."""
+    until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table;
+    `renewed` says that the keywords were an earlier analyzer's."""
 
     index: Path
     rebuilt: int = 0
     rows: int = 0
     catalog: bool = False
+    renewed: bool = False
     embedded: int = 0
     pending: int = 0
     lost: dict[str, int] = field(default_factory=dict)
@@ -80,8 +83,9 @@ def repair_index(
             done = Repaired(index, set_aside=aside.moved)
             _mend_catalog(index, aside, done)
             with closing(Catalog.open_to_write(index)) as catalog:
-                settings = IndexSettings.from_catalog(catalog)
+                settings = IndexSettings.from_catalog(catalog, renewing=True)
                 _mend_segments(catalog, settings, aside, done, observer)
+                done.renewed = renew_keywords(catalog, settings, observer)
                 if open_embedder is not None:
                     done.embedded = _embed(catalog, settings, open_embedder, observer)
                 done.pending = catalog.count_unembedded()
@@ -154,7 +158,7 @@ def _catalog_is_sound(index: Path) -> bool:
     try:
         with translated(index), closing(Catalog.open_to_write(index)) as catalog:
             catalog.segments()
-            IndexSettings.from_catalog(catalog)
+            IndexSettings.from_catalog(catalog, renewing=True)
             return next(catalog_faults(catalog.connection), None) is None
     except IndexCorruptError:
         return False
@@ -260,13 +264,12 @@ def _write(
 
     Raises StoppedError.
     """
-    analyzer, writer = settings.analyzer, SegmentWriter(catalog.index)
+    writer = SegmentWriter(catalog.index)
     numbers = chunk_ids.tolist()
     blocks = [numbers[start : start + _ROWS] for start in range(0, len(numbers), _ROWS)]
     matrix = (np.stack([vectors[number] for number in block]) for block in blocks)
     writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
-    passages = (passage for block in blocks for passage in catalog.passages(block))
-    postings = build(analyzer.terms(passage.chunk.text) for passage in passages)
+    postings = passage_postings(catalog, settings.analysis, numbers)
     writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
     writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
@@ -313,5 +316,5 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
         if block is None:
             break
         after, done = block.last, done + block.embedded + block.reused
-    commit_staged(catalog, settings.analyzer)
+    commit_staged(catalog, settings.analysis)
     return done

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CHECK
+from vsearch_core.store.schema import CHECK, UPGRADE
 
 CHUNKER = "1"  # changes when the same document would be cut otherwise
+ANALYZER = "analyzer"  # the setting that names the analysis which the postings were made by
+READABLE = {"1"}  # earlier analyzers whose terms are among those that today's questions look for
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class IndexSettings:
         return EmbedderSpec(made_by.provider, self.model, made_by.dimension, self.base_url)
 
     @property
-    def analyzer(self) -> Analyzer:
-        """The analyzer for both sides, documents and queries."""
-        return Analyzer(self.language)
+    def analysis(self) -> Analysis:
+        """The analysis for both sides, passages and questions."""
+        return Analysis(self.language)
 
     def to_catalog(self) -> dict[str, str]:
         """The settings as the catalog stores them."""
@@ -65,15 +67,16 @@ class IndexSettings:
             "chunk_words": str(self.chunk_words),
             "overlap_words": str(self.overlap_words),
             "language": self.language,
-            "analyzer": self.analyzer.signature,
+            ANALYZER: self.analysis.signature,
             "base_url": self.base_url or "",
         }
 
     @classmethod
-    def from_catalog(cls, catalog: Catalog) -> "IndexSettings":
+    def from_catalog(cls, catalog: Catalog, *, renewing: bool = False) -> "IndexSettings":
         """Read them back.
 
-        Raises IndexMismatchError when this version would cut or analyze text otherwise, and IndexCorruptError.
+        Raises IndexMismatchError when this version would cut text otherwise, or analyze it in a way that does not find
+        what the index holds (unless the caller is `renewing` its postings), and IndexCorruptError.
         """
         values = catalog.settings()
         try:
@@ -85,18 +88,26 @@ class IndexSettings:
                 values["language"],
                 values.get("base_url") or None,  # an index of version 0.1 has none
             )
-            made_with = (values["chunker"], values["analyzer"])
-            ours = (CHUNKER, settings.analyzer.signature)
+            chunker, signature = values["chunker"], values[ANALYZER]
+            ours = settings.analysis.signature
         except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
             raise IndexCorruptError(str(catalog.index), f"its settings are damaged ({error})", CHECK) from error
-        for name, stored, known in zip(("chunker", "analyzer"), made_with, ours, strict=True):
-            if stored != known:
-                raise IndexMismatchError(
-                    str(catalog.index),
-                    f"it was made with {name} {stored}, this vsearch has {known}",
-                    "index again into a new folder with --index",
-                )
+        if chunker != CHUNKER:
+            reason = f"it was made with chunker {chunker}, this vsearch has {CHUNKER}"
+            raise IndexMismatchError(str(catalog.index), reason, "index again into a new folder with --index")
+        _refuse_other_analyzer(str(catalog.index), signature, ours, renewing=renewing)
         return settings
+
+
+def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: bool) -> None:
+    (version, _, language), (own, _, own_language) = signature.partition(":"), ours.partition(":")
+    if signature == ours or (language == own_language and version in READABLE):
+        return
+    reason = f"it was made with analyzer {signature}, this vsearch has {ours}"
+    if not version.isdecimal() or int(version) > int(own):
+        raise IndexMismatchError(index, reason, UPGRADE)
+    if not renewing:
+        raise IndexMismatchError(index, reason, "run `vsearch index`: it makes the keywords anew and embeds nothing")
 
 
 def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSettings:

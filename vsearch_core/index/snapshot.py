@@ -13,6 +13,7 @@ from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.graphs import PREFIX, stored_graph
 from vsearch_core.index.settings import IndexSettings
+from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
@@ -50,6 +51,13 @@ class Snapshot:
     settings: IndexSettings
     generation: int
     segments: Sequence[SegmentView]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that passages were analyzed in, sorted."""
+        if self.settings.language != AUTO:
+            return (self.settings.language,)
+        return tuple(sorted({language for segment in self.segments for language in segment.postings.held}))
 
 
 @contextmanager

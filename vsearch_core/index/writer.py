@@ -13,6 +13,7 @@ from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import (
     IndexSettings,
     Requested,
@@ -34,7 +35,7 @@ from vsearch_core.index.sources import (
     stored_path,
 )
 from vsearch_core.index.staging import Staged, embed_block, stage_files
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.faults import translated
@@ -94,7 +95,8 @@ def update_index(
 
     Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
     goes on from there. Raises InputError, IndexNotFoundError where an index has lost its catalog, IndexLockedError,
-    IndexMismatchError, IndexVersionError, ModelError, StorageError.
+    IndexMismatchError, IndexVersionError, ModelError, StorageError, and StoppedError when the observer says stop while
+    an earlier analyzer's keywords are made anew.
     """
     started = time.perf_counter()
     run = Run(index, requested, open_embedder, observer)
@@ -118,7 +120,7 @@ def is_fresh(index: Path, sources: Sequence[Source], requested: Requested) -> bo
     for source in sources:
         discover([source.path], source.options or DiscoverOptions())  # raises for a missing path and for a bad pattern
     ChunkOptions(*chunk_sizes(requested))  # and these for what is wrong with them
-    Analyzer(requested.language or config.LANGUAGE)
+    Analysis(requested.language or config.LANGUAGE)
     return fresh
 
 
@@ -156,7 +158,7 @@ class Run:
         return Catalog.create(self.index, settings.to_catalog())
 
     def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> Summary:
-        settings = IndexSettings.from_catalog(catalog)
+        settings = IndexSettings.from_catalog(catalog, renewing=True)
         refuse_other_options(str(self.index), settings, self.requested)
         if self._embedder is not None:  # another process made the index meanwhile
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
@@ -164,6 +166,7 @@ class Run:
             self._open(settings)
             if self.requested.base_url is not None:  # the same model has moved
                 catalog.put_setting("base_url", self.requested.base_url)
+        renew_keywords(catalog, settings, self.observer)
         sweep(catalog)
         taken = self.take_in(catalog, settings, sources, retry=retry)
         live, plan, walk, staged = taken.live, taken.plan, taken.walk, taken.staged
@@ -172,10 +175,10 @@ class Run:
         try:
             embedded, reused = self._embed(catalog, settings, leaving)
         except ModelError:
-            commit_staged(catalog, settings.analyzer, leaving)  # what is complete is found while the provider is away
+            commit_staged(catalog, settings.analysis, leaving)  # what is complete is found while the provider is away
             raise
         interrupted = self.observer.stop()
-        commit_staged(catalog, settings.analyzer, leaving, last=not interrupted)
+        commit_staged(catalog, settings.analysis, leaving, last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
         sweep(catalog)
         after = catalog.files(live=True)
@@ -248,7 +251,7 @@ class Run:
                 break
             after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused
             if embedded + reused - committed >= CHUNKS_A_COMMIT:
-                commit_staged(catalog, settings.analyzer, leaving)
+                commit_staged(catalog, settings.analysis, leaving)
                 committed = embedded + reused
         return embedded, reused
 

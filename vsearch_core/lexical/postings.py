@@ -1,7 +1,7 @@
 """Inverted lists as plain arrays: they can be mapped from files and used in place, without a loading step."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import count, pairwise
 from typing import Any
@@ -9,10 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PREFIX = "postings_"  # of the arrays' names, which share a folder with other arrays
+PREFIX = "postings_"  # of the arrays' names, which share a folder with other arrays
 _MAX_COUNT = 255
 _ROW_BITS = 32
-_BLOCK = 1 << 20  # postings at a time in a merge
+_BLOCK = 1 << 20  # postings at a time
+BLOCK_POSTINGS = 128  # share a bound of what any of them adds to a score
+_BOUNDED = BLOCK_POSTINGS << 13  # postings at a time whose bounds are found
+_MAX_RATIO = 65535
+
+
+# Arrays that segments of the first version lack.
+_ADDED: Mapping[str, NDArray[Any]] = {
+    "block_counts": np.empty(0, np.uint8),
+    "block_ratios": np.empty(0, np.uint16),
+    "languages": np.empty(0, np.uint8),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +34,10 @@ class Postings:
     `term_offsets` (T+1,) uint32 or uint64, where each starts in it; `offsets` (T+1,) uint32 or uint64, where each
     term's list starts in `rows` (P,) uint16 (where R allows) or uint32, ascending in each list, and in `counts` (P,)
     uint8, occurrences in the row, where 255 means 255 or more; `lengths` (R,) uint32, number of terms in each row.
+
+    Of each BLOCK_POSTINGS postings, whatever lists they are of, `block_counts` uint8 is the highest count, and
+    `block_ratios` uint16 the lowest length a count, rounded down. `languages` are the codes (ASCII, commas between) of
+    the languages that the rows were analyzed in. These are empty in segments of the first version.
     """
 
     terms: NDArray[np.uint8]
@@ -31,6 +46,9 @@ class Postings:
     rows: NDArray[Any]
     counts: NDArray[np.uint8]
     lengths: NDArray[np.uint32]
+    block_counts: NDArray[np.uint8]
+    block_ratios: NDArray[np.uint16]
+    languages: NDArray[np.uint8]
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Postings":
@@ -39,11 +57,15 @@ class Postings:
         Raises KeyError when one is missing.
         """
         # asarray takes the memmap class off, whose every slice costs microseconds.
-        return Postings(*(np.asarray(arrays[_PREFIX + field.name]) for field in fields(Postings)))
+        found = {field.name: arrays.get(PREFIX + field.name, _ADDED.get(field.name)) for field in fields(Postings)}
+        missing = [name for name, array in found.items() if array is None]
+        if missing:
+            raise KeyError(PREFIX + missing[0])
+        return Postings(**{name: np.asarray(array) for name, array in found.items()})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Name -> array, to be stored as they are."""
-        return {_PREFIX + field.name: getattr(self, field.name) for field in fields(self)}
+        return {PREFIX + field.name: getattr(self, field.name) for field in fields(self)}
 
     def lookup(self, term: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """The rows that hold the term, ascending, and how often each does; both empty where none does."""
@@ -54,6 +76,19 @@ class Postings:
         """Where the term's list starts and ends in `rows` and `counts`; equal where it has none."""
         index = self._find(term.encode("utf-8", "surrogatepass"))
         return (0, 0) if index is None else (int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def prefix_span(self, prefix: str) -> tuple[int, int]:
+        """Where the lists of all terms that begin so start and end: they lie side by side."""
+        wanted = prefix.encode("utf-8", "surrogatepass")
+        first = self._first(lambda term: term >= wanted)
+        end = self._first(lambda term: term > wanted and not term.startswith(wanted))
+        return int(self.offsets[first]), int(self.offsets[end])
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The languages that the rows were analyzed in, () where that is not known."""
+        text = self.languages.tobytes().decode("ascii", "replace")
+        return tuple(code for code in text.split(",") if code)
 
     def fault(self) -> str | None:
         """What can't be so in arrays that `build` made, or None: they are sorted, in range, and agree."""
@@ -78,22 +113,30 @@ class Postings:
         full = np.bincount(self.rows, self.counts == _MAX_COUNT, len(self.lengths)) > 0
         if (found > self.lengths).any() or (found != self.lengths)[~full].any():
             return "rows have more or fewer terms than their lengths say"
+        highest, lowest = _block_bounds(self.rows, self.counts, self.lengths)
+        right = np.array_equal(highest, self.block_counts) and np.array_equal(lowest, self.block_ratios)
+        if len(self.block_counts) and not right:
+            return "bounds of blocks are not those of their postings"
         return None
 
     def _find(self, wanted: bytes) -> int | None:
-        vocabulary = memoryview(self.terms.data)
+        index = self._first(lambda term: term >= wanted)
+        return index if index < len(self.offsets) - 1 and self._term(index) == wanted else None
+
+    def _first(self, reached: Callable[[bytes], bool]) -> int:
+        """The number of the first term for which, as for all after it, that is so; the number of terms if for none."""
         low, high = 0, len(self.offsets) - 1
         while low < high:
             middle = (low + high) // 2
-            found = bytes(vocabulary[int(self.term_offsets[middle]) : int(self.term_offsets[middle + 1])])
-            if found == wanted:
-                return middle
-            low, high = (middle + 1, high) if found < wanted else (low, middle)
-        return None
+            low, high = (low, middle) if reached(self._term(middle)) else (middle + 1, high)
+        return low
+
+    def _term(self, index: int) -> bytes:
+        return bytes(self.terms[int(self.term_offsets[index]) : int(self.term_offsets[index + 1])])
 
 
-def build(documents: Iterable[Sequence[str]]) -> Postings:
-    """Postings of the documents' terms (`Analyzer.terms`); document number i becomes row i.
+def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -> Postings:
+    """Postings of the documents' terms (`Analyzer.terms`), in `languages`; document number i becomes row i.
 
     Takes about 20 bytes of memory a term occurrence while it runs.
     """
@@ -117,6 +160,7 @@ def build(documents: Iterable[Sequence[str]]) -> Postings:
         keys & np.uint64((1 << _ROW_BITS) - 1),
         np.minimum(counts, _MAX_COUNT).astype(np.uint8),
         row_lengths,
+        languages,
     )
 
 
@@ -148,7 +192,12 @@ def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]]) -> Posti
     lengths = [part.lengths[keep] for part, keep in zip(parts, kept, strict=True)]
     alive = np.flatnonzero(totals)
     return _assemble(
-        [words[i] for i in alive], totals[alive], rows, counts, np.concatenate([np.empty(0, np.uint32), *lengths])
+        [words[i] for i in alive],
+        totals[alive],
+        rows,
+        counts,
+        np.concatenate([np.empty(0, np.uint32), *lengths]),
+        {language for part in parts for language in part.held},
     )
 
 
@@ -183,8 +232,10 @@ def _assemble(
     rows: NDArray[Any],
     counts: NDArray[np.uint8],
     lengths: NDArray[np.uint32],
+    languages: Collection[str],
 ) -> Postings:
     row_type = np.uint16 if len(lengths) <= 1 << 16 else np.uint32
+    block_counts, block_ratios = _block_bounds(rows, counts, lengths)
     return Postings(
         terms=np.frombuffer(b"".join(words), np.uint8),
         term_offsets=_offsets(np.array([len(word) for word in words], np.int64)),
@@ -192,7 +243,23 @@ def _assemble(
         rows=rows.astype(row_type, copy=False),
         counts=counts,
         lengths=lengths,
+        block_counts=block_counts,
+        block_ratios=block_ratios,
+        languages=np.frombuffer(",".join(sorted(languages)).encode("ascii"), np.uint8),
     )
+
+
+def _block_bounds(
+    rows: NDArray[Any], counts: NDArray[np.uint8], lengths: NDArray[np.uint32]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    highest, lowest = [np.empty(0, np.uint8)], [np.empty(0, np.uint16)]
+    for start in range(0, len(rows), _BOUNDED):
+        some = slice(start, start + _BOUNDED)
+        ratios = np.minimum(lengths[rows[some]] // np.maximum(counts[some], 1), _MAX_RATIO).astype(np.uint16)
+        starts = np.arange(0, len(ratios), BLOCK_POSTINGS)
+        highest.append(np.maximum.reduceat(counts[some], starts))
+        lowest.append(np.minimum.reduceat(ratios, starts))
+    return np.concatenate(highest), np.concatenate(lowest)
 
 
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[Any]:

@@ -1,18 +1,18 @@
 """The local index as a Searcher: vectors by scan or by graph, and every posting of the query's terms."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core import config
-from vsearch_core.ann import flat
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.snapshot import SegmentView, Snapshot
-from vsearch_core.lexical import bm25
+from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.lexical.question import Question
+from vsearch_core.search.conditions import Conditions
 from vsearch_core.search.filters import Filters, allowed_files
+from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.passages import neighbours
 from vsearch_core.search.pipeline import Allowed, Candidates
 from vsearch_core.search.snippets import Snippet, best_snippet
@@ -30,7 +30,8 @@ class LocalSearcher:
     def __init__(self, snapshot: Snapshot, effort: Effort = Effort()) -> None:  # noqa: B008 - frozen
         self._snapshot = snapshot
         self._vectors = VectorRoute(snapshot.segments, effort)
-        self._analyzer = snapshot.settings.analyzer
+        self._keywords = KeywordRoute(snapshot.segments, effort.preparing)
+        self._analysis = snapshot.settings.analysis
         self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
         self._allowed: dict[Filters, Allowed] = {}
         self._verified = False
@@ -40,9 +41,9 @@ class LocalSearcher:
         """The snapshot's generation."""
         return self._snapshot.generation
 
-    def terms(self, text: str) -> list[str]:
-        """The query's terms."""
-        return self._analyzer.terms(text)
+    def terms(self, question: Question) -> list[str]:
+        """The question's terms, in each language that the index holds."""
+        return self._analysis.query_terms(question, self._snapshot.languages)
 
     def allow(self, filters: Filters) -> Allowed:
         """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
@@ -60,35 +61,51 @@ class LocalSearcher:
         mask = self._alive & np.isin(self._file_ids, files)
         return Allowed(mask, searched, int(mask.sum()))
 
+    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+        """Of the allowed rows those that hold what the question requires, and nothing that it excludes.
+
+        Raises IndexCorruptError.
+        """
+        if not question.required and not question.excluded:
+            return allowed
+        with self._judged():
+            mask = self._conditions.narrow(allowed.mask, question)
+        return Allowed(mask, allowed.searched, int(mask.sum()))
+
     def candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
     ) -> Candidates:
         """The best rows of each route. Raises IndexCorruptError for arrays that contradict one another."""
-        try:
+        with self._judged():
             return self._candidates(vector, terms, allowed, count)
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        try:
+            yield
         except (IndexError, ValueError) as error:
-            raise self._damaged(f"its arrays contradict one another ({error})") from error
+            raise self._damaged(f"its arrays are damaged or contradict one another ({error})") from error
 
     def _candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
     ) -> Candidates:
-        ef = keywords = None
+        ef = None
         best: list[NDArray[np.int64]] = []
         if vector is not None:
             self.verify_vectors()
             rows, ef = self._vectors.best(vector, allowed.mask, count)
             best.append(rows)
         if terms is not None:
-            self._verify_lists(set(terms))
-            parts = [segment.postings for segment in self._snapshot.segments]
-            found = bm25.scores(parts, terms, k1=config.BM25_K1, b=config.BM25_B)
-            keywords = _joined(found, np.float32)
-            best.append(flat.top_k(keywords, allowed.mask & (keywords > 0), count))
+            for term in terms:
+                if term.endswith("*"):
+                    self._conditions.define_prefix(term)
+            best.append(self._keywords.best(terms, allowed.mask, count))
         chosen = np.zeros(len(allowed.mask), np.bool_)
         chosen[_joined(best, np.int64)] = True
         rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
         cosines = None if vector is None else self._vectors.cosines(vector, rows)
-        return Candidates(rows, cosines, None if keywords is None else keywords[rows], ef)
+        keywords = None if terms is None else self._keywords.collection.scores_at(terms, rows)
+        return Candidates(rows, cosines, keywords, ef)
 
     def verify_vectors(self) -> None:
         """Compare the checksums of all vectors, once for a snapshot: 0.3 ms a MB, before the first search by vectors.
@@ -97,22 +114,9 @@ class LocalSearcher:
         """
         if not self._verified:
             for segment in self._snapshot.segments:
-                self._verify(segment, "vectors", segment.vectors)
+                if damaged_blocks(segment.vectors, segment.manifest["vectors"]):
+                    raise self._damaged("its vectors are damaged")
             self._verified = True
-
-    def _verify_lists(self, terms: Collection[str]) -> None:
-        """Compare the checksums of what is read of the postings."""
-        for segment in self._snapshot.segments:
-            postings = segment.postings
-            for start, end in (postings.span(term) for term in terms):
-                for name, array in (("postings_rows", postings.rows), ("postings_counts", postings.counts)):
-                    self._verify(segment, name, array, start * array.itemsize, end * array.itemsize)
-
-    def _verify(
-        self, segment: SegmentView, name: str, array: NDArray[Any], start: int = 0, stop: int | None = None
-    ) -> None:
-        if damaged_blocks(array, segment.manifest[name], start, stop):
-            raise self._damaged(f"its {name} are damaged")
 
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows' file ids."""
@@ -152,10 +156,14 @@ class LocalSearcher:
 
     def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
         """The best of the text's sentences, at most `width` characters."""
-        return best_snippet(text, terms, self._analyzer, width)
+        return best_snippet(text, terms, self._analysis, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)
+
+    @cached_property
+    def _conditions(self) -> Conditions:
+        return Conditions(self._snapshot, self._keywords, self._chunk_ids, self._alive)
 
     @cached_property
     def _file_ids(self) -> NDArray[np.int64]:

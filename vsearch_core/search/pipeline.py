@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
+from vsearch_core.lexical.question import Question, parse, plain
 from vsearch_core.model import Alike, Hit, Results
 from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.filters import Filters
@@ -59,8 +60,11 @@ class Searcher(Protocol):
     ) -> Candidates:
         """The `count` best allowed rows of each route; a route whose query is None is left out."""
 
-    def terms(self, text: str) -> list[str]:
-        """The query's terms, by the index's own analyzer."""
+    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+        """Of the allowed rows those that hold what the question requires, and nothing that it excludes."""
+
+    def terms(self, question: Question) -> list[str]:
+        """The question's terms, by the index's own analysis; one like `bar*` stands for all that begin so."""
 
     def holding(self, terms: Sequence[str]) -> list[int]:
         """How many rows hold each term."""
@@ -85,9 +89,10 @@ class Searcher(Protocol):
 class Query:
     """A question and how to answer it. `min_score` is on the scale of the mode's own scores; None keeps all.
 
-    With `like`, it is moved by examples, which are no answers themselves. With `collapse`, of near-duplicates only the
-    best is shown; `diversity`, 0 to 1, prefers hits unlike one another. With `context`, so many chunks on each side
-    come with a hit; with `max_tokens`, hits are packed into that budget. With `rerank`, scores are the judge's.
+    With `plain`, quotes, +, - and * are punctuation. With `like`, it is moved by examples, which are no answers
+    themselves. With `collapse`, of near-duplicates only the best is shown; `diversity`, 0 to 1, prefers hits unlike one
+    another. With `context`, so many chunks on each side come with a hit; with `max_tokens`, hits are packed into that
+    budget. With `rerank`, scores are the judge's.
     """
 
     text: str
@@ -97,6 +102,7 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
     group_by_file: bool = False
+    plain: bool = False
     like: Likeness | None = None
     collapse: bool = False
     diversity: float = 0.0
@@ -104,9 +110,12 @@ class Query:
     max_tokens: int | None = None
     rerank: Rerank | None = None
 
-    def words(self) -> str:
-        """The text to look for, "" where only examples count. Raises InputError when it is empty."""
-        return "" if self.like is not None and self.like.alone else clean_query(self.text)
+    def question(self) -> Question:
+        """The text taken apart, empty where only examples count. Raises InputError when there is nothing in it."""
+        if self.like is not None and self.like.alone:
+            return plain("")
+        text = clean_query(self.text)
+        return plain(text) if self.plain else parse(text)
 
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -123,18 +132,19 @@ def clean_query(text: str) -> str:
 def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Results:
     """Answer one query. `embed` may be None in mode "keyword". Raises InputError, FilterError, ModelError."""
     watch = _Watch()
-    text = query.words()
-    allowed = searcher.allow(query.filters)
+    question = query.question()
+    allowed = searcher.narrow(searcher.allow(query.filters), question)
     watch.lap("filter")
-    terms: Sequence[str] | None = searcher.terms(text) if query.mode != "vector" else None
-    vector = embed(text) if text and embed is not None and query.mode != "keyword" and allowed.matched else None
+    terms: Sequence[str] | None = searcher.terms(question) if query.mode != "vector" else None
+    spoken = question.spoken if query.mode != "keyword" and allowed.matched else ""
+    vector = embed(spoken) if spoken and embed is not None else None
     if query.like is not None:
         vector, terms, allowed = _moved(searcher, query.like, query.mode, vector, terms, allowed)
     watch.lap("embed")
     ranking = _best(searcher, query, vector, terms, allowed, watch)
     candidates = ranking.candidates
     watch.lap("search")
-    hits = _arranged(searcher, query, _hits(searcher, ranking), text)
+    hits = _arranged(searcher, query, _hits(searcher, ranking), question)
     watch.lap("hydrate")
     return Results(
         query=query.text,
@@ -160,17 +170,21 @@ def _moved(
 ) -> tuple[NDArray[np.float32] | None, Sequence[str] | None, Allowed]:
     """The query by examples: its vector, its terms as `Likeness.terms` repeats them, and all rows but the examples'."""
     moved = None if mode == "keyword" else like.vector(vector)
-    weighted = None if terms is None else like.terms(terms, searcher.terms, searcher.holding, allowed.searched)
+    weighted = (
+        None
+        if terms is None
+        else like.terms(terms, lambda text: searcher.terms(plain(text)), searcher.holding, allowed.searched)
+    )
     return moved, weighted, replace(allowed, mask=like.hidden(allowed.mask))
 
 
-def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], text: str) -> tuple[Hit, ...]:
+def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], question: Question) -> tuple[Hit, ...]:
     """The hits with what stands around them, and within the budget."""
     if query.context:
         surround = with_context if query.max_tokens is None else widened
         hits = [surround(hit, searcher.neighbours(hit.path, hit.chunk, query.context)) for hit in hits]
     if query.max_tokens is not None:
-        terms = searcher.terms(text)
+        terms = searcher.terms(question)
         hits = pack(hits, query.max_tokens, lambda passage, width: searcher.excerpt(passage, terms, width))
     return tuple(hits)
 
@@ -235,7 +249,7 @@ def _judged(
     first = order[: max(rerank.depth, query.k)]
     texts = [passage.chunk.text for passage in searcher.passages(rows[first])]
     scores = np.full(len(rows), -np.inf, np.float32)
-    scores[order] = rescored(rerank, query.words(), texts, len(order))
+    scores[order] = rescored(rerank, query.question().spoken, texts, len(order))
     return scores
 
 

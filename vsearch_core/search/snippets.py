@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
 
 WIDTH = 240  # characters: two to three lines of a terminal
 
@@ -27,7 +27,7 @@ class Snippet:
     marks: tuple[tuple[int, int], ...]
 
 
-def best_snippet(passage: str, terms: Collection[str], analyzer: Analyzer, width: int = WIDTH) -> Snippet:
+def best_snippet(passage: str, terms: Collection[str], analysis: Analysis, width: int = WIDTH) -> Snippet:
     """The sentence with the most different terms of the query, the earliest of equals, and the next as far as they fit.
 
     At most `width` characters.
@@ -36,7 +36,7 @@ def best_snippet(passage: str, terms: Collection[str], analyzer: Analyzer, width
     sentences = [_stripped(passage, start, end) for start, end in pairwise(ends) if passage[start:end].strip()]
     if not sentences:
         return Snippet("", 0, ())
-    matches = analyzer.matches(passage, frozenset(terms)) if terms else []
+    matches = analysis.matches(passage, frozenset(terms)) if terms else []
     best = max(range(len(sentences)), key=lambda at: (_distinct_terms(passage, matches, *sentences[at]), -at))
     start, end = sentences[best]
     for begin, further in sentences[best + 1 :]:

@@ -13,6 +13,7 @@ from vsearch_core.ann.check import check_graph
 from vsearch_core.errors import IndexCorruptError, InputError
 from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.snapshot import SegmentView
+from vsearch_core.search.rental import Rental
 from vsearch_core.store.faults import translated
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
@@ -44,26 +45,6 @@ class Effort:
             raise InputError("--exact, --ef", "one compares every vector, the other walks a graph", "give one of them")
         if self.ef is not None and not 1 <= self.ef <= MOST_EF:
             raise InputError("--ef", f"{self.ef} is not between 1 and {MOST_EF}", f"the default is {config.EF}")
-
-
-@dataclass(slots=True)
-class Rental:
-    """Rent or buy: scan until the scans would have cost as much as the engine's start, then start it.
-
-    Whatever is asked later, this costs at most twice what it would have cost had that been known (ski rental,
-    Karlin et al., Algorithmica 1988).
-    """
-
-    price: int
-    spent: int = 0
-
-    def buys(self, rows: int) -> bool:
-        """Whether, with a scan of so many rows ahead, it is time to start the engine; if not, the scan is counted."""
-        if self.spent + rows <= self.price:
-            self.spent += rows
-            return False
-        self.spent = self.price
-        return True
 
 
 class VectorRoute:

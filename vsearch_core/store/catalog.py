@@ -257,7 +257,7 @@ class Catalog:
             " ORDER BY chunks.id LIMIT ?",
             (after, limit),
         )
-        return [(chunk_id, self._text(chunk_id, blob, sound)) for chunk_id, blob, sound in rows]
+        return [(chunk_id, self.unpacked(chunk_id, blob, sound)) for chunk_id, blob, sound in rows]
 
     def same_text(self, chunk_id: int) -> tuple[int, bytes | None] | None:
         """A chunk with the same text that has a vector: its id, and the vector if it is staged; None if none has."""
@@ -288,15 +288,17 @@ class Catalog:
         )
         return [file_id for (file_id,) in rows]
 
-    def staged_rows(self, file_ids: Iterable[int]) -> Iterator[tuple[int, int, str, bytes]]:
-        """The staged chunks of the files as (chunk id, file id, text, vector's bytes), in the files' order."""
+    def staged_rows(self, file_ids: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
+        """The staged chunks of the files as (chunk id, file id, vector's bytes), in the files' order."""
         query = (
-            f"SELECT id, text, vector, {self._sound('chunks')} AND {self._sound('staged')}"
+            f"SELECT id, vector, {self._sound('chunks')} AND {self._sound('staged')}"
             " FROM chunks JOIN staged ON chunk_id = id WHERE file_id = ? ORDER BY ordinal"
         )
         for file_id in file_ids:
-            for chunk_id, text, vector, sound in self.connection.execute(query, (file_id,)):
-                yield chunk_id, file_id, self._text(chunk_id, text, sound), vector
+            for chunk_id, vector, sound in self.connection.execute(query, (file_id,)):
+                if not sound:
+                    raise self._damaged_chunk(chunk_id)
+                yield chunk_id, file_id, vector
 
     def publish_files(self, file_ids: Iterable[int]) -> None:
         """Make staged files live. Their former versions must be forgotten first."""
@@ -344,10 +346,12 @@ class Catalog:
         buried = None if bits is None else np.unpackbits(bits, count=rows).astype(np.bool_)
         return SegmentRecord(number, name, rows, entries, buried)
 
-    def add_segment(self, name: str, rows: int, manifest: Manifest) -> None:
-        """Name a segment whose files are on disk."""
+    def add_segment(self, name: str, rows: int, manifest: Manifest) -> int:
+        """Name a segment whose files are on disk; its id."""
         values = (name, rows, json.dumps(manifest_to_json(manifest)))
-        self.connection.execute("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
+        added = self.connection.execute("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
+        assert added.lastrowid is not None
+        return added.lastrowid
 
     def set_dead(self, segment_id: int, dead: NDArray[np.bool_]) -> None:
         """Replace a segment's tombstones, shape (rows,)."""
@@ -367,7 +371,7 @@ class Catalog:
         )
         for chunk_id in chunk_ids:
             for number, sound, blob, path, ordinal, *place in self.connection.execute(query, (chunk_id,)):
-                found[number] = Passage(path, ordinal, Chunk(self._text(number, blob, sound), *place))
+                found[number] = Passage(path, ordinal, Chunk(self.unpacked(number, blob, sound), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
 
     def refuse_damaged_files(self, chunks: int) -> None:
@@ -382,13 +386,18 @@ class Catalog:
     def _sound(self, table: str) -> str:
         return schema.sound(self.connection, table)
 
-    def _text(self, chunk_id: int, blob: bytes, sound: int) -> str:
+    def unpacked(self, chunk_id: int, blob: bytes, sound: int) -> str:
+        """A chunk's text, if its row is `sound`. Raises IndexCorruptError."""
         if not sound:
-            raise _damaged(self.index, f"chunk {chunk_id}, or the file that it belongs to, is damaged in the catalog")
+            raise self._damaged_chunk(chunk_id)
         try:
             return unpack_text(blob)
         except (zlib.error, UnicodeDecodeError) as error:
             raise _damaged(self.index, f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
+
+    def _damaged_chunk(self, chunk_id: int) -> IndexCorruptError:
+        reason = f"chunk {chunk_id}, or the file that it belongs to, is damaged in the catalog"
+        return _damaged(self.index, reason)
 
     def text_bytes(self) -> int:
         """The compressed text's size, in bytes."""

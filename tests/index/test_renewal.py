@@ -1,0 +1,98 @@
+"""An index of an earlier analyzer gets new keywords from its texts, and embeds nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import IndexMismatchError
+from vsearch_core.index.check import check_index
+from vsearch_core.index.progress import Observer, StoppedError
+from vsearch_core.index.repair import repair_index
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.lexical.analyzer import VERSION
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.store.catalog import Catalog
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "v1" / "index"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with an index of the first version: two segments, one with dead rows. The documents are gone."""
+    shutil.copytree(GOLDEN, tmp_path / ".vsearch")
+    return tmp_path
+
+
+def signature(root: Path) -> str:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        return snapshot.catalog.settings()["analyzer"]
+
+
+def found(root: Path, question: str) -> list[str]:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        return [hit.path for hit in answer(LocalSearcher(snapshot), None, Query(question, mode="keyword")).hits]
+
+
+def put_analyzer(root: Path, value: str) -> None:
+    catalog = Catalog.open_to_write(root / ".vsearch")
+    with catalog.transaction():
+        catalog.put_setting("analyzer", value)
+    catalog.close()
+
+
+@pytest.mark.parametrize("former", ["1:en", "0:en"])
+@pytest.mark.parametrize("way", ["index", "repair"])
+def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        before = [(each.vectors.tolist(), each.chunk_ids.tolist(), each.alive.tolist()) for each in snapshot.segments]
+        generation = snapshot.generation
+        assert not any(len(each.postings.block_counts) for each in snapshot.segments)
+        assert not all(each.alive.all() for each in snapshot.segments)
+    put_analyzer(root, former)
+    embedder = WordEmbedder(dimension=16)
+    if way == "repair":
+        assert repair_index(root / ".vsearch").renewed
+        assert not repair_index(root / ".vsearch").renewed
+    else:
+        make_index(root, embedder)  # its sources are not there now, and kept as they were
+    assert embedder.embedded == []
+    assert signature(root) == f"{VERSION}:en"
+    with open_snapshot(root / ".vsearch") as snapshot:
+        after = [(each.vectors.tolist(), each.chunk_ids.tolist(), each.alive.tolist()) for each in snapshot.segments]
+        assert snapshot.generation > generation
+        if way == "repair":
+            assert after == before
+        assert all(len(each.postings.block_counts) for each in snapshot.segments)
+    assert found(root, "client") == ["documents/code/client.py"]  # by its name, which the first analyzer did not read
+    assert check_index(root / ".vsearch", full=True).faults == ()
+
+
+def test_the_first_analyzers_keywords_are_still_found(root: Path) -> None:
+    assert signature(root) == "1:en"
+    assert found(root, "drain the pump")[0] == "documents/notes/pump.md"
+    assert found(root, '+pump -"rye bread" grea*')[0] == "documents/notes/pump.md"
+    assert found(root, "client") == []
+
+
+def test_a_stop_changes_nothing(root: Path) -> None:
+    before = sorted((root / ".vsearch/segments").rglob("*.npy"))
+    with pytest.raises(StoppedError):
+        make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: True))
+    assert signature(root) == "1:en"
+    assert sorted((root / ".vsearch/segments").rglob("*.npy")) == before
+
+
+def test_an_index_that_can_not_be_asked_names_the_command(root: Path) -> None:
+    put_analyzer(root, "0:en")
+    with pytest.raises(IndexMismatchError, match=r"analyzer 0:en.*run `vsearch index`.*embeds nothing"):
+        found(root, "pump")
+
+
+def test_a_newer_analyzer_is_refused_and_left_alone(root: Path) -> None:
+    put_analyzer(root, f"{VERSION + 1}:en")
+    for act in (lambda: found(root, "pump"), lambda: make_index(root, WordEmbedder(dimension=16))):
+        with pytest.raises(IndexMismatchError, match="upgrade vsearch"):
+            act()

@@ -1,0 +1,101 @@
+import pytest
+
+from vsearch_core.errors import InputError
+from vsearch_core.lexical.analysis import Analysis
+from vsearch_core.lexical.language import LANGUAGES, detect
+from vsearch_core.lexical.question import Question, plain
+from vsearch_core.lexical.stopwords import STOP_WORDS
+from vsearch_core.model import Searched
+
+GERMAN = "Die Häuser in dieser Straße sind alt, und das Dach von einem ist nicht mehr dicht."
+ENGLISH = "The houses in this street are old, and the roof of one of them is not tight any more."
+FRENCH = "Les maisons de cette rue sont vieilles, et le toit de l'une d'elles ne tient plus dans le vent."
+
+
+def passage(text: str, language: str | None = None) -> Searched:
+    return Searched(text, "a.txt", None, None, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (GERMAN, "de"),
+        (ENGLISH, "en"),
+        (FRENCH, "fr"),
+        (
+            "Pumpen skal tømmes om høsten, og ventilen må ikke være lukket når det er frost i luften efter oktober.",
+            "da",
+        ),
+        ("El agua de la bomba se vacía en otoño, y la válvula no debe estar cerrada cuando hace frío.", "es"),
+        ("Насос нужно опорожнить осенью, и клапан не должен быть закрыт, когда на улице мороз, а это бывает.", "ru"),
+        (
+            "Pompę należy opróżnić jesienią, a zawór nie może być zamknięty, gdy jest mróz, bo to się na niej mści.",
+            "pl",
+        ),
+        (
+            "Pumpun vesi on tyhjennettävä syksyllä, eikä venttiili saa olla kiinni kun on pakkanen, sillä se ei kestä.",
+            "fi",
+        ),
+        ("مضخة الماء التي في هذا البيت لا تعمل من دون كهرباء، ثم إن الصمام مغلق في الشتاء", "ar"),
+        ("Η αντλία που είναι στο υπόγειο δεν πρέπει να μένει με νερό όταν έχει παγετό και κρύο", "el"),
+        ("磨刀石要先在水里浸泡十分钟。", None),
+        ("def f(x): return x + 1", None),
+        ("1 2 3 4.5", None),
+        ("", None),
+        ("Curtz, T. B.; Riordan, J. F.; Spohn, M. D. L. N.", None),
+    ],
+)
+def test_detect(text: str, language: str | None) -> None:
+    assert detect(text) == language
+
+
+def test_every_language_has_function_words_in_one_case() -> None:
+    assert set(LANGUAGES.values()) == set(STOP_WORDS)
+    assert all(word == word.casefold() for words in STOP_WORDS.values() for word in words)
+
+
+def test_passages_of_a_file_that_do_not_tell_are_like_the_others() -> None:
+    table = passage("1 2 3")
+    assert Analysis().languages([passage(GERMAN), table, passage(ENGLISH), passage(GERMAN)]) == ["de", "de", "en", "de"]
+    assert Analysis().languages([table, table]) == ["en", "en"]
+    assert Analysis().languages([passage("1", "de")]) == ["de"]
+    assert Analysis().languages([passage("1", "tlh")]) == ["en"]
+    assert Analysis("fr").languages([passage(GERMAN)]) == ["fr"]
+    assert Analysis().languages([]) == []
+
+
+def test_a_short_file_tells_as_a_whole() -> None:
+    parts = [passage("Die Pumpe ist alt"), passage("und das Dach nicht dicht")]
+    assert [detect(part.text) for part in parts] == [None, None]
+    assert Analysis().languages(parts) == ["de", "de"]
+
+
+def test_questions_are_asked_in_every_language_held() -> None:
+    assert Analysis().query_terms(plain("Häuser running"), ["en"]) == ["häuser", "run"]
+    assert Analysis().query_terms(plain("Häuser running"), ["de", "en"]) == ["haus", "häuser", "running", "run"]
+    assert Analysis().query_terms(plain("die Pumpe die"), ["de", "en"]) == ["pump"]  # in German, die is an article
+    assert Analysis().query_terms(plain("who did die"), ["de", "en"])[:1] == ["die"]  # in English, it is not
+    assert Analysis().query_terms(plain("數 pumps"), ["de", "en"])[0] == "數*"
+    assert Analysis().query_terms(plain("anything"), []) == []
+
+
+def test_prefixes_are_folded() -> None:
+    assert Analysis("en").query_terms(Question("x Ünt", "x", ("Ünt",)), ["en"]) == ["x", "ünt*"]
+
+
+def test_fields_are_searched_and_a_title_in_the_heading_counts_once() -> None:
+    found = Analysis("en").passage_terms(
+        Searched("The text", "docs/some_file.md", "Pumps", "Pumps > Winter", None), "en"
+    )
+    assert found == ["text", "pump", "winter", "doc", "some_file.md", "some_file", "file", "md"]
+    outside = Analysis("en").passage_terms(Searched("x1y", "/home/me/a.txt", "Pumps", None, None), "en")
+    assert "home" not in outside and {"pump", "a.txt"} <= set(outside)
+
+
+def test_signatures_tell_analyses_apart() -> None:
+    assert Analysis().signature == Analysis("auto").signature != Analysis("en").signature
+
+
+def test_unknown_languages_are_refused() -> None:
+    with pytest.raises(InputError, match=r"'tlh'.*choose one of"):
+        Analysis("tlh")

@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsearch_core.lexical.question import Question, parse, plain
+
+
+def clauses(question: Question) -> tuple[list[str], list[str]]:
+    return [clause.text for clause in question.required], [clause.text for clause in question.excluded]
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken", "required", "excluded"),
+    [
+        ("plain words here", "plain words here", [], []),
+        ('"exact words" rest', "exact words rest", ["exact words"], []),
+        ("+must have -never", "must have", ["must"], ["never"]),
+        ('one -"two three" +"four five"', "one  four five", ["four five"], ["two three"]),
+        ('"a" "b", -"c d"!', "a b, !", ["a", "b"], ["c d"]),
+        ("+data* find", "data find", ["data"], []),
+        ("find -log*", "find", [], ["log"]),
+        ("+C# -C++ code", "C#  code", ["C#"], ["C++"]),
+        ("+数据 -库", "数据", ["数据"], ["库"]),
+        ("use +pump, now", "use pump now", ["pump"], []),
+    ],
+)
+def test_operators(text: str, spoken: str, required: list[str], excluded: list[str]) -> None:
+    question = parse(text)
+    assert question.spoken == spoken
+    assert clauses(question) == (required, excluded)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("state-of-the-art", "minus -5 degrees", "call +49 30 1234", "a - b + c", "--json", "tar -x", "C++", "1+1"),
+        *(
+            'half "open',
+            '5" disk and 3" disk',
+            '""',
+            '" "',
+            "-",
+            "+",
+            '-"',
+            "**bold** 2*3 f(x)*",
+            "a* b",
+            "say “so” «so»",
+        ),
+        *("-only", '-"only this"', "-only -these", '"" -this', 'word"quoted"word', "e-mail", "x -- y"),
+    ],
+)
+def test_what_is_no_operator_is_words(text: str) -> None:
+    assert parse(text) == plain(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "prefixes"),
+    [
+        ("foo* bar", " bar", ("foo",)),
+        ("国*", "", ("国",)),
+        ("foo.ba* (x)", " (x)", ("foo.ba",)),
+        ("wait what*?", "wait ?", ("what",)),
+    ],
+)
+def test_prefixes(text: str, words: str, prefixes: tuple[str, ...]) -> None:
+    question = parse(text)
+    assert (question.words, question.prefixes) == (words, prefixes)
+
+
+@given(st.text(alphabet='ab国1"+-* .,', max_size=30))
+def test_any_text_is_a_question(text: str) -> None:
+    question = parse(text)
+    assert all(clause.text.strip() for clause in (*question.required, *question.excluded))
+    assert any(map(str.isalnum, question.spoken)) or question == plain(text)

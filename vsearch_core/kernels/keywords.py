@@ -1,0 +1,217 @@
+"""The best rows by keyword: MaxScore over windows of rows, with bounds from blocks of postings. For numba only.
+
+Scores are sums of whole numbers (`lexical.bm25`), so that their order is nobody's choice. Terms are taken with the
+highest bound first; those whose bounds together can't lift a row among the best are not added up, but looked up for
+the rows that may still get there (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995). A window
+whose blocks promise too little is passed over (Ding and Suel, "Faster top-k document retrieval using block-max
+indexes", SIGIR 2011).
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from vsearch_core.kernels.select import LAST, key_row, make_key
+from vsearch_core.kernels.simd import insert_sorted
+
+WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
+GUARD = 8  # places before a pool's keys
+_BLOCK = 128  # as `postings.BLOCK_POSTINGS`
+_STRIDE = 16  # sums that are compared with the threshold at once
+_SAMPLE = 1024  # rows of a window that tell how many of it may be wanted
+_LOOKUP = 100  # postings are added in the time that one row is looked up in a list, about
+
+
+@njit(nogil=True, cache=True, inline="always", error_model="numpy")
+def contribution(count: Any, saturation: Any, weight: Any) -> Any:
+    """What a posting adds: as `bm25.contributions`, operation by operation."""
+    frequency = np.float32(count)
+    return np.int32(frequency / (frequency + saturation) * weight) + np.int32(1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def block_bound(postings: Any, scale: Any, weight: Any, first: int, last: int) -> Any:
+    """The most that one of the postings from `first` to `last` (inclusive) can add, by their blocks."""
+    counts, ratios = postings[2], postings[3]
+    constant, factor = scale  # a posting's saturation / count is constant / count + factor * length / count
+    least = np.float32(1e30)
+    for block in range(first // _BLOCK, last // _BLOCK + 1):
+        ratio = constant / np.float32(counts[block]) + factor * np.float32(ratios[block])
+        least = min(least, ratio)
+    # A rounding error is far below 1e-5.
+    return np.int64(np.float32(1.00001) * weight / (np.float32(1.0) + least)) + 2
+
+
+@njit(nogil=True, cache=True)
+def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
+    """The first place from start to end in an ascending list whose row is not below `row`; end if there is none."""
+    low, high = np.uint64(start), np.uint64(end)
+    while low < high:
+        middle = (low + high) >> np.uint64(1)
+        if np.int64(rows[middle]) < row:
+            low = middle + np.uint64(1)
+        else:
+            high = middle
+    return np.int64(low)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums: Any) -> None:
+    """Add what some postings contribute to the sums of the rows from `lo` on."""
+    rows, counts, saturations = postings[0], postings[1], postings[4]
+    base = np.uint64(lo)
+    for place in range(np.uint64(start), np.uint64(end)):
+        row = np.uint64(rows[place])
+        sums[row - base] += contribution(counts[place], saturations[row], weight)
+
+
+@njit(nogil=True, cache=True)
+def count_above(sums: Any, count: int, least: Any) -> Any:
+    """How many of the first sums are higher."""
+    found = np.int32(0)
+    some = sums[:count]
+    for i in range(len(some)):
+        found += np.int32(some[i] > least)
+    return np.int64(found)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def looked_up(postings: Any, terms: Any, window: Any, first: int, row: int, score: Any, threshold: Any) -> Any:
+    """A row's score, with the terms from the `first` in order looked up; given up where it can't pass the threshold."""
+    rows, counts, saturations = postings[0], postings[1], postings[4]
+    order, starts, ends, rest = window
+    for i in range(first, len(order)):
+        if score + rest[i] <= threshold:
+            return np.int64(0)
+        place = first_at_least(rows, starts[i], ends[i], row)
+        if place < ends[i] and np.int64(rows[place]) == row:
+            score += contribution(counts[place], saturations[row], terms[2][order[i]])
+    return score
+
+
+@njit(nogil=True, cache=True)
+def collect(
+    postings: Any, terms: Any, window: Any, first: int, lo: int, width: int, sums: Any, allowed: Any, base: int,
+    threshold: Any, k: int, pool: Any,
+) -> None:  # fmt: skip
+    """Put the window's rows that belong there into the pool, of which the best k count."""
+    rest = window[3]
+    beyond = max(np.int64(0), threshold - rest[first])
+    for start in range(0, width, _STRIDE):
+        stride = sums[start : start + _STRIDE]  # past the width, sums are 0
+        some = np.int32(0)
+        for i in range(len(stride)):
+            some |= np.int32(stride[i] > beyond)
+        if some == 0:
+            continue
+        for i in range(start, min(start + _STRIDE, width)):
+            if sums[i] <= beyond or (len(allowed) > 0 and not allowed[lo + i]):
+                continue
+            score = np.int64(sums[i])
+            if first < len(rest) - 1:
+                score = looked_up(postings, terms, window, first, lo + i, score, threshold)
+            if score > threshold:
+                insert_sorted(pool, GUARD, len(pool) - GUARD, make_key(score, base + lo + i))
+                if pool[GUARD + k - 1] != LAST:
+                    threshold = max(threshold, -(pool[GUARD + k - 1] >> 32))
+                    beyond = max(np.int64(0), threshold - rest[first])
+
+
+@njit(nogil=True, cache=True)
+def enter_window(postings: Any, scale: Any, terms: Any, window: Any, last: int, bounded: bool) -> None:
+    """Find each term's postings up to row `last` (exclusive), from where the last window ended.
+
+    With them the bounds of what this term and those after it can add, which are not worth their time unless `bounded`.
+    """
+    order, starts, ends, rest = window
+    rest[len(order)] = 0
+    for i in range(len(order) - 1, -1, -1):
+        term = order[i]
+        starts[i] = ends[i]
+        ends[i] = terms[1][term]
+        if last < len(postings[4]):
+            ends[i] = first_at_least(postings[0], starts[i], ends[i], last)
+        rest[i] = rest[i + 1] + 1
+        if bounded and starts[i] < ends[i]:
+            rest[i] += block_bound(postings, scale, terms[2][term], starts[i], ends[i] - 1)
+
+
+@njit(nogil=True, cache=True)
+def sort_terms(terms: Any, bounds: Any, order: Any, ends: Any) -> None:
+    """Order a query's terms by falling bound; no window's postings have ended beyond their lists' starts yet."""
+    for i in range(len(order)):
+        place = i
+        while place > 0 and bounds[order[place - 1]] < bounds[i]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = i
+    for i in range(len(order)):
+        ends[i] = terms[0][order[i]]
+
+
+@njit(nogil=True, cache=True)
+def search_window(
+    postings: Any, terms: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int, pool: Any
+) -> None:  # fmt: skip
+    """Add up the terms until no row without any of them can be among the best, and looking up the rest is cheaper."""
+    order, starts, ends, rest = window
+    threshold = np.int64(0) if pool[GUARD + k - 1] == LAST else -(pool[GUARD + k - 1] >> 32)
+    if rest[0] <= threshold:
+        return
+    sums[: width + _STRIDE] = 0
+    left = np.int64(0)
+    for i in range(len(order)):
+        left += ends[i] - starts[i]
+    first = 0
+    while first < len(order):
+        if rest[first] <= threshold and left >= _LOOKUP:
+            sample = min(width, _SAMPLE)
+            wanted = count_above(sums, sample, np.int32(threshold - rest[first])) * width // sample
+            if wanted * _LOOKUP * (len(order) - first) <= left:
+                break
+        add_postings(postings, starts[first], ends[first], terms[2][order[first]], lo, sums)
+        left -= ends[first] - starts[first]
+        first += 1
+    collect(postings, terms, window, first, lo, width, sums, allowed, base, threshold, k, pool)
+
+
+@njit(nogil=True, cache=True)
+def best_rows(
+    postings: Any, scale: Any, queries: Any, terms: Any, bounds: Any, allowed: Any, base: int, k: int, pools: Any
+) -> None:
+    """Put each query's best rows into its pool, a row of pools (q, GUARD + k rounded up to 8), as sorted keys.
+
+    `postings`: rows, counts, block counts, block ratios, saturation of each row (float32); `scale`: the two constants
+    that saturations are made with. `queries` (q + 1,): where each query's terms start in `terms`, their lists' starts
+    and ends and weights, and in `bounds`. `allowed`: bool, one a row, or empty for all. `base` is added to row numbers.
+    """
+    total = len(postings[4])
+    sums = np.zeros(WINDOW + _STRIDE, np.int32)
+    most = 0
+    for query in range(len(queries) - 1):
+        most = max(most, queries[query + 1] - queries[query])
+    state = np.empty((4, most + 1), np.int64)
+    for query in range(len(queries) - 1):
+        start, end = queries[query], queries[query + 1]
+        own = (terms[0][start:end], terms[1][start:end], terms[2][start:end])
+        count = end - start
+        window = (state[0, :count], state[1, :count], state[2, :count], state[3, : count + 1])
+        sort_terms(own, bounds[start:end], window[0], window[2])
+        for lo in range(0, total, WINDOW):
+            last = min(total, lo + WINDOW)
+            enter_window(postings, scale, own, window, last, pools[query, GUARD + k - 1] != LAST)
+            search_window(postings, own, window, lo, last - lo, sums, allowed, base, k, pools[query])
+
+
+@njit(nogil=True, cache=True)
+def read_pools(pools: Any, unit: Any, rows: Any, scores: Any, counts: Any) -> None:
+    """Write the pools' keys as rows and scores, (q, k) both, and how many there are."""
+    for query in range(len(pools)):
+        found = 0
+        while found < rows.shape[1] and pools[query, GUARD + found] != LAST:
+            key = pools[query, GUARD + found]
+            rows[query, found] = key_row(key)
+            scores[query, found] = np.float32(-(key >> 32)) * unit[query]
+            found += 1
+        counts[query] = found

@@ -1,0 +1,39 @@
+"""Which characters make words: ranges for `re`'s character classes, and the folding that makes equal words equal."""
+
+from unicodedata import normalize
+
+# Scripts written without spaces, and Hangul, whose words are too inflected to match whole. Jamo, radicals and combining
+# kana marks are here because decomposed text (file systems, PDFs) holds them.
+RADICALS = "\u2e80-\u2fdf"
+UNSPACED = (
+    rf"{RADICALS}\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3041-\u309a\u309d-\u309f"
+    r"\u30a1-\u30fa\u30fc-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb"
+    r"\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
+    r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109d\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+)
+FIRST_UNSPACED = "\u0e01"
+# What continues a word though `re` calls it no word character: characters that show nothing (soft hyphen, joiners),
+# vowel signs, accents, points and radicals.
+INVISIBLE = "\u00ad\u200c\u200d\u2060"
+INNER = (
+    rf"{INVISIBLE}{RADICALS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u0610-\u061a"
+    r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
+    r"\u0981-\u0983\u09bc-\u09cd\u0a01-\u0a03\u0a3c-\u0a4d\u0a81-\u0a83\u0abc-\u0acd\u0b01-\u0b03\u0b3c-\u0b4d\u0b82"
+    r"\u0bbe-\u0bcd\u0c00-\u0c04\u0c3e-\u0c4d\u0c81-\u0c83\u0cbc-\u0ccd\u0d00-\u0d03\u0d3e-\u0d4d\u0d81-\u0d83"
+    r"\u0dca-\u0ddf\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u109d\u17b4-\u17d3"
+    r"\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f"
+)
+HYPHENS = "\u2010\u2011-"
+APOSTROPHES = "'\u2019"
+
+_FOLDS = str.maketrans(dict.fromkeys(INVISIBLE) | dict.fromkeys(HYPHENS, "-") | dict.fromkeys(APOSTROPHES, "'"))
+
+
+def unify(text: str) -> str:
+    """NFKC, without what shows nothing, and with one kind of hyphen and apostrophe. Case stays."""
+    return text if text.isascii() else normalize("NFKC", text).translate(_FOLDS)
+
+
+def fold_case(text: str) -> str:
+    """Case folded, for text that is unified."""
+    return text.casefold().replace("i\u0307", "i")  # what casefold makes of the Turkish capital I with its dot

@@ -1,0 +1,64 @@
+"""Words exactly as they stand: how to find them in a text, and in which texts it is worth looking."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.characters import INNER, UNSPACED, fold_case, unify
+
+# A word ends where no letter of a spaced script goes on. What follows the n of don't does not stand on its own.
+_NOT_AFTER = rf"(?<![^\W{UNSPACED}])(?<![{INNER}])"
+_NOT_BEFORE = rf"(?![^\W{UNSPACED}])(?![{INNER}])(?!'t\b)"
+_SPACED = re.compile(rf"[^\W{UNSPACED}]")
+_RUNS = re.compile(rf"[{UNSPACED}]{{2,}}|[^\W_{UNSPACED}]+")
+_SHORTEST = 3  # letters; the analyzer may drop shorter words, such as the s of it's
+
+
+def folded(text: str) -> str:
+    """The text as phrases see it: one case, one form of each character, one blank between words."""
+    return " ".join(fold_case(unify(text)).split())
+
+
+def phrase_pattern(phrase: str) -> re.Pattern[str]:
+    """Finds a phrase in folded texts: as whole words where the script parts words."""
+    wanted = folded(phrase)
+    before = _NOT_AFTER if _SPACED.match(wanted[:1]) else ""
+    after = _NOT_BEFORE if _SPACED.match(wanted[-1:]) else ""
+    return re.compile(before + re.escape(wanted) + after)
+
+
+def prefix_pattern(prefix: str) -> re.Pattern[str]:
+    """Finds words that begin so in folded texts."""
+    wanted = folded(prefix)
+    return re.compile((_NOT_AFTER if _SPACED.match(wanted[:1]) else "") + re.escape(wanted))
+
+
+def certain_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collection[str]]:
+    """Of each of these groups, a text that has the phrase, analyzed by any of the analyzers, has a term.
+
+    Not every word of the phrase gives a group: function words have no terms, and what stands beside others without a
+    blank (foo.bar, x86) may be part of a longer compound in the text.
+    """
+    groups: list[Collection[str]] = []
+    wanted = folded(phrase)
+    for match in _RUNS.finditer(wanted):
+        run = match.group()
+        if re.match(f"[{UNSPACED}]", run):
+            groups += [{run[i : i + 2]} for i in range(len(run) - 1)]
+        elif _stands_alone(wanted, match) and (run.isdecimal() or (run.isalpha() and len(run) >= _SHORTEST)):
+            groups += _alternatives(run, analyzers)
+    return groups
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    around = text[max(0, match.start() - 1) : match.start()] + text[match.end() : match.end() + 1]
+    return re.search(rf"[\w{INNER}]", around) is None
+
+
+def _alternatives(word: str, analyzers: Collection[Analyzer]) -> Sequence[Collection[str]]:
+    """One group with the word's term under each analyzer; none where one of them drops the word."""
+    forms = [word, word[:-1]] if word.endswith("s") else [word]  # the s of an acronym, GPUs, is cut off
+    found = [analyzer.terms(word) for analyzer in analyzers]
+    if not all(found):
+        return []
+    return [{term for analyzer in analyzers for form in forms for term in analyzer.terms(form)[:1]}]
