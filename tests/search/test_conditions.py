@@ -13,7 +13,7 @@ from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, clean_query
 
 EMBEDDER = WordEmbedder()
 WORDS = [
@@ -143,7 +143,7 @@ def test_any_phrase_of_two_words(
 ) -> None:
     from vsearch_core.lexical.phrase import folded, phrase_pattern
 
-    pattern = phrase_pattern(first + joint + second)
+    pattern = phrase_pattern(clean_query(first + joint + second))
     expected = {number for number, text in enumerate(texts) if pattern.search(folded(text))}
     assert left(searcher, f'"{first}{joint}{second}"') == expected
 

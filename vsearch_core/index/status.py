@@ -83,7 +83,7 @@ def _sizes(snapshot: Snapshot) -> dict[str, int]:
         for name, entry in record.manifest.items():
             sizes[next((part for prefix, part in parts.items() if name.startswith(prefix)), "ids")] += entry.bytes
     files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
-    text = catalog.text_bytes()
+    (text,) = catalog.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()
     rest = sum(path.stat().st_size for path in files if path.exists()) - text
     aside = sum(path.lstat().st_size for path in (catalog.index / DAMAGED_DIR).rglob("*") if path.is_file())
     return {**sizes, "text": text, "catalog": rest, "damaged": aside}

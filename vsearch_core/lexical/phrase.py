@@ -52,7 +52,7 @@ def certain_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collecti
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
     around = text[max(0, match.start() - 1) : match.start()] + text[match.end() : match.end() + 1]
-    return re.search(rf"[\w{INNER}]", around) is None
+    return re.search(rf"[\w{INNER}']", around) is None  # an apostrophe: don't as a whole has no terms
 
 
 def _alternatives(word: str, analyzers: Collection[Analyzer]) -> Sequence[Collection[str]]:

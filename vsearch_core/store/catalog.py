@@ -296,8 +296,7 @@ class Catalog:
         )
         for file_id in file_ids:
             for chunk_id, vector, sound in self.connection.execute(query, (file_id,)):
-                if not sound:
-                    raise self._damaged_chunk(chunk_id)
+                self._require_sound(chunk_id, sound)
                 yield chunk_id, file_id, vector
 
     def publish_files(self, file_ids: Iterable[int]) -> None:
@@ -388,20 +387,15 @@ class Catalog:
 
     def unpacked(self, chunk_id: int, blob: bytes, sound: int) -> str:
         """A chunk's text, if its row is `sound`. Raises IndexCorruptError."""
-        if not sound:
-            raise self._damaged_chunk(chunk_id)
+        self._require_sound(chunk_id, sound)
         try:
             return unpack_text(blob)
         except (zlib.error, UnicodeDecodeError) as error:
             raise _damaged(self.index, f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
 
-    def _damaged_chunk(self, chunk_id: int) -> IndexCorruptError:
-        reason = f"chunk {chunk_id}, or the file that it belongs to, is damaged in the catalog"
-        return _damaged(self.index, reason)
-
-    def text_bytes(self) -> int:
-        """The compressed text's size, in bytes."""
-        return int(self.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()[0])
+    def _require_sound(self, chunk_id: int, sound: int) -> None:
+        if not sound:
+            raise _damaged(self.index, f"chunk {chunk_id}, or the file that it belongs to, is damaged in the catalog")
 
     def release_space(self) -> None:
         """Give pages that staging, or files that have gone, no longer need back to the file system."""
