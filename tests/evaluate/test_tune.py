@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.tune import _folds, _held_out, learn
+from vsearch_core.lexical.question import Question
 from vsearch_core.model import Chunk
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion
@@ -30,8 +31,11 @@ class Routes:
     def allow(self, filters: Filters) -> Allowed:
         return Allowed(np.ones(DOCUMENTS, np.bool_), DOCUMENTS, DOCUMENTS)
 
-    def terms(self, text: str) -> list[str]:
-        return [text]
+    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+        return allowed
+
+    def terms(self, question: Question) -> list[str]:
+        return [question.words]
 
     def candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int

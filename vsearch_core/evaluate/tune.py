@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def learn(
     Cross-validated: the questions are dealt to FOLDS folds by a hash, and each fold is answered by the fusion that is
     best for the others (Stone, JRSS B 1974).
     """
-    remembering = _Remembering(searcher)
+    remembering = cast(Searcher, _Remembering(searcher))
     trials = [former, *(Fusion("convex", alpha) for alpha in ALPHAS), Fusion("rrf")]
     columns = []
     for trial in trials:
@@ -113,16 +114,10 @@ class _Remembering:
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
         self._found: dict[tuple[bytes, tuple[str, ...], int], Candidates] = {}
-        self.generation = searcher.generation
-        self.allow = searcher.allow
-        self.narrow = searcher.narrow
-        self.terms = searcher.terms
-        self.holding = searcher.holding
-        self.vectors = searcher.vectors
-        self.neighbours = searcher.neighbours
-        self.excerpt = searcher.excerpt
-        self.file_keys = searcher.file_keys
-        self.passages = searcher.passages
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the searcher's."""
+        return getattr(self._searcher, name)
 
     def candidates(
         self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
