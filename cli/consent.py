@@ -16,31 +16,32 @@ from .output import complain, one_line
 if TYPE_CHECKING:
     from vsearch_core.model import EmbedderSpec
 
-YES_HELP = "Let texts go to the embedder's provider without being asked."
+YES_HELP = "Let texts and the key go to the embedder's provider without being asked."
 
 
 @cache  # what was agreed to counts while the process lives, though it could not be kept
-def require(spec: "EmbedderSpec", project: Path, *, yes: bool = False) -> None:
-    """Return if the embedder is on this machine, or the user agrees, or has agreed before. Raises InputError.
+def require(spec: "EmbedderSpec", project: Path, *, yes: bool = False) -> bool:
+    """True if the user agrees, or has agreed before; False if nothing leaves this machine. Raises InputError.
 
     `project` is the index's folder.
     """
     if spec.provider == EMBEDDER:  # is on this machine; a query need not import what tells that
-        return
+        return False
     from vsearch_core.embed.open import recipient
     from vsearch_core.errors import InputError
 
     host = recipient(spec)
     if host is None:
-        return
+        return False
     given = {"project": os.path.realpath(project), "provider": spec.provider, "host": host}
     agreed = _agreed()
     if any(given.items() <= each.items() for each in agreed):
-        return
-    what = f"{given['project']}: its texts, and questions to it, would be sent to {host} ({spec.provider})"
+        return True
+    what = f"{given['project']}: its texts, questions to it and your key would be sent to {host} ({spec.provider})"
     if not yes and not _asks(what):
         raise InputError(given["project"], f"nothing was sent to {host}", "agree to it with --yes")
     _remember([*agreed, given])
+    return True
 
 
 def _asks(what: str) -> bool:

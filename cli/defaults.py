@@ -85,6 +85,8 @@ SETTINGS: Mapping[str, Setting] = {
     "base_url": Setting(TEXT, of_embedder=True),
     "dimensions": Setting(whole(1, 65_536), of_embedder=True),
     "device": Setting(one_of("cpu", "cuda", "mps")),
+    "rpm": Setting(whole(1, 1_000_000), of_embedder=True),
+    "tpm": Setting(whole(1, 1_000_000_000), of_embedder=True),
     "share_vectors": Setting(SWITCH, False, personal=True),
     "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
     "overlap_words": Setting(whole(0, 2499)),
@@ -123,6 +125,13 @@ def choose(index: Path, **given: Any) -> dict[str, Any]:
 def _default(defaults: Mapping[str, Default], key: str, embedder_named: bool) -> Any:
     setting = SETTINGS[key]
     return setting.default if setting.of_embedder and embedder_named else defaults[key].value
+
+
+def told(index: Path, **given: Any) -> dict[str, Any]:
+    """What somebody says of these options, here or in the configuration; None where only the built-in default does."""
+    defaults = read_defaults(index)
+    said = {key: each.value for key, each in defaults.items() if each.origin != BUILT_IN}
+    return {key: said.get(key) if value is None else value for key, value in given.items()}
 
 
 def requested(index: Path, **given: Any) -> "Requested":

@@ -24,7 +24,8 @@ def index(
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     embedder: Annotated[
-        Literal["local", "sentence-transformers", "static"] | None, typer.Option(help="Who embeds.  [default: local]")
+        Literal["local", "sentence-transformers", "static", "gemini", "openai"] | None,
+        typer.Option(help="Who embeds.  [default: local]"),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model.")] = None,
     dimensions: Annotated[
@@ -35,6 +36,11 @@ def index(
         Literal["cpu", "cuda", "mps"] | None,
         typer.Option(help="Where sentence-transformers computes.  [default: a GPU, where there is one]"),
     ] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help="Where a remote embedder is.")] = None,
+    rpm: Annotated[
+        int | None, typer.Option("--rpm", metavar="N", min=1, help="Requests a minute at most, to a remote embedder.")
+    ] = None,
+    tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", min=1, help="Tokens a minute at most.")] = None,
     chunk_words: Annotated[
         int | None, typer.Option(metavar="N", help=f"Words a chunk, about.{shown('chunk_words')}")
     ] = None,
@@ -91,6 +97,7 @@ def index(
         folder,
         embedder=embedder,
         model=model,
+        base_url=base_url,
         dimensions=dimensions,
         chunk_words=chunk_words,
         overlap_words=overlap_words,
@@ -106,7 +113,9 @@ def index(
             missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
         )
         report = (lambda _: None) if quiet else bar.write
-        opener = embedder_opener(folder, report=report, stop=observer.stop, device=device, yes=yes)
+        opener = embedder_opener(
+            folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
+        )
         if choose(folder, share_vectors=share_vectors or None)["share_vectors"] and not plan:
             opener = sharing(opener)
         done: Forecast | ReEmbedded | Summary

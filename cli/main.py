@@ -17,6 +17,7 @@ from . import (
     duplicates,
     evaluate,
     export,
+    feedback,
     import_,
     index,
     models,
@@ -25,6 +26,7 @@ from . import (
     repair,
     similar,
     status,
+    tune,
 )
 from .output import complain, emit, error_line, open_missing_streams
 
@@ -57,8 +59,8 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 for command in (
     *(index.index, query.query, similar.similar, duplicates.duplicates, status.status, remove.remove),
-    *(compact.compact, check.check, repair.repair, export.export, import_.import_, evaluate.eval_, config.config),
-    models.models,
+    *(compact.compact, check.check, repair.repair, export.export, import_.import_, evaluate.eval_),
+    *(feedback.feedback, tune.tune, config.config, models.models),
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

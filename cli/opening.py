@@ -18,23 +18,30 @@ def embedder_opener(
     *,
     report: Callable[[str], None],
     stop: Callable[[], bool] = lambda: False,
-    device: str | None = None,
     yes: bool = False,
+    device: str | None = None,
+    base_url: str | None = None,
+    rpm: int | None = None,
+    tpm: int | None = None,
 ) -> "OpenEmbedder":
-    """What opens embedders for the project (the index's folder), once the user agrees to whom its texts go."""
+    """What opens embedders for the project (the index's folder), once the user agrees to whom its texts go.
+
+    `stop` ends a wait for a provider. The rest is what the command line says; None leaves it to the configuration.
+    """
 
     def opened(spec: "EmbedderSpec") -> "Embedder":
         from vsearch_core.embed.open import open_embedder
+        from vsearch_core.embed.retry import Manners
 
-        consent.require(spec, project, yes=yes)
-        return open_embedder(spec, report=report, device=device or _default_device(spec, project))
+        agreed = consent.require(spec, project, yes=yes)
+        chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
+        return open_embedder(
+            spec,
+            report=report,
+            device=chosen["device"] if spec.provider == "sentence-transformers" else device,
+            manners=Manners(chosen["rpm"], chosen["tpm"], stop=stop, report=report),
+            # A local address needs no agreement, and so gets no key from an index that somebody else may have made.
+            named_url=base_url or (spec.base_url if agreed else None),
+        )
 
     return opened
-
-
-def _default_device(spec: "EmbedderSpec", project: Path) -> str | None:
-    """What the configuration says, where the embedder has a choice."""
-    if spec.provider != "sentence-transformers":
-        return None
-    device: str | None = choose(project, device=None)["device"]
-    return device

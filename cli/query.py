@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import asking, consent, locate
-from .defaults import EF_MOST, choose, shown
+from .defaults import EF_MOST, choose, shown, told
 from .opening import embedder_opener
 from .output import PREPARING, complain, emit, say
 
@@ -28,10 +28,12 @@ def query(
         typer.Option(help=f"By meaning and keyword, or by one of them.{shown('mode')}"),
     ] = None,
     fusion: Annotated[
-        Literal["convex", "rrf"] | None, typer.Option(help=f"How hybrid combines the two.{shown('fusion')}")
+        Literal["convex", "rrf"] | None,
+        typer.Option(help=f"How hybrid combines the two, unless tuned.{shown('fusion')}"),
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion.{shown('alpha')}")
+        float | None,
+        typer.Option(min=0, max=1, help=f"The share of meaning in convex fusion, unless tuned.{shown('alpha')}"),
     ] = None,
     where: asking.Where = None,
     path: asking.PathGlob = None,
@@ -68,10 +70,13 @@ def query(
 
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
+    from dataclasses import replace
+    from threading import Event
+
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.pipeline import Query, clean_query
+    from vsearch_core.search.tuned import fusion_for
     from vsearch_core.search.vectors import Effort
 
     output = asking.output(as_json=as_json, as_jsonl=as_jsonl, as_paths=as_paths, null=null)
@@ -80,16 +85,15 @@ def query(
     asking.refuse_nan(alpha=alpha, min_score=min_score, diversity=diversity)
     filters = asking.filters(where, path, ext, since, until)
     index = locate.index_to_read(index_dir)
-    chosen = choose(index, k=asking.hits(k, max_tokens), mode=mode, fusion=fusion, alpha=alpha, ef=ef)
+    chosen = choose(index, k=asking.hits(k, max_tokens), mode=mode, ef=ef)
     effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
     asked = Query(
         text,
         chosen["k"],
         chosen["mode"],
-        Fusion(chosen["fusion"], chosen["alpha"]),
-        filters,
-        min_score,
-        group_by == "file",
+        filters=filters,
+        min_score=min_score,
+        group_by_file=group_by == "file",
         collapse=not no_collapse,
         diversity=diversity,
         context=context,
@@ -102,13 +106,19 @@ def query(
     if text != "-" and not named.alone:
         clean_query(text)  # before anything is opened
     with open_snapshot(index) as snapshot:
+        asked = replace(asked, fusion=fusion_for(snapshot.catalog, **told(index, fusion=fusion, alpha=alpha)))
         if asked.mode != "keyword" and not named.alone:
             consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
-        opener = embedder_opener(index, report=say, yes=yes)
+        interrupted = Event()
+        opener = embedder_opener(index, report=say, stop=interrupted.is_set, yes=yes)
         if text == "-":
             return _answer_lines(snapshot, asked, effort, opener, named, explain=explain)
         whole = full or asking.whole(asked)
-        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
+        try:
+            return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
+        except KeyboardInterrupt:
+            interrupted.set()  # the process ends only with the thread that embeds, which may be waiting for a provider
+            raise
 
 
 def answer_one(
@@ -137,13 +147,14 @@ def answer_one(
     terms = searcher.terms(asked.words())
     root = snapshot.catalog.index.parent
     if output == "json":
-        emit(render.results_json(results, terms if explain else None))
+        emit(render.results_json(results, terms if explain else None, asked.fusion))
     elif output == "jsonl":
         render.emit_hits_jsonl(results)
     elif output.startswith("paths"):
         render.emit_paths(results, root, null=output == "paths0")
     else:
-        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explain)
+        explained = asked.fusion if explain else None
+        render.emit_text(results, root, terms, snapshot.settings.analyzer, full=full, explain=explained)
     if not results.hits:
         say(render.why_nothing(results, terms, floor=asked.min_score is not None))
     return 0 if results.hits else 1
@@ -180,7 +191,7 @@ def _answer_lines(
             emit(render.error_json(line, error))
             continue
         found = found or bool(results.hits)
-        emit(render.results_json(results, searcher.terms(line) if explain else None))
+        emit(render.results_json(results, searcher.terms(line) if explain else None, asked.fusion))
     if failed:
         complain('some queries could not be answered; their lines hold an "error"')
         return 2

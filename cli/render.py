@@ -11,6 +11,7 @@ from typing import Any
 from vsearch_core.errors import VsearchError
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.model import PAGE_BREAK, Hit, Results
+from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.snippets import Snippet, best_snippet
 
 from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
@@ -24,7 +25,7 @@ _BLANKS = re.compile(r"\s+")
 _BOLD, _PATH, _DIM, _RESET = "\x1b[1;31m", "\x1b[35m", "\x1b[2m", "\x1b[0m"
 
 
-def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
+def results_json(results: Results, terms: Sequence[str] | None, fusion: Fusion) -> str:
     """The answer as one JSON object; `terms` adds what `--explain` tells."""
     value: dict[str, Any] = {
         "schema": SCHEMA,
@@ -40,6 +41,10 @@ def results_json(results: Results, terms: Sequence[str] | None = None) -> str:
     }
     if terms is not None:
         value["explain"] = {"terms": list(terms), "vectors": _way(results), "ef": results.ef}
+        if results.mode == "hybrid":
+            convex = fusion.method == "convex"
+            how = {"method": fusion.method, "alpha": fusion.alpha if convex else None, "tuned": fusion.tuned}
+            value["explain"]["fusion"] = how
     return to_json(value)
 
 
@@ -64,7 +69,7 @@ def emit_paths(results: Results, root: Path, *, null: bool) -> None:
 
 
 def emit_text(
-    results: Results, root: Path, terms: Sequence[str], analyzer: Analyzer, *, full: bool, explain: bool
+    results: Results, root: Path, terms: Sequence[str], analyzer: Analyzer, *, full: bool, explain: Fusion | None
 ) -> None:
     """The answer for people: path:line, heading, score, and the best sentence or the whole passage."""
     colour = wants_colour()
@@ -84,7 +89,7 @@ def emit_text(
             paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
             emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
     if explain:
-        emit("\n" + _explanation(results, terms))
+        emit("\n" + _explanation(results, terms, explain))
 
 
 def why_nothing(results: Results, terms: Sequence[str], *, floor: bool) -> str:
@@ -155,15 +160,16 @@ def _way(results: Results) -> str | None:
     return "scan" if results.exact else "graph"
 
 
-def _explanation(results: Results, terms: Sequence[str]) -> str:
+def _explanation(results: Results, terms: Sequence[str], fusion: Fusion) -> str:
     packed = "" if results.tokens is None else f"\npacked into about {plural(results.tokens, 'token')}"
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
     way = _way(results)
     exactness = "exact" if results.exact else "approximate"
     exactness += {None: "", "scan": " (all vectors scanned)", "graph": f" (graph walked, ef {results.ef})"}[way]
+    combined = f" ({fusion.in_words})" if results.mode == "hybrid" else ""
     return (
         f"terms: {one_line(' '.join(terms)) or 'none'}\n"
-        f"mode {results.mode}, {exactness}, generation {results.generation},"
+        f"mode {results.mode}{combined}, {exactness}, generation {results.generation},"
         f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
         f"took {laps}{packed}"
     )

@@ -11,6 +11,7 @@ from .output import emit, one_line, plural, size_text, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.index.status import Status
+    from vsearch_core.search.tuned import Tuned
 
 
 def status(
@@ -18,15 +19,22 @@ def status(
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Show what the index holds, what made it, how large it is, and what is pending."""
+    from vsearch_core.evaluate.feedback import read
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.index.status import read_status
+    from vsearch_core.search.tuned import tuned
 
     with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
         found = read_status(snapshot)
+        learned = tuned(snapshot.catalog)
+        verdicts, _ = read(snapshot.catalog.index)
     if as_json:
-        emit(to_json({"schema": "vsearch.status/1", **asdict(found), "index": str(found.index)}))
+        learned_values = None if learned is None else asdict(learned)
+        more = {"index": str(found.index), "tuned": learned_values, "feedback": len(verdicts)}
+        emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
-        emit("\n".join(f"{name:<9} {one_line(value)}" for name, value in _lines(found)))
+        lines = [*_lines(found), ("fusion", _fusion(learned, len(verdicts)))]
+        emit("\n".join(f"{name:<9} {one_line(value)}" for name, value in lines))
     return 0
 
 
@@ -61,3 +69,14 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("commit", status.last_commit or "none yet"),
         ("pending", "; ".join(pending) or "nothing"),
     ]
+
+
+def _fusion(learned: "Tuned | None", verdicts: int) -> str:
+    """How queries combine the routes."""
+    from vsearch_core.search.fusion import Fusion
+
+    waiting = f"; {plural(verdicts, 'verdict')} of `vsearch feedback`" if verdicts else ""
+    if learned is None:
+        return f"{Fusion().in_words}{waiting}"
+    gain = f"nDCG@10 {learned.ndcg_10:.4f} on questions held out, {learned.former_ndcg_10:.4f} before"
+    return f"{learned.fusion.in_words} on {plural(learned.questions, 'question')}: {gain}{waiting}"

@@ -14,6 +14,7 @@ LANGUAGE = "en"
 EMBEDDER = "local"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
+BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}  # of the providers' packages
 SHARED_BYTES = 1_000_000_000  # of vectors that a user's projects share; a million of the default model's
 
 MODES = ("hybrid", "vector", "keyword")
@@ -27,6 +28,12 @@ FUSION_ALPHA = 0.5  # the vectors' share in the convex combination: docs/adr/000
 RRF_K = 60
 BM25_K1 = 1.5  # docs/adr/0004-analyzer.md
 BM25_B = 0.75
+
+
+def url_from_environment(provider: str) -> str | None:
+    """The provider's address that the user's environment names, by the variable of the provider's own package."""
+    variable = BASE_URL_VARIABLES.get(provider)
+    return (os.environ.get(variable) or None) if variable else None
 
 
 def cache_dir() -> Path:

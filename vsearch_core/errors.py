@@ -34,6 +34,10 @@ class ModelError(VsearchError):
     """An embedding model is missing, damaged or of an unknown kind."""
 
 
+class ProviderError(ModelError):
+    """A remote embedder refuses, throttles, answers nonsense or can't be reached. What was embedded is kept."""
+
+
 class IndexStateError(VsearchError):
     """Base of the errors about an index on disk."""
 

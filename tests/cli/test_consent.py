@@ -87,7 +87,7 @@ def test_the_question_is_asked_once(remote: Remote, project: Path) -> None:
     ran = remote("index", ".", typed="y\n")
     assert ran.status == 0, ran
     question = (
-        f"{project}/.vsearch: its texts, and questions to it, would be sent to"
+        f"{project}/.vsearch: its texts, questions to it and your key would be sent to"
         " generativelanguage.googleapis.com (gemini). Go on? [y/N] "
     )
     assert ran.err.count(question) == 1

@@ -35,17 +35,20 @@ def test_eval_measures_every_mode(vsearch: Vsearch, judged: Path, tmp_path: Path
     ran = vsearch("eval", judged, cwd=tmp_path)
     assert (ran.status, ran.err) == (0, "")
     assert ran.lines[0] == f"{judged}: 3 judged questions"
-    assert ran.lines[1].split() == ["mode", "nDCG@10", "recall@10", "recall@100", "MRR@10", "queries/s"]
-    assert [line.split()[0] for line in ran.lines[2:]] == ["hybrid", "vector", "keyword"]
-    assert all(re.fullmatch(r"\w+ +1\.0000 +1\.0000 +1\.0000 +1\.0000 +\d+", line) for line in ran.lines[2:]), ran.out
+    assert ran.lines[1].split() == ["mode", "nDCG@10", "95", "%", "recall@10", "recall@100", "MRR@10", "queries/s"]
+    assert [line.split()[0] for line in ran.lines[2:5]] == ["hybrid", "vector", "keyword"]
+    one = r"\w+ +1\.0000 1\.0000-1\.0000 +1\.0000 +1\.0000 +1\.0000 +\d+"
+    assert all(re.fullmatch(one, line) for line in ran.lines[2:5]), ran.out
+    against = "nDCG@10 +0.0000 (+0.0000 to +0.0000), p = 1.0000"
+    assert ran.lines[5:] == [f"hybrid against {other}: {against}" for other in ("vector", "keyword")]
 
 
 def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
     answer = vsearch("eval", "--mode", "keyword", "--json", judged, cwd=tmp_path).json
-    assert list(answer) == ["schema", "queries", "modes"]
+    assert list(answer) == ["schema", "queries", "modes", "comparisons"]
     assert (answer["schema"], answer["queries"]) == ("vsearch.eval/1", 3)
     (mode,) = answer["modes"]
-    assert list(mode) == ["mode", "ndcg_10", "recall_10", "recall_100", "mrr_10", "seconds"]
+    assert list(mode) == ["mode", "ndcg_10", "recall_10", "recall_100", "mrr_10", "seconds", "intervals"]
     assert (mode["mode"], mode["ndcg_10"]) == ("keyword", 1.0)
 
 
@@ -60,7 +63,7 @@ def test_eval_keeps_its_index_where_told(vsearch: Vsearch, judged: Path, tmp_pat
     first = vsearch("eval", "--keep", kept, judged, cwd=tmp_path)
     assert (kept / ".vsearch").is_dir()
     again = vsearch("eval", "--keep", kept, judged, cwd=tmp_path)
-    assert [line.split()[:5] for line in again.lines[2:]] == [line.split()[:5] for line in first.lines[2:]]
+    assert [line.split()[:6] for line in again.lines[2:]] == [line.split()[:6] for line in first.lines[2:]]
     assert vsearch("status", "--json", "--index", kept, cwd=tmp_path).json["generation"] == 1
 
 
@@ -100,3 +103,70 @@ def test_a_malformed_set_is_named_with_file_and_line(
 
 def test_a_folder_that_is_not_there_is_an_error(vsearch: Vsearch, tmp_path: Path) -> None:
     assert "nowhere" in vsearch("eval", "nowhere", cwd=tmp_path).error
+
+
+def test_a_run_is_written_and_compared_with_itself(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+    kept, run = tmp_path / "kept", tmp_path / "run.trec"
+    assert vsearch("eval", "--mode", "keyword", "--keep", kept, "--run", run, judged, cwd=tmp_path).status == 0
+    assert {line.split()[0] for line in run.read_text().splitlines()} == QUERIES.keys()
+    assert re.fullmatch(r"q1 Q0 d1 1 \d\.\d+ vsearch-keyword", run.read_text().splitlines()[0])
+    answer = vsearch("eval", "--keep", kept, "--compare", run, "--json", judged, cwd=tmp_path).json
+    against = [(each["mode"], each["against"], each["ndcg_10"], each["p"]) for each in answer["comparisons"]]
+    assert against[2:] == [(mode, str(run), 0.0, 1.0) for mode in ("hybrid", "vector", "keyword")]
+
+
+def test_a_run_that_found_less_differs(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("q1 Q0 d1 1 2.5 other\n")
+    answer = vsearch("eval", "--mode", "keyword", "--compare", "run.trec", "--json", judged, cwd=tmp_path).json
+    (comparison,) = answer["comparisons"]
+    assert comparison["ndcg_10"] == pytest.approx(2 / 3)  # what a run lacks counts as not found
+    assert comparison["interval"][0] >= 0
+    assert 0.25 < comparison["p"] <= 1  # three questions prove nothing
+
+
+def test_another_split(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+    write_files(judged, {"qrels/train.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t1\n"})
+    answer = vsearch("eval", "--split", "train", "--mode", "keyword", "--json", judged, cwd=tmp_path).json
+    assert answer["queries"] == 1
+
+
+def test_questions_are_put_to_the_nearest_index(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
+    lines = [
+        {"text": "exponential backoff", "paths": ["notes/retries.md"]},
+        {"_id": "w", "text": "frost", "passage": "Drain the pump\nbefore the first frost"},
+        {"text": "lost", "paths": {"gone.md": 1}},
+    ]
+    write_files(tmp_path, {"questions.jsonl": "".join(json.dumps(line) + "\n" for line in lines)})
+    ran = vsearch("eval", "--mode", "keyword", "--json", tmp_path / "questions.jsonl", cwd=library)
+    assert ran.status == 0
+    assert "1 judged file not in the index, gone.md" in ran.err
+    assert ran.json["modes"][0]["mrr_10"] == pytest.approx(2 / 3)
+
+
+def test_known_items_need_no_judgements(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "known.jsonl"
+    answer = vsearch("eval", "--known-items", "5", "--save", saved, "--json", cwd=library).json
+    assert answer["queries"] == 5
+    assert all(mode["recall_100"] > 0.5 for mode in answer["modes"])
+    again = vsearch("eval", saved, "--json", cwd=library).json
+    for former, latter in zip(answer["modes"], again["modes"], strict=True):
+        assert {**former, "seconds": 0} == {**latter, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((), "name a folder, a file, or --known-items N"),
+        ((".", "--known-items", "3"), "name a folder, a file, or --known-items N"),
+        (("--save", "x", "."), "--save"),
+        (("--known-items", "0"), "Invalid value"),
+        (("--known-items", "3", "--keep", "x"), "--keep"),
+        (("page.html",), "page.html:1: is not JSON"),
+        (("--known-items", "3", "--compare", "nowhere"), "nowhere: No such file"),
+        (("--known-items", "3", "--mode", "keyword", "--run", "no/folder"), "no/folder: no such file"),
+    ],
+)
+def test_what_can_not_be_measured_is_named(
+    vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str
+) -> None:
+    assert error in vsearch("eval", *arguments, cwd=library).error

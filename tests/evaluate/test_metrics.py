@@ -1,10 +1,12 @@
 from math import log2
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.evaluate.metrics import ndcg, recall, reciprocal_rank
+from vsearch_core.evaluate.run import measures
 
 IDS = list("abcdefgh")
 RANKINGS = st.permutations(IDS).flatmap(lambda ids: st.integers(0, len(ids)).map(lambda n: ids[:n]))
@@ -43,3 +45,42 @@ def test_against_plain_definitions(ranking: list[str], grades: dict[str, int], k
     total = sum(grade > 0 for grade in grades.values())
     assert recall(ranking, grades, k) == (sum(relevant) / total if total else 0)
     assert reciprocal_rank(ranking, grades, k) == (1 / (relevant.index(True) + 1) if any(relevant) else 0)
+
+
+@given(
+    st.dictionaries(st.sampled_from("123"), st.dictionaries(st.sampled_from(IDS), st.integers(0, 3), min_size=1)),
+    st.dictionaries(
+        st.sampled_from("1234"),
+        st.dictionaries(st.sampled_from(IDS), st.integers(-4, 4).map(lambda score: score / 4), min_size=1),
+    ),
+)
+def test_against_trec_eval(judgements: dict[str, dict[str, int]], scores: dict[str, dict[str, float]]) -> None:
+    """Ties, unjudged documents, queries that only one side has: all as trec_eval counts them."""
+    trec_eval = pytest.importorskip("pytrec_eval", reason="the reference can't be had")
+    run = {query: ordered(ranking) for query, ranking in scores.items()}
+    ours = dict(zip(judgements, measures(run, judgements).tolist() if judgements else [], strict=True))
+    if not judgements.keys() & scores.keys():
+        assert all(values == [0, 0, 0, 0] for values in ours.values())
+        return
+    names = ("ndcg_cut_10", "recall_10", "recall_100", "recip_rank")  # runs are short: no cut matters to the last
+    theirs = trec_eval.RelevanceEvaluator(judgements, {"ndcg_cut", "recall", "recip_rank"}).evaluate(scores)
+    for query, values in ours.items():
+        expected = [theirs[query][name] for name in names] if query in theirs else [0] * 4
+        assert values == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(st.integers(0, 2), min_size=12, max_size=150), st.randoms(use_true_random=False))
+def test_long_rankings_against_trec_eval(grades: list[int], chance: Random) -> None:
+    trec_eval = pytest.importorskip("pytrec_eval", reason="the reference can't be had")
+    judgements = {"q": {f"d{number}": grade for number, grade in enumerate(grades)}}
+    scores = {"q": {document: float(chance.randrange(9)) for document in judgements["q"] if chance.random() < 0.9}}
+    if not scores["q"]:
+        return
+    (ours,) = measures({"q": ordered(scores["q"])}, judgements).tolist()
+    theirs = trec_eval.RelevanceEvaluator(judgements, {"ndcg_cut", "recall"}).evaluate(scores)["q"]
+    assert ours[:3] == pytest.approx([theirs[name] for name in ("ndcg_cut_10", "recall_10", "recall_100")], abs=1e-6)
+
+
+def ordered(scores: dict[str, float]) -> list[tuple[str, float]]:
+    """As `read_run` orders a run."""
+    return sorted(scores.items(), key=lambda item: (item[1], item[0]), reverse=True)

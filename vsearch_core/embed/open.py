@@ -5,14 +5,16 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import open_model
+from vsearch_core.embed.retry import Manners
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
-PROVIDERS = ("local", "sentence-transformers", "static")
+PROVIDERS = ("local", "sentence-transformers", "static", "gemini", "openai")
 ON_THIS_MACHINE = ("local", "sentence-transformers", "static")
 HOSTS = {"gemini": "generativelanguage.googleapis.com", "openai": "api.openai.com"}
 
@@ -25,17 +27,30 @@ def open_embedder(
     report: Callable[[str], None] | None = None,
     precision: Precision | None = None,
     device: str | None = None,
+    manners: Manners | None = None,
+    named_url: str | None = None,
 ) -> Embedder:
     """The embedder that `spec` describes.
 
     A local model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before
-    the first text. `device` says where sentence-transformers computes, None leaves it to torch. Raises InputError for
-    an unknown provider, ModelError where the model can't be had.
+    the first text. `device` says where sentence-transformers computes, None leaves it to torch. A remote provider is
+    asked with `manners`; beside its own address only `named_url`, which the user or else the environment has named,
+    gets the key: an index that others made names an address, too. Raises InputError for an unknown provider, ModelError
+    where the model can't be had.
     """
     if spec.provider not in PROVIDERS:
         raise InputError(f"embedder {spec.provider!r}", "unknown", f"choose one of: {', '.join(PROVIDERS)}")
     if device is not None and spec.provider != "sentence-transformers":
         raise InputError(f"--device {device}", f"{spec.provider} has no choice of it", "leave --device out")
+    named_url = named_url or config.url_from_environment(spec.provider)
+    if spec.provider == "gemini":
+        from vsearch_core.embed.gemini import open_gemini
+
+        return open_gemini(spec, manners or Manners(), named_url)
+    if spec.provider == "openai":
+        from vsearch_core.embed.openai import open_openai
+
+        return open_openai(spec, manners or Manners(), named_url)
     return _shortened(_open_whole(spec, report, precision, device), spec.dimension)
 
 

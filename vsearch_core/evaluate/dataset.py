@@ -1,16 +1,19 @@
-"""Judged questions on disk, in the layout of BEIR (Thakur et al., NeurIPS Datasets and Benchmarks 2021)."""
+"""Judged questions on disk: BEIR's layout (Thakur et al., NeurIPS Datasets and Benchmarks 2021), or one file."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vsearch_core.errors import InputError
+from vsearch_core.store.faults import translated
 
 CORPUS_FILE = "corpus.jsonl"
 QUERIES_FILE = "queries.jsonl"
-JUDGEMENTS_FILE = Path("qrels", "test.tsv")
+JUDGEMENTS_DIR = "qrels"
+SPLIT = "test"
+TARGET = "target"  # the document id of whatever hit holds a question's passage
 _COLUMNS = ["query-id", "corpus-id", "score"]
 
 
@@ -28,27 +31,94 @@ class Dataset:
 
     `documents` is None where the folder's own files are the documents; their ids are then paths relative to the folder,
     with "/". `queries` and `judgements` have the same keys: the queries with at least one relevant document.
+    `passages` names, for the queries that ask for one, a text that the hit must hold; TARGET is what is relevant then.
     """
 
     documents: Mapping[str, Passage] | None
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, int]]
+    passages: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: Path, split: str = SPLIT) -> Dataset:
     """Read corpus.jsonl (`_id`, `text`, optional `title`; may be absent), queries.jsonl (`_id`, `text`) and
-    qrels/test.tsv (a header, then query-id, corpus-id and a whole-numbered score between tabs).
+    qrels/`split`.tsv (a header, then query-id, corpus-id and a whole-numbered score between tabs).
 
     Raises InputError, naming file and line, for what is missing or malformed.
     """
     queries = _records(folder / QUERIES_FILE)
-    judgements = _judgements(folder / JUDGEMENTS_FILE, queries)
+    judgements = _judgements(folder / JUDGEMENTS_DIR / f"{split}.tsv", queries)
     corpus = folder / CORPUS_FILE
     return Dataset(
         documents={key: _passage(value) for key, value in _records(corpus).items()} if corpus.exists() else None,
         queries={key: queries[key]["text"] for key in judgements},
         judgements=judgements,
     )
+
+
+def load_questions(path: Path) -> Dataset:
+    """Read questions about an index, one JSON object a line: `text`, and what answers it, `paths` or `passage`.
+
+    `paths` lists files as the index names them, or maps them to grades; a `passage` is answered by any hit that holds
+    it. `_id` may be left out. Raises InputError, naming file and line, for what is malformed.
+    """
+    queries: dict[str, str] = {}
+    judgements: dict[str, Mapping[str, int]] = {}
+    passages: dict[str, str] = {}
+    for number, (place, line) in enumerate(lines_of(path, "name a file of questions"), 1):
+        record = _parsed(place, line)
+        key = record.get("_id", str(number))
+        if not isinstance(key, str) or not isinstance(record.get("text"), str):
+            raise InputError(place, "has no text, or an _id that is none", _QUESTION)
+        if key in queries:
+            raise InputError(place, f"repeats the _id {key!r}", "give every line its own _id")
+        queries[key] = record["text"]
+        if isinstance(record.get("passage"), str) and record["passage"].strip():
+            passages[key] = record["passage"]
+            judgements[key] = {TARGET: 1}
+        else:
+            judgements[key] = _grades(place, record.get("paths"))
+    if not queries:
+        raise InputError(str(path), "holds no question", _QUESTION)
+    return Dataset(None, queries, judgements, passages)
+
+
+def absent(dataset: Dataset, documents: Iterable[str]) -> list[str]:
+    """The relevant documents that are not among these, sorted: no answer can name them."""
+    relevant = {
+        document
+        for key, grades in dataset.judgements.items()
+        if key not in dataset.passages
+        for document, grade in grades.items()
+        if grade > 0
+    }
+    return sorted(relevant.difference(documents))
+
+
+def save_questions(path: Path, dataset: Dataset) -> None:
+    """Write questions for `load_questions`. Raises StorageError."""
+    records = (
+        {"_id": key, "text": text, "passage": dataset.passages[key]}
+        if key in dataset.passages
+        else {"_id": key, "text": text, "paths": dict(dataset.judgements[key])}
+        for key, text in dataset.queries.items()
+    )
+    with translated(path):
+        path.write_text(
+            "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8", "surrogatepass"
+        )
+
+
+_QUESTION = 'write {"text": "…", "paths": ["…"]} or {"text": "…", "passage": "…"}'
+
+
+def _grades(place: str, paths: object) -> dict[str, int]:
+    grades = dict.fromkeys(paths, 1) if isinstance(paths, list) and all(isinstance(p, str) for p in paths) else paths
+    if not isinstance(grades, dict) or not all(type(grade) is int for grade in grades.values()):
+        raise InputError(place, "has neither paths nor a passage", _QUESTION)
+    if max(grades.values(), default=0) <= 0:
+        raise InputError(place, "names no relevant path", "name one, or leave the line out")
+    return grades
 
 
 def _passage(record: Mapping[str, Any]) -> Passage:
@@ -58,12 +128,9 @@ def _passage(record: Mapping[str, Any]) -> Passage:
 
 def _records(path: Path) -> dict[str, dict[str, Any]]:
     records: dict[str, dict[str, Any]] = {}
-    for place, line in _lines(path):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise InputError(place, f"is not JSON ({error})", "write one JSON object a line") from None
-        if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in ("_id", "text")):
+    for place, line in lines_of(path):
+        record = _parsed(place, line)
+        if not all(isinstance(record.get(key), str) for key in ("_id", "text")):
             raise InputError(place, "lacks a text in _id or in text", 'write {"_id": "…", "text": "…"}')
         if record["_id"] in records:
             raise InputError(place, f"repeats the _id {record['_id']!r}", "give every line its own _id")
@@ -71,9 +138,19 @@ def _records(path: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
+def _parsed(place: str, line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(place, f"is not JSON ({error})", "write one JSON object a line") from None
+    if not isinstance(record, dict):
+        raise InputError(place, "lacks a text in _id or in text", 'write {"_id": "…", "text": "…"}')
+    return record
+
+
 def _judgements(path: Path, queries: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     judgements: dict[str, dict[str, int]] = {}
-    lines = _lines(path)
+    lines = lines_of(path)
     place, header = next(lines, (f"{path}:1", ""))
     if header.split("\t") != _COLUMNS:
         raise InputError(place, "is not the header", f"write {', '.join(_COLUMNS)} with tabs between them")
@@ -97,12 +174,12 @@ def _judgement(place: str, line: str) -> tuple[str, str, int]:
         raise InputError(place, reason, "write the three with tabs between them") from None
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines that are not blank, each with its place, "file:line"."""
+def lines_of(path: Path, next_step: str = "name a folder in BEIR layout") -> Iterator[tuple[str, str]]:
+    """The lines that are not blank, each with its place, "file:line". Raises InputError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(str(path), error.strerror or "can't be read", "name a folder in BEIR layout") from error
+        raise InputError(str(path), error.strerror or "can't be read", next_step) from error
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{number}", "is not UTF-8", "save the file as UTF-8") from error

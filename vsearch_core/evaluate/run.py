@@ -1,27 +1,33 @@
-"""Judged questions put to an index by the same pipeline that answers users."""
+"""Judged questions put to an index by the same pipeline that answers users, and how good the answers are."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import fmean
-from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.evaluate.dataset import Dataset
+from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.evaluate.metrics import ndcg, recall, reciprocal_rank
+from vsearch_core.evaluate.significance import interval, p_value
+from vsearch_core.evaluate.trec import Ranking, Run
+from vsearch_core.model import Hit
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.pipeline import Query, Searcher, answer, clean_query
+from vsearch_core.search.pipeline import EmbedQuery, Query, Searcher, answer, clean_query
 
 DEPTH = 100  # documents a question: what recall@100 needs
-CORPUS_DIR = "corpus"
+MEASURES = ("ndcg_10", "recall_10", "recall_100", "mrr_10")
+
+EmbedQueries = Callable[[Sequence[str]], NDArray[np.float32]]
+Values = NDArray[np.float64]  # (queries, measures), in the order of the judgements and of MEASURES
 
 
 @dataclass(frozen=True, slots=True)
 class ModeScores:
-    """One mode's means over all judged questions; `seconds` is the time all its answers took, embedding left out."""
+    """One mode's means over all judged questions; `seconds` is the time all its answers took, embedding left out.
+
+    `intervals` has, by measure, the ends of the mean's 95 % confidence interval.
+    """
 
     mode: str
     ndcg_10: float
@@ -29,74 +35,93 @@ class ModeScores:
     recall_100: float
     mrr_10: float
     seconds: float
+    intervals: Mapping[str, tuple[float, float]]
 
 
-def write_corpus(dataset: Dataset, folder: Path) -> Path:
-    """Write a BEIR corpus as one text file a document, named after its id, so that it is indexed as any folder is."""
-    corpus = folder / CORPUS_DIR
-    corpus.mkdir(parents=True, exist_ok=True)
-    wanted = {_file_name(number): passage for number, passage in (dataset.documents or {}).items()}
-    for former in corpus.iterdir():
-        if former.name not in wanted:
-            former.unlink()
-    for name, passage in wanted.items():
-        text = f"{passage.title}\n\n{passage.text}" if passage.title else passage.text
-        path = corpus / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-    return corpus
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A mode beside another setting on the same questions.
+
+    The difference of mean nDCG@10, its 95 % confidence interval, and the p-value of the paired test.
+    """
+
+    mode: str
+    against: str
+    ndcg_10: float
+    interval: tuple[float, float]
+    p: float
 
 
-def _file_name(number: str) -> str:
-    return quote(number, safe="").replace(".", "%2E") + ".txt"  # a leading dot would hide the file
+def embed_all(dataset: Dataset, embed_queries: EmbedQueries) -> EmbedQuery:
+    """All questions embedded at once, to be handed out one by one."""
+    texts = sorted({clean_query(text) for text in dataset.queries.values()})
+    return dict(zip(texts, embed_queries(texts), strict=True)).__getitem__
 
 
-def document_id(dataset: Dataset, corpus: Path, path: Path) -> str:
-    """The id that the judgements use for an indexed file."""
-    relative = path.relative_to(corpus).as_posix()
-    return relative if dataset.documents is None else unquote(relative.removesuffix(".txt"))
-
-
-def evaluate_modes(
+def ask(
     searcher: Searcher,
-    embed_queries: Callable[[Sequence[str]], NDArray[np.float32]],
+    embed: EmbedQuery | None,
     dataset: Dataset,
-    modes: Sequence[str],
-    fusion: Fusion,
-    name: Callable[[str], str],
-) -> list[ModeScores]:
-    """Ask all judged questions in each mode. `name` turns a hit's stored path into the judgements' id."""
-    asked = {number: dataset.queries[number] for number in dataset.judgements}
-    vectors: Mapping[str, NDArray[np.float32]] = {}
-    if any(mode != "keyword" for mode in modes):
-        texts = sorted({clean_query(text) for text in asked.values()})
-        vectors = dict(zip(texts, embed_queries(texts), strict=True))
-    return [_evaluate(searcher, vectors.__getitem__, dataset, asked, mode, fusion, name) for mode in modes]
-
-
-def _evaluate(
-    searcher: Searcher,
-    embed: Callable[[str], NDArray[np.float32]],
-    dataset: Dataset,
-    asked: Mapping[str, str],
     mode: str,
     fusion: Fusion,
     name: Callable[[str], str],
-) -> ModeScores:
-    scores = []
+    depth: int = DEPTH,
+) -> tuple[Run, float]:
+    """Ask all judged questions in one mode: the run, `depth` documents a question, and the seconds it took.
+
+    `name` turns a hit's stored path into the judgements' id.
+    """
+    run: dict[str, Ranking] = {}
     started = time.perf_counter()
-    for number, text in asked.items():
-        query = Query(text, k=DEPTH, mode=mode, fusion=fusion, group_by_file=True)
-        ranking = [name(hit.path) for hit in answer(searcher, embed, query).hits]
-        relevant = dataset.judgements[number]
-        scores.append(
-            (
-                ndcg(ranking, relevant, 10),
-                recall(ranking, relevant, 10),
-                recall(ranking, relevant, 100),
-                reciprocal_rank(ranking, relevant, 10),
-            )
-        )
-    seconds = time.perf_counter() - started
-    ndcg_10, recall_10, recall_100, mrr_10 = (fmean(column) for column in zip(*scores, strict=True))
-    return ModeScores(mode, ndcg_10, recall_10, recall_100, mrr_10, seconds)
+    for number, text in dataset.queries.items():
+        passage = dataset.passages.get(number)
+        query = Query(text, k=depth, mode=mode, fusion=fusion, group_by_file=passage is None)
+        hits = answer(searcher, embed, query).hits
+        if passage is None:
+            run[number] = [(name(hit.path), hit.score) for hit in hits]
+        else:
+            run[number] = _by_passage(hits, passage, name)
+    return run, time.perf_counter() - started
+
+
+def measures(run: Run, judgements: Mapping[str, Mapping[str, int]]) -> Values:
+    """Every measure of every judged query; 0 for a query that the run lacks, as `trec_eval -c` counts it."""
+    return np.array(
+        [_measures([document for document, _ in run.get(query, ())], grades) for query, grades in judgements.items()]
+    )
+
+
+def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
+    """The means over the questions, with their intervals."""
+    lower, upper = interval(values)
+    intervals = dict(zip(MEASURES, zip(lower.tolist(), upper.tolist(), strict=True), strict=True))
+    ndcg_10, recall_10, recall_100, mrr_10 = values.mean(axis=0).tolist()
+    return ModeScores(mode, ndcg_10, recall_10, recall_100, mrr_10, seconds, intervals)
+
+
+def compare(mode: str, values: Values, against: str, others: Values) -> Comparison:
+    """Two settings on the same questions."""
+    differences = values[:, 0] - others[:, 0]
+    lower, upper = interval(differences[:, None])
+    return Comparison(
+        mode, against, float(differences.mean()), (float(lower[0]), float(upper[0])), p_value(differences)
+    )
+
+
+def _measures(ranking: Sequence[str], grades: Mapping[str, int]) -> tuple[float, float, float, float]:
+    return (
+        ndcg(ranking, grades, 10),
+        recall(ranking, grades, 10),
+        recall(ranking, grades, 100),
+        reciprocal_rank(ranking, grades, 10),
+    )
+
+
+def _by_passage(hits: Sequence[Hit], passage: str, name: Callable[[str], str]) -> Ranking:
+    """Chunks as documents; the first that holds the passage, blanks aside, is the target: others repeat it."""
+    wanted = " ".join(passage.split())
+    ranking: dict[str, float] = {}
+    for hit in hits:
+        holds = wanted in " ".join(hit.text.split())
+        ranking.setdefault(TARGET if holds else f"{name(hit.path)}#{hit.chunk}", hit.score)
+    return list(ranking.items())

@@ -14,6 +14,7 @@ from shutil import disk_usage
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core import config
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import StorageError
@@ -79,7 +80,7 @@ def re_embed_index(
             spec = wanted(former, requested)
             embedder = open_embedder(spec)
             cut = {name: getattr(former, name) for name in ("chunk_words", "overlap_words", "language")}
-            asked = replace(requested, model=spec.model, base_url=spec.base_url, **cut)
+            asked = replace(requested, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **cut)
             settings = new_settings(asked, embedder.fingerprint)
             run = _Run(catalog, settings, embedder, observer)
             done = settings == former or run.done()
@@ -103,7 +104,8 @@ def wanted(settings: IndexSettings, requested: Requested) -> EmbedderSpec:
     its = provider == own.provider
     model = requested.model or (own.model if its else None)
     dimension = requested.dimension or (own.dimension if its and model == own.model else None)
-    return EmbedderSpec(provider, model, dimension, requested.base_url or (own.base_url if its else None))
+    base_url = requested.base_url or (own.base_url if its else config.url_from_environment(provider))
+    return EmbedderSpec(provider, model, dimension, base_url)
 
 
 class _Run:

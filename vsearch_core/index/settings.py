@@ -27,8 +27,11 @@ class Requested:
 
     @property
     def spec(self) -> EmbedderSpec:
-        """The embedder that a new index gets."""
-        return EmbedderSpec(self.embedder or config.EMBEDDER, self.model, self.dimension, self.base_url)
+        """The embedder that a new index gets. It keeps the address that the environment names: a query goes there."""
+        provider = self.embedder or config.EMBEDDER
+        return EmbedderSpec(
+            provider, self.model, self.dimension, self.base_url or config.url_from_environment(provider)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSetting
     words, overlap = chunk_sizes(requested)
     model = requested.model or fingerprint.model
     language = requested.language or config.LANGUAGE
-    return IndexSettings(fingerprint, model, words, overlap, language, requested.base_url)
+    return IndexSettings(fingerprint, model, words, overlap, language, requested.spec.base_url)
 
 
 def chunk_sizes(requested: Requested) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import READERS, extract
 
 FILES_A_TRANSACTION = 64
-CHUNKS_A_BLOCK = 512  # texts in memory at a time; a stop wastes none of them but the batch at work
+CHUNKS_A_BLOCK = 800  # texts in memory at a time: whole requests of the remote embedders; a stop wastes one at most
 
 
 @dataclass(slots=True)

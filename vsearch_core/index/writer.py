@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
-from vsearch_core.errors import InputError
+from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer, Progress
@@ -160,14 +160,20 @@ class Run:
         refuse_other_options(str(self.index), settings, self.requested)
         if self._embedder is not None:  # another process made the index meanwhile
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
-        elif self.requested.model is not None:
+        elif self.requested.model is not None or self.requested.base_url is not None:
             self._open(settings)
+            if self.requested.base_url is not None:  # the same model has moved
+                catalog.put_setting("base_url", self.requested.base_url)
         sweep(catalog)
         taken = self.take_in(catalog, settings, sources, retry=retry)
         live, plan, walk, staged = taken.live, taken.plan, taken.walk, taken.staged
         deleted = [stored_path(self.root, source.path) for source in walk.deleted]
         leaving = Leaving([*plan.gone, *staged.gone], deleted)
-        embedded, reused = self._embed(catalog, settings, leaving)
+        try:
+            embedded, reused = self._embed(catalog, settings, leaving)
+        except ModelError:
+            commit_staged(catalog, settings.analyzer, leaving)  # what is complete is found while the provider is away
+            raise
         interrupted = self.observer.stop()
         commit_staged(catalog, settings.analyzer, leaving, last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)

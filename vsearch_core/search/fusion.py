@@ -12,11 +12,21 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How scores are combined: `method` "convex" or "rrf"; `alpha` is the vectors' share in the convex combination."""
+    """How scores are combined: `method` "convex" or "rrf"; `alpha` is the vectors' share in the convex combination.
+
+    `tuned` says that `vsearch tune` has learned it.
+    """
 
     method: str = config.FUSIONS[0]
     alpha: float = config.FUSION_ALPHA
     rrf_k: int = config.RRF_K
+    tuned: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """The fusion for people."""
+        words = f"convex, alpha {self.alpha:g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
+        return f"{words} (tuned)" if self.tuned else words
 
 
 def fuse(vector: Scores, keyword: Scores, fusion: Fusion, depth: int) -> Scores:

@@ -1,0 +1,235 @@
+"""How the two routes are best combined: what each way is worth on collections that had no part in choosing its weight.
+
+Both routes' scores of every question's candidates are computed once and kept; all the rest is arithmetic on arrays. A
+collection is left out together with its translations.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core import config
+from vsearch_core.embed.open import open_embedder
+from vsearch_core.evaluate.corpus import judged_index
+from vsearch_core.evaluate.dataset import load
+from vsearch_core.evaluate.run import embed_all
+from vsearch_core.index.settings import Requested
+from vsearch_core.search.filters import Filters
+from vsearch_core.search.fusion import Fusion, fuse
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.pipeline import clean_query
+
+ALPHAS = tuple(step / 20 for step in range(1, 20))
+SLOPES = tuple(step / 20 for step in range(-6, 7))
+_RANKED = 30  # candidates ranked, so that ten different files are among them
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A judged set's questions; of each, the candidates of both routes, padded: arrays (questions, candidates).
+
+    `gain` is the grade of the candidate's file, `document` its number, `ideal` (questions,) the best possible DCG@10.
+    """
+
+    vector: Floats
+    keyword: Floats
+    valid: NDArray[np.bool_]
+    document: NDArray[np.int64]
+    gain: Floats
+    ideal: Floats
+    terms: Floats
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", type=Path, nargs="+", help="folders in BEIR layout")
+    parser.add_argument("--split", default="test", help="which judgements")
+    parser.add_argument("--keep", type=Path, required=True, help="indexes and scores are kept there")
+    options = parser.parse_args()
+    found = {folder.name: collection(folder, options.split, options.keep) for folder in options.sets}
+    print(f"| nDCG@10 | {' | '.join(found)} | mean |")
+    for name, scores in WAYS.items():
+        means = np.stack([[ndcg(each, scores(each, alpha)).mean() for alpha in ALPHAS] for each in found.values()])
+        for alpha in (0.3, 0.4, 0.5, 0.6, 0.7):
+            print(_row(f"{name}, α = {alpha}", means[:, ALPHAS.index(alpha)]))
+        print(_row(f"{name}, α left out", _left_out(list(found), means)))
+    print(_row("rrf, k = 60", [ndcg(each, _rrf(each)).mean() for each in found.values()]))
+    for name, sign in SIGNS.items():
+        print(_row(f"α by {name}, left out", _left_out(list(found), _adaptive(list(found.values()), sign))))
+
+
+def collection(folder: Path, split: str, keep: Path) -> Collection:
+    """The collection's arrays, from the file that keeps them if there is one."""
+    path = keep / f"{folder.name}-{split}.npz"
+    if not path.exists():
+        np.savez_compressed(path, allow_pickle=False, **_computed(folder, split, keep / folder.name))
+    with np.load(path) as arrays:
+        return Collection(**arrays)
+
+
+def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
+    dataset = load(folder, split)
+    embedder = open_embedder(Requested().spec)
+    candidates, questions = [], []
+    with judged_index(folder, dataset, work, Requested(), lambda _: embedder) as (snapshot, name):
+        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder.embed_queries)
+        allowed = searcher.allow(Filters())
+        documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}
+        for key, text in dataset.queries.items():
+            terms = searcher.terms(clean_query(text))
+            best = searcher.candidates(embed(clean_query(text)), terms, allowed, config.CANDIDATES)
+            assert best.vector is not None and best.keyword is not None
+            files = searcher.file_keys(best.rows)
+            grades = dataset.judgements[key]
+            gains = [max(grades.get(documents[number], 0), 0) for number in files.tolist()]
+            ideal = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:10]
+            candidates.append((best.vector, best.keyword, files, np.array(gains)))
+            questions.append((_dcg(ideal), len(terms)))
+    width = max(len(rows) for rows, *_ in candidates)
+    vector, keyword, file, gain = (np.stack([_padded(each[at], width) for each in candidates]) for at in range(4))
+    valid = np.stack([np.arange(width) < len(rows) for rows, *_ in candidates])
+    ideals, terms_of_each = np.array(questions, np.float64).T
+    values = {"vector": vector, "keyword": keyword, "gain": gain, "ideal": ideals, "terms": terms_of_each}
+    return {**values, "valid": valid, "document": file.astype(np.int64)}
+
+
+def ndcg(of: Collection, scores: Floats) -> Floats:
+    """nDCG@10 of each question, a file counted where its best candidate stands."""
+    order = np.argsort(np.where(of.valid, -scores, np.inf), axis=1, kind="stable")[:, :_RANKED]
+    files, gains, valid = (np.take_along_axis(array, order, 1) for array in (of.document, of.gain, of.valid))
+    repeated = np.tril(files[:, :, None] == files[:, None, :], -1).any(axis=2)
+    ranks = np.cumsum(valid & ~repeated, axis=1)
+    counted = valid & ~repeated & (ranks <= 10)
+    result: Floats = np.where(counted, gains / np.log2(ranks + 1), 0).sum(axis=1) / of.ideal
+    return result
+
+
+def _mixed(vector: Callable[[Collection], Floats], keyword: Callable[[Collection], Floats]) -> "Way":
+    return lambda of, alpha: alpha * vector(of) + (1 - alpha) * keyword(of)
+
+
+def _by_maximum(scores: Floats, of: Collection) -> Floats:
+    positive = np.where(of.valid, np.maximum(scores, 0), 0)
+    result: Floats = positive / np.maximum(positive.max(axis=1, keepdims=True), 1e-9)
+    return result
+
+
+def _by_range(scores: Floats, of: Collection) -> Floats:
+    low = np.where(of.valid, scores, np.inf).min(axis=1, keepdims=True)
+    high = np.where(of.valid, scores, -np.inf).max(axis=1, keepdims=True)
+    result: Floats = (scores - low) / np.maximum(high - low, 1e-9)
+    return result
+
+
+def _by_theory(scores: Floats, of: Collection) -> Floats:
+    """The lowest possible score as the minimum: -1 of a cosine (Bruch et al., ACM TOIS 2023)."""
+    return _by_maximum(scores + 1, of)
+
+
+def _by_deviation(scores: Floats, of: Collection) -> Floats:
+    count = of.valid.sum(axis=1, keepdims=True)
+    centred = np.where(of.valid, scores - np.where(of.valid, scores, 0).sum(axis=1, keepdims=True) / count, 0)
+    result: Floats = centred / np.maximum(np.sqrt((centred**2).sum(axis=1, keepdims=True) / count), 1e-9)
+    return result
+
+
+def _by_distribution(scores: Floats, of: Collection) -> Floats:
+    """Three deviations on both sides of the mean as the range."""
+    return np.clip((_by_deviation(scores, of) + 3) / 6, 0, 1)
+
+
+Way = Callable[[Collection, float], Floats]
+WAYS: Mapping[str, Way] = {
+    "by the maximum": _mixed(lambda of: _by_maximum(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
+    "by the range": _mixed(lambda of: _by_range(of.vector, of), lambda of: _by_range(of.keyword, of)),
+    "by the theoretical range": _mixed(lambda of: _by_theory(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
+    "cosine as it is": _mixed(lambda of: of.vector, lambda of: _by_maximum(of.keyword, of)),
+    "by the deviation": _mixed(lambda of: _by_deviation(of.vector, of), lambda of: _by_deviation(of.keyword, of)),
+    "by the distribution": _mixed(
+        lambda of: _by_distribution(of.vector, of), lambda of: _by_distribution(of.keyword, of)
+    ),
+}
+
+
+def _agreement(of: Collection) -> Floats:
+    """The cosine of the two routes' scores."""
+    vector, keyword = _by_maximum(of.vector, of), _by_maximum(of.keyword, of)
+    norms = np.sqrt((vector**2).sum(axis=1) * (keyword**2).sum(axis=1))
+    result: Floats = (vector * keyword).sum(axis=1) / np.maximum(norms, 1e-9)
+    return result
+
+
+# What a question and its candidates show before anything is judged: one number a question.
+SIGNS: Mapping[str, Callable[[Collection], Floats]] = {
+    "the query's length": lambda of: np.log1p(of.terms),
+    "the best cosine": lambda of: of.vector.max(axis=1),
+    "how flat the cosines are": lambda of: of.vector.sum(axis=1) / of.valid.sum(axis=1) / of.vector.max(axis=1),
+    "how flat the keyword scores are": lambda of: _by_maximum(of.keyword, of).sum(axis=1) / of.valid.sum(axis=1),
+    "the routes' agreement": _agreement,
+}
+
+
+def _adaptive(collections: Sequence[Collection], sign: Callable[[Collection], Floats]) -> Floats:
+    """nDCG@10 by collection, one column each α = a + b·sign; signs scaled to deviations over all questions."""
+    signs = [sign(each) for each in collections]
+    everything = np.concatenate(signs)
+    way = WAYS["by the maximum"]
+    rows = []
+    for each, values in zip(collections, signs, strict=True):
+        grid = np.stack([ndcg(each, way(each, alpha)) for alpha in ALPHAS], axis=1)
+        scaled = (values - everything.mean()) / everything.std()
+        row = []
+        for start in ALPHAS:
+            for slope in SLOPES:
+                alpha = np.clip(start + slope * scaled, ALPHAS[0], ALPHAS[-1])
+                column = np.rint((alpha - ALPHAS[0]) * 20).astype(np.int64)
+                row.append(grid[np.arange(len(grid)), column].mean())
+        rows.append(row)
+    return np.array(rows)
+
+
+def _rrf(of: Collection) -> Floats:
+    """As `query --fusion rrf` does it."""
+    rows = []
+    for vector, keyword, valid in zip(of.vector, of.keyword, of.valid, strict=True):
+        fused = fuse(
+            vector[valid].astype(np.float32), keyword[valid].astype(np.float32), Fusion("rrf"), config.CANDIDATES
+        )
+        rows.append(_padded(fused, len(valid)))
+    return np.stack(rows)
+
+
+def _left_out(names: Sequence[str], means: Floats) -> list[float]:
+    """Each collection under the column that is best for those of other families; means (collections, columns)."""
+    families = [name.partition("-")[0] for name in names]
+    result = []
+    for number, family in enumerate(families):
+        others = means[[at for at, each in enumerate(families) if each != family]]
+        result.append(float(means[number, int(others.mean(axis=0).argmax())]))
+    return result
+
+
+def _row(name: str, means: Sequence[float] | Floats) -> str:
+    return f"| {name} | {' | '.join(f'{mean:.4f}' for mean in means)} | {np.mean(means):.4f} |"
+
+
+def _padded(values: Sequence[float] | NDArray[Any], width: int) -> Floats:
+    result = np.zeros(width)
+    result[: len(values)] = values
+    return result
+
+
+def _dcg(gains: Sequence[int]) -> float:
+    return float(sum(gain / np.log2(rank + 1) for rank, gain in enumerate(gains, 1)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""How good the answers are: our three modes beside other keyword engines and plain dense retrieval, nDCG@10.
+
+All get the same documents, title and text; ours are files that are cut, embedded and indexed as any folder is. Dense
+retrieval is sentence-transformers with our default model: one vector a document, what is too long cut off. What can't
+be imported is left out.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.lexical_peers import PEERS, Answer, Ranked, language_of
+from benchmarks.machine import describe
+from vsearch_core import config
+from vsearch_core.embed.open import open_embedder
+from vsearch_core.embed.weights import find, understand
+from vsearch_core.evaluate.corpus import judged_index
+from vsearch_core.evaluate.dataset import Dataset, load
+from vsearch_core.evaluate.run import DEPTH, ask, embed_all, measures
+from vsearch_core.evaluate.significance import p_value
+from vsearch_core.evaluate.trec import Run
+from vsearch_core.index.settings import Requested
+from vsearch_core.search.fusion import Fusion
+from vsearch_core.search.local import LocalSearcher
+from vsearch_core.text.extract.registry import extract
+
+DENSE = "sentence-transformers"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", type=Path, nargs="+", help="folders in BEIR layout")
+    parser.add_argument("--keep", type=Path, help="keep the indexes there: the next run embeds nothing")
+    parser.add_argument("--without", action="append", default=[], help="an engine to leave out")
+    options = parser.parse_args()
+    print(describe())
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for folder in options.sets:
+        dataset = load(folder)
+        runs = _runs(folder, dataset, options.keep, options.without)
+        found[folder.name] = {name: measures(run, dataset.judgements)[:, 0] for name, run in runs.items()}
+        means = ", ".join(f"{name} {values.mean():.4f}" for name, values in found[folder.name].items())
+        print(f"{folder.name}: {means}", flush=True)
+    print("\n".join(_table(found)))
+
+
+def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[str]) -> dict[str, Run]:
+    """Each engine's run."""
+    runs: dict[str, Run] = {}
+    with ExitStack() as stack:
+        work = keep / folder.name if keep else Path(stack.enter_context(TemporaryDirectory()))
+        embedder = open_embedder(Requested().spec)
+        snapshot, name = stack.enter_context(judged_index(folder, dataset, work, Requested(), lambda _: embedder))
+        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder.embed_queries)
+        for mode in config.MODES:
+            runs[mode], _ = ask(searcher, embed, dataset, mode, Fusion(), name)
+        texts = _texts(folder, dataset, [name(path) for path in snapshot.catalog.files(live=True)])
+    peers: Mapping[str, Callable[[Sequence[str], str], Answer]] = {**PEERS, DENSE: _dense}
+    for peer, build in peers.items():
+        if peer not in without and find_spec(peer.replace("-", "_")):
+            answer = build(list(texts.values()), language_of(list(texts.values())))
+            runs[peer] = {key: _named(answer(text, DEPTH), list(texts)) for key, text in dataset.queries.items()}
+    return runs
+
+
+def _texts(folder: Path, dataset: Dataset, documents: Sequence[str]) -> dict[str, str]:
+    """What the peers get, by document id."""
+    if dataset.documents is None:
+        return {document: extract(document, (folder / document).read_bytes()).text for document in documents}
+    return {key: f"{passage.title}\n\n{passage.text}" for key, passage in dataset.documents.items()}
+
+
+def _dense(texts: Sequence[str], _language: str) -> Answer:
+    """Plain dense retrieval."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(find(understand(None)).folder), device="cpu")
+    vectors = model.encode(list(texts), normalize_embeddings=True)
+
+    def ask(question: str, k: int) -> Ranked:
+        scores = vectors @ model.encode(question, normalize_embeddings=True)
+        return [(row, float(scores[row])) for row in np.argsort(-scores, kind="stable")[:k].tolist()]
+
+    return ask
+
+
+def _named(ranked: Ranked, documents: Sequence[str]) -> list[tuple[str, float]]:
+    return [(documents[row], score) for row, score in ranked]
+
+
+def _table(found: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    """Markdown: engines by sets, and how hybrid compares with the best of the others on each."""
+    engines = list(dict.fromkeys(engine for values in found.values() for engine in values))
+    lines = [f"| nDCG@10 | {' | '.join(found)} | mean |", f"|---|{'---|' * (len(found) + 1)}"]
+    for engine in engines:
+        means = [values[engine].mean() if engine in values else np.nan for values in found.values()]
+        lines.append(f"| {engine} | {' | '.join(f'{mean:.4f}' for mean in (*means, np.mean(means)))} |")
+    differences = []
+    for values in found.values():
+        best = max((engine for engine in values if engine != "hybrid"), key=lambda engine: values[engine].mean())
+        gain = values["hybrid"] - values[best]
+        differences.append(f"{gain.mean():+.4f} (p {p_value(gain):.3f})")
+    lines.append(f"| hybrid − the best other | {' | '.join(differences)} | |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

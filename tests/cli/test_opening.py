@@ -1,0 +1,49 @@
+"""How commands open an embedder: what the user agreed to and configured, and where a key may go."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vsearch_cli import consent
+from vsearch_cli.opening import embedder_opener
+
+from vsearch_core.embed import open as opening
+from vsearch_core.errors import InputError
+from vsearch_core.model import EmbedderSpec
+
+FAR = "https://vectors.example/v1"
+NEAR = "http://127.0.0.1:9/v1"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
+    """What embedders were opened with; the user's folders are empty ones."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(opening, "open_embedder", lambda spec, **how: calls.append({"spec": spec, **how}))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "VSEARCH_DEVICE", "VSEARCH_RPM"):
+        monkeypatch.delenv(name, raising=False)
+    consent.require.cache_clear()
+    return calls
+
+
+def test_a_key_goes_where_the_user_agreed_to_or_named(opened: list[dict[str, Any]], tmp_path: Path) -> None:
+    far, near = EmbedderSpec("openai", "m", base_url=FAR), EmbedderSpec("openai", "m", base_url=NEAR)
+    with pytest.raises(InputError, match="agree to it with --yes"):
+        embedder_opener(tmp_path, report=print)(far)
+    embedder_opener(tmp_path, report=print, yes=True)(far)
+    embedder_opener(tmp_path, report=print)(near)
+    embedder_opener(tmp_path, report=print, base_url=NEAR)(near)
+    assert [call["named_url"] for call in opened] == [FAR, None, NEAR]
+
+
+def test_what_is_configured_counts_unless_the_command_line_says_otherwise(
+    opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSEARCH_DEVICE", "cuda")
+    monkeypatch.setenv("VSEARCH_RPM", "7")
+    for provider in ("sentence-transformers", "local"):
+        embedder_opener(tmp_path, report=print)(EmbedderSpec(provider))
+    embedder_opener(tmp_path, report=print, device="cpu", rpm=9)(EmbedderSpec("sentence-transformers"))
+    assert [call["device"] for call in opened] == ["cuda", None, "cpu"]
+    assert [call["manners"].rpm for call in opened] == [7, 7, 9]

@@ -1,0 +1,182 @@
+"""`vsearch` with a remote embedder, against providers on loopback."""
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from process import DEADLINE, Vsearch, checked, finished, until, write_files
+from providers import KEY, Provider, serving
+
+KEYS = {"GEMINI_API_KEY": KEY, "OPENAI_API_KEY": KEY}
+ADDRESSES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
+FILES = {"pump.txt": "The pump needs grease.\n", "bread.txt": "Rye bread needs time.\n"}
+
+
+def remote(name: str, provider: Provider) -> list[str]:
+    """The options that lead `index` to the provider."""
+    model = ["--model", "text-embedding-3-small"] if name == "openai" else []
+    return ["--embedder", name, "--base-url", provider.url, "--dimensions", "128", *model]
+
+
+def dialect(name: str) -> str:
+    return "gemini" if name == "gemini" else "openai"
+
+
+def many_files(project: Path, files: int, chunks: int) -> None:
+    """Files of so many chunks each where a chunk has 20 words; no text comes twice."""
+    for number in range(files):
+        paragraphs = (f"f{number}c{chunk} " + "word " * 18 + "end." for chunk in range(chunks))
+        write_files(project, {f"{number}.txt": "\n\n".join(paragraphs)})
+
+
+SMALL_CHUNKS = ("--chunk-words", "20", "--overlap-words", "0")
+
+
+@pytest.mark.parametrize("name", ["gemini", "openai"])
+def test_index_and_query(vsearch: Vsearch, project: Path, name: str) -> None:
+    write_files(project, FILES)
+    with serving(dialect(name)) as provider:
+        ran = vsearch("index", ".", *remote(name, provider), cwd=project, **KEYS)
+        assert ran.status == 0, ran
+        named = {**KEYS, ADDRESSES[name]: provider.url}
+        asked = vsearch("query", "grease for the pump", "--json", "--explain", "--mode", "vector", cwd=project, **named)
+        assert asked.json["hits"][0]["path"] == "pump.txt"
+        again = vsearch("index", cwd=project, **named)
+        assert len(provider.requests) == 2  # one for the documents, one for the query
+        status = vsearch("status", "--json", cwd=project)
+        said = [ran, asked, again, status]
+    assert not any(KEY in each.out + each.err for each in said)
+    held = [path for path in (project / ".vsearch").rglob("*") if path.is_file()]
+    assert held
+    assert not any(KEY.encode() in path.read_bytes() for path in held)
+
+
+def test_a_query_sends_no_key_where_only_the_index_says_so(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, FILES)
+    with serving("ollama") as provider:
+        options = ("--embedder", "openai", "--model", "m", "--dimensions", "48", "--base-url", provider.url)
+        ran = vsearch("index", ".", *options, cwd=project, **KEYS)
+        assert ran.status == 0, ran
+        assert vsearch("query", "grease", cwd=project, **KEYS).status == 0
+        assert provider.keys == [KEY, None]
+
+
+def test_the_address_of_the_environment_is_remembered_and_can_be_changed(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, FILES)
+    options = ("--embedder", "openai", "--model", "m")
+    with serving("ollama") as old, serving("llama.cpp") as new:
+        assert vsearch("index", ".", *options, cwd=project, OPENAI_BASE_URL=old.url).status == 0
+        assert vsearch("query", "grease", cwd=project).status == 0
+        before = len(old.requests)
+        assert vsearch("index", "--base-url", new.url, cwd=project).status == 0
+        assert vsearch("query", "grease", cwd=project).status == 0
+        assert (len(old.requests), len(new.requests)) == (before, 1)
+
+
+def test_a_spent_quota_keeps_what_is_embedded_and_says_when_to_go_on(vsearch: Vsearch, project: Path) -> None:
+    many_files(project, 8, 40)
+    with serving("gemini", lambda number: "day" if number == 2 else "") as provider:
+        options = [*remote("gemini", provider), *SMALL_CHUNKS]
+        ran = vsearch("index", ".", *options, "-q", cwd=project, **KEYS)
+        assert ran.error.startswith(
+            "gemini gemini-embedding-001: the day's quota is used up; what is embedded is kept; "
+        )
+        assert "run the same command again after" in ran.error
+        assert vsearch("query", "f0c3", "-k", "1", "--mode", "keyword", "--paths", cwd=project).out == "0.txt\n"
+        again = vsearch("index", ".", *options, cwd=project, **KEYS)
+        assert again.status == 0, again
+        assert set(provider.answered.values()) == {1}
+        assert len(provider.answered) == 320
+
+
+def test_ctrl_c_ends_a_pause(vsearch: Vsearch, project: Path) -> None:
+    many_files(project, 5, 40)
+    with serving("openai", lambda number: "429 100" if number == 2 else "") as provider:
+        options = [*remote("openai", provider), *SMALL_CHUNKS]
+        environment = {**vsearch.environment, **KEYS}
+        process = vsearch.start("index", ".", *options, cwd=project, env=environment)
+        until(lambda: len(provider.requests) == 3, "the third request")
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        ran = checked(finished(process))
+        assert ran.status == 130, ran
+        assert "waiting 100 s: status 429: Rate limit reached for requests" in ran.err
+        assert "what is embedded is kept" in ran.err
+        assert time.monotonic() - started < 30
+        assert vsearch("index", ".", *options, cwd=project, **KEYS).status == 0
+        assert set(provider.answered.values()) == {1}
+
+
+def test_no_key_is_one_line_and_makes_nothing(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, FILES)
+    for name, variable in (("gemini", "GEMINI_API_KEY"), ("openai", "OPENAI_API_KEY")):
+        assert variable in vsearch("index", ".", "--embedder", name, "--yes", cwd=project).error
+    assert not (project / ".vsearch").exists()
+
+
+def test_a_provider_that_is_away_is_one_line(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, FILES)
+    with serving("openai") as provider:
+        options = remote("openai", provider)
+    error = vsearch("index", ".", *options, cwd=project, **KEYS).error
+    assert error.startswith("openai text-embedding-3-small: can't be reached (ConnectError: ")
+    assert error.endswith("what is embedded is kept; run the same command again later")
+
+
+def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunks: int) -> None:
+    """Kill `index` at its n-th request, before, while or after it is answered, then let the next run go on.
+
+    The provider throttles and drops at random meanwhile. Each kill may cost one batch, sent a second time.
+    """
+    chance = random.Random(kills)
+    many_files(project, chunks // 40, 40)
+    running: list[subprocess.Popen[bytes]] = []
+    deadly: list[tuple[int, str]] = []  # (request, moment)
+
+    def kill(number: int, moment: str) -> None:
+        if (number, moment) in deadly:
+            time.sleep(chance.uniform(0, 0.03) if moment == "after" else 0)
+            running[-1].kill()
+            running[-1].wait(DEADLINE)
+
+    def moods(number: int) -> str:
+        kill(number, "before")
+        return chance.choices(["429 0.01", "429 0.05", "drop", "short", ""], [10, 10, 5, 5, 70])[0]
+
+    with serving(dialect(name), moods, after=lambda number: kill(number, "after")) as provider:
+        options = [*remote(name, provider), *SMALL_CHUNKS, "-q"]
+        environment = {**vsearch.environment, **KEYS}
+        heard = b""
+        for number in range(kills):
+            sent, paid = len(provider.requests), provider.answered.total()
+            deadly[:] = [(sent + chance.randrange(1, 4), ("before", "after")[number % 2])]
+            running.append(vsearch.start("index", ".", *options, cwd=project, env=environment))
+            out, err = running[-1].communicate(timeout=DEADLINE)
+            heard += out + err
+            twice = provider.answered.total() - len(provider.answered)
+            assert running[-1].returncode in {0, -signal.SIGKILL}, err
+            assert provider.answered.total() >= paid
+            assert twice <= (number + 1) * (100 if name == "gemini" else 32)
+        deadly.clear()
+        ran = vsearch("index", ".", *options, cwd=project, **KEYS)
+        assert ran.status == 0, ran
+        status = vsearch("status", "--json", cwd=project).json
+    assert sum(process.returncode == -signal.SIGKILL for process in running) >= min(kills, 3)
+    assert len(provider.answered) == chunks
+    assert max(provider.answered.values()) <= 2 + kills // 5
+    assert status["chunks"] == chunks
+    assert KEY.encode() not in heard
+    assert vsearch("check", "--full", cwd=project).status == 0
+
+
+def test_kill_9_costs_a_batch_at_most(vsearch: Vsearch, project: Path) -> None:
+    kill_and_go_on(vsearch, project, "openai", 3, 400)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gemini", "openai"])
+def test_kill_9_at_twenty_points_costs_a_batch_each_at_most(vsearch: Vsearch, project: Path, name: str) -> None:
+    kill_and_go_on(vsearch, project, name, 20, 6000 if name == "gemini" else 2400)

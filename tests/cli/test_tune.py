@@ -1,0 +1,137 @@
+"""`vsearch feedback` and `vsearch tune`: verdicts are kept, and a fusion is learned where there is one to learn."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from process import Vsearch, write_files
+
+WORDS = (
+    *("pump", "valve", "engine", "river", "seed", "loaf", "oven", "drill", "lamp", "wheel", "brake"),
+    *("copper", "glue", "chain", "battery", "hammer", "ladder", "bucket", "candle", "basket"),
+)
+
+
+@pytest.fixture
+def project(vsearch: Vsearch, library: Path, tmp_path: Path) -> Path:
+    """The library, to be written to."""
+    return Path(shutil.copytree(library, tmp_path / "library"))
+
+
+@pytest.fixture
+def decoys(vsearch: Vsearch, tmp_path: Path) -> Path:
+    """A project where the right file has the question's word once, and the wrong ones have all its other words."""
+    files = {}
+    for word in WORDS:
+        files[f"{word}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
+        files[f"{word}-decoy.txt"] = f"where is the {word}s and where was the {word}s kept"
+    files["questions.jsonl"] = "".join(
+        json.dumps({"text": f"where is the {word}s kept", "paths": [f"docs/{word}.txt"]}) + "\n" for word in WORDS
+    )
+    questions = files.pop("questions.jsonl")
+    write_files(tmp_path / "docs", files)
+    write_files(tmp_path, {"questions.jsonl": questions})
+    assert vsearch("index", "docs", cwd=tmp_path).status == 0
+    return tmp_path
+
+
+def test_feedback_is_kept_and_counted(vsearch: Vsearch, project: Path) -> None:
+    ran = vsearch("feedback", "retries?", "retries.md:3", cwd=project / "notes")
+    assert (ran.status, ran.out) == (0, "good: notes/retries.md for retries?\n")
+    noted = vsearch("feedback", " retries? ", "notes/pump.md", "bad", "--json", cwd=project / "code").json
+    assert (noted["query"], noted["path"], noted["good"]) == ("retries?", "notes/pump.md", False)
+    lines = (project / ".vsearch" / "feedback.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in lines] == [3, None]
+    assert vsearch("status", "--json", cwd=project).json["feedback"] == 2
+    assert "2 verdicts of `vsearch feedback`" in vsearch("status", cwd=project).out
+
+
+def test_feedback_outlives_what_tidies_the_index(vsearch: Vsearch, project: Path) -> None:
+    vsearch("feedback", "retries?", "notes/retries.md", cwd=project)
+    kept = (project / ".vsearch" / "feedback.jsonl").read_bytes()
+    for command in (("index",), ("compact",), ("repair",), ("remove", "notes"), ("check", "--full")):
+        assert vsearch(*command, cwd=project).status == 0
+    assert (project / ".vsearch" / "feedback.jsonl").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("  ", "notes/pump.md"), "query: it is empty"),
+        (("pump", "notes/absent.md"), "notes/absent.md: the index holds no such file"),
+        (("pump", "notes"), "notes: the index holds no such file"),
+        (("pump", "notes/pump.md:0"), "the index holds no such file"),
+        (("pump", "notes/pump.md", "meh"), "Invalid value"),
+    ],
+)
+def test_feedback_on_nothing_is_refused(
+    vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str
+) -> None:
+    assert error in vsearch("feedback", *arguments, cwd=library).error
+    assert not (library / ".vsearch" / "feedback.jsonl").exists()
+
+
+def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Path) -> None:
+    dry = vsearch("tune", "questions.jsonl", "--dry-run", "--json", cwd=decoys).json
+    assert (dry["stored"], dry["questions"]) == (False, len(WORDS))
+    learned = vsearch("tune", "questions.jsonl", "--json", cwd=decoys).json
+    assert learned["stored"], learned
+    assert learned["ndcg_10"] > learned["former"]["ndcg_10"]
+    status = vsearch("status", "--json", cwd=decoys).json["tuned"]
+    assert (status["method"], status["alpha"]) == (learned["fusion"], learned["alpha"])
+    assert "(tuned) on 20 questions" in vsearch("status", cwd=decoys).out
+    explained = vsearch("query", "--explain", "--json", "loaf", cwd=decoys).json["explain"]["fusion"]
+    assert explained == {"method": learned["fusion"], "alpha": learned["alpha"], "tuned": True}
+    asked = vsearch("query", "--explain", "--json", "--alpha", "0.5", "loaf", cwd=decoys).json["explain"]["fusion"]
+    assert asked == {"method": "convex", "alpha": 0.5, "tuned": False}
+    configured = vsearch("query", "--explain", "--json", "loaf", cwd=decoys, VSEARCH_ALPHA="0.25").json["explain"][
+        "fusion"
+    ]
+    assert configured == {"method": "convex", "alpha": 0.25, "tuned": False}
+    assert "stored" not in vsearch("tune", "--reset", cwd=decoys).out
+    assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
+
+
+def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
+    judged = [json.loads(line) for line in (decoys / "questions.jsonl").read_text().splitlines()]
+    vsearch("feedback", judged[0]["text"], judged[0]["paths"][0], cwd=decoys)
+    noted = decoys / ".vsearch" / "feedback.jsonl"
+    first = json.loads(noted.read_text())
+    for each in judged[1:]:  # as as many runs would write it
+        verdict = {**first, "query": each["text"], "path": each["paths"][0]}
+        noted.write_text(f"{noted.read_text()}{json.dumps(verdict)}\n")
+    by_file = vsearch("tune", "questions.jsonl", "--dry-run", "--json", cwd=decoys).json
+    assert vsearch("tune", "--dry-run", "--json", cwd=decoys).json == by_file
+
+
+def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -> None:
+    lines = [json.dumps({"text": f"{word} decoy where", "paths": [f"docs/{word}-decoy.txt"]}) for word in WORDS]
+    write_files(decoys, {"easy.jsonl": "\n".join(lines)})
+    ran = vsearch("tune", "easy.jsonl", cwd=decoys)
+    assert ran.status == 0
+    assert ran.lines[-1] == "not stored: no better than what is in force, or only by chance"
+    assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((), "0 answered questions can teach nothing; judge 10 or more"),
+        (("few.jsonl",), "1 answered question can teach nothing"),
+        (("judged",), "it judges documents of its own"),
+        (("nowhere",), "queries.jsonl: No such file"),
+        (("--reset", "--dry-run"), "--reset: it learns nothing"),
+    ],
+)
+def test_what_teaches_nothing_is_refused(
+    vsearch: Vsearch, project: Path, arguments: tuple[str, ...], error: str
+) -> None:
+    files = {
+        "few.jsonl": '{"text": "pump", "paths": ["notes/pump.md"]}\n',
+        "judged/corpus.jsonl": '{"_id": "d", "text": "t"}\n',
+        "judged/queries.jsonl": '{"_id": "q", "text": "t"}\n',
+        "judged/qrels/test.tsv": "query-id\tcorpus-id\tscore\nq\td\t1\n",
+    }
+    write_files(project, files)
+    assert error in vsearch("tune", *arguments, cwd=project).error

@@ -1,0 +1,379 @@
+"""Remote embedders against servers on loopback: the contract, every misbehaviour, and a storm of them."""
+
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from contracts.embedder import LONG, ODD, TEXTS, EmbedderContract
+from providers import DIALECTS, KEY, Moods, Provider, direction, serving
+
+from vsearch_core.embed import gemini
+from vsearch_core.embed.base import embed_all
+from vsearch_core.embed.open import open_embedder
+from vsearch_core.embed.remote import RemoteEmbedder
+from vsearch_core.embed.retry import Clock, Manners
+from vsearch_core.errors import InputError, ModelError, ProviderError
+from vsearch_core.model import EmbedderSpec
+
+WIRES = ("google-genai", "google-generativeai", "openai")
+ADAPTERS = {"google-genai": gemini._Genai, "google-generativeai": gemini._Generativeai}
+TIMEOUT = 1.0  # seconds, where one is to run out: enough for a slow machine to answer
+BAD_BODIES = ("short", "extra", "nan", "zero", "dimension", "one dimension", "html", "list", "truncated")
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+class FakeTime:
+    """A clock whose pauses take no time; the requests' own time is real."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.slept, self.sleep)
+
+
+@dataclass
+class Opened:
+    embedder: RemoteEmbedder
+    provider: Provider
+    time: FakeTime
+    reports: list[str]
+
+
+@contextmanager
+def opened(
+    wire: str,
+    moods: Moods = lambda _: "",
+    *,
+    model: str | None = None,
+    dimension: int | None = 128,
+    dialect: str = "openai",
+    named: bool = True,
+    rpm: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    timeout: float = 30.0,
+    **state: Any,
+) -> Iterator[Opened]:
+    """An embedder over that wire, and the server it talks to."""
+    time, reports = FakeTime(), []
+    is_gemini = wire in ADAPTERS
+    model = model or (None if is_gemini else "text-embedding-3-small")
+    with serving("gemini" if is_gemini else dialect, moods, **state) as provider:
+        spec = EmbedderSpec("gemini" if is_gemini else "openai", model, dimension, provider.url)
+        manners = Manners(rpm, None, timeout, stop=stop, report=reports.append, clock=time.clock)
+        with pytest.MonkeyPatch.context() as patch:
+            for other in ADAPTERS.keys() - {wire}:  # as if it were not installed
+                patch.setitem(sys.modules, other.replace("google-", "google."), None)
+            embedder = open_embedder(spec, manners=manners, named_url=provider.url if named else None)
+        assert isinstance(embedder, RemoteEmbedder)
+        yield Opened(embedder, provider, time, reports)
+
+
+@pytest.fixture(params=WIRES)
+def wire(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(
+    params=[
+        *((wire, None) for wire in WIRES),
+        pytest.param(("google-genai", "gemini-embedding-2"), marks=pytest.mark.slow),
+    ],
+    scope="module",
+)
+def shared(request: pytest.FixtureRequest) -> Iterator[RemoteEmbedder]:
+    wire, model = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEMINI_API_KEY", KEY)
+        patch.setenv("OPENAI_API_KEY", KEY)
+        with opened(wire, model=model, reads=1500) as each:
+            yield each.embedder
+
+
+class TestContract(EmbedderContract):
+    @pytest.fixture
+    def embedder(self, shared: RemoteEmbedder) -> RemoteEmbedder:
+        return shared
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    ["ollama", *(pytest.param(each, marks=pytest.mark.slow) for each in DIALECTS if each not in {"openai", "ollama"})],
+)
+class TestDialects(EmbedderContract):
+    """Servers on one's own machine, of a model that reads 2,000 words."""
+
+    @pytest.fixture
+    def embedder(self, dialect: str) -> Iterator[RemoteEmbedder]:
+        with opened("openai", dialect=dialect, model="nomic-embed-text", dimension=None) as each:
+            yield each.embedder
+
+
+def test_vectors_belong_to_their_texts_and_requests_are_full(wire: str) -> None:
+    texts = [f"passage number {number} of the manual" for number in range(250)]
+    with opened(wire) as each:
+        vectors = embed_all(each.embedder, texts)
+        sizes = [len(each.provider.texts_of(body)) for body in each.provider.requests]
+    expected = np.stack([direction(text, 128) for text in texts])
+    assert np.abs(vectors - expected).max() < 1e-6
+    assert sizes == ([100, 100, 50] if wire != "openai" else [32] * 7 + [26])
+
+
+@pytest.mark.parametrize("wire", ["google-genai", "google-generativeai"])
+def test_gemini_is_asked_as_each_model_wants(wire: str) -> None:
+    with opened(wire, dimension=None) as each:
+        embed_all(each.embedder, ["a document"])
+        each.embedder.embed_queries(["a question"])
+        document, query = (body["requests"][0] for body in each.provider.requests)
+        assert document["taskType"] in {"RETRIEVAL_DOCUMENT", 2}
+        assert query["taskType"] in {"RETRIEVAL_QUERY", 1}
+        assert document["outputDimensionality"] == 768
+        assert document["content"]["parts"] == [{"text": "a document"}]
+        first = each.embedder.fingerprint
+    with opened(wire, model="gemini-embedding-2", dimension=None) as each:
+        embed_all(each.embedder, ["a document"])
+        each.embedder.embed_queries(["a question"])
+        assert each.provider.texts == ["title: none | text: a document", "task: search result | query: a question"]
+        assert not any("taskType" in body["requests"][0] for body in each.provider.requests)
+        assert (each.embedder.fingerprint.query_prefix, first.query_prefix) == ("task: search result | query: ", "")
+
+
+def test_both_packages_have_one_fingerprint_and_one_vector() -> None:
+    made = []
+    for wire in ADAPTERS:
+        with opened(wire) as each:
+            made.append((each.embedder.fingerprint, embed_all(each.embedder, TEXTS)))
+    assert made[0][0] == made[1][0]
+    assert np.abs(made[0][1] - made[1][1]).max() < 1e-6
+
+
+@pytest.mark.parametrize("mood", [*BAD_BODIES, "429", "429 0.1", "429 5", "500", "503", "hang", "drop"])
+def test_a_misbehaviour_costs_a_request_and_nothing_else(wire: str, mood: str) -> None:
+    texts = [f"text {number}" for number in range(40)]
+    with opened(wire, lambda number: mood if number == 0 else "", timeout=TIMEOUT) as each:
+        vectors = embed_all(each.embedder, texts)
+        assert len(each.provider.requests) == (2 if wire != "openai" else 3)
+        assert max(each.provider.answered.values()) == 1
+        assert (each.time.slept >= 5) == (mood == "429 5")
+    assert np.abs(vectors - np.stack([direction(text, 128) for text in texts])).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("mood", "line"),
+    [
+        ("html", r"answered something that is no list of embeddings \(\w+\); what is embedded is kept"),
+        ("short", "answered 0 vectors to 1 texts; what is embedded is kept; run the same command again later"),
+        ("dimension", "answered vectors of 127 numbers, not 128; "),
+        ("503", r"status 503: out of order; your key is \[key\]; what is embedded is kept"),
+        ("drop", r"can't be reached \(\w+: .*\); what is embedded is kept"),
+        (
+            "403",
+            r"the key was refused \(status 403: .* key is \[key\]\); check (GEMINI|OPENAI)_API_KEY",
+        ),
+        ("429 121", "status 429: .*; run the same command again after 20.*"),
+        (
+            "limit",
+            "(no quota for this model|no credit left); what is .* kept; run the same command again once",
+        ),
+    ],
+)
+def test_what_does_not_pass_is_one_line_without_the_key(wire: str, mood: str, line: str) -> None:
+    with opened(wire, lambda _: mood) as each, pytest.raises(ProviderError, match=line) as caught:
+        embed_all(each.embedder, ["text"])
+    assert KEY not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("wire", ["google-genai", "google-generativeai"])
+def test_a_daily_quota_ends_the_run_and_says_when_to_go_on(wire: str) -> None:
+    with opened(wire, lambda number: "day" if number else "") as each:
+        batches = each.embedder.embed_documents([f"text {number}" for number in range(300)])
+        assert len(next(batches).indices) == 100
+        with pytest.raises(ProviderError, match=r"day's quota .* again after (\d|midnight)"):
+            next(batches)
+        assert len(each.provider.requests) == 2
+
+
+def test_a_question_is_not_waited_for_so_long(wire: str) -> None:
+    with opened(wire, lambda _: "429 5") as each, pytest.raises(ProviderError, match="`query --mode keyword`"):
+        each.embedder.embed_queries(["what now"])
+    assert each.time.slept <= 20
+
+
+def test_a_stop_while_waiting_ends_the_iteration(wire: str) -> None:
+    stopping = threading.Event()
+
+    def moods(number: int) -> str:
+        if number:
+            stopping.set()
+        return "429 100" if number else ""
+
+    with opened(wire, moods, stop=stopping.is_set) as each:
+        batches = list(each.embedder.embed_documents([f"text {number}" for number in range(300)]))
+        assert len(batches) == 1
+        assert each.time.slept < 1
+
+
+def test_the_pace_counts_texts_at_gemini_and_requests_elsewhere(wire: str) -> None:
+    with opened(wire, rpm=40) as each:
+        embed_all(each.embedder, [f"text {number}" for number in range(120)])
+        sizes = [len(each.provider.texts_of(body)) for body in each.provider.requests]
+        assert sizes == ([40, 40, 40] if wire != "openai" else [32, 32, 32, 24])
+        assert each.time.slept == pytest.approx(120 if wire != "openai" else 0, abs=1)
+        assert all("waiting 60 s" in line for line in each.reports)
+
+
+def test_words_from_none_to_a_hundred_thousand(wire: str) -> None:
+    words = [f"w{number % 3000}" for number in range(100_000)]
+    texts = [" ".join(words[:count]) for count in (0, 1, 10, 1000, 10_000, 100_000)]
+    with opened(wire, reads=2_000, dialect="openai") as each:
+        vectors = embed_all(each.embedder, texts)
+        sent = each.provider.texts
+        tail = embed_all(each.embedder, [texts[-1] + " volcano"])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert max(len(text.split()) for text in sent) <= 2_000
+    assert sum(len(text.split()) for text in sent) >= 111_011
+    assert not np.array_equal(vectors[-1], tail[0])
+
+
+def test_what_is_sent_is_json_that_any_server_takes(wire: str) -> None:
+    with opened(wire) as each:
+        embed_all(each.embedder, ODD)
+        sent = each.provider.texts
+    assert all("\x00" not in text and text.strip() for text in sent)
+    assert "".join(sent).encode()
+    assert "a pair in two halves: 😀" in sent
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_texts_that_a_server_finds_too_long_go_in_parts(dialect: str) -> None:
+    long = LONG[: len(LONG) // 4]
+    texts = [*(f"short text {number}" for number in range(40)), long, "last"]
+    with opened("openai", dialect=dialect, model="all-minilm", dimension=None, reads=300) as each:
+        vectors = embed_all(each.embedder, texts)
+        answered = each.provider.answered
+    assert np.abs(vectors[-1] - direction("last", 48)).max() < 1e-6
+    assert set(long.split()) <= {word for text in answered for word in text.split()}
+    if dialect != "ollama":  # it answers before anybody can see that it has cut
+        assert all(answered[text] == 1 for text in texts if text != long)
+
+
+def test_a_dimension_that_the_server_has_to_be_told() -> None:
+    with opened("openai", dialect="vllm", model="matryoshka", dimension=16) as each:
+        assert embed_all(each.embedder, ["one", "two"]).shape == (2, 16)
+        assert [body.get("dimensions") for body in each.provider.requests] == [None, 16]
+    with (
+        opened("openai", dialect="llama.cpp", model="rigid", dimension=16) as each,
+        pytest.raises(ProviderError, match="answered vectors of 48 numbers, not 16"),
+    ):
+        embed_all(each.embedder, ["one"])
+
+
+def test_our_openai_server_speaks_what_openais_package_reads() -> None:
+    from openai import OpenAI
+
+    for dialect in DIALECTS:
+        with serving(dialect) as provider:
+            client = OpenAI(api_key=KEY, base_url=provider.url, max_retries=0)
+            answer = client.embeddings.create(input=["a", "b c"], model="m", encoding_format="float")
+            by_index = sorted(answer.data, key=lambda item: item.index)
+            assert np.abs(np.array([item.embedding for item in by_index])[1] - direction("b c", 48)).max() < 1e-6
+
+
+def test_the_key_goes_nowhere_but_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened("openai", dialect="ollama", model="m", dimension=None, named=False) as each:
+        each.embedder.embed_queries(["x"])
+        assert each.provider.keys == [None]
+    for wire in ADAPTERS:
+        with pytest.raises(ModelError, match="the key goes only to Google"), opened(wire, named=False):
+            pass
+    with serving("ollama") as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.url + "/")
+        open_embedder(EmbedderSpec("openai", "m", None, provider.url)).embed_queries(["x"])
+        assert provider.keys == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        (EmbedderSpec("gemini", "text-embedding-004"), "Google has shut it down; use gemini-embedding-001"),
+        (EmbedderSpec("gemini", "models/embedding-001"), "Google has shut it down"),
+        (EmbedderSpec("gemini", "gemini-9"), "choose one of: gemini-embedding-001, gemini-embedding-2"),
+        (EmbedderSpec("gemini", None, 64), "--dimensions 64: gemini-embedding-001 makes 128 to 3072"),
+        (EmbedderSpec("openai", None, None, "http://127.0.0.1:1/v1"), "name one with --model"),
+        (EmbedderSpec("openai", "m", 0), "--dimensions 0: too few"),
+        (EmbedderSpec("openai", "m", None, "ftp://host/"), "not an http or https address"),
+        (EmbedderSpec("openai", "m", None, "http://host:port/"), "not an http or https address"),
+        (EmbedderSpec("openai", "m", None, "https://me:secret@host/"), "it holds a name or a password"),
+    ],
+)
+def test_what_can_not_be_opened_is_said_before_anything_is_sent(spec: EmbedderSpec, line: str) -> None:
+    with pytest.raises(InputError, match=line) as caught:
+        open_embedder(spec)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_key_or_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("google.genai", "google.generativeai", "httpx2"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for provider in ("gemini", "openai"):
+        with pytest.raises(ModelError, match=rf"not installed; run `pip install 'vsearch\[{provider}\]'`"):
+            open_embedder(EmbedderSpec(provider))
+    monkeypatch.setenv("GEMINI_API_KEY", "not a\tkey")
+    with pytest.raises(ModelError, match=r"^GEMINI_API_KEY: holds characters that no key has"):
+        open_embedder(EmbedderSpec("gemini"))
+    monkeypatch.delenv("GEMINI_API_KEY")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(ModelError, match="neither GEMINI_API_KEY nor GOOGLE_API_KEY is set"):
+        open_embedder(EmbedderSpec("gemini"))
+    with pytest.raises(ModelError, match="OPENAI_API_KEY is not set"):
+        open_embedder(EmbedderSpec("openai"))
+
+
+def test_the_other_gemini_key_does_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GEMINI_API_KEY")
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
+    with opened("google-genai") as each:
+        each.embedder.embed_queries(["x"])
+        assert each.provider.keys == [KEY]
+
+
+@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_storm(wire: str, count: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """30 % throttled, 10 % each 500 and 503, 5 % timeouts, 10 % bad bodies: every text once, in place, in bounds."""
+    chance = random.Random(count)
+    weights = {"429 0.1": 15, "429 5": 15, "500": 10, "503": 10, "hang": 5, **dict.fromkeys(BAD_BODIES, 10 / 9), "": 35}
+    texts = [f"passage {number} about topic {number % 97}" for number in range(count)]
+    with opened(wire, lambda _: chance.choices([*weights], [*weights.values()])[0], timeout=TIMEOUT) as each:
+        batches = list(each.embedder.embed_documents(texts))
+        requests, slept = len(each.provider.requests), each.time.slept
+        answered = each.provider.answered
+        reports = each.reports
+    indices = np.concatenate([batch.indices for batch in batches])
+    vectors = np.concatenate([batch.vectors for batch in batches])
+    assert indices.tolist() == list(range(count))
+    assert np.abs(vectors - np.stack([direction(text, 128) for text in texts])).max() < 1e-6
+    assert answered == dict.fromkeys(texts, 1)
+    needed = len(batches)
+    assert requests <= 8 * needed + 20
+    assert slept <= 40 * needed + 200
+    out, err = capfd.readouterr()
+    assert KEY not in out + err + "".join(reports)

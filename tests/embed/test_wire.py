@@ -1,0 +1,53 @@
+"""What all providers share: addresses, redaction, and what a status means."""
+
+import pytest
+
+from vsearch_core.embed.wire import checked_url, excerpt, failure_of, same_address
+
+
+def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
+    key = "sk-0123456789abcdef"
+    said = excerpt(f"<html>\n<b>Invalid key</b>\t{key}.\n" + "x" * 500, key)
+    assert said.startswith("Invalid key [key]. xxx")
+    assert len(said) <= 201
+    assert excerpt(None, key) == ""
+    assert excerpt("a cat", "a") == "a cat"  # no key is so short
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (429, "slow down", "throttled"),
+        (500, "internal", "server"),
+        (503, "", "server"),
+        (504, "", "server"),
+        (408, "", "server"),
+        (400, "invalid model", "refused"),
+        (400, "API key not valid. Please pass a valid API key", "refused"),
+        (401, "", "refused"),
+        (404, "model not found", "refused"),
+        (302, "", "refused"),
+        (413, "", "too long"),
+        (400, "This model's maximum context length is 8192 tokens", "too long"),
+        (422, "batch size 64 > maximum allowed batch size 32", "too long"),
+        (500, "input is too large to process. increase the physical batch size", "too long"),
+        (400, "the input length exceeds the context length", "too long"),
+    ],
+)
+def test_what_a_status_means(status: int, words: str, kind: str) -> None:
+    failure = failure_of(status, words, key_variable="THE_KEY")
+    assert failure.kind == kind
+    assert words in failure.reason
+    assert str(status) in failure.reason
+
+
+def test_a_refused_key_is_named_by_its_variable() -> None:
+    assert failure_of(403, "", key_variable="THE_KEY").next_step == "check THE_KEY"
+
+
+def test_addresses_lose_a_slash_and_nothing_else() -> None:
+    assert checked_url("http://[::1]:8080/v1/") == "http://[::1]:8080/v1"
+    assert same_address("https://a/v1", "https://a/v1/")
+    assert not same_address("https://a/v1", "https://a.evil/v1")
+    assert not same_address("https://a/v1", "http://a/v1")
+    assert not same_address("https://a/v1", None)

@@ -1,0 +1,59 @@
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import IndexCorruptError, IndexLockedError
+from vsearch_core.evaluate.tune import store
+from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.search.fusion import Fusion
+from vsearch_core.search.tuned import Tuned, fusion_for, tuned
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.lock import writer_lock
+
+LEARNED = Tuned("convex", 0.7, 60, 0.81, 0.79)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    (tmp_path / "a.txt").write_text("one two three")
+    make_index(tmp_path, WordEmbedder(), Path("a.txt"))
+    return tmp_path / ".vsearch"
+
+
+def test_a_learned_fusion_counts_until_another_is_asked_for(index: Path) -> None:
+    with open_snapshot(index) as snapshot:
+        assert tuned(snapshot.catalog) is None
+        assert fusion_for(snapshot.catalog, None, None) == Fusion()
+    store(index, LEARNED)
+    with open_snapshot(index) as snapshot:
+        assert tuned(snapshot.catalog) == LEARNED
+        assert fusion_for(snapshot.catalog, None, None) == Fusion("convex", 0.7, tuned=True)
+        assert fusion_for(snapshot.catalog, None, 0.2) == Fusion("convex", 0.2)
+        assert fusion_for(snapshot.catalog, "rrf", None) == Fusion("rrf")
+        assert fusion_for(snapshot.catalog, "convex", None) == Fusion()
+
+
+def test_it_stays_when_the_index_grows_and_goes_when_told(index: Path) -> None:
+    store(index, LEARNED)
+    (index.parent / "b.txt").write_text("four five six")
+    make_index(index.parent, WordEmbedder(), Path("b.txt"))
+    with open_snapshot(index) as snapshot:
+        assert tuned(snapshot.catalog) == LEARNED
+    store(index, None)
+    with open_snapshot(index) as snapshot:
+        assert tuned(snapshot.catalog) is None
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '{"method": "magic"}', '{"alpha": 0.5}'])
+def test_damage_is_named(index: Path, value: str) -> None:
+    with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+        catalog.put_setting("fusion", value)
+    with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="tuned fusion"):
+        tuned(snapshot.catalog)
+
+
+def test_one_writer_at_a_time(index: Path) -> None:
+    with writer_lock(index), pytest.raises(IndexLockedError):
+        store(index, LEARNED)

@@ -1,0 +1,79 @@
+"""What users said of answers: `feedback.jsonl` beside the catalog, one verdict a line, only ever appended to.
+
+A line that a crash has cut short costs itself alone: it is passed over, and the next verdict begins a new line.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from io import RawIOBase
+from pathlib import Path
+
+from vsearch_core.evaluate.dataset import Dataset
+from vsearch_core.store.faults import translated
+from vsearch_core.store.folders import sync_folder
+
+FEEDBACK_FILE = "feedback.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A user's word on one answer. `path` is as the index stores it, `line` counts from 1, `at` is an ISO time."""
+
+    query: str
+    path: str
+    line: int | None
+    good: bool
+    at: str
+
+
+def record(index: Path, verdict: Verdict) -> None:
+    """Append a verdict; when this returns, it is durable. Raises StorageError."""
+    path = index / FEEDBACK_FILE
+    with translated(path):
+        fresh = not path.exists()
+        with path.open("ab+", buffering=0) as file:
+            line = json.dumps(asdict(verdict)).encode() + b"\n"
+            file.write(line if _ends_a_line(file) else b"\n" + line)  # in one piece, at the end whatever was read
+            os.fsync(file.fileno())
+        if fresh:
+            sync_folder(index)
+
+
+def read(index: Path) -> tuple[list[Verdict], int]:
+    """All verdicts, oldest first, and how many lines are damaged. Raises StorageError."""
+    path = index / FEEDBACK_FILE
+    with translated(path):
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+    verdicts = [_verdict(line) for line in lines if line.strip()]
+    sound = [verdict for verdict in verdicts if verdict is not None]
+    return sound, len(verdicts) - len(sound)
+
+
+def as_dataset(verdicts: Sequence[Verdict]) -> Dataset:
+    """The verdicts as judged questions; of two on the same query and file, the later one counts.
+
+    Queries for which no file is good are left out: nothing could be found for them.
+    """
+    grades: dict[str, dict[str, int]] = {}
+    for verdict in verdicts:
+        grades.setdefault(verdict.query, {})[verdict.path] = int(verdict.good)
+    judged = {query: paths for query, paths in grades.items() if any(paths.values())}
+    return Dataset(None, {query: query for query in judged}, judged)
+
+
+def _ends_a_line(file: RawIOBase) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def _verdict(line: bytes) -> Verdict | None:
+    try:
+        verdict = Verdict(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    kinds = ((verdict.query, str), (verdict.path, str), (verdict.good, bool), (verdict.at, str))
+    return verdict if all(isinstance(value, kind) for value, kind in kinds) and verdict.query.strip() else None

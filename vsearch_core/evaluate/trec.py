@@ -1,0 +1,71 @@
+"""Runs as TREC files: `query Q0 document rank score tag`, one line a document (https://trec.nist.gov).
+
+A blank or a per cent sign in an id, as paths may have, is written as in a URL.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from vsearch_core.errors import InputError
+from vsearch_core.evaluate.dataset import lines_of
+from vsearch_core.store.faults import translated
+
+Ranking = Sequence[tuple[str, float]]  # (document id, score), best first, no id twice
+Run = Mapping[str, Ranking]  # by query id
+
+_TO_QUOTE = re.compile(r"[\s%]")
+
+
+def write_run(path: Path, run: Run, tag: str) -> None:
+    """Write a run. Equal scores are set apart by the least bit of a float32: readers order by score alone.
+
+    Raises StorageError.
+    """
+    lines = []
+    for query, ranking in run.items():
+        ceiling = np.float32(np.inf)
+        for rank, (document, score) in enumerate(ranking, 1):
+            ceiling = min(np.float32(score), np.nextafter(ceiling, np.float32(-np.inf)))
+            lines.append(f"{_quoted(query)} Q0 {_quoted(document)} {rank} {ceiling} {tag}\n")
+    with translated(path):
+        path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+    """Read a run, ordered as trec_eval orders it: by score, equal scores by document id, descending both.
+
+    Ranks and tags are ignored. Raises InputError, naming file and line, for what is malformed.
+    """
+    scores: dict[str, dict[str, float]] = {}
+    for place, line in lines_of(path, "name a run file in TREC's format"):
+        query, document, score = _parsed(place, line)
+        if document in scores.setdefault(query, {}):
+            raise InputError(place, f"names document {document!r} again for query {query!r}", "keep one of the lines")
+        scores[query][document] = score
+    if not scores:
+        raise InputError(str(path), "holds no line of a run", "write one with `vsearch eval --run FILE`")
+    return {
+        query: sorted(ranking.items(), key=lambda item: (item[1], item[0]), reverse=True)
+        for query, ranking in scores.items()
+    }
+
+
+def _parsed(place: str, line: str) -> tuple[str, str, float]:
+    try:
+        query, _, document, _, text, _ = line.split()
+        score = float(text)
+    except ValueError:
+        reason = "is not query, Q0, document, rank, score and tag"
+        raise InputError(place, reason, "write the six with blanks between them") from None
+    if not math.isfinite(score):
+        raise InputError(place, f"its score is {text}", "write a finite number")
+    return unquote(query), unquote(document), score
+
+
+def _quoted(identifier: str) -> str:
+    return _TO_QUOTE.sub(lambda match: quote(match[0]), identifier)

@@ -1,0 +1,54 @@
+"""The fusion that `vsearch tune` has learned for an index: a setting of the index, which queries go by."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from vsearch_core import config
+from vsearch_core.errors import IndexCorruptError
+from vsearch_core.search.fusion import Fusion
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.schema import CHECK
+
+SETTING = "fusion"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A learned fusion: from how many questions, and nDCG@10 on questions held out, beside what was in force before."""
+
+    method: str
+    alpha: float
+    questions: int
+    ndcg_10: float
+    former_ndcg_10: float
+
+    def to_setting(self) -> str:
+        """As the catalog stores it."""
+        return json.dumps(asdict(self))
+
+    @property
+    def fusion(self) -> Fusion:
+        """How queries combine the routes."""
+        return Fusion(self.method, self.alpha, tuned=True)
+
+
+def tuned(catalog: Catalog) -> Tuned | None:
+    """What the index was tuned to, None where it was not. Raises IndexCorruptError."""
+    stored = catalog.settings().get(SETTING)
+    if not stored:
+        return None
+    try:
+        values = Tuned(**json.loads(stored))
+        if values.method not in config.FUSIONS or not 0 <= values.alpha <= 1:
+            raise ValueError(stored)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise IndexCorruptError(str(catalog.index), f"its tuned fusion is damaged ({error})", CHECK) from error
+    return values
+
+
+def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:
+    """The fusion that was asked for, else the one that the index was tuned to, else the default."""
+    if fusion is None and alpha is None:
+        found = tuned(catalog)
+        return Fusion() if found is None else found.fusion
+    return Fusion(fusion or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
