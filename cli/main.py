@@ -18,6 +18,7 @@ from . import (
     evaluate,
     export,
     feedback,
+    formats,
     import_,
     index,
     models,
@@ -59,8 +60,8 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 for command in (
     *(index.index, query.query, similar.similar, duplicates.duplicates, status.status, remove.remove),
-    *(compact.compact, check.check, repair.repair, export.export, import_.import_, evaluate.eval_),
-    *(feedback.feedback, tune.tune, config.config, models.models),
+    *(compact.compact, check.check, repair.repair, export.export, import_.import_),
+    *(evaluate.eval_, feedback.feedback, tune.tune, config.config, models.models, formats.formats),
 ):
     app.command(name=command.__name__.rstrip("_"))(_abortable(command))
 

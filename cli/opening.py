@@ -1,6 +1,7 @@
 """How commands open the embedder of an index: as the user has agreed to, and run as the user wants it run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,16 @@ def embedder_opener(
         )
 
     return opened
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """A stop flag that Ctrl-C raises: the process ends only with the thread that embeds, and that may be waiting."""
+    from threading import Event
+
+    interrupted = Event()
+    try:
+        yield interrupted.is_set
+    except KeyboardInterrupt:
+        interrupted.set()
+        raise

@@ -9,7 +9,7 @@ import typer
 
 from . import asking, consent, locate
 from .defaults import EF_MOST, choose, shown, told
-from .opening import embedder_opener
+from .opening import embedder_opener, interruptible
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def query(
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
     from dataclasses import replace
-    from threading import Event
 
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
+    from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.pipeline import Query, clean_query
     from vsearch_core.search.tuned import fusion_for
     from vsearch_core.search.vectors import Effort
@@ -91,9 +91,10 @@ def query(
         text,
         chosen["k"],
         chosen["mode"],
-        filters=filters,
-        min_score=min_score,
-        group_by_file=group_by == "file",
+        Fusion(),
+        filters,
+        min_score,
+        group_by == "file",
         collapse=not no_collapse,
         diversity=diversity,
         context=context,
@@ -105,20 +106,15 @@ def query(
         raise InputError("--rerank", "it judges passages by words", "give TEXT, too")
     if text != "-" and not named.alone:
         clean_query(text)  # before anything is opened
-    with open_snapshot(index) as snapshot:
+    with interruptible() as stop, open_snapshot(index) as snapshot:
         asked = replace(asked, fusion=fusion_for(snapshot.catalog, **told(index, fusion=fusion, alpha=alpha)))
         if asked.mode != "keyword" and not named.alone:
             consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
-        interrupted = Event()
-        opener = embedder_opener(index, report=say, stop=interrupted.is_set, yes=yes)
+        opener = embedder_opener(index, report=say, stop=stop, yes=yes)
         if text == "-":
             return _answer_lines(snapshot, asked, effort, opener, named, explain=explain)
         whole = full or asking.whole(asked)
-        try:
-            return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
-        except KeyboardInterrupt:
-            interrupted.set()  # the process ends only with the thread that embeds, which may be waiting for a provider
-            raise
+        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
 
 
 def answer_one(

@@ -13,6 +13,8 @@ from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.model import PAGE_BREAK, Hit, Results
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.text.extract.registry import unit_of
+from vsearch_core.text.place import place_of
 
 from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
 
@@ -115,12 +117,14 @@ def _hit_values(hit: Hit) -> dict[str, Any]:
 
 
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
-    path = one_line(shown_path(root, hit.path))
-    if hit.page is not None:
-        place = f"{path}  page {hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))}"
-    else:
-        place = f"{path}:{hit.start_line if full else _line_of(hit, snippet)}"
-    heading = f"  {one_line(hit.heading)}" if hit.heading else ""
+    place = one_line(shown_path(root, hit.path))
+    unit = unit_of(hit.path)
+    if unit == "line":
+        place += f":{hit.start_line if full else _line_of(hit, snippet)}"
+    elif hit.page is not None:
+        page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
+        place += "  " + one_line(place_of(hit.path, page, hit.heading, (hit.start_line, hit.end_line)) or "")
+    heading = f"  {one_line(hit.heading)}" if hit.heading and unit != "sheet" else ""
     score = f"{hit.score:.3f}"
     if colour:
         return f"{_PATH}{place}{_RESET}{heading}  {_DIM}{score}{_RESET}"

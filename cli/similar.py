@@ -7,7 +7,7 @@ import typer
 
 from . import asking, consent, locate
 from .defaults import choose
-from .opening import embedder_opener
+from .opening import embedder_opener, interruptible
 from .output import PREPARING, complain, say
 
 
@@ -63,7 +63,7 @@ def similar(
     asking.refuse_nan(min_score=min_score, diversity=diversity)
     named = asking.Examples((file,), alone=True)
     effort = Effort(exact, None, lambda: complain(PREPARING))
-    opener = embedder_opener(index, report=say, yes=yes)
-    with open_snapshot(index) as snapshot:
+    with interruptible() as stop, open_snapshot(index) as snapshot:
+        opener = embedder_opener(index, report=say, stop=stop, yes=yes)
         whole = full or asking.whole(asked)
         return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)

@@ -8,7 +8,7 @@ from pathlib import Path
 TARGET = Path(__file__).with_name("cli.md")
 COMMANDS = (
     *("index", "query", "similar", "duplicates", "status", "remove", "compact", "check", "repair"),
-    *("export", "import", "eval", "feedback", "tune", "config", "models"),
+    *("export", "import", "eval", "feedback", "tune", "config", "models", "formats"),
 )
 
 HEAD = """# The command line

@@ -14,13 +14,13 @@ from vsearch_cli.main import main
 main()
 """
 HEAVY = {
-    *("numpy", "onnxruntime", "onnx", "numba", "torch", "pypdf", "lxml", "yaml", "charset_normalizer"),
+    *("numpy", "onnxruntime", "onnx", "numba", "torch", "pypdf", "lxml", "yaml", "chardet"),
     *("huggingface_hub", "rich", "pydantic", "tqdm", "tokenizers", "safetensors", "pathspec", "sqlite3", "asyncio"),
     *("google.genai", "google.generativeai", "httpx2", "tenacity"),
 }
 NOT_FOR_A_QUERY = {
     *("onnx", "torch", "transformers", "sentence_transformers", "huggingface_hub", "safetensors", "pypdf", "lxml"),
-    *("charset_normalizer", "yaml", "pathspec", "tqdm", "numba", "numpy.ma", "rich", "pydantic", "filelock", "asyncio"),
+    *("chardet", "yaml", "pathspec", "tqdm", "numba", "numpy.ma", "rich", "pydantic", "filelock", "asyncio"),
     *("google.genai", "google.generativeai", "httpx2", "tenacity"),
 }
 

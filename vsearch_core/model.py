@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -15,13 +16,19 @@ class Span:
     """A stretch of a document's text that shares one place.
 
     `start` and `end` are character offsets into `Document.text` (end exclusive), `heading` the titles that enclose the
-    stretch, outermost first, `page` its page from 1, or None where the format has none.
+    stretch, outermost first, `page` the number, from 1, of its page, slide, sheet, cell, message or section (which of
+    them, the format says), or None where the format has none.
+
+    `kind` says where it may be cut: prose at paragraphs and sentences, rows between lines, code best not at all.
+    `header` names the columns of rows; it is repeated before each chunk that begins below the span's first line.
     """
 
     start: int
     end: int
     heading: tuple[str, ...] = ()
     page: int | None = None
+    kind: Literal["prose", "rows", "code"] = "prose"
+    header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage: `document.text[start_char:end_char] == text`. Lines count from 1, both ends included."""
+    """A passage: `document.text[start_char:end_char]`, below the header of the rows where one is repeated.
+
+    Lines count from 1, both ends included.
+    """
 
     text: str
     start_char: int
@@ -97,6 +107,8 @@ class Alike:
 class Hit:
     """One answer. `scores` holds each route's own score ("vector": cosine, "keyword": BM25), None where it has none.
 
+    `place` is where in the file it stands, as a reader of that format would say it ("slide 4", "Sales!2:9"); None where
+    that is just a line.
     `before` and `after` are the text around it, where that was asked for: `before + text + after` is one stretch.
     `alike` are the near-duplicates that it stands for.
     """
@@ -113,6 +125,7 @@ class Hit:
     heading: str | None
     text: str
     scores: Mapping[str, float | None]
+    place: str | None = None
     before: str | None = None
     after: str | None = None
     alike: tuple[Alike, ...] = ()

@@ -13,7 +13,7 @@ from .conftest import EVIL_NAME
 KEYS = ["schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "hits"]
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
-    *("page", "heading", "text", "scores", "before", "after", "alike"),
+    *("page", "heading", "text", "scores", "place", "before", "after", "alike"),
 ]
 
 
@@ -41,12 +41,12 @@ def test_a_hit_says_where_its_text_stands(vsearch: Vsearch, library: Path) -> No
     assert source[best["start_char"] : best["end_char"]] == best["text"]
     assert (best["start_line"], best["end_line"]) == (1, 3)
     assert (best["rank"], best["path"], best["chunk"]) == (1, "notes/retries.md", 0)
-    assert (best["page"], best["heading"]) == (None, "Service")
+    assert (best["page"], best["heading"], best["place"]) == (None, "Service", None)
 
 
 def test_a_pdf_hit_has_a_page(vsearch: Vsearch, library: Path) -> None:
     best = vsearch("query", "--json", "accounts and auditors", cwd=library).json["hits"][0]
-    assert (best["path"], best["page"]) == ("annual report.pdf", 1)
+    assert (best["path"], best["page"], best["place"]) == ("annual report.pdf", 1, "page 1")
 
 
 def test_ranks_count_from_one_and_scores_fall(vsearch: Vsearch, library: Path) -> None:

@@ -28,7 +28,9 @@ def documents(draw: st.DrawFn) -> Document:
     for start, end in itertools.pairwise(cuts):
         if start < end and draw(st.integers(0, 3)):  # now and then a gap
             heading = tuple(draw(st.lists(st.sampled_from("ABC"), max_size=2)))
-            spans.append(Span(start, end, heading, draw(st.one_of(st.none(), st.integers(1, 3)))))
+            kind = draw(st.sampled_from(("prose", "prose", "rows", "code")))
+            header = draw(st.sampled_from(("", "name | age"))) if kind == "rows" else ""
+            spans.append(Span(start, end, heading, draw(st.one_of(st.none(), st.integers(1, 3))), kind, header))
     lines = tuple(range(10, 11 + text.count("\n"))) if draw(st.booleans()) else None
     return Document(text, tuple(spans), lines=lines)
 
@@ -48,8 +50,9 @@ def test_promises(document: Document, options: ChunkOptions) -> None:
     starts = [chunk.start_char for chunk in chunks]
     assert all(before < after for before, after in itertools.pairwise(starts))
     for chunk in chunks:
-        assert text[chunk.start_char : chunk.end_char] == chunk.text == chunk.text.strip() != ""
-        assert count_words(chunk.text) <= options.limit
+        passage = text[chunk.start_char : chunk.end_char]
+        assert passage == passage.strip() != ""
+        assert count_words(passage) <= options.limit
         covered.update(range(chunk.start_char, chunk.end_char))
         first_line = text.count("\n", 0, chunk.start_char) + 1
         last_line = text.count("\n", 0, chunk.end_char) + 1
@@ -57,6 +60,8 @@ def test_promises(document: Document, options: ChunkOptions) -> None:
         assert (chunk.start_line, chunk.end_line) == (first_line + shift, last_line + shift)
         span = next(span for span in document.spans if span.start <= chunk.start_char < span.end)
         assert (chunk.page, chunk.heading) == (span.page, " > ".join(span.heading) or None)
+        repeated = span.header and chunk.start_char > span.start and text[span.start : chunk.start_char].strip() != ""
+        assert chunk.text == (f"{span.header}\n{passage}" if repeated else passage)
     for span in document.spans:
         assert all(place in covered for place in range(span.start, span.end) if not text[place].isspace())
     inside = {place for span in document.spans for place in range(span.start, span.end)}
@@ -221,3 +226,32 @@ def test_time_is_linear() -> None:
     """A quadratic scan over 400,000 words would take minutes."""
     text = "alpha beta gamma. delta\n" * 100_000
     assert len(split(plain(text), ChunkOptions())) > 800
+
+
+def test_rows_are_cut_between_lines_and_their_header_repeated() -> None:
+    rows = [f"{number} | Mr. Blue. His remark! | {number * 7}" for number in range(30)]
+    text = "\n".join(["no | remark | sum", *rows])
+    chunks = split(Document(text, (Span(0, len(text), kind="rows", header="no | remark | sum"),)), SMALL)
+    assert chunks[0].text.startswith("no | remark | sum\n0 | Mr. Blue")
+    for chunk in chunks:
+        header, *lines = chunk.text.split("\n")
+        assert header == "no | remark | sum"
+        assert set(lines) <= set(rows)
+        first, last = text.split("\n")[chunk.start_line - 1], text.split("\n")[chunk.end_line - 1]
+        assert (lines[0], lines[-1]) == (first if chunk.start_line > 1 else rows[0], last)
+
+
+def test_code_is_kept_whole_where_a_cut_beside_it_is_near_enough() -> None:
+    before, code = "one two three four. " * 4, "if x:\n\n    y. z w\n\n    u = v * w + y * z\n"
+    text = f"{before}\n{code}after it " + "and so on. " * 30
+    start = text.index("if x")
+    spans = (Span(0, start), Span(start, start + len(code), kind="code"), Span(start + len(code), len(text)))
+    first, second = split(Document(text, spans), SMALL)[:2]
+    assert first.text == before.strip()
+    assert code.strip() in second.text
+
+
+def test_code_that_is_too_long_is_cut_at_its_blank_lines() -> None:
+    text = "\n\n".join(f"def f{number}(a, b):\n    return a. b + {number}" for number in range(20))
+    for chunk in split(Document(text, (Span(0, len(text), kind="code"),)), ChunkOptions(20, 0)):
+        assert chunk.text.startswith("def f")

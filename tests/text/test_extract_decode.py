@@ -33,6 +33,9 @@ def test_wide_encodings_without_a_mark(encoding: str, text: str) -> None:
         (JAPANESE, "euc_jp"),
         (JAPANESE, "iso2022_jp"),
         ("café", "latin1"),
+        (GERMAN, "cp850"),
+        (GERMAN, "mac_roman"),
+        (JAPANESE * 100, "cp932"),
     ],
 )
 def test_old_encodings(text: str, encoding: str) -> None:

@@ -132,3 +132,15 @@ def test_title_falls_back_to_the_first_heading() -> None:
 def test_endless_lines_take_no_time(line: str) -> None:
     """A backtracking pattern would take minutes here."""
     assert len(read(line).title or "") <= 300
+
+
+def test_fenced_code_is_a_span_of_its_own() -> None:
+    source = "# A\n\ntext\n\n```py\n# no\n\nx\n```\nmore `a` ```b``` \n\n~~~\ny\n"
+    document = extract("a.md", source.encode())
+    assert [(span.kind, document.text[span.start : span.end]) for span in document.spans] == [
+        ("prose", "# A\n\ntext\n\n"),
+        ("code", "```py\n# no\n\nx\n```\n"),
+        ("prose", "more `a` ```b``` \n\n"),
+        ("code", "~~~\ny\n"),
+    ]
+    assert {span.heading for span in document.spans} == {("A",)}

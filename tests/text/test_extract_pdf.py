@@ -135,3 +135,45 @@ def test_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     extract("a.pdf", make_pdf("x").replace(b"startxref\n", b"startxref\n9"))
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("pypdf").getEffectiveLevel() == logging.CRITICAL
+
+
+def with_outline(data: bytes, *entries: tuple[str, int, int]) -> bytes:
+    """The PDF with an outline: title, page from 1, number of the entry above it or -1."""
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
+    items: list[object] = []
+    for title, page, above in entries:
+        items.append(
+            writer.add_outline_item(title=title, page_number=page - 1, parent=items[above] if above >= 0 else None)
+        )
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_the_outline_heads_the_pages() -> None:
+    data = with_outline(
+        make_pdf(*"abcdef"), ("One", 2, -1), ("Part", 2, 0), ("Deep", 3, 0), ("Two", 5, -1), ("Two b", 5, 3)
+    )
+    assert [(span.page, span.heading) for span in extract("a.pdf", data).spans] == [
+        (1, ()),
+        (2, ("One",)),
+        (3, ("One", "Deep")),
+        (4, ("One", "Deep")),
+        (5, ("Two",)),
+        (6, ("Two", "Two b")),
+    ]
+
+
+def test_a_damaged_outline_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise KeyError("/Odd")
+
+    monkeypatch.setattr(PdfReader, "outline", property(fails))
+    assert [span.heading for span in extract("a.pdf", make_pdf("x")).spans] == [()]
+
+
+def test_running_heads_are_left_out() -> None:
+    pages = [f"Head) Tj 0 -20 Td (Text {word}) Tj 0 -20 Td ({number}" for number, word in enumerate("abcd", 1)]
+    document = extract("a.pdf", make_pdf(*pages))
+    assert document.text.split() == ["Text", "a", "Text", "b", "Text", "c", "Text", "d"]
+    assert [span.page for span in document.spans] == [1, 2, 3, 4]

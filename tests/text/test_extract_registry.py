@@ -4,15 +4,21 @@ import pytest
 
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document, Span
-from vsearch_core.text.extract.registry import EXTRACTORS, _load, extract
+from vsearch_core.text.extract.registry import FORMATS, PLAIN, Format, extract, load
 
 
-@pytest.mark.parametrize("address", sorted(set(EXTRACTORS.values())))
-def test_every_row_leads_to_an_extractor(address: str) -> None:
-    assert callable(_load(address))
+@pytest.mark.parametrize("row", [PLAIN, *FORMATS], ids=lambda row: row.name)
+def test_every_row_leads_to_an_extractor(row: Format) -> None:
+    assert callable(load(row))
 
 
-@pytest.mark.parametrize("name", ["a.py", "Makefile", "a.unknown", "dir.md/a", "a"])
+def test_no_suffix_has_two_readers() -> None:
+    suffixes = [suffix for row in FORMATS for suffix in row.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
+
+
+@pytest.mark.parametrize("name", ["a.log", "Makefile", "a.unknown", "dir.md/a", "a"])
 def test_plain_text_and_code(name: str) -> None:
     assert extract(name, b"# x\r\ny\n") == Document("# x\ny\n", (Span(0, 6),))
 

@@ -116,6 +116,10 @@ class _Remembering:
         self.generation = searcher.generation
         self.allow = searcher.allow
         self.terms = searcher.terms
+        self.holding = searcher.holding
+        self.vectors = searcher.vectors
+        self.neighbours = searcher.neighbours
+        self.excerpt = searcher.excerpt
         self.file_keys = searcher.file_keys
         self.passages = searcher.passages
 

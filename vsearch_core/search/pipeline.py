@@ -19,6 +19,7 @@ from vsearch_core.search.rerank import Rerank, rescored
 from vsearch_core.search.rocchio import REPEATS, Likeness
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import Passage
+from vsearch_core.text.place import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,7 @@ def _hits(searcher: Searcher, ranking: _Ranking) -> tuple[Hit, ...]:
                 heading=chunk.heading,
                 text=chunk.text,
                 scores=parts,
+                place=place_of(passage.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
                 alike=_alike(searcher, candidates.rows[ranking.order[list(twins)]]) if twins else (),
             )
         )

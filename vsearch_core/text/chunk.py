@@ -9,7 +9,7 @@ import math
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vsearch_core import config
@@ -17,7 +17,7 @@ from vsearch_core.errors import InputError
 from vsearch_core.model import Chunk, Document, Span
 
 MAX_RUN = 100  # characters
-MAX_SHARE = 1.2  # of the target: no chunk holds more words
+MAX_SHARE = 1.2  # of the target: no chunk holds more words, a repeated header aside
 MIN_SHARE = 0.8  # of the target: a boundary is looked for between this and MAX_SHARE
 HEADING_SHARE = 0.4  # of the target: from here on a heading or a new page starts a new chunk
 TAIL_SHARE = 0.2  # of the target: no rest smaller than this is left for a last chunk
@@ -79,8 +79,9 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
 def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> Chunk:
     text = document.text[start:end]
     last_line = line + text.count("\n")
+    repeats = span.header and _WORD.search(document.text, span.start, start)
     return Chunk(
-        text=text,
+        text=f"{span.header}\n{text}" if repeats else text,
         start_char=start,
         end_char=end,
         start_line=document.lines[line - 1] if document.lines else line,
@@ -119,8 +120,9 @@ class _Cutter:
         places = ((span.heading, span.page) for span in spans)
         changes = (span.start for span, (a, b) in zip(spans[1:], itertools.pairwise(places), strict=True) if a != b)
         self.headings = self._cuts(changes)
-        self.paragraphs = self._cuts(match.end() for match in _PARAGRAPH.finditer(text, start, end))
-        self.sentences = self._cuts(match.end() for match in _SENTENCE.finditer(text, start, end))
+        self.paragraphs = self._cuts(_ends(text, spans, {"prose": _PARAGRAPH, "rows": _LINE}, with_starts=True))
+        self.sentences = self._cuts(_ends(text, spans, {"prose": _SENTENCE}))
+        self.blank_lines = self._cuts(_ends(text, spans, {"code": _PARAGRAPH}))
         self.lines = self._cuts(match.end() for match in _LINE.finditer(text, start, end))
 
     def _cuts(self, offsets: Iterator[int]) -> "array[int]":
@@ -140,9 +142,12 @@ class _Cutter:
             heading = self._heading_after(start, end)
             end = self._end_of(start) if heading is None else heading
             first = self.words[start]
-            yield first, self._end_char(end), self.spans[bisect_right(self.span_starts, first) - 1]
+            yield first, self._end_char(end), self._span_of(start)
             if end < len(self.words):
                 start = end if heading is not None else self._next_start(end)
+
+    def _span_of(self, cut: int) -> Span:
+        return self.spans[bisect_right(self.span_starts, self.words[cut]) - 1]
 
     def _end_char(self, cut: int) -> int:
         match = _WORD.match(self.text, self.words[cut - 1], self.end)
@@ -164,7 +169,7 @@ class _Cutter:
         low = start + math.ceil(self.target * MIN_SHARE)
         high = min(start + self.limit, len(self.words) - math.ceil(self.target * TAIL_SHARE))
         target = min(start + self.target, high)
-        for cuts in (self.headings, self.paragraphs, self.sentences, self.lines):
+        for cuts in (self.headings, self.paragraphs, self.sentences, self.blank_lines, self.lines):
             cut = _nearest(cuts, target, low, high)
             if cut is not None:
                 return cut
@@ -179,14 +184,31 @@ class _Cutter:
         return target
 
     def _next_start(self, end: int) -> int:
-        """Where the chunk after a cut at `end` begins: about the overlap before, at a sentence if one begins near."""
+        """Where the chunk after a cut at `end` begins: about the overlap before, at a sentence if one begins near.
+
+        Rows do not overlap: each stands for itself.
+        """
+        if self._span_of(end).kind == "rows":
+            return end
         wanted = end - self.overlap
         low, high = wanted - self.overlap // 2, wanted + self.overlap // 2
-        for cuts in (self.paragraphs, self.sentences):
+        for cuts in (self.paragraphs, self.sentences, self.blank_lines):
             cut = _nearest(cuts, wanted, low, high)
             if cut is not None:
                 return cut
         return self._between_words(wanted, low, high) if self.overlap else end
+
+
+def _ends(
+    text: str, spans: Sequence[Span], patterns: Mapping[str, re.Pattern[str]], *, with_starts: bool = False
+) -> Iterator[int]:
+    """Where the matches of a kind's pattern end in the spans of that kind, and where each kind begins."""
+    for kind, group in itertools.groupby(spans, key=lambda span: span.kind):
+        alike = list(group)
+        if with_starts:
+            yield alike[0].start
+        if kind in patterns:
+            yield from (match.end() for match in patterns[kind].finditer(text, alike[0].start, alike[-1].end))
 
 
 def _nearest(cuts: "array[int]", target: int, low: int, high: int) -> int | None:

@@ -20,12 +20,13 @@ _SHIFTS = (  # escape sequences that switch a 7-bit stream to another character 
     (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
     (re.compile(rb"\x1b(?:\$[@B]|\([IJ]|\$\(D)"), "iso2022_jp_ext"),
 )
-_GUESSES = [  # what old files are written in; left out: EBCDIC and other code pages that fit anything
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
-    *("iso8859_2", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_9", "koi8_r", "koi8_u", "mac_cyrillic", "mac_roman"),
-    *("cp437", "cp850", "cp852", "cp855", "cp866", "big5", "big5hkscs", "cp932", "shift_jis", "euc_jp", "cp949"),
-    *("euc_kr", "johab", "gb2312", "gbk", "gb18030"),
-]
+_DECLARABLE_NAMES = (  # what a page may say that it is in; left out: EBCDIC, and what Python calls encodings besides
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "tis_620"),
+    *("iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_9"),
+    *("iso8859_10", "iso8859_13", "iso8859_14", "iso8859_15", "iso8859_16", "koi8_r", "koi8_u", "mac_cyrillic"),
+    *("mac_roman", "cp437", "cp850", "cp852", "cp855", "cp866", "big5", "big5hkscs", "cp932", "shift_jis", "euc_jp"),
+    *("cp949", "euc_kr", "johab", "gb2312", "gbk", "gb18030"),
+)
 _MEANT = {  # what a page that names the first is written in, as browsers have it
     **dict.fromkeys(("iso-8859-1", "latin1", "us-ascii", "ascii"), "cp1252"),
     **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis"), "cp932"),
@@ -34,8 +35,8 @@ _MEANT = {  # what a page that names the first is written in, as browsers have i
     **dict.fromkeys(("big5", "big5-hkscs"), "big5hkscs"),
     "iso-8859-9": "cp1254",
 }
-_DECLARABLE = frozenset(codecs.lookup(encoding).name for encoding in _GUESSES)
-_GUESS_SAMPLE = 1 << 16  # bytes handed to charset-normalizer, whose time grows with them
+_DECLARABLE = frozenset(codecs.lookup(encoding).name for encoding in _DECLARABLE_NAMES)
+_GUESS_SAMPLE = 1 << 16  # bytes that tell the encoding: more would take longer, and tell no more
 _TOO_SHORT = 64  # bytes below which "no encoding fits" says nothing
 
 
@@ -130,24 +131,25 @@ def _as_declared(data: bytes, declared: str | None) -> str | None:
     encoding = _MEANT.get((declared or "").lower(), declared)
     try:
         codec = codecs.lookup(encoding or "").name
-    except LookupError:
+    except (LookupError, ValueError):  # the second for a name with a NUL in it
         return None
     return data.decode(codec, errors="replace") if codec in _DECLARABLE else None
 
 
 def _guessed(name: str, data: bytes) -> str:
-    from charset_normalizer import from_bytes
+    """The text in the encoding that its bytes are likeliest to be in, by which letters follow each other how often."""
+    import chardet
 
     sample = data
     if len(data) > _GUESS_SAMPLE:
         sample = data[: data.rfind(b"\n", 0, _GUESS_SAMPLE) + 1] or data[:_GUESS_SAMPLE]
-    # The second, laxer try is for text with a few stray bytes; real binary data fails both.
-    matches = from_bytes(sample, cp_isolation=_GUESSES) or from_bytes(sample, cp_isolation=_GUESSES, threshold=0.5)
-    best = matches.best()
-    if best is None:
+    eras = chardet.EncodingEra.ALL & ~chardet.EncodingEra.MAINFRAME  # EBCDIC fits anything
+    guess = chardet.detect(sample, encoding_era=eras)["encoding"]
+    if guess is None:
         if len(sample) >= _TOO_SHORT:
             raise BinaryFileError(name, "is in no encoding that is known", "convert it to UTF-8")
-        return data.decode("cp1252", errors="replace")
-    # Short texts fit several code pages equally well: then the commonest is the best guess.
-    tied = [match.encoding for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
-    return data.decode("cp1252" if "cp1252" in tied else best.encoding, errors="replace")
+        guess = "cp1252"
+    try:
+        return data.decode(guess)
+    except UnicodeDecodeError:  # beyond the sample, or in what vendors added to a standard
+        return data.decode(_MEANT.get(guess.lower(), guess), errors="replace")

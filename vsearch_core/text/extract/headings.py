@@ -1,7 +1,8 @@
 """From headings found in a text to spans that know which headings enclose them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from vsearch_core.model import Span
 
@@ -39,3 +40,31 @@ def _add(spans: list[Span], text: str, start: int, end: int, trail: Sequence[Hea
     if not text[start:end].strip():
         return
     spans.append(Span(start, end, tuple(heading.title for heading in trail if heading.title)))
+
+
+def with_code(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+    """The spans, divided so that the blocks (start and end, in order) are code; see `Span.kind`."""
+    return tuple(_divided(spans, blocks, keep=True))
+
+
+def without(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+    """The spans without the blocks (start and end, in order), which thus are not searched."""
+    return tuple(_divided(spans, blocks, keep=False))
+
+
+def _divided(spans: Sequence[Span], blocks: Sequence[tuple[int, int]], *, keep: bool) -> Iterator[Span]:
+    place = 0
+    for span in spans:
+        position = span.start
+        while place < len(blocks) and blocks[place][1] <= position:
+            place += 1
+        for start, end in itertools.islice(blocks, place, None):
+            if start >= span.end:
+                break
+            if max(start, span.start) > position:
+                yield replace(span, start=position, end=max(start, span.start))
+            position = min(end, span.end)
+            if keep:
+                yield replace(span, start=max(start, span.start), end=position, kind="code")
+        if position < span.end:
+            yield replace(span, start=position)

@@ -8,7 +8,7 @@ from typing import Any
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _MAX_FRONT_MATTER = 1 << 16  # characters: a longer one is text between two rules
@@ -16,6 +16,7 @@ _MAX_VALUES = 10_000  # after aliases are expanded, which can multiply a few lin
 _MAX_DEPTH = 50
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_FENCE_LINE = re.compile(rf"^{_FENCE.pattern}$", re.MULTILINE)
 _ATX = re.compile(r" {0,3}(#{1,6})(?![^ \t])")
 _CLOSING = re.compile(r"(?:^|[ \t])#+$")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
@@ -27,10 +28,13 @@ _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}
 
 
 def extract(name: str, data: bytes) -> Document:
-    """Spans between headings; the front matter becomes metadata and lies outside of them. Raises BinaryFileError."""
+    """Spans between headings, fenced code apart; the front matter becomes metadata and lies outside of them.
+
+    Raises BinaryFileError.
+    """
     text = decode(name, data)
     metadata, start = _front_matter(text)
-    headings = list(_headings(text, start))
+    headings = list(find_headings(text, start))
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
@@ -38,7 +42,7 @@ def extract(name: str, data: bytes) -> Document:
     language = metadata.get("lang", metadata.get("language"))
     return Document(
         text,
-        spans_between(text, headings, start),
+        with_code(spans_between(text, headings, start), list(_code_blocks(text, start))),
         title=title.strip() if title else None,
         language=language if isinstance(language, str) else None,
         metadata=metadata,
@@ -87,7 +91,8 @@ class _JsonSafe:
         return str(value).encode(errors="replace").decode()  # an escape can name half a surrogate pair
 
 
-def _headings(text: str, start: int) -> Iterator[Heading]:
+def find_headings(text: str, start: int) -> Iterator[Heading]:
+    """The headings from character `start` on, in order; code blocks have none."""
     fence = ""  # what closes the code block that we are in
     previous, previous_start, alone = "", start, True  # the line before, and whether a paragraph begins with it
     position = start
@@ -111,6 +116,19 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
         alone = not previous.strip()
         previous, previous_start = line_text, position
         position += len(line) + 1
+
+
+def _code_blocks(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """Where each fenced block begins and ends; one without an end goes to the end of the text."""
+    begin = fence = None
+    for opening in _FENCE_LINE.finditer(text, start):
+        if fence is None and not (opening[1][0] == "`" and "`" in opening[2]):
+            begin, fence = opening.start(), opening[1]
+        elif fence is not None and opening[1].startswith(fence) and not opening[2].strip():
+            yield begin or 0, min(opening.end() + 1, len(text))
+            fence = None
+    if fence is not None:
+        yield begin or 0, len(text)
 
 
 def _plain(title: str) -> str:

@@ -10,9 +10,12 @@ from typing import Any
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import PAGE_BREAK, UNREADABLE_PAGES, Document, JsonValue, Span
 from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.running import without_running_lines
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
+_MAX_ENTRIES = 5000  # of an outline
+_MAX_LEVEL = 6
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
     "subject": "subject",
@@ -23,8 +26,9 @@ _INFORMATION = {  # our key -> pypdf's
 
 
 def extract(name: str, data: bytes) -> Document:
-    """The text of all pages, a PAGE_BREAK between each and the next.
+    """The text of all pages, a PAGE_BREAK between each and the next, their running heads and feet left out.
 
+    The outline's entries are the headings: a page's is the first that begins on it, or else the last before it.
     Title, author and dates come from the document's information. Pages that can't be read are listed in the metadata as
     UNREADABLE_PAGES. Raises ExtractionError for a file that is encrypted, damaged, or without any text.
     """
@@ -34,15 +38,18 @@ def extract(name: str, data: bytes) -> Document:
         reader = _open(name, data)
         pages, unreadable = _pages(name, reader)
         title, metadata = _information(reader)
+        outline = _outline(reader) if pages else []
     if unreadable:
         metadata[UNREADABLE_PAGES] = list(unreadable)
     parts: list[str] = []
     spans: list[Span] = []
     position = 0
-    for place, (number, page) in enumerate(pages):
+    texts = without_running_lines([page for _, page in pages])
+    trails = _trails(outline, [number for number, _ in pages])
+    for place, ((number, _), page, trail) in enumerate(zip(pages, texts, trails, strict=True)):
         following = pages[place + 1][0] if place + 1 < len(pages) else number
         parts.append(f"{page}\n{PAGE_BREAK * (following - number)}\n")
-        spans.append(Span(position, position + len(parts[-1]), page=number))
+        spans.append(Span(position, position + len(parts[-1]), trail, number))
         position += len(parts[-1])
     return Document("".join(parts), tuple(spans), title=title, metadata=metadata)
 
@@ -87,6 +94,42 @@ def _pages(name: str, reader: Any) -> tuple[list[tuple[int, str]], list[int]]:
     if not pages:
         raise ExtractionError(name, "has no text layer (scanned pages?)", "run OCR on it first")
     return pages, unreadable
+
+
+def _outline(reader: Any) -> list[tuple[int, int, str]]:
+    """Page, level and title of each entry of the outline that leads to a page, in order; none where it is damaged."""
+    found: list[tuple[int, int, str]] = []
+
+    def gather(entries: list[Any], level: int) -> None:
+        for entry in entries[:_MAX_ENTRIES]:
+            if isinstance(entry, list):
+                if level < _MAX_LEVEL:
+                    gather(entry, level + 1)
+            elif len(found) < _MAX_ENTRIES and (page := reader.get_destination_page_number(entry)) is not None:
+                found.append((page + 1, level, " ".join(_clean(str(entry.title or "")).split())[:MAX_TITLE]))
+
+    try:
+        gather(reader.outline, 1)
+    except Exception:  # no outline is worth losing the file for
+        return []
+    return sorted(found, key=lambda entry: entry[0])  # an outline may jump; pages do not
+
+
+def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple[str, ...]]:
+    """The titles that each page stands under."""
+    trails: list[tuple[str, ...]] = []
+    trail: list[tuple[int, str]] = []
+    place = 0
+    for number in pages:
+        first_here = next((at for at in range(place, len(outline)) if outline[at][0] >= number), len(outline))
+        begins_here = first_here < len(outline) and outline[first_here][0] == number
+        for _, level, title in outline[place : first_here + begins_here]:
+            while trail and trail[-1][0] >= level:
+                trail.pop()
+            trail.append((level, title))
+        place = first_here + begins_here
+        trails.append(tuple(title for _, title in trail if title))
+    return trails
 
 
 def _needs_aes(name: str) -> ExtractionError:

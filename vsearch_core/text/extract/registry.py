@@ -1,36 +1,119 @@
 """Which extractor reads which file. A new format is one more row here and one more module beside this one."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import PurePath
 
+from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 
 Extractor = Callable[[str, bytes], Document]
 
-READERS = "1"  # changes when some file may be read otherwise: what could not be read before is tried again
+READERS = "2"  # changes when some file may be read otherwise: what could not be read before is tried again
 
-PLAIN = "vsearch_core.text.extract.plain:extract"
-MARKDOWN = "vsearch_core.text.extract.markdown:extract"
-RST = "vsearch_core.text.extract.rst:extract"
-HTML = "vsearch_core.text.extract.html:extract"
-PDF = "vsearch_core.text.extract.pdf:extract"
+COMPRESSED = (".gz", ".bz2", ".xz")  # what may follow each suffix below
+_HERE = "vsearch_core.text.extract."
+_PROGRAMS = (
+    *(
+        ".py",
+        ".pyi",
+        ".pyw",
+        ".pyx",
+        ".rb",
+        ".rake",
+        ".ex",
+        ".exs",
+        ".cr",
+        ".jl",
+        ".lua",
+        ".sh",
+        ".bash",
+        ".zsh",
+        ".ksh",
+    ),
+    *(".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php", ".vue", ".svelte"),
+    *(".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala", ".swift"),
+    *(".dart", ".m", ".mm", ".groovy", ".sql"),
+)
+_MANUALS = (
+    ".1",
+    ".2",
+    ".3",
+    ".4",
+    ".5",
+    ".6",
+    ".7",
+    ".8",
+    ".9",
+    ".1p",
+    ".3p",
+    ".3pm",
+    ".3ssl",
+    ".man",
+    ".mdoc",
+    ".roff",
+)
 
-EXTRACTORS: dict[str, str] = {  # suffix in lower case -> "module:function", imported when first needed
-    ".md": MARKDOWN,
-    ".markdown": MARKDOWN,
-    ".mdown": MARKDOWN,
-    ".mkd": MARKDOWN,
-    ".mdx": MARKDOWN,
-    ".qmd": MARKDOWN,
-    ".rmd": MARKDOWN,
-    ".rst": RST,
-    ".rest": RST,
-    ".html": HTML,
-    ".htm": HTML,
-    ".xhtml": HTML,
-    ".pdf": PDF,
-}
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format and how it is read.
+
+    `suffixes` are in lower case; `extractor` is "module:function", imported when first needed. `unit` is what
+    `Span.page` counts in it: "line" where it has nothing but lines. `needs` is a module that a plain install lacks,
+    and `extra` the extra of ours that brings it.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    extractor: str
+    unit: str = "line"
+    needs: str = ""
+    extra: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this install has what it takes."""
+        return not self.needs or find_spec(self.needs) is not None
+
+
+PLAIN = Format("plain text", (), "plain:extract")  # every other suffix, if its bytes are text
+FORMATS = (
+    Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract"),
+    Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
+    Format("AsciiDoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:extract"),
+    Format("Org", (".org",), "org:extract"),
+    Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract"),
+    Format("manual page", _MANUALS, "man:extract"),
+    Format("source code", _PROGRAMS, "code:extract"),
+    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
+    Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
+    Format(
+        "XML", (".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl"), "xml:extract"
+    ),
+    Format("PDF", (".pdf",), "pdf:extract", "page"),
+    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
+    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
+    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
+    Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page"),
+    Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
+    Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
+    Format("RTF", (".rtf",), "rtf:extract", "page"),
+    Format("book (EPUB)", (".epub",), "epub:extract", "section"),
+    Format("CSV and TSV", (".csv", ".tsv", ".tab"), "tables:extract"),
+    Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json"),
+    Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl"),
+    Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
+    Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
+    Format("e-mail", (".eml",), "mail:extract", "page"),
+    Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message"),
+    Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg"),
+    Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
+    Format("subtitles", (".srt", ".vtt"), "subtitles:extract"),
+)
+_BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
 
 def extract(name: str, data: bytes) -> Document:
@@ -39,10 +122,42 @@ def extract(name: str, data: bytes) -> Document:
     Raises ExtractionError where the bytes are not what the suffix says, BinaryFileError where they are no text.
     `name` tells the suffix and stands in the errors; the file itself is not touched.
     """
-    return _load(EXTRACTORS.get(PurePath(name).suffix.lower(), PLAIN))(name, data)
+    if PurePath(name).suffix.lower() in COMPRESSED:
+        from vsearch_core.text.extract.compressed import expand
+
+        data = expand(name, data)
+    row = format_of(name)
+    if not row.is_readable:
+        step = f"pip install 'vsearch[{row.extra}]', then index again with --retry"
+        raise ExtractionError(name, f"is an {row.name}, which needs {row.needs}", step)
+    try:
+        return load(row)(_inner(name), data)
+    except ExtractionError as error:
+        raise type(error)(name, error.reason, error.next_step) from None
+    except Exception as error:  # no file is worth a run: what a parser did not expect costs that file only
+        from vsearch_core.text.extract.limits import damaged
+
+        raise damaged(name, row.name, error) from error
 
 
-def _load(address: str) -> Extractor:
-    module, _, function = address.partition(":")
-    extractor: Extractor = getattr(import_module(module), function)
+def format_of(name: str) -> Format:
+    """The format that a file's name says it has, whether compressed or not."""
+    return _BY_SUFFIX.get(PurePath(_inner(name)).suffix.lower(), PLAIN)
+
+
+def unit_of(path: str) -> str:
+    """What the page numbers in a file of this name count: "page", "slide" …; "line" where there are none."""
+    return format_of(path).unit
+
+
+def load(row: Format) -> Extractor:
+    """The function that reads the format."""
+    module, _, function = row.extractor.partition(":")
+    extractor: Extractor = getattr(import_module(_HERE + module), function)
     return extractor
+
+
+def _inner(name: str) -> str:
+    """The name without the suffix of a compression."""
+    path = PurePath(name)
+    return name[: -len(path.suffix)] if path.suffix.lower() in COMPRESSED else name

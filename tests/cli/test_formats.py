@@ -1,0 +1,46 @@
+"""Office files, mail and notebooks from end to end, and the list of formats."""
+
+import json
+from pathlib import Path
+
+from packages import docx, pptx, shape, xlsx
+from process import Vsearch, write_files
+
+
+def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, project: Path) -> None:
+    rows = "".join(
+        f'<row r="{n}"><c r="A{n}" t="str"><v>{a}</v></c><c r="B{n}" t="str"><v>{b}</v></c></row>'
+        for n, a, b in ((2, "bird", "count"), (3, "heron", "seven"))
+    )
+    (project / "birds.xlsx").write_bytes(xlsx({"The list": rows}))
+    (project / "talk.pptx").write_bytes(pptx(shape("Welcome", kind="title"), shape("Sourdough rises", kind="title")))
+    (project / "lease.docx").write_bytes(docx("<w:p><w:r><w:t>The tenant pays rent.</w:t></w:r></w:p>"))
+    cells = [{"cell_type": "markdown", "source": "intro"}, {"cell_type": "code", "source": "volcano = 1"}]
+    write_files(project, {"a.ipynb": json.dumps({"cells": cells}), "m.eml": "From: Ann\nSubject: Glacier\n\nmelting\n"})
+    assert vsearch("index", ".", cwd=project).status == 0
+
+    def best(*question: str) -> dict[str, object]:
+        return vsearch("query", "--mode", "keyword", "-k", "1", "--json", *question, cwd=project).json["hits"][0]
+
+    assert [best(word)["place"] for word in ("heron", "sourdough", "tenant", "volcano")] == [
+        "'The list'!2:3",
+        "slide 1",
+        None,
+        "cell 1",
+    ]
+    assert best("melting", "--where", "author = 'Ann'")["path"] == "m.eml"
+    ran = vsearch("query", "--mode", "keyword", "-k", "1", "sourdough", cwd=project)
+    assert ran.lines[0].startswith("talk.pptx  slide 2  ")
+    assert (
+        vsearch("query", "--mode", "keyword", "heron", cwd=project).lines[0].startswith("birds.xlsx  'The list'!2:3  ")
+    )
+    assert vsearch("query", "--mode", "keyword", "tenant", cwd=project).lines[0].startswith("lease.docx  ")
+
+
+def test_formats_lists_what_is_read(vsearch: Vsearch, project: Path) -> None:
+    ran = vsearch("formats", cwd=project)
+    assert ran.status == 0
+    assert any(line.split()[0] == "PDF" and ".pdf" in line for line in ran.lines)
+    rows = {row["name"]: row for row in vsearch("formats", "--json", cwd=project).json["formats"]}
+    assert rows["PowerPoint presentation"]["unit"] == "slide"
+    assert rows["Outlook message"]["extra"] == "msg"

@@ -1,0 +1,150 @@
+"""Office files and books written part by part, as small as they can be."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+
+_TYPE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+_W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+_A = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+_P = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+_S = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+R = f'xmlns:r="{_TYPE.rstrip("/")}"'
+_ODF = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in {
+        "office": "office",
+        "text": "text",
+        "table": "table",
+        "draw": "drawing",
+        "presentation": "presentation",
+        "meta": "meta",
+    }.items()
+)
+_DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/"'
+
+
+def pack(members: Mapping[str, str | bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, content in members.items():
+            package.writestr(name, content)
+    return out.getvalue()
+
+
+def relations(targets: Mapping[str, tuple[str, str]]) -> str:
+    """id -> the last word of the relation's type, and its target."""
+    rows = "".join(
+        f'<Relationship Id="{key}" Type="{_TYPE}{kind}" Target="{to}"/>' for key, (kind, to) in targets.items()
+    )
+    return f"<Relationships>{rows}</Relationships>"
+
+
+def ooxml(main: str, members: Mapping[str, str], core: str = "") -> bytes:
+    root = {"a": ("officeDocument", main), "b": ("metadata/core-properties", "docProps/core.xml")}
+    return pack(
+        {"_rels/.rels": relations(root), "docProps/core.xml": f"<c {_DC}>{core}</c>" if core else "<c/>", **members}
+    )
+
+
+def docx(body: str, styles: str = "", core: str = "", **parts: str) -> bytes:
+    """A Word document; `body` in `w:`; other `parts` (footnotes …) are related to it."""
+    related = {"s": ("styles", "styles.xml"), **{name: (name, f"{name}.xml") for name in parts}}
+    members = {
+        "word/document.xml": f"<w:document {_W} {_A}><w:body>{body}</w:body></w:document>",
+        "word/styles.xml": f"<w:styles {_W}>{styles}</w:styles>",
+        "word/_rels/document.xml.rels": relations(related),
+        **{f"word/{name}.xml": f"<w:notes {_W}>{part}</w:notes>" for name, part in parts.items()},
+    }
+    return ooxml("word/document.xml", members, core)
+
+
+def pptx(*slides: str, notes: Mapping[int, str] | None = None) -> bytes:
+    """A presentation; its parts are numbered backwards, so that only the relations tell their order."""
+    count = len(slides)
+    ids = "".join(f'<p:sldId id="{256 + number}" r:id="r{number}"/>' for number in range(count))
+    members = {
+        "ppt/presentation.xml": f"<p:presentation {_P} {R}><p:sldIdLst>{ids}</p:sldIdLst></p:presentation>",
+        "ppt/_rels/presentation.xml.rels": relations(
+            {f"r{number}": ("slide", f"slides/s{count - number}.xml") for number in range(count)}
+        ),
+    }
+    for number, slide in enumerate(slides):
+        members[f"ppt/slides/s{count - number}.xml"] = f"<p:sld {_P} {_A}>{slide}</p:sld>"
+    for number, note in (notes or {}).items():
+        members[f"ppt/slides/_rels/s{count - number}.xml.rels"] = relations(
+            {"n": ("notesSlide", f"../notes/{number}.xml")}
+        )
+        members[f"ppt/notes/{number}.xml"] = f"<p:notes {_P} {_A}>{note}</p:notes>"
+    return ooxml("ppt/presentation.xml", members)
+
+
+def shape(*paragraphs: str, kind: str = "body") -> str:
+    text = "".join(f"<a:p><a:r><a:t>{paragraph}</a:t></a:r></a:p>" for paragraph in paragraphs)
+    return f'<p:sp><p:nvPr><p:ph type="{kind}"/></p:nvPr><p:txBody>{text}</p:txBody></p:sp>'
+
+
+def xlsx(sheets: Mapping[str, str], texts: str = "", styles: str = "") -> bytes:
+    """A workbook; each sheet is the inside of its `sheetData`."""
+    rows = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
+    related = {f"r{number}": ("worksheet", f"sheets/{number}.xml") for number in range(1, len(sheets) + 1)}
+    members = {
+        "xl/workbook.xml": f"<workbook {_S} {R}><sheets>{rows}</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": relations(
+            {**related, "t": ("sharedStrings", "texts.xml"), "s": ("styles", "styles.xml")}
+        ),
+        "xl/texts.xml": f"<sst {_S}>{texts}</sst>",
+        "xl/styles.xml": f"<styleSheet {_S}>{styles}</styleSheet>",
+        **{
+            f"xl/sheets/{number}.xml": f"<worksheet {_S}><sheetData>{data}</sheetData></worksheet>"
+            for number, data in enumerate(sheets.values(), 1)
+        },
+    }
+    return ooxml("xl/workbook.xml", members)
+
+
+def flat_odf(kind: str, body: str) -> bytes:
+    return (
+        f"<office:document {_ODF}><office:body><office:{kind}>{body}</office:{kind}></office:body></office:document>"
+    ).encode()
+
+
+def odf(kind: str, body: str, meta: str = "", manifest: str = "<m/>") -> bytes:
+    """A document of the kind text, spreadsheet or presentation."""
+    return pack(
+        {
+            "mimetype": "application/vnd.oasis.opendocument." + kind,
+            "META-INF/manifest.xml": manifest,
+            "meta.xml": f"<office:document-meta {_ODF} {_DC}><office:meta>{meta}</office:meta></office:document-meta>",
+            "content.xml": flat_odf(kind, body),
+        }
+    )
+
+
+def epub(sections: Mapping[str, str], contents: Mapping[str, str] | None = None, **extra: str) -> bytes:
+    """A book: the bodies of its sections by file name; what its table of contents calls them."""
+    items = "".join(
+        f'<item id="{n}" href="{name}" media-type="application/xhtml+xml"/>' for n, name in enumerate(sections)
+    )
+    spine = "".join(f'<itemref idref="{number}"/>' for number in range(len(sections)))
+    points = "".join(
+        f'<navPoint><navLabel><text>{title}</text></navLabel><content src="{name}#x"/></navPoint>'
+        for name, title in (contents or {}).items()
+    )
+    toc = '<item id="toc" href="toc.ncx" media-type="application/x-dtbncx+xml"/>'
+    meta = (
+        "<dc:title>The Book</dc:title><dc:creator>A. Uthor</dc:creator>"
+        "<dc:creator>B. Uthor</dc:creator><dc:language>de-AT</dc:language>"
+    )
+    return pack(
+        {
+            "META-INF/container.xml": (
+                '<container><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>'
+            ),
+            "OPS/book.opf": f"<package {_DC}><metadata>{meta}</metadata><manifest>{items}{toc}</manifest>"
+            f"<spine>{spine}</spine></package>",
+            "OPS/toc.ncx": f'<!DOCTYPE ncx PUBLIC "x" "y"><ncx><navMap>{points}</navMap></ncx>',
+            **{f"OPS/{name}": f"<html><body>{body}</body></html>" for name, body in sections.items()},
+            **extra,
+        }
+    )

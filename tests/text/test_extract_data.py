@@ -1,0 +1,123 @@
+"""CSV, JSON, YAML, TOML, XML and subtitles."""
+
+import pytest
+
+from vsearch_core.model import Document
+from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.extract.registry import extract
+
+
+def spans(document: Document) -> list[tuple[tuple[str, ...], str]]:
+    return [(span.heading, document.text[span.start : span.end].strip()) for span in document.spans]
+
+
+@pytest.mark.parametrize(
+    ("source", "header"),
+    [
+        ("name,age\nBob,7\n", "name,age"),
+        ('\nname;remark\nBob;"a;b"\n', "name;remark"),
+        ("a\tb\n1\t2\n", "a\tb"),
+        ("1,2\n3,4\n", ""),
+        ("name,age\n", ""),
+        ("just some\nlines of text\n", ""),
+        (",".join(f"column{number}" for number in range(100_000)) + "\n1,2\n", ""),
+    ],
+)
+def test_header_of_a_table(source: str, header: str) -> None:
+    document = extract("a.csv", source.encode())
+    assert document.text == source
+    assert [(span.kind, span.header) for span in document.spans] == [("rows", header)]
+
+
+def test_rows_stand_where_they_are_under_their_header() -> None:
+    source = "name,remark\n" + "".join(f"n{number},Some words. More words\n" for number in range(2, 50))
+    for chunk in split(extract("a.csv", source.encode()), ChunkOptions(20, 0)):
+        rows = chunk.text.split("\n")
+        assert rows[0] == "name,remark"
+        assert rows[1].startswith(f"n{max(chunk.start_line, 2)},")
+
+
+def test_json() -> None:
+    source = (
+        '{"name": "x", "caf\\u00e9": {"text": "line\\nbreak \\"q\\" \\ud83d\\ude00 \\ud83d",\n "inner": '
+        '{"a": [1]}},\n "list": [{"b": 1}]}'
+    )
+    document = extract("a.json", source.encode())
+    assert spans(document) == [
+        ((), '{"name": "x",'),
+        (("café",), '"café": {"text": "line break "q" \U0001f600 \ufffd",'),
+        (("café", "inner"), '"inner": {'),
+        (("café", "inner", "a"), '"a": [1]}},'),
+        (("list",), '"list": [{"b": 1}]}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source", ['{"a": [', '"' * 20_001, '\\"' * 20_000, "[" * 100_000, "}" * 1000, '{"a": {' * 10_000]
+)
+def test_json_that_is_none(source: str) -> None:
+    assert extract("a.json", source.encode()).text
+
+
+def test_json_lines() -> None:
+    document = extract("a.jsonl", b'{"a": "x\\ty"}\n{"a": "\\u0436"}\n')
+    assert document.text == '{"a": "x y"}\n{"a": "ж"}\n'
+    assert document.spans[0].kind == "rows"
+
+
+def test_yaml_and_toml() -> None:
+    assert spans(extract("a.yml", b"# c\nserver:\n  host: x\n  ports:\n    - 1\nclient: \n  name: y\n")) == [
+        ((), "# c"),
+        (("server",), "server:\n  host: x"),
+        (("server", "ports"), "ports:\n    - 1"),
+        (("client",), "client: \n  name: y"),
+    ]
+    assert spans(extract("a.toml", b"x = 1\n[a.b]\ny = 2\n[[c]]\nz = 3\n")) == [
+        ((), "x = 1"),
+        (("a.b",), "[a.b]\ny = 2"),
+        (("c",), "[[c]]\nz = 3"),
+    ]
+
+
+XML = """<?xml version="1.0" encoding="iso-8859-2"?>
+<!DOCTYPE rss [<!ENTITY a "b">]>
+<rss xml:lang="en-US"><channel><title>Feed ą</title>
+<!-- no
+comment -->
+<item label="Spoken &amp; kept" id="1"><title>One &lt;b&gt;and&lt;/b&gt; only</title>
+<description><![CDATA[<p>raw</p>]]></description></item>
+</channel></rss>
+"""
+
+
+def test_xml() -> None:
+    document = extract("a.xml", XML.encode("iso-8859-2"))
+    assert (document.title, document.language) == ("Feed ą", "en")
+    assert [(heading, " ".join(text.split())) for heading, text in spans(document)] == [
+        (("Feed ą",), "Feed ą Spoken & kept"),
+        (("Feed ą", "One and only"), "One and only raw"),
+    ]
+    assert document.text.split("\n")[6].strip() == "raw"
+    assert document.text.count("\n") == XML.count("\n")
+
+
+@pytest.mark.parametrize(
+    "piece", ["<!--", "<![CDATA[", "<?", "<!A[", "<a '", '<a b="', "<a ", "</", "<a><title>", "&a;"]
+)
+def test_xml_without_end_takes_no_time(piece: str) -> None:
+    extract("a.xml", piece.encode() * 50_000)
+
+
+def test_subtitles() -> None:
+    source = (
+        "1\n00:00:01,000 --> 00:00:02,000\n<i>Hello</i> there\n&amp; you\n\n2\n00:00:03,000 --> "
+        "00:00:04,000\n& you\nSecond {\\an8}cue\n"
+    )
+    document = extract("a.srt", source.encode())
+    assert (document.text, document.lines) == ("Hello there\n& you\nSecond cue", (3, 4, 9))
+    assert (
+        extract(
+            "a.vtt", b"WEBVTT\nKind: captions\n\nNOTE a note\nof lines\n\n01:02.000 --> 01:03.000 align:left\n<v Ann>Hi"
+        ).text
+        == "Hi"
+    )

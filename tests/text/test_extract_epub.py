@@ -1,0 +1,31 @@
+"""Books: sections in reading order, under the titles that they or the table of contents have."""
+
+import pytest
+from packages import epub
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.text.extract.epub import extract
+
+SECTIONS = {
+    "b.xhtml": "<p>first</p>",
+    "a.xhtml": "<h1>Own title</h1><p>second</p>",
+    "empty.xhtml": "",
+    "c.xhtml": "<p>x</p>",
+}
+
+
+def test_sections() -> None:
+    document = extract("a.epub", epub(SECTIONS, {"b.xhtml": "Foreword", "a.xhtml": "Chapter"}))
+    assert [(span.page, span.heading, document.text[span.start : span.end].strip()) for span in document.spans] == [
+        (1, ("Foreword",), "first"),
+        (2, ("Own title",), "Own title\n\nsecond"),
+        (4, (), "x"),
+    ]
+    assert (document.title, document.language) == ("The Book", "de")
+    assert document.metadata == {"author": "A. Uthor, B. Uthor"}
+
+
+def test_encrypted() -> None:
+    locked = '<encryption><CipherReference URI="OPS/a.xhtml"/></encryption>'
+    with pytest.raises(ExtractionError, match="is encrypted"):
+        extract("a.epub", epub(SECTIONS, **{"META-INF/encryption.xml": locked}))

@@ -1,0 +1,96 @@
+"""OpenDocument texts, sheets and slides, packed and flat."""
+
+import pytest
+from packages import flat_odf, odf
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.text.extract.odf import extract
+
+
+@pytest.mark.parametrize("write", [odf, flat_odf])
+def test_text(write: type) -> None:
+    body = """<text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>
+      <text:table-of-content><text:p>One ... 1</text:p></text:table-of-content>
+      <text:h text:outline-level="1">One</text:h>
+      <text:p>A<text:s text:c="3"/>b <text:span>in</text:span> it<text:note><text:note-citation>1</text:note-citation>
+      <text:note-body><text:p>The note.</text:p></text:note-body></text:note>.<text:line-break/>next</text:p>
+      <text:list><text:list-item><text:p>item</text:p></text:list-item></text:list>
+      <text:h text:outline-level="2">Two</text:h><text:p>c</text:p>"""
+    document = extract("a.odt", write("text", body))
+    assert [(span.heading, document.text[span.start : span.end].strip(), span.page) for span in document.spans] == [
+        (("One",), "One\n\nA b in it (The note.) .\nnext\n\n- item", None),
+        (("One", "Two"), "Two\n\nc", None),
+    ]
+    assert document.title == "One"
+
+
+def test_pages_and_tables_of_a_text() -> None:
+    row = (
+        "<table:table-row><table:table-cell><text:p>{}</text:p></table:table-cell><table:table-cell>"
+        "<text:p>{}</text:p></table:table-cell></table:table-row>"
+    )
+    table = (
+        f"<table:table><table:table-header-rows>{row.format('n', 'm')}</table:table-header-rows>"
+        f"{row.format(1, 2)}</table:table"
+        f">"
+    )
+    body = f"<text:p>one</text:p><text:soft-page-break/><text:p>two</text:p>{table}"
+    document = extract("a.odt", odf("text", body))
+    assert [(span.page, span.kind, span.header) for span in document.spans] == [
+        (1, "prose", ""),
+        (2, "prose", ""),
+        (2, "rows", "n | m"),
+    ]
+
+
+def cell(text: str, repeats: int = 1, kind: str = "string") -> str:
+    content = f"<text:p>{text}</text:p>" if text else ""
+    return (
+        f'<table:table-cell table:number-columns-repeated="{repeats}" office:value-type="{kind}">'
+        f"{content}</table:table-cell"
+        f">"
+    )
+
+
+def test_sheets() -> None:
+    rows = [cell("name") + cell("sum"), cell("", 1) + cell("7", 2, "float"), cell("", 16384)]
+    sheet = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    sheet += f'<table:table-row table:number-rows-repeated="1000000">{cell("", 16384)}</table:table-row>'
+    sheet += f"<table:table-row>{cell('last')}</table:table-row>"
+    body = f'<table:table table:name="My sheet">{sheet}</table:table>'
+    document = extract("a.ods", odf("spreadsheet", body))
+    assert document.text == "My sheet\n\nname | sum\n| 7 | 7\nlast\n\n"
+    assert document.lines == (1, 1, 1, 2, 1_000_004, 1_000_004, 1_000_004)
+    assert (document.spans[-1].header, document.spans[-1].page, document.spans[-1].heading) == (
+        "name | sum",
+        1,
+        ("My sheet",),
+    )
+
+
+def test_a_cell_that_is_repeated_without_end_is_not() -> None:
+    body = f"<table:table><table:table-row>{cell('x', 1 << 40)}</table:table-row></table:table>"
+    assert len(extract("a.ods", odf("spreadsheet", body)).text) < 1000
+
+
+def test_slides() -> None:
+    page = (
+        '<draw:page><draw:frame presentation:class="title"><draw:text-box><text:p>{}</text:p>'
+        "</draw:text-box></draw:frame><draw:frame><text:p>{}</text:p></draw:frame></draw:page>"
+    )
+    document = extract("a.odp", odf("presentation", page.format("One", "a") + page.format("Two", "b")))
+    assert [(span.page, span.heading) for span in document.spans] == [(1, ("One",)), (2, ("Two",))]
+
+
+def test_metadata() -> None:
+    meta = "<dc:title>T</dc:title><meta:initial-creator>A</meta:initial-creator><dc:language>es-ES</dc:language>"
+    document = extract(
+        "a.odt", odf("text", "<text:p>x</text:p>", meta + "<meta:creation-date>2024-01-02</meta:creation-date>")
+    )
+    assert (document.title, document.language) == ("T", "es")
+    assert document.metadata == {"author": "A", "created": "2024-01-02"}
+
+
+def test_encrypted() -> None:
+    with pytest.raises(ExtractionError, match=r"a.odt: is encrypted; "):
+        extract("a.odt", odf("text", "", manifest="<m><encryption-data/></m>"))

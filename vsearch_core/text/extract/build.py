@@ -1,0 +1,112 @@
+"""Building a document block by block, for formats whose own lines mean nothing or must be put together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
+from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.limits import MAX_TEXT, too_large
+
+Kind = Literal["prose", "rows", "code"]
+MAX_HEADER = 1000  # characters; the names of more columns than that help nobody when they are repeated
+
+
+class Builder:
+    """Text under construction, and the spans over it. `name` is for errors only.
+
+    Where any block tells the source lines of its rows, all should: they become `Document.lines`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.length = 0
+        self.page: int | None = None
+        self._parts: list[str] = []
+        self._spans: list[Span] = []
+        self._lines: list[int] = []
+        self._trail: list[tuple[int, str]] = []
+        self.first_heading: str | None = None
+
+    def start_page(self, number: int, *, apart: bool = False) -> None:
+        """What follows stands on that page. `apart`: no chunk may hold text of both sides."""
+        if self._spans and self.page is not None and number > self.page:
+            break_ = PAGE_BREAK * min(number - self.page, MAX_HEADER) + "\n"
+            start = self.length
+            self._write(break_, self._lines[-1:])
+            if not apart:
+                self._spans[-1] = replace(self._spans[-1], end=start + len(break_))
+        self.page = number
+
+    def forget_pages(self) -> None:
+        """The format has pages, but the file does not tell them."""
+        self._spans = [replace(span, page=None) for span in self._spans]
+        self.page = None
+
+    def end_headings(self, level: int = 0) -> None:
+        """What follows stands under no heading of that level or a deeper one."""
+        while self._trail and self._trail[-1][0] >= level:
+            self._trail.pop()
+
+    def start_heading(self, level: int, title: str) -> None:
+        """What follows stands under this heading; the heading itself is to be added as a block where it is text."""
+        self.end_headings(level)
+        title = " ".join(title.split())[:MAX_TITLE]
+        if title:
+            self.first_heading = self.first_heading or title
+            self._trail.append((level, title))
+
+    def heading(self, level: int, title: str, lines: Sequence[int] = ()) -> None:
+        """A heading that is a line of the text."""
+        self.start_heading(level, title)
+        self.add(" ".join(title.split()), lines=lines)
+
+    def add(
+        self, text: str, kind: Kind = "prose", header: str = "", *, lines: Sequence[int] = (), tight: bool = False
+    ) -> None:
+        """A block of text; a blank line follows it unless it is `tight`. `lines`: the source line of each row."""
+        text = text.rstrip("\n")
+        if not text.strip():
+            return
+        start = self.length
+        text = text.replace(PAGE_BREAK, " ")
+        self._write(text + ("\n" if tight else "\n\n"), [*lines, *([] if tight else lines[-1:])])
+        span = Span(start, self.length, tuple(title for _, title in self._trail), self.page, kind, header)
+        last = self._spans[-1] if self._spans else None
+        if last is not None and replace(last, start=start, end=self.length) == span and last.end == start:
+            self._spans[-1] = replace(last, end=self.length)
+        else:
+            self._spans.append(span)
+
+    def add_rows(self, rows: Sequence[str], lines: Sequence[int] = (), *, header: str | None = None) -> None:
+        """A table, a row a line; the first row names the columns unless `header` is given."""
+        rows = [" ".join(row.split()) for row in rows]
+        if header is None:
+            header = rows[0] if len(rows) > 1 else ""
+        self.add("\n".join(rows), "rows", header if len(header) <= MAX_HEADER else "", lines=lines)
+
+    def add_document(self, part: Document, title: str = "", level: int = 1) -> None:
+        """A document that is a part of this one; its headings go below what encloses it now, and below `title`."""
+        start = self.length
+        outer = tuple(heading for _, heading in self._trail)
+        self._write(part.text + "\n\n", ())
+        for span in part.spans:
+            inner = span.heading or ((title[:MAX_TITLE],) if title else ())
+            self._spans.append(
+                replace(span, start=span.start + start, end=span.end + start, heading=outer + inner, page=self.page)
+            )
+
+    def document(
+        self, title: str | None = None, language: str | None = None, metadata: Mapping[str, JsonValue] | None = None
+    ) -> Document:
+        """All that was added."""
+        lines = (*self._lines, self._lines[-1]) if self._lines else None
+        title = " ".join((title or "").split())[:MAX_TITLE] or None
+        return Document("".join(self._parts), tuple(self._spans), title, language, metadata or {}, lines)
+
+    def _write(self, text: str, lines: Sequence[int]) -> None:
+        self.length += len(text)
+        if self.length > MAX_TEXT:
+            raise too_large(self.name)
+        self._parts.append(text)
+        self._lines += lines

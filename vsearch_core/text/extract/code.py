@@ -1,0 +1,148 @@
+"""Source code: cut at definitions, which are found by their first line and end where the indentation does.
+
+A parser for each language would be exact on files without a mistake in them; docs/adr says what this costs beside one.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.headings import Heading, spans_between
+
+_NAME = r"(?P<name>[^\W\d][\w$]*)"
+_BRACES = (  # modifiers, then a word that begins a definition, then its name
+    r"(?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|partial|async|virtual|override"
+    r"|open|data|case|inline|unsafe|extern|pub(?:\([^)\n]{0,40}\))?|const|declare|readonly|mut|typedef|suspend|implicit"
+    r"|constexpr|explicit|mutating)\s+){0,6}"
+)
+_TYPES = r"class|interface|enum|struct|trait|namespace|record|module|mod|union|protocol|extension|object|impl|type"
+_PYTHON = re.compile(rf"[ \t]*(?:async[ \t]+def|def|class)[ \t]+{_NAME}[ \t]*[(:\[]")
+_RUBY = re.compile(r"[ \t]*(?:def|class|module|defmodule|defp?|function)[ \t]+(?:self\.)?(?P<name>[\w.:?!]+)")
+_LUA = re.compile(r"[ \t]*(?:local[ \t]+)?function[ \t]+(?P<name>[\w.:]+)")
+_SHELL = re.compile(r"[ \t]*(?:function[ \t]+(?P<other>[\w:.-]+)|(?P<name>[\w:.-]+)[ \t]*\(\))[ \t]*(?:\(\))?[ \t]*\{?")
+_GO = re.compile(rf"(?:func[ \t]+(?:\([^)\n]*\)[ \t]*)?|type[ \t]+){_NAME}")
+_RUST = re.compile(
+    rf"[ \t]*{_BRACES}(?:(?:fn|struct|enum|trait|mod|union|macro_rules!)[ \t]+{_NAME}"
+    rf"|impl(?:<[^>\n]*>)?[ \t]+(?P<other>[^{{\n]+?)[ \t]*(?:where\b[^{{\n]*)?\{{)"
+)
+_SCRIPT = re.compile(  # JavaScript, TypeScript, PHP
+    rf"[ \t]*{_BRACES}(?:(?:function\*?|class|interface|enum|namespace|trait)[ \t]+&?{_NAME}"
+    r"|(?:const|let|var)[ \t]+(?P<other>[\w$]+)[ \t]*=[ \t]*(?:async[ \t]*)?"
+    r"(?:function\b|\([^()\n]*\)[^=\n]*=>|[\w$]+[ \t]*=>)"
+    rf"|(?:get[ \t]+|set[ \t]+|\*[ \t]*)?"
+    r"(?P<third>(?!(?:if|for|while|switch|catch|return|with|function|await|typeof)\b)"
+    rf"[#\w$]+)[ \t]*\([^()\n;]*\)[^;,(){{}}\n]*\{{[ \t]*$)",
+    re.MULTILINE,
+)
+_C = re.compile(  # C, C++, Java, C#, Kotlin, Scala, Swift, Dart
+    rf"[ \t]*(?:(?:template[ \t]*<[^\n]*>[ \t]*)?{_BRACES}"
+    rf"(?:(?:{_TYPES})(?:[ \t]+class)?|func?|fun|def)[ \t]+{_NAME}[^;\n]*$"
+    r"|(?!(?:if|for|while|switch|catch|return|else|do|new|throw|using|case|delete|await|goto|sizeof|synchronized)\b)"
+    r"[^\W\d][\w \t*&<>,.:\[\]?~@]{0,150}?(?P<other>[~\w:]{1,80})[ \t]*\([^;{}=]{0,400}\)"
+    r"[^;={}()\n]{0,200}(?:\n[ \t]*)?\{)",
+    re.MULTILINE,
+)
+_SQL = re.compile(
+    r"create\s+(?:or\s+replace\s+)?(?:\w+\s+){0,2}?(?:table|view|function|procedure|trigger|index|type)"
+    r"\s+(?:if\s+not\s+exists\s+)?(?P<name>[\w.\"`\[\]]+)",
+    re.IGNORECASE,
+)
+_LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, what begins a definition, line comments
+    (".py .pyi .pyw .pyx", _PYTHON, "#"),
+    (".rb .rake .ex .exs .cr .jl", _RUBY, "#"),
+    (".lua", _LUA, "--"),
+    (".sh .bash .zsh .ksh .fish", _SHELL, "#"),
+    (".go", _GO, "//"),
+    (".rs", _RUST, "//"),
+    (".js .jsx .mjs .cjs .ts .tsx .mts .cts .php .vue .svelte", _SCRIPT, "//"),
+    (".c .h .cc .cpp .cxx .hh .hpp .hxx .java .cs .kt .kts .scala .swift .dart .m .mm .groovy", _C, "//"),
+    (".sql", _SQL, "--"),
+)
+_CLOSING = re.compile(
+    r"[ \t]*(?:[)}\]>;,{]|end\b|else\b|elif\b|except\b|finally\b|catch\b|rescue\b|ensure\b|#|//|--|\"\"\"|''')"
+)
+_LICENCE = re.compile(r"licen[cs]e|copyright|\(c\)|spdx|all rights reserved|without warranty", re.IGNORECASE)
+_MAX_LICENCE = 20_000  # characters
+_MAX_ABOVE = 200  # lines of comments and decorators that belong to a definition
+_MAX_LINE = 500  # characters; a longer one is data or machine-made
+_TAB = 8
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Spans of code, each under the names of the definitions that it is in; a licence at the top is left out.
+
+    Raises BinaryFileError.
+    """
+    text = decode(name, data)
+    suffix = "." + name.rpartition(".")[2].lower()
+    pattern, comment = next((row[1:] for row in _LANGUAGES if suffix in row[0].split()), (_PYTHON, "#"))
+    start = _licence_end(text, comment)
+    headings = list(_definitions(text, start, pattern, comment))
+    return Document(text, tuple(replace(span, kind="code") for span in spans_between(text, headings, start)))
+
+
+def _definitions(text: str, start: int, pattern: re.Pattern[str], comment: str) -> Iterator[Heading]:
+    """A heading where each definition begins, its comments and decorators included, and a nameless one where it ends.
+
+    A definition ends at the next line that is indented no further and that closes nothing.
+    """
+    lines = text.split("\n")
+    offsets = [0]
+    for line in lines:
+        offsets.append(offsets[-1] + len(line) + 1)
+    open_levels: list[int] = []
+    taken = -1  # the last line that belongs to what has begun
+    for number, line in enumerate(lines):
+        if offsets[number] < start or not line.strip() or number <= taken:
+            continue
+        level = _indentation(line) + 1
+        match = pattern.match(text, offsets[number]) if len(line) <= _MAX_LINE else None
+        if match:
+            name = next(
+                match[group] for group in ("name", "other", "third") if group in match.re.groupindex and match[group]
+            )
+            first = _first_above(lines, number, comment)
+            while open_levels and open_levels[-1] >= level:
+                open_levels.pop()
+            open_levels.append(level)
+            yield Heading(max(offsets[first], start), level, " ".join(name.split())[:100])
+            taken = text.count("\n", offsets[number], match.end()) + number
+        elif not _is_above(line, comment):
+            reach = level + 1 if _CLOSING.match(line) else level  # what closes a definition belongs to it
+            ended = 0
+            while open_levels and open_levels[-1] >= reach:
+                ended = open_levels.pop()
+            if ended:
+                yield Heading(offsets[number], ended, "")
+
+
+def _indentation(line: str) -> int:
+    blanks = line[: len(line) - len(line.lstrip())]
+    return len(blanks.expandtabs(_TAB)) if len(blanks) < 1000 else 1000
+
+
+def _is_above(line: str, comment: str) -> bool:
+    """Whether the line is one of those that belong to the definition below it: a comment, a decorator, an attribute."""
+    return line.lstrip().startswith((comment, "@", "/*", "*", "#[", "[", '"""', "template"))
+
+
+def _first_above(lines: list[str], number: int, comment: str) -> int:
+    first = number
+    while first and number - first < _MAX_ABOVE and lines[first - 1].strip() and _is_above(lines[first - 1], comment):
+        first -= 1
+    return first
+
+
+def _licence_end(text: str, comment: str) -> int:
+    """Where the text begins after a comment at its top that is about rights only; 0 where there is none."""
+    head = text[:_MAX_LICENCE]
+    first = re.match(r"(?:#![^\n]*\n)?\s*", head)
+    start = first.end() if first else 0
+    block = re.compile(r"/\*.*?\*/[ \t]*\n?", re.DOTALL).match(head, start)
+    if block is None:
+        block = re.compile(rf"(?:[ \t]*{re.escape(comment)}[^\n]*\n)+").match(head, start)
+    if block is None or len(_LICENCE.findall(block[0])) < 2 or block[0].count("\n") < 3:
+        return 0
+    return block.end()

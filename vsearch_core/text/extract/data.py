@@ -1,0 +1,81 @@
+"""Data in text files: JSON, JSON lines, YAML, TOML, INI. The text keeps its lines; keys are its headings."""
+
+import re
+
+from vsearch_core.model import Document, Span
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+
+_MAX_LEVEL = 3  # keys deeper than that are no headings
+_TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*+)("?)(\s*:\s*[\[{])?|[{}\[\]]')
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
+_PLAIN = {**dict.fromkeys("nrtbf", " "), '"': '"', "\\": "\\", "/": "/"}
+_YAML_KEY = re.compile(
+    r"^( {0,6})(?:- )?([\w./'\"-][\w./ '\"-]{0,79}?)[ ]?:[ \t]*(?:#[^\n]*|[|>][+-]?)?$", re.MULTILINE
+)
+_SECTION = re.compile(r"^[ \t]*\[{1,2}([^\]\n]{1,200})\]+", re.MULTILINE)
+
+
+def extract_json(name: str, data: bytes) -> Document:
+    """Text as it stands, its escapes undone; spans between keys that hold objects or lists. Raises BinaryFileError."""
+    text, headings = _json(decode(name, data))
+    return Document(text, spans_between(text, headings))
+
+
+def extract_jsonl(name: str, data: bytes) -> Document:
+    """A record a line, its escapes undone. Raises BinaryFileError."""
+    text = _unescaped(decode(name, data))
+    return Document(text, (Span(0, len(text), kind="rows"),) if text.strip() else ())
+
+
+def extract_yaml(name: str, data: bytes) -> Document:
+    """Spans between keys that hold more than a value on their own line. Raises BinaryFileError."""
+    text = decode(name, data)
+    headings = [Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\"")) for match in _YAML_KEY.finditer(text)]
+    return Document(text, spans_between(text, headings))
+
+
+def extract_sections(name: str, data: bytes) -> Document:
+    """Spans between section names in brackets. Raises BinaryFileError."""
+    text = decode(name, data)
+    return Document(text, spans_between(text, [Heading(m.start(), 1, m[1].strip()) for m in _SECTION.finditer(text)]))
+
+
+def _unescaped(text: str) -> str:
+    """What a reader of the values would see, line for line; a value's own line ends become blanks."""
+    if "\\" not in text:
+        return text
+
+    def character(match: re.Match[str]) -> str:
+        return chr(int(match[1], 16)) if match[1] else _PLAIN.get(match[2], match[0])
+
+    text = _ESCAPE.sub(character, text)
+    text = _PAIR.sub(lambda match: match[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+    return _HALF.sub("\ufffd", text).replace("\0", "\ufffd")
+
+
+def _json(source: str) -> tuple[str, list[Heading]]:
+    """The source with the escapes in its strings undone, and the keys of its objects and lists."""
+    parts: list[str] = []
+    headings: list[Heading] = []
+    position = length = depth = 0
+    for match in _TOKEN.finditer(source):
+        start = length + match.start() - position
+        piece = source[position : match.start()]
+        if match[1] is not None:
+            string = _unescaped(match[1])
+            piece += f'"{string}{match[2]}{match[3] or ""}'
+            if match[3]:
+                depth += 1
+                if depth - 1 <= _MAX_LEVEL:
+                    headings.append(Heading(start, max(depth - 1, 1), " ".join(string.split())[:MAX_TITLE]))
+        else:
+            piece += match[0]
+            depth = depth + 1 if match[0] in "{[" else max(depth - 1, 0)
+        parts.append(piece)
+        length += len(piece)
+        position = match.end()
+    parts.append(source[position:])
+    return "".join(parts), headings

@@ -1,0 +1,174 @@
+"""Word documents (DOCX, OOXML WordprocessingML, ECMA-376)."""
+
+import re
+from collections.abc import Mapping
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.package import Package
+from vsearch_core.text.extract.properties import Properties
+
+KIND = "Word document"
+_HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
+_CONTENTS = re.compile(r"toc \d|table of figures", re.IGNORECASE)
+_SKIPPED = frozenset({"Fallback", "del", "moveFrom", "instrText", "delText", "rPh"})  # other versions of the text
+_CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+_NOTES = ("footnotes", "endnotes")
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Paragraphs under their headings, tables as rows, then the notes; pages where Word noted them when it saved.
+
+    Headers, footers, tables of contents and deleted text are left out. Raises ExtractionError.
+    """
+    package = Package(name, data, KIND)
+    main = next(iter(package.related("", "officeDocument")), "word/document.xml")
+    package.require(main)
+    properties, styles, builder = Properties(), _Styles(), Builder(name)
+    for member in package.related("", "core-properties"):
+        package.walk(member, properties)
+    for member in package.related(main, "styles"):
+        package.walk(member, styles)
+    text = _Text(builder, styles)
+    builder.start_page(1)
+    package.walk(main, text)
+    if builder.page == 1:
+        builder.forget_pages()
+    builder.end_headings()
+    for notes in _NOTES:
+        for member in package.related(main, notes):
+            package.walk(member, _Text(builder, styles))
+    return builder.document(properties.title or text.title, properties.language, properties.metadata)
+
+
+class _Styles:
+    """Which paragraph styles are headings, and of which level; -1: those of a table of contents; 0: the title's."""
+
+    def __init__(self) -> None:
+        self._levels: dict[str, int] = {}
+        self._parents: dict[str, str] = {}
+        self._id = ""
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        value = attributes.get("val", "")
+        if tag == "style":
+            self._id = attributes.get("styleId", "")
+        elif tag == "basedOn":
+            self._parents[self._id] = value
+        elif tag == "outlineLvl" and value in set("012345678"):
+            self._levels.setdefault(self._id, int(value) + 1)
+        elif tag == "name":
+            if match := _HEADING.fullmatch(value):
+                self._levels[self._id] = int(match[1])
+            elif _CONTENTS.fullmatch(value):
+                self._levels[self._id] = -1
+            elif value.lower() == "title":
+                self._levels[self._id] = 0
+
+    def data(self, text: str) -> None: ...
+    def end(self, tag: str) -> None: ...
+
+    def level(self, style: str) -> int | None:
+        """The heading level of a style, its own or inherited; None for text."""
+        for _ in range(20):
+            if style in self._levels:
+                return self._levels[style]
+            style = self._parents.get(style, "")
+        return None
+
+
+class _Text:
+    """Writes a part's paragraphs and tables to the builder."""
+
+    def __init__(self, builder: Builder, styles: _Styles) -> None:
+        self.builder = builder
+        self.styles = styles
+        self.title: str | None = None
+        self.skipping = 0  # elements of which we are inside, whose text is not wanted
+        self.in_text = False
+        self.paragraph: list[str] = []
+        self.level: int | None = None
+        self.is_item = False
+        self.outer: list[tuple[list[str], int | None, bool]] = []  # a text box stands inside a paragraph
+        self.tables = 0
+        self.rows: list[str] = []
+        self.cells: list[str] = []
+        self.breaks = 0  # pages that have ended since the last paragraph began
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self.skipping or tag in _SKIPPED:
+            self.skipping += 1
+        elif tag == "t":
+            self.in_text = True
+        elif tag == "p":
+            self.outer.append((self.paragraph, self.level, self.is_item))
+            self.paragraph, self.level, self.is_item = [], None, False
+        elif tag == "pStyle":
+            self.level = self.styles.level(attributes.get("val", ""))
+        elif tag == "outlineLvl" and attributes.get("val", "") in set("012345678"):
+            self.level = int(attributes["val"]) + 1
+        elif tag == "numPr":
+            self.is_item = True
+        elif tag in _CHARACTERS:
+            self.paragraph.append(_CHARACTERS[tag])
+        elif tag == "lastRenderedPageBreak":
+            self.breaks += 1
+            if not self.tables and not "".join(self.paragraph).strip():
+                self.turn_pages()
+        else:
+            self.start_table(tag)
+
+    def start_table(self, tag: str) -> None:
+        if tag == "tbl":
+            self.tables += 1
+        elif tag == "tr" and self.tables == 1:
+            self.cells = []
+        elif tag == "tc" and self.tables == 1:
+            self.cells.append("")
+
+    def data(self, text: str) -> None:
+        if self.in_text and not self.skipping:
+            self.paragraph.append(text.replace("\n", " "))
+
+    def end(self, tag: str) -> None:
+        if self.skipping:
+            self.skipping -= 1
+        elif tag == "t":
+            self.in_text = False
+        elif tag == "p":
+            self.end_paragraph()
+        elif tag == "tr" and self.tables == 1:
+            row = " | ".join(self.cells)
+            if row.strip(" |"):
+                self.rows.append(row)
+        elif tag == "tbl":
+            self.tables -= 1
+            if not self.tables:
+                self.turn_pages()
+                self.builder.add_rows(self.rows)
+                self.rows = []
+
+    def end_paragraph(self) -> None:
+        lines = [" ".join(line.split()) for line in "".join(self.paragraph).split("\n")]
+        text = "\n".join(line for line in lines if line)
+        level, is_item = self.level, self.is_item
+        self.paragraph, self.level, self.is_item = self.outer.pop()
+        if not text or level == -1:
+            return
+        if self.tables:
+            self.cells = self.cells or [""]
+            self.cells[-1] = f"{self.cells[-1]} {text}".strip()
+            return
+        if level == 0 and self.title is None:
+            self.title = " ".join(text.split())
+        if level:
+            self.builder.heading(level, text)
+        else:
+            self.builder.add(f"- {text}" if is_item else text, tight=is_item)
+        self.turn_pages()
+
+    def turn_pages(self) -> None:
+        """A page that ends amid a paragraph or a table begins, to us, after it."""
+        if self.breaks:
+            self.builder.start_page((self.builder.page or 1) + self.breaks)
+            self.breaks = 0

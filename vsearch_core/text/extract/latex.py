@@ -1,0 +1,152 @@
+"""LaTeX: the words as they are set, line for line, as far as plain rules go; formulas stay as they are written."""
+
+import re
+
+from vsearch_core.model import Document, JsonValue
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+
+_LEVELS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6, "frametitle": 5}
+_COMMENT = re.compile(r"(?<!\\)%[^\n]*")
+_BRACED = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}"  # two levels of braces within
+_SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + r")\*?[ \t]*(?:\[[^\]\n]*\])?[ \t]*" + _BRACED)
+_FACT = re.compile(r"\\(title|author|date)[ \t]*(?:\[[^\]\n]*\])?[ \t]*" + _BRACED)
+_VERBATIM = re.compile(r"\\begin\{(verbatim|lstlisting|minted|alltt)\*?\}(.*?)(?:\\end\{\1\*?\}|\Z)", re.DOTALL)
+_SILENT = re.compile(  # with what stands in its braces
+    r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics|usepackage"
+    r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup|index|color"
+    r"|newcommand|renewcommand|fontsize|selectlanguage)\*?(?:[ \t]*\[[^\]\n]*\])*(?:[ \t]*" + _BRACED + r")?"
+)
+_ACCENT = re.compile(
+    r"\\([`'^\"~=.uvHckr])(?:\{\\?([A-Za-zıȷ])\}|[ \t]*\\?([A-Za-zıȷ])(?![A-Za-z]))|\\([`'^\"~=.])\\?([A-Za-zıȷ])"
+)
+_COMBINING = {
+    "`": "\u0300",
+    "'": "\u0301",
+    "^": "\u0302",
+    '"': "\u0308",
+    "~": "\u0303",
+    "=": "\u0304",
+    ".": "\u0307",
+    "u": "\u0306",
+    "v": "\u030c",
+    "H": "\u030b",
+    "c": "\u0327",
+    "k": "\u0328",
+    "r": "\u030a",
+}
+_LETTERS = re.compile(
+    r"\\(ss|ae|oe|AE|OE|aa|AA|o|O|l|L|i|j|dots|ldots|textbackslash|LaTeX|TeX|textendash|textemdash|and)"
+    r"(?![A-Za-z])[ \t]?(?:\{\})?"
+)
+_MEANT = {
+    "ss": "ß",
+    "ae": "æ",
+    "oe": "œ",
+    "AE": "Æ",
+    "OE": "Œ",
+    "aa": "å",
+    "AA": "Å",
+    "o": "ø",
+    "O": "Ø",
+    "l": "ł",
+    "L": "Ł",
+    "i": "ı",
+    "j": "ȷ",
+    "dots": "…",
+    "ldots": "…",
+    "textbackslash": "\\",
+    "LaTeX": "LaTeX",
+    "TeX": "TeX",
+    "textendash": "–",
+    "textemdash": "—",
+    "and": ", ",
+}
+_MATH = re.compile(
+    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[.{0,5000}?\\\]|\\\(.{0,1000}?\\\)", re.DOTALL
+)
+_COMMAND = re.compile(r"\\(?:[A-Za-z@]+\*?(?:\[[^\]\n]*\])?[ \t]?|[,;:!/> ])")
+_QUOTES = (("``", "“"), ("''", "”"), ("---", "—"), ("--", "–"), ("\\\\", " "), ("~", " "))
+_ESCAPED = re.compile(r"\\([%&$#_{}])")
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Spans between sections; comments and the preamble are left out, title and author are metadata.
+
+    Raises BinaryFileError.
+    """
+    source = decode(name, data)
+    begin = source.find("\\begin{document}")
+    facts = {match[1]: _words(match[2]) for match in _FACT.finditer(_COMMENT.sub("", source[: max(begin, 0) + 50_000]))}
+    text, headings, blocks, start = _Setter(source, max(begin, 0)).run()
+    title = " ".join(facts.pop("title", "").split())[:MAX_TITLE] or next((each.title for each in headings), None)
+    metadata: dict[str, JsonValue] = {
+        key: " ".join(value.split())[:1000] for key, value in facts.items() if value.strip()
+    }
+    return Document(text, with_code(spans_between(text, headings, start), blocks), title, metadata=metadata)
+
+
+class _Setter:
+    """Writes the source without its commands. A line of the text is a line of the source."""
+
+    def __init__(self, source: str, begin: int) -> None:
+        self.source = source
+        self.begin = begin
+        self.parts: list[str] = []
+        self.length = 0
+        self.headings: list[Heading] = []
+        self.blocks: list[tuple[int, int]] = []
+
+    def run(self) -> tuple[str, list[Heading], list[tuple[int, int]], int]:
+        self.write("\n" * self.source.count("\n", 0, self.begin))
+        start = self.length
+        position = self.begin
+        for match in _VERBATIM.finditer(self.source, self.begin):
+            self.prose(self.source[position : match.start()])
+            self.blocks.append((self.length, self.length + len(match[0])))
+            self.write(match[0])
+            position = match.end()
+        self.prose(self.source[position:])
+        return "".join(self.parts), self.headings, self.blocks, start
+
+    def prose(self, source: str) -> None:
+        source = _COMMENT.sub("", source)
+        position = 0
+        for match in _SECTION.finditer(source):
+            self.write(_words(source[position : match.start()]))
+            title = _words(match[2])
+            self.headings.append(Heading(self.length, _LEVELS[match[1]], " ".join(title.split())[:MAX_TITLE]))
+            self.write(title)
+            position = match.end()
+        self.write(_words(source[position:]))
+
+    def write(self, text: str) -> None:
+        self.parts.append(text)
+        self.length += len(text)
+
+
+def _words(source: str) -> str:
+    """A stretch without commands, its formulas kept, line for line."""
+    parts: list[str] = []
+    position = 0
+    for formula in _MATH.finditer(source):
+        parts += [_plain(source[position : formula.start()]), formula[0]]
+        position = formula.end()
+    parts.append(_plain(source[position:]))
+    return "".join(parts)
+
+
+def _plain(source: str) -> str:
+    import unicodedata
+
+    source = _SILENT.sub(lambda match: "\n" * match[0].count("\n"), source)
+    source = _LETTERS.sub(lambda match: _MEANT[match[1]], source)
+    source = _ACCENT.sub(
+        lambda m: unicodedata.normalize("NFC", (m[2] or m[3] or m[5]).replace("ı", "i") + _COMBINING[m[1] or m[4]]),
+        source,
+    )
+    for mark, meant in _QUOTES:
+        source = source.replace(mark, meant)
+    source = _COMMAND.sub("", _ESCAPED.sub(lambda match: f"\0{ord(match[1])};", source))
+    source = source.replace("{", "").replace("}", "")
+    return re.sub(r"\0(\d+);", lambda match: chr(int(match[1])), source)

@@ -1,0 +1,100 @@
+"""Manual pages (roff with the man or mdoc macros): the words without the requests, line for line."""
+
+import re
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.plain import extract as extract_plain
+
+_ROFF = re.compile(
+    r"(?:(?:['.][ \t]*\\\"[^\n]*|\.\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
+    r"[^\n]*|[ \t]*|\.\.)\n)*"
+    r"\.[ \t]*(?:TH|Dd)\b"
+)
+_TITLE = re.compile(r"^\.[ \t]*(?:TH|Dt)[ \t]+(?:\"([^\"\n]+)\"|(\S+))(?:[ \t]+\"?([0-9][\w]*))?", re.MULTILINE)
+_FONT = re.compile(r"\\f(?:\[[^\]\n]*\]|\([^\n]{2}|[^\n])|\\[sm](?:[-+]?\d{1,2}|\[[^\]\n]*\])|\\[&|^/,:%!c]|\\[kz].")
+_NAMED = re.compile(r"\\\(([^\n]{2})|\\\[([^\]\n]{1,20})\]|\\\*(?:\(([^\n]{2})|\[([^\]\n]{1,20})\]|([^\n]))")
+_CHARACTERS = {
+    "lq": "“",
+    "rq": "”",
+    "oq": "‘",
+    "cq": "’",
+    "aq": "'",
+    "dq": '"',
+    "em": "—",
+    "en": "–",
+    "hy": "-",
+    "bu": "•",
+    "co": "©",
+    "rg": "®",
+    "tm": "™",
+    "ha": "^",
+    "ti": "~",
+    "rs": "\\",
+    "ga": "`",
+    "mi": "-",
+    "<=": "≤",
+    ">=": "≥",
+    "->": "→",
+    "<-": "←",
+    "mu": "×",
+    "de": "°",
+    "ss": "ß",
+    "R": "®",
+    "Tm": "™",
+    "`": "“",
+    "'": "”",
+}
+_SILENT = re.compile(
+    r"[.'][ \t]*(?:\\\"|(?:TH|PP|P|LP|sp|br|RS|RE|nf|fi|TP|ad|nh|hy|if|ie|el|de|ig|nr|ds|tr|ne|in|ti|ta|so|mso"
+    r"|IX|PD|UE|ME|Dd|Dt|Os|Pp|Bl|El|Bd|Ed|rm|tm|na|ll|ft|EX|EE|HP|cc|ec|eo|als|rn|while|\.|UN|YS|TQ)(?![A-Za-z]))"
+)
+_REQUEST = re.compile(r"[.'][ \t]*([A-Za-z][\w]*)[ \t]*")
+_HEADINGS = {"SH": 1, "Sh": 1, "SS": 2, "Ss": 2}
+_MDOC = re.compile(
+    r"(?<!\S)(?:Fl|Ar|Nm|Op|Oo|Oc|Ns|Xr|Pa|Em|Sy|Li|Ql|Cm|Ic|Dq|Sq|Pq|Va|Fa|Ft|Xo|Xc|No|Ev|Er|Dv|Fn|Bq|Ao|Ac|Aq|Do|Dc|Po|Pc|Ta)(?!\S)"
+)
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Spans between sections. What only has the name of a manual page, as logs may, is plain text.
+
+    Raises BinaryFileError.
+    """
+    source = decode(name, data)
+    if not _ROFF.match(source[:100_000]):
+        return extract_plain(name, data)
+    mdoc = re.search(r"^\.[ \t]*Dd\b", source[:100_000], re.MULTILINE) is not None
+    headings: list[Heading] = []
+    rows: list[str] = []
+    position = 0
+    for line in source.split("\n"):
+        row, level = _row(line, mdoc)
+        if level and row:
+            headings.append(Heading(position, level, row))
+        rows.append(row)
+        position += len(row) + 1
+    text = "\n".join(rows)
+    title = _TITLE.search(source)
+    page = (f"{title[1] or title[2]}({title[3]})" if title[3] else title[1] or title[2]) if title else None
+    return Document(text, spans_between(text, headings), title=page)
+
+
+def _row(line: str, mdoc: bool) -> tuple[str, int]:
+    """A line's words, and the level of the heading that it is, 0 if it is none."""
+    level = 0
+    if line.startswith((".", "'")):
+        if _SILENT.match(line):
+            return "", 0
+        request = _REQUEST.match(line)
+        if request:
+            level = _HEADINGS.get(request[1], 0)
+            line = line[request.end() :]
+            if mdoc:
+                line = _MDOC.sub("", line).lstrip()
+            line = line.replace('"', "")
+    line = line.partition('\\"')[0]
+    line = _NAMED.sub(lambda match: _CHARACTERS.get(next(filter(None, match.groups()), ""), ""), _FONT.sub("", line))
+    line = line.replace("\\-", "-").replace("\\e", "\\").replace("\\ ", " ").replace("\\~", " ").replace("\\'", "'")
+    return " ".join(line.split()) if level else line.rstrip(), level

@@ -1,0 +1,89 @@
+"""Jupyter notebooks: a page a cell; headings are those of the Markdown cells."""
+
+import json
+from typing import Any
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.model import Document, JsonValue
+from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.limits import MAX_PARTS, damaged
+from vsearch_core.text.extract.markdown import find_headings
+
+_MAX_OUTPUT = 2000  # characters of a cell's output; what is longer is a log or a table of numbers
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Markdown, code and what it printed. Raises ExtractionError, BinaryFileError."""
+    notebook = _parse(name, decode(name, data))
+    cells = notebook.get("cells")
+    if cells is None:  # format 3
+        sheets = notebook.get("worksheets")
+        cells = [cell for sheet in _dicts(sheets) for cell in _dicts(sheet.get("cells"))]
+    builder = Builder(name)
+    for number, cell in enumerate(_dicts(cells)[:MAX_PARTS], 1):
+        builder.start_page(number)
+        source = _text(cell.get("source", cell.get("input")))
+        kind = cell.get("cell_type")
+        if kind == "markdown":
+            _add_markdown(builder, source)
+        elif kind == "heading":
+            builder.heading(_level(cell.get("level")), source)
+        else:
+            builder.add(source, "code" if kind == "code" else "prose")
+            for output in _dicts(cell.get("outputs")):
+                builder.add(_said(output), "code")
+    metadata = notebook.get("metadata")
+    facts = metadata if isinstance(metadata, dict) else {}
+    title = facts.get("title") if isinstance(facts.get("title"), str) else builder.first_heading
+    return builder.document(title, metadata=_metadata(facts))
+
+
+def _parse(name: str, text: str) -> dict[str, Any]:
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(name, "notebook", error) from None
+    if not isinstance(notebook, dict):
+        raise ExtractionError(name, "is no notebook", "rename it to .json")
+    return notebook
+
+
+def _metadata(facts: dict[str, Any]) -> dict[str, JsonValue]:
+    authors = [str(author.get("name", "")) for author in _dicts(facts.get("authors"))]
+    kernel = facts.get("kernelspec")
+    language = kernel.get("language") if isinstance(kernel, dict) else None
+    found = {"author": ", ".join(filter(None, authors)), "programming_language": language}
+    return {key: value for key, value in found.items() if isinstance(value, str) and value}
+
+
+def _add_markdown(builder: Builder, source: str) -> None:
+    headings = list(find_headings(source, 0))
+    ends = [*(heading.start for heading in headings), len(source)]
+    builder.add(source[: ends[0]])
+    for heading, end in zip(headings, ends[1:], strict=True):
+        builder.start_heading(heading.level, heading.title)
+        builder.add(source[heading.start : end])
+
+
+def _said(output: dict[str, Any]) -> str:
+    """What an output says in plain text."""
+    data = output.get("data")
+    text = _text(output.get("text")) or (_text(data.get("text/plain")) if isinstance(data, dict) else "")
+    if output.get("output_type") in {"error", "pyerr"}:
+        text = f"{output.get('ename')}: {output.get('evalue')}"
+    return text if len(text) <= _MAX_OUTPUT else ""
+
+
+def _level(value: Any) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 6 else 1
+
+
+def _text(value: Any) -> str:
+    """A text, which notebooks may keep as a list of lines."""
+    text = "".join(part for part in value if isinstance(part, str)) if isinstance(value, list) else value
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(text, str) else ""
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

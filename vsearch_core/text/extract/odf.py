@@ -1,0 +1,179 @@
+"""OpenDocument (ODT, ODS, ODP, and their flat and template forms; ISO/IEC 26300)."""
+
+from collections.abc import Mapping
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.model import Document
+from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.package import Package, walk_xml
+from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.sheet import Sheet
+
+KIND = "OpenDocument file"
+_SKIPPED = frozenset(  # what stands around the text, or is another version of it
+    {"tracked-changes", "table-of-content", "alphabetical-index", "illustration-index", "table-index", "annotation"}
+    | {"note-citation", "ruby-text", "header", "footer", "styles", "automatic-styles", "master-styles", "scripts"}
+    | {"font-face-decls", "settings", "binary-data", "bibliography", "forms", "object-index", "date-time-decl"}
+)
+_MAX_REPEATS = 100  # of a filled cell or row: files say "a million times the same" in one element
+_MAX_SPACES = 100
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Text under its headings, sheets as rows, slides as pages; headers, footers and tables of contents are left out.
+
+    Raises ExtractionError.
+    """
+    properties, builder = Properties(), Builder(name)
+    content = _Content(name, builder)
+    if data.lstrip()[:1] == b"<":  # a flat file, all in one XML document
+        walk_xml(name, KIND, iter([data]), properties)
+        walk_xml(name, KIND, iter([data]), content)
+    else:
+        package = Package(name, data, KIND)
+        if b"encryption-data" in package.read("META-INF/manifest.xml"):
+            raise ExtractionError(name, "is encrypted", "save a copy without its password")
+        package.require("content.xml")
+        package.walk("meta.xml", properties)
+        package.walk("content.xml", content)
+    if content.slides == content.sheets == 0 and builder.page == 1:
+        builder.forget_pages()
+    return builder.document(properties.title or content.title, properties.language, properties.metadata)
+
+
+class _Content:
+    """Writes the body to the builder."""
+
+    def __init__(self, name: str, builder: Builder) -> None:
+        self.name = name
+        self.builder = builder
+        self.title: str | None = None
+        self.slides = 0
+        self.sheets = 0
+        self.body = ""  # text, spreadsheet or presentation
+        self.skipping = 0
+        self.paragraphs: list[list[str]] = []  # those that we are inside of: a note stands in a paragraph
+        self.level = 0
+        self.items = 0  # list items that we are inside of
+        self.tables = 0
+        self.breaks = 0
+        self.is_title = False
+        self.sheet = Sheet(name)
+        self.sheet_name = ""
+        self.rows: list[str] = []
+        self.cells: list[str] = []
+        self.row = self.column = 0
+        self.row_repeats = self.cell_repeats = 1
+        self.is_text = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self.skipping or tag in _SKIPPED:
+            self.skipping += 1
+        elif tag in {"text", "spreadsheet", "presentation", "drawing"} and not self.body:
+            self.body = tag
+            self.builder.start_page(1)
+        elif tag in {"p", "h"}:
+            self.paragraphs.append([])
+            self.level = _count(attributes, "outline-level", 10) if tag == "h" else 0
+        elif tag == "s" and self.paragraphs:
+            self.paragraphs[-1].append(" " * _count(attributes, "c", _MAX_SPACES))
+        elif tag in {"tab", "line-break"} and self.paragraphs:
+            self.paragraphs[-1].append("\t" if tag == "tab" else "\n")
+        elif tag == "soft-page-break":
+            self.breaks += 1
+        elif tag == "list-item":
+            self.items += 1
+        elif tag == "page" and self.body in {"presentation", "drawing"}:
+            self.slides += 1
+            self.builder.start_page(self.slides)
+            self.builder.end_headings()
+        elif tag == "frame":
+            self.is_title = attributes.get("class") == "title"
+        else:
+            self.start_table(tag, attributes)
+
+    def start_table(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "table":
+            self.tables += 1
+            if self.tables == 1:
+                self.sheet, self.rows, self.row = Sheet(self.name), [], 0
+                self.sheet_name = attributes.get("name", "")
+        elif tag == "table-row" and self.tables == 1:
+            self.row_repeats = _count(attributes, "number-rows-repeated", 1 << 24)
+            self.cells, self.column = [], 0
+        elif tag in {"table-cell", "covered-table-cell"} and self.tables == 1:
+            self.cell_repeats = _count(attributes, "number-columns-repeated", 1 << 24)
+            self.is_text = attributes.get("value-type", "string") == "string"
+            self.cells.append("")
+
+    def data(self, text: str) -> None:
+        if self.paragraphs and not self.skipping:
+            self.paragraphs[-1].append(text.replace("\n", " "))
+
+    def end(self, tag: str) -> None:
+        if self.skipping:
+            self.skipping -= 1
+        elif tag in {"p", "h"}:
+            self.end_paragraph()
+        elif tag == "list-item":
+            self.items -= 1
+        elif tag == "frame":
+            self.is_title = False
+        elif tag in {"table-cell", "covered-table-cell"} and self.tables == 1:
+            self.end_cell()
+        elif tag == "table-row" and self.tables == 1:
+            self.end_row()
+        elif tag == "table":
+            self.tables -= 1
+            if not self.tables:
+                self.end_table()
+
+    def end_paragraph(self) -> None:
+        lines = [" ".join(line.split()) for line in "".join(self.paragraphs.pop()).split("\n")]
+        text = "\n".join(line for line in lines if line)
+        if not text:
+            return
+        if self.paragraphs:  # a note, where its mark stands
+            self.paragraphs[-1].append(f" ({text}) ")
+        elif self.tables:
+            self.cells = self.cells or [""]
+            self.cells[-1] = f"{self.cells[-1]} {text}".strip()
+        else:
+            self.turn_pages()
+            if self.level or self.is_title:
+                self.title = self.title or (text if self.level <= 1 else None)
+                self.builder.heading(self.level or 1, text)
+            else:
+                self.builder.add(f"- {text}" if self.items else text, tight=bool(self.items))
+
+    def turn_pages(self) -> None:
+        if self.breaks and not self.slides:
+            self.builder.start_page((self.builder.page or 1) + self.breaks)
+        self.breaks = 0
+
+    def end_cell(self) -> None:
+        value = self.cells[-1]
+        if self.body == "spreadsheet" and value:
+            for column in range(self.column + 1, self.column + 1 + min(self.cell_repeats, _MAX_REPEATS)):
+                self.sheet.put(self.row + 1, column, value, is_text=self.is_text)
+        self.column += self.cell_repeats
+
+    def end_row(self) -> None:
+        if self.body == "spreadsheet":
+            self.row += self.row_repeats
+        elif any(self.cells):
+            self.rows.append(" | ".join(self.cells))
+
+    def end_table(self) -> None:
+        if self.body == "spreadsheet":
+            self.sheets += 1
+            self.sheet.write(self.builder, self.sheets, self.sheet_name)
+        else:
+            self.turn_pages()
+            self.builder.add_rows(self.rows)
+
+
+def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:
+    """A number that an attribute gives, from 1 to the limit; 1 where it gives none."""
+    given = attributes.get(name, "")
+    return max(1, min(int(given), limit)) if given.isdecimal() and len(given) < 12 else 1

@@ -1,0 +1,137 @@
+"""Zip packages of XML (OOXML, ODF, EPUB): members within bounds, XML as a stream of events.
+
+The parser is the standard library's expat. It fetches nothing, and a declaration of an entity, which could stand for
+texts without end, is refused: no such format needs one.
+"""
+
+import io
+import posixpath
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+from urllib.parse import unquote
+from xml.parsers import expat
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_EXPANDED, MAX_PARTS, damaged, too_large
+
+_BLOCK = 1 << 16
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # the container of old Office files, and of encrypted new ones
+
+
+class Handler(Protocol):
+    """What is told of an XML document, in its order. Names are without their namespaces."""
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None: ...
+    def data(self, text: str) -> None: ...
+    def end(self, tag: str) -> None: ...
+
+
+class Package:
+    """A file's members. Raises ExtractionError for what is no package of the `kind`, encrypted, or a bomb."""
+
+    def __init__(self, name: str, data: bytes, kind: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.left = MAX_EXPANDED
+        if data.startswith(_OLE):
+            raise ExtractionError(
+                name, "is encrypted, or an old binary Office file", "save it as a new file, unencrypted"
+            )
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+        except Exception as error:  # zipfile raises a dozen kinds for damaged archives
+            raise damaged(name, kind, error) from None
+        self.members = set(self._zip.namelist()[:MAX_PARTS])
+
+    def blocks(self, member: str) -> Iterator[bytes]:
+        """A member's bytes."""
+        try:
+            with self._zip.open(member) as stream:
+                while block := stream.read(_BLOCK):
+                    self.left -= len(block)
+                    if self.left < 0:
+                        raise too_large(self.name)
+                    yield block
+        except ExtractionError:
+            raise
+        except Exception as error:
+            raise damaged(self.name, self.kind, error) from None
+
+    def read(self, member: str) -> bytes:
+        """A member's bytes at once; none where there is no such member."""
+        return b"".join(self.blocks(member)) if member in self.members else b""
+
+    def walk(self, member: str, handler: Handler) -> None:
+        """Tell a member's XML to the handler; nothing where there is no such member."""
+        if member in self.members:
+            walk_xml(self.name, self.kind, self.blocks(member), handler)
+
+    def require(self, member: str) -> None:
+        """Raises ExtractionError where there is no such member."""
+        if member not in self.members:
+            raise damaged(self.name, self.kind, f"there is no {member} in it")
+
+    def relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """OOXML: the relations of a part ("" is the package): id -> the last word of its type, and the member."""
+        folder, file = posixpath.split(part)
+        handler = _Relations(folder)
+        self.walk(posixpath.join(folder, "_rels", f"{file}.rels"), handler)
+        return handler.found
+
+    def related(self, part: str, kind: str) -> list[str]:
+        """OOXML: the members that the part's relations of this kind lead to."""
+        return [member for what, member in self.relations(part).values() if what == kind]
+
+
+class _Relations:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.found: dict[str, tuple[str, str]] = {}
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "Relationship" and attributes.get("TargetMode") != "External":
+            target = unquote(attributes.get("Target", ""))
+            path = target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(self.folder, target))
+            self.found[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], path)
+
+    def data(self, text: str) -> None: ...
+    def end(self, tag: str) -> None: ...
+
+
+def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) -> None:
+    """Tell XML to the handler. Raises ExtractionError where it is malformed, too deep, or declares entities."""
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    depth = 0
+
+    def start(tag: str, attributes: Mapping[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise damaged(name, kind, "its elements nest too deep")
+        local: dict[str, str] = {}
+        for key, value in attributes.items():
+            namespace, _, plain = key.rpartition(" ")
+            if namespace or plain not in local:  # of `id` and `r:id`, the second tells what the first is about
+                local[plain] = value
+        handler.start(tag.rpartition(" ")[2], local)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        handler.end(tag.rpartition(" ")[2])
+
+    def refuse(*_: object) -> None:
+        raise damaged(name, kind, "it declares entities")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = handler.data
+    parser.EntityDeclHandler = refuse
+    try:
+        for block in blocks:
+            parser.Parse(block, False)
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise damaged(name, kind, error) from None

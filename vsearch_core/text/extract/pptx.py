@@ -1,0 +1,119 @@
+"""Presentations (PPTX, OOXML PresentationML, ECMA-376): a page a slide."""
+
+from collections.abc import Mapping
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.package import Package
+from vsearch_core.text.extract.properties import Properties
+
+KIND = "presentation"
+_TITLES = frozenset({"title", "ctrTitle"})
+_AROUND = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholders that say the same on every slide
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Each slide under its title: its text, its tables as rows, its notes. Raises ExtractionError."""
+    package = Package(name, data, KIND)
+    main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")
+    package.require(main)
+    properties, order, builder = Properties(), _Order(), Builder(name)
+    for member in package.related("", "core-properties"):
+        package.walk(member, properties)
+    package.walk(main, order)
+    slides = package.relations(main)
+    for number, relation in enumerate(order.slides, 1):
+        if relation not in slides:
+            continue
+        member = slides[relation][1]
+        builder.start_page(number)
+        builder.end_headings()
+        slide = _Slide()
+        package.walk(member, slide)
+        if slide.title:
+            builder.heading(1, slide.title)
+        for block in slide.blocks:
+            if isinstance(block, list):
+                builder.add_rows(block)
+            else:
+                builder.add(block)
+        for notes in package.related(member, "notesSlide"):
+            spoken = _Slide()
+            package.walk(notes, spoken)
+            builder.add("\n".join(block for block in spoken.blocks if isinstance(block, str)))
+    return builder.document(properties.title, properties.language, properties.metadata)
+
+
+class _Order:
+    def __init__(self) -> None:
+        self.slides: list[str] = []
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "sldId":
+            self.slides.append(attributes.get("id", ""))
+
+    def data(self, text: str) -> None: ...
+    def end(self, tag: str) -> None: ...
+
+
+class _Slide:
+    """The title of a slide, and its blocks: the text of a shape, or the rows of a table."""
+
+    def __init__(self) -> None:
+        self.title = ""
+        self.blocks: list[str | list[str]] = []
+        self._shape: list[str] = []  # paragraphs
+        self._paragraph: list[str] = []
+        self._placeholder = ""
+        self._rows: list[str] | None = None
+        self._cells: list[str] = []
+        self._skipping = 0
+        self._in_text = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self._skipping or tag == "Fallback":
+            self._skipping += 1
+        elif tag == "sp":
+            self._shape, self._placeholder = [], ""
+        elif tag == "ph":
+            self._placeholder = attributes.get("type", "body")
+        elif tag == "tbl":
+            self._rows = []
+        elif tag == "tr":
+            self._cells = []
+        elif tag == "tc":
+            self._shape = []
+        elif tag == "p":
+            self._paragraph = []
+        elif tag == "br":
+            self._paragraph.append("\n")
+        self._in_text = tag == "t"
+
+    def data(self, text: str) -> None:
+        if self._in_text and not self._skipping:
+            self._paragraph.append(text)
+
+    def end(self, tag: str) -> None:
+        self._in_text = False
+        if self._skipping:
+            self._skipping -= 1
+        elif tag == "p":
+            text = "".join(self._paragraph).strip()
+            if text:
+                self._shape.append(text)
+        elif tag == "tc":
+            self._cells.append(" ".join(" ".join(self._shape).split()))
+        elif tag == "tr" and self._rows is not None:
+            self._rows.append(" | ".join(self._cells))
+        elif tag == "tbl" and self._rows is not None:
+            self.blocks.append(self._rows)
+            self._rows = None
+        elif tag == "sp":
+            self._end_shape()
+
+    def _end_shape(self) -> None:
+        if self._placeholder in _TITLES and not self.title:
+            self.title = " ".join(" ".join(self._shape).split())
+        elif self._placeholder not in _AROUND and self._shape:
+            self.blocks.append("\n".join(self._shape))
+        self._shape = []

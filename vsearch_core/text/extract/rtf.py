@@ -1,0 +1,305 @@
+"""Rich Text Format (RTF 1.9.1), in one pass over its control words."""
+
+import codecs
+import re
+from dataclasses import dataclass, replace
+
+from vsearch_core.errors import BinaryFileError
+from vsearch_core.model import Document, JsonValue
+from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_TEXT, damaged, too_large
+
+_TOKEN = re.compile(
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|([^\\{}\r\n]+)|[\r\n]+", re.DOTALL
+)
+_CHARSETS = {
+    77: "mac_roman",
+    78: "cp932",
+    128: "cp932",
+    129: "cp949",
+    130: "johab",
+    134: "gb18030",
+    136: "big5hkscs",
+    161: "cp1253",
+    162: "cp1254",
+    163: "cp1258",
+    177: "cp1255",
+    178: "cp1256",
+    186: "cp1257",
+    204: "cp1251",
+    222: "cp874",
+    238: "cp1250",
+    254: "cp437",
+    255: "cp850",
+}
+_CHARACTERS = {
+    "line": "\n",
+    "tab": "\t",
+    "cell": " | ",
+    "nestcell": " ",
+    "emdash": "—",
+    "endash": "–",
+    "bullet": "•",
+    "lquote": "‘",
+    "rquote": "’",
+    "ldblquote": "“",
+    "rdblquote": "”",
+    "emspace": " ",
+    "enspace": " ",
+    "~": " ",
+    "_": "-",
+    "{": "{",
+    "}": "}",
+    "\\": "\\",
+    "\n": "\n",
+    "\r": "\n",
+}
+_ENDS = frozenset({"par", "sect", "page", "row"})
+_UNWANTED = frozenset(  # groups that hold no text, or what stands around it
+    {"colortbl", "pict", "object", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
+    | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "annotation", "atnid", "atnauthor", "comment"}
+    | {
+        "template",
+        "xe",
+        "tc",
+        "operator",
+        "listtable",
+        "listoverridetable",
+        "rsidtbl",
+        "generator",
+        "printim",
+        "company",
+    }
+    | {
+        "nonesttables",
+        "buptim",
+        "doccomm",
+        "category",
+        "manager",
+        "hlinkbase",
+        "private",
+        "pntext",
+        "listtext",
+        "bkmkend",
+    }
+    | {"filetbl", "revtbl", "bkmkstart", "nextfile", "falt", "panose", "fontemb"}
+)
+_INFORMATION = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords"}
+_DATES = {"creatim": "created", "revtim": "modified"}
+_HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Paragraphs under their headings, a table's row a line; notes stand in parentheses where their mark is.
+
+    Headers and footers are left out. Raises ExtractionError, and BinaryFileError for what is no RTF.
+    """
+    if not data.lstrip().startswith(b"{\\rtf"):
+        raise BinaryFileError(name, "is no RTF, whatever its name says", "rename it")
+    reader = _Reader(name)
+    reader.read(data)
+    information = dict(reader.information)
+    title = information.pop("title", None)
+    return reader.builder.document(str(title) if title else None, metadata=information)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What a group sets, and its end unsets. `target` is where its text goes: "", what is unwanted; "text" or a key."""
+
+    target: str
+    encoding: str
+    fallback: int = 1  # characters that follow a Unicode one, for readers that know none
+    style: int = 0
+
+
+class _Reader:
+    """Follows the groups, and writes paragraphs to the builder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.builder = Builder(name)
+        self.information: dict[str, JsonValue] = {}
+        self.group = _Group("text", "cp1252")
+        self.stack: list[_Group] = []
+        self.default = "cp1252"
+        self.fonts: dict[int, str] = {}
+        self.font = self.style = self.level = 0
+        self.levels: dict[int, int] = {}  # style -> heading level
+        self.hexadecimal = bytearray()
+        self.texts: dict[str, list[str]] = {"text": []}
+        self.length = self.skip = 0
+        self.date: dict[str, int] = {}
+        self.starred = self.in_table = False
+
+    def read(self, data: bytes) -> None:
+        position = 0
+        while match := _TOKEN.match(data, position):
+            position = match.end()
+            word, number, code, symbol, brace, run = match.groups()
+            if code is None:
+                self.end_hexadecimal()
+            if run is not None:
+                self.write_bytes(run)
+            elif word is not None:
+                argument = int(number) if number else None
+                if word == b"bin":
+                    position += max(argument or 0, 0)
+                self.word(word.decode("ascii"), argument)
+            elif code is not None:
+                self.write_code(int(code, 16))
+            elif brace is not None:
+                if brace == b"{":
+                    self.open_group()
+                elif not self.close_group():
+                    break
+            elif symbol is not None:
+                self.symbol(symbol.decode("latin-1"))
+        self.end_hexadecimal()
+        self.end_paragraph()
+
+    def open_group(self) -> None:
+        if len(self.stack) > MAX_DEPTH:
+            raise damaged(self.name, "RTF", "its groups nest too deep")
+        self.stack.append(replace(self.group, style=self.style))
+        self.starred = False
+
+    def close_group(self) -> bool:
+        """Whether the document goes on."""
+        closed = self.group
+        if not self.stack:
+            return False
+        self.group = self.stack.pop()
+        if closed.target == self.group.target:
+            return bool(self.stack)
+        self.keep(closed.target)
+        return bool(self.stack)
+
+    def keep(self, target: str) -> None:
+        """A group of its own kind has ended: what it said."""
+        said = " ".join("".join(self.texts.pop(target, [])).split()) if target != "text" else ""
+        if target in _INFORMATION and said:
+            self.information[_INFORMATION[target]] = said[:2000]
+        elif target == "style" and (match := _HEADING.match(said)):
+            self.levels[self.style] = int(match[1])
+        elif target in _DATES and {"yr", "mo", "dy"} <= self.date.keys():
+            self.information[_DATES[target]] = "{yr:04d}-{mo:02d}-{dy:02d}".format(**self.date)
+        elif target == "footnote" and said:
+            self.write(f" ({said})")
+
+    def word(self, word: str, argument: int | None) -> None:
+        value = argument or 0
+        if word == "u":
+            self.write_unicode(value)
+        elif word in _CHARACTERS:
+            self.write(_CHARACTERS[word])
+        elif word in _ENDS:
+            self.end_paragraph(row=word == "row")
+        elif word == "pard":
+            self.style = self.level = 0
+            self.in_table = self.in_table and bool(self.texts["text"])
+        elif word in {"trowd", "intbl"}:
+            self.in_table = True
+        elif word == "s":
+            self.style = value
+            if self.group.target == "styles":
+                self.group = replace(self.group, target="style")
+        elif word == "outlinelevel":
+            self.level = value + 1 if 0 <= value < 9 else 0
+        elif word == "uc":
+            self.group = replace(self.group, fallback=max(0, min(value, 10)))
+        elif word in {"f", "fcharset", "ansicpg", "mac", "deff"}:
+            self.set_encoding(word, value)
+        elif word in {"yr", "mo", "dy"}:
+            self.date[word] = value
+        else:
+            self.destination(word)
+        self.starred = False
+
+    def destination(self, word: str) -> None:
+        """A word that says what its group is; unknown ones after a star name what may be ignored."""
+        if not self.group.target:
+            return
+        if word in _UNWANTED or (self.starred and word not in {"shptxt", "shpinst"}):
+            self.group = replace(self.group, target="")
+        elif word == "fonttbl":
+            self.group = replace(self.group, target="fonts")
+        elif word == "stylesheet":
+            self.group = replace(self.group, target="styles")
+        elif word in _INFORMATION or word in _DATES or word in {"footnote", "info"}:
+            self.group = replace(self.group, target=word)
+            self.date = {}
+
+    def set_encoding(self, word: str, value: int) -> None:
+        if word in {"ansicpg", "mac"}:
+            try:
+                self.default = codecs.lookup("mac_roman" if word == "mac" else f"cp{value}").name
+            except LookupError:
+                return
+            self.group = replace(self.group, encoding=self.default)
+        elif word == "fcharset":
+            self.fonts[self.font] = _CHARSETS.get(value, self.default)
+        elif word == "f":
+            self.font = value
+            self.group = replace(self.group, encoding=self.fonts.get(value, self.default))
+
+    def symbol(self, symbol: str) -> None:
+        if symbol == "*":
+            self.starred = True
+        elif symbol in "\r\n":
+            self.end_paragraph()
+        elif symbol in _CHARACTERS:
+            self.write(_CHARACTERS[symbol])
+
+    def write_unicode(self, code: int) -> None:
+        code = code + 0x10000 if code < 0 else code
+        if code < 0x110000:
+            self.write(chr(code))
+        self.skip = self.group.fallback
+
+    def write_code(self, code: int) -> None:
+        if self.skip:
+            self.skip -= 1
+        elif self.group.target:
+            self.hexadecimal.append(code)
+
+    def write_bytes(self, run: bytes) -> None:
+        skipped = min(self.skip, len(run))
+        self.skip -= skipped
+        self.write(run[skipped:].decode(self.group.encoding, errors="replace"))
+
+    def end_hexadecimal(self) -> None:
+        if self.hexadecimal:
+            text = self.hexadecimal.decode(self.group.encoding, errors="replace")
+            self.hexadecimal.clear()
+            self.write(text)
+
+    def write(self, text: str) -> None:
+        target = self.group.target
+        if not target or not text:
+            return
+        self.length += len(text)
+        if self.length > MAX_TEXT:
+            raise too_large(self.name)
+        self.texts.setdefault(target, []).append(text)
+
+    def end_paragraph(self, *, row: bool = False) -> None:
+        if self.group.target != "text":
+            self.write(" ")
+            return
+        text = "".join(self.texts["text"])
+        if self.in_table and not row:
+            self.texts["text"] = [text + " "]  # paragraphs of one cell
+            return
+        self.texts["text"] = []
+        text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace").replace("\0", "")
+        lines = [" ".join(line.split()) for line in text.removesuffix(" | ").split("\n")]
+        text = "\n".join(line for line in lines if line)
+        level = self.level or self.levels.get(self.style, 0)
+        self.in_table = False
+        if row:
+            self.builder.add(text, "rows", tight=True)
+        elif level and text:
+            self.builder.heading(level, text)
+        else:
+            self.builder.add(text)

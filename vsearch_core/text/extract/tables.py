@@ -1,0 +1,32 @@
+"""Tables in text files: CSV, TSV. The text stays as it is; its first row is repeated where it names the columns."""
+
+import re
+
+from vsearch_core.model import Document, Span
+from vsearch_core.text.extract.build import MAX_HEADER
+from vsearch_core.text.extract.decode import decode
+
+_DELIMITERS = ",;\t|"
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_NUMBER = re.compile(r"[-+]?[\d.,:/\s%$€£-]+")
+_SAMPLE = 20  # lines that tell the delimiter
+
+
+def extract(name: str, data: bytes) -> Document:
+    """One span of rows. Raises BinaryFileError."""
+    text = decode(name, data)
+    if not text.strip():
+        return Document(text, ())
+    return Document(text, (Span(0, len(text), kind="rows", header=_header(text)),))
+
+
+def _header(text: str) -> str:
+    """The first row, if it is one line that names columns, and rows follow."""
+    lines = [line for line in text[: MAX_HEADER * _SAMPLE].split("\n") if line.strip()][:_SAMPLE]
+    if len(lines) < 2 or len(lines[0]) > MAX_HEADER:
+        return ""
+    plain = [_QUOTED.sub("q", line) for line in lines]
+    delimiter = max(_DELIMITERS, key=lambda mark: sum(line.count(mark) == plain[0].count(mark) > 0 for line in plain))
+    cells = plain[0].split(delimiter)
+    names = len(cells) > 1 and all(cell.strip() and not _NUMBER.fullmatch(cell.strip()) for cell in cells)
+    return lines[0].strip() if names else ""

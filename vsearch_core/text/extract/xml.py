@@ -1,0 +1,96 @@
+"""XML of any vocabulary: its text line for line, without a parser that entities or depth could hurt."""
+
+import html
+import re
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.headings import Heading, spans_between
+
+_ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
+_LANGUAGE = re.compile(r"<[^!?][^>]{0,500}?\bxml:lang\s*=\s*[\"']([A-Za-z]{2,3})")
+_MARKUP = re.compile(
+    r"<!--.*?(?:-->|\Z)|<!\[CDATA\[(?P<verbatim>.*?)(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)"
+    r"|<![A-Z][^\[<>]*+(?:\[[^\]]*+\]?)?\s*+>?"
+    r"|<(?P<close>/?)(?P<tag>[^\s<>/!?][^\s<>/]*+)(?P<attributes>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*?)(?P<empty>/?)>",
+    re.DOTALL,
+)  # each alternative ends where it must, or at once: no input is looked through twice
+_SPOKEN = re.compile(
+    r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*\"([^\"<]*)\"", re.I
+)
+_HTML = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,2000})?/?>")
+_TITLES = frozenset({"title", "head", "heading"})
+_MAX_LEVEL = 100
+
+
+def extract(name: str, data: bytes) -> Document:
+    """Element text and what attributes say in words; an element's own `<title>` heads it. Raises BinaryFileError."""
+    declared = _ENCODING.match(data[:400].lstrip())
+    source = decode(name, data, declared[1].decode() if declared else None)
+    text, headings = _Stripper(source).run()
+    language = _LANGUAGE.search(source[:10_000])
+    title = next((heading.title for heading in headings), None)
+    return Document(text, spans_between(text, headings), title, language[1].lower() if language else None)
+
+
+def _words(text: str) -> str:
+    """Text without its references, and without the HTML that feeds hide in it."""
+    return _HTML.sub(_lines, html.unescape(text)) if "&" in text else text
+
+
+def _lines(match: re.Match[str]) -> str:
+    return "\n" * match[0].count("\n") or " "
+
+
+class _Stripper:
+    """Writes the source without its markup, and notes where titles stand."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.parts: list[str] = []
+        self.length = 0
+        self.depth = 0
+        self.title_from: int | None = None  # number of parts when a title began
+        self.title_start = 0
+        self.headings: list[Heading] = []
+
+    def run(self) -> tuple[str, list[Heading]]:
+        position = 0
+        for match in _MARKUP.finditer(self.source):
+            self.write(_words(self.source[position : match.start()]))
+            self.markup(match)
+            position = match.end()
+        self.write(_words(self.source[position:]))
+        return "".join(self.parts), self.headings
+
+    def write(self, text: str) -> None:
+        if text:
+            self.parts.append(text)
+            self.length += len(text)
+
+    def markup(self, match: re.Match[str]) -> None:
+        lines = "\n" * match[0].count("\n")
+        if match["verbatim"] is not None:
+            self.write(_HTML.sub(_lines, match["verbatim"]))
+            return
+        if match["tag"] is not None:
+            self.element(match)
+            if match["attributes"] and not match["close"]:
+                spoken = " ".join(_SPOKEN.findall(match["attributes"]))
+                if spoken:
+                    self.write(" " + html.unescape(spoken).replace("\n", " "))
+        self.write(lines or " ")
+
+    def element(self, match: re.Match[str]) -> None:
+        is_title = match["tag"].rpartition(":")[2].lower() in _TITLES
+        if match["close"]:
+            self.depth = max(self.depth - 1, 0)
+            if is_title and self.title_from is not None:
+                title = " ".join("".join(self.parts[self.title_from :]).split())[:300]
+                if title:
+                    self.headings.append(Heading(self.title_start, max(1, min(self.depth, _MAX_LEVEL)), title))
+                self.title_from = None
+        elif not match["empty"]:
+            self.depth += 1
+            if is_title:
+                self.title_from, self.title_start = len(self.parts), self.length
