@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vsearch_core.errors import InputError
@@ -17,6 +17,7 @@ RANKINGS = st.dictionaries(IDS, SCORES, max_size=6).map(
 
 
 @given(st.dictionaries(IDS, RANKINGS.filter(bool), min_size=1, max_size=3))
+@example({"\ufeff": [("0", 0.0)]})
 def test_what_is_written_is_read_in_the_same_order(tmp_path_factory: pytest.TempPathFactory, run: dict) -> None:  # type: ignore[type-arg]
     path = tmp_path_factory.getbasetemp() / "run.trec"
     write_run(path, run, "tag")

@@ -1,6 +1,6 @@
 """Runs as TREC files: `query Q0 document rank score tag`, one line a document (https://trec.nist.gov).
 
-A blank or a per cent sign in an id, as paths may have, is written as in a URL.
+A blank, a per cent sign or a byte order mark in an id, as paths may have, is written as in a URL.
 """
 
 import math
@@ -18,7 +18,7 @@ from vsearch_core.store.faults import translated
 Ranking = Sequence[tuple[str, float]]  # (document id, score), best first, no id twice
 Run = Mapping[str, Ranking]  # by query id
 
-_TO_QUOTE = re.compile(r"[\s%]")
+_TO_QUOTE = re.compile(r"[\s%\ufeff]")  # the last would be taken for the file's byte order mark
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:
