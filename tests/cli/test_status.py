@@ -8,19 +8,12 @@ from process import Vsearch, write_files
 STATUS_KEYS = [
     *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
     *("dead_rows", "graph_segments", "graph_rows"),
-    *(
-        "pending_files",
-        "pending_chunks",
-        "re_embedding",
-        "fingerprint",
-        "chunk_words",
-        "overlap_words",
-        "language",
-        "size",
-    ),
+    *("pending_files", "pending_chunks", "re_embedding", "fingerprint", "chunk_words", "overlap_words", "language"),
+    *("size", "tuned", "feedback"),
 ]
 MODEL_KEYS = [
-    *("name", "location", "source", "weights", "dimension", "max_tokens", "precisions", "precision", "reason"),
+    *("name", "provider", "location", "source", "weights", "dimension", "max_tokens"),
+    *("query_prefix", "document_prefix", "precisions", "precision", "reason"),
 ]
 
 
@@ -28,7 +21,8 @@ def test_status_is_a_table_of_facts(vsearch: Vsearch, library: Path) -> None:
     ran = vsearch("status", cwd=library)
     assert (ran.status, ran.err) == (0, "")
     facts = dict(line.split(maxsplit=1) for line in ran.lines)
-    assert list(facts) == ["index", "sources", "files", "chunks", "model", "chunking", "size", "commit", "pending"]
+    names = ("index", "sources", "files", "chunks", "model", "chunking", "size", "commit", "pending", "fusion")
+    assert list(facts) == [*names]
     assert facts["index"] == f"{library}/.vsearch (format 1, generation 1)"
     assert facts["sources"] == "."
     assert facts["files"] == "9"
@@ -100,7 +94,7 @@ def test_models_shows_what_would_be_used(vsearch: Vsearch, tmp_path: Path) -> No
 
 def test_models_json_has_the_keys_of_the_contract(vsearch: Vsearch, tmp_path: Path) -> None:
     ran = vsearch("models", "--json", cwd=tmp_path)
-    assert list(ran.json) == ["schema", "models"]
+    assert list(ran.json) == ["schema", "models", "embedders"]
     assert ran.json["schema"] == "vsearch.models/1"
     (model,) = ran.json["models"]
     assert list(model) == MODEL_KEYS

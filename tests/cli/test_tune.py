@@ -21,13 +21,14 @@ def project(vsearch: Vsearch, library: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decoys(vsearch: Vsearch, tmp_path: Path) -> Path:
-    """A project where the right file has the question's word once, and the wrong ones have all its other words."""
+    """A project where the right file has the question's word once, and the wrong ones sound like the question."""
     files = {}
-    for word in WORDS:
-        files[f"{word}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
-        files[f"{word}-decoy.txt"] = f"where is the {word}s and where was the {word}s kept"
+    for number, word in enumerate(WORDS):  # names are searched, too: these say nothing
+        files[f"{number}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
+        files[f"{number}-decoy.txt"] = f"where is the {word}house kept and where was the {word}work kept"
     files["questions.jsonl"] = "".join(
-        json.dumps({"text": f"where is the {word}s kept", "paths": [f"docs/{word}.txt"]}) + "\n" for word in WORDS
+        json.dumps({"text": f"where is the {word}s kept", "paths": [f"docs/{number}.txt"]}) + "\n"
+        for number, word in enumerate(WORDS)
     )
     questions = files.pop("questions.jsonl")
     write_files(tmp_path / "docs", files)
