@@ -93,6 +93,12 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 
+def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
+    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.6")
+    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.6)
+    assert "your configuration says fusion or alpha, and queries go by that" in ran.err
+
+
 def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
     judged = [json.loads(line) for line in (decoys / "questions.jsonl").read_text().splitlines()]
     vsearch("feedback", judged[0]["text"], judged[0]["paths"][0], cwd=decoys)
