@@ -21,15 +21,13 @@ def project(vsearch: Vsearch, library: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decoys(vsearch: Vsearch, tmp_path: Path) -> Path:
-    """A project where the right file has the question's word once, and the wrong ones have all its other words."""
+    """A project where only the right file has the question's noun, and the wrong ones have all its other words."""
     files = {}
-    for word in WORDS:
+    for number, word in enumerate(WORDS):
         files[f"{word}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
-        files[f"{word}-decoy.txt"] = f"where is the {word}s and where was the {word}s kept"
-    files["questions.jsonl"] = "".join(
-        json.dumps({"text": f"where is the {word}s kept", "paths": [f"docs/{word}.txt"]}) + "\n" for word in WORDS
-    )
-    questions = files.pop("questions.jsonl")
+        files[f"decoy-{number}.txt"] = f"where is the tool number {number} kept dry over winter"
+    judged = [{"text": f"where is the {word} kept dry over winter", "paths": [f"docs/{word}.txt"]} for word in WORDS]
+    questions = "".join(f"{json.dumps(each)}\n" for each in judged)
     write_files(tmp_path / "docs", files)
     write_files(tmp_path, {"questions.jsonl": questions})
     assert vsearch("index", "docs", cwd=tmp_path).status == 0
@@ -112,7 +110,7 @@ def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
 
 
 def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -> None:
-    lines = [json.dumps({"text": f"{word} decoy where", "paths": [f"docs/{word}-decoy.txt"]}) for word in WORDS]
+    lines = [json.dumps({"text": word, "paths": [f"docs/{word}.txt"]}) for word in WORDS]
     write_files(decoys, {"easy.jsonl": "\n".join(lines)})
     ran = vsearch("tune", "easy.jsonl", cwd=decoys)
     assert ran.status == 0
