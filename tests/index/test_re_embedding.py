@@ -228,7 +228,7 @@ def test_what_was_learned_of_the_old_vectors_is_forgotten(root: Path) -> None:
 
 def test_what_needs_the_documents_is_refused(root: Path) -> None:
     for asked in (Requested(chunk_words=30), Requested(overlap_words=5), Requested(language="de")):
-        with pytest.raises(IndexMismatchError, match="does not keep whole documents"):
+        with pytest.raises(IndexMismatchError, match="it was made with --"):
             re_embed(root, other(), requested=asked)
     with pytest.raises(InputError, match="--dimensions 5"):
         re_embed(root, other(), requested=Requested(model="other", dimension=5))
