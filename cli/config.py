@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from . import defaults, locate
-from .defaults import SETTINGS, Default
+from .defaults import SETTINGS
 from .output import emit, one_line, to_json
 
 
@@ -40,14 +40,12 @@ def config(
         places = {name: str(path) for name, path in files.items()}
         emit(to_json({"schema": "vsearch.config/1", "files": places, "values": values}))
     elif key is None:
-        emit("\n".join(_line(name, each) for name, each in found.items()))
+        shown = {name: one_line(_shown(each.value)) for name, each in found.items()}
+        width = max(map(len, shown.values()))
+        emit("\n".join(f"{name:<14} {shown[name]:<{width}} {one_line(each.origin)}" for name, each in found.items()))
     else:
         emit(one_line(_shown(found[key].value)))
     return 0
-
-
-def _line(key: str, default: Default) -> str:
-    return f"{key:<14} {one_line(_shown(default.value)):<12} {one_line(default.origin)}"
 
 
 def _shown(value: Any) -> str:

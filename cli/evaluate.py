@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import consent, locate
+from . import asking, consent, locate
 from .defaults import requested, told
 from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
@@ -68,10 +68,13 @@ def eval_(
     from vsearch_core.evaluate.trec import read_run, write_run
     from vsearch_core.search.tuned import fusion_for
 
-    if (questions is None) == (known_items is None):
-        raise InputError("eval", "it asks questions of one kind", "name a folder, a file, or --known-items N")
+    if questions is None and known_items is None:
+        raise InputError("eval", "no questions are named", "name a folder, a file, or --known-items N")
+    if questions is not None and known_items is not None:
+        raise InputError("eval", "it asks questions of one kind", f"leave out {questions}, or --known-items")
     if save is not None and known_items is None:
         raise InputError("--save", "it keeps known items", "add --known-items N")
+    asking.refuse_nan(alpha=alpha)
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
     with _bench(questions, known_items, split, keep, index_dir, yes=yes) as bench:

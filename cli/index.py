@@ -145,6 +145,8 @@ def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
         what = f"{plural(done.embedded, 'text')} embedded by {done.model}"
         kept = f", {done.kept:,} kept from before" if done.kept else ""
         emit(one_line(f"{done.index}: {plural(done.chunks, 'chunk')} ({what}{kept}) in {done.seconds:.1f} s"))
+    if done.untuned:
+        complain("what `vsearch tune` had learned of the former vectors is forgotten; tune it again")
     if done.interrupted:
         complain("interrupted: the index is as it was, what is embedded is kept; run the same command again to go on")
         return 130

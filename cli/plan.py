@@ -39,7 +39,7 @@ def _lines(plan: "Forecast") -> list[tuple[str, str]]:
         ("chunks", f"{plan.chunks:,} new, {plan.embed:,} to embed" + (f", {known:,} known already" if known else "")),
         ("tokens", f"{plan.tokens:,} or so ({TOKENS_BY})"),
         ("requests", f"{plan.requests:,}"),
-        ("time", f"{_duration(plan.seconds)} or so ({_seconds_by(plan)})"),
+        ("time", f"{_duration(plan.seconds)} or so ({_seconds_by(plan)})" if plan.embed else "next to none"),
         ("sent", "nothing" if plan.recipient is None or not plan.embed else to_whom),
     ]
 

@@ -84,6 +84,9 @@ def query(
     if text == "-" and (as_paths or full):
         raise InputError("query -", "it answers in JSON", "leave out --paths and --full")
     asking.refuse_nan(alpha=alpha, min_score=min_score, diversity=diversity)
+    named = asking.Examples(more_like or (), less_like or (), alone=bool(more_like) and not text)
+    if rerank and named.alone:
+        raise InputError("--rerank", "it judges passages by words", "give TEXT, too")
     filters = asking.filters(where, path, ext, since, until)
     index = locate.index_to_read(index_dir)
     chosen = choose(index, k=asking.hits(k, max_tokens), mode=mode, ef=ef)
@@ -103,9 +106,6 @@ def query(
         max_tokens=max_tokens,
         rerank=asking.rerank(rerank, rerank_depth),
     )
-    named = asking.Examples(more_like or (), less_like or (), alone=bool(more_like) and not text)
-    if rerank and named.alone:
-        raise InputError("--rerank", "it judges passages by words", "give TEXT, too")
     if text != "-" and not named.alone:
         clean_query(text)  # before anything is opened
     with interruptible() as stop, open_snapshot(index) as snapshot:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import consent, locate
+from .defaults import told
 from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 
@@ -49,6 +50,8 @@ def tune(
     stored = learned.wins and not dry_run
     if stored:
         store(index, learned.setting)
+        if any(value is not None for value in told(index, fusion=None, alpha=None).values()):
+            complain("your configuration says fusion or alpha, and queries go by that; see `vsearch config`")
     if as_json:
         emit(to_json({"schema": "vsearch.tune/1", "stored": stored, **_values(learned, former)}))
     else:
@@ -78,7 +81,7 @@ def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[Learned,
         missing = absent(dataset, [name(path) for path in snapshot.catalog.files(live=True)])
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
-        former = fusion_for(snapshot.catalog)
+        former = fusion_for(snapshot.catalog, **told(index, fusion=None, alpha=None))
         embed = embed_all(dataset, embedder_of(snapshot, opener).embed_queries)
         return learn(LocalSearcher(snapshot), embed, dataset, name, former), former
 

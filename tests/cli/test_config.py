@@ -169,6 +169,8 @@ def test_config_sets_a_key_and_leaves_the_rest(vsearch: Vsearch, project: Path, 
         ("model", 'a "model"\\', 'a "model"\\'),
     ):
         assert vsearch("config", key, value, cwd=project).out == f"{shown}\n"
+    table = vsearch("config", cwd=project).out.splitlines()
+    assert len({line.index("built in") for line in table if line.endswith("built in")}) == 1, "one column"
     text = path.read_text()
     assert text.startswith("# why\nk = 5\n\nchunk_words = 60\n")
     assert settings(vsearch, project)["exclude"][0] == ["*.md", "drafts/"]

@@ -8,9 +8,23 @@ from pathlib import Path
 
 from process import Vsearch, write_files
 
+from vsearch_core.evaluate.tune import store
+from vsearch_core.search.tuned import Tuned
 from vsearch_core.store.catalog import Catalog
 
-KEYS = ["schema", "index", "generation", "former", "model", "chunks", "embedded", "kept", "interrupted", "seconds"]
+KEYS = [
+    "schema",
+    "index",
+    "generation",
+    "former",
+    "model",
+    "chunks",
+    "embedded",
+    "kept",
+    "untuned",
+    "interrupted",
+    "seconds",
+]
 
 
 def make_by_another(project: Path) -> None:
@@ -23,13 +37,16 @@ def make_by_another(project: Path) -> None:
 
 def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: Path) -> None:
     make_by_another(indexed)
+    store(indexed / ".vsearch", Tuned("rrf", 0.5, 20, 0.9, 0.8))
     error = vsearch("index", "--model", "sentence-transformers/all-MiniLM-L6-v2", cwd=indexed).error
     assert "its vectors were made by some/other" in error
     command = shlex.split(error.split("`")[1])
     assert command[:3] == ["vsearch", "index", "--re-embed"]
     planned = vsearch(*command[1:], "--plan", "--json", cwd=indexed).json
     assert (planned["schema"], planned["embed"], planned["unchanged"]) == ("vsearch.plan/1", 2, 2)
-    done = vsearch(*command[1:], "--json", cwd=indexed).json
+    ran = vsearch(*command[1:], "--json", cwd=indexed)
+    assert "what `vsearch tune` had learned of the former vectors is forgotten" in ran.err
+    done = ran.json
     assert sorted(done) == sorted(KEYS)
     assert (done["schema"], done["chunks"], done["embedded"]) == ("vsearch.re-embed/1", 2, 2)
     assert vsearch("query", "--paths", "-k", "1", "grease", cwd=indexed).out == "pump.txt\n"
@@ -39,7 +56,7 @@ def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: P
 
 def test_what_does_not_go_together_is_refused(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     assert "leave the paths out" in vsearch("index", "--re-embed", "pump.txt", cwd=indexed).error
-    assert "does not keep whole documents" in vsearch("index", "--re-embed", "--chunk-words", "60", cwd=indexed).error
+    assert "it was made with --chunk-words" in vsearch("index", "--re-embed", "--chunk-words", "60", cwd=indexed).error
     assert "there is no index here" in vsearch("index", "--re-embed", cwd=tmp_path).error
 
 

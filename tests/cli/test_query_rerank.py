@@ -60,5 +60,6 @@ def test_a_model_that_is_none_is_an_error(vsearch: Vsearch, judged: Path, model:
 
 
 def test_examples_alone_can_not_be_judged(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    ran = vsearch("query", "--rerank", str(judge), "--more-like", "1.txt", cwd=judged)
-    assert "it judges passages by words; give TEXT, too" in ran.error
+    for model in (str(judge), "nowhere/at-all"):  # which is not even looked for
+        ran = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=judged)
+        assert "it judges passages by words; give TEXT, too" in ran.error

@@ -21,16 +21,13 @@ def project(vsearch: Vsearch, library: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decoys(vsearch: Vsearch, tmp_path: Path) -> Path:
-    """A project where the right file has the question's word once, and the wrong ones sound like the question."""
+    """A project where only the right file has the question's noun, and the wrong ones have all its other words."""
     files = {}
-    for number, word in enumerate(WORDS):  # names are searched, too: these say nothing
-        files[f"{number}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
-        files[f"{number}-decoy.txt"] = f"where is the {word}house kept and where was the {word}work kept"
-    files["questions.jsonl"] = "".join(
-        json.dumps({"text": f"where is the {word}s kept", "paths": [f"docs/{number}.txt"]}) + "\n"
-        for number, word in enumerate(WORDS)
-    )
-    questions = files.pop("questions.jsonl")
+    for number, word in enumerate(WORDS):
+        files[f"{word}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
+        files[f"decoy-{number}.txt"] = f"where is the tool number {number} kept dry over winter"
+    judged = [{"text": f"where is the {word} kept dry over winter", "paths": [f"docs/{word}.txt"]} for word in WORDS]
+    questions = "".join(f"{json.dumps(each)}\n" for each in judged)
     write_files(tmp_path / "docs", files)
     write_files(tmp_path, {"questions.jsonl": questions})
     assert vsearch("index", "docs", cwd=tmp_path).status == 0
@@ -94,6 +91,12 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 
+def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
+    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.6")
+    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.6)
+    assert "your configuration says fusion or alpha, and queries go by that" in ran.err
+
+
 def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
     judged = [json.loads(line) for line in (decoys / "questions.jsonl").read_text().splitlines()]
     vsearch("feedback", judged[0]["text"], judged[0]["paths"][0], cwd=decoys)
@@ -107,7 +110,7 @@ def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
 
 
 def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -> None:
-    lines = [json.dumps({"text": f"{word} decoy where", "paths": [f"docs/{word}-decoy.txt"]}) for word in WORDS]
+    lines = [json.dumps({"text": word, "paths": [f"docs/{word}.txt"]}) for word in WORDS]
     write_files(decoys, {"easy.jsonl": "\n".join(lines)})
     ran = vsearch("tune", "easy.jsonl", cwd=decoys)
     assert ran.status == 0

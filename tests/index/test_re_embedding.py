@@ -9,6 +9,7 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError, IndexNotFoundError, InputError, StorageError
+from vsearch_core.evaluate.tune import store
 from vsearch_core.index import graphs, re_embedding
 from vsearch_core.index.check import check_index
 from vsearch_core.index.forecast import forecast_re_embedding
@@ -19,6 +20,7 @@ from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.tuned import Tuned, tuned
 from vsearch_core.store.vectors import begun_files
 
 DOCS = Path("docs")
@@ -209,13 +211,24 @@ def test_an_empty_index(root: Path, embedder: WordEmbedder) -> None:
 
 def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
+        planned = forecast_re_embedding(root / ".vsearch", Requested(), lambda _: embedder)
         done = re_embed(root, embedder, requested=Requested())
-        assert (done.embedded, done.generation) == (0, snapshot.generation)
+        assert (planned.embed, done.embedded, done.generation) == (0, 0, snapshot.generation)
+        newer = forecast_re_embedding(root / ".vsearch", Requested(), lambda _: other())
+        assert newer.embed > 0, "the same name, other weights"
+
+
+def test_what_was_learned_of_the_old_vectors_is_forgotten(root: Path) -> None:
+    store(root / ".vsearch", Tuned("convex", 0.25, 20, 0.9, 0.8))
+    assert re_embed(root, other()).untuned
+    with open_snapshot(root / ".vsearch") as snapshot:
+        assert tuned(snapshot.catalog) is None
+    assert check_index(root / ".vsearch", full=True).faults == ()
 
 
 def test_what_needs_the_documents_is_refused(root: Path) -> None:
     for asked in (Requested(chunk_words=30), Requested(overlap_words=5), Requested(language="de")):
-        with pytest.raises(IndexMismatchError, match="does not keep whole documents"):
+        with pytest.raises(IndexMismatchError, match="it was made with --"):
             re_embed(root, other(), requested=asked)
     with pytest.raises(InputError, match="--dimensions 5"):
         re_embed(root, other(), requested=Requested(model="other", dimension=5))

@@ -1,6 +1,7 @@
 """Packing and context: no text twice, none that is not the file's, never over the budget."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,12 +10,25 @@ from hypothesis import strategies as st
 
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.model import Chunk, Hit
-from vsearch_core.search.packing import LEAST_TOKENS, count_tokens, estimate_tokens, pack, widened, with_context
+from vsearch_core.search.packing import (
+    LEAST_TOKENS,
+    Excerpt,
+    count_tokens,
+    estimate_tokens,
+    widened,
+    with_context,
+)
+from vsearch_core.search.packing import pack as pack_grown
 from vsearch_core.search.snippets import Snippet, best_snippet
 from vsearch_core.store.catalog import Passage
 
 DOCUMENT = "\n".join(f"Line {number} says that the {number}th pump is at rest. It waits." for number in range(1, 200))
 ANALYZER = Analyzer("en")
+
+
+def pack(hits: list[Hit], budget: int, excerpt: Excerpt) -> list[Hit]:
+    """Without context."""
+    return pack_grown(((each, each) for each in hits), budget, excerpt)
 
 
 def excerpt(text: str, width: int) -> Snippet:
@@ -99,6 +113,13 @@ def test_a_shorter_hit_takes_the_room_that_a_longer_one_left() -> None:
     budget = estimate_tokens(hit(passage(0, 100))) + LEAST_TOKENS - 1
     found = pack([hit(passage(0, 100)), hit(passage(500, 4000)), hit(passage(900, 960, path="b"))], budget, excerpt)
     assert [each.path for each in found] == ["a.txt", "b"]
+
+
+def test_a_hit_grows_only_where_that_fits() -> None:
+    best, grown, other = hit(passage(900, 1000)), hit(passage(500, 1400)), hit(passage(3000, 3100))
+    room = estimate_tokens(best) + estimate_tokens(other)
+    assert pack_grown([(best, grown), (other, other)], room, excerpt) == [best, replace(other, rank=2)]
+    assert pack_grown([(best, grown)], estimate_tokens(grown), excerpt) == [grown]
 
 
 @pytest.mark.parametrize("budget", [1, LEAST_TOKENS - 1])

@@ -109,11 +109,21 @@ def forecast_re_embedding(
     """What `re_embed_index` would do with the same arguments, were there nothing yet; as `forecast`."""
     with translated(index), open_snapshot(index) as snapshot:
         refuse_other_cutting(str(index), snapshot.settings, requested)
-        texts = _Texts((text, False) for block in live_texts(snapshot.catalog, CHUNKS_A_BLOCK) for text in block)
+        spec = wanted(snapshot.settings, requested)
+        made_so = _is_made_by(snapshot.settings, spec, open_embedder)
+        blocks = () if made_so else live_texts(snapshot.catalog, CHUNKS_A_BLOCK)
+        texts = _Texts((text, False) for block in blocks for text in block)
         if observer.stop():
             raise StoppedError
-        plain = _forecast(index, wanted(snapshot.settings, requested), open_embedder, texts)
+        plain = _forecast(index, spec, open_embedder, texts)
         return replace(plain, unchanged=len(snapshot.catalog.files(live=True)))
+
+
+def _is_made_by(settings: IndexSettings, spec: EmbedderSpec, open_embedder: OpenEmbedder) -> bool:
+    """Whether the index has that embedder's vectors already; of one elsewhere, by its name alone."""
+    if spec != settings.spec:
+        return False
+    return recipient(spec) is not None or open_embedder(spec).fingerprint == settings.fingerprint
 
 
 def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:

@@ -26,6 +26,7 @@ from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, Requested, new_settings, refuse_other_cutting
 from vsearch_core.index.writer import OpenEmbedder
 from vsearch_core.model import EmbedderSpec
+from vsearch_core.search.tuned import SETTING as FUSION
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
@@ -42,7 +43,8 @@ CHUNKS_A_BLOCK = 512  # whose texts are in memory at a time
 class ReEmbedded:
     """What a re-embedding did: `chunks` of the index have or will have `model`'s vectors, in place of `former`'s.
 
-    `embedded` texts were so in this run, and `kept` ones in an earlier one, which was stopped.
+    `embedded` texts were so in this run, and `kept` ones in an earlier one, which was stopped. `untuned`: what
+    `vsearch tune` had learned of the former vectors is forgotten.
     """
 
     index: Path
@@ -52,6 +54,7 @@ class ReEmbedded:
     chunks: int
     embedded: int
     kept: int
+    untuned: bool
     interrupted: bool
     seconds: float
 
@@ -94,6 +97,7 @@ def re_embed_index(
                 chunks=run.chunks,
                 embedded=run.embedded,
                 kept=run.kept,
+                untuned=run.untuned,
                 interrupted=not done,
                 seconds=time.perf_counter() - started,
             )
@@ -121,6 +125,7 @@ class _Run:
         self.segments = catalog.segments()
         self.chunks = sum(segment.live_rows for segment in self.segments)
         self.embedded = self.kept = 0
+        self.untuned = False
 
     def done(self) -> bool:
         """Embed and swap; False where the observer stopped it."""
@@ -184,6 +189,9 @@ class _Run:
             if written is not None:
                 catalog.add_segment(written[0], self.chunks, written[1])
             catalog.forget_vectors()
+            if catalog.settings().get(FUSION):
+                catalog.put_setting(FUSION, "")
+                self.untuned = True
             for key, value in self.settings.to_catalog().items():
                 catalog.put_setting(key, value)
             mark_commit(catalog)

@@ -58,14 +58,16 @@ def widened(hit: Hit, passages: Sequence[Passage]) -> Hit:
     return _holding(hit, _joined([_chunk(hit), *(passage.chunk for passage in passages)]))
 
 
-def pack(hits: Iterable[Hit], max_tokens: int, excerpt: Excerpt) -> list[Hit]:
+def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> list[Hit]:
     """The hits, best first, that fit into the budget; those that overlap become one, in the place of the better.
 
-    One that does not fit any more is shortened to its best sentences, as `excerpt` finds them, or left out.
+    Each comes with what it has grown to, which is taken where it fits. A hit that does not fit any more by itself is
+    shortened to its best sentences, as `excerpt` finds them, or left out.
     """
     packed: list[Hit] = []
     left = max_tokens
-    for hit in hits:
+    for own, grown_hit in hits:
+        hit = grown_hit if estimate_tokens(grown_hit) <= left else own
         mine = [number for number, other in enumerate(packed) if _overlap(hit, other)]
         if mine:
             grown = _holding(packed[mine[0]], _joined([_chunk(hit), *(_chunk(packed[number]) for number in mine)]))

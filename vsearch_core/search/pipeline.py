@@ -180,13 +180,15 @@ def _moved(
 
 def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], question: Question) -> tuple[Hit, ...]:
     """The hits with what stands around them, and within the budget."""
-    if query.context:
-        surround = with_context if query.max_tokens is None else widened
-        hits = [surround(hit, searcher.neighbours(hit.path, hit.chunk, query.context)) for hit in hits]
-    if query.max_tokens is not None:
-        terms = searcher.terms(question)
-        hits = pack(hits, query.max_tokens, lambda passage, width: searcher.excerpt(passage, terms, width))
-    return tuple(hits)
+
+    def around(hit: Hit) -> Sequence[Passage]:
+        return searcher.neighbours(hit.path, hit.chunk, query.context) if query.context else ()
+
+    if query.max_tokens is None:
+        return tuple(with_context(hit, around(hit)) if query.context else hit for hit in hits)
+    terms = searcher.terms(question)
+    grown = ((hit, widened(hit, around(hit))) for hit in hits)
+    return tuple(pack(grown, query.max_tokens, lambda passage, width: searcher.excerpt(passage, terms, width)))
 
 
 @dataclass(frozen=True, slots=True)
