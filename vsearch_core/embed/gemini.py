@@ -19,6 +19,7 @@ from vsearch_core.embed.wire import (
     excerpt,
     failure_of,
     find_key,
+    host_of,
     missing_extra,
     same_address,
     unreached,
@@ -109,7 +110,11 @@ class _Genai:
 
         self._model, self._dimension, self._key, self._variable = model, dimension, key, variable
         self._types, self._errors = types, errors
-        options = types.HttpOptions(base_url=base_url, api_version="v1beta", timeout=int(timeout * 1000))
+        # No redirect takes the key along to another host; what is meant for this machine goes through no proxy.
+        arguments = {"follow_redirects": False, "trust_env": host_of(base_url) is not None}
+        options = types.HttpOptions(
+            base_url=base_url, api_version="v1beta", timeout=int(timeout * 1000), client_args=arguments
+        )
         self._client = Client(api_key=key, vertexai=False, http_options=options)
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]:
