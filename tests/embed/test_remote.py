@@ -325,6 +325,27 @@ def test_what_stays_on_this_machine_goes_through_no_proxy(wire: str, monkeypatch
         assert proxy.requests == []
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [("ALL_PROXY", "foo://me:secret@127.0.0.1:1", "Unknown scheme"), ("SSL_CERT_FILE", "/nowhere.pem", "No such file")],
+)
+@pytest.mark.parametrize("provider", ["gemini", "openai"])
+def test_an_environment_that_allows_no_client_is_one_line(
+    provider: str, variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ModelError, match=f"embedder {provider}: its HTTP client can't be set up .*{reason}") as caught:
+        open_embedder(EmbedderSpec(provider))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("base_url", ["http://a..b/v1", "http://[::1]x/v1"])
+def test_an_address_that_only_the_client_finds_wrong_is_one_line(base_url: str) -> None:
+    embedder = open_embedder(EmbedderSpec("openai", "m", 4, base_url))
+    with pytest.raises(ProviderError, match=r"not an address .*check --base-url"):
+        embedder.embed_queries(["x"])
+
+
 def test_a_server_that_misses_the_key_is_no_refusal_of_it() -> None:
     line = "it wants a key, and got none .status 401.; if you trust it, set OPENAI_BASE_URL to that address"
     with opened("openai", named=False) as each, pytest.raises(ProviderError, match=line):

@@ -21,6 +21,7 @@ from vsearch_core.embed.wire import (
     find_key,
     host_of,
     missing_extra,
+    no_client,
     same_address,
     unreached,
 )
@@ -115,7 +116,10 @@ class _Genai:
         options = types.HttpOptions(
             base_url=base_url, api_version="v1beta", timeout=int(timeout * 1000), client_args=arguments
         )
-        self._client = Client(api_key=key, vertexai=False, http_options=options)
+        try:
+            self._client = Client(api_key=key, vertexai=False, http_options=options)
+        except (ImportError, ValueError, OSError) as error:
+            raise no_client("gemini", error, key) from None
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]:
         types = self._types

@@ -23,6 +23,7 @@ from vsearch_core.embed.wire import (
     find_key,
     host_of,
     missing_extra,
+    no_client,
     same_address,
     unreached,
 )
@@ -87,7 +88,10 @@ class _Server:
             self._body["dimensions"] = dimension
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # What is meant for this machine goes through no proxy: nobody was asked about that one.
-        self._client = httpx2.Client(headers=headers, timeout=timeout, trust_env=host_of(base_url) is not None)
+        try:
+            self._client = httpx2.Client(headers=headers, timeout=timeout, trust_env=host_of(base_url) is not None)
+        except (ImportError, ValueError, OSError) as error:
+            raise no_client("openai", error, key) from None
         finalize(self, self._client.close)
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]:
@@ -95,6 +99,9 @@ class _Server:
             response = self._client.post(self._url, json={**self._body, "input": list(texts)})
         except self._httpx.HTTPError as error:
             raise unreached(error, self._key) from None
+        except (self._httpx.InvalidURL, UnicodeError) as error:
+            reason = f"not an address ({excerpt(error, self._key)})"
+            raise Failure("refused", reason, next_step="check --base-url") from None
         if response.status_code != 200:
             raise self._refusal(response.status_code, response.headers, response.text)
         try:

@@ -105,6 +105,12 @@ def unreached(error: Exception, key: str | None) -> Failure:
     return Failure("network", f"can't be reached ({type(error).__name__}: {excerpt(error, key)})")
 
 
+def no_client(provider: str, error: Exception, key: str | None) -> ModelError:
+    """The error where the HTTP client can't be made, with the environment's proxies and certificates."""
+    reason = f"its HTTP client can't be set up ({excerpt(error, key)})"
+    return ModelError(f"embedder {provider}", reason, "check ALL_PROXY, HTTPS_PROXY, HTTP_PROXY and SSL_CERT_FILE")
+
+
 def missing_extra(provider: str, extra: str) -> ModelError:
     """The error where a provider's package is not installed."""
     return ModelError(f"embedder {provider}", "its package is not installed", f"run `pip install 'vsearch[{extra}]'`")
