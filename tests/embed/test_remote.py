@@ -389,7 +389,7 @@ def test_the_key_goes_nowhere_but_where_the_user_says(monkeypatch: pytest.Monkey
         (EmbedderSpec("openai", "m", None, "http://host:port/"), "not an http or https address"),
         (EmbedderSpec("openai", "m", None, "https://me:secret@host/"), "it holds a name or a password"),
         (EmbedderSpec("openai", "m", None, "https://me:secret@host:port/"), "it holds a name or a password"),
-        (EmbedderSpec("openai", "m", None, "https://host/v1?key=secret"), "--base-url https://host/v1: not an http"),
+        (EmbedderSpec("openai", "m", None, "https://host/v1?key=secret"), "--base-url https://host/v1: more than an"),
     ],
 )
 def test_what_can_not_be_opened_is_said_before_anything_is_sent(spec: EmbedderSpec, line: str) -> None:

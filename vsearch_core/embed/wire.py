@@ -41,11 +41,11 @@ def checked_url(url: str) -> str:
         parts = urlsplit("")
     if "@" in url:
         raise InputError("--base-url", "it holds a name or a password", "give the key by the environment")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "?" in url or "#" in url:
-        shown = re.split("[?#]", url, maxsplit=1)[0]
-        raise InputError(
-            f"--base-url {shown}", "not an http or https address", "write it like http://localhost:11434/v1"
-        )
+    place = re.split("[?#]", url, maxsplit=1)[0]
+    if place != url:
+        raise InputError(f"--base-url {place}", "more than an address follows it", "leave out what ? or # begins")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InputError(f"--base-url {url}", "not an http or https address", "write it like http://localhost:11434/v1")
     return url.rstrip("/")
 
 
