@@ -78,7 +78,7 @@ def index(
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
     the same command goes on from there.
     """
-    from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding
+    from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding, paced
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
     from vsearch_core.index.sharing import sharing
     from vsearch_core.index.sources import Source
@@ -124,7 +124,7 @@ def index(
         else:
             done = (forecast if plan else update_index)(folder, sources, asked, opener, observer, retry=retry)
     if isinstance(done, Forecast):
-        return show(done, as_json=as_json)
+        return show(paced(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
     if isinstance(done, ReEmbedded):
         return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
     return _tell(done, as_json=as_json, quiet=quiet)

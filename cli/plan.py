@@ -45,7 +45,7 @@ def _lines(plan: "Forecast") -> list[tuple[str, str]]:
 
 
 def _seconds_by(plan: "Forecast") -> str:
-    return "as some chunks took just now" if plan.recipient is None else "a second a request"
+    return "as some chunks took just now" if plan.recipient is None else "a second a request, at your --rpm and --tpm"
 
 
 def _duration(seconds: float) -> str:

@@ -170,6 +170,7 @@ def spoiled(vectors: list[Any], mood: Mood) -> list[Any]:
         "short": others,
         "extra": [first, *others, first],
         "nan": [["NaN", *first[1:]], *others],
+        "huge": [[10**400, *first[1:]], *others],
         "zero": [[0.0] * len(first), *others],
         "dimension": [vector[:-1] for vector in vectors],
         "one dimension": [first[:-1], *others],
@@ -253,6 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case "html":
                 self._write(200, b"<html><head><title>Sign in</title></head><body>Wi-Fi</body></html>", "text/html")
+            case "redirect":
+                self._write(307, b"", "text/plain", {"Location": value + self.path})
             case "list":
                 self._send(200, [1, 2])
             case "truncated":

@@ -119,6 +119,38 @@ def test_an_index_brings_no_consent_along(remote: Remote, project: Path, tmp_pat
     assert ran.status == 0, "the index keeps its address"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("query", "-"),
+        ("query", "grease", "--more-like", "{outside}"),
+        ("query", "--mode", "keyword", "grease", "--more-like", "{outside}"),
+        ("similar", "{outside}"),
+        ("eval", "--known-items", "1"),
+        ("eval", "{judged}"),
+        ("index", "--re-embed", "--dimensions", "32"),
+        ("repair",),
+    ],
+)
+def test_every_command_that_sends_asks(remote: Remote, project: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    write_files(project, {"mills.txt": " ".join(f"The mill number {number} grinds rye." for number in range(40))})
+    assert remote("index", "--yes", ".").status == 0
+    outside = write_files(tmp_path / "outside", {"mill.txt": "The mill."}) / "mill.txt"
+    judged = write_files(
+        tmp_path / "judged",
+        {
+            "corpus.jsonl": '{"_id": "1", "title": "", "text": "The mill."}\n',
+            "queries.jsonl": '{"_id": "1", "text": "mill"}\n',
+            "qrels/test.tsv": "query-id\tcorpus-id\tscore\n1\t1\t1\n",
+        },
+    )
+    words = [word.format(outside=outside, judged=judged) for word in command]
+    ran = remote(*words, HOME=str(tmp_path / "somebody"))
+    assert "SENT" not in ran.err
+    if command != ("repair",):  # has nothing to embed
+        assert "nothing was sent to generativelanguage.googleapis.com; agree to it with --yes" in ran.out + ran.err
+
+
 @pytest.mark.parametrize("text", ["{", "[1, {}]"])
 def test_a_damaged_memory_is_no_consent(remote: Remote, tmp_path: Path, text: str) -> None:
     write_files(tmp_path / "home/.local/state/vsearch", {"consent.json": text})

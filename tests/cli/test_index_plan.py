@@ -41,6 +41,14 @@ def test_what_would_be_sent_is_said_before_anybody_is_asked(vsearch: Vsearch, pr
     ran = vsearch("index", "--plan", ".", cwd=project, **environment)
     assert ran.lines[4:] == [
         "requests  1",
-        "time      1.0 s or so (a second a request)",
+        "time      1.0 s or so (a second a request, at your --rpm and --tpm)",
         "sent      9 B of text to example.org (openai)",
     ]
+
+
+def test_the_pace_makes_it_longer(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {f"{number}.txt": f"Pump {number}." for number in range(5)})
+    asked = ("index", "--plan", "--embedder", "gemini", "--json", ".")
+    assert vsearch(*asked, cwd=project).json["seconds"] == 1
+    assert vsearch(*asked, "--rpm", "1", cwd=project).json["seconds"] == 240
+    assert vsearch(*asked, cwd=project, VSEARCH_RPM="2").json["seconds"] == 90

@@ -156,6 +156,17 @@ def test_a_query_with_a_prepared_model_imports_nothing_heavy(cache: Path) -> Non
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_numbers_that_are_not_finite_are_refused(model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Overflowing:
+        def run(self, *_: object) -> list[NDArray[np.float32]]:
+            return [np.full((1, 384), np.inf, np.float32)]
+
+    embedder = LocalEmbedder(model)
+    monkeypatch.setitem(vars(embedder), "_session", Overflowing())
+    with pytest.raises(ModelError, match="gives numbers that are not finite"):
+        embedder.embed_queries(["x"])
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_damaged_graph_is_named(
     model: PreparedModel, tmp_path: Path, precision: Precision, capfd: pytest.CaptureFixture[str]

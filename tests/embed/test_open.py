@@ -67,14 +67,18 @@ def test_a_missing_cpuinfo_means_the_safe_choice(monkeypatch: pytest.MonkeyPatch
         ("gemini", None, "generativelanguage.googleapis.com"),
         ("openai", None, "api.openai.com"),
         ("openai", "https://Example.ORG:8443/v1", "example.org"),
-        ("gemini", "example.org", "example.org"),
+        ("gemini", "https://example.org", "example.org"),
         ("openai", "http://localhost:11434/v1", None),
-        ("openai", "localhost:11434", None),
         ("openai", "http://127.0.0.1", None),
         ("openai", "http://[::1]:8080/v1", None),
         ("openai", "http://192.168.0.5/v1", "192.168.0.5"),
         ("openai", "http://localhost.example.org", "localhost.example.org"),
         ("openai", "http://127.0.0.1.example.org", "127.0.0.1.example.org"),
+        ("openai", "http://2130706433", "2130706433"),
+        ("openai", "http://127.1", "127.1"),
+        ("openai", "http://api.openai.com/v1", "http://api.openai.com/v1"),
+        ("gemini", "HTTP://API.openai.com:443", "HTTP://API.openai.com:443"),
+        ("openai", "https://api.openai.com:8443/v1", "api.openai.com"),
         ("unheard-of", None, "unheard-of"),
     ],
 )
@@ -85,14 +89,31 @@ def test_who_would_be_sent_the_texts(provider: str, base_url: str | None, to: st
 @pytest.mark.parametrize(
     "base_url",
     [
-        "http://example.org\\@localhost",
-        "http://localhost@example.org",
-        "http://example.org@localhost",
+        "http://localhost\\.example.org",
         "http://localhost\t.example.org",
         "http://\uff4cocalhost",
-        "",
-        "http://",
     ],
 )
 def test_an_address_that_may_be_read_in_two_ways_is_a_strangers(base_url: str) -> None:
     assert recipient(EmbedderSpec("openai", base_url=base_url)) == base_url
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://example.org\\@localhost",
+        "http://localhost@example.org",
+        "http://me:secret@localhost",
+        "http://localhost?key=secret",
+        "http://localhost#@example.org",
+        "http://[::1]@example.org",
+        "localhost:11434",
+        "http:localhost//example.org",
+        "",
+        "http://",
+    ],
+)
+def test_nobody_is_asked_about_an_address_that_is_none(base_url: str) -> None:
+    with pytest.raises(InputError, match="--base-url") as caught:
+        recipient(EmbedderSpec("openai", base_url=base_url))
+    assert "secret" not in str(caught.value)

@@ -74,5 +74,6 @@ def test_a_cut_is_seen_by_the_tokens_that_were_read() -> None:
     _refuse_cut({"usage": {"prompt_tokens": 3}}, ["one two three"])
     for unknown in ({}, {"usage": None}, {"usage": {"prompt_tokens": 0}}):
         _refuse_cut(unknown, ["one two three"])
+    _refuse_cut({"usage": {"prompt_tokens": 3}}, ["one \ufffd \u200b \ufffd \u200b"])  # what BERT drops
     with pytest.raises(Failure, match="too long"):
         _refuse_cut({"usage": {"prompt_tokens": 2}}, ["one two three"])

@@ -24,7 +24,7 @@ from vsearch_core.model import EmbedderSpec
 WIRES = ("google-genai", "google-generativeai", "openai")
 ADAPTERS = {"google-genai": gemini._Genai, "google-generativeai": gemini._Generativeai}
 TIMEOUT = 1.0  # seconds, where one is to run out: enough for a slow machine to answer
-BAD_BODIES = ("short", "extra", "nan", "zero", "dimension", "one dimension", "html", "list", "truncated")
+BAD_BODIES = ("short", "extra", "nan", "huge", "zero", "dimension", "one dimension", "html", "list", "truncated")
 
 
 @pytest.fixture(autouse=True)
@@ -287,6 +287,71 @@ def test_a_dimension_that_the_server_has_to_be_told() -> None:
         embed_all(each.embedder, ["one"])
 
 
+def test_a_dimension_that_nobody_knew_is_the_first_answers() -> None:
+    moods = ["", "", "dimension", "", ""]
+    with opened("openai", moods.__getitem__, dialect="ollama", model="m", dimension=None) as each:
+        assert each.embedder.fingerprint.dimension == 48
+        vectors = embed_all(each.embedder, [f"text {number}" for number in range(96)])
+        assert vectors.shape == (96, 48)
+        assert len(each.provider.requests) == len(moods)
+
+
+def test_a_part_with_nothing_to_see_is_not_sent_empty(wire: str) -> None:
+    with opened(wire) as each:
+        assert embed_all(each.embedder, ["start" + " " * 40_000 + "end"]).shape == (1, 128)
+        assert len(each.provider.texts) > 2
+        assert all(text.strip() for text in each.provider.texts)
+
+
+@pytest.mark.parametrize("wire", ["google-genai", "openai"])
+def test_a_redirect_is_not_followed(wire: str) -> None:
+    """It would take the texts and the key to whom nobody has agreed."""
+    with opened(wire) as stranger:
+        place = stranger.provider.url.removesuffix("/v1")
+        with opened(wire, lambda _: f"redirect {place}") as each, pytest.raises(ProviderError, match="status 307"):
+            each.embedder.embed_queries(["x"])
+        assert stranger.provider.requests == []
+
+
+@pytest.mark.parametrize("wire", ["google-genai", "openai"])
+def test_what_stays_on_this_machine_goes_through_no_proxy(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving("openai") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        with opened(wire) as each:
+            each.embedder.embed_queries(["x"])
+            assert len(each.provider.requests) == 1
+        assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [("ALL_PROXY", "foo://me:secret@127.0.0.1:1", "Unknown scheme"), ("SSL_CERT_FILE", "/nowhere.pem", "No such file")],
+)
+@pytest.mark.parametrize("provider", ["gemini", "openai"])
+def test_an_environment_that_allows_no_client_is_one_line(
+    provider: str, variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ModelError, match=f"embedder {provider}: its HTTP client can't be set up .*{reason}") as caught:
+        open_embedder(EmbedderSpec(provider))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("base_url", ["http://a..b/v1", "http://[::1]x/v1"])
+def test_an_address_that_only_the_client_finds_wrong_is_one_line(base_url: str) -> None:
+    embedder = open_embedder(EmbedderSpec("openai", "m", 4, base_url))
+    with pytest.raises(ProviderError, match=r"not an address .*check --base-url"):
+        embedder.embed_queries(["x"])
+
+
+def test_a_server_that_misses_the_key_is_no_refusal_of_it() -> None:
+    line = "it wants a key, and got none .status 401.; if you trust it, set OPENAI_BASE_URL to that address"
+    with opened("openai", named=False) as each, pytest.raises(ProviderError, match=line):
+        each.embedder.embed_queries(["x"])
+
+
 def test_our_openai_server_speaks_what_openais_package_reads() -> None:
     from openai import OpenAI
 
@@ -323,6 +388,8 @@ def test_the_key_goes_nowhere_but_where_the_user_says(monkeypatch: pytest.Monkey
         (EmbedderSpec("openai", "m", None, "ftp://host/"), "not an http or https address"),
         (EmbedderSpec("openai", "m", None, "http://host:port/"), "not an http or https address"),
         (EmbedderSpec("openai", "m", None, "https://me:secret@host/"), "it holds a name or a password"),
+        (EmbedderSpec("openai", "m", None, "https://me:secret@host:port/"), "it holds a name or a password"),
+        (EmbedderSpec("openai", "m", None, "https://host/v1?key=secret"), "--base-url https://host/v1: more than an"),
     ],
 )
 def test_what_can_not_be_opened_is_said_before_anything_is_sent(spec: EmbedderSpec, line: str) -> None:
@@ -360,7 +427,8 @@ def test_the_other_gemini_key_does_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_storm(wire: str, count: int, capfd: pytest.CaptureFixture[str]) -> None:
     """30 % throttled, 10 % each 500 and 503, 5 % timeouts, 10 % bad bodies: every text once, in place, in bounds."""
     chance = random.Random(count)
-    weights = {"429 0.1": 15, "429 5": 15, "500": 10, "503": 10, "hang": 5, **dict.fromkeys(BAD_BODIES, 10 / 9), "": 35}
+    bad = dict.fromkeys(BAD_BODIES, 10 / len(BAD_BODIES))
+    weights = {"429 0.1": 15, "429 5": 15, "500": 10, "503": 10, "hang": 5, **bad, "": 35}
     texts = [f"passage {number} about topic {number % 97}" for number in range(count)]
     with opened(wire, lambda _: chance.choices([*weights], [*weights.values()])[0], timeout=TIMEOUT) as each:
         batches = list(each.embedder.embed_documents(texts))

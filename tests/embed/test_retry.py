@@ -79,8 +79,9 @@ def test_the_provider_says_how_long_to_wait() -> None:
     assert gaps == pytest.approx([0.1, 5.0, 120.0])
 
 
-def test_a_delay_of_more_than_two_minutes_ends_the_run() -> None:
-    failure, provider = ask(Failure("throttled", "x", delay=120.5))
+@pytest.mark.parametrize("kind", ["throttled", "server"])
+def test_a_delay_of_more_than_two_minutes_ends_the_run(kind: Kind) -> None:
+    failure, provider = ask(Failure(kind, "x", delay=120.5))
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.delay) == ("quota", 120.5)
     assert len(provider.asked) == 1

@@ -147,6 +147,7 @@ def test_what_is_prepared_is_used_again(tmp_path: Path, empty_cache: Path) -> No
         (lambda folder: write_static(folder, embeddings=np.zeros((5, 16))), "has 60 tokens for 5 vectors"),
         (lambda folder: write_static(folder, embeddings=np.zeros(60)), "holds no table of vectors"),
         (lambda folder: write_static(folder, mapping=np.full(60, 99)), "its tables don't fit each other"),
+        (lambda folder: write_static(folder, weights=np.full(60, np.nan)), "holds numbers that are not finite"),
         (lambda folder: write_static(folder, weights=np.ones(9)), "its tables don't fit each other"),
     ],
 )

@@ -28,6 +28,8 @@ def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
         (404, "model not found", "refused"),
         (302, "", "refused"),
         (413, "", "too long"),
+        (429, "Request too large for m on tokens per min (TPM): Limit 40000, Requested 60000", "too long"),
+        (429, "Too many tokens per minute", "throttled"),
         (400, "This model's maximum context length is 8192 tokens", "too long"),
         (422, "batch size 64 > maximum allowed batch size 32", "too long"),
         (500, "input is too large to process. increase the physical batch size", "too long"),

@@ -1,13 +1,14 @@
 """The plan of a run is what the run then does, and changes nothing."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError, InputError
-from vsearch_core.index.forecast import Forecast, forecast
+from vsearch_core.index.forecast import Forecast, forecast, paced
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.sources import Source
@@ -81,9 +82,32 @@ def test_a_provider_elsewhere_is_not_even_opened(tmp_path: Path) -> None:
 
     asked = Requested(embedder="openai", base_url="https://example.org/v1", chunk_words=20)
     planned = forecast(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], asked, never)
-    assert (planned.recipient, planned.requests, planned.embed) == ("example.org", 2, 101)
+    assert (planned.recipient, planned.requests, planned.embed) == ("example.org", 4, 101)  # of 32 texts at most
     assert planned.bytes == sum(path.stat().st_size for path in (tmp_path / "docs").iterdir())
     assert planned.tokens == -(-planned.bytes // 4)
+
+
+def test_a_pace_counts_as_the_run_does() -> None:
+    counts = dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0)
+    plan = Forecast(
+        Path(),
+        **counts,
+        chunks=900,
+        embed=900,
+        bytes=400_000,
+        tokens=100_000,
+        provider="gemini",
+        model=None,
+        recipient="google",
+        requests=9,
+        seconds=9.0,
+    )
+    assert paced(plan, None, None) == plan
+    assert paced(plan, 100, None).seconds == 480
+    assert paced(plan, 1000, 23_000).seconds == pytest.approx(540)
+    assert paced(replace(plan, provider="openai"), 3, None).seconds == 120
+    assert paced(replace(plan, recipient=None), 1, 1).seconds == 9
+    assert paced(replace(plan, embed=0, tokens=0, requests=0, seconds=0), 1, 1).seconds == 0
 
 
 def test_it_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbedder) -> None:

@@ -2,12 +2,14 @@
 
 import random
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import WordEmbedder, make_index
 
+from vsearch_core.embed.base import Batch
 from vsearch_core.errors import IndexMismatchError, IndexNotFoundError, InputError, StorageError
 from vsearch_core.evaluate.tune import store
 from vsearch_core.index import graphs, re_embedding
@@ -119,6 +121,24 @@ def test_a_stopped_one_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not done.interrupted
     assert done.kept > 0
     assert len(by.embedded) == len(set(by.embedded)), "a text was embedded twice"
+
+
+def test_a_stop_while_a_provider_is_waited_for(root: Path) -> None:
+    """Its embedder yields no more batches then, and has not embedded all."""
+    stopping = False
+
+    class Waiting(WordEmbedder):
+        def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+            nonlocal stopping
+            yield next(super().embed_documents(texts))
+            stopping = True
+
+    before = answers(root, WordEmbedder())
+    by = Waiting("other", 32, batch=3)
+    stopped = re_embed_index(root / ".vsearch", OTHER, lambda _: by, Observer(stop=lambda: stopping))
+    assert stopped.interrupted
+    assert answers(root, WordEmbedder()) == before
+    assert re_embed(root, other()).kept == 3
 
 
 def test_what_has_changed_meanwhile_is_heeded(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:

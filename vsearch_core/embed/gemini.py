@@ -19,7 +19,9 @@ from vsearch_core.embed.wire import (
     excerpt,
     failure_of,
     find_key,
+    host_of,
     missing_extra,
+    no_client,
     same_address,
     unreached,
 )
@@ -109,8 +111,15 @@ class _Genai:
 
         self._model, self._dimension, self._key, self._variable = model, dimension, key, variable
         self._types, self._errors = types, errors
-        options = types.HttpOptions(base_url=base_url, api_version="v1beta", timeout=int(timeout * 1000))
-        self._client = Client(api_key=key, vertexai=False, http_options=options)
+        # No redirect takes the key along to another host; what is meant for this machine goes through no proxy.
+        arguments = {"follow_redirects": False, "trust_env": host_of(base_url) is not None}
+        options = types.HttpOptions(
+            base_url=base_url, api_version="v1beta", timeout=int(timeout * 1000), client_args=arguments
+        )
+        try:
+            self._client = Client(api_key=key, vertexai=False, http_options=options)
+        except (ImportError, ValueError, OSError) as error:
+            raise no_client("gemini", error, key) from None
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]:
         types = self._types

@@ -116,6 +116,9 @@ class LocalEmbedder:
             vector: NDArray[np.float32] = self._session.run(None, {"input_ids": window})[0][0]
         except Exception as error:  # ONNX Runtime's errors share no narrower base
             raise self._failure("failed", error) from error
+        if not np.isfinite(vector).all():
+            name = f"model {self.fingerprint.model}"
+            raise ModelError(name, "gives numbers that are not finite", "choose another model")
         return vector
 
     @cached_property

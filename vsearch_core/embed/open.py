@@ -1,9 +1,6 @@
 """The one way to an embedder: by what the user or an index says of it."""
 
-import re
 from collections.abc import Callable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
@@ -11,14 +8,13 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import open_model
 from vsearch_core.embed.retry import Manners
+from vsearch_core.embed.wire import checked_url, host_of
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
 PROVIDERS = ("local", "sentence-transformers", "static", "gemini", "openai")
 ON_THIS_MACHINE = ("local", "sentence-transformers", "static")
 HOSTS = {"gemini": "generativelanguage.googleapis.com", "openai": "api.openai.com"}
-
-_PLAIN = re.compile(r"[\w.-]+(:\d*)?|\[[\da-f:.]+\](:\d*)?", re.ASCII)  # a host, and perhaps a port: nothing to dispute
 
 
 def open_embedder(
@@ -81,24 +77,15 @@ def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:
 
 
 def recipient(spec: EmbedderSpec) -> str | None:
-    """The host that would be sent every text, or None where texts stay on this machine.
+    """The host that would be sent every text, or None where texts stay on this machine. Raises InputError.
 
-    An address that programs might read in two ways is given whole, as that of a stranger.
+    An address that programs might read in two ways is given whole, as that of a stranger, and so is a provider's own
+    without encryption.
     """
     if spec.provider in ON_THIS_MACHINE:
         return None
     if spec.base_url is None:
         return HOSTS.get(spec.provider, spec.provider)
-    place = spec.base_url.partition("//")[2] if "//" in spec.base_url else spec.base_url
-    place = re.split("[/?#]", place, maxsplit=1)[0].lower()
-    host = urlsplit(f"//{place}").hostname if _PLAIN.fullmatch(place) else None
-    if host is None:
-        return spec.base_url
-    return None if _is_loopback(host) else host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    url = checked_url(spec.base_url)
+    host = host_of(url)
+    return url if host in HOSTS.values() and not url.startswith("https:") else host

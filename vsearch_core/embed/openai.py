@@ -12,6 +12,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vsearch_core.config import BASE_URL_VARIABLES
 from vsearch_core.embed.remote import REMOTE_WINDOWING, Offer, Purpose, RemoteEmbedder
 from vsearch_core.embed.retry import Failure, Manners
 from vsearch_core.embed.wire import (
@@ -20,7 +21,9 @@ from vsearch_core.embed.wire import (
     excerpt,
     failure_of,
     find_key,
+    host_of,
     missing_extra,
+    no_client,
     same_address,
     unreached,
 )
@@ -33,6 +36,7 @@ DEFAULT_MODEL = "text-embedding-3-small"
 NATIVE = {DEFAULT_MODEL: 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # dimensions
 WINDOW = 8192  # tokens, of OpenAI's models; a server whose model reads less says so, and gets halves
 TEXTS_A_REQUEST = {True: 100, False: 32}  # at OpenAI; elsewhere as many as TEI takes
+NAME_IT = f"if you trust it, set {BASE_URL_VARIABLES['openai']} to that address and {KEY} to its key"
 TOKENS_A_REQUEST = 250_000  # OpenAI takes 300,000
 
 
@@ -83,7 +87,11 @@ class _Server:
         if dimension is not None and dimension != NATIVE.get(model, dimension):
             self._body["dimensions"] = dimension
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx2.Client(headers=headers, timeout=timeout)
+        # What is meant for this machine goes through no proxy: nobody was asked about that one.
+        try:
+            self._client = httpx2.Client(headers=headers, timeout=timeout, trust_env=host_of(base_url) is not None)
+        except (ImportError, ValueError, OSError) as error:
+            raise no_client("openai", error, key) from None
         finalize(self, self._client.close)
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]:
@@ -91,6 +99,9 @@ class _Server:
             response = self._client.post(self._url, json={**self._body, "input": list(texts)})
         except self._httpx.HTTPError as error:
             raise unreached(error, self._key) from None
+        except (self._httpx.InvalidURL, UnicodeError) as error:
+            reason = f"not an address ({excerpt(error, self._key)})"
+            raise Failure("refused", reason, next_step="check --base-url") from None
         if response.status_code != 200:
             raise self._refusal(response.status_code, response.headers, response.text)
         try:
@@ -111,6 +122,8 @@ class _Server:
         words, code = _error_words(text)
         if status == 429 and code == "insufficient_quota":
             return Failure("quota", "the account has no credit left", next_step="once it has")
+        if status in {401, 403} and self._key is None:
+            return Failure("refused", f"it wants a key, and got none (status {status})", next_step=NAME_IT)
         return failure_of(status, excerpt(words, self._key), delay=_delay(headers), key_variable=KEY)
 
 
@@ -131,10 +144,13 @@ def _numbers(embedding: object) -> Any:
 
 
 def _refuse_cut(answer: Mapping[str, Any], texts: Sequence[str]) -> None:
-    """Raise Failure where fewer tokens were read than the texts have words: Ollama cuts long texts and says nothing."""
+    """Raise Failure where fewer tokens were read than the texts have words: Ollama cuts long texts and says nothing.
+
+    A word without a letter or a digit may be no token at all: BERT's tokenizer drops U+FFFD and zero-width characters.
+    """
     usage = answer.get("usage")
     read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
-    words = sum(len(text.split()) for text in texts)
+    words = sum(any(map(str.isalnum, word)) for text in texts for word in text.split())
     if isinstance(read, int) and 0 < read < words:
         raise Failure("too long", f"read {read} tokens of {words} words, so it cuts long texts")
 

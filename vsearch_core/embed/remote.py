@@ -76,6 +76,7 @@ class RemoteEmbedder:
     def __init__(self, offer: Offer, ask: Ask, manners: Manners) -> None:
         self._offer = offer
         self._ask = ask
+        self._dimension = offer.dimension  # what nobody knows yet is what the first answer has
         self._caller = Caller(manners)
         self._texts = min(offer.texts, manners.rpm or offer.texts) if offer.counts_texts else offer.texts
         self._tokens = min(offer.tokens, manners.tpm or offer.tokens)
@@ -84,9 +85,7 @@ class RemoteEmbedder:
     def fingerprint(self) -> Fingerprint:
         """Asks the provider for the dimension where nobody knows it yet. Raises ProviderError then."""
         offer = self._offer
-        dimension = offer.dimension
-        if dimension is None:
-            dimension = self.embed_queries(["dimension"]).shape[1]
+        dimension = self._dimension or self.embed_queries(["dimension"]).shape[1]
         return Fingerprint(
             provider=offer.provider,
             model=offer.model,
@@ -128,7 +127,7 @@ class RemoteEmbedder:
     def _windows(self, text: str, purpose: Purpose) -> Windows:
         extra = float(token_costs(self._offer.prefix(purpose)).sum())
         pieces = text_windows(_sendable(text), SHARE * self._offer.window - extra)
-        return [_Window(piece, tokens + extra) for piece, tokens in pieces]
+        return [_Window(_visible(piece), tokens + extra) for piece, tokens in pieces]
 
     def _groups(self, texts: Sequence[str]) -> Iterator[list[Windows]]:
         """The texts' windows, as many texts at a time as one request holds; a text too long for one is a group."""
@@ -170,12 +169,14 @@ class RemoteEmbedder:
         requests = len(texts) if self._offer.counts_texts else 1
         tokens = int(sum(window.tokens for window in windows)) + 1
         try:
-            return self._caller(
-                lambda: _checked(self._ask(texts, purpose), len(texts), self._offer.dimension),
+            vectors = self._caller(
+                lambda: _checked(self._ask(texts, purpose), len(texts), self._dimension),
                 requests=requests,
                 tokens=tokens,
                 patience=patience,
             )
+            self._dimension = vectors.shape[1]
+            return vectors
         except Failure as failure:
             if failure.kind != "too long" or (len(windows) == 1 and len(windows[0].text) < SHORTEST):
                 raise
@@ -184,7 +185,7 @@ class RemoteEmbedder:
             runs = [self._request(some, purpose, patience) for some in (windows[:middle], windows[middle:])]
             return np.concatenate(runs)
         text, tokens_a_character = windows[0].text, windows[0].tokens / len(windows[0].text)
-        parts = [_Window(part, tokens_a_character * len(part)) for part in halves(text)]
+        parts = [_Window(_visible(part), tokens_a_character * len(part)) for part in halves(text)]
         return _mean(self._request(parts, purpose, patience), parts)[None, :]
 
     def _error(self, failure: Failure, again: str) -> ProviderError:
@@ -196,8 +197,12 @@ class RemoteEmbedder:
 
 
 def _sendable(text: str) -> str:
-    """`text` as JSON and any server can take it: whole surrogate pairs only, no NUL, and something to see in it."""
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", " ")
+    """`text` as JSON and any server can take it: whole surrogate pairs only, and no NUL."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", " ")
+
+
+def _visible(text: str) -> str:
+    """`text`, or what stands for it where there is nothing to see in it."""
     return text if any(not letter.isspace() and letter.isprintable() for letter in text) else EMPTY
 
 
@@ -207,7 +212,7 @@ def _checked(answer: Sequence[ArrayLike], count: int, dimension: int | None) -> 
         raise Failure("answer", f"answered {len(answer)} vectors to {count} texts")
     try:
         vectors = np.array(answer, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Failure("answer", "answered vectors of unequal length, or of something else than numbers") from error
     if vectors.ndim != 2 or vectors.shape[1] != (dimension or vectors.shape[1]) or not vectors.size:
         raise Failure("answer", f"answered vectors of {vectors.shape[-1]} numbers, not {dimension or 'some'}")

@@ -39,7 +39,7 @@ class Failure(Exception):  # noqa: N818 - not an error until nobody can mend it
 
     def __init__(self, kind: Kind, reason: str, *, delay: float | None = None, next_step: str = "") -> None:
         super().__init__(kind, reason)
-        far = kind == "throttled" and delay is not None and delay > LONGEST_DELAY
+        far = kind in {"throttled", "server"} and delay is not None and delay > LONGEST_DELAY
         self.kind: Kind = "quota" if far else kind
         self.reason = reason
         self.delay = delay

@@ -42,6 +42,8 @@ def read_vectors(path: Path) -> NDArray[Any]:
             table = table.astype(np.float32) * weights.astype(np.float32)[:, None]
     except (IndexError, ValueError) as error:
         raise ModelError(str(path), f"its tables don't fit each other ({error})", FETCH_AGAIN) from error
+    if not np.isfinite(table).all():
+        raise ModelError(str(path), "holds numbers that are not finite", FETCH_AGAIN)
     return table
 
 

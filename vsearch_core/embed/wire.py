@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from vsearch_core.embed.retry import Failure
@@ -10,8 +11,8 @@ from vsearch_core.errors import InputError, ModelError
 
 SHOWN = 200  # characters of a provider's own words in an error
 SHORTEST_KEY = 6  # characters; what is shorter is no key, and would blot out half of a message
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+_PLAIN = re.compile(r"[\w.-]+(:\d*)?|\[[\da-f:.]+\](:\d*)?", re.ASCII)  # a host, and perhaps a port: nothing to dispute
 _TOO_LONG = re.compile(
     r"too (long|large|many tokens)|context length|maximum (context|input|number of tokens|allowed batch)|"
     r"must have less than|batch size|exceeds? the (limit|maximum)",
@@ -32,17 +33,36 @@ def find_key(variables: Iterable[str]) -> tuple[str, str] | None:
 
 
 def checked_url(url: str) -> str:
-    """A base URL as it is stored and shown. Raises InputError."""
+    """A base URL as it is stored and shown. Raises InputError, which repeats nothing that may be secret."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number
     except ValueError:
         parts = urlsplit("")
-    if parts.username or parts.password:
+    if "@" in url:
         raise InputError("--base-url", "it holds a name or a password", "give the key by the environment")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    place = re.split("[?#]", url, maxsplit=1)[0]
+    if place != url:
+        raise InputError(f"--base-url {place}", "more than an address follows it", "leave out what ? or # begins")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InputError(f"--base-url {url}", "not an http or https address", "write it like http://localhost:11434/v1")
     return url.rstrip("/")
+
+
+def host_of(url: str) -> str | None:
+    """The host of a checked base URL; None where it is this machine. What programs may read in two ways is whole."""
+    place = re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0].lower()
+    host = urlsplit(f"//{place}").hostname if _PLAIN.fullmatch(place) else None
+    if host is None:
+        return url
+    return None if _is_loopback(host) else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def same_address(one: str, other: str | None) -> bool:
@@ -63,7 +83,8 @@ def failure_of(status: int, words: str, *, delay: float | None = None, key_varia
     """What an error status means; `words` are the provider's own (see `excerpt`)."""
     said = f"status {status}" + (f": {words}" if words else "")
     too_long = status == 413 or (status in {400, 422, 500} and _TOO_LONG.search(words))
-    if status == 429:
+    too_long = too_long or (status == 429 and "request too large" in words.lower())  # for a minute's tokens
+    if status == 429 and not too_long:
         return Failure("throttled", said, delay=delay)
     if too_long:
         return Failure("too long", said, next_step="take smaller passages with --chunk-words")
@@ -82,6 +103,12 @@ def bad_answer(error: Exception) -> Failure:
 def unreached(error: Exception, key: str | None) -> Failure:
     """What the HTTP client failed with."""
     return Failure("network", f"can't be reached ({type(error).__name__}: {excerpt(error, key)})")
+
+
+def no_client(provider: str, error: Exception, key: str | None) -> ModelError:
+    """The error where the HTTP client can't be made, with the environment's proxies and certificates."""
+    reason = f"its HTTP client can't be set up ({excerpt(error, key)})"
+    return ModelError(f"embedder {provider}", reason, "check ALL_PROXY, HTTPS_PROXY, HTTP_PROXY and SSL_CERT_FILE")
 
 
 def missing_extra(provider: str, extra: str) -> ModelError:

@@ -29,8 +29,8 @@ from vsearch_core.store.faults import translated
 from vsearch_core.store.schema import CATALOG_FILE
 
 BYTES_A_TOKEN = 4  # of UTF-8: English has 4 to 5 in the vocabularies that are usual, Chinese 3
-TEXTS_A_REQUEST = 100  # to a provider elsewhere
-SECONDS_A_REQUEST = 1.0
+SECONDS_A_REQUEST = 1.0  # to a provider elsewhere
+ESTIMATE_A_TOKEN = 2.3  # what a pace counts for each of ours, in English: embed/tokens.py estimates from above
 _SAMPLE = 8  # chunks that are embedded, where that is done on this machine, to see how long it takes
 
 
@@ -129,6 +129,7 @@ def _is_made_by(settings: IndexSettings, spec: EmbedderSpec, open_embedder: Open
 def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:
     """What embedding the texts takes; of files nothing."""
     host = recipient(spec)
+    requests = 0 if host is None else -(-texts.distinct // _texts_a_request(spec))
     return Forecast(
         **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
         index=index,
@@ -139,9 +140,28 @@ def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, text
         provider=spec.provider,
         model=spec.model,
         recipient=host,
-        requests=0 if host is None else texts.requests,
-        seconds=_seconds(open_embedder, spec, texts) if host is None else texts.requests * SECONDS_A_REQUEST,
+        requests=requests,
+        seconds=_seconds(open_embedder, spec, texts) if host is None else requests * SECONDS_A_REQUEST,
     )
+
+
+def paced(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast:
+    """The plan at so many requests and tokens a minute, to a provider elsewhere. The first minute's go at once."""
+    if plan.recipient is None:
+        return plan
+    counted = plan.embed if plan.provider == "gemini" else plan.requests  # each text is a request to Gemini's quota
+    amounts = ((counted, rpm), (plan.tokens * ESTIMATE_A_TOKEN, tpm))
+    minutes = [amount / limit - 1 for amount, limit in amounts if limit is not None]
+    return replace(plan, seconds=max(plan.seconds, *(60 * each for each in minutes), 0.0))
+
+
+def _texts_a_request(spec: EmbedderSpec) -> int:
+    from vsearch_core.embed import gemini, openai
+    from vsearch_core.embed.wire import same_address
+
+    if spec.provider == "gemini":
+        return gemini.TEXTS_A_REQUEST
+    return openai.TEXTS_A_REQUEST[same_address(spec.base_url or openai.HOME, openai.HOME)]
 
 
 @contextmanager
@@ -194,10 +214,6 @@ class _Texts:
     @property
     def tokens(self) -> int:
         return -(-self.bytes // BYTES_A_TOKEN)
-
-    @property
-    def requests(self) -> int:
-        return -(-self.distinct // TEXTS_A_REQUEST)
 
 
 def _seconds(open_embedder: OpenEmbedder, spec: EmbedderSpec, texts: _Texts) -> float:

@@ -170,7 +170,9 @@ class _Run:
                 self.embedded += len(fixed)
                 self.observer.progress(Progress("embedding", done + len(known) + len(fixed), self.chunks))
                 if self.observer.stop():
-                    raise StoppedError
+                    break
+            if self.observer.stop():  # a provider's batches end early then
+                raise StoppedError
             done += len(texts)
             self.observer.progress(Progress("embedding", done, self.chunks))
 

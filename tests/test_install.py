@@ -1,0 +1,33 @@
+"""What a plain install brings along."""
+
+from importlib.metadata import PackageNotFoundError, requires
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+
+def brought_by(package: str) -> set[str]:
+    """The packages that installing it without extras brings, as far as the metadata of those installed here tell."""
+    found: set[str] = set()
+    wanted: list[str] = [canonicalize_name(package)]
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            lines = requires(name) or ()
+        except PackageNotFoundError:
+            continue
+        for need in map(Requirement, lines):
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                wanted.append(canonicalize_name(need.name))
+    return found
+
+
+def test_a_plain_install_has_neither_torch_nor_a_providers_package() -> None:
+    packages = brought_by("vsearch")
+    assert {"numpy", "onnxruntime", "tokenizers"} <= packages
+    extras = {"torch", "transformers", "sentence-transformers", "tenacity", "openai", "model2vec"}
+    assert {name for name in packages if name in extras or name.startswith(("google", "nvidia"))} == set()
+    assert "torch" in brought_by("sentence-transformers"), "it would be found"
