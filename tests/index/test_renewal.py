@@ -7,10 +7,13 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError
+from vsearch_core.index import keywords
 from vsearch_core.index.check import check_index
+from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import repair_index
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
@@ -68,6 +71,21 @@ def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
         assert all(len(each.postings.block_counts) for each in snapshot.segments)
     assert found(root, "client") == ["documents/code/client.py"]  # by its name, which the first analyzer did not read
     assert check_index(root / ".vsearch", full=True).faults == ()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_part_at_a_time_is_all_at_once(root: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        ids = [number for each in snapshot.segments for number in each.chunk_ids.tolist()]
+        whole = passage_postings(snapshot.catalog, Analysis(), ids)
+        monkeypatch.setattr(keywords, "ROWS", rows)
+        parts = passage_postings(snapshot.catalog, Analysis(), ids)
+        nothing = passage_postings(snapshot.catalog, Analysis(), [])
+    assert len(whole.lengths) == len(ids) > 2 * rows
+    assert not whole.lengths.all()  # one that is not in the catalog any more
+    for name, array in whole.arrays().items():
+        assert parts.arrays()[name].tolist() == array.tolist()
+    assert not len(nothing.lengths)
 
 
 def test_the_first_analyzers_keywords_are_still_found(root: Path) -> None:
