@@ -7,7 +7,7 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError
-from vsearch_core.index import keywords
+from vsearch_core.index import keywords, renewal
 from vsearch_core.index.check import check_index
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, StoppedError
@@ -101,6 +101,22 @@ def test_a_stop_changes_nothing(root: Path) -> None:
         make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: True))
     assert signature(root) == "1:en"
     assert sorted((root / ".vsearch/segments").rglob("*.npy")) == before
+
+
+def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folders() -> int:
+        return len(list((root / ".vsearch/segments").iterdir()))
+
+    stops = iter([False, True])
+    with pytest.raises(StoppedError):
+        make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: next(stops)))
+    assert folders() == 3
+    seen: list[int] = []
+    rewritten = renewal._rewritten
+    monkeypatch.setattr(renewal, "_rewritten", lambda *given: seen.append(folders()) or rewritten(*given))
+    make_index(root, WordEmbedder(dimension=16))
+    assert seen == [2, 3]
+    assert signature(root) == f"{VERSION}:en"
 
 
 def test_an_index_that_can_not_be_asked_names_the_command(root: Path) -> None:
