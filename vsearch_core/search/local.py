@@ -26,6 +26,8 @@ from vsearch_core.store.segment import damaged_blocks
 if TYPE_CHECKING:
     from vsearch_core.search.conditions import Conditions
 
+_PREFIXES = 50  # whose lists are kept from one question to the next: who asks at every key stroke asks for many
+
 
 class LocalSearcher:
     """A Searcher over one snapshot. Rows of all segments are numbered through."""
@@ -99,6 +101,7 @@ class LocalSearcher:
             rows, ef = self._vectors.best(vector, allowed.mask, count)
             best.append(rows)
         if terms is not None:
+            self._keywords.collection.forget(_PREFIXES)
             for term in terms:
                 if term.endswith("*"):
                     self._conditions.define_prefix(term)
