@@ -97,7 +97,7 @@ def query(
         min_score,
         group_by == "file",
         plain,
-        collapse=not no_collapse,
+        collapse=not (no_collapse or as_paths),  # a script that asks for paths wants all of them
         diversity=diversity,
         context=context,
         max_tokens=max_tokens,

@@ -55,7 +55,7 @@ def similar(
         filters=asking.filters(where, path, ext, since, until),
         min_score=min_score,
         group_by_file=group_by == "file",
-        collapse=not no_collapse,
+        collapse=not (no_collapse or as_paths),
         diversity=diversity,
         context=context,
         max_tokens=max_tokens,

@@ -211,7 +211,7 @@ def test_an_option_that_makes_no_sense_is_refused_and_leaves_no_index(
     [
         (("--chunk-words", "100"), "it was made with --chunk-words 500, not 100"),
         (("--overlap-words", "10"), "it was made with --overlap-words 50, not 10"),
-        (("--language", "de"), "it was made with --language en, not de"),
+        (("--language", "de"), "it was made with --language auto, not de"),
     ],
 )
 def test_an_option_that_the_index_was_not_made_with_is_refused(
@@ -222,7 +222,7 @@ def test_an_option_that_the_index_was_not_made_with_is_refused(
 
 
 def test_the_options_that_it_was_made_with_are_welcome(vsearch: Vsearch, indexed: Path) -> None:
-    options = ("--chunk-words", "500", "--overlap-words", "50", "--language", "en", "--embedder", "local")
+    options = ("--chunk-words", "500", "--overlap-words", "50", "--language", "auto", "--embedder", "local")
     assert counts(index(vsearch, indexed, *options, ".")) == {"unchanged": 2}
 
 

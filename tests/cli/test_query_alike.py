@@ -36,10 +36,11 @@ def test_copies_are_one_hit_that_names_them(vsearch: Vsearch, leases: Path, mode
     left = {hit["path"] for hit in answer["hits"]}
     assert [hit["path"] for hit in answer["hits"]] == [hit["path"] for hit in every["hits"] if hit["path"] in left]
     assert all(hit["alike"] == [] for hit in every["hits"])
+    assert copies <= set(vsearch("query", "--paths", "clause of the lease of the mill", cwd=leases).out.splitlines())
 
 
 def test_hits_that_copies_would_have_taken_go_to_others(vsearch: Vsearch, leases: Path) -> None:
-    found = vsearch("query", "-k", "2", "--paths", "lease tenant", cwd=leases).lines
+    found = [hit["path"] for hit in vsearch("query", "-k", "2", "--json", "lease tenant", cwd=leases).json["hits"]]
     assert len(found) == 2
     assert "boat.txt" in found
 

@@ -58,7 +58,7 @@ def test_readers_always_answer_and_from_one_generation(vsearch: Vsearch, work: W
             (tmp_path / "documents" / name).write_text(f"pump edition {edition} {'again ' * len(edition)}\n")
         writer = vsearch.start("index", "-q", cwd=tmp_path)
         while writer.poll() is None:
-            ran = vsearch("query", "--mode", "keyword", "--json", "pump", cwd=tmp_path)
+            ran = vsearch("query", "--mode", "keyword", "--no-collapse", "--json", "pump", cwd=tmp_path)
             assert ran.status == 0, ran
             texts = {hit["text"] for hit in ran.json["hits"]}
             assert len(ran.json["hits"]) == 8

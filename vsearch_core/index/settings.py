@@ -160,7 +160,7 @@ def refuse_other_cutting(index: str, settings: IndexSettings, requested: Request
         if asked is not None and asked != has:
             raise IndexMismatchError(
                 index,
-                f"it was made with {option} {has}, not {asked}, and does not keep whole documents to cut them again",
+                f"it was made with {option} {has}, not {asked}",
                 f"leave {option} out, or index again into a new folder with --index",
             )
 

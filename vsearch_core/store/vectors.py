@@ -40,9 +40,11 @@ def begun_files(index: Path) -> list[Path]:
 
 
 def delete(path: Path) -> None:
-    """Delete the file; the one that tells that it is there goes last. Raises OSError."""
-    for suffix in ("-journal", "-wal", "-shm", ""):
+    """Delete the file; the one that tells that it is there goes last, even in a power cut. Raises OSError."""
+    for suffix in ("-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    sync_folder(path.parent)
+    path.unlink(missing_ok=True)
 
 
 class VectorFile:
