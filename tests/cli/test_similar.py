@@ -76,6 +76,7 @@ def test_a_file_that_is_not_indexed_is_embedded(vsearch: Vsearch, mill: Path, tm
         ("pump.txt:99", "no passage of it has line 99"),
         ("sub", "neither in the index nor a file"),
         ("", "neither in the index nor a file"),
+        ("long" * 100, "neither in the index nor a file"),
     ],
 )
 def test_what_is_no_example_is_an_error(vsearch: Vsearch, mill: Path, name: str, reason: str) -> None:

@@ -7,10 +7,13 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError
+from vsearch_core.index import keywords, renewal
 from vsearch_core.index.check import check_index
+from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import repair_index
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer
@@ -70,6 +73,21 @@ def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_part_at_a_time_is_all_at_once(root: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    with open_snapshot(root / ".vsearch") as snapshot:
+        ids = [number for each in snapshot.segments for number in each.chunk_ids.tolist()]
+        whole = passage_postings(snapshot.catalog, Analysis(), ids)
+        monkeypatch.setattr(keywords, "ROWS", rows)
+        parts = passage_postings(snapshot.catalog, Analysis(), ids)
+        nothing = passage_postings(snapshot.catalog, Analysis(), [])
+    assert len(whole.lengths) == len(ids) > 2 * rows
+    assert not whole.lengths.all()  # one that is not in the catalog any more
+    for name, array in whole.arrays().items():
+        assert parts.arrays()[name].tolist() == array.tolist()
+    assert not len(nothing.lengths)
+
+
 def test_the_first_analyzers_keywords_are_still_found(root: Path) -> None:
     assert signature(root) == "1:en"
     assert found(root, "drain the pump")[0] == "documents/notes/pump.md"
@@ -83,6 +101,22 @@ def test_a_stop_changes_nothing(root: Path) -> None:
         make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: True))
     assert signature(root) == "1:en"
     assert sorted((root / ".vsearch/segments").rglob("*.npy")) == before
+
+
+def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folders() -> int:
+        return len(list((root / ".vsearch/segments").iterdir()))
+
+    stops = iter([False, True])
+    with pytest.raises(StoppedError):
+        make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: next(stops)))
+    assert folders() == 3
+    seen: list[int] = []
+    rewritten = renewal._rewritten
+    monkeypatch.setattr(renewal, "_rewritten", lambda *given: seen.append(folders()) or rewritten(*given))
+    make_index(root, WordEmbedder(dimension=16))
+    assert seen == [2, 3]
+    assert signature(root) == f"{VERSION}:en"
 
 
 def test_an_index_that_can_not_be_asked_names_the_command(root: Path) -> None:

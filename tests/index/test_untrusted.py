@@ -13,12 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 from damage import answers, build
+from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, VsearchError
 from vsearch_core.index.check import check_index
+from vsearch_core.index.compaction import compact_index
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.segment import SEGMENTS_DIR, is_segment_name, manifest_to_json, write_segment
+from vsearch_core.store.segment import (
+    SEGMENTS_DIR,
+    is_segment_name,
+    manifest_to_json,
+    open_segment,
+    write_segment,
+)
 
 MEMORY = 4 << 30  # bytes of address space: libraries map a lot; what a forged header asks for is more
 
@@ -112,6 +120,34 @@ def test_rows_that_take_no_bytes_are_refused(index: Path) -> None:
     forge_manifest(index, lambda values: values.update(manifest_to_json(manifest)))
     forge(index, "UPDATE segments SET rows = ?, dead = NULL WHERE id = ?", len(nothing), forged.id)
     is_refused(index)
+
+
+POSTINGS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "postings_rows": lambda rows: rows.astype(np.int32) - 5,
+    "postings_lengths": lambda lengths: np.concatenate([lengths, lengths]),
+    "postings_block_counts": lambda counts: counts[:-1],
+    "postings_offsets": lambda offsets: offsets[:1],
+}
+
+
+@pytest.mark.parametrize(("key", "change"), POSTINGS.items())
+def test_postings_that_the_kernels_would_leave_are_refused(
+    index: Path, key: str, change: Callable[[NDArray[Any]], NDArray[Any]]
+) -> None:
+    with closing(Catalog.open_to_read(index)) as catalog:
+        record = catalog.segments()[0]
+        arrays = {name: np.array(array) for name, array in open_segment(index, record.name, record.manifest).items()}
+    name, manifest = write_segment(index, {**arrays, key: change(arrays[key])})
+    forge(
+        index,
+        "UPDATE segments SET name = ?, manifest = ? WHERE id = ?",
+        *(name, json.dumps(manifest_to_json(manifest)), record.id),
+    )
+    with pytest.raises(IndexCorruptError):
+        answers(index)
+    assert check_index(index, full=True).faults
+    with pytest.raises(IndexCorruptError):
+        compact_index(index)
 
 
 def test_tombstones_of_another_length_are_refused(index: Path) -> None:

@@ -78,7 +78,6 @@ FORGED = {
     "rows that fall": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
     "a list past the end": lambda arrays: arrays["postings_offsets"].__setitem__(-1, 99),
     "a list that ends before it starts": lambda arrays: arrays["postings_offsets"].__setitem__(0, 3),
-    "counts too few": lambda arrays: arrays.update(postings_counts=arrays["postings_counts"][:1]),
 }
 
 

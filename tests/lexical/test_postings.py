@@ -108,7 +108,23 @@ FAULTS = {
     "offsets that fall": lambda arrays: arrays["postings_offsets"].__setitem__(1, 5),
     "an offset past the end": lambda arrays: arrays["postings_term_offsets"].__setitem__(-1, 99),
     "terms out of order": lambda arrays: arrays["postings_terms"].__setitem__(0, ord("z")),
+}
+MALFORMED = {
     "a list too few": lambda arrays: arrays.update(postings_offsets=arrays["postings_offsets"][:-1]),
+    "no list at all": lambda arrays: arrays.update(
+        postings_offsets=np.empty(0, np.uint32), postings_term_offsets=np.empty(0, np.uint32)
+    ),
+    "a count too few": lambda arrays: arrays.update(postings_counts=arrays["postings_counts"][:-1]),
+    "a block too few": lambda arrays: arrays.update(
+        postings_block_counts=arrays["postings_block_counts"][:-1],
+        postings_block_ratios=arrays["postings_block_ratios"][:-1],
+    ),
+    "a bound without the other": lambda arrays: arrays.update(postings_block_ratios=np.empty(0, np.uint16)),
+    "rows below zero": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].astype(np.int32) - 1),
+    "rows that are no whole numbers": lambda arrays: arrays.update(
+        postings_rows=arrays["postings_rows"].astype(np.float32)
+    ),
+    "a table": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].reshape(-1, 1)),
 }
 
 
@@ -119,6 +135,15 @@ def test_faults_are_seen(change) -> None:
     arrays = {name: np.array(array) for name, array in postings.arrays().items()}
     change(arrays)
     assert Postings.from_arrays(arrays).fault() is not None
+
+
+@pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED.keys())
+def test_what_a_kernel_would_run_off_the_end_of_is_refused(change) -> None:
+    arrays = dict(build([[f"{term}" for term in range(200)]] * 2).arrays())
+    Postings.from_arrays(arrays)
+    change(arrays)
+    with pytest.raises(ValueError, match=r"type|length"):
+        Postings.from_arrays(arrays)
 
 
 @given(DOCUMENTS)

@@ -1,5 +1,7 @@
 """Near-duplicates collapse and variety counts, as a plain reading of the definitions says."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,3 +103,15 @@ def test_diversity_keeps_what_was_collapsed() -> None:
     choice = collapsed(unit((1, 0), (1, 0), (0, 1)), [BASE, BASE, "else"].__getitem__)
     found = diversified(choice, unit((1, 0), (1, 0), (0, 1)), np.array([0.4, 0.3, 0.9], np.float32), 0.2, 2)
     assert (found.shown.tolist(), found.alike) == ([2, 0], ((), (1,)))
+
+
+def test_thousands_of_copies_are_nothing_to_one_another() -> None:
+    """Two million numbers of rows that are alike would take ten times the memory allowed here."""
+    vectors = np.repeat(unit((1, 0, 0)), 2000, axis=0)
+    tracemalloc.start()
+    found = collapsed(vectors, lambda _: "Copied from a licence.")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shown.tolist() == [0]
+    assert found.alike == (tuple(range(1, 2000)),)
+    assert peak < 8_000_000

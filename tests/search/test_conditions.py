@@ -11,6 +11,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.search import local
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer, clean_query
@@ -183,3 +184,21 @@ def test_titles_headings_and_names_are_searched(tmp_path: Path) -> None:
         for word in ("zebra", "docs", "+zebra", '"zebra.md"', "giraffe", "+giraffes", "okapi", '"okapi"'):
             results = answer(searcher, None, Query(word, mode="keyword"))
             assert len(results.hits) == results.searched == 4, word
+
+
+def test_prefixes_are_forgotten_in_time_and_found_again(
+    searcher: LocalSearcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(asked: LocalSearcher, text: str) -> list[str]:
+        return [hit.path for hit in answer(asked, None, Query(text, 500, "keyword", collapse=False)).hits]
+
+    questions = ["pum*", "le* fo* docu*", "+mach* learning", "pump -mach*", "pum*", "le* fo* docu*"]
+    fresh = [found(LocalSearcher(searcher._snapshot), question) for question in questions]
+    assert all(fresh)
+    monkeypatch.setattr(local, "_PREFIXES", 2)
+    asked = LocalSearcher(searcher._snapshot)
+    kept = []
+    for question, expected in zip(questions, fresh, strict=True):
+        assert found(asked, question) == expected
+        kept.append([word for word in ("pum", "le", "mach") if asked._keywords.collection.is_defined(f"{word}*")])
+    assert kept == [["pum"], ["pum", "le"], ["mach"], ["mach"], ["pum", "mach"], ["pum", "le", "mach"]]

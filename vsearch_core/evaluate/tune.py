@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.run import Values, ask, measures
 from vsearch_core.evaluate.significance import p_value
+from vsearch_core.index.settings import FUSION
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import Allowed, Candidates, EmbedQuery, Searcher
-from vsearch_core.search.tuned import SETTING, Tuned
+from vsearch_core.search.tuned import Tuned
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
@@ -82,7 +83,7 @@ def store(index: Path, learned: Tuned | None) -> None:
     Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
     """
     with translated(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
-        catalog.put_setting(SETTING, "" if learned is None else learned.to_setting())
+        catalog.put_setting(FUSION, "" if learned is None else learned.to_setting())
 
 
 def _held_out(values: Values, folds: NDArray[np.int64]) -> Values:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.commit import mark_commit, sweep
 from vsearch_core.index.graphs import lacking_graphs, link
 from vsearch_core.index.progress import Observer, StoppedError
@@ -17,6 +18,7 @@ from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
 from vsearch_core.store.upkeep import rebuild, tidy
 
@@ -158,9 +160,18 @@ def write_merged(
     writer.add("vectors", np.dtype(np.int16), shape, blocks)
     for key in ("chunk_ids", "file_ids"):
         writer.add(key, np.dtype(np.int64), shape[:1], _kept_blocks([arrays[key] for arrays in opened], kept))
-    writer.add_arrays(merge([Postings.from_arrays(arrays) for arrays in opened], kept).arrays())
+    writer.add_arrays(_merged_postings(index, opened, kept).arrays())
     writer.add_arrays(link(writer.map("vectors"), observer))
     return writer.finish()
+
+
+def _merged_postings(
+    index: Path, opened: Sequence[Mapping[str, NDArray[Any]]], kept: Sequence[NDArray[np.bool_]]
+) -> Postings:
+    try:
+        return merge([Postings.from_arrays(arrays) for arrays in opened], kept)
+    except (IndexError, KeyError, ValueError) as error:
+        raise IndexCorruptError(str(index), f"its postings are damaged ({error})", CHECK) from error
 
 
 def _kept_blocks(parts: Sequence[NDArray[Any]], kept: Sequence[NDArray[np.bool_]]) -> Iterator[NDArray[Any]]:

@@ -1,12 +1,16 @@
 """A segment's postings, made from the texts in the catalog: at a commit, in a repair, and anew for a newer analyzer."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
+
+import numpy as np
 
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.lexical.postings import Postings, build
+from vsearch_core.lexical.postings import Postings, build, merge
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.searched import searched
+
+ROWS = 8192  # whose occurrences are in memory at a time: 200 MB of long passages
 
 
 def passage_postings(catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int]) -> Postings:
@@ -15,7 +19,9 @@ def passage_postings(catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[i
     Chunks of one file must stand together: what tells the file's language is asked of all of them.
     """
     languages: set[str] = set()
-    return build(_rows(catalog, analysis, chunk_ids, languages), languages)
+    rows = _rows(catalog, analysis, chunk_ids, languages)
+    parts = [build(islice(rows, ROWS), languages) for _ in range(0, max(1, len(chunk_ids)), ROWS)]
+    return parts[0] if len(parts) == 1 else merge(parts, [np.ones(len(part.lengths), np.bool_) for part in parts])
 
 
 def _rows(

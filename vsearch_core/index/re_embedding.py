@@ -23,7 +23,7 @@ from vsearch_core.index.compaction import ROWS_A_BLOCK, write_merged
 from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.renewal import renew_keywords
-from vsearch_core.index.settings import IndexSettings, Requested, new_settings, refuse_other_cutting
+from vsearch_core.index.settings import FUSION, IndexSettings, Requested, new_settings, refuse_other_cutting
 from vsearch_core.index.writer import OpenEmbedder
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.search.tuned import SETTING as FUSION
@@ -68,9 +68,9 @@ def re_embed_index(
     """Give every chunk a vector by the embedder that is requested; what is left open is as the index has it.
 
     Killed or stopped at any point, the index is the old one or the new one, and the next such run goes on. Takes free
-    space for the new vectors twice. Staged files lose their vectors, which are the old embedder's. Raises
-    IndexNotFoundError, IndexMismatchError for what only reading the documents again could change, IndexLockedError,
-    IndexVersionError, IndexCorruptError, InputError, ModelError, StorageError.
+    space for the new vectors twice. Staged files lose their vectors, and the index its tuned fusion: they are of the
+    old embedder. Raises IndexNotFoundError, IndexMismatchError for what only reading the documents again could change,
+    IndexLockedError, IndexVersionError, IndexCorruptError, InputError, ModelError, StorageError.
     """
     started = time.perf_counter()
     with translated(index):
@@ -196,6 +196,7 @@ class _Run:
                 self.untuned = True
             for key, value in self.settings.to_catalog().items():
                 catalog.put_setting(key, value)
+            catalog.put_setting(FUSION, "")
             mark_commit(catalog)
 
     def _blocks(self, vectors: VectorFile) -> Iterator[NDArray[np.int16]]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.index.commit import mark_commit
+from vsearch_core.index.commit import mark_commit, sweep
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import ANALYZER, IndexSettings
@@ -25,6 +25,7 @@ def renew_keywords(catalog: Catalog, settings: IndexSettings, observer: Observer
     signature = settings.analysis.signature
     if catalog.settings()[ANALYZER] == signature:
         return False
+    sweep(catalog)  # there may not be room for what a renewal that was stopped has left, too
     records = catalog.segments()
     written = []
     for number, record in enumerate(records):

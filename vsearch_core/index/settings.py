@@ -12,6 +12,7 @@ from vsearch_core.store.schema import CHECK, UPGRADE
 
 CHUNKER = "1"  # changes when the same document would be cut otherwise
 ANALYZER = "analyzer"  # the setting that names the analysis which the postings were made by
+FUSION = "fusion"  # the setting that holds what `vsearch tune` has learned (`search.tuned`): true of these vectors only
 READABLE = {"1"}  # earlier analyzers whose terms are among those that today's questions look for
 
 

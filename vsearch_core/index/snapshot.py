@@ -107,7 +107,7 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     unverified = [name for name in record.manifest if name in VERIFIED_WHEN_READ or name.startswith(PREFIX)]
     arrays = open_segment(catalog.index, record.name, record.manifest, unverified)
     try:
-        return SegmentView(
+        view = SegmentView(
             record.name,
             arrays["vectors"],
             arrays["chunk_ids"],
@@ -121,3 +121,11 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
         raise IndexCorruptError(
             f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}", CHECK
         ) from None
+    except ValueError as error:
+        raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error), CHECK) from None
+    lengths = {len(view.vectors), len(view.chunk_ids), len(view.file_ids), len(view.postings.lengths)}
+    if lengths != {record.rows}:
+        raise IndexCorruptError(
+            f"{catalog.index}: segment {record.name}", f"its arrays are not of {record.rows} rows", CHECK
+        )
+    return view

@@ -65,6 +65,11 @@ class Collection:
         """Whether `define` was called for it."""
         return term in self._made
 
+    def forget(self, most: int) -> None:
+        """Forget all terms that were defined if these are more than `most`: each takes up to 9 bytes a row."""
+        if len(self._made) > most:
+            self._made.clear()
+
     def rows_of(self, term: str, part: int) -> NDArray[np.integer]:
         """The rows of a part that hold a term, ascending."""
         return self._list(term, part)[0]

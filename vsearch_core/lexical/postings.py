@@ -25,6 +25,19 @@ _ADDED: Mapping[str, NDArray[Any]] = {
     "languages": np.empty(0, np.uint8),
 }
 
+# What each array may be made of: kernels check no bounds, and numpy takes a negative row for one from the end.
+_TYPES: Mapping[str, Collection[str]] = {
+    "terms": ("uint8",),
+    "term_offsets": ("uint32", "uint64"),
+    "offsets": ("uint32", "uint64"),
+    "rows": ("uint16", "uint32"),
+    "counts": ("uint8",),
+    "lengths": ("uint32",),
+    "block_counts": ("uint8",),
+    "block_ratios": ("uint16",),
+    "languages": ("uint8",),
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
@@ -54,14 +67,20 @@ class Postings:
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Postings":
         """The inverse of `arrays`; other names in the mapping are left alone. No array is read or copied.
 
-        Raises KeyError when one is missing.
+        Raises KeyError when one is missing, and ValueError for types or lengths that `build` never gives.
         """
         # asarray takes the memmap class off, whose every slice costs microseconds.
         found = {field.name: arrays.get(PREFIX + field.name, _ADDED.get(field.name)) for field in fields(Postings)}
         missing = [name for name, array in found.items() if array is None]
         if missing:
             raise KeyError(PREFIX + missing[0])
-        return Postings(**{name: np.asarray(array) for name, array in found.items()})
+        for name, array in found.items():
+            if array.ndim != 1 or array.dtype.name not in _TYPES[name]:  # type: ignore[union-attr]
+                raise ValueError(f"{PREFIX}{name} are of another type")
+        postings = Postings(**{name: np.asarray(array) for name, array in found.items()})
+        if not postings._lengths_agree():
+            raise ValueError("arrays of postings are not of one length")
+        return postings
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Name -> array, to be stored as they are."""
@@ -92,9 +111,7 @@ class Postings:
 
     def fault(self) -> str | None:
         """What can't be so in arrays that `build` made, or None: they are sorted, in range, and agree."""
-        terms, holding = len(self.term_offsets) - 1, len(self.rows)
-        if terms < 0 or len(self.offsets) != terms + 1 or len(self.counts) != holding:
-            return "arrays are not of one length"
+        holding = len(self.rows)
         if not (_rises(self.term_offsets, len(self.terms)) and _rises(self.offsets, holding)):
             return "offsets do not rise"
         if any(former >= latter for former, latter in pairwise(_vocabulary(self))):
@@ -102,6 +119,15 @@ class Postings:
         if holding and int(self.rows.max()) >= len(self.lengths):
             return "rows are out of range"
         return self._fault_in_lists()
+
+    def _lengths_agree(self) -> bool:
+        blocks = len(self.block_counts)
+        return (
+            len(self.offsets) == len(self.term_offsets) > 0
+            and len(self.counts) == len(self.rows)
+            and len(self.block_ratios) == blocks
+            and blocks in (0, -(-len(self.rows) // BLOCK_POSTINGS))
+        )
 
     def _fault_in_lists(self) -> str | None:
         inner = np.ones(max(0, len(self.rows) - 1), np.bool_)

@@ -3,7 +3,7 @@
 Two passages are near-duplicates when their shingles' resemblance and their vectors' cosine both reach ALIKE.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
 
 ALIKE = 0.8  # the share of five-word runs that two passages must have in common
-_BLOCK = 512  # rows whose cosines to all others are held at a time
+_BLOCK = 512  # rows whose cosines to those shown, and to one another, are held at a time
 
 Vectors = NDArray[np.float32]
 
@@ -47,10 +47,8 @@ def collapsed(vectors: Vectors, text: Callable[[int], str]) -> Choice:
         return known[place]
 
     alike: dict[int, list[int]] = {}
-    for place, suspects in enumerate(_suspects(vectors)):
-        twin = next(
-            (other for other in suspects if other in alike and resemblance(of(other), of(place)) >= ALIKE), None
-        )
+    for place, suspects in enumerate(_suspects(vectors, alike)):
+        twin = next((other for other in suspects if resemblance(of(other), of(place)) >= ALIKE), None)
         if twin is None:
             alike[place] = []
         else:
@@ -58,14 +56,18 @@ def collapsed(vectors: Vectors, text: Callable[[int], str]) -> Choice:
     return Choice(np.array(list(alike), np.int64), tuple(map(tuple, alike.values())))
 
 
-def _suspects(vectors: Vectors) -> list[Sequence[int]]:
-    """For each row the rows before it whose cosine reaches ALIKE, ascending."""
-    found: list[Sequence[int]] = []
+def _suspects(vectors: Vectors, shown: Collection[int]) -> Iterator[Iterator[int]]:
+    """For each row those of the rows `shown` by then whose cosine reaches ALIKE, ascending.
+
+    Only these are compared with a block of rows: thousands of copies of one passage are nothing to one another.
+    """
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK]
-        near = block @ vectors[: start + len(block)].T >= ALIKE
-        found += [np.flatnonzero(row[: start + number]).tolist() for number, row in enumerate(near)]
-    return found
+        former = np.array([*shown], np.int64)
+        near, within = block @ vectors[former].T >= ALIKE, block @ block.T >= ALIKE
+        for number in range(len(block)):
+            own = start + np.flatnonzero(within[number, :number])
+            yield (other for other in [*former[near[number]].tolist(), *own.tolist()] if other in shown)
 
 
 def diversified(choice: Choice, vectors: Vectors, scores: NDArray[np.float32], diversity: float, count: int) -> Choice:

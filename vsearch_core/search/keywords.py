@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Starting the engine takes as long as scoring so many rows and postings by numpy: 0.8 s.
 SCORED = 60_000_000
+DEEPEST = 1000  # the engine keeps its best by insertion: of more, scoring every row finds them sooner
 _VERIFIED = {"postings_rows": "rows", "postings_counts": "counts"}
 
 
@@ -44,7 +45,8 @@ class KeywordRoute:
         collection = self.collection
         asked = [collection.numbers[term] for term in terms if not collection.is_defined(term)]
         work = collection.rows + int(np.diff(collection.spans[asked]).sum())
-        if self._bounded and len(asked) == len(terms) and self._rental.buys(work):
+        shallow = count <= DEEPEST and len(asked) == len(terms)
+        if shallow and self._bounded and self._rental.buys(work):
             found = self._started().search([terms], count, None if mask.all() else mask)
             return found.rows[0, : found.counts[0]]
         scores = collection.scores(terms)

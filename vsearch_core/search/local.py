@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.question import Question
-from vsearch_core.search.conditions import Conditions
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.passages import neighbours
@@ -22,6 +22,11 @@ from vsearch_core.store.catalog import Passage
 from vsearch_core.store.faults import translated
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
+
+if TYPE_CHECKING:
+    from vsearch_core.search.conditions import Conditions
+
+_PREFIXES = 50  # whose lists are kept from one question to the next: who asks at every key stroke asks for many
 
 
 class LocalSearcher:
@@ -96,6 +101,7 @@ class LocalSearcher:
             rows, ef = self._vectors.best(vector, allowed.mask, count)
             best.append(rows)
         if terms is not None:
+            self._keywords.collection.forget(_PREFIXES)
             for term in terms:
                 if term.endswith("*"):
                     self._conditions.define_prefix(term)
@@ -162,7 +168,9 @@ class LocalSearcher:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)
 
     @cached_property
-    def _conditions(self) -> Conditions:
+    def _conditions(self) -> "Conditions":
+        from vsearch_core.search.conditions import Conditions  # its patterns take milliseconds: few questions need it
+
         return Conditions(self._snapshot, self._keywords, self._chunk_ids, self._alive)
 
     @cached_property

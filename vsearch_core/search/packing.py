@@ -6,6 +6,7 @@ Chunks of one file overlap. Characters' offsets tell what two passages share, so
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from math import ceil
 
 from vsearch_core.model import Chunk, Hit
@@ -14,11 +15,6 @@ from vsearch_core.store.catalog import Passage
 
 LEAST_TOKENS = 40  # a passage is not shortened to less than this: one sentence, with its place
 
-# A letter of a script that writes no spaces; letters that most models have whole words for; others; digits; the rest.
-_PIECE = re.compile(
-    "(?P<single>[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003fffd])"
-    r"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z\u2e80-\u9fff]+)|(?P<line>\n+)|(?P<mark>[^\s])"
-)
 _CHARACTERS_A_TOKEN = {"single": 1, "latin": 6, "digits": 3, "other": 2, "line": 1000, "mark": 1}
 
 Excerpt = Callable[[str, int], Snippet]
@@ -30,8 +26,19 @@ def count_tokens(text: str) -> int:
     A word of Latin letters is a token for every six letters or part of them, of other alphabets for every two, a number
     for every three digits; a letter of a script without spaces, another mark, or line ends in a row are a token each.
     """
-    kinds = ((match.lastgroup or "mark", match.end() - match.start()) for match in _PIECE.finditer(text))
+    kinds = ((match.lastgroup or "mark", match.end() - match.start()) for match in _pieces().finditer(text))
     return sum(ceil(length / _CHARACTERS_A_TOKEN[kind]) for kind, length in kinds)
+
+
+@cache
+def _pieces() -> re.Pattern[str]:
+    """A letter of a script that writes no spaces; letters that most models have whole words for; others; digits; the
+    rest. Compiled when first needed: that takes milliseconds, which most queries can do without."""
+    return re.compile(
+        "(?P<single>"
+        "[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003fffd])"
+        r"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z\u2e80-\u9fff]+)|(?P<line>\n+)|(?P<mark>[^\s])"
+    )
 
 
 def estimate_tokens(hit: Hit) -> int:

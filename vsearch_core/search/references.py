@@ -35,7 +35,7 @@ def example(
             if ids := chunk_ids(snapshot.catalog, stored):
                 return _from_index(snapshot, searcher, ids, line, name)
     for path, line in _readings(name):
-        if (folder / path).is_file():
+        if _is_file(folder / path):
             return _from_file(snapshot, folder / path, line, name, embedder())
     raise InputError(name, "neither in the index nor a file", "name one, or one and a line as FILE:LINE")
 
@@ -44,6 +44,13 @@ def _readings(name: str) -> list[tuple[str, int | None]]:
     """What the name may mean: a file of that name, else a file and a line."""
     numbered = re.fullmatch(r"(.+):([0-9]{1,9})", name, re.DOTALL)
     return [(name, None)] + ([(numbered[1], int(numbered[2]))] if numbered else [])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file, or a folder that is closed to us
+        return False
 
 
 def _from_index(

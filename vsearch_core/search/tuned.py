@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.settings import FUSION
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CHECK
-
-SETTING = "fusion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Tuned:
 
 def tuned(catalog: Catalog) -> Tuned | None:
     """What the index was tuned to, None where it was not. Raises IndexCorruptError."""
-    stored = catalog.settings().get(SETTING)
+    stored = catalog.settings().get(FUSION)
     if not stored:
         return None
     try:
