@@ -26,7 +26,6 @@ from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import FUSION, IndexSettings, Requested, new_settings, refuse_other_cutting
 from vsearch_core.index.writer import OpenEmbedder
 from vsearch_core.model import EmbedderSpec
-from vsearch_core.search.tuned import SETTING as FUSION
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
@@ -196,7 +195,6 @@ class _Run:
                 self.untuned = True
             for key, value in self.settings.to_catalog().items():
                 catalog.put_setting(key, value)
-            catalog.put_setting(FUSION, "")
             mark_commit(catalog)
 
     def _blocks(self, vectors: VectorFile) -> Iterator[NDArray[np.int16]]:
