@@ -16,7 +16,7 @@ demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
 	$(BIN)/vsearch query -k 3 "what is the late fee since 2026"
 
 test: $(VENV)/installed-dev lint  ## Lint, check types, and run every test that takes no minutes
-	$(BIN)/python -m pytest -m "not slow and not faults"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not faults"
 
 test-slow: $(VENV)/installed-dev  ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow
