@@ -67,7 +67,9 @@ def index(
     ocr: Annotated[
         bool, typer.Option("--ocr", help="Read the pages of PDFs that are only pictures, by the program ocrmypdf.")
     ] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Read again what could not be read before, or not wholly.")
+    ] = False,
     share_vectors: Annotated[
         bool, typer.Option("--share-vectors", help="Take from, and add to, what your other projects have embedded.")
     ] = False,
