@@ -1,6 +1,7 @@
 """`vsearch index`."""
 
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,8 +13,10 @@ from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
+from .watch import News, keep_fresh, refuse_with
 
 if TYPE_CHECKING:
+    from vsearch_core.index.progress import Observer
     from vsearch_core.index.re_embedding import ReEmbedded
     from vsearch_core.index.writer import Summary
 
@@ -68,6 +71,9 @@ def index(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what would be done, how long it takes, and what is sent to whom.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: whenever files change, bring the index up to date.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
@@ -82,11 +88,13 @@ def index(
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
     from vsearch_core.index.sharing import sharing
     from vsearch_core.index.sources import Source
-    from vsearch_core.index.writer import update_index
+    from vsearch_core.index.writer import Summary, update_index
     from vsearch_core.text.discover import DiscoverOptions
 
     if re_embed:
         _refuse_paths(paths)
+    if watch:
+        refuse_with({"--plan": plan, "--re-embed": re_embed})
     folder = locate.index_to_write(index_dir)
     taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
     options = DiscoverOptions(
@@ -104,14 +112,8 @@ def index(
         language=language,
     )
     with watched(quiet=quiet) as (bar, plain):
-        observer = replace(
-            plain,
-            failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
-            kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
-            partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
-            skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
-            missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
-        )
+        news = News(bar.write)
+        observer = _telling(plain, news, verbose=verbose)
         report = (lambda _: None) if quiet else bar.write
         opener = embedder_opener(
             folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
@@ -122,12 +124,29 @@ def index(
         if re_embed:
             done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
         else:
+            opener = cache(opener)  # one embedder for all the runs of --watch
             done = (forecast if plan else update_index)(folder, sources, asked, opener, observer, retry=retry)
+        if watch and isinstance(done, Summary) and not done.interrupted:
+            again = partial(update_index, folder, (), asked, opener, observer)
+            tell = partial(_tell, as_json=as_json, quiet=quiet)
+            return keep_fresh(done, again, tell, observer.stop, bar, news, quiet=quiet)
     if isinstance(done, Forecast):
         return show(paced(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
     if isinstance(done, ReEmbedded):
         return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
     return _tell(done, as_json=as_json, quiet=quiet)
+
+
+def _telling(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
+    """The observer, who also tells what becomes of single files."""
+    return replace(
+        plain,
+        failed=lambda path, reason: news(f"vsearch: {path}: {reason}; left out of the index"),
+        kept=lambda path, reason: news(f"vsearch: {path}: {reason}; kept as it was"),
+        partly=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
+        skipped=lambda path, reason: news(f"skipped {path}: {reason}") if verbose else None,
+        missing=lambda path: news(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
+    )
 
 
 def _refuse_paths(paths: list[str] | None) -> None:
