@@ -96,7 +96,7 @@ def watch_index(
     update: Callable[[], Summary],
     stop: Callable[[], bool],
     pace: Pace = Pace(),
-) -> Iterator[Watching | Summary | Failed]:
+) -> Generator[Watching | Summary | Failed, None, None]:
     """Watch what the index was made of, and `update` it at once and whenever that may have changed, until `stop`.
 
     Yields what is watched, whenever that is taken up anew, and what came of each run. Raises InputError where
