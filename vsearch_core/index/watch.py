@@ -124,8 +124,8 @@ def watch_index(
                 continue
             failures, took = 0, time.monotonic() - began
             at_most = max(pace.look if watcher.obstacle else pace.net, pace.share * took)
-            watcher.is_stale |= ground.folders != known
-            wait = Wait(pace.rest * took, at_most, pending=watcher.is_stale)
+            wait = Wait(pace.rest * took, at_most, pending=watcher.is_stale or ground.folders != known)
+            watcher.is_stale = wait.pending or watcher.obstacle is not None
     finally:
         watcher.close()
 

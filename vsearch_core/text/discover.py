@@ -109,8 +109,10 @@ class Reach:
         if not self._walk.entered:
             return path == self._path
         folder, name = self._walk.entered.get(os.path.dirname(path)), os.path.basename(path)
-        if folder is None or self._walk.is_unsearched(name):
-            return folder is not None and name in IGNORE_FILES
+        if folder is None:
+            return False
+        if self._walk.is_unsearched(name):
+            return self._walk.discovery.options.use_ignore_files and name in IGNORE_FILES
         is_dir = os.path.isdir(path)
         if self._walk.left_out(folder, path, name, is_dir):
             return False
