@@ -113,8 +113,7 @@ def index(
     )
     with watched(quiet=quiet) as (bar, plain):
         news = News(bar.write)
-        observer = _telling(plain, news, verbose=verbose)
-        report = (lambda _: None) if quiet else bar.write
+        observer, report = _telling(plain, news, verbose=verbose), (lambda _: None) if quiet else bar.write
         opener = embedder_opener(
             folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
         )

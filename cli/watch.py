@@ -81,6 +81,9 @@ def _is_news(run: "Summary") -> bool:
 
 def _tell_watching(now: "Watching", before: "Watching | None", *, quiet: bool) -> None:
     if now.obstacle and (before is None or before.obstacle is None):
-        complain(f"can't be told of changes ({now.obstacle}); looks for them every now and then instead")
+        complain(
+            f"can't watch {plural(now.folders, 'folder')}: {now.obstacle}; looks every now and then instead;"
+            " on Linux, raise fs.inotify.max_user_watches"
+        )
     elif before is None and not quiet:
         say(f"watching {plural(now.folders, 'folder')}; Ctrl-C ends")

@@ -46,11 +46,11 @@ class Watched:
                 self.said += line.decode()
 
     def until_said(self, text: str) -> None:
-        until(lambda: text in self.said, f"{text!r} after {self.said!r}")
+        until(lambda: text in self.said, repr(text))
 
     def until_done(self, **counts: int) -> None:
         """Wait until the runs after the first one have added, changed … so many files in all."""
-        until(lambda: self.done(*counts) == counts, f"{counts} after {self.runs} {self.said}")
+        until(lambda: self.done(*counts) == counts, f"runs that come to {counts}")
 
     def done(self, *names: str) -> dict[str, int]:
         return {name: sum(run[name] for run in self.runs[1:]) for name in names}
@@ -199,7 +199,7 @@ def test_where_watches_are_used_up_it_looks_now_and_then(project: Path, start: S
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("the system's watches can't be limited here")
     write_files(project, {"a.txt": "The pump.", "b/c.txt": "The bread."})
-    watched = start(by=replace(vsearch, prefix=prefix), waiting="can't be told of changes (")
+    watched = start(by=replace(vsearch, prefix=prefix), waiting="can't watch 2 folders: ")
     (project / "d.txt").write_text("The oven.")
     watched.until_done(added=1)
     assert watched.ended() == 0

@@ -222,7 +222,7 @@ class Watcher:
             yield_on_timeout=True,
             stop_event=SimpleNamespace(is_set=self._stop),
             recursive=False,
-            ignore_permission_denied=True,
+            ignore_permission_denied=False,  # true hides that the system's watches are used up
         )
         try:
             next(self._changes, None)  # it begins to watch when it is first asked
