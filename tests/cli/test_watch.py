@@ -50,7 +50,7 @@ class Watched:
 
     def until_done(self, **counts: int) -> None:
         """Wait until the runs after the first one have added, changed … so many files in all."""
-        until(lambda: self.done(*counts) == counts, f"runs that come to {counts}")
+        until(lambda: self.done(*counts) == counts, f"runs that come to {counts}", DEADLINE + sum(counts.values()) / 50)
 
     def done(self, *names: str) -> dict[str, int]:
         return {name: sum(run[name] for run in self.runs[1:]) for name in names}
