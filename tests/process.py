@@ -145,9 +145,9 @@ def answers(results: Iterable[Any]) -> list[list[tuple[str, int, float]]]:
     return [[(hit["path"], hit["chunk"], round(hit["score"], 3)) for hit in each["hits"]] for each in results]
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for the condition; fails after the deadline."""
-    deadline = time.monotonic() + DEADLINE
+def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    """Wait for the condition; fails after so long."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.002)

@@ -6,6 +6,7 @@ Paths are strings until they are reported: a Path costs more than the system cal
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,6 +87,39 @@ def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]
     return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
 
 
+class Reach:
+    """Where a walk of a named file or folder goes: `folders`, and whether it may take a path, there or not.
+
+    For who watches it: a change anywhere else changes nothing that `discover` finds, but for what a link to a hidden
+    file points to, and rules above the folder.
+    """
+
+    def __init__(self, path: Path, options: DiscoverOptions) -> None:
+        self._path = os.path.abspath(path)
+        discovery = _Discovery(options)
+        self._walk = _Walk(discovery, self._path, os.path.realpath(self._path))
+        if os.path.isdir(self._path):
+            deque(self._walk.run(), maxlen=0)
+            self.folders = frozenset(self._walk.entered)
+        else:
+            self.folders = frozenset({os.path.dirname(self._path)})
+
+    def may_take(self, path: str) -> bool:
+        """Whether a walk would take the file, enter the folder or heed the rules at the absolute path."""
+        if not self._walk.entered:
+            return path == self._path
+        folder, name = self._walk.entered.get(os.path.dirname(path)), os.path.basename(path)
+        if folder is None:
+            return False
+        if self._walk.is_unsearched(name):
+            return self._walk.discovery.options.use_ignore_files and name in IGNORE_FILES
+        is_dir = os.path.isdir(path)
+        if self._walk.left_out(folder, path, name, is_dir):
+            return False
+        # What is gone may have been a folder, of which no pattern in `include` need say a thing.
+        return is_dir or not os.path.lexists(path) or self._walk.includes(path)
+
+
 @dataclass(frozen=True, slots=True)
 class _Level:
     """The rules of one folder. `skip` characters of a path lead to it, its slash included."""
@@ -146,6 +180,7 @@ class _Walk:
         self.base = len(_with_slash(root))
         self.visited: set[tuple[int, int]] = set()
         self.links: list[tuple[_Folder, str]] = []
+        self.entered: dict[str, _Folder] = {}  # by path
 
     def run(self) -> Iterator[Found]:
         top = self.root
@@ -175,6 +210,7 @@ class _Walk:
                 with os.scandir(folder.path) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
                 folder = self.with_own_rules(folder, entries)
+                self.entered[folder.path] = folder
                 for entry in entries:
                     found = self.visit(folder, entry, subfolders)
                     if found:
@@ -201,7 +237,7 @@ class _Walk:
     def visit(self, folder: _Folder, entry: os.DirEntry[str], subfolders: list[_Folder]) -> Found | None:
         """The entry if it is a file to report; a folder joins `subfolders`, a link `self.links`. Raises OSError."""
         name = entry.name
-        if name.startswith(".") or name in UNSEARCHED:
+        if self.is_unsearched(name):
             return None
         path = _with_slash(folder.path) + name
         is_link = entry.is_symlink()
@@ -213,12 +249,18 @@ class _Walk:
             self.links.append((folder, name))
         elif is_dir and _is_utf8(name):
             subfolders.append(_Folder(path, real, folder.levels))
-        elif (is_dir or self.discovery.included(path[self.base :])) and self.discovery.first_time(real):
+        elif (is_dir or self.includes(path)) and self.discovery.first_time(real):
             try:
                 return self.discovery.report(path, name, entry.stat(follow_symlinks=False))
             except FileNotFoundError:
                 return None  # deleted since its folder was listed
         return None
+
+    def is_unsearched(self, name: str) -> bool:
+        return name.startswith(".") or name in UNSEARCHED
+
+    def includes(self, path: str) -> bool:
+        return self.discovery.included(path[self.base :])
 
     def left_out(self, folder: _Folder, path: str, name: str, is_dir: bool) -> bool:
         if self.discovery.exclude.verdict(path[self.base :], name, is_dir):
@@ -245,7 +287,7 @@ class _Walk:
             return
         elif stat.S_ISDIR(info.st_mode) and _is_utf8(name):
             yield from self.walk(_Folder(path, real, folder.levels))
-        elif self.discovery.included(path[self.base :]) and self.discovery.first_time(real):
+        elif self.includes(path) and self.discovery.first_time(real):
             yield self.discovery.report(path, name, info)
 
 
