@@ -10,12 +10,14 @@ from typing import Any
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import PAGE_BREAK, UNREADABLE_PAGES, Document, JsonValue, Span
 from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.limits import too_large
 from vsearch_core.text.extract.running import without_running_lines
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
 _MAX_ENTRIES = 5000  # of an outline
 _MAX_LEVEL = 6
+_MAX_BOMBS = 3  # pages beyond pypdf's limits, each of which takes seconds to find out
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
     "subject": "subject",
@@ -73,11 +75,12 @@ def _open(name: str, data: bytes) -> Any:
 
 def _pages(name: str, reader: Any) -> tuple[list[tuple[int, str]], list[int]]:
     """Numbers and texts of the pages that have text, and the numbers of those that can't be read."""
-    from pypdf.errors import DependencyError
+    from pypdf.errors import DependencyError, LimitReachedError
 
     pages: list[tuple[int, str]] = []
     unreadable: list[int] = []
     failure: Exception | None = None
+    bombs = 0
     for number in range(1, len(reader.pages) + 1):
         try:
             text = _clean(reader.pages[number - 1].extract_text())
@@ -86,6 +89,9 @@ def _pages(name: str, reader: Any) -> tuple[list[tuple[int, str]], list[int]]:
         except Exception as error:
             failure = error
             unreadable.append(number)
+            bombs += isinstance(error, LimitReachedError)
+            if bombs > _MAX_BOMBS:
+                raise too_large(name) from None
             continue
         if text:
             pages.append((number, text))
