@@ -132,7 +132,7 @@ def test_a_pdf_whose_circles_can_be_passed_by_is_read() -> None:
 
 
 def test_a_pdf_of_endless_operators() -> None:
-    bomb = zlib.compress(b"BT /F1 9 Tf " + b"q " * 2_500_000)
+    bomb = zlib.compress(b"BT (a) Tj ET " + b"q " * 2_100_000)
     refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>"), "no readable PDF")
     with pypdf.apply_configuration(stream_parsing_work_maximum_count=1000):
         again = b"/Kids [" + b"3 0 R " * 50 + b"] /Count 50"

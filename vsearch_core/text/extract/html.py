@@ -79,7 +79,7 @@ def extract(name: str, data: bytes) -> Document:
     )
 
 
-_TOO_MUCH = object()
+_TOO_MUCH: Any = object()
 
 
 def _is_too_much(source: str) -> bool:

@@ -63,7 +63,7 @@ def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
         return {}, 0
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         def flatten_mapping(self, node: Any) -> None:
             """Leaves out what `<<` merges: aliases of merges of aliases grow without end before we can count them."""
             node.value = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
