@@ -11,7 +11,7 @@ from vsearch_core.model import Document
 
 Extractor = Callable[[str, bytes], Document]
 
-READERS = "2"  # changes when some file may be read otherwise: what could not be read before is tried again
+READERS = "3"  # changes when some file may be read otherwise: what could not be read before is tried again
 
 COMPRESSED = (".gz", ".bz2", ".xz")  # what may follow each suffix below
 _HERE = "vsearch_core.text.extract."
