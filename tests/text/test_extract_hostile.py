@@ -217,6 +217,7 @@ def test_headings_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 GROWING: dict[str, Callable[[int], bytes]] = {  # what once took time that grew with the square of the length
     "a.tex": lambda n: b"\\begin{document}" + b"\\cite[\\f[\\(\\[" * (n // 14),
     "a.1": lambda n: b".TH A 1\n" + b"\\f[" * (n // 3),
+    "b.1": lambda n: b'.\\" c\n' * (n // 6) + b"x",
     "a.html": lambda n: b"<body>" + b"<div>" * 3000 + b"<script><!--<style>" * (n // 19),
     "b.html": lambda n: b"<body>" + b"<aside><form>" * 1000 + b"<p>x</p>" * (n // 80) + b"<h1>T",
     "c.html": lambda n: b"<main role=main></main>" * (n // 40),

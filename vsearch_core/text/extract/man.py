@@ -8,8 +8,8 @@ from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_betw
 from vsearch_core.text.extract.plain import extract as extract_plain
 
 _ROFF = re.compile(
-    r"(?:(?:['.][ \t]*\\\"[^\n]*|\.\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
-    r"[^\n]*|[ \t]*|\.\.)\n)*"
+    r"(?:(?:['.][ \t]*\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
+    r"[^\n]*|[ \t]*|\.\.)\n)*+"
     r"\.[ \t]*(?:TH|Dd)\b"
 )
 _TITLE = re.compile(r"^\.[ \t]*(?:TH|Dt)[ \t]+(?:\"([^\"\n]+)\"|(\S+))(?:[ \t]+\"?([0-9][\w]*))?", re.MULTILINE)
