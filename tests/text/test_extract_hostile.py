@@ -172,8 +172,8 @@ def test_a_hundred_thousand_columns() -> None:
     document = extract("a.csv", ",".join(names).encode() + b"\n" + b"1," * 99_999 + b"1\n")
     assert document.spans[0].header == "" and document.text.startswith("c0,c1,")
     row = "".join(f'<c t="str"><v>{name}</v></c>' for name in names)
-    document = extract("a.xlsx", xlsx({"S": f"<row>{row}</row>" * 2}))
-    assert document.text.count(" | ") == 2 * 99_999 and document.spans[-1].header == ""
+    document = extract("a.xlsx", xlsx({"S": f"<row>{row}</row>"}))
+    assert document.text.count(" | ") == 99_999 and document.spans[-1].header == ""
 
 
 def test_mail_of_countless_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {  # what once took time that grew 
     "a.xlsx": lambda n: xlsx(
         {"S": '<row><c t="s"><v>0</v></c></row>' * (n // 32)}, f"<si><t>{' ' * n}</t></si>", "<cellXfs/>"
     ),
-    "a.md": lambda n: b"# a\n```\nx\n```\n" * (n // 14),
+    "a.md": lambda n: b"# a\n```\nx\n```\n" * (n // 40),
 }
 
 
