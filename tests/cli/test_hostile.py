@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,12 @@ def package_bomb(member: str, start: bytes, block: bytes, count: int) -> bytes:
     return out.getvalue()
 
 
-def operators(millions: int) -> bytes:
-    """A PDF with a page of so many operators."""
+def operators(millions: int, pages: int = 1) -> bytes:
+    """A PDF of pages of so many million operators each."""
     compressor = zlib.compressobj(1)
     parts = [compressor.compress(b"BT (a) Tj ET "), *(compressor.compress(b"q " * 1_000_000) for _ in range(millions))]
-    return pdf_page(stream(b"".join([*parts, compressor.flush()]), b"/Filter /FlateDecode"), b"<< >>")
+    kids = b"/Kids [" + b"3 0 R " * pages + b"] /Count %d" % pages
+    return pdf_page(stream(b"".join([*parts, compressor.flush()]), b"/Filter /FlateDecode"), b"<< >>", pages=kids)
 
 
 def refused() -> dict[str, bytes]:
@@ -178,3 +180,15 @@ def test_one_folder_of_hostile_files(vsearch: Vsearch, project: Path, tmp_path: 
 def test_one_folder_of_bombs(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
     build(project, bombs(), odd())
     holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), bombs())
+
+
+def endless() -> dict[str, bytes]:
+    """Files that break no rule of their formats, and take hours: only a limit on time ends them."""
+    return {"pages.pdf": operators(1, pages=2000)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("vsearch_core.text.workers") is None, reason="reading has no limit on time")
+def test_one_folder_of_files_without_end(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    build(project, endless(), odd())
+    holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), endless())
