@@ -98,15 +98,9 @@ def index(
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import Summary, update_index
     from vsearch_core.text.discover import DiscoverOptions
-    from vsearch_core.text.extract.ocr import require_program
     from vsearch_core.text.extract.reading import Reading
 
-    if re_embed:
-        _refuse_paths(paths)
-    if ocr:
-        require_program()
-    if watch:
-        refuse_with({"--plan": plan, "--re-embed": re_embed})
+    _refuse(paths, plan=plan, re_embed=re_embed, watch=watch, ocr=ocr)
     folder = locate.index_to_write(index_dir)
     taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
     options = DiscoverOptions(
@@ -161,11 +155,17 @@ def _telling(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
     )
 
 
-def _refuse_paths(paths: list[str] | None) -> None:
+def _refuse(paths: list[str] | None, *, plan: bool, re_embed: bool, watch: bool, ocr: bool) -> None:
+    """Raise InputError for options that do not go together, or that need what is not here."""
     from vsearch_core.errors import InputError
+    from vsearch_core.text.extract.ocr import require_program
 
-    if paths:
+    if re_embed and paths:
         raise InputError("--re-embed", "it embeds what is indexed, and reads no files", "leave the paths out")
+    if watch:
+        refuse_with({"--plan": plan, "--re-embed": re_embed})
+    if ocr:
+        require_program()
 
 
 def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:

@@ -125,10 +125,10 @@ def checked(ran: Ran) -> Ran:
     return ran
 
 
-def finished(process: "subprocess.Popen[bytes]") -> Ran:
+def finished(process: "subprocess.Popen[bytes]", seconds: float = DEADLINE) -> Ran:
     """Wait for a started command."""
     try:
-        out, err = process.communicate(timeout=DEADLINE)
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

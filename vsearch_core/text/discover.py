@@ -4,6 +4,7 @@ Paths are strings until they are reported: a Path costs more than the system cal
 """
 # ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120, PTH123
 
+import errno
 import os
 import stat
 from collections import deque
@@ -133,6 +134,22 @@ class _Folder:
     path: str  # as the user would write it
     real: str  # the same with links resolved: what tells two ways to one file apart
     levels: tuple[_Level, ...]  # innermost first
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file, as many as it has when it is opened: one that grows all the while has an end.
+
+    Raises OSError, also for what is no regular file: it may have become a pipe or a device since it was found.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, f"has become {_kind(info.st_mode)}")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(info.st_size)
+    finally:
+        os.close(descriptor)
 
 
 class _Discovery:
@@ -341,6 +358,8 @@ def _is_utf8(name: str) -> bool:
 def _kind(mode: int) -> str:
     if stat.S_ISFIFO(mode):
         return "a named pipe"
+    if stat.S_ISDIR(mode):
+        return "a folder"
     if stat.S_ISSOCK(mode):
         return "a socket"
     return "a device"
