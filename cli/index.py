@@ -167,9 +167,9 @@ def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
 
 def _left(summary: "Summary") -> str:
     """What an interrupted run has not done."""
-    if summary.pending:
-        return f"{plural(summary.pending, 'chunk')} still to embed"
-    return "segments still to merge" if summary.uncompacted else "some files still to read"
+    left = {"file": (summary.unread, "read"), "chunk": (summary.pending, "embed")}
+    parts = [f"{plural(count, what)} still to {do}" for what, (count, do) in left.items() if count]
+    return " and ".join(parts) or ("segments still to merge" if summary.uncompacted else "some changes still to commit")
 
 
 def _summary_text(summary: "Summary") -> str:

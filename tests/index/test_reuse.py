@@ -189,7 +189,7 @@ def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
         raise ExtractionError(name, "it is damaged", "mend it")
 
     first = make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     told: list[tuple[str, str]] = []
     observer = Observer(failed=lambda *each: told.append(each), skipped=lambda *each: told.append(each))
     second = make_index(passing, embedder, observer=observer)
@@ -206,7 +206,7 @@ def test_retry_and_new_readers_open_all_of_it_again(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
+    monkeypatch.setattr("vsearch_core.text.reading.extract", lambda name, data: Document("", ()))
     summary = writer.update_index(passing / ".vsearch", [], Requested(), unwanted, retry=True)
     assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
 
@@ -225,7 +225,7 @@ def test_new_readers_read_what_the_old_ones_could_not(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
+    monkeypatch.setattr("vsearch_core.text.reading.extract", lambda name, data: Document("", ()))
     assert make_index(passing, embedder).added == 0
     monkeypatch.setattr("vsearch_core.index.writer.READERS", "next")
     assert make_index(passing, embedder).added == 2

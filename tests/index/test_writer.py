@@ -261,7 +261,7 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
     def unreadable(name: str, data: bytes) -> Document:
         raise ExtractionError(name, "it is damaged", "mend it")
 
-    monkeypatch.setattr("vsearch_core.index.staging.extract", unreadable)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", unreadable)
     write(root, "docs/apple.txt", "damaged")
     write(root, "docs/fig.txt", "damaged too")
     told: list[tuple[str, str]] = []
@@ -295,7 +295,7 @@ def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_
         assert name == "cherry.txt"
         raise fault
 
-    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     write(root, "docs/cherry.txt", "What nobody can read.")
     told: list[str] = []
     for runs in (1, 2):

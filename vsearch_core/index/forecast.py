@@ -81,6 +81,8 @@ def forecast(
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, requested)
         taken = run.take_in(catalog, settings, sources, retry=retry)
+        with closing(taken.stager) as stager:
+            stager.stage_all()
         if observer.stop():
             raise StoppedError
         texts = _Texts(_staged(catalog))
@@ -93,10 +95,10 @@ def forecast(
             plain,
             new=len(staged) - changed,
             changed=changed,
-            gone=len(taken.plan.gone) + len(taken.staged.gone),
-            unchanged=taken.plan.unchanged + taken.staged.touched,
-            skipped=len(taken.plan.skipped) + binary + taken.staged.binary,
-            failed=unread + taken.staged.failed + len(taken.walk.missing),
+            gone=len(taken.plan.gone) + len(stager.result.gone),
+            unchanged=taken.plan.unchanged + stager.result.touched,
+            skipped=len(taken.plan.skipped) + binary + stager.result.binary,
+            failed=unread + stager.result.failed + len(taken.walk.missing),
         )
 
 

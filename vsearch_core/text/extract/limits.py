@@ -1,4 +1,6 @@
-"""How much a file may grow to while it is read: a bomb costs itself only."""
+"""What reading one file may cost: a bomb costs itself only."""
+
+from dataclasses import dataclass
 
 from vsearch_core.errors import ExtractionError
 
@@ -6,11 +8,29 @@ MAX_EXPANDED = 300_000_000  # bytes that all compressed parts of a file may come
 MAX_TEXT = 60_000_000  # characters of one file; a thousand novels have fewer
 MAX_PARTS = 20_000  # members of a package, messages of a mailbox, cells of a notebook that are read
 MAX_DEPTH = 500  # elements, parts or lists inside one another
+SECONDS_A_FILE = 30.0  # of wall-clock time, where a worker reads it; and for each of its megabytes:
+SECONDS_A_MEGABYTE = 2.0
+MEMORY_A_FILE = 256_000_000  # bytes that a worker may fill, itself included; and for each of the file's:
+MEMORY_A_BYTE = 10
+_WITHOUT_IT = "leave it out with --exclude, or split it"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker may take for one file: seconds, and bytes of memory."""
+
+    seconds: float
+    memory: int
+
+
+def limits_of(size: int, seconds: float) -> Limits:
+    """The limits of a file of so many bytes that is given so many seconds whatever its size."""
+    return Limits(seconds + SECONDS_A_MEGABYTE * (size / 1e6), MEMORY_A_FILE + MEMORY_A_BYTE * size)
 
 
 def too_large(name: str) -> ExtractionError:
     """The error for what would grow beyond a limit."""
-    return ExtractionError(name, "grows too large when it is unpacked", "leave it out with --exclude, or split it")
+    return ExtractionError(name, "grows too large when it is unpacked", _WITHOUT_IT)
 
 
 def damaged(name: str, kind: str, error: Exception | str) -> ExtractionError:
@@ -18,3 +38,19 @@ def damaged(name: str, kind: str, error: Exception | str) -> ExtractionError:
     said = " ".join(str(error).split()) or type(error).__name__
     reason = f"is no readable {kind} ({said[:200]})"
     return ExtractionError(name, reason, "open it in its own program, and save it again if it shows")
+
+
+def too_slow(name: str, limits: Limits) -> ExtractionError:
+    """The error for what is not read in its time."""
+    return ExtractionError(name, f"took longer than {limits.seconds:.0f} s to read", _WITHOUT_IT)
+
+
+def too_hungry(name: str, limits: Limits) -> ExtractionError:
+    """The error for what can't be read in its memory."""
+    return ExtractionError(name, f"needs more than {limits.memory / 1e6:.0f} MB to read", _WITHOUT_IT)
+
+
+def fatal(name: str, status: int) -> ExtractionError:
+    """The error for what ended the process that read it, by a signal (negative) or with a status."""
+    how = f"signal {-status}" if status < 0 else f"status {status}"
+    return ExtractionError(name, f"ended its reader ({how})", _WITHOUT_IT)
