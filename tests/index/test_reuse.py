@@ -169,8 +169,9 @@ def test_a_file_that_changes_within_the_clock_of_the_file_system_is_seen(
 
 
 @pytest.fixture
-def passing(tmp_path: Path) -> Path:
-    """A damaged and a binary file, an hour old."""
+def passing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A damaged, a binary and a good file, read in this process, where a test can replace the extractor."""
+    monkeypatch.setattr("vsearch_core.text.reading.is_steady", lambda _name: True)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7 garbage")
     (tmp_path / "docs/program.bin").write_bytes(b"\0\1\2\3" * 100)

@@ -88,13 +88,13 @@ def open_reader(
     """
     plain = all(is_steady(file.name) for file in files)
     if plain and len(files) <= FEW_FILES and sum(file.size for file in files) <= FEW_BYTES:
-        return _Here(files, settings, stop)
+        return Here(files, settings, stop)
     from vsearch_core.text.workers import Pool
 
     return Pool(files, settings, stop, limits.SECONDS_A_FILE if seconds is None else seconds)
 
 
-class _Here:
+class Here:
     """Reads files in this process, when their outcomes are asked for."""
 
     def __init__(self, files: Sequence[FileToRead], settings: tuple[object, ...], stop: Callable[[], bool]) -> None:
