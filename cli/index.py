@@ -156,7 +156,8 @@ def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
 def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
     """Print what was done. Returns the exit status."""
     if as_json:
-        emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
+        facts = {key: value for key, value in asdict(summary).items() if key != "unread"}  # told where it matters
+        emit(to_json({"schema": "vsearch.index/1", **facts, "index": str(summary.index)}))
     elif not quiet:
         emit(_summary_text(summary))
     if summary.interrupted:

@@ -381,6 +381,7 @@ def test_reading_and_embedding_alternate(root: Path, embedder: WordEmbedder, mon
         ("reading", 2, 3),
         ("embedding", 2, 2),
         ("reading", 3, 3),
+        ("embedding", 2, 3),
         ("embedding", 3, 3),
     ]
 

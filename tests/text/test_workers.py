@@ -103,9 +103,9 @@ def test_a_file_pays_for_no_other() -> None:
 
 
 def test_a_large_file_may_take_more() -> None:
-    (found,) = results(files_that("eat", size=10_000_000))
+    (found,) = results(files_that("eat", size=2_000_000))
     assert isinstance(found, ExtractionError)
-    assert found.reason == "needs more than 356 MB to read"
+    assert found.reason == "needs more than 296 MB to read"
 
 
 def test_a_worker_that_can_not_start_ends_the_run() -> None:

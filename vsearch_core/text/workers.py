@@ -24,7 +24,7 @@ from vsearch_core.text.worker import READY, Result, Task, Work
 MAX_WORKERS = 8  # of 20 MB each before they have read anything
 AHEAD_FILES = 32  # in a worker's hands, at most
 AHEAD_BYTES = 1 << 18
-WINDOW_BYTES = 16 << 20  # of files being read and texts not yet taken
+WINDOW_BYTES = 8 << 20  # of files being read and texts not yet taken
 _FILE_BYTES = 1 << 10  # what a file counts besides its text
 _PIPE_BYTES = 1 << 20
 _LOOK_SECONDS = 0.1  # between two looks at whether to stop

@@ -10,8 +10,9 @@ MAX_PARTS = 20_000  # members of a package, messages of a mailbox, cells of a no
 MAX_DEPTH = 500  # elements, parts or lists inside one another
 SECONDS_A_FILE = 30.0  # of wall-clock time, where a worker reads it; and for each of its megabytes:
 SECONDS_A_MEGABYTE = 2.0
-MEMORY_A_FILE = 256_000_000  # bytes that a worker may fill, itself included; and for each of the file's:
-MEMORY_A_BYTE = 10
+MEMORY_A_FILE = 256_000_000  # bytes that a worker may fill, itself included; and for each of the file's, at most:
+MEMORY_A_BYTE = 20
+MOST_MEMORY = 640_000_000
 _WITHOUT_IT = "leave it out with --exclude, or split it"
 
 
@@ -25,7 +26,8 @@ class Limits:
 
 def limits_of(size: int, seconds: float) -> Limits:
     """The limits of a file of so many bytes that is given so many seconds whatever its size."""
-    return Limits(seconds + SECONDS_A_MEGABYTE * (size / 1e6), MEMORY_A_FILE + MEMORY_A_BYTE * size)
+    memory = min(MEMORY_A_FILE + MEMORY_A_BYTE * size, MOST_MEMORY)
+    return Limits(seconds + SECONDS_A_MEGABYTE * (size / 1e6), memory)
 
 
 def too_large(name: str) -> ExtractionError:
