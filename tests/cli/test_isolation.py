@@ -64,5 +64,5 @@ def test_a_stop_does_not_wait_for_a_reader(vsearch: Vsearch, busy: Path, how: si
 def test_readers_end_with_a_run_that_is_killed(vsearch: Vsearch, busy: Path) -> None:
     process, workers = started(vsearch, busy)
     process.kill()
-    process.wait()
+    finished(process)
     until(lambda: not any(map(is_running, workers)), "the workers' end")
