@@ -144,3 +144,12 @@ def test_fenced_code_is_a_span_of_its_own() -> None:
         ("code", "~~~\ny\n"),
     ]
     assert {span.heading for span in document.spans} == {("A",)}
+
+
+def test_merged_keys_do_not_multiply() -> None:
+    """Each of these lines doubles the one before it."""
+    lines = [f"a{number}: &a{number}\n  <<: [*a{number - 1}, *a{number - 1}]" for number in range(1, 40)]
+    text = "\n".join(["---", "a0: &a0 {k: 1}", *lines, "---", "Text."])
+    document = extract("a.md", text.encode())
+    assert document.metadata == {}
+    assert document.text == text

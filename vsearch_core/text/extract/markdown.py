@@ -4,6 +4,7 @@ import datetime
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from vsearch_core.model import Document, JsonValue
@@ -57,7 +58,7 @@ def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
     import yaml
 
     try:
-        values = yaml.safe_load(match[1])
+        values = yaml.load(match[1], _loader())
         if values is None:
             return {}, match.end()
         if isinstance(values, dict):
@@ -65,6 +66,18 @@ def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         pass  # dashes around something else, or a mistake in it (PyYAML fails in all these ways): text like any other
     return {}, 0
+
+
+@cache
+def _loader() -> Any:
+    """PyYAML's safe loader but for merge keys (`<<`), which it refuses: a few lines of them multiply without bounds."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            return yaml.constructor.BaseConstructor.construct_mapping(self, node, deep)
+
+    return Loader
 
 
 class _JsonSafe:
