@@ -67,13 +67,13 @@ def test_outcomes_come_in_the_files_order() -> None:
         ("close all", "ended its reader"),
         ("bug", "ended its reader (status 1)"),
         ("eat", "needs more than 256 MB to read"),
-        ("hang", "took longer than 2 s to read"),
-        ("hang in C", "took longer than 2 s to read"),
+        ("hang", "took longer than 1 s to read"),
+        ("hang in C", "took longer than 1 s to read"),
     ],
 )
 def test_what_a_parser_does_to_its_process_costs_that_file_only(action: str, reason: str) -> None:
     files = files_that("", "", action, "", "")
-    found = results(files, seconds=2 if "hang" in action else 60)
+    found = results(files, seconds=1 if "hang" in action else 60)
     failure = found.pop(2)
     assert isinstance(failure, ExtractionError)
     assert failure.thing == f"2 {action}"
