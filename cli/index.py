@@ -98,7 +98,7 @@ def index(
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import Summary, update_index
     from vsearch_core.text.discover import DiscoverOptions
-    from vsearch_core.text.extract.reading import Reading
+    from vsearch_core.text.extract.options import ExtractOptions
 
     _refuse(paths, plan=plan, re_embed=re_embed, watch=watch, ocr=ocr)
     folder = locate.index_to_write(index_dir)
@@ -130,7 +130,7 @@ def index(
             done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
         else:
             opener = cache(opener)  # one embedder for all the runs of --watch
-            update, reading = (forecast if plan else update_index), Reading(password, ocr)
+            update, reading = (forecast if plan else update_index), ExtractOptions(password, ocr)
             done = update(folder, sources, asked, opener, observer, retry=retry, reading=reading)
         if watch and isinstance(done, Summary) and not done.interrupted:
             again = partial(update_index, folder, (), asked, opener, observer, reading=reading)
@@ -187,7 +187,8 @@ def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
 def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
     """Print what was done. Returns the exit status."""
     if as_json:
-        emit(to_json({"schema": "vsearch.index/1", **asdict(summary), "index": str(summary.index)}))
+        facts = {key: value for key, value in asdict(summary).items() if key != "unread"}  # told where it matters
+        emit(to_json({"schema": "vsearch.index/1", **facts, "index": str(summary.index)}))
     elif not quiet:
         emit(_summary_text(summary))
     if summary.interrupted:
@@ -198,9 +199,9 @@ def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
 
 def _left(summary: "Summary") -> str:
     """What an interrupted run has not done."""
-    if summary.pending:
-        return f"{plural(summary.pending, 'chunk')} still to embed"
-    return "segments still to merge" if summary.uncompacted else "some files still to read"
+    left = {"file": (summary.unread, "read"), "chunk": (summary.pending, "embed")}
+    parts = [f"{plural(count, what)} still to {do}" for what, (count, do) in left.items() if count]
+    return " and ".join(parts) or ("segments still to merge" if summary.uncompacted else "some changes still to commit")
 
 
 def _summary_text(summary: "Summary") -> str:

@@ -71,7 +71,7 @@ class Stop:
 
 
 class Bar:
-    """Progress on stderr, one bar a stage."""
+    """Progress on stderr, one bar a stage; what is embedded while files are still being read stands beside theirs."""
 
     def __init__(self, *, hidden: bool) -> None:
         self._hidden = hidden
@@ -95,6 +95,9 @@ class Bar:
             return
         from tqdm import tqdm
 
+        if self._stage == "reading" and progress.stage == "embedding" and self._bar.n < self._bar.total:
+            self._bar.set_postfix_str(f"{progress.done:,} chunks embedded")
+            return
         if self._bar is None or progress.stage != self._stage:
             self.close()
             unit = " files" if progress.stage == "reading" else " chunks"

@@ -153,6 +153,12 @@ def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -
         time.sleep(0.002)
 
 
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended; what nobody has waited for counts as ended."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return done.stdout.strip()[:1] not in {"", "Z"}
+
+
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     """Make the files, and the folders above them."""
     for name, content in files.items():

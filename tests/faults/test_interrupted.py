@@ -16,7 +16,8 @@ from .conftest import OPTIONS, Work, ask, kept_vectors
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAID = re.compile(
     r"vsearch: interrupted: what is embedded is kept,"
-    r" ([\d,]+ chunks? still to embed|some files still to read|segments still to merge);"
+    r" ([\d,]+ files? still to read|([\d,]+ files? still to read and )?[\d,]+ chunks? still to embed"
+    r"|segments still to merge|some changes still to commit);"
     r" run the same command again to go on\n"
 )
 

@@ -15,8 +15,8 @@ from vsearch_core.index.status import read_states, read_status
 from vsearch_core.index.writer import Summary, update_index
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.states import STATES
-from vsearch_core.text.discover import DiscoverOptions
-from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.discover import DiscoverOptions, contents
+from vsearch_core.text.extract.options import ExtractOptions
 
 DOCS = Path("docs")
 MIXED = with_pictures(make_pdf("typed", ""), [2])
@@ -109,15 +109,14 @@ def test_a_name_that_is_no_utf_8(root: Path, embedder: WordEmbedder) -> None:
 
 
 def test_what_the_system_would_not_open(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Path.read_bytes
-
     def refuses(path: Path) -> bytes:
         if path.name == "apple.txt":
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return contents(path)
 
     with monkeypatch.context() as closed:
-        closed.setattr(Path, "read_bytes", refuses)
+        closed.setattr("vsearch_core.text.reading.is_steady", lambda _name: True)  # all is read in this process
+        closed.setattr("vsearch_core.text.reading.contents", refuses)
         index(root, embedder, DOCS)
         assert states(root)["docs/apple.txt"] == (FAILED, "permission denied")
     again(root, embedder)  # though neither size nor times have changed
@@ -140,7 +139,7 @@ def test_what_is_not_embedded_yet_is_pending(root: Path, embedder: WordEmbedder)
     (root / "docs/apple.txt").write_text("Another apple.")
     (root / "docs/new.txt").write_text("A pear.")
     read: list[int] = []
-    stop = Observer(progress=lambda progress: read.append(progress.done), stop=lambda: len(read) == 2)
+    stop = Observer(progress=lambda progress: read.append(progress.done), stop=lambda: bool(read))
     assert again(root, embedder, observer=stop).interrupted
     assert states(root) == {**EXPECTED, "docs/apple.txt": ("pending", ""), "docs/new.txt": ("pending", "")}
 
@@ -150,13 +149,18 @@ def test_a_password_tries_the_encrypted_ones_only(
 ) -> None:
     index(root, embedder, DOCS)
     opened: list[str] = []
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or read(path))  # type: ignore[func-returns-value]
+
+    def noted(path: Path) -> bytes:
+        opened.append(path.name)
+        return contents(path)
+
+    monkeypatch.setattr("vsearch_core.text.reading.is_steady", lambda _name: True)  # all is read in this process
+    monkeypatch.setattr("vsearch_core.text.reading.contents", noted)
     assert again(root, embedder).failed == 2
     assert opened == []
-    assert again(root, embedder, reading=Reading("wrong")).failed == 2
+    assert again(root, embedder, reading=ExtractOptions("wrong")).failed == 2
     assert states(root)["docs/locked.pdf"][1].startswith("is encrypted, and the password does not open it")
-    assert again(root, embedder, reading=Reading("open sesame")).added == 1
+    assert again(root, embedder, reading=ExtractOptions("open sesame")).added == 1
     assert opened == ["locked.pdf"] * 2
     assert states(root) == {**EXPECTED, "docs/locked.pdf": ("indexed", "")}
     with open_snapshot(root / ".vsearch") as snapshot:
@@ -168,11 +172,11 @@ def test_ocr_reads_what_is_scanned(
 ) -> None:
     index(root, embedder, DOCS)
     monkeypatch.setenv("PATH", recognising(tmp_path / "programs", make_pdf("typed", "seen")))
-    summary = again(root, embedder, reading=Reading(ocr=True))
+    summary = again(root, embedder, reading=ExtractOptions(ocr=True))
     assert (summary.added, summary.changed, summary.failed, summary.partly) == (1, 1, 1, 0)
     assert states(root) == {**EXPECTED, **dict.fromkeys(("docs/mixed.pdf", "docs/scan.pdf"), ("indexed", ""))}
     monkeypatch.setenv("PATH", "/nowhere")
-    assert again(root, embedder, reading=Reading(ocr=True)).unchanged == 4
+    assert again(root, embedder, reading=ExtractOptions(ocr=True)).unchanged == 4
 
 
 def test_retry_reads_again_what_is_indexed_in_part(root: Path, embedder: WordEmbedder) -> None:

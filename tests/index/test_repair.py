@@ -123,7 +123,7 @@ def test_a_text_whose_file_can_not_be_read_any_more_outlives_a_repair(
         raise ExtractionError(name, "it is damaged", "mend it")
 
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
-    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     before = places(index)
     embedder = WordEmbedder(dimension=24)
     documents = [path for path in (index.parent / "d").iterdir() if path.is_file()]

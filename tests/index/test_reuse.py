@@ -168,8 +168,9 @@ def test_a_file_that_changes_within_the_clock_of_the_file_system_is_seen(
 
 
 @pytest.fixture
-def passing(tmp_path: Path) -> Path:
-    """A damaged and a binary file, an hour old."""
+def passing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A damaged, a binary and a good file, read in this process, where a test can replace the extractor."""
+    monkeypatch.setattr("vsearch_core.text.reading.is_steady", lambda _name: True)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7 garbage")
     (tmp_path / "docs/program.bin").write_bytes(b"\0\1\2\3" * 100)
@@ -188,7 +189,7 @@ def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
         raise ExtractionError(name, "it is damaged", "mend it")
 
     first = make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     told: list[tuple[str, str]] = []
     observer = Observer(failed=lambda *each: told.append(each), skipped=lambda *each: told.append(each))
     second = make_index(passing, embedder, observer=observer)
@@ -205,7 +206,7 @@ def test_retry_and_new_readers_open_all_of_it_again(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda *_: Document("", ()))
+    monkeypatch.setattr("vsearch_core.text.reading.extract", lambda *_: Document("", ()))
     summary = writer.update_index(passing / ".vsearch", [], Requested(), unwanted, retry=True)
     assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
 
@@ -224,7 +225,7 @@ def test_new_readers_read_what_the_old_ones_could_not(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda *_: Document("", ()))
+    monkeypatch.setattr("vsearch_core.text.reading.extract", lambda *_: Document("", ()))
     assert make_index(passing, embedder).added == 0
     monkeypatch.setattr("vsearch_core.index.staging.READERS", "next")
     assert make_index(passing, embedder).added == 2

@@ -8,7 +8,8 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ExtractionError, IndexLockedError, IndexMismatchError, InputError, ModelError
 from vsearch_core.index import writer
-from vsearch_core.index.progress import Observer
+from vsearch_core.index.check import check_index
+from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
@@ -261,7 +262,7 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
     def unreadable(name: str, data: bytes, *_: object) -> Document:
         raise ExtractionError(name, "it is damaged", "mend it")
 
-    monkeypatch.setattr("vsearch_core.index.staging.extract", unreadable)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", unreadable)
     write(root, "docs/apple.txt", "damaged")
     write(root, "docs/fig.txt", "damaged too")
     told: list[tuple[str, str]] = []
@@ -295,7 +296,7 @@ def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_
         assert name == "cherry.txt"
         raise fault
 
-    monkeypatch.setattr("vsearch_core.index.staging.extract", extract)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     write(root, "docs/cherry.txt", "What nobody can read.")
     told: list[str] = []
     for runs in (1, 2):
@@ -350,6 +351,52 @@ def test_a_file_that_changes_between_two_runs_is_staged_anew(root: Path, embedde
     make_index(root, embedder)
     assert found(root, embedder, '"the cherry"') == []
     assert found(root, embedder, "damson") == ["docs/cherry.txt"]
+
+
+def test_what_a_stopped_run_has_staged_and_is_old_by_now_is_never_committed(
+    root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder.batch = 1
+    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    write(root, "docs/aaa.txt", "About the aubergine.")  # read before cherry.txt, but for its being staged
+    write(root, "docs/cherry.txt", "Rather about the damson.")
+    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
+    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
+    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
+    make_index(root, embedder)
+    assert "A text about the cherry, number 2." not in embedder.embedded
+    assert found(root, embedder, '"the cherry"') == []
+    assert found(root, embedder, "damson") == ["docs/cherry.txt"]
+    assert check_index(root / ".vsearch", full=True).faults == ()
+
+
+def test_reading_and_embedding_alternate(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 2)
+    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
+    seen: list[Progress] = []
+    make_index(root, embedder, DOCS, observer=Observer(progress=seen.append))
+    told = [(progress.stage, progress.done, progress.total) for progress in seen]
+    assert [each for each in dict.fromkeys(told) if each[1]] == [
+        ("reading", 1, 3),
+        ("reading", 2, 3),
+        ("embedding", 2, 2),
+        ("reading", 3, 3),
+        ("embedding", 2, 3),
+        ("embedding", 3, 3),
+    ]
+
+
+@pytest.mark.parametrize("stopped", [1, 2])
+def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
+    root: Path, embedder: WordEmbedder, stopped: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
+    seen: list[Progress] = []
+    observer = Observer(progress=seen.append, stop=lambda: len(seen) >= stopped)
+    summary = make_index(root, embedder, DOCS, observer=observer)
+    assert (summary.unread, summary.pending, summary.interrupted) == (3 - stopped, stopped, True)
+    assert make_index(root, embedder).unread == 0
+    assert len(found(root, embedder, "text", "vector")) == 3
 
 
 def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:

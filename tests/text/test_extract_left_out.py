@@ -10,7 +10,7 @@ from packages import docx, epub, pptx, shape, xlsx
 
 from vsearch_core.errors import EncryptedError, ExtractionError
 from vsearch_core.text.extract import mail, notebook
-from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.registry import extract
 
 ROW = '<row r="1"><c r="A1" t="str"><v>heron</v></c></row>'
@@ -63,23 +63,23 @@ def test_an_encrypted_office_file() -> None:
     with pytest.raises(EncryptedError, match=r"a.docx: is encrypted; .* VSEARCH_PASSWORD or --password"):
         extract("a.docx", data)
     with pytest.raises(EncryptedError, match="is encrypted, and the password does not open it"):
-        extract("a.docx", data, Reading("open barley"))
-    assert extract("a.docx", data, Reading("open sesame")).text.startswith("heron ")
+        extract("a.docx", data, ExtractOptions("open barley"))
+    assert extract("a.docx", data, ExtractOptions("open sesame")).text.startswith("heron ")
 
 
 def test_a_damaged_encrypted_office_file() -> None:
     data = bytearray(locked("u"))
     data[600:4000] = bytes(3400)
     with pytest.raises(ExtractionError):
-        extract("a.docx", bytes(data), Reading("u"))
+        extract("a.docx", bytes(data), ExtractOptions("u"))
 
 
 def test_an_encrypted_office_file_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     data = locked("u")
     monkeypatch.setitem(sys.modules, "msoffcrypto.exceptions", None)
     with pytest.raises(EncryptedError, match=r"needs msoffcrypto-tool; pip install 'vsearch\[office\]'"):
-        extract("a.docx", data, Reading("u"))
+        extract("a.docx", data, ExtractOptions("u"))
 
 
 def test_a_password_is_not_shown() -> None:
-    assert "sesame" not in repr(Reading("open sesame"))
+    assert "sesame" not in repr(ExtractOptions("open sesame"))

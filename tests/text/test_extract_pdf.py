@@ -10,8 +10,8 @@ from pypdf.generic import DecodedStreamObject, NameObject
 
 from vsearch_core.errors import BinaryFileError, EncryptedError, ExtractionError, PicturesOnlyError
 from vsearch_core.model import PAGE_BREAK
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.pdf import extract
-from vsearch_core.text.extract.reading import Reading
 
 
 def test_pages() -> None:
@@ -82,14 +82,14 @@ def test_encrypted(algorithm: str) -> None:
     with pytest.raises(EncryptedError, match=r"a.pdf: is encrypted; .* VSEARCH_PASSWORD or --password"):
         extract("a.pdf", locked)
     with pytest.raises(EncryptedError, match="is encrypted, and the password does not open it; ") as caught:
-        extract("a.pdf", locked, Reading("wrong one"))
+        extract("a.pdf", locked, ExtractOptions("wrong one"))
     assert "wrong one" not in str(caught.value)
     for password in ("user", "owner"):
-        assert extract("a.pdf", locked, Reading(password)).text.strip() == "secret"
+        assert extract("a.pdf", locked, ExtractOptions(password)).text.strip() == "secret"
     for password in ("", "any"):
         open_to_all = encrypted(make_pdf("open to all"), "", algorithm)
-        assert extract("a.pdf", open_to_all, Reading(password)).text.strip() == "open to all"
-    assert extract("a.pdf", make_pdf("never locked"), Reading("any")).text.strip() == "never locked"
+        assert extract("a.pdf", open_to_all, ExtractOptions(password)).text.strip() == "open to all"
+    assert extract("a.pdf", make_pdf("never locked"), ExtractOptions("any")).text.strip() == "never locked"
 
 
 @pytest.mark.parametrize(

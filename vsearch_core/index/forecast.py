@@ -27,7 +27,7 @@ from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.schema import CATALOG_FILE
-from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.extract.options import ExtractOptions
 
 BYTES_A_TOKEN = 4  # of UTF-8: English has 4 to 5 in the vocabularies that are usual, Chinese 3
 SECONDS_A_REQUEST = 1.0  # to a provider elsewhere
@@ -70,7 +70,7 @@ def forecast(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
     retry: bool = False,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
 ) -> Forecast:
     """What `update_index` would do with the same arguments. Nothing is sent, nothing is written to the index.
 
@@ -83,6 +83,8 @@ def forecast(
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, requested)
         taken = run.take_in(catalog, settings, sources, retry=retry)
+        with closing(taken.stager) as stager:
+            stager.stage_all()
         if observer.stop():
             raise StoppedError
         texts = _Texts(_staged(catalog))
@@ -95,10 +97,10 @@ def forecast(
             plain,
             new=len(staged) - changed,
             changed=changed,
-            gone=len(taken.plan.gone) + len(taken.staged.gone),
-            unchanged=taken.plan.unchanged + taken.staged.touched,
-            skipped=len(taken.plan.skipped) + binary + taken.staged.binary,
-            failed=unread + taken.staged.failed + len(taken.walk.missing),
+            gone=len(taken.plan.gone) + len(stager.result.gone),
+            unchanged=taken.plan.unchanged + stager.result.touched,
+            skipped=len(taken.plan.skipped) + binary + stager.result.binary,
+            failed=unread + stager.result.failed + len(taken.walk.missing),
         )
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `stage` is "reading" (files), "embedding" or "linking" (chunks)."""
+    """How far a run is: `stage` is "reading" (files), "embedding" or "linking" (chunks).
+
+    Reading and embedding alternate; while there are files to read, the total of the chunks grows.
+    """
 
     stage: str
     done: int

@@ -1,7 +1,5 @@
 """From changed files to staged chunks with vectors. Every step is durable, so a stopped run loses one batch at most."""
 
-import hashlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,14 +10,16 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import Found, Plan, settled_ctime
-from vsearch_core.model import LEFT_OUT, Document
+from vsearch_core.model import LEFT_OUT
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.passed_over import PassedOver, forget, not_opened, remember
 from vsearch_core.store.reuse import known_vectors
-from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.discover import contents
-from vsearch_core.text.extract.reading import Reading
-from vsearch_core.text.extract.registry import READERS, extract
+from vsearch_core.text.chunk import ChunkOptions
+from vsearch_core.text.extract.limits import SECONDS_A_FILE
+from vsearch_core.text.extract.ocr import SECONDS
+from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.registry import READERS
+from vsearch_core.text.reading import FileRead, FileToRead, Outcome, open_reader
 
 FILES_A_TRANSACTION = 64
 CHUNKS_A_BLOCK = 800  # texts in memory at a time: whole requests of the remote embedders; a stop wastes one at most
@@ -43,91 +43,123 @@ class Staged:
     gone: list[FileRecord] = field(default_factory=list)
 
 
-def stage_files(
-    catalog: Catalog,
-    plan: Plan,
-    live: Mapping[str, FileRecord],
-    options: ChunkOptions,
-    observer: Observer,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
-) -> Staged:
-    """Extract, cut and stage the changed files; those that an earlier, stopped run has staged are left as they are."""
-    changed = plan.changed
-    with catalog.transaction():
-        catalog.forget_files(record.id for record in plan.outdated)
-        forget(catalog, plan.vanished)
-        for passed in plan.noticed:
-            remember(catalog, passed)
-    stager = _Stager(catalog, live, catalog.files(live=False), plan.incomplete, options, observer, reading)
-    for start in range(0, len(changed), FILES_A_TRANSACTION):
+class Stager:
+    """Reads, cuts and stages the changed files; those that an earlier, stopped run has staged are left as they are.
+
+    Files that such a run has staged, and that have changed since, come first, and all before anything is embedded:
+    what is to be replaced must not be committed. The others follow in the plan's order.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        plan: Plan,
+        live: Mapping[str, FileRecord],
+        options: ChunkOptions,
+        observer: Observer,
+        reading: ExtractOptions,
+    ) -> None:
         with catalog.transaction():
-            for number, found in enumerate(changed[start : start + FILES_A_TRANSACTION], start):
-                if observer.stop():
-                    return stager.result
-                stager.stage(found)
-                observer.progress(Progress("reading", number + 1, len(changed)))
-    return stager.result
+            catalog.forget_files(record.id for record in plan.outdated)
+            forget(catalog, plan.vanished)
+            for passed in plan.noticed:
+                remember(catalog, passed)
+        self.result = Staged()
+        self._catalog = catalog
+        self._live = live
+        self._staged = catalog.files(live=False)
+        self._observer = observer
+        self._incomplete = plan.incomplete
+        changed = [found for found in plan.changed if not self._is_staged(found)]
+        self._files = sorted(changed, key=lambda found: found.stored not in self._staged)
+        self._first = sum(found.stored in self._staged for found in changed)
+        self._done = 0
+        self._total = len(plan.changed)
+        seconds = SECONDS_A_FILE + (SECONDS if reading.ocr else 0)
+        files = [self._to_read(found) for found in self._files]
+        self._reader = open_reader(files, (options, reading), observer.stop, seconds)
 
+    def close(self) -> None:
+        """Give up what is not read yet."""
+        self._reader.close()
 
-@dataclass(slots=True)
-class _Stager:
-    catalog: Catalog
-    live: Mapping[str, FileRecord]
-    staged: Mapping[str, FileRecord]
-    incomplete: Mapping[str, tuple[str, ...]]
-    options: ChunkOptions
-    observer: Observer
-    reading: Reading
-    result: Staged = field(default_factory=Staged)
+    @property
+    def unread(self) -> int:
+        """How many files are still to read."""
+        return len(self._files) - self._done
 
-    def stage(self, found: Found) -> None:
-        earlier = self.staged.get(found.stored)
-        if earlier is not None and earlier.stamp == found.file.stamp:
-            return
-        ctime_ns = settled_ctime(found.file, time.time_ns())
-        try:
-            data = contents(found.file.path)
-            digest = hashlib.blake2b(data, digest_size=16).digest()
-            if found.stored not in self.incomplete and self._is_known(found, digest, ctime_ns):
+    def stage_block(self) -> None:
+        """Stage files until a block of chunks waits for vectors, or all are staged, or the observer says stop."""
+        self._stage(CHUNKS_A_BLOCK - self._catalog.count_unembedded())
+
+    def stage_all(self) -> None:
+        """Stage all files, or until the observer says stop."""
+        self._stage(None)
+
+    def _stage(self, enough: int | None) -> None:
+        chunks = 0
+        while self._done < self._first or enough is None or chunks < enough:
+            outcomes = self._reader.take(FILES_A_TRANSACTION)
+            if not outcomes:
                 return
-            document = extract(found.file.path.name, data, self.reading)
-        except ExtractionError as error:
-            self._pass_over(found, ctime_ns, error)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            remember(self.catalog, not_opened(found.stored, reason, binary=False))
+            with self._catalog.transaction():
+                for found, outcome in zip(self._files[self._done :], outcomes, strict=False):
+                    chunks += self._keep(found, outcome)
+            self._done += len(outcomes)
+            self._observer.progress(Progress("reading", self._total - self.unread, self._total))
+
+    def _is_staged(self, found: Found) -> bool:
+        earlier = self._staged.get(found.stored)
+        return earlier is not None and earlier.stamp == found.file.stamp
+
+    def _to_read(self, found: Found) -> FileToRead:
+        known = () if found.stored in self._incomplete else tuple(each.hash for each in self._versions(found))
+        return FileToRead(str(found.file.path), found.file.size, known)
+
+    def _versions(self, found: Found) -> list[FileRecord]:
+        """What is known of the file: the live version, and then the staged one."""
+        both = (self._live.get(found.stored), self._staged.get(found.stored))
+        return [each for each in both if each is not None]
+
+    def _keep(self, found: Found, outcome: Outcome) -> int:
+        """Stage what was read. Returns how many chunks wait for vectors now that did not."""
+        result, ctime_ns = outcome.result, settled_ctime(found.file, outcome.begun_ns)
+        if isinstance(result, ExtractionError):
+            self._pass_over(found, ctime_ns, result)
+        elif isinstance(result, OSError):
+            reason = (result.strerror or str(result)).lower()
+            remember(self._catalog, not_opened(found.stored, reason, binary=False))
             self._fail(found.stored, reason)
         else:
-            if document.left_out:
-                self.observer.partly(found.stored, "; ".join(document.left_out))
-            is_as_before = self.incomplete.get(found.stored) == document.left_out
-            if is_as_before and self._is_known(found, digest, ctime_ns):
-                return
-            forget(self.catalog, [found.stored])
-            self._unstage(found.stored)
-            self.catalog.stage_file(_new_file(found, ctime_ns, digest, document), split(document, self.options))
+            if result.left_out:
+                self._observer.partly(found.stored, "; ".join(result.left_out))
+            forget(self._catalog, [found.stored])
+            same = next((each for each in self._versions(found) if each.hash == result.digest), None)
+            is_as_before = result.chunks is None or self._incomplete.get(found.stored) == result.left_out
+            if is_as_before and same is not None:
+                self._touch(found, same, ctime_ns)
+            elif result.chunks is not None:
+                self._unstage(found.stored)
+                self._catalog.stage_file(_new_file(found, ctime_ns, result), result.chunks)
+                return len(result.chunks)
+        return 0
 
-    def _is_known(self, found: Found, digest: bytes, ctime_ns: int) -> bool:
-        """Whether the live or else the staged version has these very bytes; if so, its times are noted."""
-        former, earlier = self.live.get(found.stored), self.staged.get(found.stored)
-        same = next((record for record in (former, earlier) if record is not None and record.hash == digest), None)
-        if same is None:
-            return False
-        if same is former:
+    def _touch(self, found: Found, same: FileRecord, ctime_ns: int) -> None:
+        """Note the times of the version that has these very bytes."""
+        is_live = same is self._live.get(found.stored)
+        if is_live:
             self._unstage(found.stored)
-        forget(self.catalog, [found.stored])
-        self.catalog.touch(same.id, found.file.mtime_ns, ctime_ns)
-        self.result.touched += same is former
-        return True
+        self._catalog.touch(same.id, found.file.mtime_ns, ctime_ns)
+        self.result.touched += is_live
 
     def _pass_over(self, found: Found, ctime_ns: int, error: ExtractionError) -> None:
-        file, former, binary = found.file, self.live.get(found.stored), isinstance(error, BinaryFileError)
+        file, former, binary = found.file, self._live.get(found.stored), isinstance(error, BinaryFileError)
         reason = f"{error.reason}; {error.next_step}" if error.option else error.reason
         passed = PassedOver(found.stored, *(file.size, file.mtime_ns, ctime_ns), binary, reason, tried(error.option))
-        remember(self.catalog, passed)
+        remember(self._catalog, passed)
         if binary:
             self.result.binary += 1
-            self.observer.skipped(found.stored, reason)
+            self._observer.skipped(found.stored, reason)
             self._unstage(found.stored)
             if former is not None:
                 self.result.gone.append(former)
@@ -137,23 +169,23 @@ class _Stager:
     def _fail(self, stored: str, reason: str) -> None:
         """The live version stays, or else the staged one: it is all the text there is."""
         self.result.failed += 1
-        if stored in self.live:
+        if stored in self._live:
             self._unstage(stored)
-        tell = self.observer.kept if stored in self.live or stored in self.staged else self.observer.failed
+        tell = self._observer.kept if stored in self._live or stored in self._staged else self._observer.failed
         tell(stored, reason)
 
     def _unstage(self, stored: str) -> None:
-        if stored in self.staged:
-            self.catalog.forget_files([self.staged[stored].id])
+        if stored in self._staged:
+            self._catalog.forget_files([self._staged[stored].id])
 
 
-def _new_file(found: Found, ctime_ns: int, digest: bytes, document: Document) -> NewFile:
+def _new_file(found: Found, ctime_ns: int, read: FileRead) -> NewFile:
     file = found.file
-    metadata = {key: value for key, value in document.metadata.items() if key != LEFT_OUT}
-    if document.left_out:
-        metadata[LEFT_OUT] = list(document.left_out)
-    facts = (document.title, document.language, metadata)
-    return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, digest, *facts)
+    metadata = {key: value for key, value in read.metadata.items() if key != LEFT_OUT}
+    if read.left_out:
+        metadata[LEFT_OUT] = list(read.left_out)
+    facts = (read.title, read.language, metadata)
+    return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, read.digest, *facts)
 
 
 @dataclass(frozen=True, slots=True)

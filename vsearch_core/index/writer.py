@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vsearch_core import config
@@ -34,7 +35,7 @@ from vsearch_core.index.sources import (
     source_to_json,
     stored_path,
 )
-from vsearch_core.index.staging import Staged, embed_block, stage_files, tried
+from vsearch_core.index.staging import Stager, embed_block, tried
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog, FileRecord
@@ -47,7 +48,7 @@ from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.states import count_incomplete, incomplete_files
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover
-from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.extract.options import ExtractOptions
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
@@ -58,10 +59,10 @@ OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 class Summary:
     """What a run did.
 
-    Of the files: `moved` are neither `added` nor `removed`; `failed` could not be read, `skipped` hold nothing to read.
-    `partly` of all `files` could be read in part only, `textless` hold no text.
-    Of the chunks: `embedded` were, `reused` got the vector that the same text had already. `uncompacted` says that
-    everything is indexed, and the run was stopped while it merged segments.
+    Of the files: `moved` are neither `added` nor `removed`; `failed` could not be read, `skipped` hold nothing to read;
+    a run that was stopped has left some `unread`. `partly` of all `files` could be read in part only, `textless` hold
+    no text. Of the chunks: `embedded` were, `reused` got the vector that the same text had already, `pending` have none
+    yet. `uncompacted` says that everything is indexed, and the run was stopped while it merged segments.
     """
 
     index: Path
@@ -77,6 +78,7 @@ class Summary:
     embedded: int
     reused: int
     pending: int
+    unread: int
     uncompacted: bool
     interrupted: bool
     seconds: float
@@ -92,7 +94,7 @@ def update_index(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
     retry: bool = False,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
 ) -> Summary:
     """Bring the index up to date with the sources, or, without any, with all that were indexed before.
 
@@ -132,19 +134,24 @@ def is_fresh(index: Path, sources: Sequence[Source], requested: Requested) -> bo
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What a run found and has read: the files that were `live` before, what there was to do, and what came of it."""
+    """What a run found: the files that were `live` before, what there is to do, and who reads and stages it."""
 
     live: Mapping[str, FileRecord]
     plan: Plan
     walk: Walk
-    staged: Staged
+    stager: Stager
 
 
 class Run:
     """One run's settings and, once something needs it, its embedder: an unchanged folder loads no model."""
 
     def __init__(
-        self, index: Path, requested: Requested, open_embedder: OpenEmbedder, observer: Observer, reading: Reading
+        self,
+        index: Path,
+        requested: Requested,
+        open_embedder: OpenEmbedder,
+        observer: Observer,
+        reading: ExtractOptions,
     ) -> None:
         self.index = index
         self.root = index.parent
@@ -178,16 +185,16 @@ class Run:
         renew_keywords(catalog, settings, self.observer)
         sweep(catalog)
         taken = self.take_in(catalog, settings, sources, retry=retry)
-        live, plan, walk, staged = taken.live, taken.plan, taken.walk, taken.staged
-        deleted = [stored_path(self.root, source.path) for source in walk.deleted]
-        leaving = Leaving([*plan.gone, *staged.gone], deleted)
-        try:
-            embedded, reused = self._embed(catalog, settings, leaving)
-        except ModelError:
-            commit_staged(catalog, settings.analysis, leaving)  # what is complete is found while the provider is away
-            raise
+        live, plan, walk, stager = taken.live, taken.plan, taken.walk, taken.stager
+        staged = stager.result
+        with closing(stager):
+            try:
+                embedded, reused = self._embed(catalog, settings, taken)
+            except ModelError:  # what is complete is found while the provider is away
+                commit_staged(catalog, settings.analysis, self._leaving(taken))
+                raise
         interrupted = self.observer.stop()
-        commit_staged(catalog, settings.analysis, leaving, last=not interrupted)
+        commit_staged(catalog, settings.analysis, self._leaving(taken), last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
         sweep(catalog)
         after = catalog.files(live=True)
@@ -210,6 +217,7 @@ class Run:
             embedded=embedded,
             reused=reused,
             pending=catalog.count_unembedded(),
+            unread=stager.unread,
             uncompacted=uncompacted,
             interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
@@ -218,14 +226,19 @@ class Run:
         )
 
     def take_in(self, catalog: Catalog, settings: IndexSettings, sources: Sequence[Source], *, retry: bool) -> Intake:
-        """Find what has changed, read and cut it, and stage it."""
+        """Find what has changed, and begin to read it; whoever asks closes the stager."""
         live = catalog.files(live=True)
         readers = () if retry else (tried(), *map(tried, self.reading.unset))
         incomplete = incomplete_files(catalog) if retry or self.reading.ocr else {}
         known = Known(live, catalog.files(live=False), recall(catalog), readers, incomplete)
         plan, walk = self._plan(catalog, sources, known)
         options = ChunkOptions(settings.chunk_words, settings.overlap_words)
-        return Intake(live, plan, walk, stage_files(catalog, plan, live, options, self.observer, self.reading))
+        return Intake(live, plan, walk, Stager(catalog, plan, live, options, self.observer, self.reading))
+
+    def _leaving(self, taken: Intake) -> Leaving:
+        """What is known by now to leave the index."""
+        deleted = [stored_path(self.root, source.path) for source in taken.walk.deleted]
+        return Leaving([*taken.plan.gone, *taken.stager.result.gone], deleted)
 
     def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, Walk]:
         """What there is to do, and the sources that it was found in."""
@@ -249,25 +262,29 @@ class Run:
             (self.observer.skipped if passed.binary else unread)(passed.path, passed.reason)
         return plan, walk
 
-    def _embed(self, catalog: Catalog, settings: IndexSettings, leaving: Leaving) -> tuple[int, int]:
-        """Give all staged chunks vectors, committing every so many. Returns how many were embedded, how many reused."""
-        total = catalog.count_unembedded()
+    def _embed(self, catalog: Catalog, settings: IndexSettings, taken: Intake) -> tuple[int, int]:
+        """Stage the files and give their chunks vectors, in turn, committing every so many chunks.
+
+        Workers read on while a block is embedded. Returns how many chunks were embedded, and how many reused.
+        """
         embedded = reused = committed = after = 0
         while not self.observer.stop():
-            block = embed_block(
-                catalog,
-                lambda: self._open(settings),
-                after,
-                self.observer,
-                lambda count: self.observer.progress(Progress("embedding", embedded + reused + count, total)),  # noqa: B023
-            )
+            taken.stager.stage_block()
+            if self.observer.stop():
+                break
+            done = embedded + reused
+            show = partial(self._show, done, done + catalog.count_unembedded())
+            block = embed_block(catalog, lambda: self._open(settings), after, self.observer, show)
             if block is None:
                 break
             after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused
             if embedded + reused - committed >= CHUNKS_A_COMMIT:
-                commit_staged(catalog, settings.analysis, leaving)
+                commit_staged(catalog, settings.analysis, self._leaving(taken))
                 committed = embedded + reused
         return embedded, reused
+
+    def _show(self, before: int, total: int, done: int) -> None:
+        self.observer.progress(Progress("embedding", before + done, total))
 
     def spec(self, settings: IndexSettings) -> EmbedderSpec:
         """The embedder that an index's run opens: its own, where the command line does not say where it is now."""

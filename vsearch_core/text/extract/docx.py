@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.limits import MAX_PARAGRAPH, MAX_PARTS, too_large
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
-from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.spaces import one_line
 
 KIND = "Word document"
@@ -19,7 +19,7 @@ _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen
 _NOTES = ("footnotes", "endnotes")
 
 
-def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
+def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
     """Paragraphs under their headings, tables as rows, then the notes; pages where Word noted them when it saved.
 
     Headers, footers, tables of contents and deleted text are left out. Raises ExtractionError.

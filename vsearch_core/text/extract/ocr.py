@@ -1,17 +1,15 @@
 """Text in pictures of pages, through the program OCRmyPDF, which is run where it is installed."""
 
-import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vsearch_core.errors import ExtractionError, InputError
-from vsearch_core.text.extract.limits import MAX_EXPANDED, too_large
+from vsearch_core.text.extract.limits import MAX_EXPANDED, too_large, unlimited_memory
 
 PROGRAM = "ocrmypdf"
-SECONDS = 900  # that one file may take
+SECONDS = 900.0  # that one file may take, where a worker reads it
 _INPUT, _OUTPUT = "input.pdf", "output.pdf"
 # The pages that have text stay as they are, and no picture is made smaller: only the text is wanted.
 _OPTIONS = ("--skip-text", "--output-type", "pdf", "--optimize", "0", "--quiet")
@@ -39,25 +37,18 @@ def recognised(name: str, data: bytes) -> bytes:
 
 
 def _run(name: str, folder: str) -> str:
-    """Run the program in the folder; what it said on stderr. It and all that it has started end within SECONDS."""
-    process = subprocess.Popen(
-        [PROGRAM, *_OPTIONS, _INPUT, _OUTPUT],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            _, said = process.communicate(timeout=SECONDS)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise _failed(name, f"it took more than {SECONDS} s") from None
-            raise
-    text = said.decode("utf-8", "replace")
-    if process.returncode:
+    """Run the program in the folder; what it said on stderr. It ends with the worker that runs it, at the latest."""
+    with unlimited_memory():
+        ran = subprocess.run(
+            [PROGRAM, *_OPTIONS, _INPUT, _OUTPUT],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    text = ran.stderr.decode("utf-8", "replace")
+    if ran.returncode:
         raise _failed(name, text)
     return text
 

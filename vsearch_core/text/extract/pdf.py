@@ -15,7 +15,7 @@ from vsearch_core.text.extract.build import numbered
 from vsearch_core.text.extract.headings import MAX_TITLE
 from vsearch_core.text.extract.limits import encrypted, too_large
 from vsearch_core.text.extract.ocr import PROGRAM
-from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.running import without_running_lines
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
@@ -33,7 +33,7 @@ _INFORMATION = {  # our key -> pypdf's
 }
 
 
-def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
+def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
     """The text of all pages, a PAGE_BREAK between each and the next, their running heads and feet left out.
 
     The outline's entries are the headings: a page's is the first that begins on it, or else the last before it.

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder, numbered
 from vsearch_core.text.extract.limits import MAX_PARTS
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
-from vsearch_core.text.extract.reading import Reading
 
 KIND = "presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
 _AROUND = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholders that say the same on every slide
 
 
-def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
+def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
     """Each slide under its title: its text, its tables as rows, its notes. Raises ExtractionError."""
     package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")

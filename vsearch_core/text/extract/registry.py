@@ -8,9 +8,9 @@ from pathlib import PurePath
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.extract.options import ExtractOptions
 
-Extractor = Callable[..., Document]  # of name and bytes; of the Reading too, where the format takes one
+Extractor = Callable[..., Document]  # of name and bytes; of the ExtractOptions too, where the format takes one
 
 READERS = "3"  # changes when some file may be read otherwise: what could not be read before is tried again
 
@@ -64,7 +64,9 @@ class Format:
 
     `suffixes` are in lower case; `extractor` is "module:function", imported when first needed. `unit` is what
     `Span.page` counts in it: "line" where it has nothing but lines. `needs` is a module that a plain install lacks,
-    and `extra` the extra of ours that brings it. `takes_reading`: it can do more with a password, say.
+    and `extra` the extra of ours that brings it. `takes_reading`: it can do more with a password, say. `steady`: what
+    it takes grows with the file's size only, whatever its bytes are, so that a small one can be read without a worker
+    to guard it.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Format:
     needs: str = ""
     extra: str = ""
     takes_reading: bool = False
+    steady: bool = False
 
     @property
     def is_readable(self) -> bool:
@@ -81,15 +84,15 @@ class Format:
         return not self.needs or find_spec(self.needs) is not None
 
 
-PLAIN = Format("plain text", (), "plain:extract")  # every other suffix, if its bytes are text
+PLAIN = Format("plain text", (), "plain:extract", steady=True)  # every other suffix, if its bytes are text
 FORMATS = (
-    Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract"),
+    Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract", steady=True),
     Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
     Format("AsciiDoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:extract"),
     Format("Org", (".org",), "org:extract"),
     Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract"),
     Format("manual page", _MANUALS, "man:extract"),
-    Format("source code", _PROGRAMS, "code:extract"),
+    Format("source code", _PROGRAMS, "code:extract", steady=True),
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
     Format(
@@ -118,11 +121,11 @@ FORMATS = (
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
 
-def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
+def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
     """The text of a file's bytes, read as its suffix says; every other suffix is plain text.
 
-    Raises ExtractionError where the bytes are not what the suffix says, BinaryFileError where they are no text.
-    `name` tells the suffix and stands in the errors; the file itself is not touched.
+    Raises ExtractionError where the bytes are not what the suffix says, BinaryFileError where they are no text, and
+    MemoryError. `name` tells the suffix and stands in the errors; the file itself is not touched.
     """
     if PurePath(name).suffix.lower() in COMPRESSED:
         from vsearch_core.text.extract.compressed import expand
@@ -136,6 +139,8 @@ def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  
         return load(row)(_inner(name), data, *([reading] if row.takes_reading else ()))
     except ExtractionError as error:
         raise type(error)(name, error.reason, error.next_step) from None
+    except MemoryError:
+        raise
     except Exception as error:  # no file is worth a run: what a parser did not expect costs that file only
         from vsearch_core.text.extract.limits import damaged
 
@@ -145,6 +150,11 @@ def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  
 def format_of(name: str) -> Format:
     """The format that a file's name says it has, whether compressed or not."""
     return _BY_SUFFIX.get(PurePath(_inner(name)).suffix.lower(), PLAIN)
+
+
+def is_steady(name: str) -> bool:
+    """Whether reading a file of this name takes no more than its size says; see `Format.steady`."""
+    return PurePath(name).suffix.lower() not in COMPRESSED and format_of(name).steady
 
 
 def unit_of(path: str) -> str:

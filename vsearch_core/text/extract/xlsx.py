@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder, numbered
 from vsearch_core.text.extract.limits import MAX_PARTS, MAX_TEXT, too_large
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
-from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.sheet import Sheet
 from vsearch_core.text.extract.spaces import one_line
 
@@ -24,7 +24,7 @@ _TEXTS = frozenset({"s", "str", "inlineStr"})
 _EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
-def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
+def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
     """Each sheet's rows, as they were last computed, under the sheet's name. Raises ExtractionError."""
     package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExtractOptions:
     """How files are to be read. `password` is tried on encrypted ones, `ocr` reads the pages that are only pictures.
 
     The names of the fields are what `ExtractionError.option` says that a file needs.

@@ -1,0 +1,68 @@
+"""A file that keeps its reader busy, through the whole of `vsearch index`: what it costs, and that nothing outlives."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from process import Vsearch, checked, finished, is_running, until, write_files
+
+HASTY = """
+from vsearch_core.text.extract import limits
+limits.SECONDS_A_FILE, limits.SECONDS_A_MEGABYTE = 1.0, 0.0
+from vsearch_cli.main import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    """A text in RTF that takes many seconds to read."""
+    return rb"{\rtf1 " + rb"\b x\par " * 600_000 + b"}"
+
+
+@pytest.fixture
+def busy(project: Path, slow: bytes) -> Path:
+    """A project with a slow file between two that are not."""
+    return write_files(project, {"a.txt": "The valve.", "b.rtf": slow, "c.html": "<p>The loaf.</p>"})
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that have not ended."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [int(child) for child, parent, state in rows if int(parent) == pid and not state.startswith("Z")]
+
+
+def started(vsearch: Vsearch, project: Path) -> "tuple[subprocess.Popen[bytes], list[int]]":
+    """`vsearch index` at work on the slow file, and its workers."""
+    process = vsearch.start("index", ".", cwd=project, start_new_session=True)
+    until(lambda: bool(children(process.pid)), "a worker")
+    return process, children(process.pid)
+
+
+def test_a_file_that_takes_too_long_costs_itself(vsearch: Vsearch, busy: Path) -> None:
+    command = [sys.executable, "-c", HASTY, "index", "."]
+    done = subprocess.run(command, cwd=busy, env=dict(vsearch.environment), capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode() == "vsearch: b.rtf: took longer than 1 s to read; left out of the index\n"
+    assert sorted(vsearch("query", "-k", "9", "--paths", "the loaf", cwd=busy).lines) == ["a.txt", "c.html"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_does_not_wait_for_a_reader(vsearch: Vsearch, busy: Path, how: signal.Signals) -> None:
+    process, workers = started(vsearch, busy)
+    process.send_signal(how)
+    ran = checked(finished(process))
+    assert ran.status == 130
+    assert ran.err.count("\n") == 1
+    assert "file" in ran.err and "still to read" in ran.err
+    until(lambda: not any(map(is_running, workers)), "the workers' end")
+
+
+def test_readers_end_with_a_run_that_is_killed(vsearch: Vsearch, busy: Path) -> None:
+    process, workers = started(vsearch, busy)
+    process.kill()
+    finished(process)
+    until(lambda: not any(map(is_running, workers)), "the workers' end")
