@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.kernels.keywords import GUARD, best_rows, read_pools
 from vsearch_core.kernels.select import LAST
-from vsearch_core.lexical.bm25 import BITS, Collection
+from vsearch_core.lexical.bm25 import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +44,22 @@ class MaxScore:
         Raises as `Collection` does.
         """
         collection = self._collection
-        known = collection.numbers
-        ends = np.cumsum([0, *map(len, queries)])
-        ids = np.fromiter(map(known.__getitem__, chain.from_iterable(queries)), np.int64, int(ends[-1]))
-        values = collection.idf[ids]
-        sums = np.concatenate([[0.0], np.cumsum(values)])
-        highest = sums[ends[1:]] - sums[ends[:-1]]
-        units = np.ldexp(1.0, np.frexp(highest)[1] - BITS)
-        weights = (values / np.repeat(units, np.diff(ends))).astype(np.float32)
+        numbers = map(collection.numbers.__getitem__, chain.from_iterable(queries))
+        ends = np.fromiter(accumulate(map(len, queries), initial=0), np.int64, len(queries) + 1)
+        ids = np.fromiter(numbers, np.int64, int(ends[-1]))
+        known = (collection.idf, collection.spans, collection.gains)  # not before: looking terms up may replace them
         pools = np.full((len(queries), GUARD + -(-k // 8) * 8), LAST, np.int64)
         pools[:, :GUARD] = -LAST
         for number, part in enumerate(self._parts):
-            spans = collection.spans[ids, number]
-            bounds = (collection.gains[ids, number] * weights).astype(np.int64) + 2
             base = int(collection.starts[number])
             mask = self._all if allowed is None else _read_only(allowed[base : base + len(part[4])])
-            terms = (np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1]), weights)
-            best_rows(part, collection.scale, ends, terms, bounds, mask, base, k, pools)
+            best_rows(part, collection.scale, ends, ids, known, number, mask, base, k, pools)
         found = Found(
             np.empty((len(queries), k), np.int64),
             np.empty((len(queries), k), np.float32),
             np.empty(len(queries), np.int64),
         )
-        read_pools(pools, units.astype(np.float32), found.rows, found.scores, found.counts)
+        read_pools(pools, ends, ids, collection.idf, found.rows, found.scores, found.counts)
         return found
 
 
