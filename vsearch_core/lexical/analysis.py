@@ -99,7 +99,8 @@ class _QueryWords(dict[str, tuple[str, ...]]):
     def __missing__(self, word: str) -> tuple[str, ...]:
         found = [analyzer.query_word(word) for analyzer in self._analyzers]
         terms = found[0] if len(found) == 1 else tuple(dict.fromkeys(term for each in found for term in each))
-        if max(word) >= FIRST_UNSPACED or len(word) > LONGEST_CACHED:  # hardly ever repeat: not worth remembering
+        unspaced = not word.isascii() and max(word) >= FIRST_UNSPACED
+        if unspaced or len(word) > LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
             return terms
         if len(self) >= CACHE_SIZE:
             self.clear()

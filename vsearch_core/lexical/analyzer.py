@@ -16,6 +16,7 @@ from unicodedata import normalize
 from vsearch_core.errors import InputError
 from vsearch_core.lexical.characters import (
     APOSTROPHES,
+    COMMON_UNSPACED,
     FIRST_UNSPACED,
     HYPHENS,
     INNER,
@@ -94,8 +95,11 @@ class Analyzer:
 
     def query_word(self, word: str) -> tuple[str, ...]:
         """What `query_terms` makes of what stands between two blanks."""
-        if max(word) < FIRST_UNSPACED:
+        if word.isascii() or max(word) < FIRST_UNSPACED:
             return self._cache[word]
+        common, runs = _common_runs()
+        if common.fullmatch(word):  # most questions in such a script: spare them the search for anything else
+            return tuple(chain.from_iterable(map(_wanted, runs.findall(word))))
         terms: list[str] = []
         for token in tokens(word):
             for _, piece, unspaced in _pieces(token):
@@ -248,6 +252,12 @@ def _pieces(token: str) -> list[tuple[int, str, bool]]:
     if max(token) < FIRST_UNSPACED:
         return [(0, token, False)]
     return [(match.start(), match.group(), match.lastindex == 1) for match in _pieces_pattern().finditer(token)]
+
+
+@cache
+def _common_runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What matches a word of common unspaced characters and of what parts them, and what finds its runs."""
+    return re.compile(rf"(?:[{COMMON_UNSPACED}]++|[^\w{INNER}]++)*+"), re.compile(rf"[{COMMON_UNSPACED}]++")
 
 
 @cache
