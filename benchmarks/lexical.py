@@ -63,7 +63,7 @@ def vsearch(task: Task) -> Ask:
     asked = Analysis()  # that of another process than the one that made the index
 
     def ask(questions: Sequence[str]) -> list[list[int]]:
-        found = engine.search([asked.query_terms(plain(text), held) for text in questions], K)
+        found = engine.search((asked.query_terms(plain(text), held) for text in questions), K)
         return [rows[:count] for rows, count in zip(found.rows.tolist(), found.counts.tolist(), strict=True)]
 
     return ask

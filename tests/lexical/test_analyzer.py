@@ -1,10 +1,11 @@
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.errors import InputError
+from vsearch_core.lexical import analyzer
 from vsearch_core.lexical.analyzer import LANGUAGES, Analyzer
 
 TEXTS = st.one_of(
@@ -162,3 +163,11 @@ def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ANALYZER = Analyzer("en")
+
+
+@given(st.text(alphabet="国書ーカ한1a.-'@+#。？ัก\u3099ｶ﷽⺀々é\u200d"))
+def test_the_short_way_to_a_question_s_runs_finds_what_the_long_one_does(english: Analyzer, text: str) -> None:
+    for word in text.split():
+        pieces = chain.from_iterable(map(analyzer._pieces, analyzer.tokens(word)))
+        terms = [analyzer._wanted(piece) if unspaced else english.terms(piece) for _, piece, unspaced in pieces]
+        assert english.query_terms(word) == list(chain.from_iterable(terms))

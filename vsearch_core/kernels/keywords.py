@@ -161,7 +161,9 @@ def search_window(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def sort_terms(ids: Any, known: Any, part: int, unit: float, lists: Any, weights: Any, window: Any, bounds: Any) -> None:
+def sort_terms(
+    ids: Any, known: Any, part: int, unit: float, lists: Any, weights: Any, window: Any, bounds: Any
+) -> None:  # fmt: skip
     """Put a query's terms in order of falling bound: where their lists end, and their weights in units.
 
     No window's postings have ended beyond their lists' starts yet.
@@ -195,14 +197,15 @@ def unit_of(idf: Any, ids: Any) -> float:
 
 @njit(nogil=True, cache=True)
 def best_rows(
-    postings: Any, scale: Any, queries: Any, ids: Any, known: Any, part: int, allowed: Any, base: int, k: int, pools: Any
+    postings: Any, scale: Any, queries: Any, ids: Any, known: Any, part: int, allowed: Any, base: int, k: int,
+    pools: Any,
 ) -> None:  # fmt: skip
-    """Put each query's best rows of a part into its pool, a row of pools (q, GUARD + k rounded up to 8), as sorted keys.
+    """Put each query's best rows of a part into its pool, one of pools (q, GUARD + k rounded up to 8), as sorted keys.
 
     `postings`: rows, counts, block counts, block ratios, saturation of each row (float32); `scale`: the two constants
-    that saturations are made with. `queries` (q + 1,): where each query's terms start in `ids`, their numbers in
-    `known`: idf, spans and gains of `bm25.Collection`. `allowed`: bool, one a row, or empty for all. `base` is added
-    to row numbers. Part 0 comes first.
+    that saturations are made with. `queries` (q + 1,): where each query's terms start in `ids`, which are their places
+    in `known`: idf, spans and gains of `bm25.Collection`. `allowed`: bool, one a row, or empty for all. `base` is
+    added to row numbers.
     """
     total = len(postings[4])
     sums = np.empty(WINDOW + SUMS_AT_ONCE, np.int32)
