@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
 from vsearch_core.lexical.question import Question
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.keywords import KeywordRoute
@@ -47,8 +48,12 @@ class LocalSearcher:
         return self._snapshot.generation
 
     def terms(self, question: Question) -> list[str]:
-        """The question's terms, in each language that the index holds."""
-        return self._analysis.query_terms(question, self._snapshot.languages)
+        """The question's terms, in each language that the index holds, and what compounds have in common with them."""
+        terms = self._analysis.query_terms(question, self._snapshot.languages)
+        if self._compounds is None:
+            return terms
+        with self._judged():
+            return [*terms, *dict.fromkeys(each for term in terms for each in self._compounds.relatives(term))]
 
     def allow(self, filters: Filters) -> Allowed:
         """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
@@ -172,6 +177,17 @@ class LocalSearcher:
         from vsearch_core.search.conditions import Conditions  # its patterns take milliseconds: few questions need it
 
         return Conditions(self._snapshot, self._keywords, self._chunk_ids, self._alive)
+
+    @cached_property
+    def _compounds(self) -> Compounds | None:
+        languages = self._snapshot.languages
+        if COMPOUNDING.isdisjoint(languages):
+            return None
+        analyzers = [self._analysis.analyzer(code) for code in languages]
+        return Compounds(
+            [segment.postings for segment in self._snapshot.segments],
+            lambda word: [term for analyzer in analyzers for term in analyzer.query_terms(word)],
+        )
 
     @cached_property
     def _file_ids(self) -> NDArray[np.int64]:
