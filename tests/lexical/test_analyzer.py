@@ -113,7 +113,10 @@ def test_a_query_finds_the_very_same_text(text: str) -> None:
 
 def test_prefixes_match() -> None:
     text = "Dogs bark at barkeepers"
-    assert [text[start:end] for start, end in ANALYZER.matches(text, ["bark*"])] == ["bark", "barkeepers"]
+    assert [(text[start:end], set(terms)) for start, end, terms in ANALYZER.matches(text, ["bark*"])] == [
+        ("bark", {"bark*"}),
+        ("barkeepers", {"bark*"}),
+    ]
 
 
 def test_unknown_language_names_the_choices() -> None:
@@ -142,19 +145,19 @@ def test_a_cold_cache_gives_the_same_terms(text: str) -> None:
 @given(TEXTS, st.sets(st.text(min_size=1), max_size=3))
 def test_matches_are_apart_and_ascending(text: str, others: set[str]) -> None:
     ranges = ANALYZER.matches(text, others | set(ANALYZER.terms(text)[::2]))
-    assert all(start < end for start, end in ranges)
+    assert all(start < end for start, end, _ in ranges)
     assert all(before[1] <= after[0] for before, after in pairwise(ranges))
 
 
 def test_matches_in_words_and_in_runs(english: Analyzer) -> None:
     text = "Dogs ran; getUserName 黑豹队的防守员 dog-eared"
     found = english.matches(text, set(english.terms("dog user 防守员")))
-    assert [text[start:end] for start, end in found] == ["Dogs", "getUserName", "防守员", "dog-eared"]
+    assert [text[start:end] for start, end, _ in found] == ["Dogs", "getUserName", "防守员", "dog-eared"]
 
 
 def test_matches_in_decomposed_text(english: Analyzer) -> None:
     text = "読むカ\u3099ラス"  # GA as KA and a combining mark
-    assert english.matches(text, english.terms("ガラス")) == [(0, 6)]
+    assert english.matches(text, english.terms("ガラス")) == [(0, 6, frozenset(english.terms("ガラス")))]
 
 
 def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
-from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer
+from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer, Match
 from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, unify
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question
@@ -55,8 +55,8 @@ class Analysis:
         rest = rest if rest in LANGUAGES else UNKNOWN
         return [language or rest for language in found]
 
-    def matches(self, text: str, terms: Collection[str]) -> list[tuple[int, int]]:
-        """Where a passage has one of the terms, as `Analyzer.matches`."""
+    def matches(self, text: str, terms: Collection[str]) -> list[Match]:
+        """Where a passage has some of the terms, as `Analyzer.matches`."""
         language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
         return self.analyzer(language).matches(text, terms)
 

@@ -64,6 +64,9 @@ CACHE_SIZE = 1 << 17  # words; about 20 MB
 LONGEST_CACHED = 40  # characters
 
 
+Match = tuple[int, int, frozenset[str]]  # start and end in characters, and the terms; ascending, without overlaps
+
+
 def tokens(text: str) -> list[str]:
     """The words and compounds of a text, as they stand."""
     return _TOKEN.findall(text)
@@ -121,21 +124,21 @@ class Analyzer:
                 elif terms:
                     yield start, start + len(piece), terms
 
-    def matches(self, text: str, terms: Collection[str]) -> list[tuple[int, int]]:
-        """Where the text has one of `terms`, of which one like `bar*` stands for all that begin so.
-
-        Returns (start, end) in characters, ascending, overlapping ones joined.
-        """
-        prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
-        ranges: list[tuple[int, int]] = []
-        for start, end, found in self.spans(text):
-            if not any(term in terms or term.startswith(prefixes) for term in found):
+    def matches(self, text: str, terms: Collection[str]) -> list[Match]:
+        """Where the text has some of `terms`, of which one like `bar*` stands for all that begin so."""
+        prefixes = [term for term in terms if term.endswith("*")]
+        found: list[Match] = []
+        for start, end, held in self.spans(text):
+            asked = {term for term in held if term in terms}
+            asked.update(prefix for prefix in prefixes for term in held if term.startswith(prefix[:-1]))
+            if not asked:
                 continue
-            if ranges and start < ranges[-1][1]:
-                ranges[-1] = (ranges[-1][0], end)
+            if found and start < found[-1][1]:
+                begin, _, others = found.pop()
+                found.append((begin, end, others | asked))
             else:
-                ranges.append((start, end))
-        return ranges
+                found.append((start, end, frozenset(asked)))
+        return found
 
 
 class _TermCache(dict[str, tuple[str, ...]]):

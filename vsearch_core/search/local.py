@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.lexical.bm25 import rarity
 from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
 from vsearch_core.lexical.question import Question
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.passages import neighbours
 from vsearch_core.search.pipeline import Allowed, Candidates
-from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.stored import stored_vectors
 from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import Passage
@@ -40,6 +41,7 @@ class LocalSearcher:
         self._analysis = snapshot.settings.analysis
         self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
         self._allowed: dict[Filters, Allowed] = {}
+        self._rarity: dict[str, float] = {}
         self._verified = False
 
     @property
@@ -165,9 +167,13 @@ class LocalSearcher:
         """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""
         return neighbours(self._snapshot.catalog, path, ordinal, count)
 
-    def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
-        """The best of the text's sentences, at most `width` characters."""
-        return best_snippet(text, terms, self._analysis, width)
+    def excerpt(self, text: str, terms: Sequence[str], width: int = WIDTH) -> Snippet:
+        """The best of the text's sentences, at most `width` characters: that with the rarest of the terms."""
+        unknown = [term for term in terms if term not in self._rarity]
+        rows = len(self._alive)
+        for term, holding in zip(unknown, self.holding(unknown), strict=True):
+            self._rarity[term] = rarity(rows, holding) or 1.0  # a prefix has no rows of its own
+        return best_snippet(text, {term: self._rarity[term] for term in terms}, self._analysis, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)
