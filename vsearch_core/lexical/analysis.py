@@ -17,11 +17,13 @@ UNKNOWN = "en"  # what is analyzed as if it were: code, tables, lists of names
 class Analysis:
     """`language` is that of all passages, an ISO 639-1 code or "none", or else "auto": each passage's own.
 
-    Raises InputError for any other. The same passages give the same terms in every process. Belongs to one thread.
+    `version` is that of the analyzer which made the postings that questions are for, if it is an older one. Raises
+    InputError for any other language. The same passages give the same terms in every process. Belongs to one thread.
     """
 
-    def __init__(self, language: str = AUTO) -> None:
+    def __init__(self, language: str = AUTO, version: int = VERSION) -> None:
         self._language = language
+        self._version = version
         self._analyzers: dict[str, Analyzer] = {}
         self._words: dict[tuple[str, ...], _QueryWords] = {}
         if language != AUTO:
@@ -30,12 +32,12 @@ class Analysis:
     @property
     def signature(self) -> str:
         """Names this analysis. Equal signatures mean equal terms for every passage."""
-        return f"{VERSION}:{self._language}"
+        return f"{self._version}:{self._language}"
 
     def analyzer(self, language: str) -> Analyzer:
         """The analyzer of one language."""
         if language not in self._analyzers:
-            self._analyzers[language] = Analyzer(language)
+            self._analyzers[language] = Analyzer(language, self._version)
         return self._analyzers[language]
 
     def languages(self, passages: Sequence[Searched]) -> list[str]:

@@ -28,7 +28,7 @@ from vsearch_core.lexical.characters import (
 from vsearch_core.lexical.language import LANGUAGES
 from vsearch_core.lexical.stopwords import STOP_WORDS
 
-VERSION = 2  # raise it with every change to what `terms` returns: indexes remember it
+VERSION = 3  # raise it with every change to what `terms` returns: indexes remember it
 
 NO_STEMMING = "none"
 
@@ -42,6 +42,11 @@ _SCRIPTS = (  # first and last code point, Snowball algorithm, other algorithms 
     (0x0B80, 0x0BFF, "tamil", ()),
 )
 _NOT_LATIN = {"arabic", "armenian", "greek", "hindi", "nepali", "persian", "russian", "tamil", "yiddish"}
+
+# Stems of these are stemmed until that changes nothing: Snowball takes a nominative on -ит for a verb, its other cases
+# not (дефицит, дефицитом).
+_STEMMED_AGAIN = {"russian"}
+_MOST_ROUNDS = 8
 
 _JOINERS = rf".@&{APOSTROPHES}\uff0e{HYPHENS}"
 # Possessive, so that nothing is tried twice. A dot opens a token only where no sentence can have ended: .NET, a/.b
@@ -76,14 +81,15 @@ class Analyzer:
     """Turns text into terms. The same text gives the same terms in every process: an index depends on it.
 
     `language` is an ISO 639-1 code or "none" for no stemming and no stop words of that language. Raises InputError for
-    an unknown one. An analyzer belongs to one thread.
+    an unknown one. `version` is that of the postings which questions are for, if these are older. An analyzer belongs
+    to one thread.
     """
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", version: int = VERSION) -> None:
         if language != NO_STEMMING and language not in LANGUAGES:
             choices = ", ".join([*LANGUAGES, NO_STEMMING])
             raise InputError(f"language {language!r}", "is not one that can be stemmed", f"choose one of {choices}")
-        self._cache = _TermCache(LANGUAGES.get(language))
+        self._cache = _TermCache(LANGUAGES.get(language), version)
 
     def terms(self, text: str) -> list[str]:
         """The terms of a document in the text's order, repeats included; [] where it has none."""
@@ -147,9 +153,10 @@ class _TermCache(dict[str, tuple[str, ...]]):
     A word is what stands between blanks: no token goes beyond one.
     """
 
-    def __init__(self, algorithm: str | None) -> None:
+    def __init__(self, algorithm: str | None, version: int) -> None:
         super().__init__()
         self._algorithm = algorithm
+        self._rounds = _MOST_ROUNDS if version >= 3 else 1
         self._stemmers: dict[str, Any] = {}
 
     def __missing__(self, word: str) -> tuple[str, ...]:
@@ -213,7 +220,16 @@ class _TermCache(dict[str, tuple[str, ...]]):
         if algorithm is None:
             yield word
         elif word not in STOP_WORDS.get(algorithm, ()):
-            yield self._stemmer(algorithm).stemWord(word) or word  # Arabic's leaves nothing of a lone tatweel
+            yield self._stem(algorithm, word)
+
+    def _stem(self, algorithm: str, word: str) -> str:
+        stemmer = self._stemmer(algorithm)
+        for _ in range(self._rounds if algorithm in _STEMMED_AGAIN else 1):
+            stem = stemmer.stemWord(word)
+            if stem in (word, ""):  # Arabic's leaves nothing of a lone tatweel
+                break
+            word = stem
+        return word
 
     def _stemmer(self, algorithm: str) -> Any:
         if algorithm not in self._stemmers:
