@@ -14,8 +14,11 @@ from .plan import show
 from .progress import watched
 
 if TYPE_CHECKING:
+    from vsearch_core.index.progress import Observer
     from vsearch_core.index.re_embedding import ReEmbedded
     from vsearch_core.index.writer import Summary
+
+    from .progress import Bar
 
 
 def index(
@@ -58,7 +61,15 @@ def index(
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help=f"Language of the keywords, as en, or none.{shown('language')}")
     ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    password: Annotated[
+        str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="Try it on files that are encrypted.")
+    ] = "",
+    ocr: Annotated[
+        bool, typer.Option("--ocr", help="Read the pages of PDFs that are only pictures, by the program ocrmypdf.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Read again what could not be read before, or not wholly.")
+    ] = False,
     share_vectors: Annotated[
         bool, typer.Option("--share-vectors", help="Take from, and add to, what your other projects have embedded.")
     ] = False,
@@ -84,9 +95,13 @@ def index(
     from vsearch_core.index.sources import Source
     from vsearch_core.index.writer import update_index
     from vsearch_core.text.discover import DiscoverOptions
+    from vsearch_core.text.extract.ocr import require_program
+    from vsearch_core.text.extract.reading import Reading
 
     if re_embed:
         _refuse_paths(paths)
+    if ocr:
+        require_program()
     folder = locate.index_to_write(index_dir)
     taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
     options = DiscoverOptions(
@@ -104,14 +119,7 @@ def index(
         language=language,
     )
     with watched(quiet=quiet) as (bar, plain):
-        observer = replace(
-            plain,
-            failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
-            kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
-            partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
-            skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
-            missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
-        )
+        observer = _telling(bar, plain, verbose=verbose)
         report = (lambda _: None) if quiet else bar.write
         opener = embedder_opener(
             folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
@@ -122,12 +130,25 @@ def index(
         if re_embed:
             done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
         else:
-            done = (forecast if plan else update_index)(folder, sources, asked, opener, observer, retry=retry)
+            update, reading = (forecast if plan else update_index), Reading(password, ocr)
+            done = update(folder, sources, asked, opener, observer, retry=retry, reading=reading)
     if isinstance(done, Forecast):
         return show(paced(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
     if isinstance(done, ReEmbedded):
         return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
     return _tell(done, as_json=as_json, quiet=quiet)
+
+
+def _telling(bar: "Bar", observer: "Observer", *, verbose: bool) -> "Observer":
+    """The observer that also names the files of which not all is indexed."""
+    return replace(
+        observer,
+        failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
+        kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
+        partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
+        skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
+        missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
+    )
 
 
 def _refuse_paths(paths: list[str] | None) -> None:
@@ -181,6 +202,8 @@ def _summary_text(summary: "Summary") -> str:
         "unchanged": summary.unchanged,
         "skipped (-v says why)": summary.skipped,
         "could not be read": summary.failed,
+        "indexed only in part": summary.partly,
+        "without text": summary.textless,
     }
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     if summary.reused:

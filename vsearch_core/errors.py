@@ -1,6 +1,11 @@
 """One tree of errors. Every error names the thing, the reason and the next step, on one line."""
 
 
+def in_short(error: Exception) -> str:
+    """What a foreign error says, for a reason of ours: its first line, or its type where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 class VsearchError(Exception):
     """Base of all errors that a user can meet. `str(error)` is "thing: reason; next step"."""
 
@@ -23,7 +28,24 @@ class FilterError(InputError):
 
 
 class ExtractionError(VsearchError):
-    """A file can't be read as what its name says. Costs that file only."""
+    """A file can't be read as what its name says. Costs that file only.
+
+    `option` is the one of `vsearch index` that could read it, "" where none can.
+    """
+
+    option = ""
+
+
+class EncryptedError(ExtractionError):
+    """A file is encrypted, and no password opens it, or not the one that was given."""
+
+    option = "password"
+
+
+class PicturesOnlyError(ExtractionError):
+    """A file has pages, but only pictures of them."""
+
+    option = "ocr"
 
 
 class BinaryFileError(ExtractionError):

@@ -86,7 +86,9 @@ def test_elements_nested_without_end() -> None:
 
 
 def test_encrypted_office_files_say_so() -> None:
-    refused("a.docx", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000), "is encrypted, or an old binary Office file")
+    container = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000)
+    refused("a.docx", container, "is an old binary Office file, whatever its name says")
+    refused("a.docx", container + "EncryptedPackage".encode("utf-16-le"), "is encrypted")
 
 
 def test_a_member_with_a_password() -> None:
@@ -96,7 +98,7 @@ def test_a_member_with_a_password() -> None:
         while place >= 0:
             data[place + flags] |= 1
             place = data.find(mark, place + 1)
-    refused("a.docx", bytes(data), "no readable Word document")
+    refused("a.docx", bytes(data), "is encrypted; save a copy without its password")
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if zipfile.is_zipfile(io.BytesIO(SAMPLES[name]))])

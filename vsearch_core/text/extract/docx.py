@@ -7,6 +7,7 @@ from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.reading import Reading
 
 KIND = "Word document"
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
@@ -16,12 +17,12 @@ _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen
 _NOTES = ("footnotes", "endnotes")
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """Paragraphs under their headings, tables as rows, then the notes; pages where Word noted them when it saved.
 
     Headers, footers, tables of contents and deleted text are left out. Raises ExtractionError.
     """
-    package = Package(name, data, KIND)
+    package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
     package.require(main)
     properties, styles, builder = Properties(), _Styles(), Builder(name)

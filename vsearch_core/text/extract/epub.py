@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.build import Builder, numbered
 from vsearch_core.text.extract.html import extract as extract_html
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
@@ -31,15 +31,21 @@ def extract(name: str, data: bytes) -> Document:
     package.walk("META-INF/encryption.xml", locked)
     titles = _titles(package, folder, book)
     builder = Builder(name)
+    lost: list[int] = []
     for number, item in enumerate(book.spine, 1):
         member = posixpath.normpath(posixpath.join(folder, unquote(book.items.get(item, ("", "", ""))[0])))
-        if member not in package.members or book.items[item][1] not in _HTML or "nav" in book.items[item][2].split():
+        if member not in package.members:
+            lost.append(number)
+            continue
+        if book.items[item][1] not in _HTML or "nav" in book.items[item][2].split():
             continue
         if member in locked.found:
             raise ExtractionError(name, "is encrypted", "no program but its reader can open it")
         section = replace(extract_html(member, package.read(member)), lines=None)
         builder.start_page(number)
         builder.add_document(section, titles.get(member, ""))
+    if lost:
+        builder.left_out.append("can't find " + numbered("section", lost))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 

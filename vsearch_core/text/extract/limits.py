@@ -1,6 +1,6 @@
 """How much a file may grow to while it is read: a bomb costs itself only."""
 
-from vsearch_core.errors import ExtractionError
+from vsearch_core.errors import EncryptedError, ExtractionError
 
 MAX_EXPANDED = 300_000_000  # bytes that all compressed parts of a file may come to
 MAX_TEXT = 60_000_000  # characters of one file; a thousand novels have fewer
@@ -11,6 +11,13 @@ MAX_DEPTH = 500  # elements, parts or lists inside one another
 def too_large(name: str) -> ExtractionError:
     """The error for what would grow beyond a limit."""
     return ExtractionError(name, "grows too large when it is unpacked", "leave it out with --exclude, or split it")
+
+
+def encrypted(name: str, password: str) -> EncryptedError:
+    """The error for what needs a password, or another than the one that was tried."""
+    reason = "is encrypted, and the password does not open it" if password else "is encrypted"
+    step = "give the right one" if password else "index with its password as VSEARCH_PASSWORD or --password"
+    return EncryptedError(name, reason, step)
 
 
 def damaged(name: str, kind: str, error: Exception | str) -> ExtractionError:

@@ -43,6 +43,8 @@ def extract_mailbox(name: str, data: bytes) -> Document:
     if not starts:
         return extract(name, data)
     builder = Builder(name)
+    if len(starts) > MAX_PARTS:
+        builder.left_out.append(f"more than {MAX_PARTS:,} messages")
     line = counted = 0
     for number, (start, end) in enumerate(zip(starts[:MAX_PARTS], [*starts[1:], len(data)], strict=False), 1):
         line += data.count(b"\n", counted, start)

@@ -21,6 +21,8 @@ def extract(name: str, data: bytes) -> Document:
         sheets = notebook.get("worksheets")
         cells = [cell for sheet in _dicts(sheets) for cell in _dicts(sheet.get("cells"))]
     builder = Builder(name)
+    if len(_dicts(cells)) > MAX_PARTS:
+        builder.left_out.append(f"more than {MAX_PARTS:,} cells")
     for number, cell in enumerate(_dicts(cells)[:MAX_PARTS], 1):
         builder.start_page(number)
         source = _text(cell.get("source", cell.get("input")))

@@ -12,11 +12,13 @@ from typing import Protocol
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_EXPANDED, MAX_PARTS, damaged, too_large
+from vsearch_core.errors import EncryptedError, ExtractionError
+from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_EXPANDED, MAX_PARTS, damaged, encrypted, too_large
 
 _BLOCK = 1 << 16
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # the container of old Office files, and of encrypted new ones
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")  # an entry of the latter's directory, [MS-OFFCRYPTO] 2.3.4
+_ENCRYPTED = 1  # the bit of a member's flags
 
 
 class Handler(Protocol):
@@ -28,20 +30,23 @@ class Handler(Protocol):
 
 
 class Package:
-    """A file's members. Raises ExtractionError for what is no package of the `kind`, encrypted, or a bomb."""
+    """A file's members. Raises ExtractionError for what is no package of the `kind`, encrypted, or a bomb.
 
-    def __init__(self, name: str, data: bytes, kind: str) -> None:
+    The `password` is tried where all of the file is encrypted, as Office does it.
+    """
+
+    def __init__(self, name: str, data: bytes, kind: str, password: str = "") -> None:
         self.name = name
         self.kind = kind
         self.left = MAX_EXPANDED
         if data.startswith(_OLE):
-            raise ExtractionError(
-                name, "is encrypted, or an old binary Office file", "save it as a new file, unencrypted"
-            )
+            data = _decrypted(name, data, password)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except Exception as error:  # zipfile raises a dozen kinds for damaged archives
             raise damaged(name, kind, error) from None
+        if any(member.flag_bits & _ENCRYPTED for member in self._zip.infolist()):
+            raise ExtractionError(name, "is encrypted", "save a copy without its password")
         self.members = set(self._zip.namelist()[:MAX_PARTS])
 
     def blocks(self, member: str) -> Iterator[bytes]:
@@ -97,6 +102,30 @@ class _Relations:
 
     def data(self, text: str) -> None: ...
     def end(self, tag: str) -> None: ...
+
+
+def _decrypted(name: str, data: bytes, password: str) -> bytes:
+    """The package within an encrypted Office file. Raises ExtractionError."""
+    if _ENCRYPTED_PACKAGE not in data:
+        raise ExtractionError(name, "is an old binary Office file, whatever its name says", "save it in the new format")
+    if not password:
+        raise encrypted(name, password)
+    try:
+        from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
+        from msoffcrypto.format.ooxml import OOXMLFile
+    except ImportError:
+        step = "pip install 'vsearch[office]', then give the password again"
+        raise EncryptedError(name, "is encrypted, and opening it needs msoffcrypto-tool", step) from None
+    out = io.BytesIO()
+    try:
+        file = OOXMLFile(io.BytesIO(data))
+        file.load_key(password=password, verify_password=True)
+        file.decrypt(out)
+    except (DecryptionError, InvalidKeyError):
+        raise encrypted(name, password) from None
+    except Exception as error:  # it raises whatever damaged bytes lead to
+        raise damaged(name, "encrypted Office file", error) from None
+    return out.getvalue()
 
 
 def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) -> None:

@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.build import Builder, numbered
 from vsearch_core.text.extract.limits import MAX_TEXT, too_large
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.sheet import Sheet
 
 KIND = "spreadsheet"
@@ -20,9 +21,9 @@ _TEXTS = frozenset({"s", "str", "inlineStr"})
 _EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """Each sheet's rows, as they were last computed, under the sheet's name. Raises ExtractionError."""
-    package = Package(name, data, KIND)
+    package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")
     package.require(main)
     properties, book, texts, styles = Properties(), _Book(), _SharedTexts(name), _Styles()
@@ -35,11 +36,17 @@ def extract(name: str, data: bytes) -> Document:
         package.walk(member, styles)
     builder = Builder(name)
     sheets = package.relations(main)
+    lost: list[int] = []
     for number, (title, relation) in enumerate(book.sheets, 1):
-        if relation in sheets:
-            cells = _Cells(Sheet(name), texts.texts, styles.dates, _EPOCHS[book.from_1904])
-            package.walk(sheets[relation][1], cells)
-            cells.sheet.write(builder, number, title)
+        member = sheets[relation][1] if relation in sheets else ""
+        if member not in package.members:
+            lost.append(number)
+            continue
+        cells = _Cells(Sheet(name), texts.texts, styles.dates, _EPOCHS[book.from_1904])
+        package.walk(member, cells)
+        cells.sheet.write(builder, number, title)
+    if lost:
+        builder.left_out.append("can't find " + numbered("sheet", lost))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 
