@@ -70,6 +70,7 @@ CASES = [
     ("Haus", "n"), ("häuser", "n"), ("Krankenversicherungen", "n"), ("Kranken*", "n"), ("Donaudampf*", "n"),
     ("Ventil", "y"), ("Ventile", "y"), ("Kellerwasser", "y"), ("Kautionsvertrag", "t"),
     ("Häuserstraße", "n w"), ("Auszugsvertragskaution", "t"), ("Sicherung", ""), ("Mietvertrag", ""),
+    ("das Ventil", "y"), ("this is the Ventil", ""),
     ("STRASSE", "n w"), ("die der und", ""), ("cheval", "o"), ("chevaux", "o"), ("école", "o"), ("hôpitaux", "o"),
     ("hôpital", "o"), ("niño", "p"), ("bibliotecas", "p"), ("istanbul", "r"), ("kütüphane", "r"),
     ("biblioteka", "v"), ("gęślą", "v"),

@@ -26,6 +26,12 @@ class Compounds:
         self._stems = stems
         self._found: dict[str, tuple[str, ...]] = {}
 
+    def relatives_of(self, terms: Sequence[str]) -> list[str]:
+        """As `relatives`, for the terms of one word, in all languages; none where one of them is held."""
+        if any(map(self._holds, terms)):
+            return []
+        return [each for term in terms for each in self.relatives(term)]
+
     def relatives(self, term: str) -> tuple[str, ...]:
         """The terms to look for with a term that nothing holds: its parts, or else the compounds that end in it.
 
@@ -69,5 +75,5 @@ class Compounds:
                 if at - start >= _SHORTEST and at + len(wanted) == end:
                     compound = text[start:end].decode("utf-8", "replace")
                     rows[compound] += int(part.offsets[number + 1] - part.offsets[number])
-        found = sorted(rows, key=lambda compound: (-rows[compound], compound))
+        found = sorted(filter(str.isalpha, rows), key=lambda compound: (-rows[compound], compound))
         return [each for each in found[:_TRIED] if self._first_parts(each[: -len(term)])][:_MOST]

@@ -12,7 +12,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.bm25 import rarity
 from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
-from vsearch_core.lexical.question import Question
+from vsearch_core.lexical.question import Question, plain
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.passages import neighbours
@@ -52,10 +52,22 @@ class LocalSearcher:
     def terms(self, question: Question) -> list[str]:
         """The question's terms, in each language that the index holds, and what compounds have in common with them."""
         terms = self._analysis.query_terms(question, self._snapshot.languages)
-        if self._compounds is None:
+        if self._compounds is None or not self._may_compound(question.words.split()):
             return terms
         with self._judged():
-            return [*terms, *dict.fromkeys(each for term in terms for each in self._compounds.relatives(term))]
+            words = ([term for term in self._word_terms(word) if term in terms] for word in question.words.split())
+            return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.relatives_of(word))]
+
+    def _may_compound(self, words: Sequence[str]) -> bool:
+        """Whether a compounding language has as many of the words for function words as any."""
+        mute = {
+            code: sum(not self._analysis.analyzer(code).query_word(word) for word in words)
+            for code in self._snapshot.languages
+        }
+        return max(mute.values()) == max(count for code, count in mute.items() if code in COMPOUNDING)
+
+    def _word_terms(self, word: str) -> list[str]:
+        return self._analysis.query_terms(plain(word), self._snapshot.languages)
 
     def allow(self, filters: Filters) -> Allowed:
         """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
