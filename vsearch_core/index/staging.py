@@ -17,6 +17,7 @@ from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.passed_over import PassedOver, forget, not_opened, remember
 from vsearch_core.store.reuse import known_vectors
 from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.discover import contents
 from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.registry import READERS, extract
 
@@ -85,7 +86,7 @@ class _Stager:
             return
         ctime_ns = settled_ctime(found.file, time.time_ns())
         try:
-            data = found.file.path.read_bytes()
+            data = contents(found.file.path)
             digest = hashlib.blake2b(data, digest_size=16).digest()
             if found.stored not in self.incomplete and self._is_known(found, digest, ctime_ns):
                 return

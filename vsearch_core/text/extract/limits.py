@@ -3,7 +3,10 @@
 from vsearch_core.errors import EncryptedError, ExtractionError
 
 MAX_EXPANDED = 300_000_000  # bytes that all compressed parts of a file may come to
+MAX_UNPACKED = 100_000_000  # bytes of a single file behind gzip, bzip2 or xz
 MAX_TEXT = 60_000_000  # characters of one file; a thousand novels have fewer
+MAX_PARAGRAPH = 10_000_000  # characters between two line ends, of formats that are taken apart
+MAX_TOKEN = 4_000_000  # bytes of one piece of markup: a tag with all its attributes, a comment
 MAX_PARTS = 20_000  # members of a package, messages of a mailbox, cells of a notebook that are read
 MAX_DEPTH = 500  # elements, parts or lists inside one another
 

@@ -13,7 +13,15 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from vsearch_core.errors import EncryptedError, ExtractionError
-from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_EXPANDED, MAX_PARTS, damaged, encrypted, too_large
+from vsearch_core.text.extract.limits import (
+    MAX_DEPTH,
+    MAX_EXPANDED,
+    MAX_PARTS,
+    MAX_TOKEN,
+    damaged,
+    encrypted,
+    too_large,
+)
 
 _BLOCK = 1 << 16
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # the container of old Office files, and of encrypted new ones
@@ -89,13 +97,18 @@ class Package:
         return [member for what, member in self.relations(part).values() if what == kind]
 
 
+def blocks_of(data: bytes) -> Iterator[bytes]:
+    """The bytes of a file that is one XML document, as a package gives those of its members."""
+    return (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
+
+
 class _Relations:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.found: dict[str, tuple[str, str]] = {}
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "Relationship" and attributes.get("TargetMode") != "External":
+        if tag == "Relationship" and len(self.found) < MAX_PARTS and attributes.get("TargetMode") != "External":
             target = unquote(attributes.get("Target", ""))
             path = target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(self.folder, target))
             self.found[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], path)
@@ -129,7 +142,11 @@ def _decrypted(name: str, data: bytes, password: str) -> bytes:
 
 
 def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) -> None:
-    """Tell XML to the handler. Raises ExtractionError where it is malformed, too deep, or declares entities."""
+    """Tell XML to the handler.
+
+    Raises ExtractionError where it is malformed, too deep, declares entities, or has markup longer than MAX_TOKEN: the
+    parser begins anew at the start of what it has not seen the end of, with each block.
+    """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     depth = 0
@@ -158,9 +175,13 @@ def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) ->
     parser.EndElementHandler = end
     parser.CharacterDataHandler = handler.data
     parser.EntityDeclHandler = refuse
+    fed = 0
     try:
         for block in blocks:
             parser.Parse(block, False)
+            fed += len(block)
+            if fed - parser.CurrentByteIndex > MAX_TOKEN:
+                raise too_large(name)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise damaged(name, kind, error) from None

@@ -13,7 +13,7 @@ from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyEr
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
 from vsearch_core.text.extract.build import numbered
 from vsearch_core.text.extract.headings import MAX_TITLE
-from vsearch_core.text.extract.limits import encrypted
+from vsearch_core.text.extract.limits import encrypted, too_large
 from vsearch_core.text.extract.ocr import PROGRAM
 from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.running import without_running_lines
@@ -23,6 +23,7 @@ _SOFT_HYPHEN = re.compile("\u00ad\n?")
 _MAX_ENTRIES = 5000  # of an outline
 _MAX_LEVEL = 6
 _MAX_FORMS = 1000  # of a page, that are looked into
+_MAX_BOMBS = 3  # pages beyond pypdf's limits, each of which takes seconds to find out
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
     "subject": "subject",
@@ -103,9 +104,9 @@ class _Pages:
 
 
 def _pages(name: str, reader: Any) -> _Pages:
-    from pypdf.errors import DependencyError
+    from pypdf.errors import DependencyError, LimitReachedError
 
-    pages = _Pages()
+    pages, bombs = _Pages(), 0
     for number in range(1, len(reader.pages) + 1):
         try:
             page = reader.pages[number - 1]
@@ -115,6 +116,9 @@ def _pages(name: str, reader: Any) -> _Pages:
         except Exception as error:
             pages.failure = error
             pages.unreadable.append(number)
+            bombs += isinstance(error, LimitReachedError)
+            if bombs > _MAX_BOMBS:
+                raise too_large(name) from None
             continue
         if text:
             pages.texts[number] = text

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder, numbered
+from vsearch_core.text.extract.limits import MAX_PARTS
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
 from vsearch_core.text.extract.reading import Reading
@@ -54,7 +55,7 @@ class _Order:
         self.slides: list[str] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "sldId":
+        if tag == "sldId" and len(self.slides) < MAX_PARTS:
             self.slides.append(attributes.get("id", ""))
 
     def data(self, text: str) -> None: ...
