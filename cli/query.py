@@ -157,7 +157,7 @@ def answer_one(
         render.emit_paths(results, root, null=output == "paths0")
     else:
         explained = asked.fusion if explain else None
-        render.emit_text(results, root, terms, snapshot.settings.analysis, full=full, explain=explained)
+        render.emit_text(results, root, terms, lambda text: searcher.excerpt(text, terms), full=full, explain=explained)
     if not results.hits:
         conditions = bool(question.required or question.excluded)
         say(render.why_nothing(results, terms, floor=asked.min_score is not None, conditions=conditions))

@@ -3,16 +3,15 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vsearch_core.errors import VsearchError
-from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import PAGE_BREAK, Hit, Results
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import unit_of
 from vsearch_core.text.place import place_of
 
@@ -71,14 +70,20 @@ def emit_paths(results: Results, root: Path, *, null: bool) -> None:
 
 
 def emit_text(
-    results: Results, root: Path, terms: Sequence[str], analysis: Analysis, *, full: bool, explain: Fusion | None
+    results: Results,
+    root: Path,
+    terms: Sequence[str],
+    excerpt: Callable[[str], Snippet],
+    *,
+    full: bool,
+    explain: Fusion | None,
 ) -> None:
-    """The answer for people: path:line, heading, score, and the best sentence or the whole passage."""
+    """The answer for people: path:line, heading, score, and the best sentence (`excerpt`) or the whole passage."""
     colour = wants_colour()
     for hit in results.hits:
         if hit.rank > 1:
             emit("")
-        snippet = best_snippet(hit.text, terms, analysis)
+        snippet = excerpt(hit.text)
         emit(_headline(hit, root, snippet, colour=colour, full=full))
         if explain:
             emit("    " + _score_line(hit))

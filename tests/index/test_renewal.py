@@ -12,6 +12,7 @@ from vsearch_core.index.check import check_index
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import repair_index
+from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
@@ -93,6 +94,22 @@ def test_the_first_analyzers_keywords_are_still_found(root: Path) -> None:
     assert found(root, "drain the pump")[0] == "documents/notes/pump.md"
     assert found(root, '+pump -"rye bread" grea*')[0] == "documents/notes/pump.md"
     assert found(root, "client") == []
+
+
+def test_the_second_analyzers_keywords_are_found_by_its_own_stems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "z").mkdir()
+    (tmp_path / "z/note.md").write_text("Так лечат дефицит железа, и это не то же, что гастритом.", encoding="utf-8")
+    monkeypatch.setattr(IndexSettings, "analysis", property(lambda settings: Analysis(settings.language, 2)))
+    make_index(tmp_path, WordEmbedder(dimension=16), Path("z"))
+    monkeypatch.undo()
+    assert signature(tmp_path).startswith("2:")
+    assert found(tmp_path, "дефицит") == found(tmp_path, "+дефицит") == ["z/note.md"]
+    assert found(tmp_path, "дефицитом") == found(tmp_path, "гастрит") == []
+    assert repair_index(tmp_path / ".vsearch").renewed
+    for word in ("дефицит", "дефицитом", "гастрит", "гастритом"):
+        assert found(tmp_path, word) == found(tmp_path, f"+{word}") == ["z/note.md"]
 
 
 def test_a_stop_changes_nothing(root: Path) -> None:

@@ -108,6 +108,19 @@ def test_pools(blocks: int, seed: int, filled: float) -> None:
     assert (pool[:8] == -LAST).all()
 
 
+@njit
+def above(sums: Any, start: int, end: int, least: Any) -> Any:
+    return simd.first_above(sums, start, end, np.int32(least))
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), size=st.integers(0, 100), start=st.integers(0, 100), least=st.integers(-1, 9))
+def test_sums_above(seed: int, size: int, start: int, least: int) -> None:
+    sums = np.random.default_rng(seed).integers(0, 10, size + simd.SUMS_AT_ONCE).astype(np.int32)
+    expected = next((place for place in range(start, size) if sums[place] > least), size)
+    assert min(above(sums, start, size, least), size) == min(expected, size)
+
+
 def test_read_only_arrays_and_prefetch() -> None:
     @njit
     def touch(array: Any, offset: int) -> int:

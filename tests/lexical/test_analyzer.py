@@ -1,10 +1,11 @@
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.errors import InputError
+from vsearch_core.lexical import analyzer
 from vsearch_core.lexical.analyzer import LANGUAGES, Analyzer
 
 TEXTS = st.one_of(
@@ -55,7 +56,7 @@ def english() -> Analyzer:
         ("東京タワー2号", ["東京", "京タ", "タワ", "ワー", "ー", "2", "号"]),
         ("ﾊﾟﾝ", ["パン", "ン"]),
         ("한국어", ["한국", "국어", "어"]),
-        ("Защита уступила", ["защит", "уступ"]),
+        ("Защита уступила", ["защ", "уступ"]),
         ("9f86d081884c7d659a2feaa0c55ad015", ["9f86d081884c7d659a2feaa0c55ad015"]),
     ],
 )
@@ -75,7 +76,7 @@ def test_text_without_a_topic_has_no_terms(english: Analyzer, text: str) -> None
     [
         ("de", "Die Häuser", ["haus"]),
         ("fr", "l'homme qu'il", ["homm"]),
-        ("ru", "running Защита", ["run", "защит"]),
+        ("ru", "running Защита", ["run", "защ"]),
         ("zh", "running 防守", ["run", "防守", "守"]),
         ("none", "The Running", ["the", "running"]),
     ],
@@ -112,7 +113,10 @@ def test_a_query_finds_the_very_same_text(text: str) -> None:
 
 def test_prefixes_match() -> None:
     text = "Dogs bark at barkeepers"
-    assert [text[start:end] for start, end in ANALYZER.matches(text, ["bark*"])] == ["bark", "barkeepers"]
+    assert [(text[start:end], set(terms)) for start, end, terms in ANALYZER.matches(text, ["bark*"])] == [
+        ("bark", {"bark*"}),
+        ("barkeepers", {"bark*"}),
+    ]
 
 
 def test_unknown_language_names_the_choices() -> None:
@@ -141,19 +145,19 @@ def test_a_cold_cache_gives_the_same_terms(text: str) -> None:
 @given(TEXTS, st.sets(st.text(min_size=1), max_size=3))
 def test_matches_are_apart_and_ascending(text: str, others: set[str]) -> None:
     ranges = ANALYZER.matches(text, others | set(ANALYZER.terms(text)[::2]))
-    assert all(start < end for start, end in ranges)
+    assert all(start < end for start, end, _ in ranges)
     assert all(before[1] <= after[0] for before, after in pairwise(ranges))
 
 
 def test_matches_in_words_and_in_runs(english: Analyzer) -> None:
     text = "Dogs ran; getUserName 黑豹队的防守员 dog-eared"
     found = english.matches(text, set(english.terms("dog user 防守员")))
-    assert [text[start:end] for start, end in found] == ["Dogs", "getUserName", "防守员", "dog-eared"]
+    assert [text[start:end] for start, end, _ in found] == ["Dogs", "getUserName", "防守员", "dog-eared"]
 
 
 def test_matches_in_decomposed_text(english: Analyzer) -> None:
     text = "読むカ\u3099ラス"  # GA as KA and a combining mark
-    assert english.matches(text, english.terms("ガラス")) == [(0, 6)]
+    assert english.matches(text, english.terms("ガラス")) == [(0, 6, frozenset(english.terms("ガラス")))]
 
 
 def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,3 +166,22 @@ def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ANALYZER = Analyzer("en")
+
+
+@given(st.text(alphabet="国書ーカ한1a.-'@+#。？ัก\u3099ｶ﷽⺀々é\u200d"))
+def test_the_short_way_to_a_question_s_runs_finds_what_the_long_one_does(english: Analyzer, text: str) -> None:
+    for word in text.split():
+        pieces = chain.from_iterable(map(analyzer._pieces, analyzer.tokens(word)))
+        terms = [analyzer._wanted(piece) if unspaced else english.terms(piece) for _, piece, unspaced in pieces]
+        assert english.query_terms(word) == list(chain.from_iterable(terms))
+
+
+@given(st.text(alphabet="абвеийлмнорстыя", min_size=1))
+def test_a_russian_stem_has_no_other_stem(text: str) -> None:
+    russian = Analyzer("ru")
+    assert all(russian.terms(term) in ([term], []) for term in russian.terms(text))
+
+
+def test_postings_of_an_earlier_version_are_asked_for_its_stems() -> None:
+    assert Analyzer("ru", 2).terms("дефицит дефицитом") == ["дефиц", "дефицит"]
+    assert Analyzer("ru").terms("дефицит дефицитом") == ["дефиц", "дефиц"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann.flat import top_k
 from vsearch_core.kernels import keywords
 from vsearch_core.kernels.keywords import WINDOW
+from vsearch_core.lexical import bm25
 from vsearch_core.lexical.bm25 import Collection
 from vsearch_core.lexical.maxscore import MaxScore
 from vsearch_core.lexical.postings import BLOCK_POSTINGS, build
@@ -71,8 +72,9 @@ def test_ties_go_to_the_first_rows(collection: Collection) -> None:
     assert found.rows.tolist() == [[0, 1, 2, 3, 4]] * 2
 
 
-def test_blocks_are_those_of_the_postings() -> None:
+def test_constants_are_those_of_the_twin() -> None:
     assert keywords._BLOCK == BLOCK_POSTINGS
+    assert keywords.BITS == bm25.BITS
 
 
 def test_counts_that_saturate() -> None:

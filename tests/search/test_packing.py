@@ -32,7 +32,7 @@ def pack(hits: list[Hit], budget: int, excerpt: Excerpt) -> list[Hit]:
 
 
 def excerpt(text: str, width: int) -> Snippet:
-    return best_snippet(text, ["pump"], ANALYZER, width)
+    return best_snippet(text, {"pump": 1.0}, ANALYZER, width)
 
 
 def passage(start: int, end: int, ordinal: int = 0, path: str = "a.txt") -> Passage:

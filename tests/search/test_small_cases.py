@@ -35,6 +35,7 @@ PASSAGES = {
     "v": "Zażółć gęślą jaźń, a potem już tylko biblioteki są otwarte i nie ma w nich nikogo, kto by się śmiał.",
     "w": "Cafe\u0301 na\u00efve ﬁnance docu\u00adment Ｆｕｌｌｗｉｄｔｈ CO₂ ½ Straße.",
     "x": "9f86d081884c7d659a2feaa0c55ad015 is the checksum of build-1234 on 2026-11-21 at 10:15, ticket #4711.",
+    "y": "Das Wasserventil ist undicht, und das Wasser läuft in den Keller, weil es nicht mehr schließt.",
 }
 CASES = [
     # Identifiers
@@ -67,6 +68,9 @@ CASES = [
     ("насос*", "l"), ("مضخات", "m"), ("الماء", "m"), ("ΑΝΤΛΙΑ", "q"), ("βιβλιοθήκη", "q"), ("किताब", "u"),
     # German, with its compounds; French, Spanish, Turkish, Polish
     ("Haus", "n"), ("häuser", "n"), ("Krankenversicherungen", "n"), ("Kranken*", "n"), ("Donaudampf*", "n"),
+    ("Ventil", "y"), ("Ventile", "y"), ("Kellerwasser", "y"), ("Kautionsvertrag", "t"),
+    ("Häuserstraße", "n w"), ("Auszugsvertragskaution", "t"), ("Sicherung", ""), ("Mietvertrag", ""),
+    ("das Ventil", "y"), ("this is the Ventil", ""),
     ("STRASSE", "n w"), ("die der und", ""), ("cheval", "o"), ("chevaux", "o"), ("école", "o"), ("hôpitaux", "o"),
     ("hôpital", "o"), ("niño", "p"), ("bibliotecas", "p"), ("istanbul", "r"), ("kütüphane", "r"),
     ("biblioteka", "v"), ("gęślą", "v"),

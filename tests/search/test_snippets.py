@@ -10,7 +10,7 @@ ANALYSIS = Analysis("en")
 
 
 def snippet(text: str, query: str, width: int = 240):
-    return best_snippet(text, ANALYSIS.query_terms(plain(query), ["en"]), ANALYSIS, width)
+    return best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain(query), ["en"]), 1.0), ANALYSIS, width)
 
 
 def marked(found) -> list[str]:
@@ -22,6 +22,11 @@ def test_the_sentence_with_most_terms_wins() -> None:
     found = snippet(text, "how are errors retried", width=40)
     assert found.text == "Errors are retried with a delay!"
     assert marked(found) == ["Errors", "retried"]
+
+
+def test_a_rare_term_is_worth_several_frequent_ones() -> None:
+    text = "The index of the files is new. A shim stands in front."
+    assert best_snippet(text, {"index": 0.5, "file": 0.5, "shim": 4.0}, ANALYSIS, 30).text == "A shim stands in front."
 
 
 def test_without_terms_the_first_sentence() -> None:
@@ -60,7 +65,7 @@ def test_nothing_to_show(text: str) -> None:
 
 @given(st.text(max_size=400), st.text(max_size=30), st.integers(20, 100))
 def test_a_snippet_is_a_piece_of_its_passage(text: str, query: str, width: int) -> None:
-    found = best_snippet(text, ANALYSIS.query_terms(plain(query), ["en"]), ANALYSIS, width)
+    found = best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain(query), ["en"]), 1.0), ANALYSIS, width)
     assert text[found.start : found.start + len(found.text)] == found.text
     assert len(found.text) <= width
     assert all(0 <= start < end <= len(found.text) for start, end in found.marks)

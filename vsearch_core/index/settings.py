@@ -1,11 +1,12 @@
 """What an index was made with; vectors, chunks and terms are comparable only while it stays the same."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError
 from vsearch_core.lexical.analysis import Analysis
+from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CHECK, UPGRADE
@@ -13,7 +14,7 @@ from vsearch_core.store.schema import CHECK, UPGRADE
 CHUNKER = "1"  # changes when the same document would be cut otherwise
 ANALYZER = "analyzer"  # the setting that names the analysis which the postings were made by
 FUSION = "fusion"  # the setting that holds what `vsearch tune` has learned (`search.tuned`): true of these vectors only
-READABLE = {"1"}  # earlier analyzers whose terms are among those that today's questions look for
+READABLE = {"1", "2"}  # earlier analyzers whose terms questions can be made into
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class IndexSettings:
     overlap_words: int
     language: str
     base_url: str | None = None
+    analyzer: int = field(default=VERSION, compare=False)  # of the postings, until they are made anew
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -56,8 +58,13 @@ class IndexSettings:
 
     @property
     def analysis(self) -> Analysis:
-        """The analysis for both sides, passages and questions."""
+        """The analysis of passages, and of questions once all postings are made by it."""
         return Analysis(self.language)
+
+    @property
+    def asked(self) -> Analysis:
+        """The analysis of questions."""
+        return Analysis(self.language, self.analyzer)
 
     def to_catalog(self) -> dict[str, str]:
         """The settings as the catalog stores them."""
@@ -97,7 +104,7 @@ class IndexSettings:
             reason = f"it was made with chunker {chunker}, this vsearch has {CHUNKER}"
             raise IndexMismatchError(str(catalog.index), reason, "index again into a new folder with --index")
         _refuse_other_analyzer(str(catalog.index), signature, ours, renewing=renewing)
-        return settings
+        return replace(settings, analyzer=int(signature.partition(":")[0]))
 
 
 def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: bool) -> None:
@@ -168,13 +175,13 @@ def refuse_other_cutting(index: str, settings: IndexSettings, requested: Request
 def refuse_other_model(index: str, settings: IndexSettings, fingerprint: Fingerprint) -> None:
     """Raise IndexMismatchError, naming the difference, when vectors of the two could not be compared."""
     ours, theirs = asdict(settings.fingerprint), asdict(fingerprint)
-    for field, has in ours.items():
-        if theirs[field] != has:
-            shown = (has[:12], theirs[field][:12]) if field == "weights" else (has, theirs[field])
+    for part, has in ours.items():
+        if theirs[part] != has:
+            shown = (has[:12], theirs[part][:12]) if part == "weights" else (has, theirs[part])
             raise IndexMismatchError(
                 index,
-                f"its vectors were made by {settings.fingerprint.model} ({field} {shown[0]}),"
-                f" not by {fingerprint.model} ({field} {shown[1]})",
+                f"its vectors were made by {settings.fingerprint.model} ({part} {shown[0]}),"
+                f" not by {fingerprint.model} ({part} {shown[1]})",
                 "use that model, or embed it again with"
                 f" `vsearch index --re-embed --embedder {fingerprint.provider} --model {fingerprint.model}`",
             )

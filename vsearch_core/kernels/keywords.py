@@ -7,18 +7,19 @@ whose blocks promise too little is passed over (Ding and Suel, "Faster top-k doc
 indexes", SIGIR 2011).
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from vsearch_core.kernels.select import LAST, key_row, make_key
-from vsearch_core.kernels.simd import insert_sorted
+from vsearch_core.kernels.simd import SUMS_AT_ONCE, first_above, insert_sorted
 
 WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
 GUARD = 8  # places before a pool's keys
+BITS = 24  # as `bm25.BITS`
 _BLOCK = 128  # as `postings.BLOCK_POSTINGS`
-_STRIDE = 16  # sums that are compared with the threshold at once
 _SAMPLE = 1024  # rows of a window that tell how many of it may be wanted
 _LOOKUP = 100  # postings are added in the time that one row is looked up in a list, about
 
@@ -77,141 +78,164 @@ def count_above(sums: Any, count: int, least: Any) -> Any:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def looked_up(postings: Any, terms: Any, window: Any, first: int, row: int, score: Any, threshold: Any) -> Any:
-    """A row's score, with the terms from the `first` in order looked up; given up where it can't pass the threshold."""
+def looked_up(
+    postings: Any, weights: Any, window: Any, first: int, row: int, score: Any, threshold: Any
+) -> Any:  # fmt: skip
+    """A row's score, with the terms from the `first` on looked up; given up where it can't pass the threshold."""
     rows, counts, saturations = postings[0], postings[1], postings[4]
-    order, starts, ends, rest = window
-    for i in range(first, len(order)):
+    starts, ends, rest = window
+    for i in range(first, len(weights)):
         if score + rest[i] <= threshold:
             return np.int64(0)
         place = first_at_least(rows, starts[i], ends[i], row)
         if place < ends[i] and np.int64(rows[place]) == row:
-            score += contribution(counts[place], saturations[row], terms[2][order[i]])
+            score += contribution(counts[place], saturations[row], weights[i])
     return score
 
 
 @njit(nogil=True, cache=True)
 def collect(
-    postings: Any, terms: Any, window: Any, first: int, lo: int, width: int, sums: Any, allowed: Any, base: int,
+    postings: Any, weights: Any, window: Any, first: int, lo: int, width: int, sums: Any, allowed: Any, base: int,
     threshold: Any, k: int, pool: Any,
 ) -> None:  # fmt: skip
     """Put the window's rows that belong there into the pool, of which the best k count."""
-    rest = window[3]
-    beyond = max(np.int64(0), threshold - rest[first])
-    for start in range(0, width, _STRIDE):
-        stride = sums[start : start + _STRIDE]  # past the width, sums are 0
-        some = np.int32(0)
-        for i in range(len(stride)):
-            some |= np.int32(stride[i] > beyond)
-        if some == 0:
-            continue
-        for i in range(start, min(start + _STRIDE, width)):
-            if sums[i] <= beyond or (len(allowed) > 0 and not allowed[lo + i]):
-                continue
-            score = np.int64(sums[i])
-            if first < len(rest) - 1:
-                score = looked_up(postings, terms, window, first, lo + i, score, threshold)
+    rest = window[2]
+    beyond = np.int32(max(0, threshold - rest[first]))
+    at = first_above(sums, 0, width, beyond)
+    while at < width:
+        row = lo + at
+        if len(allowed) == 0 or allowed[row]:
+            score = np.int64(sums[at])
+            if first < len(weights):
+                score = looked_up(postings, weights, window, first, row, score, threshold)
             if score > threshold:
-                insert_sorted(pool, GUARD, len(pool) - GUARD, make_key(score, base + lo + i))
+                insert_sorted(pool, GUARD, len(pool) - GUARD, make_key(score, base + row))
                 if pool[GUARD + k - 1] != LAST:
                     threshold = max(threshold, -(pool[GUARD + k - 1] >> 32))
-                    beyond = max(np.int64(0), threshold - rest[first])
+                    beyond = np.int32(max(0, threshold - rest[first]))
+        at = first_above(sums, at + 1, width, beyond)
 
 
 @njit(nogil=True, cache=True)
-def enter_window(postings: Any, scale: Any, terms: Any, window: Any, last: int, bounded: bool) -> None:
+def enter_window(postings: Any, scale: Any, lists: Any, weights: Any, window: Any, last: int, bounded: bool) -> None:
     """Find each term's postings up to row `last` (exclusive), from where the last window ended.
 
     With them the bounds of what this term and those after it can add, which are not worth their time unless `bounded`.
     """
-    order, starts, ends, rest = window
-    rest[len(order)] = 0
-    for i in range(len(order) - 1, -1, -1):
-        term = order[i]
+    starts, ends, rest = window
+    rest[len(weights)] = 0
+    for i in range(len(weights) - 1, -1, -1):
         starts[i] = ends[i]
-        ends[i] = terms[1][term]
+        ends[i] = lists[i]
         if last < len(postings[4]):
             ends[i] = first_at_least(postings[0], starts[i], ends[i], last)
         rest[i] = rest[i + 1] + 1
         if bounded and starts[i] < ends[i]:
-            rest[i] += block_bound(postings, scale, terms[2][term], starts[i], ends[i] - 1)
-
-
-@njit(nogil=True, cache=True)
-def sort_terms(terms: Any, bounds: Any, order: Any, ends: Any) -> None:
-    """Order a query's terms by falling bound; no window's postings have ended beyond their lists' starts yet."""
-    for i in range(len(order)):
-        place = i
-        while place > 0 and bounds[order[place - 1]] < bounds[i]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = i
-    for i in range(len(order)):
-        ends[i] = terms[0][order[i]]
+            rest[i] += block_bound(postings, scale, weights[i], starts[i], ends[i] - 1)
 
 
 @njit(nogil=True, cache=True)
 def search_window(
-    postings: Any, terms: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int, pool: Any
+    postings: Any, weights: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int, pool: Any
 ) -> None:  # fmt: skip
     """Add up the terms until no row without any of them can be among the best, and looking up the rest is cheaper."""
-    order, starts, ends, rest = window
+    starts, ends, rest = window
     threshold = np.int64(0) if pool[GUARD + k - 1] == LAST else -(pool[GUARD + k - 1] >> 32)
     if rest[0] <= threshold:
         return
-    sums[: width + _STRIDE] = 0
+    sums[:width] = 0
     left = np.int64(0)
-    for i in range(len(order)):
+    for i in range(len(weights)):
         left += ends[i] - starts[i]
     first = 0
-    while first < len(order):
+    while first < len(weights):
         if rest[first] <= threshold and left >= _LOOKUP:
             sample = min(width, _SAMPLE)
             wanted = count_above(sums, sample, np.int32(threshold - rest[first])) * width // sample
-            if wanted * _LOOKUP * (len(order) - first) <= left:
+            if wanted * _LOOKUP * (len(weights) - first) <= left:
                 break
-        add_postings(postings, starts[first], ends[first], terms[2][order[first]], lo, sums)
+        add_postings(postings, starts[first], ends[first], weights[first], lo, sums)
         left -= ends[first] - starts[first]
         first += 1
-    collect(postings, terms, window, first, lo, width, sums, allowed, base, threshold, k, pool)
+    collect(postings, weights, window, first, lo, width, sums, allowed, base, threshold, k, pool)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def sort_terms(
+    ids: Any, known: Any, part: int, unit: float, lists: Any, weights: Any, window: Any, bounds: Any
+) -> None:  # fmt: skip
+    """Put a query's terms in order of falling bound: where their lists end, and their weights in units.
+
+    No window's postings have ended beyond their lists' starts yet.
+    """
+    idf, spans, gains = known
+    for i in range(len(ids)):
+        term = ids[i]
+        weight = np.float32(idf[term] / unit)
+        bound = gains[term, part] * weight
+        place = i
+        while place > 0 and bounds[place - 1] < bound:
+            bounds[place] = bounds[place - 1]
+            lists[place] = lists[place - 1]
+            weights[place] = weights[place - 1]
+            window[1][place] = window[1][place - 1]
+            place -= 1
+        bounds[place] = bound
+        weights[place] = weight
+        window[1][place] = spans[term, part, 0]
+        lists[place] = spans[term, part, 1]
+
+
+@njit(nogil=True, cache=True)
+def unit_of(idf: Any, ids: Any) -> float:
+    """The unit of a query's scores, as `bm25.unit_of`."""
+    highest = 0.0
+    for term in ids:
+        highest += idf[term]
+    return math.ldexp(1.0, math.frexp(highest)[1] - BITS)
 
 
 @njit(nogil=True, cache=True)
 def best_rows(
-    postings: Any, scale: Any, queries: Any, terms: Any, bounds: Any, allowed: Any, base: int, k: int, pools: Any
-) -> None:
-    """Put each query's best rows into its pool, a row of pools (q, GUARD + k rounded up to 8), as sorted keys.
+    postings: Any, scale: Any, queries: Any, ids: Any, known: Any, part: int, allowed: Any, base: int, k: int,
+    pools: Any,
+) -> None:  # fmt: skip
+    """Put each query's best rows of a part into its pool, one of pools (q, GUARD + k rounded up to 8), as sorted keys.
 
     `postings`: rows, counts, block counts, block ratios, saturation of each row (float32); `scale`: the two constants
-    that saturations are made with. `queries` (q + 1,): where each query's terms start in `terms`, their lists' starts
-    and ends and weights, and in `bounds`. `allowed`: bool, one a row, or empty for all. `base` is added to row numbers.
+    that saturations are made with. `queries` (q + 1,): where each query's terms start in `ids`, which are their places
+    in `known`: idf, spans and gains of `bm25.Collection`. `allowed`: bool, one a row, or empty for all. `base` is
+    added to row numbers.
     """
     total = len(postings[4])
-    sums = np.zeros(WINDOW + _STRIDE, np.int32)
+    sums = np.empty(WINDOW + SUMS_AT_ONCE, np.int32)
     most = 0
     for query in range(len(queries) - 1):
         most = max(most, queries[query + 1] - queries[query])
     state = np.empty((4, most + 1), np.int64)
+    floats = np.empty((2, most), np.float32)
     for query in range(len(queries) - 1):
-        start, end = queries[query], queries[query + 1]
-        own = (terms[0][start:end], terms[1][start:end], terms[2][start:end])
-        count = end - start
-        window = (state[0, :count], state[1, :count], state[2, :count], state[3, : count + 1])
-        sort_terms(own, bounds[start:end], window[0], window[2])
+        own = ids[queries[query] : queries[query + 1]]
+        count = len(own)
+        lists, weights = state[0, :count], floats[0, :count]
+        window = (state[1, :count], state[2, :count], state[3, : count + 1])
+        sort_terms(own, known, part, unit_of(known[0], own), lists, weights, window, floats[1])
+        pool = pools[query]
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)
-            enter_window(postings, scale, own, window, last, pools[query, GUARD + k - 1] != LAST)
-            search_window(postings, own, window, lo, last - lo, sums, allowed, base, k, pools[query])
+            enter_window(postings, scale, lists, weights, window, last, pool[GUARD + k - 1] != LAST)
+            search_window(postings, weights, window, lo, last - lo, sums, allowed, base, k, pool)
 
 
 @njit(nogil=True, cache=True)
-def read_pools(pools: Any, unit: Any, rows: Any, scores: Any, counts: Any) -> None:
+def read_pools(pools: Any, queries: Any, ids: Any, idf: Any, rows: Any, scores: Any, counts: Any) -> None:
     """Write the pools' keys as rows and scores, (q, k) both, and how many there are."""
     for query in range(len(pools)):
+        unit = np.float32(unit_of(idf, ids[queries[query] : queries[query + 1]]))
         found = 0
         while found < rows.shape[1] and pools[query, GUARD + found] != LAST:
             key = pools[query, GUARD + found]
             rows[query, found] = key_row(key)
-            scores[query, found] = np.float32(-(key >> 32)) * unit[query]
+            scores[query, found] = np.float32(-(key >> 32)) * unit
             found += 1
         counts[query] = found

@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 PLANES = 4  # digits of two bits in a byte of a sketch
+SUMS_AT_ONCE = 32  # that `first_above` compares
 
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 Value = Any  # llvmlite's and numba's objects carry no static types
@@ -340,6 +341,41 @@ def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple
         return builder.add(builder.load(index), builder.zext(zeros, _I64))
 
     return types.int64(pool, types.int64, types.int64), generate
+
+
+@intrinsic
+def first_above(
+    typing: Value, sums: Value, start: Value, end: Value, least: Value
+) -> tuple[Value, Callable[..., Value]]:
+    """The first i of start <= i < end for which sums[i], int32, is above `least`; `end` or more if there is none.
+
+    SUMS_AT_ONCE elements after `end` exist, whatever they are.
+    """
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        base = _at(context, builder, signature.args[0], arguments[0], ir.Constant(_I64, 0))
+        bound = builder.insert_element(ir.Constant(ir.VectorType(_I32, SUMS_AT_ONCE), ir.Undefined), arguments[3],
+                                       ir.Constant(_I32, 0))  # fmt: skip
+        bound = builder.shuffle_vector(bound, bound, _splat(_I32, SUMS_AT_ONCE, 0))
+        step = ir.Constant(_I64, SUMS_AT_ONCE)
+        index = cgutils.alloca_once_value(builder, builder.sub(arguments[1], step))
+        mask = cgutils.alloca_once_value(builder, ir.Constant(_I32, 0))
+
+        def more() -> Value:
+            none = builder.icmp_unsigned("==", builder.load(mask), ir.Constant(_I32, 0))
+            return builder.and_(none, builder.icmp_signed("<", builder.add(builder.load(index), step), arguments[2]))
+
+        def block() -> None:
+            at = builder.add(builder.load(index), step)
+            above = builder.icmp_signed(">", _load(builder, base, at, SUMS_AT_ONCE), bound)
+            builder.store(builder.bitcast(above, _I32), mask)
+            builder.store(at, index)
+
+        _while(builder, more, block)
+        zeros = _call(builder, "llvm.cttz.i32", _I32, builder.load(mask), ir.Constant(ir.IntType(1), 0))
+        return builder.add(builder.load(index), builder.zext(zeros, _I64))
+
+    return types.int64(sums, types.int64, types.int64, types.int32), generate
 
 
 dot_u8i8 = make_dot_u8i8(VARIANTS[0])

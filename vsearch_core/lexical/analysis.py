@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
-from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer
+from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer, Match
 from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, unify
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question
@@ -17,11 +17,13 @@ UNKNOWN = "en"  # what is analyzed as if it were: code, tables, lists of names
 class Analysis:
     """`language` is that of all passages, an ISO 639-1 code or "none", or else "auto": each passage's own.
 
-    Raises InputError for any other. The same passages give the same terms in every process. Belongs to one thread.
+    `version` is that of the analyzer which made the postings that questions are for, if it is an older one. Raises
+    InputError for any other language. The same passages give the same terms in every process. Belongs to one thread.
     """
 
-    def __init__(self, language: str = AUTO) -> None:
+    def __init__(self, language: str = AUTO, version: int = VERSION) -> None:
         self._language = language
+        self._version = version
         self._analyzers: dict[str, Analyzer] = {}
         self._words: dict[tuple[str, ...], _QueryWords] = {}
         if language != AUTO:
@@ -30,12 +32,12 @@ class Analysis:
     @property
     def signature(self) -> str:
         """Names this analysis. Equal signatures mean equal terms for every passage."""
-        return f"{VERSION}:{self._language}"
+        return f"{self._version}:{self._language}"
 
     def analyzer(self, language: str) -> Analyzer:
         """The analyzer of one language."""
         if language not in self._analyzers:
-            self._analyzers[language] = Analyzer(language)
+            self._analyzers[language] = Analyzer(language, self._version)
         return self._analyzers[language]
 
     def languages(self, passages: Sequence[Searched]) -> list[str]:
@@ -55,8 +57,8 @@ class Analysis:
         rest = rest if rest in LANGUAGES else UNKNOWN
         return [language or rest for language in found]
 
-    def matches(self, text: str, terms: Collection[str]) -> list[tuple[int, int]]:
-        """Where a passage has one of the terms, as `Analyzer.matches`."""
+    def matches(self, text: str, terms: Collection[str]) -> list[Match]:
+        """Where a passage has some of the terms, as `Analyzer.matches`."""
         language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
         return self.analyzer(language).matches(text, terms)
 
@@ -99,7 +101,8 @@ class _QueryWords(dict[str, tuple[str, ...]]):
     def __missing__(self, word: str) -> tuple[str, ...]:
         found = [analyzer.query_word(word) for analyzer in self._analyzers]
         terms = found[0] if len(found) == 1 else tuple(dict.fromkeys(term for each in found for term in each))
-        if max(word) >= FIRST_UNSPACED or len(word) > LONGEST_CACHED:  # hardly ever repeat: not worth remembering
+        unspaced = not word.isascii() and max(word) >= FIRST_UNSPACED
+        if unspaced or len(word) > LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
             return terms
         if len(self) >= CACHE_SIZE:
             self.clear()

@@ -16,6 +16,7 @@ from unicodedata import normalize
 from vsearch_core.errors import InputError
 from vsearch_core.lexical.characters import (
     APOSTROPHES,
+    COMMON_UNSPACED,
     FIRST_UNSPACED,
     HYPHENS,
     INNER,
@@ -27,7 +28,7 @@ from vsearch_core.lexical.characters import (
 from vsearch_core.lexical.language import LANGUAGES
 from vsearch_core.lexical.stopwords import STOP_WORDS
 
-VERSION = 2  # raise it with every change to what `terms` returns: indexes remember it
+VERSION = 3  # raise it with every change to what `terms` returns: indexes remember it
 
 NO_STEMMING = "none"
 
@@ -41,6 +42,11 @@ _SCRIPTS = (  # first and last code point, Snowball algorithm, other algorithms 
     (0x0B80, 0x0BFF, "tamil", ()),
 )
 _NOT_LATIN = {"arabic", "armenian", "greek", "hindi", "nepali", "persian", "russian", "tamil", "yiddish"}
+
+# Stems of these are stemmed until that changes nothing: Snowball takes a nominative on -ит for a verb, its other cases
+# not (дефицит, дефицитом).
+_STEMMED_AGAIN = {"russian"}
+_MOST_ROUNDS = 8
 
 _JOINERS = rf".@&{APOSTROPHES}\uff0e{HYPHENS}"
 # Possessive, so that nothing is tried twice. A dot opens a token only where no sentence can have ended: .NET, a/.b
@@ -63,6 +69,9 @@ CACHE_SIZE = 1 << 17  # words; about 20 MB
 LONGEST_CACHED = 40  # characters
 
 
+Match = tuple[int, int, frozenset[str]]  # start and end in characters, and the terms; ascending, without overlaps
+
+
 def tokens(text: str) -> list[str]:
     """The words and compounds of a text, as they stand."""
     return _TOKEN.findall(text)
@@ -72,14 +81,15 @@ class Analyzer:
     """Turns text into terms. The same text gives the same terms in every process: an index depends on it.
 
     `language` is an ISO 639-1 code or "none" for no stemming and no stop words of that language. Raises InputError for
-    an unknown one. An analyzer belongs to one thread.
+    an unknown one. `version` is that of the postings which questions are for, if these are older. An analyzer belongs
+    to one thread.
     """
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", version: int = VERSION) -> None:
         if language != NO_STEMMING and language not in LANGUAGES:
             choices = ", ".join([*LANGUAGES, NO_STEMMING])
             raise InputError(f"language {language!r}", "is not one that can be stemmed", f"choose one of {choices}")
-        self._cache = _TermCache(LANGUAGES.get(language))
+        self._cache = _TermCache(LANGUAGES.get(language), version)
 
     def terms(self, text: str) -> list[str]:
         """The terms of a document in the text's order, repeats included; [] where it has none."""
@@ -94,8 +104,11 @@ class Analyzer:
 
     def query_word(self, word: str) -> tuple[str, ...]:
         """What `query_terms` makes of what stands between two blanks."""
-        if max(word) < FIRST_UNSPACED:
+        if word.isascii() or max(word) < FIRST_UNSPACED:
             return self._cache[word]
+        common, runs = _common_runs()
+        if common.fullmatch(word):  # most questions in such a script: spare them the search for anything else
+            return tuple(chain.from_iterable(map(_wanted, runs.findall(word))))
         terms: list[str] = []
         for token in tokens(word):
             for _, piece, unspaced in _pieces(token):
@@ -117,21 +130,21 @@ class Analyzer:
                 elif terms:
                     yield start, start + len(piece), terms
 
-    def matches(self, text: str, terms: Collection[str]) -> list[tuple[int, int]]:
-        """Where the text has one of `terms`, of which one like `bar*` stands for all that begin so.
-
-        Returns (start, end) in characters, ascending, overlapping ones joined.
-        """
-        prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
-        ranges: list[tuple[int, int]] = []
-        for start, end, found in self.spans(text):
-            if not any(term in terms or term.startswith(prefixes) for term in found):
+    def matches(self, text: str, terms: Collection[str]) -> list[Match]:
+        """Where the text has some of `terms`, of which one like `bar*` stands for all that begin so."""
+        prefixes = [term for term in terms if term.endswith("*")]
+        found: list[Match] = []
+        for start, end, held in self.spans(text):
+            asked = {term for term in held if term in terms}
+            asked.update(prefix for prefix in prefixes for term in held if term.startswith(prefix[:-1]))
+            if not asked:
                 continue
-            if ranges and start < ranges[-1][1]:
-                ranges[-1] = (ranges[-1][0], end)
+            if found and start < found[-1][1]:
+                begin, _, others = found.pop()
+                found.append((begin, end, others | asked))
             else:
-                ranges.append((start, end))
-        return ranges
+                found.append((start, end, frozenset(asked)))
+        return found
 
 
 class _TermCache(dict[str, tuple[str, ...]]):
@@ -140,9 +153,10 @@ class _TermCache(dict[str, tuple[str, ...]]):
     A word is what stands between blanks: no token goes beyond one.
     """
 
-    def __init__(self, algorithm: str | None) -> None:
+    def __init__(self, algorithm: str | None, version: int) -> None:
         super().__init__()
         self._algorithm = algorithm
+        self._rounds = _MOST_ROUNDS if version >= 3 else 1
         self._stemmers: dict[str, Any] = {}
 
     def __missing__(self, word: str) -> tuple[str, ...]:
@@ -206,7 +220,16 @@ class _TermCache(dict[str, tuple[str, ...]]):
         if algorithm is None:
             yield word
         elif word not in STOP_WORDS.get(algorithm, ()):
-            yield self._stemmer(algorithm).stemWord(word) or word  # Arabic's leaves nothing of a lone tatweel
+            yield self._stem(algorithm, word)
+
+    def _stem(self, algorithm: str, word: str) -> str:
+        stemmer = self._stemmer(algorithm)
+        for _ in range(self._rounds if algorithm in _STEMMED_AGAIN else 1):
+            stem = stemmer.stemWord(word)
+            if stem in (word, ""):  # Arabic's leaves nothing of a lone tatweel
+                break
+            word = stem
+        return word
 
     def _stemmer(self, algorithm: str) -> Any:
         if algorithm not in self._stemmers:
@@ -248,6 +271,12 @@ def _pieces(token: str) -> list[tuple[int, str, bool]]:
     if max(token) < FIRST_UNSPACED:
         return [(0, token, False)]
     return [(match.start(), match.group(), match.lastindex == 1) for match in _pieces_pattern().finditer(token)]
+
+
+@cache
+def _common_runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What matches a word of common unspaced characters and of what parts them, and what finds its runs."""
+    return re.compile(rf"(?:[{COMMON_UNSPACED}]++|[^\w{INNER}]++)*+"), re.compile(rf"[{COMMON_UNSPACED}]++")
 
 
 @cache

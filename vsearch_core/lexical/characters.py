@@ -11,6 +11,7 @@ UNSPACED = (
     r"\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
     r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109d\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
 )
+COMMON_UNSPACED = r"\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3"  # word characters, all of them
 FIRST_UNSPACED = "\u0e01"
 # What continues a word though `re` calls it no word character: characters that show nothing (soft hyphen, joiners),
 # vowel signs, accents, points and radicals.

@@ -1,15 +1,15 @@
 """Keyword search by the compiled kernel: what `bm25.Collection` scores row by row, without looking at every row."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.kernels.keywords import GUARD, best_rows, read_pools
 from vsearch_core.kernels.select import LAST
-from vsearch_core.lexical.bm25 import BITS, Collection
+from vsearch_core.lexical.bm25 import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +38,33 @@ class MaxScore:
         self.search([[]], 1)
         self.search([[]], 1, np.zeros(self._collection.rows, np.bool_))
 
-    def search(self, queries: Sequence[Sequence[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> Found:
+    def search(self, queries: Iterable[Iterable[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> Found:
         """The k rows with the highest scores above 0 of each query's terms, among the allowed, (rows,) bool.
 
-        Raises as `Collection` does.
+        Queries are best made as they are taken: their strings then stay in the processor's caches. Raises as
+        `Collection` does.
         """
         collection = self._collection
-        known = collection.numbers
-        ends = np.cumsum([0, *map(len, queries)])
-        ids = np.fromiter(map(known.__getitem__, chain.from_iterable(queries)), np.int64, int(ends[-1]))
-        values = collection.idf[ids]
-        sums = np.concatenate([[0.0], np.cumsum(values)])
-        highest = sums[ends[1:]] - sums[ends[:-1]]
-        units = np.ldexp(1.0, np.frexp(highest)[1] - BITS)
-        weights = (values / np.repeat(units, np.diff(ends))).astype(np.float32)
-        pools = np.full((len(queries), GUARD + -(-k // 8) * 8), LAST, np.int64)
+        number_of = collection.numbers.__getitem__
+        numbers, bounds = array("q"), array("q", [0])
+        for terms in queries:
+            numbers.extend(map(number_of, terms))
+            bounds.append(len(numbers))
+        ids, ends = np.array(numbers), np.array(bounds)
+        asked = len(bounds) - 1
+        known = (collection.idf, collection.spans, collection.gains)  # not before: looking terms up may replace them
+        pools = np.full((asked, GUARD + -(-k // 8) * 8), LAST, np.int64)
         pools[:, :GUARD] = -LAST
         for number, part in enumerate(self._parts):
-            spans = collection.spans[ids, number]
-            bounds = (collection.gains[ids, number] * weights).astype(np.int64) + 2
             base = int(collection.starts[number])
             mask = self._all if allowed is None else _read_only(allowed[base : base + len(part[4])])
-            terms = (np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1]), weights)
-            best_rows(part, collection.scale, ends, terms, bounds, mask, base, k, pools)
+            best_rows(part, collection.scale, ends, ids, known, number, mask, base, k, pools)
         found = Found(
-            np.empty((len(queries), k), np.int64),
-            np.empty((len(queries), k), np.float32),
-            np.empty(len(queries), np.int64),
+            np.empty((asked, k), np.int64),
+            np.empty((asked, k), np.float32),
+            np.empty(asked, np.int64),
         )
-        read_pools(pools, units.astype(np.float32), found.rows, found.scores, found.counts)
+        read_pools(pools, ends, ids, collection.idf, found.rows, found.scores, found.counts)
         return found
 
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.lexical.question import Question
+from vsearch_core.lexical.bm25 import rarity
+from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
+from vsearch_core.lexical.question import Question, plain
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.passages import neighbours
 from vsearch_core.search.pipeline import Allowed, Candidates
-from vsearch_core.search.snippets import Snippet, best_snippet
+from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.stored import stored_vectors
 from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import Passage
@@ -36,9 +38,10 @@ class LocalSearcher:
         self._snapshot = snapshot
         self._vectors = VectorRoute(snapshot.segments, effort)
         self._keywords = KeywordRoute(snapshot.segments, effort.preparing)
-        self._analysis = snapshot.settings.analysis
+        self._analysis = snapshot.settings.asked
         self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
         self._allowed: dict[Filters, Allowed] = {}
+        self._rarity: dict[str, float] = {}
         self._verified = False
 
     @property
@@ -47,8 +50,24 @@ class LocalSearcher:
         return self._snapshot.generation
 
     def terms(self, question: Question) -> list[str]:
-        """The question's terms, in each language that the index holds."""
-        return self._analysis.query_terms(question, self._snapshot.languages)
+        """The question's terms, in each language that the index holds, and what compounds have in common with them."""
+        terms = self._analysis.query_terms(question, self._snapshot.languages)
+        if self._compounds is None or not self._may_compound(question.words.split()):
+            return terms
+        with self._judged():
+            words = ([term for term in self._word_terms(word) if term in terms] for word in question.words.split())
+            return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.relatives_of(word))]
+
+    def _may_compound(self, words: Sequence[str]) -> bool:
+        """Whether a compounding language has as many of the words for function words as any."""
+        mute = {
+            code: sum(not self._analysis.analyzer(code).query_word(word) for word in words)
+            for code in self._snapshot.languages
+        }
+        return max(mute.values()) == max(count for code, count in mute.items() if code in COMPOUNDING)
+
+    def _word_terms(self, word: str) -> list[str]:
+        return self._analysis.query_terms(plain(word), self._snapshot.languages)
 
     def allow(self, filters: Filters) -> Allowed:
         """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
@@ -160,9 +179,13 @@ class LocalSearcher:
         """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""
         return neighbours(self._snapshot.catalog, path, ordinal, count)
 
-    def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
-        """The best of the text's sentences, at most `width` characters."""
-        return best_snippet(text, terms, self._analysis, width)
+    def excerpt(self, text: str, terms: Sequence[str], width: int = WIDTH) -> Snippet:
+        """The best of the text's sentences, at most `width` characters: that with the rarest of the terms."""
+        unknown = [term for term in terms if term not in self._rarity]
+        rows = len(self._alive)
+        for term, holding in zip(unknown, self.holding(unknown), strict=True):
+            self._rarity[term] = rarity(rows, holding) or 1.0  # a prefix has no rows of its own
+        return best_snippet(text, {term: self._rarity[term] for term in terms}, self._analysis, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)
@@ -172,6 +195,17 @@ class LocalSearcher:
         from vsearch_core.search.conditions import Conditions  # its patterns take milliseconds: few questions need it
 
         return Conditions(self._snapshot, self._keywords, self._chunk_ids, self._alive)
+
+    @cached_property
+    def _compounds(self) -> Compounds | None:
+        languages = self._snapshot.languages
+        if COMPOUNDING.isdisjoint(languages):
+            return None
+        analyzers = [self._analysis.analyzer(code) for code in languages]
+        return Compounds(
+            [segment.postings for segment in self._snapshot.segments],
+            lambda word: [term for analyzer in analyzers for term in analyzer.query_terms(word)],
+        )
 
     @cached_property
     def _file_ids(self) -> NDArray[np.int64]:

@@ -1,11 +1,12 @@
 """The sentence of a passage that answers best, with the query's terms marked."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from vsearch_core.lexical.analysis import Analysis
+from vsearch_core.lexical.analyzer import Match
 
 WIDTH = 240  # characters: two to three lines of a terminal
 
@@ -27,29 +28,30 @@ class Snippet:
     marks: tuple[tuple[int, int], ...]
 
 
-def best_snippet(passage: str, terms: Collection[str], analysis: Analysis, width: int = WIDTH) -> Snippet:
-    """The sentence with the most different terms of the query, the earliest of equals, and the next as far as they fit.
+def best_snippet(passage: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
+    """The sentence whose different terms weigh most together, the earliest of equals, and the next as far as they fit.
 
-    At most `width` characters.
+    `weights`: the query's terms, and how telling each is. At most `width` characters.
     """
     ends = [0, *(match.end() for match in _SENTENCE_END.finditer(passage)), len(passage)]
     sentences = [_stripped(passage, start, end) for start, end in pairwise(ends) if passage[start:end].strip()]
     if not sentences:
         return Snippet("", 0, ())
-    matches = analysis.matches(passage, frozenset(terms)) if terms else []
-    best = max(range(len(sentences)), key=lambda at: (_distinct_terms(passage, matches, *sentences[at]), -at))
+    matches = analysis.matches(passage, weights.keys()) if weights else []
+    best = max(range(len(sentences)), key=lambda at: (_weight(weights, matches, *sentences[at]), -at))
     start, end = sentences[best]
     for begin, further in sentences[best + 1 :]:
         if further - start > width or passage.startswith("#", begin):
             break
         end = further
     start, end = _narrow(passage, start, end, [match for match in matches if match[0] >= start], width)
-    marks = tuple((left - start, right - start) for left, right in matches if start <= left and right <= end)
+    marks = tuple((left - start, right - start) for left, right, _ in matches if start <= left and right <= end)
     return Snippet(passage[start:end], start, marks)
 
 
-def _distinct_terms(passage: str, matches: Sequence[tuple[int, int]], start: int, end: int) -> int:
-    return len({passage[left:right].lower() for left, right in matches if start <= left and right <= end})
+def _weight(weights: Mapping[str, float], matches: Sequence[Match], start: int, end: int) -> float:
+    found = {term for left, right, terms in matches if start <= left and right <= end for term in terms}
+    return sum(weight for term, weight in weights.items() if term in found)
 
 
 def _stripped(passage: str, start: int, end: int) -> tuple[int, int]:
@@ -58,7 +60,7 @@ def _stripped(passage: str, start: int, end: int) -> tuple[int, int]:
     return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
 
 
-def _narrow(passage: str, start: int, end: int, matches: Sequence[tuple[int, int]], width: int) -> tuple[int, int]:
+def _narrow(passage: str, start: int, end: int, matches: Sequence[Match], width: int) -> tuple[int, int]:
     """Cut a long sentence to `width` characters around its first match, at blanks where there are any."""
     if end - start <= width:
         return start, end
