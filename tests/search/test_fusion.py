@@ -32,6 +32,18 @@ def test_rrf_counts_only_what_a_route_put_forward() -> None:
     np.testing.assert_allclose(fused, [1 / 61, 1 / 61], rtol=1e-6)
 
 
+def test_vectors_count_as_far_as_the_question_is_legible() -> None:
+    assert Fusion(alpha=0.5).for_question(0.25) == Fusion(alpha=0.2)  # 1 to 1 becomes 1/4 to 1
+    assert Fusion(alpha=0.75, tuned=True).for_question(1) == Fusion(alpha=0.75, tuned=True)
+    assert [Fusion(alpha=alpha).for_question(0.3).alpha for alpha in (0, 1)] == [0, 1]
+    assert Fusion("rrf").for_question(0) == Fusion("rrf")
+
+
+def test_vectors_order_what_no_keyword_finds_however_illegible() -> None:
+    fused = fuse(f(0.1, 0.9, 0.5), f(0, 0, 0), Fusion().for_question(0), 100)
+    assert np.argsort(-fused).tolist() == [1, 2, 0]
+
+
 @pytest.mark.parametrize("method", ["convex", "rrf"])
 def test_no_candidates(method: str) -> None:
     assert fuse(f(), f(), Fusion(method), 10).shape == (0,)

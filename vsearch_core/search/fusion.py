@@ -1,6 +1,6 @@
 """Two ranked routes into one order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from vsearch_core import config
 
 Scores = NDArray[np.float32]
+
+LEAST_LEGIBLE = 0.01  # so that vectors still put in order what no keyword finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,20 @@ class Fusion:
     rrf_k: int = config.RRF_K
     tuned: bool = False
 
+    def for_question(self, legible: float) -> "Fusion":
+        """The fusion for a question of which the model can read a share of `legible`: the vectors count so much less.
+
+        What a model spells letter by letter it has not learned, and its cosines are noise: docs/adr/0025-legibility.md.
+        """
+        if self.method != "convex":
+            return self
+        weight = self.alpha * max(legible, LEAST_LEGIBLE)
+        return replace(self, alpha=weight / (weight + 1 - self.alpha))
+
     @property
     def in_words(self) -> str:
         """The fusion for people."""
-        words = f"convex, alpha {self.alpha:g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
+        words = f"convex, alpha {self.alpha:.3g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
         return f"{words} (tuned)" if self.tuned else words
 
 
