@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vsearch_core import config
+
 from . import asking, consent, locate
 from .defaults import EF_MOST, choose, shown, told
 from .opening import embedder_opener, interruptible
@@ -48,7 +50,7 @@ def query(
     null: asking.Null = False,
     full: asking.Full = False,
     rerank: asking.RerankModel = None,
-    rerank_depth: asking.RerankDepth = 40,
+    rerank_depth: asking.RerankDepth = config.RERANKED,
     more_like: asking.MoreLike = None,
     less_like: asking.LessLike = None,
     no_collapse: asking.NoCollapse = False,

@@ -1,6 +1,11 @@
 """One tree of errors. Every error names the thing, the reason and the next step, on one line."""
 
 
+def in_short(error: Exception) -> str:
+    """What a foreign error says, for a reason of ours: its first line, or its type where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 class VsearchError(Exception):
     """Base of all errors that a user can meet. `str(error)` is "thing: reason; next step"."""
 

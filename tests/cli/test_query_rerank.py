@@ -53,7 +53,10 @@ def test_each_line_is_judged(vsearch: Vsearch, judged: Path, judge: Path) -> Non
 
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [("nowhere/at-all", "neither here nor can the Hugging Face hub be reached"), (".", "holds no tokenizer.json")],
+    [
+        ("nowhere/at-all", "the Hugging Face hub can't be reached; name another with --rerank"),
+        (".", "holds no tokenizer.json"),
+    ],
 )
 def test_a_model_that_is_none_is_an_error(vsearch: Vsearch, judged: Path, model: str, reason: str) -> None:
     assert reason in vsearch("query", "--rerank", model, "pump", cwd=judged).error

@@ -132,6 +132,7 @@ FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)]
 INDEX = ("index", "--json", *OPTIONS, "DOCS")
 EXPORT = ("export", "--json", "HERE/it.tar")
 RE_EMBED = ("index", "--json", "--re-embed", "--model", "other")
+FEEDBACK = ("feedback", "--json", "how to repair a lamp", "DOCS/a0.txt")
 REPAIR = ("repair", "--json")
 
 
@@ -190,6 +191,8 @@ SCENARIOS = (
     Scenario("first import", [FIRST, INDEX, EXPORT, forget], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
     Scenario("re-embed", [FIRST, INDEX, partial(write, seed=60, names=("a0", "n0")), INDEX], RE_EMBED),
+    Scenario("feedback", [FIRST, INDEX], FEEDBACK),
+    Scenario("tune", [FIRST, INDEX, FEEDBACK], ("tune", "--json", "--reset")),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
     Scenario("repair header", [FIRST, INDEX], REPAIR, damage=damage_header),

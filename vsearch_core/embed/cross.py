@@ -4,7 +4,6 @@ A model that ships an ONNX graph (`onnx/model.onnx`) is run by ONNX Runtime; ano
 is an extra. A passage that is longer than the model reads is scored as overlapping windows, and the best one counts.
 """
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
@@ -14,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.runtime import onnxruntime
-from vsearch_core.embed.windows import WINDOW_OVERLAP
-from vsearch_core.errors import InputError, ModelError
+from vsearch_core.embed.families import most_tokens
+from vsearch_core.embed.runtime import open_session, usable_cores
+from vsearch_core.embed.settings import read_optional
+from vsearch_core.embed.weights import HUB_NAME, download_once
+from vsearch_core.embed.windows import WINDOW_OVERLAP, clean
+from vsearch_core.errors import InputError, ModelError, in_short
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -27,8 +29,7 @@ Scores = NDArray[np.float32]
 LEAST_ROOM = 2 * WINDOW_OVERLAP  # tokens of a passage that a question must leave room for
 _GRAPHS = ("onnx/model.onnx", "model.onnx", "onnx/model*.onnx", "model*.onnx")  # the first that is there
 _FILES = ("onnx/model.onnx", "onnx/model.onnx_data", "config.json", "tokenizer.json", "tokenizer_config.json")
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert"}  # whose first two positions hold no token
-_HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer
+_MOST_TOKENS = 512  # where the model does not say
 _OTHER = "name another with --rerank"
 
 
@@ -67,13 +68,11 @@ class CrossEncoder:
 
     def _windows(self, question: str, passage: str) -> "list[Encoding]":
         """The question with each window of the passage, at most the model's limit long."""
-        found = self._tokenizer.encode(_clean(question), _clean(passage))
+        found = self._tokenizer.encode(clean(question), clean(passage))
         return [found, *found.overflowing]
 
     def _run_graph(self, windows: "Sequence[Encoding]") -> Scores:
         from concurrent.futures import ThreadPoolExecutor
-
-        from vsearch_core.embed.local import usable_cores
 
         _ = self._session  # loaded here, not by all workers at once
         with ThreadPoolExecutor(usable_cores(), thread_name_prefix="rerank") as pool:
@@ -93,7 +92,7 @@ class CrossEncoder:
         from torch.nn import Identity
 
         try:
-            pairs = [(_clean(question), _clean(text)) for text in texts]
+            pairs = [(clean(question), clean(text)) for text in texts]
             logits = self._torch_model.predict(pairs, activation_fn=Identity(), show_progress_bar=False)
         except Exception as error:  # whatever the model's own code raises
             raise self._failure("failed", error) from error
@@ -109,11 +108,9 @@ class CrossEncoder:
     @cached_property
     def _max_tokens(self) -> int:
         """The limit on a question and a passage together, special tokens included."""
-        shape = _settings(self._folder / "config.json")
-        positions = shape.get("max_position_embeddings", 512)
-        limits = [positions - (2 if shape.get("model_type") in _OFFSET_POSITIONS else 0)]
-        limits.append(_settings(self._folder / "tokenizer_config.json").get("model_max_length", limits[0]))
-        return int(min(limits))
+        positions = most_tokens(read_optional(self._folder / "config.json")) or _MOST_TOKENS
+        said = read_optional(self._folder / "tokenizer_config.json").get("model_max_length", positions)
+        return int(min(positions, said))
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
@@ -129,12 +126,9 @@ class CrossEncoder:
 
     @cached_property
     def _session(self) -> "InferenceSession":
-        ort = onnxruntime()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1  # one window a core, as in `embed.local`
-        options.log_severity_level = 4  # failures arrive as exceptions; the library prints nothing
+        assert self._graph is not None
         try:
-            return ort.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+            return open_session(self._graph, optimised=True)
         except Exception as error:
             raise self._failure("can't be loaded", error) from error
 
@@ -151,7 +145,7 @@ class CrossEncoder:
             raise self._failure("can't be loaded", error) from error
 
     def _failure(self, what: str, error: Exception) -> ModelError:
-        return ModelError(str(self._folder), f"{what} ({str(error).strip().partition(chr(10))[0]})", _OTHER)
+        return ModelError(str(self._folder), f"{what} ({in_short(error)})", _OTHER)
 
 
 def open_cross_encoder(model: str) -> CrossEncoder:
@@ -169,43 +163,24 @@ def open_cross_encoder(model: str) -> CrossEncoder:
 
 
 def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
     thing = f"model {name}"
+    if not HUB_NAME.fullmatch(name):
+        raise ModelError(thing, "neither a folder nor a name on the Hugging Face hub", _OTHER)
+
+    def is_whole(folder: Path) -> bool:
+        return (folder / _FILES[0]).is_file() or any(folder.glob("*.safetensors"))
+
     for patterns in (_FILES, ("*.json", "*.txt", "*.safetensors")):  # all that torch needs, where there is no graph
-        for here in (True, False):
-            asked: dict[str, Any] = {"allow_patterns": list(patterns), "etag_timeout": _HUB_TIMEOUT}
-            try:
-                folder = Path(snapshot_download(name, local_files_only=here, **asked))
-            except HFValidationError as error:
-                raise ModelError(thing, "neither a folder nor a name on the Hugging Face hub", _OTHER) from error
-            except Exception as error:  # the hub's client lets its HTTP library's errors through
-                if here:
-                    continue
-                raise ModelError(thing, "neither here nor can the Hugging Face hub be reached", _OTHER) from error
-            if (folder / _FILES[0]).is_file() or any(folder.glob("*.safetensors")):
-                return folder
+        try:
+            folder = download_once(name, patterns, is_whole)
+        except ModelError as error:
+            raise ModelError(error.thing, error.reason, _OTHER) from error
+        if is_whole(folder):
+            return folder
     raise ModelError(thing, f"its repository holds neither {_FILES[0]} nor safetensors", _OTHER)
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """A JSON object's numbers and names, {} where there is no such file."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ModelError(str(path), f"can't be read ({error})", _OTHER) from error
-    return values if isinstance(values, dict) else {}
 
 
 def _span(window: "Encoding") -> tuple[int, int]:
     """The characters of the passage that a window holds."""
     places = [place for place, part in zip(window.offsets, window.sequence_ids, strict=True) if part == 1]
     return (places[0][0], places[-1][1]) if places else (0, 0)
-
-
-def _clean(text: str) -> str:
-    """The text without lone surrogates, which a tokenizer can't take."""
-    return text.encode("utf-8", "replace").decode("utf-8")

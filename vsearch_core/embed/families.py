@@ -1,5 +1,6 @@
 """The families of encoders that we write as ONNX graphs: BERT, and those that differ from it by little but names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class EncoderConfig:
         family = FAMILIES[raw.get("model_type", "bert")]
         hidden, layers, heads, activation = family.keys
         try:
-            first = int(raw.get("pad_token_id", DEFAULT_PADDING)) + 1 if family.padded else 0
+            first = _first_position(family, raw)
             config = cls(
                 family=family,
                 hidden=int(raw[hidden]),
@@ -115,7 +116,21 @@ class EncoderConfig:
         return config
 
 
-def unknown(raw: dict[str, Any]) -> str | None:
+def most_tokens(raw: Mapping[str, Any]) -> int | None:
+    """How many tokens a model has positions for, by its config.json; None where that says nothing."""
+    positions = raw.get("max_position_embeddings")
+    if not isinstance(positions, int):
+        return None
+    family = FAMILIES.get(str(raw.get("model_type")), BERT)
+    return positions - _first_position(family, raw)
+
+
+def _first_position(family: Family, raw: Mapping[str, Any]) -> int:
+    padding = raw.get("pad_token_id")
+    return int(DEFAULT_PADDING if padding is None else padding) + 1 if family.padded else 0
+
+
+def unknown(raw: Mapping[str, Any]) -> str | None:
     """What a config.json has that this writer doesn't know; None where it knows all."""
     family = FAMILIES.get(str(raw.get("model_type", "bert")))
     if family is None:

@@ -1,6 +1,5 @@
 """The local embedder: a BERT-family encoder run by ONNX Runtime on this machine's cores."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import PreparedModel
-from vsearch_core.embed.runtime import onnxruntime
+from vsearch_core.embed.runtime import open_session, usable_cores
 from vsearch_core.embed.windows import Windower, mean_of_windows
-from vsearch_core.errors import ModelError
+from vsearch_core.errors import ModelError, in_short
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -127,15 +126,8 @@ class LocalEmbedder:
 
     @cached_property
     def _session(self) -> "InferenceSession":
-        ort = onnxruntime()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1  # one window a core: 1.35 times as fast as all cores on one window
-        options.inter_op_num_threads = 1
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # the graph is written fused
-        options.log_severity_level = 4  # failures arrive as exceptions; the library prints nothing
-        path = self._model.graph(self.precision)
         try:
-            return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            return open_session(self._model.graph(self.precision), optimised=False)
         except Exception as error:
             raise self._failure("can't be loaded", error) from error
 
@@ -150,17 +142,8 @@ class LocalEmbedder:
         return Windower(tokenizer, self._model.description.max_tokens or 0)
 
     def _failure(self, what: str, error: Exception) -> ModelError:
-        reason = str(error).strip().partition("\n")[0]
-        return ModelError(
-            f"model {self.fingerprint.model}", f"{what} ({reason})", f"remove {self._model.folder} and retry"
-        )
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        name, again = f"model {self.fingerprint.model}", f"remove {self._model.folder} and retry"
+        return ModelError(name, f"{what} ({in_short(error)})", again)
 
 
 def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:

@@ -11,7 +11,7 @@ import numpy as np
 from vsearch_core import config
 from vsearch_core.embed import bert_onnx, static_files
 from vsearch_core.embed.description import DESCRIPTION, TOKENIZER, VECTORS, Description, Kind, graph_name, stamp_of
-from vsearch_core.embed.families import EncoderConfig
+from vsearch_core.embed.families import EncoderConfig, most_tokens
 from vsearch_core.embed.onnx_shipped import adapt_graph
 from vsearch_core.embed.quantize import largest_inputs
 from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings, read_json
@@ -20,8 +20,6 @@ from vsearch_core.errors import ModelError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-POSITIONS = ("max_position_embeddings", "n_positions")  # what config.json calls the longest text
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +79,10 @@ def _shipped_tokens(folder: Path, settings: SentenceSettings) -> int:
     """The longest text of a graph that we did not write, from what its files say of it."""
     path = folder / "config.json"
     said = read_json(path)
-    limits = [settings.max_tokens, *(said.get(key) for key in POSITIONS)]
+    limits = [settings.max_tokens, most_tokens(said), said.get("n_positions")]
     known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
     if not known:
-        raise ModelError(str(path), f"says neither {' nor '.join(POSITIONS)}", NEXT_STEP)
+        raise ModelError(str(path), "says neither max_position_embeddings nor n_positions", NEXT_STEP)
     return min(known)
 
 

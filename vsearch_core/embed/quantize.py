@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.runtime import onnxruntime
+from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.settings import NEXT_STEP
-from vsearch_core.errors import ModelError
+from vsearch_core.errors import ModelError, in_short
 
 ALPHA = 0.65  # how much of a channel's range moves into the weights; 0.5 and 0.8 are both worse by a cosine of 0.02
 SAMPLES = 128
@@ -47,27 +47,21 @@ def largest_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArra
     """
     import onnx
 
-    ort = onnxruntime()
-
     model = onnx.load(graph, load_external_data=False)
     names = [node.input[0] for node in model.graph.node if node.op_type == "MatMul"]
     probed = list(dict.fromkeys(names))
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in probed)
     probe = graph.with_name("probe.onnx")
     onnx.save(model, probe)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4  # failures arrive as exceptions
     largest: dict[str, NDArray[np.float32]] = {}
     try:
-        session = ort.InferenceSession(probe, options, providers=["CPUExecutionProvider"])
+        session = open_session(probe, optimised=False)
         for row in _samples(tokenizer, max_tokens):
             for name, values in zip(probed, session.run(probed, {"input_ids": row}), strict=True):
                 here = np.abs(values[0]).max(axis=0)
                 largest[name] = np.maximum(largest[name], here) if name in largest else here
     except Exception as error:  # ONNX Runtime's errors share no narrower base
-        reason = str(error).partition("\n")[0]
-        raise ModelError(str(tokenizer), f"doesn't fit the model's weights ({reason})", NEXT_STEP) from error
+        raise ModelError(str(tokenizer), f"doesn't fit the model's weights ({in_short(error)})", NEXT_STEP) from error
     probe.unlink()
     return [largest[name] for name in names]
 

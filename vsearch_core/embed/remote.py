@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.retry import ASKING_PATIENCE, INDEXING_PATIENCE, Caller, Failure, Manners, Stopped
 from vsearch_core.embed.tokens import ESTIMATE, SHARE, halves, text_windows, token_costs
-from vsearch_core.embed.windows import WINDOWING
+from vsearch_core.embed.windows import WINDOWING, clean, mean_of_windows
 from vsearch_core.errors import ProviderError
 from vsearch_core.model import Fingerprint
 
@@ -130,7 +130,8 @@ class RemoteEmbedder:
 
     def _windows(self, text: str, purpose: Purpose) -> Windows:
         extra = float(token_costs(self._offer.prefix(purpose)).sum())
-        pieces = text_windows(_sendable(text), SHARE * self._offer.window - extra)
+        sendable = clean(text).replace("\x00", " ")  # some servers can't take a NUL
+        pieces = text_windows(sendable, SHARE * self._offer.window - extra)
         return [_Window(_visible(piece), tokens + extra) for piece, tokens in pieces]
 
     def _groups(self, texts: Sequence[str]) -> Iterator[list[Windows]]:
@@ -154,17 +155,18 @@ class RemoteEmbedder:
         vectors = np.concatenate([self._request(some, purpose, patience) for some in self._requests(windows)])
         ends = np.cumsum([len(text) for text in group])
         parts = np.split(vectors, ends[:-1])
-        return np.stack([_mean(rows, text) for rows, text in zip(parts, group, strict=True)])
+        return np.stack([mean_of_windows([*rows], _tokens(text)) for rows, text in zip(parts, group, strict=True)])
 
     def _requests(self, windows: Windows) -> Iterator[Windows]:
         """`windows` in runs that one request holds."""
         some: Windows = []
+        tokens = 0.0
         for window in windows:
-            full = len(some) == self._texts or sum(each.tokens for each in some) + window.tokens > self._tokens
-            if some and full:
+            if some and (len(some) == self._texts or tokens + window.tokens > self._tokens):
                 yield some
-                some = []
+                some, tokens = [], 0.0
             some.append(window)
+            tokens += window.tokens
         yield some
 
     def _request(self, windows: Windows, purpose: Purpose, patience: float) -> NDArray[np.float32]:
@@ -190,7 +192,7 @@ class RemoteEmbedder:
             return np.concatenate(runs)
         text, tokens_a_character = windows[0].text, windows[0].tokens / len(windows[0].text)
         parts = [_Window(_visible(part), tokens_a_character * len(part)) for part in halves(text)]
-        return _mean(self._request(parts, purpose, patience), parts)[None, :]
+        return mean_of_windows([*self._request(parts, purpose, patience)], _tokens(parts))[None, :]
 
     def _error(self, failure: Failure, again: str) -> ProviderError:
         thing = f"{self._offer.provider} {self._offer.model}"
@@ -198,11 +200,6 @@ class RemoteEmbedder:
             when = failure.next_step or _after(failure.delay or 0)
             return ProviderError(thing, failure.reason, f"{again} {when}")
         return ProviderError(thing, failure.reason, failure.next_step or f"{again} later")
-
-
-def _sendable(text: str) -> str:
-    """`text` as JSON and any server can take it: whole surrogate pairs only, and no NUL."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", " ")
 
 
 def _visible(text: str) -> str:
@@ -227,11 +224,8 @@ def _checked(answer: Sequence[ArrayLike], count: int, dimension: int | None) -> 
     return unit
 
 
-def _mean(vectors: NDArray[np.float32], windows: Windows) -> NDArray[np.float32]:
-    """The unit vector along the mean of the windows' vectors, weighted by tokens; float32 (dimension,)."""
-    weights = np.array([window.tokens for window in windows], dtype=np.float32)
-    total: NDArray[np.float32] = vectors[0] if len(vectors) == 1 else weights @ vectors
-    return total / np.float32(np.linalg.norm(total))
+def _tokens(windows: Windows) -> list[float]:
+    return [window.tokens for window in windows]
 
 
 def _after(delay: float) -> str:

@@ -49,11 +49,11 @@ class SentenceSettings:
     @classmethod
     def read(cls, folder: Path, name: str) -> "SentenceSettings":
         """Of the model of that name. Raises ModelError, which names what isn't known."""
-        sentence = _optional(folder / "sentence_bert_config.json")
-        prompts = _optional(folder / "config_sentence_transformers.json").get("prompts")
+        sentence = read_optional(folder / "sentence_bert_config.json")
+        prompts = read_optional(folder / "config_sentence_transformers.json").get("prompts")
         lengths = [
             sentence.get("max_seq_length"),
-            _optional(folder / "tokenizer_config.json").get("model_max_length"),
+            read_optional(folder / "tokenizer_config.json").get("model_max_length"),
         ]
         query, document = prefixes(name, prompts if isinstance(prompts, dict) else {})
         places = _modules(folder)
@@ -80,7 +80,8 @@ def read_json(path: Path, kind: type = dict) -> Any:
     return value
 
 
-def _optional(path: Path) -> dict[str, Any]:
+def read_optional(path: Path) -> dict[str, Any]:
+    """The JSON object, {} where there is no such file. Raises ModelError."""
     settings: dict[str, Any] = read_json(path) if path.is_file() else {}
     return settings
 

@@ -1,6 +1,6 @@
 """Any model of the sentence-transformers package, run by torch: architectures that we don't write, and GPUs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vsearch_core.embed import torch_model
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.windows import WINDOWING, mean_of_windows
-from vsearch_core.errors import ModelError
+from vsearch_core.errors import ModelError, in_short
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class TorchEmbedder:
         owners = [(text, window) for text, windows in enumerate(texts) for window in range(len(windows))]
         owners.sort(key=lambda owner: len(texts[owner[0]][owner[1]]), reverse=True)
         done: list[dict[int, NDArray[np.float32]]] = [{} for _ in texts]
+
+        def vectors_of(text: int) -> list[NDArray[np.float32]]:
+            return [vector for _window, vector in sorted(done[text].items())]
+
         for start, vectors in self._run([texts[text][window] for text, window in owners]):
             finished = []
             for (text, window), vector in zip(owners[start:], vectors, strict=False):
@@ -81,7 +85,7 @@ class TorchEmbedder:
                 if len(done[text]) == len(texts[text]):
                     finished.append(text)
             if finished:
-                means = [_mean(texts[text], done[text]) for text in finished]
+                means = [mean_of_windows(vectors_of(text), [*map(len, texts[text])]) for text in finished]
                 yield Batch(np.array(finished, dtype=np.int64) + first, np.stack(means))
 
     def _run(self, windows: Sequence[list[int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -140,12 +144,8 @@ class TorchEmbedder:
         return f"model {self._loaded.name}"
 
     def _failure(self, what: str, error: Exception) -> ModelError:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if torch_model.is_out_of_memory(error):
             return ModelError(self._name, f"{self._loaded.device} has too little memory for it", "try --device cpu")
-        return ModelError(self._name, f"{what} ({reason})", "try --device cpu, or choose another model with --model")
-
-
-def _mean(windows: Sequence[list[int]], vectors: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """A text's vector, from those of its windows by their numbers."""
-    return mean_of_windows([vectors[number] for number in range(len(windows))], [len(window) for window in windows])
+        return ModelError(
+            self._name, f"{what} ({in_short(error)})", "try --device cpu, or choose another model with --model"
+        )

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.embed import weights
-from vsearch_core.embed.families import DEFAULT_PADDING, FAMILIES
+from vsearch_core.embed.families import most_tokens
 from vsearch_core.embed.prefixes import prefixes
 from vsearch_core.embed.settings import read_json
 from vsearch_core.embed.weights import Wanted
 from vsearch_core.embed.windows import Windower
-from vsearch_core.errors import InputError, ModelError
+from vsearch_core.errors import InputError, ModelError, in_short
 
 PACKAGES = ("sentence_transformers", "torch")
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # what sentence-transformers reads; never *.py
@@ -131,8 +131,9 @@ def load(model: str | None, asked_device: str | None) -> Loaded:
         found = found.to(choose_type(torch, device)).to(device).eval()
         tokenizer = found.tokenizer
     except Exception as error:  # whatever a model's files provoke
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"model {wanted.name}", f"can't be loaded ({reason})", "choose another model") from error
+        raise ModelError(
+            f"model {wanted.name}", f"can't be loaded ({in_short(error)})", "choose another model"
+        ) from error
     plain = _plain_tokenizer(wanted.name, tokenizer)
     if not hasattr(found[0], "auto_model"):
         raise ModelError(f"model {wanted.name}", f"begins with {type(found[0]).__name__}", "choose a transformer")
@@ -157,11 +158,7 @@ def find(wanted: Wanted) -> Path:
     packaged = weights.package_folder() if wanted.name == config.MODEL else None
     if packaged is not None:
         return packaged
-    try:
-        cached = weights.download(wanted.name, FILES, cached=True)
-    except ModelError:
-        return weights.download(wanted.name, FILES)
-    return cached if _is_whole(cached) else weights.download(wanted.name, FILES)
+    return weights.download_once(wanted.name, FILES, _is_whole)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -213,10 +210,5 @@ def _max_tokens(shape: Any, said: int | None) -> int:
 
     `shape` is the transformer's configuration.
     """
-    positions = getattr(shape, "max_position_embeddings", None)
-    family = FAMILIES.get(shape.model_type)
-    if positions and family and family.padded:
-        padding = getattr(shape, "pad_token_id", None)
-        positions -= (DEFAULT_PADDING if padding is None else padding) + 1
-    limits = [limit for limit in (said, positions) if limit and limit > 0]
+    limits = [limit for limit in (said, most_tokens(shape.to_dict())) if limit and limit > 0]
     return int(min(limits, default=LONGEST))

@@ -1,7 +1,7 @@
 """Where a model's files are: a folder that the user names, an installed package, or the Hugging Face hub."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -146,6 +146,15 @@ def download(name: str, patterns: Sequence[str], *, cached: bool = False) -> Pat
         raise ModelError(f"model {name}", "the Hugging Face hub has no such model", "check the name") from error
     except Exception as error:  # the hub's client lets its HTTP library's errors through, and that library has changed
         raise ModelError(f"model {name}", reason, next_step) from error
+
+
+def download_once(name: str, patterns: Sequence[str], is_whole: Callable[[Path], bool]) -> Path:
+    """As `download`, without asking the hub about a snapshot that its cache holds whole."""
+    try:
+        cached = download(name, patterns, cached=True)
+    except ModelError:
+        return download(name, patterns)
+    return cached if is_whole(cached) else download(name, patterns)
 
 
 def _no_weights(folder: str) -> ModelError:

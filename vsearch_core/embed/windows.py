@@ -46,7 +46,7 @@ def clean(text: str) -> str:
     return text
 
 
-def mean_of_windows(vectors: Sequence[NDArray[np.float32]], tokens: Sequence[int]) -> NDArray[np.float32]:
+def mean_of_windows(vectors: Sequence[NDArray[np.float32]], tokens: Sequence[float]) -> NDArray[np.float32]:
     """The unit vector along the mean of the windows' unit vectors, each weighted by its tokens.
 
     On SciFact, nDCG@10 0.660; unweighted 0.652; unweighted with windows of equal size 0.644.

@@ -35,7 +35,9 @@ def record(index: Path, verdict: Verdict) -> None:
         fresh = not path.exists()
         with path.open("ab+", buffering=0) as file:
             line = json.dumps(asdict(verdict)).encode() + b"\n"
-            file.write(line if _ends_a_line(file) else b"\n" + line)  # in one piece, at the end whatever was read
+            left = memoryview(line if _ends_a_line(file) else b"\n" + line)
+            while left:  # in one piece, at the end whatever was read, unless the system takes less
+                left = left[file.write(left) :]
             os.fsync(file.fileno())
         if fresh:
             sync_folder(index)

@@ -16,7 +16,7 @@ from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.faults import translated
+from vsearch_core.store.faults import translated, translated_catalog
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import Manifest, open_segment
 
@@ -66,10 +66,11 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
 
     Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError, StorageError.
     """
-    with translated(index):  # not around the block: what fails there is not the index's business
+    with translated(index):
         snapshot = _open(index)
     try:
-        yield snapshot
+        with translated_catalog(index):  # other errors of the block are not the index's business
+            yield snapshot
     finally:
         snapshot.catalog.close()
 

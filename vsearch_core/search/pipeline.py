@@ -17,7 +17,7 @@ from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion, fuse
 from vsearch_core.search.packing import estimate_tokens, pack, widened, with_context
-from vsearch_core.search.rerank import Rerank, rescored
+from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.rocchio import REPEATS, Likeness
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import Passage
@@ -269,7 +269,8 @@ def _judged(
     first = order[: max(rerank.depth, query.k)]
     texts = [passage.chunk.text for passage in searcher.passages(rows[first])]
     scores = np.full(len(rows), -np.inf, np.float32)
-    scores[order] = rescored(rerank, query.question().spoken, texts, len(order))
+    if texts:
+        scores[first] = rerank.judge.score(query.question().spoken, texts)
     return scores
 
 

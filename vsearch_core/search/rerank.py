@@ -1,4 +1,7 @@
-"""Re-ranking: a slower, better judge reads the question together with each of the best candidates."""
+"""Re-ranking: a slower, better judge reads the question together with each of the best candidates.
+
+Nogueira and Cho, "Passage re-ranking with BERT" (2019).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +28,3 @@ class Rerank:
 
     judge: Judge
     depth: int = config.RERANKED
-
-
-def rescored(rerank: Rerank, question: str, passages: Sequence[str], count: int) -> Scores:
-    """The judge's scores of `count` candidates, best first before, of which `passages` are the first; -inf for others.
-
-    Nogueira and Cho, "Passage re-ranking with BERT" (2019).
-    """
-    scores = np.full(count, -np.inf, np.float32)
-    if passages:
-        scores[: len(passages)] = rerank.judge.score(question, passages)
-    return scores

@@ -40,6 +40,15 @@ def translated(index: Path) -> Iterator[None]:
         raise _from_sqlite(index, error) from error
 
 
+@contextmanager
+def translated_catalog(index: Path) -> Iterator[None]:
+    """As `translated`, for SQLite's errors alone: around what may fail in other ways of its own."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _from_sqlite(index, error) from error
+
+
 def _from_os(index: Path, error: OSError) -> StorageError:
     reason = (error.strerror or str(error)).lower()
     thing = str(error.filename or index)
