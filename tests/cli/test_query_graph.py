@@ -100,7 +100,7 @@ def test_explain_tells_of_the_walk(vsearch: Vsearch, linked: Path) -> None:
     answer = ask(vsearch, linked, "--json", "--explain", "--ef", "200", "bread").json
     assert (answer["explain"]["vectors"], answer["explain"]["ef"]) == ("graph", 200)
     assert (
-        "\nmode hybrid (convex, alpha 0.5), approximate (graph walked, ef 200), "
+        "\nmode hybrid (convex, alpha 0.75), approximate (graph walked, ef 200), "
         in ask(vsearch, linked, "--explain", "--ef", "200", "bread").out
     )
 

@@ -9,8 +9,8 @@ def f(*values: float) -> np.ndarray:
 
 
 def test_convex_is_the_weighted_mean_of_relative_scores() -> None:
-    fused = fuse(f(0.8, 0.4, 0.2), f(0, 5, 10), Fusion("convex", alpha=0.25), 100)
-    np.testing.assert_allclose(fused, [0.25, 0.125 + 0.375, 0.0625 + 0.75])
+    fused = fuse(f(0.6, 0.2, -0.2), f(0, 5, 10), Fusion("convex", alpha=0.25), 100)
+    np.testing.assert_allclose(fused, [0.25, 0.1875 + 0.375, 0.125 + 0.75], rtol=1e-6)
 
 
 def test_convex_with_one_silent_route_keeps_the_others_order() -> None:
@@ -18,8 +18,8 @@ def test_convex_with_one_silent_route_keeps_the_others_order() -> None:
     assert np.argsort(-fused).tolist() == [1, 2, 0]
 
 
-def test_convex_ignores_negative_cosines() -> None:
-    assert fuse(f(-0.5, -0.1), f(2, 1), Fusion(alpha=0.5), 100).tolist() == [0.5, 0.25]
+def test_convex_takes_negative_cosines() -> None:
+    assert fuse(f(-1, -0.5), f(2, 1), Fusion(alpha=0.5), 100).tolist() == [0.5, 0.75]
 
 
 def test_rrf_sums_reciprocal_ranks() -> None:

@@ -52,12 +52,15 @@ def fuse(vector: Scores, keyword: Scores, fusion: Fusion, depth: int) -> Scores:
 
 
 def _convex(vector: Scores, keyword: Scores, alpha: float) -> Scores:
-    """α·cos/max cos + (1-α)·bm25/max bm25 (Bruch et al., ACM TOIS 2023, with the maximum as the only norm)."""
-    return (alpha * _relative(vector) + (1 - alpha) * _relative(keyword)).astype(np.float32)
+    """α·(cos + 1)/(max cos + 1) + (1-α)·bm25/max bm25: 0 is the least that a route can give, 1 the best that it gave.
+
+    Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 2023.
+    """
+    return (alpha * _relative(vector, -1) + (1 - alpha) * _relative(keyword, 0)).astype(np.float32)
 
 
-def _relative(scores: Scores) -> Scores:
-    positive = np.maximum(scores, 0)
+def _relative(scores: Scores, least: float) -> Scores:
+    positive = np.maximum(scores - least, 0)
     highest = positive.max(initial=0)
     return positive / highest if highest > 0 else positive
 
