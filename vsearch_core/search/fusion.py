@@ -29,10 +29,10 @@ class Fusion:
 
         What a model spells letter by letter it has not learned, and its cosines are noise: docs/adr/0025-legibility.md.
         """
-        if self.method != "convex":
+        if self.method != "convex" or legible == 1:
             return self
         weight = self.alpha * max(legible, LEAST_LEGIBLE)
-        return replace(self, alpha=weight / (weight + 1 - self.alpha))
+        return replace(self, alpha=weight / (weight + (1 - self.alpha)))
 
     @property
     def in_words(self) -> str:
