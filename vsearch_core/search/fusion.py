@@ -60,7 +60,7 @@ def _convex(vector: Scores, keyword: Scores, alpha: float) -> Scores:
 
 
 def _relative(scores: Scores, least: float) -> Scores:
-    positive = np.maximum(scores - least, 0)
+    positive: Scores = np.maximum(scores - np.float32(least), 0)
     highest = positive.max(initial=0)
     return positive / highest if highest > 0 else positive
 
