@@ -92,8 +92,8 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
 
 
 def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
-    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.6")
-    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.6)
+    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.8")
+    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.8)
     assert "your configuration says fusion or alpha, and queries go by that" in ran.err
 
 
