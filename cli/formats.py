@@ -16,6 +16,7 @@ def formats(
     """Show which formats this install reads, by which suffixes, and what the others need.
 
     Any of them may be compressed (.gz, .bz2, .xz). A file with another suffix, or none, is read if it is plain text.
+    `vsearch index --password` opens encrypted PDFs, and with vsearch[office] Word, PowerPoint and Excel files.
     """
     from vsearch_core.text.extract.registry import FORMATS
 

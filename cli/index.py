@@ -1,6 +1,7 @@
 """`vsearch index`."""
 
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,8 +13,10 @@ from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
+from .watch import News, keep_fresh, refuse_with
 
 if TYPE_CHECKING:
+    from vsearch_core.index.progress import Observer
     from vsearch_core.index.re_embedding import ReEmbedded
     from vsearch_core.index.writer import Summary
 
@@ -58,7 +61,15 @@ def index(
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help=f"Language of the keywords, as en, or none.{shown('language')}")
     ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read before.")] = False,
+    password: Annotated[
+        str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="Try it on files that are encrypted.")
+    ] = "",
+    ocr: Annotated[
+        bool, typer.Option("--ocr", help="Read the pages of PDFs that are only pictures, by the program ocrmypdf.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Read again what could not be read before, or not wholly.")
+    ] = False,
     share_vectors: Annotated[
         bool, typer.Option("--share-vectors", help="Take from, and add to, what your other projects have embedded.")
     ] = False,
@@ -67,6 +78,9 @@ def index(
     ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what would be done, how long it takes, and what is sent to whom.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: whenever files change, bring the index up to date.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -82,11 +96,11 @@ def index(
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
     from vsearch_core.index.sharing import sharing
     from vsearch_core.index.sources import Source
-    from vsearch_core.index.writer import update_index
+    from vsearch_core.index.writer import Summary, update_index
     from vsearch_core.text.discover import DiscoverOptions
+    from vsearch_core.text.extract.reading import Reading
 
-    if re_embed:
-        _refuse_paths(paths)
+    _refuse(paths, plan=plan, re_embed=re_embed, watch=watch, ocr=ocr)
     folder = locate.index_to_write(index_dir)
     taken = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
     options = DiscoverOptions(
@@ -104,15 +118,8 @@ def index(
         language=language,
     )
     with watched(quiet=quiet) as (bar, plain):
-        observer = replace(
-            plain,
-            failed=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; left out of the index"),
-            kept=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; kept as it was"),
-            partly=lambda path, reason: bar.write(f"vsearch: {path}: {reason}; the rest is indexed"),
-            skipped=lambda path, reason: bar.write(f"skipped {path}: {reason}") if verbose else None,
-            missing=lambda path: bar.write(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
-        )
-        report = (lambda _: None) if quiet else bar.write
+        news = News(bar.write)
+        observer, report = _telling(plain, news, verbose=verbose), (lambda _: None) if quiet else bar.write
         opener = embedder_opener(
             folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
         )
@@ -122,7 +129,13 @@ def index(
         if re_embed:
             done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
         else:
-            done = (forecast if plan else update_index)(folder, sources, asked, opener, observer, retry=retry)
+            opener = cache(opener)  # one embedder for all the runs of --watch
+            update, reading = (forecast if plan else update_index), Reading(password, ocr)
+            done = update(folder, sources, asked, opener, observer, retry=retry, reading=reading)
+        if watch and isinstance(done, Summary) and not done.interrupted:
+            again = partial(update_index, folder, (), asked, opener, observer, reading=reading)
+            tell = partial(_tell, as_json=as_json, quiet=quiet)
+            return keep_fresh(done, again, tell, observer.stop, bar, news, quiet=quiet)
     if isinstance(done, Forecast):
         return show(paced(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
     if isinstance(done, ReEmbedded):
@@ -130,11 +143,29 @@ def index(
     return _tell(done, as_json=as_json, quiet=quiet)
 
 
-def _refuse_paths(paths: list[str] | None) -> None:
-    from vsearch_core.errors import InputError
+def _telling(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
+    """The observer, who also tells what becomes of single files."""
+    return replace(
+        plain,
+        failed=lambda path, reason: news(f"vsearch: {path}: {reason}; left out of the index"),
+        kept=lambda path, reason: news(f"vsearch: {path}: {reason}; kept as it was"),
+        partly=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
+        skipped=lambda path, reason: news(f"skipped {path}: {reason}") if verbose else None,
+        missing=lambda path: news(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
+    )
 
-    if paths:
+
+def _refuse(paths: list[str] | None, *, plan: bool, re_embed: bool, watch: bool, ocr: bool) -> None:
+    """Raise InputError for options that do not go together, or that need what is not here."""
+    from vsearch_core.errors import InputError
+    from vsearch_core.text.extract.ocr import require_program
+
+    if re_embed and paths:
         raise InputError("--re-embed", "it embeds what is indexed, and reads no files", "leave the paths out")
+    if watch:
+        refuse_with({"--plan": plan, "--re-embed": re_embed})
+    if ocr:
+        require_program()
 
 
 def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
@@ -181,6 +212,8 @@ def _summary_text(summary: "Summary") -> str:
         "unchanged": summary.unchanged,
         "skipped (-v says why)": summary.skipped,
         "could not be read": summary.failed,
+        "indexed only in part": summary.partly,
+        "without text": summary.textless,
     }
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     if summary.reused:

@@ -82,8 +82,13 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away; what is shown next gets a new one."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
     def show(self, progress: "Progress") -> None:
         if self._hidden:
@@ -91,7 +96,7 @@ class Bar:
         from tqdm import tqdm
 
         if self._bar is None or progress.stage != self._stage:
-            self.__exit__()
+            self.close()
             unit = " files" if progress.stage == "reading" else " chunks"
             self._bar = tqdm(desc=progress.stage, total=progress.total, unit=unit, file=sys.stderr, leave=False)
             self._stage = progress.stage

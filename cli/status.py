@@ -1,36 +1,50 @@
 """`vsearch status`."""
 
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import locate
-from .output import emit, one_line, plural, size_text, to_json
+from .output import emit, one_line, plural, shown_path, size_text, to_json
 
 if TYPE_CHECKING:
+    from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.index.status import Status
     from vsearch_core.search.tuned import Tuned
+    from vsearch_core.store.states import FileState
+
+
+LINES_AT_ONCE = 1000
 
 
 def status(
+    by_file: Annotated[bool, typer.Option("--files", help="Name each file, what became of it, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what the index holds, what made it, how large it is, and what is pending."""
+    """Show what the index holds, what made it, how large it is, and what is pending.
+
+    With --files, a line a file: indexed, partly (the rest could not be read), pending (read, and not embedded yet),
+    skipped (nothing to read in it) or failed (could not be read).
+    """
     from vsearch_core.evaluate.feedback import read
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.index.status import read_status
+    from vsearch_core.index.status import read_states, read_status
     from vsearch_core.search.tuned import tuned
 
     with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
+        if by_file and not as_json:
+            return _show_files(snapshot)
+        states = [asdict(state) for state in read_states(snapshot)] if by_file else None
         found = read_status(snapshot)
         learned = tuned(snapshot.catalog)
         verdicts, _ = read(snapshot.catalog.index)
     if as_json:
         learned_values = None if learned is None else asdict(learned)
-        more = {"index": str(found.index), "tuned": learned_values, "feedback": len(verdicts)}
+        more = {"index": str(found.index), "tuned": learned_values, "feedback": len(verdicts), "by_file": states}
         emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
         lines = [*_lines(found), ("fusion", _fusion(learned, len(verdicts)))]
@@ -57,7 +71,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
         ("sources", (", ".join(status.sources) or "none") + without),
-        ("files", f"{status.files:,}"),
+        ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{dead}"),
         ("model", f"{made_by.model} ({made_by.provider}, {made_by.dimension} dimensions, {made_by.pooling})"),
         (
@@ -69,6 +83,29 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("commit", status.last_commit or "none yet"),
         ("pending", "; ".join(pending) or "nothing"),
     ]
+
+
+def _incomplete(status: "Status") -> str:
+    """How many files are not, or not wholly, in the index."""
+    counts = ((state, status.files_by_state[state]) for state in ("partly", "skipped", "failed"))
+    told = ", ".join(f"{count:,} {state}" for state, count in counts if count)
+    return f" ({told}: --files says why)" if told else ""
+
+
+def _show_files(snapshot: "Snapshot") -> int:
+    """Print a line a file. Returns the exit status."""
+    from vsearch_core.index.status import read_states
+
+    root = snapshot.catalog.index.parent
+    lines = (_file_line(root, file) for file in read_states(snapshot))
+    while some := list(islice(lines, LINES_AT_ONCE)):
+        emit("\n".join(some))
+    return 0
+
+
+def _file_line(root: Path, file: "FileState") -> str:
+    path = one_line(shown_path(root, file.path))
+    return f"{file.state:<8} {path}" + (f": {one_line(file.reason)}" if file.reason else "")
 
 
 def _fusion(learned: "Tuned | None", verdicts: int) -> str:

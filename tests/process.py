@@ -125,10 +125,10 @@ def checked(ran: Ran) -> Ran:
     return ran
 
 
-def finished(process: "subprocess.Popen[bytes]") -> Ran:
+def finished(process: "subprocess.Popen[bytes]", seconds: float = DEADLINE) -> Ran:
     """Wait for a started command."""
     try:
-        out, err = process.communicate(timeout=DEADLINE)
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -145,9 +145,9 @@ def answers(results: Iterable[Any]) -> list[list[tuple[str, int, float]]]:
     return [[(hit["path"], hit["chunk"], round(hit["score"], 3)) for hit in each["hits"]] for each in results]
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for the condition; fails after the deadline."""
-    deadline = time.monotonic() + DEADLINE
+def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    """Wait for the condition; fails after so long."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.002)

@@ -28,7 +28,24 @@ class FilterError(InputError):
 
 
 class ExtractionError(VsearchError):
-    """A file can't be read as what its name says. Costs that file only."""
+    """A file can't be read as what its name says. Costs that file only.
+
+    `option` is the one of `vsearch index` that could read it, "" where none can.
+    """
+
+    option = ""
+
+
+class EncryptedError(ExtractionError):
+    """A file is encrypted, and no password opens it, or not the one that was given."""
+
+    option = "password"
+
+
+class PicturesOnlyError(ExtractionError):
+    """A file has pages, but only pictures of them."""
+
+    option = "ocr"
 
 
 class BinaryFileError(ExtractionError):

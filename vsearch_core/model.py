@@ -8,7 +8,7 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 
 
 PAGE_BREAK = "\f"  # in a paged document's text, on a line of its own: the next page begins
-UNREADABLE_PAGES = "unreadable_pages"  # the metadata key of a document whose text lacks some pages: their numbers
+LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, where there is any
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Document:
     """What an extractor makes of a file.
 
     `spans` are in order and do not overlap; text outside all of them (front matter, say) is not searched. `lines[i]` is
-    the source line, from 1, of the i-th line of `text`; None means that the text's lines are the source's.
+    the source line, from 1, of the i-th line of `text`; None means that the text's lines are the source's. `left_out`
+    says in a few words each what of the file could not be read, or was too much ("page 3 can't be read").
     """
 
     text: str
@@ -45,6 +46,7 @@ class Document:
     language: str | None = None
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     lines: tuple[int, ...] | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from pdfs import make_pdf
 from process import DEADLINE, Vsearch, prepared, write_files
 
 OLD = 1_577_880_000  # 2020-01-01T12:00 UTC
@@ -43,25 +44,6 @@ Drain the pump before the first frost, or the casing cracks.
     "中文.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",
     EVIL_NAME: "A parrot \x1b[31mred\x1b[0m \u202etxet nedda\u202c sits in the \x07 belfry.\n",
 }
-
-
-def make_pdf(*pages: str) -> bytes:
-    """A PDF with one line of Latin-1 text a page."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
-    bodies = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"]
-    bodies.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>")
-    for number, page in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 700 Td ({page}) Tj ET"
-        resources = "/MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >>"
-        bodies.append(f"<< /Type /Page /Parent 2 0 R {resources} /Contents {5 + 2 * number} 0 R >>")
-        bodies.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-    data, offsets = b"%PDF-1.4\n", []
-    for number, content in enumerate(bodies, 1):
-        offsets.append(len(data))
-        data += f"{number} 0 obj\n{content}\nendobj\n".encode("latin1")
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R >>\nstartxref\n{len(data)}\n%%EOF"
-    return data + f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}".encode()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from .conftest import EVIL_NAME, make_pdf
 
 KEYS = [
     *("schema", "index", "files", "chunks", "added", "changed", "unchanged", "removed", "skipped", "failed"),
-    *("embedded", "reused", "moved", "pending", "uncompacted", "interrupted", "seconds"),
+    *("embedded", "reused", "moved", "pending", "uncompacted", "interrupted", "seconds", "partly", "textless"),
 ]
 
 

@@ -119,7 +119,7 @@ def test_a_lost_segment_is_embedded_again(index: Path) -> None:
 def test_a_text_whose_file_can_not_be_read_any_more_outlives_a_repair(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def extract(name: str, data: bytes) -> Document:
+    def extract(name: str, data: bytes, *_: object) -> Document:
         raise ExtractionError(name, "it is damaged", "mend it")
 
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))

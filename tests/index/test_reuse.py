@@ -22,7 +22,6 @@ from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.discover import SourceFile
-from vsearch_core.text.extract.registry import READERS
 
 DOCS = Path("docs")
 SMALL = Requested(chunk_words=20, overlap_words=0)
@@ -184,7 +183,7 @@ def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     opened: list[str] = []
 
-    def extract(name: str, data: bytes) -> Document:
+    def extract(name: str, data: bytes, *_: object) -> Document:
         opened.append(name)
         raise ExtractionError(name, "it is damaged", "mend it")
 
@@ -206,7 +205,7 @@ def test_retry_and_new_readers_open_all_of_it_again(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
+    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda *_: Document("", ()))
     summary = writer.update_index(passing / ".vsearch", [], Requested(), unwanted, retry=True)
     assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
 
@@ -217,7 +216,7 @@ def test_what_is_said_of_a_file_in_a_damaged_row_is_forgotten(passing: Path, emb
     with closing(sqlite3.connect(index / CATALOG_FILE)) as connection, connection:  # without a writer's triggers
         connection.execute("UPDATE passed_over SET reason = 'it is bad' WHERE NOT binary")
     with closing(Catalog.open_to_write(index)) as catalog:
-        assert list(recall(catalog, READERS, retry=False)) == ["docs/program.bin"]
+        assert list(recall(catalog)) == ["docs/program.bin"]
 
 
 def test_new_readers_read_what_the_old_ones_could_not(
@@ -225,9 +224,9 @@ def test_new_readers_read_what_the_old_ones_could_not(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
-    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda name, data: Document("", ()))
+    monkeypatch.setattr("vsearch_core.index.staging.extract", lambda *_: Document("", ()))
     assert make_index(passing, embedder).added == 0
-    monkeypatch.setattr("vsearch_core.index.writer.READERS", "next")
+    monkeypatch.setattr("vsearch_core.index.staging.READERS", "next")
     assert make_index(passing, embedder).added == 2
 
 

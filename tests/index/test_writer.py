@@ -258,7 +258,7 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
 ) -> None:
     make_index(root, embedder, DOCS)
 
-    def unreadable(name: str, data: bytes) -> Document:
+    def unreadable(name: str, data: bytes, *_: object) -> Document:
         raise ExtractionError(name, "it is damaged", "mend it")
 
     monkeypatch.setattr("vsearch_core.index.staging.extract", unreadable)
@@ -291,7 +291,7 @@ def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_
         embedder.embedded.clear()
     make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
 
-    def extract(name: str, data: bytes) -> Document:
+    def extract(name: str, data: bytes, *_: object) -> Document:
         assert name == "cherry.txt"
         raise fault
 

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from vsearch_core.errors import InputError
-from vsearch_core.text.discover import DiscoverOptions, Found, Skipped, SourceFile, Unreadable, discover
+from vsearch_core.text.discover import (
+    DiscoverOptions,
+    Found,
+    Reach,
+    Skipped,
+    SourceFile,
+    Unreadable,
+    contents,
+    discover,
+)
 
 DEFAULT = DiscoverOptions()
 
@@ -305,3 +314,47 @@ def deep_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 def test_deep_folders(deep_folder: Path) -> None:
     assert len(files(deep_folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [DEFAULT, DiscoverOptions(include=("*.md",)), DiscoverOptions(exclude=("a/",)), DiscoverOptions((), (), False)],
+)
+def test_what_a_walk_takes_is_within_its_reach_and_nothing_else(tmp_path: Path, options: DiscoverOptions) -> None:
+    names = ("x.md", "x.txt", "x.log", ".hidden.md", "a/x.md", "a/x.log", "a/b/x.md", ".git/x.md", "build/x.md")
+    build(tmp_path, dict.fromkeys(names, "x") | {".gitignore": "build/\n*.log\n", "a/b/.ignore": "!x.log\n"})
+    (tmp_path / "link").symlink_to("a/b", target_is_directory=True)
+    reach = Reach(tmp_path, options)
+    taken = files(tmp_path, options=options)
+    assert taken
+    assert [name for name in names if reach.may_take(str(tmp_path / name))] == [name for name in names if name in taken]
+    assert {str((tmp_path / name).parent) for name in taken} <= reach.folders
+    assert reach.may_take(str(tmp_path / ".gitignore")) == options.use_ignore_files
+
+
+def test_contents_are_those_of_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"text")
+    assert contents(tmp_path / "a.txt") == b"text"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name, what in (("pipe", "a named pipe"), ("zero", "a device"), ("", "a folder")):
+        with pytest.raises(OSError, match=f"has become {what}"):
+            contents(tmp_path / name)
+
+
+def test_contents_of_a_file_that_grows_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"first\n")
+    status = os.fstat
+
+    def then_it_grows(descriptor: int) -> os.stat_result:
+        info = status(descriptor)
+        path.write_bytes(b"first\nsecond\n")
+        return info
+
+    monkeypatch.setattr(os, "fstat", then_it_grows)
+    assert contents(path) == b"first\n"
+    monkeypatch.undo()
+    path.write_bytes(b"first\n" * 10)
+    monkeypatch.setattr(os, "fstat", lambda descriptor: (status(descriptor), path.write_bytes(b"f"))[0])
+    assert contents(path) == b"f", "it may have shrunk too"

@@ -3,6 +3,7 @@
 import pytest
 
 from vsearch_core.model import Document
+from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.html import extract
 
 PAGE = """<!doctype html>
@@ -40,9 +41,11 @@ def test_page() -> None:
     )
     assert (document.title, document.language) == ("The page", "en")
     assert document.metadata == {"description": "What it is", "author": "A. Uthor", "date": "2024-01-02"}
-    assert [(document.text[span.start : span.end].split("\n")[0], span.heading) for span in document.spans] == [
+    assert [(document.text[span.start : span.end].strip().split("\n")[0], span.heading) for span in document.spans] == [
         ("Top title", ("Top title",)),
         ("Section", ("Top title", "Section")),
+        ("def f():", ("Top title", "Section")),
+        ("last", ("Top title", "Section")),
     ]
 
 
@@ -161,3 +164,41 @@ def test_declared_encoding() -> None:
 def test_many_elements_take_little_time() -> None:
     text = body("<table>" + "<tr><td>a<td>b" * 20_000 + "</table>" + "<ul>" + "<li>x" * 20_000)
     assert text.count("a | b") == 20_000 and text.count("- x") == 20_000
+
+
+def blocks(content: str) -> list[tuple[str, str, str]]:
+    document = read(f"<html><body>{content}</body></html>")
+    return [(span.kind, document.text[span.start : span.end], span.header) for span in document.spans]
+
+
+def test_code_and_tables_are_spans_of_their_own() -> None:
+    rows = "<tr><th>name<th>age<tr><td>Bob<td>7"
+    assert blocks(f"<p>a<pre>x\n\n y\n</pre><p>b<table><caption>C</caption>{rows}</table><p>c") == [
+        ("prose", "a\n\n", ""),
+        ("code", "x\n\n y\n", ""),
+        ("prose", "\nb\n\nC\n", ""),
+        ("rows", "name | age\nBob | 7\n", "name | age"),
+        ("prose", "\nc", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows", ["<tr><td>name<td>age<tr><td>Bob<td>7", "<tr><th>name<td>Bob<tr><th>age<td>7", "<tr><th>a<th>b"]
+)
+def test_rows_without_a_header(rows: str) -> None:
+    assert [(kind, header) for kind, _, header in blocks(f"<table>{rows}</table>")] == [("rows", "")]
+
+
+def test_a_long_table_repeats_its_header_in_each_chunk() -> None:
+    table = "<table><thead><tr><th>name<th>age</thead>" + "".join(f"<tr><td>N{n}<td>{n}\n" for n in range(200))
+    document = read(f"<body><p>before</p>\n{table}</table>")
+    chunks = split(document, ChunkOptions(50, 0))
+    assert len(chunks) > 5
+    assert all(chunk.text.startswith("name | age\nN") for chunk in chunks[1:])
+    assert [chunk.start_line for chunk in chunks[1:]] == [
+        3 + int(chunk.text.split("\n")[1].partition(" ")[0][1:]) - 1 for chunk in chunks[1:]
+    ]
+
+
+def test_a_table_in_a_listing_is_part_of_it() -> None:
+    assert blocks("<pre>x <table><tr><td>1</table>\ny</pre>")[0][0] == "code"

@@ -3,6 +3,7 @@
 import pytest
 
 from vsearch_core.model import Document
+from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.markdown import extract
 
 
@@ -144,3 +145,42 @@ def test_fenced_code_is_a_span_of_its_own() -> None:
         ("code", "~~~\ny\n"),
     ]
     assert {span.heading for span in document.spans} == {("A",)}
+
+
+def rows(text: str) -> list[tuple[str, str]]:
+    document = read(text)
+    assert "".join(document.text[span.start : span.end] for span in document.spans) == text
+    return [(document.text[span.start : span.end], span.header) for span in document.spans if span.kind == "rows"]
+
+
+def test_tables_are_rows_with_their_header() -> None:
+    table = "| name | age |\n|:-----|----:|\n| Bob | 7 |\n| Ann | 8 |\n"
+    assert rows(f"# A\n\ntext\n\n{table}\nmore\n") == [(table, "| name | age |")]
+    assert rows("a | b\n--|--\n1 | 2") == [("a | b\n--|--\n1 | 2", "a | b")]
+    assert rows(f"{table}\n```\n{table}```\n\n{table}") == [(table, "| name | age |"), (table, "| name | age |")]
+    assert rows("|a \\| b|\n|---|\n|1|\n") == [("|a \\| b|\n|---|\n|1|\n", "|a \\| b|")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a | b\n---\n1 | 2\n",
+        "| a | b |\n|---|\n",
+        "|---|---|\n",
+        "\n|---|\n| a |\n",
+        "    | a |\n    |---|\n",
+        "a\n-\n",
+    ],
+)
+def test_no_tables(text: str) -> None:
+    assert rows(text) == []
+
+
+def test_a_long_table_repeats_its_header_in_each_chunk() -> None:
+    table = "| name | age |\n|---|---|\n" + "".join(f"| N{n} | {n} |\n" for n in range(200))
+    chunks = split(read(f"before\n\n{table}"), ChunkOptions(50, 0))
+    assert len(chunks) > 5
+    for chunk in chunks[1:]:
+        header, first = chunk.text.split("\n")[:2]
+        assert header == "| name | age |"
+        assert chunk.start_line == 5 + int(first.split()[1][1:])

@@ -1,47 +1,17 @@
-"""PDF, on files written here byte by byte."""
+"""PDF, on files written byte by byte."""
 
 import io
 import logging
 
 import pytest
+from pdfs import encrypted, make_pdf, with_pictures
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import DecodedStreamObject, NameObject
 
-from vsearch_core.errors import ExtractionError
+from vsearch_core.errors import BinaryFileError, EncryptedError, ExtractionError, PicturesOnlyError
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.text.extract.pdf import extract
-
-
-def make_pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
-    """A PDF with one line of Latin-1 text a page."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
-    bodies = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"]
-    bodies.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>")
-    for number, page in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 700 Td ({page}) Tj ET" if page else ""
-        resources = "/MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >>"
-        bodies.append(f"<< /Type /Page /Parent 2 0 R {resources} /Contents {5 + 2 * number} 0 R >>")
-        bodies.append(f"<< /Length {len(stream.encode('latin1'))} >>\nstream\n{stream}\nendstream")
-    entries = " ".join(f"/{key} ({value})" for key, value in (information or {}).items())
-    bodies.append(f"<< {entries} >>")
-    data = b"%PDF-1.4\n"
-    offsets = []
-    for number, content in enumerate(bodies, 1):
-        offsets.append(len(data))
-        data += f"{number} 0 obj\n{content}\nendobj\n".encode("latin1")
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R /Info {len(bodies)} 0 R >>"
-    return (
-        data
-        + f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}\nstartxref\n{len(data)}\n%%EOF".encode()
-    )
-
-
-def encrypted(data: bytes, password: str) -> bytes:
-    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
-    writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
+from vsearch_core.text.extract.reading import Reading
 
 
 def test_pages() -> None:
@@ -71,18 +41,55 @@ def test_information() -> None:
     assert document.metadata == {"author": "A. Uthor", "created": "2024-05-06T07:08:09+00:00"}
 
 
-def test_no_text_layer() -> None:
-    with pytest.raises(ExtractionError, match=r"a.pdf: has no text layer .*OCR"):
+@pytest.mark.parametrize("in_forms", [False, True])
+def test_pages_of_pictures(in_forms: bool) -> None:
+    with pytest.raises(PicturesOnlyError, match=r"a.pdf: has no text, only pictures; run ocrmypdf .* --ocr"):
+        extract("a.pdf", with_pictures(make_pdf("", "", ""), [1, 3], in_forms=in_forms))
+    document = extract("a.pdf", with_pictures(make_pdf(*"abcdef"), [2, 3, 6], in_forms=in_forms))
+    assert [span.page for span in document.spans] == [1, 4, 5]
+    assert document.left_out == ("only pictures on pages 2-3, 6 (--ocr reads them)",)
+
+
+def test_forms_within_themselves() -> None:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(with_pictures(make_pdf("x", ""), [2], in_forms=True))))
+    form = writer.pages[1]["/Resources"]["/XObject"].raw_get("/Picture")
+    form.get_object()["/Resources"]["/XObject"][NameObject("/Picture")] = form
+    out = io.BytesIO()
+    writer.write(out)
+    assert extract("a.pdf", out.getvalue()).left_out == ()
+
+
+def test_blank_pages_hold_no_text() -> None:
+    with pytest.raises(BinaryFileError, match=r"a.pdf: holds no text; "):
         extract("a.pdf", make_pdf("", ""))
 
 
-def test_encrypted_with_a_password() -> None:
-    with pytest.raises(ExtractionError, match=r"a.pdf: is encrypted; "):
-        extract("a.pdf", encrypted(make_pdf("secret"), "user"))
+def test_drawings_may_be_text() -> None:
+    """Letters drawn as curves, say: no images, and not blank either."""
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf(""))))
+    drawing = DecodedStreamObject()
+    drawing.set_data(b"0 0 100 100 re f")
+    writer.pages[0][NameObject("/Contents")] = writer._add_object(drawing)
+    out = io.BytesIO()
+    writer.write(out)
+    with pytest.raises(PicturesOnlyError, match="only pictures"):
+        extract("a.pdf", out.getvalue())
 
 
-def test_encrypted_with_the_empty_password() -> None:
-    assert extract("a.pdf", encrypted(make_pdf("open to all"), "")).text.strip() == "open to all"
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256-R5", "AES-256"])
+def test_encrypted(algorithm: str) -> None:
+    locked = encrypted(make_pdf("secret"), "user", algorithm)
+    with pytest.raises(EncryptedError, match=r"a.pdf: is encrypted; .* VSEARCH_PASSWORD or --password"):
+        extract("a.pdf", locked)
+    with pytest.raises(EncryptedError, match="is encrypted, and the password does not open it; ") as caught:
+        extract("a.pdf", locked, Reading("wrong one"))
+    assert "wrong one" not in str(caught.value)
+    for password in ("user", "owner"):
+        assert extract("a.pdf", locked, Reading(password)).text.strip() == "secret"
+    for password in ("", "any"):
+        open_to_all = encrypted(make_pdf("open to all"), "", algorithm)
+        assert extract("a.pdf", open_to_all, Reading(password)).text.strip() == "open to all"
+    assert extract("a.pdf", make_pdf("never locked"), Reading("any")).text.strip() == "never locked"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,7 @@ def test_one_unreadable_page_does_not_cost_the_others(monkeypatch: pytest.Monkey
     monkeypatch.setattr(PageObject, "extract_text", fails_on_the_second)
     document = extract("a.pdf", make_pdf("one", "two", "three"))
     assert [span.page for span in document.spans] == [1, 3]
-    assert document.metadata["unreadable_pages"] == [2]
+    assert document.left_out == ("can't read page 2",)
 
 
 def test_ligatures_soft_hyphens_and_halves_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,10 +43,29 @@ def test_same_character_with_and_without_overline_are_two_levels() -> None:
     ids=["transition", "paragraph", "literal", "table", "too short"],
 )
 def test_no_titles(text: str) -> None:
-    assert [span.heading for span in read(text).spans] == [()]
+    assert {span.heading for span in read(text).spans} == {()}
     assert read(text).title is None
 
 
 def test_inline_marks_are_dropped() -> None:
     title = "The :class:`Foo <x.Foo>` and ``bar`` of **baz**"
     assert read(f"{title}\n{'=' * len(title)}\n").title == "The Foo and bar of baz"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("See::\n\n    x\n\n      y\n\nend\n", ["    x\n\n      y\n"]),
+        ("::\n\n  x", ["  x"]),
+        ("- item::\n\n      x\n\n  more\n", ["      x\n"]),
+        (".. code-block:: python\n   :linenos:\n\n   x\nend\n", ["   :linenos:\n\n   x\n"]),
+        ("  .. code::\n\n    a\n  b::\n\n    c\n", ["    a\n", "    c\n"]),
+        (".. note::\n\n   text\n", []),
+        ("::\n\nnot indented\n", []),
+        ("C++::\nnext line\n    deeper\n", []),
+    ],
+)
+def test_literal_blocks_are_code(text: str, code: list[str]) -> None:
+    document = read(text)
+    assert [document.text[span.start : span.end] for span in document.spans if span.kind == "code"] == code
+    assert "".join(document.text[span.start : span.end] for span in document.spans) == text

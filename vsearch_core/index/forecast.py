@@ -27,6 +27,7 @@ from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.faults import translated
 from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.text.extract.reading import Reading
 
 BYTES_A_TOKEN = 4  # of UTF-8: English has 4 to 5 in the vocabularies that are usual, Chinese 3
 SECONDS_A_REQUEST = 1.0  # to a provider elsewhere
@@ -69,13 +70,14 @@ def forecast(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
     retry: bool = False,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
 ) -> Forecast:
     """What `update_index` would do with the same arguments. Nothing is sent, nothing is written to the index.
 
     `open_embedder` is called for an embedder on this machine only. Takes room for a copy of the catalog among the
     temporary files. Raises what `update_index` raises, and StoppedError.
     """
-    run = Run(index, requested, open_embedder, observer)
+    run = Run(index, requested, open_embedder, observer, reading)
     fresh = is_fresh(index, sources, requested)
     with translated(index), _rehearsal(index, requested if fresh else None) as catalog:
         settings = IndexSettings.from_catalog(catalog)

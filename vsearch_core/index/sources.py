@@ -2,13 +2,13 @@
 # ruff: noqa: PTH118 - 10,000 files: strings are several times faster
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import FileRecord
-from vsearch_core.store.passed_over import PassedOver
+from vsearch_core.store.passed_over import PassedOver, not_opened
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
 SETTLED_NS = 2_000_000_000  # file systems note times by steps of up to so much (FAT)
@@ -48,8 +48,9 @@ class Plan:
 
     `changed` files must be read; `passed_over` were read before in vain, and have not changed since. `gone` are live
     files that have left an indexed folder or hold no text now, `outdated` files that an earlier, stopped run has staged
-    and that have gone since, hold no text now or have a live version to go back to, `vanished` the paths of files that
-    were passed over and have gone.
+    and that have gone since, hold no text now or have a live version to go back to. `skipped` and `unreadable` are what
+    the walk left alone, `noticed` those of them that are news, `vanished` the paths of what is remembered as passed
+    over and is so no more. `incomplete` as in `Known`.
     """
 
     changed: tuple[Found, ...]
@@ -60,6 +61,8 @@ class Plan:
     vanished: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
+    noticed: tuple[PassedOver, ...]
+    incomplete: Mapping[str, tuple[str, ...]]
 
 
 def source_to_json(source: Source) -> dict[str, JsonValue]:
@@ -121,22 +124,33 @@ def settled_ctime(file: SourceFile, read_ns: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the catalog knows of files, by stored path; `passed_over` without those that are to be tried again."""
+    """What the catalog knows of files, by stored path; what other than these `readers` passed over is tried again.
+
+    `incomplete` are live files, and what was left out of them, that are to be read again though they have not changed.
+    """
 
     live: Mapping[str, FileRecord]
     staged: Mapping[str, FileRecord]
     passed_over: Mapping[str, PassedOver]
+    readers: Collection[str]
+    incomplete: Mapping[str, tuple[str, ...]]
 
 
 def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
     """Walk the sources and compare sizes and times with the known files. Leaves the index itself out."""
     found, skipped, unreadable = _walk(index, walk.walked)
-    live, passed_over = known.live, known.passed_over
-    differing = [item for stored, item in sorted(found.items()) if not _is_as(live.get(stored), item)]
+    live = known.live
+    passed_over = {stored: passed for stored, passed in known.passed_over.items() if passed.readers in known.readers}
+    differing = [
+        item
+        for stored, item in sorted(found.items())
+        if stored in known.incomplete or not _is_as(live.get(stored), item)
+    ]
     passed = [item.stored for item in differing if _is_as(passed_over.get(item.stored), item)]
     changed = {item.stored: item for item in differing if not _is_as(passed_over.get(item.stored), item)}
     turned_binary = {stored for stored in passed if passed_over[stored].binary}
     damaged = {stored for stored in passed if not passed_over[stored].binary}
+    noticed = {each.path: each for each in _left_alone(index.parent, skipped, unreadable)}
     covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
     lost = [str(item.path) for item in unreadable]
 
@@ -148,16 +162,32 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
         all_there_is = stored in damaged and stored not in live
         return has_gone(stored) or (stored in found and stored not in changed and not all_there_is)
 
+    def is_past(stored: str) -> bool:
+        """Whether what is remembered of the path holds no more: it has gone, or its live version is what is there."""
+        is_read = stored in found and stored not in known.incomplete and _is_as(live.get(stored), found[stored])
+        return has_gone(stored) or is_read
+
     return Plan(
         changed=tuple(changed.values()),
         passed_over=tuple(passed_over[stored] for stored in passed),
         unchanged=len(found) - len(differing),
         gone=tuple(record for stored, record in live.items() if has_gone(stored) or stored in turned_binary),
         outdated=tuple(record for stored, record in known.staged.items() if is_outdated(stored)),
-        vanished=tuple(stored for stored in passed_over if has_gone(stored)),
+        vanished=tuple(stored for stored in known.passed_over if stored not in noticed and is_past(stored)),
         skipped=skipped,
         unreadable=unreadable,
+        noticed=tuple(each for each in noticed.values() if known.passed_over.get(each.path) != each),
+        incomplete=known.incomplete,
     )
+
+
+def _left_alone(root: Path, skipped: Sequence[Skipped], unreadable: Sequence[Unreadable]) -> Iterator[PassedOver]:
+    """What the walk did not give to be read, as it is remembered."""
+    items: tuple[Skipped | Unreadable, ...] = (*skipped, *unreadable)
+    for item in items:
+        # SQLite's TEXT can't hold what of a name is no UTF-8.
+        path = stored_path(root, item.path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        yield not_opened(path, item.reason, binary=isinstance(item, Skipped))
 
 
 def _walk(

@@ -12,15 +12,22 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import Found, Plan, settled_ctime
-from vsearch_core.model import UNREADABLE_PAGES, Document
+from vsearch_core.model import LEFT_OUT, Document
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
-from vsearch_core.store.passed_over import PassedOver, forget, remember
+from vsearch_core.store.passed_over import PassedOver, forget, not_opened, remember
 from vsearch_core.store.reuse import known_vectors
 from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.discover import contents
+from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.registry import READERS, extract
 
 FILES_A_TRANSACTION = 64
 CHUNKS_A_BLOCK = 800  # texts in memory at a time: whole requests of the remote embedders; a stop wastes one at most
+
+
+def tried(option: str = "") -> str:
+    """What is noted as the readers of a file that could not be read: our version, without an option that may help."""
+    return f"{READERS} without {option}" if option else READERS
 
 
 @dataclass(slots=True)
@@ -42,13 +49,16 @@ def stage_files(
     live: Mapping[str, FileRecord],
     options: ChunkOptions,
     observer: Observer,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
 ) -> Staged:
     """Extract, cut and stage the changed files; those that an earlier, stopped run has staged are left as they are."""
     changed = plan.changed
     with catalog.transaction():
         catalog.forget_files(record.id for record in plan.outdated)
         forget(catalog, plan.vanished)
-    stager = _Stager(catalog, live, catalog.files(live=False), options, observer)
+        for passed in plan.noticed:
+            remember(catalog, passed)
+    stager = _Stager(catalog, live, catalog.files(live=False), plan.incomplete, options, observer, reading)
     for start in range(0, len(changed), FILES_A_TRANSACTION):
         with catalog.transaction():
             for number, found in enumerate(changed[start : start + FILES_A_TRANSACTION], start):
@@ -64,8 +74,10 @@ class _Stager:
     catalog: Catalog
     live: Mapping[str, FileRecord]
     staged: Mapping[str, FileRecord]
+    incomplete: Mapping[str, tuple[str, ...]]
     options: ChunkOptions
     observer: Observer
+    reading: Reading
     result: Staged = field(default_factory=Staged)
 
     def stage(self, found: Found) -> None:
@@ -74,19 +86,23 @@ class _Stager:
             return
         ctime_ns = settled_ctime(found.file, time.time_ns())
         try:
-            data = found.file.path.read_bytes()
+            data = contents(found.file.path)
             digest = hashlib.blake2b(data, digest_size=16).digest()
-            if self._is_known(found, digest, ctime_ns):
+            if found.stored not in self.incomplete and self._is_known(found, digest, ctime_ns):
                 return
-            document = extract(found.file.path.name, data)
+            document = extract(found.file.path.name, data, self.reading)
         except ExtractionError as error:
             self._pass_over(found, ctime_ns, error)
         except OSError as error:
-            self._fail(found.stored, (error.strerror or str(error)).lower())
+            reason = (error.strerror or str(error)).lower()
+            remember(self.catalog, not_opened(found.stored, reason, binary=False))
+            self._fail(found.stored, reason)
         else:
-            lost = document.metadata.get(UNREADABLE_PAGES)
-            if isinstance(lost, list):
-                self.observer.partly(found.stored, f"can't read page {', '.join(map(str, lost))}")
+            if document.left_out:
+                self.observer.partly(found.stored, "; ".join(document.left_out))
+            is_as_before = self.incomplete.get(found.stored) == document.left_out
+            if is_as_before and self._is_known(found, digest, ctime_ns):
+                return
             forget(self.catalog, [found.stored])
             self._unstage(found.stored)
             self.catalog.stage_file(_new_file(found, ctime_ns, digest, document), split(document, self.options))
@@ -99,22 +115,24 @@ class _Stager:
             return False
         if same is former:
             self._unstage(found.stored)
+        forget(self.catalog, [found.stored])
         self.catalog.touch(same.id, found.file.mtime_ns, ctime_ns)
         self.result.touched += same is former
         return True
 
     def _pass_over(self, found: Found, ctime_ns: int, error: ExtractionError) -> None:
         file, former, binary = found.file, self.live.get(found.stored), isinstance(error, BinaryFileError)
-        passed = PassedOver(found.stored, file.size, file.mtime_ns, ctime_ns, binary, error.reason)
-        remember(self.catalog, READERS, passed)
+        reason = f"{error.reason}; {error.next_step}" if error.option else error.reason
+        passed = PassedOver(found.stored, *(file.size, file.mtime_ns, ctime_ns), binary, reason, tried(error.option))
+        remember(self.catalog, passed)
         if binary:
             self.result.binary += 1
-            self.observer.skipped(found.stored, error.reason)
+            self.observer.skipped(found.stored, reason)
             self._unstage(found.stored)
             if former is not None:
                 self.result.gone.append(former)
         else:
-            self._fail(found.stored, error.reason)
+            self._fail(found.stored, reason)
 
     def _fail(self, stored: str, reason: str) -> None:
         """The live version stays, or else the staged one: it is all the text there is."""
@@ -131,7 +149,10 @@ class _Stager:
 
 def _new_file(found: Found, ctime_ns: int, digest: bytes, document: Document) -> NewFile:
     file = found.file
-    facts = (document.title, document.language, document.metadata)
+    metadata = {key: value for key, value in document.metadata.items() if key != LEFT_OUT}
+    if document.left_out:
+        metadata[LEFT_OUT] = list(document.left_out)
+    facts = (document.title, document.language, metadata)
     return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, digest, *facts)
 
 

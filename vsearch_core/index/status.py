@@ -1,6 +1,7 @@
 """What there is to know about an index without searching it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
 from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR, FORMAT
+from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.vectors import begun_files
 
 
@@ -19,7 +21,7 @@ class Status:
     aside, also ones that were killed, and nothing reads). `removed` are paths in the
     sources that stay out of the index. `graph_segments` of the segments, with `graph_rows` rows in all, have a graph.
     `pending_files` and `pending_chunks` are what an interrupted run has left to embed; `re_embedding`: whether giving
-    it another model's vectors has begun.
+    it another model's vectors has begun. `files_by_state` counts what `store.states` tells of each file.
     """
 
     index: Path
@@ -42,6 +44,7 @@ class Status:
     overlap_words: int
     language: str
     size: Mapping[str, int]
+    files_by_state: Mapping[str, int]
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -72,7 +75,19 @@ def read_status(snapshot: Snapshot) -> Status:
         overlap_words=settings.overlap_words,
         language=settings.language,
         size=_sizes(snapshot),
+        files_by_state=_by_state(snapshot),
     )
+
+
+def read_states(snapshot: Snapshot) -> Iterator[FileState]:
+    """What became of each file, by path. Raises IndexCorruptError where the list of files is damaged."""
+    snapshot.catalog.refuse_damaged_files(sum(record.live_rows for record in snapshot.catalog.segments()))
+    return file_states(snapshot.catalog)
+
+
+def _by_state(snapshot: Snapshot) -> dict[str, int]:
+    counts = Counter(file.state for file in file_states(snapshot.catalog))
+    return {state: counts[state] for state in STATES}
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, int]:

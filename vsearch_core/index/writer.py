@@ -34,7 +34,7 @@ from vsearch_core.index.sources import (
     source_to_json,
     stored_path,
 )
-from vsearch_core.index.staging import Staged, embed_block, stage_files
+from vsearch_core.index.staging import Staged, embed_block, stage_files, tried
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog, FileRecord
@@ -44,9 +44,10 @@ from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.states import count_incomplete, incomplete_files
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover
-from vsearch_core.text.extract.registry import READERS
+from vsearch_core.text.extract.reading import Reading
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
@@ -58,6 +59,7 @@ class Summary:
     """What a run did.
 
     Of the files: `moved` are neither `added` nor `removed`; `failed` could not be read, `skipped` hold nothing to read.
+    `partly` of all `files` could be read in part only, `textless` hold no text.
     Of the chunks: `embedded` were, `reused` got the vector that the same text had already. `uncompacted` says that
     everything is indexed, and the run was stopped while it merged segments.
     """
@@ -78,6 +80,8 @@ class Summary:
     uncompacted: bool
     interrupted: bool
     seconds: float
+    partly: int
+    textless: int
 
 
 def update_index(
@@ -88,10 +92,12 @@ def update_index(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
     retry: bool = False,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
 ) -> Summary:
     """Bring the index up to date with the sources, or, without any, with all that were indexed before.
 
-    Files that could not be read before are read again when they have changed; with `retry`, all of them.
+    Files that could not be read before, or in part only, are read again when they have changed, or when `reading` has
+    what they lacked; with `retry`, all of them.
 
     Commits every CHUNKS_A_COMMIT chunks and at the end; stopped at any point, it keeps what it has, and the next run
     goes on from there. Raises InputError, IndexNotFoundError where an index has lost its catalog, IndexLockedError,
@@ -99,7 +105,7 @@ def update_index(
     an earlier analyzer's keywords are made anew.
     """
     started = time.perf_counter()
-    run = Run(index, requested, open_embedder, observer)
+    run = Run(index, requested, open_embedder, observer, reading)
     if is_fresh(index, sources, requested):
         run.open_first_embedder()
     with translated(index):
@@ -137,11 +143,14 @@ class Intake:
 class Run:
     """One run's settings and, once something needs it, its embedder: an unchanged folder loads no model."""
 
-    def __init__(self, index: Path, requested: Requested, open_embedder: OpenEmbedder, observer: Observer) -> None:
+    def __init__(
+        self, index: Path, requested: Requested, open_embedder: OpenEmbedder, observer: Observer, reading: Reading
+    ) -> None:
         self.index = index
         self.root = index.parent
         self.requested = requested
         self.observer = observer
+        self.reading = reading
         self._open_embedder = open_embedder
         self._embedder: Embedder | None = None
 
@@ -186,6 +195,7 @@ class Run:
         removed = Counter(live[path].hash for path in live.keys() - after.keys())
         moved = (added & removed).total()
         binary = sum(file.binary for file in plan.passed_over)
+        partly, textless = count_incomplete(catalog)
         return Summary(
             index=self.index,
             files=len(after),
@@ -203,15 +213,19 @@ class Run:
             uncompacted=uncompacted,
             interrupted=interrupted or uncompacted,
             seconds=time.perf_counter() - started,
+            partly=partly,
+            textless=textless,
         )
 
     def take_in(self, catalog: Catalog, settings: IndexSettings, sources: Sequence[Source], *, retry: bool) -> Intake:
         """Find what has changed, read and cut it, and stage it."""
         live = catalog.files(live=True)
-        passed_over = recall(catalog, READERS, retry=retry)
-        plan, walk = self._plan(catalog, sources, Known(live, catalog.files(live=False), passed_over))
+        readers = () if retry else (tried(), *map(tried, self.reading.unset))
+        incomplete = incomplete_files(catalog) if retry or self.reading.ocr else {}
+        known = Known(live, catalog.files(live=False), recall(catalog), readers, incomplete)
+        plan, walk = self._plan(catalog, sources, known)
         options = ChunkOptions(settings.chunk_words, settings.overlap_words)
-        return Intake(live, plan, walk, stage_files(catalog, plan, live, options, self.observer))
+        return Intake(live, plan, walk, stage_files(catalog, plan, live, options, self.observer, self.reading))
 
     def _plan(self, catalog: Catalog, sources: Sequence[Source], files: Known) -> tuple[Plan, Walk]:
         """What there is to do, and the sources that it was found in."""

@@ -49,11 +49,11 @@ _TOKEN = re.compile(
     rf"(?:[{INNER}]\w*+|[{_JOINERS}]\w++)*+(?:\+\+|\#(?!\w))?"
 )
 _DASH = re.compile("[-']")
-_LAST_WORD = re.compile(r"[-']?[^\W\d_]+$")
+_LAST_WORD = re.compile(r"[-']?(?<![^\W\d_])[^\W\d_]++$")
 _LEVELS = (re.compile("[@&]"), _DASH, re.compile(r"\."), re.compile("_"), re.compile(r"\+\+|#"))  # loosest first
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z0-9]+|[0-9]+")  # getUserName, HTTPServer, utf8
 _MAX_PIECES = 8  # a word of more is a hash or a key: its pieces mean nothing
-_ACRONYMS = re.compile(r"[A-Z]{2,}s$")
+_ACRONYMS = re.compile(r"(?<![A-Z])[A-Z]{2,}+s$")
 _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _RELEASE = re.compile(r"v\d[\d.]*\.\d")
 _CLITICS = {"s", "re", "ve", "ll", "d", "m"}  # what English hangs on a word: it's, we're, they've, we'll, I'd, I'm

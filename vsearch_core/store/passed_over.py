@@ -1,4 +1,7 @@
-"""Files that hold no text, or could not be read: remembered, so that they are opened again only when they change."""
+"""Files that hold no text, could not be read or were left alone: remembered with the reason.
+
+What was opened in vain is opened again only when it changes; what a walk left alone is told by every walk anew.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +12,10 @@ from vsearch_core.store.catalog import Catalog
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file that was opened in vain. `binary`: it holds no text; otherwise it is damaged. Times as in FileRecord."""
+    """A file that is not read. `binary`: there is nothing to read; otherwise it can't be. Times as in FileRecord.
+
+    `readers` are those that have tried to read it, "" where it was not opened.
+    """
 
     path: str
     size: int
@@ -17,6 +23,7 @@ class PassedOver:
     ctime_ns: int
     binary: bool
     reason: str
+    readers: str
 
     @property
     def stamp(self) -> tuple[int, int, int]:
@@ -24,15 +31,20 @@ class PassedOver:
         return self.size, self.mtime_ns, self.ctime_ns
 
 
-def recall(catalog: Catalog, readers: str, *, retry: bool) -> dict[str, PassedOver]:
-    """What these readers passed over, by path; what others did, or is damaged, is forgotten; with `retry`, all."""
+def not_opened(path: str, reason: str, *, binary: bool) -> PassedOver:
+    """What is remembered of a file that was not opened, or would not open: no run goes by it."""
+    return PassedOver(path, 0, 0, 0, binary, reason, "")
+
+
+def recall(catalog: Catalog) -> dict[str, PassedOver]:
+    """All that was passed over, by path. What a damaged row says is forgotten."""
     damaged = f"NOT {schema.sound(catalog.connection, 'passed_over')}"
-    catalog.connection.execute(f"DELETE FROM passed_over WHERE readers <> ? OR ? OR {damaged}", (readers, retry))
-    query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason FROM passed_over"
+    catalog.connection.execute(f"DELETE FROM passed_over WHERE {damaged}")
+    query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason, readers FROM passed_over"
     rows = catalog.connection.execute(query)
     return {
-        path: PassedOver(path, size, mtime_ns, ctime_ns, bool(binary), reason)
-        for path, size, mtime_ns, ctime_ns, binary, reason in rows
+        path: PassedOver(path, size, mtime_ns, ctime_ns, bool(binary), reason, readers)
+        for path, size, mtime_ns, ctime_ns, binary, reason, readers in rows
     }
 
 
@@ -41,9 +53,9 @@ def remembered(catalog: Catalog) -> list[str]:
     return [path for (path,) in catalog.connection.execute("SELECT path FROM passed_over")]
 
 
-def remember(catalog: Catalog, readers: str, file: PassedOver) -> None:
-    """Note a file that was opened in vain, in place of what was noted of it before."""
-    values = (file.path, *file.stamp, readers, int(file.binary), file.reason)
+def remember(catalog: Catalog, file: PassedOver) -> None:
+    """Note a file that is not read, in place of what was noted of it before."""
+    values = (file.path, *file.stamp, file.readers, int(file.binary), file.reason)
     catalog.connection.execute(
         "INSERT OR REPLACE INTO passed_over (path, size, mtime_ns, ctime_ns, readers, binary, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",

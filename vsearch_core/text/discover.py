@@ -4,8 +4,10 @@ Paths are strings until they are reported: a Path costs more than the system cal
 """
 # ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120, PTH123
 
+import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,6 +88,39 @@ def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]
     return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
 
 
+class Reach:
+    """Where a walk of a named file or folder goes: `folders`, and whether it may take a path, there or not.
+
+    For who watches it: a change anywhere else changes nothing that `discover` finds, but for what a link to a hidden
+    file points to, and rules above the folder.
+    """
+
+    def __init__(self, path: Path, options: DiscoverOptions) -> None:
+        self._path = os.path.abspath(path)
+        discovery = _Discovery(options)
+        self._walk = _Walk(discovery, self._path, os.path.realpath(self._path))
+        if os.path.isdir(self._path):
+            deque(self._walk.run(), maxlen=0)
+            self.folders = frozenset(self._walk.entered)
+        else:
+            self.folders = frozenset({os.path.dirname(self._path)})
+
+    def may_take(self, path: str) -> bool:
+        """Whether a walk would take the file, enter the folder or heed the rules at the absolute path."""
+        if not self._walk.entered:
+            return path == self._path
+        folder, name = self._walk.entered.get(os.path.dirname(path)), os.path.basename(path)
+        if folder is None:
+            return False
+        if self._walk.is_unsearched(name):
+            return self._walk.discovery.options.use_ignore_files and name in IGNORE_FILES
+        is_dir = os.path.isdir(path)
+        if self._walk.left_out(folder, path, name, is_dir):
+            return False
+        # What is gone may have been a folder, of which no pattern in `include` need say a thing.
+        return is_dir or not os.path.lexists(path) or self._walk.includes(path)
+
+
 @dataclass(frozen=True, slots=True)
 class _Level:
     """The rules of one folder. `skip` characters of a path lead to it, its slash included."""
@@ -99,6 +134,22 @@ class _Folder:
     path: str  # as the user would write it
     real: str  # the same with links resolved: what tells two ways to one file apart
     levels: tuple[_Level, ...]  # innermost first
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file, as many as it has when it is opened: one that grows all the while has an end.
+
+    Raises OSError, also for what is no regular file: it may have become a pipe or a device since it was found.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, f"has become {_kind(info.st_mode)}")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(info.st_size)
+    finally:
+        os.close(descriptor)
 
 
 class _Discovery:
@@ -146,6 +197,7 @@ class _Walk:
         self.base = len(_with_slash(root))
         self.visited: set[tuple[int, int]] = set()
         self.links: list[tuple[_Folder, str]] = []
+        self.entered: dict[str, _Folder] = {}  # by path
 
     def run(self) -> Iterator[Found]:
         top = self.root
@@ -175,6 +227,7 @@ class _Walk:
                 with os.scandir(folder.path) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
                 folder = self.with_own_rules(folder, entries)
+                self.entered[folder.path] = folder
                 for entry in entries:
                     found = self.visit(folder, entry, subfolders)
                     if found:
@@ -201,7 +254,7 @@ class _Walk:
     def visit(self, folder: _Folder, entry: os.DirEntry[str], subfolders: list[_Folder]) -> Found | None:
         """The entry if it is a file to report; a folder joins `subfolders`, a link `self.links`. Raises OSError."""
         name = entry.name
-        if name.startswith(".") or name in UNSEARCHED:
+        if self.is_unsearched(name):
             return None
         path = _with_slash(folder.path) + name
         is_link = entry.is_symlink()
@@ -213,12 +266,18 @@ class _Walk:
             self.links.append((folder, name))
         elif is_dir and _is_utf8(name):
             subfolders.append(_Folder(path, real, folder.levels))
-        elif (is_dir or self.discovery.included(path[self.base :])) and self.discovery.first_time(real):
+        elif (is_dir or self.includes(path)) and self.discovery.first_time(real):
             try:
                 return self.discovery.report(path, name, entry.stat(follow_symlinks=False))
             except FileNotFoundError:
                 return None  # deleted since its folder was listed
         return None
+
+    def is_unsearched(self, name: str) -> bool:
+        return name.startswith(".") or name in UNSEARCHED
+
+    def includes(self, path: str) -> bool:
+        return self.discovery.included(path[self.base :])
 
     def left_out(self, folder: _Folder, path: str, name: str, is_dir: bool) -> bool:
         if self.discovery.exclude.verdict(path[self.base :], name, is_dir):
@@ -245,7 +304,7 @@ class _Walk:
             return
         elif stat.S_ISDIR(info.st_mode) and _is_utf8(name):
             yield from self.walk(_Folder(path, real, folder.levels))
-        elif self.discovery.included(path[self.base :]) and self.discovery.first_time(real):
+        elif self.includes(path) and self.discovery.first_time(real):
             yield self.discovery.report(path, name, info)
 
 
@@ -299,6 +358,8 @@ def _is_utf8(name: str) -> bool:
 def _kind(mode: int) -> str:
     if stat.S_ISFIFO(mode):
         return "a named pipe"
+    if stat.S_ISDIR(mode):
+        return "a folder"
     if stat.S_ISSOCK(mode):
         return "a socket"
     return "a device"

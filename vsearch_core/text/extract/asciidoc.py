@@ -4,7 +4,7 @@ import re
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
 
 _TITLE = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
 _DELIMITER = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|`{3,})[ \t]*")
@@ -23,6 +23,8 @@ def extract(name: str, data: bytes) -> Document:
     fence, fence_start, position = "", 0, 0
     in_header = True
     for number, line in enumerate(text.split("\n")):
+        if len(headings) + len(blocks) > MAX_HEADINGS:
+            break
         end = position + len(line) + 1
         delimiter = _DELIMITER.fullmatch(line)
         if fence:

@@ -15,7 +15,8 @@ MAX_HEADER = 1000  # characters; the names of more columns than that help nobody
 class Builder:
     """Text under construction, and the spans over it. `name` is for errors only.
 
-    Where any block tells the source lines of its rows, all should: they become `Document.lines`.
+    Where any block tells the source lines of its rows, all should: they become `Document.lines`. `left_out` is the
+    document's.
     """
 
     def __init__(self, name: str) -> None:
@@ -26,6 +27,7 @@ class Builder:
         self._spans: list[Span] = []
         self._lines: list[int] = []
         self._trail: list[tuple[int, str]] = []
+        self.left_out: list[str] = []
         self.first_heading: str | None = None
 
     def start_page(self, number: int, *, apart: bool = False) -> None:
@@ -102,7 +104,8 @@ class Builder:
         """All that was added."""
         lines = (*self._lines, self._lines[-1]) if self._lines else None
         title = " ".join((title or "").split())[:MAX_TITLE] or None
-        return Document("".join(self._parts), tuple(self._spans), title, language, metadata or {}, lines)
+        text, spans = "".join(self._parts), tuple(self._spans)
+        return Document(text, spans, title, language, metadata or {}, lines, tuple(self.left_out))
 
     def _write(self, text: str, lines: Sequence[int]) -> None:
         self.length += len(text)
@@ -110,3 +113,12 @@ class Builder:
             raise too_large(self.name)
         self._parts.append(text)
         self._lines += lines
+
+
+def numbered(what: str, numbers: Sequence[int]) -> str:
+    """Ascending numbers of pages, say, in short: "page 3", "pages 1-3, 7"."""
+    among = set(numbers)
+    starts = (number for number in numbers if number - 1 not in among)
+    ends = (number for number in numbers if number + 1 not in among)
+    ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+    return f"{what}{'s' if len(numbers) > 1 else ''} {ranges}"

@@ -6,10 +6,11 @@ A parser for each language would be exact on files without a mistake in them; do
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
 
 _NAME = r"(?P<name>[^\W\d][\w$]*)"
 _BRACES = (  # modifiers, then a word that begins a definition, then its name
@@ -79,7 +80,7 @@ def extract(name: str, data: bytes) -> Document:
     suffix = "." + name.rpartition(".")[2].lower()
     pattern, comment = next((row[1:] for row in _LANGUAGES if suffix in row[0].split()), (_PYTHON, "#"))
     start = _licence_end(text, comment)
-    headings = list(_definitions(text, start, pattern, comment))
+    headings = list(islice(_definitions(text, start, pattern, comment), MAX_HEADINGS))
     return Document(text, tuple(replace(span, kind="code") for span in spans_between(text, headings, start)))
 
 

@@ -6,20 +6,20 @@ import io
 import lzma
 import zlib
 
-from vsearch_core.text.extract.limits import MAX_EXPANDED, damaged, too_large
+from vsearch_core.text.extract.limits import MAX_UNPACKED, damaged, too_large
 
 _BLOCK = 1 << 20
 
 
 def expand(name: str, data: bytes) -> bytes:
-    """The bytes within. Raises ExtractionError for what is damaged, or grows beyond MAX_EXPANDED."""
+    """The bytes within. Raises ExtractionError for what is damaged, or grows beyond MAX_UNPACKED."""
     parts: list[bytes] = []
     length = 0
     try:
         with _open(name, io.BytesIO(data)) as stream:
             while block := stream.read(_BLOCK):
                 length += len(block)
-                if length > MAX_EXPANDED:
+                if length > MAX_UNPACKED:
                     raise too_large(name)
                 parts.append(block)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:

@@ -1,13 +1,14 @@
 """Data in text files: JSON, JSON lines, YAML, TOML, INI. The text keeps its lines; keys are its headings."""
 
 import re
+from itertools import islice
 
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between
 
 _MAX_LEVEL = 3  # keys deeper than that are no headings
-_TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*+)("?)(\s*:\s*[\[{])?|[{}\[\]]')
+_TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*+)("?)(\s*+:\s*+[\[{])?|[{\[]++|[}\]]++')
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -33,14 +34,16 @@ def extract_jsonl(name: str, data: bytes) -> Document:
 def extract_yaml(name: str, data: bytes) -> Document:
     """Spans between keys that hold more than a value on their own line. Raises BinaryFileError."""
     text = decode(name, data)
-    headings = [Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\"")) for match in _YAML_KEY.finditer(text)]
+    keys = islice(_YAML_KEY.finditer(text), MAX_HEADINGS)
+    headings = [Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\"")) for match in keys]
     return Document(text, spans_between(text, headings))
 
 
 def extract_sections(name: str, data: bytes) -> Document:
     """Spans between section names in brackets. Raises BinaryFileError."""
     text = decode(name, data)
-    return Document(text, spans_between(text, [Heading(m.start(), 1, m[1].strip()) for m in _SECTION.finditer(text)]))
+    names = islice(_SECTION.finditer(text), MAX_HEADINGS)
+    return Document(text, spans_between(text, [Heading(match.start(), 1, match[1].strip()) for match in names]))
 
 
 def _unescaped(text: str) -> str:
@@ -69,11 +72,11 @@ def _json(source: str) -> tuple[str, list[Heading]]:
             piece += f'"{string}{match[2]}{match[3] or ""}'
             if match[3]:
                 depth += 1
-                if depth - 1 <= _MAX_LEVEL:
+                if depth - 1 <= _MAX_LEVEL and len(headings) < MAX_HEADINGS:
                     headings.append(Heading(start, max(depth - 1, 1), " ".join(string.split())[:MAX_TITLE]))
         else:
             piece += match[0]
-            depth = depth + 1 if match[0] in "{[" else max(depth - 1, 0)
+            depth = max(depth + (1 if match[0][0] in "{[" else -1) * len(match[0]), 0)
         parts.append(piece)
         length += len(piece)
         position = match.end()

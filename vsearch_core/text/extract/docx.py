@@ -5,8 +5,11 @@ from collections.abc import Mapping
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.limits import MAX_PARAGRAPH, MAX_PARTS, too_large
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.reading import Reading
+from vsearch_core.text.extract.spaces import one_line
 
 KIND = "Word document"
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
@@ -16,12 +19,12 @@ _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen
 _NOTES = ("footnotes", "endnotes")
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """Paragraphs under their headings, tables as rows, then the notes; pages where Word noted them when it saved.
 
     Headers, footers, tables of contents and deleted text are left out. Raises ExtractionError.
     """
-    package = Package(name, data, KIND)
+    package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
     package.require(main)
     properties, styles, builder = Properties(), _Styles(), Builder(name)
@@ -51,6 +54,8 @@ class _Styles:
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         value = attributes.get("val", "")
+        if len(self._levels) + len(self._parents) > MAX_PARTS:
+            return
         if tag == "style":
             self._id = attributes.get("styleId", "")
         elif tag == "basedOn":
@@ -89,10 +94,12 @@ class _Text:
         self.paragraph: list[str] = []
         self.level: int | None = None
         self.is_item = False
-        self.outer: list[tuple[list[str], int | None, bool]] = []  # a text box stands inside a paragraph
+        self.outer: list[tuple[list[str], int | None, bool, bool]] = []  # a text box stands inside a paragraph
         self.tables = 0
         self.rows: list[str] = []
-        self.cells: list[str] = []
+        self.cells: list[list[str]] = []  # the paragraphs of each
+        self.length = 0  # characters of the paragraphs that we are inside of
+        self.is_blank = True  # whether the paragraph has no words so far
         self.breaks = 0  # pages that have ended since the last paragraph began
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -101,8 +108,8 @@ class _Text:
         elif tag == "t":
             self.in_text = True
         elif tag == "p":
-            self.outer.append((self.paragraph, self.level, self.is_item))
-            self.paragraph, self.level, self.is_item = [], None, False
+            self.outer.append((self.paragraph, self.level, self.is_item, self.is_blank))
+            self.paragraph, self.level, self.is_item, self.is_blank = [], None, False, True
         elif tag == "pStyle":
             self.level = self.styles.level(attributes.get("val", ""))
         elif tag == "outlineLvl" and attributes.get("val", "") in set("012345678"):
@@ -110,10 +117,10 @@ class _Text:
         elif tag == "numPr":
             self.is_item = True
         elif tag in _CHARACTERS:
-            self.paragraph.append(_CHARACTERS[tag])
+            self.put(_CHARACTERS[tag])
         elif tag == "lastRenderedPageBreak":
             self.breaks += 1
-            if not self.tables and not "".join(self.paragraph).strip():
+            if not self.tables and self.is_blank:
                 self.turn_pages()
         else:
             self.start_table(tag)
@@ -124,11 +131,18 @@ class _Text:
         elif tag == "tr" and self.tables == 1:
             self.cells = []
         elif tag == "tc" and self.tables == 1:
-            self.cells.append("")
+            self.cells.append([])
 
     def data(self, text: str) -> None:
         if self.in_text and not self.skipping:
-            self.paragraph.append(text.replace("\n", " "))
+            self.put(text.replace("\n", " "))
+
+    def put(self, text: str) -> None:
+        self.length += len(text)
+        if self.length > MAX_PARAGRAPH:
+            raise too_large(self.builder.name)
+        self.paragraph.append(text)
+        self.is_blank = self.is_blank and text.isspace()
 
     def end(self, tag: str) -> None:
         if self.skipping:
@@ -138,7 +152,7 @@ class _Text:
         elif tag == "p":
             self.end_paragraph()
         elif tag == "tr" and self.tables == 1:
-            row = " | ".join(self.cells)
+            row = " | ".join(map(" ".join, self.cells))
             if row.strip(" |"):
                 self.rows.append(row)
         elif tag == "tbl":
@@ -149,15 +163,16 @@ class _Text:
                 self.rows = []
 
     def end_paragraph(self) -> None:
-        lines = [" ".join(line.split()) for line in "".join(self.paragraph).split("\n")]
+        lines = [one_line(line) for line in "".join(self.paragraph).split("\n")]
         text = "\n".join(line for line in lines if line)
         level, is_item = self.level, self.is_item
-        self.paragraph, self.level, self.is_item = self.outer.pop()
+        self.paragraph, self.level, self.is_item, self.is_blank = self.outer.pop()
+        self.length = self.length if self.outer else 0
         if not text or level == -1:
             return
         if self.tables:
-            self.cells = self.cells or [""]
-            self.cells[-1] = f"{self.cells[-1]} {text}".strip()
+            self.cells = self.cells or [[]]
+            self.cells[-1].append(text)
             return
         if level == 0 and self.title is None:
             self.title = " ".join(text.split())

@@ -7,8 +7,10 @@ from urllib.parse import unquote
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.build import Builder, numbered
+from vsearch_core.text.extract.headings import MAX_TITLE
 from vsearch_core.text.extract.html import extract as extract_html
+from vsearch_core.text.extract.limits import MAX_PARTS
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
 
@@ -31,15 +33,21 @@ def extract(name: str, data: bytes) -> Document:
     package.walk("META-INF/encryption.xml", locked)
     titles = _titles(package, folder, book)
     builder = Builder(name)
+    lost: list[int] = []
     for number, item in enumerate(book.spine, 1):
         member = posixpath.normpath(posixpath.join(folder, unquote(book.items.get(item, ("", "", ""))[0])))
-        if member not in package.members or book.items[item][1] not in _HTML or "nav" in book.items[item][2].split():
+        if member not in package.members:
+            lost.append(number)
+            continue
+        if book.items[item][1] not in _HTML or "nav" in book.items[item][2].split():
             continue
         if member in locked.found:
             raise ExtractionError(name, "is encrypted", "no program but its reader can open it")
         section = replace(extract_html(member, package.read(member)), lines=None)
         builder.start_page(number)
         builder.add_document(section, titles.get(member, ""))
+    if lost:
+        builder.left_out.append("can't find " + numbered("section", lost))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 
@@ -64,7 +72,7 @@ class _Attributes:
         self._attribute = attribute
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == self._tag and self._attribute in attributes:
+        if tag == self._tag and self._attribute in attributes and len(self.found) < MAX_PARTS:
             self.found.append(attributes[self._attribute])
 
     def data(self, text: str) -> None: ...
@@ -79,6 +87,8 @@ class _Book:
         self.spine: list[str] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if len(self.items) + len(self.spine) > 2 * MAX_PARTS:
+            return
         if tag == "item":
             facts = (attributes.get("href", ""), attributes.get("media-type", ""), attributes.get("properties", ""))
             self.items[attributes.get("id", "")] = facts
@@ -94,16 +104,17 @@ class _Contents:
 
     def __init__(self) -> None:
         self.titles: dict[str, str] = {}
-        self._label: list[str] = []
+        self._label = ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "navLabel":
-            self._label = []
-        elif tag == "content":
+            self._label = ""
+        elif tag == "content" and len(self.titles) < MAX_PARTS:
             path = unquote(attributes.get("src", "").partition("#")[0])
-            self.titles.setdefault(path, " ".join("".join(self._label).split()))
+            self.titles.setdefault(path, " ".join(self._label.split())[:MAX_TITLE])
 
     def data(self, text: str) -> None:
-        self._label.append(text)
+        if len(self._label) < 2 * MAX_TITLE:
+            self._label += text[:MAX_TITLE]
 
     def end(self, tag: str) -> None: ...

@@ -1,12 +1,13 @@
 """From headings found in a text to spans that know which headings enclose them."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from vsearch_core.model import Span
 
 MAX_TITLE = 300  # characters; a longer "title" is a paragraph, and would be repeated with every chunk below it
+MAX_HEADINGS = 200_000  # of a document, and blocks of code or rows; what has more is no text for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +43,46 @@ def _add(spans: list[Span], text: str, start: int, end: int, trail: Sequence[Hea
     spans.append(Span(start, end, tuple(heading.title for heading in trail if heading.title)))
 
 
-def with_code(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-    """The spans, divided so that the blocks (start and end, in order) are code; see `Span.kind`."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of a text that is code or a table's rows; see `Span.kind` and `Span.header`."""
+
+    start: int
+    end: int
+    kind: Literal["code", "rows"] = "code"
+    header: str = ""
+
+
+def with_blocks(spans: Sequence[Span], blocks: Sequence[Block]) -> tuple[Span, ...]:
+    """The spans, divided so that each of the blocks, which come in order, has spans of its own."""
     return tuple(_divided(spans, blocks, keep=True))
+
+
+def with_code(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+    """The spans, divided so that the blocks (start and end, in order) are code."""
+    return with_blocks(spans, [Block(start, end) for start, end in blocks])
 
 
 def without(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
     """The spans without the blocks (start and end, in order), which thus are not searched."""
-    return tuple(_divided(spans, blocks, keep=False))
+    return tuple(_divided(spans, [Block(start, end) for start, end in blocks], keep=False))
 
 
-def _divided(spans: Sequence[Span], blocks: Sequence[tuple[int, int]], *, keep: bool) -> Iterator[Span]:
+def _divided(spans: Sequence[Span], blocks: Sequence[Block], *, keep: bool) -> Iterator[Span]:
     place = 0
     for span in spans:
         position = span.start
-        while place < len(blocks) and blocks[place][1] <= position:
+        while place < len(blocks) and blocks[place].end <= position:
             place += 1
-        for start, end in itertools.islice(blocks, place, None):
-            if start >= span.end:
+        for at in range(place, len(blocks)):
+            block = blocks[at]
+            if block.start >= span.end:
                 break
-            if max(start, span.start) > position:
-                yield replace(span, start=position, end=max(start, span.start))
-            position = min(end, span.end)
+            start = max(block.start, span.start)
+            if start > position:
+                yield replace(span, start=position, end=start)
+            position = min(block.end, span.end)
             if keep:
-                yield replace(span, start=max(start, span.start), end=position, kind="code")
+                yield replace(span, start=start, end=position, kind=block.kind, header=block.header)
         if position < span.end:
             yield replace(span, start=position)

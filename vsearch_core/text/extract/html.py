@@ -5,7 +5,7 @@ from typing import Any
 
 from vsearch_core.model import Document, JsonValue, Span
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, spans_between
+from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
 from vsearch_core.text.extract.layout import Page
 
 _CHARSET = re.compile(
@@ -40,21 +40,28 @@ _BLOCKS = frozenset(
 _TIGHT = frozenset({"li", "dt", "dd", "tr", "caption", "tbody", "thead", "tfoot"})  # a line of their own, no blank line
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 _MAIN_SHARE = 0.5  # of the page's text, for <main> or <article> to stand for the page
-_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _LAST_LINE = 65_535  # the parser counts no further
+_MAX_SOURCE = 16_000_000  # characters that become a tree, which may take forty times as much; no page has as many
+_MAX_TAGS = 1_000_000
+_EMBEDDED = re.compile(r"(?<=[\"'(])data:[\w/+.-]{1,100}[;,][^\"'()<>\s]*+")  # images: text to none, memory to all
+_OVERLADEN = re.compile(  # a tag of a thousand attributes: the parser's time grows with the square of their number
+    r"<[a-zA-Z][^\s<>/]*+(?:[\s/]*+[^\s<>\"'=/]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s<>\"']*+))?+){1000}"
+)
 
 
 def extract(name: str, data: bytes) -> Document:
-    """The main text, a blank line between blocks; spans between headings; `lines` point into the source.
+    """The main text, a blank line between blocks; spans between headings, code and tables apart; `lines` point into
+    the source.
 
     Raises BinaryFileError.
     """
     declared = _CHARSET.search(data[:_HEAD_BYTES])
     source = decode(name, data, declared[1].decode() if declared else None)
-    root = _parse(source)
+    root = _TOO_MUCH if _is_too_much(source) else _parse(source)
     if root is None:
         return Document("", ())
-    if root is _TOO_DEEP:
+    if root is _TOO_MUCH:
         text = _stripped(source)
         return Document(text, (Span(0, len(text)),) if text.strip() else ())
     page = _main_page(root)
@@ -64,19 +71,26 @@ def extract(name: str, data: bytes) -> Document:
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
     return Document(
         text,
-        spans_between(text, headings),
+        with_blocks(spans_between(text, headings), page.blocks()),
         title=title or first,
         language=language.partition("-")[0].strip().lower() or None,
         metadata=_metadata(root),
-        lines=tuple(page.sources),
+        lines=tuple(page.sources) or None,
     )
 
 
-_TOO_DEEP = object()
+_TOO_MUCH: Any = object()
+
+
+def _is_too_much(source: str) -> bool:
+    """Whether the page's tree would not be worth its time and memory."""
+    if source.count("<") > _MAX_TAGS or _OVERLADEN.search(source):
+        return True
+    return len(source) > _MAX_SOURCE and len(_EMBEDDED.sub("", source)) > _MAX_SOURCE
 
 
 def _parse(source: str) -> Any:
-    """The root element, None for a document that is empty, `_TOO_DEEP` for one that the parser had to cut short."""
+    """The root element, None for a document that is empty, `_TOO_MUCH` for one that the parser had to cut short."""
     from lxml import etree, html
 
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
@@ -84,11 +98,12 @@ def _parse(source: str) -> Any:
         root = html.document_fromstring(source.encode(), parser=parser)
     except etree.ParserError:
         return None
-    return _TOO_DEEP if parser.error_log.filter_from_fatals() else root
+    return _TOO_MUCH if parser.error_log.filter_from_fatals() else root
 
 
 def _stripped(source: str) -> str:
-    """The source without its tags, line for line: for pages that nest deeper than the parser goes (2,048 levels)."""
+    """The source without its tags, line for line: for pages that nest deeper than the parser goes (2,048 levels), and
+    for those with more tags or attributes than any page has."""
     import html
 
     def blank(match: re.Match[str]) -> str:
@@ -112,12 +127,23 @@ def _main_page(root: Any) -> Page:
     body = root.find("body")
     body = root if body is None else body
     whole = _Renderer(body).render([body])
-    mains = root.xpath("//main | //*[@role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
+    mains = root.xpath("//*[self::main or @role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
     if mains:
         page = _Renderer(body).render(mains)
         if len(page.text()) >= _MAIN_SHARE * len(whole.text()):
             whole = page
     return whole if whole.text() else _Renderer(body, keep_all=True).render([body])
+
+
+def _titled(body: Any) -> set[Any]:
+    """The elements in which a title of the page stands."""
+    found: set[Any] = set()
+    for title in body.iter("h1"):
+        for element in title.iterancestors():
+            if element in found:
+                break
+            found.add(element)
+    return found
 
 
 def _length(element: Any) -> int:
@@ -137,12 +163,15 @@ class _Renderer:
         self.page = Page()
         self.keep_all = keep_all  # navigation and the like too: for pages that are nothing else
         self.form_limit = _length(body) * _MAIN_SHARE
+        self.titled = _titled(body)
         self.line = 1
         self.verbatim = 0  # <pre> elements that we are in
         self.inside = 0  # <main> and <article> elements that we are in
+        self.forms = 0  # <form> elements that we are in: what is kept is kept whole
         self.data_table = False
+        self.has_header = False  # whether the table's first row names its columns
         self.in_row = False  # a data table's row is one line, whatever its cells hold
-        self.heading_row = 0
+        self.heading_row = self.table_row = self.code_row = 0  # where the heading, the table, the code begins
 
     def render(self, elements: list[Any]) -> Page:
         from lxml import etree
@@ -197,10 +226,10 @@ class _Renderer:
         if tag == "nav" or _is_hidden(element):
             return True
         if tag == "form":
-            return _length(element) < self.form_limit
+            return not self.forms and _length(element) < self.form_limit
         if tag in _AROUND or element.get("role") in _AROUND_ROLES:
             # Outside of the main text; but many a page keeps its own title in its <header>.
-            return not self.inside and element.find(".//h1") is None
+            return not self.inside and element not in self.titled
         return False
 
     def start(self, element: Any) -> None:
@@ -208,8 +237,11 @@ class _Renderer:
         tag = element.tag
         if tag in {"main", "article"}:
             self.inside += 1
+        self.forms += tag == "form"
         if tag == "table":
             self.data_table = _is_data(element)
+            self.has_header = self.data_table and _has_header(element)
+            self.table_row = -1
         if tag in {"td", "th"} and self.in_row:
             if element.getprevious() is not None:
                 self.page.write(" | ", self.line)
@@ -217,7 +249,10 @@ class _Renderer:
             self.break_before(tag)
         if tag == "tr":
             self.in_row = self.data_table
+            if self.table_row < 0:
+                self.table_row = len(self.page.rows)
         elif tag == "pre":
+            self.code_row = self.code_row if self.verbatim else len(self.page.rows)
             self.verbatim += 1
         elif tag == "li" and not self.in_row:
             self.page.bullet()
@@ -226,11 +261,16 @@ class _Renderer:
         tag = element.tag
         if tag in {"main", "article"}:
             self.inside -= 1
+        self.forms -= tag == "form"
         if tag == "tr":
             self.in_row = False
         elif tag == "pre":
             self.verbatim -= 1
+            if not self.verbatim and not self.in_row:
+                self.page.add_block(self.code_row, "code")
         elif tag == "table":
+            if self.data_table and self.table_row >= 0:
+                self.page.add_block(self.table_row, "rows", header=self.has_header)
             self.data_table = False
         if tag in _LEVELS and not self.in_row:
             self.page.add_heading(self.heading_row, _LEVELS[tag])
@@ -258,3 +298,9 @@ def _is_data(table: Any) -> bool:
     """Whether the table holds data, one line a row, rather than laying out a page."""
     inner = table.iter("table", "pre", "ul", "ol", "dl", *_LEVELS)
     return next((element for element in inner if element is not table), None) is None
+
+
+def _has_header(table: Any) -> bool:
+    """Whether the first row names the columns: nothing but <th> in it."""
+    first = next(table.iter("tr"), None)
+    return first is not None and {cell.tag for cell in first.iterchildren("td", "th")} == {"th"}

@@ -4,18 +4,19 @@ import re
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
 
 _LEVELS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6, "frametitle": 5}
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
+_OPTIONAL = r"\[[^\[\]\n]*+\]"  # no bracket within: what never closes is looked through once
 _BRACED = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}"  # two levels of braces within
-_SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + r")\*?[ \t]*(?:\[[^\]\n]*\])?[ \t]*" + _BRACED)
-_FACT = re.compile(r"\\(title|author|date)[ \t]*(?:\[[^\]\n]*\])?[ \t]*" + _BRACED)
+_SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + rf")\*?[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
+_FACT = re.compile(rf"\\(title|author|date)[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
 _VERBATIM = re.compile(r"\\begin\{(verbatim|lstlisting|minted|alltt)\*?\}(.*?)(?:\\end\{\1\*?\}|\Z)", re.DOTALL)
 _SILENT = re.compile(  # with what stands in its braces
     r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics|usepackage"
     r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup|index|color"
-    r"|newcommand|renewcommand|fontsize|selectlanguage)\*?(?:[ \t]*\[[^\]\n]*\])*(?:[ \t]*" + _BRACED + r")?"
+    rf"|newcommand|renewcommand|fontsize|selectlanguage)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
 )
 _ACCENT = re.compile(
     r"\\([`'^\"~=.uvHckr])(?:\{\\?([A-Za-zıȷ])\}|[ \t]*\\?([A-Za-zıȷ])(?![A-Za-z]))|\\([`'^\"~=.])\\?([A-Za-zıȷ])"
@@ -63,9 +64,10 @@ _MEANT = {
     "and": ", ",
 }
 _MATH = re.compile(
-    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[.{0,5000}?\\\]|\\\(.{0,1000}?\\\)", re.DOTALL
+    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[(?:(?!\\\[).){0,5000}?\\\]|\\\((?:(?!\\\().){0,1000}?\\\)",
+    re.DOTALL,
 )
-_COMMAND = re.compile(r"\\(?:[A-Za-z@]+\*?(?:\[[^\]\n]*\])?[ \t]?|[,;:!/> ])")
+_COMMAND = re.compile(rf"\\(?:[A-Za-z@]+\*?(?:{_OPTIONAL})?[ \t]?|[,;:!/> ])")
 _QUOTES = (("``", "“"), ("''", "”"), ("---", "—"), ("--", "–"), ("\\\\", " "), ("~", " "))
 _ESCAPED = re.compile(r"\\([%&$#_{}])")
 
@@ -103,7 +105,8 @@ class _Setter:
         position = self.begin
         for match in _VERBATIM.finditer(self.source, self.begin):
             self.prose(self.source[position : match.start()])
-            self.blocks.append((self.length, self.length + len(match[0])))
+            if len(self.blocks) < MAX_HEADINGS:
+                self.blocks.append((self.length, self.length + len(match[0])))
             self.write(match[0])
             position = match.end()
         self.prose(self.source[position:])
@@ -115,7 +118,8 @@ class _Setter:
         for match in _SECTION.finditer(source):
             self.write(_words(source[position : match.start()]))
             title = _words(match[2])
-            self.headings.append(Heading(self.length, _LEVELS[match[1]], " ".join(title.split())[:MAX_TITLE]))
+            if len(self.headings) < MAX_HEADINGS:
+                self.headings.append(Heading(self.length, _LEVELS[match[1]], " ".join(title.split())[:MAX_TITLE]))
             self.write(title)
             position = match.end()
         self.write(_words(source[position:]))

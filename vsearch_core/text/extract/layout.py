@@ -1,6 +1,11 @@
 """Building a text line by line, for formats whose own lines mean nothing."""
 
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading
+import itertools
+from typing import Literal
+
+from vsearch_core.text.extract.build import MAX_HEADER
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Block, Heading
+from vsearch_core.text.extract.spaces import one_line
 
 
 class Page:
@@ -10,6 +15,7 @@ class Page:
         self.rows: list[str] = []
         self.sources: list[int] = []
         self._headings: list[tuple[int, int, str]] = []  # row, level, title
+        self._blocks: list[tuple[int, int, Literal["code", "rows"], str]] = []  # first row, last and one, kind, header
         self._parts: list[str] = []  # of the row being written
         self._line = 0  # source line of that row
         self._space = False  # whether a space is due before the next word
@@ -18,7 +24,7 @@ class Page:
 
     def write(self, text: str, line: int) -> None:
         """Running text that begins on the source's line `line`; each stretch of white space becomes one space."""
-        words = " ".join(text.split())
+        words = one_line(text)
         if not words:
             self._space = self._space or bool(text)
             return
@@ -58,21 +64,43 @@ class Page:
     def add_heading(self, first_row: int, level: int) -> None:
         """Makes the rows from `first_row` on, blank ones aside, a heading."""
         self.end_block()
-        while first_row < len(self.rows) and not self.rows[first_row]:
-            first_row += 1
-        title = " ".join(self.rows[first_row:])[:MAX_TITLE].strip()
-        if title:
+        first_row = self._filled(first_row)
+        rows = self.rows[first_row : first_row + MAX_TITLE]
+        title = " ".join(row[:MAX_TITLE] for row in rows)[:MAX_TITLE].strip()
+        if title and len(self._headings) < MAX_HEADINGS:
             self._headings.append((first_row, level, title))
+
+    def add_block(self, first_row: int, kind: Literal["code", "rows"], *, header: bool = False) -> None:
+        """Makes the rows from `first_row` on, blank ones aside, code or a table, whose first row may be its header."""
+        self.end_block()
+        first_row = self._filled(first_row)
+        if first_row < len(self.rows) and len(self._blocks) < MAX_HEADINGS:
+            while self._blocks and self._blocks[-1][0] >= first_row:
+                self._blocks.pop()  # a table in a listing
+            names = self.rows[first_row] if header and first_row + 1 < len(self.rows) else ""
+            self._blocks.append((first_row, len(self.rows), kind, names if len(names) <= MAX_HEADER else ""))
 
     def text(self) -> str:
         self.end_line()
         return "\n".join(self.rows)
 
     def headings(self) -> list[Heading]:
-        starts = [0]
-        for row in self.rows:
-            starts.append(starts[-1] + len(row) + 1)
+        starts = self._starts()
         return [Heading(starts[row], level, title) for row, level, title in self._headings]
+
+    def blocks(self) -> list[Block]:
+        starts = self._starts()
+        return [Block(starts[first], starts[end], kind, header) for first, end, kind, header in self._blocks]
+
+    def _starts(self) -> list[int]:
+        """Where each row begins, and where the text would go on."""
+        return list(itertools.accumulate((len(row) + 1 for row in self.rows), initial=0))
+
+    def _filled(self, row: int) -> int:
+        """The first row from that one on that is not blank."""
+        while row < len(self.rows) and not self.rows[row]:
+            row += 1
+        return row
 
     def _begin(self, line: int) -> None:
         if self._blank and self.rows:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from email.message import Message
+from email.policy import Compat32
 from email.utils import parsedate_to_datetime
 
 from vsearch_core.errors import ExtractionError
@@ -14,11 +15,13 @@ from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.html import extract as extract_html
-from vsearch_core.text.extract.limits import MAX_PARTS, damaged
+from vsearch_core.text.extract.limits import MAX_PARTS, damaged, too_large
 
 _KEYS = {"from": "author", "to": "recipients", "cc": "cc", "message-id": "message_id", "list-id": "list"}
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")  # what heads a message's text
 _MAX_VALUE = 4000  # characters of a header
+_MAX_LINES = 2_000_000  # each may be a header
+_BOUNDARY = re.compile(rb"\bboundary=\s*\"?([^\"\s;]{1,100})", re.IGNORECASE)
 _MAX_DEPTH = 20
 _ENVELOPE = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\d{2}:\d{2}[^\r\n]*\r?\n")
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -43,6 +46,8 @@ def extract_mailbox(name: str, data: bytes) -> Document:
     if not starts:
         return extract(name, data)
     builder = Builder(name)
+    if len(starts) > MAX_PARTS:
+        builder.left_out.append(f"more than {MAX_PARTS:,} messages")
     line = counted = 0
     for number, (start, end) in enumerate(zip(starts[:MAX_PARTS], [*starts[1:], len(data)], strict=False), 1):
         line += data.count(b"\n", counted, start)
@@ -67,9 +72,33 @@ def extract_web_page(name: str, data: bytes) -> Document:
     raise ExtractionError(name, "has no page in it", "open it in a browser, and save it again if it shows")
 
 
+class _Bounded(Compat32):
+    """The parser's policy, with headers cut short: their parameters take it time that grows with the square."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_MAX_VALUE]
+
+
+def _is_bomb(data: bytes) -> bool:
+    """Whether the parser would make an object of a kilobyte each of more parts than we read, or of as many headers."""
+    if max(data.count(b"\n"), data.count(b"\r")) > _MAX_LINES:
+        return True
+    lowered = data.lower()
+    if b"delivery-status" in lowered and sum(map(data.count, (b"\n\n", b"\r\n\r\n", b"\r\r"))) > MAX_PARTS:
+        return True
+    if data.count(b"\n--") + data.count(b"\r--") <= MAX_PARTS:
+        return False
+    boundaries = set(_BOUNDARY.findall(data))
+    parts = sum(data.count(b"--" + boundary) for boundary in boundaries) if len(boundaries) <= 100 else len(data)
+    return b"boundary*" in lowered or parts > MAX_PARTS
+
+
 def _parse(name: str, data: bytes) -> Message:
+    if _is_bomb(data):
+        raise too_large(name)
     try:
-        return email.message_from_bytes(data)
+        return email.message_from_bytes(data, policy=_Bounded())
     except Exception as error:  # the parser is meant to take anything; where it does not, it is this file's fault
         raise damaged(name, "message", error) from None
 

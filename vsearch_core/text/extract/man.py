@@ -4,16 +4,18 @@ import re
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
 from vsearch_core.text.extract.plain import extract as extract_plain
 
 _ROFF = re.compile(
-    r"(?:(?:['.][ \t]*\\\"[^\n]*|\.\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
-    r"[^\n]*|[ \t]*|\.\.)\n)*"
+    r"(?:(?:['.][ \t]*\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
+    r"[^\n]*|[ \t]*|\.\.)\n)*+"
     r"\.[ \t]*(?:TH|Dd)\b"
 )
 _TITLE = re.compile(r"^\.[ \t]*(?:TH|Dt)[ \t]+(?:\"([^\"\n]+)\"|(\S+))(?:[ \t]+\"?([0-9][\w]*))?", re.MULTILINE)
-_FONT = re.compile(r"\\f(?:\[[^\]\n]*\]|\([^\n]{2}|[^\n])|\\[sm](?:[-+]?\d{1,2}|\[[^\]\n]*\])|\\[&|^/,:%!c]|\\[kz].")
+_FONT = re.compile(
+    r"\\f(?:\[[^\[\]\n]*+\]|\([^\n]{2}|[^\n])|\\[sm](?:[-+]?\d{1,2}|\[[^\[\]\n]*+\])|\\[&|^/,:%!c]|\\[kz]."
+)
 _NAMED = re.compile(r"\\\(([^\n]{2})|\\\[([^\]\n]{1,20})\]|\\\*(?:\(([^\n]{2})|\[([^\]\n]{1,20})\]|([^\n]))")
 _CHARACTERS = {
     "lq": "“",
@@ -71,7 +73,7 @@ def extract(name: str, data: bytes) -> Document:
     position = 0
     for line in source.split("\n"):
         row, level = _row(line, mdoc)
-        if level and row:
+        if level and row and len(headings) < MAX_HEADINGS:
             headings.append(Heading(position, level, row))
         rows.append(row)
         position += len(row) + 1

@@ -4,19 +4,26 @@ import datetime
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from vsearch_core.model import Document, JsonValue
+from vsearch_core.text.extract.build import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Block, Heading, spans_between, with_blocks
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _MAX_FRONT_MATTER = 1 << 16  # characters: a longer one is text between two rules
 _MAX_VALUES = 10_000  # after aliases are expanded, which can multiply a few lines without end
 _MAX_DEPTH = 50
+_MAX_BITS = 1000  # of a number; Python writes none of 4,300 digits or more
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _FENCE_LINE = re.compile(rf"^{_FENCE.pattern}$", re.MULTILINE)
+_TABLE_RULE = re.compile(  # the line below a table's first row: GitHub Flavored Markdown, section 4.10
+    r"^ {0,3}(?=[^\n]*\|)\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$", re.MULTILINE
+)
+_CELL_BORDER = re.compile(r"(?<!\\)\|")
 _ATX = re.compile(r" {0,3}(#{1,6})(?![^ \t])")
 _CLOSING = re.compile(r"(?:^|[ \t])#+$")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
@@ -28,13 +35,13 @@ _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}
 
 
 def extract(name: str, data: bytes) -> Document:
-    """Spans between headings, fenced code apart; the front matter becomes metadata and lies outside of them.
+    """Spans between headings, fenced code and tables apart; the front matter becomes metadata and lies outside of them.
 
     Raises BinaryFileError.
     """
     text = decode(name, data)
     metadata, start = _front_matter(text)
-    headings = list(find_headings(text, start))
+    headings = list(islice(find_headings(text, start), MAX_HEADINGS))
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
@@ -42,7 +49,7 @@ def extract(name: str, data: bytes) -> Document:
     language = metadata.get("lang", metadata.get("language"))
     return Document(
         text,
-        with_code(spans_between(text, headings, start), list(_code_blocks(text, start))),
+        with_blocks(spans_between(text, headings, start), list(islice(_blocks(text, start), MAX_HEADINGS))),
         title=title.strip() if title else None,
         language=language if isinstance(language, str) else None,
         metadata=metadata,
@@ -56,8 +63,13 @@ def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
         return {}, 0
     import yaml
 
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+        def flatten_mapping(self, node: Any) -> None:
+            """Leaves out what `<<` merges: aliases of merges of aliases grow without end before we can count them."""
+            node.value = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
+
     try:
-        values = yaml.safe_load(match[1])
+        values = yaml.load(match[1], Loader)
         if values is None:
             return {}, match.end()
         if isinstance(values, dict):
@@ -80,6 +92,8 @@ class _JsonSafe:
         self.count += 1
         if self.count > _MAX_VALUES or depth > _MAX_DEPTH:
             raise ValueError("too many values")
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise ValueError("too large a number")
         if isinstance(value, dict):
             return self.mapping(value, depth + 1)
         if isinstance(value, (list, tuple, set)):
@@ -116,6 +130,39 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
         alone = not previous.strip()
         previous, previous_start = line_text, position
         position += len(line) + 1
+
+
+def _blocks(text: str, start: int) -> Iterator[Block]:
+    """Fenced code and tables, in order."""
+    position = start
+    for begin, end in _code_blocks(text, start):
+        yield from _tables(text, position, begin)
+        yield Block(begin, end)
+        position = end
+    yield from _tables(text, position, len(text))
+
+
+def _tables(text: str, start: int, end: int) -> Iterator[Block]:
+    """The tables of a stretch without code: a row of names, a rule below it of as many cells, and rows."""
+    position = start
+    for rule in _TABLE_RULE.finditer(text, start, end):
+        first = text.rfind("\n", start, max(rule.start() - 1, start)) + 1 or start
+        names = text[first : rule.start()].rstrip("\n")
+        if first < position or "\n" in names or not names.strip() or _cells(names) != _cells(rule[0]):
+            continue
+        position = min(rule.end() + 1, end)
+        while position < end:
+            line_end = text.find("\n", position, end) + 1 or end
+            if "|" not in text[position:line_end]:
+                break
+            position = line_end
+        header = names.strip() if len(names) <= MAX_HEADER else ""
+        yield Block(first, position, "rows", header)
+
+
+def _cells(row: str) -> int:
+    row = row.strip().removeprefix("|")
+    return len(_CELL_BORDER.findall(row)) + (not row.endswith("|") or row.endswith("\\|"))
 
 
 def _code_blocks(text: str, start: int) -> Iterator[tuple[int, int]]:

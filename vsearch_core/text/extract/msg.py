@@ -5,6 +5,7 @@ import io
 import struct
 from typing import Any
 
+from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.html import extract as extract_html
@@ -23,24 +24,28 @@ def extract(name: str, data: bytes) -> Document:
     import olefile
 
     try:
-        container = olefile.OleFileIO(io.BytesIO(data))
-    except Exception as error:  # olefile raises its own and others for what is damaged
+        with olefile.OleFileIO(io.BytesIO(data)) as container:
+            return _document(_Reader(name, container))
+    except ExtractionError:
+        raise
+    except Exception as error:  # olefile raises its own and others for what is damaged, even when it only lists names
         raise damaged(name, "Outlook message", error) from None
-    with container:
-        reader = _Reader(name, container)
-        subject = reader.text(_SUBJECT)
-        metadata: dict[str, JsonValue] = {key: reader.text(number) for number, key in _FACTS.items()}
-        metadata["date"] = reader.sent()
-        metadata["attachments"] = list(reader.attachments())
-        metadata = {key: value for key, value in metadata.items() if value}
-        body = reader.text(_BODY)
-        if not body.strip():
-            body = extract_html(name, reader.stream(f"{_STREAM}{_HTML}0102")).text
-    builder = Builder(name)
+
+
+def _document(reader: "_Reader") -> Document:
+    subject = reader.text(_SUBJECT)
+    metadata: dict[str, JsonValue] = {key: reader.text(number) for number, key in _FACTS.items()}
+    metadata["date"] = reader.sent()
+    metadata["attachments"] = list(reader.attachments())
+    metadata = {key: value for key, value in metadata.items() if value}
+    body = reader.text(_BODY)
+    if not body.strip():
+        body = extract_html(reader.name, reader.stream(f"{_STREAM}{_HTML}0102")).text
+    builder = Builder(reader.name)
     labels = {"From": "author", "To": "recipients", "Cc": "cc", "Date": "date"}
     head = [f"{label}: {metadata[key]}" for label, key in labels.items() if key in metadata]
     builder.add("\n".join([*head, f"Subject: {subject}"]))
-    builder.add(body.replace("\r\n", "\n").replace("\r", "\n").replace("\0", ""))
+    builder.add(body.replace("\r\n", "\n").replace("\r", "\n"))
     return builder.document(subject, metadata=metadata)
 
 
@@ -54,18 +59,15 @@ class _Reader:
             return b""
         if self.container.get_size(path) > MAX_TEXT:
             raise too_large(self.name)
-        try:
-            content: bytes = self.container.openstream(path).read()
-        except Exception as error:
-            raise damaged(self.name, "Outlook message", error) from None
+        content: bytes = self.container.openstream(path).read()
         return content
 
     def text(self, number: str, folder: str = "") -> str:
         """A property that is text, in Unicode or in the sender's code page."""
         wide = self.stream(f"{folder}{_STREAM}{number}001F")
         if wide:
-            return wide.decode("utf-16-le", errors="replace")
-        return self.stream(f"{folder}{_STREAM}{number}001E").decode("cp1252", errors="replace")
+            return wide.decode("utf-16-le", errors="replace").replace("\0", "")
+        return self.stream(f"{folder}{_STREAM}{number}001E").decode("cp1252", errors="replace").replace("\0", "")
 
     def sent(self) -> str | None:
         table = self.stream("__properties_version1.0")

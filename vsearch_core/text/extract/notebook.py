@@ -7,9 +7,11 @@ from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.limits import MAX_PARTS, damaged
+from vsearch_core.text.extract.limits import MAX_PARTS, damaged, too_large
 from vsearch_core.text.extract.markdown import find_headings
 
+_MAX_VALUES = 1_000_000  # lists and objects of a notebook; a small one takes two hundred bytes
+_MAX_TEXTS = 8_000_000  # values beside
 _MAX_OUTPUT = 2000  # characters of a cell's output; what is longer is a log or a table of numbers
 
 
@@ -21,6 +23,8 @@ def extract(name: str, data: bytes) -> Document:
         sheets = notebook.get("worksheets")
         cells = [cell for sheet in _dicts(sheets) for cell in _dicts(sheet.get("cells"))]
     builder = Builder(name)
+    if len(_dicts(cells)) > MAX_PARTS:
+        builder.left_out.append(f"more than {MAX_PARTS:,} cells")
     for number, cell in enumerate(_dicts(cells)[:MAX_PARTS], 1):
         builder.start_page(number)
         source = _text(cell.get("source", cell.get("input")))
@@ -40,6 +44,8 @@ def extract(name: str, data: bytes) -> Document:
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:
+    if text.count("[") + text.count("{") > _MAX_VALUES or text.count(",") > _MAX_TEXTS:
+        raise too_large(name)
     try:
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.build import Builder
-from vsearch_core.text.extract.package import Package, walk_xml
+from vsearch_core.text.extract.limits import MAX_PARAGRAPH, too_large
+from vsearch_core.text.extract.package import Package, blocks_of, walk_xml
 from vsearch_core.text.extract.properties import Properties
 from vsearch_core.text.extract.sheet import Sheet
+from vsearch_core.text.extract.spaces import one_line
 
 KIND = "OpenDocument file"
 _SKIPPED = frozenset(  # what stands around the text, or is another version of it
@@ -17,6 +19,7 @@ _SKIPPED = frozenset(  # what stands around the text, or is another version of i
 )
 _MAX_REPEATS = 100  # of a filled cell or row: files say "a million times the same" in one element
 _MAX_SPACES = 100
+_MAX_WITHIN = 4  # paragraphs inside one another: a note, a text box in it
 
 
 def extract(name: str, data: bytes) -> Document:
@@ -27,8 +30,8 @@ def extract(name: str, data: bytes) -> Document:
     properties, builder = Properties(), Builder(name)
     content = _Content(name, builder)
     if data.lstrip()[:1] == b"<":  # a flat file, all in one XML document
-        walk_xml(name, KIND, iter([data]), properties)
-        walk_xml(name, KIND, iter([data]), content)
+        walk_xml(name, KIND, blocks_of(data), properties)
+        walk_xml(name, KIND, blocks_of(data), content)
     else:
         package = Package(name, data, KIND)
         if b"encryption-data" in package.read("META-INF/manifest.xml"):
@@ -53,6 +56,7 @@ class _Content:
         self.body = ""  # text, spreadsheet or presentation
         self.skipping = 0
         self.paragraphs: list[list[str]] = []  # those that we are inside of: a note stands in a paragraph
+        self.length = 0  # characters of those
         self.level = 0
         self.items = 0  # list items that we are inside of
         self.tables = 0
@@ -61,13 +65,13 @@ class _Content:
         self.sheet = Sheet(name)
         self.sheet_name = ""
         self.rows: list[str] = []
-        self.cells: list[str] = []
+        self.cells: list[list[str]] = []  # the paragraphs of each
         self.row = self.column = 0
         self.row_repeats = self.cell_repeats = 1
         self.is_text = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self.skipping or tag in _SKIPPED:
+        if self.skipping or tag in _SKIPPED or (tag == "p" and len(self.paragraphs) == _MAX_WITHIN):
             self.skipping += 1
         elif tag in {"text", "spreadsheet", "presentation", "drawing"} and not self.body:
             self.body = tag
@@ -75,10 +79,10 @@ class _Content:
         elif tag in {"p", "h"}:
             self.paragraphs.append([])
             self.level = _count(attributes, "outline-level", 10) if tag == "h" else 0
-        elif tag == "s" and self.paragraphs:
-            self.paragraphs[-1].append(" " * _count(attributes, "c", _MAX_SPACES))
-        elif tag in {"tab", "line-break"} and self.paragraphs:
-            self.paragraphs[-1].append("\t" if tag == "tab" else "\n")
+        elif tag == "s":
+            self.put(" " * _count(attributes, "c", _MAX_SPACES))
+        elif tag in {"tab", "line-break"}:
+            self.put("\t" if tag == "tab" else "\n")
         elif tag == "soft-page-break":
             self.breaks += 1
         elif tag == "list-item":
@@ -104,11 +108,18 @@ class _Content:
         elif tag in {"table-cell", "covered-table-cell"} and self.tables == 1:
             self.cell_repeats = _count(attributes, "number-columns-repeated", 1 << 24)
             self.is_text = attributes.get("value-type", "string") == "string"
-            self.cells.append("")
+            self.cells.append([])
 
     def data(self, text: str) -> None:
-        if self.paragraphs and not self.skipping:
-            self.paragraphs[-1].append(text.replace("\n", " "))
+        if not self.skipping:
+            self.put(text.replace("\n", " "))
+
+    def put(self, text: str) -> None:
+        if self.paragraphs:
+            self.length += len(text)
+            if self.length > MAX_PARAGRAPH:
+                raise too_large(self.name)
+            self.paragraphs[-1].append(text)
 
     def end(self, tag: str) -> None:
         if self.skipping:
@@ -129,15 +140,16 @@ class _Content:
                 self.end_table()
 
     def end_paragraph(self) -> None:
-        lines = [" ".join(line.split()) for line in "".join(self.paragraphs.pop()).split("\n")]
+        lines = [one_line(line) for line in "".join(self.paragraphs.pop()).split("\n")]
         text = "\n".join(line for line in lines if line)
+        self.length = self.length if self.paragraphs else 0
         if not text:
             return
         if self.paragraphs:  # a note, where its mark stands
             self.paragraphs[-1].append(f" ({text}) ")
         elif self.tables:
-            self.cells = self.cells or [""]
-            self.cells[-1] = f"{self.cells[-1]} {text}".strip()
+            self.cells = self.cells or [[]]
+            self.cells[-1].append(text)
         else:
             self.turn_pages()
             if self.level or self.is_title:
@@ -152,7 +164,7 @@ class _Content:
         self.breaks = 0
 
     def end_cell(self) -> None:
-        value = self.cells[-1]
+        value = " ".join(self.cells[-1])
         if self.body == "spreadsheet" and value:
             for column in range(self.column + 1, self.column + 1 + min(self.cell_repeats, _MAX_REPEATS)):
                 self.sheet.put(self.row + 1, column, value, is_text=self.is_text)
@@ -162,7 +174,7 @@ class _Content:
         if self.body == "spreadsheet":
             self.row += self.row_repeats
         elif any(self.cells):
-            self.rows.append(" | ".join(self.cells))
+            self.rows.append(" | ".join(map(" ".join, self.cells)))
 
     def end_table(self) -> None:
         if self.body == "spreadsheet":

@@ -1,11 +1,13 @@
 """Org mode: headlines, keywords, source blocks as code; drawers and planning lines are left out."""
 
 import re
+from typing import TypeVar
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code, without
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code, without
 
+_T = TypeVar("_T")
 _HEADLINE = re.compile(r"(\*{1,8})[ \t]+(\S.*)")
 _STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|CANCELLED|CANCELED)[ \t]+|\[#[A-Z]\][ \t]*")
 _TAGS = re.compile(r"[ \t]+:[\w@#%:]+:[ \t]*$")
@@ -27,7 +29,7 @@ def extract(name: str, data: bytes) -> Document:
         end = min(position + len(line) + 1, len(text))
         if closing:
             if line.strip().lower() == closing:
-                found.append((start, end))
+                _keep(found, (start, end))
                 closing = ""
             elif found is drawers and _HEADLINE.fullmatch(line):
                 closing = ""
@@ -38,16 +40,21 @@ def extract(name: str, data: bytes) -> Document:
         elif _DRAWER.fullmatch(line):
             closing, start, found = ":end:", position, drawers
         elif headline := _HEADLINE.fullmatch(line):
-            headings.append(Heading(position, len(headline[1]), _plain(headline[2])))
+            _keep(headings, Heading(position, len(headline[1]), _plain(headline[2])))
         elif keyword := _KEYWORD.fullmatch(line):
             if keyword[1].lower() in _KEYS and keyword[2].strip():
                 metadata.setdefault(keyword[1].lower(), keyword[2].strip())
-            drawers.append((position, end))
+            _keep(drawers, (position, end))
         position = end
     title, language = metadata.pop("title", None), metadata.pop("language", None)
     title = str(title) if title else next((heading.title for heading in headings), None)
     spans = without(with_code(spans_between(text, headings), blocks), drawers)
     return Document(text, spans, title, str(language) if language else None, metadata)
+
+
+def _keep(found: list[_T], item: _T) -> None:
+    if len(found) < MAX_HEADINGS:
+        found.append(item)
 
 
 def _plain(title: str) -> str:

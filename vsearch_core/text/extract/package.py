@@ -12,11 +12,21 @@ from typing import Protocol
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_EXPANDED, MAX_PARTS, damaged, too_large
+from vsearch_core.errors import EncryptedError, ExtractionError
+from vsearch_core.text.extract.limits import (
+    MAX_DEPTH,
+    MAX_EXPANDED,
+    MAX_PARTS,
+    MAX_TOKEN,
+    damaged,
+    encrypted,
+    too_large,
+)
 
 _BLOCK = 1 << 16
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # the container of old Office files, and of encrypted new ones
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")  # an entry of the latter's directory, [MS-OFFCRYPTO] 2.3.4
+_ENCRYPTED = 1  # the bit of a member's flags
 
 
 class Handler(Protocol):
@@ -28,20 +38,23 @@ class Handler(Protocol):
 
 
 class Package:
-    """A file's members. Raises ExtractionError for what is no package of the `kind`, encrypted, or a bomb."""
+    """A file's members. Raises ExtractionError for what is no package of the `kind`, encrypted, or a bomb.
 
-    def __init__(self, name: str, data: bytes, kind: str) -> None:
+    The `password` is tried where all of the file is encrypted, as Office does it.
+    """
+
+    def __init__(self, name: str, data: bytes, kind: str, password: str = "") -> None:
         self.name = name
         self.kind = kind
         self.left = MAX_EXPANDED
         if data.startswith(_OLE):
-            raise ExtractionError(
-                name, "is encrypted, or an old binary Office file", "save it as a new file, unencrypted"
-            )
+            data = _decrypted(name, data, password)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except Exception as error:  # zipfile raises a dozen kinds for damaged archives
             raise damaged(name, kind, error) from None
+        if any(member.flag_bits & _ENCRYPTED for member in self._zip.infolist()):
+            raise ExtractionError(name, "is encrypted", "save a copy without its password")
         self.members = set(self._zip.namelist()[:MAX_PARTS])
 
     def blocks(self, member: str) -> Iterator[bytes]:
@@ -84,13 +97,18 @@ class Package:
         return [member for what, member in self.relations(part).values() if what == kind]
 
 
+def blocks_of(data: bytes) -> Iterator[bytes]:
+    """The bytes of a file that is one XML document, as a package gives those of its members."""
+    return (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
+
+
 class _Relations:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.found: dict[str, tuple[str, str]] = {}
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "Relationship" and attributes.get("TargetMode") != "External":
+        if tag == "Relationship" and len(self.found) < MAX_PARTS and attributes.get("TargetMode") != "External":
             target = unquote(attributes.get("Target", ""))
             path = target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(self.folder, target))
             self.found[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], path)
@@ -99,8 +117,36 @@ class _Relations:
     def end(self, tag: str) -> None: ...
 
 
+def _decrypted(name: str, data: bytes, password: str) -> bytes:
+    """The package within an encrypted Office file. Raises ExtractionError."""
+    if _ENCRYPTED_PACKAGE not in data:
+        raise ExtractionError(name, "is an old binary Office file, whatever its name says", "save it in the new format")
+    if not password:
+        raise encrypted(name, password)
+    try:
+        from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
+        from msoffcrypto.format.ooxml import OOXMLFile
+    except ImportError:
+        step = "pip install 'vsearch[office]', then give the password again"
+        raise EncryptedError(name, "is encrypted, and opening it needs msoffcrypto-tool", step) from None
+    out = io.BytesIO()
+    try:
+        file = OOXMLFile(io.BytesIO(data))
+        file.load_key(password=password, verify_password=True)
+        file.decrypt(out)
+    except (DecryptionError, InvalidKeyError):
+        raise encrypted(name, password) from None
+    except Exception as error:  # it raises whatever damaged bytes lead to
+        raise damaged(name, "encrypted Office file", error) from None
+    return out.getvalue()
+
+
 def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) -> None:
-    """Tell XML to the handler. Raises ExtractionError where it is malformed, too deep, or declares entities."""
+    """Tell XML to the handler.
+
+    Raises ExtractionError where it is malformed, too deep, declares entities, or has markup longer than MAX_TOKEN: the
+    parser begins anew at the start of what it has not seen the end of, with each block.
+    """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     depth = 0
@@ -129,9 +175,13 @@ def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) ->
     parser.EndElementHandler = end
     parser.CharacterDataHandler = handler.data
     parser.EntityDeclHandler = refuse
+    fed = 0
     try:
         for block in blocks:
             parser.Parse(block, False)
+            fed += len(block)
+            if fed - parser.CurrentByteIndex > MAX_TOKEN:
+                raise too_large(name)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise damaged(name, kind, error) from None

@@ -5,17 +5,25 @@ import logging
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from vsearch_core.errors import ExtractionError
-from vsearch_core.model import PAGE_BREAK, UNREADABLE_PAGES, Document, JsonValue, Span
+from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError
+from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
+from vsearch_core.text.extract.build import numbered
 from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.limits import encrypted, too_large
+from vsearch_core.text.extract.ocr import PROGRAM
+from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.running import without_running_lines
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
 _MAX_ENTRIES = 5000  # of an outline
 _MAX_LEVEL = 6
+_MAX_FORMS = 1000  # of a page, that are looked into
+_MAX_BOMBS = 3  # pages beyond pypdf's limits, each of which takes seconds to find out
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
     "subject": "subject",
@@ -25,75 +33,151 @@ _INFORMATION = {  # our key -> pypdf's
 }
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """The text of all pages, a PAGE_BREAK between each and the next, their running heads and feet left out.
 
     The outline's entries are the headings: a page's is the first that begins on it, or else the last before it.
-    Title, author and dates come from the document's information. Pages that can't be read are listed in the metadata as
-    UNREADABLE_PAGES. Raises ExtractionError for a file that is encrypted, damaged, or without any text.
+    Title, author and dates come from the document's information. Raises ExtractionError for a file that is encrypted or
+    damaged, PicturesOnlyError for one whose text is in pictures, BinaryFileError for one without any.
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs each oddity of a file; those are not news
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        reader = _open(name, data)
-        pages, unreadable = _pages(name, reader)
+        reader = _open(name, data, reading.password)
+        pages = _pages(name, reader)
+        if reading.ocr and (pages.pictures or not pages.texts):
+            pages = _recognised_pages(name, data, reader)
+        elif not pages.texts:
+            raise _without_text(name, reader, pages)
         title, metadata = _information(reader)
-        outline = _outline(reader) if pages else []
-    if unreadable:
-        metadata[UNREADABLE_PAGES] = list(unreadable)
+        outline = _outline(reader)
     parts: list[str] = []
     spans: list[Span] = []
     position = 0
-    texts = without_running_lines([page for _, page in pages])
-    trails = _trails(outline, [number for number, _ in pages])
-    for place, ((number, _), page, trail) in enumerate(zip(pages, texts, trails, strict=True)):
-        following = pages[place + 1][0] if place + 1 < len(pages) else number
+    numbers = list(pages.texts)
+    texts = without_running_lines(list(pages.texts.values()))
+    trails = _trails(outline, numbers)
+    for place, (number, page, trail) in enumerate(zip(numbers, texts, trails, strict=True)):
+        following = numbers[place + 1] if place + 1 < len(numbers) else number
         parts.append(f"{page}\n{PAGE_BREAK * (following - number)}\n")
         spans.append(Span(position, position + len(parts[-1]), trail, number))
         position += len(parts[-1])
-    return Document("".join(parts), tuple(spans), title=title, metadata=metadata)
+    return Document("".join(parts), tuple(spans), title=title, metadata=metadata, left_out=tuple(pages.left_out()))
 
 
-def _open(name: str, data: bytes) -> Any:
+def _open(name: str, data: bytes, password: str) -> Any:
     """A reader, opened with the empty password where that is enough."""
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, FileNotDecryptedError
 
     try:
         reader = PdfReader(io.BytesIO(data))
+        if reader.is_encrypted and password and not reader.decrypt("") and not reader.decrypt(password):
+            raise encrypted(name, password)
         len(reader.pages)
     except FileNotDecryptedError:
-        raise ExtractionError(name, "is encrypted", "save a copy without its password") from None
+        raise encrypted(name, password) from None
     except DependencyError:
         raise _needs_aes(name) from None
+    except ExtractionError:
+        raise
     except Exception as error:  # pypdf's documentation: broken files may cause any exception
         raise _damaged(name, error) from None
     return reader
 
 
-def _pages(name: str, reader: Any) -> tuple[list[tuple[int, str]], list[int]]:
-    """Numbers and texts of the pages that have text, and the numbers of those that can't be read."""
-    from pypdf.errors import DependencyError
+@dataclass(slots=True)
+class _Pages:
+    """The texts of the pages that have one, by number; the pages that can't be read, and those of pictures alone."""
 
-    pages: list[tuple[int, str]] = []
-    unreadable: list[int] = []
+    texts: dict[int, str] = field(default_factory=dict)
+    unreadable: list[int] = field(default_factory=list)
+    pictures: list[int] = field(default_factory=list)
     failure: Exception | None = None
+
+    def left_out(self) -> Iterator[str]:
+        """What the texts lack."""
+        if self.unreadable:
+            yield "can't read " + numbered("page", self.unreadable)
+        if self.pictures:
+            yield f"only pictures on {numbered('page', self.pictures)} (--ocr reads them)"
+
+
+def _pages(name: str, reader: Any) -> _Pages:
+    from pypdf.errors import DependencyError, LimitReachedError
+
+    pages, bombs = _Pages(), 0
     for number in range(1, len(reader.pages) + 1):
         try:
-            text = _clean(reader.pages[number - 1].extract_text())
+            page = reader.pages[number - 1]
+            text = _clean(page.extract_text())
         except DependencyError:
             raise _needs_aes(name) from None
         except Exception as error:
-            failure = error
-            unreadable.append(number)
+            pages.failure = error
+            pages.unreadable.append(number)
+            bombs += isinstance(error, LimitReachedError)
+            if bombs > _MAX_BOMBS:
+                raise too_large(name) from None
             continue
         if text:
-            pages.append((number, text))
-    if not pages and failure:
-        raise _damaged(name, failure)
-    if not pages:
-        raise ExtractionError(name, "has no text layer (scanned pages?)", "run OCR on it first")
-    return pages, unreadable
+            pages.texts[number] = text
+        elif _has_picture(page):
+            pages.pictures.append(number)
+    return pages
+
+
+def _recognised_pages(name: str, data: bytes, reader: Any) -> _Pages:
+    """The pages with what can be recognised in pictures; one that still has no text is a picture, and lacks nothing."""
+    from pypdf import PdfWriter
+
+    from vsearch_core.text.extract.ocr import recognised
+
+    if reader.is_encrypted:
+        plain = io.BytesIO()
+        PdfWriter(clone_from=reader).write(plain)
+        data = plain.getvalue()
+    pages = _pages(name, _open(name, recognised(name, data), ""))
+    if not pages.texts:
+        raise BinaryFileError(name, "holds no text, not in its pictures either", "leave it out with --exclude")
+    pages.pictures.clear()
+    return pages
+
+
+def _without_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:
+    if pages.failure and not pages.pictures:
+        return _damaged(name, pages.failure)
+    if all(_is_blank(page) for page in reader.pages):
+        return BinaryFileError(name, "holds no text", "leave it out with --exclude")
+    step = f"run {PROGRAM} on it first, or index with --ocr"
+    return PicturesOnlyError(name, "has no text, only pictures", step)
+
+
+def _has_picture(page: Any) -> bool:
+    """Whether the page shows an image, itself or within a form."""
+    left = [page]
+    try:
+        for _ in range(_MAX_FORMS):
+            if not left:
+                break
+            resources = left.pop().get("/Resources", {}).get_object()
+            for each in resources.get("/XObject", {}).get_object().values():
+                shown = each.get_object()
+                if shown["/Subtype"] == "/Image":
+                    return True
+                left.append(shown)
+    except Exception:  # what can't be read of its resources is not its text
+        return False
+    return False
+
+
+def _is_blank(page: Any) -> bool:
+    """Whether nothing at all is drawn on the page."""
+    try:
+        contents = page.get_contents()
+        return contents is None or not contents.get_data().strip()
+    except Exception:  # there is something, whatever it is
+        return False
 
 
 def _outline(reader: Any) -> list[tuple[int, int, str]]:

@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.build import Builder, numbered
+from vsearch_core.text.extract.limits import MAX_PARTS
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.reading import Reading
 
 KIND = "presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
 _AROUND = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholders that say the same on every slide
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """Each slide under its title: its text, its tables as rows, its notes. Raises ExtractionError."""
-    package = Package(name, data, KIND)
+    package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")
     package.require(main)
     properties, order, builder = Properties(), _Order(), Builder(name)
@@ -22,10 +24,12 @@ def extract(name: str, data: bytes) -> Document:
         package.walk(member, properties)
     package.walk(main, order)
     slides = package.relations(main)
+    lost: list[int] = []
     for number, relation in enumerate(order.slides, 1):
-        if relation not in slides:
+        member = slides[relation][1] if relation in slides else ""
+        if member not in package.members:
+            lost.append(number)
             continue
-        member = slides[relation][1]
         builder.start_page(number)
         builder.end_headings()
         slide = _Slide()
@@ -41,6 +45,8 @@ def extract(name: str, data: bytes) -> Document:
             spoken = _Slide()
             package.walk(notes, spoken)
             builder.add("\n".join(block for block in spoken.blocks if isinstance(block, str)))
+    if lost:
+        builder.left_out.append("can't find " + numbered("slide", lost))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 
@@ -49,7 +55,7 @@ class _Order:
         self.slides: list[str] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "sldId":
+        if tag == "sldId" and len(self.slides) < MAX_PARTS:
             self.slides.append(attributes.get("id", ""))
 
     def data(self, text: str) -> None: ...

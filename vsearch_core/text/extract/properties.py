@@ -37,8 +37,8 @@ class Properties:
         self._text.clear()
 
     def data(self, text: str) -> None:
-        if self._key:
-            self._text.append(text)
+        if self._key and len(self._text) < MAX_VALUE:
+            self._text.append(text[:MAX_VALUE])
 
     def end(self, tag: str) -> None:
         key, value = self._key, " ".join("".join(self._text).split())[:MAX_VALUE]

@@ -8,10 +8,11 @@ from pathlib import PurePath
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
+from vsearch_core.text.extract.reading import Reading
 
-Extractor = Callable[[str, bytes], Document]
+Extractor = Callable[..., Document]  # of name and bytes; of the Reading too, where the format takes one
 
-READERS = "2"  # changes when some file may be read otherwise: what could not be read before is tried again
+READERS = "3"  # changes when some file may be read otherwise: what could not be read before is tried again
 
 COMPRESSED = (".gz", ".bz2", ".xz")  # what may follow each suffix below
 _HERE = "vsearch_core.text.extract."
@@ -63,7 +64,7 @@ class Format:
 
     `suffixes` are in lower case; `extractor` is "module:function", imported when first needed. `unit` is what
     `Span.page` counts in it: "line" where it has nothing but lines. `needs` is a module that a plain install lacks,
-    and `extra` the extra of ours that brings it.
+    and `extra` the extra of ours that brings it. `takes_reading`: it can do more with a password, say.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Format:
     unit: str = "line"
     needs: str = ""
     extra: str = ""
+    takes_reading: bool = False
 
     @property
     def is_readable(self) -> bool:
@@ -93,10 +95,10 @@ FORMATS = (
     Format(
         "XML", (".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl"), "xml:extract"
     ),
-    Format("PDF", (".pdf",), "pdf:extract", "page"),
-    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
-    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
-    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
+    Format("PDF", (".pdf",), "pdf:extract", "page", takes_reading=True),
+    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", takes_reading=True),
+    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", takes_reading=True),
+    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", takes_reading=True),
     Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page"),
     Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
@@ -116,7 +118,7 @@ FORMATS = (
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """The text of a file's bytes, read as its suffix says; every other suffix is plain text.
 
     Raises ExtractionError where the bytes are not what the suffix says, BinaryFileError where they are no text.
@@ -131,7 +133,7 @@ def extract(name: str, data: bytes) -> Document:
         step = f"pip install 'vsearch[{row.extra}]', then index again with --retry"
         raise ExtractionError(name, f"is an {row.name}, which needs {row.needs}", step)
     try:
-        return load(row)(_inner(name), data)
+        return load(row)(_inner(name), data, *([reading] if row.takes_reading else ()))
     except ExtractionError as error:
         raise type(error)(name, error.reason, error.next_step) from None
     except Exception as error:  # no file is worth a run: what a parser did not expect costs that file only

@@ -2,24 +2,58 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*")
+_INDENTATION = re.compile(r"[ \t]*(?:(?:[-*+•]|#\.|\d{1,9}[.)])[ \t]+)*")
+_EXPLICIT = re.compile(r"[ \t]*\.\.[ \t]")
+_DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+(?:code|code-block|sourcecode|parsed-literal|testcode|doctest)::")
 _ROLE = re.compile(r":[\w:+.-]+:`([^`<]+?)(?:\s*<[^`]*>)?`|``?([^`<]+?)(?:\s*<[^`]*>)?``?_{0,2}|\*\*?([^*]+)\*\*?")
 
 
 def extract(name: str, data: bytes) -> Document:
-    """Spans between section titles; the first of them is the document's title. Raises BinaryFileError."""
+    """Spans between section titles, literal blocks as code. Raises BinaryFileError."""
     text = decode(name, data)
-    headings = list(_headings(text))
-    return Document(text, spans_between(text, headings), title=headings[0].title if headings else None)
-
-
-def _headings(text: str) -> Iterator[Heading]:
     lines = text.split("\n")
+    headings = list(islice(_headings(lines), MAX_HEADINGS))
+    blocks = list(islice(_literal_blocks(lines), MAX_HEADINGS))
+    spans = with_code(spans_between(text, headings), blocks)
+    return Document(text, spans, title=headings[0].title if headings else None)
+
+
+def _literal_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
+    """Where each block after `::`, or of a directive for code, begins and ends: what is indented deeper than that."""
+    depth = -1
+    start = end = position = 0
+    for number, line in enumerate(lines):
+        after = position + len(line) + 1
+        if line.strip():
+            if 0 <= depth < len(line) - len(line.lstrip()):
+                start, end = (start if end else position), after
+            else:
+                if end:
+                    yield start, end
+                depth, end = _depth_before_block(lines, number), 0
+        position = after
+    if end:
+        yield start, min(end, position - 1)
+
+
+def _depth_before_block(lines: list[str], number: int) -> int:
+    """How far the line is indented, its bullet included, if a literal block follows it; -1 if none does."""
+    line = lines[number]
+    is_last = not "".join(lines[number + 1 : number + 2]).strip()  # of its paragraph
+    if _DIRECTIVE.match(line) or (is_last and line.rstrip().endswith("::") and not _EXPLICIT.match(line)):
+        indentation = _INDENTATION.match(line)
+        return len(indentation[0]) if indentation else 0
+    return -1
+
+
+def _headings(lines: list[str]) -> Iterator[Heading]:
     levels: dict[tuple[str, bool], int] = {}  # a style's level is set by the order of first appearance
     position = 0
     taken = -1  # last line that belongs to a title

@@ -8,6 +8,7 @@ from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_TEXT, damaged, too_large
+from vsearch_core.text.extract.spaces import one_line
 
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|([^\\{}\r\n]+)|[\r\n]+", re.DOTALL
@@ -287,13 +288,13 @@ class _Reader:
         if self.group.target != "text":
             self.write(" ")
             return
-        text = "".join(self.texts["text"])
         if self.in_table and not row:
-            self.texts["text"] = [text + " "]  # paragraphs of one cell
+            self.texts["text"].append(" ")  # paragraphs of one cell
             return
+        text = "".join(self.texts["text"])
         self.texts["text"] = []
         text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace").replace("\0", "")
-        lines = [" ".join(line.split()) for line in text.removesuffix(" | ").split("\n")]
+        lines = [one_line(line) for line in text.removesuffix(" | ").split("\n")]
         text = "\n".join(line for line in lines if line)
         level = self.level or self.levels.get(self.style, 0)
         self.in_table = False

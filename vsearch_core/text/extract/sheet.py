@@ -2,6 +2,7 @@
 
 from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.limits import MAX_TEXT, too_large
+from vsearch_core.text.extract.spaces import one_line
 
 _MAX_BLANKS = 100  # cells left empty before one that is filled; beyond, its column can't be told
 
@@ -21,18 +22,18 @@ class Sheet:
 
     def put(self, row: int, column: int, value: str, *, is_text: bool) -> None:
         """A cell's value; rows and columns count from 1."""
-        value = " ".join(value.split())
+        value = one_line(value)
         if not value:
             return
         if row != self._row:
             self._end_row()
             self._row = row
-        self._length += len(value)
+        blanks = column - 1 - len(self._cells)
+        blanks = blanks if 0 < blanks <= _MAX_BLANKS else 0
+        self._length += len(value) + 3 * (blanks + 1)  # " | " between two cells
         if self._length > MAX_TEXT:
             raise too_large(self._name)
-        blanks = column - 1 - len(self._cells)
-        if blanks <= _MAX_BLANKS:
-            self._cells += [""] * blanks
+        self._cells += [""] * blanks
         self._cells.append(value)
         self._texts += is_text
 

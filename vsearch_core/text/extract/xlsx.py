@@ -5,24 +5,28 @@ import re
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
-from vsearch_core.text.extract.limits import MAX_TEXT, too_large
+from vsearch_core.text.extract.build import Builder, numbered
+from vsearch_core.text.extract.limits import MAX_PARTS, MAX_TEXT, too_large
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.reading import Reading
 from vsearch_core.text.extract.sheet import Sheet
+from vsearch_core.text.extract.spaces import one_line
 
 KIND = "spreadsheet"
 _COLUMN = re.compile(r"([A-Z]{1,3})\d")
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})  # the built-in ones
 _LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)
+_MAX_STYLES = 1 << 16  # no spreadsheet has more formats of cells
+_ENTRY = 20  # characters that a text in the list of texts counts as beside its own
 _TEXTS = frozenset({"s", "str", "inlineStr"})
 _EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
-def extract(name: str, data: bytes) -> Document:
+def extract(name: str, data: bytes, reading: Reading = Reading()) -> Document:  # noqa: B008 - frozen
     """Each sheet's rows, as they were last computed, under the sheet's name. Raises ExtractionError."""
-    package = Package(name, data, KIND)
+    package = Package(name, data, KIND, reading.password)
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")
     package.require(main)
     properties, book, texts, styles = Properties(), _Book(), _SharedTexts(name), _Styles()
@@ -35,11 +39,17 @@ def extract(name: str, data: bytes) -> Document:
         package.walk(member, styles)
     builder = Builder(name)
     sheets = package.relations(main)
+    lost: list[int] = []
     for number, (title, relation) in enumerate(book.sheets, 1):
-        if relation in sheets:
-            cells = _Cells(Sheet(name), texts.texts, styles.dates, _EPOCHS[book.from_1904])
-            package.walk(sheets[relation][1], cells)
-            cells.sheet.write(builder, number, title)
+        member = sheets[relation][1] if relation in sheets else ""
+        if member not in package.members:
+            lost.append(number)
+            continue
+        cells = _Cells(Sheet(name), texts.texts, styles.dates, _EPOCHS[book.from_1904])
+        package.walk(member, cells)
+        cells.sheet.write(builder, number, title)
+    if lost:
+        builder.left_out.append("can't find " + numbered("sheet", lost))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 
@@ -49,7 +59,7 @@ class _Book:
         self.from_1904 = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "sheet":
+        if tag == "sheet" and len(self.sheets) < MAX_PARTS:
             self.sheets.append((attributes.get("name", ""), attributes.get("id", "")))
         elif tag == "workbookPr":
             self.from_1904 = attributes.get("date1904", "") in {"1", "true"}
@@ -76,17 +86,21 @@ class _SharedTexts:
 
     def data(self, text: str) -> None:
         if self._in_text:
-            self._length += len(text)
-            if self._length > MAX_TEXT:
-                raise too_large(self._name)
+            self._count(len(text))
             self._parts.append(text)
+
+    def _count(self, length: int) -> None:
+        self._length += length
+        if self._length > MAX_TEXT:
+            raise too_large(self._name)
 
     def end(self, tag: str) -> None:
         self._in_text = False
         if tag == "rPh":
             self._phonetic = False
         elif tag == "si":
-            self.texts.append("".join(self._parts))
+            self._count(_ENTRY)
+            self.texts.append(one_line("".join(self._parts)))
             self._parts.clear()
 
 
@@ -99,12 +113,12 @@ class _Styles:
         self._in_formats = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "numFmt":
+        if tag == "numFmt" and len(self._custom) < _MAX_STYLES:
             code = _LITERAL.sub("", attributes.get("formatCode", ""))
             self._custom[attributes.get("numFmtId", "")] = _DATE_LETTER.search(code) is not None
         elif tag == "cellXfs":
             self._in_formats = True
-        elif tag == "xf" and self._in_formats:
+        elif tag == "xf" and self._in_formats and len(self.dates) < _MAX_STYLES:
             number = attributes.get("numFmtId", "0")
             built_in = number.isdecimal() and len(number) < 4 and int(number) in _DATE_FORMATS
             self.dates.append(self._custom.get(number, built_in))
@@ -160,7 +174,8 @@ class _Cells:
             return raw
         try:
             number = float(raw)
-            if self._style.isdecimal() and len(self._style) < 7 and self._dates[int(self._style) :][:1] == [True]:
+            style = int(self._style) if self._style.isdecimal() and len(self._style) < 7 else -1
+            if 0 <= style < len(self._dates) and self._dates[style]:
                 return _date(self._epoch, number)
         except (ValueError, OverflowError):
             return raw

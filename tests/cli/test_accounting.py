@@ -1,0 +1,120 @@
+"""What `vsearch index` says of files that it could not read, or not wholly, and `vsearch status --files` later."""
+
+import os
+from pathlib import Path
+
+import pytest
+from packages import docx
+from pdfs import encrypted, make_pdf, recognising, with_pictures
+from process import Vsearch, steers, write_files
+
+from .conftest import EVIL_NAME
+
+LOCKED = "is encrypted; index with its password as VSEARCH_PASSWORD or --password"
+SCANNED = "has no text, only pictures; run ocrmypdf on it first, or index with --ocr"
+PICTURES = "only pictures on page 2 (--ocr reads them)"
+
+
+@pytest.fixture
+def mixed(vsearch: Vsearch, project: Path) -> Path:
+    """An indexed folder of which not all could be read."""
+    files = {
+        "-scan.pdf": with_pictures(make_pdf(""), [1]),
+        "bad.pdf": b"no PDF",
+        "empty.docx": docx(""),
+        "good.txt": "The pump.",
+        "large.txt": "x" * 20_000,
+        "locked.pdf": encrypted(make_pdf("A secret"), "open sesame"),
+        "part.pdf": with_pictures(make_pdf("typed", ""), [2]),
+        "sub/binary.bin": bytes(1000),
+        EVIL_NAME: "",
+    }
+    write_files(project, files)
+    ran = vsearch("index", "-v", "--max-file-size", "10kB", ".", cwd=project)
+    assert ran.status == 2
+    assert "4 files, 2 chunks (4 added, 2 skipped (-v says why), 3 could not be read," in ran.out
+    assert " 1 indexed only in part, 2 without text) in " in ran.out
+    assert sorted(ran.err.splitlines()) == [
+        "skipped large.txt: 20,000 bytes, more than 10,000",
+        "skipped sub/binary.bin: is binary, not text",
+        f"vsearch: -scan.pdf: {SCANNED}; left out of the index",
+        "vsearch: bad.pdf: is no readable PDF (Stream has ended unexpectedly); left out of the index",
+        f"vsearch: locked.pdf: {LOCKED}; left out of the index",
+        f"vsearch: part.pdf: {PICTURES}; the rest is indexed",
+    ]
+    return project
+
+
+LINES = [
+    f"failed   -scan.pdf: {SCANNED}",
+    "failed   bad.pdf: is no readable PDF (Stream has ended unexpectedly)",
+    "indexed  empty.docx: holds no text",
+    "indexed  evil \ufffd[31m\ufffd name.txt: holds no text",
+    "indexed  good.txt",
+    "skipped  large.txt: 20,000 bytes, more than 10,000",
+    f"failed   locked.pdf: {LOCKED}",
+    f"partly   part.pdf: {PICTURES}",
+    "skipped  sub/binary.bin: is binary, not text",
+]
+
+
+def test_a_line_a_file(vsearch: Vsearch, mixed: Path) -> None:
+    ran = vsearch("status", "--files", cwd=mixed)
+    assert (ran.status, ran.err, ran.lines) == (0, "", LINES)
+    assert vsearch("status", "--files", cwd=mixed / "sub").lines[-1] == "skipped  binary.bin: is binary, not text"
+    assert "files     4 (1 partly, 2 skipped, 3 failed: --files says why)" in vsearch("status", cwd=mixed).lines
+
+
+def test_json(vsearch: Vsearch, mixed: Path) -> None:
+    ran = vsearch("status", "--files", "--json", cwd=mixed)
+    assert not steers(ran.out.rstrip("\n"))
+    status = ran.json
+    assert status["files_by_state"] == {"indexed": 3, "partly": 1, "pending": 0, "skipped": 2, "failed": 3}
+    assert [list(file) for file in status["by_file"]] == [["path", "state", "reason"]] * len(LINES)
+    assert status["by_file"][3] == {"path": EVIL_NAME, "state": "indexed", "reason": "holds no text"}
+    assert status["by_file"][0] == {"path": "-scan.pdf", "state": "failed", "reason": SCANNED}
+    without = vsearch("status", "--json", cwd=mixed).json
+    assert without == {**status, "by_file": None}
+
+
+def test_an_empty_index_has_no_files(vsearch: Vsearch, project: Path) -> None:
+    assert vsearch("index", ".", cwd=project).status == 0
+    ran = vsearch("status", "--files", cwd=project)
+    assert (ran.status, ran.out, ran.err) == (0, "", "")
+
+
+def test_the_password_of_the_environment(vsearch: Vsearch, mixed: Path) -> None:
+    ran = vsearch("index", "-q", cwd=mixed, VSEARCH_PASSWORD="open barley")
+    assert "vsearch: locked.pdf: is encrypted, and the password does not open it; give the right one; left" in ran.err
+    ran = vsearch("index", cwd=mixed, VSEARCH_PASSWORD="open sesame")
+    assert (ran.status, "locked.pdf" in ran.err) == (2, False)
+    assert vsearch("query", "-k", "1", "--paths", "secret", cwd=mixed).lines == ["locked.pdf"]
+    said = ran.out + ran.err + vsearch("status", "--files", "--json", cwd=mixed).out
+    kept = b"".join(path.read_bytes() for path in (mixed / ".vsearch").rglob("*") if path.is_file())
+    assert ("sesame" in said, b"sesame" in kept) == (False, False)
+    assert vsearch("index", "--json", cwd=mixed).json["unchanged"] == 5
+
+
+def test_the_password_of_the_command_line(vsearch: Vsearch, mixed: Path) -> None:
+    plan = vsearch("index", "--plan", "--json", "--password", "open sesame", cwd=mixed).json
+    assert (plan["new"], plan["failed"]) == (1, 2)
+    assert vsearch("index", "--json", "--password", "open sesame", cwd=mixed).json["added"] == 1
+
+
+def test_ocr(vsearch: Vsearch, mixed: Path, tmp_path: Path) -> None:
+    path = recognising(tmp_path / "programs", make_pdf("typed", "A scanned heron"))
+    summary = vsearch("index", "--ocr", "--json", cwd=mixed, PATH=path).json
+    assert (summary["added"], summary["changed"], summary["failed"], summary["partly"]) == (1, 1, 2, 0)
+    lines = vsearch("status", "--files", cwd=mixed).lines
+    assert {"indexed  -scan.pdf", "indexed  part.pdf"} <= set(lines)
+    assert vsearch("query", "-k", "1", "heron", cwd=mixed).lines[0].startswith("-scan.pdf  page 2  ")
+
+
+def test_ocr_without_the_program_is_refused_at_once(vsearch: Vsearch, project: Path) -> None:
+    write_files(project, {"a.txt": "The pump."})
+    bin_ = str(Path(os.__file__).parent)  # a folder without programs
+    assert vsearch("index", "--ocr", ".", cwd=project, PATH=bin_).error == (
+        "--ocr: there is no ocrmypdf on the PATH;"
+        " install it (apt install ocrmypdf, brew install ocrmypdf), or leave --ocr out"
+    )
+    assert not (project / ".vsearch").exists()

@@ -1,0 +1,194 @@
+"""One folder of everything that is made to do harm: each costs a line at most, and the files beside it are indexed."""
+
+import gzip
+import io
+import os
+import sys
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from packages import docx, ooxml, pack, xlsx
+from process import Ran, Vsearch, checked, finished, write_files
+from samples import SAMPLES, pdf_page, stream
+
+MEGABYTES = 1000  # the most that any process of the command may have held at a time
+ENTITIES = "<!DOCTYPE x [{}]>"
+PARAGRAPH = "<w:p><w:r><w:t>&z;</w:t></w:r></w:p>"
+LAUGHS = "".join(f'<!ENTITY {b} "{f"&{a};" * 20}">' for a, b in zip("abcdefghij", "bcdefghijz", strict=True))
+FORM = stream(b"BT /F1 9 Tf (in) Tj ET /X Do /X Do", b"/Type /XObject /Subtype /Form /Resources << >>")
+
+_MEASURED = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+
+
+def with_entities(declarations: str) -> bytes:
+    body = f'<w:document xmlns:w="w"><w:body>{PARAGRAPH}</w:body></w:document>'
+    return ooxml("word/document.xml", {"word/document.xml": ENTITIES.format(declarations) + body})
+
+
+def package_bomb(member: str, start: bytes, block: bytes, count: int) -> bytes:
+    """A package whose one member grows to `count` blocks."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package, package.open(member, "w") as file:
+        file.write(start)
+        for _ in range(count):
+            file.write(block)
+    return out.getvalue()
+
+
+def operators(millions: int, pages: int = 1) -> bytes:
+    """A PDF of pages of so many million operators each."""
+    compressor = zlib.compressobj(1)
+    parts = [compressor.compress(b"BT (a) Tj ET "), *(compressor.compress(b"q " * 1_000_000) for _ in range(millions))]
+    kids = b"/Kids [" + b"3 0 R " * pages + b"] /Count %d" % pages
+    return pdf_page(stream(b"".join([*parts, compressor.flush()]), b"/Filter /FlateDecode"), b"<< >>", pages=kids)
+
+
+def refused() -> dict[str, bytes]:
+    """Files that can't be read, each of which must be named in one line."""
+    nested = pack({"a.docx": pack({"b.docx": pack({"word/document.xml": "<a/>"})})})
+    return {
+        "zeros.txt.gz": gzip.compress(bytes(1 << 20)) * 1024,  # 1 GB: members of a gzip file follow each other
+        "laughs.docx": with_entities('<!ENTITY a "ha">' + LAUGHS),
+        "quadratic.docx": with_entities(f'<!ENTITY z "{"ha" * 50_000}">'),
+        "outside.docx": with_entities('<!ENTITY z SYSTEM "file:///etc/hostname">'),
+        "outside.fodt": b'<!DOCTYPE x [<!ENTITY % z SYSTEM "http://localhost:9/x"> %z;]><x/>',
+        "deep.docx": docx("<w:tbl>" * 100_000),
+        "tag.docx": docx(f'<w:p a="{"x" * 8_000_000}"/>'),
+        "nested.docx": nested,
+        "circle.pdf": pdf_page(stream(b""), b"<< >>", pages=b"/Kids [2 0 R] /Count 1"),
+        "deep.rtf": b"{\\rtf1" + b"{" * 100_000,
+        "parts.eml": b"Content-Type: multipart/mixed; boundary=B\n\n" + b"--B\n\n\n" * 1_000_000,
+        "deep.ipynb": b'{"cells":' + b"[" * 900_000,
+    }
+
+
+def bombs() -> dict[str, bytes]:
+    """More of those, which take seconds to make and to refuse."""
+    spaces = b" " * (1 << 20)
+    return {
+        "gigabyte.docx": package_bomb("word/document.xml", b"<a>", spaces, 1024),
+        "cells.xlsx": xlsx({"S": "<row><c><v>1</v></c></row>" * 11_000_000}),
+        "texts.xlsx": xlsx({"S": '<row><c t="s"><v>0</v></c></row>'}, "<si><t>ab</t></si>" * 14_000_000),
+        "gigabyte.odt": package_bomb("content.xml", b"<a>", spaces, 1024),
+        "gigabyte.epub": package_bomb("META-INF/container.xml", b"<a>", spaces, 1024),
+        "operators.pdf": operators(1000),  # a thousand million
+        "tokens.pdf": operators(30),  # what pypdf would still inflate
+        "lists.ipynb": b'{"cells":[' + b"[]," * 15_000_000 + b"{}]}",
+        "headers.eml": b"a: b\n" * 9_000_000,
+    }
+
+
+def odd() -> dict[str, bytes]:
+    """Files of which something may be read, and which may be named in one line."""
+    cut = {f"cut-{name}": data[: len(data) // 2] for name, data in SAMPLES.items()}
+    return {
+        **cut,
+        "form.pdf": pdf_page(stream(b"BT /F1 9 Tf (page) Tj ET /X Do"), FORM),
+        "wide.csv": b"a" + b"," * 100_000 + b"b\n1,2\n",
+        "wide.xlsx": xlsx({"S": f"<row>{'<c/>' * 100_000}<c><v>7</v></c></row>"}),
+        "zip.zip": pack({"a.zip": pack({"b.zip": pack({})})}),
+        "twice.txt.gz.gz": gzip.compress(gzip.compress(b"text")),
+        "new\nline.txt": b"a heron of two lines",
+        "escape \x1b[31m\x07.txt": b"a heron in red",
+        "n" * 251 + ".txt": b"a heron with a long name",
+    }
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """A file that grows and shrinks all the time."""
+    path.write_bytes(b"")
+    done = threading.Event()
+
+    def change() -> None:
+        while not done.is_set():
+            with path.open("ab") as file:
+                file.write(b"more words\n" * 10)
+            if path.stat().st_size > 2000:
+                os.truncate(path, 10)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def build(project: Path, *groups: dict[str, bytes]) -> None:
+    write_files(
+        project, {"good/first.txt": "The heron nests by the weir.", "good/second.md": "# Heron\n\nIt fishes.\n"}
+    )
+    for group in groups:
+        for name, data in group.items():
+            (project / name).write_bytes(data)
+    with (project / "zeros.txt").open("wb") as file:
+        file.truncate(1 << 30)
+    (project / os.fsdecode(b"invalid \xff\xfe.txt")).write_bytes(b"a heron")
+    (project / "loop").symlink_to(project / "loop")
+    (project / "good" / "up").symlink_to(project)
+    (project / "endless.txt").symlink_to("/dev/zero")
+    os.mkfifo(project / "pipe.txt")
+
+
+def index(vsearch: Vsearch, project: Path, measured: Path) -> Ran:
+    """Run `index`; no process of it may have grown beyond the limit."""
+    watched = replace(vsearch, prefix=(*vsearch.prefix, sys.executable, "-c", _MEASURED, str(measured)))
+    with changing(project / "changing.log"):
+        ran = checked(finished(watched.start("index", "-v", ".", cwd=project), seconds=600))
+    assert int(measured.read_text()) < MEGABYTES * 1000, "kilobytes"
+    return ran
+
+
+def holds(vsearch: Vsearch, project: Path, ran: Ran, names: dict[str, bytes]) -> None:
+    """What a run must have said and done."""
+    assert ran.status == 2, ran
+    lines = ran.err.splitlines()
+    assert all(line.startswith(("vsearch: ", "skipped ")) for line in lines), lines
+    for name in names:
+        said = [line for line in lines if line.startswith(f"vsearch: {name}: ")]
+        assert len(said) == 1, (name, said)
+    subjects = [line.split(": ")[1] if line.startswith("vsearch") else line.split(": ")[0] for line in lines]
+    assert len(subjects) == len(set(subjects)), "one line each"
+    assert {f"skipped {name}" for name in ("zeros.txt", "loop", "endless.txt", "pipe.txt")} <= set(subjects)
+    assert any(line.startswith("skipped invalid ") for line in lines)
+    found = vsearch("query", "--mode", "keyword", "-k", "100", "--paths", "heron", cwd=project)
+    assert {"good/first.txt", "good/second.md"} <= set(found.lines)
+    assert sum("new" in line or "escape" in line or "nnn" in line for line in found.lines) == 3
+
+
+def test_one_folder_of_hostile_files(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    build(project, refused(), odd())
+    holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), refused())
+
+
+@pytest.mark.slow
+def test_one_folder_of_bombs(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    build(project, bombs(), odd())
+    holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), bombs())
+
+
+def endless() -> dict[str, bytes]:
+    """Files that break no rule of their formats, and take hours: only a limit on time ends them."""
+    return {"pages.pdf": operators(1, pages=2000)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("vsearch_core.text.workers") is None, reason="reading has no limit on time")
+def test_one_folder_of_files_without_end(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    build(project, endless(), odd())
+    holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), endless())

@@ -1,0 +1,219 @@
+"""`vsearch index --watch`, the installed command: what happens on disk is found, and it ends as it should."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any
+
+import pytest
+from process import DEADLINE, Vsearch, until, write_files
+from tiny_models import write_static
+
+from vsearch_core.store.lock import writer_lock
+
+Start = Callable[..., "Watched"]
+
+
+class Watched:
+    """A watch under way: its runs as they are told, and what it says on stderr."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process = process
+        self.runs: list[dict[str, Any]] = []
+        self.said = ""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._threads = [
+            Thread(target=self._read_runs, args=[process.stdout]),
+            Thread(target=self._read_said, args=[process.stderr]),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read_runs(self, stream: IO[bytes]) -> None:
+        with stream:
+            self.runs.extend(map(json.loads, stream))
+
+    def _read_said(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self.said += line.decode()
+
+    def until_said(self, text: str) -> None:
+        until(lambda: text in self.said, repr(text))
+
+    def until_done(self, **counts: int) -> None:
+        """Wait until the runs after the first one have added, changed … so many files in all."""
+        until(lambda: self.done(*counts) == counts, f"runs that come to {counts}", DEADLINE + sum(counts.values()) / 50)
+
+    def done(self, *names: str) -> dict[str, int]:
+        return {name: sum(run[name] for run in self.runs[1:]) for name in names}
+
+    def ended(self, number: signal.Signals | None = signal.SIGINT) -> int:
+        if number is not None:
+            self.process.send_signal(number)
+        status = self.process.wait(DEADLINE)
+        for thread in self._threads:
+            thread.join(DEADLINE)
+        return status
+
+
+@pytest.fixture(scope="module")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_static(tmp_path_factory.mktemp("models") / "tiny static")
+
+
+@pytest.fixture
+def start(vsearch: Vsearch, project: Path, static: Path) -> Iterator[Start]:
+    """Begin to watch the project; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(*paths: str, by: Vsearch = vsearch, waiting: str = "watching") -> Watched:
+        command = ("index", *(paths or (".",)), "--watch", "--json", "--embedder", "static", "--model", static)
+        started.append(by.start(*command, cwd=project))
+        watched = Watched(started[-1])
+        watched.until_said(waiting)
+        return watched
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait(DEADLINE)
+
+
+def save_as_vim(path: Path, text: str) -> None:
+    """The backup, the probe called 4913, and the new file by the old name; a swap file beside it."""
+    (path.parent / f".{path.name}.swp").write_text("swap")
+    (path.parent / "4913").touch()
+    (path.parent / "4913").unlink()
+    path.rename(f"{path}~")
+    path.write_text(text)
+    Path(f"{path}~").unlink()
+    (path.parent / f".{path.name}.swp").unlink()
+
+
+def save_by_replacing(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def test_what_happens_to_files_is_found(vsearch: Vsearch, project: Path, start: Start) -> None:
+    write_files(project, {"pump.txt": "The pump.", "bread.txt": "Rye bread.", "deep/oven.txt": "The oven."})
+    watched = start()
+    assert watched.runs[0]["added"] == 3
+    assert "watching 2 folders; Ctrl-C ends\n" in watched.said
+
+    save_as_vim(project / "pump.txt", "The pump of the mill.")
+    (project / "bread.txt").rename(project / "loaf.txt")
+    write_files(project, {"new/er/folder.txt": "A folder."})
+    watched.until_done(changed=1, moved=1, added=1, removed=0)
+    save_by_replacing(project / "pump.txt", "The pump of another mill.")
+    write_files(project, {"new/er/file.txt": "A file, in a folder that is watched by now."})
+    watched.until_done(changed=2, moved=1, added=2, removed=0)
+    (project / "new").rename(project / "newer")
+    shutil.rmtree(project / "deep")
+    watched.until_done(changed=2, moved=3, added=2, removed=1)
+    (project / ".gitignore").write_text("newer/\n")
+    watched.until_done(changed=2, moved=3, added=2, removed=3)
+    assert watched.ended() == 0
+    assert watched.said.endswith("watching 2 folders; Ctrl-C ends\n")
+    assert vsearch("query", "--mode", "keyword", "--paths", "mill", cwd=project).lines == ["pump.txt"]
+
+
+def test_a_folder_that_is_deleted_and_made_again_is_watched_again(project: Path, start: Start) -> None:
+    write_files(project, {"docs/a.txt": "The pump.", "note.txt": "A note."})
+    watched = start("docs", "note.txt")
+    shutil.rmtree(project / "docs")
+    watched.until_said("docs: was indexed before and is not there now")
+    write_files(project, {"docs/b.txt": "The bread."})
+    watched.until_done(added=1, removed=1)
+    write_files(project, {"docs/c.txt": "The oven."})
+    watched.until_done(added=2)
+    save_by_replacing(project / "note.txt", "Another note.")
+    watched.until_done(changed=1)
+    assert watched.said.count("was indexed before") == 1
+    assert watched.ended(signal.SIGTERM) == 0
+
+
+def after_a_storm(project: Path, start: Start, files: int) -> Watched:
+    """A watch that has found so many new files, in twenty folders."""
+    (project / "seed.txt").write_text("The seed.")
+    watched = start()
+    write_files(project, {f"d{number % 20}/f{number}.txt": f"Passage {number % 50}." for number in range(files)})
+    watched.until_done(added=files)
+    return watched
+
+
+def test_a_storm_of_changes_is_a_few_runs(project: Path, start: Start) -> None:
+    watched = after_a_storm(project, start, 300)
+    assert len(watched.runs) < 20
+    assert watched.ended() == 0
+
+
+@pytest.mark.slow
+def test_a_storm_of_10_000_changes_is_a_few_runs(project: Path, start: Start) -> None:
+    watched = after_a_storm(project, start, 10_000)
+    (project / "d0").rename(project / "moved")
+    watched.until_done(moved=500)
+    for number in range(1, 20):
+        shutil.rmtree(project / f"d{number}")
+    watched.until_done(removed=9_500)
+    assert len(watched.runs) < 20
+    assert watched.ended() == 0
+
+
+def test_another_writer_is_waited_for(project: Path, start: Start) -> None:
+    (project / "a.txt").write_text("The pump.")
+    watched = start()
+    with writer_lock(project / ".vsearch", DEADLINE):
+        (project / "b.txt").write_text("The bread.")
+        watched.until_said("another vsearch is writing to this index")
+    watched.until_done(added=1)
+    assert f"(process {os.getpid()} on " in watched.said
+    assert "; tried again in 2 s\n" in watched.said
+    assert watched.ended() == 0
+
+
+def test_nobody_reads_what_it_says(project: Path, start: Start, vsearch: Vsearch) -> None:
+    (project / "a.txt").write_text("The pump.")
+    read, write = os.pipe()
+    process = vsearch.start("index", ".", "--watch", cwd=project, stdout=write)
+    os.close(write)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(b"watching")
+    os.close(read)
+    (project / "b.txt").write_text("The bread.")
+    assert process.wait(DEADLINE) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_where_watches_are_used_up_it_looks_now_and_then(project: Path, start: Start, vsearch: Vsearch) -> None:
+    limit = 'echo 1 >/proc/sys/user/max_inotify_watches && exec "$@"'  # of a name space that ends with the command
+    prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("the system's watches can't be limited here")
+    write_files(project, {"a.txt": "The pump.", "b/c.txt": "The bread."})
+    watched = start(by=replace(vsearch, prefix=prefix), waiting="can't watch 2 folders: ")
+    (project / "d.txt").write_text("The oven.")
+    watched.until_done(added=1)
+    assert watched.ended() == 0
+
+
+@pytest.mark.parametrize("option", ["--plan", "--re-embed"])
+def test_what_is_done_once_is_refused(vsearch: Vsearch, indexed: Path, option: str) -> None:
+    error = vsearch("index", "--watch", option, cwd=indexed).error
+    assert error == f"--watch: it goes on for ever, and {option} is done once; leave one of them out"
+
+
+def test_an_error_at_the_start_ends_it(vsearch: Vsearch, project: Path) -> None:
+    assert vsearch("index", "nowhere", "--watch", cwd=project).error.endswith("check the path")

@@ -1,0 +1,249 @@
+"""When a run is due, by a clock that the tests turn; what concerns a watched index; and how failures are borne."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import WordEmbedder, make_index
+
+from vsearch_core.errors import InputError, ModelError
+from vsearch_core.index.sources import Source
+from vsearch_core.index.watch import (
+    TICK,
+    Failed,
+    Ground,
+    Pace,
+    Wait,
+    Watching,
+    is_due,
+    known_sources,
+    refuse_without_watchfiles,
+    watch_index,
+)
+from vsearch_core.index.writer import Summary
+from vsearch_core.text.discover import DiscoverOptions
+
+PACE = Pace()
+AT_ONCE = Pace(quiet=0.0, rest=0.0, retry=0.0)
+
+
+def due_at(changes: Callable[[float], bool], wait: Wait, end: float = 2000.0) -> float | None:
+    """The second at which a run is due, when the ticks up to `end` say `changes(second)`."""
+    now = 0.0
+
+    def ticks() -> Iterator[bool]:
+        nonlocal now
+        while now < end:
+            now += TICK
+            yield changes(now)
+
+    return now if is_due(ticks(), wait, PACE, lambda: now) else None
+
+
+def once(second: float) -> Callable[[float], bool]:
+    return lambda now: now == second
+
+
+def test_a_run_is_due_when_it_has_been_quiet_for_a_moment() -> None:
+    assert due_at(once(3.0), Wait(at_most=600)) == 3.0 + PACE.quiet
+
+
+def test_changes_that_go_on_are_waited_for_but_not_for_ever() -> None:
+    assert due_at(lambda now: 3.0 <= now <= 4.0, Wait(at_most=600)) == 4.0 + PACE.quiet
+    assert due_at(lambda now: now >= 3.0, Wait(at_most=600)) == 3.0 + PACE.patience
+
+
+def test_after_a_long_run_there_is_a_rest_in_which_changes_are_remembered() -> None:
+    assert due_at(once(3.0), Wait(rest=40, at_most=600)) == 40
+    assert due_at(lambda now: True, Wait(rest=40, at_most=600)) == 40
+    assert due_at(once(39.75), Wait(rest=40, at_most=600)) == 39.75 + PACE.quiet
+
+
+def test_without_a_change_a_run_is_due_after_a_while() -> None:
+    assert due_at(lambda now: False, Wait(at_most=600)) == 600
+
+
+def test_what_is_pending_is_due_without_another_change() -> None:
+    assert due_at(lambda now: False, Wait(pending=True, at_most=600)) == PACE.quiet
+    assert due_at(lambda now: False, Wait(rest=16, pending=True)) == 16
+
+
+def test_nothing_is_due_once_the_ticks_end() -> None:
+    assert due_at(lambda now: True, Wait(rest=40, at_most=600), end=30) is None
+
+
+@given(st.sets(st.integers(1, 400)), st.integers(0, 60), st.booleans())
+def test_no_change_waits_longer_than_patience_or_rest(changed: set[int], rest: int, pending: bool) -> None:
+    first = 0.0 if pending else min(changed, default=2400) * TICK
+    due = due_at(lambda now: now / TICK in changed, Wait(rest, 600, pending))
+    assert due is not None
+    assert rest <= due <= max(min(first + PACE.patience, 600), rest, 2 * TICK) + PACE.quiet
+
+
+def test_pauses_after_errors_grow_up_to_a_minute() -> None:
+    assert [PACE.pause(failures) for failures in (1, 2, 3, 5, 6, 9999)] == [2, 4, 8, 32, 60, 60]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("docs/a.md", "docs/sub/b.md", "docs/build/c.md", "docs/.hidden/d.md", "docs/keep/e.md", "alone/f.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("The pump.")
+    (tmp_path / "docs" / ".gitignore").write_text("build/\n*.log\n")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "docs" / "link").symlink_to(tmp_path / "outside")
+    return tmp_path
+
+
+def ground(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> Ground:
+    return Ground(tree / index, [Source(tree / path, DiscoverOptions(**options)) for path in sources])  # type: ignore[arg-type]
+
+
+def test_the_folders_are_those_that_a_run_walks(tree: Path) -> None:
+    folders = {os.path.relpath(folder, tree) for folder in ground(tree, "docs", "alone/f.md").folders}
+    assert folders == {"docs", "docs/sub", "docs/keep", "alone"}
+
+
+@pytest.mark.parametrize(
+    ("path", "concerns"),
+    [
+        ("docs/a.md", True),
+        ("docs/new.md", True),
+        ("docs/sub/gone", True),
+        ("docs/.gitignore", True),
+        ("docs/link", True),
+        ("docs/debug.log", False),
+        ("docs/build", False),
+        ("docs/build/c.md", False),
+        ("docs/.a.md.swp", False),
+        ("docs/.#a.md", False),
+        ("docs/4913", False),
+        ("docs/a.md~", False),
+        ("docs/#a.md#", False),
+        ("docs/~$a.docx", False),
+        ("docs/a.md.tmp", False),
+        ("docs/.git", False),
+        ("alone/f.md", True),
+        ("alone/g.md", False),
+        ("elsewhere/h.md", False),
+    ],
+)
+def test_what_no_run_would_look_at_concerns_nobody(tree: Path, path: str, concerns: bool) -> None:
+    assert ground(tree, "docs", "alone/f.md").concerns(str(tree / path)) is concerns
+
+
+def test_patterns_leave_out_what_is_a_file(tree: Path) -> None:
+    (tree / "docs" / "x.txt").write_text("x")
+    taken = ground(tree, "docs", include=("*.md",), exclude=("keep/",))
+    assert [taken.concerns(str(tree / "docs" / name)) for name in ("a.md", "x.txt", "sub", "keep")] == [
+        *(True, False, True, False)
+    ]
+    assert taken.concerns(str(tree / "docs" / "gone"))  # it may have been a folder
+
+
+def test_the_index_itself_concerns_nobody(tree: Path) -> None:
+    (tree / "docs" / "index" / "segments").mkdir(parents=True)
+    taken = ground(tree, "docs", index="docs/index")
+    assert taken.folders == ground(tree, "docs").folders - {str(tree / "docs/index"), str(tree / "docs/index/segments")}
+    assert str(tree / "docs") in taken.folders
+    assert not taken.concerns(str(tree / "docs" / "index"))
+
+
+def test_the_innermost_source_decides(tree: Path) -> None:
+    sources = [Source(tree / "docs", DiscoverOptions()), Source(tree / "docs" / "keep", None)]
+    taken = Ground(tree / ".vsearch", sources)
+    assert taken.concerns(str(tree / "docs" / "sub" / "b.md"))
+    assert not taken.concerns(str(tree / "docs" / "keep" / "e.md"))
+
+
+def test_a_source_that_is_not_there_is_told_by_its_identity(tree: Path) -> None:
+    taken = ground(tree, "docs", "nowhere")
+    before = taken.identities()
+    (tree / "nowhere").mkdir()
+    assert before != taken.identities()
+
+
+def test_without_the_package_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with pytest.raises(InputError, match=r"run `pip install 'vsearch\[watch\]'`"):
+        refuse_without_watchfiles()
+
+
+@pytest.fixture
+def made(tree: Path) -> Summary:
+    return make_index(tree, WordEmbedder(), Path("docs"))
+
+
+def test_the_sources_of_an_index_are_known(tree: Path, made: Summary) -> None:
+    assert known_sources(made.index) == (Source(tree / "docs", DiscoverOptions()),)
+
+
+def test_a_run_that_fails_is_tried_again(tree: Path, made: Summary) -> None:
+    outcomes = iter([ModelError("m", "is away", "wait"), ModelError("m", "is away", "wait"), made])
+
+    def update() -> Summary:
+        outcome = next(outcomes)
+        if isinstance(outcome, ModelError):
+            raise outcome
+        return outcome
+
+    events = watch_index(made.index, update, lambda: False, replace(AT_ONCE, retry=0.01))
+    assert next(events) == Watching(3, None)
+    failures = [next(events), next(events)]
+    assert [each.pause for each in failures if isinstance(each, Failed)] == [0.01, 0.02]
+    assert next(events) is made
+    events.close()
+
+
+def test_it_ends_with_a_run_that_was_interrupted(made: Summary) -> None:
+    interrupted = replace(made, interrupted=True)
+    assert list(watch_index(made.index, lambda: interrupted, lambda: False))[1:] == [interrupted]
+
+
+def test_it_ends_when_it_is_told_to(made: Summary) -> None:
+    calls: list[int] = []
+
+    def update() -> Summary:
+        calls.append(1)
+        return made
+
+    assert list(watch_index(made.index, update, lambda: bool(calls)))[1:] == [made]
+
+
+def test_where_no_events_are_to_be_had_it_looks_now_and_then(made: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
+    import watchfiles
+
+    def watch(*_: object, **__: object) -> Iterator[object]:
+        raise OSError("OS file watch limit reached. about [a, b]")
+        yield
+
+    monkeypatch.setattr(watchfiles, "watch", watch)
+    events = watch_index(made.index, lambda: made, lambda: False, replace(AT_ONCE, look=0.0, share=0.0))
+    blind = Watching(3, "OS file watch limit reached")
+    assert [next(events) for _ in range(4)] == [blind, made, blind, made]
+    events.close()
+
+
+def test_a_name_that_can_t_be_told_is_as_a_change(made: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
+    import watchfiles
+
+    opened: list[object] = []
+
+    def watch(*_: object, **__: object) -> Iterator[set[object]]:
+        opened.append(SimpleNamespace())
+        yield set()
+        if len(opened) == 1:
+            raise RuntimeError("Unable to decode path")
+        while True:
+            yield set()
+
+    monkeypatch.setattr(watchfiles, "watch", watch)
+    events = watch_index(made.index, lambda: made, lambda: False, AT_ONCE)
+    assert [next(events) for _ in range(4)] == [Watching(3, None), made, Watching(3, None), made]
+    events.close()

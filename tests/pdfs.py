@@ -1,0 +1,94 @@
+"""PDFs written byte by byte, and what users make of them: encrypted, scanned; and a program in place of OCRmyPDF."""
+
+import io
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, NumberObject
+
+
+def make_pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
+    """A PDF with one line of Latin-1 text a page."""
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    bodies = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"]
+    bodies.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>")
+    for number, page in enumerate(pages):
+        stream = f"BT /F1 12 Tf 72 700 Td ({page}) Tj ET" if page else ""
+        resources = "/MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >>"
+        bodies.append(f"<< /Type /Page /Parent 2 0 R {resources} /Contents {5 + 2 * number} 0 R >>")
+        bodies.append(f"<< /Length {len(stream.encode('latin1'))} >>\nstream\n{stream}\nendstream")
+    entries = " ".join(f"/{key} ({value})" for key, value in (information or {}).items())
+    bodies.append(f"<< {entries} >>")
+    data = b"%PDF-1.4\n"
+    offsets = []
+    for number, content in enumerate(bodies, 1):
+        offsets.append(len(data))
+        data += f"{number} 0 obj\n{content}\nendobj\n".encode("latin1")
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R /Info {len(bodies)} 0 R >>"
+    return (
+        data
+        + f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}\nstartxref\n{len(data)}\n%%EOF".encode()
+    )
+
+
+def encrypted(data: bytes, password: str, algorithm: str = "AES-256") -> bytes:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
+    writer.encrypt(user_password=password, owner_password="owner", algorithm=algorithm)
+    return _written(writer)
+
+
+def with_pictures(data: bytes, pages: Iterable[int], *, in_forms: bool = False) -> bytes:
+    """The PDF with a picture, of a grey pixel, in place of all that those pages (from 1) show."""
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
+    image = _stream(b"\x80", Subtype="/Image", ColorSpace="/DeviceGray", Width=1, Height=1, BitsPerComponent=8)
+    for number in pages:
+        page = writer.pages[number - 1]
+        shown = writer._add_object(image)
+        if in_forms:
+            form = _stream(b"/Picture Do", Subtype="/Form", Resources=_resources(shown))
+            shown = writer._add_object(form)
+        page[NameObject("/Resources")] = _resources(shown)
+        page[NameObject("/Contents")] = writer._add_object(_stream(b"q 500 0 0 700 50 50 cm /Picture Do Q"))
+    return _written(writer)
+
+
+def ocrmypdf(folder: Path, script: str) -> str:
+    """A PATH on which `ocrmypdf` is this shell script; `$last` in it is the file that it is to write."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "ocrmypdf"
+    program.write_text(f"#!/bin/sh\nfor last; do :; done\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return os.pathsep.join((str(folder), str(Path(sys.executable).parent), "/usr/bin", "/bin"))
+
+
+def recognising(folder: Path, data: bytes) -> str:
+    """A PATH on which `ocrmypdf` writes this PDF, whatever it is given, and keeps its input and its arguments here."""
+    folder.mkdir(exist_ok=True)
+    (folder / "recognised.pdf").write_bytes(data)
+    here = shlex.quote(str(folder))
+    script = f'echo "$@" >> {here}/arguments\ncp input.pdf {here}/input.pdf\ncp {here}/recognised.pdf "$last"'
+    return ocrmypdf(folder, script)
+
+
+def _stream(data: bytes, **entries: object) -> DecodedStreamObject:
+    stream = DecodedStreamObject()
+    stream.set_data(data)
+    for key, value in entries.items():
+        pdf_value = NumberObject(value) if isinstance(value, int) else value
+        stream[NameObject(f"/{key}")] = NameObject(pdf_value) if isinstance(pdf_value, str) else pdf_value
+    return stream
+
+
+def _resources(shown: object) -> DictionaryObject:
+    return DictionaryObject({NameObject("/XObject"): DictionaryObject({NameObject("/Picture"): shown})})
+
+
+def _written(writer: PdfWriter) -> bytes:
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()

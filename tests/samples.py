@@ -1,0 +1,125 @@
+"""A small valid file of every format, to be cut, garbled and fuzzed."""
+
+import gzip
+import struct
+from collections.abc import Mapping, Sequence
+
+from packages import docx, epub, odf, pptx, shape, xlsx
+
+_SECTOR = 512
+_FREE, _END, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+
+def pdf(bodies: Sequence[bytes]) -> bytes:
+    """A PDF of these objects, numbered from 1; the first is the catalog."""
+    data, offsets = b"%PDF-1.4\n", []
+    for number, body in enumerate(bodies, 1):
+        offsets.append(len(data))
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(bodies) + 1
+    trailer = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (size, len(data))
+    return data + b"xref\n0 %d\n0000000000 65535 f \n%b" % (size, table) + trailer
+
+
+def pdf_page(contents: bytes, *more: bytes, pages: bytes = b"/Kids [3 0 R] /Count 1", catalog: bytes = b"") -> bytes:
+    """A PDF of one page. Object 4 is its contents, 5 its font; `more` begins at 6, which /X names as an XObject."""
+    resources = b"/Resources << /Font << /F1 5 0 R >> /XObject << /X 6 0 R >> >>"
+    return pdf(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R %b >>" % catalog,
+            b"<< /Type /Pages %b >>" % pages,
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] %b /Contents 4 0 R >>" % resources,
+            contents,
+            b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+            *more,
+        ]
+    )
+
+
+def stream(content: bytes, entries: bytes = b"") -> bytes:
+    return b"<< /Length %d %b >>\nstream\n%b\nendstream" % (len(content), entries, content)
+
+
+def ole(streams: Mapping[str, bytes]) -> bytes:
+    """A compound file ([MS-CFB], version 3) of streams no shorter than 4096 bytes; 60 kB in all at most."""
+    names = ["Root Entry", *streams]
+    folders = -(-len(names) // 4)  # sectors of the directory
+    chains = [[0], list(range(1, 1 + folders))]
+    for content in streams.values():
+        first = chains[-1][-1] + 1
+        chains.append(list(range(first, first + -(-len(content) // _SECTOR))))
+    fat = [_FREE] * (_SECTOR // 4)
+    for chain in chains:
+        for sector, following in zip(chain, [*chain[1:], _END], strict=True):
+            fat[sector] = following
+    fat[0] = _FAT
+    directory = b""
+    for number, name in enumerate(names):
+        encoded = name.encode("utf-16-le")
+        is_root = number == 0
+        following = number + 1 if 0 < number < len(streams) else _FREE
+        start, size = (_END, 0) if is_root else (chains[number + 1][0], len(streams[name]))
+        directory += struct.pack("<64sHBBIII", encoded, len(encoded) + 2, 5 if is_root else 2, 1, _FREE, following, 1)
+        directory = directory if is_root else directory[:-4] + struct.pack("<I", _FREE)
+        directory += bytes(36) + struct.pack("<IQ", start, size)
+    header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
+    header += struct.pack("<9I", 0, 1, 1, 0, 4096, _END, 0, _END, 0) + struct.pack("<109I", 0, *[_FREE] * 108)
+    parts = [header, struct.pack("<128I", *fat), directory, *streams.values()]
+    return b"".join(part.ljust(-(-len(part) // _SECTOR) * _SECTOR, b"\0") for part in parts)
+
+
+_OUTLINE = b"/Outlines 7 0 R"
+SAMPLES: dict[str, bytes] = {
+    "a.txt": b"Some text.\n\nMore of it, caf\xc3\xa9.\n",
+    "a.md": b"---\ntitle: T\ntags: [a]\n---\n# H\n\nt\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx\n```\n\nS\n---\n",
+    "a.rst": b"=====\nTitle\n=====\n\nOne\n---\n\ntext::\n\n    code\n\n.. code:: python\n   :x:\n\n   y\n\nend\n",
+    "a.html": b"<html lang=en><head><title>T</title><meta name=author content=A></head><body><nav>n</nav>"
+    b"<main><h1>H</h1><p>text &eacute; <b>b</b><pre>a\n b</pre><table><tr><th>a<th>b<tr><td>1<td>2</table></main>",
+    "a.pdf": pdf_page(
+        stream(b"BT /F1 12 Tf 72 700 Td (some text) Tj ET /X Do"),
+        stream(b"BT /F1 9 Tf 72 600 Td [(in) -20 (side)] TJ ET", b"/Type /XObject /Subtype /Form /BBox [0 0 9 9]"),
+        b"<< /Type /Outlines /First 8 0 R /Last 8 0 R /Count 1 >>",
+        b"<< /Title (Chapter) /Parent 7 0 R /Dest [3 0 R /Fit] >>",
+        catalog=_OUTLINE,
+    ),
+    "a.docx": docx("<w:p><w:r><w:t>text</w:t></w:r></w:p>" * 20 + "<w:tbl><w:tr><w:tc><w:p/></w:tc></w:tr></w:tbl>"),
+    "a.pptx": pptx(shape("Title", kind="title") + shape("text")),
+    "a.xlsx": xlsx({"S": '<row r="1"><c r="A1" t="s"><v>0</v></c></row>'}, "<si><t>text</t></si>"),
+    "a.odt": odf("text", "<text:h>H</text:h>" + "<text:p>text<text:s/></text:p>" * 20),
+    "a.ods": odf(
+        "spreadsheet",
+        "<table:table><table:table-row><table:table-cell><text:p>text</text:p></table:table-cell></table:table-row>"
+        "</table:table>",
+    ),
+    "a.odp": odf("presentation", "<draw:page><draw:frame><text:p>text</text:p></draw:frame></draw:page>"),
+    "a.epub": epub({"a.xhtml": "<p>text</p>"}, {"a.xhtml": "One"}),
+    "a.rtf": rb"{\rtf1{\info{\title T}}{\fonttbl{\f0\fcharset204 A;}}\b some\par\trowd\intbl a\cell\row \'e9\u1087?}",
+    "a.eml": b"Subject: T\nContent-Type: multipart/mixed; boundary=B\n\n--B\n\ntext\n--B--",
+    "a.mbox": b"From x Mon Feb  5 10:00:00 2024\nSubject: =?utf-8?q?T=C3=A9?=\n\ntext\n",
+    "a.mhtml": b"Content-Type: multipart/related; boundary=B\n\n--B\nContent-Type: text/html\n\n<p>x\n--B--",
+    "a.msg": ole(
+        {
+            f"__substg1.0_{number}001F": text.ljust(2048).encode("utf-16-le")
+            for number, text in {"0037": "A subject", "0C1A": "Ann", "1000": "some text"}.items()
+        }
+    ),
+    "a.ipynb": b'{"cells": [{"cell_type": "markdown", "source": ["# T\\n", "text"]}, {"cell_type": "code", "source":'
+    b' "x", "outputs": [{"output_type": "stream", "text": ["y"]}]}], "metadata": {"authors": [{"name": "A"}]}}',
+    "a.csv": b"name,age\nBob,7\n",
+    "a.json": b'{"a": {"b": "\\u0436"}, "c": [1, "d"]}',
+    "a.jsonl": b'{"a": "\\u0436"}\n{"a": "\\ud83d\\ude00"}\n',
+    "a.yaml": b"a:\n  b: 1\n",
+    "a.ini": b"[a]\nb = c\n[[d]]\n",
+    "a.xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ELEMENT a ANY>]><a xml:lang="de"><title>T</title><b name="x"/>'
+    b"<![CDATA[x]]><!-- c --></a>",
+    "a.tex": b"\\title{T}\\begin{document}\\section[s]{S} $x$ \\'e \\cite[p]{a} \\begin{verbatim}v\\end{verbatim}",
+    "a.org": b"#+TITLE: T\n* H\n:PROPERTIES:\n:END:\n#+begin_src\nx\n#+end_src\n",
+    "a.adoc": b"= T\n:lang: en\n\n----\nx\n----\n",
+    "a.srt": b"1\n00:00:01,000 --> 00:00:02,000\ntext\n",
+    "a.1": b'.TH LS 1\n.SH NAME\nls \\- \\fBlist\\fR\n.\\" c\n',
+    "a.py": b"# c\nclass A:\n    def f(self):\n        pass\n",
+    "a.ts": b"export class A {\n  f(a) {\n  }\n}\n",
+    "a.c": b"/* c */\nstatic int f(int a)\n{\n    return a;\n}\n",
+    "a.txt.gz": gzip.compress(b"text", mtime=0),
+}

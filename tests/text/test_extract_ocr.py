@@ -1,0 +1,93 @@
+"""Scanned PDFs, with a script in the place of OCRmyPDF; and, where it is installed, with the program itself."""
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from pdfs import encrypted, make_pdf, ocrmypdf, recognising, with_pictures
+from pypdf import PdfReader
+
+from vsearch_core.errors import BinaryFileError, ExtractionError, InputError
+from vsearch_core.text.extract import ocr
+from vsearch_core.text.extract.pdf import extract
+from vsearch_core.text.extract.reading import Reading
+
+OCR = Reading(ocr=True)
+SCAN = with_pictures(make_pdf("", ""), [1, 2])
+MIXED = with_pictures(make_pdf("typed", ""), [2])
+
+
+@pytest.mark.parametrize("data", [SCAN, MIXED])
+def test_the_pages_are_read_again(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("typed", "seen", information={"Title": "Not its own"})))
+    document = extract("-a.pdf", data, OCR)
+    assert [span.page for span in document.spans] == [1, 2]
+    assert document.text == "typed\n\f\nseen\n\n"
+    assert (document.title, document.left_out) == (None, ())
+    assert (tmp_path / "input.pdf").read_bytes() == data
+    assert (tmp_path / "arguments").read_text().split()[-2:] == ["input.pdf", "output.pdf"]
+
+
+def test_a_pdf_with_text_everywhere_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert extract("a.pdf", make_pdf("typed", ""), OCR).text.strip() == "typed"
+
+
+def test_a_picture_without_text_lacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", recognising(tmp_path, MIXED))
+    assert extract("a.pdf", MIXED, OCR).left_out == ()
+    monkeypatch.setenv("PATH", recognising(tmp_path, SCAN))
+    with pytest.raises(BinaryFileError, match="holds no text, not in its pictures either"):
+        extract("a.pdf", SCAN, OCR)
+
+
+def test_an_encrypted_scan_is_handed_on_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("one", "two")))
+    assert extract("a.pdf", encrypted(SCAN, "u"), Reading("u", ocr=True)).text == "one\n\f\ntwo\n\n"
+    assert not PdfReader(io.BytesIO((tmp_path / "input.pdf").read_bytes())).is_encrypted
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo no such language >&2; exit 3", r"ocrmypdf could not read its pictures \(no such language\)"),
+        ("exit 3", r"\(it did not say why\)"),
+        ("exit 0", r"\(it did not say why\)"),
+        ('echo nonsense > "$last"', "is no readable PDF"),
+        ("sleep 1000 & wait", r"\(it took more than 0\.2 s\)"),
+    ],
+)
+def test_what_goes_wrong_costs_the_file_only(
+    script: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", ocrmypdf(tmp_path, script))
+    monkeypatch.setattr(ocr, "SECONDS", 0.2 if "sleep" in script else 60)
+    with pytest.raises(ExtractionError, match=reason) as caught:
+        extract("a.pdf", SCAN, OCR)
+    assert caught.value.option == ""  # it is not tried again and again
+
+
+def test_too_much_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("x")))
+    monkeypatch.setattr(ocr, "MAX_EXPANDED", 10)
+    with pytest.raises(ExtractionError, match="grows too large"):
+        extract("a.pdf", SCAN, OCR)
+
+
+def test_the_program_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="--ocr: there is no ocrmypdf on the PATH; install it"):
+        ocr.require_program()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which(ocr.PROGRAM) is None, reason="ocrmypdf is not installed")
+def test_the_program_itself() -> None:
+    drawing = pytest.importorskip("PIL.ImageDraw")
+    image = pytest.importorskip("PIL.Image").new("L", (1240, 400), 255)
+    font = pytest.importorskip("PIL.ImageFont").load_default(60)
+    drawing.Draw(image).text((100, 100), "The heron nests by the weir.", font=font, fill=0)
+    scan = io.BytesIO()
+    image.save(scan, "PDF", resolution=150)
+    assert "heron nests" in extract("a.pdf", scan.getvalue(), OCR).text
