@@ -6,7 +6,7 @@ collection is left out together with its translations.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from vsearch_core.evaluate.run import embed_all
 from vsearch_core.index.settings import Requested
 from vsearch_core.lexical.question import plain
 from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import Fusion, fuse
+from vsearch_core.search.fusion import LEAST_LEGIBLE, Fusion, fuse
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import clean_query
 
@@ -36,7 +36,8 @@ Floats = NDArray[np.float64]
 class Collection:
     """A judged set's questions; of each, the candidates of both routes, padded: arrays (questions, candidates).
 
-    `gain` is the grade of the candidate's file, `document` its number, `ideal` (questions,) the best possible DCG@10.
+    `gain` is the grade of the candidate's file, `document` its number, `ideal` (questions,) the best possible DCG@10,
+    `legible` (questions, 1) the share of a question that the model can read.
     """
 
     vector: Floats
@@ -46,6 +47,7 @@ class Collection:
     gain: Floats
     ideal: Floats
     terms: Floats
+    legible: Floats
 
 
 def main() -> None:
@@ -59,7 +61,7 @@ def main() -> None:
     print(f"| nDCG@10 | {' | '.join(found)} | mean |")
     for name, scores in WAYS.items():
         means = np.stack([[ndcg(each, scores(each, alpha)).mean() for alpha in ALPHAS] for each in found.values()])
-        for alpha in (0.3, 0.4, 0.5, 0.6, 0.7):
+        for alpha in (0.4, 0.5, 0.6, 0.7, 0.75, 0.8):
             print(_row(f"{name}, α = {alpha}", means[:, ALPHAS.index(alpha)]))
         print(_row(f"{name}, α left out", _left_out(list(found), means)))
     print(_row("rrf, k = 60", [ndcg(each, _rrf(each)).mean() for each in found.values()]))
@@ -81,25 +83,26 @@ def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
     embedder = open_embedder(Requested().spec)
     candidates, questions = [], []
     with judged_index(folder, dataset, work, Requested(), lambda _: embedder) as (snapshot, name):
-        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder.embed_queries)
+        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         allowed = searcher.allow(Filters())
         documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}
         for key, text in dataset.queries.items():
             terms = searcher.terms(plain(clean_query(text)))
-            best = searcher.candidates(embed(clean_query(text)), terms, allowed, config.CANDIDATES)
+            embedded = embed(clean_query(text))
+            best = searcher.candidates(embedded.vector, terms, allowed, config.CANDIDATES)
             assert best.vector is not None and best.keyword is not None
             files = searcher.file_keys(best.rows)
             grades = dataset.judgements[key]
             gains = [max(grades.get(documents[number], 0), 0) for number in files.tolist()]
             ideal = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:10]
             candidates.append((best.vector, best.keyword, files, np.array(gains)))
-            questions.append((_dcg(ideal), len(terms)))
+            questions.append((_dcg(ideal), len(terms), max(embedded.legible, LEAST_LEGIBLE)))
     width = max(len(rows) for rows, *_ in candidates)
     vector, keyword, file, gain = (np.stack([_padded(each[at], width) for each in candidates]) for at in range(4))
     valid = np.stack([np.arange(width) < len(rows) for rows, *_ in candidates])
-    ideals, terms_of_each = np.array(questions, np.float64).T
+    ideals, terms_of_each, legible = np.array(questions, np.float64).T
     values = {"vector": vector, "keyword": keyword, "gain": gain, "ideal": ideals, "terms": terms_of_each}
-    return {**values, "valid": valid, "document": file.astype(np.int64)}
+    return {**values, "valid": valid, "document": file.astype(np.int64), "legible": legible[:, None]}
 
 
 def ndcg(of: Collection, scores: Floats) -> Floats:
@@ -114,7 +117,12 @@ def ndcg(of: Collection, scores: Floats) -> Floats:
 
 
 def _mixed(vector: Callable[[Collection], Floats], keyword: Callable[[Collection], Floats]) -> "Way":
-    return lambda of, alpha: alpha * vector(of) + (1 - alpha) * keyword(of)
+    def mixed(of: Collection, alpha: float) -> Floats:
+        weight = alpha * of.legible
+        share = weight / (weight + 1 - alpha)
+        return share * vector(of) + (1 - share) * keyword(of)
+
+    return mixed
 
 
 def _by_maximum(scores: Floats, of: Collection) -> Floats:
@@ -147,11 +155,13 @@ def _by_distribution(scores: Floats, of: Collection) -> Floats:
     return np.clip((_by_deviation(scores, of) + 3) / 6, 0, 1)
 
 
+TAKEN = "by the theoretical range"  # what queries go by
 Way = Callable[[Collection, float], Floats]
 WAYS: Mapping[str, Way] = {
     "by the maximum": _mixed(lambda of: _by_maximum(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
+    f"{TAKEN}, legible or not": lambda of, alpha: WAYS[TAKEN](replace(of, legible=np.ones_like(of.legible)), alpha),
     "by the range": _mixed(lambda of: _by_range(of.vector, of), lambda of: _by_range(of.keyword, of)),
-    "by the theoretical range": _mixed(lambda of: _by_theory(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
+    TAKEN: _mixed(lambda of: _by_theory(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
     "cosine as it is": _mixed(lambda of: of.vector, lambda of: _by_maximum(of.keyword, of)),
     "by the deviation": _mixed(lambda of: _by_deviation(of.vector, of), lambda of: _by_deviation(of.keyword, of)),
     "by the distribution": _mixed(
@@ -182,7 +192,7 @@ def _adaptive(collections: Sequence[Collection], sign: Callable[[Collection], Fl
     """nDCG@10 by collection, one column each α = a + b·sign; signs scaled to deviations over all questions."""
     signs = [sign(each) for each in collections]
     everything = np.concatenate(signs)
-    way = WAYS["by the maximum"]
+    way = WAYS[TAKEN]
     rows = []
     for each, values in zip(collections, signs, strict=True):
         grid = np.stack([ndcg(each, way(each, alpha)) for alpha in ALPHAS], axis=1)

@@ -57,7 +57,7 @@ def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[s
         work = keep / folder.name if keep else Path(stack.enter_context(TemporaryDirectory()))
         embedder = open_embedder(Requested().spec)
         snapshot, name = stack.enter_context(judged_index(folder, dataset, work, Requested(), lambda _: embedder))
-        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder.embed_queries)
+        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         for mode in config.MODES:
             runs[mode], _ = ask(searcher, embed, dataset, mode, Fusion(), name)
         texts = _texts(folder, dataset, [name(path) for path in snapshot.catalog.files(live=True)])

@@ -49,6 +49,10 @@ class RandomEmbedder:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
+    def legible(self, query: str) -> float:
+        """All of it."""
+        return 1.0
+
 
 def write_documents(folder: Path, chunks: int) -> None:
     """Text files of CHUNKS_A_FILE chunks each, every paragraph a chunk."""

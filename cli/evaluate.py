@@ -16,8 +16,9 @@ from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
+    from vsearch_core.embed.base import Embedder
     from vsearch_core.evaluate.dataset import Dataset
-    from vsearch_core.evaluate.run import Comparison, EmbedQueries, ModeScores, Values
+    from vsearch_core.evaluate.run import Comparison, ModeScores, Values
     from vsearch_core.evaluate.trec import Run
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.search.fusion import Fusion
@@ -91,12 +92,15 @@ def eval_(
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Questions and the index that answers them. `name` turns a stored path into the judgements' id."""
+    """Questions and the index that answers them. `name` turns a stored path into the judgements' id.
+
+    `embedder` opens the index's model, which keywords alone do not need.
+    """
 
     title: str
     dataset: "Dataset"
     snapshot: "Snapshot"
-    embed_queries: "EmbedQueries"
+    embedder: Callable[[], "Embedder"]
     name: Callable[[str], str]
 
 
@@ -139,8 +143,7 @@ def _bench(
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
         title = str(questions or index)
-        embed = lambda texts: embedder_of(snapshot, opener).embed_queries(texts)  # noqa: E731 - keywords need no model
-        yield _Bench(title, dataset, snapshot, embed, lambda path: path)
+        yield _Bench(title, dataset, snapshot, lambda: embedder_of(snapshot, opener), lambda path: path)
 
 
 @contextmanager
@@ -158,7 +161,7 @@ def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Ite
         observer = Observer(failed=lambda path, reason: say(f"{path}: {reason}"))
         made = judged_index(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
         snapshot, name = stack.enter_context(made)
-        yield _Bench(str(folder), dataset, snapshot, opener(snapshot.settings.spec).embed_queries, name)
+        yield _Bench(str(folder), dataset, snapshot, lambda: opener(snapshot.settings.spec), name)
 
 
 def _measure(
@@ -169,7 +172,7 @@ def _measure(
     from vsearch_core.search.local import LocalSearcher
 
     dataset = bench.dataset
-    embed = None if list(modes) == ["keyword"] else embed_all(dataset, bench.embed_queries)
+    embed = None if list(modes) == ["keyword"] else embed_all(dataset, bench.embedder())
     searcher = LocalSearcher(bench.snapshot)
     scores, comparisons = [], []
     runs: dict[str, Run] = {}

@@ -178,14 +178,14 @@ def _answer_lines(
 
     from vsearch_core.errors import InputError
     from vsearch_core.search.local import LocalSearcher
-    from vsearch_core.search.pipeline import answer
+    from vsearch_core.search.pipeline import answer, embedding
 
     from . import render
 
     searcher = LocalSearcher(snapshot, effort)
     searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
     asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
-    embed = _embed_queries(snapshot, opener) if asked.mode != "keyword" else None
+    embed = embedding(embedder_of(snapshot, opener)) if asked.mode != "keyword" else None
     failed = found = False
     for line in _lines():
         try:
@@ -216,14 +216,10 @@ def _embed_ahead(snapshot: "Snapshot", opener: "OpenEmbedder", text: str) -> "Em
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    vector = ThreadPoolExecutor(1).submit(lambda: _embed_queries(snapshot, opener)(text))
-    return lambda _: vector.result()
+    from vsearch_core.search.pipeline import embedding
 
-
-def _embed_queries(snapshot: "Snapshot", opener: "OpenEmbedder") -> "EmbedQuery":
-    """What makes a question's vector."""
-    embedder = embedder_of(snapshot, opener)
-    return lambda text: embedder.embed_queries([text])[0]
+    embedded = ThreadPoolExecutor(1).submit(lambda: embedding(embedder_of(snapshot, opener))(text))
+    return lambda _: embedded.result()
 
 
 def embedder_of(snapshot: "Snapshot", opener: "OpenEmbedder") -> "Embedder":

@@ -44,7 +44,8 @@ def results_json(results: Results, terms: Sequence[str] | None, fusion: Fusion) 
         value["explain"] = {"terms": list(terms), "vectors": _way(results), "ef": results.ef}
         if results.mode == "hybrid":
             convex = fusion.method == "convex"
-            how = {"method": fusion.method, "alpha": fusion.alpha if convex else None, "tuned": fusion.tuned}
+            alpha = fusion.for_question(_legible(results)).alpha if convex else None
+            how = {"method": fusion.method, "alpha": alpha, "tuned": fusion.tuned, "legible": results.legible}
             value["explain"]["fusion"] = how
     return to_json(value)
 
@@ -173,13 +174,24 @@ def _way(results: Results) -> str | None:
     return "scan" if results.exact else "graph"
 
 
+def _legible(results: Results) -> float:
+    return 1.0 if results.legible is None else results.legible
+
+
+def _combination(results: Results, fusion: Fusion) -> str:
+    """How the routes were combined for this question."""
+    legible = _legible(results)
+    why = "" if legible == 1 else f", as the model can read {legible:.0%} of the question"
+    return fusion.for_question(legible).in_words + why
+
+
 def _explanation(results: Results, terms: Sequence[str], fusion: Fusion) -> str:
     packed = "" if results.tokens is None else f"\npacked into about {plural(results.tokens, 'token')}"
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
     way = _way(results)
     exactness = "exact" if results.exact else "approximate"
     exactness += {None: "", "scan": " (all vectors scanned)", "graph": f" (graph walked, ef {results.ef})"}[way]
-    combined = f" ({fusion.in_words})" if results.mode == "hybrid" else ""
+    combined = f" ({_combination(results, fusion)})" if results.mode == "hybrid" else ""
     return (
         f"terms: {one_line(' '.join(terms)) or 'none'}\n"
         f"mode {results.mode}{combined}, {exactness}, generation {results.generation},"

@@ -82,7 +82,7 @@ def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[Learned,
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
         former = fusion_for(snapshot.catalog, **told(index, fusion=None, alpha=None))
-        embed = embed_all(dataset, embedder_of(snapshot, opener).embed_queries)
+        embed = embed_all(dataset, embedder_of(snapshot, opener))
         return learn(LocalSearcher(snapshot), embed, dataset, name, former), former
 
 

@@ -19,7 +19,7 @@ from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.vectors import Effort
 from vsearch_core.store.catalog import Catalog
@@ -93,7 +93,7 @@ def answers(index: Path) -> Answers:
     embedder = WordEmbedder(dimension=24)
     with open_snapshot(index) as snapshot:
         searcher = LocalSearcher(snapshot, Effort(ef=config.EF))
-        results = [answer(searcher, lambda text: embedder.embed_queries([text])[0], query) for query in QUERIES]
+        results = [answer(searcher, embedding(embedder), query) for query in QUERIES]
         return tuple(tuple((hit.path, hit.chunk, hit.score, hit.text) for hit in result.hits) for result in results)
 
 

@@ -39,6 +39,9 @@ class WordEmbedder:
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._vector(text) for text in texts])
 
+    def legible(self, query: str) -> float:
+        return 1.0
+
     def _vector(self, text: str) -> NDArray[np.float32]:
         total = np.full(self.fingerprint.dimension, 1e-3)
         model = "" if self.fingerprint.model == "words" else self.fingerprint.model

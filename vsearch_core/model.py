@@ -155,7 +155,8 @@ class Results:
     """The answer to one query. `searched` counts the live chunks, `matched` those that the filter allows.
 
     `ef` is the beam of the graph walk that may have missed a hit, None where the answer is exact. `tokens` is an
-    estimate of the hits' tokens, where they were packed into a budget.
+    estimate of the hits' tokens, where they were packed into a budget. `legible` is the share of the question that the
+    embedding model can read, None where it was not asked.
     """
 
     query: str
@@ -168,3 +169,4 @@ class Results:
     hits: tuple[Hit, ...]
     ef: int | None = None
     tokens: int | None = None
+    legible: float | None = None

@@ -42,6 +42,9 @@ class WordMixer:
         sums = np.stack([sum(self._vectors[word] for word in re.findall(r"[a-z]+", text)) for text in texts])
         return (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
 
+    def legible(self, query: str) -> float:
+        return 1.0
+
 
 @pytest.fixture(scope="module")
 def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -97,7 +100,7 @@ def test_explain_tells_of_the_walk(vsearch: Vsearch, linked: Path) -> None:
     answer = ask(vsearch, linked, "--json", "--explain", "--ef", "200", "bread").json
     assert (answer["explain"]["vectors"], answer["explain"]["ef"]) == ("graph", 200)
     assert (
-        "\nmode hybrid (convex, alpha 0.5), approximate (graph walked, ef 200), "
+        "\nmode hybrid (convex, alpha 0.75), approximate (graph walked, ef 200), "
         in ask(vsearch, linked, "--explain", "--ef", "200", "bread").out
     )
 

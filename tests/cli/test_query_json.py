@@ -72,7 +72,7 @@ def test_json_without_hits_is_still_the_object(vsearch: Vsearch, library: Path) 
 def test_json_explains_when_asked(vsearch: Vsearch, library: Path) -> None:
     answer = vsearch("query", "--json", "--explain", "retried requests", cwd=library).json
     assert list(answer) == [*KEYS, "explain"]
-    fusion = {"method": "convex", "alpha": 0.5, "tuned": False}
+    fusion = {"method": "convex", "alpha": 0.75, "tuned": False, "legible": 1.0}
     assert answer["explain"] == {"terms": ["retri", "request"], "vectors": "scan", "ef": None, "fusion": fusion}
     by_word = vsearch("query", "--json", "--explain", "--mode", "keyword", "requests", cwd=library).json
     assert by_word["explain"] == {"terms": ["request"], "vectors": None, "ef": None}

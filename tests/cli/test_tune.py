@@ -80,20 +80,20 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert (status["method"], status["alpha"]) == (learned["fusion"], learned["alpha"])
     assert "(tuned) on 20 questions" in vsearch("status", cwd=decoys).out
     explained = vsearch("query", "--explain", "--json", "loaf", cwd=decoys).json["explain"]["fusion"]
-    assert explained == {"method": learned["fusion"], "alpha": learned["alpha"], "tuned": True}
+    assert explained == {"method": learned["fusion"], "alpha": learned["alpha"], "tuned": True, "legible": 1.0}
     asked = vsearch("query", "--explain", "--json", "--alpha", "0.5", "loaf", cwd=decoys).json["explain"]["fusion"]
-    assert asked == {"method": "convex", "alpha": 0.5, "tuned": False}
+    assert asked == {"method": "convex", "alpha": 0.5, "tuned": False, "legible": 1.0}
     configured = vsearch("query", "--explain", "--json", "loaf", cwd=decoys, VSEARCH_ALPHA="0.25").json["explain"][
         "fusion"
     ]
-    assert configured == {"method": "convex", "alpha": 0.25, "tuned": False}
+    assert configured == {"method": "convex", "alpha": 0.25, "tuned": False, "legible": 1.0}
     assert "stored" not in vsearch("tune", "--reset", cwd=decoys).out
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 
 def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
-    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.6")
-    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.6)
+    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.8")
+    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.8)
     assert "your configuration says fusion or alpha, and queries go by that" in ran.err
 
 

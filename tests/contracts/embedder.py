@@ -106,6 +106,10 @@ class EmbedderContract:
         query = embedder.embed_queries(["The cat is asleep on the sofa."])[0]
         assert query @ near > query @ far
 
+    @pytest.mark.parametrize("text", [*ODD, "", "река", "river"], ids=lambda text: ascii(text[:16]))
+    def test_a_share_of_any_query_is_legible(self, embedder: Embedder, text: str) -> None:
+        assert 0 <= embedder.legible(text) <= 1
+
     def test_the_fingerprint_is_complete(self, embedder: Embedder) -> None:
         fingerprint = embedder.fingerprint
         assert fingerprint == embedder.fingerprint

@@ -61,6 +61,6 @@ def test_saved_questions_can_be_asked_of_an_index_made_otherwise(tmp_path: Path)
     embedder = WordEmbedder()
     with open_snapshot(indexed(tmp_path / "fine", words=60)) as snapshot:
         searcher = LocalSearcher(snapshot)
-        run, _ = ask(searcher, embed_all(dataset, embedder.embed_queries), dataset, "hybrid", Fusion(), str)
+        run, _ = ask(searcher, embed_all(dataset, embedder), dataset, "hybrid", Fusion(), str)
     assert all(any(document == TARGET for document, _ in ranking) for ranking in run.values())
     assert measures(run, dataset.judgements)[:, 1].mean() > 0.8

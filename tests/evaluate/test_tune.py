@@ -13,7 +13,7 @@ from vsearch_core.lexical.question import Question
 from vsearch_core.model import Chunk
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.pipeline import Allowed, Candidates
+from vsearch_core.search.pipeline import Allowed, Candidates, EmbeddedQuery
 from vsearch_core.store.catalog import Passage
 
 DOCUMENTS = 30
@@ -57,8 +57,8 @@ def questions(count: int) -> Dataset:
     return Dataset(None, queries, {key: {f"{key}.md": 1} for key in queries})
 
 
-def embed(text: str) -> NDArray[np.float32]:
-    return np.array([int(text.split()[1])], np.float32)
+def embed(text: str) -> EmbeddedQuery:
+    return EmbeddedQuery(np.array([int(text.split()[1])], np.float32))
 
 
 def noise(count: int, seed: int) -> NDArray[np.float32]:

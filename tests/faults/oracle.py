@@ -16,7 +16,7 @@ from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.lexical.question import plain
 from vsearch_core.model import Searched
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
 from vsearch_core.store.texts import unpack_text
 
 QUESTIONS = ("pump valve", "bread oven loaf", "wheel")
@@ -119,7 +119,7 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
     analysis = snapshot.settings.analysis
     for question in QUESTIONS:
         asked = embedder_of(model).embed_queries([question])[0]
-        found = answer(searcher, lambda _, vector=asked: vector, Query(question, EVERYTHING, "vector"))
+        found = answer(searcher, lambda _, vector=asked: EmbeddedQuery(vector), Query(question, EVERYTHING, "vector"))
         scores = {(hit.path, hit.chunk): hit.score for hit in found.hits}
         expected = {place: float(vector_of(text, model) @ asked) for place, text in texts.items()}
         assert scores.keys() == expected.keys()

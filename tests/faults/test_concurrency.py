@@ -15,7 +15,7 @@ from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.model import Hit, Results
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 
@@ -133,7 +133,7 @@ def test_a_hundred_merges_under_an_open_reader(root: Path) -> None:
         searcher = LocalSearcher(snapshot)
 
         def hits() -> str:
-            found = [answer(searcher, lambda text: workers.embedder().embed_queries([text])[0], one) for one in queries]
+            found = [answer(searcher, embedding(workers.embedder()), one) for one in queries]
             return repr([each.hits for each in found])
 
         before = hits()

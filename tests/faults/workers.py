@@ -23,7 +23,7 @@ from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import Results
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 
@@ -74,9 +74,7 @@ def versions(results: Results) -> dict[str, int]:
 
 def ask(snapshot: Snapshot, mode: str) -> tuple[int, dict[str, int]]:
     """The generation and the versions of an answer."""
-    results = answer(
-        LocalSearcher(snapshot), lambda query: embedder().embed_queries([query])[0], Query("marker", k=ALL, mode=mode)
-    )
+    results = answer(LocalSearcher(snapshot), embedding(embedder()), Query("marker", k=ALL, mode=mode))
     return results.generation, versions(results)
 
 

@@ -22,7 +22,7 @@ from vsearch_core.index.compaction import (
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.segment import ArrayEntry
 
@@ -128,7 +128,7 @@ def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
         searcher = LocalSearcher(snapshot)
         found = []
         for text in ("thing1 text", "everything", "about nothing", "thing2", "thing4"):
-            results = answer(searcher, lambda query: embedder.embed_queries([query])[0], Query(text, mode="vector"))
+            results = answer(searcher, embedding(embedder), Query(text, mode="vector"))
             found += [(text, hit.path, hit.score) for hit in results.hits]
         return sorted(found)
 
@@ -170,7 +170,7 @@ def test_a_reader_keeps_its_generation_through_a_merge(root: Path, embedder: Wor
             path.unlink()
         make_index(root, embedder)
         query = Query("everything", mode="keyword")
-        assert len(answer(searcher, lambda _: embedder.embed_queries(["x"])[0], query).hits) == 4
+        assert len(answer(searcher, lambda _: embedding(embedder)("x"), query).hits) == 4
     assert answers(root, embedder) == []
 
 
@@ -180,7 +180,7 @@ def test_an_open_reader_answers_alike_through_compactions(root: Path, embedder: 
         found = []
         for text in ("thing1 text", "everything", "edition"):
             query = Query(text, mode="hybrid")
-            results = answer(searcher, lambda words: embedder.embed_queries([words])[0], query)
+            results = answer(searcher, embedding(embedder), query)
             assert results.generation == snapshot.generation
             found += [(hit.path, hit.score, hit.text) for hit in results.hits]
         return found
@@ -243,7 +243,7 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
         with open_snapshot(root / ".vsearch") as snapshot:
             searcher = LocalSearcher(snapshot)
             queries = [Query(" ".join(words[at : at + 4]), mode="vector") for at in range(0, 400, 8)]
-            results = [answer(searcher, lambda text: embedder.embed_queries([text])[0], query) for query in queries]
+            results = [answer(searcher, embedding(embedder), query) for query in queries]
             return [sorted((hit.path, hit.chunk, hit.score) for hit in each.hits) for each in results]
 
     def is_as_large_as(root: Path, new: Path) -> bool:

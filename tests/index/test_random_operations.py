@@ -28,7 +28,7 @@ from vsearch_core.index.transfer import export_index, import_archive
 from vsearch_core.index.writer import Summary
 from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
@@ -287,7 +287,7 @@ class Operations(RuleBasedStateMachine):
         holding = {row for row in rows if {*re.findall(r"\w+", row[2])} & {*words.split()}}
         assert {place(hit) for hit in keyword.hits} == holding
         vector = self.embedder.embed_queries([words])[0]
-        near = answer(searcher, lambda _: vector, Query(words, k=ALL, mode="vector"))
+        near = answer(searcher, lambda _: EmbeddedQuery(vector), Query(words, k=ALL, mode="vector"))
         cosines = {row: float(self.embedder.embed_queries([row[2]])[0] @ vector) for row in rows}
         assert {place(hit) for hit in near.hits} == cosines.keys()
         np.testing.assert_allclose(

@@ -21,7 +21,7 @@ from vsearch_core.index.settings import IndexSettings, Requested
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.search.tuned import Tuned, tuned
 from vsearch_core.store.vectors import begun_files
 
@@ -65,7 +65,7 @@ def re_embed(root: Path, by: WordEmbedder, *, batches: int | None = None, reques
 
 def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
     question = Query("word1 word2 word3", 1000, "vector")
-    found = answer(LocalSearcher(snapshot), lambda text: by.embed_queries([text])[0], question)
+    found = answer(LocalSearcher(snapshot), embedding(by), question)
     return [(hit.path, hit.chunk, round(hit.score, 3)) for hit in found.hits]
 
 

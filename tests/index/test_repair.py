@@ -18,7 +18,7 @@ from vsearch_core.index.repair import Repaired, repair_index
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CATALOG_FILE, CHECK, DAMAGED_DIR
@@ -185,7 +185,7 @@ def nearest(index: Path, text: str) -> str:
     """The text of the one chunk that is found by meaning."""
     vector = WordEmbedder(dimension=24).embed_queries([text])[0]
     with open_snapshot(index) as snapshot:
-        (hit,) = answer(LocalSearcher(snapshot), lambda _text: vector, Query(text, 1, "vector")).hits
+        (hit,) = answer(LocalSearcher(snapshot), lambda _text: EmbeddedQuery(vector), Query(text, 1, "vector")).hits
         return hit.text
 
 

@@ -33,7 +33,7 @@ from vsearch_core.index.progress import Observer
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.transfer import Transferred, export_index, import_archive
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store import generation, schema, texts
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
@@ -73,7 +73,7 @@ def imported(root: Path, archive: bytes, *, replace: bool = False) -> Transferre
 
 def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
     with open_snapshot(root / ".vsearch") as snapshot:
-        results = answer(LocalSearcher(snapshot), lambda text: embedder.embed_queries([text])[0], Query("pump 2", k=99))
+        results = answer(LocalSearcher(snapshot), embedding(embedder), Query("pump 2", k=99))
         return [(hit.path, hit.text, hit.score) for hit in results.hits]
 
 

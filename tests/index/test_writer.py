@@ -15,7 +15,7 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.text.discover import DiscoverOptions
@@ -41,7 +41,7 @@ def found(root: Path, embedder: WordEmbedder, text: str, mode: str = "keyword") 
     """The paths of the hits."""
     with open_snapshot(root / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
-        results = answer(searcher, lambda query: embedder.embed_queries([query])[0], Query(text, mode=mode))
+        results = answer(searcher, embedding(embedder), Query(text, mode=mode))
         return [hit.path for hit in results.hits]
 
 

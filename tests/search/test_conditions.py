@@ -14,7 +14,7 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search import local
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, clean_query
+from vsearch_core.search.pipeline import Query, answer, clean_query, embedding
 
 EMBEDDER = WordEmbedder()
 WORDS = [
@@ -152,7 +152,7 @@ def test_any_phrase_of_two_words(
 def test_both_routes_are_narrowed(searcher: LocalSearcher, texts: list[str]) -> None:
     def embed(text: str):
         assert text == "iron foo"
-        return EMBEDDER.embed_queries([text])[0]
+        return embedding(EMBEDDER)(text)
 
     for mode in ("hybrid", "vector", "keyword"):
         results = answer(searcher, embed, Query('"iron" foo -pump', k=5000, mode=mode))

@@ -38,6 +38,9 @@ class Embedder(Protocol):
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The queries' vectors, shape (len(texts), dimension)."""
 
+    def legible(self, query: str) -> float:
+        """The share of a query that the model can read, 0 to 1; 1 where that can't be told."""
+
 
 def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
     """All document vectors at once, in the texts' order, shape (len(texts), dimension)."""

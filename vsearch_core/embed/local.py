@@ -71,6 +71,10 @@ class LocalEmbedder:
             vectors[row] = mean_of_windows([self._run(window) for window in windows], _weights(windows))
         return vectors
 
+    def legible(self, query: str) -> float:
+        """As `Embedder`. Raises ModelError."""
+        return self._windower.legible(query)
+
     def windows(self, text: str) -> Windows:
         """The rows of token ids, int64 (1, tokens), that stand for `text`: one, or several that overlap."""
         return [np.array([row], dtype=np.int64) for row in self._windower.windows(text)]

@@ -124,6 +124,10 @@ class RemoteEmbedder:
         except Failure as failure:
             raise self._error(failure, "keywords alone need no provider (`query --mode keyword`); try again") from None
 
+    def legible(self, query: str) -> float:
+        """1: providers keep their tokenizers to themselves, and their models read most languages."""
+        return 1.0
+
     def _windows(self, text: str, purpose: Purpose) -> Windows:
         extra = float(token_costs(self._offer.prefix(purpose)).sum())
         sendable = clean(text).replace("\x00", " ")  # some servers can't take a NUL

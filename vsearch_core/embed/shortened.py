@@ -34,5 +34,9 @@ class ShortenedEmbedder:
         """float32 (len(texts), dimension), unit rows. Raises ModelError."""
         return self._cut(self._embedder.embed_queries(texts))
 
+    def legible(self, query: str) -> float:
+        """As `Embedder`."""
+        return self._embedder.legible(query)
+
     def _cut(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         return unit_rows(vectors[:, : self._dimension])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch, unit_rows
+from vsearch_core.embed.legibility import legible_share
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.windows import clean
 from vsearch_core.errors import ModelError, in_short
@@ -54,6 +55,10 @@ class StaticEmbedder:
             ids = np.array(encoding.ids, dtype=np.int64)
             found[row] = self._sum(ids if unknown is None else ids[ids != unknown])
         return unit_rows(found)
+
+    def legible(self, query: str) -> float:
+        """As `Embedder`. Raises ModelError."""
+        return legible_share(self._tokenizer, clean(query))
 
     def _sum(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The sum of the tokens' vectors, which has the direction of their mean."""

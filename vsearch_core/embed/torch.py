@@ -65,6 +65,10 @@ class TorchEmbedder:
             vectors[batch.indices] = batch.vectors
         return vectors
 
+    def legible(self, query: str) -> float:
+        """As `Embedder`. Raises ModelError."""
+        return self._loaded.windower.legible(query)
+
     def _embed(self, first: int, texts: Sequence[list[list[int]]]) -> Iterator[Batch]:
         """The vectors of texts, given as windows; the first text's index is `first`."""
         owners = [(text, window) for text, windows in enumerate(texts) for window in range(len(windows))]

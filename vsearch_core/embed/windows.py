@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.legibility import legible_share
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -29,6 +31,10 @@ class Windower:
         """The rows of token ids that stand for `text`: one, or several that overlap."""
         ids = self._tokenizer.encode(clean(text), add_special_tokens=False).ids
         return token_windows(ids, self._before, self._after, self._max_tokens, WINDOW_OVERLAP)
+
+    def legible(self, text: str) -> float:
+        """The share of `text` that the model can read, 0 to 1."""
+        return legible_share(self._tokenizer, clean(text))
 
 
 def clean(text: str) -> str:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.base import Embedder
 from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.evaluate.metrics import ndcg, recall, reciprocal_rank
 from vsearch_core.evaluate.significance import interval, p_value
 from vsearch_core.evaluate.trec import Ranking, Run
 from vsearch_core.model import Hit
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.pipeline import EmbedQuery, Query, Searcher, answer, clean_query
+from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery, Query, Searcher, answer, clean_query
 
 DEPTH = 100  # documents a question: what recall@100 needs
 MEASURES = ("ndcg_10", "recall_10", "recall_100", "mrr_10")
 
-EmbedQueries = Callable[[Sequence[str]], NDArray[np.float32]]
 Values = NDArray[np.float64]  # (queries, measures), in the order of the judgements and of MEASURES
 
 
@@ -52,10 +52,12 @@ class Comparison:
     p: float
 
 
-def embed_all(dataset: Dataset, embed_queries: EmbedQueries) -> EmbedQuery:
+def embed_all(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
     """All questions embedded at once, to be handed out one by one."""
     texts = sorted({clean_query(text) for text in dataset.queries.values()})
-    return dict(zip(texts, embed_queries(texts), strict=True)).__getitem__
+    vectors = embedder.embed_queries(texts)
+    found = {text: EmbeddedQuery(vector, embedder.legible(text)) for text, vector in zip(texts, vectors, strict=True)}
+    return found.__getitem__
 
 
 def ask(

@@ -47,6 +47,10 @@ class SharingEmbedder:
         """As `Embedder`; questions are not shared."""
         return self._embedder.embed_queries(texts)
 
+    def legible(self, query: str) -> float:
+        """As `Embedder`."""
+        return self._embedder.legible(query)
+
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """As `Embedder`; the vectors that are known come first."""
         shared = _Shared(self._path, self._space, 2 * self.fingerprint.dimension, self._limit)

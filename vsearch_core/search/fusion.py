@@ -1,6 +1,6 @@
 """Two ranked routes into one order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from vsearch_core import config
 
 Scores = NDArray[np.float32]
+
+LEAST_LEGIBLE = 0.01  # so that vectors still put in order what no keyword finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,20 @@ class Fusion:
     rrf_k: int = config.RRF_K
     tuned: bool = False
 
+    def for_question(self, legible: float) -> "Fusion":
+        """The fusion for a question of which the model can read a share of `legible`: the vectors count so much less.
+
+        What a model spells letter by letter it has not learned, and its cosines are noise: docs/adr/0028-legibility.md.
+        """
+        if self.method != "convex" or legible == 1:
+            return self
+        weight = self.alpha * max(legible, LEAST_LEGIBLE)
+        return replace(self, alpha=weight / (weight + (1 - self.alpha)))
+
     @property
     def in_words(self) -> str:
         """The fusion for people."""
-        words = f"convex, alpha {self.alpha:g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
+        words = f"convex, alpha {self.alpha:.3g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
         return f"{words} (tuned)" if self.tuned else words
 
 
@@ -40,12 +52,15 @@ def fuse(vector: Scores, keyword: Scores, fusion: Fusion, depth: int) -> Scores:
 
 
 def _convex(vector: Scores, keyword: Scores, alpha: float) -> Scores:
-    """α·cos/max cos + (1-α)·bm25/max bm25 (Bruch et al., ACM TOIS 2023, with the maximum as the only norm)."""
-    return (alpha * _relative(vector) + (1 - alpha) * _relative(keyword)).astype(np.float32)
+    """α·(cos + 1)/(max cos + 1) + (1-α)·bm25/max bm25: 0 is the least that a route can give, 1 the best that it gave.
+
+    Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 2023.
+    """
+    return (alpha * _relative(vector, -1) + (1 - alpha) * _relative(keyword, 0)).astype(np.float32)
 
 
-def _relative(scores: Scores) -> Scores:
-    positive = np.maximum(scores, 0)
+def _relative(scores: Scores, least: float) -> Scores:
+    positive: Scores = np.maximum(scores - np.float32(least), 0)
     highest = positive.max(initial=0)
     return positive / highest if highest > 0 else positive
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config
+from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
 from vsearch_core.lexical.question import Question, parse, plain
 from vsearch_core.model import Alike, Hit, Results
@@ -118,7 +119,20 @@ class Query:
         return plain(text) if self.plain else parse(text)
 
 
-EmbedQuery = Callable[[str], NDArray[np.float32]]
+@dataclass(frozen=True, slots=True)
+class EmbeddedQuery:
+    """A query's unit vector (d,), and the share of the query that the model can read, 0 to 1."""
+
+    vector: NDArray[np.float32]
+    legible: float = 1.0
+
+
+EmbedQuery = Callable[[str], EmbeddedQuery]
+
+
+def embedding(embedder: Embedder) -> EmbedQuery:
+    """What embeds queries with this embedder."""
+    return lambda text: EmbeddedQuery(embedder.embed_queries([text])[0], embedder.legible(text))
 
 
 def clean_query(text: str) -> str:
@@ -137,7 +151,10 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
     watch.lap("filter")
     terms: Sequence[str] | None = searcher.terms(question) if query.mode != "vector" else None
     spoken = question.spoken if query.mode != "keyword" and allowed.matched else ""
-    vector = embed(spoken) if spoken and embed is not None else None
+    embedded = embed(spoken) if spoken and embed is not None else None
+    vector = None if embedded is None else embedded.vector
+    if embedded is not None and query.like is None:
+        query = replace(query, fusion=query.fusion.for_question(embedded.legible))
     if query.like is not None:
         vector, terms, allowed = _moved(searcher, query.like, query.mode, vector, terms, allowed)
     watch.lap("embed")
@@ -156,6 +173,7 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
         took_ms=watch.laps(),
         hits=hits,
         ef=candidates.ef,
+        legible=None if embedded is None or query.like is not None else embedded.legible,
         tokens=None if query.max_tokens is None else sum(map(estimate_tokens, hits)),
     )
 
