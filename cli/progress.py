@@ -88,7 +88,7 @@ class Bar:
         """Take the bar away; what is shown next gets a new one."""
         if self._bar is not None:
             self._bar.close()
-            self._bar = None
+            self._bar, self._stage = None, ""
 
     def show(self, progress: "Progress") -> None:
         if self._hidden:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,11 @@ def _print() -> None:
     sys.stdout.close()
 
 
+def _litter() -> None:
+    (Path(tempfile.mkdtemp()) / "page.png").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 _HARM: dict[str, Callable[[], object]] = {
     "hang": lambda: time.sleep(1000),
     "hang in C": lambda: re.match(r"(a|a)*b", "a" * 60),  # the interpreter runs nothing else meanwhile
@@ -49,4 +55,5 @@ _HARM: dict[str, Callable[[], object]] = {
     "eat": lambda: [bytearray(b"x" * 1_000_000) for _ in range(10_000)],
     "late": lambda: time.sleep(0.2),
     "print": _print,
+    "litter": _litter,
 }

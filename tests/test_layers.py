@@ -13,7 +13,7 @@ LAYERS: list[set[str]] = [  # top to bottom; modules of one row may import each 
     {"store", "remote"},
     {"ann", "lexical", "embed", "text"},
     {"kernels"},
-    {"model", "errors", "config", "kernel_cache"},
+    {"model", "errors", "config", "kernel_cache", "machine"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted([*ROOT.glob("vsearch_core/**/*.py"), *ROOT.glob("cli/**/*.py")])

@@ -50,6 +50,14 @@ def test_a_file_that_takes_too_long_costs_itself(vsearch: Vsearch, busy: Path) -
     assert sorted(vsearch("query", "-k", "9", "--paths", "the loaf", cwd=busy).lines) == ["a.txt", "c.html"]
 
 
+def test_an_example_is_read_under_guard(vsearch: Vsearch, busy: Path) -> None:
+    assert vsearch("index", "a.txt", cwd=busy).status == 0
+    command = [sys.executable, "-c", HASTY, "similar", "b.rtf"]
+    done = subprocess.run(command, cwd=busy, env=dict(vsearch.environment), capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("vsearch: b.rtf: took longer than 1 s to read; ")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_does_not_wait_for_a_reader(vsearch: Vsearch, busy: Path, how: signal.Signals) -> None:
     process, workers = started(vsearch, busy)

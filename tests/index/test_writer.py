@@ -1,6 +1,7 @@
 """What a run does to the index, with a model of a few lines."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.text.discover import DiscoverOptions
+from vsearch_core.text.reading import FileToRead, Here
 
 DOCS = Path("docs")
 
@@ -397,6 +399,19 @@ def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
     assert (summary.unread, summary.pending, summary.interrupted) == (3 - stopped, stopped, True)
     assert make_index(root, embedder).unread == 0
     assert len(found(root, embedder, "text", "vector")) == 3
+
+
+def test_a_run_is_stopped_though_files_are_ready(
+    root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ready(files: Sequence[FileToRead], settings: tuple[object, ...], *_: object) -> Here:
+        return Here(files, settings, lambda: False)
+
+    monkeypatch.setattr("vsearch_core.index.staging.open_reader", ready)
+    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
+    seen: list[Progress] = []
+    observer = Observer(progress=seen.append, stop=lambda: bool(seen))
+    assert make_index(root, embedder, DOCS, observer=observer).unread == 2
 
 
 def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:

@@ -1,8 +1,10 @@
 """What a parser may do to the process that it runs in, and what the run sees of it: one file's failure."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -116,6 +118,43 @@ def test_a_worker_that_can_not_start_ends_the_run() -> None:
         all_of(reader)
 
 
+def test_what_speaks_in_a_worker_s_place_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_START", f"print('Welcome!', flush=True); {workers._START}")
+    with pytest.raises(StorageError, match="something else speaks in its place"):
+        results(files_that(""))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes are widened on Linux only")
+def test_pipes_that_may_not_be_widened_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("fcntl.fcntl", refuse)
+    assert isinstance(results(files_that(""))[0], FileRead)
+
+
+def test_alarms_are_heeded_though_the_run_was_started_without() -> None:
+    former = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        (found,) = results(files_that("hang"), seconds=1)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        signal.signal(signal.SIGALRM, former)
+    assert isinstance(found, ExtractionError)
+    assert found.reason == "took longer than 1 s to read"
+
+
+def test_what_a_dead_worker_leaves_among_the_temporary_files_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pool(files_that("litter", "")) as reader:
+        assert len(all_of(reader)) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_whoever_stops_waits_for_nobody() -> None:
     begun = time.monotonic()
     with closing(Pool(files_that("hang"), (), told_to_stop, 600, function="fake_reader:read")) as reader:
@@ -140,6 +179,11 @@ def test_work_in_flight_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         time.sleep(0.2)
         assert len(list(tmp_path.iterdir())) < 120
         assert len(all_of(reader)) == 299
+
+
+def test_large_files_do_not_wait_for_one_another(tmp_path: Path) -> None:
+    with pool(files_that("hang", "note", folder=tmp_path, size=3 * workers.WINDOW_BYTES)):
+        until((tmp_path / "1 note").exists, "the second file to be read beside the first")
 
 
 def test_a_worker_loads_only_what_reading_takes() -> None:
@@ -167,6 +211,19 @@ def test_workers_go_when_the_run_is_killed(tmp_path: Path) -> None:
         until(lambda: note.exists() and note.read_text() != "", "a worker")
         parent.kill()
     until(lambda: not is_running(int(note.read_text())), "the worker's end")
+
+
+OPTIMISED = """
+from test_workers import files_that, results
+print([each.digest for each in results(files_that("", ""))])
+"""
+
+
+def test_a_python_without_assertions_reads_the_same() -> None:
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONOPTIMIZE": "1"}
+    done = subprocess.run([sys.executable, "-c", OPTIMISED], env=environment, capture_output=True, check=True)
+    assert done.stdout == b"[b'0 ', b'1 ']\n"
 
 
 def test_the_same_is_read_here_and_there() -> None:

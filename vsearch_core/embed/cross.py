@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.families import most_tokens
-from vsearch_core.embed.runtime import open_session, usable_cores
+from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.settings import read_optional
 from vsearch_core.embed.weights import HUB_NAME, download_once
 from vsearch_core.embed.windows import WINDOW_OVERLAP, clean
 from vsearch_core.errors import InputError, ModelError, in_short
+from vsearch_core.machine import usable_cores
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

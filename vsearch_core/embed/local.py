@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import PreparedModel
-from vsearch_core.embed.runtime import open_session, usable_cores
+from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.windows import Windower, mean_of_windows
 from vsearch_core.errors import ModelError, in_short
+from vsearch_core.machine import usable_cores
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:

@@ -35,10 +35,3 @@ def open_session(graph: Path, *, optimised: bool) -> "InferenceSession":
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
     options.log_severity_level = 4
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """A segment's graph: which segments have one, and how it is made and stored."""
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from vsearch_core import kernel_cache
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.index.progress import Observer, Progress, StoppedError
+from vsearch_core.machine import usable_cores
 from vsearch_core.store.catalog import SegmentRecord
 
 GRAPH_ROWS = 16_384  # a scan of fewer takes a millisecond: no graph repays its making
@@ -37,7 +37,7 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
     report(0, len(vectors))
     with announced(observer.preparing):
         kernel_cache.loaded(load_all, pause)
-    graph = build(vectors, threads=cores(), progress=report)
+    graph = build(vectors, threads=usable_cores(), progress=report)
     return {PREFIX + name: array for name, array in graph.arrays().items()}
 
 
@@ -56,11 +56,3 @@ def lacking_graphs(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
     """The segments without a graph, if together they are large enough for one."""
     unlinked = [segment for segment in segments if not has_graph(segment.manifest.keys())]
     return unlinked if sum(segment.live_rows for segment in unlinked) >= GRAPH_ROWS else []
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have none
-        return os.cpu_count() or 1

@@ -98,12 +98,13 @@ class Stager:
 
     def _stage(self, enough: int | None) -> None:
         chunks = 0
-        while self._done < self._first or enough is None or chunks < enough:
+        while not self._observer.stop() and (self._done < self._first or enough is None or chunks < enough):
             outcomes = self._reader.take(FILES_A_TRANSACTION)
             if not outcomes:
                 return
             with self._catalog.transaction():
-                for found, outcome in zip(self._files[self._done :], outcomes, strict=False):
+                batch = self._files[self._done : self._done + len(outcomes)]
+                for found, outcome in zip(batch, outcomes, strict=True):
                     chunks += self._keep(found, outcome)
             self._done += len(outcomes)
             self._observer.progress(Progress("reading", self._total - self.unread, self._total))

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, embed_all
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ExtractionError, InputError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import stored_path
 from vsearch_core.model import Chunk
@@ -16,8 +17,8 @@ from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.passages import chunk_ids
 from vsearch_core.search.rocchio import Example
 from vsearch_core.store.faults import translated
-from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.registry import extract
+from vsearch_core.text.chunk import ChunkOptions
+from vsearch_core.text.reading import FileToRead, open_reader
 
 NOWHERE = np.empty(0, np.int64)
 
@@ -64,14 +65,23 @@ def _from_index(
 
 
 def _from_file(snapshot: Snapshot, path: Path, line: int | None, name: str, embedder: Embedder) -> Example:
-    settings = snapshot.settings
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(name, f"can't be read ({(error.strerror or str(error)).lower()})", "name another") from error
-    chunks = split(extract(path.name, data), ChunkOptions(settings.chunk_words, settings.overlap_words))
+    chunks = _read(path, ChunkOptions(snapshot.settings.chunk_words, snapshot.settings.overlap_words), name)
     texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
     return Example(_mean(embed_all(embedder, texts)), texts, NOWHERE)
+
+
+def _read(path: Path, cutting: ChunkOptions, name: str) -> Sequence[Chunk]:
+    """What a file says, read as `index` reads it: it may be of any kind and size."""
+    try:
+        with closing(open_reader([FileToRead(str(path), path.stat().st_size)], (cutting,), lambda: False)) as reader:
+            result = reader.take(1)[0].result
+        if isinstance(result, OSError):
+            raise result
+    except OSError as error:
+        raise InputError(name, f"can't be read ({(error.strerror or str(error)).lower()})", "name another") from error
+    if isinstance(result, ExtractionError):
+        raise result
+    return result.chunks or ()
 
 
 def _chosen(chunks: Sequence[Chunk], line: int | None, name: str) -> list[int]:

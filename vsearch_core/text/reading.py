@@ -57,7 +57,7 @@ class Reader(Protocol):
     """Gives what comes of files, in their order."""
 
     def take(self, limit: int) -> list[Outcome]:
-        """The next outcomes, at most `limit`; none once all are given, or when it is told to stop."""
+        """The next outcomes, at most `limit`; none once all are given. Told to stop, it waits for none."""
 
     def close(self) -> None:
         """Give up what is not read yet."""

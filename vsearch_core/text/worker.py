@@ -50,6 +50,7 @@ def main() -> None:
 
 def _work(source: BinaryIO, target: BinaryIO) -> None:
     _refuse_core_dumps()
+    _heed_alarms()
     work: Work = pickle.load(source)
     module, _, name = work.function.partition(":")
     function = getattr(import_module(module), name)
@@ -105,6 +106,13 @@ def _alarm(seconds: float) -> None:
     """SIGALRM, which nothing here handles, after so many seconds; 0: never."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _heed_alarms() -> None:
+    """Whoever started the run may have told it to ignore SIGALRM, or to put it off; both are inherited."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
 
 def _limit_memory(limit: int) -> None:

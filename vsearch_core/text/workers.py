@@ -14,9 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 from vsearch_core.errors import ExtractionError, StorageError
+from vsearch_core.machine import usable_cores
 from vsearch_core.text.extract.limits import fatal, limits_of, too_hungry, too_slow
 from vsearch_core.text.reading import FileRead, FileToRead, Outcome
 from vsearch_core.text.worker import READY, Result, Task, Work
@@ -25,6 +27,7 @@ MAX_WORKERS = 8  # of 20 MB each before they have read anything
 AHEAD_FILES = 32  # in a worker's hands, at most
 AHEAD_BYTES = 1 << 18
 WINDOW_BYTES = 8 << 20  # of files being read and texts not yet taken
+_MOST_UNREAD = 1 << 18  # what a file counts at most while it is being read: large ones must not wait for one another
 _FILE_BYTES = 1 << 10  # what a file counts besides its text
 _PIPE_BYTES = 1 << 20
 _LOOK_SECONDS = 0.1  # between two looks at whether to stop
@@ -52,7 +55,7 @@ class Pool:
         self._stop = stop
         self._seconds = seconds
         self._handed = self._taken = 0  # files, of those in their order
-        self._workers = min(workers or _cores(), MAX_WORKERS)
+        self._workers = min(workers or usable_cores(), MAX_WORKERS)
         self._weights: dict[int, int] = {}  # bytes of files handed out and not yet taken
         self._load = 0  # their sum
         self._outcomes: dict[int, Outcome] = {}
@@ -107,7 +110,7 @@ class Pool:
                 if batch and size + file.size > AHEAD_BYTES:
                     break
                 size += file.size
-                self._weigh(self._handed, file.size)
+                self._weigh(self._handed, min(file.size, _MOST_UNREAD))
                 batch.append((self._handed, now, Task(file, limits_of(file.size, self._seconds))))
                 self._handed += 1
             return batch
@@ -125,9 +128,8 @@ class Pool:
             self._changed.notify_all()
 
     def _weigh(self, number: int, size: int) -> None:
-        former = self._weights.get(number, 0)
-        self._weights[number] = max(former, size + _FILE_BYTES)
-        self._load += self._weights[number] - former
+        self._load += size + _FILE_BYTES - self._weights.get(number, 0)
+        self._weights[number] = size + _FILE_BYTES
 
     def fail(self, error: Exception) -> None:
         """Let the run end by this error."""
@@ -195,11 +197,12 @@ class _Thread(threading.Thread):
                 return error
 
     def _start_worker(self) -> "_Worker":
-        self._worker = _Worker(self._pool.work)
+        worker = self._worker = _Worker()
         if self._pool.closed:
-            self._worker.kill()
-        self._worker.send([task for _, _, task in self._ahead])
-        return self._worker
+            worker.kill()
+        worker.begin(self._pool.work)
+        worker.send([task for _, _, task in self._ahead])
+        return worker
 
     def _end_worker(self) -> int:
         worker, self._worker = self._worker, None
@@ -207,32 +210,49 @@ class _Thread(threading.Thread):
 
 
 class _Worker:
-    """A process that runs `worker.main`, in a group of its own: Ctrl-C is for us to hear. `answers` counts them."""
+    """A process that runs `worker.main`, in a group of its own: Ctrl-C is for us to hear. `answers` counts them.
 
-    def __init__(self, work: Work) -> None:
+    What is left of its temporary files goes with it: what ends it asks nobody.
+    """
+
+    def __init__(self) -> None:
         self.answers = 0
         alone: dict[str, Any] = {"process_group": 0}
         if sys.platform == "win32":
             alone = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        try:
+            self._folder = TemporaryDirectory(prefix="vsearch-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise _no_worker((error.strerror or str(error)).lower()) from None
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pipesize=_PIPE_BYTES,
+                env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder.name)},
                 **alone,
             )
         except OSError as error:
+            self._folder.cleanup()
             raise _no_worker((error.strerror or str(error)).lower()) from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
+        _widen(self._input)
+        _widen(self._output)
+
+    def begin(self, work: Work) -> None:
+        """Say what it is for, and wait until it is ready. Raises StorageError."""
         self.send([work])
         try:
-            assert pickle.load(self._output) == READY
+            is_ready = pickle.load(self._output) == READY
         except EOFError:
             raise _no_worker(f"it ended at once, with status {self.end()}") from None
+        except Exception:  # of no one kind, where it says what is no pickle
+            is_ready = False
+        if not is_ready:
+            raise _no_worker("something else speaks in its place: look at what Python runs as it starts")
 
     def send(self, messages: Sequence[Work | Task]) -> None:
         """Hand it messages; that it has died is seen when the answer fails to come."""
@@ -265,11 +285,17 @@ class _Worker:
         with suppress(BrokenPipeError):
             self._input.close()
         self._output.close()
+        self._folder.cleanup()
         return status
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold more where the system allows it: then who writes waits less for who reads."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # a user's pipes may hold so much in all
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _no_worker(reason: str) -> StorageError:
