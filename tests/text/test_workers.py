@@ -206,11 +206,14 @@ with pool(files_that("note", "hang", folder=Path(sys.argv[1])), count=1) as read
 def test_workers_go_when_the_run_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "0 note"
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": path}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(temporary)}
     with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], env=environment) as parent:
         until(lambda: note.exists() and note.read_text() != "", "a worker")
         parent.kill()
     until(lambda: not is_running(int(note.read_text())), "the worker's end")
+    assert list(temporary.iterdir()) == []
 
 
 OPTIMISED = """

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from queue import SimpleQueue
+from shutil import rmtree
 from typing import BinaryIO
 
 from vsearch_core.errors import ExtractionError
@@ -40,22 +41,23 @@ class Task:
     limits: Limits
 
 
-def main() -> None:
-    """Work until the input ends."""
+def main(folder: str) -> None:
+    """Work until the input ends. Temporary files, also those of programs that are run, go into the folder."""
     try:
-        _work(*_take_streams())
+        os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder))
+        _work(folder, *_take_streams())
     finally:  # not by the interpreter's own way, which would wait for a thread that reads
         os._exit(1)
 
 
-def _work(source: BinaryIO, target: BinaryIO) -> None:
+def _work(folder: str, source: BinaryIO, target: BinaryIO) -> None:
     _refuse_core_dumps()
     _heed_alarms()
     work: Work = pickle.load(source)
     module, _, name = work.function.partition(":")
     function = getattr(import_module(module), name)
     tasks: SimpleQueue[Task] = SimpleQueue()
-    threading.Thread(target=_receive, args=(source, tasks), daemon=True).start()
+    threading.Thread(target=_receive, args=(source, tasks, folder), daemon=True).start()
     _send(target, pickle.dumps(READY))
     while True:
         _send(target, _answer(tasks.get(), function, work.settings))
@@ -70,12 +72,13 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
     return source, target
 
 
-def _receive(source: BinaryIO, tasks: "SimpleQueue[Task]") -> None:
-    """Pass the tasks on. When they end, so does the process, whatever it is at."""
+def _receive(source: BinaryIO, tasks: "SimpleQueue[Task]", folder: str) -> None:
+    """Pass the tasks on. When they end, the run was killed: so does the process, whatever it is at, and the folder."""
     try:
         while True:
             tasks.put(pickle.load(source))
     finally:
+        rmtree(folder, ignore_errors=True)
         if sys.platform != "win32":
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(0)

@@ -32,7 +32,7 @@ _FILE_BYTES = 1 << 10  # what a file counts besides its text
 _PIPE_BYTES = 1 << 20
 _LOOK_SECONDS = 0.1  # between two looks at whether to stop
 _GATHER_SECONDS = 0.2  # that outcomes wait for others, to be taken together
-_START = "import sys; sys.path[:] = sys.argv[1:]; from vsearch_core.text.worker import main; main()"
+_START = "import sys; sys.path[:] = sys.argv[2:]; from vsearch_core.text.worker import main; main(sys.argv[1])"
 _READ = "vsearch_core.text.reading:read"
 
 
@@ -212,7 +212,7 @@ class _Thread(threading.Thread):
 class _Worker:
     """A process that runs `worker.main`, in a group of its own: Ctrl-C is for us to hear. `answers` counts them.
 
-    What is left of its temporary files goes with it: what ends it asks nobody.
+    Its temporary files are in a folder of its own, for it does not live to delete them.
     """
 
     def __init__(self) -> None:
@@ -226,11 +226,10 @@ class _Worker:
             raise _no_worker((error.strerror or str(error)).lower()) from None
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, *sys.path],
+                [sys.executable, "-c", _START, self._folder.name, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder.name)},
                 **alone,
             )
         except OSError as error:
