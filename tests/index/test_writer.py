@@ -256,6 +256,24 @@ def test_failed_and_binary_files_are_told_and_do_not_stop_the_run(root: Path, em
     assert list(skipped) == ["docs/program.bin"]
 
 
+def test_a_file_that_goes_before_it_is_read_is_no_failure(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS)
+    for name in ("apple", "banana", "fig"):
+        write(root, f"docs/{name}.txt", "Read too late.")
+    late = [root / "docs/banana.txt", root / "docs/fig.txt"]
+
+    def delete() -> bool:
+        for path in late:
+            path.unlink(missing_ok=True)
+        return False
+
+    summary = make_index(root, embedder, observer=Observer(stop=delete))
+    assert (summary.files, summary.failed, summary.changed, summary.added) == (3, 0, 1, 0)
+    assert found(root, embedder, "late") == ["docs/apple.txt"]
+    assert found(root, embedder, "banana") == ["docs/banana.txt"]
+    assert make_index(root, embedder).removed == 1
+
+
 def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
     root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,8 @@ class Stager:
         result, ctime_ns = outcome.result, settled_ctime(found.file, outcome.begun_ns)
         if isinstance(result, ExtractionError):
             self._pass_over(found, ctime_ns, result)
+        elif isinstance(result, FileNotFoundError) and found.file.path.parent.exists():
+            self._unstage(found.stored)  # deleted since it was found, which is no failure: the next run sees it gone
         elif isinstance(result, OSError):
             reason = (result.strerror or str(result)).lower()
             remember(self._catalog, not_opened(found.stored, reason, binary=False))

@@ -27,7 +27,7 @@ MAX_WORKERS = 8  # of 20 MB each before they have read anything
 AHEAD_FILES = 32  # in a worker's hands, at most
 AHEAD_BYTES = 1 << 18
 WINDOW_BYTES = 8 << 20  # of files being read and texts not yet taken
-_MOST_UNREAD = 1 << 18  # what a file counts at most while it is being read: large ones must not wait for one another
+_MOST_UNREAD = WINDOW_BYTES // 4  # what a file counts at most while it is read: so many large ones at a time
 _FILE_BYTES = 1 << 10  # what a file counts besides its text
 _PIPE_BYTES = 1 << 20
 _LOOK_SECONDS = 0.1  # between two looks at whether to stop
@@ -251,7 +251,7 @@ class _Worker:
         except Exception:  # of no one kind, where it says what is no pickle
             is_ready = False
         if not is_ready:
-            raise _no_worker("something else speaks in its place: look at what Python runs as it starts")
+            raise _no_worker("something else speaks in its place", "let nothing that Python runs as it starts print")
 
     def send(self, messages: Sequence[Work | Task]) -> None:
         """Hand it messages; that it has died is seen when the answer fails to come."""
@@ -297,6 +297,5 @@ def _widen(pipe: IO[bytes]) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _no_worker(reason: str) -> StorageError:
-    step = "end other programs and run it again"
+def _no_worker(reason: str, step: str = "end other programs and run it again") -> StorageError:
     return StorageError("a process to read files with", f"can't be started ({reason})", step)
