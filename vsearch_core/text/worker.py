@@ -47,6 +47,7 @@ def main(folder: str) -> None:
         os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder))
         _work(folder, *_take_streams())
     finally:  # not by the interpreter's own way, which would wait for a thread that reads
+        rmtree(folder, ignore_errors=True)  # the run may have been killed before we listened
         os._exit(1)
 
 
