@@ -87,9 +87,11 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
 
 def _incomplete(status: "Status") -> str:
     """How many files are not, or not wholly, in the index."""
-    counts = ((state, status.files_by_state[state]) for state in ("partly", "skipped", "failed"))
-    told = ", ".join(f"{count:,} {state}" for state, count in counts if count)
-    return f" ({told}: --files says why)" if told else ""
+    counts = status.files_by_state
+    among = f", {counts['partly']:,} of them partly" if counts["partly"] else ""
+    others = ", ".join(f"{counts[state]:,} {state}" for state in ("skipped", "failed") if counts[state])
+    beside = f"; {others}" if others else ""
+    return f"{among}{beside} (--files says why)" if among or beside else ""
 
 
 def _show_files(snapshot: "Snapshot") -> int:

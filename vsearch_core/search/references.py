@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, embed_all
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ExtractionError, InputError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import stored_path
 from vsearch_core.model import Chunk
@@ -69,7 +69,11 @@ def _from_file(snapshot: Snapshot, path: Path, line: int | None, name: str, embe
         data = path.read_bytes()
     except OSError as error:
         raise InputError(name, f"can't be read ({(error.strerror or str(error)).lower()})", "name another") from error
-    chunks = split(extract(path.name, data), ChunkOptions(settings.chunk_words, settings.overlap_words))
+    try:
+        document = extract(path.name, data)
+    except ExtractionError as error:
+        raise type(error)(name, error.reason, error.next_step) from None
+    chunks = split(document, ChunkOptions(settings.chunk_words, settings.overlap_words))
     texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
     return Example(_mean(embed_all(embedder, texts)), texts, NOWHERE)
 

@@ -6,6 +6,7 @@ from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
 from vsearch_core.text.extract.plain import extract as extract_plain
+from vsearch_core.text.extract.spaces import one_line
 
 _ROFF = re.compile(
     r"(?:(?:['.][ \t]*\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
@@ -99,4 +100,4 @@ def _row(line: str, mdoc: bool) -> tuple[str, int]:
     line = line.partition('\\"')[0]
     line = _NAMED.sub(lambda match: _CHARACTERS.get(next(filter(None, match.groups()), ""), ""), _FONT.sub("", line))
     line = line.replace("\\-", "-").replace("\\e", "\\").replace("\\ ", " ").replace("\\~", " ").replace("\\'", "'")
-    return " ".join(line.split()) if level else line.rstrip(), level
+    return one_line(line) if level else line.rstrip(), level
