@@ -90,7 +90,8 @@ def index(
     """Bring the index up to date with files and folders.
 
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
-    the same command goes on from there.
+    the same command goes on from there. Exit status: 0; 2 on an error, also when a file could not be read; 130
+    interrupted.
     """
     from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding, paced
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index

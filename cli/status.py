@@ -25,7 +25,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what the index holds, what made it, how large it is, and what is pending.
+    """Show what the index holds, its model and size; or each file.
 
     With --files, a line a file: indexed, partly (the rest could not be read), pending (read, and not embedded yet),
     skipped (nothing to read in it) or failed (could not be read).

@@ -133,8 +133,8 @@ def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) 
         data = expand(name, data)
     row = format_of(name)
     if not row.is_readable:
-        step = f"pip install 'vsearch[{row.extra}]', then index again with --retry"
-        raise ExtractionError(name, f"is an {row.name}, which needs {row.needs}", step)
+        reason = f"is an {row.name}, which needs {row.needs}: pip install 'vsearch[{row.extra}]'"
+        raise ExtractionError(name, reason, "then index with --retry")
     try:
         return load(row)(_inner(name), data, *([reading] if row.takes_reading else ()))
     except ExtractionError as error:
