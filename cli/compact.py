@@ -16,9 +16,10 @@ def compact(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing.")] = False,
 ) -> int:
-    """Make the index as small as a fresh one: one segment, no dead rows.
+    """Make the index as small as a fresh one.
 
-    `vsearch index` and `vsearch remove` keep it nearly so by themselves. Queries go on meanwhile.
+    One segment is left, without dead rows. `vsearch index` and `vsearch remove` keep it nearly so by themselves.
+    Queries go on meanwhile.
     """
     from vsearch_core.index.compaction import compact_index
 

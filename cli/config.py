@@ -18,7 +18,7 @@ def config(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what options are when they are not given, and where that is from; or set one.
+    """Show what options are when they are not given, or set one.
 
     The command line overrules the environment (VSEARCH_K, say), that the project's .vsearch/config.toml, and that the
     user's own file.

@@ -37,7 +37,7 @@ def duplicates(
     as_json: asking.AsJson = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Find groups of passages that are copies of one another, give or take some edits.
+    """Find passages that are copies, give or take some edits.
 
     The largest group comes first; a number says how much of its group's first a passage is. Exit status: 0 with
     groups, 1 without, 2 on an error.

@@ -59,9 +59,10 @@ def eval_(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Measure the answers to judged questions: nDCG@10, recall and MRR of each mode.
+    """Measure how good the answers to judged questions are.
 
-    With them, 95 % confidence intervals (bootstrap over the questions) and the p-values of paired randomisation tests.
+    nDCG@10, recall and MRR of each mode; with them, 95 % confidence intervals (bootstrap over the questions) and
+    the p-values of paired randomisation tests.
     """
     from vsearch_core import config
     from vsearch_core.errors import InputError

@@ -21,9 +21,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:
-    """Write the index as it is now into one file, which `vsearch import` takes in on any machine.
+    """Write the index into one file, to take along.
 
-    It holds the text of all documents. Writers go on meanwhile; what is not committed yet is left out.
+    `vsearch import` takes it in on any machine. It holds the text of all documents. Writers go on meanwhile; what
+    is not committed yet is left out.
     """
     from vsearch_core.errors import InputError
 

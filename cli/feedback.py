@@ -19,7 +19,10 @@ def feedback(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was recorded as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Note that a file answers a question, or does not: `vsearch tune` learns from it."""
+    """Note that a file answers a question, or does not.
+
+    `vsearch tune` learns from it.
+    """
     from dataclasses import asdict
 
     from vsearch_core.evaluate.feedback import Verdict, record

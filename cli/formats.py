@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 def formats(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Show which formats this install reads, by which suffixes, and what the others need.
+    """Show which formats are read, and what others would need.
 
-    Any of them may be compressed (.gz, .bz2, .xz). A file with another suffix, or none, is read if it is plain text.
-    `vsearch index --password` opens encrypted PDFs, and with vsearch[office] Word, PowerPoint and Excel files.
+    Each by its suffixes; then what can be read besides, and how.
     """
     from vsearch_core.text.extract.registry import FORMATS
 
@@ -33,11 +32,30 @@ def formats(
         ]
         emit(to_json({"schema": "vsearch.formats/1", "formats": values}))
     else:
-        width = max(len(row.name) for row in FORMATS)
-        emit("\n".join(f"{row.name:{width}}  {_what(row)}" for row in FORMATS))
+        lines = [*((row.name, _what(row)) for row in FORMATS), ("", ""), *_besides()]
+        width = max(len(name) for name, _ in lines)
+        emit("\n".join(f"{name:{width}}  {what}".rstrip() for name, what in lines))
     return 0
 
 
 def _what(row: "Format") -> str:
     suffixes = " ".join(row.suffixes)
     return suffixes if row.is_readable else f"{suffixes}  (needs: pip install 'vsearch[{row.extra}]')"
+
+
+def _besides() -> list[tuple[str, str]]:
+    """What is read by something else than a file's suffix."""
+    import shutil
+    from importlib.util import find_spec
+
+    from vsearch_core.text.extract.ocr import PROGRAM
+    from vsearch_core.text.extract.registry import COMPRESSED
+
+    office = "" if find_spec("msoffcrypto") else "  (needs: pip install 'vsearch[office]')"
+    scanned = "" if shutil.which(PROGRAM) else f"  (needs: {PROGRAM} on the PATH)"
+    return [
+        ("compressed", f"{' '.join(COMPRESSED)} after any of these"),
+        ("plain text", "any other suffix, or none"),
+        ("encrypted, --password", f"PDF; Word, PowerPoint, Excel{office}"),
+        ("scanned, --ocr", f"PDF{scanned}"),
+    ]

@@ -18,9 +18,10 @@ def import_(
     replace: Annotated[bool, typer.Option("--replace", help="Replace the index that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:
-    """Take in an archive: verify it, and swap it in whole or not at all.
+    """Take in what `vsearch export` has written.
 
-    The index can be queried without the documents. Queries that are under way go on with the index that was there.
+    It is verified, and swapped in whole or not at all. The index can be queried without the documents. Queries that
+    are under way go on with the index that was there.
     """
     from vsearch_core.index.transfer import import_archive
     from vsearch_core.store.faults import translated

@@ -90,7 +90,8 @@ def index(
     """Bring the index up to date with files and folders.
 
     Unchanged files cost nothing, files that are gone leave the index. Safe to interrupt: what is embedded is kept, and
-    the same command goes on from there.
+    the same command goes on from there. Exit status: 0; 2 on an error, also when a file could not be read; 130
+    interrupted.
     """
     from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding, paced
     from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
@@ -134,13 +135,13 @@ def index(
             done = update(folder, sources, asked, opener, observer, retry=retry, reading=reading)
         if watch and isinstance(done, Summary) and not done.interrupted:
             again = partial(update_index, folder, (), asked, opener, observer, reading=reading)
-            tell = partial(_tell, as_json=as_json, quiet=quiet)
+            tell = partial(_tell, as_json=as_json, quiet=quiet, verbose=verbose)
             return keep_fresh(done, again, tell, observer.stop, bar, news, quiet=quiet)
     if isinstance(done, Forecast):
         return show(paced(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
     if isinstance(done, ReEmbedded):
         return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
-    return _tell(done, as_json=as_json, quiet=quiet)
+    return _tell(done, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 def _telling(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
@@ -184,13 +185,13 @@ def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
     return 0
 
 
-def _tell(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
+def _tell(summary: "Summary", *, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Print what was done. Returns the exit status."""
     if as_json:
         facts = {key: value for key, value in asdict(summary).items() if key != "unread"}  # told where it matters
         emit(to_json({"schema": "vsearch.index/1", **facts, "index": str(summary.index)}))
     elif not quiet:
-        emit(_summary_text(summary))
+        emit(_summary_text(summary, verbose=verbose))
     if summary.interrupted:
         complain(f"interrupted: what is embedded is kept, {_left(summary)}; run the same command again to go on")
         return 130
@@ -204,14 +205,14 @@ def _left(summary: "Summary") -> str:
     return " and ".join(parts) or ("segments still to merge" if summary.uncompacted else "some changes still to commit")
 
 
-def _summary_text(summary: "Summary") -> str:
+def _summary_text(summary: "Summary", *, verbose: bool) -> str:
     counts = {
         "added": summary.added,
         "changed": summary.changed,
         "moved": summary.moved,
         "removed": summary.removed,
         "unchanged": summary.unchanged,
-        "skipped (-v says why)": summary.skipped,
+        "skipped" if verbose else "skipped (-v says why)": summary.skipped,
         "could not be read": summary.failed,
         "indexed only in part": summary.partly,
         "without text": summary.textless,

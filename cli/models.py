@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Show which embedding models are at hand, where they come from, and how they would run; and who else could embed.
+    """Show the embedding models at hand, and who else could embed.
 
-    Exit status 1 when there is none: the first `vsearch index` would have to fetch the default one.
+    Where each comes from, and how it would run. Exit status 1 when there is none: the first `vsearch index` would
+    have to fetch the default one.
     """
     from vsearch_core.embed.extras import list_extras
     from vsearch_core.embed.prepared import list_models

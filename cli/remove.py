@@ -17,9 +17,9 @@ def remove(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing.")] = False,
 ) -> int:
-    """Take files and folders out of the index; the documents stay as they are.
+    """Take files and folders out of the index.
 
-    They stay out until they are named to `vsearch index` again.
+    The documents stay as they are, and out of the index until they are named to `vsearch index` again.
     """
     from vsearch_core.index.removal import remove_paths
 

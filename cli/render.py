@@ -142,10 +142,11 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: boo
 
 
 def _line_of(hit: Hit, snippet: Snippet) -> int:
-    """The snippet's line, where the passage's lines are the file's; else the passage's first."""
-    if hit.text.count("\n") != hit.end_line - hit.start_line:
+    """The snippet's line, where the passage's lines are the file's, or a header and those; else the passage's first."""
+    more = hit.text.count("\n") - (hit.end_line - hit.start_line)
+    if more not in {0, 1}:
         return hit.start_line
-    return hit.start_line + hit.text.count("\n", 0, snippet.start)
+    return hit.start_line + max(0, hit.text.count("\n", 0, snippet.start) - more)
 
 
 def _highlighted(snippet: Snippet, *, colour: bool) -> str:

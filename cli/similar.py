@@ -35,7 +35,7 @@ def similar(
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Find passages like a file, or like one passage of it, by meaning.
+    """Find passages that mean the same as a file, or a line of it.
 
     What is indexed needs no model; another file is read and embedded. Exit status: 0 with hits, 1 without, 2 on an
     error.

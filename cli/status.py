@@ -25,7 +25,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what the index holds, what made it, how large it is, and what is pending.
+    """Show what the index holds, its model and size; or each file.
 
     With --files, a line a file: indexed, partly (the rest could not be read), pending (read, and not embedded yet),
     skipped (nothing to read in it) or failed (could not be read).
@@ -87,9 +87,11 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
 
 def _incomplete(status: "Status") -> str:
     """How many files are not, or not wholly, in the index."""
-    counts = ((state, status.files_by_state[state]) for state in ("partly", "skipped", "failed"))
-    told = ", ".join(f"{count:,} {state}" for state, count in counts if count)
-    return f" ({told}: --files says why)" if told else ""
+    counts = status.files_by_state
+    among = f", {counts['partly']:,} of them partly" if counts["partly"] else ""
+    others = ", ".join(f"{counts[state]:,} {state}" for state in ("skipped", "failed") if counts[state])
+    beside = f"; {others}" if others else ""
+    return f"{among}{beside} (--files says why)" if among or beside else ""
 
 
 def _show_files(snapshot: "Snapshot") -> int:

@@ -32,9 +32,10 @@ def tune(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Learn from judged questions how hybrid search weighs meaning and keywords here, and keep it with the index.
+    """Learn how to weigh meaning and keywords in this index.
 
-    Cross-validated: it is stored only if it is better on questions that it was not learned from, and not by chance.
+    From feedback or judged questions, for hybrid search. Cross-validated: it is stored only if it is better on
+    questions that it was not learned from, and not by chance.
     """
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.tune import store

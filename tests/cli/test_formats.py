@@ -1,6 +1,7 @@
 """Office files, mail and notebooks from end to end, and the list of formats."""
 
 import json
+import shutil
 from pathlib import Path
 
 from packages import docx, pptx, shape, xlsx
@@ -41,6 +42,10 @@ def test_formats_lists_what_is_read(vsearch: Vsearch, project: Path) -> None:
     ran = vsearch("formats", cwd=project)
     assert ran.status == 0
     assert any(line.split()[0] == "PDF" and ".pdf" in line for line in ran.lines)
+    assert "compressed .gz .bz2 .xz after any of these" in (" ".join(line.split()) for line in ran.lines)
+    lacks_program = shutil.which("ocrmypdf", path=vsearch.environment["PATH"]) is None
+    assert ran.lines[-1].startswith("scanned, --ocr ")
+    assert ran.lines[-1].endswith("(needs: ocrmypdf on the PATH)") == lacks_program
     rows = {row["name"]: row for row in vsearch("formats", "--json", cwd=project).json["formats"]}
     assert rows["PowerPoint presentation"]["unit"] == "slide"
     assert rows["Outlook message"]["extra"] == "msg"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from process import Vsearch, steers
+from process import Vsearch, steers, write_files
 
 
 def headlines(out: str) -> list[str]:
@@ -41,6 +41,15 @@ def test_the_line_holds_the_snippet(vsearch: Vsearch, library: Path, question: s
     named = (library / path).read_text().splitlines()[int(line) - 1]
     assert named
     assert shown.strip().split("  ")[0][: len(named) // 2] in named
+
+
+def test_the_line_is_the_row_s_also_below_a_repeated_header(vsearch: Vsearch, project: Path) -> None:
+    rows = "".join(f"pump {number};Leiden;{1900 + number}\n" for number in range(90))
+    write_files(project, {"pumps.csv": f"name;place;year\n{rows}"})
+    assert vsearch("index", "--chunk-words", "120", ".", cwd=project).status == 0
+    for number in (3, 33, 83):
+        ran = vsearch("query", "-k", "1", "--mode", "keyword", f'"pump {number};"', cwd=project)
+        assert ran.lines[0].startswith(f"pumps.csv:{number + 2}  " if number > 3 else "pumps.csv:1  ")
 
 
 def test_a_pdf_shows_the_page_and_no_line(vsearch: Vsearch, library: Path) -> None:

@@ -84,6 +84,11 @@ def test_what_is_no_example_is_an_error(vsearch: Vsearch, mill: Path, name: str,
     assert reason in vsearch("query", "pump", "--more-like", name, cwd=mill).error
 
 
+def test_a_file_that_can_not_be_read_is_named_as_it_was_typed(vsearch: Vsearch, mill: Path) -> None:
+    write_files(mill, {"sub/broken.pdf": b"%PDF-1.7 and no more"})
+    assert vsearch("similar", "sub/broken.pdf", cwd=mill).error.startswith("sub/broken.pdf: is no readable PDF (")
+
+
 def test_no_hit_is_status_1(vsearch: Vsearch, mill: Path) -> None:
     ran = vsearch("similar", "pump.txt", "--ext", "nope", cwd=mill)
     assert (ran.status, ran.out) == (1, "")

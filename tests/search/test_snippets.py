@@ -58,6 +58,20 @@ def test_a_long_sentence_is_cut_around_its_first_match() -> None:
     assert found.text.split()[0] == "blah"
 
 
+def test_the_row_that_answers_is_shown_not_the_first_with_some_word() -> None:
+    rows = "\n".join(f"pump {number};Leiden;{1900 + number}" for number in range(60))
+    found = snippet(rows, "pump 33 Leiden", width=80)
+    assert found.text.startswith("pump 33;Leiden;1933\npump 34;")
+    assert snippet(rows, "pump Leiden", width=80).start == 0
+
+
+def test_what_is_cut_out_of_a_long_sentence_holds_the_weightiest_terms_together() -> None:
+    text = "alpha " + "blah " * 50 + "beta blah alpha " + "blah " * 50 + "beta."
+    found = snippet(text, "alpha beta", width=60)
+    assert marked(found) == ["beta", "alpha"]
+    assert len(found.text) <= 60
+
+
 @pytest.mark.parametrize("text", ["", "   \n ", "\0"])
 def test_nothing_to_show(text: str) -> None:
     assert snippet(text, "x").text.strip("\0") == ""

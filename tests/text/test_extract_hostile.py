@@ -84,7 +84,7 @@ def test_a_member_with_a_password() -> None:
 @pytest.mark.parametrize("name", [name for name in SAMPLES if zipfile.is_zipfile(io.BytesIO(SAMPLES[name]))])
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"just text", pack({}), pack({"mimetype": "x"})])
 def test_packages_that_are_none(name: str, data: bytes) -> None:
-    refused(name, data, "is no readable")
+    refused(name, data, "is no readable" if data else "is empty")
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -89,6 +89,23 @@ Text \\(lqquoted\\(rq.
 MDOC = ".Dd May 1\n.Dt CAT 1\n.Sh NAME\n.Nm cat\n.Nd concatenate\n.Op Fl u\n"
 
 
+def test_a_manual_page_may_begin_with_macros_of_its_own() -> None:
+    preamble = """.\\" Written by hand
+.pc ""
+.de1 Margin
+level \\\\n[an-margin]
+..
+.de CW
+.ft CW
+..
+.ie n \\{\\
+'br\\}
+"""
+    found = extract("a.1", f"{preamble}.TH A 1\n.SH NAME\na \\- an example\n".encode())
+    assert (found.title, found.text.strip()) == ("A(1)", "NAME\na - an example")
+    assert found.text.count("\n", 0, found.text.index("an example")) == preamble.count("\n") + 2
+
+
 def test_manual_pages() -> None:
     document = extract("ls.1.gz", __import__("gzip").compress(MAN.encode()))
     assert document.title == "LS(1)"

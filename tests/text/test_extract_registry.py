@@ -1,9 +1,12 @@
 """The table from suffixes to extractors, and plain text, which is its default."""
 
+import gzip
+
 import pytest
 
-from vsearch_core.errors import BinaryFileError
+from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, Span
+from vsearch_core.text.extract.decode import OLE_CONTAINER
 from vsearch_core.text.extract.registry import FORMATS, PLAIN, Format, extract, load
 
 
@@ -32,6 +35,19 @@ def test_suffix_in_any_case(name: str) -> None:
 @pytest.mark.parametrize("suffix", ["txt", "md", "rst", "html"])
 def test_nothing_in_it(suffix: str, data: bytes) -> None:
     assert extract(f"a.{suffix}", data).spans == ()
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "docx", "odt", "ipynb"])
+def test_a_file_without_a_byte_is_called_empty(suffix: str) -> None:
+    with pytest.raises(ExtractionError, match=r"^a.+: is empty; "):
+        extract(f"a.{suffix}", b"")
+
+
+@pytest.mark.parametrize(("name", "advice"), [("a.doc", "as docx"), ("B.XLS", "as xlsx"), ("c.ppt.gz", "as pptx")])
+def test_old_office_files_are_skipped_with_what_to_do(name: str, advice: str) -> None:
+    data = OLE_CONTAINER + bytes(600)
+    with pytest.raises(BinaryFileError, match=advice):
+        extract(name, gzip.compress(data) if name.endswith(".gz") else data)
 
 
 @pytest.mark.parametrize("suffix", ["txt", "md", "rst", "html"])

@@ -44,7 +44,9 @@ def best_snippet(passage: str, weights: Mapping[str, float], analysis: Analysis,
         if further - start > width or passage.startswith("#", begin):
             break
         end = further
-    start, end = _narrow(passage, start, end, [match for match in matches if match[0] >= start], width)
+    if end - start > width:
+        inside = [match for match in matches if start <= match[0]]
+        start, end = _narrow(passage, start, end, *_richest(weights, inside, start, width), width)
     marks = tuple((left - start, right - start) for left, right, _ in matches if start <= left and right <= end)
     return Snippet(passage[start:end], start, marks)
 
@@ -60,14 +62,44 @@ def _stripped(passage: str, start: int, end: int) -> tuple[int, int]:
     return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
 
 
-def _narrow(passage: str, start: int, end: int, matches: Sequence[Match], width: int) -> tuple[int, int]:
-    """Cut a long sentence to `width` characters around its first match, at blanks where there are any."""
-    if end - start <= width:
-        return start, end
-    if matches and matches[0][1] > start + width:
-        blank = passage.find(" ", max(start, matches[0][0] - width // 3), matches[0][0])
-        start = blank + 1 if blank >= 0 else matches[0][0]
+def _richest(weights: Mapping[str, float], matches: Sequence[Match], start: int, width: int) -> tuple[int, int]:
+    """The range, of at most `width` characters, whose different terms weigh most together.
+
+    It begins at `start` if nothing further on weighs more, else at the last match that makes it weigh as much.
+    """
+    best, end = _reach(weights, matches, start + width)
+    begin, from_start = start, best
+    for number, (left, _, _) in enumerate(matches):
+        weight, right = _reach(weights, matches[number : number + width], left + width)
+        if weight > from_start and weight >= best:
+            best, begin, end = weight, left, right
+    return begin, max(begin, end)
+
+
+def _reach(weights: Mapping[str, float], matches: Sequence[Match], limit: int) -> tuple[float, int]:
+    """What the terms of the matches before `limit` weigh together, and where the last that adds to it ends, or 0."""
+    found: set[str] = set()
+    end = 0
+    for left, right, terms in matches:
+        if left >= limit:
+            break
+        if right <= limit and not found.issuperset(terms):
+            found.update(terms)
+            end = right
+    return sum(weight for term, weight in weights.items() if term in found), end
+
+
+def _narrow(passage: str, start: int, end: int, first: int, last: int, width: int) -> tuple[int, int]:
+    """Cut a long sentence to `width` characters that hold the range from `first` to `last`.
+
+    They begin at a line's start where one is near, else at a blank, and end at a blank, where there are any.
+    """
+    if first > start:
+        earliest = max(start, first - width // 3, last - width)
+        line = passage.rfind("\n", earliest, first)
+        start = (line if line >= 0 else passage.find(" ", earliest, first)) + 1 or first
+        start += len(passage[start:first]) - len(passage[start:first].lstrip())
     if end - start > width:
-        blank = passage.rfind(" ", start + width // 2, start + width)
+        blank = passage.rfind(" ", max(start + width // 2, last), start + width)
         end = blank if blank > 0 else start + width
     return start, end

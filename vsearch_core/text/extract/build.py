@@ -7,6 +7,7 @@ from typing import Literal
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
 from vsearch_core.text.extract.headings import MAX_TITLE
 from vsearch_core.text.extract.limits import MAX_TEXT, too_large
+from vsearch_core.text.extract.spaces import one_line
 
 Kind = Literal["prose", "rows", "code"]
 MAX_HEADER = 1000  # characters; the names of more columns than that help nobody when they are repeated
@@ -53,7 +54,7 @@ class Builder:
     def start_heading(self, level: int, title: str) -> None:
         """What follows stands under this heading; the heading itself is to be added as a block where it is text."""
         self.end_headings(level)
-        title = " ".join(title.split())[:MAX_TITLE]
+        title = one_line(title)[:MAX_TITLE]
         if title:
             self.first_heading = self.first_heading or title
             self._trail.append((level, title))
@@ -61,7 +62,7 @@ class Builder:
     def heading(self, level: int, title: str, lines: Sequence[int] = ()) -> None:
         """A heading that is a line of the text."""
         self.start_heading(level, title)
-        self.add(" ".join(title.split()), lines=lines)
+        self.add(one_line(title), lines=lines)
 
     def add(
         self, text: str, kind: Kind = "prose", header: str = "", *, lines: Sequence[int] = (), tight: bool = False
@@ -82,7 +83,7 @@ class Builder:
 
     def add_rows(self, rows: Sequence[str], lines: Sequence[int] = (), *, header: str | None = None) -> None:
         """A table, a row a line; the first row names the columns unless `header` is given."""
-        rows = [" ".join(row.split()) for row in rows]
+        rows = [one_line(row) for row in rows]
         if header is None:
             header = rows[0] if len(rows) > 1 else ""
         self.add("\n".join(rows), "rows", header if len(header) <= MAX_HEADER else "", lines=lines)
@@ -103,7 +104,7 @@ class Builder:
     ) -> Document:
         """All that was added."""
         lines = (*self._lines, self._lines[-1]) if self._lines else None
-        title = " ".join((title or "").split())[:MAX_TITLE] or None
+        title = one_line(title or "")[:MAX_TITLE] or None
         text, spans = "".join(self._parts), tuple(self._spans)
         return Document(text, spans, title, language, metadata or {}, lines, tuple(self.left_out))
 

@@ -11,6 +11,7 @@ from itertools import islice
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
+from vsearch_core.text.extract.spaces import one_line
 
 _NAME = r"(?P<name>[^\W\d][\w$]*)"
 _BRACES = (  # modifiers, then a word that begins a definition, then its name
@@ -108,7 +109,7 @@ def _definitions(text: str, start: int, pattern: re.Pattern[str], comment: str) 
             while open_levels and open_levels[-1] >= level:
                 open_levels.pop()
             open_levels.append(level)
-            yield Heading(max(offsets[first], start), level, " ".join(name.split())[:100])
+            yield Heading(max(offsets[first], start), level, one_line(name)[:100])
             taken = text.count("\n", offsets[number], match.end()) + number
         elif not _is_above(line, comment):
             reach = level + 1 if _CLOSING.match(line) else level  # what closes a definition belongs to it

@@ -6,6 +6,7 @@ from itertools import islice
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.spaces import one_line
 
 _MAX_LEVEL = 3  # keys deeper than that are no headings
 _TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*+)("?)(\s*+:\s*+[\[{])?|[{\[]++|[}\]]++')
@@ -73,7 +74,7 @@ def _json(source: str) -> tuple[str, list[Heading]]:
             if match[3]:
                 depth += 1
                 if depth - 1 <= _MAX_LEVEL and len(headings) < MAX_HEADINGS:
-                    headings.append(Heading(start, max(depth - 1, 1), " ".join(string.split())[:MAX_TITLE]))
+                    headings.append(Heading(start, max(depth - 1, 1), one_line(string)[:MAX_TITLE]))
         else:
             piece += match[0]
             depth = max(depth + (1 if match[0][0] in "{[" else -1) * len(match[0]), 0)

@@ -6,6 +6,8 @@ import unicodedata
 
 from vsearch_core.errors import BinaryFileError
 
+OLE_CONTAINER = bytes.fromhex("d0cf11e0a1b11ae1")  # how old Office files begin, and encrypted new ones
+_OLD_OFFICE = (".doc", ".xls", ".ppt")
 SAMPLE = 8192  # bytes looked at to tell text from binary
 _BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -61,10 +63,10 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
     if b"\0" in sample:
         text = _wide(data)
         if text is None:
-            raise BinaryFileError(name, "is binary, not text", "leave it out with --exclude")
+            raise _binary(name, data)
         return text
     if len(sample.translate(None, _CONTROLS)) < len(sample) * (1 - _MAX_CONTROLS):
-        raise BinaryFileError(name, "is binary, not text", "leave it out with --exclude")
+        raise _binary(name, data)
     text = _shifted(data) if b"\x1b" in sample else None
     if text is not None:
         return text
@@ -72,6 +74,12 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return _mostly_utf8(data) or _as_declared(data, declared) or _guessed(name, data)
+
+
+def _binary(name: str, data: bytes) -> BinaryFileError:
+    old = data.startswith(OLE_CONTAINER) and name.lower().endswith(_OLD_OFFICE)
+    reason = f"is an Office file of before 2007, which is not read: save it as {name[-3:].lower()}x"
+    return BinaryFileError(name, reason if old else "is binary, not text", "leave it out with --exclude")
 
 
 def _wide(data: bytes) -> str | None:

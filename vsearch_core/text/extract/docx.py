@@ -175,7 +175,7 @@ class _Text:
             self.cells[-1].append(text)
             return
         if level == 0 and self.title is None:
-            self.title = " ".join(text.split())
+            self.title = one_line(text)
         if level:
             self.builder.heading(level, text)
         else:

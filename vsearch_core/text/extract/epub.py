@@ -13,6 +13,7 @@ from vsearch_core.text.extract.html import extract as extract_html
 from vsearch_core.text.extract.limits import MAX_PARTS
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.spaces import one_line
 
 KIND = "book"
 _HTML = frozenset({"application/xhtml+xml", "text/html", "application/xml"})
@@ -111,7 +112,7 @@ class _Contents:
             self._label = ""
         elif tag == "content" and len(self.titles) < MAX_PARTS:
             path = unquote(attributes.get("src", "").partition("#")[0])
-            self.titles.setdefault(path, " ".join(self._label.split())[:MAX_TITLE])
+            self.titles.setdefault(path, one_line(self._label)[:MAX_TITLE])
 
     def data(self, text: str) -> None:
         if len(self._label) < 2 * MAX_TITLE:

@@ -7,6 +7,7 @@ from vsearch_core.model import Document, JsonValue, Span
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
 from vsearch_core.text.extract.layout import Page
+from vsearch_core.text.extract.spaces import one_line
 
 _CHARSET = re.compile(
     rb"<(?:meta[^>]{0,500}?charset|\?xml[^>]{0,200}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
@@ -66,7 +67,7 @@ def extract(name: str, data: bytes) -> Document:
         return Document(text, (Span(0, len(text)),) if text.strip() else ())
     page = _main_page(root)
     text, headings = page.text(), page.headings()
-    title = " ".join((root.findtext("head/title") or "").split())[:MAX_TITLE]
+    title = one_line(root.findtext("head/title") or "")[:MAX_TITLE]
     first = next((heading.title for heading in headings if heading.level == 1), None)
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
     return Document(
@@ -116,7 +117,7 @@ def _metadata(root: Any) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
     for element in root.iter("meta"):
         key = _META.get((element.get("name") or element.get("property") or "").strip().lower())
-        value = " ".join((element.get("content") or "").split())
+        value = one_line(element.get("content") or "")
         if key and value:
             found.setdefault(key, value)
     return found

@@ -5,6 +5,7 @@ import re
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.spaces import one_line
 
 _LEVELS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6, "frametitle": 5}
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
@@ -81,10 +82,8 @@ def extract(name: str, data: bytes) -> Document:
     begin = source.find("\\begin{document}")
     facts = {match[1]: _words(match[2]) for match in _FACT.finditer(_COMMENT.sub("", source[: max(begin, 0) + 50_000]))}
     text, headings, blocks, start = _Setter(source, max(begin, 0)).run()
-    title = " ".join(facts.pop("title", "").split())[:MAX_TITLE] or next((each.title for each in headings), None)
-    metadata: dict[str, JsonValue] = {
-        key: " ".join(value.split())[:1000] for key, value in facts.items() if value.strip()
-    }
+    title = one_line(facts.pop("title", ""))[:MAX_TITLE] or next((each.title for each in headings), None)
+    metadata: dict[str, JsonValue] = {key: one_line(value)[:1000] for key, value in facts.items() if value.strip()}
     return Document(text, with_code(spans_between(text, headings, start), blocks), title, metadata=metadata)
 
 
@@ -119,7 +118,7 @@ class _Setter:
             self.write(_words(source[position : match.start()]))
             title = _words(match[2])
             if len(self.headings) < MAX_HEADINGS:
-                self.headings.append(Heading(self.length, _LEVELS[match[1]], " ".join(title.split())[:MAX_TITLE]))
+                self.headings.append(Heading(self.length, _LEVELS[match[1]], one_line(title)[:MAX_TITLE]))
             self.write(title)
             position = match.end()
         self.write(_words(source[position:]))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vsearch_core.errors import EncryptedError, ExtractionError
+from vsearch_core.text.extract.spaces import one_line
 
 MAX_EXPANDED = 300_000_000  # bytes that all compressed parts of a file may come to
 MAX_UNPACKED = 100_000_000  # bytes of a single file behind gzip, bzip2 or xz
@@ -66,7 +67,7 @@ def encrypted(name: str, password: str) -> EncryptedError:
 
 def damaged(name: str, kind: str, error: Exception | str) -> ExtractionError:
     """The error for bytes that are not what the name says; the parser's own words on one line."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = one_line(str(error)) or type(error).__name__
     reason = f"is no readable {kind} ({said[:200]})"
     return ExtractionError(name, reason, "open it in its own program, and save it again if it shows")
 

@@ -16,6 +16,7 @@ from vsearch_core.text.extract.build import Builder
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.html import extract as extract_html
 from vsearch_core.text.extract.limits import MAX_PARTS, damaged, too_large
+from vsearch_core.text.extract.spaces import one_line
 
 _KEYS = {"from": "author", "to": "recipients", "cc": "cc", "message-id": "message_id", "list-id": "list"}
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")  # what heads a message's text
@@ -200,4 +201,4 @@ def _decoded(value: str) -> str:
     value = value[:_MAX_VALUE]
     with suppress(MessageError, ValueError, LookupError):  # else it is shown as it stands
         value = str(make_header(decode_header(value)))
-    return " ".join(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+    return one_line(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

@@ -6,11 +6,11 @@ from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
 from vsearch_core.text.extract.plain import extract as extract_plain
+from vsearch_core.text.extract.spaces import one_line
 
-_ROFF = re.compile(
-    r"(?:(?:['.][ \t]*\\\"[^\n]*|['.](?:ig|de|if|ie|el|nr|ds|tr|nh|ad|hy|so|lf|mso|IX)\b"
-    r"[^\n]*|[ \t]*|\.\.)\n)*+"
-    r"\.[ \t]*(?:TH|Dd)\b"
+_ROFF = re.compile(  # requests, comments and the bodies of macros, up to the title
+    r"(?:(?:['.][ \t]*(?:de1?|am|ig)\b[^\n]*\n(?:(?!\.\.)[^\n]*\n){0,50}+\.\.[^\n]*"
+    r"|['.\\](?![ \t]*(?:TH|Dd)\b)[^\n]*|[ \t]*)\n)*+\.[ \t]*(?:TH|Dd)\b"
 )
 _TITLE = re.compile(r"^\.[ \t]*(?:TH|Dt)[ \t]+(?:\"([^\"\n]+)\"|(\S+))(?:[ \t]+\"?([0-9][\w]*))?", re.MULTILINE)
 _FONT = re.compile(
@@ -65,14 +65,16 @@ def extract(name: str, data: bytes) -> Document:
     Raises BinaryFileError.
     """
     source = decode(name, data)
-    if not _ROFF.match(source[:100_000]):
+    preamble = _ROFF.match(source[:100_000])
+    if preamble is None:
         return extract_plain(name, data)
+    above = preamble[0].count("\n")
     mdoc = re.search(r"^\.[ \t]*Dd\b", source[:100_000], re.MULTILINE) is not None
     headings: list[Heading] = []
     rows: list[str] = []
     position = 0
-    for line in source.split("\n"):
-        row, level = _row(line, mdoc)
+    for number, line in enumerate(source.split("\n")):
+        row, level = _row(line, mdoc) if number >= above else ("", 0)
         if level and row and len(headings) < MAX_HEADINGS:
             headings.append(Heading(position, level, row))
         rows.append(row)
@@ -99,4 +101,4 @@ def _row(line: str, mdoc: bool) -> tuple[str, int]:
     line = line.partition('\\"')[0]
     line = _NAMED.sub(lambda match: _CHARACTERS.get(next(filter(None, match.groups()), ""), ""), _FONT.sub("", line))
     line = line.replace("\\-", "-").replace("\\e", "\\").replace("\\ ", " ").replace("\\~", " ").replace("\\'", "'")
-    return " ".join(line.split()) if level else line.rstrip(), level
+    return one_line(line) if level else line.rstrip(), level

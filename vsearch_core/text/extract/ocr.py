@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from vsearch_core.errors import ExtractionError, InputError
 from vsearch_core.text.extract.limits import MAX_EXPANDED, too_large, unlimited_memory
+from vsearch_core.text.extract.spaces import one_line
 
 PROGRAM = "ocrmypdf"
 SECONDS = 900.0  # that one file may take, where a worker reads it
@@ -54,5 +55,5 @@ def _run(name: str, folder: str) -> str:
 
 
 def _failed(name: str, said: str) -> ExtractionError:
-    words = " ".join(said.split())[-200:] or "it did not say why"
+    words = one_line(said)[-200:] or "it did not say why"
     return ExtractionError(name, f"{PROGRAM} could not read its pictures ({words})", f"try `{PROGRAM}` on it by hand")

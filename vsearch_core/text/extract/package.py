@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from vsearch_core.errors import EncryptedError, ExtractionError
+from vsearch_core.text.extract.decode import OLE_CONTAINER
 from vsearch_core.text.extract.limits import (
     MAX_DEPTH,
     MAX_EXPANDED,
@@ -24,7 +25,6 @@ from vsearch_core.text.extract.limits import (
 )
 
 _BLOCK = 1 << 16
-_OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # the container of old Office files, and of encrypted new ones
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")  # an entry of the latter's directory, [MS-OFFCRYPTO] 2.3.4
 _ENCRYPTED = 1  # the bit of a member's flags
 
@@ -47,7 +47,7 @@ class Package:
         self.name = name
         self.kind = kind
         self.left = MAX_EXPANDED
-        if data.startswith(_OLE):
+        if data.startswith(OLE_CONTAINER):
             data = _decrypted(name, data, password)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))

@@ -13,10 +13,11 @@ from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyEr
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
 from vsearch_core.text.extract.build import numbered
 from vsearch_core.text.extract.headings import MAX_TITLE
-from vsearch_core.text.extract.limits import encrypted, too_large
+from vsearch_core.text.extract.limits import damaged, encrypted, too_large
 from vsearch_core.text.extract.ocr import PROGRAM
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.running import without_running_lines
+from vsearch_core.text.extract.spaces import one_line
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
@@ -82,7 +83,7 @@ def _open(name: str, data: bytes, password: str) -> Any:
     except ExtractionError:
         raise
     except Exception as error:  # pypdf's documentation: broken files may cause any exception
-        raise _damaged(name, error) from None
+        raise damaged(name, "PDF", error) from None
     return reader
 
 
@@ -146,7 +147,7 @@ def _recognised_pages(name: str, data: bytes, reader: Any) -> _Pages:
 
 def _without_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:
     if pages.failure and not pages.pictures:
-        return _damaged(name, pages.failure)
+        return damaged(name, "PDF", pages.failure)
     if all(_is_blank(page) for page in reader.pages):
         return BinaryFileError(name, "holds no text", "leave it out with --exclude")
     step = f"run {PROGRAM} on it first, or index with --ocr"
@@ -190,7 +191,7 @@ def _outline(reader: Any) -> list[tuple[int, int, str]]:
                 if level < _MAX_LEVEL:
                     gather(entry, level + 1)
             elif len(found) < _MAX_ENTRIES and (page := reader.get_destination_page_number(entry)) is not None:
-                found.append((page + 1, level, " ".join(_clean(str(entry.title or "")).split())[:MAX_TITLE]))
+                found.append((page + 1, level, one_line(_clean(str(entry.title or "")))[:MAX_TITLE]))
 
     try:
         gather(reader.outline, 1)
@@ -221,11 +222,6 @@ def _needs_aes(name: str) -> ExtractionError:
     return ExtractionError(name, "is encrypted with AES", next_step)
 
 
-def _damaged(name: str, error: Exception) -> ExtractionError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return ExtractionError(name, f"is no readable PDF ({reason})", "open it in a viewer, and save it again if it shows")
-
-
 def _clean(text: str) -> str:
     """Ligatures taken apart, soft hyphens dropped, and nothing left that isn't valid Unicode text."""
     text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
@@ -248,4 +244,4 @@ def _entry(reader: Any, attribute: str) -> str | None:
         return None
     if value is None:
         return None
-    return " ".join(_clean(value.isoformat() if hasattr(value, "isoformat") else str(value)).split()) or None
+    return one_line(_clean(value.isoformat() if hasattr(value, "isoformat") else str(value))) or None

@@ -8,6 +8,7 @@ from vsearch_core.text.extract.limits import MAX_PARTS
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.package import Package
 from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.spaces import one_line
 
 KIND = "presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
@@ -108,7 +109,7 @@ class _Slide:
             if text:
                 self._shape.append(text)
         elif tag == "tc":
-            self._cells.append(" ".join(" ".join(self._shape).split()))
+            self._cells.append(one_line(" ".join(self._shape)))
         elif tag == "tr" and self._rows is not None:
             self._rows.append(" | ".join(self._cells))
         elif tag == "tbl" and self._rows is not None:
@@ -119,7 +120,7 @@ class _Slide:
 
     def _end_shape(self) -> None:
         if self._placeholder in _TITLES and not self.title:
-            self.title = " ".join(" ".join(self._shape).split())
+            self.title = one_line(" ".join(self._shape))
         elif self._placeholder not in _AROUND and self._shape:
             self.blocks.append("\n".join(self._shape))
         self._shape = []

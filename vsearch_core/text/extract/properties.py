@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from vsearch_core.model import JsonValue
+from vsearch_core.text.extract.spaces import one_line
 
 MAX_VALUE = 2000  # characters of one value
 _NAMES = {  # element -> our key; the first value counts, several creators and keywords are joined
@@ -41,7 +42,7 @@ class Properties:
             self._text.append(text[:MAX_VALUE])
 
     def end(self, tag: str) -> None:
-        key, value = self._key, " ".join("".join(self._text).split())[:MAX_VALUE]
+        key, value = self._key, one_line("".join(self._text))[:MAX_VALUE]
         self._key = None
         if key and value:
             former = self.values.setdefault(key, value)

@@ -12,7 +12,7 @@ from vsearch_core.text.extract.options import ExtractOptions
 
 Extractor = Callable[..., Document]  # of name and bytes; of the ExtractOptions too, where the format takes one
 
-READERS = "3"  # changes when some file may be read otherwise: what could not be read before is tried again
+READERS = "4"  # changes when some file may be read otherwise: what could not be read before is tried again
 
 COMPRESSED = (".gz", ".bz2", ".xz")  # what may follow each suffix below
 _HERE = "vsearch_core.text.extract."
@@ -133,12 +133,12 @@ def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) 
         data = expand(name, data)
     row = format_of(name)
     if not row.is_readable:
-        step = f"pip install 'vsearch[{row.extra}]', then index again with --retry"
-        raise ExtractionError(name, f"is an {row.name}, which needs {row.needs}", step)
+        reason = f"is an {row.name}, which needs {row.needs}: pip install 'vsearch[{row.extra}]'"
+        raise ExtractionError(name, reason, "then index with --retry")
     try:
         return load(row)(_inner(name), data, *([reading] if row.takes_reading else ()))
     except ExtractionError as error:
-        raise type(error)(name, error.reason, error.next_step) from None
+        raise type(error)(name, error.reason if data else "is empty", error.next_step) from None
     except MemoryError:
         raise
     except Exception as error:  # no file is worth a run: what a parser did not expect costs that file only

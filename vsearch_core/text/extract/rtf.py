@@ -178,7 +178,7 @@ class _Reader:
 
     def keep(self, target: str) -> None:
         """A group of its own kind has ended: what it said."""
-        said = " ".join("".join(self.texts.pop(target, [])).split()) if target != "text" else ""
+        said = one_line("".join(self.texts.pop(target, []))) if target != "text" else ""
         if target in _INFORMATION and said:
             self.information[_INFORMATION[target]] = said[:2000]
         elif target == "style" and (match := _HEADING.match(said)):

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from vsearch_core.text.extract.spaces import one_line
+
 _EDGE = 2  # lines at the top and at the bottom of a page that may be running ones
 _LEAST = 3  # pages that must have a line for it to be one
 _SHARE = 0.4  # of the pages: left and right pages often have heads of their own
@@ -29,7 +31,7 @@ def _edge(page: str, *, top: bool) -> list[str]:
 
 
 def _normal(line: str) -> str:
-    line = " ".join(line.split()).lower()
+    line = one_line(line).lower()
     return _DIGITS.sub("#", line) if len(line) <= _MAX_LENGTH else ""
 
 

@@ -5,6 +5,7 @@ import re
 
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.spaces import one_line
 
 _TIMES = re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->")
 _MARK = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
@@ -26,7 +27,7 @@ def extract(name: str, data: bytes) -> Document:
         elif not in_cue:
             aside = aside or _ASIDE.match(line) is not None
         elif not aside:
-            said = " ".join(html.unescape(_MARK.sub("", line)).split())
+            said = one_line(html.unescape(_MARK.sub("", line)))
             if said and said not in previous:
                 rows.append(said)
                 lines.append(number)

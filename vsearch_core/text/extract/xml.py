@@ -6,6 +6,7 @@ import re
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
+from vsearch_core.text.extract.spaces import one_line
 
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
 _LANGUAGE = re.compile(r"<[^!?][^>]{0,500}?\bxml:lang\s*=\s*[\"']([A-Za-z]{2,3})")
@@ -86,7 +87,7 @@ class _Stripper:
         if match["close"]:
             self.depth = max(self.depth - 1, 0)
             if is_title and self.title_from is not None:
-                title = " ".join("".join(self.parts[self.title_from :]).split())[:300]
+                title = one_line("".join(self.parts[self.title_from :]))[:300]
                 if title and len(self.headings) < MAX_HEADINGS:
                     self.headings.append(Heading(self.title_start, max(1, min(self.depth, _MAX_LEVEL)), title))
                 self.title_from = None
