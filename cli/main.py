@@ -3,46 +3,65 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import wraps
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from . import (
-    check,
-    compact,
-    config,
-    duplicates,
-    evaluate,
-    export,
-    feedback,
-    formats,
-    import_,
-    index,
-    models,
-    query,
-    remove,
-    repair,
-    similar,
-    status,
-    tune,
-)
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
 # fifty times faster than several that wait for one another. BLAS reads this when numpy is first imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-app = typer.Typer(
-    name="vsearch",
-    help="Answer questions of a folder of documents, by meaning and by keyword, offline.",
-    epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
-    add_completion=False,
-    rich_markup_mode=None,  # rich costs more to import than `--help` may take
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Each command's module and function, in the order in which help names them.
+COMMANDS = {
+    "index": "index:index",
+    "query": "query:query",
+    "similar": "similar:similar",
+    "duplicates": "duplicates:duplicates",
+    "status": "status:status",
+    "remove": "remove:remove",
+    "compact": "compact:compact",
+    "check": "check:check",
+    "repair": "repair:repair",
+    "export": "export:export",
+    "import": "import_:import_",
+    "eval": "evaluate:eval_",
+    "feedback": "feedback:feedback",
+    "tune": "tune:tune",
+    "config": "config:config",
+    "models": "models:models",
+    "formats": "formats:formats",
+}
+INTERRUPTED = 130
+
+_debug = False
+
+
+def make_app(names: Iterable[str]) -> typer.Typer:
+    """The app with these commands; only their modules are imported."""
+    app = typer.Typer(
+        name="vsearch",
+        help="Answer questions of a folder of documents, by meaning and by keyword, offline.",
+        epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
+        add_completion=False,
+        rich_markup_mode=None,  # rich costs more to import than `--help` may take
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(options)
+    for name in names:
+        module, _, function = COMMANDS[name].partition(":")
+        app.command(name=name)(_abortable(getattr(import_module(f".{module}", __package__), function)))
+    return app
+
+
+def _wanted(words: Sequence[str]) -> Sequence[str]:
+    """The commands that the words of the command line need: one where it comes first, all for help and mistakes."""
+    return words[:1] if words and words[0] in COMMANDS else list(COMMANDS)
 
 
 def _abortable(command: Callable[..., int]) -> Callable[..., int]:
@@ -58,18 +77,6 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-for command in (
-    *(index.index, query.query, similar.similar, duplicates.duplicates, status.status, remove.remove),
-    *(compact.compact, check.check, repair.repair, export.export, import_.import_),
-    *(evaluate.eval_, feedback.feedback, tune.tune, config.config, models.models, formats.formats),
-):
-    app.command(name=command.__name__.rstrip("_"))(_abortable(command))
-
-INTERRUPTED = 130
-
-_debug = False
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -78,7 +85,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def options(
     context: typer.Context,
     version: Annotated[
@@ -109,7 +115,7 @@ def _run() -> int:
     from vsearch_core.errors import VsearchError
 
     try:
-        return app(standalone_mode=False) or 0
+        return make_app(_wanted(sys.argv[1:]))(standalone_mode=False) or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         complain(f"{error.format_message().rstrip('.')}; see `{context.command_path if context else 'vsearch'} --help`")

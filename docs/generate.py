@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).with_name("cli.md")
-COMMANDS = (
-    *("index", "query", "similar", "duplicates", "status", "remove", "compact", "check", "repair"),
-    *("export", "import", "eval", "feedback", "tune", "config", "models", "formats"),
-)
+from vsearch_cli.main import COMMANDS
 
+TARGET = Path(__file__).with_name("cli.md")
 HEAD = """# The command line
 
 Written by `make docs` from the commands' own help; edit the help, not this file.

@@ -18,7 +18,7 @@ def test_the_reference_has_every_command() -> None:
     shown = re.search(r"Commands:\n((?:  .*\n?)+)", GENERATE["help_of"]())
     assert shown is not None
     names = re.findall(r"^  (\S+)", shown[1], re.MULTILINE)
-    assert tuple(names) == GENERATE["COMMANDS"]
+    assert names == list(GENERATE["COMMANDS"])
 
 
 @pytest.mark.parametrize("command", GENERATE["COMMANDS"])

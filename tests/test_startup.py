@@ -54,8 +54,14 @@ def loaded(vsearch: Vsearch, project: Path, *arguments: str) -> set[str]:
 @pytest.mark.parametrize("arguments", [("--help",), ("query", "--help"), ("index", "--help"), ("--version",)])
 def test_help_loads_nothing_heavy(vsearch: Vsearch, project: Path, arguments: tuple[str, ...]) -> None:
     modules = loaded(vsearch, project, *arguments)
-    assert "vsearch_cli.query" in modules
+    assert "vsearch_cli.main" in modules
     assert modules & HEAVY == set()
+
+
+def test_a_command_loads_no_other(vsearch: Vsearch, project: Path) -> None:
+    modules = loaded(vsearch, project, "status", "--help")
+    assert "vsearch_cli.status" in modules
+    assert not {"vsearch_cli.query", "vsearch_cli.index"} & modules
 
 
 def test_a_keyword_query_loads_no_model(vsearch: Vsearch, project: Path) -> None:
