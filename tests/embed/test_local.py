@@ -78,7 +78,7 @@ def test_fp32_equals_sentence_transformers(oracle: "SentenceTransformer", fp32: 
     assert np.abs(fp32.embed_queries(VARIED) - expected).max() <= 1e-4
 
 
-@pytest.mark.parametrize("words", [300, 1_000, 10_000])
+@pytest.mark.parametrize("words", [300, 1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_fp32_equals_sentence_transformers_on_long_texts(
     oracle: "SentenceTransformer", fp32: LocalEmbedder, words: int
 ) -> None:

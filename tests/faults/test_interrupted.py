@@ -78,7 +78,7 @@ def moments(work: Work, count: int) -> Sequence[float]:
     return [work.run_seconds * (number + 0.2) / count for number in range(count)]
 
 
-@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("start", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_stopped_again_and_again_loses_nothing(vsearch: Vsearch, work: Work, tmp_path: Path, start: int) -> None:
     """Ten moments in all, SIGINT and SIGTERM by turns: each five runs go on from one another."""
     embedded, stops = 0, 0

@@ -133,6 +133,7 @@ def test_a_pdf_whose_circles_can_be_passed_by_is_read() -> None:
     assert "page" in extract("a.pdf", pdf_page(page, form, *outline, catalog=b"/Outlines 7 0 R")).text
 
 
+@pytest.mark.slow
 def test_a_pdf_of_endless_operators() -> None:
     bomb = zlib.compress(b"BT (a) Tj ET " + b"q " * 2_100_000)
     refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>"), "no readable PDF")

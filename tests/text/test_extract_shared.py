@@ -19,6 +19,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_pdfs_give_text_or_one_kind_of_error(capfd: pytest.CaptureFixture[str]) -> None:
     paths = sorted(DOCUMENTS.glob("py*/**/*.pdf"))
     assert len(paths) == 99
