@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from faults.oracle import check_after
+from faults.oracle import check_after, check_end, check_rerun
 from faults.runner import Runner
 from faults.scenarios import SCENARIOS, Project
+from faults.server import BATCH
 from faults.shim import Plan
 from process import DEADLINE, Vsearch
 
@@ -72,7 +73,7 @@ def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -
     project = projects(name)
     for step in (7, 31, 60):
         project.reset()
-        embedded, call = 0, step
+        embedded, kills, call = 0, 0, step
         while True:
             outcome = project.run(runner, plan=Plan(call))
             embedded += outcome.embedded
@@ -80,7 +81,11 @@ def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -
                 break
             assert outcome.status == -signal.SIGKILL, outcome
             call += step
-        check_after(runner, project, outcome)
+            kills += 1
+        # Runs that go on from one another commit at other moments than one run does, and so count other generations.
+        assert embedded <= project.undisturbed.embedded + BATCH * kills
+        check_end(project)
+        check_rerun(runner, project, outcome.embedded)
 
 
 def test_the_installed_command_killed_again_and_again_loses_no_batch(

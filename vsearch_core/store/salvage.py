@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import copyfile
 
 from vsearch_core.store import schema
+from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
 
@@ -16,6 +17,7 @@ _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed
 _MISSED = frozenset(schema.TABLES) - {"passed_over"}  # whose rows are a loss: such files are just opened in vain again
 _WORK = f"{CATALOG_FILE}.salvage"
 _FRESH = f"{CATALOG_FILE}.new"
+_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # and no word of damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Salvaged:
 def salvage(index: Path) -> Salvaged | None:
     """Put what can be read of the catalog in its place; None, and nothing done, when it can't be made into a catalog.
 
-    Killed at any point, it leaves a catalog that gives as much. Raises OSError and sqlite3.Error.
+    Killed at any point, it leaves a catalog that gives as much. Raises OSError, sqlite3.Error and StorageError.
     """
     clear(index)
     work, fresh = index / _WORK, index / _FRESH
@@ -59,6 +61,7 @@ def _read(work: Path, fresh: Path) -> Salvaged | None:
         with closing(sqlite3.connect(work, isolation_level=None)) as source:
             source.execute("PRAGMA trusted_schema = OFF")
             source.text_factory = lambda data: data.decode("utf-8", "replace")
+            _refuse_without_room(source)
             settings = _settings(source)
             if settings is None:
                 return None
@@ -70,11 +73,27 @@ def _read(work: Path, fresh: Path) -> Salvaged | None:
                 reread = _reconcile(target)
                 schema.complete(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except (sqlite3.Error, UnicodeDecodeError):
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if fresh.exists():
             raise
+        if _lacks_room(error):
+            with translated(work.parent):  # now: deleting our copy makes room
+                raise
         return None
     return Salvaged({table: count for table, count in lost.items() if count and table in _MISSED}, reread)
+
+
+def _refuse_without_room(source: sqlite3.Connection) -> None:
+    """Raise where SQLite finds no room for the file that it reads a log with; damage is for others to find."""
+    try:
+        source.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if _lacks_room(error):
+            raise
+
+
+def _lacks_room(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(_NO_ROOM)
 
 
 def _replace(index: Path, work: Path, fresh: Path) -> None:
