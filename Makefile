@@ -22,7 +22,7 @@ test-slow: $(VENV)/installed-dev  ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 test-faults: $(VENV)/installed-dev  ## Kill, fail and cut the power at every file-system call
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest -n auto --dist worksteal -m faults
 
 lint: $(VENV)/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .
