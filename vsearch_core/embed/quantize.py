@@ -55,7 +55,7 @@ def largest_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArra
     onnx.save(model, probe)
     largest: dict[str, NDArray[np.float32]] = {}
     try:
-        session = open_session(probe, optimised=False)
+        session = open_session(probe, optimised=False, cores=0)
         for row in _samples(tokenizer, max_tokens):
             for name, values in zip(probed, session.run(probed, {"input_ids": row}), strict=True):
                 here = np.abs(values[0]).max(axis=0)
