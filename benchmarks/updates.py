@@ -96,7 +96,7 @@ def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None
             vectors = chance.integers(-32767, 32767, (rows, dimension), np.int16)
             postings = build([f"w{term}" for term in row] for row in terms.tolist())
             arrays = {"vectors": vectors, "chunk_ids": ids, "file_ids": ids, **postings.arrays()}
-            written = write_segment(index, arrays)
+            written = write_segment(index, arrays, {})
             with catalog.transaction():
                 catalog.add_segment(written[0], rows, written[1])
 

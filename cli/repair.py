@@ -39,7 +39,7 @@ def repair(
     for path in done.staged if done.pending else ():
         complain(f"{path}: has lost vectors and is not searched until `vsearch index` has embedded it")
     for table, count in done.lost.items():
-        complain(f"{done.index}: {plural(count, 'row')} of its {table} can't be saved; refresh it with `vsearch index`")
+        complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_next_step(table)}")
     if as_json:
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
@@ -47,6 +47,14 @@ def repair(
     if observer.stop() and done.pending:
         return 130
     return 2 if done.lost or done.reread or (done.staged and done.pending) else 0
+
+
+def _next_step(table: str) -> str:
+    if table == "sources":
+        return "name all folders again, with `vsearch index PATH…`"
+    if table == "settings":
+        return "they were taken from its segments; see with `vsearch status` that they are right"
+    return "refresh it with `vsearch index`"
 
 
 def _summary(done: "Repaired") -> str:

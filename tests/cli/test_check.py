@@ -34,6 +34,37 @@ def test_checking_changes_nothing(vsearch: Vsearch, indexed: Path) -> None:
     assert files() == before
 
 
+def test_a_catalog_whose_beginning_is_overwritten_is_mended_whole(vsearch: Vsearch, indexed: Path) -> None:
+    catalog = indexed / ".vsearch" / "catalog.sqlite"
+    with catalog.open("r+b") as file:
+        file.write(bytes(20_000))
+    assert vsearch("query", "pump", cwd=indexed).status == 2
+    ran = vsearch("repair", cwd=indexed)
+    assert (ran.status, ran.out) == (0, f"{indexed}/.vsearch: the catalog made anew\n")
+    assert ran.err.startswith("set aside: ")
+    assert vsearch("check", "--full", cwd=indexed).status == 0
+    assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 0
+
+
+def test_a_repair_says_what_it_could_not_save(vsearch: Vsearch, indexed: Path) -> None:
+    catalog = indexed / ".vsearch" / "catalog.sqlite"
+    with catalog.open("r+b") as file:
+        file.seek(2 * 16384)
+        file.write(bytes(3 * 16384))  # settings and sources
+    ran = vsearch("repair", cwd=indexed)
+    assert ran.status == 2
+    lines = ran.err.splitlines()
+    assert lines[-2] == (
+        f"vsearch: {indexed}/.vsearch: at least 1 row of its sources can't be saved;"
+        " name all folders again, with `vsearch index PATH…`"
+    )
+    assert lines[-1] == (
+        f"vsearch: {indexed}/.vsearch: at least 7 rows of its settings can't be saved;"
+        " they were taken from its segments; see with `vsearch status` that they are right"
+    )
+    assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
+
+
 def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
     path = vectors(indexed)
     data = bytearray(path.read_bytes())

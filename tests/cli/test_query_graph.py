@@ -149,7 +149,7 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
     index = project / ".vsearch"
     (name,) = (path.name for path in (index / "segments").iterdir())
     entries = np.full(16, 2**31, np.uint32)
-    written, manifest = write_segment(index, {"graph_entries": entries})
+    written, manifest = write_segment(index, {"graph_entries": entries}, {})
     (index / "segments" / written / "graph_entries.npy").replace(index / "segments" / name / "graph_entries.npy")
     entry = manifest["graph_entries"]
     with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():

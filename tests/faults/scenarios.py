@@ -152,6 +152,18 @@ def damage_row(index: Path) -> None:
     flip(catalog, catalog.read_bytes().index(packed) + len(packed) // 2)
 
 
+def damage_pages(index: Path) -> None:
+    """Wipe the catalog's first page, that of the settings and that of the list of segments."""
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name IN ('settings', 'segments')"
+        roots = [root for (root,) in connection.execute(query)]
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with (index / "catalog.sqlite").open("r+b") as file:
+        for page in (1, *roots):
+            file.seek((page - 1) * size)
+            file.write(bytes(size))
+
+
 def damage_header(index: Path) -> None:
     """Spoil the catalog's first byte while its last commit is in the log."""
     catalog, log = index / "catalog.sqlite", index / "catalog.sqlite-wal"
@@ -195,6 +207,7 @@ SCENARIOS = (
     Scenario("tune", [FIRST, INDEX, FEEDBACK], ("tune", "--json", "--reset")),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
+    Scenario("repair pages", [FIRST, INDEX], REPAIR, damage=damage_pages),
     Scenario("repair header", [FIRST, INDEX], REPAIR, damage=damage_header),
 )
 

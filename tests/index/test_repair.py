@@ -1,13 +1,15 @@
 """What a repair saves: all that can be; and it says what can't."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
-from damage import WORDS, answers, build
+from damage import QUERIES, WORDS, answers, build
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ExtractionError, IndexCorruptError, IndexNotFoundError
@@ -22,7 +24,7 @@ from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CATALOG_FILE, CHECK, DAMAGED_DIR
-from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.segment import SEGMENTS_DIR, write_segment
 
 
 @pytest.fixture(scope="module")
@@ -281,25 +283,124 @@ def test_a_lost_file_is_no_reason_to_begin_anew(index: Path) -> None:
     assert caught.value.next_step == CHECK
 
 
+PAGE = 16384
+
+
+def wipe(index: Path, *pages: int) -> None:
+    """Zero pages of the catalog; the first is 1."""
+    data = bytearray((index / CATALOG_FILE).read_bytes())
+    for page in pages:
+        data[(page - 1) * PAGE : page * PAGE] = bytes(PAGE)
+    (index / CATALOG_FILE).write_bytes(data)
+
+
+def pages_of_tables(index: Path) -> dict[str, int]:
+    """The first page of every table, and of every index."""
+    with closing(sqlite3.connect(index / CATALOG_FILE)) as connection:
+        return dict(connection.execute("SELECT name, rootpage FROM sqlite_master"))
+
+
 def test_a_catalog_can_be_repaired_after_any_page_of_it_is_lost(index: Path, tmp_path: Path) -> None:
     """Pages are wiped one at a time; what remains is sound, and with the documents it becomes whole again."""
-    size = 16384
-    pages = (index / CATALOG_FILE).stat().st_size // size
-    for page in range(1, pages):
+    before = places(index)
+    texts = pages_of_tables(index)["chunks"]
+    for page in range(1, (index / CATALOG_FILE).stat().st_size // PAGE + 1):
         copy = Path(shutil.copytree(index, tmp_path / str(page) / ".vsearch"))
         shutil.copytree(index.parent / "d", copy.parent / "d")
-        data = bytearray((copy / CATALOG_FILE).read_bytes())
-        data[page * size : (page + 1) * size] = bytes(size)
-        (copy / CATALOG_FILE).write_bytes(data)
-        try:
-            repair_index(copy)
-        except IndexCorruptError as error:
-            assert "beyond saving" in str(error)  # the page that holds the settings
-            continue
+        wipe(copy, page)
+        repair_index(copy)
         assert is_sound(copy), page
-        make_index(copy.parent, WordEmbedder(dimension=24), Path("d"))
+        embedder = WordEmbedder(dimension=24)
+        make_index(copy.parent, embedder, Path("d"))
         assert is_sound(copy), page
+        assert places(copy) == before
+        assert (not embedder.embedded) == (page != texts), page
         assert check_index(copy).files == len(list((copy.parent / "d").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("table", "said", "lost"),
+    [
+        ("settings", "settings", 7),
+        ("sources", "sources", 1),
+        ("files", "files", 30),
+        ("chunks", "chunks", 1),
+        ("segments", "segments", 1),
+        ("sqlite_sequence", None, 0),
+        ("chunks_by_hash", None, 0),
+    ],
+)
+def test_it_is_said_of_which_table_rows_are_lost(index: Path, table: str, said: str | None, lost: int) -> None:
+    wipe(index, pages_of_tables(index)[table])
+    done = repair_index(index)
+    assert done.lost == ({said: lost} if said else {})
+
+
+def test_files_without_a_name_are_found_until_they_are_read_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("damage.QUERIES", QUERIES[:3])  # the other asks for what a file says of itself
+    texts = [hit[3] for hits in answers(index) for hit in hits]
+    wipe(index, pages_of_tables(index)["files"])
+    repair_index(index)
+    found = [hit for hits in answers(index) for hit in hits]
+    assert {hit[3] for hit in found} == {*texts}
+    assert all(hit[0].startswith("d/lost file ") for hit in found)
+
+
+def test_a_catalog_whose_settings_and_list_of_segments_are_lost_takes_them_from_the_segments(index: Path) -> None:
+    before = places(index)
+    pages = pages_of_tables(index)
+    wipe(index, 1, pages["settings"], pages["segments"])
+    done = repair_index(index)
+    assert (done.lost, done.pending) == ({"settings": 7, "segments": 1}, 0)
+    assert is_sound(index)
+    assert places(index) == before
+    assert make_index(index.parent, WordEmbedder(dimension=24)).embedded == 0
+
+
+def test_a_segment_of_another_model_is_not_taken_for_a_lost_one(index: Path) -> None:
+    before = places(index)
+    with closing(Catalog.open_to_read(index)) as catalog:
+        settings = catalog.settings()
+    other = {**settings, "fingerprint": settings["fingerprint"].replace("24", "25"), "generation": "99"}
+    vectors = np.full((3, 24), 6689, np.int16)
+    ids = {name: np.array([1, 2, 3]) for name in ("chunk_ids", "file_ids")}
+    name, _ = write_segment(index, {"vectors": vectors, **ids}, other)
+    wipe(index, pages_of_tables(index)["segments"])
+    repair_index(index)
+    assert is_sound(index)
+    assert places(index) == before
+    assert not (index / SEGMENTS_DIR / name).exists()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 511, PAGE, 3 * PAGE - 1, 4 * PAGE])
+def test_of_a_catalog_that_is_cut_short_before_its_sources_nothing_can_be_made(index: Path, kept: int) -> None:
+    os.truncate(index / CATALOG_FILE, kept)
+    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
+    with pytest.raises(IndexCorruptError, match="beyond saving"):
+        repair_index(index)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_catalog_that_only_knows_its_sources_can_be_refreshed(index: Path) -> None:
+    before = places(index)
+    os.truncate(index / CATALOG_FILE, 6 * PAGE)
+    assert repair_index(index).lost == {"files": 1, "chunks": 1, "segments": 1, "staged": 1}
+    assert is_sound(index)
+    make_index(index.parent, WordEmbedder(dimension=24))
+    assert is_sound(index)
+    assert places(index) == before
+
+
+@pytest.mark.parametrize(("kept", "reread"), [(8 * PAGE, 30), (8 * PAGE + 100, 30), (9 * PAGE - 100, 1)])
+def test_a_catalog_that_is_cut_short_keeps_what_is_left(index: Path, kept: int, reread: int) -> None:
+    before = places(index)
+    os.truncate(index / CATALOG_FILE, kept)  # in the page with the texts, of which SQLite writes the first last
+    done = repair_index(index)
+    assert len(done.reread) == reread
+    assert is_sound(index)
+    make_index(index.parent, WordEmbedder(dimension=24))
+    assert is_sound(index)
+    assert places(index) == before
 
 
 def test_a_catalog_beyond_saving_is_set_aside(index: Path) -> None:

@@ -46,7 +46,7 @@ def segment(rows: int, seed: int, *, linked: bool) -> SegmentView:
 def manifest_of(graph: hnsw.Graph | None) -> Manifest:
     files = {} if graph is None else {PREFIX + name: array for name, array in graph.arrays().items()}
     with TemporaryDirectory() as folder:
-        return write_segment(Path(folder), files)[1]
+        return write_segment(Path(folder), files, {})[1]
 
 
 @pytest.fixture(scope="module")

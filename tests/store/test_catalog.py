@@ -126,7 +126,7 @@ def test_path_columns(catalog: Catalog) -> None:
 
 
 def test_tombstones_come_back(catalog: Catalog, tmp_path: Path) -> None:
-    name, manifest = write_segment(tmp_path, {"chunk_ids": np.arange(11), "file_ids": np.arange(11)})
+    name, manifest = write_segment(tmp_path, {"chunk_ids": np.arange(11), "file_ids": np.arange(11)}, {})
     catalog.add_segment(name, 11, manifest)
     (record,) = catalog.segments()
     assert record.dead is None

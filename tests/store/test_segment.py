@@ -1,3 +1,4 @@
+import hashlib
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vsearch_core.store.segment import (
     manifest_to_json,
     open_array,
     open_segment,
+    read_about,
     salvage_array,
     sweep_orphans,
     write_segment,
@@ -27,6 +29,7 @@ ARRAYS = {
     "ids": np.array([5, 7, 9]),
     "none": np.empty((0, 4), np.float32),
 }
+SETTINGS = {"fingerprint": "{}", "generation": "3"}
 
 
 def file_of(index: Path, name: str, key: str) -> Path:
@@ -41,7 +44,7 @@ def file_of(index: Path, name: str, key: str) -> Path:
     )
 )
 def test_arrays_come_back_as_they_were(tmp_path: Path, array: np.ndarray) -> None:
-    name, manifest = write_segment(tmp_path, {"a": array})
+    name, manifest = write_segment(tmp_path, {"a": array}, SETTINGS)
     back = open_segment(tmp_path, name, manifest_from_json(manifest_to_json(manifest)))["a"]
     assert back.dtype == array.dtype
     assert back.shape == array.shape
@@ -51,29 +54,29 @@ def test_arrays_come_back_as_they_were(tmp_path: Path, array: np.ndarray) -> Non
 @pytest.mark.parametrize("rows", [1, 7, 1000, 3001])
 def test_blocks_are_the_same_in_whatever_parts_an_array_comes(tmp_path: Path, rows: int) -> None:
     array = np.random.default_rng(0).integers(0, 1 << 15, (3000, 17), np.int16)
-    whole = write_segment(tmp_path, {"a": array})[1]["a"]
+    whole = write_segment(tmp_path, {"a": array}, SETTINGS)[1]["a"]
     writer = SegmentWriter(tmp_path)
     writer.add("a", array.dtype, array.shape, (array[start : start + rows] for start in range(0, len(array), rows)))
-    name, manifest = writer.finish()
+    name, manifest = writer.finish(SETTINGS)
     assert manifest["a"] == whole
     assert damaged_blocks(open_array(tmp_path, name, "a", manifest["a"]), manifest["a"]) == []
 
 
 def test_files_are_plain_npy(tmp_path: Path) -> None:
-    name, _ = write_segment(tmp_path, ARRAYS)
+    name, _ = write_segment(tmp_path, ARRAYS, SETTINGS)
     for key, array in ARRAYS.items():
         np.testing.assert_array_equal(np.load(file_of(tmp_path, name, key), allow_pickle=False), array)
 
 
 def test_mapped_arrays_are_read_only(tmp_path: Path) -> None:
-    name, manifest = write_segment(tmp_path, ARRAYS)
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     with pytest.raises(ValueError, match="read-only"):
         open_segment(tmp_path, name, manifest)["vectors"][0, 0] = 1
 
 
 @pytest.mark.parametrize("damage", ["truncate", "append", "dtype", "shape"])
 def test_another_file_than_the_manifest_says_is_refused(tmp_path: Path, damage: str) -> None:
-    name, manifest = write_segment(tmp_path, ARRAYS)
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     path = file_of(tmp_path, name, "vectors")
     if damage == "truncate":
         os.truncate(path, path.stat().st_size - 1)
@@ -89,7 +92,7 @@ def test_another_file_than_the_manifest_says_is_refused(tmp_path: Path, damage: 
 
 def test_a_forged_header_is_not_believed(tmp_path: Path) -> None:
     """A header may claim 32 GiB; the catalog knows better, and nothing is allocated."""
-    name, manifest = write_segment(tmp_path, ARRAYS)
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     path = file_of(tmp_path, name, "vectors")
     forged = path.read_bytes().replace(b"(3, 4)", b"(9**9,)"[:6])
     path.write_bytes(forged)
@@ -98,7 +101,7 @@ def test_a_forged_header_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_in_a_small_file_is_found(tmp_path: Path) -> None:
-    name, manifest = write_segment(tmp_path, ARRAYS)
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     path = file_of(tmp_path, name, "ids")
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -108,15 +111,15 @@ def test_a_flipped_bit_in_a_small_file_is_found(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
-    name, manifest = write_segment(tmp_path, ARRAYS)
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     file_of(tmp_path, name, "ids").unlink()
     with pytest.raises(FileNotFoundError):
         open_segment(tmp_path, name, manifest)
 
 
 def test_sweep_takes_only_what_nobody_names(tmp_path: Path) -> None:
-    kept, manifest = write_segment(tmp_path, ARRAYS)
-    orphan, _ = write_segment(tmp_path, ARRAYS)
+    kept, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
+    orphan, _ = write_segment(tmp_path, ARRAYS, SETTINGS)
     foreign = tmp_path / SEGMENTS_DIR / "somebody's folder"
     foreign.mkdir()
     assert sweep_orphans(tmp_path, {kept}) == 1
@@ -127,7 +130,7 @@ def test_sweep_takes_only_what_nobody_names(tmp_path: Path) -> None:
 
 def test_an_open_map_outlives_its_file(tmp_path: Path) -> None:
     """A reader keeps its generation even after a compaction has swept it."""
-    name, manifest = write_segment(tmp_path, ARRAYS)
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     arrays = open_segment(tmp_path, name, manifest)
     sweep_orphans(tmp_path, set())
     np.testing.assert_array_equal(arrays["vectors"], ARRAYS["vectors"])
@@ -135,7 +138,7 @@ def test_an_open_map_outlives_its_file(tmp_path: Path) -> None:
 
 def test_a_block_tells_which_rows_are_lost(tmp_path: Path) -> None:
     rows = np.random.default_rng(1).integers(0, 99, (500, 100), np.int16)  # 200 bytes a row, 81.92 rows a block
-    name, manifest = write_segment(tmp_path, {"a": rows})
+    name, manifest = write_segment(tmp_path, {"a": rows}, SETTINGS)
     path = tmp_path / SEGMENTS_DIR / name / "a.npy"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -149,3 +152,38 @@ def test_a_block_tells_which_rows_are_lost(tmp_path: Path) -> None:
     saved, sound = salvage_array(tmp_path, name, "a", manifest["a"])
     assert sound.tolist() == [number < 3 * BLOCK_BYTES // 200 for number in range(500)]
     np.testing.assert_array_equal(saved[sound], rows[sound])
+
+
+def test_a_segment_says_of_itself_what_the_catalog_says_of_it(tmp_path: Path) -> None:
+    name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
+    about = read_about(tmp_path, name)
+    assert about is not None
+    assert about.settings == SETTINGS
+    assert about.manifest == manifest
+    assert manifest.keys() == {*ARRAYS, "about"}
+
+
+def test_what_a_segment_says_of_itself_is_believed_only_while_every_bit_is_right(tmp_path: Path) -> None:
+    name, _ = write_segment(tmp_path, {"ids": np.arange(3)}, SETTINGS)
+    path = file_of(tmp_path, name, "about")
+    data = path.read_bytes()
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
+        assert read_about(tmp_path, name) is None, place
+        path.write_bytes(data[:place])
+        assert read_about(tmp_path, name) is None, place
+    path.write_bytes(data)
+    assert read_about(tmp_path, name) is not None
+    path.unlink()
+    assert read_about(tmp_path, name) is None
+    path.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").write_bytes(data)
+    assert read_about(tmp_path, name) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": {}, "manifest": {"../x": {}}}', "[" * 100_000])
+def test_what_a_segment_may_say_of_itself_is_not_trusted(tmp_path: Path, text: str) -> None:
+    body = hashlib.blake2b(text.encode(), digest_size=16).hexdigest() + "\n" + text
+    name, _ = write_segment(tmp_path, {"a": np.frombuffer(body.encode(), np.uint8)}, SETTINGS)
+    file_of(tmp_path, name, "a").rename(file_of(tmp_path, name, "about"))
+    assert read_about(tmp_path, name) is None

@@ -43,7 +43,7 @@ def commit_staged(
         return
     arrays = _segment_arrays(catalog, file_ids, analysis)
     rows = len(arrays["chunk_ids"])
-    written = write_segment(catalog.index, arrays) if rows else None
+    written = write_segment(catalog.index, arrays, catalog.settings()) if rows else None
     with catalog.transaction():
         bury(catalog, buried)
         if written is not None:

@@ -134,9 +134,8 @@ def merge_segments(
     rows = sum(int(mask.sum()) for mask in kept)
     vectors = [arrays["vectors"] for arrays in opened]
     shape = (rows, *vectors[0].shape[1:])
-    written = (
-        write_merged(catalog.index, opened, kept, (shape, _kept_blocks(vectors, kept)), observer) if rows else None
-    )
+    blocks = _kept_blocks(vectors, kept)
+    written = write_merged(catalog.index, catalog.settings(), opened, kept, (shape, blocks), observer) if rows else None
     with catalog.transaction():
         catalog.drop_segments(segment.id for segment in chosen)
         if written is not None:
@@ -146,6 +145,7 @@ def merge_segments(
 
 def write_merged(
     index: Path,
+    settings: Mapping[str, str],
     opened: Sequence[Mapping[str, NDArray[Any]]],
     kept: Sequence[NDArray[np.bool_]],
     vectors: tuple[tuple[int, ...], Iterable[NDArray[np.int16]]],
@@ -153,7 +153,8 @@ def write_merged(
 ) -> tuple[str, Manifest]:
     """Write the rows that are kept of each segment's arrays as a new segment, with a graph if they are many.
 
-    `vectors` are those rows' vectors: their shape, and they themselves, some at a time. Raises StoppedError.
+    `vectors` are those rows' vectors: their shape, and they themselves, some at a time. `settings` are those that the
+    index will have. Raises StoppedError.
     """
     writer = SegmentWriter(index)
     shape, blocks = vectors
@@ -162,7 +163,7 @@ def write_merged(
         writer.add(key, np.dtype(np.int64), shape[:1], _kept_blocks([arrays[key] for arrays in opened], kept))
     writer.add_arrays(_merged_postings(index, opened, kept).arrays())
     writer.add_arrays(link(writer.map("vectors"), observer))
-    return writer.finish()
+    return writer.finish(settings)
 
 
 def _merged_postings(

@@ -182,9 +182,9 @@ class _Run:
         if self.chunks:
             opened = [open_segment(catalog.index, record.name, _others(record)) for record in self.segments]
             kept = [record.alive for record in self.segments]
-            written = write_merged(
-                catalog.index, opened, kept, ((self.chunks, dimension), self._blocks(vectors)), self.observer
-            )
+            settings = {**catalog.settings(), **self.settings.to_catalog(), FUSION: ""}
+            shaped = ((self.chunks, dimension), self._blocks(vectors))
+            written = write_merged(catalog.index, settings, opened, kept, shaped, self.observer)
         with catalog.transaction():
             catalog.drop_segments(record.id for record in self.segments)
             if written is not None:

@@ -12,7 +12,7 @@ from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import ANALYZER, IndexSettings
 from vsearch_core.lexical.postings import PREFIX
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
+from vsearch_core.store.segment import ABOUT, Manifest, SegmentWriter, open_segment
 
 _ROWS = 4096  # copied at a time
 
@@ -48,11 +48,11 @@ def _rewritten(catalog: Catalog, record: SegmentRecord, settings: IndexSettings)
     """The segment under a new name: the same rows, dead ones too, with other postings."""
     arrays = open_segment(catalog.index, record.name, record.manifest)
     postings = passage_postings(catalog, settings.analysis, np.asarray(arrays["chunk_ids"]).tolist())
-    kept = {key: array for key, array in arrays.items() if not key.startswith(PREFIX)}
+    kept = {key: array for key, array in arrays.items() if key != ABOUT and not key.startswith(PREFIX)}
     writer = SegmentWriter(catalog.index)
     for key, array in {**kept, **postings.arrays()}.items():
         writer.add(key, array.dtype, array.shape, _blocks(array))
-    return writer.finish()
+    return writer.finish({**catalog.settings(), ANALYZER: settings.analysis.signature})
 
 
 def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

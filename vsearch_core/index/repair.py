@@ -48,8 +48,8 @@ Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 @dataclass(slots=True)
 class Repaired:
     """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
-    until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table;
-    `renewed` says that the keywords were an earlier analyzer's."""
+    until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table, as far
+    as can be told: at least so many. `renewed` says that the keywords were an earlier analyzer's."""
 
     index: Path
     rebuilt: int = 0
@@ -146,7 +146,7 @@ def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
     if salvaged is None:
         reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
         raise IndexCorruptError(
-            str(index), reason, "delete the index folder, and index again with `vsearch index PATH`"
+            str(index), reason, "delete the index folder, then index again, or `vsearch import` what you have exported"
         )
     done.lost.update(salvaged.lost)
     done.reread += salvaged.reread
@@ -272,7 +272,7 @@ def _write(
     postings = passage_postings(catalog, settings.analysis, numbers)
     writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
     writer.add_arrays(link(writer.map("vectors"), observer))
-    return writer.finish()
+    return writer.finish(catalog.settings())
 
 
 def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bool) -> bool:

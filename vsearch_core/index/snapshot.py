@@ -18,7 +18,7 @@ from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated, translated_catalog
 from vsearch_core.store.schema import CHECK
-from vsearch_core.store.segment import Manifest, open_segment
+from vsearch_core.store.segment import ABOUT, Manifest, open_segment
 
 # Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-what-opening-verifies.md
 VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
@@ -105,8 +105,9 @@ def _open(index: Path) -> Snapshot:
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     """Map a segment. Raises FileNotFoundError and IndexCorruptError."""
-    unverified = [name for name in record.manifest if name in VERIFIED_WHEN_READ or name.startswith(PREFIX)]
-    arrays = open_segment(catalog.index, record.name, record.manifest, unverified)
+    asked = {name: entry for name, entry in record.manifest.items() if name != ABOUT}
+    unverified = [name for name in asked if name in VERIFIED_WHEN_READ or name.startswith(PREFIX)]
+    arrays = open_segment(catalog.index, record.name, asked, unverified)
     try:
         view = SegmentView(
             record.name,

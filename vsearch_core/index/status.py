@@ -9,6 +9,7 @@ from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
 from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR, FORMAT
+from vsearch_core.store.segment import ABOUT
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.vectors import begun_files
 
@@ -92,13 +93,13 @@ def _by_state(snapshot: Snapshot) -> dict[str, int]:
 
 def _sizes(snapshot: Snapshot) -> dict[str, int]:
     catalog = snapshot.catalog
-    sizes = {"vectors": 0, "graph": 0, "postings": 0, "ids": 0}
-    parts = {"vectors": "vectors", PREFIX: "graph", "postings_": "postings"}
-    for record in catalog.segments():
-        for name, entry in record.manifest.items():
-            sizes[next((part for prefix, part in parts.items() if name.startswith(prefix)), "ids")] += entry.bytes
     files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
     (text,) = catalog.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()
     rest = sum(path.stat().st_size for path in files if path.exists()) - text
     aside = sum(path.lstat().st_size for path in (catalog.index / DAMAGED_DIR).rglob("*") if path.is_file())
-    return {**sizes, "text": text, "catalog": rest, "damaged": aside}
+    sizes = {"vectors": 0, "graph": 0, "postings": 0, "ids": 0, "text": text, "catalog": rest, "damaged": aside}
+    parts = {"vectors": "vectors", PREFIX: "graph", "postings_": "postings", ABOUT: "catalog"}
+    for record in catalog.segments():
+        for name, entry in record.manifest.items():
+            sizes[next((part for prefix, part in parts.items() if name.startswith(prefix)), "ids")] += entry.bytes
+    return sizes

@@ -22,7 +22,7 @@ from vsearch_core.store.segment import SEGMENTS_DIR
 SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
 EXPORT_AGAIN = "export it again, or copy it again from where it came"
-LONGEST_CONTENTS = 1 << 24  # bytes: some 100,000 members
+LONGEST_CONTENTS = 1 << 22  # bytes: some 25,000 members; a forged list of as many takes 110 MB of memory
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
 
 _LAST_GENERATION = 1 << 62  # one a nanosecond for a century

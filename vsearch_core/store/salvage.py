@@ -1,20 +1,23 @@
-"""What a damaged catalog still gives, as a new one in its place. Rows are taken one by one, those that are sound."""
+"""What a damaged catalog still gives, as a new one in its place. Only rows that are what was written are taken."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from shutil import copyfile
 
-from vsearch_core.store import schema
+from vsearch_core.store import lenient, schema
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.segment import SEGMENTS_DIR, About, is_segment_name, manifest_to_json, read_about
 
-_PROBES = 10_000_000  # row numbers that are tried one by one where SQLite can't list them
 _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
 _MISSED = frozenset(schema.TABLES) - {"passed_over"}  # whose rows are a loss: such files are just opened in vain again
+_NEEDED = frozenset({"fingerprint", "model", "chunker", "chunk_words", "overlap_words", "language", "analyzer"})
+_PAGES_AT = 28  # in the header
 _WORK = f"{CATALOG_FILE}.salvage"
 _FRESH = f"{CATALOG_FILE}.new"
 _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # and no word of damage
@@ -22,7 +25,7 @@ _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CAN
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What a salvaged catalog lacks: rows by table, and the paths of files some of whose text is gone."""
+    """What a salvaged catalog lacks: rows by table, at least so many, and the files some of whose text is gone."""
 
     lost: Mapping[str, int]
     reread: tuple[str, ...]
@@ -40,7 +43,7 @@ def salvage(index: Path) -> Salvaged | None:
             if (index / (CATALOG_FILE + suffix)).exists():
                 copyfile(index / (CATALOG_FILE + suffix), index / (_WORK + suffix))
         _restore_header(work)
-        salvaged = _read(work, fresh)
+        salvaged = _read(index, work, fresh)
         if salvaged is not None:
             _replace(index, work, fresh)
         return salvaged
@@ -55,39 +58,72 @@ def clear(index: Path) -> None:
             (index / (name + suffix)).unlink(missing_ok=True)
 
 
-def _read(work: Path, fresh: Path) -> Salvaged | None:
+def _read(index: Path, work: Path, fresh: Path) -> Salvaged | None:
     """Write the sound rows to a new catalog, and fold the damaged one's log into it."""
     try:
-        with closing(sqlite3.connect(work, isolation_level=None)) as source:
-            source.execute("PRAGMA trusted_schema = OFF")
-            source.text_factory = lambda data: data.decode("utf-8", "replace")
-            _refuse_without_room(source)
-            settings = _settings(source)
-            if settings is None:
+        with closing(_open(work)) as source:
+            settings, told = _settings(index, source, work)
+            if not settings.keys() >= _NEEDED:
                 return None
             with closing(schema.begin(fresh)) as target:
                 target.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
-                lost = {table: _copy(source, target, table) for table in schema.TABLES if table != "settings"}
-                for table in _NUMBERED:
-                    schema.reserve_ids(target, table, _highest(source, table))
-                reread = _reconcile(target)
+                salvaged = _fill(index, source, work, target)
+                if _is_empty(target) and salvaged.lost.keys() & {"files", "sources"}:
+                    return None
                 schema.complete(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except lenient.UNREADABLE as error:
         if fresh.exists():
             raise
         if _lacks_room(error):
             with translated(work.parent):  # now: deleting our copy makes room
                 raise
         return None
+    return replace(salvaged, lost={**salvaged.lost, "settings": told}) if told else salvaged
+
+
+def _fill(index: Path, source: sqlite3.Connection, work: Path, target: sqlite3.Connection) -> Salvaged:
+    """Give the new catalog, which has its settings, all else."""
+    lost = {table: _copy(_rows(source, work, table), target, table) for table in schema.TABLES if table != "settings"}
+    if not _is_complete(source):
+        _adopt(index, target)
+    for table in _NUMBERED:
+        schema.reserve_ids(target, table, _highest(source, table))
+    lost["files"] = max(lost["files"], _name_files(target))
+    reread = _reconcile(target)
     return Salvaged({table: count for table, count in lost.items() if count and table in _MISSED}, reread)
 
 
-def _refuse_without_room(source: sqlite3.Connection) -> None:
-    """Raise where SQLite finds no room for the file that it reads a log with; damage is for others to find."""
+def _open(work: Path) -> sqlite3.Connection:
+    """The damaged catalog, with its log folded in, and the first page of all catalogs if its own names no tables."""
+    source = lenient.connect(work)
     try:
-        source.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+        _raise_if_full(source, "SELECT 1 FROM sqlite_master")
+        if not _has_tables(source):
+            source.close()
+            _overwrite(work, {0: schema.empty_catalog()[: schema.PAGE_BYTES]})
+            _restore_header(work)
+            source = lenient.connect(work)
+        _raise_if_full(source, "PRAGMA synchronous = OFF")  # of a copy
+        _raise_if_full(source, "PRAGMA wal_checkpoint(TRUNCATE)")
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def _has_tables(source: sqlite3.Connection) -> bool:
+    try:
+        return schema.has_our_tables(source)
+    except lenient.UNREADABLE:
+        return False
+
+
+def _raise_if_full(source: sqlite3.Connection, statement: str) -> None:
+    """Raise where SQLite finds no room for the files that it works with; damage is for others to find."""
+    try:
+        source.execute(statement).fetchone()
+    except lenient.UNREADABLE as error:
         if _lacks_room(error):
             raise
 
@@ -116,26 +152,81 @@ def _replace(index: Path, work: Path, fresh: Path) -> None:
 
 
 def _restore_header(path: Path) -> None:
+    """Put back what all catalogs begin with, and how many pages this one has: SQLite reads none that was cut short.
+
+    It gets as many as it takes for every table to begin somewhere.
+    """
+    size = path.stat().st_size
+    pages = -(-max(size, len(schema.empty_catalog())) // schema.PAGE_BYTES)
+    _overwrite(path, {size: bytes(pages * schema.PAGE_BYTES - size)})
+    _overwrite(path, {**schema.HEADER, _PAGES_AT: pages.to_bytes(4, "big")})
+
+
+def _overwrite(path: Path, places: Mapping[int, bytes]) -> None:
     with path.open("r+b") as file:
-        for offset, data in schema.HEADER.items():
+        for offset, data in places.items():
             file.seek(offset)
             file.write(data)
 
 
-def _settings(source: sqlite3.Connection) -> dict[str, str] | None:
-    """The settings, or None where one is gone that nothing else tells."""
-    rows = [row for row in _rows(source, "settings") if row is not None]
+def _settings(index: Path, source: sqlite3.Connection, work: Path) -> tuple[dict[str, str], int]:
+    """The settings, and how many needed ones were taken from what the segments say of themselves."""
+    rows = [row for row in _rows(source, work, "settings") if row is not None]
     settings = {str(key): str(value) for _, key, value, _ in rows}
     settings.pop("seal", None)
-    needed = {"fingerprint", "model", "chunker", "chunk_words", "overlap_words", "language", "analyzer"}
-    return settings if needed <= settings.keys() else None
+    missing = _NEEDED - settings.keys()
+    if missing:
+        named = {row[2] for row in _rows(source, work, "segments") if row is not None}
+        told = {name: about.settings for name, about in _abouts(index).items()}
+        latest = max(told, key=lambda name: (name in named, _generation(told[name])), default=None)
+        settings = {**told.get(latest or "", {}), **settings}
+    return settings, len(missing)
 
 
-def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> int:
+def _abouts(index: Path) -> dict[str, About]:
+    """What the segments that are there say of themselves, by name, those that do."""
+    names = sorted(path.name for path in (index / SEGMENTS_DIR).glob("*") if is_segment_name(path.name))
+    told = {name: read_about(index, name) for name in names}
+    return {name: about for name, about in told.items() if about is not None}
+
+
+def _generation(settings: Mapping[str, str]) -> int:
+    text = settings.get("generation", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
+
+
+def _is_complete(source: sqlite3.Connection) -> bool:
+    """Whether all segments that were named are."""
+    try:
+        return schema.is_sealed(source)
+    except lenient.UNREADABLE:
+        return False
+
+
+def _adopt(index: Path, target: sqlite3.Connection) -> None:
+    """Name segments again that the catalog has forgotten, oldest first: those whose rows mean the same as ever.
+
+    Some may be ones that had gone; what they repeat, or hold of files that have gone, the repair then marks as dead.
+    """
+    named = {name for (name,) in target.execute("SELECT name FROM segments")}
+    settings = dict(target.execute("SELECT key, value FROM settings"))
+    told = {name: about for name, about in _abouts(index).items() if name not in named}
+    for name, about in sorted(told.items(), key=lambda item: _generation(item[1].settings)):
+        alike = all(about.settings.get(key) == settings[key] for key in ("fingerprint", "analyzer"))
+        if alike and "chunk_ids" in about.manifest:
+            values = (name, about.manifest["chunk_ids"].rows, json.dumps(manifest_to_json(about.manifest)))
+            target.execute("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
+
+
+def _is_empty(target: sqlite3.Connection) -> bool:
+    return not any(target.execute(f"SELECT 1 FROM {table}").fetchone() for table in ("files", "sources"))
+
+
+def _copy(rows: Iterator[tuple[object, ...] | None], target: sqlite3.Connection, table: str) -> int:
     """Copy a table's sound rows. Returns how many were seen that are not."""
     lost = 0
     names = ["rowid", *(name for name in schema.columns(target, table) if name != "crc")]
-    for row in _rows(source, table):
+    for row in rows:
         if row is None or len(row) != len(names) + 1:
             lost += 1
             continue
@@ -147,29 +238,10 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) ->
     return lost
 
 
-def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...] | None]:
-    """The table's rows as (rowid, columns…, crc), ascending; None for each that is not what was written."""
-    for row in _readable(source, table):
-        _, *values, crc = row
-        yield row if crc == schema.row_crc(*values) else None
-
-
-def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
-    """All rows that SQLite can read: in order as far as it goes, then one number at a time."""
-    query = f"SELECT rowid, * FROM {table}"
-    last = 0
-    try:
-        for row in source.execute(f"{query} ORDER BY rowid"):
-            last = int(row[0])
-            yield row
-        return
-    except (sqlite3.Error, UnicodeDecodeError):
-        pass
-    for number in range(last + 1, min(_highest(source, table), last + _PROBES) + 1):
-        with suppress(sqlite3.Error, UnicodeDecodeError):
-            row = source.execute(f"{query} WHERE rowid = ?", (number,)).fetchone()
-            if row is not None:
-                yield row
+def _rows(source: sqlite3.Connection, work: Path, table: str) -> Iterator[tuple[object, ...] | None]:
+    """The table's rows as (rowid, columns…, crc); None for each that is not what was written."""
+    for row in lenient.rows(source, work, table):
+        yield row if row and row[-1] == schema.row_crc(*row[1:-1]) else None
 
 
 def _highest(source: sqlite3.Connection, table: str) -> int:
@@ -178,7 +250,7 @@ def _highest(source: sqlite3.Connection, table: str) -> int:
         f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT 1",
         f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",
     ):
-        with suppress(sqlite3.Error, UnicodeDecodeError):
+        with suppress(*lenient.UNREADABLE):
             found += [number for (number,) in source.execute(query) if type(number) is int]
     return max(found)
 
@@ -193,3 +265,24 @@ def _reconcile(target: sqlite3.Connection) -> tuple[str, ...]:
     target.execute(f"DELETE FROM chunks WHERE {schema.ORPHAN_CHUNK}")
     target.execute(f"DELETE FROM staged WHERE {schema.ORPHAN_VECTOR}")
     return reread
+
+
+def _name_files(target: sqlite3.Connection) -> int:
+    """Give files that only their chunks tell of a name that none has. Returns how many.
+
+    In a source it is one of a file that has gone, so that the next run forgets it; but not before that run has read the
+    file anew, and found the vectors of its texts.
+    """
+    sources = target.execute("SELECT path, options FROM sources").fetchall()
+    kept = (path for path, options in sources if not json.loads(options).get("removed"))
+    folder = PurePosixPath(min(kept, default=""))
+    query = f"SELECT DISTINCT file_id FROM chunks WHERE {schema.ORPHAN_CHUNK}"
+    numbers = [number for (number,) in target.execute(query)]
+    for number in numbers:
+        name = f"lost file {number}"
+        target.execute(
+            "INSERT INTO files (id, path, name, ext, dir, live, size, mtime_ns, ctime_ns, hash, meta, chunks)"
+            " VALUES (?, ?, ?, '', ?, 1, -1, 0, 0, x'', '{}', (SELECT count(*) FROM chunks WHERE file_id = ?))",
+            (number, str(folder / name), name, str(folder) if folder.parts else "", number),
+        )
+    return len(numbers)

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from vsearch_core.store.folders import refuse_foreign_name
 
 CATALOG_FILE = "catalog.sqlite"
 DAMAGED_DIR = "damaged"  # beside it: what repairs have set aside
+PAGE_BYTES = 1 << 14  # texts of 1-3 kB leave a tenth of such pages unused, against a quarter of pages of 4 kB
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
 MIN_READER = 1  # the oldest format whose readers can read what this version writes; the setting `min_reader`
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {}  # format -> statements that make it the next one
@@ -75,8 +77,7 @@ ORPHAN_VECTOR = "chunk_id NOT IN (SELECT chunks.id FROM chunks JOIN files ON fil
 def begin(path: Path) -> sqlite3.Connection:
     """Make an empty catalog at the path. It is to be filled in the transaction that `complete` ends."""
     connection = sqlite3.connect(path, isolation_level=None)
-    # Pages of 16 kB: texts of 1-3 kB leave a tenth of them unused, against a quarter of pages of 4 kB.
-    connection.executescript("PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL;")
+    connection.executescript(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;")
     connection.execute("BEGIN")
     for statement in OBJECTS:
         connection.execute(statement)
@@ -93,6 +94,13 @@ def complete(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
     # Last: closing says nothing of a log that can't be folded in, and the log would stay behind at a rename.
     connection.execute("PRAGMA journal_mode = WAL")
+
+
+def empty_catalog() -> bytes:
+    """A catalog without rows. Where its tables begin, they begin in every other, for none is ever dropped."""
+    with closing(begin(Path(":memory:"))) as connection:
+        connection.execute("COMMIT")
+        return connection.serialize()
 
 
 def open_to_write(index: Path) -> sqlite3.Connection:
@@ -163,6 +171,11 @@ def has_our_header(index: Path) -> bool:
     with (index / CATALOG_FILE).open("rb") as file:
         header = file.read(100)
     return all(header[at : at + len(data)] == data for at, data in HEADER.items())
+
+
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the catalog has the tables of FORMAT, and nothing else."""
+    return _schema(connection) == expected_schema()
 
 
 def row_crc(*values: object) -> int:
@@ -261,7 +274,7 @@ def _refuse_unreadable(index: Path, connection: sqlite3.Connection, version: int
 
 
 def _refuse_foreign_schema(index: Path, connection: sqlite3.Connection) -> None:
-    if _schema(connection) != expected_schema():
+    if not has_our_tables(connection):
         raise IndexCorruptError(str(index / CATALOG_FILE), f"its tables are not those of format {FORMAT}", CHECK)
 
 

@@ -4,6 +4,7 @@ A file that a reader has mapped is never rewritten or truncated: that would be a
 """
 
 import errno
+import json
 import math
 import os
 import re
@@ -25,6 +26,8 @@ from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
 BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
+ABOUT = "about"  # the file in which a segment says of itself what the catalog says of it: see `About`
+LARGEST_ABOUT = 1 << 23  # bytes: the checksums of 16 GB of arrays
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -54,6 +57,17 @@ class ArrayEntry:
 
 
 Manifest = Mapping[str, ArrayEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a segment says of itself: the catalog's settings when it was written, and its files.
+
+    Only a catalog that has lost this asks for it: see `store.salvage`.
+    """
+
+    settings: Mapping[str, str]
+    manifest: Manifest
 
 
 def is_segment_name(name: str) -> bool:
@@ -89,15 +103,15 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
     return manifest
 
 
-def write_segment(index: Path, arrays: Arrays) -> tuple[str, Manifest]:
+def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> tuple[str, Manifest]:
     """Write the arrays under a new name and make them durable; nothing sees them until the catalog names them.
 
-    Returns the segment's name and its manifest. Raises OSError; what was written by then is an orphan that the next
-    writer sweeps.
+    `settings` are the catalog's. Returns the segment's name and its manifest. Raises OSError; what was written by then
+    is an orphan that the next writer sweeps.
     """
     writer = SegmentWriter(index)
     writer.add_arrays(arrays)
-    return writer.finish()
+    return writer.finish(settings)
 
 
 class SegmentWriter:
@@ -125,8 +139,9 @@ class SegmentWriter:
         """An array that was added, mapped, read-only."""
         return _map_array(self._folder / f"{key}.npy", self._manifest[key])
 
-    def finish(self) -> tuple[str, Manifest]:
-        """Make the segment durable; its name and its manifest. Raises OSError."""
+    def finish(self, settings: Mapping[str, str]) -> tuple[str, Manifest]:
+        """Let the segment say of itself what it is, and make it durable; its name and its manifest. Raises OSError."""
+        self.add_arrays({ABOUT: _to_array(About(settings, self._manifest))})
         sync_folder(self._folder)
         return self.name, self._manifest
 
@@ -187,6 +202,37 @@ def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
     whole[: len(data)] = np.frombuffer(data, np.uint8)
     array = whole.view(dtype).reshape(entry.shape)
     return array, ~rows_of_blocks(entry, damaged_blocks(array, entry))
+
+
+def read_about(index: Path, name: str) -> About | None:
+    """What a segment says of itself, its file ABOUT included; None where that is gone or damaged. Raises OSError."""
+    try:
+        with _open_inside(index / SEGMENTS_DIR / name / f"{ABOUT}.npy") as file:
+            data = file.read(LARGEST_ABOUT + 1)
+    except (FileNotFoundError, NotADirectoryError, IndexCorruptError):
+        return None
+    array = np.frombuffer(data, np.uint8)[data.find(b"\n") + 1 :]
+    header, body = file_parts(array)
+    kept, _, text = bytes(body).partition(b"\n")
+    if len(data) > LARGEST_ABOUT or not data.startswith(header) or kept.decode("latin-1") != _digest(text):
+        return None
+    try:
+        values = json.loads(text)
+        manifest = manifest_from_json(values["manifest"])
+        settings = {str(key): str(value) for key, value in values["settings"].items()}
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None
+    own = ArrayEntry(array.dtype.str, array.shape, len(data), _digest(data), _BlockSums().of(body))
+    return About(settings, {**manifest, ABOUT: own})
+
+
+def _to_array(about: About) -> NDArray[np.uint8]:
+    text = json.dumps({"settings": {**about.settings}, "manifest": manifest_to_json(about.manifest)}).encode()
+    return np.frombuffer(_digest(text).encode() + b"\n" + text, np.uint8)
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
@@ -256,6 +302,11 @@ class _BlockSums:
             start = stop
             if self._filled == BLOCK_BYTES:
                 self._end()
+
+    def of(self, part: memoryview) -> str:
+        """The sums of these bytes alone."""
+        self.add(part)
+        return self.finish()
 
     def finish(self) -> str:
         """All sums, eight hexadecimal digits each; the last may be of fewer bytes."""
