@@ -187,6 +187,7 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
+            target.begin_lineage()
         files, _, _ = received.counts()
         return _summary(index, generation, files, contents, records, started)
 

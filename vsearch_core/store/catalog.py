@@ -104,6 +104,7 @@ class Catalog:
         """Make a catalog where none is, with its settings, and open it for writing."""
         with cls.new(index) as catalog:
             catalog.connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
+            catalog.begin_lineage()
         return cls.open_to_write(index)
 
     @classmethod
@@ -169,6 +170,12 @@ class Catalog:
     def put_setting(self, key: str, value: str) -> None:
         """Set one setting."""
         self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
+
+    def begin_lineage(self) -> None:
+        """Say that ids mean from now on what they do in no other index, nor did in this one before."""
+        from uuid import uuid4
+
+        self.put_setting(schema.LINEAGE, uuid4().hex)
 
     @property
     def generation(self) -> int:

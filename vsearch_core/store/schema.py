@@ -34,6 +34,8 @@ HEADER: Mapping[int, bytes] = {
     72: bytes(20),
 }
 
+LINEAGE = "lineage"  # the setting that tells apart indexes whose ids mean different things
+
 _PLAUSIBLE = 1 << 40  # no table has had so many rows
 
 CHECK = "see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
