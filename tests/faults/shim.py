@@ -202,7 +202,9 @@ def _opening(shim: Shim) -> Callable[..., int]:
     def call(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         name = _absolute(shim, path, dir_fd)
         if not shim.sees(name):
-            return _REAL["open"](path, flags, mode, dir_fd=dir_fd)
+            fd = _REAL["open"](path, flags, mode, dir_fd=dir_fd)
+            shim.paths.pop(fd, None)  # of one that `os.fdopen` took, and closed unseen
+            return fd
         assert name is not None
         shim.ask("open", name)
         created = bool(flags & os.O_CREAT) and not os.path.lexists(name)
