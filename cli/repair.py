@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from vsearch_core.index.repair import Repaired
 
 
+_NEXT_STEPS = {
+    "settings": "see with `vsearch status` what is left",
+    "sources": "name all folders again with `vsearch index PATH…`, and remove again what had been",
+    "files": "what has lost its name is found in .vsearch/lost until `vsearch index` has read all folders",
+    "chunks": "refresh it with `vsearch index`",
+}
+
+
 def repair(
     re_embed: Annotated[bool, typer.Option("--re-embed", help="Embed at once what has lost its vectors.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
@@ -39,22 +47,17 @@ def repair(
     for path in done.staged if done.pending else ():
         complain(f"{path}: has lost vectors and is not searched until `vsearch index` has embedded it")
     for table, count in done.lost.items():
-        complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_next_step(table)}")
+        complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_NEXT_STEPS[table]}")
+    if done.recalled:
+        names = ", ".join(done.recalled)
+        complain(f"{done.index}: settings are lost ({names}); they are what they were at the last commit")
     if as_json:
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
         emit(one_line(f"{done.index}: {_summary(done)}"))
     if observer.stop() and done.pending:
         return 130
-    return 2 if done.lost or done.reread or (done.staged and done.pending) else 0
-
-
-def _next_step(table: str) -> str:
-    if table == "sources":
-        return "name all folders again, with `vsearch index PATH…`"
-    if table == "settings":
-        return "they were taken from its segments; see with `vsearch status` that they are right"
-    return "refresh it with `vsearch index`"
+    return 2 if done.lost or done.recalled or done.reread or (done.staged and done.pending) else 0
 
 
 def _summary(done: "Repaired") -> str:

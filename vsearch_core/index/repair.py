@@ -49,7 +49,8 @@ Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 class Repaired:
     """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
     until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table, as far
-    as can be told: at least so many. `renewed` says that the keywords were an earlier analyzer's."""
+    as can be told: at least so many. `recalled` settings are those of the last commit. `renewed` says that the keywords
+    were an earlier analyzer's."""
 
     index: Path
     rebuilt: int = 0
@@ -61,6 +62,7 @@ class Repaired:
     lost: dict[str, int] = field(default_factory=dict)
     reread: list[str] = field(default_factory=list)
     staged: list[str] = field(default_factory=list)
+    recalled: list[str] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
 
 
@@ -137,12 +139,14 @@ def _link(source: str, target: str) -> None:
 def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
     """Put what can be read of a damaged catalog in its place."""
     clear(index)
+    for suffix in ("", "-wal"):
+        _refuse_no_file(index / f"{CATALOG_FILE}{suffix}")
     if _catalog_is_sound(index):
         return
     done.catalog = True
     for suffix in ("", "-wal"):
         aside.copy(index / f"{CATALOG_FILE}{suffix}")
-    salvaged = salvage(index)
+    salvaged = salvage(index, aside.link)
     if salvaged is None:
         reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
         raise IndexCorruptError(
@@ -150,6 +154,13 @@ def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
         )
     done.lost.update(salvaged.lost)
     done.reread += salvaged.reread
+    done.recalled += salvaged.recalled
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Raise IndexCorruptError for what would be read for ever, or shows what lies outside of the index."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise IndexCorruptError(str(path), "is no file, or a link", "put the file itself in its place, or delete it")
 
 
 def _catalog_is_sound(index: Path) -> bool:
@@ -173,6 +184,9 @@ def _mend_segments(
     healthy = [record for record in catalog.segments() if record.id not in {other.id for other in damaged}]
     _reserve_ids(catalog, healthy)
     chunk_ids, file_ids = live_chunks(catalog)
+    doubled = _doubled(catalog, healthy, chunk_ids, file_ids)
+    healthy = [record for record in healthy if record not in doubled]
+    damaged += doubled
     held = _held(catalog, healthy, chunk_ids, file_ids)
     saved = {number: vector for record in damaged for number, vector in _saved(catalog, record, dimension)}
     has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
@@ -218,6 +232,22 @@ def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
         view = view_segment(catalog, record)
         schema.reserve_ids(catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
         schema.reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
+
+
+def _doubled(
+    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
+) -> list[SegmentRecord]:
+    """The segments that have a row of a live chunk which a newer one has too: what a crash left, and was adopted."""
+    doubled = []
+    claimed = np.empty(0, np.int64)
+    for record in reversed(healthy):
+        view = view_segment(catalog, record)
+        rows = view.chunk_ids[is_live(view, chunk_ids, file_ids)]
+        if np.isin(rows, claimed).any():
+            doubled.append(record)
+        else:
+            claimed = np.concatenate([claimed, rows])
+    return doubled
 
 
 def _held(

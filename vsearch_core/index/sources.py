@@ -9,6 +9,7 @@ from pathlib import Path
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import FileRecord
 from vsearch_core.store.passed_over import PassedOver, not_opened
+from vsearch_core.store.salvage import nameless
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
 SETTLED_NS = 2_000_000_000  # file systems note times by steps of up to so much (FAT)
@@ -27,11 +28,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The sources that a run walks, and known ones that are not there; see `choose_walk`."""
+    """The sources that a run walks, `whole` if these are all, and known ones that are not there; see `choose_walk`."""
 
     walked: tuple[Source, ...]
     deleted: tuple[Source, ...]
     missing: tuple[Source, ...]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ def choose_walk(root: Path, named: Sequence[Source], known: Sequence[Source], li
             if source not in inside and stored_path(root, source.path) in live and source.path.parent.exists()
         ]
     missing = [source for source in lost if source not in deleted and source.options is not None and not named]
-    return Walk(tuple(walked), tuple(deleted), tuple(missing))
+    seen = {source.path for source in (*walked, *deleted)}
+    whole = bool(walked) and all(source.path in seen for source in known if source.options is not None)
+    return Walk(tuple(walked), tuple(deleted), tuple(missing), whole)
 
 
 def settled_ctime(file: SourceFile, read_ns: int) -> int:
@@ -153,8 +157,11 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
     noticed = {each.path: each for each in _left_alone(index.parent, skipped, unreadable)}
     covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
     lost = [str(item.path) for item in unreadable]
+    stand_in = nameless(index)
 
     def has_gone(stored: str) -> bool:
+        if stored.startswith(stand_in):
+            return walk.whole
         path = os.path.join(index.parent, stored)
         return stored not in found and is_within(path, covered) and not is_within(path, lost)
 

@@ -20,6 +20,7 @@ from vsearch_core.errors import (
 )
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_generation
+from vsearch_core.store import schema
 from vsearch_core.store.archive import EXPORT_AGAIN, ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.faults import translated
@@ -187,7 +188,7 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-            target.begin_lineage()
+            schema.begin_lineage(target.connection)
         files, _, _ = received.counts()
         return _summary(index, generation, files, contents, records, started)
 

@@ -104,7 +104,7 @@ class Catalog:
         """Make a catalog where none is, with its settings, and open it for writing."""
         with cls.new(index) as catalog:
             catalog.connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
-            catalog.begin_lineage()
+            schema.begin_lineage(catalog.connection)
         return cls.open_to_write(index)
 
     @classmethod
@@ -171,12 +171,6 @@ class Catalog:
         """Set one setting."""
         self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
 
-    def begin_lineage(self) -> None:
-        """Say that ids mean from now on what they do in no other index, nor did in this one before."""
-        from uuid import uuid4
-
-        self.put_setting(schema.LINEAGE, uuid4().hex)
-
     @property
     def generation(self) -> int:
         """The number of commits so far."""
@@ -186,14 +180,16 @@ class Catalog:
         """The paths that were named to `index`, and the options each was walked with."""
         if schema.unsound_rows(self.connection, "sources"):
             raise _damaged(self.index, "its list of sources is damaged")
-        rows = self.connection.execute("SELECT path, options FROM sources")
-        return {path: json.loads(options) for path, options in rows}
+        try:
+            query = "SELECT path, options FROM sources"
+            return {path: dict(json.loads(options)) for path, options in self.connection.execute(query)}
+        except (ValueError, TypeError, RecursionError) as error:
+            raise _damaged(self.index, "its list of sources is damaged") from error
 
     def put_source(self, path: str, options: Mapping[str, JsonValue]) -> None:
         """Remember a path for the next refresh."""
-        self.connection.execute(
-            "INSERT OR REPLACE INTO sources (path, options) VALUES (?, ?)", (path, json.dumps(options))
-        )
+        values = (path, json.dumps(options))
+        self.connection.execute("INSERT OR REPLACE INTO sources (path, options) VALUES (?, ?)", values)
 
     def drop_source(self, path: str) -> None:
         """Forget a path that was named."""

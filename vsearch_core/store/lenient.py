@@ -5,7 +5,6 @@ rows, are there. The pointer map still tells whose child each page is, so each l
 own (https://www.sqlite.org/fileformat2.html, "Pointer Map Pages" and "B-tree Pages").
 """
 
-import math
 import os
 import sqlite3
 import struct
@@ -38,20 +37,17 @@ def connect(path: Path) -> sqlite3.Connection:
 def rows(connection: sqlite3.Connection, path: Path, table: str) -> Iterator[Row]:
     """All rows of the table that can be read, as (rowid, columns…), and an empty one for each page where some can't.
 
-    The log of the file at `path` must be folded in. Raises sqlite3.Error where there is no room to work in.
+    A row may come twice. The log of the file at `path` must be folded in. Raises sqlite3.Error where there is no room.
     """
     query = f"SELECT rowid, * FROM {table} ORDER BY rowid"
-    last = -math.inf
     try:
-        for row in connection.execute(query):
-            last = row[0]
-            yield row
+        yield from connection.execute(query)
         return
     except UNREADABLE:
         found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     for leaf in _leaves(path, found[0]) if found else ():
         with _rooted(connection, table, leaf):
-            yield from (row for row in _from_both_ends(connection, query) if not row or row[0] > last)
+            yield from _from_both_ends(connection, query)
 
 
 @contextmanager

@@ -2,21 +2,29 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from shutil import copyfile
 
 from vsearch_core.store import lenient, schema
+from vsearch_core.store.adoption import adopt, recall_settings
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
-from vsearch_core.store.segment import SEGMENTS_DIR, About, is_segment_name, manifest_to_json, read_about
+from vsearch_core.store.segment import SEGMENTS_DIR
 
 _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
-_MISSED = frozenset(schema.TABLES) - {"passed_over"}  # whose rows are a loss: such files are just opened in vain again
+_INDEXES = {  # an index of each table, its first column and what that is at least
+    "settings": ("sqlite_autoindex_settings_1", "key", "''"),
+    "sources": ("sqlite_autoindex_sources_1", "path", "''"),
+    "files": ("files_by_path", "path", "''"),
+    "chunks": ("chunks_by_file", "file_id", "0"),
+}
 _NEEDED = frozenset({"fingerprint", "model", "chunker", "chunk_words", "overlap_words", "language", "analyzer"})
+_KEYS = _NEEDED | {"base_url", "generation", "last_commit", "fusion", "gaps_closed", schema.LINEAGE}
+_MISSED = ("sources", "files", "chunks")  # beside settings: what the rest tells of, or who searches, is no loss
 _PAGES_AT = 28  # in the header
 _WORK = f"{CATALOG_FILE}.salvage"
 _FRESH = f"{CATALOG_FILE}.new"
@@ -25,16 +33,32 @@ _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CAN
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What a salvaged catalog lacks: rows by table, at least so many, and the files some of whose text is gone."""
+    """What a salvaged catalog lacks: rows by table, at least so many, and the files some of whose text is gone.
+
+    `recalled` settings are lost too, and are what segments said. `unclaimed` segments may have been in a list of them
+    that is lost.
+    """
 
     lost: Mapping[str, int]
     reread: tuple[str, ...]
+    recalled: tuple[str, ...] = ()
+    unclaimed: tuple[Path, ...] = ()
 
 
-def salvage(index: Path) -> Salvaged | None:
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The settings; the names of those that segments told; and how many are lost."""
+
+    values: Mapping[str, str]
+    recalled: tuple[str, ...] = ()
+    lost: int = 0
+
+
+def salvage(index: Path, set_aside: Callable[[Path], None]) -> Salvaged | None:
     """Put what can be read of the catalog in its place; None, and nothing done, when it can't be made into a catalog.
 
-    Killed at any point, it leaves a catalog that gives as much. Raises OSError, sqlite3.Error and StorageError.
+    Segments that may be lost ones, and can't be taken for such, are `set_aside`: the next writer deletes them. Killed
+    at any point, it leaves a catalog that gives as much. Raises OSError, sqlite3.Error and StorageError.
     """
     clear(index)
     work, fresh = index / _WORK, index / _FRESH
@@ -45,10 +69,17 @@ def salvage(index: Path) -> Salvaged | None:
         _restore_header(work)
         salvaged = _read(index, work, fresh)
         if salvaged is not None:
+            for folder in salvaged.unclaimed:
+                set_aside(folder)
             _replace(index, work, fresh)
         return salvaged
     finally:
         clear(index)
+
+
+def nameless(index: Path) -> str:
+    """The folder that files which have lost their names are said to be in: one in which nothing is ever indexed."""
+    return f"{index.name}/lost/"
 
 
 def clear(index: Path) -> None:
@@ -62,13 +93,15 @@ def _read(index: Path, work: Path, fresh: Path) -> Salvaged | None:
     """Write the sound rows to a new catalog, and fold the damaged one's log into it."""
     try:
         with closing(_open(work)) as source:
-            settings, told = _settings(index, source, work)
-            if not settings.keys() >= _NEEDED:
+            settings = _settings(index, source, work)
+            if not settings.values.keys() >= _NEEDED:
                 return None
             with closing(schema.begin(fresh)) as target:
-                target.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
+                target.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.values.items())
+                if schema.LINEAGE not in settings.values:
+                    schema.begin_lineage(target)
                 salvaged = _fill(index, source, work, target)
-                if _is_empty(target) and salvaged.lost.keys() & {"files", "sources"}:
+                if _is_empty(target) and any((index / SEGMENTS_DIR).glob("*")):
                     return None
                 schema.complete(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -79,19 +112,19 @@ def _read(index: Path, work: Path, fresh: Path) -> Salvaged | None:
             with translated(work.parent):  # now: deleting our copy makes room
                 raise
         return None
-    return replace(salvaged, lost={**salvaged.lost, "settings": told}) if told else salvaged
+    lost = {"settings": settings.lost, **salvaged.lost}
+    return replace(salvaged, recalled=settings.recalled, lost={table: count for table, count in lost.items() if count})
 
 
 def _fill(index: Path, source: sqlite3.Connection, work: Path, target: sqlite3.Connection) -> Salvaged:
     """Give the new catalog, which has its settings, all else."""
-    lost = {table: _copy(_rows(source, work, table), target, table) for table in schema.TABLES if table != "settings"}
-    if not _is_complete(source):
-        _adopt(index, target)
+    lost = {table: _copy(source, work, target, table) for table in schema.TABLES if table != "settings"}
+    unclaimed = () if not lost["segments"] and _is_complete(source) else adopt(index, target)
     for table in _NUMBERED:
         schema.reserve_ids(target, table, _highest(source, table))
-    lost["files"] = max(lost["files"], _name_files(target))
+    lost["files"] = max(lost["files"], _name_files(index, target))
     reread = _reconcile(target)
-    return Salvaged({table: count for table, count in lost.items() if count and table in _MISSED}, reread)
+    return Salvaged({table: lost[table] for table in _MISSED}, reread, unclaimed=unclaimed)
 
 
 def _open(work: Path) -> sqlite3.Connection:
@@ -169,79 +202,82 @@ def _overwrite(path: Path, places: Mapping[int, bytes]) -> None:
             file.write(data)
 
 
-def _settings(index: Path, source: sqlite3.Connection, work: Path) -> tuple[dict[str, str], int]:
-    """The settings, and how many needed ones were taken from what the segments say of themselves."""
-    rows = [row for row in _rows(source, work, "settings") if row is not None]
-    settings = {str(key): str(value) for _, key, value, _ in rows}
-    settings.pop("seal", None)
-    missing = _NEEDED - settings.keys()
-    if missing:
-        named = {row[2] for row in _rows(source, work, "segments") if row is not None}
-        told = {name: about.settings for name, about in _abouts(index).items()}
-        latest = max(told, key=lambda name: (name in named, _generation(told[name])), default=None)
-        settings = {**told.get(latest or "", {}), **settings}
-    return settings, len(missing)
-
-
-def _abouts(index: Path) -> dict[str, About]:
-    """What the segments that are there say of themselves, by name, those that do."""
-    names = sorted(path.name for path in (index / SEGMENTS_DIR).glob("*") if is_segment_name(path.name))
-    told = {name: read_about(index, name) for name in names}
-    return {name: about for name, about in told.items() if about is not None}
-
-
-def _generation(settings: Mapping[str, str]) -> int:
-    text = settings.get("generation", "")
-    return int(text) if text.isdecimal() and len(text) < 20 else 0
+def _settings(index: Path, source: sqlite3.Connection, work: Path) -> _Settings:
+    """The settings, and what has become of those that are lost."""
+    rows = list(_rows(source, work, "settings"))
+    found = {row[1]: row[2] for row in rows if row is not None}
+    sound = {key: value for key, value in found.items() if key in _KEYS}
+    lost = max(rows.count(None), _indexed(source, "settings") - len(found), len(_NEEDED - sound.keys()))
+    if not lost:
+        return _Settings(sound)
+    named = {row[2] for row in _rows(source, work, "segments") if row is not None}
+    recalled = {key: value for key, value in recall_settings(index, named).items() if key in _KEYS - sound.keys()}
+    return _Settings({**recalled, **sound}, tuple(sorted(recalled)), 0 if recalled else lost)
 
 
 def _is_complete(source: sqlite3.Connection) -> bool:
-    """Whether all segments that were named are."""
+    """Whether all segments that were named are, as far as what is left of the settings tells."""
     try:
-        return schema.is_sealed(source)
+        sealed = source.execute("SELECT 1 FROM settings WHERE key = 'seal'").fetchone()
+        return sealed is None or schema.is_sealed(source)
     except lenient.UNREADABLE:
-        return False
-
-
-def _adopt(index: Path, target: sqlite3.Connection) -> None:
-    """Name segments again that the catalog has forgotten, oldest first: those whose rows mean the same as ever.
-
-    Some may be ones that had gone; what they repeat, or hold of files that have gone, the repair then marks as dead.
-    """
-    named = {name for (name,) in target.execute("SELECT name FROM segments")}
-    settings = dict(target.execute("SELECT key, value FROM settings"))
-    told = {name: about for name, about in _abouts(index).items() if name not in named}
-    for name, about in sorted(told.items(), key=lambda item: _generation(item[1].settings)):
-        alike = all(about.settings.get(key) == settings[key] for key in ("fingerprint", "analyzer"))
-        if alike and "chunk_ids" in about.manifest:
-            values = (name, about.manifest["chunk_ids"].rows, json.dumps(manifest_to_json(about.manifest)))
-            target.execute("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
+        return True
 
 
 def _is_empty(target: sqlite3.Connection) -> bool:
     return not any(target.execute(f"SELECT 1 FROM {table}").fetchone() for table in ("files", "sources"))
 
 
-def _copy(rows: Iterator[tuple[object, ...] | None], target: sqlite3.Connection, table: str) -> int:
-    """Copy a table's sound rows. Returns how many were seen that are not."""
-    lost = 0
+def _copy(source: sqlite3.Connection, work: Path, target: sqlite3.Connection, table: str) -> int:
+    """Copy a table's sound rows. Returns how many are known not to be."""
+    unsound: set[object] = set()
+    pages = 0
     names = ["rowid", *(name for name in schema.columns(target, table) if name != "crc")]
-    for row in rows:
-        if row is None or len(row) != len(names) + 1:
-            lost += 1
-            continue
-        try:  # a later version of a path replaces an earlier one
-            insert = f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-            target.execute(insert, row[:-1])
-        except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
-            lost += 1
-    return lost
-
-
-def _rows(source: sqlite3.Connection, work: Path, table: str) -> Iterator[tuple[object, ...] | None]:
-    """The table's rows as (rowid, columns…, crc); None for each that is not what was written."""
+    insert = f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
     for row in lenient.rows(source, work, table):
-        yield row if row and row[-1] == schema.row_crc(*row[1:-1]) else None
+        if not row:
+            pages += 1
+        elif len(row) != len(names) + 1 or not _is_sound(row) or (table == "sources" and not _is_source(row[2])):
+            unsound.add(row[0])
+        else:
+            try:  # a later version of a path replaces an earlier one
+                target.execute(insert, row[:-1])
+            except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
+                unsound.add(row[0])
+    copied = int(target.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    return max(len(unsound) + pages, _indexed(source, table) - copied)
+
+
+def _indexed(source: sqlite3.Connection, table: str) -> int:
+    """How many rows an index of the table knows; 0 where there is none that can be read."""
+    if table not in _INDEXES:
+        return 0
+    index, column, least = _INDEXES[table]
+    try:  # the condition keeps SQLite from counting in the table
+        query = f"SELECT count(*) FROM {table} INDEXED BY {index} WHERE {column} >= {least}"
+        (count,) = source.execute(query).fetchone()
+    except lenient.UNREADABLE:
+        return 0
+    return int(count)
+
+
+def _is_source(options: str) -> bool:
+    """Whether these are a source's options: a setting has the same columns, and could stand in its place."""
+    try:
+        values = json.loads(options)
+    except ValueError:
+        return False
+    return isinstance(values, dict) and ("include" in values or "removed" in values)
+
+
+def _rows(source: sqlite3.Connection, work: Path, table: str) -> Iterator[lenient.Row | None]:
+    """The table's rows as (rowid, columns…, crc); None for what is not what was written."""
+    for row in lenient.rows(source, work, table):
+        yield row if row and _is_sound(row) else None
+
+
+def _is_sound(row: lenient.Row) -> bool:
+    return bool(row[-1] == schema.row_crc(*row[1:-1]))
 
 
 def _highest(source: sqlite3.Connection, table: str) -> int:
@@ -267,22 +303,18 @@ def _reconcile(target: sqlite3.Connection) -> tuple[str, ...]:
     return reread
 
 
-def _name_files(target: sqlite3.Connection) -> int:
-    """Give files that only their chunks tell of a name that none has. Returns how many.
+def _name_files(index: Path, target: sqlite3.Connection) -> int:
+    """Give files that only their chunks tell of a name that no document has. Returns how many.
 
-    In a source it is one of a file that has gone, so that the next run forgets it; but not before that run has read the
-    file anew, and found the vectors of its texts.
+    The texts are found under it until a run has read all sources, and has found them and their vectors here.
     """
-    sources = target.execute("SELECT path, options FROM sources").fetchall()
-    kept = (path for path, options in sources if not json.loads(options).get("removed"))
-    folder = PurePosixPath(min(kept, default=""))
     query = f"SELECT DISTINCT file_id FROM chunks WHERE {schema.ORPHAN_CHUNK}"
     numbers = [number for (number,) in target.execute(query)]
+    folder = nameless(index)
     for number in numbers:
-        name = f"lost file {number}"
         target.execute(
             "INSERT INTO files (id, path, name, ext, dir, live, size, mtime_ns, ctime_ns, hash, meta, chunks)"
             " VALUES (?, ?, ?, '', ?, 1, -1, 0, 0, x'', '{}', (SELECT count(*) FROM chunks WHERE file_id = ?))",
-            (number, str(folder / name), name, str(folder) if folder.parts else "", number),
+            (number, f"{folder}{number}", str(number), folder.rstrip("/"), number),
         )
     return len(numbers)

@@ -98,6 +98,13 @@ def complete(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
+def begin_lineage(connection: sqlite3.Connection) -> None:
+    """Say that ids mean from now on what they do in no other index, nor did in this one before."""
+    from uuid import uuid4
+
+    connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (LINEAGE, uuid4().hex))
+
+
 def empty_catalog() -> bytes:
     """A catalog without rows. Where its tables begin, they begin in every other, for none is ever dropped."""
     with closing(begin(Path(":memory:"))) as connection:
@@ -160,6 +167,8 @@ def connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conne
     path = index / CATALOG_FILE
     if not path.exists():
         raise IndexNotFoundError(str(index), "there is no index here", "make one with `vsearch index PATH`")
+    if not path.is_file():  # a pipe would be read for ever
+        raise IndexCorruptError(str(path), "is no file", "put the index's own in its place")
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema

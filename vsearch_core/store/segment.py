@@ -28,6 +28,7 @@ SEGMENTS_DIR = "segments"
 BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
 ABOUT = "about"  # the file in which a segment says of itself what the catalog says of it: see `About`
 LARGEST_ABOUT = 1 << 23  # bytes: the checksums of 16 GB of arrays
+_SETTINGS = 64, 1 << 13  # in it: at most so many, of so many characters
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -220,6 +221,8 @@ def read_about(index: Path, name: str) -> About | None:
         values = json.loads(text)
         manifest = manifest_from_json(values["manifest"])
         settings = {str(key): str(value) for key, value in values["settings"].items()}
+        if len(settings) > _SETTINGS[0] or max(map(len, settings.values()), default=0) > _SETTINGS[1]:
+            return None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
     own = ArrayEntry(array.dtype.str, array.shape, len(data), _digest(data), _BlockSums().of(body))
