@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NEXT_STEPS = {
     "settings": "see with `vsearch status` what is left",
-    "sources": "name all folders again with `vsearch index PATH…`, and remove again what had been",
+    "sources": "name all folders again, in one run of `vsearch index PATH…`, and remove again what had been",
     "files": "what has lost its name is found in .vsearch/lost until `vsearch index` has read all folders",
     "chunks": "refresh it with `vsearch index`",
 }
@@ -39,18 +39,11 @@ def repair(
     index = locate.index_to_read(index_dir)
     with watched(quiet=False) as (bar, observer):
         opener = embedder_opener(index, report=bar.write, stop=observer.stop, yes=yes)
-        done = repair_index(index, opener if re_embed else None, observer)
+        done = repair_index(index, opener if re_embed else None, observer, _say_losses)
     for path in done.set_aside:
         say(f"set aside: {path}")
-    for path in done.reread:
-        complain(f"{path}: some of its text is lost; `vsearch index` reads it again")
     for path in done.staged if done.pending else ():
         complain(f"{path}: has lost vectors and is not searched until `vsearch index` has embedded it")
-    for table, count in done.lost.items():
-        complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_NEXT_STEPS[table]}")
-    if done.recalled:
-        names = ", ".join(done.recalled)
-        complain(f"{done.index}: settings are lost ({names}); they are what they were at the last commit")
     if as_json:
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
@@ -58,6 +51,17 @@ def repair(
     if observer.stop() and done.pending:
         return 130
     return 2 if done.lost or done.recalled or done.reread or (done.staged and done.pending) else 0
+
+
+def _say_losses(done: "Repaired") -> None:
+    """Say what the catalog has lost, at once: should the repair be stopped, the next one finds nothing amiss."""
+    for path in done.reread:
+        complain(f"{path}: some of its text is lost; `vsearch index` reads it again")
+    for table, count in done.lost.items():
+        complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_NEXT_STEPS[table]}")
+    if done.recalled:
+        names = ", ".join(done.recalled)
+        complain(f"{done.index}: settings are lost ({names}); they are now those of the last segment's commit")
 
 
 def _summary(done: "Repaired") -> str:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.store.catalog import Catalog, FileRecord
-from vsearch_core.store.segment import open_segment, sweep_orphans, write_segment
+from vsearch_core.store.schema import LINEAGE, begin_lineage
+from vsearch_core.store.segment import SEGMENTS_DIR, open_segment, sweep_orphans, write_segment
 from vsearch_core.store.vectors import begun_file, delete
 
 
@@ -68,13 +69,20 @@ def bury(catalog: Catalog, file_ids: Sequence[int]) -> None:
 
 def mark_commit(catalog: Catalog) -> None:
     """Count a generation; part of a commit's transaction."""
+    if LINEAGE not in catalog.settings():  # an index of an earlier version
+        begin_lineage(catalog.connection)
     catalog.put_setting("generation", str(catalog.generation + 1))
     catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def sweep(catalog: Catalog) -> None:
-    """Delete the segment folders that no commit names, and what a re-embedding that is committed has left."""
-    sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
+    """Delete the segment folders that no commit names, and what a re-embedding that is committed has left.
+
+    Where a named one is missing, the others may have what it had: they are for `repair` to look through.
+    """
+    named = {segment.name for segment in catalog.segments()}
+    if all((catalog.index / SEGMENTS_DIR / name).is_dir() for name in named):
+        sweep_orphans(catalog.index, named)
     done = begun_file(catalog.index, catalog.settings())
     if done.exists():
         delete(done)

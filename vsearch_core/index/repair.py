@@ -30,6 +30,7 @@ from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
+from vsearch_core.store.adoption import forgotten
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.faults import translated
@@ -70,10 +71,12 @@ def repair_index(
     index: Path,
     open_embedder: OpenEmbedder | None = None,
     observer: Observer = Observer(),  # noqa: B008 - frozen
+    salvaged: Callable[[Repaired], None] = lambda _done: None,
 ) -> Repaired:
     """Make a damaged index sound again; one that is sound is left as it is.
 
-    With `open_embedder`, chunks whose vectors are gone are embedded at once. Killed at any point, it can be run again.
+    With `open_embedder`, chunks whose vectors are gone are embedded at once. `salvaged` hears of what a catalog has
+    lost as soon as another is in its place. Killed at any point, it can be run again.
     Raises IndexNotFoundError, IndexCorruptError for a catalog beyond saving, IndexLockedError, IndexVersionError,
     IndexMismatchError, ModelError, StorageError, and StoppedError when the observer says stop while a graph is made.
     """
@@ -83,7 +86,8 @@ def repair_index(
         with writer_lock(index):
             aside = _Aside(index)
             done = Repaired(index, set_aside=aside.moved)
-            _mend_catalog(index, aside, done)
+            if _mend_catalog(index, aside, done):
+                salvaged(done)
             with closing(Catalog.open_to_write(index)) as catalog:
                 settings = IndexSettings.from_catalog(catalog, renewing=True)
                 _mend_segments(catalog, settings, aside, done, observer)
@@ -136,17 +140,17 @@ def _link(source: str, target: str) -> None:
         copy2(source, target, follow_symlinks=False)
 
 
-def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
-    """Put what can be read of a damaged catalog in its place."""
+def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> bool:
+    """Put what can be read of a damaged catalog in its place. Returns whether it was damaged."""
     clear(index)
-    for suffix in ("", "-wal"):
+    for suffix in schema.FILES:
         _refuse_no_file(index / f"{CATALOG_FILE}{suffix}")
     if _catalog_is_sound(index):
-        return
+        return False
     done.catalog = True
     for suffix in ("", "-wal"):
         aside.copy(index / f"{CATALOG_FILE}{suffix}")
-    salvaged = salvage(index, aside.link)
+    salvaged = salvage(index)
     if salvaged is None:
         reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
         raise IndexCorruptError(
@@ -155,6 +159,7 @@ def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
     done.lost.update(salvaged.lost)
     done.reread += salvaged.reread
     done.recalled += salvaged.recalled
+    return True
 
 
 def _refuse_no_file(path: Path) -> None:
@@ -184,16 +189,16 @@ def _mend_segments(
     healthy = [record for record in catalog.segments() if record.id not in {other.id for other in damaged}]
     _reserve_ids(catalog, healthy)
     chunk_ids, file_ids = live_chunks(catalog)
-    doubled = _doubled(catalog, healthy, chunk_ids, file_ids)
-    healthy = [record for record in healthy if record not in doubled]
-    damaged += doubled
     held = _held(catalog, healthy, chunk_ids, file_ids)
-    saved = {number: vector for record in damaged for number, vector in _saved(catalog, record, dimension)}
+    wanted = {*chunk_ids[~np.isin(chunk_ids, held)].tolist()}
+    sources = [*(_unnamed(catalog, aside) if wanted else ()), *damaged]
+    found = (pair for record in sources for pair in _saved(catalog, record, dimension))
+    saved = {number: vector for number, vector in found if number in wanted}
     has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
     lacking = np.unique(file_ids[~has_vector])
     lacks = np.isin(file_ids, lacking)
     kept = chunk_ids[~lacks & ~np.isin(chunk_ids, held)]
-    if not damaged and not len(lacking) and not _bury_again(catalog, healthy, write=False):
+    if not damaged and not wanted and not _bury_again(catalog, healthy, write=False):
         return
     for record in healthy:
         saved |= _some_vectors(catalog, record, chunk_ids[lacks], file_ids[lacks])
@@ -213,7 +218,7 @@ def _mend_segments(
         catalog.stage_vectors(again, np.array([saved[number] for number in again], np.int16).reshape(-1, dimension))
         _bury_again(catalog, healthy, write=True)
         mark_commit(catalog)
-    done.rebuilt, done.rows = len(damaged), len(kept)
+    done.rebuilt, done.rows = len(sources), len(kept)
 
 
 def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:
@@ -234,20 +239,14 @@ def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
         schema.reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
 
 
-def _doubled(
-    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
-) -> list[SegmentRecord]:
-    """The segments that have a row of a live chunk which a newer one has too: what a crash left, and was adopted."""
-    doubled = []
-    claimed = np.empty(0, np.int64)
-    for record in reversed(healthy):
-        view = view_segment(catalog, record)
-        rows = view.chunk_ids[is_live(view, chunk_ids, file_ids)]
-        if np.isin(rows, claimed).any():
-            doubled.append(record)
-        else:
-            claimed = np.concatenate([claimed, rows])
-    return doubled
+def _unnamed(catalog: Catalog, aside: _Aside) -> list[SegmentRecord]:
+    """Segments that the catalog does not name though they may have what it lacks: where its list of them is lost, where
+    it was put back from a backup, or where a named one is lost and what it was made of is still there. All are kept."""
+    named = {record.name for record in catalog.segments()}
+    usable, folders = forgotten(catalog.index, catalog.settings(), named)
+    for folder in folders:
+        aside.link(folder)
+    return usable
 
 
 def _held(

@@ -186,9 +186,11 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
         sync_folder(index / SEGMENTS_DIR)
         with _target(index) as target:
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
+            former = target.settings().get(schema.LINEAGE)
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-            schema.begin_lineage(target.connection)
+            if target.settings().get(schema.LINEAGE) in {None, former}:  # a backup: ids have meant something else since
+                schema.begin_lineage(target.connection)
         files, _, _ = received.counts()
         return _summary(index, generation, files, contents, records, started)
 
@@ -237,6 +239,7 @@ def _target(index: Path) -> Iterator[Catalog]:
     else:
         with Catalog.new(index) as catalog:
             yield catalog
+        Catalog.open_to_write(index).close()  # gives it the log that SQLite, which says nothing, could not at creation
 
 
 def _sweep(index: Path) -> None:

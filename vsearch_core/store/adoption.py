@@ -1,16 +1,15 @@
-"""What a damaged catalog has forgotten and its segments still say: its settings, and which segments there are."""
+"""What a damaged catalog has forgotten and segments still say: its settings, and whose their rows are."""
 
-import json
-import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from vsearch_core.store.catalog import SegmentRecord
 from vsearch_core.store.schema import LINEAGE
-from vsearch_core.store.segment import SEGMENTS_DIR, About, is_segment_name, manifest_to_json, read_about
+from vsearch_core.store.segment import SEGMENTS_DIR, About, is_segment_name, read_about
 
-_ALIKE = (LINEAGE, "fingerprint", "analyzer")  # under which rows mean the same
-_ROWS = ("vectors", "chunk_ids", "file_ids")  # files with a row for each of the segment's
+_ALIKE = (LINEAGE, "fingerprint")  # under which vectors mean the same
+_ROWS = ("vectors", "chunk_ids")  # files with a row for each of the segment's
 
 
 class _Told(NamedTuple):
@@ -22,13 +21,14 @@ class _Told(NamedTuple):
 
 
 def recall_settings(index: Path, named: Collection[str]) -> dict[str, str]:
-    """The settings as the latest of the `named` segments says, or of all; empty if none does.
+    """The settings as the latest of the `named` segments says; where none is, of all. Empty if none does.
 
-    Without names, some may be of an index that was here before: where they do not agree on a lineage, it is nobody's.
+    Without names, some may be of an index that was here before: where they do not agree on a lineage, it is nobody's,
+    and where they do not agree on a model, none is believed.
     """
     told = _told(index)
-    trusted = [each for each in told if each.name in named] or told
-    if not trusted:
+    trusted = [each for each in told if each.name in named] if named else told
+    if len({each.settings.get("fingerprint") for each in trusted}) != 1:
         return {}
     settings = {**max(trusted).settings, "generation": str(max(told).generation + 1)}
     if len({each.settings.get(LINEAGE) for each in trusted}) > 1:
@@ -36,24 +36,20 @@ def recall_settings(index: Path, named: Collection[str]) -> dict[str, str]:
     return settings
 
 
-def adopt(index: Path, target: sqlite3.Connection) -> tuple[Path, ...]:
-    """Name segments that the catalog has forgotten, as older ones than it has: those whose rows mean what they did.
+def forgotten(
+    index: Path, settings: Mapping[str, str], named: Collection[str]
+) -> tuple[list[SegmentRecord], list[Path]]:
+    """Segments that are not named and whose rows mean what they did, oldest first; and the folders of all unnamed ones.
 
-    Ids are never handed out twice in one lineage, so the rows of one that had already gone are right too; those that
-    another segment has as well are the caller's to drop. Returns the segments that were not named, and are not.
+    Ids are never handed out twice in one lineage, so what a segment holds of a chunk that is there is right.
     """
-    known = dict(target.execute("SELECT name, id FROM segments"))
-    settings = dict(target.execute("SELECT key, value FROM settings"))
-    number = min(known.values(), default=1)
-    for each in sorted(_told(index), reverse=True):
+    found = []
+    for each in sorted(_told(index)):
         alike = all(key in settings and each.settings.get(key) == settings[key] for key in _ALIKE)
-        about = read_about(index, each.name) if alike and each.name not in known else None
+        about = read_about(index, each.name) if alike and each.name not in named else None
         if about is not None and _has_rows(about):
-            number -= 1
-            known[each.name] = number
-            values = (number, each.name, about.manifest["vectors"].rows, json.dumps(manifest_to_json(about.manifest)))
-            target.execute("INSERT INTO segments (id, name, rows, manifest) VALUES (?, ?, ?, ?)", values)
-    return tuple(path for path in _folders(index) if path.name not in known)
+            found.append(SegmentRecord(0, each.name, about.manifest["vectors"].rows, about.manifest, None))
+    return found, [folder for folder in _folders(index) if folder.name not in named]
 
 
 def _folders(index: Path) -> list[Path]:

@@ -2,14 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 
 from vsearch_core.store import lenient, schema
-from vsearch_core.store.adoption import adopt, recall_settings
+from vsearch_core.store.adoption import recall_settings
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
@@ -17,7 +17,6 @@ from vsearch_core.store.segment import SEGMENTS_DIR
 
 _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
 _INDEXES = {  # an index of each table, its first column and what that is at least
-    "settings": ("sqlite_autoindex_settings_1", "key", "''"),
     "sources": ("sqlite_autoindex_sources_1", "path", "''"),
     "files": ("files_by_path", "path", "''"),
     "chunks": ("chunks_by_file", "file_id", "0"),
@@ -35,14 +34,12 @@ _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CAN
 class Salvaged:
     """What a salvaged catalog lacks: rows by table, at least so many, and the files some of whose text is gone.
 
-    `recalled` settings are lost too, and are what segments said. `unclaimed` segments may have been in a list of them
-    that is lost.
+    `recalled` settings are lost too, and are what a segment says.
     """
 
     lost: Mapping[str, int]
     reread: tuple[str, ...]
     recalled: tuple[str, ...] = ()
-    unclaimed: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +51,10 @@ class _Settings:
     lost: int = 0
 
 
-def salvage(index: Path, set_aside: Callable[[Path], None]) -> Salvaged | None:
+def salvage(index: Path) -> Salvaged | None:
     """Put what can be read of the catalog in its place; None, and nothing done, when it can't be made into a catalog.
 
-    Segments that may be lost ones, and can't be taken for such, are `set_aside`: the next writer deletes them. Killed
-    at any point, it leaves a catalog that gives as much. Raises OSError, sqlite3.Error and StorageError.
+    Killed at any point, it leaves a catalog that gives as much. Raises OSError, sqlite3.Error and StorageError.
     """
     clear(index)
     work, fresh = index / _WORK, index / _FRESH
@@ -69,8 +65,6 @@ def salvage(index: Path, set_aside: Callable[[Path], None]) -> Salvaged | None:
         _restore_header(work)
         salvaged = _read(index, work, fresh)
         if salvaged is not None:
-            for folder in salvaged.unclaimed:
-                set_aside(folder)
             _replace(index, work, fresh)
         return salvaged
     finally:
@@ -119,12 +113,11 @@ def _read(index: Path, work: Path, fresh: Path) -> Salvaged | None:
 def _fill(index: Path, source: sqlite3.Connection, work: Path, target: sqlite3.Connection) -> Salvaged:
     """Give the new catalog, which has its settings, all else."""
     lost = {table: _copy(source, work, target, table) for table in schema.TABLES if table != "settings"}
-    unclaimed = () if not lost["segments"] and _is_complete(source) else adopt(index, target)
     for table in _NUMBERED:
         schema.reserve_ids(target, table, _highest(source, table))
     lost["files"] = max(lost["files"], _name_files(index, target))
     reread = _reconcile(target)
-    return Salvaged({table: lost[table] for table in _MISSED}, reread, unclaimed=unclaimed)
+    return Salvaged({table: lost[table] for table in _MISSED}, reread)
 
 
 def _open(work: Path) -> sqlite3.Connection:
@@ -205,23 +198,21 @@ def _overwrite(path: Path, places: Mapping[int, bytes]) -> None:
 def _settings(index: Path, source: sqlite3.Connection, work: Path) -> _Settings:
     """The settings, and what has become of those that are lost."""
     rows = list(_rows(source, work, "settings"))
-    found = {row[1]: row[2] for row in rows if row is not None}
-    sound = {key: value for key, value in found.items() if key in _KEYS}
-    lost = max(rows.count(None), _indexed(source, "settings") - len(found), len(_NEEDED - sound.keys()))
-    if not lost:
+    sound = {row[1]: row[2] for row in rows if row is not None and row[1] in _KEYS}
+    lost = (_NEEDED | _indexed_settings(source)) - sound.keys()
+    if not lost and None not in rows:
         return _Settings(sound)
     named = {row[2] for row in _rows(source, work, "segments") if row is not None}
     recalled = {key: value for key, value in recall_settings(index, named).items() if key in _KEYS - sound.keys()}
-    return _Settings({**recalled, **sound}, tuple(sorted(recalled)), 0 if recalled else lost)
+    return _Settings({**recalled, **sound}, tuple(sorted(recalled)), len(lost - recalled.keys()))
 
 
-def _is_complete(source: sqlite3.Connection) -> bool:
-    """Whether all segments that were named are, as far as what is left of the settings tells."""
-    try:
-        sealed = source.execute("SELECT 1 FROM settings WHERE key = 'seal'").fetchone()
-        return sealed is None or schema.is_sealed(source)
-    except lenient.UNREADABLE:
-        return True
+def _indexed_settings(source: sqlite3.Connection) -> set[str]:
+    """The settings that their index knows."""
+    query = "SELECT key FROM settings INDEXED BY sqlite_autoindex_settings_1 WHERE key >= ''"
+    with suppress(*lenient.UNREADABLE):
+        return {key for (key,) in source.execute(query)} & _KEYS
+    return set()
 
 
 def _is_empty(target: sqlite3.Connection) -> bool:

@@ -17,6 +17,7 @@ from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVers
 from vsearch_core.store.folders import refuse_foreign_name
 
 CATALOG_FILE = "catalog.sqlite"
+FILES = ("", "-wal", "-shm", "-journal")  # what SQLite keeps of it
 DAMAGED_DIR = "damaged"  # beside it: what repairs have set aside
 PAGE_BYTES = 1 << 14  # texts of 1-3 kB leave a tenth of such pages unused, against a quarter of pages of 4 kB
 FORMAT = 1  # what this version writes; `PRAGMA user_version`
@@ -167,8 +168,9 @@ def connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conne
     path = index / CATALOG_FILE
     if not path.exists():
         raise IndexNotFoundError(str(index), "there is no index here", "make one with `vsearch index PATH`")
-    if not path.is_file():  # a pipe would be read for ever
-        raise IndexCorruptError(str(path), "is no file", "put the index's own in its place")
+    for each in (path.with_name(CATALOG_FILE + suffix) for suffix in FILES):
+        if each.exists() and not each.is_file():  # a pipe would be read for ever
+            raise IndexCorruptError(str(each), "is no file", "delete it, or put the index's own in its place")
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
