@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from vsearch_core.store.catalog import SegmentRecord
 from vsearch_core.store.schema import LINEAGE
-from vsearch_core.store.segment import SEGMENTS_DIR, About, is_segment_name, read_about
+from vsearch_core.store.segment import About, read_about, segment_folders
 
 _ALIKE = (LINEAGE, "fingerprint")  # under which vectors mean the same
 _ROWS = ("vectors", "chunk_ids")  # files with a row for each of the segment's
@@ -49,16 +49,12 @@ def forgotten(
         about = read_about(index, each.name) if alike and each.name not in named else None
         if about is not None and _has_rows(about):
             found.append(SegmentRecord(0, each.name, about.manifest["vectors"].rows, about.manifest, None))
-    return found, [folder for folder in _folders(index) if folder.name not in named]
-
-
-def _folders(index: Path) -> list[Path]:
-    return sorted(path for path in (index / SEGMENTS_DIR).glob("*") if is_segment_name(path.name))
+    return found, [folder for folder in segment_folders(index) if folder.name not in named]
 
 
 def _told(index: Path) -> list[_Told]:
     """What the segments that are there say, those that do."""
-    told = ((folder.name, read_about(index, folder.name)) for folder in _folders(index))
+    told = ((folder.name, read_about(index, folder.name)) for folder in segment_folders(index))
     return [_Told(_generation(about), name, dict(about.settings)) for name, about in told if about is not None]
 
 

@@ -4,15 +4,17 @@ from pathlib import Path
 
 from vsearch_core.errors import IndexNotFoundError
 from vsearch_core.store.schema import CATALOG_FILE
-from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.segment import segment_folders
 
 
 def is_lost(index: Path) -> bool:
     """Whether segments are here and no catalog is. What an interrupted import leaves has a catalog of its own."""
-    segments = index / SEGMENTS_DIR
-    if (index / CATALOG_FILE).exists() or not any(segments.glob("*/vectors.npy")):
+    if (index / CATALOG_FILE).exists():
         return False
-    return not any(segments.glob(f"*/{CATALOG_FILE}"))
+    folders = segment_folders(index)
+    return any((folder / "vectors.npy").exists() for folder in folders) and not any(
+        (folder / CATALOG_FILE).exists() for folder in folders
+    )
 
 
 def refuse_lost(index: Path) -> None:

@@ -13,7 +13,7 @@ from vsearch_core.store.adoption import recall_settings
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
 from vsearch_core.store.schema import CATALOG_FILE
-from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.segment import segment_folders
 
 _NUMBERED = ("files", "chunks", "segments")  # tables whose ids are never handed out twice
 _INDEXES = {  # an index of each table, its first column and what that is at least
@@ -95,7 +95,7 @@ def _read(index: Path, work: Path, fresh: Path) -> Salvaged | None:
                 if schema.LINEAGE not in settings.values:
                     schema.begin_lineage(target)
                 salvaged = _fill(index, source, work, target)
-                if _is_empty(target) and any((index / SEGMENTS_DIR).glob("*")):
+                if _is_empty(target) and segment_folders(index):
                     return None
                 schema.complete(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -243,15 +243,22 @@ def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
     return _header(array.dtype, array.shape), _data(array)
 
 
+def segment_folders(index: Path) -> list[Path]:
+    """The folders of all segments that are there, named by the catalog or not; nothing else in there is ours.
+
+    Raises OSError: not `glob`, which takes a folder that may not be read for an empty one.
+    """
+    parent = index / SEGMENTS_DIR
+    if parent.is_symlink() or not parent.is_dir():  # what a link leads to is not ours
+        return []
+    return sorted(folder for folder in parent.iterdir() if is_segment_name(folder.name))
+
+
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
     """Delete segment folders that the catalog does not name: what a crash left. Returns how many there were."""
     from shutil import rmtree
 
-    parent = index / SEGMENTS_DIR
-    if parent.is_symlink() or not parent.is_dir():  # what a link leads to is not ours
-        return 0
-    ours = (folder for folder in parent.iterdir() if is_segment_name(folder.name))  # nothing else is ours to delete
-    orphans = [folder for folder in ours if folder.name not in named]
+    orphans = [folder for folder in segment_folders(index) if folder.name not in named]
     for folder in orphans:
         # A folder that can't be deleted now is an orphan still, and swept by the next writer.
         rmtree(folder, ignore_errors=True)
