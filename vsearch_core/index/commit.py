@@ -75,14 +75,18 @@ def mark_commit(catalog: Catalog) -> None:
     catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
 
 
+def has_all_segments(catalog: Catalog) -> bool:
+    """Whether every named segment has a folder; not so where a catalog was put back from a backup, say."""
+    return all((catalog.index / SEGMENTS_DIR / segment.name).is_dir() for segment in catalog.segments())
+
+
 def sweep(catalog: Catalog) -> None:
     """Delete the segment folders that no commit names, and what a re-embedding that is committed has left.
 
     Where a named one is missing, the others may have what it had: they are for `repair` to look through.
     """
-    named = {segment.name for segment in catalog.segments()}
-    if all((catalog.index / SEGMENTS_DIR / name).is_dir() for name in named):
-        sweep_orphans(catalog.index, named)
+    if has_all_segments(catalog):
+        sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
     done = begun_file(catalog.index, catalog.settings())
     if done.exists():
         delete(done)

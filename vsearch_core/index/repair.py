@@ -20,7 +20,7 @@ from vsearch_core.ann.flat import not_unit
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live, live_chunks
-from vsearch_core.index.commit import commit_staged, mark_commit, sweep
+from vsearch_core.index.commit import commit_staged, has_all_segments, mark_commit, sweep
 from vsearch_core.index.graphs import link
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, Progress
@@ -191,7 +191,9 @@ def _mend_segments(
     chunk_ids, file_ids = live_chunks(catalog)
     held = _held(catalog, healthy, chunk_ids, file_ids)
     wanted = {*chunk_ids[~np.isin(chunk_ids, held)].tolist()}
-    sources = [*(_unnamed(catalog, aside) if wanted else ()), *damaged]
+    # Not for damage alone: what repairs that were killed have left would be looked through by each that follows.
+    forgetful = done.catalog or not damaged or not has_all_segments(catalog)
+    sources = [*(_unnamed(catalog, aside) if wanted and forgetful else ()), *damaged]
     found = (pair for record in sources for pair in _saved(catalog, record, dimension))
     saved = {number: vector for number, vector in found if number in wanted}
     has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
