@@ -211,7 +211,7 @@ def _indexed_settings(source: sqlite3.Connection) -> set[str]:
     """The settings that their index knows."""
     query = "SELECT key FROM settings INDEXED BY sqlite_autoindex_settings_1 WHERE key >= ''"
     with suppress(*lenient.UNREADABLE):
-        return {key for (key,) in source.execute(query)} & _KEYS
+        return {key for (key,) in source.execute(query)} & _KEYS - {"last_commit", "gaps_closed"}  # nobody misses these
     return set()
 
 
