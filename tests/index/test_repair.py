@@ -336,8 +336,10 @@ def test_a_catalog_can_be_repaired_after_any_page_of_it_is_lost(index: Path, tmp
 @pytest.mark.parametrize(
     ("table", "lost"),
     [
-        *((("sources", {"sources": 1}), ("files", {"files": 30}), ("chunks", {"chunks": 59}))),
-        *((("settings", {}), ("segments", {}), ("staged", {}), ("sqlite_sequence", {}), ("chunks_by_hash", {}))),
+        ("sources", {"sources": 1}),
+        ("files", {"files": 30}),
+        ("chunks", {"chunks": 59}),
+        *((table, {}) for table in ("settings", "segments", "staged", "sqlite_sequence", "chunks_by_hash")),
     ],
 )
 def test_it_is_said_of_which_table_rows_are_lost(index: Path, table: str, lost: dict[str, int]) -> None:
@@ -404,15 +406,9 @@ def test_where_nothing_tells_whose_the_segments_are_none_is_taken_for_a_lost_one
 
 
 def test_what_a_killed_merge_has_left_is_dropped_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise Killed
-
     before = places(index)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Catalog, "drop_segments", die)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Catalog, "drop_segments", interrupted)
         compaction.compact_index(index)
     assert len(list((index / SEGMENTS_DIR).iterdir())) == 3
     wipe(index, pages_of_tables(index)["segments"])
@@ -609,18 +605,12 @@ def test_a_catalog_beyond_saving_is_set_aside(index: Path) -> None:
 
 
 def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise Killed
-
     before = places(index)
     (larger(index) / "postings_rows.npy").unlink()
     for name in ("link", "mark_commit", "sweep"):
         with monkeypatch.context() as patch:
-            patch.setattr(repair, name, die)
-            with pytest.raises(Killed):
+            patch.setattr(repair, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
                 repair_index(index)
     assert places(index) == before
     repair_index(index)

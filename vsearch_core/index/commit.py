@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,9 @@ def mark_commit(catalog: Catalog) -> None:
     catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def has_all_segments(catalog: Catalog) -> bool:
-    """Whether every named segment has a folder; not so where a catalog was put back from a backup, say."""
-    return all((catalog.index / SEGMENTS_DIR / segment.name).is_dir() for segment in catalog.segments())
+def are_there(index: Path, segments: Iterable[str]) -> bool:
+    """Whether the named segments all have a folder; not so where a catalog was put back from a backup, say."""
+    return all((index / SEGMENTS_DIR / name).is_dir() for name in segments)
 
 
 def sweep(catalog: Catalog) -> None:
@@ -85,8 +86,9 @@ def sweep(catalog: Catalog) -> None:
 
     Where a named one is missing, the others may have what it had: they are for `repair` to look through.
     """
-    if has_all_segments(catalog):
-        sweep_orphans(catalog.index, {segment.name for segment in catalog.segments()})
+    named = {segment.name for segment in catalog.segments()}
+    if are_there(catalog.index, named):
+        sweep_orphans(catalog.index, named)
     done = begun_file(catalog.index, catalog.settings())
     if done.exists():
         delete(done)

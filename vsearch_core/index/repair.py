@@ -5,7 +5,7 @@ repaired segment is written anew, and one transaction puts it in the place of th
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from vsearch_core.ann.flat import not_unit
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live, live_chunks
-from vsearch_core.index.commit import commit_staged, has_all_segments, mark_commit, sweep
+from vsearch_core.index.commit import are_there, commit_staged, mark_commit, sweep
 from vsearch_core.index.graphs import link
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.index.progress import Observer, Progress
@@ -50,8 +50,8 @@ Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 class Repaired:
     """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
     until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table, as far
-    as can be told: at least so many. `recalled` settings are those of the last commit. `renewed` says that the keywords
-    were an earlier analyzer's."""
+    as can be told: at least so many. `recalled` settings are those of the last segment's commit. `renewed` says that
+    the keywords were an earlier analyzer's."""
 
     index: Path
     rebuilt: int = 0
@@ -86,7 +86,8 @@ def repair_index(
         with writer_lock(index):
             aside = _Aside(index)
             done = Repaired(index, set_aside=aside.moved)
-            if _mend_catalog(index, aside, done):
+            _mend_catalog(index, aside, done)
+            if done.catalog:
                 salvaged(done)
             with closing(Catalog.open_to_write(index)) as catalog:
                 settings = IndexSettings.from_catalog(catalog, renewing=True)
@@ -140,13 +141,13 @@ def _link(source: str, target: str) -> None:
         copy2(source, target, follow_symlinks=False)
 
 
-def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> bool:
-    """Put what can be read of a damaged catalog in its place. Returns whether it was damaged."""
+def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
+    """Put what can be read of a damaged catalog in its place."""
     clear(index)
     for suffix in schema.FILES:
         _refuse_no_file(index / f"{CATALOG_FILE}{suffix}")
     if _catalog_is_sound(index):
-        return False
+        return
     done.catalog = True
     for suffix in ("", "-wal"):
         aside.copy(index / f"{CATALOG_FILE}{suffix}")
@@ -159,7 +160,6 @@ def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> bool:
     done.lost.update(salvaged.lost)
     done.reread += salvaged.reread
     done.recalled += salvaged.recalled
-    return True
 
 
 def _refuse_no_file(path: Path) -> None:
@@ -185,21 +185,24 @@ def _mend_segments(
 ) -> None:
     """Replace damaged segments by one of their saved rows; files that lack vectors become staged."""
     dimension = settings.fingerprint.dimension
-    damaged = [record for record in catalog.segments() if not _is_sound(catalog, record, dimension)]
-    healthy = [record for record in catalog.segments() if record.id not in {other.id for other in damaged}]
+    healthy: list[SegmentRecord] = []
+    damaged: list[SegmentRecord] = []
+    for record in catalog.segments():
+        (healthy if _is_sound(catalog, record, dimension) else damaged).append(record)
+    named = {record.name for record in (*healthy, *damaged)}
     _reserve_ids(catalog, healthy)
     chunk_ids, file_ids = live_chunks(catalog)
-    held = _held(catalog, healthy, chunk_ids, file_ids)
-    wanted = {*chunk_ids[~np.isin(chunk_ids, held)].tolist()}
+    held = np.isin(chunk_ids, _held(catalog, healthy, chunk_ids, file_ids))
+    wanted = {*chunk_ids[~held].tolist()}
     # Not for damage alone: what repairs that were killed have left would be looked through by each that follows.
-    forgetful = done.catalog or not damaged or not has_all_segments(catalog)
-    sources = [*(_unnamed(catalog, aside) if wanted and forgetful else ()), *damaged]
+    forgetful = done.catalog or not damaged or not are_there(catalog.index, named)
+    sources = [*(_unnamed(catalog, named, aside) if wanted and forgetful else ()), *damaged]
     found = (pair for record in sources for pair in _saved(catalog, record, dimension))
     saved = {number: vector for number, vector in found if number in wanted}
-    has_vector = np.isin(chunk_ids, held) | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
+    has_vector = held | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
     lacking = np.unique(file_ids[~has_vector])
     lacks = np.isin(file_ids, lacking)
-    kept = chunk_ids[~lacks & ~np.isin(chunk_ids, held)]
+    kept = chunk_ids[~lacks & ~held]
     if not damaged and not wanted and not _bury_again(catalog, healthy, write=False):
         return
     for record in healthy:
@@ -241,10 +244,9 @@ def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
         schema.reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
 
 
-def _unnamed(catalog: Catalog, aside: _Aside) -> list[SegmentRecord]:
+def _unnamed(catalog: Catalog, named: Collection[str], aside: _Aside) -> list[SegmentRecord]:
     """Segments that the catalog does not name though they may have what it lacks: where its list of them is lost, where
     it was put back from a backup, or where a named one is lost and what it was made of is still there. All are kept."""
-    named = {record.name for record in catalog.segments()}
     usable, folders = forgotten(catalog.index, catalog.settings(), named)
     for folder in folders:
         aside.link(folder)

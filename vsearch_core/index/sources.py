@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import FileRecord
+from vsearch_core.store.lost import nameless
 from vsearch_core.store.passed_over import PassedOver, not_opened
-from vsearch_core.store.salvage import nameless
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
 SETTLED_NS = 2_000_000_000  # file systems note times by steps of up to so much (FAT)

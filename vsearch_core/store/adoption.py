@@ -43,13 +43,14 @@ def forgotten(
 
     Ids are never handed out twice in one lineage, so what a segment holds of a chunk that is there is right.
     """
+    folders = [folder for folder in segment_folders(index) if folder.name not in named]
     found = []
-    for each in sorted(_told(index)):
-        alike = all(key in settings and each.settings.get(key) == settings[key] for key in _ALIKE)
-        about = read_about(index, each.name) if alike and each.name not in named else None
-        if about is not None and _has_rows(about):
-            found.append(SegmentRecord(0, each.name, about.manifest["vectors"].rows, about.manifest, None))
-    return found, [folder for folder in segment_folders(index) if folder.name not in named]
+    for folder in folders:
+        about = read_about(index, folder.name)
+        if about is not None and _is_alike(about, settings) and _has_rows(about):
+            record = SegmentRecord(0, folder.name, about.manifest["vectors"].rows, about.manifest, None)
+            found.append((_generation(about), record))
+    return [record for _, record in sorted(found, key=lambda each: each[0])], folders
 
 
 def _told(index: Path) -> list[_Told]:
@@ -61,6 +62,10 @@ def _told(index: Path) -> list[_Told]:
 def _generation(about: About) -> int:
     text = about.settings.get("generation", "")
     return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+def _is_alike(about: About, settings: Mapping[str, str]) -> bool:
+    return all(key in settings and about.settings.get(key) == settings[key] for key in _ALIKE)
 
 
 def _has_rows(about: About) -> bool:

@@ -1,4 +1,4 @@
-"""A catalog that is gone while its segments are there: hours of embedding, perhaps, which a new index would sweep."""
+"""An index without its catalog, and files without their names: what is left of them is hours of embedding, perhaps."""
 
 from pathlib import Path
 
@@ -8,7 +8,10 @@ from vsearch_core.store.segment import segment_folders
 
 
 def is_lost(index: Path) -> bool:
-    """Whether segments are here and no catalog is. What an interrupted import leaves has a catalog of its own."""
+    """Whether segments are here and no catalog is: a new index would sweep them.
+
+    What an interrupted import leaves has a catalog of its own.
+    """
     if (index / CATALOG_FILE).exists():
         return False
     folders = segment_folders(index)
@@ -25,3 +28,8 @@ def refuse_lost(index: Path) -> None:
             f"its {CATALOG_FILE} is gone, its segments are still there",
             "put that file back from a backup, or delete the folder and index, or import, again",
         )
+
+
+def nameless(index: Path) -> str:
+    """The folder that files which have lost their names are said to be in: one in which nothing is ever indexed."""
+    return f"{index.name}/lost/"

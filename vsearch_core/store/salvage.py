@@ -12,6 +12,7 @@ from vsearch_core.store import lenient, schema
 from vsearch_core.store.adoption import recall_settings
 from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
+from vsearch_core.store.lost import nameless
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import segment_folders
 
@@ -71,15 +72,10 @@ def salvage(index: Path) -> Salvaged | None:
         clear(index)
 
 
-def nameless(index: Path) -> str:
-    """The folder that files which have lost their names are said to be in: one in which nothing is ever indexed."""
-    return f"{index.name}/lost/"
-
-
 def clear(index: Path) -> None:
     """Delete what a salvage that was killed has left."""
     for name in (_WORK, _FRESH):
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in schema.FILES:
             (index / (name + suffix)).unlink(missing_ok=True)
 
 

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
+from vsearch_core.store.pieces import checksum
 from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
 BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
 ABOUT = "about"  # the file in which a segment says of itself what the catalog says of it: see `About`
 LARGEST_ABOUT = 1 << 23  # bytes: the checksums of 16 GB of arrays
-_SETTINGS = 64, 1 << 13  # in it: at most so many, of so many characters
+_MOST_SETTINGS = 64  # in it
+_LONGEST_SETTING = 1 << 13  # characters
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -215,27 +217,23 @@ def read_about(index: Path, name: str) -> About | None:
     array = np.frombuffer(data, np.uint8)[data.find(b"\n") + 1 :]
     header, body = file_parts(array)
     kept, _, text = bytes(body).partition(b"\n")
-    if len(data) > LARGEST_ABOUT or not data.startswith(header) or kept.decode("latin-1") != _digest(text):
+    if len(data) > LARGEST_ABOUT or not data.startswith(header) or kept.decode("latin-1") != checksum([text]):
         return None
     try:
         values = json.loads(text)
         manifest = manifest_from_json(values["manifest"])
         settings = {str(key): str(value) for key, value in values["settings"].items()}
-        if len(settings) > _SETTINGS[0] or max(map(len, settings.values()), default=0) > _SETTINGS[1]:
+        if len(settings) > _MOST_SETTINGS or max(map(len, settings.values()), default=0) > _LONGEST_SETTING:
             return None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
-    own = ArrayEntry(array.dtype.str, array.shape, len(data), _digest(data), _BlockSums().of(body))
+    own = ArrayEntry(array.dtype.str, array.shape, len(data), checksum([data]), _BlockSums().of(body))
     return About(settings, {**manifest, ABOUT: own})
 
 
 def _to_array(about: About) -> NDArray[np.uint8]:
     text = json.dumps({"settings": {**about.settings}, "manifest": manifest_to_json(about.manifest)}).encode()
-    return np.frombuffer(_digest(text).encode() + b"\n" + text, np.uint8)
-
-
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
+    return np.frombuffer(checksum([text]).encode() + b"\n" + text, np.uint8)
 
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
