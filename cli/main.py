@@ -114,6 +114,8 @@ def main() -> None:
 def _run() -> int:
     from vsearch_core.errors import VsearchError
 
+    from .advice import describe
+
     try:
         return make_app(_wanted(sys.argv[1:]))(standalone_mode=False) or 0
     except typer.TyperException as error:
@@ -123,7 +125,7 @@ def _run() -> int:
     except VsearchError as error:
         if _debug:
             raise
-        complain(str(error))
+        complain(describe(error))
         return 2
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")

@@ -15,6 +15,7 @@ from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import unit_of
 from vsearch_core.text.place import place_of
 
+from .advice import describe
 from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
 
 SCHEMA = "vsearch.results/1"  # keys are never removed or renamed within it
@@ -53,7 +54,7 @@ def results_json(results: Results, terms: Sequence[str] | None, fusion: Fusion) 
 def error_json(query: str, error: VsearchError) -> str:
     """What batch mode writes for a query that can't be answered."""
     unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
-    return to_json({"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": str(error)})
+    return to_json({"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": describe(error)})
 
 
 def emit_hits_jsonl(results: Results) -> None:

@@ -1,92 +1,163 @@
-"""One tree of errors. Every error names the thing, the reason and the next step, on one line."""
+"""The errors that vsearch raises on purpose: each says what it is about and what is wrong, on one line.
+
+An error states facts. What a user of the command line can do about it is `cli/advice.py`'s business, by `code`.
+"""
+
+from vsearch_core.model import JsonValue
 
 
-def in_short(error: Exception) -> str:
-    """What a foreign error says, for a reason of ours: its first line, or its type where it says nothing."""
+def first_line(error: Exception) -> str:
+    """Return the first line of a foreign error's message, or the name of its type if the message is empty."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 class VsearchError(Exception):
-    """Base of all errors that a user can meet. `str(error)` is "thing: reason; next step"."""
+    """Base class of all errors that vsearch raises on purpose; `str(error)` is "subject: reason".
 
-    def __init__(self, thing: str, reason: str, next_step: str) -> None:
-        super().__init__(thing, reason, next_step)
-        self.thing = thing
+    `code` names the kind of error for programs, as "index-locked"; each class has a default, and a raise site may give
+    a narrower one. `subject` names what the error is about: a path, a model, an argument. `reason` says what is wrong.
+    `details` holds the values that a message about it may need besides, such as the limit that was passed.
+    """
+
+    code = "error"
+
+    def __init__(self, subject: str, reason: str, code: str | None = None, **details: JsonValue) -> None:
+        super().__init__(subject, reason)
+        self.subject = subject
         self.reason = reason
-        self.next_step = next_step
+        if code is not None:
+            self.code = code
+        self.details = details
 
     def __str__(self) -> str:
-        return f"{self.thing}: {self.reason}; {self.next_step}"
+        advice = f"; {self.next_step}" if self.next_step else ""
+        return f"{self.subject}: {self.reason}{advice}"
+
+    @property
+    def thing(self) -> str:
+        """Return the subject, by its former name, while raise sites move to `subject`."""
+        return self.subject
+
+    @property
+    def next_step(self) -> str:
+        """Return the advice that a raise site still gives as a sentence, while they move to codes."""
+        return self.code if " " in self.code else ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.subject, self.reason, self.code, self.details)
+
+    def about(self, subject: str) -> "VsearchError":
+        """Return the same error about another subject."""
+        return type(self)(subject, self.reason, self.code, **self.details)
+
+
+def _rebuild(
+    kind: type[VsearchError], subject: str, reason: str, code: str, details: dict[str, JsonValue]
+) -> VsearchError:
+    """Make an error again that has crossed a process boundary."""
+    return kind(subject, reason, code, **details)
 
 
 class InputError(VsearchError):
-    """What the user typed, or the folder that it names, can't be used."""
+    """The caller's input can't be used."""
+
+    code = "invalid-input"
+
+
+class ArgumentError(InputError):
+    """An argument of a call has a value that can't be used; `subject` is the argument's name, or several of them."""
+
+    code = "invalid-argument"
 
 
 class FilterError(InputError):
-    """A filter (`--where`, `--since` …) can't be understood or asks for more than reading."""
+    """A filter can't be parsed, or does more than read."""
+
+    code = "invalid-filter"
 
 
 class ExtractionError(VsearchError):
-    """A file can't be read as what its name says. Costs that file only.
+    """A file's text can't be extracted. The error concerns that file only."""
 
-    `option` is the one of `vsearch index` that could read it, "" where none can.
-    """
-
-    option = ""
+    code = "unreadable-file"
+    option = ""  # the option of `index` that could read it, until codes say so
 
 
 class EncryptedError(ExtractionError):
-    """A file is encrypted, and no password opens it, or not the one that was given."""
+    """A file is encrypted, and no password or a wrong one was given."""
 
+    code = "encrypted-file"
     option = "password"
 
 
 class PicturesOnlyError(ExtractionError):
-    """A file has pages, but only pictures of them."""
+    """A file has pages, but they hold only pictures."""
 
+    code = "pictures-only"
     option = "ocr"
 
 
 class BinaryFileError(ExtractionError):
-    """A file holds no text. Skipped rather than failed."""
+    """A file holds no text. It counts as skipped, not as failed."""
+
+    code = "binary-file"
 
 
 class ModelError(VsearchError):
-    """An embedding model is missing, damaged or of an unknown kind."""
+    """A model is missing, damaged or of an unknown kind."""
+
+    code = "model-unusable"
 
 
 class ProviderError(ModelError):
-    """A remote embedder refuses, throttles, answers nonsense or can't be reached. What was embedded is kept."""
+    """A remote embedder refuses, throttles, answers nonsense or can't be reached. What was embedded before is kept."""
+
+    code = "provider-failed"
+
+
+class StorageError(VsearchError):
+    """The operating system refused to read or write a file: disk full, no permission, an I/O fault."""
+
+    code = "storage-failed"
 
 
 class IndexStateError(VsearchError):
-    """Base of the errors about an index on disk."""
+    """Base class of the errors about an index on disk."""
+
+    code = "index-unusable"
 
 
 class IndexNotFoundError(IndexStateError):
-    """No index, or none with a catalog, where one was looked for."""
+    """There is no index in the given folder, or it has lost its catalog."""
+
+    code = "index-not-found"
 
 
 class IndexLockedError(IndexStateError):
     """Another process is writing to the index."""
 
+    code = "index-locked"
+
 
 class IndexMismatchError(IndexStateError):
-    """The index was made with another model, chunker or analyzer than what is asked for."""
+    """The index was made with another model, chunker or analyzer than the requested one."""
+
+    code = "index-mismatch"
 
 
 class IndexVersionError(IndexStateError):
     """The index has a format that this version can't read."""
 
+    code = "index-version"
+
 
 class IndexCorruptError(IndexStateError):
-    """A file of the index is missing or is not what the catalog says."""
+    """A file of the index is missing, or differs from what the catalog says of it."""
+
+    code = "index-corrupt"
 
 
 class ArchiveError(IndexStateError):
-    """An archive of an index is damaged, or is none."""
+    """A file is not an archive of an index, or is a damaged one."""
 
-
-class StorageError(IndexStateError):
-    """The operating system refused a read or a write: disk full, no permission, an I/O fault."""
+    code = "archive-damaged"

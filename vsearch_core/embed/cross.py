@@ -18,7 +18,7 @@ from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.settings import read_optional
 from vsearch_core.embed.weights import HUB_NAME, download_once
 from vsearch_core.embed.windows import WINDOW_OVERLAP, clean
-from vsearch_core.errors import InputError, ModelError, in_short
+from vsearch_core.errors import InputError, ModelError, first_line
 from vsearch_core.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class CrossEncoder:
             raise self._failure("can't be loaded", error) from error
 
     def _failure(self, what: str, error: Exception) -> ModelError:
-        return ModelError(str(self._folder), f"{what} ({in_short(error)})", _OTHER)
+        return ModelError(str(self._folder), f"{what} ({first_line(error)})", _OTHER)
 
 
 def open_cross_encoder(model: str) -> CrossEncoder:

@@ -15,7 +15,7 @@ from vsearch_core.embed.precision import Precision
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.windows import Windower, mean_of_windows
-from vsearch_core.errors import ModelError, in_short
+from vsearch_core.errors import ModelError, first_line
 from vsearch_core.machine import usable_cores
 from vsearch_core.model import Fingerprint
 
@@ -144,7 +144,7 @@ class LocalEmbedder:
 
     def _failure(self, what: str, error: Exception) -> ModelError:
         name, again = f"model {self.fingerprint.model}", f"remove {self._model.folder} and retry"
-        return ModelError(name, f"{what} ({in_short(error)})", again)
+        return ModelError(name, f"{what} ({first_line(error)})", again)
 
 
 def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:

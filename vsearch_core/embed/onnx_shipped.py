@@ -11,7 +11,7 @@ from vsearch_core.embed.onnx_head import add_head, add_norm
 from vsearch_core.embed.runtime import onnxruntime
 from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings
 from vsearch_core.embed.weights import SHIPPED
-from vsearch_core.errors import ModelError, in_short
+from vsearch_core.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -116,7 +116,7 @@ def _optimise(source: Path, unfinished: Path, target: Path) -> int:
         session = ort.InferenceSession(unfinished, options, providers=["CPUExecutionProvider"])
         vector: Any = session.run(["embedding"], {INPUTS[0]: np.array([[0, 1, 2]], dtype=np.int64)})[0]
     except Exception as error:  # ONNX Runtime's errors share no narrower base
-        raise ModelError(str(source), f"can't be run ({in_short(error)})", NEXT_STEP) from error
+        raise ModelError(str(source), f"can't be run ({first_line(error)})", NEXT_STEP) from error
     if vector.ndim != 2 or vector.dtype != np.float32:
         raise ModelError(str(source), f"gives {vector.dtype} of shape {vector.shape}, not one vector", NEXT_STEP)
     return int(vector.shape[1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.settings import NEXT_STEP
-from vsearch_core.errors import ModelError, in_short
+from vsearch_core.errors import ModelError, first_line
 
 ALPHA = 0.65  # how much of a channel's range moves into the weights; 0.5 and 0.8 are both worse by a cosine of 0.02
 SAMPLES = 128
@@ -61,7 +61,7 @@ def largest_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArra
                 here = np.abs(values[0]).max(axis=0)
                 largest[name] = np.maximum(largest[name], here) if name in largest else here
     except Exception as error:  # ONNX Runtime's errors share no narrower base
-        raise ModelError(str(tokenizer), f"doesn't fit the model's weights ({in_short(error)})", NEXT_STEP) from error
+        raise ModelError(str(tokenizer), f"doesn't fit the model's weights ({first_line(error)})", NEXT_STEP) from error
     probe.unlink()
     return [largest[name] for name in names]
 

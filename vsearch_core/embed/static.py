@@ -11,7 +11,7 @@ from vsearch_core.embed.base import Batch, unit_rows
 from vsearch_core.embed.legibility import legible_share
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.windows import clean
-from vsearch_core.errors import ModelError, in_short
+from vsearch_core.errors import ModelError, first_line
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -84,5 +84,5 @@ class StaticEmbedder:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> ModelError:
-        reason = f"can't be loaded ({in_short(error)})"
+        reason = f"can't be loaded ({first_line(error)})"
         return ModelError(f"model {self.fingerprint.model}", reason, f"remove {self._model.folder} and retry")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vsearch_core.embed import torch_model
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.windows import WINDOWING, mean_of_windows
-from vsearch_core.errors import ModelError, in_short
+from vsearch_core.errors import ModelError, first_line
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -147,5 +147,5 @@ class TorchEmbedder:
         if torch_model.is_out_of_memory(error):
             return ModelError(self._name, f"{self._loaded.device} has too little memory for it", "try --device cpu")
         return ModelError(
-            self._name, f"{what} ({in_short(error)})", "try --device cpu, or choose another model with --model"
+            self._name, f"{what} ({first_line(error)})", "try --device cpu, or choose another model with --model"
         )

@@ -16,7 +16,7 @@ from vsearch_core.embed.prefixes import prefixes
 from vsearch_core.embed.settings import read_json
 from vsearch_core.embed.weights import Wanted
 from vsearch_core.embed.windows import Windower
-from vsearch_core.errors import InputError, ModelError, in_short
+from vsearch_core.errors import InputError, ModelError, first_line
 
 PACKAGES = ("sentence_transformers", "torch")
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # what sentence-transformers reads; never *.py
@@ -132,7 +132,7 @@ def load(model: str | None, asked_device: str | None) -> Loaded:
         tokenizer = found.tokenizer
     except Exception as error:  # whatever a model's files provoke
         raise ModelError(
-            f"model {wanted.name}", f"can't be loaded ({in_short(error)})", "choose another model"
+            f"model {wanted.name}", f"can't be loaded ({first_line(error)})", "choose another model"
         ) from error
     plain = _plain_tokenizer(wanted.name, tokenizer)
     if not hasattr(found[0], "auto_model"):

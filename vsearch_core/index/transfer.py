@@ -245,7 +245,9 @@ def _target(index: Path) -> Iterator[Catalog]:
 def _sweep(index: Path) -> None:
     """Delete what was received and is not named, on success (the archive's catalog) and on failure (all of it)."""
     named: set[str] = set()
-    with suppress(IndexStateError, OSError, sqlite3.Error):  # what can't be deleted now is swept by the next writer
+    with suppress(
+        IndexStateError, StorageError, OSError, sqlite3.Error
+    ):  # what can't be deleted now is swept by the next writer
         if (index / CATALOG_FILE).exists():
             with closing(Catalog.open_to_read(index)) as catalog:
                 named = {record.name for record in catalog.segments()}
