@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.graphs import PREFIX, stored_graph
+from vsearch_core.index.rows import RowMap
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
@@ -51,6 +52,11 @@ class Snapshot:
     settings: IndexSettings
     generation: int
     segments: Sequence[SegmentView]
+
+    @property
+    def rows(self) -> RowMap:
+        """Return the map from global rows to the segments' own."""
+        return RowMap(len(segment.chunk_ids) for segment in self.segments)
 
     @property
     def languages(self) -> tuple[str, ...]:
