@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.evaluate.corpus import judged_index
+from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.evaluate.run import embed_all
 from vsearch_core.index.settings import Requested
@@ -82,7 +82,7 @@ def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
     dataset = load(folder, split)
     embedder = open_embedder(Requested().spec)
     candidates, questions = [], []
-    with judged_index(folder, dataset, work, Requested(), lambda _: embedder) as (snapshot, name):
+    with indexed_corpus(folder, dataset, work, Requested(), lambda _: embedder) as (snapshot, name):
         searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         allowed = searcher.allow(Filters())
         documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}

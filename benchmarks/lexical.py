@@ -30,7 +30,7 @@ from vsearch_core.lexical.bm25 import Collection
 from vsearch_core.lexical.maxscore import MaxScore
 from vsearch_core.lexical.postings import build
 from vsearch_core.lexical.question import plain
-from vsearch_core.model import Searched
+from vsearch_core.model import KeywordFields
 
 K = 10
 DATA = Path("../shared/data/ir")
@@ -55,7 +55,7 @@ def vsearch(task: Task) -> Ask:
     """Ours, as a process asks that has started its engine."""
     analysis = Analysis()
     passages = [
-        Searched(f"{title}\n\n{text}".lstrip(), "", title or None, None, None) for title, text in task.documents
+        KeywordFields(f"{title}\n\n{text}".lstrip(), "", title or None, None, None) for title, text in task.documents
     ]
     languages = [analysis.languages([passage])[0] for passage in passages]
     held = sorted(set(languages))

@@ -19,7 +19,7 @@ from benchmarks.machine import describe
 from vsearch_core import config
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.weights import find, understand
-from vsearch_core.evaluate.corpus import judged_index
+from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import Dataset, load
 from vsearch_core.evaluate.run import DEPTH, ask, embed_all, measures
 from vsearch_core.evaluate.significance import p_value
@@ -56,7 +56,7 @@ def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[s
     with ExitStack() as stack:
         work = keep / folder.name if keep else Path(stack.enter_context(TemporaryDirectory()))
         embedder = open_embedder(Requested().spec)
-        snapshot, name = stack.enter_context(judged_index(folder, dataset, work, Requested(), lambda _: embedder))
+        snapshot, name = stack.enter_context(indexed_corpus(folder, dataset, work, Requested(), lambda _: embedder))
         searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         for mode in config.MODES:
             runs[mode], _ = ask(searcher, embed, dataset, mode, Fusion(), name)

@@ -12,7 +12,7 @@ from . import asking, locate
 from .output import emit, one_line, plural, say, shown_path, to_json
 
 if TYPE_CHECKING:
-    from vsearch_core.store.catalog import Passage
+    from vsearch_core.store.catalog import StoredChunk
 
 SCHEMA = "vsearch.duplicates/1"  # keys are never removed or renamed within it
 
@@ -21,7 +21,7 @@ SCHEMA = "vsearch.duplicates/1"  # keys are never removed or renamed within it
 class Member:
     """A passage of a group, and how much of the group's first it is."""
 
-    passage: "Passage"
+    passage: "StoredChunk"
     resemblance: float
 
 

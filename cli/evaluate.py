@@ -121,7 +121,7 @@ def _bench(
     """What is to be measured: a judged folder under an index of its own, or the index that is there."""
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import absent, load_questions
-    from vsearch_core.evaluate.known_items import known_items
+    from vsearch_core.evaluate.known_items import known_item_queries
     from vsearch_core.index.snapshot import open_snapshot
 
     from .query import embedder_of
@@ -137,7 +137,7 @@ def _bench(
     opener = embedder_opener(index, report=say, yes=yes)
     with open_snapshot(index) as snapshot:
         if dataset is None:
-            dataset = known_items(snapshot, known or 0)
+            dataset = known_item_queries(snapshot, known or 0)
         if not dataset.queries:
             raise InputError(str(index), "holds no passage to ask for", "index some documents first")
         missing = absent(dataset, snapshot.catalog.files(live=True))
@@ -151,7 +151,7 @@ def _bench(
 def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Bench]:
     """A judged folder, indexed aside."""
     from vsearch_core import config
-    from vsearch_core.evaluate.corpus import judged_index
+    from vsearch_core.evaluate.corpus import indexed_corpus
     from vsearch_core.evaluate.dataset import load
     from vsearch_core.index.progress import Observer
 
@@ -160,7 +160,7 @@ def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Ite
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         opener = cache(embedder_opener(folder, report=say, yes=yes))
         observer = Observer(failed=lambda path, reason: say(f"{path}: {reason}"))
-        made = judged_index(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
+        made = indexed_corpus(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
         snapshot, name = stack.enter_context(made)
         yield _Bench(str(folder), dataset, snapshot, lambda: opener(snapshot.settings.spec), name)
 

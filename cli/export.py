@@ -69,9 +69,9 @@ def _to_stdout(index: Path) -> None:
     from tempfile import TemporaryDirectory
 
     from vsearch_core.index.transfer import export_index
-    from vsearch_core.store.faults import translated
+    from vsearch_core.store.io_errors import storage_errors
 
-    with stopped_cleanly(), translated(Path("temporary folder")), TemporaryDirectory() as scratch:
+    with stopped_cleanly(), storage_errors(Path("temporary folder")), TemporaryDirectory() as scratch:
         export_index(index, Path(scratch), emit_bytes)
 
 
@@ -80,10 +80,10 @@ def _to_file(index: Path, target: Path, *, force: bool) -> "Transferred":
     from tempfile import TemporaryDirectory
 
     from vsearch_core.index.transfer import export_index
-    from vsearch_core.store.faults import translated
     from vsearch_core.store.folders import durable_file, sync_folder
+    from vsearch_core.store.io_errors import storage_errors
 
-    with stopped_cleanly(), translated(target):
+    with stopped_cleanly(), storage_errors(target):
         _refuse_bad_target(index, target, force=force)
         with TemporaryDirectory(prefix=".vsearch-export-", dir=target.parent) as folder:
             unfinished = Path(folder) / "archive"

@@ -14,7 +14,7 @@ from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.evaluate.dataset import Dataset
-    from vsearch_core.evaluate.tune import Learned
+    from vsearch_core.evaluate.tune import TuningResult
     from vsearch_core.search.fusion import Fusion
 
 
@@ -60,7 +60,7 @@ def tune(
     return 0
 
 
-def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[Learned, Fusion]":
+def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[TuningResult, Fusion]":
     """What the questions teach, and the fusion in force."""
     from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import absent
@@ -107,7 +107,7 @@ def _judged(index: Path, questions: Path | None) -> "tuple[Dataset, Callable[[st
     return dataset, lambda path: os.path.relpath(index.parent / path, folder).replace(os.sep, "/")
 
 
-def _values(learned: "Learned", former: "Fusion") -> dict[str, object]:
+def _values(learned: "TuningResult", former: "Fusion") -> dict[str, object]:
     return {
         "questions": learned.questions,
         "fusion": learned.fusion.method,
@@ -118,7 +118,7 @@ def _values(learned: "Learned", former: "Fusion") -> dict[str, object]:
     }
 
 
-def _lines(index: Path, learned: "Learned", former: "Fusion", *, stored: bool) -> Iterator[str]:
+def _lines(index: Path, learned: "TuningResult", former: "Fusion", *, stored: bool) -> Iterator[str]:
     yield f"{one_line(str(index))}: {plural(learned.questions, 'question')}"
     yield f"in force  {former.in_words}: nDCG@10 {learned.former_ndcg_10:.4f}"
     gain = f"nDCG@10 {learned.ndcg_10:.4f} on questions held out, p = {learned.p:.4f}"

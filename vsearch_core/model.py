@@ -66,7 +66,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class KeywordFields:
     """What keywords find a passage by. `path` is as stored; `language` is what its file declares, if it does."""
 
     text: str

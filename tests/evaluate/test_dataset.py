@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vsearch_core.errors import InputError
-from vsearch_core.evaluate.dataset import Passage, load
+from vsearch_core.evaluate.dataset import JudgedDocument, load
 
 QUERIES = '{"_id": "1", "text": "one"}\n{"_id": "2", "text": "two", "metadata": {}}\n{"_id": "3", "text": "three"}\n'
 CORPUS = '{"_id": "a", "title": "A", "text": "line\u2028separated"}\n\n{"_id": "b", "text": ""}\n'
@@ -22,7 +22,7 @@ def write(folder: Path, queries: str = QUERIES, judgements: str = JUDGEMENTS, co
 
 def test_load(tmp_path: Path) -> None:
     dataset = load(write(tmp_path))
-    assert dataset.documents == {"a": Passage("A", "line\u2028separated"), "b": Passage("", "")}
+    assert dataset.documents == {"a": JudgedDocument("A", "line\u2028separated"), "b": JudgedDocument("", "")}
     assert dataset.queries == {"2": "two", "1": "one"}  # 3 has nothing relevant
     assert dataset.judgements == {"2": {"a": 1, "b": 0}, "1": {"b": 2}}
 

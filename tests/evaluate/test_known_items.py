@@ -4,7 +4,7 @@ from process import write_files
 from support import WordEmbedder, make_index
 
 from vsearch_core.evaluate.dataset import TARGET, load_questions, save_questions
-from vsearch_core.evaluate.known_items import known_items
+from vsearch_core.evaluate.known_items import known_item_queries
 from vsearch_core.evaluate.run import ask, embed_all, measures
 from vsearch_core.index.settings import Requested
 from vsearch_core.index.snapshot import open_snapshot
@@ -35,15 +35,15 @@ def test_the_same_texts_give_the_same_questions(tmp_path: Path) -> None:
     found = []
     for name in ("one", "two"):
         with open_snapshot(indexed(tmp_path / name)) as snapshot:
-            found.append(known_items(snapshot, 6))
+            found.append(known_item_queries(snapshot, 6))
             assert len(found[-1].queries) == 6
-            assert known_items(snapshot, 100).queries.keys() == {f"known-{number}" for number in range(1, 10)}
+            assert known_item_queries(snapshot, 100).queries.keys() == {f"known-{number}" for number in range(1, 10)}
     assert found[0] == found[1]
 
 
 def test_a_question_is_made_of_its_passage_and_is_not_it(tmp_path: Path) -> None:
     with open_snapshot(indexed(tmp_path)) as snapshot:
-        dataset = known_items(snapshot, 100)
+        dataset = known_item_queries(snapshot, 100)
     texts = [" ".join(text.split()) for text in documents().values()]
     for key, question in dataset.queries.items():
         (text,) = (text for text in texts if dataset.passages[key] in text)
@@ -55,7 +55,7 @@ def test_a_question_is_made_of_its_passage_and_is_not_it(tmp_path: Path) -> None
 
 def test_saved_questions_can_be_asked_of_an_index_made_otherwise(tmp_path: Path) -> None:
     with open_snapshot(indexed(tmp_path / "coarse")) as snapshot:
-        dataset = known_items(snapshot, 100)
+        dataset = known_item_queries(snapshot, 100)
     save_questions(tmp_path / "known.jsonl", dataset)
     assert load_questions(tmp_path / "known.jsonl") == dataset
     embedder = WordEmbedder()

@@ -14,7 +14,7 @@ from vsearch_core.model import Chunk
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import Allowed, Candidates, EmbeddedQuery
-from vsearch_core.store.catalog import Passage
+from vsearch_core.store.catalog import StoredChunk
 
 DOCUMENTS = 30
 
@@ -48,8 +48,8 @@ class Routes:
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows
 
-    def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
-        return [Passage(f"{row}.md", 0, Chunk("", 0, 0, 1, 1, None, None)) for row in rows.tolist()]
+    def passages(self, rows: NDArray[np.int64]) -> list[StoredChunk]:
+        return [StoredChunk(f"{row}.md", 0, Chunk("", 0, 0, 1, 1, None, None)) for row in rows.tolist()]
 
 
 def questions(count: int) -> Dataset:

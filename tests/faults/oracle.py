@@ -14,7 +14,7 @@ from vsearch_core.ann.flat import to_fixed
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.lexical.question import plain
-from vsearch_core.model import Searched
+from vsearch_core.model import KeywordFields
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
 from vsearch_core.store.texts import unpack_text
@@ -125,7 +125,7 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
         assert scores.keys() == expected.keys()
         assert all(abs(scores[place] - expected[place]) < 1e-3 for place in expected)
         terms = set(searcher.terms(plain(question)))
-        fields = {place: Searched(text, place[0], None, None, None) for place, text in texts.items()}
+        fields = {place: KeywordFields(text, place[0], None, None, None) for place, text in texts.items()}
         held = {place for place, of in fields.items() if terms & set(analysis.passage_terms(of, "en"))}
         found = answer(searcher, None, Query(question, EVERYTHING, "keyword"))
         assert {(hit.path, hit.chunk) for hit in found.hits} == held

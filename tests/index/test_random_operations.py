@@ -308,7 +308,7 @@ def answers_from(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
     """The texts that queries can find, by path, in the order of their numbers; each row is one chunk."""
     chunk_ids = [chunk_id for segment in snapshot.segments for chunk_id in segment.chunk_ids[segment.alive].tolist()]
     found: dict[str, dict[int, str]] = {}
-    for passage in snapshot.catalog.passages(chunk_ids):
+    for passage in snapshot.catalog.stored_chunks(chunk_ids):
         assert passage.ordinal not in found.setdefault(passage.path, {}), "a chunk is there twice"
         found[passage.path][passage.ordinal] = passage.chunk.text
     assert found.keys() == snapshot.catalog.files(live=True).keys()

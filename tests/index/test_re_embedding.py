@@ -23,7 +23,7 @@ from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.search.tuned import Tuned, tuned
-from vsearch_core.store.vectors import begun_files
+from vsearch_core.store.vectors import unfinished_re_embeddings
 
 DOCS = Path("docs")
 SMALL = Requested(chunk_words=20, overlap_words=0)
@@ -92,7 +92,7 @@ def test_it_is_as_if_made_by_the_other_model(root: Path, tmp_path: Path) -> None
     assert (done.kept, done.interrupted, done.generation) == (0, False, former + 1)
     assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
     assert check_index(root / ".vsearch", full=True).faults == ()
-    assert begun_files(root / ".vsearch") == []
+    assert unfinished_re_embeddings(root / ".vsearch") == []
     assert len(list((root / ".vsearch/segments").iterdir())) == 1
 
 
@@ -161,7 +161,7 @@ def test_models_do_not_mix(root: Path, tmp_path: Path) -> None:
     second.fingerprint = Fingerprint("local", "other", "newer weights", 32, "sum+l2")
     done = re_embed(root, second)
     assert (done.kept, done.interrupted) == (0, False)
-    assert begun_files(root / ".vsearch") == []
+    assert unfinished_re_embeddings(root / ".vsearch") == []
 
 
 def test_staged_vectors_of_the_old_model_are_not_taken_for_new(
@@ -186,7 +186,7 @@ def test_a_large_index_gets_its_graph(root: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_damaged_beginning_is_begun_again(root: Path, tmp_path: Path, damage: str) -> None:
     by = other()
     re_embed(root, by, batches=2)
-    (path,) = begun_files(root / ".vsearch")
+    (path,) = unfinished_re_embeddings(root / ".vsearch")
     precious = tmp_path / "precious.sqlite"
     precious.write_text("precious")
     if damage == "cut":
@@ -209,7 +209,7 @@ def test_a_damaged_beginning_is_begun_again(root: Path, tmp_path: Path, damage: 
 def test_a_damaged_row_is_embedded_again(root: Path) -> None:
     by = other()
     before = re_embed(root, by, batches=1).embedded
-    (path,) = begun_files(root / ".vsearch")
+    (path,) = unfinished_re_embeddings(root / ".vsearch")
     vector = (np.round(by.embed_queries(by.embedded[:1])[0] * 32767)).astype(np.int16).tobytes()
     data = path.read_bytes()
     assert vector in data

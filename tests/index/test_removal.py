@@ -9,7 +9,7 @@ from vsearch_core.errors import InputError
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.removal import remove_paths
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.store.passed_over import remembered
+from vsearch_core.store.skipped import skipped_paths
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def held(root: Path) -> list[str]:
     """The live files, as their chunks tell, below docs."""
     with open_snapshot(root / ".vsearch") as snapshot:
         chunks = [chunk for view in snapshot.segments for chunk in view.chunk_ids[view.alive].tolist()]
-        assert sorted(each.path for each in snapshot.catalog.passages(chunks)) == sorted(
+        assert sorted(each.path for each in snapshot.catalog.stored_chunks(chunks)) == sorted(
             snapshot.catalog.files(live=True)
         )
         return sorted(path.removeprefix("docs/") for path in snapshot.catalog.files(live=True))
@@ -127,7 +127,7 @@ def test_what_was_passed_over_there_is_forgotten(root: Path, embedder: WordEmbed
     assert make_index(root, embedder).failed == 2
     remove(root, "docs/sub")
     with open_snapshot(root / ".vsearch") as snapshot:
-        assert remembered(snapshot.catalog) == ["docs/broken.pdf"]
+        assert skipped_paths(snapshot.catalog) == ["docs/broken.pdf"]
 
 
 def test_what_a_stopped_run_has_staged_is_forgotten_too(root: Path, embedder: WordEmbedder) -> None:

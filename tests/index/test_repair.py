@@ -255,7 +255,7 @@ def test_where_an_id_was_handed_out_again_the_row_of_the_right_file_lives(lines:
     assert is_sound(lines)
     with closing(Catalog.open_to_write(lines)) as catalog, catalog.transaction():
         for record in catalog.segments():
-            catalog.set_dead(record.id, record.alive)
+            catalog.set_tombstones(record.id, record.alive)
     assert not is_sound(lines)
     repair_index(lines)
     assert is_sound(lines)
@@ -271,8 +271,8 @@ def test_of_two_rows_of_one_chunk_the_newer_lives(lines: Path) -> None:
     assert last_ids(lines) == (12, 12)
     with closing(Catalog.open_to_write(lines)) as catalog, catalog.transaction():
         older, newer = catalog.segments()
-        catalog.set_dead(older.id, ~older.alive)
-        catalog.set_dead(newer.id, newer.alive)
+        catalog.set_tombstones(older.id, ~older.alive)
+        catalog.set_tombstones(newer.id, newer.alive)
     repair_index(lines)
     assert nearest(lines, "telescope planet orbit") == "telescope planet orbit"
 

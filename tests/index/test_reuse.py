@@ -19,8 +19,8 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import SETTLED_NS, settled_ctime
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.skipped import load_skipped
 from vsearch_core.text.discover import SourceFile
 
 DOCS = Path("docs")
@@ -48,7 +48,7 @@ def vectors(root: Path) -> dict[tuple[str, int], bytes]:
     with open_snapshot(root / ".vsearch") as snapshot:
         found = {}
         for segment in snapshot.segments:
-            passages = snapshot.catalog.passages(segment.chunk_ids[segment.alive].tolist())
+            passages = snapshot.catalog.stored_chunks(segment.chunk_ids[segment.alive].tolist())
             for passage, vector in zip(passages, segment.vectors[segment.alive], strict=True):
                 found[passage.path, passage.ordinal] = vector.tobytes()
         return found
@@ -217,7 +217,7 @@ def test_what_is_said_of_a_file_in_a_damaged_row_is_forgotten(passing: Path, emb
     with closing(sqlite3.connect(index / CATALOG_FILE)) as connection, connection:  # without a writer's triggers
         connection.execute("UPDATE passed_over SET reason = 'it is bad' WHERE NOT binary")
     with closing(Catalog.open_to_write(index)) as catalog:
-        assert list(recall(catalog)) == ["docs/program.bin"]
+        assert list(load_skipped(catalog)) == ["docs/program.bin"]
 
 
 def test_new_readers_read_what_the_old_ones_could_not(
@@ -237,7 +237,7 @@ def test_a_dead_row_lends_no_vector(root: Path, embedder: WordEmbedder) -> None:
         (segment,) = catalog.segments()
         dead = np.zeros(segment.rows, np.bool_)
         dead[0] = True
-        catalog.set_dead(segment.id, dead)
+        catalog.set_tombstones(segment.id, dead)
     shutil.copy(root / "docs/apple.txt", root / "docs/copy.txt")
     summary = make_index(root, embedder)
     assert (summary.embedded, summary.reused) == (1, 3)

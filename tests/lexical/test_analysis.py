@@ -5,15 +5,15 @@ from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question, plain
 from vsearch_core.lexical.stopwords import STOP_WORDS
-from vsearch_core.model import Searched
+from vsearch_core.model import KeywordFields
 
 GERMAN = "Die Häuser in dieser Straße sind alt, und das Dach von einem ist nicht mehr dicht."
 ENGLISH = "The houses in this street are old, and the roof of one of them is not tight any more."
 FRENCH = "Les maisons de cette rue sont vieilles, et le toit de l'une d'elles ne tient plus dans le vent."
 
 
-def passage(text: str, language: str | None = None) -> Searched:
-    return Searched(text, "a.txt", None, None, language)
+def passage(text: str, language: str | None = None) -> KeywordFields:
+    return KeywordFields(text, "a.txt", None, None, language)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_prefixes_are_folded() -> None:
 
 def test_fields_are_searched_and_a_title_in_the_heading_counts_once() -> None:
     found = Analysis("en").passage_terms(
-        Searched("The text", "docs/some_file.md", "Pumps", "Pumps > Winter", None), "en"
+        KeywordFields("The text", "docs/some_file.md", "Pumps", "Pumps > Winter", None), "en"
     )
     assert found == ["text", "pump", "winter", "doc", "some_file.md", "some_file", "file", "md"]
-    outside = Analysis("en").passage_terms(Searched("x1y", "/home/me/a.txt", "Pumps", None, None), "en")
+    outside = Analysis("en").passage_terms(KeywordFields("x1y", "/home/me/a.txt", "Pumps", None, None), "en")
     assert "home" not in outside and {"pump", "a.txt"} <= set(outside)
 
 

@@ -90,7 +90,7 @@ def test_what_is_no_readable_condition_is_refused_on_one_line(catalog: Catalog, 
 
 
 def test_any_number_of_metadata_keys_and_any_spelling(catalog: Catalog) -> None:
-    catalog.forget_files(record.id for record in catalog.files(live=False).values())
+    catalog.delete_files(record.id for record in catalog.files(live=False).values())
     many = {f"key{number}": number for number in range(3000)}
     catalog.stage_file(NewFile("many.md", 1, MAY, 0, b"", None, None, {**many, "Status": "done"}), [])
     catalog.publish_files(catalog.complete_files())

@@ -20,7 +20,7 @@ from vsearch_core.search.packing import (
 )
 from vsearch_core.search.packing import pack as pack_grown
 from vsearch_core.search.snippets import Snippet, best_snippet
-from vsearch_core.store.catalog import Passage
+from vsearch_core.store.catalog import StoredChunk
 
 DOCUMENT = "\n".join(f"Line {number} says that the {number}th pump is at rest. It waits." for number in range(1, 200))
 ANALYZER = Analyzer("en")
@@ -35,19 +35,19 @@ def excerpt(text: str, width: int) -> Snippet:
     return best_snippet(text, {"pump": 1.0}, ANALYZER, width)
 
 
-def passage(start: int, end: int, ordinal: int = 0, path: str = "a.txt") -> Passage:
+def passage(start: int, end: int, ordinal: int = 0, path: str = "a.txt") -> StoredChunk:
     line = DOCUMENT.count("\n", 0, start) + 1
     last = DOCUMENT.count("\n", 0, end) + 1
-    return Passage(path, ordinal, Chunk(DOCUMENT[start:end], start, end, line, last, None, None))
+    return StoredChunk(path, ordinal, Chunk(DOCUMENT[start:end], start, end, line, last, None, None))
 
 
-def hit(of: Passage, rank: int = 1) -> Hit:
+def hit(of: StoredChunk, rank: int = 1) -> Hit:
     chunk = of.chunk
     place = (chunk.start_line, chunk.end_line, chunk.start_char, chunk.end_char)
     return Hit(rank, 1 / rank, of.path, of.ordinal, *place, None, None, chunk.text, {})
 
 
-def chunks(*bounds: tuple[int, int]) -> list[Passage]:
+def chunks(*bounds: tuple[int, int]) -> list[StoredChunk]:
     return [passage(start, end, number) for number, (start, end) in enumerate(bounds)]
 
 
@@ -72,17 +72,17 @@ def test_the_ends_of_a_file_have_nothing_beyond() -> None:
 
 
 def test_blanks_between_chunks_are_put_back_as_lines_tell() -> None:
-    first = Passage("a", 0, Chunk("One.", 0, 4, 1, 1, None, None))
-    second = Passage("a", 1, Chunk("Two.", 7, 11, 4, 4, None, None))
-    third = Passage("a", 2, Chunk("Three.", 12, 18, 5, 5, None, None))
-    fourth = Passage("a", 3, Chunk("Four.", 19, 24, 5, 5, None, None))
+    first = StoredChunk("a", 0, Chunk("One.", 0, 4, 1, 1, None, None))
+    second = StoredChunk("a", 1, Chunk("Two.", 7, 11, 4, 4, None, None))
+    third = StoredChunk("a", 2, Chunk("Three.", 12, 18, 5, 5, None, None))
+    fourth = StoredChunk("a", 3, Chunk("Four.", 19, 24, 5, 5, None, None))
     found = with_context(hit(second), [first, second, third, fourth])
     assert (found.before, found.after) == ("One.\n\n", "\nThree. Four.")
 
 
 def test_a_repeated_header_stays_where_the_passage_begins() -> None:
-    first = Passage("a.csv", 0, Chunk("name,size\na,1\nb,2\n", 0, 18, 1, 3, None, None))
-    second = Passage("a.csv", 1, Chunk("name,size\nc,3\n", 18, 22, 4, 4, None, None))
+    first = StoredChunk("a.csv", 0, Chunk("name,size\na,1\nb,2\n", 0, 18, 1, 3, None, None))
+    second = StoredChunk("a.csv", 1, Chunk("name,size\nc,3\n", 18, 22, 4, 4, None, None))
     assert widened(hit(second), [first, second]).text == "name,size\na,1\nb,2\nc,3\n"
 
 

@@ -59,15 +59,15 @@ def test_a_damaged_row_lends_no_vector(catalog: Catalog) -> None:
     (first, _), (second, _) = catalog.unembedded(0, 10)
     vector = np.ones(4, np.int16).tobytes()
     catalog.stage_vectors([first], [vector])
-    assert catalog.same_text(second) == (first, vector)
+    assert catalog.find_embedded_copy(second) == (first, vector)
     with closing(sqlite3.connect(catalog.index / CATALOG_FILE)) as other, other:  # without a writer's triggers
         other.execute("UPDATE staged SET vector = x'00'")
-    assert catalog.same_text(second) is None
+    assert catalog.find_embedded_copy(second) is None
     catalog.stage_vectors([first], [vector])
-    assert catalog.same_text(second) == (first, vector)
+    assert catalog.find_embedded_copy(second) == (first, vector)
     with closing(sqlite3.connect(catalog.index / CATALOG_FILE)) as other, other:
         other.execute("UPDATE chunks SET ordinal = 5 WHERE id = ?", (first,))
-    assert catalog.same_text(second) is None
+    assert catalog.find_embedded_copy(second) is None
 
 
 def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
@@ -78,14 +78,14 @@ def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
     assert list(catalog.files(live=True)) == ["a"]
     assert catalog.files(live=False) == {}
     assert catalog.counts() == (1, 0, 0)
-    assert catalog.passages([number])[0].chunk == chunk("one")
+    assert catalog.stored_chunks([number])[0].chunk == chunk("one")
 
 
 def test_a_forgotten_file_leaves_nothing(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one")])
     ((number, _),) = catalog.unembedded(0, 10)
     catalog.stage_vectors([number], np.ones((1, 4), np.int16))
-    catalog.forget_files(catalog.complete_files())
+    catalog.delete_files(catalog.complete_files())
     for table in ("files", "chunks", "staged"):
         assert catalog.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
@@ -132,7 +132,7 @@ def test_tombstones_come_back(catalog: Catalog, tmp_path: Path) -> None:
     assert record.dead is None
     assert record.live_rows == 11
     dead = np.arange(11) % 3 == 0
-    catalog.set_dead(record.id, dead)
+    catalog.set_tombstones(record.id, dead)
     (record,) = catalog.segments()
     assert record.dead is not None
     np.testing.assert_array_equal(record.dead, dead)
@@ -145,7 +145,7 @@ def test_any_text_can_be_stored(catalog: Catalog, text: str) -> None:
     catalog.stage_file(new_file("a", title=text, meta={"key": text}), [Chunk(text, 0, len(text), 1, 1, None, text)])
     ((number, back),) = catalog.unembedded(0, 1)
     assert back == text
-    assert catalog.passages([number])[0].chunk.text == text
+    assert catalog.stored_chunks([number])[0].chunk.text == text
 
 
 def test_no_index(tmp_path: Path) -> None:

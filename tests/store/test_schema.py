@@ -10,7 +10,7 @@ import pytest
 from vsearch_core.errors import IndexCorruptError, IndexVersionError, VsearchError
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.schema import CATALOG_FILE
 
 
@@ -128,7 +128,7 @@ HOSTILE = {
 def test_a_catalog_that_is_not_as_we_write_it_is_refused(index: Path, statements: Sequence[str]) -> None:
     alter(index, *statements)
     for opened in (Catalog.open_to_read, Catalog.open_to_write):
-        with pytest.raises(VsearchError), translated(index):
+        with pytest.raises(VsearchError), storage_errors(index):
             opened(index)
 
 
@@ -137,7 +137,7 @@ def test_every_row_knows_whether_it_is_as_it_was_written(index: Path) -> None:
         catalog.put_source("a", {"x": 1})
         catalog.put_source("a", {"x": 2})
         catalog.connection.execute("UPDATE sources SET path = 'b'")
-        assert schema.unsound_rows(catalog.connection, "sources") == []
+        assert schema.rows_with_bad_checksums(catalog.connection, "sources") == []
     alter(index, "UPDATE sources SET path = 'c'")
     with closing(Catalog.open_to_read(index)) as catalog:
-        assert schema.unsound_rows(catalog.connection, "sources") != []
+        assert schema.rows_with_bad_checksums(catalog.connection, "sources") != []

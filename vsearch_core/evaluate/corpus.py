@@ -19,7 +19,7 @@ CORPUS_DIR = "corpus"
 
 
 @contextmanager
-def judged_index(
+def indexed_corpus(
     folder: Path,
     dataset: Dataset,
     work: Path,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vsearch_core.errors import InputError
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 
 CORPUS_FILE = "corpus.jsonl"
 QUERIES_FILE = "queries.jsonl"
@@ -18,7 +18,7 @@ _COLUMNS = ["query-id", "corpus-id", "score"]
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class JudgedDocument:
     """A document of a judged set. The title may be empty."""
 
     title: str
@@ -34,7 +34,7 @@ class Dataset:
     `passages` names, for the queries that ask for one, a text that the hit must hold; TARGET is what is relevant then.
     """
 
-    documents: Mapping[str, Passage] | None
+    documents: Mapping[str, JudgedDocument] | None
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, int]]
     passages: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def load_questions(path: Path) -> Dataset:
     queries: dict[str, str] = {}
     judgements: dict[str, Mapping[str, int]] = {}
     passages: dict[str, str] = {}
-    for number, (place, line) in enumerate(lines_of(path, "name a file of questions"), 1):
+    for number, (place, line) in enumerate(numbered_lines(path, "name a file of questions"), 1):
         record = _parsed(place, line)
         key = record.get("_id", str(number))
         if not isinstance(key, str) or not isinstance(record.get("text"), str):
@@ -103,7 +103,7 @@ def save_questions(path: Path, dataset: Dataset) -> None:
         else {"_id": key, "text": text, "paths": dict(dataset.judgements[key])}
         for key, text in dataset.queries.items()
     )
-    with translated(path):
+    with storage_errors(path):
         path.write_text(
             "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8", "surrogatepass"
         )
@@ -121,14 +121,14 @@ def _grades(place: str, paths: object) -> dict[str, int]:
     return grades
 
 
-def _passage(record: Mapping[str, Any]) -> Passage:
+def _passage(record: Mapping[str, Any]) -> JudgedDocument:
     title = record.get("title")
-    return Passage(title if isinstance(title, str) else "", record["text"])
+    return JudgedDocument(title if isinstance(title, str) else "", record["text"])
 
 
 def _records(path: Path) -> dict[str, dict[str, Any]]:
     records: dict[str, dict[str, Any]] = {}
-    for place, line in lines_of(path):
+    for place, line in numbered_lines(path):
         record = _parsed(place, line)
         if not all(isinstance(record.get(key), str) for key in ("_id", "text")):
             raise InputError(place, "lacks a text in _id or in text", 'write {"_id": "…", "text": "…"}')
@@ -150,7 +150,7 @@ def _parsed(place: str, line: str) -> dict[str, Any]:
 
 def _judgements(path: Path, queries: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     judgements: dict[str, dict[str, int]] = {}
-    lines = lines_of(path)
+    lines = numbered_lines(path)
     place, header = next(lines, (f"{path}:1", ""))
     if header.split("\t") != _COLUMNS:
         raise InputError(place, "is not the header", f"write {', '.join(_COLUMNS)} with tabs between them")
@@ -174,7 +174,7 @@ def _judgement(place: str, line: str) -> tuple[str, str, int]:
         raise InputError(place, reason, "write the three with tabs between them") from None
 
 
-def lines_of(path: Path, next_step: str = "name a folder in BEIR layout") -> Iterator[tuple[str, str]]:
+def numbered_lines(path: Path, next_step: str = "name a folder in BEIR layout") -> Iterator[tuple[str, str]]:
     """The lines that are not blank, each with its place, "file:line". Raises InputError."""
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -28,7 +28,7 @@ _WORD_LENGTH = 20  # characters; a longer run is no word that anybody would ask 
 _MEAN_LENGTH = 10  # characters from blank to blank: sentences in a script with blanks seldom have so many
 
 
-def known_items(snapshot: Snapshot, count: int) -> Dataset:
+def known_item_queries(snapshot: Snapshot, count: int) -> Dataset:
     """Up to `count` questions, each from a live chunk that a hash of its place has drawn, and a sentence of it to find.
 
     One half are the chunk's most telling words, the other the sentence without its middle third. A chunk without a

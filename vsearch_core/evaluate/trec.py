@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from vsearch_core.errors import InputError
-from vsearch_core.evaluate.dataset import lines_of
-from vsearch_core.store.faults import translated
+from vsearch_core.evaluate.dataset import numbered_lines
+from vsearch_core.store.io_errors import storage_errors
 
 Ranking = Sequence[tuple[str, float]]  # (document id, score), best first, no id twice
 Run = Mapping[str, Ranking]  # by query id
@@ -32,7 +32,7 @@ def write_run(path: Path, run: Run, tag: str) -> None:
         for rank, (document, score) in enumerate(ranking, 1):
             ceiling = min(np.float32(score), np.nextafter(ceiling, np.float32(-np.inf)))
             lines.append(f"{_quoted(query)} Q0 {_quoted(document)} {rank} {ceiling} {tag}\n")
-    with translated(path):
+    with storage_errors(path):
         path.write_text("".join(lines), encoding="utf-8")
 
 
@@ -42,7 +42,7 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     Ranks and tags are ignored. Raises InputError, naming file and line, for what is malformed.
     """
     scores: dict[str, dict[str, float]] = {}
-    for place, line in lines_of(path, "name a run file in TREC's format"):
+    for place, line in numbered_lines(path, "name a run file in TREC's format"):
         query, document, score = _parsed(place, line)
         if document in scores.setdefault(query, {}):
             raise InputError(place, f"names document {document!r} again for query {query!r}", "keep one of the lines")

@@ -18,7 +18,7 @@ from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import Allowed, Candidates, EmbedQuery, Searcher
 from vsearch_core.search.tuned import Tuned
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 
 ALPHAS = tuple(step / 20 for step in range(21))
@@ -28,7 +28,7 @@ SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TuningResult:
     """The best fusion for all questions, and what choosing it so is worth on questions that had no part in it.
 
     nDCG@10, held out, beside that of the fusion in force; `p` is the paired test's. `wins`: better, and not by chance.
@@ -57,7 +57,7 @@ def learn(
     dataset: Dataset,
     name: Callable[[str], str],
     former: Fusion,
-) -> Learned:
+) -> TuningResult:
     """Try every fusion on every question, `former` (what is in force) among them.
 
     Cross-validated: the questions are dealt to FOLDS folds by a hash, and each fold is answered by the fusion that is
@@ -72,7 +72,7 @@ def learn(
     values = np.stack(columns, axis=1)
     held_out = _held_out(values, _folds(list(dataset.queries.values())))
     best = trials[_best(values)]
-    return Learned(
+    return TuningResult(
         best, len(values), float(held_out.mean()), float(values[:, 0].mean()), p_value(held_out - values[:, 0])
     )
 
@@ -82,7 +82,12 @@ def store(index: Path, learned: Tuned | None) -> None:
 
     Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
     """
-    with translated(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+    with (
+        storage_errors(index),
+        writer_lock(index),
+        closing(Catalog.open_to_write(index)) as catalog,
+        catalog.transaction(),
+    ):
         catalog.put_setting(FUSION, "" if learned is None else learned.to_setting())
 
 

@@ -17,7 +17,7 @@ from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import Fault, catalog_faults, count_faults, segment_faults
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
 
@@ -45,7 +45,7 @@ def check_index(index: Path, *, full: bool = False, recall: Recall | None = None
     counts agree. Full: every byte and every relation too, and, by `recall`, that rows are found by their own vectors.
     Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, StorageError.
     """
-    with translated(index):
+    with storage_errors(index):
         report = _check(index, full=full, recall=recall)
         for _ in range(ATTEMPTS):
             former = report.generation
@@ -63,7 +63,7 @@ def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
     if (index / CATALOG_FILE).is_file() and not schema.has_our_header(index):
         faults.append(Fault(str(index / CATALOG_FILE), "its header is damaged"))
     try:
-        with translated(index):
+        with storage_errors(index):
             catalog = Catalog.open_to_read(index)
     except IndexCorruptError as error:
         faults.append(Fault(error.thing, error.reason))
@@ -72,7 +72,7 @@ def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
         if full:
             faults += catalog_faults(catalog.connection)
         try:
-            with translated(index):
+            with storage_errors(index):
                 faults += _segments(catalog, full=full, recall=None if faults else recall)
                 live, _, _ = catalog.counts()
                 chunks = sum(record.live_rows for record in catalog.segments())

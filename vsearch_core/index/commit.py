@@ -14,7 +14,7 @@ from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.schema import LINEAGE, begin_lineage
 from vsearch_core.store.segment import SEGMENTS_DIR, open_segment, sweep_orphans, write_segment
-from vsearch_core.store.vectors import begun_file, delete
+from vsearch_core.store.vectors import delete_vector_file, re_embedding_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def bury(catalog: Catalog, file_ids: Sequence[int]) -> None:
         only = {"file_ids": segment.manifest["file_ids"]}
         gone = np.isin(open_segment(catalog.index, segment.name, only)["file_ids"], file_ids)
         if gone.any():
-            catalog.set_dead(segment.id, gone if segment.dead is None else segment.dead | gone)
-    catalog.forget_files(file_ids)
+            catalog.set_tombstones(segment.id, gone if segment.dead is None else segment.dead | gone)
+    catalog.delete_files(file_ids)
 
 
 def mark_commit(catalog: Catalog) -> None:
@@ -89,9 +89,9 @@ def sweep(catalog: Catalog) -> None:
     named = {segment.name for segment in catalog.segments()}
     if are_there(catalog.index, named):
         sweep_orphans(catalog.index, named)
-    done = begun_file(catalog.index, catalog.settings())
+    done = re_embedding_file(catalog.index, catalog.settings())
     if done.exists():
-        delete(done)
+        delete_vector_file(done)
 
 
 def _segment_arrays(catalog: Catalog, file_ids: Iterable[int], analysis: Analysis) -> dict[str, NDArray[Any]]:

@@ -16,11 +16,11 @@ from vsearch_core.index.graphs import lacking_graphs, link
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
-from vsearch_core.store.upkeep import rebuild, tidy
+from vsearch_core.store.vacuum import reclaim_space, rewrite_catalog
 
 FAN_OUT = 8  # so many segments of one size are merged into one of the next
 GROWTH = 4  # how much larger a segment of the next size is
@@ -49,7 +49,7 @@ def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  
     stop while a graph is made: everything is as it was then.
     """
     started = time.perf_counter()
-    with translated(index), writer_lock(index):
+    with storage_errors(index), writer_lock(index):
         before = _bytes_on_disk(index)
         with closing(Catalog.open_to_write(index)) as catalog:
             sweep(catalog)
@@ -60,7 +60,7 @@ def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  
             if merged:
                 merge_segments(catalog, merged, observer)
             sweep(catalog)
-            rebuild(catalog)
+            rewrite_catalog(catalog)
         after, seconds = _bytes_on_disk(index), time.perf_counter() - started
         return Compaction(index, len(merged), live, stored - live, before, after, seconds)
 
@@ -115,7 +115,7 @@ def compact_until_stopped(catalog: Catalog, observer: Observer) -> bool:
         compact(catalog, observer)
     except StoppedError:
         return False
-    tidy(catalog)
+    reclaim_space(catalog)
     return True
 
 

@@ -25,7 +25,7 @@ from vsearch_core.index.staging import CHUNKS_A_BLOCK
 from vsearch_core.index.writer import OpenEmbedder, Run, is_fresh
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.extract.options import ExtractOptions
 
@@ -79,7 +79,7 @@ def forecast(
     """
     run = Run(index, requested, open_embedder, observer, reading)
     fresh = is_fresh(index, sources, requested)
-    with translated(index), _rehearsal(index, requested if fresh else None) as catalog:
+    with storage_errors(index), _rehearsal(index, requested if fresh else None) as catalog:
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, requested)
         taken = run.take_in(catalog, settings, sources, retry=retry)
@@ -111,7 +111,7 @@ def forecast_re_embedding(
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Forecast:
     """What `re_embed_index` would do with the same arguments, were there nothing yet; as `forecast`."""
-    with translated(index), open_snapshot(index) as snapshot:
+    with storage_errors(index), open_snapshot(index) as snapshot:
         refuse_other_cutting(str(index), snapshot.settings, requested)
         spec = wanted(snapshot.settings, requested)
         made_so = _is_made_by(snapshot.settings, spec, open_embedder)
@@ -193,7 +193,7 @@ def _staged(catalog: Catalog) -> Iterator[tuple[str, bool]]:
     while block := catalog.unembedded(after, CHUNKS_A_BLOCK):
         after = block[-1][0]
         for chunk_id, text in block:
-            yield text, catalog.same_text(chunk_id) is not None
+            yield text, catalog.find_embedded_copy(chunk_id) is not None
 
 
 class _Texts:

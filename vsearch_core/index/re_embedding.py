@@ -28,12 +28,18 @@ from vsearch_core.index.writer import OpenEmbedder
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.segment import Manifest, open_segment
-from vsearch_core.store.upkeep import tidy
-from vsearch_core.store.vectors import VectorFile, begun_file, begun_files, delete, space_of
+from vsearch_core.store.vacuum import reclaim_space
+from vsearch_core.store.vectors import (
+    VectorFile,
+    delete_vector_file,
+    re_embedding_file,
+    space_key,
+    unfinished_re_embeddings,
+)
 
 CHUNKS_A_BLOCK = 512  # whose texts are in memory at a time
 
@@ -72,7 +78,7 @@ def re_embed_index(
     IndexLockedError, IndexVersionError, IndexCorruptError, InputError, ModelError, StorageError.
     """
     started = time.perf_counter()
-    with translated(index):
+    with storage_errors(index):
         refuse_lost(index)
         if not (index / schema.CATALOG_FILE).exists():
             schema.connect(index, "ro")  # raises IndexNotFoundError
@@ -129,20 +135,20 @@ class _Run:
     def done(self) -> bool:
         """Embed and swap; False where the observer stopped it."""
         values = self.settings.to_catalog()
-        path = begun_file(self.catalog.index, values)
+        path = re_embedding_file(self.catalog.index, values)
         row_bytes = 2 * self.settings.fingerprint.dimension
         self._refuse_little_space(path, row_bytes)
-        with closing(VectorFile(path, space_of(values), row_bytes)) as vectors:
+        with closing(VectorFile(path, space_key(values), row_bytes)) as vectors:
             self.kept = vectors.count()
             try:
                 self._embed(vectors)
                 self._swap(vectors)
             except StoppedError:
                 return False
-        for each in begun_files(self.catalog.index):  # of models that were tried and given up, too
-            delete(each)
+        for each in unfinished_re_embeddings(self.catalog.index):  # of models that were tried and given up, too
+            delete_vector_file(each)
         sweep(self.catalog)
-        tidy(self.catalog)
+        reclaim_space(self.catalog)
         return True
 
     def _refuse_little_space(self, path: Path, row_bytes: int) -> None:
@@ -189,7 +195,7 @@ class _Run:
             catalog.drop_segments(record.id for record in self.segments)
             if written is not None:
                 catalog.add_segment(written[0], self.chunks, written[1])
-            catalog.forget_vectors()
+            catalog.delete_staged_vectors()
             if catalog.settings().get(FUSION):
                 catalog.put_setting(FUSION, "")
                 self.untuned = True
@@ -209,7 +215,7 @@ def live_texts(catalog: Catalog, count: int) -> Iterator[list[str]]:
         only = {"chunk_ids": record.manifest["chunk_ids"]}
         ids = open_segment(catalog.index, record.name, only)["chunk_ids"][record.alive].tolist()
         for start in range(0, len(ids), count):
-            yield [passage.chunk.text for passage in catalog.passages(ids[start : start + count])]
+            yield [passage.chunk.text for passage in catalog.stored_chunks(ids[start : start + count])]
 
 
 def _others(record: SegmentRecord) -> Manifest:

@@ -14,9 +14,9 @@ from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.sources import Source, is_within, source_from_json, source_to_json, stored_path
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.passed_over import forget, remembered
+from vsearch_core.store.skipped import clear_skipped, skipped_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def remove_paths(
     IndexVersionError, IndexCorruptError, StorageError.
     """
     started = time.perf_counter()
-    with translated(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
+    with storage_errors(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
         before = catalog.files(live=True)
         left_out = _forget(catalog, paths)
         uncompacted = not compact_until_stopped(catalog, observer)
@@ -82,7 +82,9 @@ def _forget(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
             catalog.drop_source(stored_path(root, source.path))
         for path in left_out:
             catalog.put_source(stored_path(root, path), source_to_json(Source(path, None)))
-        forget(catalog, [path for path in remembered(catalog) if is_within(os.path.join(root, path), folders)])
+        clear_skipped(
+            catalog, [path for path in skipped_paths(catalog) if is_within(os.path.join(root, path), folders)]
+        )
         bury(catalog, [record.id for record in gone])
         mark_commit(catalog)
     return tuple(stored_path(root, path) for path in left_out)

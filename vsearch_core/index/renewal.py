@@ -38,7 +38,7 @@ def renew_keywords(catalog: Catalog, settings: IndexSettings, observer: Observer
         for record, (name, manifest) in zip(records, written, strict=True):
             added = catalog.add_segment(name, record.rows, manifest)
             if record.dead is not None:
-                catalog.set_dead(added, record.dead)
+                catalog.set_tombstones(added, record.dead)
         catalog.put_setting(ANALYZER, signature)
         mark_commit(catalog)
     return True

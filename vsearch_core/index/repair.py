@@ -30,11 +30,11 @@ from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
-from vsearch_core.store.adoption import forgotten
+from vsearch_core.store.adoption import orphan_segments
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
-from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, sync_file, sync_folder
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.salvage import clear, salvage
 from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
@@ -80,7 +80,7 @@ def repair_index(
     Raises IndexNotFoundError, IndexCorruptError for a catalog beyond saving, IndexLockedError, IndexVersionError,
     IndexMismatchError, ModelError, StorageError, and StoppedError when the observer says stop while a graph is made.
     """
-    with translated(index):
+    with storage_errors(index):
         if not (index / CATALOG_FILE).exists():
             Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
@@ -172,7 +172,7 @@ def _catalog_is_sound(index: Path) -> bool:
     if not schema.has_our_header(index):
         return False
     try:
-        with translated(index), closing(Catalog.open_to_write(index)) as catalog:
+        with storage_errors(index), closing(Catalog.open_to_write(index)) as catalog:
             catalog.segments()
             IndexSettings.from_catalog(catalog, renewing=True)
             return next(catalog_faults(catalog.connection), None) is None
@@ -247,7 +247,7 @@ def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
 def _unnamed(catalog: Catalog, named: Collection[str], aside: _Aside) -> list[SegmentRecord]:
     """Segments that the catalog does not name though they may have what it lacks: where its list of them is lost, where
     it was put back from a backup, or where a named one is lost and what it was made of is still there. All are kept."""
-    usable, folders = forgotten(catalog.index, catalog.settings(), named)
+    usable, folders = orphan_segments(catalog.index, catalog.settings(), named)
     for folder in folders:
         aside.link(folder)
     return usable
@@ -324,7 +324,7 @@ def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bo
         if not np.array_equal(alive, record.alive):
             differ = True
             if write:
-                catalog.set_dead(record.id, ~alive)
+                catalog.set_tombstones(record.id, ~alive)
     return differ
 
 

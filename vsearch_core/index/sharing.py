@@ -16,7 +16,7 @@ from vsearch_core.ann.flat import FIXED_ONE, to_fixed
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.index.writer import OpenEmbedder
 from vsearch_core.model import EmbedderSpec, Fingerprint
-from vsearch_core.store.vectors import VectorFile, delete, is_damage, space_of
+from vsearch_core.store.vectors import VectorFile, delete_vector_file, means_damage, space_key
 
 SHARED_FILE = "vectors.sqlite"  # in the user's cache folder
 
@@ -36,7 +36,7 @@ class SharingEmbedder:
         self._embedder = embedder
         self._path, self._limit = path, limit
         made_by = json.dumps(asdict(embedder.fingerprint))
-        self._space = space_of({"fingerprint": made_by, "base_url": spec.base_url or ""})
+        self._space = space_key({"fingerprint": made_by, "base_url": spec.base_url or ""})
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -100,10 +100,10 @@ class _Shared:
         try:
             return do()
         except (sqlite3.Error, OSError) as error:
-            if is_damage(error):
+            if means_damage(error):
                 if self._file:
                     self._file.close()
                 self._file = None
                 with suppress(OSError):
-                    delete(self._path)
+                    delete_vector_file(self._path)
             return None

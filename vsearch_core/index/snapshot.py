@@ -17,7 +17,7 @@ from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.faults import translated, translated_catalog
+from vsearch_core.store.io_errors import sqlite_errors, storage_errors
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import ABOUT, Manifest, open_segment
 
@@ -72,10 +72,10 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
 
     Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError, StorageError.
     """
-    with translated(index):
+    with storage_errors(index):
         snapshot = _open(index)
     try:
-        with translated_catalog(index):  # other errors of the block are not the index's business
+        with sqlite_errors(index):  # other errors of the block are not the index's business
             yield snapshot
     finally:
         snapshot.catalog.close()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import FileRecord
-from vsearch_core.store.lost import nameless
-from vsearch_core.store.passed_over import PassedOver, not_opened
+from vsearch_core.store.lost import lost_and_found
+from vsearch_core.store.skipped import SkippedFile, unopened_file
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
 SETTLED_NS = 2_000_000_000  # file systems note times by steps of up to so much (FAT)
@@ -56,14 +56,14 @@ class Plan:
     """
 
     changed: tuple[Found, ...]
-    passed_over: tuple[PassedOver, ...]
+    passed_over: tuple[SkippedFile, ...]
     unchanged: int
     gone: tuple[FileRecord, ...]
     outdated: tuple[FileRecord, ...]
     vanished: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
-    noticed: tuple[PassedOver, ...]
+    noticed: tuple[SkippedFile, ...]
     incomplete: Mapping[str, tuple[str, ...]]
 
 
@@ -135,7 +135,7 @@ class Known:
 
     live: Mapping[str, FileRecord]
     staged: Mapping[str, FileRecord]
-    passed_over: Mapping[str, PassedOver]
+    passed_over: Mapping[str, SkippedFile]
     readers: Collection[str]
     incomplete: Mapping[str, tuple[str, ...]]
 
@@ -157,7 +157,7 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
     noticed = {each.path: each for each in _left_alone(index.parent, skipped, unreadable)}
     covered = [str(source.path) for source in (*walk.walked, *walk.deleted)]
     lost = [str(item.path) for item in unreadable]
-    stand_in = nameless(index)
+    stand_in = lost_and_found(index)
 
     def has_gone(stored: str) -> bool:
         if stored.startswith(stand_in):
@@ -188,13 +188,13 @@ def make_plan(index: Path, walk: Walk, known: Known) -> Plan:
     )
 
 
-def _left_alone(root: Path, skipped: Sequence[Skipped], unreadable: Sequence[Unreadable]) -> Iterator[PassedOver]:
+def _left_alone(root: Path, skipped: Sequence[Skipped], unreadable: Sequence[Unreadable]) -> Iterator[SkippedFile]:
     """What the walk did not give to be read, as it is remembered."""
     items: tuple[Skipped | Unreadable, ...] = (*skipped, *unreadable)
     for item in items:
         # SQLite's TEXT can't hold what of a name is no UTF-8.
         path = stored_path(root, item.path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        yield not_opened(path, item.reason, binary=isinstance(item, Skipped))
+        yield unopened_file(path, item.reason, binary=isinstance(item, Skipped))
 
 
 def _walk(
@@ -221,7 +221,7 @@ def _walk(
     return found, tuple(skipped.values()), tuple(unreadable.values())
 
 
-def _is_as(record: FileRecord | PassedOver | None, found: Found) -> bool:
+def _is_as(record: FileRecord | SkippedFile | None, found: Found) -> bool:
     return record is not None and record.stamp == found.file.stamp
 
 

@@ -12,8 +12,8 @@ from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import Found, Plan, settled_ctime
 from vsearch_core.model import LEFT_OUT
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
-from vsearch_core.store.passed_over import PassedOver, forget, not_opened, remember
 from vsearch_core.store.reuse import known_vectors
+from vsearch_core.store.skipped import SkippedFile, clear_skipped, record_skipped, unopened_file
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.limits import SECONDS_A_FILE
 from vsearch_core.text.extract.ocr import SECONDS
@@ -60,10 +60,10 @@ class Stager:
         reading: ExtractOptions,
     ) -> None:
         with catalog.transaction():
-            catalog.forget_files(record.id for record in plan.outdated)
-            forget(catalog, plan.vanished)
+            catalog.delete_files(record.id for record in plan.outdated)
+            clear_skipped(catalog, plan.vanished)
             for passed in plan.noticed:
-                remember(catalog, passed)
+                record_skipped(catalog, passed)
         self.result = Staged()
         self._catalog = catalog
         self._live = live
@@ -131,12 +131,12 @@ class Stager:
             self._unstage(found.stored)  # deleted since it was found, which is no failure: the next run sees it gone
         elif isinstance(result, OSError):
             reason = (result.strerror or str(result)).lower()
-            remember(self._catalog, not_opened(found.stored, reason, binary=False))
+            record_skipped(self._catalog, unopened_file(found.stored, reason, binary=False))
             self._fail(found.stored, reason)
         else:
             if result.left_out:
                 self._observer.partly(found.stored, "; ".join(result.left_out))
-            forget(self._catalog, [found.stored])
+            clear_skipped(self._catalog, [found.stored])
             same = next((each for each in self._versions(found) if each.hash == result.digest), None)
             is_as_before = result.chunks is None or self._incomplete.get(found.stored) == result.left_out
             if is_as_before and same is not None:
@@ -152,14 +152,14 @@ class Stager:
         is_live = same is self._live.get(found.stored)
         if is_live:
             self._unstage(found.stored)
-        self._catalog.touch(same.id, found.file.mtime_ns, ctime_ns)
+        self._catalog.update_times(same.id, found.file.mtime_ns, ctime_ns)
         self.result.touched += is_live
 
     def _pass_over(self, found: Found, ctime_ns: int, error: ExtractionError) -> None:
         file, former, binary = found.file, self._live.get(found.stored), isinstance(error, BinaryFileError)
         reason = f"{error.reason}; {error.next_step}" if error.option else error.reason
-        passed = PassedOver(found.stored, *(file.size, file.mtime_ns, ctime_ns), binary, reason, tried(error.option))
-        remember(self._catalog, passed)
+        passed = SkippedFile(found.stored, *(file.size, file.mtime_ns, ctime_ns), binary, reason, tried(error.option))
+        record_skipped(self._catalog, passed)
         if binary:
             self.result.binary += 1
             self._observer.skipped(found.stored, reason)
@@ -179,7 +179,7 @@ class Stager:
 
     def _unstage(self, stored: str) -> None:
         if stored in self._staged:
-            self._catalog.forget_files([self._staged[stored].id])
+            self._catalog.delete_files([self._staged[stored].id])
 
 
 def _new_file(found: Found, ctime_ns: int, read: FileRead) -> NewFile:

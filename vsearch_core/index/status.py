@@ -11,7 +11,7 @@ from vsearch_core.model import Fingerprint
 from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.segment import ABOUT
 from vsearch_core.store.states import STATES, FileState, file_states
-from vsearch_core.store.vectors import begun_files
+from vsearch_core.store.vectors import unfinished_re_embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def read_status(snapshot: Snapshot) -> Status:
         graph_rows=sum(record.rows for record in linked),
         pending_files=staged,
         pending_chunks=unembedded,
-        re_embedding=bool(begun_files(catalog.index)),
+        re_embedding=bool(unfinished_re_embeddings(catalog.index)),
         fingerprint=settings.fingerprint,
         chunk_words=settings.chunk_words,
         overlap_words=settings.overlap_words,

@@ -23,9 +23,9 @@ from vsearch_core.index.snapshot import open_generation
 from vsearch_core.store import schema
 from vsearch_core.store.archive import EXPORT_AGAIN, ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.generation import replace_generation
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.pieces import Piece, checksum, pieces
@@ -62,16 +62,16 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
     IndexCorruptError, StorageError, and ArchiveError for a file that is not what the catalog says.
     """
     started = time.perf_counter()
-    with translated(index):
+    with storage_errors(index):
         catalog, segments = open_generation(index, _segment)
     records = [record for record, _ in segments]
-    with closing(catalog), translated(scratch.parent):
+    with closing(catalog), storage_errors(scratch.parent):
         with Catalog.new(scratch) as copy:
             replace_generation(copy, catalog)
-        with translated(index):
+        with storage_errors(index):
             generation, (files, _, _) = catalog.generation, catalog.counts()
     # Closed by now: however slowly the archive is taken, the writers' log does not grow for it.
-    with translated(scratch.parent):
+    with storage_errors(scratch.parent):
         contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
         for piece in pack(contents, {CATALOG_FILE: pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
             write(piece)
@@ -89,7 +89,7 @@ def import_archive(index: Path, name: str, read: Read, *, replace: bool = False)
     started = time.perf_counter()
     archive = ArchiveReader(name, read)
     contents = archive.contents()
-    with translated(index):
+    with storage_errors(index):
         make_folder(index)
         with writer_lock(index):
             _refuse_to_overwrite(index, replace=replace)
@@ -217,7 +217,7 @@ def _move_in(index: Path, unpacked: Path, segment: str) -> str:
 def _judged(name: str) -> Iterator[None]:
     """Let errors about what was received name the archive that it came from."""
     try:
-        with translated(Path(name)):
+        with storage_errors(Path(name)):
             yield
     except (IndexMismatchError, IndexVersionError) as error:
         raise type(error)(name, error.reason, error.next_step) from error

@@ -19,7 +19,7 @@ from vsearch_core.errors import InputError, VsearchError
 from vsearch_core.index.sources import Source, is_within, source_from_json
 from vsearch_core.index.writer import Summary
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.text.discover import Reach
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def is_due(ticks: Iterable[bool], wait: Wait, pace: Pace, clock: Callable[[], fl
 
 def known_sources(index: Path) -> tuple[Source, ...]:
     """What the index was made of. Raises IndexStateError."""
-    with translated(index), closing(Catalog.open_to_read(index)) as catalog:
+    with storage_errors(index), closing(Catalog.open_to_read(index)) as catalog:
         sources = catalog.sources()
     return tuple(source_from_json(index.parent, path, options) for path, options in sources.items())
 

@@ -39,12 +39,12 @@ from vsearch_core.index.staging import Stager, embed_block, tried
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog, FileRecord
-from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import make_folder, refuse_foreign_name
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.lost import refuse_lost
-from vsearch_core.store.passed_over import recall
 from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.skipped import load_skipped
 from vsearch_core.store.states import count_incomplete, incomplete_files
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover
@@ -110,7 +110,7 @@ def update_index(
     run = Run(index, requested, open_embedder, observer, reading)
     if is_fresh(index, sources, requested):
         run.open_first_embedder()
-    with translated(index):
+    with storage_errors(index):
         make_folder(index)
         with writer_lock(index), closing(run.open_catalog()) as catalog:
             return run.update(catalog, sources, started, retry=retry)
@@ -120,7 +120,7 @@ def is_fresh(index: Path, sources: Sequence[Source], requested: Requested) -> bo
     """Whether there is no index yet. Raises InputError, before anything is made, for what can't be done."""
     for path in (index, *(source.path for source in sources)):
         refuse_foreign_name(path)
-    with translated(index):
+    with storage_errors(index):
         fresh = not (index / CATALOG_FILE).exists()
         refuse_lost(index)
     if fresh and not sources:
@@ -230,7 +230,7 @@ class Run:
         live = catalog.files(live=True)
         readers = () if retry else (tried(), *map(tried, self.reading.unset))
         incomplete = incomplete_files(catalog) if retry or self.reading.ocr else {}
-        known = Known(live, catalog.files(live=False), recall(catalog), readers, incomplete)
+        known = Known(live, catalog.files(live=False), load_skipped(catalog), readers, incomplete)
         plan, walk = self._plan(catalog, sources, known)
         options = ChunkOptions(settings.chunk_words, settings.overlap_words)
         return Intake(live, plan, walk, Stager(catalog, plan, live, options, self.observer, self.reading))

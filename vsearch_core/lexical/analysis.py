@@ -8,7 +8,7 @@ from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, A
 from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, unify
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.question import Question
-from vsearch_core.model import Searched
+from vsearch_core.model import KeywordFields
 
 AUTO = "auto"
 UNKNOWN = "en"  # what is analyzed as if it were: code, tables, lists of names
@@ -40,7 +40,7 @@ class Analysis:
             self._analyzers[language] = Analyzer(language, self._version)
         return self._analyzers[language]
 
-    def languages(self, passages: Sequence[Searched]) -> list[str]:
+    def languages(self, passages: Sequence[KeywordFields]) -> list[str]:
         """The language that each of a file's passages is analyzed in.
 
         One that does not tell, a table say, is taken to be in the language of most of the others, or in the declared.
@@ -62,7 +62,7 @@ class Analysis:
         language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
         return self.analyzer(language).matches(text, terms)
 
-    def passage_terms(self, passage: Searched, language: str) -> list[str]:
+    def passage_terms(self, passage: KeywordFields, language: str) -> list[str]:
         """A passage's terms: its text's, and those of title, heading trail and path as if they stood there too.
 
         That is BM25F (Robertson et al., "Simple BM25 extension to multiple weighted fields", CIKM 2004) with fields of

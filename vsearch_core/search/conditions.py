@@ -11,7 +11,7 @@ from vsearch_core.lexical.characters import fold_case, unify
 from vsearch_core.lexical.phrase import certain_terms, folded, phrase_pattern, prefix_pattern
 from vsearch_core.lexical.question import PHRASE, PREFIX, Clause, Question
 from vsearch_core.search.keywords import KeywordRoute
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.searched import searched
 
 _SHORTEST_STEM = 3  # letters …
@@ -86,7 +86,7 @@ class Conditions:
 
     def _fields(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Iterator[str]]]:
         """The folded texts that each of the rows is searched by."""
-        with translated(self._catalog.index):
+        with storage_errors(self._catalog.index):
             found = searched(self._catalog, self._chunk_ids[rows].tolist())
             for row, (*_, passage) in zip(rows.tolist(), found, strict=True):
                 yield row, map(folded, passage.fields())

@@ -12,7 +12,7 @@ from vsearch_core.ann.flat import top_k
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical.bm25 import Collection
 from vsearch_core.search.rental import Rental
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class KeywordRoute:
             from vsearch_core.lexical.maxscore import MaxScore
 
             engine = MaxScore(self.collection)
-            with translated(kernel_cache.folder()), announced(self._preparing):
+            with storage_errors(kernel_cache.folder()), announced(self._preparing):
                 kernel_cache.loaded(engine.load)
             self._engine = engine
         return self._engine

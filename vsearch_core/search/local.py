@@ -20,8 +20,8 @@ from vsearch_core.search.pipeline import Allowed, Candidates
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.stored import stored_vectors
 from vsearch_core.search.vectors import Effort, VectorRoute
-from vsearch_core.store.catalog import Passage
-from vsearch_core.store.faults import translated
+from vsearch_core.store.catalog import StoredChunk
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
 
@@ -79,7 +79,7 @@ class LocalSearcher:
         searched = int(self._alive.sum())
         if not filters:
             return Allowed(self._alive, searched, searched)
-        with translated(self._snapshot.catalog.index):
+        with storage_errors(self._snapshot.catalog.index):
             self._snapshot.catalog.refuse_damaged_files(searched)
             files = allowed_files(self._snapshot.catalog.connection, filters)
         mask = self._alive & np.isin(self._file_ids, files)
@@ -147,13 +147,13 @@ class LocalSearcher:
         """The rows' file ids."""
         return self._file_ids[rows]
 
-    def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
+    def passages(self, rows: NDArray[np.int64]) -> list[StoredChunk]:
         """The rows' chunks. Raises IndexCorruptError when the catalog lacks one."""
         chunk_ids = self._chunk_ids[rows]
         catalog = self._snapshot.catalog
         try:
-            with translated(catalog.index):
-                return catalog.passages(chunk_ids.tolist())
+            with storage_errors(catalog.index):
+                return catalog.stored_chunks(chunk_ids.tolist())
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
 
@@ -175,7 +175,7 @@ class LocalSearcher:
         except ValueError as error:
             raise self._damaged(str(error)) from None
 
-    def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
+    def neighbours(self, path: str, ordinal: int, count: int) -> list[StoredChunk]:
         """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""
         return neighbours(self._snapshot.catalog, path, ordinal, count)
 

@@ -11,7 +11,7 @@ from math import ceil
 
 from vsearch_core.model import Chunk, Hit
 from vsearch_core.search.snippets import Snippet
-from vsearch_core.store.catalog import Passage
+from vsearch_core.store.catalog import StoredChunk
 
 LEAST_TOKENS = 40  # a passage is not shortened to less than this: one sentence, with its place
 
@@ -46,7 +46,7 @@ def estimate_tokens(hit: Hit) -> int:
     return count_tokens(hit.path) + count_tokens(hit.heading or "") + count_tokens(hit.text)
 
 
-def with_context(hit: Hit, passages: Sequence[Passage]) -> Hit:
+def with_context(hit: Hit, passages: Sequence[StoredChunk]) -> Hit:
     """The hit with what stands before and after it in the passages around it, which are a run of its file's chunks."""
     chunk = _chunk(hit)
     former = [passage.chunk for passage in passages if passage.ordinal < hit.chunk]
@@ -60,7 +60,7 @@ def with_context(hit: Hit, passages: Sequence[Passage]) -> Hit:
     return replace(hit, before=before, after=after)
 
 
-def widened(hit: Hit, passages: Sequence[Passage]) -> Hit:
+def widened(hit: Hit, passages: Sequence[StoredChunk]) -> Hit:
     """The hit grown to all of the passages around it."""
     return _holding(hit, _joined([_chunk(hit), *(passage.chunk for passage in passages)]))
 

@@ -20,7 +20,7 @@ from vsearch_core.search.packing import estimate_tokens, pack, widened, with_con
 from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.rocchio import REPEATS, Likeness
 from vsearch_core.search.snippets import Snippet
-from vsearch_core.store.catalog import Passage
+from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.text.place import place_of
 
 
@@ -73,13 +73,13 @@ class Searcher(Protocol):
     def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each row, the same for rows of one file."""
 
-    def passages(self, rows: NDArray[np.int64]) -> list[Passage]:
+    def passages(self, rows: NDArray[np.int64]) -> list[StoredChunk]:
         """The rows' chunks."""
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The rows' unit vectors, shape (n, dimension)."""
 
-    def neighbours(self, path: str, ordinal: int, count: int) -> list[Passage]:
+    def neighbours(self, path: str, ordinal: int, count: int) -> list[StoredChunk]:
         """A chunk of a file and up to `count` before and after it, in order."""
 
     def excerpt(self, text: str, terms: Sequence[str], width: int) -> Snippet:
@@ -199,7 +199,7 @@ def _moved(
 def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], question: Question) -> tuple[Hit, ...]:
     """The hits with what stands around them, and within the budget."""
 
-    def around(hit: Hit) -> Sequence[Passage]:
+    def around(hit: Hit) -> Sequence[StoredChunk]:
         return searcher.neighbours(hit.path, hit.chunk, query.context) if query.context else ()
 
     if query.max_tokens is None:

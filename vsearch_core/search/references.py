@@ -16,7 +16,7 @@ from vsearch_core.model import Chunk
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.passages import chunk_ids
 from vsearch_core.search.rocchio import Example
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.reading import FileToRead, open_reader
 
@@ -57,8 +57,8 @@ def _is_file(path: Path) -> bool:
 def _from_index(
     snapshot: Snapshot, searcher: LocalSearcher, ids: Sequence[int], line: int | None, name: str
 ) -> Example:
-    with translated(snapshot.catalog.index):
-        chunks = [passage.chunk for passage in snapshot.catalog.passages(ids)]
+    with storage_errors(snapshot.catalog.index):
+        chunks = [passage.chunk for passage in snapshot.catalog.stored_chunks(ids)]
     chosen = _chosen(chunks, line, name)
     rows = searcher.rows([ids[number] for number in chosen])
     return Example(_mean(searcher.vectors(rows)), tuple(chunks[number].text for number in chosen), rows)

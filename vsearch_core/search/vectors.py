@@ -14,7 +14,7 @@ from vsearch_core.errors import IndexCorruptError, InputError
 from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.rental import Rental
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
 
@@ -125,7 +125,7 @@ class VectorRoute:
                     f"segment {segment.name}", f"its graph is damaged ({error})", next_step
                 ) from None
             walker = Searcher(segment.graph, segment.vectors)
-            with translated(kernel_cache.folder()), announced(self._effort.preparing):
+            with storage_errors(kernel_cache.folder()), announced(self._effort.preparing):
                 kernel_cache.loaded(walker.load)
             self._walkers[number] = walker
         return self._walkers[number]

@@ -36,7 +36,7 @@ def recall_settings(index: Path, named: Collection[str]) -> dict[str, str]:
     return settings
 
 
-def forgotten(
+def orphan_segments(
     index: Path, settings: Mapping[str, str], named: Collection[str]
 ) -> tuple[list[SegmentRecord], list[Path]]:
     """Segments that are not named and whose rows mean what they did, oldest first; and the folders of all unnamed ones.

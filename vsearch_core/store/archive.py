@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
-from vsearch_core.store.faults import translated
+from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.pieces import PIECE, Piece
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
@@ -108,12 +108,12 @@ class ArchiveReader:
     def end(self) -> None:
         """Make sure that nothing follows."""
         self._expect(_END)
-        with translated(Path(self.name)):
+        with storage_errors(Path(self.name)):
             if self._read(1):
                 raise self._damaged("something follows its end")
 
     def _bytes(self, count: int) -> bytes:
-        with translated(Path(self.name)):
+        with storage_errors(Path(self.name)):
             data = self._read(count)
         if len(data) != count:
             raise self._damaged("it ends too early")

@@ -84,7 +84,7 @@ class SegmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class StoredChunk:
     """A chunk as it is shown: its file's path, its number in the file, and the chunk."""
 
     path: str
@@ -93,7 +93,10 @@ class Passage:
 
 
 class Catalog:
-    """A connection to the catalog. All methods raise StorageError or IndexCorruptError at the caller's `translated`."""
+    """A connection to the catalog.
+
+    Methods raise what SQLite raises; callers turn that into StorageError or IndexCorruptError by `storage_errors`.
+    """
 
     def __init__(self, index: Path, connection: sqlite3.Connection) -> None:
         self.index = index
@@ -138,7 +141,7 @@ class Catalog:
     @classmethod
     def _verified(cls, index: Path, connection: sqlite3.Connection) -> "Catalog":
         try:
-            if not schema.is_sealed(connection):
+            if not schema.seal_matches(connection):
                 raise _damaged(index, "its settings or its list of segments are damaged")
         except BaseException:
             connection.close()
@@ -178,7 +181,7 @@ class Catalog:
 
     def sources(self) -> dict[str, dict[str, JsonValue]]:
         """The paths that were named to `index`, and the options each was walked with."""
-        if schema.unsound_rows(self.connection, "sources"):
+        if schema.rows_with_bad_checksums(self.connection, "sources"):
             raise _damaged(self.index, "its list of sources is damaged")
         try:
             query = "SELECT path, options FROM sources"
@@ -202,7 +205,7 @@ class Catalog:
         query = "SELECT id, path, size, mtime_ns, ctime_ns, hash, chunks FROM files WHERE live = ?"
         return {row[1]: FileRecord(*row) for row in self.connection.execute(query, (int(live),))}
 
-    def touch(self, file_id: int, mtime_ns: int, ctime_ns: int) -> None:
+    def update_times(self, file_id: int, mtime_ns: int, ctime_ns: int) -> None:
         """Note new times of a file whose bytes are the same."""
         values = (mtime_ns, ctime_ns, file_id)
         self.connection.execute("UPDATE files SET mtime_ns = ?, ctime_ns = ? WHERE id = ?", values)
@@ -227,7 +230,7 @@ class Catalog:
             (_chunk_row(file_id, number, chunk) for number, chunk in enumerate(chunks)),
         )
 
-    def forget_files(self, file_ids: Iterable[int]) -> None:
+    def delete_files(self, file_ids: Iterable[int]) -> None:
         """Delete files, staged or live, with their chunks and staged vectors."""
         for file_id in list(file_ids):
             self.connection.execute(
@@ -262,9 +265,9 @@ class Catalog:
         )
         return [(chunk_id, self.unpacked(chunk_id, blob, sound)) for chunk_id, blob, sound in rows]
 
-    def same_text(self, chunk_id: int) -> tuple[int, bytes | None] | None:
+    def find_embedded_copy(self, chunk_id: int) -> tuple[int, bytes | None] | None:
         """A chunk with the same text that has a vector: its id, and the vector if it is staged; None if none has."""
-        sound = schema.sound(self.connection, "chunks", "other")
+        sound = schema.checksum_ok(self.connection, "chunks", "other")
         row: tuple[int, bytes | None] | None = self.connection.execute(
             "SELECT other.id, vector FROM chunks JOIN chunks AS other"
             f" ON other.hash = chunks.hash AND other.text = chunks.text AND {sound}"
@@ -279,7 +282,7 @@ class Catalog:
         rows = zip(chunk_ids, map(bytes, vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged (chunk_id, vector) VALUES (?, ?)", rows)
 
-    def forget_vectors(self) -> None:
+    def delete_staged_vectors(self) -> None:
         """Delete all staged vectors; their chunks are embedded again."""
         self.connection.execute("DELETE FROM staged")
 
@@ -317,7 +320,7 @@ class Catalog:
             (path,) = self.connection.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
             paths.append(path)
             if self.connection.execute("SELECT 1 FROM files WHERE path = ? AND NOT live", (path,)).fetchone():
-                self.forget_files([file_id])
+                self.delete_files([file_id])
             else:
                 self.connection.execute("UPDATE files SET live = 0 WHERE id = ?", (file_id,))
         return sorted(paths)
@@ -355,7 +358,7 @@ class Catalog:
         assert added.lastrowid is not None
         return added.lastrowid
 
-    def set_dead(self, segment_id: int, dead: NDArray[np.bool_]) -> None:
+    def set_tombstones(self, segment_id: int, dead: NDArray[np.bool_]) -> None:
         """Replace a segment's tombstones, shape (rows,)."""
         self.connection.execute("UPDATE segments SET dead = ? WHERE id = ?", (np.packbits(dead).tobytes(), segment_id))
 
@@ -363,7 +366,7 @@ class Catalog:
         """Stop naming segments; their files are swept by a writer."""
         self.connection.executemany("DELETE FROM segments WHERE id = ?", ((number,) for number in segment_ids))
 
-    def passages(self, chunk_ids: Sequence[int]) -> list[Passage]:
+    def stored_chunks(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
         """The chunks with their files' paths, in the order asked for."""
         found = {}
         query = (
@@ -373,7 +376,7 @@ class Catalog:
         )
         for chunk_id in chunk_ids:
             for number, sound, blob, path, ordinal, *place in self.connection.execute(query, (chunk_id,)):
-                found[number] = Passage(path, ordinal, Chunk(self.unpacked(number, blob, sound), *place))
+                found[number] = StoredChunk(path, ordinal, Chunk(self.unpacked(number, blob, sound), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
 
     def refuse_damaged_files(self, chunks: int) -> None:
@@ -386,7 +389,7 @@ class Catalog:
             raise _damaged(self.index, "its list of files is damaged")
 
     def _sound(self, table: str) -> str:
-        return schema.sound(self.connection, table)
+        return schema.checksum_ok(self.connection, table)
 
     def unpacked(self, chunk_id: int, blob: bytes, sound: int) -> str:
         """A chunk's text, if its row is `sound`. Raises IndexCorruptError."""

@@ -100,13 +100,13 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[Fault]:
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Fault]:
-    rows = schema.unsound_rows(connection, table)
+    rows = schema.rows_with_bad_checksums(connection, table)
     if rows:
         yield Fault(f"catalog: table {table}", f"rows are damaged: {_listed(rows)}")
 
 
 def _completeness(connection: sqlite3.Connection) -> Iterator[Fault]:
-    if not schema.is_sealed(connection):
+    if not schema.seal_matches(connection):
         yield Fault("catalog", "its settings or its list of segments are damaged")
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.faults import translated
-from vsearch_core.store.upkeep import GAPS
+from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.vacuum import GAPS
 
 _SETTINGS = f"settings WHERE key NOT IN ('min_reader', 'seal', '{GAPS}')"  # these are about the file that they are in
 _ROWS = {  # parents first
@@ -26,14 +26,15 @@ def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, s
     """Make the target say what the source says; part of a transaction of the target. Keeps the target's sources.
 
     `renamed` gives segments' new names by their names. Errors of reading name the source's index, and so does the
-    IndexCorruptError for a row that is not what was written; those of writing are left to the caller's `translated`.
+    IndexCorruptError for a row that is not what was written; the caller's `storage_errors` turns
+    those of writing.
     """
     for rows in (_SETTINGS, *_EMPTIED):
         target.connection.execute(f"DELETE FROM {rows}")
     for table, rows in _ROWS.items():
         names = [name for name in schema.columns(target.connection, table) if name != "crc"]
         chosen = ", ".join(f"{table}.{name}" for name in names)
-        query = f"SELECT {schema.sound(source.connection, table)}, {chosen} FROM {rows}"
+        query = f"SELECT {schema.checksum_ok(source.connection, table)}, {chosen} FROM {rows}"
         insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
         target.connection.executemany(insert, _verified(source, table, query))
     for former, name in (renamed or {}).items():
@@ -42,7 +43,7 @@ def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, s
 
 def _verified(source: Catalog, table: str, query: str) -> Iterator[list[object]]:
     """The rows of a query that says first of each whether it is sound."""
-    with translated(source.index):
+    with storage_errors(source.index):
         for sound, *row in source.connection.execute(query):
             if not sound:
                 raise IndexCorruptError(str(source.index), f"rows of its table {table} are damaged", schema.CHECK)

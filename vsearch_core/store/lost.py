@@ -30,6 +30,6 @@ def refuse_lost(index: Path) -> None:
         )
 
 
-def nameless(index: Path) -> str:
+def lost_and_found(index: Path) -> str:
     """The folder that files which have lost their names are said to be in: one in which nothing is ever indexed."""
     return f"{index.name}/lost/"

@@ -19,7 +19,7 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
     vectors: dict[int, bytes] = {}
     in_segments: dict[int, list[int]] = {}  # a live chunk -> those of the same text
     for chunk_id in chunk_ids:
-        donor = catalog.same_text(chunk_id)
+        donor = catalog.find_embedded_copy(chunk_id)
         if donor is None:
             continue
         donor_id, vector = donor

@@ -10,9 +10,9 @@ from shutil import copyfile
 
 from vsearch_core.store import lenient, schema
 from vsearch_core.store.adoption import recall_settings
-from vsearch_core.store.faults import translated
 from vsearch_core.store.folders import sync_file, sync_folder
-from vsearch_core.store.lost import nameless
+from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.lost import lost_and_found
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import segment_folders
 
@@ -99,7 +99,7 @@ def _read(index: Path, work: Path, fresh: Path) -> Salvaged | None:
         if fresh.exists():
             raise
         if _lacks_room(error):
-            with translated(work.parent):  # now: deleting our copy makes room
+            with storage_errors(work.parent):  # now: deleting our copy makes room
                 raise
         return None
     lost = {"settings": settings.lost, **salvaged.lost}
@@ -297,7 +297,7 @@ def _name_files(index: Path, target: sqlite3.Connection) -> int:
     """
     query = f"SELECT DISTINCT file_id FROM chunks WHERE {schema.ORPHAN_CHUNK}"
     numbers = [number for (number,) in target.execute(query)]
-    folder = nameless(index)
+    folder = lost_and_found(index)
     for number in numbers:
         target.execute(
             "INSERT INTO files (id, path, name, ext, dir, live, size, mtime_ns, ctime_ns, hash, meta, chunks)"

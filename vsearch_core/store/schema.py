@@ -217,15 +217,17 @@ def reserve_ids(connection: sqlite3.Connection, table: str, highest: int) -> Non
     connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (highest, table, highest))
 
 
-def sound(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
+def checksum_ok(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
     """An SQL condition: the table's row, which the query may call otherwise, is what was written."""
     row = alias or table
     return f"{row}.crc IS {_checksum(connection, table, row)}"
 
 
-def unsound_rows(connection: sqlite3.Connection, table: str) -> list[int]:
+def rows_with_bad_checksums(connection: sqlite3.Connection, table: str) -> list[int]:
     """The rowids of the table's rows that are not what was written."""
-    return [row for (row,) in connection.execute(f"SELECT rowid FROM {table} WHERE NOT {sound(connection, table)}")]
+    return [
+        row for (row,) in connection.execute(f"SELECT rowid FROM {table} WHERE NOT {checksum_ok(connection, table)}")
+    ]
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:
@@ -239,9 +241,9 @@ def seal(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('seal', ?)", (_seal(connection),))
 
 
-def is_sealed(connection: sqlite3.Connection) -> bool:
+def seal_matches(connection: sqlite3.Connection) -> bool:
     """Whether settings and segments are all there and are what was written."""
-    broken = unsound_rows(connection, "settings") or unsound_rows(connection, "segments")
+    broken = rows_with_bad_checksums(connection, "settings") or rows_with_bad_checksums(connection, "segments")
     kept = connection.execute("SELECT value FROM settings WHERE key = 'seal'").fetchone()
     return not broken and kept == (_seal(connection),)
 
@@ -312,7 +314,7 @@ def _migrate(index: Path, connection: sqlite3.Connection, version: int) -> None:
         raise IndexVersionError(str(index), reason, "index again into a new folder with --index")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if any(unsound_rows(connection, table) for table in tables(connection)):
+        if any(rows_with_bad_checksums(connection, table) for table in tables(connection)):
             raise IndexCorruptError(str(index), "its catalog holds damaged rows", CHECK)
         for number in range(version, FORMAT):
             for statement in MIGRATIONS[number]:

@@ -38,7 +38,7 @@ def file_states(catalog: Catalog) -> Iterator[FileState]:
     """
     rows = catalog.connection.execute(
         "SELECT path, CASE WHEN binary THEN 'skipped' ELSE 'failed' END, reason, 0 AS rank FROM passed_over"
-        f" WHERE {schema.sound(catalog.connection, 'passed_over')}"
+        f" WHERE {schema.checksum_ok(catalog.connection, 'passed_over')}"
         f" UNION ALL SELECT path, CASE WHEN NOT live THEN 'pending' WHEN {_LEFT_OUT} IS NULL THEN 'indexed'"
         f" ELSE 'partly' END, CASE WHEN live THEN coalesce({_LEFT_OUT}, iif(chunks, '', 'holds no text')) ELSE '' END,"
         " 1 + live FROM files ORDER BY path, rank"

@@ -21,7 +21,7 @@ _DROP_OLDEST = (  # a fifth of them
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
 
 
-def space_of(settings: Mapping[str, str]) -> bytes:
+def space_key(settings: Mapping[str, str]) -> bytes:
     """What two indexes have in common when equal texts have equal vectors in them; of settings as catalogs keep them.
 
     The address counts too: who answers there may call a model what he likes.
@@ -29,17 +29,17 @@ def space_of(settings: Mapping[str, str]) -> bytes:
     return blake2b(f"{settings['fingerprint']}\0{settings.get('base_url', '')}".encode(), digest_size=32).digest()
 
 
-def begun_file(index: Path, settings: Mapping[str, str]) -> Path:
+def re_embedding_file(index: Path, settings: Mapping[str, str]) -> Path:
     """Where a re-embedding of the index to those settings keeps its vectors until it is done."""
-    return index / f"re-embed-{space_of(settings)[:8].hex()}.sqlite"
+    return index / f"re-embed-{space_key(settings)[:8].hex()}.sqlite"
 
 
-def begun_files(index: Path) -> list[Path]:
+def unfinished_re_embeddings(index: Path) -> list[Path]:
     """The files of all re-embeddings that have begun and not ended."""
     return sorted(index.glob("re-embed-*.sqlite"))
 
 
-def delete(path: Path) -> None:
+def delete_vector_file(path: Path) -> None:
     """Delete the file; the one that tells that it is there goes last, even in a power cut. Raises OSError."""
     for suffix in ("-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -58,7 +58,7 @@ class VectorFile:
         self._space, self._row_bytes, self._limit = space, row_bytes, limit
         is_new = not path.exists()
         if not is_new and not _is_ours(path, whole=limit is None):
-            delete(path)
+            delete_vector_file(path)
         self._connection = _open(path, durable=limit is None)
         if is_new:
             sync_folder(path.parent)
@@ -107,7 +107,7 @@ class VectorFile:
         return blake2b(text.encode("utf-8", "surrogatepass"), key=self._space, digest_size=16).digest()
 
 
-def is_damage(error: BaseException) -> bool:
+def means_damage(error: BaseException) -> bool:
     """Whether an error says that the file is not what was written."""
     return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGE)
 
@@ -122,7 +122,7 @@ def _is_ours(path: Path, *, whole: bool) -> bool:
             schema = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
             return state == "ok" and schema in ([], [_TABLE])
     except sqlite3.DatabaseError as error:
-        if is_damage(error):
+        if means_damage(error):
             return False
         raise
 

@@ -30,7 +30,7 @@ _DAMAGE = (
 
 
 @contextmanager
-def translated(index: Path) -> Iterator[None]:
+def storage_errors(index: Path) -> Iterator[None]:
     """Turn foreign errors raised inside into StorageError or IndexCorruptError about `index`."""
     try:
         yield
@@ -41,8 +41,8 @@ def translated(index: Path) -> Iterator[None]:
 
 
 @contextmanager
-def translated_catalog(index: Path) -> Iterator[None]:
-    """As `translated`, for SQLite's errors alone: around what may fail in other ways of its own."""
+def sqlite_errors(index: Path) -> Iterator[None]:
+    """As `storage_errors`, for SQLite's errors alone: around what may fail in other ways of its own."""
     try:
         yield
     except sqlite3.Error as error:

@@ -9,16 +9,16 @@ GAPS = "gaps_closed"  # the setting that says how many chunks had ever been dele
 GAPS_SHARE = 0.05  # of the chunks there are: so many deleted since, and it is rebuilt: docs/adr/0014-churn.md
 
 
-def tidy(catalog: Catalog) -> None:
+def reclaim_space(catalog: Catalog) -> None:
     """Give pages that nothing needs back to the file system; rebuild the catalog when many chunks were deleted."""
     chunks, deleted = _counts(catalog)
     if deleted - int(catalog.settings().get(GAPS, 0)) > GAPS_SHARE * chunks:
         with suppress(sqlite3.OperationalError):  # a disk without the room for it: the gaps stay
-            rebuild(catalog)
+            rewrite_catalog(catalog)
     catalog.release_space()
 
 
-def rebuild(catalog: Catalog) -> None:
+def rewrite_catalog(catalog: Catalog) -> None:
     """Write the catalog anew, every page full. Takes free space for another copy while it works."""
     catalog.connection.execute("VACUUM")
     with catalog.transaction():

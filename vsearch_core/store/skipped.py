@@ -11,7 +11,7 @@ from vsearch_core.store.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class SkippedFile:
     """A file that is not read. `binary`: there is nothing to read; otherwise it can't be. Times as in FileRecord.
 
     `readers` are those that have tried to read it, "" where it was not opened.
@@ -31,29 +31,29 @@ class PassedOver:
         return self.size, self.mtime_ns, self.ctime_ns
 
 
-def not_opened(path: str, reason: str, *, binary: bool) -> PassedOver:
+def unopened_file(path: str, reason: str, *, binary: bool) -> SkippedFile:
     """What is remembered of a file that was not opened, or would not open: no run goes by it."""
-    return PassedOver(path, 0, 0, 0, binary, reason, "")
+    return SkippedFile(path, 0, 0, 0, binary, reason, "")
 
 
-def recall(catalog: Catalog) -> dict[str, PassedOver]:
+def load_skipped(catalog: Catalog) -> dict[str, SkippedFile]:
     """All that was passed over, by path. What a damaged row says is forgotten."""
-    damaged = f"NOT {schema.sound(catalog.connection, 'passed_over')}"
+    damaged = f"NOT {schema.checksum_ok(catalog.connection, 'passed_over')}"
     catalog.connection.execute(f"DELETE FROM passed_over WHERE {damaged}")
     query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason, readers FROM passed_over"
     rows = catalog.connection.execute(query)
     return {
-        path: PassedOver(path, size, mtime_ns, ctime_ns, bool(binary), reason, readers)
+        path: SkippedFile(path, size, mtime_ns, ctime_ns, bool(binary), reason, readers)
         for path, size, mtime_ns, ctime_ns, binary, reason, readers in rows
     }
 
 
-def remembered(catalog: Catalog) -> list[str]:
+def skipped_paths(catalog: Catalog) -> list[str]:
     """The paths of all files that were passed over, by whatever readers."""
     return [path for (path,) in catalog.connection.execute("SELECT path FROM passed_over")]
 
 
-def remember(catalog: Catalog, file: PassedOver) -> None:
+def record_skipped(catalog: Catalog, file: SkippedFile) -> None:
     """Note a file that is not read, in place of what was noted of it before."""
     values = (file.path, *file.stamp, file.readers, int(file.binary), file.reason)
     catalog.connection.execute(
@@ -63,6 +63,6 @@ def remember(catalog: Catalog, file: PassedOver) -> None:
     )
 
 
-def forget(catalog: Catalog, paths: Iterable[str]) -> None:
+def clear_skipped(catalog: Catalog, paths: Iterable[str]) -> None:
     """Forget files that are gone, or could be read now."""
     catalog.connection.executemany("DELETE FROM passed_over WHERE path = ?", ((path,) for path in paths))

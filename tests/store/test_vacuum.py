@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vsearch_core.model import Chunk
-from vsearch_core.store import schema, upkeep
+from vsearch_core.store import schema, vacuum
 from vsearch_core.store.catalog import Catalog, NewFile
 
 
@@ -35,21 +35,21 @@ def thin_out(catalog: Catalog, share: float) -> None:
 
 
 def test_many_gaps_are_closed_and_a_few_are_left(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "GAPS_SHARE", 0.2)
+    monkeypatch.setattr(vacuum, "GAPS_SHARE", 0.2)
     catalog.release_space()
     whole = pages(catalog)
     thin_out(catalog, 0.1)
-    upkeep.tidy(catalog)
-    assert catalog.settings().get(upkeep.GAPS) is None
+    vacuum.reclaim_space(catalog)
+    assert catalog.settings().get(vacuum.GAPS) is None
     thin_out(catalog, 0.5)
-    upkeep.tidy(catalog)
+    vacuum.reclaim_space(catalog)
     assert pages(catalog) < 0.8 * whole
-    assert catalog.settings()[upkeep.GAPS] == "200"
+    assert catalog.settings()[vacuum.GAPS] == "200"
     assert schema.has_our_header(catalog.index)
-    assert schema.is_sealed(catalog.connection)
-    assert not any(schema.unsound_rows(catalog.connection, table) for table in schema.TABLES)
+    assert schema.seal_matches(catalog.connection)
+    assert not any(schema.rows_with_bad_checksums(catalog.connection, table) for table in schema.TABLES)
     before = catalog.connection.total_changes
-    upkeep.tidy(catalog)
+    vacuum.reclaim_space(catalog)
     assert catalog.connection.total_changes == before
 
 
@@ -57,7 +57,7 @@ def test_a_disk_without_room_keeps_the_gaps(catalog: Catalog, monkeypatch: pytes
     def full(_catalog: Catalog) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(upkeep, "rebuild", full)
+    monkeypatch.setattr(vacuum, "rewrite_catalog", full)
     thin_out(catalog, 0.5)
-    upkeep.tidy(catalog)
-    assert catalog.settings().get(upkeep.GAPS) is None
+    vacuum.reclaim_space(catalog)
+    assert catalog.settings().get(vacuum.GAPS) is None
