@@ -31,8 +31,10 @@ def vsearch(vectors: Floats, threads: int) -> Answer:
     from vsearch_core.ann.memory import aligned_copy
 
     fixed = aligned_copy(flat.to_fixed(vectors))
-    searcher = hnsw.Searcher(build.build(fixed, threads=threads), fixed)
-    return lambda queries, k, setting, threads: searcher.search(queries, k, beam=int(setting), threads=threads).rows
+    searcher = hnsw.GraphSearcher(build.build(fixed, threads=threads), fixed)
+    return lambda queries, k, setting, threads: (
+        searcher.search(queries, k, ef_search=int(setting), threads=threads).rows
+    )
 
 
 def hnswlib(vectors: Floats, threads: int) -> Answer:

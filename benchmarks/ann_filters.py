@@ -19,7 +19,7 @@ from benchmarks.ann import Floats, unit
 from benchmarks.machine import describe
 from vsearch_core.ann import flat
 from vsearch_core.ann.build import build
-from vsearch_core.ann.hnsw import Searcher
+from vsearch_core.ann.hnsw import GraphSearcher
 
 SHARES = (1.0, 0.5, 0.1, 0.01, 0.001, 0.0001)
 CLUSTER = 10_000
@@ -53,14 +53,14 @@ def cluster_deleted(base: Floats, count: int) -> Iterator[Case]:
         yield base[row : row + 1], allowed
 
 
-def timed(searcher: Searcher, query: Floats, **options: object) -> tuple[set[int], float, bool]:
+def timed(searcher: GraphSearcher, query: Floats, **options: object) -> tuple[set[int], float, bool]:
     """The rows found, microseconds, and whether the answer is exact."""
     started = time.perf_counter()
     found = searcher.search(query, 10, **options)  # type: ignore[arg-type]
     return set(found.rows[0, : found.counts[0]].tolist()), (time.perf_counter() - started) * 1e6, found.exact
 
 
-def line(name: str, searcher: Searcher, cases: Sequence[Case]) -> str:
+def line(name: str, searcher: GraphSearcher, cases: Sequence[Case]) -> str:
     """A line of the table."""
     recalls, walks, exact = [], [], 0
     times: dict[bool, list[float]] = {False: [], True: []}  # by whether the scan was asked for
@@ -88,7 +88,7 @@ def main() -> None:
     vectors = unit(np.load(options.vectors).astype(np.float32))
     base, queries = vectors[:-1000], vectors[-options.queries :]
     fixed = flat.to_fixed(base)
-    searcher = Searcher(build(fixed, threads=2), fixed)
+    searcher = GraphSearcher(build(fixed, threads=2), fixed)
     for share in SHARES:  # load what is compiled
         for query, allowed in random_filters(base, queries[:2], share):
             timed(searcher, query, allowed=allowed)

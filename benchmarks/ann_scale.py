@@ -74,7 +74,7 @@ def ask(folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     names = [path.stem for path in folder.glob("graph_*.npy")]
     arrays = {name.removeprefix("graph_"): np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    searcher = hnsw.Searcher(hnsw.Graph.of(arrays), np.load(folder / "vectors.npy", mmap_mode="r"))
+    searcher = hnsw.GraphSearcher(hnsw.Graph.from_arrays(arrays), np.load(folder / "vectors.npy", mmap_mode="r"))
     opened = (time.perf_counter() - started) * 1000
     return {"opened": opened, "curve": curve(searcher, queries, best), **resident()}
 
@@ -87,7 +87,7 @@ def curve(searcher: Any, queries: Floats, best: NDArray[np.int64]) -> list[Point
         times = []
         for _ in range(4):
             started = time.perf_counter()
-            found = searcher.search(queries, best.shape[1], beam=beam)
+            found = searcher.search(queries, best.shape[1], ef_search=beam)
             times.append(time.perf_counter() - started)
         points.append((recall(found.rows, best), len(queries) / sorted(times)[1]))
     return points

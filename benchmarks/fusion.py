@@ -19,7 +19,7 @@ from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.evaluate.run import embed_all
 from vsearch_core.index.settings import Requested
-from vsearch_core.lexical.question import plain
+from vsearch_core.lexical.query import plain_query
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import LEAST_LEGIBLE, Fusion, fuse
 from vsearch_core.search.local import LocalSearcher
@@ -87,7 +87,7 @@ def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
         allowed = searcher.allow(Filters())
         documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}
         for key, text in dataset.queries.items():
-            terms = searcher.terms(plain(clean_query(text)))
+            terms = searcher.terms(plain_query(clean_query(text)))
             embedded = embed(clean_query(text))
             best = searcher.candidates(embedded.vector, terms, allowed, config.CANDIDATES)
             assert best.vector is not None and best.keyword is not None

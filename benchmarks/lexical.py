@@ -26,10 +26,10 @@ from benchmarks.machine import describe, seconds
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.evaluate.metrics import Judgements, ndcg
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.lexical.bm25 import Collection
+from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.maxscore import MaxScore
 from vsearch_core.lexical.postings import build
-from vsearch_core.lexical.question import plain
+from vsearch_core.lexical.query import plain_query
 from vsearch_core.model import KeywordFields
 
 K = 10
@@ -59,12 +59,12 @@ def vsearch(task: Task) -> Ask:
     ]
     languages = [analysis.languages([passage])[0] for passage in passages]
     held = sorted(set(languages))
-    terms = map(analysis.passage_terms, passages, languages)
-    engine = MaxScore(Collection([build(terms, held)]))
+    terms = map(analysis.chunk_terms, passages, languages)
+    engine = MaxScore(BM25([build(terms, held)]))
     asked = Analysis()  # that of another process than the one that made the index
 
     def ask(questions: Sequence[str]) -> list[list[int]]:
-        found = engine.search((asked.query_terms(plain(text), held) for text in questions), K)
+        found = engine.search((asked.query_terms(plain_query(text), held) for text in questions), K)
         return [rows[:count] for rows, count in zip(found.rows.tolist(), found.counts.tolist(), strict=True)]
 
     return ask

@@ -140,7 +140,7 @@ def answer_one(
 
     embed = None
     if asked.mode != "keyword" and not named.alone:
-        embed = _embed_ahead(snapshot, opener, asked.question().spoken)
+        embed = _embed_ahead(snapshot, opener, asked.question().semantic_text)
     searcher = LocalSearcher(snapshot, effort)
     if embed is not None:
         searcher.verify_vectors()  # while the model is loaded

@@ -68,7 +68,7 @@ def test_a_damaged_cache_is_deleted_and_made_again(tmp_path: Path, monkeypatch: 
         if damaged.exists():
             raise EOFError
 
-    kernel_cache.loaded(load)
+    kernel_cache.load(load)
     assert tries == [True, False]
     assert foreign.exists()
 
@@ -86,14 +86,14 @@ def test_who_waits_for_the_compiler_can_stop(tmp_path: Path, monkeypatch: pytest
             raise raised
 
     with pytest.raises(StoppedError):
-        kernel_cache.loaded(compiled.wait, pause)
+        kernel_cache.load(compiled.wait, pause)
     assert next(pauses, "no more") == "no more"
     assert kept.exists()  # it is not damaged
     compiled.set()
-    kernel_cache.loaded(compiled.wait)  # the lock is free
+    kernel_cache.load(compiled.wait)  # the lock is free
 
 
 def test_what_is_no_fault_of_the_cache_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path))
     with pytest.raises(ZeroDivisionError):
-        kernel_cache.loaded(lambda: print(1 / 0))
+        kernel_cache.load(lambda: print(1 / 0))

@@ -38,7 +38,7 @@ def _go_on() -> None:
     pass
 
 
-def loaded(load: Callable[[], None], pause: Callable[[], object] = _go_on) -> None:
+def load(loader: Callable[[], None], pause: Callable[[], object] = _go_on) -> None:
     """Run what loads kernels, in one process at a time: numba writes its files as if there were no other.
 
     A cache that can't be read, as a power cut may leave it, is deleted and made again. `pause` is called all the while;
@@ -48,16 +48,16 @@ def loaded(load: Callable[[], None], pause: Callable[[], object] = _go_on) -> No
         use()
     place = Path(os.environ[VARIABLE])
     with _lock(place):
-        if _failure(load, pause) is None:
+        if _failure(loader, pause) is None:
             return
         for path in place.glob("kernels_*/*.nb?"):  # numba's name for the files of this folder's modules
             path.unlink(missing_ok=True)
-        failure = _failure(load, pause)
+        failure = _failure(loader, pause)
         if failure is not None:
             raise failure
 
 
-def _failure(load: Callable[[], None], pause: Callable[[], object]) -> Exception | None:
+def _failure(loader: Callable[[], None], pause: Callable[[], object]) -> Exception | None:
     """What loading raised: for a damaged file that may be anything.
 
     It has a thread of its own, since signals come to the main one: what a signal's handler raises while LLVM calls
@@ -67,7 +67,7 @@ def _failure(load: Callable[[], None], pause: Callable[[], object]) -> Exception
 
     def run() -> None:
         try:
-            load()
+            loader()
         except Exception as error:
             failures.append(error)
 

@@ -37,7 +37,7 @@ def changed(array: NDArray[Any], place: int, value: float) -> NDArray[Any]:
 
 
 def test_a_sound_graph_passes(arrays: Arrays) -> None:
-    check_graph(hnsw.Graph.of(arrays), VECTORS)
+    check_graph(hnsw.Graph.from_arrays(arrays), VECTORS)
     for rows in (0, 1, 5):
         check_graph(build(VECTORS[:rows]), VECTORS[:rows])
     check_graph(build(np.repeat(VECTORS[:1], 50, axis=0)), np.repeat(VECTORS[:1], 50, axis=0))
@@ -82,13 +82,13 @@ def test_a_sound_graph_passes(arrays: Arrays) -> None:
 )
 def test_damage_is_named(arrays: Arrays, name: str, damage: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
     with pytest.raises(ValueError, match=r"^\w+: "):
-        check_graph(hnsw.Graph.of({**arrays, name: damage(arrays[name])}), VECTORS)
+        check_graph(hnsw.Graph.from_arrays({**arrays, name: damage(arrays[name])}), VECTORS)
 
 
 def test_another_segment_s_graph_is_refused(arrays: Arrays) -> None:
     for vectors in (VECTORS[:-1], VECTORS[:, :-1], VECTORS.astype(np.float32)):
         with pytest.raises(ValueError, match=r"^\w+: "):
-            check_graph(hnsw.Graph.of(arrays), vectors)
+            check_graph(hnsw.Graph.from_arrays(arrays), vectors)
 
 
 @pytest.mark.parametrize("name", [*build(VECTORS[:1]).arrays()])
@@ -104,12 +104,12 @@ def test_flipped_bits_are_refused_or_harmless(arrays: Arrays, name: str, monkeyp
         for place in random.integers(0, len(data), 3):
             data[place] ^= 1 << int(random.integers(8))
         flipped = np.frombuffer(data, arrays[name].dtype).reshape(arrays[name].shape)
-        graph = hnsw.Graph.of({**arrays, name: flipped})
+        graph = hnsw.Graph.from_arrays({**arrays, name: flipped})
         try:
             check_graph(graph, VECTORS)
         except ValueError:
             continue
-        searcher = hnsw.Searcher(graph, VECTORS)
+        searcher = hnsw.GraphSearcher(graph, VECTORS)
         for mask in (None, allowed):
             found = searcher.search(queries, 10, allowed=mask)
             assert ((found.rows >= -1) & (found.rows < ROWS)).all()

@@ -73,8 +73,8 @@ def test_fixed_point_finds_the_same_neighbours() -> None:
 def test_vectors_that_are_not_of_length_one_are_seen() -> None:
     vectors = np.random.default_rng(1).standard_normal((3000, 384)).astype(np.float32)
     fixed = flat.to_fixed(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    assert not len(flat.not_unit(fixed))
+    assert not len(flat.non_unit_rows(fixed))
     fixed[7] = 0
     fixed[2999, 5] ^= 1 << 14
-    assert flat.not_unit(fixed).tolist() == [7, 2999]
-    assert flat.not_unit(fixed[:0]).tolist() == []
+    assert flat.non_unit_rows(fixed).tolist() == [7, 2999]
+    assert flat.non_unit_rows(fixed[:0]).tolist() == []

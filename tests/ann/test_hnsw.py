@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from support import SHARED
 
 from vsearch_core.ann import flat, hnsw
-from vsearch_core.ann.build import Settings, build, unreached
+from vsearch_core.ann.build import GraphSettings, build, unreached
 from vsearch_core.errors import InputError
 
 Data = tuple[NDArray[np.int16], NDArray[np.float32]]
@@ -43,17 +43,17 @@ def oracle(
 
 def search(
     graph: hnsw.Graph, vectors: NDArray[np.int16], queries: NDArray[np.float32], *rest: int, **options: Any
-) -> hnsw.Found:
-    return hnsw.Searcher(graph, vectors).search(queries, *rest, **options)
+) -> hnsw.NearestRows:
+    return hnsw.GraphSearcher(graph, vectors).search(queries, *rest, **options)
 
 
-def recall(found: hnsw.Found, expected: list[NDArray[np.int64]]) -> float:
+def recall(found: hnsw.NearestRows, expected: list[NDArray[np.int64]]) -> float:
     shared = [len(np.intersect1d(rows, wanted)) for rows, wanted in zip(found.rows, expected, strict=True)]
     return sum(shared) / max(1, sum(len(wanted) for wanted in expected))
 
 
 def check_valid(
-    found: hnsw.Found,
+    found: hnsw.NearestRows,
     vectors: NDArray[np.int16],
     queries: NDArray[np.float32],
     k: int,
@@ -89,10 +89,10 @@ def graph(data: Data) -> hnsw.Graph:
     return build(data[0])
 
 
-@pytest.mark.parametrize(("beam", "least"), [(24, 0.9), (96, 0.99), (256, 0.999)])
-def test_recall(data: Data, graph: hnsw.Graph, beam: int, least: float) -> None:
+@pytest.mark.parametrize(("ef_search", "least"), [(24, 0.9), (96, 0.99), (256, 0.999)])
+def test_recall(data: Data, graph: hnsw.Graph, ef_search: int, least: float) -> None:
     vectors, queries = data
-    found = search(graph, vectors, queries, 10, beam=beam)
+    found = search(graph, vectors, queries, 10, ef_search=ef_search)
     check_valid(found, vectors, queries, 10)
     assert not found.exact
     assert recall(found, oracle(vectors, queries, 10)) >= least
@@ -126,7 +126,7 @@ def test_small_clusters_far_from_all(monkeypatch: pytest.MonkeyPatch, allowed: f
     vectors = flat.to_fixed(unit(np.concatenate([blob, centres + 0.01 * random.standard_normal((900, 64))])))
     queries = (vectors[6000::7] / np.float32(32767)).astype(np.float32)
     mask = None if allowed is None else random.random(len(vectors)) < allowed
-    found = search(build(vectors), vectors, queries, 10, beam=384, allowed=mask)
+    found = search(build(vectors), vectors, queries, 10, ef_search=384, allowed=mask)
     assert recall(found, oracle(vectors, queries, 10, mask)) >= 0.99
 
 
@@ -173,14 +173,14 @@ def test_a_deleted_cluster(data: Data, graph: hnsw.Graph) -> None:
     rows=st.integers(0, 400),
     dimension=st.sampled_from([1, 2, 3, 17, 63, 64, 65, 384, 1024]),
     k=st.sampled_from([1, 3, 10, 60]),
-    beam=st.sampled_from([1, 8, 33, 96]),
+    ef_search=st.sampled_from([1, 8, 33, 96]),
     kinds=st.integers(1, 4),
     share=st.sampled_from([None, 0.0, 0.05, 0.7, 1.0]),
     exact_rows=st.sampled_from([0, 30, 1500]),
     seed=st.integers(0, 1000),
 )
 def test_whatever_is_found_is_true(
-    rows: int, dimension: int, k: int, beam: int, kinds: int, share: float | None, exact_rows: int, seed: int
+    rows: int, dimension: int, k: int, ef_search: int, kinds: int, share: float | None, exact_rows: int, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     drawn = random.standard_normal((rows, dimension))
@@ -189,15 +189,15 @@ def test_whatever_is_found_is_true(
         drawn = drawn[random.integers(0, max(1, rows // kinds), rows)]
     vectors, queries = flat.to_fixed(unit(drawn)), unit(random.standard_normal((3, dimension)))
     allowed = None if share is None else random.random(rows) < share
-    graph = build(vectors, Settings(degree=8, beam=16))
+    graph = build(vectors, GraphSettings(degree=8, ef_construction=16))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hnsw, "EXACT_ROWS", exact_rows)
         patch.setattr(hnsw, "FILTERED_ROWS", exact_rows)
-        found = search(graph, vectors, queries, k, beam=beam, allowed=allowed)
+        found = search(graph, vectors, queries, k, ef_search=ef_search, allowed=allowed)
     found_all = (found.counts == min(k, rows if allowed is None else int(allowed.sum()))).all()
     if found_all:
         check_valid(found, vectors, queries, k, allowed)
-    assert found_all or (not found.exact and max(beam, k) < rows)
+    assert found_all or (not found.exact and max(ef_search, k) < rows)
 
 
 def test_equal_rows_are_all_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Gra
     folder = tmp_path_factory.mktemp("segment")
     for name, array in graph.arrays().items():
         np.save(folder / name, array)
-    opened = hnsw.Graph.of({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in graph.arrays()})
+    opened = hnsw.Graph.from_arrays({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in graph.arrays()})
     expected = search(graph, *data).rows
     assert (search(opened, *data).rows == expected).all()
 
@@ -253,7 +253,7 @@ def test_real_vectors() -> None:
     assert graph.sketches.shape[1] == 64
     expected = oracle(vectors, queries, 10)
     assert recall(search(graph, vectors, queries), expected) >= 0.99
-    assert recall(search(graph, vectors, queries, beam=24), expected) >= 0.93
+    assert recall(search(graph, vectors, queries, ef_search=24), expected) >= 0.93
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def _print_digest() -> None:
     """What `test_processors_with_less` runs."""
     vectors, queries = flat.to_fixed(clustered(5000, 96)), clustered(100, 96, seed=1)
     graph, digest = build(vectors), hashlib.blake2b()
-    found = hnsw.Searcher(graph, vectors).search(queries)
+    found = hnsw.GraphSearcher(graph, vectors).search(queries)
     for array in (*graph.arrays().values(), found.rows):
         digest.update(array.tobytes())
     print(digest.hexdigest())
@@ -301,7 +301,7 @@ def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
         search(graph, vectors, broken)
     with pytest.raises(InputError, match=r"vector 3: .* not finite"):
         build(broken)
-    for arguments in ({"k": 0}, {"beam": 0}, {"beam": 10**6}, {"allowed": np.ones(3, np.bool_)}):
+    for arguments in ({"k": 0}, {"ef_search": 0}, {"ef_search": 10**6}, {"allowed": np.ones(3, np.bool_)}):
         with pytest.raises(InputError, match=next(iter(arguments))):
             search(graph, vectors, queries, **arguments)
     with pytest.raises(InputError, match="queries"):
@@ -310,9 +310,9 @@ def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
         search(graph, vectors[:-1], queries)
     with pytest.raises(InputError, match="vectors"):
         build(vectors.astype(np.float64))  # type: ignore[arg-type]
-    for values in ({"degree": 1}, {"beam": 3}, {"alpha": 0.5}):
+    for values in ({"degree": 1}, {"ef_construction": 3}, {"alpha": 0.5}):
         with pytest.raises(InputError, match=next(iter(values))):
-            Settings(**values)  # type: ignore[arg-type]
+            GraphSettings(**values)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.tune import _folds, _held_out, learn
-from vsearch_core.lexical.question import Question
+from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import Chunk
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion
@@ -31,10 +31,10 @@ class Routes:
     def allow(self, filters: Filters) -> Allowed:
         return Allowed(np.ones(DOCUMENTS, np.bool_), DOCUMENTS, DOCUMENTS)
 
-    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+    def narrow(self, allowed: Allowed, question: ParsedQuery) -> Allowed:
         return allowed
 
-    def terms(self, question: Question) -> list[str]:
+    def terms(self, question: ParsedQuery) -> list[str]:
         return [question.words]
 
     def candidates(

@@ -13,7 +13,7 @@ from support import WordEmbedder
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.lexical.question import plain
+from vsearch_core.lexical.query import plain_query
 from vsearch_core.model import KeywordFields
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
@@ -124,9 +124,9 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
         expected = {place: float(vector_of(text, model) @ asked) for place, text in texts.items()}
         assert scores.keys() == expected.keys()
         assert all(abs(scores[place] - expected[place]) < 1e-3 for place in expected)
-        terms = set(searcher.terms(plain(question)))
+        terms = set(searcher.terms(plain_query(question)))
         fields = {place: KeywordFields(text, place[0], None, None, None) for place, text in texts.items()}
-        held = {place for place, of in fields.items() if terms & set(analysis.passage_terms(of, "en"))}
+        held = {place for place, of in fields.items() if terms & set(analysis.chunk_terms(of, "en"))}
         found = answer(searcher, None, Query(question, EVERYTHING, "keyword"))
         assert {(hit.path, hit.chunk) for hit in found.hits} == held
 

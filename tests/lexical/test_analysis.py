@@ -3,7 +3,7 @@ import pytest
 from vsearch_core.errors import InputError
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.language import LANGUAGES, detect
-from vsearch_core.lexical.question import Question, plain
+from vsearch_core.lexical.query import ParsedQuery, plain_query
 from vsearch_core.lexical.stopwords import STOP_WORDS
 from vsearch_core.model import KeywordFields
 
@@ -71,24 +71,26 @@ def test_a_short_file_tells_as_a_whole() -> None:
 
 
 def test_questions_are_asked_in_every_language_held() -> None:
-    assert Analysis().query_terms(plain("Häuser running"), ["en"]) == ["häuser", "run"]
-    assert Analysis().query_terms(plain("Häuser running"), ["de", "en"]) == ["haus", "häuser", "running", "run"]
-    assert Analysis().query_terms(plain("die Pumpe die"), ["de", "en"]) == ["pump"]  # in German, die is an article
-    assert Analysis().query_terms(plain("who did die"), ["de", "en"])[:1] == ["die"]  # in English, it is not
-    assert Analysis().query_terms(plain("數 pumps"), ["de", "en"])[0] == "數*"
-    assert Analysis().query_terms(plain("anything"), []) == []
+    assert Analysis().query_terms(plain_query("Häuser running"), ["en"]) == ["häuser", "run"]
+    assert Analysis().query_terms(plain_query("Häuser running"), ["de", "en"]) == ["haus", "häuser", "running", "run"]
+    assert Analysis().query_terms(plain_query("die Pumpe die"), ["de", "en"]) == [
+        "pump"
+    ]  # in German, die is an article
+    assert Analysis().query_terms(plain_query("who did die"), ["de", "en"])[:1] == ["die"]  # in English, it is not
+    assert Analysis().query_terms(plain_query("數 pumps"), ["de", "en"])[0] == "數*"
+    assert Analysis().query_terms(plain_query("anything"), []) == []
 
 
 def test_prefixes_are_folded() -> None:
-    assert Analysis("en").query_terms(Question("x Ünt", "x", ("Ünt",)), ["en"]) == ["x", "ünt*"]
+    assert Analysis("en").query_terms(ParsedQuery("x Ünt", "x", ("Ünt",)), ["en"]) == ["x", "ünt*"]
 
 
 def test_fields_are_searched_and_a_title_in_the_heading_counts_once() -> None:
-    found = Analysis("en").passage_terms(
+    found = Analysis("en").chunk_terms(
         KeywordFields("The text", "docs/some_file.md", "Pumps", "Pumps > Winter", None), "en"
     )
     assert found == ["text", "pump", "winter", "doc", "some_file.md", "some_file", "file", "md"]
-    outside = Analysis("en").passage_terms(KeywordFields("x1y", "/home/me/a.txt", "Pumps", None, None), "en")
+    outside = Analysis("en").chunk_terms(KeywordFields("x1y", "/home/me/a.txt", "Pumps", None, None), "en")
     assert "home" not in outside and {"pump", "a.txt"} <= set(outside)
 
 

@@ -171,7 +171,7 @@ ANALYZER = Analyzer("en")
 @given(st.text(alphabet="国書ーカ한1a.-'@+#。？ัก\u3099ｶ﷽⺀々é\u200d"))
 def test_the_short_way_to_a_question_s_runs_finds_what_the_long_one_does(english: Analyzer, text: str) -> None:
     for word in text.split():
-        pieces = chain.from_iterable(map(analyzer._pieces, analyzer.tokens(word)))
+        pieces = chain.from_iterable(map(analyzer._pieces, analyzer.tokenize(word)))
         terms = [analyzer._wanted(piece) if unspaced else english.terms(piece) for _, piece, unspaced in pieces]
         assert english.query_terms(word) == list(chain.from_iterable(terms))
 

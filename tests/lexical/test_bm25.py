@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.lexical.bm25 import Collection, rarity
+from vsearch_core.lexical.bm25 import BM25, idf
 from vsearch_core.lexical.postings import Postings, build
 
 WORDS = st.sampled_from(list("abcdefg"))
@@ -31,7 +31,7 @@ def oracle(documents: list[list[str]], query: list[str], k1: float, b: float) ->
 
 @given(SEGMENTS, st.lists(WORDS, max_size=5), st.floats(0, 3), st.floats(0, 1))
 def test_segments_score_like_one_index(segments: list[list[list[str]]], query: list[str], k1: float, b: float) -> None:
-    collection = Collection([build(segment) for segment in segments], k1=k1, b=b)
+    collection = BM25([build(segment) for segment in segments], k1=k1, b=b)
     found = collection.scores(query)
     assert found.dtype == np.float32
     expected, highest = oracle([terms for segment in segments for terms in segment], query, k1, b)
@@ -41,7 +41,7 @@ def test_segments_score_like_one_index(segments: list[list[list[str]]], query: l
 
 @given(SEGMENTS, st.lists(WORDS, max_size=5), st.data())
 def test_scores_of_some_rows(segments: list[list[list[str]]], query: list[str], data: st.DataObject) -> None:
-    collection = Collection([build(segment) for segment in segments])
+    collection = BM25([build(segment) for segment in segments])
     rows = np.array(sorted(data.draw(st.sets(st.sampled_from(range(collection.rows))))) if collection.rows else [], int)
     assert collection.scores_at(query, rows).tolist() == collection.scores(query)[rows].tolist()
 
@@ -49,26 +49,26 @@ def test_scores_of_some_rows(segments: list[list[list[str]]], query: list[str], 
 @given(SEGMENTS, st.text(alphabet="ab", max_size=2))
 def test_a_prefix_counts_words(segments: list[list[list[str]]], prefix: str) -> None:
     doubled = [[[word + word for word in terms] + terms for terms in segment] for segment in segments]
-    found = Collection([build(segment) for segment in doubled]).prefix_counts(prefix)
+    found = BM25([build(segment) for segment in doubled]).prefix_counts(prefix)
     assert found.tolist() == [
         sum(word.startswith(prefix) for word in terms) for segment in doubled for terms in segment
     ]
 
 
-def test_rarity_falls_with_frequency_and_stays_positive() -> None:
-    assert rarity(10, 1) > rarity(10, 2) > rarity(10, 10) > 0 == rarity(10, 0)
+def test_idf_falls_with_frequency_and_stays_positive() -> None:
+    assert idf(10, 1) > idf(10, 2) > idf(10, 10) > 0 == idf(10, 0)
 
 
 def test_no_parts_no_terms() -> None:
-    assert Collection([]).scores(["a"]).tolist() == []
-    assert Collection([build([["a"]])]).scores([]).tolist() == [0]
+    assert BM25([]).scores(["a"]).tolist() == []
+    assert BM25([build([["a"]])]).scores([]).tolist() == [0]
 
 
 def test_a_defined_term_scores_like_a_word() -> None:
-    collection = Collection([build([["a"], ["b", "b"], ["c"]])])
+    collection = BM25([build([["a"], ["b", "b"], ["c"]])])
     collection.define("a*", [(np.array([0, 1]), np.array([1, 2], np.uint8))])
     assert collection.is_defined("a*") and not collection.is_defined("b*")
-    plain = Collection([build([["x"], ["x", "x"], ["c"]])])
+    plain = BM25([build([["x"], ["x", "x"], ["c"]])])
     assert collection.scores(["a*"]).tolist() == plain.scores(["x"]).tolist()
     assert collection.scores_at(["a*"], np.array([1, 2])).tolist() == plain.scores(["x"])[1:].tolist()
 
@@ -85,14 +85,14 @@ FORGED = {
 def test_forged_lists_are_refused_before_they_are_used(change) -> None:
     arrays = {name: np.array(array) for name, array in build([["a"], ["a"]]).arrays().items()}
     change(arrays)
-    collection = Collection([Postings.from_arrays(arrays)])
+    collection = BM25([Postings.from_arrays(arrays)])
     with pytest.raises(ValueError, match="list of postings"):
         collection.scores(["a"])
 
 
 def test_what_is_read_is_verified_once() -> None:
     calls = []
-    collection = Collection([build([["a", "b"], ["a"]])], lambda *place: calls.append(place))
+    collection = BM25([build([["a", "b"], ["a"]])], lambda *place: calls.append(place))
     for _ in range(2):
         collection.scores(["a", "c"])
     assert calls == [(0, 0, 2), (0, 0, 0)]

@@ -23,7 +23,7 @@ def test_a_word_that_is_held_stands_for_itself() -> None:
 
 def test_a_word_with_another_term_that_is_held_stands_for_itself() -> None:
     compounds = Compounds([build([["three", "twentythre", "twenty"]])], lambda word: [word])
-    assert compounds.relatives_of(["three", "thre"]) == []
+    assert compounds.word_relatives(["three", "thre"]) == []
 
 
 def test_a_compound_is_its_parts() -> None:

@@ -12,7 +12,7 @@ from vsearch_core.ann.flat import top_k
 from vsearch_core.kernels import keywords
 from vsearch_core.kernels.keywords import WINDOW
 from vsearch_core.lexical import bm25
-from vsearch_core.lexical.bm25 import Collection
+from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.maxscore import MaxScore
 from vsearch_core.lexical.postings import BLOCK_POSTINGS, build
 
@@ -28,7 +28,7 @@ def documents(rows: int, seed: int, words: int = 12) -> list[list[str]]:
 
 
 def assert_same(
-    collection: Collection, queries: Sequence[Sequence[str]], k: int, allowed: NDArray[np.bool_] | None = None
+    collection: BM25, queries: Sequence[Sequence[str]], k: int, allowed: NDArray[np.bool_] | None = None
 ) -> None:
     found = MaxScore(collection).search(queries, k, allowed)
     for query, rows, scores, count in zip(queries, found.rows, found.scores, found.counts, strict=True):
@@ -39,15 +39,15 @@ def assert_same(
 
 
 @pytest.fixture(scope="module")
-def collection() -> Collection:
+def collection() -> BM25:
     """Several windows of rows, in segments of which one is empty and two have row numbers of another width."""
     sizes = [WINDOW + 1000, 0, 70_000, 300]
-    return Collection([build(documents(rows, seed)) for seed, rows in enumerate(sizes)])
+    return BM25([build(documents(rows, seed)) for seed, rows in enumerate(sizes)])
 
 
 @pytest.mark.parametrize("k", [1, 10, 100, 5000])
 @pytest.mark.parametrize("share", [None, 0.5, 0.001, 0.0])
-def test_it_equals_scoring_every_row(collection: Collection, k: int, share: float | None) -> None:
+def test_it_equals_scoring_every_row(collection: BM25, k: int, share: float | None) -> None:
     random = np.random.default_rng(k)
     queries = [[f"w{word}" for word in random.integers(1, VOCABULARY + 10, size)] for size in range(12)]
     queries += [["w1"], ["w1", "w1", "w40"], ["w1", "w2", "w3", "w4", "w5"], ["unknown"], ["unknown", "w9"]]
@@ -59,15 +59,15 @@ def test_it_equals_scoring_every_row(collection: Collection, k: int, share: floa
 @given(st.data(), st.integers(0, 2**32), st.integers(1, 12))
 def test_any_documents(data: st.DataObject, seed: int, k: int) -> None:
     parts = data.draw(st.lists(st.integers(0, 200), min_size=1, max_size=3))
-    collection = Collection([build(documents(rows, seed + rows)) for rows in parts])
+    collection = BM25([build(documents(rows, seed + rows)) for rows in parts])
     query = data.draw(st.lists(st.sampled_from([f"w{word}" for word in (1, 2, 3, 5, 9, 30, 99)]), max_size=6))
     allowed = np.random.default_rng(seed).random(collection.rows) < 0.7
     assert_same(collection, [query, query[:1]], k, allowed)
     assert_same(collection, [query], k)
 
 
-def test_ties_go_to_the_first_rows(collection: Collection) -> None:
-    same = Collection([build([["a", "b"]] * 3000), build([["b", "a"]] * 3000)])
+def test_ties_go_to_the_first_rows(collection: BM25) -> None:
+    same = BM25([build([["a", "b"]] * 3000), build([["b", "a"]] * 3000)])
     found = MaxScore(same).search([["a"], ["b", "a"]], 5)
     assert found.rows.tolist() == [[0, 1, 2, 3, 4]] * 2
 
@@ -78,9 +78,9 @@ def test_constants_are_those_of_the_twin() -> None:
 
 
 def test_counts_that_saturate() -> None:
-    assert_same(Collection([build([["a"] * 300, ["a"] * 255, ["a"], ["b"]])]), [["a"], ["a", "b"]], 3)
+    assert_same(BM25([build([["a"] * 300, ["a"] * 255, ["a"], ["b"]])]), [["a"], ["a", "b"]], 3)
 
 
 def test_no_query_and_no_row() -> None:
-    assert MaxScore(Collection([build([["a"]])])).search([], 3).rows.shape == (0, 3)
-    assert MaxScore(Collection([])).search([["a"]], 3).counts.tolist() == [0]
+    assert MaxScore(BM25([build([["a"]])])).search([], 3).rows.shape == (0, 3)
+    assert MaxScore(BM25([])).search([["a"]], 3).counts.tolist() == [0]

@@ -131,10 +131,10 @@ MALFORMED = {
 @pytest.mark.parametrize("change", FAULTS.values(), ids=FAULTS.keys())
 def test_faults_are_seen(change) -> None:
     postings = build([["a", "b"], ["a", "c", "c"]])
-    assert postings.fault() is None
+    assert postings.find_fault() is None
     arrays = {name: np.array(array) for name, array in postings.arrays().items()}
     change(arrays)
-    assert Postings.from_arrays(arrays).fault() is not None
+    assert Postings.from_arrays(arrays).find_fault() is not None
 
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED.keys())
@@ -148,4 +148,4 @@ def test_what_a_kernel_would_run_off_the_end_of_is_refused(change) -> None:
 
 @given(DOCUMENTS)
 def test_what_is_built_has_no_fault(documents: list[list[str]]) -> None:
-    assert build(documents).fault() is None
+    assert build(documents).find_fault() is None

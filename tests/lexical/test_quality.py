@@ -9,7 +9,7 @@ from vsearch_core.ann.flat import top_k
 from vsearch_core.evaluate import metrics
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.bm25 import Collection
+from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.postings import build
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "ir"
@@ -27,7 +27,7 @@ def test_ndcg(name: str, least: float) -> None:
     assert dataset.documents is not None
     analyzer = Analyzer("en")  # the default: the other scripts must do well without being named
     part = build(analyzer.terms(f"{document.title} {document.text}") for document in dataset.documents.values())
-    collection = Collection([part])
+    collection = BM25([part])
     ids = list(dataset.documents)
     found = []
     for key, query in dataset.queries.items():

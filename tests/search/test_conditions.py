@@ -142,10 +142,10 @@ def test_a_required_word_comes_in_any_form(searcher: LocalSearcher, texts: list[
 def test_any_phrase_of_two_words(
     searcher: LocalSearcher, texts: list[str], first: str, second: str, joint: str
 ) -> None:
-    from vsearch_core.lexical.phrase import folded, phrase_pattern
+    from vsearch_core.lexical.phrase import fold_text, phrase_pattern
 
     pattern = phrase_pattern(clean_query(first + joint + second))
-    expected = {number for number, text in enumerate(texts) if pattern.search(folded(text))}
+    expected = {number for number, text in enumerate(texts) if pattern.search(fold_text(text))}
     assert left(searcher, f'"{first}{joint}{second}"') == expected
 
 

@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.lexical.question import plain
+from vsearch_core.lexical.query import plain_query
 from vsearch_core.search.snippets import best_snippet
 
 ANALYSIS = Analysis("en")
 
 
 def snippet(text: str, query: str, width: int = 240):
-    return best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain(query), ["en"]), 1.0), ANALYSIS, width)
+    return best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain_query(query), ["en"]), 1.0), ANALYSIS, width)
 
 
 def marked(found) -> list[str]:
@@ -79,7 +79,7 @@ def test_nothing_to_show(text: str) -> None:
 
 @given(st.text(max_size=400), st.text(max_size=30), st.integers(20, 100))
 def test_a_snippet_is_a_piece_of_its_passage(text: str, query: str, width: int) -> None:
-    found = best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain(query), ["en"]), 1.0), ANALYSIS, width)
+    found = best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain_query(query), ["en"]), 1.0), ANALYSIS, width)
     assert text[found.start : found.start + len(found.text)] == found.text
     assert len(found.text) <= width
     assert all(0 <= start < end <= len(found.text) for start, end in found.marks)

@@ -18,29 +18,29 @@ _CHUNK = 128  # nodes that a thread takes at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """`degree` neighbours a node (M in HNSW is half of it), `beam` candidates (ef_construction), `alpha` the slack.
+class GraphSettings:
+    """`degree` neighbours a node (M in HNSW is half of it), `ef_construction` candidates a search, `alpha` the slack.
 
     A candidate is no neighbour if it is `alpha` times nearer, in squared distance, to a neighbour than to the node.
     """
 
     degree: int = 48
-    beam: int = 80
+    ef_construction: int = 80
     alpha: float = 1.1
 
     def __post_init__(self) -> None:
         if not 2 <= self.degree <= 256:
             raise InputError("degree", f"{self.degree} is not between 2 and 256", "the default is 48")
-        if not self.degree <= self.beam <= 4096:
-            reason = f"{self.beam} is not between the degree, {self.degree}, and 4096"
-            raise InputError("beam", reason, "the default is 80")
+        if not self.degree <= self.ef_construction <= 4096:
+            reason = f"{self.ef_construction} is not between the degree, {self.degree}, and 4096"
+            raise InputError("ef_construction", reason, "the default is 80")
         if not 1.0 <= self.alpha <= 2.0:
             raise InputError("alpha", f"{self.alpha} is not between 1 and 2", "the default is 1.1")
 
 
 def build(
     vectors: NDArray[np.int16] | NDArray[np.float32],
-    settings: Settings | None = None,
+    settings: GraphSettings | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Graph:
@@ -50,7 +50,7 @@ def build(
     gets the linked and all nodes after each batch; what it raises ends the build.
     Raises InputError for a vector that is not finite or an array of another kind.
     """
-    settings = settings or Settings()
+    settings = settings or GraphSettings()
     if vectors.ndim != 2 or vectors.dtype not in (np.int16, np.float32):
         raise InputError("vectors", f"{vectors.dtype} of shape {vectors.shape}", "pass (n, d) int16 or float32")
     if vectors.dtype == np.float32:
@@ -96,7 +96,9 @@ def entry_count(nodes: int) -> int:
 class _Builder:
     """The graph while it grows: lists with room for twice the degree, so that few are cut down more than once."""
 
-    def __init__(self, vectors: NDArray[np.int16], rows: NDArray[np.uint32], settings: Settings, threads: int) -> None:
+    def __init__(
+        self, vectors: NDArray[np.int16], rows: NDArray[np.uint32], settings: GraphSettings, threads: int
+    ) -> None:
         from vsearch_core.kernels.graph import NONE
 
         nodes = len(rows)
@@ -118,7 +120,11 @@ class _Builder:
         from vsearch_core.kernels.graph import NONE
         from vsearch_core.kernels.link import link, link_back
 
-        beam, alpha, degree = -(-self.settings.beam // 8) * 8, self.settings.alpha, self.settings.degree
+        ef_construction, alpha, degree = (
+            -(-self.settings.ef_construction // 8) * 8,
+            self.settings.alpha,
+            self.settings.degree,
+        )
         forward = np.empty((last - first, degree), np.uint32)
         graph = (self.neighbors, self.sketches, self.entries)
 
@@ -130,7 +136,7 @@ class _Builder:
                 self.codec,
                 *self.measure,
                 LANES,
-                beam,
+                ef_construction,
                 alpha,
                 first,
                 start,

@@ -42,7 +42,7 @@ def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-def not_unit(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
+def non_unit_rows(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
     """The rows of fixed-point vectors (n, d) whose length is not 1, give or take what rounding can do to it."""
     tolerance = 1e-3 + np.sqrt(vectors.shape[1]) / FIXED_ONE
     step = max(1, _BLOCK_BYTES // (8 * max(1, vectors.shape[1])))

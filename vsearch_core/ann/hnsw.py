@@ -21,7 +21,7 @@ from vsearch_core.ann.flat import FIXED_ONE, to_fixed
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
 
-BEAM = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
+DEFAULT_EF_SEARCH = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
 EXACT_ROWS = 2000  # rows up to which vectors are read, not sketches …
 FILTERED_ROWS = 16_384  # … and where a filter leaves no more: a millisecond, and no doubt about rows far from the query
@@ -53,14 +53,14 @@ class Graph:
         return {name: getattr(part, name) for part, name in parts}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
         """The graph of stored arrays, which are not copied."""
         codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
         return cls(codec=codec, **{field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NearestRows:
     """Answers to q queries: `rows` (q, k) int64 and `scores` (q, k) float32, best first, `counts` (q,) how many.
 
     Behind `counts[i]` a row is -1 and a score -inf. `exact` says that no better row can have been missed.
@@ -71,7 +71,7 @@ class Found:
     counts: NDArray[np.int64]
     exact: bool
 
-    def put(self, where: NDArray[np.bool_], other: "Found") -> None:
+    def put(self, where: NDArray[np.bool_], other: "NearestRows") -> None:
         """Replace the answers to some queries."""
         self.rows[where], self.scores[where], self.counts[where] = other.rows, other.scores, other.counts
 
@@ -104,7 +104,7 @@ def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
         raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
 
 
-class Searcher:
+class GraphSearcher:
     """A segment that is asked more than once: its arrays in the form that the kernels take. Copies nothing."""
 
     def __init__(self, graph: Graph, vectors: NDArray[np.int16]) -> None:
@@ -121,7 +121,7 @@ class Searcher:
     def load(self) -> None:
         """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
         query = read_only(self._stored[0][:1].astype(np.float32) / FIXED_ONE)
-        job = _Job(query, read_only(to_fixed(query)), k=1, beam=8, threads=1)
+        job = _Job(query, read_only(to_fixed(query)), k=1, ef_search=8, threads=1)
         rows = len(self._stored[0])
         self._walk(job, self._all, 1.0)
         self._telling(job, read_only(np.ones(rows, np.bool_)), rows)
@@ -133,29 +133,29 @@ class Searcher:
         queries: NDArray[np.float32],
         k: int = 10,
         *,
-        beam: int = BEAM,
+        ef_search: int = DEFAULT_EF_SEARCH,
         allowed: NDArray[np.bool_] | None = None,
         exact: bool = False,
         threads: int = 1,
-    ) -> Found:
+    ) -> NearestRows:
         """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
 
-        A larger `beam` finds more and takes longer; `exact` looks at every allowed row. Raises InputError.
+        A larger `ef_search` finds more and takes longer; `exact` looks at every allowed row. Raises InputError.
         """
         vectors = self._stored[0]
         queries = read_only(queries.astype(np.float32, copy=False))
-        _check(vectors, queries, k, beam, allowed)
+        _check(vectors, queries, k, ef_search, allowed)
         count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
-        job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(beam, k) // 8) * 8, threads)
+        job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(ef_search, k) // 8) * 8, threads)
         mask = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
         if exact or count <= (EXACT_ROWS if allowed is None else FILTERED_ROWS):
             return self._scan_rows(job, mask)
         if allowed is None:
             return self._walk(job, mask, 1.0)
         share = count / len(vectors)
-        walks = job.beam / share * _STEP_COST <= count * _NODE_COST
+        walks = job.ef_search / share * _STEP_COST <= count * _NODE_COST
 
-        def approximate(some: _Job) -> Found:
+        def approximate(some: _Job) -> NearestRows:
             return self._walk(some, mask, share) if walks else self._scan_sketches(some, mask)
 
         return job.parted(self._telling(job, mask, count), approximate, lambda some: self._scan_rows(some, mask))
@@ -172,7 +172,7 @@ class Searcher:
         tell_apart(job.fixed, (*self._stored, allowed), self._graph, self._codec, step, telling)
         return telling
 
-    def _scan_rows(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
+    def _scan_rows(self, job: "_Job", allowed: NDArray[np.bool_]) -> NearestRows:
         """Look at the allowed rows' vectors, at all if `allowed` is empty."""
         from vsearch_core.kernels.scan import allowed_rows, scan_rows
 
@@ -184,18 +184,18 @@ class Searcher:
             rows = read_only(np.arange(len(vectors), dtype=np.uint32))
         return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
 
-    def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> Found:
+    def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> NearestRows:
         """Look at the sketches of all nodes with an allowed row."""
         from vsearch_core.kernels.scan import allowed_nodes, scan_sketches
 
         listed = np.empty(len(self._graph[0]) + 1, np.uint32)
         nodes = read_only(listed[: allowed_nodes(*self._stored[1:], allowed, listed)])
-        stored, kept = (*self._stored, allowed), max(job.beam, 64)
+        stored, kept = (*self._stored, allowed), max(job.ef_search, 64)
         return job.run(
             lambda q, f, s, r, c, _n: scan_sketches(q, f, stored, self._graph, self._codec, nodes, kept, s, r, c)
         )[0]
 
-    def _walk(self, job: "_Job", allowed: NDArray[np.bool_], share: float) -> Found:
+    def _walk(self, job: "_Job", allowed: NDArray[np.bool_], share: float) -> NearestRows:
         """Walk, among all rows if `allowed` is empty.
 
         A query whose pool ends with too few allowed nodes looks at all sketches instead: there may be more that no
@@ -203,9 +203,9 @@ class Searcher:
         """
         from vsearch_core.kernels.graph import search as kernel
 
-        stored, beam = (*self._stored, allowed), -(-int(job.beam / share) // 8) * 8
+        stored, ef_search = (*self._stored, allowed), -(-int(job.ef_search / share) // 8) * 8
         found, scored = job.run(
-            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, beam, s, r, c, n)
+            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, ef_search, s, r, c, n)
         )
         short = scored < min(job.enough, len(self._graph[0]))
         if short.any():
@@ -215,15 +215,15 @@ class Searcher:
 
 
 def _check(
-    vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, beam: int, allowed: NDArray[np.bool_] | None
+    vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, ef_search: int, allowed: NDArray[np.bool_] | None
 ) -> None:
     """Refuse what can't be searched for, by name."""
     if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
         raise InputError("queries", f"shape {queries.shape} with vectors {vectors.shape}", "use the index's embedder")
     if k < 1:
         raise InputError("k", f"{k} is not a number of results", "ask for at least 1")
-    if not 1 <= beam <= 1 << 16:
-        raise InputError("beam", f"{beam} is not between 1 and 65536", f"the default is {BEAM}")
+    if not 1 <= ef_search <= 1 << 16:
+        raise InputError("ef_search", f"{ef_search} is not between 1 and 65536", f"the default is {DEFAULT_EF_SEARCH}")
     if allowed is not None and allowed.shape != (len(vectors),):
         raise InputError("allowed", f"shape {allowed.shape} with {len(vectors)} rows", "pass one value a row")
     check_unit("query", queries)
@@ -231,26 +231,26 @@ def _check(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What is asked: queries (q, d) as float32 and in fixed point, and how. `beam` is a multiple of 8."""
+    """What is asked: queries (q, d) as float32 and in fixed point, and how. `ef_search` is a multiple of 8."""
 
     queries: NDArray[np.float32]
     fixed: NDArray[np.int16]
     k: int
-    beam: int
+    ef_search: int
     threads: int
 
     @property
     def enough(self) -> int:
         """Allowed candidates that a filtered walk must end with to be trusted: about as many as an unfiltered one."""
-        return min(self.beam, max(2 * self.k, self.beam // 2))
+        return min(self.ef_search, max(2 * self.k, self.ef_search // 2))
 
     def only(self, chosen: NDArray[np.bool_]) -> "_Job":
         """The same for some of the queries."""
         return replace(self, queries=read_only(self.queries[chosen]), fixed=read_only(self.fixed[chosen]))
 
     def parted(
-        self, chosen: NDArray[np.bool_], one: Callable[["_Job"], Found], other: Callable[["_Job"], Found]
-    ) -> Found:
+        self, chosen: NDArray[np.bool_], one: Callable[["_Job"], NearestRows], other: Callable[["_Job"], NearestRows]
+    ) -> NearestRows:
         """The answers of `one` to the chosen queries, of `other` to the rest."""
         if chosen.all() or not chosen.any():
             return one(self) if chosen.all() else other(self)
@@ -259,13 +259,13 @@ class _Job:
         found.put(~chosen, other(self.only(~chosen)))
         return found
 
-    def blank(self, exact: bool) -> Found:
+    def blank(self, exact: bool) -> NearestRows:
         """No answers yet."""
         count = len(self.queries)
         rows, scores = np.full((count, self.k), -1), np.full((count, self.k), -np.inf, np.float32)
-        return Found(rows, scores, np.zeros(count, np.int64), exact)
+        return NearestRows(rows, scores, np.zeros(count, np.int64), exact)
 
-    def run(self, work: Callable[..., None], exact: bool = False) -> tuple[Found, NDArray[np.int64]]:
+    def run(self, work: Callable[..., None], exact: bool = False) -> tuple[NearestRows, NDArray[np.int64]]:
         """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""
         count, found = len(self.queries), self.blank(exact)
         scored = np.zeros(count, np.int64)

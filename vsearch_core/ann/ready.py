@@ -10,7 +10,7 @@ PATIENCE = 1.0  # seconds: what takes longer is told
 
 
 @contextmanager
-def announced(slow: Callable[[], object]) -> Iterator[None]:
+def announce_if_slow(slow: Callable[[], object]) -> Iterator[None]:
     """Call `slow`, from a thread of its own, when the block takes longer than PATIENCE."""
     timer = Timer(PATIENCE, slow)
     timer.daemon = True
@@ -21,10 +21,10 @@ def announced(slow: Callable[[], object]) -> Iterator[None]:
         timer.cancel()
 
 
-def load_all() -> None:
+def load_vector_kernels() -> None:
     """Have every kernel ready, for building and for searching, by building a graph of a few rows and asking it."""
     from vsearch_core.ann.build import build
-    from vsearch_core.ann.hnsw import Searcher
+    from vsearch_core.ann.hnsw import GraphSearcher
 
     vectors = np.random.default_rng(0).integers(-9000, 9000, (64, 8)).astype(np.int16)
-    Searcher(build(vectors), vectors).load()
+    GraphSearcher(build(vectors), vectors).load()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.check import check_graph
-from vsearch_core.ann.flat import not_unit
+from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
@@ -107,10 +107,10 @@ def content_faults(index: Path, record: SegmentRecord, view: SegmentView, dimens
     if view.vectors.shape[1:] != (dimension,) or view.vectors.dtype != np.int16:
         yield Fault(str(folder), f"its vectors are not of {dimension} dimensions")
         return
-    off = not_unit(view.vectors)
+    off = non_unit_rows(view.vectors)
     if len(off):
         yield Fault(str(folder / "vectors.npy"), f"vectors of {len(off)} rows are not of length 1, first row {off[0]}")
-    reason = view.postings.fault()
+    reason = view.postings.find_fault()
     if reason is not None:
         yield Fault(str(folder), f"its postings are damaged: {reason}")
     if view.graph is not None:

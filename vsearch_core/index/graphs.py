@@ -24,7 +24,7 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
     if len(vectors) < GRAPH_ROWS:
         return {}
     from vsearch_core.ann.build import build
-    from vsearch_core.ann.ready import announced, load_all
+    from vsearch_core.ann.ready import announce_if_slow, load_vector_kernels
 
     def pause() -> None:
         if observer.stop():
@@ -35,8 +35,8 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
         observer.progress(Progress("linking", done, total))
 
     report(0, len(vectors))
-    with announced(observer.preparing):
-        kernel_cache.loaded(load_all, pause)
+    with announce_if_slow(observer.preparing):
+        kernel_cache.load(load_vector_kernels, pause)
     graph = build(vectors, threads=usable_cores(), progress=report)
     return {PREFIX + name: array for name, array in graph.arrays().items()}
 
@@ -44,7 +44,7 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
 def stored_graph(arrays: Mapping[str, NDArray[Any]]) -> Graph | None:
     """The graph among a segment's mapped files, if it has one. Raises KeyError where a part of it is missing."""
     parts = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
-    return Graph.of(parts) if parts else None
+    return Graph.from_arrays(parts) if parts else None
 
 
 def has_graph(files: Collection[str]) -> bool:

@@ -35,6 +35,6 @@ def _rows(
             while next(wanted) != chunk_id:
                 yield []
             languages.add(language)
-            yield analysis.passage_terms(passage, language)
+            yield analysis.chunk_terms(passage, language)
     for _ in wanted:
         yield []

@@ -16,7 +16,7 @@ from shutil import copy2, copytree
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import not_unit
+from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live, live_chunks
@@ -272,7 +272,7 @@ def _saved(catalog: Catalog, record: SegmentRecord, dimension: int) -> Iterator[
     vectors, sound = salvage_array(catalog.index, record.name, "vectors", manifest["vectors"])
     numbers, known = salvage_array(catalog.index, record.name, "chunk_ids", manifest["chunk_ids"])
     sound &= known
-    sound[not_unit(vectors)] = False
+    sound[non_unit_rows(vectors)] = False
     for row in np.flatnonzero(sound).tolist():
         yield int(numbers[row]), vectors[row]
 

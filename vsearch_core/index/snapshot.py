@@ -63,7 +63,7 @@ class Snapshot:
         """The languages that passages were analyzed in, sorted."""
         if self.settings.language != AUTO:
             return (self.settings.language,)
-        return tuple(sorted({language for segment in self.segments for language in segment.postings.held}))
+        return tuple(sorted({language for segment in self.segments for language in segment.postings.languages}))
 
 
 @contextmanager

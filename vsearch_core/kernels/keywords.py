@@ -204,7 +204,7 @@ def best_rows(
 
     `postings`: rows, counts, block counts, block ratios, saturation of each row (float32); `scale`: the two constants
     that saturations are made with. `queries` (q + 1,): where each query's terms start in `ids`, which are their places
-    in `known`: idf, spans and gains of `bm25.Collection`. `allowed`: bool, one a row, or empty for all. `base` is
+    in `known`: idf, spans and gains of `bm25.BM25`. `allowed`: bool, one a row, or empty for all. `base` is
     added to row numbers.
     """
     total = len(postings[4])

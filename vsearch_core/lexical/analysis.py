@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer, Match
-from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, unify
+from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, normalize_characters
 from vsearch_core.lexical.language import LANGUAGES, detect
-from vsearch_core.lexical.question import Question
+from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import KeywordFields
 
 AUTO = "auto"
@@ -62,7 +62,7 @@ class Analysis:
         language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
         return self.analyzer(language).matches(text, terms)
 
-    def passage_terms(self, passage: KeywordFields, language: str) -> list[str]:
+    def chunk_terms(self, passage: KeywordFields, language: str) -> list[str]:
         """A passage's terms: its text's, and those of title, heading trail and path as if they stood there too.
 
         That is BM25F (Robertson et al., "Simple BM25 extension to multiple weighted fields", CIKM 2004) with fields of
@@ -71,7 +71,7 @@ class Analysis:
         analyzer = self.analyzer(language)
         return [term for field in passage.fields() for term in analyzer.terms(field)]
 
-    def query_terms(self, question: Question, held: Sequence[str]) -> list[str]:
+    def query_terms(self, question: ParsedQuery, held: Sequence[str]) -> list[str]:
         """The terms to look for in passages of the languages that are held; `bar*` stands for all that begin so.
 
         A word gives its different terms in all of them, unless it is a function word in the language that the question
@@ -83,8 +83,12 @@ class Analysis:
         known, words = self._words[key], question.words.split()
         terms = list(chain.from_iterable(map(known.__getitem__, words)))
         if known.silent and not known.silent.keys().isdisjoint(words):
-            terms = [term for word in _spoken(words, known.silent) for term in known[word]]
-        return terms + [f"{fold_case(unify(prefix))}*" for prefix in question.prefixes] if question.prefixes else terms
+            terms = [term for word in _without_function_words(words, known.silent) for term in known[word]]
+        return (
+            terms + [f"{fold_case(normalize_characters(prefix))}*" for prefix in question.prefixes]
+            if question.prefixes
+            else terms
+        )
 
 
 class _QueryWords(dict[str, tuple[str, ...]]):
@@ -113,7 +117,7 @@ class _QueryWords(dict[str, tuple[str, ...]]):
         return terms
 
 
-def _spoken(words: Sequence[str], silent: Mapping[str, tuple[int, ...]]) -> list[str]:
+def _without_function_words(words: Sequence[str], silent: Mapping[str, tuple[int, ...]]) -> list[str]:
     """The words that are no function words in the language, or languages, in which most of them are."""
     votes = [number for word in words for number in silent.get(word, ())]
     most = max(map(votes.count, votes))

@@ -23,7 +23,7 @@ from vsearch_core.lexical.characters import (
     RADICALS,
     UNSPACED,
     fold_case,
-    unify,
+    normalize_characters,
 )
 from vsearch_core.lexical.language import LANGUAGES
 from vsearch_core.lexical.stopwords import STOP_WORDS
@@ -72,7 +72,7 @@ LONGEST_CACHED = 40  # characters
 Match = tuple[int, int, frozenset[str]]  # start and end in characters, and the terms; ascending, without overlaps
 
 
-def tokens(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """The words and compounds of a text, as they stand."""
     return _TOKEN.findall(text)
 
@@ -110,7 +110,7 @@ class Analyzer:
         if common.fullmatch(word):  # most questions in such a script: spare them the search for anything else
             return tuple(chain.from_iterable(map(_wanted, runs.findall(word))))
         terms: list[str] = []
-        for token in tokens(word):
+        for token in tokenize(word):
             for _, piece, unspaced in _pieces(token):
                 terms += _wanted(piece) if unspaced else self._cache[piece]
         return tuple(terms)
@@ -160,7 +160,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
         self._stemmers: dict[str, Any] = {}
 
     def __missing__(self, word: str) -> tuple[str, ...]:
-        pieces = [piece for token in tokens(word) for piece in _pieces(token)]
+        pieces = [piece for token in tokenize(word) for piece in _pieces(token)]
         unspaced = any(unspaced for _, _, unspaced in pieces)
         if len(pieces) == 1 and not unspaced and pieces[0][1] == word:
             terms = tuple(self._analyze(word))
@@ -176,7 +176,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
         return terms
 
     def _analyze(self, token: str) -> Iterator[str]:
-        token = unify(token)
+        token = normalize_characters(token)
         if "'" in token:
             if self._algorithm in _ELIDING:
                 return self._parts(token.split("'"), self._compound)

@@ -23,7 +23,7 @@ Verify = Callable[[int, int, int], object]
 BITS = 24  # of a score: what a float32 holds exactly
 
 
-class Collection:
+class BM25:
     """The postings of all segments, what is known of them as a whole, and the terms that were asked for so far.
 
     `verify(part, start, end)` is called before postings of a part are used for the first time. Methods raise what it
@@ -53,7 +53,7 @@ class Collection:
         self.gains = np.zeros((64, len(parts)), np.float32)
 
     @property
-    def numbers(self) -> Mapping[str, int]:
+    def term_ids(self) -> Mapping[str, int]:
         """Term -> its place in `idf` (t,), `spans` (t, parts, 2) and `gains` (t, parts), the most a posting gains."""
         return self._numbers
 
@@ -65,7 +65,7 @@ class Collection:
         """Whether `define` was called for it."""
         return term in self._made
 
-    def forget(self, most: int) -> None:
+    def drop_defined(self, most: int) -> None:
         """Forget all terms that were defined if these are more than `most`: each takes up to 9 bytes a row."""
         if len(self._made) > most:
             self._made.clear()
@@ -126,7 +126,7 @@ class Collection:
         """How telling a term is: log(1 + (N - n + 0.5) / (n + 0.5)), where n of all N rows hold it; 0 if none does."""
         if term in self._made:
             holding = sum(len(rows) for rows, _ in self._made[term])
-            return rarity(self.rows, holding)
+            return idf(self.rows, holding)
         number = self._numbers[term]  # first: it may make the arrays grow
         return float(self.idf[number])
 
@@ -150,7 +150,7 @@ class Collection:
         for part, (start, end) in enumerate(spans):
             self.check(part, start, end)
             self.gains[number, part] = self._gain(part, start, end)
-        self.idf[number] = rarity(self.rows, sum(end - start for start, end in spans))
+        self.idf[number] = idf(self.rows, sum(end - start for start, end in spans))
         self.spans[number] = np.array(spans, np.int64).reshape(-1, 2)
         return number
 
@@ -184,7 +184,7 @@ def contributions(counts: NDArray[np.uint8], saturations: Floats, weight: np.flo
     return added
 
 
-def rarity(rows: int, holding: int) -> float:
+def idf(rows: int, holding: int) -> float:
     """The idf of a term that so many of all rows hold."""
     return log(1 + (rows - holding + 0.5) / (holding + 0.5)) if holding else 0.0
 

@@ -30,7 +30,7 @@ APOSTROPHES = "'\u2019"
 _FOLDS = str.maketrans(dict.fromkeys(INVISIBLE) | dict.fromkeys(HYPHENS, "-") | dict.fromkeys(APOSTROPHES, "'"))
 
 
-def unify(text: str) -> str:
+def normalize_characters(text: str) -> str:
     """NFKC, without what shows nothing, and with one kind of hyphen and apostrophe. Case stays."""
     return text if text.isascii() else normalize("NFKC", text).translate(_FOLDS)
 

@@ -26,7 +26,7 @@ class Compounds:
         self._stems = stems
         self._found: dict[str, tuple[str, ...]] = {}
 
-    def relatives_of(self, terms: Sequence[str]) -> list[str]:
+    def word_relatives(self, terms: Sequence[str]) -> list[str]:
         """As `relatives`, for the terms of one word, in all languages; none where one of them is held."""
         if any(map(self._holds, terms)):
             return []

@@ -1,4 +1,4 @@
-"""Keyword search by the compiled kernel: what `bm25.Collection` scores row by row, without looking at every row."""
+"""Keyword search by the compiled kernel: what `bm25.BM25` scores row by row, without looking at every row."""
 
 from array import array
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from vsearch_core.kernels.keywords import GUARD, best_rows, read_pools
 from vsearch_core.kernels.select import LAST
-from vsearch_core.lexical.bm25 import Collection
+from vsearch_core.lexical.bm25 import BM25
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TopRows:
     """The best rows of each query, best first, equal scores by row: `rows` and `scores` (q, k), of which `counts` (q,)
     are there; the rest is undefined."""
 
@@ -25,7 +25,7 @@ class Found:
 class MaxScore:
     """Top-k search over a collection whose parts all have bounds of their blocks. Belongs to one thread."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: BM25) -> None:
         self._collection = collection
         self._all = _read_only(np.empty(0, np.bool_))
         self._parts = [
@@ -38,14 +38,14 @@ class MaxScore:
         self.search([[]], 1)
         self.search([[]], 1, np.zeros(self._collection.rows, np.bool_))
 
-    def search(self, queries: Iterable[Iterable[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> Found:
+    def search(self, queries: Iterable[Iterable[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> TopRows:
         """The k rows with the highest scores above 0 of each query's terms, among the allowed, (rows,) bool.
 
         Queries are best made as they are taken: their strings then stay in the processor's caches. Raises as
-        `Collection` does.
+        `BM25` does.
         """
         collection = self._collection
-        number_of = collection.numbers.__getitem__
+        number_of = collection.term_ids.__getitem__
         numbers, bounds = array("q"), array("q", [0])
         for terms in queries:
             numbers.extend(map(number_of, terms))
@@ -59,7 +59,7 @@ class MaxScore:
             base = int(collection.starts[number])
             mask = self._all if allowed is None else _read_only(allowed[base : base + len(part[4])])
             best_rows(part, collection.scale, ends, ids, known, number, mask, base, k, pools)
-        found = Found(
+        found = TopRows(
             np.empty((asked, k), np.int64),
             np.empty((asked, k), np.float32),
             np.empty(asked, np.int64),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.characters import INNER, UNSPACED, fold_case, unify
+from vsearch_core.lexical.characters import INNER, UNSPACED, fold_case, normalize_characters
 
 # A word ends where no letter of a spaced script goes on. What follows the n of don't does not stand on its own.
 _NOT_AFTER = rf"(?<![^\W{UNSPACED}])(?<![{INNER}])"
@@ -14,14 +14,14 @@ _RUNS = re.compile(rf"[{UNSPACED}]{{2,}}|[^\W_{UNSPACED}]+")
 _SHORTEST = 3  # letters; the analyzer may drop shorter words, such as the s of it's
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """The text as phrases see it: one case, one form of each character, one blank between words."""
-    return " ".join(fold_case(unify(text)).split())
+    return " ".join(fold_case(normalize_characters(text)).split())
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
     """Finds a phrase in folded texts: as whole words where the script parts words."""
-    wanted = folded(phrase)
+    wanted = fold_text(phrase)
     before = _NOT_AFTER if _SPACED.match(wanted[:1]) else ""
     after = _NOT_BEFORE if _SPACED.match(wanted[-1:]) else ""
     return re.compile(before + re.escape(wanted) + after)
@@ -29,18 +29,18 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
 def prefix_pattern(prefix: str) -> re.Pattern[str]:
     """Finds words that begin so in folded texts."""
-    wanted = folded(prefix)
+    wanted = fold_text(prefix)
     return re.compile((_NOT_AFTER if _SPACED.match(wanted[:1]) else "") + re.escape(wanted))
 
 
-def certain_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collection[str]]:
+def required_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collection[str]]:
     """Of each of these groups, a text that has the phrase, analyzed by any of the analyzers, has a term.
 
     Not every word of the phrase gives a group: function words have no terms, and what stands beside others without a
     blank (foo.bar, x86) may be part of a longer compound in the text.
     """
     groups: list[Collection[str]] = []
-    wanted = folded(phrase)
+    wanted = fold_text(phrase)
     for match in _RUNS.finditer(wanted):
         run = match.group()
         if re.match(f"[{UNSPACED}]", run):

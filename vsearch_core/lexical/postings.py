@@ -49,7 +49,7 @@ class Postings:
     uint8, occurrences in the row, where 255 means 255 or more; `lengths` (R,) uint32, number of terms in each row.
 
     Of each BLOCK_POSTINGS postings, whatever lists they are of, `block_counts` uint8 is the highest count, and
-    `block_ratios` uint16 the lowest length a count, rounded down. `languages` are the codes (ASCII, commas between) of
+    `block_ratios` uint16 the lowest length a count, rounded down. `language_codes` are those (ASCII, commas between) of
     the languages that the rows were analyzed in. These are empty in segments of the first version.
     """
 
@@ -61,7 +61,7 @@ class Postings:
     lengths: NDArray[np.uint32]
     block_counts: NDArray[np.uint8]
     block_ratios: NDArray[np.uint16]
-    languages: NDArray[np.uint8]
+    language_codes: NDArray[np.uint8]
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Postings":
@@ -70,21 +70,21 @@ class Postings:
         Raises KeyError when one is missing, and ValueError for types or lengths that `build` never gives.
         """
         # asarray takes the memmap class off, whose every slice costs microseconds.
-        found = {field.name: arrays.get(PREFIX + field.name, _ADDED.get(field.name)) for field in fields(Postings)}
+        found = {name: arrays.get(PREFIX + name, _ADDED.get(name)) for name in _STORED_NAMES.values()}
         missing = [name for name, array in found.items() if array is None]
         if missing:
             raise KeyError(PREFIX + missing[0])
         for name, array in found.items():
             if array.ndim != 1 or array.dtype.name not in _TYPES[name]:  # type: ignore[union-attr]
                 raise ValueError(f"{PREFIX}{name} are of another type")
-        postings = Postings(**{name: np.asarray(array) for name, array in found.items()})
+        postings = Postings(**{field: np.asarray(found[name]) for field, name in _STORED_NAMES.items()})
         if not postings._lengths_agree():
             raise ValueError("arrays of postings are not of one length")
         return postings
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Name -> array, to be stored as they are."""
-        return {PREFIX + field.name: getattr(self, field.name) for field in fields(self)}
+        return {PREFIX + name: getattr(self, field) for field, name in _STORED_NAMES.items()}
 
     def lookup(self, term: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """The rows that hold the term, ascending, and how often each does; both empty where none does."""
@@ -104,12 +104,12 @@ class Postings:
         return int(self.offsets[first]), int(self.offsets[end])
 
     @property
-    def held(self) -> tuple[str, ...]:
+    def languages(self) -> tuple[str, ...]:
         """The languages that the rows were analyzed in, () where that is not known."""
-        text = self.languages.tobytes().decode("ascii", "replace")
+        text = self.language_codes.tobytes().decode("ascii", "replace")
         return tuple(code for code in text.split(",") if code)
 
-    def fault(self) -> str | None:
+    def find_fault(self) -> str | None:
         """What can't be so in arrays that `build` made, or None: they are sorted, in range, and agree."""
         holding = len(self.rows)
         if not (_rises(self.term_offsets, len(self.terms)) and _rises(self.offsets, holding)):
@@ -159,6 +159,9 @@ class Postings:
 
     def _term(self, index: int) -> bytes:
         return bytes(self.terms[int(self.term_offsets[index]) : int(self.term_offsets[index + 1])])
+
+
+_STORED_NAMES = {field.name: field.name for field in fields(Postings)} | {"language_codes": "languages"}
 
 
 def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -> Postings:
@@ -223,7 +226,7 @@ def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]]) -> Posti
         rows,
         counts,
         np.concatenate([np.empty(0, np.uint32), *lengths]),
-        {language for part in parts for language in part.held},
+        {language for part in parts for language in part.languages},
     )
 
 
@@ -271,7 +274,7 @@ def _assemble(
         lengths=lengths,
         block_counts=block_counts,
         block_ratios=block_ratios,
-        languages=np.frombuffer(",".join(sorted(languages)).encode("ascii"), np.uint8),
+        language_codes=np.frombuffer(",".join(sorted(languages)).encode("ascii"), np.uint8),
     )
 
 

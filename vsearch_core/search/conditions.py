@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.lexical.analyzer import Analyzer, tokens
-from vsearch_core.lexical.characters import fold_case, unify
-from vsearch_core.lexical.phrase import certain_terms, folded, phrase_pattern, prefix_pattern
-from vsearch_core.lexical.question import PHRASE, PREFIX, Clause, Question
+from vsearch_core.lexical.analyzer import Analyzer, tokenize
+from vsearch_core.lexical.characters import fold_case, normalize_characters
+from vsearch_core.lexical.phrase import fold_text, phrase_pattern, prefix_pattern, required_terms
+from vsearch_core.lexical.query import PHRASE, PREFIX, Clause, ParsedQuery
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.searched import searched
@@ -30,7 +30,7 @@ class Conditions:
         self._alive = alive
         self._analyzers: list[Analyzer] = [snapshot.settings.asked.analyzer(code) for code in snapshot.languages]
 
-    def narrow(self, mask: Mask, question: Question) -> Mask:
+    def narrow(self, mask: Mask, question: ParsedQuery) -> Mask:
         """The rows of the mask that hold all that is required and nothing that is excluded."""
         for clause in question.required:
             mask = mask & self._holding(clause, mask)
@@ -46,7 +46,7 @@ class Conditions:
     def _holding(self, clause: Clause, among: Mask) -> Mask:
         """Which rows satisfy the clause, as far as they are among those that matter."""
         if clause.kind == PREFIX:
-            term = f"{fold_case(unify(clause.text))}*"
+            term = f"{fold_case(normalize_characters(clause.text))}*"
             self.define_prefix(term)
             return self._route.holding([term])
         terms = None if clause.kind == PHRASE else self._terms_of_word(clause.text)
@@ -54,7 +54,7 @@ class Conditions:
 
     def _terms_of_word(self, word: str) -> set[str] | None:
         """The term that stands for all of a word, in each language; None where some have none, or it is not one."""
-        if len(tokens(word)) != 1:
+        if len(tokenize(word)) != 1:
             return None
         found = [analyzer.query_terms(word) for analyzer in self._analyzers]
         spaced = all(analyzer.terms(word) == terms for analyzer, terms in zip(self._analyzers, found, strict=True))
@@ -63,7 +63,7 @@ class Conditions:
 
     def _holding_phrase(self, phrase: str, among: Mask) -> Mask:
         rows = among
-        for group in certain_terms(phrase, self._analyzers):
+        for group in required_terms(phrase, self._analyzers):
             rows = rows & self._route.holding(group)
         pattern = phrase_pattern(phrase)
         held = np.zeros(len(among), np.bool_)
@@ -89,4 +89,4 @@ class Conditions:
         with storage_errors(self._catalog.index):
             found = searched(self._catalog, self._chunk_ids[rows].tolist())
             for row, (*_, passage) in zip(rows.tolist(), found, strict=True):
-                yield row, map(folded, passage.fields())
+                yield row, map(fold_text, passage.fields())

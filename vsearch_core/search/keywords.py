@@ -1,7 +1,6 @@
 """The keyword route over a snapshot's segments: scored row by row, or by the compiled kernel once that pays."""
 
-from collections.abc import Callable, Sequence
-from collections.abc import Collection as Group
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from vsearch_core import config, kernel_cache
 from vsearch_core.ann.flat import top_k
 from vsearch_core.index.snapshot import SegmentView
-from vsearch_core.lexical.bm25 import Collection
+from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.search.rental import Rental
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import damaged_blocks
@@ -32,7 +31,7 @@ class KeywordRoute:
 
     def __init__(self, segments: Sequence[SegmentView], preparing: Callable[[], object]) -> None:
         self._segments = segments
-        self.collection = Collection(
+        self.collection = BM25(
             [segment.postings for segment in segments], self._verify, k1=config.BM25_K1, b=config.BM25_B
         )
         self._bounded = all(len(each.postings.block_counts) or not len(each.postings.rows) for each in segments)
@@ -43,7 +42,7 @@ class KeywordRoute:
     def best(self, terms: Sequence[str], mask: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
         """The `count` rows that score highest above 0 among the allowed of mask (n,), best first."""
         collection = self.collection
-        asked = [collection.numbers[term] for term in terms if not collection.is_defined(term)]
+        asked = [collection.term_ids[term] for term in terms if not collection.is_defined(term)]
         work = collection.rows + int(np.diff(collection.spans[asked]).sum())
         shallow = count <= DEEPEST and len(asked) == len(terms)
         if shallow and self._bounded and self._rental.buys(work):
@@ -52,7 +51,7 @@ class KeywordRoute:
         scores = collection.scores(terms)
         return top_k(scores, mask & (scores > 0), count)
 
-    def holding(self, terms: Group[str]) -> NDArray[np.bool_]:
+    def holding(self, terms: Collection[str]) -> NDArray[np.bool_]:
         """Which rows hold at least one of the terms, (n,)."""
         held = np.zeros(self.collection.rows, np.bool_)
         for term in terms:
@@ -62,12 +61,12 @@ class KeywordRoute:
 
     def _started(self) -> "MaxScore":
         if self._engine is None:
-            from vsearch_core.ann.ready import announced
+            from vsearch_core.ann.ready import announce_if_slow
             from vsearch_core.lexical.maxscore import MaxScore
 
             engine = MaxScore(self.collection)
-            with storage_errors(kernel_cache.folder()), announced(self._preparing):
-                kernel_cache.loaded(engine.load)
+            with storage_errors(kernel_cache.folder()), announce_if_slow(self._preparing):
+                kernel_cache.load(engine.load)
             self._engine = engine
         return self._engine
 

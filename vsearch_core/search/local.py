@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.lexical.bm25 import rarity
+from vsearch_core.lexical.bm25 import idf
 from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
-from vsearch_core.lexical.question import Question, plain
+from vsearch_core.lexical.query import ParsedQuery, plain_query
 from vsearch_core.search.filters import Filters, allowed_files
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.passages import neighbours
@@ -49,14 +49,14 @@ class LocalSearcher:
         """The snapshot's generation."""
         return self._snapshot.generation
 
-    def terms(self, question: Question) -> list[str]:
+    def terms(self, question: ParsedQuery) -> list[str]:
         """The question's terms, in each language that the index holds, and what compounds have in common with them."""
         terms = self._analysis.query_terms(question, self._snapshot.languages)
         if self._compounds is None or not self._may_compound(question.words.split()):
             return terms
         with self._judged():
             words = ([term for term in self._word_terms(word) if term in terms] for word in question.words.split())
-            return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.relatives_of(word))]
+            return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.word_relatives(word))]
 
     def _may_compound(self, words: Sequence[str]) -> bool:
         """Whether a compounding language has as many of the words for function words as any."""
@@ -67,7 +67,7 @@ class LocalSearcher:
         return max(mute.values()) == max(count for code, count in mute.items() if code in COMPOUNDING)
 
     def _word_terms(self, word: str) -> list[str]:
-        return self._analysis.query_terms(plain(word), self._snapshot.languages)
+        return self._analysis.query_terms(plain_query(word), self._snapshot.languages)
 
     def allow(self, filters: Filters) -> Allowed:
         """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
@@ -85,7 +85,7 @@ class LocalSearcher:
         mask = self._alive & np.isin(self._file_ids, files)
         return Allowed(mask, searched, int(mask.sum()))
 
-    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+    def narrow(self, allowed: Allowed, question: ParsedQuery) -> Allowed:
         """Of the allowed rows those that hold what the question requires, and nothing that it excludes.
 
         Raises IndexCorruptError.
@@ -120,7 +120,7 @@ class LocalSearcher:
             rows, ef = self._vectors.best(vector, allowed.mask, count)
             best.append(rows)
         if terms is not None:
-            self._keywords.collection.forget(_PREFIXES)
+            self._keywords.collection.drop_defined(_PREFIXES)
             for term in terms:
                 if term.endswith("*"):
                     self._conditions.define_prefix(term)
@@ -184,7 +184,7 @@ class LocalSearcher:
         unknown = [term for term in terms if term not in self._rarity]
         rows = len(self._alive)
         for term, holding in zip(unknown, self.holding(unknown), strict=True):
-            self._rarity[term] = rarity(rows, holding) or 1.0  # a prefix has no rows of its own
+            self._rarity[term] = idf(rows, holding) or 1.0  # a prefix has no rows of its own
         return best_snippet(text, {term: self._rarity[term] for term in terms}, self._analysis, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
-from vsearch_core.lexical.question import Question, parse, plain
+from vsearch_core.lexical.query import ParsedQuery, parse_query, plain_query
 from vsearch_core.model import Alike, Hit, Results
 from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.filters import Filters
@@ -61,10 +61,10 @@ class Searcher(Protocol):
     ) -> Candidates:
         """The `count` best allowed rows of each route; a route whose query is None is left out."""
 
-    def narrow(self, allowed: Allowed, question: Question) -> Allowed:
+    def narrow(self, allowed: Allowed, question: ParsedQuery) -> Allowed:
         """Of the allowed rows those that hold what the question requires, and nothing that it excludes."""
 
-    def terms(self, question: Question) -> list[str]:
+    def terms(self, question: ParsedQuery) -> list[str]:
         """The question's terms, by the index's own analysis; one like `bar*` stands for all that begin so."""
 
     def holding(self, terms: Sequence[str]) -> list[int]:
@@ -111,12 +111,12 @@ class Query:
     max_tokens: int | None = None
     rerank: Rerank | None = None
 
-    def question(self) -> Question:
+    def question(self) -> ParsedQuery:
         """The text taken apart, empty where only examples count. Raises InputError when there is nothing in it."""
         if self.like is not None and self.like.alone:
-            return plain("")
+            return plain_query("")
         text = clean_query(self.text)
-        return plain(text) if self.plain else parse(text)
+        return plain_query(text) if self.plain else parse_query(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def answer(searcher: Searcher, embed: EmbedQuery | None, query: Query) -> Result
     allowed = searcher.narrow(searcher.allow(query.filters), question)
     watch.lap("filter")
     terms: Sequence[str] | None = searcher.terms(question) if query.mode != "vector" else None
-    spoken = question.spoken if query.mode != "keyword" and allowed.matched else ""
+    spoken = question.semantic_text if query.mode != "keyword" and allowed.matched else ""
     embedded = embed(spoken) if spoken and embed is not None else None
     vector = None if embedded is None else embedded.vector
     if embedded is not None and query.like is None:
@@ -191,12 +191,12 @@ def _moved(
     weighted = (
         None
         if terms is None
-        else like.terms(terms, lambda text: searcher.terms(plain(text)), searcher.holding, allowed.searched)
+        else like.terms(terms, lambda text: searcher.terms(plain_query(text)), searcher.holding, allowed.searched)
     )
     return moved, weighted, replace(allowed, mask=like.hidden(allowed.mask))
 
 
-def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], question: Question) -> tuple[Hit, ...]:
+def _arranged(searcher: Searcher, query: Query, hits: Sequence[Hit], question: ParsedQuery) -> tuple[Hit, ...]:
     """The hits with what stands around them, and within the budget."""
 
     def around(hit: Hit) -> Sequence[StoredChunk]:
@@ -270,7 +270,7 @@ def _judged(
     texts = [passage.chunk.text for passage in searcher.passages(rows[first])]
     scores = np.full(len(rows), -np.inf, np.float32)
     if texts:
-        scores[first] = rerank.judge.score(query.question().spoken, texts)
+        scores[first] = rerank.judge.score(query.question().semantic_text, texts)
     return scores
 
 

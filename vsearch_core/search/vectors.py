@@ -19,7 +19,7 @@ from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
-    from vsearch_core.ann.hnsw import Searcher
+    from vsearch_core.ann.hnsw import GraphSearcher
 
 SCANNED_ROWS = 15_000_000  # scanning so many takes as long as starting the engine that walks graphs: 0.8 s
 MOST_EF = 1 << 16
@@ -56,7 +56,7 @@ class VectorRoute:
         self._starts = np.cumsum([0, *(len(segment.vectors) for segment in segments)])
         self._linked_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
         self._rental = Rental(SCANNED_ROWS)
-        self._walkers: dict[int, Searcher] = {}
+        self._walkers: dict[int, GraphSearcher] = {}
 
     def best(
         self, vector: NDArray[np.float32], mask: NDArray[np.bool_], count: int
@@ -77,7 +77,7 @@ class VectorRoute:
                 scores.append(cosines[near])
             else:
                 found = self._walker(number).search(
-                    vector[None], count, beam=ef, allowed=None if allowed.all() else allowed
+                    vector[None], count, ef_search=ef, allowed=None if allowed.all() else allowed
                 )
                 near = found.rows[0, : found.counts[0]]
                 rows.append(near + start)
@@ -106,11 +106,11 @@ class VectorRoute:
             return None
         return ef if effort.ef is not None or self._rental.buys(self._linked_rows) else None
 
-    def _walker(self, number: int) -> "Searcher":
+    def _walker(self, number: int) -> "GraphSearcher":
         """The engine over a segment's graph, which is checked before it is used for the first time."""
         if number not in self._walkers:
-            from vsearch_core.ann.hnsw import Searcher
-            from vsearch_core.ann.ready import announced
+            from vsearch_core.ann.hnsw import GraphSearcher
+            from vsearch_core.ann.ready import announce_if_slow
 
             segment = self._segments[number]
             assert segment.graph is not None
@@ -124,8 +124,8 @@ class VectorRoute:
                 raise IndexCorruptError(
                     f"segment {segment.name}", f"its graph is damaged ({error})", next_step
                 ) from None
-            walker = Searcher(segment.graph, segment.vectors)
-            with storage_errors(kernel_cache.folder()), announced(self._effort.preparing):
-                kernel_cache.loaded(walker.load)
+            walker = GraphSearcher(segment.graph, segment.vectors)
+            with storage_errors(kernel_cache.folder()), announce_if_slow(self._effort.preparing):
+                kernel_cache.load(walker.load)
             self._walkers[number] = walker
         return self._walkers[number]

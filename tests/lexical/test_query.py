@@ -2,15 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.lexical.question import Question, parse, plain
+from vsearch_core.lexical.query import ParsedQuery, parse_query, plain_query
 
 
-def clauses(question: Question) -> tuple[list[str], list[str]]:
+def clauses(question: ParsedQuery) -> tuple[list[str], list[str]]:
     return [clause.text for clause in question.required], [clause.text for clause in question.excluded]
 
 
 @pytest.mark.parametrize(
-    ("text", "spoken", "required", "excluded"),
+    ("text", "semantic_text", "required", "excluded"),
     [
         ("plain words here", "plain words here", [], []),
         ('"exact words" rest', "exact words rest", ["exact words"], []),
@@ -24,9 +24,9 @@ def clauses(question: Question) -> tuple[list[str], list[str]]:
         ("use +pump, now", "use pump now", ["pump"], []),
     ],
 )
-def test_operators(text: str, spoken: str, required: list[str], excluded: list[str]) -> None:
-    question = parse(text)
-    assert question.spoken == spoken
+def test_operators(text: str, semantic_text: str, required: list[str], excluded: list[str]) -> None:
+    question = parse_query(text)
+    assert question.semantic_text == semantic_text
     assert clauses(question) == (required, excluded)
 
 
@@ -50,7 +50,7 @@ def test_operators(text: str, spoken: str, required: list[str], excluded: list[s
     ],
 )
 def test_what_is_no_operator_is_words(text: str) -> None:
-    assert parse(text) == plain(text)
+    assert parse_query(text) == plain_query(text)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_what_is_no_operator_is_words(text: str) -> None:
     ],
 )
 def test_prefixes(text: str, words: str, prefixes: tuple[str, ...]) -> None:
-    question = parse(text)
+    question = parse_query(text)
     assert (question.words, question.prefixes) == (words, prefixes)
 
 
 @given(st.text(alphabet='ab国1"+-* .,', max_size=30))
 def test_any_text_is_a_question(text: str) -> None:
-    question = parse(text)
+    question = parse_query(text)
     assert all(clause.text.strip() for clause in (*question.required, *question.excluded))
-    assert any(map(str.isalnum, question.spoken)) or question == plain(text)
+    assert any(map(str.isalnum, question.semantic_text)) or question == plain_query(text)
