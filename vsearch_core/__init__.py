@@ -1,1 +1,139 @@
-"""vsearch as a library: text to chunks, chunks to vectors and postings, queries to hits. Prints nothing."""
+"""Search a folder of documents by meaning and by keyword, offline.
+
+    import vsearch_core as vsearch
+
+    with vsearch.open_index("notes", create=True) as index:
+        index.update(["notes"])
+        for hit in index.search("late fee", k=5, where="ext = 'md'").hits:
+            print(hit.path, hit.start_line, hit.score, hit.text)
+
+Importing this package imports none of its modules: each name is imported when it is first used. The library prints
+nothing and reads no environment variables.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.base import Batch, Embedder
+    from vsearch_core.errors import (
+        ArchiveError,
+        ArgumentError,
+        BinaryFileError,
+        EncryptedError,
+        ExtractionError,
+        FilterError,
+        IndexCorruptError,
+        IndexLockedError,
+        IndexMismatchError,
+        IndexNotFoundError,
+        IndexStateError,
+        IndexVersionError,
+        InputError,
+        ModelError,
+        PicturesOnlyError,
+        ProviderError,
+        StorageError,
+        VsearchError,
+    )
+    from vsearch_core.index.check import Report
+    from vsearch_core.index.compaction import Compaction
+    from vsearch_core.index.forecast import Forecast
+    from vsearch_core.index.progress import Observer, Progress
+    from vsearch_core.index.re_embedding import ReEmbedded
+    from vsearch_core.index.removal import Removal
+    from vsearch_core.index.repair import Repaired
+    from vsearch_core.index.status import Status
+    from vsearch_core.index.transfer import Transferred
+    from vsearch_core.index.writer import Summary
+    from vsearch_core.library import Index, UpdateOptions, import_index, open_index, repair_index
+    from vsearch_core.model import Alike, EmbedderSpec, Fingerprint, Hit, Results
+    from vsearch_core.store.states import FileState
+
+    __version__: str
+
+__all__ = [
+    "Alike",
+    "ArchiveError",
+    "ArgumentError",
+    "Batch",
+    "BinaryFileError",
+    "Compaction",
+    "Embedder",
+    "EmbedderSpec",
+    "EncryptedError",
+    "ExtractionError",
+    "FileState",
+    "FilterError",
+    "Fingerprint",
+    "Forecast",
+    "Hit",
+    "Index",
+    "IndexCorruptError",
+    "IndexLockedError",
+    "IndexMismatchError",
+    "IndexNotFoundError",
+    "IndexStateError",
+    "IndexVersionError",
+    "InputError",
+    "ModelError",
+    "Observer",
+    "PicturesOnlyError",
+    "Progress",
+    "ProviderError",
+    "ReEmbedded",
+    "Removal",
+    "Repaired",
+    "Report",
+    "Results",
+    "Status",
+    "StorageError",
+    "Summary",
+    "Transferred",
+    "UpdateOptions",
+    "VsearchError",
+    "__version__",
+    "import_index",
+    "open_index",
+    "repair_index",
+]
+
+# The modules that the names of `__all__` come from, by name. `tests/library/test_exports.py` compares the two.
+_MODULES = {
+    **dict.fromkeys(("Batch", "Embedder"), "embed.base"),
+    **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+    "Report": "index.check",
+    "Compaction": "index.compaction",
+    "Forecast": "index.forecast",
+    **dict.fromkeys(("Observer", "Progress"), "index.progress"),
+    "ReEmbedded": "index.re_embedding",
+    "Removal": "index.removal",
+    "Repaired": "index.repair",
+    "Status": "index.status",
+    "Transferred": "index.transfer",
+    "Summary": "index.writer",
+    **dict.fromkeys(("Index", "UpdateOptions", "import_index", "open_index", "repair_index"), "library"),
+    **dict.fromkeys(("Alike", "EmbedderSpec", "Fingerprint", "Hit", "Results"), "model"),
+    "FileState": "store.states",
+}
+
+
+if not TYPE_CHECKING:  # else type checkers would accept any name
+
+    def __getattr__(name: str) -> object:
+        """Import a name of `__all__` when it is first used."""
+        value: object
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value = version("vsearch")
+        elif name in _MODULES:
+            value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

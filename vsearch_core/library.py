@@ -1,0 +1,626 @@
+"""The library's front door: `open_index` and the `Index` that it returns."""
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE
+from vsearch_core.errors import IndexNotFoundError, InputError
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.base import Embedder
+    from vsearch_core.index.check import Report
+    from vsearch_core.index.compaction import Compaction
+    from vsearch_core.index.forecast import Forecast
+    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.re_embedding import ReEmbedded
+    from vsearch_core.index.removal import Removal
+    from vsearch_core.index.repair import Repaired
+    from vsearch_core.index.settings import IndexSettings, Requested
+    from vsearch_core.index.snapshot import Snapshot
+    from vsearch_core.index.sources import Source
+    from vsearch_core.index.status import Status
+    from vsearch_core.index.transfer import Transferred
+    from vsearch_core.index.watch import Failed, Watching
+    from vsearch_core.index.writer import Summary
+    from vsearch_core.model import EmbedderSpec
+    from vsearch_core.search.pipeline import EmbeddedQuery
+    from vsearch_core.store.states import FileState
+    from vsearch_core.text.extract.options import ExtractOptions
+
+MAX_IDLE_READERS = 8  # open snapshots that wait for the next search; each maps the index's files once
+
+OpenEmbedder = Callable[["EmbedderSpec"], "Embedder"]
+Consent = Callable[["EmbedderSpec", str], bool]
+
+
+class UpdateOptions(TypedDict, total=False):
+    """The options of `Index.update`.
+
+    Attributes:
+        include: Globs as in .gitignore; only files that match one are indexed.
+        exclude: Globs of files to leave out; they win over `include`.
+        use_ignore_files: Heed .gitignore, .ignore and .vsearchignore; True by default.
+        max_file_size: The size in bytes above which files are left out; 50 MB by default.
+        retry: Read again all files that couldn't be read before, or only in part.
+        password: A password to try on encrypted files.
+        ocr: Recognise text in the pages of PDFs that are only pictures, by the program ocrmypdf.
+    """
+
+    include: Sequence[str]
+    exclude: Sequence[str]
+    use_ignore_files: bool
+    max_file_size: int
+    retry: bool
+    password: str
+    ocr: bool
+
+
+def open_index(
+    path: str | Path,
+    *,
+    create: bool = False,
+    embedder: str | None = None,
+    model: str | None = None,
+    dimension: int | None = None,
+    base_url: str | None = None,
+    chunk_words: int | None = None,
+    overlap_words: int | None = None,
+    language: str | None = None,
+    open_embedder: OpenEmbedder | None = None,
+    consent: Consent | None = None,
+    share_vectors: bool = False,
+    observer: "Observer | None" = None,
+) -> "Index":
+    """Return the index at `path`. Nothing is read or written before its first method is called.
+
+    Args:
+        path: A folder of documents, whose index is the `.vsearch` folder inside, or an index folder itself.
+        create: Allow a path that holds no index yet; the first `Index.update` makes it.
+        embedder: The kind of embedder: "local", "static", "sentence-transformers", "gemini" or "openai". A new index
+            gets "local" by default. For an index that exists, this and the next six arguments must agree with its
+            settings, or be None; `Index.re_embed` takes the first four as the embedder to change to.
+        model: The model's name, or the folder that holds it.
+        dimension: The length of the vectors, where the model offers several.
+        base_url: The address of a remote embedder, where it is not its provider's own.
+        chunk_words: The approximate number of words in a chunk.
+        overlap_words: The number of words that neighbouring chunks share.
+        language: The language of the keywords, such as "en"; "auto" detects it for each chunk, "none" stems nothing.
+        open_embedder: Called with an `EmbedderSpec` to open an embedder, in place of the library's own embedders.
+        consent: Called with an `EmbedderSpec` and a host before any text is sent to it; return False to refuse.
+            Without it, text goes only to an embedder that this call names.
+        share_vectors: Use, and add to, the vectors that the user's other indexes have stored in the cache folder.
+        observer: Callbacks for the progress of long methods, and to stop them.
+
+    Raises:
+        IndexNotFoundError: There is no index at `path`, and `create` is false.
+        StorageError: The folder can't be read.
+    """
+    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.settings import Requested
+
+    folder = index_folder(path)
+    if not create and not folder.is_dir():
+        raise IndexNotFoundError(str(path), "no index there")
+    requested = Requested(embedder, model, chunk_words, overlap_words, language, dimension, base_url)
+
+    def named_in_this_call(spec: "EmbedderSpec", _host: str) -> bool:
+        return (embedder, base_url) == (spec.provider, spec.base_url)
+
+    embedders = _Embedders(folder, open_embedder or _opener(base_url), consent or named_in_this_call)
+    return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors)
+
+
+def index_folder(path: str | Path) -> Path:
+    """Return the absolute path of the index folder that `path` names, whether it exists or not.
+
+    A folder that holds other things than an index is a folder of documents, whose index is the `.vsearch` inside: an
+    index is never mixed with a user's files. Raises StorageError.
+    """
+    from vsearch_core.store.io_errors import storage_errors
+
+    folder = _absolute(path)
+    inner = folder / INDEX_DIR
+    with storage_errors(folder):
+        is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_documents(folder))
+    return inner if is_project else folder
+
+
+def _holds_documents(folder: Path) -> bool:
+    """Return True if the folder holds other things than the files of an index."""
+    from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
+    from vsearch_core.store.lost import is_lost
+    from vsearch_core.store.schema import CATALOG_FILE
+    from vsearch_core.store.segment import SEGMENTS_DIR
+
+    ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE)
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(ours)}
+    begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
+    return not (folder / CATALOG_FILE).exists() and not is_lost(folder) and not names <= begun
+
+
+def _opener(base_url: str | None) -> OpenEmbedder:
+    """Return what opens the library's own embedders for a caller who named `base_url`."""
+
+    def opener(spec: "EmbedderSpec") -> "Embedder":
+        from vsearch_core.embed.open import open_embedder, recipient
+
+        # Only an address that the caller agreed to gets the key: an index made elsewhere may name any.
+        return open_embedder(spec, named_url=base_url or (spec.base_url if recipient(spec) else None))
+
+    return opener
+
+
+class _Embedders:
+    """Opens embedders, once the caller agrees to it, and keeps the last one, since loading a model takes long."""
+
+    def __init__(self, index: Path, open_embedder: OpenEmbedder, consent: Consent) -> None:
+        self._index = index
+        self._open_embedder = open_embedder
+        self._consent = consent
+        self._agreed: EmbedderSpec | None = None
+        self._opened: tuple[EmbedderSpec, Embedder] | None = None
+        self._lock = Lock()
+
+    def require_consent(self, spec: "EmbedderSpec") -> None:
+        """Raise InputError unless the embedder is on this machine, or the caller agrees to send text to its host."""
+        if spec.provider == EMBEDDER or spec == self._agreed:  # the default is local: this imports nothing
+            return
+        from vsearch_core.embed.open import recipient
+
+        host = recipient(spec)
+        if host is not None and not self._consent(spec, host):
+            raise InputError(os.path.realpath(self._index), f"nothing was sent to {host}", code="no-consent")
+        self._agreed = spec
+
+    def open(self, spec: "EmbedderSpec") -> "Embedder":
+        """Return the embedder that `spec` describes."""
+        self.require_consent(spec)
+        with self._lock:
+            if self._opened is None or self._opened[0] != spec:
+                self._opened = spec, self._open_embedder(spec)
+            return self._opened[1]
+
+    def embed_query(self, settings: "IndexSettings", text: str) -> "EmbeddedQuery":
+        """Return the vector of a query by the embedder that made the index's vectors.
+
+        Raises IndexMismatchError if that embedder isn't the same any more, and ModelError.
+        """
+        from vsearch_core.search.pipeline import embedding
+
+        embedder = self.open_for(settings)
+        with self._lock:  # embedders make no promise about threads
+            return embedding(embedder)(text)
+
+    def open_for(self, settings: "IndexSettings") -> "Embedder":
+        """Return the embedder that made an index's vectors.
+
+        Raises IndexMismatchError if that embedder isn't the same any more, and ModelError.
+        """
+        from vsearch_core.index.settings import refuse_other_model
+
+        embedder = self.open(settings.spec)
+        refuse_other_model(str(self._index), settings, embedder.fingerprint)
+        return embedder
+
+
+class _Reader:
+    """A snapshot of one generation and its searcher, for one thread at a time.
+
+    A reader goes back to the pool if its epoch is still the pool's.
+    """
+
+    def __init__(self, index: Path, epoch: int) -> None:
+        from vsearch_core.index.snapshot import open_snapshot
+        from vsearch_core.search.local import LocalSearcher
+
+        self.epoch = epoch
+        self._stack = ExitStack()
+        self.snapshot: Snapshot = self._stack.enter_context(open_snapshot(index))
+        self.searcher = LocalSearcher(self.snapshot)
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+class _Readers:
+    """A pool of readers. An epoch ends when a newer generation is known: its readers are closed after their use."""
+
+    def __init__(self, index: Path) -> None:
+        self._index = index
+        self._lock = Lock()
+        self._epoch = 0
+        self._generation: int | None = None  # that the epoch's readers have, once one is open
+        self._idle: list[_Reader] = []
+        self._closed = False
+
+    @contextmanager
+    def lend(self) -> Iterator[_Reader]:
+        """Lend a reader of the newest known generation to the calling thread."""
+        with self._lock:
+            self._refuse_closed()
+            reader, epoch = self._idle.pop() if self._idle else None, self._epoch
+        if reader is None:
+            reader = _Reader(self._index, epoch)
+            self._adopt(reader)
+        try:
+            yield reader
+        finally:
+            with self._lock:
+                keep = reader.epoch == self._epoch and len(self._idle) < MAX_IDLE_READERS and not self._closed
+                if keep:
+                    self._idle.append(reader)
+            if not keep:
+                reader.close()
+
+    def _adopt(self, reader: _Reader) -> None:
+        """Begin an epoch with a new reader if its generation is another than that of the readers before it."""
+        with self._lock:
+            current = reader.epoch == self._epoch
+            known, self._generation = self._generation, reader.snapshot.generation if current else self._generation
+        if current and known not in {None, reader.snapshot.generation}:
+            reader.epoch = self.renew(reader.snapshot.generation)
+
+    def renew(self, generation: int | None = None) -> int:
+        """End the epoch, since a newer generation is committed, and return the new one's number."""
+        with self._lock:
+            self._epoch += 1
+            self._generation = generation
+            epoch = self._epoch
+            stale, self._idle = self._idle, []
+        for reader in stale:
+            reader.close()
+        return epoch
+
+    def refresh(self) -> bool:
+        """End the epoch if another generation is committed than its readers see; return True if so."""
+        from vsearch_core.store.catalog import Catalog
+        from vsearch_core.store.io_errors import storage_errors
+
+        self._refuse_closed()
+        with storage_errors(self._index), closing(Catalog.open_to_read(self._index)) as catalog:
+            generation = catalog.generation
+        with self._lock:
+            changed = self._generation not in {None, generation}
+        if changed:
+            self.renew(generation)
+        return changed
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        self.renew()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise InputError(str(self._index), "this Index is closed", code="index-closed")
+
+
+class Index:
+    """An index: what `open_index` returns. Use it in a `with` statement, or call `close`.
+
+    Any number of threads may use one `Index` at once. Each search sees exactly one generation of the index. A method
+    that changes the index makes its changes visible to later searches of this object; changes that other objects or
+    processes commit become visible after `refresh`.
+
+    Every method raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError and StorageError
+    for an index that it can't read, and those that write IndexLockedError while another writer is at work.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        requested: "Requested",
+        embedders: _Embedders,
+        observer: "Observer",
+        *,
+        share_vectors: bool,
+    ) -> None:
+        self.path = path
+        self._requested = requested
+        self._embedders = embedders
+        self._observer = observer
+        self._share_vectors = share_vectors
+        self._readers = _Readers(path)
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Index({str(self.path)!r})"
+
+    def close(self) -> None:
+        """Release the index's files. Searches under way end as usual; later calls raise InputError."""
+        self._readers.close()
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths of files start from: the parent of the index folder."""
+        return self.path.parent
+
+    @property
+    def generation(self) -> int:
+        """The generation that searches see: the number of commits that made it."""
+        with self._readers.lend() as reader:
+            return reader.snapshot.generation
+
+    def refresh(self) -> bool:
+        """Let later searches see the newest committed generation. Return True if that is another than before."""
+        return self._readers.refresh()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let searches see what the block commits, also where it fails half-way."""
+        try:
+            yield
+        finally:
+            self._readers.renew()
+
+    def _opener(self, *, share_vectors: bool = False) -> OpenEmbedder:
+        """Return what opens embedders for a run, with the vectors that the user's indexes share if that is wanted."""
+        if not share_vectors:
+            return self._embedders.open
+        from vsearch_core.index.sharing import sharing
+
+        return sharing(self._embedders.open)
+
+    # Methods that change the index
+
+    def update(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "Summary":
+        """Bring the index up to date with files and folders; make it if it doesn't exist yet.
+
+        Unchanged files cost nothing; files that are gone leave the index. Interrupted at any point, the index keeps
+        what is committed, and the next call goes on from there.
+
+        Args:
+            paths: Files and folders; without any, those of earlier calls.
+            options: See `UpdateOptions`.
+
+        Raises:
+            InputError: A path doesn't exist, a glob is malformed, or there is nothing to refresh.
+            IndexMismatchError: The index was made with other settings or another model than this object asks for.
+            ModelError: The embedder can't be opened, or fails; what is embedded by then is kept.
+        """
+        from vsearch_core.index.writer import update_index
+
+        sources, retry, reading = _run_options(paths, options)
+        with self._changing():
+            opener = self._opener(share_vectors=self._share_vectors)
+            return update_index(
+                self.path, sources, self._requested, opener, self._observer, retry=retry, reading=reading
+            )
+
+    def re_embed(self) -> "ReEmbedded":
+        """Replace all vectors by those of the embedder that `open_index` was called with.
+
+        Searches see the old vectors until all new ones are there. Stopped at any point, the index is as it was, and
+        the next call goes on from there. Fusion that was tuned for the old vectors is forgotten.
+
+        Raises:
+            IndexMismatchError: `open_index` was called with other chunk settings than the index has.
+            ModelError: The embedder can't be opened, or fails.
+        """
+        from vsearch_core.index.re_embedding import re_embed_index
+
+        with self._changing():
+            opener = self._opener(share_vectors=self._share_vectors)
+            return re_embed_index(self.path, self._requested, opener, self._observer)
+
+    def remove(self, paths: Iterable[str | Path]) -> "Removal":
+        """Remove files and folders from the index; they stay out of it until `update` names them again.
+
+        The files themselves are not touched, and need not exist. Raises InputError, before anything is changed, for a
+        path of which the index holds nothing.
+        """
+        from vsearch_core.index.removal import remove_paths
+
+        with self._changing():
+            return remove_paths(self.path, [_absolute(path) for path in paths], self._observer)
+
+    def compact(self) -> "Compaction":
+        """Merge all segments into one without deleted rows, and give unused space back."""
+        from vsearch_core.index.compaction import compact_index
+
+        with self._changing():
+            return compact_index(self.path, self._observer)
+
+    # Methods that leave the index as it is
+
+    def plan(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "Forecast":
+        """Return what `update` would do with the same arguments: files, chunks, time, and what is sent to whom.
+
+        Nothing is sent and nothing is written to the index. Raises what `update` raises.
+        """
+        from vsearch_core.index.forecast import forecast
+
+        sources, retry, reading = _run_options(paths, options)
+        return forecast(
+            self.path, sources, self._requested, self._opener(), self._observer, retry=retry, reading=reading
+        )
+
+    def plan_re_embed(self) -> "Forecast":
+        """Return what `re_embed` would do. Nothing is sent and nothing is written to the index."""
+        from vsearch_core.index.forecast import forecast_re_embedding
+
+        return forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
+
+    def watch(self, **options: Unpack[UpdateOptions]) -> "Generator[Watching | Failed | Summary]":
+        """Update the index whenever its files change, until the observer's `stop` returns True.
+
+        Yields how files are watched, errors that are tried again, and the summary of each update. Raises InputError
+        if the package watchfiles is missing.
+        """
+        from vsearch_core.index.watch import watch_index
+
+        yield from watch_index(self.path, lambda: self.update((), **options), self._observer.stop)
+
+    def check(self, *, full: bool = False) -> "Report":
+        """Look for damage, and name each fault; `full` reads every byte.
+
+        A damaged index is reported, not raised.
+        """
+        from vsearch_core.index.check import check_index
+        from vsearch_core.search.recall import recall_faults
+
+        return check_index(self.path, full=full, recall=recall_faults)
+
+    def status(self) -> "Status":
+        """Return what the index holds, its settings and its size on disk."""
+        from vsearch_core.index.status import read_status
+
+        with self._readers.lend() as reader:
+            return read_status(reader.snapshot)
+
+    def files(self) -> "Iterator[FileState]":
+        """Yield each file that the index knows, in order of path: what became of it, and why."""
+        from vsearch_core.index.status import read_states
+
+        with self._readers.lend() as reader:
+            yield from read_states(reader.snapshot)
+
+    def export(
+        self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
+    ) -> "Transferred":
+        """Write the current generation into one archive file, which `import_index` reads on any machine.
+
+        Args:
+            target: The file to write; or a function that is called with one piece of the archive after the other.
+            replace: Allow a file that exists to be replaced. It is replaced once the archive is complete.
+
+        Raises:
+            InputError: `target` can't be written: it is a folder, lies in the index, or exists already.
+        """
+        from vsearch_core.index.transfer import export_index
+        from vsearch_core.store.io_errors import storage_errors
+
+        if callable(target):
+            with storage_errors(Path("temporary folder")), TemporaryDirectory() as scratch:
+                return export_index(self.path, Path(scratch), target)
+        return self._export_to_file(_absolute(target), replace=replace)
+
+    def _export_to_file(self, target: Path, *, replace: bool) -> "Transferred":
+        """Write beside the target, which gets its name once the archive is complete and durable."""
+        from vsearch_core.index.transfer import export_index
+        from vsearch_core.store.folders import durable_file, sync_folder
+        from vsearch_core.store.io_errors import storage_errors
+
+        with storage_errors(target):
+            _refuse_bad_target(self.path, target, replace=replace)
+            with TemporaryDirectory(prefix=".vsearch-export-", dir=target.parent) as folder:
+                unfinished = Path(folder) / "archive"
+                with durable_file(unfinished) as file:
+                    summary = export_index(self.path, Path(folder), file.write)
+                _refuse_bad_target(self.path, target, replace=replace)  # again: it may have been made meanwhile
+                unfinished.replace(target)
+                sync_folder(target.parent)
+        return summary
+
+
+def import_index(
+    archive: str | Path | Callable[[int], bytes],
+    path: str | Path,
+    *,
+    replace: bool = False,
+    name: str = "archive",
+) -> "Transferred":
+    """Make an index of an archive that `Index.export` wrote.
+
+    The archive is verified first, and swapped in completely or not at all. Searches of the former index go on.
+
+    Args:
+        archive: The archive's file; or a function that returns up to the given number of its next bytes.
+        path: The index folder, or the folder of documents that holds it, as for `open_index`; it need not exist.
+        replace: Allow an index that holds files to be replaced.
+        name: The archive's name in errors, where `archive` is a function.
+
+    Raises:
+        InputError: There is an index already, and `replace` is false.
+        ArchiveError: The archive is damaged, or no archive of an index.
+    """
+    from vsearch_core.index.transfer import import_archive
+    from vsearch_core.store.io_errors import storage_errors
+
+    folder = index_folder(path)
+    if callable(archive):
+        return import_archive(folder, name, archive, replace=replace)
+    file = _absolute(archive)
+    with storage_errors(file), file.open("rb") as stream:
+        return import_archive(folder, str(file), stream.read, replace=replace)
+
+
+def repair_index(
+    path: str | Path,
+    *,
+    re_embed: bool = False,
+    open_embedder: OpenEmbedder | None = None,
+    consent: Consent | None = None,
+    observer: "Observer | None" = None,
+    salvaged: Callable[["Repaired"], None] | None = None,
+) -> "Repaired":
+    """Make a damaged index usable again; an intact one is left as it is.
+
+    What can be derived is made again. What can't be saved is moved to the folder `damaged` in the index folder.
+
+    Args:
+        path: As for `open_index`.
+        re_embed: Embed at once the chunks that have lost their vectors; else the next `Index.update` does it.
+        open_embedder: As for `open_index`.
+        consent: As for `open_index`.
+        observer: As for `open_index`.
+        salvaged: Called with the report so far as soon as a damaged catalog is replaced.
+
+    Raises:
+        IndexNotFoundError: There is no index at `path`.
+        IndexCorruptError: The catalog is damaged beyond repair.
+    """
+    from vsearch_core.index import repair
+
+    with open_index(path, open_embedder=open_embedder, consent=consent, observer=observer) as index:
+        opener = index._opener() if re_embed else None
+        return repair.repair_index(index.path, opener, index._observer, salvaged or _ignore)
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _absolute(path: str | Path) -> Path:
+    """Return the path from the root down, without ".."; symbolic links stay as the caller named them."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve follows links
+
+
+def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[list[Source], bool, ExtractOptions]":
+    """Return what an update needs: its sources, whether to retry failed files, and how to read files."""
+    from vsearch_core.index.sources import Source
+    from vsearch_core.text.discover import DiscoverOptions
+    from vsearch_core.text.extract.options import ExtractOptions
+
+    selection = DiscoverOptions(
+        tuple(options.get("include", ())),
+        tuple(options.get("exclude", ())),
+        options.get("use_ignore_files", True),
+        options.get("max_file_size", MAX_FILE_SIZE),
+    )
+    reading = ExtractOptions(options.get("password", ""), options.get("ocr", False))
+    return [Source(_absolute(path), selection) for path in paths], options.get("retry", False), reading
+
+
+def _refuse_bad_target(index: Path, target: Path, *, replace: bool) -> None:
+    """Raise InputError for a path to which no archive can be written."""
+    if target.is_dir():
+        raise InputError(str(target), "is a folder", code="not-a-file")
+    if not target.parent.is_dir():
+        raise InputError(str(target.parent), "there is no such folder", code="no-such-folder")
+    if target.parent.resolve().is_relative_to(index.resolve()):
+        raise InputError(str(target), "is inside the index folder", code="inside-the-index")
+    if target.exists() and not target.is_file():
+        raise InputError(str(target), "is not a regular file", code="not-a-regular-file")
+    if target.exists() and not replace:
+        raise InputError(str(target), "exists already", code="file-exists")
