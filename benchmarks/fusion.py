@@ -18,7 +18,7 @@ from vsearch_core.embed.open import open_embedder
 from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.evaluate.run import embed_all
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.lexical.query import plain_query
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import LEAST_LEGIBLE, Fusion, fuse
@@ -80,9 +80,9 @@ def collection(folder: Path, split: str, keep: Path) -> Collection:
 
 def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
     dataset = load(folder, split)
-    embedder = open_embedder(Requested().spec)
+    embedder = open_embedder(IndexOptions().spec)
     candidates, questions = [], []
-    with indexed_corpus(folder, dataset, work, Requested(), lambda _: embedder) as (snapshot, name):
+    with indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder) as (snapshot, name):
         searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         allowed = searcher.allow(Filters())
         documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}

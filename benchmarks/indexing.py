@@ -33,9 +33,9 @@ from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.weights import package_folder
 from vsearch_core.evaluate.dataset import Dataset, load
 from vsearch_core.evaluate.metrics import ndcg
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
-from vsearch_core.index.writer import Summary, update_index
+from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.model import Document, EmbedderSpec, Span
 from vsearch_core.text.chunk import ChunkOptions, count_words, split
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
@@ -67,10 +67,10 @@ def _cut(document: Document, words: int, overlap: int) -> list[str]:
     return [chunk.text for chunk in split(document, ChunkOptions(words, overlap))]
 
 
-def run_ours(folder: Path, words: int, embedder: Embedder) -> Summary:
+def run_ours(folder: Path, words: int, embedder: Embedder) -> UpdateSummary:
     """A first `vsearch index` of the folder."""
     with TemporaryDirectory() as work:
-        requested = Requested(chunk_words=words)
+        requested = IndexOptions(chunk_words=words)
         return update_index(
             Path(work) / ".vsearch", [Source(folder, DiscoverOptions())], requested, lambda *_: embedder
         )

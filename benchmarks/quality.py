@@ -24,7 +24,7 @@ from vsearch_core.evaluate.dataset import Dataset, load
 from vsearch_core.evaluate.run import DEPTH, ask, embed_all, measures
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.evaluate.trec import Run
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.text.extract.registry import extract
@@ -55,8 +55,8 @@ def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[s
     runs: dict[str, Run] = {}
     with ExitStack() as stack:
         work = keep / folder.name if keep else Path(stack.enter_context(TemporaryDirectory()))
-        embedder = open_embedder(Requested().spec)
-        snapshot, name = stack.enter_context(indexed_corpus(folder, dataset, work, Requested(), lambda _: embedder))
+        embedder = open_embedder(IndexOptions().spec)
+        snapshot, name = stack.enter_context(indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder))
         searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         for mode in config.MODES:
             runs[mode], _ = ask(searcher, embed, dataset, mode, Fusion(), name)

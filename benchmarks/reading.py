@@ -22,7 +22,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.index import staging
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import IndexSettings, Requested
+from vsearch_core.index.settings import IndexOptions, IndexSettings
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import Run, is_fresh, update_index
 from vsearch_core.model import EmbedderSpec
@@ -62,8 +62,8 @@ def staged(folder: Path, work: Path, embedder: Embedder) -> int:
     """How many files are staged, once all are, in a new catalog."""
     index, sources = work / ".vsearch", [Source(folder, DiscoverOptions())]
     index.mkdir()
-    run = Run(index, Requested(), lambda _: embedder, Observer(), ExtractOptions())
-    assert is_fresh(index, sources, Requested())
+    run = Run(index, IndexOptions(), lambda _: embedder, Observer(), ExtractOptions())
+    assert is_fresh(index, sources, IndexOptions())
     run.open_first_embedder()
     with closing(run.open_catalog()) as catalog:
         taken = run.take_in(catalog, IndexSettings.from_catalog(catalog), sources, retry=False)
@@ -102,7 +102,7 @@ def profile(name: str, folder: Path, embedder: Embedder) -> None:
     try:
         with TemporaryDirectory() as work:
             summary = update_index(
-                Path(work) / ".vsearch", [Source(folder, DiscoverOptions())], Requested(), lambda _: embedder
+                Path(work) / ".vsearch", [Source(folder, DiscoverOptions())], IndexOptions(), lambda _: embedder
             )
     finally:
         embedder.embed_documents, Pool.take = original, take  # type: ignore[method-assign]

@@ -19,7 +19,7 @@ from benchmarks.machine import describe, process_seconds, spread
 from benchmarks.plot import bars
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.index.status import read_status
@@ -87,7 +87,7 @@ def main() -> None:
             write_documents(root / "docs", chunks)
             index = root / ".vsearch"
             source = Source(root / "docs", DiscoverOptions())
-            update_index(index, [source], Requested(), lambda *_: RandomEmbedder(real.fingerprint))
+            update_index(index, [source], IndexOptions(), lambda *_: RandomEmbedder(real.fingerprint))
             with open_snapshot(index) as snapshot:
                 status = read_status(snapshot)
             beyond = sum(status.size.values()) - status.size["text"]

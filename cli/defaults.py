@@ -14,7 +14,7 @@ from vsearch_core.errors import InputError
 from . import locate
 
 if TYPE_CHECKING:
-    from vsearch_core.index.settings import Requested
+    from vsearch_core.index.settings import IndexOptions
 
 VARIABLE = "VSEARCH_"  # and the key in capitals
 BUILT_IN = "built in"
@@ -134,9 +134,9 @@ def told(index: Path, **given: Any) -> dict[str, Any]:
     return {key: said.get(key) if value is None else value for key, value in given.items()}
 
 
-def requested(index: Path, **given: Any) -> "Requested":
+def requested(index: Path, **given: Any) -> "IndexOptions":
     """What an index is to be made with. One that is there keeps what it has: only what was given is asked of it."""
-    from vsearch_core.index.settings import Requested
+    from vsearch_core.index.settings import IndexOptions
     from vsearch_core.store.schema import CATALOG_FILE
 
     keys = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language")
@@ -145,7 +145,7 @@ def requested(index: Path, **given: Any) -> "Requested":
     if not (index / CATALOG_FILE).exists():
         asked = choose(index, **asked)
         asked["model"] = _found_again(asked["model"], index.parent)
-    return Requested(dimension=asked.pop("dimensions"), **asked)
+    return IndexOptions(dimension=asked.pop("dimensions"), **asked)
 
 
 def _found_again(model: str | None, base: Path) -> str | None:

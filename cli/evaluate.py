@@ -159,7 +159,7 @@ def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Ite
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         opener = cache(embedder_opener(folder, report=say, yes=yes))
-        observer = Observer(failed=lambda path, reason: say(f"{path}: {reason}"))
+        observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"))
         made = indexed_corpus(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
         snapshot, name = stack.enter_context(made)
         yield _Bench(str(folder), dataset, snapshot, lambda: opener(snapshot.settings.spec), name)

@@ -12,7 +12,7 @@ from .output import emit, emit_bytes, plural, size_text, to_json
 from .progress import stopped_cleanly
 
 if TYPE_CHECKING:
-    from vsearch_core.index.transfer import Transferred
+    from vsearch_core.index.transfer import TransferSummary
 
 
 def export(
@@ -59,7 +59,7 @@ def _refuse_bad_target(index: Path, target: Path, *, force: bool) -> None:
         raise InputError(str(target), "it exists already", "choose another name, or replace it with --force")
 
 
-def summary_text(summary: "Transferred") -> str:
+def summary_text(summary: "TransferSummary") -> str:
     """What was transferred, for people."""
     what = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}, {size_text(summary.bytes)}"
     return f"generation {summary.generation}: {what} in {summary.seconds:.1f} s"
@@ -75,7 +75,7 @@ def _to_stdout(index: Path) -> None:
         export_index(index, Path(scratch), emit_bytes)
 
 
-def _to_file(index: Path, target: Path, *, force: bool) -> "Transferred":
+def _to_file(index: Path, target: Path, *, force: bool) -> "TransferSummary":
     """Write beside the target, and give it its name once it is whole and durable."""
     from tempfile import TemporaryDirectory
 

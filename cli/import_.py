@@ -23,17 +23,17 @@ def import_(
     It is verified, and swapped in whole or not at all. The index can be queried without the documents. Queries that
     are under way go on with the index that was there.
     """
-    from vsearch_core.index.transfer import import_archive
+    from vsearch_core.index.transfer import import_index
     from vsearch_core.store.io_errors import storage_errors
 
     index = locate.index_to_write(index_dir)
     if file == "-":
         name = "stdin"
-        summary = import_archive(index, name, sys.stdin.buffer.read, replace=replace)
+        summary = import_index(index, name, sys.stdin.buffer.read, replace=replace)
     else:
         name = str(locate.file(file))
         with storage_errors(Path(name)), Path(name).open("rb") as stream:
-            summary = import_archive(index, name, stream.read, replace=replace)
+            summary = import_index(index, name, stream.read, replace=replace)
     if as_json:
         values = {**asdict(summary), "index": str(summary.index), "archive": name}
         emit(to_json({"schema": "vsearch.import/1", **values}))

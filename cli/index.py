@@ -17,8 +17,8 @@ from .watch import News, keep_fresh, refuse_with
 
 if TYPE_CHECKING:
     from vsearch_core.index.progress import Observer
-    from vsearch_core.index.re_embedding import ReEmbedded
-    from vsearch_core.index.writer import Summary
+    from vsearch_core.index.re_embedding import ReEmbedSummary
+    from vsearch_core.index.writer import UpdateSummary
 
 
 def index(
@@ -93,11 +93,11 @@ def index(
     the same command goes on from there. Exit status: 0; 2 on an error, also when a file could not be read; 130
     interrupted.
     """
-    from vsearch_core.index.forecast import Forecast, forecast, forecast_re_embedding, paced
-    from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index
+    from vsearch_core.index.forecast import Forecast, at_rate_limits, forecast, forecast_re_embedding
+    from vsearch_core.index.re_embedding import ReEmbedSummary, re_embed_index
     from vsearch_core.index.sharing import sharing
     from vsearch_core.index.sources import Source
-    from vsearch_core.index.writer import Summary, update_index
+    from vsearch_core.index.writer import UpdateSummary, update_index
     from vsearch_core.text.discover import DiscoverOptions
     from vsearch_core.text.extract.options import ExtractOptions
 
@@ -122,24 +122,31 @@ def index(
         news = News(bar.write)
         observer, report = _telling(plain, news, verbose=verbose), (lambda _: None) if quiet else bar.write
         opener = embedder_opener(
-            folder, report=report, stop=observer.stop, yes=yes, device=device, base_url=base_url, rpm=rpm, tpm=tpm
+            folder,
+            report=report,
+            stop=observer.should_stop,
+            yes=yes,
+            device=device,
+            base_url=base_url,
+            rpm=rpm,
+            tpm=tpm,
         )
         if choose(folder, share_vectors=share_vectors or None)["share_vectors"] and not plan:
             opener = sharing(opener)
-        done: Forecast | ReEmbedded | Summary
+        done: Forecast | ReEmbedSummary | UpdateSummary
         if re_embed:
             done = (forecast_re_embedding if plan else re_embed_index)(folder, asked, opener, observer)
         else:
             opener = cache(opener)  # one embedder for all the runs of --watch
             update, reading = (forecast if plan else update_index), ExtractOptions(password, ocr)
             done = update(folder, sources, asked, opener, observer, retry=retry, reading=reading)
-        if watch and isinstance(done, Summary) and not done.interrupted:
+        if watch and isinstance(done, UpdateSummary) and not done.interrupted:
             again = partial(update_index, folder, (), asked, opener, observer, reading=reading)
             tell = partial(_tell, as_json=as_json, quiet=quiet, verbose=verbose)
-            return keep_fresh(done, again, tell, observer.stop, bar, news, quiet=quiet)
+            return keep_fresh(done, again, tell, observer.should_stop, bar, news, quiet=quiet)
     if isinstance(done, Forecast):
-        return show(paced(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
-    if isinstance(done, ReEmbedded):
+        return show(at_rate_limits(done, **choose(folder, rpm=rpm, tpm=tpm)), as_json=as_json)
+    if isinstance(done, ReEmbedSummary):
         return _tell_re_embedded(done, as_json=as_json, quiet=quiet)
     return _tell(done, as_json=as_json, quiet=quiet, verbose=verbose)
 
@@ -148,11 +155,11 @@ def _telling(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
     """The observer, who also tells what becomes of single files."""
     return replace(
         plain,
-        failed=lambda path, reason: news(f"vsearch: {path}: {reason}; left out of the index"),
-        kept=lambda path, reason: news(f"vsearch: {path}: {reason}; kept as it was"),
-        partly=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
-        skipped=lambda path, reason: news(f"skipped {path}: {reason}") if verbose else None,
-        missing=lambda path: news(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
+        file_failed=lambda path, reason: news(f"vsearch: {path}: {reason}; left out of the index"),
+        file_kept=lambda path, reason: news(f"vsearch: {path}: {reason}; kept as it was"),
+        file_incomplete=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
+        file_skipped=lambda path, reason: news(f"skipped {path}: {reason}") if verbose else None,
+        source_missing=lambda path: news(f"vsearch: {path}: was indexed before and is not there now; kept as it was"),
     )
 
 
@@ -169,7 +176,7 @@ def _refuse(paths: list[str] | None, *, plan: bool, re_embed: bool, watch: bool,
         require_program()
 
 
-def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
+def _tell_re_embedded(done: "ReEmbedSummary", *, as_json: bool, quiet: bool) -> int:
     """Print what was done. Returns the exit status."""
     if as_json:
         emit(to_json({"schema": "vsearch.re-embed/1", **asdict(done), "index": str(done.index)}))
@@ -185,7 +192,7 @@ def _tell_re_embedded(done: "ReEmbedded", *, as_json: bool, quiet: bool) -> int:
     return 0
 
 
-def _tell(summary: "Summary", *, as_json: bool, quiet: bool, verbose: bool) -> int:
+def _tell(summary: "UpdateSummary", *, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Print what was done. Returns the exit status."""
     if as_json:
         facts = {key: value for key, value in asdict(summary).items() if key != "unread"}  # told where it matters
@@ -198,14 +205,14 @@ def _tell(summary: "Summary", *, as_json: bool, quiet: bool, verbose: bool) -> i
     return 2 if summary.failed else 0
 
 
-def _left(summary: "Summary") -> str:
+def _left(summary: "UpdateSummary") -> str:
     """What an interrupted run has not done."""
     left = {"file": (summary.unread, "read"), "chunk": (summary.pending, "embed")}
     parts = [f"{plural(count, what)} still to {do}" for what, (count, do) in left.items() if count]
     return " and ".join(parts) or ("segments still to merge" if summary.uncompacted else "some changes still to commit")
 
 
-def _summary_text(summary: "Summary", *, verbose: bool) -> str:
+def _summary_text(summary: "UpdateSummary", *, verbose: bool) -> str:
     counts = {
         "added": summary.added,
         "changed": summary.changed,

@@ -9,8 +9,7 @@ from . import consent
 from .defaults import choose
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import Embedder
-    from vsearch_core.index.writer import OpenEmbedder
+    from vsearch_core.embed.base import Embedder, OpenEmbedder
     from vsearch_core.model import EmbedderSpec
 
 

@@ -26,8 +26,8 @@ def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
                 bar,
                 Observer(
                     progress=bar.show,
-                    preparing=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
-                    stop=stop,
+                    compiling=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
+                    should_stop=stop,
                 ),
             )
         except StoppedError:

@@ -15,9 +15,8 @@ from .opening import embedder_opener, interruptible
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import Embedder
+    from vsearch_core.embed.base import Embedder, OpenEmbedder
     from vsearch_core.index.snapshot import Snapshot
-    from vsearch_core.index.writer import OpenEmbedder
     from vsearch_core.search.pipeline import EmbedQuery, Query
     from vsearch_core.search.vectors import Effort
 

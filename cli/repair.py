@@ -12,7 +12,7 @@ from .output import complain, emit, one_line, plural, say, to_json
 from .progress import watched
 
 if TYPE_CHECKING:
-    from vsearch_core.index.repair import Repaired
+    from vsearch_core.index.repair import RepairSummary
 
 
 _NEXT_STEPS = {
@@ -38,7 +38,7 @@ def repair(
 
     index = locate.index_to_read(index_dir)
     with watched(quiet=False) as (bar, observer):
-        opener = embedder_opener(index, report=bar.write, stop=observer.stop, yes=yes)
+        opener = embedder_opener(index, report=bar.write, stop=observer.should_stop, yes=yes)
         done = repair_index(index, opener if re_embed else None, observer, _say_losses)
     for path in done.set_aside:
         say(f"set aside: {path}")
@@ -48,12 +48,12 @@ def repair(
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
         emit(one_line(f"{done.index}: {_summary(done)}"))
-    if observer.stop() and done.pending:
+    if observer.should_stop() and done.pending:
         return 130
     return 2 if done.lost or done.recalled or done.reread or (done.staged and done.pending) else 0
 
 
-def _say_losses(done: "Repaired") -> None:
+def _say_losses(done: "RepairSummary") -> None:
     """Say what the catalog has lost, at once: should the repair be stopped, the next one finds nothing amiss."""
     for path in done.reread:
         complain(f"{path}: some of its text is lost; `vsearch index` reads it again")
@@ -64,7 +64,7 @@ def _say_losses(done: "Repaired") -> None:
         complain(f"{done.index}: settings are lost ({names}); they are now those of the last segment's commit")
 
 
-def _summary(done: "Repaired") -> str:
+def _summary(done: "RepairSummary") -> str:
     parts = [
         "the catalog made anew" if done.catalog else "",
         f"{plural(done.rebuilt, 'segment')} made anew, {plural(done.rows, 'row')} saved" if done.rebuilt else "",

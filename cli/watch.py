@@ -8,8 +8,8 @@ from .output import complain, plural, say
 from .progress import Bar
 
 if TYPE_CHECKING:
-    from vsearch_core.index.watch import Watching
-    from vsearch_core.index.writer import Summary
+    from vsearch_core.index.watch import WatchStarted
+    from vsearch_core.index.writer import UpdateSummary
 
 
 class News:
@@ -33,18 +33,18 @@ class News:
 def refuse_with(options: dict[str, bool]) -> None:
     """Raise InputError for what can't be had together with --watch, and where it can't be had at all."""
     from vsearch_core.errors import InputError
-    from vsearch_core.index.watch import refuse_without_watchfiles
+    from vsearch_core.index.watch import require_watchfiles
 
     for option, given in options.items():
         if given:
             raise InputError("--watch", f"it goes on for ever, and {option} is done once", "leave one of them out")
-    refuse_without_watchfiles()
+    require_watchfiles()
 
 
 def keep_fresh(
-    first: "Summary",
-    update: Callable[[], "Summary"],
-    tell: Callable[["Summary"], int],
+    first: "UpdateSummary",
+    update: Callable[[], "UpdateSummary"],
+    tell: Callable[["UpdateSummary"], int],
     stop: Callable[[], bool],
     bar: Bar,
     news: News,
@@ -55,7 +55,7 @@ def keep_fresh(
 
     Returns the exit status of the last run.
     """
-    from vsearch_core.index.watch import Failed, Watching, watch_index
+    from vsearch_core.index.watch import UpdateFailed, WatchStarted, watch_index
 
     bar.close()
     status, watching = tell(first), None
@@ -63,10 +63,10 @@ def keep_fresh(
     with closing(watch_index(first.index, update, stop)) as events:
         for event in events:
             bar.close()
-            if isinstance(event, Watching):
+            if isinstance(event, WatchStarted):
                 _tell_watching(event, watching, quiet=quiet)
                 watching = event
-            elif isinstance(event, Failed):
+            elif isinstance(event, UpdateFailed):
                 complain(f"{event.error.thing}: {event.error.reason}; tried again in {event.pause:.0f} s")
                 status = 2
             else:
@@ -75,11 +75,11 @@ def keep_fresh(
     return status
 
 
-def _is_news(run: "Summary") -> bool:
+def _is_news(run: "UpdateSummary") -> bool:
     return run.interrupted or any((run.added, run.changed, run.removed, run.moved, run.embedded))
 
 
-def _tell_watching(now: "Watching", before: "Watching | None", *, quiet: bool) -> None:
+def _tell_watching(now: "WatchStarted", before: "WatchStarted | None", *, quiet: bool) -> None:
     if now.obstacle and (before is None or before.obstacle is None):
         complain(
             f"can't watch {plural(now.folders, 'folder')}: {now.obstacle}; looks every now and then instead;"

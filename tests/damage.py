@@ -15,7 +15,7 @@ from support import WordEmbedder, make_index
 from vsearch_core import config
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
@@ -57,14 +57,14 @@ class Outcome:
 def build(root: Path) -> Path:
     """A project's index with two segments, tombstones, a staged file, and its last commit in the write-ahead log."""
     embedder = WordEmbedder(dimension=24)
-    requested = Requested(chunk_words=20, overlap_words=0)
+    options = IndexOptions(chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
     for number in range(30):  # so many that the dead rows of one are no reason to merge
         chance = random.Random(number)
         parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(2))
         body = "\n\n".join(parts)
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n{body}\n")
-    make_index(root, embedder, Path("d"), requested=requested)
+    make_index(root, embedder, Path("d"), options=options)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
     index = root / ".vsearch"
     with closing(Catalog.open_to_write(index)):  # while one connection is open, the log is not folded in
@@ -76,13 +76,13 @@ def build(root: Path) -> Path:
 def build_linked(root: Path) -> Path:
     """A project's index with a graph, tombstones in it, and a segment without: enough rows that walks are walks."""
     embedder = WordEmbedder(dimension=24)
-    requested = Requested(chunk_words=20, overlap_words=0)
+    options = IndexOptions(chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
     for number in range(42):
         chance = random.Random(number)
         parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(50))
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n" + "\n\n".join(parts) + "\n")
-    make_index(root, embedder, Path("d"), requested=requested)
+    make_index(root, embedder, Path("d"), options=options)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
     make_index(root, embedder)
     return root / ".vsearch"

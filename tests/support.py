@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
-from vsearch_core.index.writer import Summary, update_index
+from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.model import Fingerprint
 from vsearch_core.text.discover import DiscoverOptions
 
@@ -56,14 +56,14 @@ def make_index(
     embedder: WordEmbedder,
     *paths: Path,
     observer: Observer | None = None,
-    requested: Requested | None = None,
-    options: DiscoverOptions | None = None,
-) -> Summary:
+    options: IndexOptions | None = None,
+    discover: DiscoverOptions | None = None,
+) -> UpdateSummary:
     """Index paths (relative to root, or all that were indexed before) into root/.vsearch."""
     return update_index(
         root / ".vsearch",
-        [Source(root / path, options or DiscoverOptions()) for path in paths],
-        requested or Requested(),
+        [Source(root / path, discover or DiscoverOptions()) for path in paths],
+        options or IndexOptions(),
         lambda _spec: embedder,
         observer or Observer(),
     )

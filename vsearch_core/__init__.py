@@ -36,16 +36,16 @@ if TYPE_CHECKING:
         StorageError,
         VsearchError,
     )
-    from vsearch_core.index.check import Report
-    from vsearch_core.index.compaction import Compaction
+    from vsearch_core.index.check import CheckReport
+    from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
     from vsearch_core.index.progress import Observer, Progress
-    from vsearch_core.index.re_embedding import ReEmbedded
-    from vsearch_core.index.removal import Removal
-    from vsearch_core.index.repair import Repaired
+    from vsearch_core.index.re_embedding import ReEmbedSummary
+    from vsearch_core.index.removal import RemovalSummary
+    from vsearch_core.index.repair import RepairSummary
     from vsearch_core.index.status import Status
-    from vsearch_core.index.transfer import Transferred
-    from vsearch_core.index.writer import Summary
+    from vsearch_core.index.transfer import TransferSummary
+    from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.library import Index, UpdateOptions, import_index, open_index, repair_index
     from vsearch_core.model import Alike, EmbedderSpec, Fingerprint, Hit, Results
     from vsearch_core.store.states import FileState
@@ -58,7 +58,8 @@ __all__ = [
     "ArgumentError",
     "Batch",
     "BinaryFileError",
-    "Compaction",
+    "CheckReport",
+    "CompactionSummary",
     "Embedder",
     "EmbedderSpec",
     "EncryptedError",
@@ -81,16 +82,15 @@ __all__ = [
     "PicturesOnlyError",
     "Progress",
     "ProviderError",
-    "ReEmbedded",
-    "Removal",
-    "Repaired",
-    "Report",
+    "ReEmbedSummary",
+    "RemovalSummary",
+    "RepairSummary",
     "Results",
     "Status",
     "StorageError",
-    "Summary",
-    "Transferred",
+    "TransferSummary",
     "UpdateOptions",
+    "UpdateSummary",
     "VsearchError",
     "__version__",
     "import_index",
@@ -102,16 +102,16 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("Batch", "Embedder"), "embed.base"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
-    "Report": "index.check",
-    "Compaction": "index.compaction",
+    "CheckReport": "index.check",
+    "CompactionSummary": "index.compaction",
     "Forecast": "index.forecast",
     **dict.fromkeys(("Observer", "Progress"), "index.progress"),
-    "ReEmbedded": "index.re_embedding",
-    "Removal": "index.removal",
-    "Repaired": "index.repair",
+    "ReEmbedSummary": "index.re_embedding",
+    "RemovalSummary": "index.removal",
+    "RepairSummary": "index.repair",
     "Status": "index.status",
-    "Transferred": "index.transfer",
-    "Summary": "index.writer",
+    "TransferSummary": "index.transfer",
+    "UpdateSummary": "index.writer",
     **dict.fromkeys(("Index", "UpdateOptions", "import_index", "open_index", "repair_index"), "library"),
     **dict.fromkeys(("Alike", "EmbedderSpec", "Fingerprint", "Hit", "Results"), "model"),
     "FileState": "store.states",

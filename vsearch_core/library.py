@@ -13,20 +13,20 @@ from vsearch_core.errors import IndexNotFoundError, InputError
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder
-    from vsearch_core.index.check import Report
-    from vsearch_core.index.compaction import Compaction
+    from vsearch_core.index.check import CheckReport
+    from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
     from vsearch_core.index.progress import Observer
-    from vsearch_core.index.re_embedding import ReEmbedded
-    from vsearch_core.index.removal import Removal
-    from vsearch_core.index.repair import Repaired
-    from vsearch_core.index.settings import IndexSettings, Requested
+    from vsearch_core.index.re_embedding import ReEmbedSummary
+    from vsearch_core.index.removal import RemovalSummary
+    from vsearch_core.index.repair import RepairSummary
+    from vsearch_core.index.settings import IndexSettings, IndexOptions
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.index.sources import Source
     from vsearch_core.index.status import Status
-    from vsearch_core.index.transfer import Transferred
-    from vsearch_core.index.watch import Failed, Watching
-    from vsearch_core.index.writer import Summary
+    from vsearch_core.index.transfer import TransferSummary
+    from vsearch_core.index.watch import UpdateFailed, WatchStarted
+    from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.model import EmbedderSpec
     from vsearch_core.search.pipeline import EmbeddedQuery
     from vsearch_core.store.states import FileState
@@ -101,12 +101,12 @@ def open_index(
         StorageError: The folder can't be read.
     """
     from vsearch_core.index.progress import Observer
-    from vsearch_core.index.settings import Requested
+    from vsearch_core.index.settings import IndexOptions
 
     folder = index_folder(path)
     if not create and not folder.is_dir():
         raise IndexNotFoundError(str(path), "no index there")
-    requested = Requested(embedder, model, chunk_words, overlap_words, language, dimension, base_url)
+    requested = IndexOptions(embedder, model, chunk_words, overlap_words, language, dimension, base_url)
 
     def named_in_this_call(spec: "EmbedderSpec", _host: str) -> bool:
         return (embedder, base_url) == (spec.provider, spec.base_url)
@@ -314,7 +314,7 @@ class Index:
     def __init__(
         self,
         path: Path,
-        requested: "Requested",
+        requested: "IndexOptions",
         embedders: _Embedders,
         observer: "Observer",
         *,
@@ -373,7 +373,7 @@ class Index:
 
     # Methods that change the index
 
-    def update(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "Summary":
+    def update(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "UpdateSummary":
         """Bring the index up to date with files and folders; make it if it doesn't exist yet.
 
         Unchanged files cost nothing; files that are gone leave the index. Interrupted at any point, the index keeps
@@ -397,7 +397,7 @@ class Index:
                 self.path, sources, self._requested, opener, self._observer, retry=retry, reading=reading
             )
 
-    def re_embed(self) -> "ReEmbedded":
+    def re_embed(self) -> "ReEmbedSummary":
         """Replace all vectors by those of the embedder that `open_index` was called with.
 
         Searches see the old vectors until all new ones are there. Stopped at any point, the index is as it was, and
@@ -413,7 +413,7 @@ class Index:
             opener = self._opener(share_vectors=self._share_vectors)
             return re_embed_index(self.path, self._requested, opener, self._observer)
 
-    def remove(self, paths: Iterable[str | Path]) -> "Removal":
+    def remove(self, paths: Iterable[str | Path]) -> "RemovalSummary":
         """Remove files and folders from the index; they stay out of it until `update` names them again.
 
         The files themselves are not touched, and need not exist. Raises InputError, before anything is changed, for a
@@ -424,7 +424,7 @@ class Index:
         with self._changing():
             return remove_paths(self.path, [_absolute(path) for path in paths], self._observer)
 
-    def compact(self) -> "Compaction":
+    def compact(self) -> "CompactionSummary":
         """Merge all segments into one without deleted rows, and give unused space back."""
         from vsearch_core.index.compaction import compact_index
 
@@ -451,17 +451,17 @@ class Index:
 
         return forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
 
-    def watch(self, **options: Unpack[UpdateOptions]) -> "Generator[Watching | Failed | Summary]":
-        """Update the index whenever its files change, until the observer's `stop` returns True.
+    def watch(self, **options: Unpack[UpdateOptions]) -> "Generator[WatchStarted | UpdateFailed | UpdateSummary]":
+        """Update the index whenever its files change, until the observer's `should_stop` returns True.
 
         Yields how files are watched, errors that are tried again, and the summary of each update. Raises InputError
         if the package watchfiles is missing.
         """
         from vsearch_core.index.watch import watch_index
 
-        yield from watch_index(self.path, lambda: self.update((), **options), self._observer.stop)
+        yield from watch_index(self.path, lambda: self.update((), **options), self._observer.should_stop)
 
-    def check(self, *, full: bool = False) -> "Report":
+    def check(self, *, full: bool = False) -> "CheckReport":
         """Look for damage, and name each fault; `full` reads every byte.
 
         A damaged index is reported, not raised.
@@ -487,7 +487,7 @@ class Index:
 
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
-    ) -> "Transferred":
+    ) -> "TransferSummary":
         """Write the current generation into one archive file, which `import_index` reads on any machine.
 
         Args:
@@ -505,7 +505,7 @@ class Index:
                 return export_index(self.path, Path(scratch), target)
         return self._export_to_file(_absolute(target), replace=replace)
 
-    def _export_to_file(self, target: Path, *, replace: bool) -> "Transferred":
+    def _export_to_file(self, target: Path, *, replace: bool) -> "TransferSummary":
         """Write beside the target, which gets its name once the archive is complete and durable."""
         from vsearch_core.index.transfer import export_index
         from vsearch_core.store.folders import durable_file, sync_folder
@@ -529,7 +529,7 @@ def import_index(
     *,
     replace: bool = False,
     name: str = "archive",
-) -> "Transferred":
+) -> "TransferSummary":
     """Make an index of an archive that `Index.export` wrote.
 
     The archive is verified first, and swapped in completely or not at all. Searches of the former index go on.
@@ -544,15 +544,15 @@ def import_index(
         InputError: There is an index already, and `replace` is false.
         ArchiveError: The archive is damaged, or no archive of an index.
     """
-    from vsearch_core.index.transfer import import_archive
+    from vsearch_core.index.transfer import import_index
     from vsearch_core.store.io_errors import storage_errors
 
     folder = index_folder(path)
     if callable(archive):
-        return import_archive(folder, name, archive, replace=replace)
+        return import_index(folder, name, archive, replace=replace)
     file = _absolute(archive)
     with storage_errors(file), file.open("rb") as stream:
-        return import_archive(folder, str(file), stream.read, replace=replace)
+        return import_index(folder, str(file), stream.read, replace=replace)
 
 
 def repair_index(
@@ -562,8 +562,8 @@ def repair_index(
     open_embedder: OpenEmbedder | None = None,
     consent: Consent | None = None,
     observer: "Observer | None" = None,
-    salvaged: Callable[["Repaired"], None] | None = None,
-) -> "Repaired":
+    salvaged: Callable[["RepairSummary"], None] | None = None,
+) -> "RepairSummary":
     """Make a damaged index usable again; an intact one is left as it is.
 
     What can be derived is made again. What can't be saved is moved to the folder `damaged` in the index folder.

@@ -9,7 +9,7 @@ from vsearch_cli.export import _to_file, _to_stdout
 
 from vsearch_core.errors import InputError, StorageError
 from vsearch_core.index import transfer
-from vsearch_core.index.transfer import Transferred, export_index
+from vsearch_core.index.transfer import TransferSummary, export_index
 
 
 def test_without_a_temporary_folder_it_is_an_error(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +21,7 @@ def test_without_a_temporary_folder_it_is_an_error(indexed: Path, monkeypatch: p
 def test_a_file_that_has_come_meanwhile_is_kept(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = indexed / "it.tar"
 
-    def exported(*arguments: Any) -> Transferred:
+    def exported(*arguments: Any) -> TransferSummary:
         target.write_text("somebody's own")
         return export_index(*arguments)
 

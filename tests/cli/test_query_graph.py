@@ -14,7 +14,7 @@ from process import Ran, Vsearch, finished
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.index import graphs
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import update_index
 from vsearch_core.model import EmbedderSpec
@@ -60,7 +60,7 @@ def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
         update_index(
             project / ".vsearch",
             [Source(project, DiscoverOptions())],
-            Requested(chunk_words=20, overlap_words=0),
+            IndexOptions(chunk_words=20, overlap_words=0),
             lambda *_: WordMixer(open_embedder(EmbedderSpec("local"))),
         )
     return project

@@ -6,7 +6,7 @@ from support import WordEmbedder, make_index
 from vsearch_core.evaluate.dataset import TARGET, load_questions, save_questions
 from vsearch_core.evaluate.known_items import known_item_queries
 from vsearch_core.evaluate.run import ask, embed_all, measures
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.local import LocalSearcher
@@ -27,7 +27,7 @@ def documents() -> dict[str, str]:
 
 def indexed(root: Path, words: int = 500) -> Path:
     write_files(root / "docs", documents())
-    make_index(root, WordEmbedder(), Path("docs"), requested=Requested(chunk_words=words, overlap_words=0))
+    make_index(root, WordEmbedder(), Path("docs"), options=IndexOptions(chunk_words=words, overlap_words=0))
     return root / ".vsearch"
 
 

@@ -19,7 +19,7 @@ from support import WordEmbedder, make_index
 from vsearch_core.errors import IndexLockedError
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import Results
 from vsearch_core.search.local import LocalSearcher
@@ -51,7 +51,7 @@ def write_version(root: Path, writer: str, version: int) -> None:
 
 
 def update(root: Path, *names: str) -> None:
-    make_index(root, embedder(), *map(Path, names), requested=Requested(chunk_words=WORDS, overlap_words=0))
+    make_index(root, embedder(), *map(Path, names), options=IndexOptions(chunk_words=WORDS, overlap_words=0))
 
 
 def versions(results: Results) -> dict[str, int]:

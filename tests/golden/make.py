@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from support import WordEmbedder, make_index  # noqa: E402
 
-from vsearch_core.index.settings import Requested  # noqa: E402
+from vsearch_core.index.settings import IndexOptions  # noqa: E402
 from vsearch_core.index.snapshot import open_snapshot  # noqa: E402
 from vsearch_core.search.local import LocalSearcher  # noqa: E402
 from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer  # noqa: E402
@@ -39,7 +39,7 @@ def main() -> None:
         for name, text in DOCUMENTS.items():
             (root / "documents" / name).parent.mkdir(parents=True, exist_ok=True)
             (root / "documents" / name).write_text(text, encoding="utf-8")
-        make_index(root, embedder, Path("documents"), requested=Requested(chunk_words=100, overlap_words=0))
+        make_index(root, embedder, Path("documents"), options=IndexOptions(chunk_words=100, overlap_words=0))
         (root / "documents/notes/bread.txt").write_text("Rye bread needs time, and patience.\n", encoding="utf-8")
         make_index(root, embedder)  # a second segment, and a tombstone in the first
         vector = embedder.embed_queries([QUESTION])[0]

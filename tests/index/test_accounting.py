@@ -9,10 +9,10 @@ from pdfs import encrypted, make_pdf, recognising, with_pictures
 from support import WordEmbedder, make_index
 
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.status import read_states, read_status
-from vsearch_core.index.writer import Summary, update_index
+from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.states import STATES
 from vsearch_core.text.discover import DiscoverOptions, contents
@@ -43,13 +43,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def index(root: Path, embedder: WordEmbedder, *paths: Path) -> Summary:
-    return make_index(root, embedder, *paths, options=DiscoverOptions(max_file_size=100_000))
+def index(root: Path, embedder: WordEmbedder, *paths: Path) -> UpdateSummary:
+    return make_index(root, embedder, *paths, discover=DiscoverOptions(max_file_size=100_000))
 
 
-def again(root: Path, embedder: WordEmbedder, **options: Any) -> Summary:
+def again(root: Path, embedder: WordEmbedder, **options: Any) -> UpdateSummary:
     """A refresh with these options."""
-    return update_index(root / ".vsearch", [], Requested(), lambda _: embedder, **options)
+    return update_index(root / ".vsearch", [], IndexOptions(), lambda _: embedder, **options)
 
 
 def states(root: Path) -> dict[str, tuple[str, str]]:
@@ -139,7 +139,7 @@ def test_what_is_not_embedded_yet_is_pending(root: Path, embedder: WordEmbedder)
     (root / "docs/apple.txt").write_text("Another apple.")
     (root / "docs/new.txt").write_text("A pear.")
     read: list[int] = []
-    stop = Observer(progress=lambda progress: read.append(progress.done), stop=lambda: bool(read))
+    stop = Observer(progress=lambda progress: read.append(progress.done), should_stop=lambda: bool(read))
     assert again(root, embedder, observer=stop).interrupted
     assert states(root) == {**EXPECTED, "docs/apple.txt": ("pending", ""), "docs/new.txt": ("pending", "")}
 
@@ -182,7 +182,7 @@ def test_ocr_reads_what_is_scanned(
 def test_retry_reads_again_what_is_indexed_in_part(root: Path, embedder: WordEmbedder) -> None:
     index(root, embedder, DOCS)
     told: dict[str, str] = {}
-    summary = again(root, embedder, retry=True, observer=Observer(partly=told.__setitem__))
+    summary = again(root, embedder, retry=True, observer=Observer(file_incomplete=told.__setitem__))
     assert (summary.changed, summary.unchanged) == (0, 3)
     assert told == {"docs/mixed.pdf": PICTURES}
     assert states(root) == EXPECTED

@@ -19,7 +19,7 @@ from vsearch_core.index.compaction import (
     compact_index,
     merge_segments,
 )
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer, embedding
@@ -225,7 +225,7 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
     root, docs = tmp_path / "old", tmp_path / "old/docs"
     docs.mkdir(parents=True)
     words = [f"word{number}" for number in range(400)]
-    requested = Requested(chunk_words=25, overlap_words=0)
+    options = IndexOptions(chunk_words=25, overlap_words=0)
 
     def write(number: int) -> None:
         paragraphs = (" ".join(chance.choices(words, k=25)) + "." for _ in range(chance.randint(1, 15)))
@@ -233,7 +233,7 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
 
     def fresh(name: str) -> Path:
         shutil.copytree(docs, tmp_path / name / "docs")
-        make_index(tmp_path / name, embedder, Path("docs"), requested=requested)
+        make_index(tmp_path / name, embedder, Path("docs"), options=options)
         return tmp_path / name
 
     def size(root: Path) -> int:
@@ -251,7 +251,7 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
 
     for number in range(300):
         write(number)
-    make_index(root, embedder, Path("docs"), requested=requested)
+    make_index(root, embedder, Path("docs"), options=options)
     for turn, files in enumerate([60] * 30 + [6] * 10):
         for number in chance.sample(range(300), files):
             if chance.random() < 0.3:

@@ -8,14 +8,14 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError, InputError
-from vsearch_core.index.forecast import Forecast, forecast, paced
+from vsearch_core.index.forecast import Forecast, at_rate_limits, forecast
 from vsearch_core.index.progress import Observer, StoppedError
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.text.discover import DiscoverOptions
 
-SMALL = Requested(chunk_words=20, overlap_words=0)
+SMALL = IndexOptions(chunk_words=20, overlap_words=0)
 DOCS = Path("docs")
 
 
@@ -25,9 +25,9 @@ def write(root: Path, name: str, *words: str) -> None:
     path.write_text("\n\n".join(f"{word} {'filler ' * 15}end." for word in words))
 
 
-def plan(root: Path, *paths: Path, requested: Requested | None = None) -> Forecast:
+def plan(root: Path, *paths: Path, options: IndexOptions | None = None) -> Forecast:
     sources = [Source(root / path, DiscoverOptions()) for path in paths]
-    return forecast(root / ".vsearch", sources, requested or Requested(), lambda _: WordEmbedder())
+    return forecast(root / ".vsearch", sources, options or IndexOptions(), lambda _: WordEmbedder())
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -39,7 +39,7 @@ def everything(root: Path) -> dict[str, bytes]:
 def test_before_there_is_an_index(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "apple", "pear", "apple")
     write(tmp_path, "b.txt", "pear")
-    planned = plan(tmp_path, DOCS, requested=SMALL)
+    planned = plan(tmp_path, DOCS, options=SMALL)
     assert not (tmp_path / ".vsearch").exists()
     assert (planned.new, planned.chunks, planned.embed) == (2, 4, 2)
     assert (planned.recipient, planned.requests) == (None, 0)
@@ -52,7 +52,7 @@ def test_what_is_planned_is_what_is_done(tmp_path: Path, embedder: WordEmbedder)
     words = [f"word{number}" for number in range(12)]
     for name in "abcdef":
         write(tmp_path, f"{name}.txt", *chance.choices(words, k=3))
-    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    make_index(tmp_path, embedder, DOCS, options=SMALL)
     for number in range(8):
         for name in chance.sample("abcdefghij", k=3):
             path = tmp_path / "docs" / f"{name}.txt"
@@ -62,7 +62,7 @@ def test_what_is_planned_is_what_is_done(tmp_path: Path, embedder: WordEmbedder)
                 write(tmp_path, path.name, *chance.choices(words, k=3), f"only{number}")
         (tmp_path / "docs/data.bin").write_bytes(b"\0\1" * number)
         if number == 4:  # a stopped run has staged what is to be embedded
-            make_index(tmp_path, embedder, observer=Observer(stop=lambda: True))
+            make_index(tmp_path, embedder, observer=Observer(should_stop=lambda: True))
         before = everything(tmp_path)
         planned = plan(tmp_path)
         assert everything(tmp_path) == before
@@ -80,7 +80,7 @@ def test_a_provider_elsewhere_is_not_even_opened(tmp_path: Path) -> None:
     def never(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("it is opened")
 
-    asked = Requested(embedder="openai", base_url="https://example.org/v1", chunk_words=20)
+    asked = IndexOptions(embedder="openai", base_url="https://example.org/v1", chunk_words=20)
     planned = forecast(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], asked, never)
     assert (planned.recipient, planned.requests, planned.embed) == ("example.org", 4, 101)  # of 32 texts at most
     assert planned.bytes == sum(path.stat().st_size for path in (tmp_path / "docs").iterdir())
@@ -102,21 +102,21 @@ def test_a_pace_counts_as_the_run_does() -> None:
         requests=9,
         seconds=9.0,
     )
-    assert paced(plan, None, None) == plan
-    assert paced(plan, 100, None).seconds == 480
-    assert paced(plan, 1000, 23_000).seconds == pytest.approx(540)
-    assert paced(replace(plan, provider="openai"), 3, None).seconds == 120
-    assert paced(replace(plan, recipient=None), 1, 1).seconds == 9
-    assert paced(replace(plan, embed=0, tokens=0, requests=0, seconds=0), 1, 1).seconds == 0
+    assert at_rate_limits(plan, None, None) == plan
+    assert at_rate_limits(plan, 100, None).seconds == 480
+    assert at_rate_limits(plan, 1000, 23_000).seconds == pytest.approx(540)
+    assert at_rate_limits(replace(plan, provider="openai"), 3, None).seconds == 120
+    assert at_rate_limits(replace(plan, recipient=None), 1, 1).seconds == 9
+    assert at_rate_limits(replace(plan, embed=0, tokens=0, requests=0, seconds=0), 1, 1).seconds == 0
 
 
 def test_it_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbedder) -> None:
     with pytest.raises(InputError, match="there is no index here yet"):
         plan(tmp_path)
     write(tmp_path, "a.txt", "apple")
-    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    make_index(tmp_path, embedder, DOCS, options=SMALL)
     with pytest.raises(IndexMismatchError, match="--chunk-words 20"):
-        plan(tmp_path, requested=Requested(chunk_words=30))
+        plan(tmp_path, options=IndexOptions(chunk_words=30))
 
 
 def test_it_can_be_stopped(tmp_path: Path) -> None:
@@ -127,5 +127,5 @@ def test_it_can_be_stopped(tmp_path: Path) -> None:
             [Source(tmp_path / "docs", DiscoverOptions())],
             SMALL,
             lambda _: WordEmbedder(),
-            Observer(stop=lambda: True),
+            Observer(should_stop=lambda: True),
         )

@@ -10,7 +10,7 @@ from vsearch_core.index import graphs
 from vsearch_core.index.check import check_index
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.repair import repair_index
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.status import Status, read_status
 from vsearch_core.search.filters import Filters
@@ -19,7 +19,7 @@ from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.vectors import Effort
 from vsearch_core.store.catalog import Catalog
 
-SMALL = Requested(chunk_words=20, overlap_words=0)
+SMALL = IndexOptions(chunk_words=20, overlap_words=0)
 DOCS = Path("docs")
 
 
@@ -53,7 +53,7 @@ def names(root: Path) -> list[str]:
 
 def test_a_large_segment_gets_one(root: Path, embedder: WordEmbedder) -> None:
     seen: list[Progress] = []
-    summary = make_index(root, embedder, DOCS, requested=SMALL, observer=Observer(progress=seen.append))
+    summary = make_index(root, embedder, DOCS, options=SMALL, observer=Observer(progress=seen.append))
     assert not summary.uncompacted
     found = status(root)
     assert (found.segments, found.graph_segments, found.graph_rows) == (1, 1, 170)
@@ -66,14 +66,14 @@ def test_a_large_segment_gets_one(root: Path, embedder: WordEmbedder) -> None:
 
 
 def test_a_small_one_does_not(root: Path, embedder: WordEmbedder) -> None:
-    make_index(root, embedder, Path("docs/small.txt"), requested=SMALL)
+    make_index(root, embedder, Path("docs/small.txt"), options=SMALL)
     found = status(root)
     assert (found.graph_segments, found.graph_rows, found.size["graph"]) == (0, 0, 0)
 
 
 def test_dead_rows_are_not_linked(root: Path, embedder: WordEmbedder) -> None:
     write(root, "more", 120)
-    make_index(root, embedder, DOCS, requested=SMALL)
+    make_index(root, embedder, DOCS, options=SMALL)
     (root / "docs/large.txt").unlink()
     make_index(root, embedder)
     assert status(root).graph_rows == status(root).chunks == 140
@@ -84,7 +84,7 @@ def test_an_index_from_before_gets_its_graph_at_the_next_run(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(graphs, "GRAPH_ROWS", 1000)
-        make_index(root, embedder, DOCS, requested=SMALL)
+        make_index(root, embedder, DOCS, options=SMALL)
     assert status(root).graph_segments == 0
     make_index(root, embedder)
     assert status(root).graph_segments == 1
@@ -98,9 +98,9 @@ def test_a_stop_while_linking_leaves_all_as_it_was(root: Path, embedder: WordEmb
     linked: list[Progress] = []
     observer = Observer(
         progress=lambda progress: linked.append(progress) if progress.stage == "linking" else None,
-        stop=lambda: len(linked) > steps,
+        should_stop=lambda: len(linked) > steps,
     )
-    summary = make_index(root, embedder, DOCS, requested=SMALL, observer=observer)
+    summary = make_index(root, embedder, DOCS, options=SMALL, observer=observer)
     assert (summary.interrupted, summary.uncompacted, summary.pending, summary.chunks) == (True, True, 0, 170)
     assert len(linked) == steps + 1
     before = names(root)
@@ -112,7 +112,7 @@ def test_a_stop_while_linking_leaves_all_as_it_was(root: Path, embedder: WordEmb
 
 
 def test_a_graph_that_lacks_a_part_is_refused(root: Path, embedder: WordEmbedder) -> None:
-    make_index(root, embedder, DOCS, requested=SMALL)
+    make_index(root, embedder, DOCS, options=SMALL)
     catalog = Catalog.open_to_write(root / ".vsearch")
     with catalog.transaction():
         catalog.connection.execute("UPDATE segments SET manifest = json_remove(manifest, '$.graph_order')")
@@ -123,7 +123,7 @@ def test_a_graph_that_lacks_a_part_is_refused(root: Path, embedder: WordEmbedder
 
 @pytest.mark.parametrize("name", ["graph_neighbors", "graph_sketches", "graph_entries"])
 def test_a_damaged_graph_is_found_and_made_again(root: Path, embedder: WordEmbedder, name: str) -> None:
-    make_index(root, embedder, DOCS, requested=SMALL)
+    make_index(root, embedder, DOCS, options=SMALL)
     index = root / ".vsearch"
     assert not check_index(index, full=True, recall=recall_faults).faults
     (path,) = (index / "segments").glob(f"*/{name}.npy")

@@ -22,10 +22,10 @@ from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import compact, compact_index
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.removal import remove_paths
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.index.transfer import export_index, import_archive
-from vsearch_core.index.writer import Summary
+from vsearch_core.index.transfer import export_index, import_index
+from vsearch_core.index.writer import UpdateSummary
 from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
@@ -149,7 +149,7 @@ class Operations(RuleBasedStateMachine):
         """A stopped run may bring any file up to date, or leave it; it never makes anything else of one."""
         after, lost = self.walk()
         left, before = iter(range(steps)), self.live
-        summary = self.run(observer=Observer(stop=lambda: next(left, None) is None))
+        summary = self.run(observer=Observer(should_stop=lambda: next(left, None) is None))
         self.adopt({path: [self.live, *self.begun, *after.get(path, [])] for path in PATHS})
         self.begun.append(dict(self.disk))
         if summary.interrupted and not summary.uncompacted:
@@ -206,9 +206,9 @@ class Operations(RuleBasedStateMachine):
                 live[path] = texts[0]
         self.live = live
 
-    def run(self, *named: str, observer: Observer | None = None) -> Summary:
-        requested = Requested(chunk_words=SIZES.words, overlap_words=SIZES.overlap)
-        return make_index(self.root, self.embedder, *map(Path, named), observer=observer, requested=requested)
+    def run(self, *named: str, observer: Observer | None = None) -> UpdateSummary:
+        options = IndexOptions(chunk_words=SIZES.words, overlap_words=SIZES.overlap)
+        return make_index(self.root, self.embedder, *map(Path, named), observer=observer, options=options)
 
     # The index
 
@@ -238,7 +238,7 @@ class Operations(RuleBasedStateMachine):
         """Into this index, which then is what it was; or into a new one elsewhere, which must not have an effect."""
         archive, state = data.draw(st.sampled_from(self.archives))
         index = self.index if here else self.root / "elsewhere" / ".vsearch"
-        import_archive(index, "archive", io.BytesIO(archive).read, replace=True)
+        import_index(index, "archive", io.BytesIO(archive).read, replace=True)
         if here:
             self.live, self.begun = dict(state), []
         with open_snapshot(index) as snapshot:

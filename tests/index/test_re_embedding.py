@@ -16,8 +16,8 @@ from vsearch_core.index import graphs, re_embedding
 from vsearch_core.index.check import check_index
 from vsearch_core.index.forecast import forecast_re_embedding
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.re_embedding import ReEmbedded, re_embed_index, wanted
-from vsearch_core.index.settings import IndexSettings, Requested
+from vsearch_core.index.re_embedding import ReEmbedSummary, re_embed_index, wanted
+from vsearch_core.index.settings import IndexOptions, IndexSettings
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.search.local import LocalSearcher
@@ -26,8 +26,8 @@ from vsearch_core.search.tuned import Tuned, tuned
 from vsearch_core.store.vectors import unfinished_re_embeddings
 
 DOCS = Path("docs")
-SMALL = Requested(chunk_words=20, overlap_words=0)
-OTHER = Requested(model="other")
+SMALL = IndexOptions(chunk_words=20, overlap_words=0)
+OTHER = IndexOptions(model="other")
 WORDS = [f"word{number}" for number in range(40)]
 
 
@@ -47,20 +47,22 @@ def write(root: Path, names: str, seed: int) -> None:
 def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
     """Several segments with dead rows."""
     write(tmp_path, "abcdef", 1)
-    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    make_index(tmp_path, embedder, DOCS, options=SMALL)
     write(tmp_path, "bg", 2)
     make_index(tmp_path, embedder)
     return tmp_path
 
 
-def re_embed(root: Path, by: WordEmbedder, *, batches: int | None = None, requested: Requested = OTHER) -> ReEmbedded:
+def re_embed(
+    root: Path, by: WordEmbedder, *, batches: int | None = None, options: IndexOptions = OTHER
+) -> ReEmbedSummary:
     """With `batches`: stopped after so many."""
     before = len(by.embedded)
 
     def stop() -> bool:
         return batches is not None and len(by.embedded) - before >= batches * by.batch
 
-    return re_embed_index(root / ".vsearch", requested, lambda _: by, Observer(stop=stop))
+    return re_embed_index(root / ".vsearch", options, lambda _: by, Observer(should_stop=stop))
 
 
 def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
@@ -78,7 +80,7 @@ def answers(root: Path, by: WordEmbedder) -> list[tuple[str, int, float]]:
 def fresh_answers(root: Path, by: WordEmbedder, elsewhere: Path) -> list[tuple[str, int, float]]:
     """What an index that is made by that model at once answers."""
     shutil.copytree(root / "docs", elsewhere / "docs")
-    make_index(elsewhere, by, DOCS, requested=SMALL)
+    make_index(elsewhere, by, DOCS, options=SMALL)
     return answers(elsewhere, by)
 
 
@@ -99,13 +101,13 @@ def test_it_is_as_if_made_by_the_other_model(root: Path, tmp_path: Path) -> None
 def test_queries_see_the_old_generation_until_the_end(root: Path) -> None:
     before = answers(root, WordEmbedder())
 
-    class Watching(WordEmbedder):
+    class WatchStarted(WordEmbedder):
         def embed_documents(self, texts):  # type: ignore[no-untyped-def]
             for batch in super().embed_documents(texts):
                 assert answers(root, WordEmbedder()) == before
                 yield batch
 
-    assert not re_embed(root, Watching("other", 32)).interrupted
+    assert not re_embed(root, WatchStarted("other", 32)).interrupted
     assert answers(root, other()) != before
 
 
@@ -135,7 +137,7 @@ def test_a_stop_while_a_provider_is_waited_for(root: Path) -> None:
 
     before = answers(root, WordEmbedder())
     by = Waiting("other", 32, batch=3)
-    stopped = re_embed_index(root / ".vsearch", OTHER, lambda _: by, Observer(stop=lambda: stopping))
+    stopped = re_embed_index(root / ".vsearch", OTHER, lambda _: by, Observer(should_stop=lambda: stopping))
     assert stopped.interrupted
     assert answers(root, WordEmbedder()) == before
     assert re_embed(root, other()).kept == 3
@@ -168,7 +170,7 @@ def test_staged_vectors_of_the_old_model_are_not_taken_for_new(
     root: Path, embedder: WordEmbedder, tmp_path: Path
 ) -> None:
     write(root, "xyz", 4)
-    make_index(root, embedder, observer=Observer(stop=lambda: len(embedder.embedded) % 8 == 0))
+    make_index(root, embedder, observer=Observer(should_stop=lambda: len(embedder.embedded) % 8 == 0))
     re_embed(root, other())
     make_index(root, other())
     assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
@@ -231,10 +233,10 @@ def test_an_empty_index(root: Path, embedder: WordEmbedder) -> None:
 
 def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
-        planned = forecast_re_embedding(root / ".vsearch", Requested(), lambda _: embedder)
-        done = re_embed(root, embedder, requested=Requested())
+        planned = forecast_re_embedding(root / ".vsearch", IndexOptions(), lambda _: embedder)
+        done = re_embed(root, embedder, options=IndexOptions())
         assert (planned.embed, done.embedded, done.generation) == (0, 0, snapshot.generation)
-        newer = forecast_re_embedding(root / ".vsearch", Requested(), lambda _: other())
+        newer = forecast_re_embedding(root / ".vsearch", IndexOptions(), lambda _: other())
         assert newer.embed > 0, "the same name, other weights"
 
 
@@ -247,11 +249,11 @@ def test_what_was_learned_of_the_old_vectors_is_forgotten(root: Path) -> None:
 
 
 def test_what_needs_the_documents_is_refused(root: Path) -> None:
-    for asked in (Requested(chunk_words=30), Requested(overlap_words=5), Requested(language="de")):
+    for asked in (IndexOptions(chunk_words=30), IndexOptions(overlap_words=5), IndexOptions(language="de")):
         with pytest.raises(IndexMismatchError, match="it was made with --"):
-            re_embed(root, other(), requested=asked)
+            re_embed(root, other(), options=asked)
     with pytest.raises(InputError, match="--dimensions 5"):
-        re_embed(root, other(), requested=Requested(model="other", dimension=5))
+        re_embed(root, other(), options=IndexOptions(model="other", dimension=5))
     with pytest.raises(IndexNotFoundError):
         re_embed(root / "nowhere", other())
 
@@ -273,14 +275,14 @@ def test_the_plan_counts_all_texts_once(root: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "spec"),
     [
-        (Requested(), EmbedderSpec("openai", "small", 256, "http://host")),
-        (Requested(model="large"), EmbedderSpec("openai", "large", None, "http://host")),
-        (Requested(dimension=64), EmbedderSpec("openai", "small", 64, "http://host")),
-        (Requested(base_url="http://new"), EmbedderSpec("openai", "small", 256, "http://new")),
-        (Requested(embedder="gemini"), EmbedderSpec("gemini")),
-        (Requested(embedder="openai", model="small"), EmbedderSpec("openai", "small", 256, "http://host")),
+        (IndexOptions(), EmbedderSpec("openai", "small", 256, "http://host")),
+        (IndexOptions(model="large"), EmbedderSpec("openai", "large", None, "http://host")),
+        (IndexOptions(dimension=64), EmbedderSpec("openai", "small", 64, "http://host")),
+        (IndexOptions(base_url="http://new"), EmbedderSpec("openai", "small", 256, "http://new")),
+        (IndexOptions(embedder="gemini"), EmbedderSpec("gemini")),
+        (IndexOptions(embedder="openai", model="small"), EmbedderSpec("openai", "small", 256, "http://host")),
     ],
 )
-def test_what_is_left_open_is_as_the_index_has_it(asked: Requested, spec: EmbedderSpec) -> None:
+def test_what_is_left_open_is_as_the_index_has_it(asked: IndexOptions, spec: EmbedderSpec) -> None:
     made_by = Fingerprint("openai", "small", "", 256, "")
     assert wanted(IndexSettings(made_by, "small", 500, 50, "en", "http://host"), asked) == spec

@@ -113,7 +113,7 @@ def test_an_unknown_path_is_refused_before_anything_is_removed(root: Path, unkno
 
 
 def test_stopped_after_the_removal_it_is_done_and_says_what_is_not(root: Path, embedder: WordEmbedder) -> None:
-    done = remove_paths(root / ".vsearch", [root / "docs/sub"], Observer(stop=lambda: True))
+    done = remove_paths(root / ".vsearch", [root / "docs/sub"], Observer(should_stop=lambda: True))
     assert (done.removed, done.uncompacted) == (3, True)
     assert held(root) == ["a.txt", "subtle.txt"]
     assert not make_index(root, embedder).uncompacted
@@ -133,7 +133,7 @@ def test_what_was_passed_over_there_is_forgotten(root: Path, embedder: WordEmbed
 def test_what_a_stopped_run_has_staged_is_forgotten_too(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs/sub/e.txt").write_text("About apricots.", encoding="utf-8")
     embedder.embedded.clear()
-    make_index(root, embedder, observer=Observer(stop=lambda: True, progress=lambda _: None))
+    make_index(root, embedder, observer=Observer(should_stop=lambda: True, progress=lambda _: None))
     remove(root, "docs/sub")
     assert make_index(root, embedder).pending == 0
     assert embedder.embedded == []

@@ -115,7 +115,7 @@ def test_the_second_analyzers_keywords_are_found_by_its_own_stems(
 def test_a_stop_changes_nothing(root: Path) -> None:
     before = sorted((root / ".vsearch/segments").rglob("*.npy"))
     with pytest.raises(StoppedError):
-        make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: True))
+        make_index(root, WordEmbedder(dimension=16), observer=Observer(should_stop=lambda: True))
     assert signature(root) == "1:en"
     assert sorted((root / ".vsearch/segments").rglob("*.npy")) == before
 
@@ -126,7 +126,7 @@ def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monke
 
     stops = iter([False, True])
     with pytest.raises(StoppedError):
-        make_index(root, WordEmbedder(dimension=16), observer=Observer(stop=lambda: next(stops)))
+        make_index(root, WordEmbedder(dimension=16), observer=Observer(should_stop=lambda: next(stops)))
     assert folders() == 3
     seen: list[int] = []
     rewritten = renewal._rewritten

@@ -16,9 +16,9 @@ from vsearch_core.errors import ExtractionError, IndexCorruptError, IndexNotFoun
 from vsearch_core.index import compaction, graphs, repair
 from vsearch_core.index.check import check_index
 from vsearch_core.index.progress import Observer, StoppedError
-from vsearch_core.index.repair import Repaired, repair_index
+from vsearch_core.index.repair import RepairSummary, repair_index
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.index.transfer import export_index, import_archive
+from vsearch_core.index.transfer import export_index, import_index
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
@@ -63,7 +63,7 @@ def test_a_sound_index_is_left_as_it_is(index: Path) -> None:
     before = {path: path.read_bytes() for path in index.rglob("*.npy")}
     with closing(Catalog.open_to_read(index)) as catalog:
         generation = catalog.generation
-    assert repair_index(index) == Repaired(index)
+    assert repair_index(index) == RepairSummary(index)
     assert {path: path.read_bytes() for path in index.rglob("*.npy")} == before
     assert check_index(index).generation == generation
 
@@ -415,7 +415,7 @@ def test_what_a_killed_merge_has_left_is_dropped_again(index: Path, monkeypatch:
     assert repair_index(index).pending == 0
     assert is_sound(index)
     assert places(index) == before
-    assert repair_index(index) == Repaired(index)
+    assert repair_index(index) == RepairSummary(index)
 
 
 def test_an_empty_list_of_segments_is_not_believed_where_vectors_are_lacking(index: Path) -> None:
@@ -450,10 +450,10 @@ def test_an_imported_index_finds_its_segments_again(index: Path, tmp_path: Path,
     export(index, tmp_path / "archive", tmp_path / "scratch")
     other = tmp_path / "other" / ".vsearch"
     with (tmp_path / "archive").open("rb") as file:
-        import_archive(other, "archive", file.read)
+        import_index(other, "archive", file.read)
     if again:  # its own backup, whose ids have meant other things since: nobody knows
         with (tmp_path / "archive").open("rb") as file:
-            import_archive(other, "archive", file.read, replace=True)
+            import_index(other, "archive", file.read, replace=True)
     wipe(other, pages_of_tables(other)["segments"])
     assert repair_index(other).pending == (59 if again else 0)
     assert is_sound(other)
@@ -658,7 +658,7 @@ def test_a_repair_that_is_stopped_while_it_links_leaves_all_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(graphs, "GRAPH_ROWS", 1)
         with pytest.raises(StoppedError):
-            repair_index(index, observer=Observer(stop=lambda: True))
+            repair_index(index, observer=Observer(should_stop=lambda: True))
     repair_index(index)
     assert is_sound(index)
     assert places(index) == before
@@ -670,7 +670,7 @@ def test_a_repair_that_is_stopped_before_it_embeds_opens_no_model(index: Path) -
     def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("no model is needed")
 
-    done = repair_index(index, unwanted, Observer(stop=lambda: True))
+    done = repair_index(index, unwanted, Observer(should_stop=lambda: True))
     assert done.embedded == 0
     assert done.pending > 0
     assert is_sound(index)

@@ -14,7 +14,7 @@ from support import WordEmbedder, make_index
 from vsearch_core.errors import ExtractionError, IndexCorruptError
 from vsearch_core.index import writer
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import SETTLED_NS, settled_ctime
 from vsearch_core.model import Document, EmbedderSpec
@@ -24,7 +24,7 @@ from vsearch_core.store.skipped import load_skipped
 from vsearch_core.text.discover import SourceFile
 
 DOCS = Path("docs")
-SMALL = Requested(chunk_words=20, overlap_words=0)
+SMALL = IndexOptions(chunk_words=20, overlap_words=0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
     (tmp_path / "docs").mkdir()
     for word in ("apple", "banana", "cherry"):
         (tmp_path / f"docs/{word}.txt").write_text(paragraphs(word, 4), encoding="utf-8")
-    make_index(tmp_path, embedder, DOCS, requested=SMALL)
+    make_index(tmp_path, embedder, DOCS, options=SMALL)
     embedder.embedded.clear()
     return tmp_path
 
@@ -61,7 +61,7 @@ def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
 def test_a_moved_file_needs_no_model_and_keeps_its_vectors(root: Path) -> None:
     before = vectors(root)
     (root / "docs/apple.txt").rename(root / "docs/windfall.txt")
-    summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
+    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), unwanted)
     assert (summary.moved, summary.added, summary.removed, summary.embedded, summary.reused) == (1, 0, 0, 0, 4)
     after = vectors(root)
     assert {path for path, _ in after} == {"docs/banana.txt", "docs/cherry.txt", "docs/windfall.txt"}
@@ -70,7 +70,7 @@ def test_a_moved_file_needs_no_model_and_keeps_its_vectors(root: Path) -> None:
 
 def test_a_copied_file_is_added_without_a_model(root: Path) -> None:
     shutil.copy(root / "docs/apple.txt", root / "docs/twin.txt")
-    summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
+    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), unwanted)
     assert (summary.moved, summary.added, summary.embedded, summary.reused) == (0, 1, 0, 4)
 
 
@@ -105,7 +105,7 @@ def test_reuse_outlives_a_stopped_run(root: Path, embedder: WordEmbedder) -> Non
     """A file is moved and another added; the run stops before it comes to the moved one."""
     (root / "docs/apple.txt").rename(root / "docs/zzz.txt")
     (root / "docs/aaa.txt").write_text(paragraphs("damson", 3), encoding="utf-8")
-    make_index(root, embedder, observer=Observer(stop=lambda: True))
+    make_index(root, embedder, observer=Observer(should_stop=lambda: True))
     assert ("docs/apple.txt", 0) in vectors(root)
     summary = make_index(root, embedder)
     assert (summary.moved, summary.added, summary.embedded, summary.reused) == (1, 1, 3, 4)
@@ -116,7 +116,7 @@ def test_a_reused_vector_is_what_embedding_gives(root: Path, embedder: WordEmbed
     (root / "docs/cherry.txt").write_text(paragraphs("cherry", 6), encoding="utf-8")
     make_index(root, embedder)
     shutil.copytree(root / "docs", tmp_path / "fresh/docs")
-    make_index(tmp_path / "fresh", embedder, DOCS, requested=SMALL)
+    make_index(tmp_path / "fresh", embedder, DOCS, options=SMALL)
     assert vectors(root) == vectors(tmp_path / "fresh")
 
 
@@ -191,7 +191,7 @@ def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
     first = make_index(passing, embedder, DOCS)
     monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     told: list[tuple[str, str]] = []
-    observer = Observer(failed=lambda *each: told.append(each), skipped=lambda *each: told.append(each))
+    observer = Observer(file_failed=lambda *each: told.append(each), file_skipped=lambda *each: told.append(each))
     second = make_index(passing, embedder, observer=observer)
     assert opened == []
     assert sorted(path for path, _ in told) == ["docs/broken.pdf", "docs/program.bin"]
@@ -207,7 +207,7 @@ def test_retry_and_new_readers_open_all_of_it_again(
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     make_index(passing, embedder, DOCS)
     monkeypatch.setattr("vsearch_core.text.reading.extract", lambda *_: Document("", ()))
-    summary = writer.update_index(passing / ".vsearch", [], Requested(), unwanted, retry=True)
+    summary = writer.update_index(passing / ".vsearch", [], IndexOptions(), unwanted, retry=True)
     assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
 
 

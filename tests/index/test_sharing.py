@@ -12,7 +12,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import embed_all
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sharing import SHARED_FILE, sharing
 from vsearch_core.model import EmbedderSpec
 
@@ -128,5 +128,5 @@ def test_many_write_at_once() -> None:
 
 def test_a_plain_index_shares_nothing(tmp_path: Path, cache: Path, embedder: WordEmbedder) -> None:
     (tmp_path / "a.txt").write_text("The pump.")
-    make_index(tmp_path, embedder, Path("a.txt"), requested=Requested())
+    make_index(tmp_path, embedder, Path("a.txt"), options=IndexOptions())
     assert not cache.exists()

@@ -31,7 +31,7 @@ from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.index.transfer import Transferred, export_index, import_archive
+from vsearch_core.index.transfer import TransferSummary, export_index, import_index
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import Query, answer, embedding
 from vsearch_core.search.recall import recall_faults
@@ -55,7 +55,7 @@ def root(tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
     return root
 
 
-def exported(root: Path, scratch: Path) -> tuple[Transferred, bytes]:
+def exported(root: Path, scratch: Path) -> tuple[TransferSummary, bytes]:
     scratch.mkdir()
     pieces: list[Piece] = []
     summary = export_index(root / ".vsearch", scratch, pieces.append)
@@ -67,8 +67,8 @@ def archive(root: Path, tmp_path: Path) -> bytes:
     return exported(root, tmp_path / "first scratch")[1]
 
 
-def imported(root: Path, archive: bytes, *, replace: bool = False) -> Transferred:
-    return import_archive(root / ".vsearch", "it", io.BytesIO(archive).read, replace=replace)
+def imported(root: Path, archive: bytes, *, replace: bool = False) -> TransferSummary:
+    return import_index(root / ".vsearch", "it", io.BytesIO(archive).read, replace=replace)
 
 
 def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
@@ -133,7 +133,7 @@ def test_what_is_not_committed_and_where_it_came_from_stay_behind(
 ) -> None:
     (root / "docs" / "new.txt").write_text("A document that is staged only.")
     seen: list[str] = []
-    make_index(root, embedder, observer=Observer(progress=lambda _: seen.append(""), stop=lambda: bool(seen)))
+    make_index(root, embedder, observer=Observer(progress=lambda _: seen.append(""), should_stop=lambda: bool(seen)))
     _, archive = exported(root, tmp_path / "scratch")
     assert b"staged only" not in archive
     imported(tmp_path / "new", archive)

@@ -16,24 +16,24 @@ from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.sources import Source
 from vsearch_core.index.watch import (
     TICK,
-    Failed,
-    Ground,
-    Pace,
-    Wait,
-    Watching,
+    NextRun,
+    UpdateFailed,
+    WatchedTree,
+    WatchSchedule,
+    WatchStarted,
     is_due,
     known_sources,
-    refuse_without_watchfiles,
+    require_watchfiles,
     watch_index,
 )
-from vsearch_core.index.writer import Summary
+from vsearch_core.index.writer import UpdateSummary
 from vsearch_core.text.discover import DiscoverOptions
 
-PACE = Pace()
-AT_ONCE = Pace(quiet=0.0, rest=0.0, retry=0.0)
+PACE = WatchSchedule()
+AT_ONCE = WatchSchedule(quiet=0.0, rest=0.0, retry=0.0)
 
 
-def due_at(changes: Callable[[float], bool], wait: Wait, end: float = 2000.0) -> float | None:
+def due_at(changes: Callable[[float], bool], wait: NextRun, end: float = 2000.0) -> float | None:
     """The second at which a run is due, when the ticks up to `end` say `changes(second)`."""
     now = 0.0
 
@@ -51,37 +51,37 @@ def once(second: float) -> Callable[[float], bool]:
 
 
 def test_a_run_is_due_when_it_has_been_quiet_for_a_moment() -> None:
-    assert due_at(once(3.0), Wait(at_most=600)) == 3.0 + PACE.quiet
+    assert due_at(once(3.0), NextRun(at_most=600)) == 3.0 + PACE.quiet
 
 
 def test_changes_that_go_on_are_waited_for_but_not_for_ever() -> None:
-    assert due_at(lambda now: 3.0 <= now <= 4.0, Wait(at_most=600)) == 4.0 + PACE.quiet
-    assert due_at(lambda now: now >= 3.0, Wait(at_most=600)) == 3.0 + PACE.patience
+    assert due_at(lambda now: 3.0 <= now <= 4.0, NextRun(at_most=600)) == 4.0 + PACE.quiet
+    assert due_at(lambda now: now >= 3.0, NextRun(at_most=600)) == 3.0 + PACE.patience
 
 
 def test_after_a_long_run_there_is_a_rest_in_which_changes_are_remembered() -> None:
-    assert due_at(once(3.0), Wait(rest=40, at_most=600)) == 40
-    assert due_at(lambda now: True, Wait(rest=40, at_most=600)) == 40
-    assert due_at(once(39.75), Wait(rest=40, at_most=600)) == 39.75 + PACE.quiet
+    assert due_at(once(3.0), NextRun(rest=40, at_most=600)) == 40
+    assert due_at(lambda now: True, NextRun(rest=40, at_most=600)) == 40
+    assert due_at(once(39.75), NextRun(rest=40, at_most=600)) == 39.75 + PACE.quiet
 
 
 def test_without_a_change_a_run_is_due_after_a_while() -> None:
-    assert due_at(lambda now: False, Wait(at_most=600)) == 600
+    assert due_at(lambda now: False, NextRun(at_most=600)) == 600
 
 
 def test_what_is_pending_is_due_without_another_change() -> None:
-    assert due_at(lambda now: False, Wait(pending=True, at_most=600)) == PACE.quiet
-    assert due_at(lambda now: False, Wait(rest=16, pending=True)) == 16
+    assert due_at(lambda now: False, NextRun(pending=True, at_most=600)) == PACE.quiet
+    assert due_at(lambda now: False, NextRun(rest=16, pending=True)) == 16
 
 
 def test_nothing_is_due_once_the_ticks_end() -> None:
-    assert due_at(lambda now: True, Wait(rest=40, at_most=600), end=30) is None
+    assert due_at(lambda now: True, NextRun(rest=40, at_most=600), end=30) is None
 
 
 @given(st.sets(st.integers(1, 400)), st.integers(0, 60), st.booleans())
 def test_no_change_waits_longer_than_patience_or_rest(changed: set[int], rest: int, pending: bool) -> None:
     first = 0.0 if pending else min(changed, default=2400) * TICK
-    due = due_at(lambda now: now / TICK in changed, Wait(rest, 600, pending))
+    due = due_at(lambda now: now / TICK in changed, NextRun(rest, 600, pending))
     assert due is not None
     assert rest <= due <= max(min(first + PACE.patience, 600), rest, 2 * TICK) + PACE.quiet
 
@@ -101,8 +101,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ground(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> Ground:
-    return Ground(tree / index, [Source(tree / path, DiscoverOptions(**options)) for path in sources])  # type: ignore[arg-type]
+def ground(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> WatchedTree:
+    return WatchedTree(tree / index, [Source(tree / path, DiscoverOptions(**options)) for path in sources])  # type: ignore[arg-type]
 
 
 def test_the_folders_are_those_that_a_run_walks(tree: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_index_itself_concerns_nobody(tree: Path) -> None:
 
 def test_the_innermost_source_decides(tree: Path) -> None:
     sources = [Source(tree / "docs", DiscoverOptions()), Source(tree / "docs" / "keep", None)]
-    taken = Ground(tree / ".vsearch", sources)
+    taken = WatchedTree(tree / ".vsearch", sources)
     assert taken.concerns(str(tree / "docs" / "sub" / "b.md"))
     assert not taken.concerns(str(tree / "docs" / "keep" / "e.md"))
 
@@ -172,51 +172,53 @@ def test_a_source_that_is_not_there_is_told_by_its_identity(tree: Path) -> None:
 def test_without_the_package_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(InputError, match=r"run `pip install 'vsearch\[watch\]'`"):
-        refuse_without_watchfiles()
+        require_watchfiles()
 
 
 @pytest.fixture
-def made(tree: Path) -> Summary:
+def made(tree: Path) -> UpdateSummary:
     return make_index(tree, WordEmbedder(), Path("docs"))
 
 
-def test_the_sources_of_an_index_are_known(tree: Path, made: Summary) -> None:
+def test_the_sources_of_an_index_are_known(tree: Path, made: UpdateSummary) -> None:
     assert known_sources(made.index) == (Source(tree / "docs", DiscoverOptions()),)
 
 
-def test_a_run_that_fails_is_tried_again(tree: Path, made: Summary) -> None:
+def test_a_run_that_fails_is_tried_again(tree: Path, made: UpdateSummary) -> None:
     outcomes = iter([ModelError("m", "is away", "wait"), ModelError("m", "is away", "wait"), made])
 
-    def update() -> Summary:
+    def update() -> UpdateSummary:
         outcome = next(outcomes)
         if isinstance(outcome, ModelError):
             raise outcome
         return outcome
 
     events = watch_index(made.index, update, lambda: False, replace(AT_ONCE, retry=0.01))
-    assert next(events) == Watching(3, None)
+    assert next(events) == WatchStarted(3, None)
     failures = [next(events), next(events)]
-    assert [each.pause for each in failures if isinstance(each, Failed)] == [0.01, 0.02]
+    assert [each.pause for each in failures if isinstance(each, UpdateFailed)] == [0.01, 0.02]
     assert next(events) is made
     events.close()
 
 
-def test_it_ends_with_a_run_that_was_interrupted(made: Summary) -> None:
+def test_it_ends_with_a_run_that_was_interrupted(made: UpdateSummary) -> None:
     interrupted = replace(made, interrupted=True)
     assert list(watch_index(made.index, lambda: interrupted, lambda: False))[1:] == [interrupted]
 
 
-def test_it_ends_when_it_is_told_to(made: Summary) -> None:
+def test_it_ends_when_it_is_told_to(made: UpdateSummary) -> None:
     calls: list[int] = []
 
-    def update() -> Summary:
+    def update() -> UpdateSummary:
         calls.append(1)
         return made
 
     assert list(watch_index(made.index, update, lambda: bool(calls)))[1:] == [made]
 
 
-def test_where_no_events_are_to_be_had_it_looks_now_and_then(made: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_events_are_to_be_had_it_looks_now_and_then(
+    made: UpdateSummary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import watchfiles
 
     def watch(*_: object, **__: object) -> Iterator[object]:
@@ -225,12 +227,12 @@ def test_where_no_events_are_to_be_had_it_looks_now_and_then(made: Summary, monk
 
     monkeypatch.setattr(watchfiles, "watch", watch)
     events = watch_index(made.index, lambda: made, lambda: False, replace(AT_ONCE, look=0.0, share=0.0))
-    blind = Watching(3, "OS file watch limit reached")
+    blind = WatchStarted(3, "OS file watch limit reached")
     assert [next(events) for _ in range(4)] == [blind, made, blind, made]
     events.close()
 
 
-def test_a_name_that_can_t_be_told_is_as_a_change(made: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_can_t_be_told_is_as_a_change(made: UpdateSummary, monkeypatch: pytest.MonkeyPatch) -> None:
     import watchfiles
 
     opened: list[object] = []
@@ -245,5 +247,5 @@ def test_a_name_that_can_t_be_told_is_as_a_change(made: Summary, monkeypatch: py
 
     monkeypatch.setattr(watchfiles, "watch", watch)
     events = watch_index(made.index, lambda: made, lambda: False, AT_ONCE)
-    assert [next(events) for _ in range(4)] == [Watching(3, None), made, Watching(3, None), made]
+    assert [next(events) for _ in range(4)] == [WatchStarted(3, None), made, WatchStarted(3, None), made]
     events.close()

@@ -11,7 +11,7 @@ from vsearch_core.errors import ExtractionError, IndexLockedError, IndexMismatch
 from vsearch_core.index import writer
 from vsearch_core.index.check import check_index
 from vsearch_core.index.progress import Observer, Progress
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.model import Document, EmbedderSpec
@@ -67,7 +67,7 @@ def test_an_unchanged_folder_costs_nothing(root: Path, embedder: WordEmbedder) -
     def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("no model is needed")
 
-    summary = writer.update_index(root / ".vsearch", [], Requested(), unwanted)
+    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), unwanted)
     assert (summary.unchanged, summary.embedded) == (3, 0)
     assert generation(root) == before
 
@@ -111,7 +111,7 @@ def test_a_nested_source_keeps_what_only_its_options_let_in(root: Path, embedder
     write(root, ".ignore", "*.log\n")
     write(root, "docs/logs/grape.log", "About the grape.")
     make_index(root, embedder, DOCS)
-    make_index(root, embedder, Path("docs/logs"), options=DiscoverOptions(use_ignore_files=False))
+    make_index(root, embedder, Path("docs/logs"), discover=DiscoverOptions(use_ignore_files=False))
     assert found(root, embedder, "grape") == ["docs/logs/grape.log"]
     make_index(root, embedder, DOCS)
     assert found(root, embedder, "grape") == ["docs/logs/grape.log"]
@@ -127,7 +127,7 @@ def test_a_source_that_is_missing_is_told_and_loses_nothing(root: Path, embedder
     (root / "docs").rename(root / "elsewhere")
     (root / "notes/fig.txt").unlink()
     missing: list[str] = []
-    summary = make_index(root, embedder, observer=Observer(missing=missing.append))
+    summary = make_index(root, embedder, observer=Observer(source_missing=missing.append))
     assert missing == ["docs"]
     assert (summary.failed, summary.removed) == (1, 1)
     assert found(root, embedder, "banana") == ["docs/banana.txt"]
@@ -158,7 +158,7 @@ def test_a_deleted_source_leaves_with_its_file_even_after_a_stopped_run(
     write(root, "docs/elder.txt", "About the elderberry.")
     write(root, "docs/guava.txt", "About the guava.")
     embedder.embedded.clear()
-    assert make_index(root, embedder, observer=Observer(stop=lambda: bool(embedder.embedded))).interrupted
+    assert make_index(root, embedder, observer=Observer(should_stop=lambda: bool(embedder.embedded))).interrupted
     summary = make_index(root, embedder)
     assert (summary.interrupted, summary.failed) == (False, 0)
     assert found(root, embedder, "fig") == (["docs/a fig.txt"] if moved else [])
@@ -179,7 +179,7 @@ def test_a_deleted_source_that_held_no_text_is_forgotten(root: Path, embedder: W
 def test_a_nested_source_keeps_its_exclusions(root: Path, embedder: WordEmbedder) -> None:
     write(root, "docs/sub/grape.txt", "About the grape.")
     make_index(root, embedder, DOCS)
-    make_index(root, embedder, Path("docs/sub"), options=DiscoverOptions(exclude=("grape.txt",)))
+    make_index(root, embedder, Path("docs/sub"), discover=DiscoverOptions(exclude=("grape.txt",)))
     assert found(root, embedder, "grape") == []
     make_index(root, embedder)
     make_index(root, embedder, DOCS)
@@ -191,7 +191,7 @@ def test_a_run_over_another_source_keeps_what_a_stopped_one_has_staged(root: Pat
     make_index(root, embedder, Path("notes"))
     embedder.batch = 1
     embedder.embedded.clear()
-    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
     make_index(root, embedder, Path("notes"))
     assert len(embedder.embedded) == len(set(embedder.embedded)) == 3
     assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
@@ -211,20 +211,20 @@ def test_a_model_that_can_not_be_had_leaves_nothing_behind(tmp_path: Path) -> No
 
     write(tmp_path, "docs/a.txt", "text")
     with pytest.raises(ModelError):
-        writer.update_index(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], Requested(), none)
+        writer.update_index(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], IndexOptions(), none)
     assert not (tmp_path / ".vsearch").exists()
 
 
 def test_a_dimension_that_the_model_lacks_leaves_nothing_behind(tmp_path: Path, embedder: WordEmbedder) -> None:
     write(tmp_path, "docs/a.txt", "text")
     with pytest.raises(InputError, match=r"--dimensions 7: .* makes vectors of"):
-        make_index(tmp_path, embedder, DOCS, requested=Requested(dimension=7))
+        make_index(tmp_path, embedder, DOCS, options=IndexOptions(dimension=7))
     assert not (tmp_path / ".vsearch").exists()
 
 
 def test_an_index_keeps_where_its_embedder_was(tmp_path: Path, embedder: WordEmbedder) -> None:
     write(tmp_path, "docs/a.txt", "text")
-    make_index(tmp_path, embedder, DOCS, requested=Requested(base_url="http://127.0.0.1:9"))
+    make_index(tmp_path, embedder, DOCS, options=IndexOptions(base_url="http://127.0.0.1:9"))
     with open_snapshot(tmp_path / ".vsearch") as snapshot:
         assert snapshot.settings.spec.base_url == "http://127.0.0.1:9"
 
@@ -249,7 +249,7 @@ def test_failed_and_binary_files_are_told_and_do_not_stop_the_run(root: Path, em
     (root / "docs/program.bin").write_bytes(b"\0\1\2\3" * 100)
     failed: dict[str, str] = {}
     skipped: dict[str, str] = {}
-    observer = Observer(failed=failed.__setitem__, skipped=skipped.__setitem__)
+    observer = Observer(file_failed=failed.__setitem__, file_skipped=skipped.__setitem__)
     summary = make_index(root, embedder, DOCS, observer=observer)
     assert (summary.files, summary.failed, summary.skipped) == (3, 1, 1)
     assert list(failed) == ["docs/broken.pdf"]
@@ -267,7 +267,7 @@ def test_a_file_that_goes_before_it_is_read_is_no_failure(root: Path, embedder: 
             path.unlink(missing_ok=True)
         return False
 
-    summary = make_index(root, embedder, observer=Observer(stop=delete))
+    summary = make_index(root, embedder, observer=Observer(should_stop=delete))
     assert (summary.files, summary.failed, summary.changed, summary.added) == (3, 0, 1, 0)
     assert found(root, embedder, "late") == ["docs/apple.txt"]
     assert found(root, embedder, "banana") == ["docs/banana.txt"]
@@ -287,7 +287,7 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
     write(root, "docs/fig.txt", "damaged too")
     told: list[tuple[str, str]] = []
     observer = Observer(
-        failed=lambda path, _: told.append(("failed", path)), kept=lambda path, _: told.append(("kept", path))
+        file_failed=lambda path, _: told.append(("failed", path)), file_kept=lambda path, _: told.append(("kept", path))
     )
     summary = make_index(root, embedder, observer=observer)
     assert told == [("kept", "docs/apple.txt"), ("failed", "docs/fig.txt")]
@@ -310,7 +310,7 @@ def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_
         write(root, "docs/apple.txt", "Rather about the apricot.")
         write(root, "docs/cherry.txt", "Rather about the damson.")
         embedder.embedded.clear()
-    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
 
     def extract(name: str, data: bytes, *_: object) -> Document:
         assert name == "cherry.txt"
@@ -320,7 +320,7 @@ def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_
     write(root, "docs/cherry.txt", "What nobody can read.")
     told: list[str] = []
     for runs in (1, 2):
-        assert make_index(root, embedder, observer=Observer(kept=lambda path, _: told.append(path))).failed == 1
+        assert make_index(root, embedder, observer=Observer(file_kept=lambda path, _: told.append(path))).failed == 1
         assert told == ["docs/cherry.txt"] * runs
         assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
         assert found(root, embedder, "damson") == []
@@ -331,7 +331,7 @@ def test_a_stopped_run_keeps_what_it_has_and_the_next_one_goes_on(
     root: Path, embedder: WordEmbedder, batches: int
 ) -> None:
     embedder.batch = 1
-    observer = Observer(stop=lambda: len(embedder.embedded) >= batches)
+    observer = Observer(should_stop=lambda: len(embedder.embedded) >= batches)
     summary = make_index(root, embedder, DOCS, observer=observer)
     kept = min(batches, 3)
     assert summary.interrupted == (batches <= 3)
@@ -366,7 +366,7 @@ def test_a_run_that_dies_between_batches_loses_none(root: Path, embedder: WordEm
 
 def test_a_file_that_changes_between_two_runs_is_staged_anew(root: Path, embedder: WordEmbedder) -> None:
     embedder.batch = 1
-    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
     write(root, "docs/cherry.txt", "Rather about the damson.")
     make_index(root, embedder)
     assert found(root, embedder, '"the cherry"') == []
@@ -377,7 +377,7 @@ def test_what_a_stopped_run_has_staged_and_is_old_by_now_is_never_committed(
     root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder.batch = 1
-    make_index(root, embedder, DOCS, observer=Observer(stop=lambda: len(embedder.embedded) >= 1))
+    make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
     write(root, "docs/aaa.txt", "About the aubergine.")  # read before cherry.txt, but for its being staged
     write(root, "docs/cherry.txt", "Rather about the damson.")
     monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
@@ -412,7 +412,7 @@ def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
     seen: list[Progress] = []
-    observer = Observer(progress=seen.append, stop=lambda: len(seen) >= stopped)
+    observer = Observer(progress=seen.append, should_stop=lambda: len(seen) >= stopped)
     summary = make_index(root, embedder, DOCS, observer=observer)
     assert (summary.unread, summary.pending, summary.interrupted) == (3 - stopped, stopped, True)
     assert make_index(root, embedder).unread == 0
@@ -428,7 +428,7 @@ def test_a_run_is_stopped_though_files_are_ready(
     monkeypatch.setattr("vsearch_core.index.staging.open_reader", ready)
     monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
     seen: list[Progress] = []
-    observer = Observer(progress=seen.append, stop=lambda: bool(seen))
+    observer = Observer(progress=seen.append, should_stop=lambda: bool(seen))
     assert make_index(root, embedder, DOCS, observer=observer).unread == 2
 
 
@@ -455,20 +455,20 @@ def test_a_second_writer_is_refused(root: Path, embedder: WordEmbedder, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("requested", "named"),
+    ("options", "named"),
     [
-        (Requested(embedder="gemini"), "--embedder"),
-        (Requested(chunk_words=100), "--chunk-words"),
-        (Requested(overlap_words=7), "--overlap-words"),
-        (Requested(language="de"), "--language"),
+        (IndexOptions(embedder="gemini"), "--embedder"),
+        (IndexOptions(chunk_words=100), "--chunk-words"),
+        (IndexOptions(overlap_words=7), "--overlap-words"),
+        (IndexOptions(language="de"), "--language"),
     ],
 )
 def test_other_settings_are_refused_by_name(
-    root: Path, embedder: WordEmbedder, requested: Requested, named: str
+    root: Path, embedder: WordEmbedder, options: IndexOptions, named: str
 ) -> None:
     make_index(root, embedder, DOCS)
     with pytest.raises(IndexMismatchError, match=named):
-        make_index(root, embedder, DOCS, requested=requested)
+        make_index(root, embedder, DOCS, options=options)
 
 
 def test_another_model_is_refused_and_loses_nothing(root: Path, embedder: WordEmbedder) -> None:

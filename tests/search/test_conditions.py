@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import WordEmbedder, make_index
 
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search import local
 from vsearch_core.search.filters import Filters
@@ -178,7 +178,7 @@ def test_a_prefix_scores_like_a_word(searcher: LocalSearcher) -> None:
 def test_titles_headings_and_names_are_searched(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "zebra.md").write_text("---\ntitle: Okapi\n---\n# Giraffe\n\n" + "Some words. " * 200)
-    make_index(tmp_path, EMBEDDER, Path("docs"), requested=Requested(chunk_words=100, overlap_words=0))
+    make_index(tmp_path, EMBEDDER, Path("docs"), options=IndexOptions(chunk_words=100, overlap_words=0))
     with open_snapshot(tmp_path / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
         for word in ("zebra", "docs", "+zebra", '"zebra.md"', "giraffe", "+giraffes", "okapi", '"okapi"'):

@@ -7,7 +7,7 @@ from support import WordEmbedder, make_index
 from vsearch_core.errors import IndexCorruptError, IndexLockedError
 from vsearch_core.evaluate.tune import store
 from vsearch_core.index.re_embedding import re_embed_index
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.tuned import Tuned, fusion_for, tuned
@@ -50,7 +50,7 @@ def test_it_stays_when_the_index_grows_and_goes_when_told(index: Path) -> None:
 
 def test_it_goes_with_the_vectors_that_it_was_learned_with(index: Path) -> None:
     store(index, LEARNED)
-    re_embed_index(index, Requested(model="other"), lambda _: WordEmbedder("other", 32))
+    re_embed_index(index, IndexOptions(model="other"), lambda _: WordEmbedder("other", 32))
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) is None
 

@@ -1,13 +1,13 @@
 """The embedder protocol: text to unit vectors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.model import Fingerprint
+from vsearch_core.model import EmbedderSpec, Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Embedder(Protocol):
 
     def legible(self, query: str) -> float:
         """The share of a query that the model can read, 0 to 1; 1 where that can't be told."""
+
+
+OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 
 
 def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:

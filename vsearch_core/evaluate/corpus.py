@@ -6,13 +6,14 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from vsearch_core import config
+from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.errors import InputError
 from vsearch_core.evaluate.dataset import JUDGEMENTS_DIR, QUERIES_FILE, Dataset
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import Requested
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.sources import Source, stored_path
-from vsearch_core.index.writer import OpenEmbedder, update_index
+from vsearch_core.index.writer import update_index
 from vsearch_core.text.discover import DiscoverOptions
 
 CORPUS_DIR = "corpus"
@@ -23,7 +24,7 @@ def indexed_corpus(
     folder: Path,
     dataset: Dataset,
     work: Path,
-    requested: Requested,
+    requested: IndexOptions,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Iterator[tuple[Snapshot, Callable[[str], str]]]:

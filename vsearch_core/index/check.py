@@ -27,7 +27,7 @@ Recall = Callable[[Snapshot], Sequence[Fault]]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """What a check found. `generation`, `files` and `chunks` are None where the catalog can't tell."""
 
     index: Path
@@ -38,7 +38,7 @@ class Report:
     chunks: int | None
 
 
-def check_index(index: Path, *, full: bool = False, recall: Recall | None = None) -> Report:
+def check_index(index: Path, *, full: bool = False, recall: Recall | None = None) -> CheckReport:
     """Look for faults, in one generation; writers go on meanwhile.
 
     Quick: the catalog opens, settings are complete, files are there and of the right size, the small ones intact,
@@ -58,7 +58,7 @@ def check_index(index: Path, *, full: bool = False, recall: Recall | None = None
     return report
 
 
-def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
+def _check(index: Path, *, full: bool, recall: Recall | None) -> CheckReport:
     faults: list[Fault] = []
     if (index / CATALOG_FILE).is_file() and not schema.has_our_header(index):
         faults.append(Fault(str(index / CATALOG_FILE), "its header is damaged"))
@@ -67,7 +67,7 @@ def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
             catalog = Catalog.open_to_read(index)
     except IndexCorruptError as error:
         faults.append(Fault(error.thing, error.reason))
-        return Report(index, full, (*faults, *(_unopened(index) if full else ())), None, None, None)
+        return CheckReport(index, full, (*faults, *(_unopened(index) if full else ())), None, None, None)
     with closing(catalog):
         if full:
             faults += catalog_faults(catalog.connection)
@@ -76,9 +76,9 @@ def _check(index: Path, *, full: bool, recall: Recall | None) -> Report:
                 faults += _segments(catalog, full=full, recall=None if faults else recall)
                 live, _, _ = catalog.counts()
                 chunks = sum(record.live_rows for record in catalog.segments())
-                return Report(index, full, tuple(faults), catalog.generation, live, chunks)
+                return CheckReport(index, full, tuple(faults), catalog.generation, live, chunks)
         except IndexCorruptError as error:
-            return Report(index, full, (*faults, Fault(error.thing, error.reason)), None, None, None)
+            return CheckReport(index, full, (*faults, Fault(error.thing, error.reason)), None, None, None)
 
 
 def _segments(catalog: Catalog, *, full: bool, recall: Recall | None) -> list[Fault]:

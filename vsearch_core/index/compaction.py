@@ -30,7 +30,7 @@ ROWS_A_BLOCK = 4096  # so many are copied at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Compaction:
+class CompactionSummary:
     """What `compact_index` did. `segments` are those merged away, `dropped` their dead rows, sizes are in bytes."""
 
     index: Path
@@ -42,7 +42,7 @@ class Compaction:
     seconds: float
 
 
-def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  # noqa: B008 - frozen
+def compact_index(index: Path, observer: Observer = Observer()) -> CompactionSummary:  # noqa: B008 - frozen
     """Merge all segments into one without dead rows, whatever the policy says, and write the catalog without gaps.
 
     Raises IndexLockedError, IndexVersionError, IndexCorruptError, StorageError, and StoppedError when the observer says
@@ -62,7 +62,7 @@ def compact_index(index: Path, observer: Observer = Observer()) -> Compaction:  
             sweep(catalog)
             rewrite_catalog(catalog)
         after, seconds = _bytes_on_disk(index), time.perf_counter() - started
-        return Compaction(index, len(merged), live, stored - live, before, after, seconds)
+        return CompactionSummary(index, len(merged), live, stored - live, before, after, seconds)
 
 
 def _bytes_on_disk(index: Path) -> int:
@@ -102,7 +102,7 @@ def compact(catalog: Catalog, observer: Observer = Observer()) -> int:  # noqa: 
     """
     merged = 0
     while chosen := choose(catalog.segments()):
-        if observer.stop():
+        if observer.should_stop():
             raise StoppedError
         merge_segments(catalog, chosen, observer)
         merged += len(chosen)

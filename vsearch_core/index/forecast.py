@@ -9,20 +9,21 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.embed.open import recipient
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.re_embedding import live_texts, wanted
 from vsearch_core.index.settings import (
+    IndexOptions,
     IndexSettings,
-    Requested,
     new_settings,
-    refuse_other_cutting,
+    refuse_other_chunking,
     refuse_other_options,
 )
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.index.staging import CHUNKS_A_BLOCK
-from vsearch_core.index.writer import OpenEmbedder, Run, is_fresh
+from vsearch_core.index.writer import Run, is_fresh
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
@@ -65,7 +66,7 @@ class Forecast:
 def forecast(
     index: Path,
     sources: Sequence[Source],
-    requested: Requested,
+    options: IndexOptions,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
@@ -77,22 +78,22 @@ def forecast(
     `open_embedder` is called for an embedder on this machine only. Takes room for a copy of the catalog among the
     temporary files. Raises what `update_index` raises, and StoppedError.
     """
-    run = Run(index, requested, open_embedder, observer, reading)
-    fresh = is_fresh(index, sources, requested)
-    with storage_errors(index), _rehearsal(index, requested if fresh else None) as catalog:
+    run = Run(index, options, open_embedder, observer, reading)
+    fresh = is_fresh(index, sources, options)
+    with storage_errors(index), _rehearsal(index, options if fresh else None) as catalog:
         settings = IndexSettings.from_catalog(catalog)
-        refuse_other_options(str(index), settings, requested)
+        refuse_other_options(str(index), settings, options)
         taken = run.take_in(catalog, settings, sources, retry=retry)
         with closing(taken.stager) as stager:
             stager.stage_all()
-        if observer.stop():
+        if observer.should_stop():
             raise StoppedError
         texts = _Texts(_staged(catalog))
         staged = catalog.files(live=False)
         changed = sum(path in taken.live for path in staged)
         binary = sum(file.binary for file in taken.plan.passed_over)
         unread = len(taken.plan.unreadable) + len(taken.plan.passed_over) - binary
-        plain = _forecast(index, requested.spec if fresh else run.spec(settings), open_embedder, texts)
+        plain = _forecast(index, options.spec if fresh else run.spec(settings), open_embedder, texts)
         return replace(
             plain,
             new=len(staged) - changed,
@@ -106,18 +107,18 @@ def forecast(
 
 def forecast_re_embedding(
     index: Path,
-    requested: Requested,
+    options: IndexOptions,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Forecast:
     """What `re_embed_index` would do with the same arguments, were there nothing yet; as `forecast`."""
     with storage_errors(index), open_snapshot(index) as snapshot:
-        refuse_other_cutting(str(index), snapshot.settings, requested)
-        spec = wanted(snapshot.settings, requested)
+        refuse_other_chunking(str(index), snapshot.settings, options)
+        spec = wanted(snapshot.settings, options)
         made_so = _is_made_by(snapshot.settings, spec, open_embedder)
         blocks = () if made_so else live_texts(snapshot.catalog, CHUNKS_A_BLOCK)
         texts = _Texts((text, False) for block in blocks for text in block)
-        if observer.stop():
+        if observer.should_stop():
             raise StoppedError
         plain = _forecast(index, spec, open_embedder, texts)
         return replace(plain, unchanged=len(snapshot.catalog.files(live=True)))
@@ -149,7 +150,7 @@ def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, text
     )
 
 
-def paced(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast:
+def at_rate_limits(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast:
     """The plan at so many requests and tokens a minute, to a provider elsewhere. The first minute's go at once."""
     if plan.recipient is None:
         return plan
@@ -169,10 +170,10 @@ def _texts_a_request(spec: EmbedderSpec) -> int:
 
 
 @contextmanager
-def _rehearsal(index: Path, requested: Requested | None) -> Iterator[Catalog]:
+def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
     """A copy of the index's catalog that may be written to; of an index still to be `requested`, what it begins as."""
     with TemporaryDirectory(prefix="vsearch-plan-") as folder:
-        if requested is None:
+        if options is None:
             with (
                 closing(Catalog.open_to_read(index)) as source,
                 closing(sqlite3.connect(Path(folder) / CATALOG_FILE)) as copy,
@@ -180,8 +181,8 @@ def _rehearsal(index: Path, requested: Requested | None) -> Iterator[Catalog]:
                 source.connection.backup(copy)
             catalog = Catalog.open_to_write(Path(folder))
         else:
-            nobody = Fingerprint(requested.spec.provider, "", "", requested.dimension or 1, "")
-            catalog = Catalog.create(Path(folder), new_settings(requested, nobody).to_catalog())
+            nobody = Fingerprint(options.spec.provider, "", "", options.dimension or 1, "")
+            catalog = Catalog.create(Path(folder), new_settings(options, nobody).to_catalog())
         with closing(catalog):
             catalog.index = index
             yield catalog

@@ -27,7 +27,7 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
     from vsearch_core.ann.ready import announce_if_slow, load_vector_kernels
 
     def pause() -> None:
-        if observer.stop():
+        if observer.should_stop():
             raise StoppedError
 
     def report(done: int, total: int) -> None:
@@ -35,7 +35,7 @@ def link(vectors: NDArray[np.int16], observer: Observer) -> dict[str, NDArray[An
         observer.progress(Progress("linking", done, total))
 
     report(0, len(vectors))
-    with announce_if_slow(observer.preparing):
+    with announce_if_slow(observer.compiling):
         kernel_cache.load(load_vector_kernels, pause)
     graph = build(vectors, threads=usable_cores(), progress=report)
     return {PREFIX + name: array for name, array in graph.arrays().items()}

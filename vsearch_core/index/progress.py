@@ -1,4 +1,4 @@
-"""What a long run tells whoever watches it."""
+"""Callbacks of long runs: progress, what becomes of single files, and the request to stop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `stage` is "reading" (files), "embedding" or "linking" (chunks).
+    """The progress of a run: `done` of `total`; `stage` is "reading" (files), "embedding" or "linking" (chunks).
 
-    Reading and embedding alternate; while there are files to read, the total of the chunks grows.
+    Reading and embedding alternate; the total of the chunks grows while there are files to read.
     """
 
     stage: str
@@ -17,7 +17,7 @@ class Progress:
 
 
 class StoppedError(Exception):
-    """The observer said stop in the middle of a step, which is left undone."""
+    """The observer stopped a run in the middle of a step; the step has no effect."""
 
 
 def _ignore(*_: object) -> None:
@@ -30,19 +30,20 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Callbacks of a run. `stop` is asked between small steps; once it is true, the run keeps what it has and ends.
+    """Callbacks of a run.
 
-    `failed` gets the path and the reason of a file or folder that could not be read, `kept` instead of one whose former
-    text stays in the index, `partly` of one that could be read in part, `skipped` of one that holds nothing to read,
-    `missing` the path of a source that is not there.
-    `preparing` is called, from another thread, when compiling the vector engine takes a while.
+    `file_failed(path, reason)`: a file or folder can't be read and is not in the index; `file_kept`: it can't be read,
+    and its former text stays in the index; `file_incomplete`: a part of it can't be read; `file_skipped`: it holds
+    nothing to read. `source_missing(path)`: a source is not there, and its files stay in the index.
+    `compiling()` is called, from another thread, when compiling the vector engine takes a while.
+    `should_stop()` is called between small steps; once it returns True, the run keeps what it has and ends.
     """
 
     progress: Callable[[Progress], None] = _ignore
-    failed: Callable[[str, str], None] = _ignore
-    kept: Callable[[str, str], None] = _ignore
-    partly: Callable[[str, str], None] = _ignore
-    skipped: Callable[[str, str], None] = _ignore
-    missing: Callable[[str], None] = _ignore
-    preparing: Callable[[], None] = _ignore
-    stop: Callable[[], bool] = _never
+    file_failed: Callable[[str, str], None] = _ignore
+    file_kept: Callable[[str, str], None] = _ignore
+    file_incomplete: Callable[[str, str], None] = _ignore
+    file_skipped: Callable[[str, str], None] = _ignore
+    source_missing: Callable[[str], None] = _ignore
+    compiling: Callable[[], None] = _ignore
+    should_stop: Callable[[], bool] = _never

@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.ann.flat import to_fixed
-from vsearch_core.embed.base import Embedder
+from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import StorageError
 from vsearch_core.index.commit import mark_commit, sweep
 from vsearch_core.index.compaction import ROWS_A_BLOCK, write_merged
 from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.renewal import renew_keywords
-from vsearch_core.index.settings import FUSION, IndexSettings, Requested, new_settings, refuse_other_cutting
-from vsearch_core.index.writer import OpenEmbedder
+from vsearch_core.index.settings import FUSION, IndexOptions, IndexSettings, new_settings, refuse_other_chunking
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -45,7 +44,7 @@ CHUNKS_A_BLOCK = 512  # whose texts are in memory at a time
 
 
 @dataclass(frozen=True, slots=True)
-class ReEmbedded:
+class ReEmbedSummary:
     """What a re-embedding did: `chunks` of the index have or will have `model`'s vectors, in place of `former`'s.
 
     `embedded` texts were so in this run, and `kept` ones in an earlier one, which was stopped. `untuned`: what
@@ -66,10 +65,10 @@ class ReEmbedded:
 
 def re_embed_index(
     index: Path,
-    requested: Requested,
+    options: IndexOptions,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
-) -> ReEmbedded:
+) -> ReEmbedSummary:
     """Give every chunk a vector by the embedder that is requested; what is left open is as the index has it.
 
     Killed or stopped at any point, the index is the old one or the new one, and the next such run goes on. Takes free
@@ -85,16 +84,16 @@ def re_embed_index(
         with writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
             former = IndexSettings.from_catalog(catalog, renewing=True)
             renew_keywords(catalog, former, observer)
-            refuse_other_cutting(str(index), former, requested)
+            refuse_other_chunking(str(index), former, options)
             sweep(catalog)
-            spec = wanted(former, requested)
+            spec = wanted(former, options)
             embedder = open_embedder(spec)
             cut = {name: getattr(former, name) for name in ("chunk_words", "overlap_words", "language")}
-            asked = replace(requested, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **cut)
+            asked = replace(options, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **cut)
             settings = new_settings(asked, embedder.fingerprint)
             run = _Run(catalog, settings, embedder, observer)
             done = settings == former or run.done()
-            return ReEmbedded(
+            return ReEmbedSummary(
                 index=index,
                 generation=catalog.generation,
                 former=former.fingerprint.model,
@@ -108,14 +107,14 @@ def re_embed_index(
             )
 
 
-def wanted(settings: IndexSettings, requested: Requested) -> EmbedderSpec:
+def wanted(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
     """The embedder that is asked for. A model is its provider's, a dimension its model's."""
     own = settings.spec
-    provider = requested.embedder or own.provider
+    provider = options.embedder or own.provider
     its = provider == own.provider
-    model = requested.model or (own.model if its else None)
-    dimension = requested.dimension or (own.dimension if its and model == own.model else None)
-    base_url = requested.base_url or (own.base_url if its else config.url_from_environment(provider))
+    model = options.model or (own.model if its else None)
+    dimension = options.dimension or (own.dimension if its and model == own.model else None)
+    base_url = options.base_url or (own.base_url if its else config.url_from_environment(provider))
     return EmbedderSpec(provider, model, dimension, base_url)
 
 
@@ -174,9 +173,9 @@ class _Run:
                 vectors.put([new[number] for number in batch.indices.tolist()], map(bytes, fixed))
                 self.embedded += len(fixed)
                 self.observer.progress(Progress("embedding", done + len(known) + len(fixed), self.chunks))
-                if self.observer.stop():
+                if self.observer.should_stop():
                     break
-            if self.observer.stop():  # a provider's batches end early then
+            if self.observer.should_stop():  # a provider's batches end early then
                 raise StoppedError
             done += len(texts)
             self.observer.progress(Progress("embedding", done, self.chunks))

@@ -20,7 +20,7 @@ from vsearch_core.store.skipped import clear_skipped, skipped_paths
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemovalSummary:
     """What left the index (`removed` files) and what is in it still.
 
     `left_out` are those of the paths, as stored, that lie in a source: `index` leaves them out until they are named.
@@ -40,7 +40,7 @@ def remove_paths(
     index: Path,
     paths: Sequence[Path],
     observer: Observer = Observer(),  # noqa: B008 - frozen
-) -> Removal:
+) -> RemovalSummary:
     """Forget the files and sources at and below the absolute paths, whether they are still there or not.
 
     Raises InputError, before anything is changed, for a path of which the index holds nothing; IndexLockedError,
@@ -53,7 +53,7 @@ def remove_paths(
         uncompacted = not compact_until_stopped(catalog, observer)
         sweep(catalog)
         after = catalog.files(live=True)
-        return Removal(
+        return RemovalSummary(
             index=index,
             removed=len(before) - len(after),
             files=len(after),

@@ -30,7 +30,7 @@ def renew_keywords(catalog: Catalog, settings: IndexSettings, observer: Observer
     written = []
     for number, record in enumerate(records):
         observer.progress(Progress("making keywords anew", number, len(records)))
-        if observer.stop():
+        if observer.should_stop():
             raise StoppedError
         written.append(_rewritten(catalog, record, settings))
     with catalog.transaction():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import non_unit_rows
-from vsearch_core.embed.base import Embedder
+from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live, live_chunks
 from vsearch_core.index.commit import are_there, commit_staged, mark_commit, sweep
@@ -28,7 +28,6 @@ from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
-from vsearch_core.model import EmbedderSpec
 from vsearch_core.store import schema
 from vsearch_core.store.adoption import orphan_segments
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -42,12 +41,11 @@ from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, sa
 
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
-OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
 
 
 @dataclass(slots=True)
-class Repaired:
+class RepairSummary:
     """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
     until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table, as far
     as can be told: at least so many. `recalled` settings are those of the last segment's commit. `renewed` says that
@@ -71,8 +69,8 @@ def repair_index(
     index: Path,
     open_embedder: OpenEmbedder | None = None,
     observer: Observer = Observer(),  # noqa: B008 - frozen
-    salvaged: Callable[[Repaired], None] = lambda _done: None,
-) -> Repaired:
+    salvaged: Callable[[RepairSummary], None] = lambda _done: None,
+) -> RepairSummary:
     """Make a damaged index sound again; one that is sound is left as it is.
 
     With `open_embedder`, chunks whose vectors are gone are embedded at once. `salvaged` hears of what a catalog has
@@ -85,7 +83,7 @@ def repair_index(
             Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
             aside = _Aside(index)
-            done = Repaired(index, set_aside=aside.moved)
+            done = RepairSummary(index, set_aside=aside.moved)
             _mend_catalog(index, aside, done)
             if done.catalog:
                 salvaged(done)
@@ -141,7 +139,7 @@ def _link(source: str, target: str) -> None:
         copy2(source, target, follow_symlinks=False)
 
 
-def _mend_catalog(index: Path, aside: _Aside, done: Repaired) -> None:
+def _mend_catalog(index: Path, aside: _Aside, done: RepairSummary) -> None:
     """Put what can be read of a damaged catalog in its place."""
     clear(index)
     for suffix in schema.FILES:
@@ -181,7 +179,7 @@ def _catalog_is_sound(index: Path) -> bool:
 
 
 def _mend_segments(
-    catalog: Catalog, settings: IndexSettings, aside: _Aside, done: Repaired, observer: Observer
+    catalog: Catalog, settings: IndexSettings, aside: _Aside, done: RepairSummary, observer: Observer
 ) -> None:
     """Replace damaged segments by one of their saved rows; files that lack vectors become staged."""
     dimension = settings.fingerprint.dimension
@@ -338,7 +336,7 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
         return opened
 
     total, done, after = catalog.count_unembedded(), 0, 0
-    while not observer.stop():
+    while not observer.should_stop():
         block = embed_block(
             catalog,
             embedder,

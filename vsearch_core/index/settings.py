@@ -18,7 +18,7 @@ READABLE = {"1", "2"}  # earlier analyzers whose terms questions can be made int
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
+class IndexOptions:
     """What the user asked for; None leaves the choice to the index, or to the default where there is none yet."""
 
     embedder: str | None = None
@@ -62,7 +62,7 @@ class IndexSettings:
         return Analysis(self.language)
 
     @property
-    def asked(self) -> Analysis:
+    def query_analysis(self) -> Analysis:
         """The analysis of questions."""
         return Analysis(self.language, self.analyzer)
 
@@ -118,33 +118,33 @@ def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: b
         raise IndexMismatchError(index, reason, "run `vsearch index`: it makes the keywords anew and embeds nothing")
 
 
-def new_settings(requested: Requested, fingerprint: Fingerprint) -> IndexSettings:
+def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettings:
     """The settings of a new index. Raises InputError where the model has not the dimension that was asked for."""
-    if requested.dimension not in (None, fingerprint.dimension):
+    if options.dimension not in (None, fingerprint.dimension):
         raise InputError(
-            f"--dimensions {requested.dimension}",
+            f"--dimensions {options.dimension}",
             f"{fingerprint.model} makes vectors of {fingerprint.dimension}",
             "leave --dimensions out, or choose another model",
         )
-    words, overlap = chunk_sizes(requested)
-    model = requested.model or fingerprint.model
-    language = requested.language or config.LANGUAGE
-    return IndexSettings(fingerprint, model, words, overlap, language, requested.spec.base_url)
+    words, overlap = chunk_sizes(options)
+    model = options.model or fingerprint.model
+    language = options.language or config.LANGUAGE
+    return IndexSettings(fingerprint, model, words, overlap, language, options.spec.base_url)
 
 
-def chunk_sizes(requested: Requested) -> tuple[int, int]:
+def chunk_sizes(options: IndexOptions) -> tuple[int, int]:
     """Words a chunk and words of overlap, as asked for or by default."""
-    words = config.CHUNK_WORDS if requested.chunk_words is None else requested.chunk_words
+    words = config.CHUNK_WORDS if options.chunk_words is None else options.chunk_words
     # Somebody who asks for small chunks and says nothing of the overlap keeps the default's proportion.
     overlap = words * config.OVERLAP_WORDS // config.CHUNK_WORDS
-    return words, overlap if requested.overlap_words is None else requested.overlap_words
+    return words, overlap if options.overlap_words is None else options.overlap_words
 
 
-def refuse_other_options(index: str, settings: IndexSettings, requested: Requested) -> None:
+def refuse_other_options(index: str, settings: IndexSettings, options: IndexOptions) -> None:
     """Raise IndexMismatchError when what is asked for is not what the index has."""
     pairs = (
-        ("--embedder", requested.embedder, settings.fingerprint.provider),
-        ("--dimensions", requested.dimension, settings.fingerprint.dimension),
+        ("--embedder", options.embedder, settings.fingerprint.provider),
+        ("--dimensions", options.dimension, settings.fingerprint.dimension),
     )
     for option, asked, has in pairs:
         if asked is not None and asked != has:
@@ -153,15 +153,15 @@ def refuse_other_options(index: str, settings: IndexSettings, requested: Request
                 f"it was made with {option} {has}, not {asked}",
                 f"leave {option} out, or embed it again with `vsearch index --re-embed {option} {asked}`",
             )
-    refuse_other_cutting(index, settings, requested)
+    refuse_other_chunking(index, settings, options)
 
 
-def refuse_other_cutting(index: str, settings: IndexSettings, requested: Requested) -> None:
+def refuse_other_chunking(index: str, settings: IndexSettings, options: IndexOptions) -> None:
     """Raise IndexMismatchError for what only reading the documents again could change: the index has chunks only."""
     pairs = (
-        ("--chunk-words", requested.chunk_words, settings.chunk_words),
-        ("--overlap-words", requested.overlap_words, settings.overlap_words),
-        ("--language", requested.language, settings.language),
+        ("--chunk-words", options.chunk_words, settings.chunk_words),
+        ("--overlap-words", options.overlap_words, settings.overlap_words),
+        ("--language", options.language, settings.language),
     )
     for option, asked, has in pairs:
         if asked is not None and asked != has:

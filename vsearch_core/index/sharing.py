@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.ann.flat import FIXED_ONE, to_fixed
-from vsearch_core.embed.base import Batch, Embedder
-from vsearch_core.index.writer import OpenEmbedder
+from vsearch_core.embed.base import Batch, Embedder, OpenEmbedder
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.vectors import VectorFile, delete_vector_file, means_damage, space_key
 

@@ -77,7 +77,7 @@ class Stager:
         self._total = len(plan.changed)
         seconds = SECONDS_A_FILE + (SECONDS if reading.ocr else 0)
         files = [self._to_read(found) for found in self._files]
-        self._reader = open_reader(files, (options, reading), observer.stop, seconds)
+        self._reader = open_reader(files, (options, reading), observer.should_stop, seconds)
 
     def close(self) -> None:
         """Give up what is not read yet."""
@@ -98,7 +98,7 @@ class Stager:
 
     def _stage(self, enough: int | None) -> None:
         chunks = 0
-        while not self._observer.stop() and (self._done < self._first or enough is None or chunks < enough):
+        while not self._observer.should_stop() and (self._done < self._first or enough is None or chunks < enough):
             outcomes = self._reader.take(FILES_A_TRANSACTION)
             if not outcomes:
                 return
@@ -135,7 +135,7 @@ class Stager:
             self._fail(found.stored, reason)
         else:
             if result.left_out:
-                self._observer.partly(found.stored, "; ".join(result.left_out))
+                self._observer.file_incomplete(found.stored, "; ".join(result.left_out))
             clear_skipped(self._catalog, [found.stored])
             same = next((each for each in self._versions(found) if each.hash == result.digest), None)
             is_as_before = result.chunks is None or self._incomplete.get(found.stored) == result.left_out
@@ -162,7 +162,7 @@ class Stager:
         record_skipped(self._catalog, passed)
         if binary:
             self.result.binary += 1
-            self._observer.skipped(found.stored, reason)
+            self._observer.file_skipped(found.stored, reason)
             self._unstage(found.stored)
             if former is not None:
                 self.result.gone.append(former)
@@ -174,7 +174,9 @@ class Stager:
         self.result.failed += 1
         if stored in self._live:
             self._unstage(stored)
-        tell = self._observer.kept if stored in self._live or stored in self._staged else self._observer.failed
+        tell = (
+            self._observer.file_kept if stored in self._live or stored in self._staged else self._observer.file_failed
+        )
         tell(stored, reason)
 
     def _unstage(self, stored: str) -> None:
@@ -229,6 +231,6 @@ def embed_block(
         embedded += len(chunks)
         done += len(vectors)
         report(done)
-        if observer.stop():
+        if observer.should_stop():
             break
     return Block(block[-1][0], embedded, done - embedded)

@@ -43,7 +43,7 @@ _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeErro
 
 
 @dataclass(frozen=True, slots=True)
-class Transferred:
+class TransferSummary:
     """What an archive holds: live files and chunks, segments, and the members' bytes."""
 
     index: Path
@@ -55,7 +55,7 @@ class Transferred:
     seconds: float
 
 
-def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
+def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
     """Give the current generation, as an archive, to `write`, piece by piece; writers go on meanwhile.
 
     `scratch` is an empty folder with room for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
@@ -78,7 +78,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> Transferred:
     return _summary(index, generation, files, contents, records, started)
 
 
-def import_archive(index: Path, name: str, read: Read, *, replace: bool = False) -> Transferred:
+def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -> TransferSummary:
     """Make the index say what an archive says; `read` gives its bytes, `name` names it in errors.
 
     All is received, verified and durable before one transaction swaps it in: whatever happens, the index is the old one
@@ -129,10 +129,10 @@ def _member_of_file(path: Path) -> Member:
 
 def _summary(
     index: Path, generation: int, files: int, contents: Contents, records: Sequence[SegmentRecord], started: float
-) -> Transferred:
+) -> TransferSummary:
     chunks = sum(record.live_rows for record in records)
     seconds = time.perf_counter() - started
-    return Transferred(index, generation, files, chunks, len(records), contents.bytes, seconds)
+    return TransferSummary(index, generation, files, chunks, len(records), contents.bytes, seconds)
 
 
 # Import
@@ -175,7 +175,7 @@ def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
         sync_folder(each)
 
 
-def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> Transferred:
+def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> TransferSummary:
     with _judged(name):
         received = Catalog.open_to_write(unpacked)  # brings an older format up to date
     with closing(received):

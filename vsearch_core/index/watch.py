@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from vsearch_core.errors import InputError, VsearchError
 from vsearch_core.index.sources import Source, is_within, source_from_json
-from vsearch_core.index.writer import Summary
+from vsearch_core.index.writer import UpdateSummary
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.text.discover import Reach
@@ -34,7 +34,7 @@ PASSING = re.compile(r"4913|#.*#|.*~|~\$.*|.*\.tmp", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WatchSchedule:
     """When a run is due, in seconds; `rest` and `share` are in lengths of the last run.
 
     A run begins once nothing has changed for `quiet`, at the latest after `patience`; but not before the last one's
@@ -58,7 +58,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class NextRun:
     """What the next run waits for, in seconds from now: `rest` at least, without any change `at_most`.
 
     `pending`: there is a change already.
@@ -70,7 +70,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class WatchStarted:
     """So many folders tell of changes; or none do, for the `obstacle`, and the index is looked after now and then."""
 
     folders: int
@@ -78,14 +78,14 @@ class Watching:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class UpdateFailed:
     """A run ended with an error; it is tried again after `pause` seconds."""
 
     error: VsearchError
     pause: float
 
 
-def refuse_without_watchfiles() -> None:
+def require_watchfiles() -> None:
     """Raise InputError where the package isn't installed."""
     if find_spec("watchfiles") is None:
         raise InputError("--watch", "the package watchfiles isn't installed", "run `pip install 'vsearch[watch]'`")
@@ -93,44 +93,44 @@ def refuse_without_watchfiles() -> None:
 
 def watch_index(
     index: Path,
-    update: Callable[[], Summary],
+    update: Callable[[], UpdateSummary],
     stop: Callable[[], bool],
-    pace: Pace = Pace(),
-) -> Generator[Watching | Summary | Failed, None, None]:
+    pace: WatchSchedule = WatchSchedule(),
+) -> Generator[WatchStarted | UpdateSummary | UpdateFailed, None, None]:
     """Watch what the index was made of, and `update` it at once and whenever that may have changed, until `stop`.
 
     Yields what is watched, whenever that is taken up anew, and what came of each run. Raises InputError where
     watchfiles isn't installed; later errors are yielded, and the run is tried again after a pause that grows.
     """
-    refuse_without_watchfiles()
-    watcher, ground, failures = Watcher(stop), Ground(index, ()), 0
-    wait = Wait()
+    require_watchfiles()
+    watcher, ground, failures = Watcher(stop), WatchedTree(index, ()), 0
+    wait = NextRun()
     try:
         while is_due(watcher.ticks(ground), wait, pace, time.monotonic):
             began = time.monotonic()
             try:
                 if watcher.is_stale:  # first, so that it tells of what changes from here on
-                    ground = Ground(index, known_sources(index))
+                    ground = WatchedTree(index, known_sources(index))
                     yield watcher.take_up(ground)
                 summary = update()
                 yield summary
                 if summary.interrupted:
                     return
-                known, ground = ground.folders, Ground(index, known_sources(index))
+                known, ground = ground.folders, WatchedTree(index, known_sources(index))
             except VsearchError as error:
                 failures += 1
-                wait = Wait(rest=pace.pause(failures), pending=True)
-                yield Failed(error, wait.rest)
+                wait = NextRun(rest=pace.pause(failures), pending=True)
+                yield UpdateFailed(error, wait.rest)
                 continue
             failures, took = 0, time.monotonic() - began
             at_most = max(pace.look if watcher.obstacle else pace.net, pace.share * took)
-            wait = Wait(pace.rest * took, at_most, pending=watcher.is_stale or ground.folders != known)
+            wait = NextRun(pace.rest * took, at_most, pending=watcher.is_stale or ground.folders != known)
             watcher.is_stale = wait.pending or watcher.obstacle is not None
     finally:
         watcher.close()
 
 
-def is_due(ticks: Iterable[bool], wait: Wait, pace: Pace, clock: Callable[[], float]) -> bool:
+def is_due(ticks: Iterable[bool], wait: NextRun, pace: WatchSchedule, clock: Callable[[], float]) -> bool:
     """Wait until a run is due: true; or until the ticks end: false. A tick says whether anything changed before it."""
     began = clock()
     first = last = began if wait.pending else None
@@ -155,7 +155,7 @@ def known_sources(index: Path) -> tuple[Source, ...]:
     return tuple(source_from_json(index.parent, path, options) for path, options in sources.items())
 
 
-class Ground:
+class WatchedTree:
     """What the sources let a run find: the `folders` that it walks, and which paths concern it."""
 
     def __init__(self, index: Path, sources: Iterable[Source]) -> None:
@@ -205,14 +205,14 @@ class Watcher:
         self.is_stale = True
         self.obstacle: str | None = None
 
-    def take_up(self, ground: Ground) -> Watching:
+    def take_up(self, ground: WatchedTree) -> WatchStarted:
         """Watch the ground's folders, and what was watched before no more."""
         from watchfiles import watch
 
         self.close()
         self.is_stale, self.obstacle, self._identities = False, None, ground.identities()
         if not ground.folders:
-            return Watching(0, None)
+            return WatchStarted(0, None)
         self._changes = watch(
             *sorted(ground.folders),
             watch_filter=None,
@@ -230,9 +230,9 @@ class Watcher:
             self.is_stale, self._changes = True, None  # a folder has gone since it was found
         except (OSError, RuntimeError) as error:
             self.obstacle, self._changes = str(error).partition(" about ")[0].rstrip("."), None
-        return Watching(len(ground.folders), self.obstacle)
+        return WatchStarted(len(ground.folders), self.obstacle)
 
-    def ticks(self, ground: Ground) -> Iterator[bool]:
+    def ticks(self, ground: WatchedTree) -> Iterator[bool]:
         """Whether anything that concerns the ground has changed since the last tick; ends once it is to stop."""
         while not self._stop():
             paths = self._changed()

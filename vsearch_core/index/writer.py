@@ -2,22 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from vsearch_core import config
-from vsearch_core.embed.base import Embedder
+from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Leaving, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import (
+    IndexOptions,
     IndexSettings,
-    Requested,
     chunk_sizes,
     new_settings,
     refuse_other_model,
@@ -52,11 +52,9 @@ from vsearch_core.text.extract.options import ExtractOptions
 
 CHUNKS_A_COMMIT = 4096  # so much becomes searchable at a time; fewer segments to merge against more to wait for
 
-OpenEmbedder = Callable[[EmbedderSpec], Embedder]
-
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class UpdateSummary:
     """What a run did.
 
     Of the files: `moved` are neither `added` nor `removed`; `failed` could not be read, `skipped` hold nothing to read;
@@ -89,13 +87,13 @@ class Summary:
 def update_index(
     index: Path,
     sources: Sequence[Source],
-    requested: Requested,
+    options: IndexOptions,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
     retry: bool = False,
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
-) -> Summary:
+) -> UpdateSummary:
     """Bring the index up to date with the sources, or, without any, with all that were indexed before.
 
     Files that could not be read before, or in part only, are read again when they have changed, or when `reading` has
@@ -107,8 +105,8 @@ def update_index(
     an earlier analyzer's keywords are made anew.
     """
     started = time.perf_counter()
-    run = Run(index, requested, open_embedder, observer, reading)
-    if is_fresh(index, sources, requested):
+    run = Run(index, options, open_embedder, observer, reading)
+    if is_fresh(index, sources, options):
         run.open_first_embedder()
     with storage_errors(index):
         make_folder(index)
@@ -116,7 +114,7 @@ def update_index(
             return run.update(catalog, sources, started, retry=retry)
 
 
-def is_fresh(index: Path, sources: Sequence[Source], requested: Requested) -> bool:
+def is_fresh(index: Path, sources: Sequence[Source], options: IndexOptions) -> bool:
     """Whether there is no index yet. Raises InputError, before anything is made, for what can't be done."""
     for path in (index, *(source.path for source in sources)):
         refuse_foreign_name(path)
@@ -127,8 +125,8 @@ def is_fresh(index: Path, sources: Sequence[Source], requested: Requested) -> bo
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:
         discover([source.path], source.options or DiscoverOptions())  # raises for a missing path and for a bad pattern
-    ChunkOptions(*chunk_sizes(requested))  # and these for what is wrong with them
-    Analysis(requested.language or config.LANGUAGE)
+    ChunkOptions(*chunk_sizes(options))  # and these for what is wrong with them
+    Analysis(options.language or config.LANGUAGE)
     return fresh
 
 
@@ -148,14 +146,14 @@ class Run:
     def __init__(
         self,
         index: Path,
-        requested: Requested,
+        options: IndexOptions,
         open_embedder: OpenEmbedder,
         observer: Observer,
         reading: ExtractOptions,
     ) -> None:
         self.index = index
         self.root = index.parent
-        self.requested = requested
+        self.options = options
         self.observer = observer
         self.reading = reading
         self._open_embedder = open_embedder
@@ -163,25 +161,25 @@ class Run:
 
     def open_first_embedder(self) -> None:
         """Open the embedder that a new index will have, before anything is made: it may not be there."""
-        self._embedder = self._open_embedder(self.requested.spec)
-        new_settings(self.requested, self._embedder.fingerprint)  # raises what is wrong with them
+        self._embedder = self._open_embedder(self.options.spec)
+        new_settings(self.options, self._embedder.fingerprint)  # raises what is wrong with them
 
     def open_catalog(self) -> Catalog:
         """The catalog, made with the requested settings where there is none."""
         if self._embedder is None or (self.index / CATALOG_FILE).exists():
             return Catalog.open_to_write(self.index)
-        settings = new_settings(self.requested, self._embedder.fingerprint)
+        settings = new_settings(self.options, self._embedder.fingerprint)
         return Catalog.create(self.index, settings.to_catalog())
 
-    def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> Summary:
+    def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> UpdateSummary:
         settings = IndexSettings.from_catalog(catalog, renewing=True)
-        refuse_other_options(str(self.index), settings, self.requested)
+        refuse_other_options(str(self.index), settings, self.options)
         if self._embedder is not None:  # another process made the index meanwhile
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
-        elif self.requested.model is not None or self.requested.base_url is not None:
+        elif self.options.model is not None or self.options.base_url is not None:
             self._open(settings)
-            if self.requested.base_url is not None:  # the same model has moved
-                catalog.put_setting("base_url", self.requested.base_url)
+            if self.options.base_url is not None:  # the same model has moved
+                catalog.put_setting("base_url", self.options.base_url)
         renew_keywords(catalog, settings, self.observer)
         sweep(catalog)
         taken = self.take_in(catalog, settings, sources, retry=retry)
@@ -193,7 +191,7 @@ class Run:
             except ModelError:  # what is complete is found while the provider is away
                 commit_staged(catalog, settings.analysis, self._leaving(taken))
                 raise
-        interrupted = self.observer.stop()
+        interrupted = self.observer.should_stop()
         commit_staged(catalog, settings.analysis, self._leaving(taken), last=not interrupted)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer)
         sweep(catalog)
@@ -203,7 +201,7 @@ class Run:
         moved = (added & removed).total()
         binary = sum(file.binary for file in plan.passed_over)
         partly, textless = count_incomplete(catalog)
-        return Summary(
+        return UpdateSummary(
             index=self.index,
             files=len(after),
             chunks=sum(record.chunks for record in after.values()),
@@ -232,8 +230,8 @@ class Run:
         incomplete = incomplete_files(catalog) if retry or self.reading.ocr else {}
         known = Known(live, catalog.files(live=False), load_skipped(catalog), readers, incomplete)
         plan, walk = self._plan(catalog, sources, known)
-        options = ChunkOptions(settings.chunk_words, settings.overlap_words)
-        return Intake(live, plan, walk, Stager(catalog, plan, live, options, self.observer, self.reading))
+        chunk_options = ChunkOptions(settings.chunk_words, settings.overlap_words)
+        return Intake(live, plan, walk, Stager(catalog, plan, live, chunk_options, self.observer, self.reading))
 
     def _leaving(self, taken: Intake) -> Leaving:
         """What is known by now to leave the index."""
@@ -248,18 +246,18 @@ class Run:
         for source in sources:
             catalog.put_source(stored_path(self.root, source.path), source_to_json(source))
         for source in walk.missing:
-            self.observer.missing(stored_path(self.root, source.path))
+            self.observer.source_missing(stored_path(self.root, source.path))
         held = [str(self.root / path) for path in (*files.live, *files.staged)] if plan.unreadable else []
         for unreadable in plan.unreadable:
             kept = any(is_within(path, [str(unreadable.path)]) for path in held)
-            tell = self.observer.kept if kept else self.observer.failed
+            tell = self.observer.file_kept if kept else self.observer.file_failed
             tell(stored_path(self.root, unreadable.path), unreadable.reason)
         for skipped in plan.skipped:
-            self.observer.skipped(stored_path(self.root, skipped.path), skipped.reason)
+            self.observer.file_skipped(stored_path(self.root, skipped.path), skipped.reason)
         for passed in plan.passed_over:
             kept = passed.path in files.live or passed.path in files.staged
-            unread = self.observer.kept if kept else self.observer.failed
-            (self.observer.skipped if passed.binary else unread)(passed.path, passed.reason)
+            unread = self.observer.file_kept if kept else self.observer.file_failed
+            (self.observer.file_skipped if passed.binary else unread)(passed.path, passed.reason)
         return plan, walk
 
     def _embed(self, catalog: Catalog, settings: IndexSettings, taken: Intake) -> tuple[int, int]:
@@ -268,9 +266,9 @@ class Run:
         Workers read on while a block is embedded. Returns how many chunks were embedded, and how many reused.
         """
         embedded = reused = committed = after = 0
-        while not self.observer.stop():
+        while not self.observer.should_stop():
             taken.stager.stage_block()
-            if self.observer.stop():
+            if self.observer.should_stop():
                 break
             done = embedded + reused
             show = partial(self._show, done, done + catalog.count_unembedded())
@@ -289,9 +287,7 @@ class Run:
     def spec(self, settings: IndexSettings) -> EmbedderSpec:
         """The embedder that an index's run opens: its own, where the command line does not say where it is now."""
         spec = settings.spec
-        return replace(
-            spec, model=self.requested.model or spec.model, base_url=self.requested.base_url or spec.base_url
-        )
+        return replace(spec, model=self.options.model or spec.model, base_url=self.options.base_url or spec.base_url)
 
     def _open(self, settings: IndexSettings) -> Embedder:
         if self._embedder is None:

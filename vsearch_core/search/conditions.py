@@ -28,7 +28,9 @@ class Conditions:
         self._route = route
         self._chunk_ids = chunk_ids
         self._alive = alive
-        self._analyzers: list[Analyzer] = [snapshot.settings.asked.analyzer(code) for code in snapshot.languages]
+        self._analyzers: list[Analyzer] = [
+            snapshot.settings.query_analysis.analyzer(code) for code in snapshot.languages
+        ]
 
     def narrow(self, mask: Mask, question: ParsedQuery) -> Mask:
         """The rows of the mask that hold all that is required and nothing that is excluded."""

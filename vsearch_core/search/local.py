@@ -38,7 +38,7 @@ class LocalSearcher:
         self._snapshot = snapshot
         self._vectors = VectorRoute(snapshot.segments, effort)
         self._keywords = KeywordRoute(snapshot.segments, effort.preparing)
-        self._analysis = snapshot.settings.asked
+        self._analysis = snapshot.settings.query_analysis
         self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
         self._allowed: dict[Filters, Allowed] = {}
         self._rarity: dict[str, float] = {}
