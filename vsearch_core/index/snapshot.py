@@ -21,7 +21,7 @@ from vsearch_core.store.io_errors import sqlite_errors, storage_errors
 from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import ABOUT, Manifest, open_segment
 
-# Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-what-opening-verifies.md
+# Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-verification.md
 VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
 
 Opened = TypeVar("Opened")
