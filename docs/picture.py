@@ -29,7 +29,10 @@ MARGIN = 18
 
 STYLE = """
 .page { fill: #f6f8fa; stroke: #d0d7de }
-text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #1f2328; white-space: pre }
+text {
+  font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
+  fill: #1f2328; white-space: pre
+}
 .bold, .mark { font-weight: bold }
 .mark { fill: #cf222e }
 .dim, .prompt { fill: #656d76 }

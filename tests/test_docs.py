@@ -81,8 +81,9 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     notes.mkdir()
     (notes / "fees.md").write_text("# Fees\n\nThe late fee is two pounds a day.\n", encoding="utf-8")
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    python = [sys.executable, "-c", code]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        python, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert "late fee is two pounds" in done.stdout
