@@ -28,7 +28,7 @@ class Engine:
 def vsearch(vectors: Floats, threads: int) -> Answer:
     """Ours, with the settings that segments get."""
     from vsearch_core.ann import build, flat, hnsw
-    from vsearch_core.ann.memory import aligned_copy
+    from vsearch_core.ann.base import aligned_copy
 
     fixed = aligned_copy(flat.to_fixed(vectors))
     searcher = hnsw.GraphSearcher(build.build(fixed, threads=threads), fixed)

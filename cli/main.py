@@ -111,11 +111,25 @@ def main() -> None:
     sys.exit(status)
 
 
+def _configure_kernel_cache() -> None:
+    """Cache compiled kernels where the environment says."""
+    from pathlib import Path
+
+    from vsearch_core import kernel_cache
+
+    cache_dir, folder = (os.environ.get(name) for name in ("VSEARCH_CACHE_DIR", "NUMBA_CACHE_DIR"))
+    kernel_cache.configure(
+        cache_dir=Path(cache_dir) if cache_dir else None,
+        folder=Path(folder) if folder else None,
+    )
+
+
 def _run() -> int:
     from vsearch_core.errors import VsearchError
 
     from .advice import describe
 
+    _configure_kernel_cache()
     try:
         return make_app(_wanted(sys.argv[1:]))(standalone_mode=False) or 0
     except typer.TyperException as error:

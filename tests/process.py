@@ -176,7 +176,7 @@ def prepared(base: Path) -> Vsearch:
         folder.mkdir(parents=True)
     vsearch = Vsearch(
         {
-            kernel_cache.VARIABLE: str(kernel_cache.folder()),  # the developer's: compiling takes half a minute
+            "NUMBA_CACHE_DIR": str(kernel_cache.folder()),  # the developer's: compiling takes half a minute
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
             "VSEARCH_CACHE_DIR": str(model_cache),

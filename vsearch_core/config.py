@@ -41,6 +41,11 @@ def cache_dir() -> Path:
     override = os.environ.get("VSEARCH_CACHE_DIR")
     if override:
         return Path(override)
+    return default_cache_dir()
+
+
+def default_cache_dir() -> Path:
+    """Return the platform's cache folder for vsearch: everything in it can be made again."""
     from platformdirs import user_cache_path
 
     return user_cache_path("vsearch", appauthor=False)

@@ -1,56 +1,83 @@
-"""Where compiled kernels are kept. numba writes them, once a machine, and looks for them at every start."""
+"""The folder on disk that caches compiled kernels, and how processes share it safely.
 
-import os
+Compiling all kernels takes half a minute; numba caches the result on disk and looks for it in every later process.
+"""
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
 
 from vsearch_core import config
 
-VARIABLE = "NUMBA_CACHE_DIR"
+# numba has one cache folder for the whole process, so these are settings of the process too.
+_wanted: Path | None = None  # set by the application
+_cache_dir: Path | None = None  # set by the application
+_chosen: Path | None = None  # when a kernel was first needed
 
 
-def folder() -> Path:
-    """The folder for this version's kernels: what the user set for numba, else one in vsearch's cache folder.
+def configure(*, cache_dir: Path | None = None, folder: Path | None = None) -> None:
+    """Set where kernels are cached: in `folder` itself, or below `cache_dir`, vsearch's cache folder.
 
-    numba compares a kernel's own file only, not those of the kernels that it calls: hence a name that changes when
-    any of them does.
+    The default is below the platform's cache folder. Call it before any kernel is loaded. The library doesn't read
+    numba's variable NUMBA_CACHE_DIR; an application that wants to honour it passes it as `folder`.
     """
-    if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE])
+    global _wanted, _cache_dir, _chosen
+    _wanted, _cache_dir, _chosen = folder, cache_dir, None
+
+
+def default_folder() -> Path:
+    """Return the folder below vsearch's cache folder for this version's kernels.
+
+    numba invalidates a kernel's cache when the kernel's own file changes, but not when a kernel that it calls does.
+    So the folder's name is a digest of all kernels' sources.
+    """
+    from hashlib import blake2b
+
     digest = blake2b(digest_size=8)
     for source in sorted((Path(__file__).parent / "kernels").glob("*.py")):
         digest.update(source.read_bytes())
-    return config.cache_dir() / "kernels" / digest.hexdigest()
+    return (_cache_dir or config.default_cache_dir()) / "kernels" / digest.hexdigest()
 
 
-def use() -> None:
-    """Point numba, which must not be imported yet, to the folder, or to a temporary one where it can't be written."""
-    chosen = folder()
-    if not _is_writable(chosen):
-        chosen = _temporary()  # numba refuses to compile where it can't write
-    os.environ[VARIABLE] = str(chosen)
+def folder() -> Path:
+    """Return the folder that kernels are cached in, which is made if need be.
+
+    Where the configured one can't be written, that is a temporary folder of this process: numba refuses to compile
+    without any.
+    """
+    global _chosen  # noqa: PLW0603
+    if _chosen is None:
+        wanted = _wanted or default_folder()
+        _chosen = wanted if _is_writable(wanted) else _temporary()
+    return _chosen
 
 
-def _go_on() -> None:
+def point_numba() -> None:
+    """Make numba use the folder for the functions that are decorated from now on."""
+    import numba
+
+    numba.config.CACHE_DIR = str(folder())
+
+
+def _nothing() -> None:
     pass
 
 
-def load(loader: Callable[[], None], pause: Callable[[], object] = _go_on) -> None:
-    """Run what loads kernels, in one process at a time: numba writes its files as if there were no other.
+def load(loader: Callable[[], None], pause: Callable[[], object] = _nothing) -> None:
+    """Call `loader`, which compiles kernels or loads them from the cache, in one process at a time.
 
-    A cache that can't be read, as a power cut may leave it, is deleted and made again. `pause` is called all the while;
-    what it raises, or a KeyboardInterrupt, ends the wait at once, and leaves the compiler at work behind.
+    numba doesn't guard its cache against concurrent writers. If the loader raises, as it does after a power cut has
+    left truncated files, the cache is deleted and the loader called once more; what it raises then is raised.
+
+    `pause` is called repeatedly while the loader runs. What it raises ends the wait at once, as a KeyboardInterrupt
+    does; the compiler then goes on in a daemon thread.
     """
-    if not os.environ.get(VARIABLE):
-        use()
-    place = Path(os.environ[VARIABLE])
+    place = folder()
     with _lock(place):
         if _failure(loader, pause) is None:
             return
-        for path in place.glob("kernels_*/*.nb?"):  # numba's name for the files of this folder's modules
+        for path in place.glob("kernels_*/*.nb?"):  # numba's names for the files of modules in a folder "kernels"
             path.unlink(missing_ok=True)
         failure = _failure(loader, pause)
         if failure is not None:
@@ -58,10 +85,10 @@ def load(loader: Callable[[], None], pause: Callable[[], object] = _go_on) -> No
 
 
 def _failure(loader: Callable[[], None], pause: Callable[[], object]) -> Exception | None:
-    """What loading raised: for a damaged file that may be anything.
+    """Return what the loader raised, which for a damaged file may be anything, or None.
 
-    It has a thread of its own, since signals come to the main one: what a signal's handler raises while LLVM calls
-    Python back is printed and forgotten (https://docs.python.org/3/library/sys.html#sys.unraisablehook).
+    It runs in a thread, because signals are handled in the main thread, and what a handler raises while LLVM calls
+    back into Python is printed and dropped (https://docs.python.org/3/library/sys.html#sys.unraisablehook).
     """
     failures: list[Exception] = []
 
@@ -84,7 +111,7 @@ def _lock(place: Path) -> Iterator[None]:
     from filelock import FileLock
 
     lock = FileLock(place / "lock")
-    with suppress(OSError):  # a folder that can't be written is not written by others either
+    with suppress(OSError):  # a folder that this process can't write, others can't either
         lock.acquire()
     try:
         yield
@@ -104,7 +131,7 @@ def _is_writable(path: Path) -> bool:
 
 
 def _temporary() -> Path:
-    """A folder of this process; one with a fixed name could be filled by somebody else with code of theirs."""
+    """Return a new folder that is deleted at exit; a fixed name would let other users plant code in it."""
     import atexit
     from shutil import rmtree
     from tempfile import mkdtemp

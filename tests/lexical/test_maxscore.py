@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import top_k
-from vsearch_core.kernels import keywords
 from vsearch_core.kernels.keywords import WINDOW
-from vsearch_core.lexical import bm25
 from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.maxscore import MaxScore
-from vsearch_core.lexical.postings import BLOCK_POSTINGS, build
+from vsearch_core.lexical.postings import build
 
 VOCABULARY = 60
 
@@ -70,11 +68,6 @@ def test_ties_go_to_the_first_rows(collection: BM25) -> None:
     same = BM25([build([["a", "b"]] * 3000), build([["b", "a"]] * 3000)])
     found = MaxScore(same).search([["a"], ["b", "a"]], 5)
     assert found.rows.tolist() == [[0, 1, 2, 3, 4]] * 2
-
-
-def test_constants_are_those_of_the_twin() -> None:
-    assert keywords._BLOCK == BLOCK_POSTINGS
-    assert keywords.BITS == bm25.BITS
 
 
 def test_counts_that_saturate() -> None:

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann import sketch, sq8
+from vsearch_core.ann.base import aligned, aligned_copy, check_finite, run_in_chunks
 from vsearch_core.ann.flat import to_fixed
-from vsearch_core.ann.hnsw import LANES, Graph, check_unit, read_only, spread
-from vsearch_core.ann.memory import aligned, aligned_copy
+from vsearch_core.ann.hnsw import LANES, Graph
 from vsearch_core.errors import InputError
+from vsearch_core.kernels.arrays import read_only
+from vsearch_core.kernels.constants import NO_NODE
 
 _BATCH_SHARE = 50  # a batch is at most one in so many of all nodes (prefix doubling, ParlayANN)
 _LEAST_BATCH = 32
@@ -55,7 +57,7 @@ def build(
         raise InputError("vectors", f"{vectors.dtype} of shape {vectors.shape}", "pass (n, d) int16 or float32")
     if vectors.dtype == np.float32:
         floats = vectors.astype(np.float32, copy=False)
-        check_unit("vector", floats)
+        check_finite("vector", floats)
         vectors = to_fixed(floats)
     fixed: NDArray[np.int16] = read_only(vectors)
     order, starts = group(fixed)
@@ -99,8 +101,6 @@ class _Builder:
     def __init__(
         self, vectors: NDArray[np.int16], rows: NDArray[np.uint32], settings: GraphSettings, threads: int
     ) -> None:
-        from vsearch_core.kernels.graph import NONE
-
         nodes = len(rows)
         self.settings, self.threads, self.vectors = settings, threads, vectors
         self.rows = read_only(rows)
@@ -108,16 +108,15 @@ class _Builder:
         self.codec = tuple(read_only(array) for array in self.kept_codec.arrays())
         self.sketches = aligned((nodes, width), np.uint8)
         coder = sketch.Encoder(self.kept_codec, vectors, self.rows, self.sketches)
-        spread(coder, 0, nodes, 4096, self.threads)
+        run_in_chunks(coder, 0, nodes, 4096, self.threads)
         self.codes = sq8.encode(vectors, self.rows)
         self.neighbors = aligned((nodes, 2 * settings.degree), np.uint32)
-        self.neighbors[:] = NONE
+        self.neighbors[:] = NO_NODE
         self.entries = np.arange(entry_count(nodes), dtype=np.uint32)
         self.measure = (self.codes.codes, self.codes.norms)
 
     def add(self, first: int, last: int) -> None:
         """Link the nodes first … last - 1 to those before, and back."""
-        from vsearch_core.kernels.graph import NONE
         from vsearch_core.kernels.link import link, link_back
 
         ef_construction, alpha, degree = (
@@ -144,18 +143,18 @@ class _Builder:
                 forward,
             )
 
-        spread(ahead, first, last, _CHUNK, self.threads)
+        run_in_chunks(ahead, first, last, _CHUNK, self.threads)
         self.neighbors[first:last, :degree] = forward
         # Target above source in one number: sorting those is several times faster than a stable argsort.
         edges = (forward.astype(np.uint64) << np.uint64(32)) | np.arange(first, last, dtype=np.uint64)[:, None]
-        edges = np.sort(edges[forward != NONE])
+        edges = np.sort(edges[forward != NO_NODE])
         targets, sources = (edges >> np.uint64(32)).astype(np.uint32), edges.astype(np.uint32)
-        bounds = np.append(np.flatnonzero(np.diff(targets, prepend=NONE)), len(targets))
+        bounds = np.append(np.flatnonzero(np.diff(targets, prepend=NO_NODE)), len(targets))
 
         def back(start: int, stop: int) -> None:
             link_back(self.neighbors, *self.measure, targets, sources, bounds, alpha, degree, start, stop)
 
-        spread(back, 0, len(bounds) - 1, 8 * _CHUNK, self.threads)
+        run_in_chunks(back, 0, len(bounds) - 1, 8 * _CHUNK, self.threads)
 
     def finish(self, order: NDArray[np.uint32], starts: NDArray[np.uint32]) -> Graph:
         """Cut the lists to the degree, and number near nodes alike so that a walk stays within few pages."""
@@ -163,7 +162,7 @@ class _Builder:
 
         nodes = len(self.neighbors)
         lists = np.empty((nodes, self.settings.degree), np.uint32)
-        spread(
+        run_in_chunks(
             lambda a, b: cut(self.neighbors, *self.measure, self.settings.alpha, a, b, lists),
             0,
             nodes,
@@ -172,7 +171,7 @@ class _Builder:
         )
         nearest = np.zeros(nodes, np.uint32)
         graph = (self.neighbors, self.sketches, self.entries)
-        spread(
+        run_in_chunks(
             lambda a, b: nearest_entries(self.vectors, self.rows, graph, self.codec, a, b, nearest),
             0,
             nodes,

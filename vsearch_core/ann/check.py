@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
-from vsearch_core.ann.sketch import LINE, MAX_LINES
+from vsearch_core.ann.sketch import MAX_LINES
+from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE
 
-_NONE = 0xFFFFFFFF  # as `kernels.graph.NONE`, which would load numba
 _BLOCK = 1 << 15  # nodes at a time: what is made of them stays in the processor's cache
 _SHAPES = {
     "neighbors": (np.uint32, 2),
@@ -45,7 +45,7 @@ def _check_nodes(graph: Graph, rows: int) -> None:
     _require(len(order) == rows, "order", f"{len(order)} rows where the segment has {rows}")
     _require(len(starts) == nodes + 1, "starts", f"{len(starts) - 1} nodes where {nodes} have sketches")
     _require(len(neighbors) == nodes, "neighbors", f"{len(neighbors)} nodes where {nodes} have sketches")
-    _require(width in range(LINE, (MAX_LINES + 1) * LINE, LINE), "sketches", f"{width} bytes each")
+    _require(width in range(CACHE_LINE, (MAX_LINES + 1) * CACHE_LINE, CACHE_LINE), "sketches", f"{width} bytes each")
     _require(starts[0] == 0 and starts[-1] == rows, "starts", "they don't span the rows")
     _require(bool((starts[1:] > starts[:-1]).all()), "starts", "they don't rise")
     _require(0 < len(entries) <= nodes or not nodes, "entries", f"{len(entries)} for {nodes} nodes")
@@ -57,7 +57,7 @@ def _check_nodes(graph: Graph, rows: int) -> None:
     _require(bool(seen.all()), "order", "a row is missing")
     for start in range(0, nodes, _BLOCK):
         some = neighbors[start : start + _BLOCK]
-        _require(bool(((some < nodes) | (some == _NONE)).all()), "neighbors", "one is no node")
+        _require(bool(((some < nodes) | (some == NO_NODE)).all()), "neighbors", "one is no node")
 
 
 def _check_codec(graph: Graph, dimension: int) -> None:
@@ -65,7 +65,9 @@ def _check_codec(graph: Graph, dimension: int) -> None:
     codec = graph.codec
     components, stride = codec.basis.shape
     digits = int(codec.digits.sum(dtype=np.int64))
-    _require(stride == -(-dimension // LINE) * LINE, "basis", f"{stride} columns for {dimension} dimensions")
+    _require(
+        stride == -(-dimension // CACHE_LINE) * CACHE_LINE, "basis", f"{stride} columns for {dimension} dimensions"
+    )
     _require(len(codec.digits) == components, "digits", f"{len(codec.digits)} for {components} components")
     _require(bool(((codec.digits >= 1) & (codec.digits <= 4)).all()), "digits", "one is not between 1 and 4")
     _require(digits <= 4 * (graph.sketches.shape[1] - 1), "digits", "they don't fit a sketch")

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-FIXED_ONE = 32767  # 1.0 as int16 fixed point
+from vsearch_core.kernels.constants import FIXED_ONE
+
 _BLOCK_BYTES = 4 << 20  # of converted vectors at a time: they stay in the processor's cache
 
 Vectors = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.int16]
@@ -21,6 +22,12 @@ def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
         block *= np.float32(FIXED_ONE)
         fixed[start : start + step] = np.rint(block, out=block)
     return fixed
+
+
+def from_fixed(vectors: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return fixed-point vectors of any shape as float32, the inverse of `to_fixed` up to its rounding."""
+    floats: NDArray[np.float32] = np.divide(vectors, np.float32(FIXED_ONE), dtype=np.float32)
+    return floats
 
 
 def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import FIXED_ONE, to_fixed
+from vsearch_core.ann.base import check_finite, run_in_chunks
+from vsearch_core.ann.flat import from_fixed, to_fixed
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import InputError
+from vsearch_core.kernels.arrays import read_only
 
 DEFAULT_EF_SEARCH = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread has under way at once
@@ -76,34 +78,6 @@ class NearestRows:
         self.rows[where], self.scores[where], self.counts[where] = other.rows, other.scores, other.counts
 
 
-def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only contiguous view: with one type of argument every kernel is compiled once."""
-    view = np.ascontiguousarray(array).view(np.ndarray)
-    view.flags.writeable = False
-    return view
-
-
-def spread(action: Callable[[int, int], object], start: int, stop: int, chunk: int, threads: int) -> None:
-    """Run action(start, stop) on the range in pieces of `chunk`, on so many threads."""
-    pieces = [(at, min(stop, at + chunk)) for at in range(start, stop, max(1, chunk))]
-    if threads == 1 or len(pieces) < 2:
-        for piece in pieces:
-            action(*piece)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(action, *piece) for piece in pieces]:
-            done.result()
-
-
-def check_unit(name: str, vectors: NDArray[np.float32]) -> None:
-    """Refuse vectors (q, d) that are not finite, naming the first."""
-    if not np.isfinite(vectors).all():
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite", "embed it again")
-
-
 class GraphSearcher:
     """A segment that is asked more than once: its arrays in the form that the kernels take. Copies nothing."""
 
@@ -120,7 +94,7 @@ class GraphSearcher:
 
     def load(self) -> None:
         """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
-        query = read_only(self._stored[0][:1].astype(np.float32) / FIXED_ONE)
+        query = read_only(from_fixed(self._stored[0][:1]))
         job = _Job(query, read_only(to_fixed(query)), k=1, ef_search=8, threads=1)
         rows = len(self._stored[0])
         self._walk(job, self._all, 1.0)
@@ -226,7 +200,7 @@ def _check(
         raise InputError("ef_search", f"{ef_search} is not between 1 and 65536", f"the default is {DEFAULT_EF_SEARCH}")
     if allowed is not None and allowed.shape != (len(vectors),):
         raise InputError("allowed", f"shape {allowed.shape} with {len(vectors)} rows", "pass one value a row")
-    check_unit("query", queries)
+    check_finite("query", queries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,5 +255,5 @@ class _Job:
                 scored[some],
             )
 
-        spread(piece, 0, count, count if self.threads == 1 else -(-count // (4 * self.threads)), self.threads)
+        run_in_chunks(piece, 0, count, count if self.threads == 1 else -(-count // (4 * self.threads)), self.threads)
         return found, scored

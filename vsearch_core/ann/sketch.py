@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import FIXED_ONE
+from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, SQ8_ZERO
 
-LINE = 64  # bytes
 MAX_LINES = 16
 _SAMPLE = 16_384  # rows that the components are computed from
 _ERROR = 0.16  # of the variance that the digits may leave; more lines until they do
@@ -69,7 +68,7 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
     sample -= centre
     variances, directions = _components(sample)
     for lines in range(1, MAX_LINES + 1):
-        width = lines * LINE
+        width = lines * CACHE_LINE
         given = allocate(variances, 4 * (width - 1))
         if (variances * _LEFT[given]).sum() <= _ERROR * variances.sum():
             break
@@ -77,8 +76,8 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
     rounded = _rounded(directions[used])
     norms = np.linalg.norm(rounded, axis=1)
     steps = np.maximum(np.sqrt(variances[used]) * _STEPS[given[used]], 1e-3)
-    basis = np.full((len(used), -(-dimension // LINE) * LINE), 128, np.uint8)
-    basis[:, :dimension] = rounded + 128
+    basis = np.full((len(used), -(-dimension // CACHE_LINE) * CACHE_LINE), SQ8_ZERO, np.uint8)
+    basis[:, :dimension] = rounded + SQ8_ZERO
     measures = np.array([1 / FIXED_ONE**2, 0.0], np.float32)
     codec = Codec(basis, given[used].astype(np.uint8), (steps / norms).astype(np.float32), centre, measures)
     return _measured(codec, vectors, rows[:: max(1, len(rows) // _SCALES)].astype(np.uint32), width), width
@@ -135,7 +134,7 @@ class Encoder:
         """`codes` (r, width), zeros, become the sketches of vectors[rows]; `scales` (r,) the scales before rounding."""
         self.codes = codes
         self.scales = np.ones(len(rows))
-        basis = np.ascontiguousarray(codec.basis[:, : vectors.shape[1]].astype(np.int16) - 128)
+        basis = np.ascontiguousarray(codec.basis[:, : vectors.shape[1]].astype(np.int16) - SQ8_ZERO)
         norms = np.linalg.norm(basis.astype(np.float64), axis=1)
         steps = codec.gains * norms
         least = float(codec.measures[0]) * FIXED_ONE**2

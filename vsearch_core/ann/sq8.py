@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.memory import aligned
+from vsearch_core.ann.base import aligned
+from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, SQ8_ZERO
 
-LINE = 64
 QUANTILE = 0.9999  # of the elements' sizes becomes the largest code
 _SAMPLE = 4096  # rows that the scale is taken from
 
@@ -42,11 +42,11 @@ def train(vectors: NDArray[np.int16]) -> int:
 
 def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32]) -> Codes:
     """Codes of some rows of vectors (n, d) in fixed point."""
-    from vsearch_core.kernels.sq8 import ZERO, encode_sq8
+    from vsearch_core.kernels.sq8 import encode_sq8
 
     dimension = vectors.shape[1]
-    codes = aligned((len(rows), max(1, -(-dimension // LINE)) * LINE), np.uint8)
-    codes[:] = ZERO
+    codes = aligned((len(rows), max(1, -(-dimension // CACHE_LINE)) * CACHE_LINE), np.uint8)
+    codes[:] = SQ8_ZERO
     norms = np.zeros(len(rows), np.int32)
     limit = train(vectors)
     clipped = encode_sq8(vectors, rows, limit, codes, norms, 0, len(rows))
@@ -55,5 +55,5 @@ def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32]) -> Codes:
 
 def decode(codes: Codes, dimension: int) -> NDArray[np.float32]:
     """The vectors (r, dimension) that the codes stand for, unit length where the encoded ones were."""
-    values = codes.codes[:, :dimension].astype(np.float32) - 128
-    return values * np.float32(codes.limit / 127 / 32767)
+    values = codes.codes[:, :dimension].astype(np.float32) - SQ8_ZERO
+    return values * np.float32(codes.limit / 127 / FIXED_ONE)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config
-from vsearch_core.ann.flat import FIXED_ONE, to_fixed
+from vsearch_core.ann.flat import from_fixed, to_fixed
 from vsearch_core.embed.base import Batch, Embedder, OpenEmbedder
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.vectors import VectorFile, delete_vector_file, means_damage, space_key
@@ -58,7 +58,7 @@ class SharingEmbedder:
             have = [number for number, text in enumerate(texts) if text in known]
             if have:
                 fixed = np.frombuffer(b"".join(known[texts[number]] for number in have), np.int16)
-                yield Batch(np.array(have), fixed.reshape(len(have), -1).astype(np.float32) / np.float32(FIXED_ONE))
+                yield Batch(np.array(have), from_fixed(fixed.reshape(len(have), -1)))
             rest = np.array([number for number, text in enumerate(texts) if text not in known], np.int64)
             asked = [texts[number] for number in rest.tolist()]
             for batch in self._embedder.embed_documents(asked) if asked else ():

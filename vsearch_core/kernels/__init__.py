@@ -1,5 +1,1 @@
-"""Kernels, compiled by numba. Importing any of them tells numba first where to keep what it compiles."""
-
-from vsearch_core import kernel_cache
-
-kernel_cache.use()
+"""Kernels compiled by numba. Importing the package loads no numba; importing a module with kernels does."""

@@ -12,24 +12,23 @@ Tuples that travel together: `graph` = (neighbors (n, degree) uint32, sketches (
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from vsearch_core.kernels.constants import FIXED_ONE, NO_NODE, POOL_BLOCK
+from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.select import EXPANDED, LAST, key_row, make_key
 from vsearch_core.kernels.simd import dot_f32, first_even, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import query_weights, sketch_score
 
-NONE = 0xFFFFFFFF  # ends a list of neighbours that is not full
 STARTS = 3  # of the entry nodes, how many start the walk
 CONFIDENCE = 3.0  # standard errors that an estimate is trusted to be off at most …
 SURER = 512  # … and one more for so many candidates in the pool: who asks for a wide one wants to miss nothing
-BLOCK = 8  # keys: a pool's size is a multiple of it, and as many slots lie before it
 IDLE, GATHER, ABSORB, FINISH = 0, 1, 2, 3  # what a lane does next
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def make_lanes(count: int, nodes: int, degree: int, width: int, beam: int, basis: Any) -> Any:
-    """Scratch memory for `count` walks at once, beam a multiple of BLOCK."""
-    pools = np.full(count * (beam + BLOCK), -LAST, np.int64)
+    """Scratch memory for `count` walks at once, beam a multiple of POOL_BLOCK."""
+    pools = np.full(count * (beam + POOL_BLOCK), -LAST, np.int64)
     visited = np.zeros((count, (nodes + 31) // 32), np.uint32)
     fresh = np.empty((count, degree + 1), np.uint32)
     weights = np.zeros(count * 4 * width, np.int8)
@@ -43,7 +42,7 @@ def make_lanes(count: int, nodes: int, degree: int, width: int, beam: int, basis
     return pools, visited, fresh, weights, numbers, small
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def see(visited: Any, lane: int, node: int) -> Any:
     """1 if the lane has not seen the node before, else 0; it has from now on."""
     word = np.uint32(node) >> np.uint32(5)
@@ -53,13 +52,13 @@ def see(visited: Any, lane: int, node: int) -> Any:
     return np.int64((before & bit) == 0)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def pool_start(lane: int, beam: int) -> Any:
     """Where a lane's pool begins."""
-    return lane * (beam + BLOCK) + BLOCK
+    return lane * (beam + POOL_BLOCK) + POOL_BLOCK
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def begin(query: Any, graph: Any, entered: int, codec: Any, lanes: Any, lane: int, beam: int) -> None:
     """Prepare the weights of the fixed-point query and fill the pool with the best entry nodes."""
     _, sketches, entries = graph
@@ -74,8 +73,8 @@ def begin(query: Any, graph: Any, entered: int, codec: Any, lanes: Any, lane: in
         node = np.int64(entries[i])
         key = make_key(sketch_score(sketches, node, width, weights, offset, excess), node)
         if key < pools[at + STARTS - 1]:
-            insert_sorted(pools, at, BLOCK, key)
-    for i in range(BLOCK):
+            insert_sorted(pools, at, POOL_BLOCK, key)
+    for i in range(POOL_BLOCK):
         if i >= STARTS:
             pools[at + i] = LAST
         elif pools[at + i] != LAST:
@@ -83,7 +82,7 @@ def begin(query: Any, graph: Any, entered: int, codec: Any, lanes: Any, lane: in
     numbers[lane, 2] = excess
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def choose_next(graph: Any, lanes: Any, lane: int, beam: int) -> Any:
     """Mark the best candidate that is not expanded yet, and ask for its neighbours; False if there is none."""
     neighbors = graph[0]
@@ -101,7 +100,7 @@ def choose_next(graph: Any, lanes: Any, lane: int, beam: int) -> Any:
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def gather(graph: Any, lanes: Any, lane: int) -> None:
     """List the chosen node's unseen neighbours, and ask for their sketches."""
     neighbors, sketches, _ = graph
@@ -110,7 +109,7 @@ def gather(graph: Any, lanes: Any, lane: int) -> None:
     found = 0
     for j in range(neighbors.shape[1]):
         neighbor = neighbors[node, j]
-        if neighbor == NONE:
+        if neighbor == NO_NODE:
             break
         prefetch(sketches, np.int64(neighbor) * width)  # seen or not: a branch would cost more
         fresh[lane, found] = neighbor
@@ -118,7 +117,7 @@ def gather(graph: Any, lanes: Any, lane: int) -> None:
     numbers[lane, 3] = found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def absorb(graph: Any, lanes: Any, lane: int, beam: int) -> None:
     """Score the gathered neighbours and put the good ones into the pool."""
     sketches = graph[1]
@@ -137,13 +136,13 @@ def absorb(graph: Any, lanes: Any, lane: int, beam: int) -> None:
         insert_sorted(pools, at, beam, good[j])
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def better(score: float, row: int, than_score: float, than_row: int) -> Any:
     """Higher score first, then lower row."""
     return score > than_score or (score == than_score and row < than_row)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def place_hit(scores: Any, rows: Any, found: int, score: float, row: int) -> Any:
     """Put a hit into the sorted first `found` of scores and rows (k,), the last falling out; returns how many are in.
 
@@ -161,15 +160,15 @@ def place_hit(scores: Any, rows: Any, found: int, score: float, row: int) -> Any
     return found
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def dot_fixed(queries: Any, query: int, vectors: Any, row: int) -> Any:
     """The dot product of a float32 query with a fixed-point vector, in units of one."""
     dimension = vectors.shape[1]
     dot = dot_f32(queries, np.int64(query) * dimension, vectors, np.int64(row) * dimension, dimension)
-    return dot * np.float32(1.0 / 32767.0)
+    return dot * np.float32(1.0 / FIXED_ONE)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def is_allowed(stored: Any, node: int) -> Any:
     """Whether any of a node's rows is."""
     _, order, starts, allowed = stored
@@ -181,7 +180,7 @@ def is_allowed(stored: Any, node: int) -> Any:
     return some
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def worth_scoring(stored: Any, pools: Any, at: int, beam: int, k: int, slack: int) -> Any:
     """How many of a pool's first may be among the best k allowed ones, if an estimate is off by at most `slack`.
 
@@ -202,7 +201,7 @@ def worth_scoring(stored: Any, pools: Any, at: int, beam: int, k: int, slack: in
     return beam, found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def ask_for_rows(stored: Any, pools: Any, at: int, kept: int) -> None:
     """Prefetch the vectors of the pool's best."""
     vectors, order, starts, _ = stored
@@ -213,7 +212,7 @@ def ask_for_rows(stored: Any, pools: Any, at: int, kept: int) -> None:
             prefetch(vectors, row * dimension + j)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rescore(queries: Any, query: int, stored: Any, pools: Any, at: int, kept: int, scores: Any, rows: Any) -> Any:
     """Exact dot products of the allowed among a pool's first `kept`, the best into scores and rows; returns how many.
 
@@ -236,7 +235,7 @@ def rescore(queries: Any, query: int, stored: Any, pools: Any, at: int, kept: in
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def finish_walk(stored: Any, codec: Any, lanes: Any, lane: int, beam: int, k: int) -> Any:
     """Ask for the vectors that are worth scoring, and note how many; returns what `worth_scoring` says of them."""
     pools, numbers, unit = lanes[0], lanes[4], lanes[5][3][lane]
@@ -247,7 +246,7 @@ def finish_walk(stored: Any, codec: Any, lanes: Any, lane: int, beam: int, k: in
     return allowed
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def search(
     queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, lane_count: int, beam: int, scores: Any, rows: Any,
     counts: Any, allowed: Any,

@@ -11,40 +11,38 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from vsearch_core.kernels.constants import BLOCK_POSTINGS, POOL_BLOCK, SCORE_BITS
+from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.select import LAST, key_row, make_key
 from vsearch_core.kernels.simd import SUMS_AT_ONCE, first_above, insert_sorted
 
 WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
-GUARD = 8  # places before a pool's keys
-BITS = 24  # as `bm25.BITS`
-_BLOCK = 128  # as `postings.BLOCK_POSTINGS`
 _SAMPLE = 1024  # rows of a window that tell how many of it may be wanted
 _LOOKUP = 100  # postings are added in the time that one row is looked up in a list, about
 
 
-@njit(nogil=True, cache=True, inline="always", error_model="numpy")
+@kernel(inline="always", error_model="numpy")
 def contribution(count: Any, saturation: Any, weight: Any) -> Any:
     """What a posting adds: as `bm25.contributions`, operation by operation."""
     frequency = np.float32(count)
     return np.int32(frequency / (frequency + saturation) * weight) + np.int32(1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def block_bound(postings: Any, scale: Any, weight: Any, first: int, last: int) -> Any:
     """The most that one of the postings from `first` to `last` (inclusive) can add, by their blocks."""
     counts, ratios = postings[2], postings[3]
     constant, factor = scale  # a posting's saturation / count is constant / count + factor * length / count
     least = np.float32(1e30)
-    for block in range(first // _BLOCK, last // _BLOCK + 1):
+    for block in range(first // BLOCK_POSTINGS, last // BLOCK_POSTINGS + 1):
         ratio = constant / np.float32(counts[block]) + factor * np.float32(ratios[block])
         least = min(least, ratio)
     # A rounding error is far below 1e-5.
     return np.int64(np.float32(1.00001) * weight / (np.float32(1.0) + least)) + 2
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
     """The first place from start to end in an ascending list whose row is not below `row`; end if there is none."""
     low, high = np.uint64(start), np.uint64(end)
@@ -57,7 +55,7 @@ def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
     return np.int64(low)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums: Any) -> None:
     """Add what some postings contribute to the sums of the rows from `lo` on."""
     rows, counts, saturations = postings[0], postings[1], postings[4]
@@ -67,7 +65,7 @@ def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums
         sums[row - base] += contribution(counts[place], saturations[row], weight)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_above(sums: Any, count: int, least: Any) -> Any:
     """How many of the first sums are higher."""
     found = np.int32(0)
@@ -77,7 +75,7 @@ def count_above(sums: Any, count: int, least: Any) -> Any:
     return np.int64(found)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def looked_up(
     postings: Any, weights: Any, window: Any, first: int, row: int, score: Any, threshold: Any
 ) -> Any:  # fmt: skip
@@ -93,7 +91,7 @@ def looked_up(
     return score
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def collect(
     postings: Any, weights: Any, window: Any, first: int, lo: int, width: int, sums: Any, allowed: Any, base: int,
     threshold: Any, k: int, pool: Any,
@@ -109,14 +107,14 @@ def collect(
             if first < len(weights):
                 score = looked_up(postings, weights, window, first, row, score, threshold)
             if score > threshold:
-                insert_sorted(pool, GUARD, len(pool) - GUARD, make_key(score, base + row))
-                if pool[GUARD + k - 1] != LAST:
-                    threshold = max(threshold, -(pool[GUARD + k - 1] >> 32))
+                insert_sorted(pool, POOL_BLOCK, len(pool) - POOL_BLOCK, make_key(score, base + row))
+                if pool[POOL_BLOCK + k - 1] != LAST:
+                    threshold = max(threshold, -(pool[POOL_BLOCK + k - 1] >> 32))
                     beyond = np.int32(max(0, threshold - rest[first]))
         at = first_above(sums, at + 1, width, beyond)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def enter_window(postings: Any, scale: Any, lists: Any, weights: Any, window: Any, last: int, bounded: bool) -> None:
     """Find each term's postings up to row `last` (exclusive), from where the last window ended.
 
@@ -134,13 +132,13 @@ def enter_window(postings: Any, scale: Any, lists: Any, weights: Any, window: An
             rest[i] += block_bound(postings, scale, weights[i], starts[i], ends[i] - 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def search_window(
     postings: Any, weights: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int, pool: Any
 ) -> None:  # fmt: skip
     """Add up the terms until no row without any of them can be among the best, and looking up the rest is cheaper."""
     starts, ends, rest = window
-    threshold = np.int64(0) if pool[GUARD + k - 1] == LAST else -(pool[GUARD + k - 1] >> 32)
+    threshold = np.int64(0) if pool[POOL_BLOCK + k - 1] == LAST else -(pool[POOL_BLOCK + k - 1] >> 32)
     if rest[0] <= threshold:
         return
     sums[:width] = 0
@@ -160,7 +158,7 @@ def search_window(
     collect(postings, weights, window, first, lo, width, sums, allowed, base, threshold, k, pool)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def sort_terms(
     ids: Any, known: Any, part: int, unit: float, lists: Any, weights: Any, window: Any, bounds: Any
 ) -> None:  # fmt: skip
@@ -186,21 +184,21 @@ def sort_terms(
         lists[place] = spans[term, part, 1]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def unit_of(idf: Any, ids: Any) -> float:
     """The unit of a query's scores, as `bm25.unit_of`."""
     highest = 0.0
     for term in ids:
         highest += idf[term]
-    return math.ldexp(1.0, math.frexp(highest)[1] - BITS)
+    return math.ldexp(1.0, math.frexp(highest)[1] - SCORE_BITS)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def best_rows(
     postings: Any, scale: Any, queries: Any, ids: Any, known: Any, part: int, allowed: Any, base: int, k: int,
     pools: Any,
 ) -> None:  # fmt: skip
-    """Put each query's best rows of a part into its pool, one of pools (q, GUARD + k rounded up to 8), as sorted keys.
+    """Put each query's best rows of a part into its pool, one of pools (q, POOL_BLOCK + k rounded up), as sorted keys.
 
     `postings`: rows, counts, block counts, block ratios, saturation of each row (float32); `scale`: the two constants
     that saturations are made with. `queries` (q + 1,): where each query's terms start in `ids`, which are their places
@@ -223,18 +221,18 @@ def best_rows(
         pool = pools[query]
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)
-            enter_window(postings, scale, lists, weights, window, last, pool[GUARD + k - 1] != LAST)
+            enter_window(postings, scale, lists, weights, window, last, pool[POOL_BLOCK + k - 1] != LAST)
             search_window(postings, weights, window, lo, last - lo, sums, allowed, base, k, pool)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def read_pools(pools: Any, queries: Any, ids: Any, idf: Any, rows: Any, scores: Any, counts: Any) -> None:
     """Write the pools' keys as rows and scores, (q, k) both, and how many there are."""
     for query in range(len(pools)):
         unit = np.float32(unit_of(idf, ids[queries[query] : queries[query + 1]]))
         found = 0
-        while found < rows.shape[1] and pools[query, GUARD + found] != LAST:
-            key = pools[query, GUARD + found]
+        while found < rows.shape[1] and pools[query, POOL_BLOCK + found] != LAST:
+            key = pools[query, POOL_BLOCK + found]
             rows[query, found] = key_row(key)
             scores[query, found] = np.float32(-(key >> 32)) * unit
             found += 1

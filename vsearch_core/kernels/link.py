@@ -10,15 +10,13 @@ Distances between rows are squared L2 over SQ8 codes: integers, and exactly thos
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE, POOL_BLOCK, SQ8_ZERO
 from vsearch_core.kernels.graph import (
     ABSORB,
-    BLOCK,
     FINISH,
     GATHER,
     IDLE,
-    NONE,
     absorb,
     begin,
     choose_next,
@@ -27,27 +25,28 @@ from vsearch_core.kernels.graph import (
     pool_start,
     see,
 )
+from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.select import LAST, key_row
 from vsearch_core.kernels.simd import dot_u8i8, prefetch
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def take_pivot(codes: Any, node: int, pivot: Any) -> Any:
     """Copy a node's code as int8; returns the sum, times 128, that a dot product with it is too high."""
     total: Any = 0
     for i in range(codes.shape[1]):
-        value = np.int64(codes[node, i]) - 128
+        value = np.int64(codes[node, i]) - SQ8_ZERO
         pivot[i] = value
         total += value
-    return 128 * total
+    return SQ8_ZERO * total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def measure(codes: Any, norms: Any, node: int, ids: Any, count: int, pivot: Any, distances: Any) -> None:
     """Distances of ids[:count] from a node."""
     stride = codes.shape[1]
     for i in range(count):
-        for line in range(0, stride, 64):
+        for line in range(0, stride, CACHE_LINE):
             prefetch(codes, np.int64(ids[i]) * stride + line)
     excess = take_pivot(codes, node, pivot)
     for i in range(count):
@@ -56,7 +55,7 @@ def measure(codes: Any, norms: Any, node: int, ids: Any, count: int, pivot: Any,
         distances[i] = norms[node] + norms[other] - 2 * dot
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def prune(codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: int, pivot: Any, out: Any) -> Any:
     """Choose at most `degree` of the sorted candidates keys[:count] (distance above id) into out; returns how many.
 
@@ -83,7 +82,7 @@ def prune(codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: i
     return kept
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def choose(
     codes: Any, norms: Any, node: int, ids: Any, count: int, alpha: float, degree: int, pivot: Any, distances: Any,
     out: Any,
@@ -97,7 +96,7 @@ def choose(
     return prune(codes, norms, keys, count, alpha, degree, pivot, out)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def link(
     vectors: Any, order: Any, graph: Any, codec: Any, codes: Any, norms: Any, lane_count: int, beam: int, alpha: float,
     first: int, start: int, stop: int, forward: Any,
@@ -132,7 +131,7 @@ def link(
                         found += 1
                     node = numbers[lane, 1]
                     out = forward[node - first]
-                    out[choose(codes, norms, node, ids, found, alpha, degree, pivot, distances, out) :] = NONE
+                    out[choose(codes, norms, node, ids, found, alpha, degree, pivot, distances, out) :] = NO_NODE
                     numbers[lane, 0] = IDLE
                 if waiting < stop:
                     begin(vectors[order[waiting]], graph, entered, codec, lanes, lane, beam)
@@ -143,7 +142,7 @@ def link(
             busy += numbers[lane, 0] != IDLE
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def link_back(
     neighbors: Any, codes: Any, norms: Any, targets: Any, sources: Any, bounds: Any, alpha: float, degree: int,
     start: int, stop: int,
@@ -154,7 +153,7 @@ def link_back(
     for group in range(start, stop):
         target = np.int64(targets[bounds[group]])
         have = 0
-        while have < capacity and neighbors[target, have] != NONE:
+        while have < capacity and neighbors[target, have] != NO_NODE:
             have += 1
         new = bounds[group + 1] - bounds[group]
         if have + new <= capacity:
@@ -166,10 +165,10 @@ def link_back(
         ids[have:] = sources[bounds[group] : bounds[group + 1]]
         distances = np.empty(have + new, np.int64)
         kept = choose(codes, norms, target, ids, have + new, alpha, degree, pivot, distances, neighbors[target])
-        neighbors[target, kept:] = NONE
+        neighbors[target, kept:] = NO_NODE
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut(neighbors: Any, codes: Any, norms: Any, alpha: float, start: int, stop: int, out: Any) -> None:
     """Bring the lists of the nodes start … stop - 1 down to the length of out's."""
     capacity, degree = neighbors.shape[1], out.shape[1]
@@ -177,20 +176,20 @@ def cut(neighbors: Any, codes: Any, norms: Any, alpha: float, start: int, stop: 
     distances = np.empty(capacity, np.int64)
     for node in range(start, stop):
         have = 0
-        while have < capacity and neighbors[node, have] != NONE:
+        while have < capacity and neighbors[node, have] != NO_NODE:
             have += 1
         if have <= degree:
             out[node] = neighbors[node, :degree]
         else:
             kept = choose(codes, norms, node, neighbors[node], have, alpha, degree, pivot, distances, out[node])
-            out[node, kept:] = NONE
+            out[node, kept:] = NO_NODE
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def nearest_entries(vectors: Any, order: Any, graph: Any, codec: Any, start: int, stop: int, out: Any) -> None:
     """Write the entry node most like each of the nodes start … stop - 1."""
     _, sketches, entries = graph
-    lanes = make_lanes(1, len(sketches), 1, sketches.shape[1], BLOCK, codec[0])
+    lanes = make_lanes(1, len(sketches), 1, sketches.shape[1], POOL_BLOCK, codec[0])
     for node in range(start, stop):
-        begin(vectors[order[node]], graph, len(entries), codec, lanes, 0, BLOCK)
-        out[node] = key_row(lanes[0][BLOCK])
+        begin(vectors[order[node]], graph, len(entries), codec, lanes, 0, POOL_BLOCK)
+        out[node] = key_row(lanes[0][POOL_BLOCK])

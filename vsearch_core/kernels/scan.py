@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
 from vsearch_core.kernels.graph import (
-    BLOCK,
     CONFIDENCE,
     begin,
     dot_fixed,
@@ -16,6 +15,7 @@ from vsearch_core.kernels.graph import (
     place_hit,
     rescore,
 )
+from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.select import LAST, make_key
 from vsearch_core.kernels.simd import dot_f32, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import sketch_score
@@ -24,7 +24,7 @@ _AHEAD = 16  # rows asked for before they are scored
 _TELLING = 0.5  # of a sample may lie within the error of its best, else sketches don't tell rows apart
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def allowed_rows(allowed: Any, out: Any) -> Any:
     """List the allowed rows into out, which has room for one more; returns how many."""
     found: Any = 0
@@ -34,7 +34,7 @@ def allowed_rows(allowed: Any, out: Any) -> Any:
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
     """List the nodes with an allowed row into out; returns how many."""
     found: Any = 0
@@ -47,7 +47,7 @@ def allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def best_sketches(graph: Any, lanes: Any, nodes: Any, kept: int) -> None:
     """Fill the one lane's pool with the best `kept` of the listed nodes."""
     sketches, pools, weights, excess = graph[1], lanes[0], lanes[3], lanes[4][0, 2]
@@ -58,11 +58,11 @@ def best_sketches(graph: Any, lanes: Any, nodes: Any, kept: int) -> None:
         node = np.int64(nodes[i])
         key = make_key(sketch_score(sketches, node, width, weights, 0, excess), node)
         if key < worst:
-            insert_sorted(pools, BLOCK, kept, key)
-            worst = pools[BLOCK + kept - 1]
+            insert_sorted(pools, POOL_BLOCK, kept, key)
+            worst = pools[POOL_BLOCK + kept - 1]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rescore_beyond(
     queries: Any, query: int, stored: Any, graph: Any, lanes: Any, nodes: Any, last: int, base: float, margin: float,
     found: int, scores: Any, rows: Any,
@@ -86,7 +86,7 @@ def rescore_beyond(
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def scan_sketches(
     queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, nodes: Any, kept: int, scores: Any, rows: Any,
     counts: Any,
@@ -104,9 +104,9 @@ def scan_sketches(
         begin(fixed[query], graph, 0, codec, lanes, 0, kept)
         best_sketches(graph, lanes, nodes, kept)
         finish_walk(stored, codec, lanes, 0, kept, k)
-        found = rescore(queries, query, stored, pools, BLOCK, lanes[4][0, 3], scores[query], rows[query])
-        last = pools[BLOCK + kept - 1]
-        base = dot_f32(queries, query * dimension, centre, 0, dimension) * np.float32(1.0 / 32767.0)
+        found = rescore(queries, query, stored, pools, POOL_BLOCK, lanes[4][0, 3], scores[query], rows[query])
+        last = pools[POOL_BLOCK + kept - 1]
+        base = dot_f32(queries, query * dimension, centre, 0, dimension) * np.float32(1.0 / FIXED_ONE)
         worst = base - (last >> 32) * lanes[5][3][0]
         margin = CONFIDENCE * error
         if last != LAST and found == k and worst + margin >= scores[query, k - 1]:
@@ -116,7 +116,7 @@ def scan_sketches(
         counts[query] = found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def tell_apart(fixed: Any, stored: Any, graph: Any, codec: Any, step: int, telling: Any) -> None:
     """Write for each query in fixed point whether few allowed nodes come close to the best one, by their sketches.
 
@@ -130,10 +130,10 @@ def tell_apart(fixed: Any, stored: Any, graph: Any, codec: Any, step: int, telli
         if is_allowed(stored, node):
             prefetch(sketches, node * width)
             found += 1
-    lanes = make_lanes(1, 0, 1, width, BLOCK, codec[0])
+    lanes = make_lanes(1, 0, 1, width, POOL_BLOCK, codec[0])
     estimates = np.empty(found, np.int64)
     for query in range(len(fixed)):
-        begin(fixed[query], graph, 0, codec, lanes, 0, BLOCK)
+        begin(fixed[query], graph, 0, codec, lanes, 0, POOL_BLOCK)
         excess, unit = lanes[4][0, 2], lanes[5][3][0]
         best = -LAST
         for i in range(found):
@@ -145,7 +145,7 @@ def tell_apart(fixed: Any, stored: Any, graph: Any, codec: Any, step: int, telli
         telling[query] = near <= max(1.0, _TELLING * found)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def scan_rows(queries: Any, vectors: Any, wanted: Any, scores: Any, rows: Any, counts: Any) -> None:
     """The best of the wanted rows (ascending) for queries (q, d), by exact dot products with vectors in fixed point."""
     dimension, k = vectors.shape[1], scores.shape[1]

@@ -7,20 +7,20 @@ order is never left to chance.
 
 from typing import Any
 
-from numba import njit
+from vsearch_core.kernels.jit import kernel
 
 ROW_LIMIT = 1 << 31  # rows below it fit a key beside the flag
 EXPANDED = 1
 LAST = 0x7FFFFFFFFFFFFFFF  # sorts behind every key, and counts as expanded
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def make_key(score: int, row: int) -> Any:
     """The key of a row with an int32 score, not yet expanded."""
     return (-score << 32) | (row << 1)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def key_row(key: int) -> Any:
     """The row of a key."""
     return (key & 0xFFFFFFFF) >> 1

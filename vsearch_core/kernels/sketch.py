@@ -3,14 +3,15 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from vsearch_core.kernels.constants import SQ8_ZERO
+from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.simd import dot_i16, dot_sketch, dot_u8i8
 
 SCALE_ONE = 255  # a row's scale is this and its last byte, so between 1 and 2 in units of the segment's least
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_sketches(
     vectors: Any, rows: Any, basis: Any, norms: Any, digits: Any, steps: Any, centre: Any, least: float, codes: Any,
     scales: Any, start: int, stop: int,
@@ -43,7 +44,7 @@ def encode_sketches(
         codes[node, width - 1] = np.uint8(np.rint(part * 255.0))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def query_weights(query: Any, codec: Any, width: int, out: Any, offset: int, scratch: Any) -> Any:
     """Write a fixed-point query's int8 weights to out[offset : offset + 4 * width].
 
@@ -65,7 +66,7 @@ def query_weights(query: Any, codec: Any, width: int, out: Any, offset: int, scr
         total += value
     largest = np.float32(0.0)
     for i in range(len(basis)):
-        dot = np.int64(dot_u8i8(basis, i * stride, small, 0, stride)) - 128 * total
+        dot = np.int64(dot_u8i8(basis, i * stride, small, 0, stride)) - SQ8_ZERO * total
         components[i] = np.float32(dot) * gains[i]
         largest = max(largest, abs(components[i]) * np.float32(1 << (2 * np.int64(digits[i]) - 2)))
     factor = np.float32(127.0) / largest if largest > 0.0 else np.float32(0.0)
@@ -84,7 +85,7 @@ def query_weights(query: Any, codec: Any, width: int, out: Any, offset: int, scr
     return (3 * total + 1) >> 1, unit
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def sketch_score(codes: Any, row: int, width: int, weights: Any, offset: int, excess: int) -> Any:
     """The estimate of a row's dot product with the query, in units of the query's own; below 2**31."""
     at = np.int64(row) * width
@@ -92,7 +93,7 @@ def sketch_score(codes: Any, row: int, width: int, weights: Any, offset: int, ex
     return dot * (SCALE_ONE + np.int64(codes[row, width - 1]))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def estimate(queries: Any, codes: Any, codec: Any, out: Any) -> None:
     """Write the estimated dot products of fixed-point queries (q, d) with the centred rows of sketches (r, width)."""
     width = codes.shape[1]

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-ZERO = 128  # the code of 0.0
+from vsearch_core.kernels.constants import SQ8_ZERO
+from vsearch_core.kernels.jit import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, start: int, stop: int) -> Any:
     """Write codes and squared lengths of vectors[rows[start:stop]] (int16); returns how many elements were clipped.
 
@@ -24,12 +24,12 @@ def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, star
             clipped += abs(element) > limit
             value = np.int64(np.rint(np.float32(min(max(element, -limit), limit)) * factor))
             total += value * value
-            codes[i, j] = value + ZERO
+            codes[i, j] = value + SQ8_ZERO
         norms[i] = total
     return clipped
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def hash_rows(vectors: Any, out: Any) -> None:
     """Write a 64-bit hash of each row (FNV-1a over its int16 elements); rows that are equal have equal hashes."""
     for i in range(len(vectors)):
@@ -39,7 +39,7 @@ def hash_rows(vectors: Any, out: Any) -> None:
         out[i] = value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def mark_first(vectors: Any, order: Any, hashes: Any, first: Any) -> None:
     """Tell which rows, in an order that brings equal hashes together, begin a run of equal rows."""
     for i in range(len(order)):

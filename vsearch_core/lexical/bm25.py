@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.config import BM25_B, BM25_K1
-from vsearch_core.lexical.postings import BLOCK_POSTINGS, Postings
+from vsearch_core.kernels.constants import BLOCK_POSTINGS, SCORE_BITS
+from vsearch_core.lexical.postings import Postings
 
 Floats = NDArray[np.float32]
 Verify = Callable[[int, int, int], object]
-
-BITS = 24  # of a score: what a float32 holds exactly
 
 
 class BM25:
@@ -191,7 +190,7 @@ def idf(rows: int, holding: int) -> float:
 
 def unit_of(highest: float) -> float:
     """The unit for scores up to the highest: a power of two of which it has at most 2**24."""
-    return float(2.0 ** (int(np.frexp(highest)[1]) - BITS))
+    return float(2.0 ** (int(np.frexp(highest)[1]) - SCORE_BITS))
 
 
 class _Numbers(dict[str, int]):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.kernels.keywords import GUARD, best_rows, read_pools
+from vsearch_core.kernels.arrays import read_only
+from vsearch_core.kernels.constants import POOL_BLOCK
+from vsearch_core.kernels.keywords import best_rows, read_pools
 from vsearch_core.kernels.select import LAST
 from vsearch_core.lexical.bm25 import BM25
 
@@ -27,9 +29,9 @@ class MaxScore:
 
     def __init__(self, collection: BM25) -> None:
         self._collection = collection
-        self._all = _read_only(np.empty(0, np.bool_))
+        self._all = read_only(np.empty(0, np.bool_))
         self._parts = [
-            tuple(map(_read_only, (part.rows, part.counts, part.block_counts, part.block_ratios, saturations)))
+            tuple(map(read_only, (part.rows, part.counts, part.block_counts, part.block_ratios, saturations)))
             for part, saturations in zip(collection.parts, collection.saturations, strict=True)
         ]
 
@@ -53,11 +55,11 @@ class MaxScore:
         ids, ends = np.array(numbers), np.array(bounds)
         asked = len(bounds) - 1
         known = (collection.idf, collection.spans, collection.gains)  # not before: looking terms up may replace them
-        pools = np.full((asked, GUARD + -(-k // 8) * 8), LAST, np.int64)
-        pools[:, :GUARD] = -LAST
+        pools = np.full((asked, POOL_BLOCK + -(-k // POOL_BLOCK) * POOL_BLOCK), LAST, np.int64)
+        pools[:, :POOL_BLOCK] = -LAST
         for number, part in enumerate(self._parts):
             base = int(collection.starts[number])
-            mask = self._all if allowed is None else _read_only(allowed[base : base + len(part[4])])
+            mask = self._all if allowed is None else read_only(allowed[base : base + len(part[4])])
             best_rows(part, collection.scale, ends, ids, known, number, mask, base, k, pools)
         found = TopRows(
             np.empty((asked, k), np.int64),
@@ -66,10 +68,3 @@ class MaxScore:
         )
         read_pools(pools, ends, ids, collection.idf, found.rows, found.scores, found.counts)
         return found
-
-
-def _read_only(array: NDArray) -> NDArray:  # type: ignore[type-arg]
-    """One type for the kernels, whether mapped or made: each other would be compiled on its own."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.kernels.constants import BLOCK_POSTINGS
+
 PREFIX = "postings_"  # of the arrays' names, which share a folder with other arrays
 _MAX_COUNT = 255
 _ROW_BITS = 32
 _BLOCK = 1 << 20  # postings at a time
-BLOCK_POSTINGS = 128  # share a bound of what any of them adds to a score
 _BOUNDED = BLOCK_POSTINGS << 13  # postings at a time whose bounds are found
 _MAX_RATIO = 65535
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsearch_core import config
-from vsearch_core.ann.flat import FIXED_ONE
+from vsearch_core.ann.flat import from_fixed
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.search.filters import Filters
@@ -32,7 +32,7 @@ def recall_faults(snapshot: Snapshot) -> Sequence[Fault]:
     try:
         for row in sample.tolist():
             number = int(np.searchsorted(starts, row, "right")) - 1
-            vector = snapshot.segments[number].vectors[row - starts[number]].astype(np.float32) / FIXED_ONE
+            vector = from_fixed(snapshot.segments[number].vectors[row - starts[number]])
             scores = searcher.candidates(vector, None, allowed, 10).vector
             found += scores is not None and bool((scores >= vector @ vector - NEAR).any())
     except IndexCorruptError as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import FIXED_ONE
+from vsearch_core.ann.flat import from_fixed
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.store.segment import damaged_blocks
 
@@ -25,6 +25,6 @@ def stored_vectors(segments: Sequence[SegmentView], rows: NDArray[np.int64], *, 
         for row in own.tolist() if verify else ():
             if damaged_blocks(segment.vectors, segment.manifest["vectors"], row * row_bytes, (row + 1) * row_bytes):
                 raise ValueError("its vectors are damaged")
-        vectors[places] = segment.vectors[own] / np.float32(FIXED_ONE)
+        vectors[places] = from_fixed(segment.vectors[own])
         start = stop
     return vectors
