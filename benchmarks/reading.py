@@ -30,6 +30,7 @@ from vsearch_core.text import reading
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
 from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.files import FileToRead, Reader
 from vsearch_core.text.workers import Pool
 
 _SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "xo", "zu")
@@ -49,7 +50,7 @@ def generate(folder: Path, count: int, kind: str) -> None:
         path.write_text(f"<p>{text}</p>" if kind == "html" else text, encoding="utf-8")
 
 
-def drained(reader: reading.Reader) -> int:
+def drained(reader: Reader) -> int:
     """How many files a reader reads, once all are read."""
     count = 0
     with closing(reader):
@@ -112,9 +113,9 @@ def profile(name: str, folder: Path, embedder: Embedder) -> None:
     print(f"index with {name}: {summary.files:,} files in {total:.1f} s; {shares}, the rest {rest / total:.0%}")
 
 
-def _files(folder: Path) -> Sequence[reading.FileToRead]:
+def _files(folder: Path) -> Sequence[FileToRead]:
     found = discover([folder], DiscoverOptions())
-    return [reading.FileToRead(str(each.path), each.size) for each in found if isinstance(each, SourceFile)]
+    return [FileToRead(str(each.path), each.size) for each in found if isinstance(each, SourceFile)]
 
 
 def main() -> None:
@@ -133,7 +134,7 @@ def main() -> None:
         static = open_embedder(EmbedderSpec("static", str(static_model(Path(name)))))
         files, settings = _files(folder), (ChunkOptions(),)
         ways: dict[str, Callable[[], int]] = {
-            "one process": lambda: drained(reading.Here(files, settings, lambda: False)),
+            "one process": lambda: drained(reading.InProcessReader(files, settings, lambda: False)),
             "workers": lambda: drained(reading.open_reader(files, settings, lambda: False)),
             "workers, staged": lambda: _in_new_folder(folder, static),
         }

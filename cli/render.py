@@ -12,8 +12,7 @@ from vsearch_core.errors import VsearchError
 from vsearch_core.model import PAGE_BREAK, Hit, Results
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.snippets import Snippet
-from vsearch_core.text.extract.registry import unit_of
-from vsearch_core.text.place import place_of
+from vsearch_core.text.extract.registry import place_of, unit_of
 
 from .advice import describe
 from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vsearch_core.errors import BinaryFileError
-from vsearch_core.text.reading import FileRead, FileToRead
+from vsearch_core.text.files import FileRead, FileToRead
 
 _seen: list[str] = []
 
@@ -29,6 +29,8 @@ def read(file: FileToRead, *settings: object) -> FileRead:
     if what == "note":  # who reads it
         Path(file.path).write_text(str(os.getpid()))
     if what == "modules":
+        import vsearch_core.text.reading  # noqa: F401
+
         return FileRead(b"", title=" ".join(sys.modules))
     return FileRead(file.name.encode(), title=repr(settings))
 

@@ -3,9 +3,11 @@
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vsearch_core.errors import BinaryFileError
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 
 GERMAN = "Die größte Übung für müde Füße: Äpfel pflücken.\n" * 4
 RUSSIAN = "Обычный русский текст, в котором достаточно слов для догадки.\n" * 3
@@ -91,3 +93,9 @@ def test_compressed_data_without_zero_bytes_is_binary() -> None:
 def test_one_hole_far_into_a_log_does_not_make_it_binary() -> None:
     log = b"a line of the log\n" * 1000
     assert decode("x", log + b"\0\0" + log) == log.decode() + "\ufffd\ufffd" + log.decode()
+
+
+@given(st.text("a b\n\t\x1c\x85\xa0\u2003\u3000\u200b"))
+def test_one_line_treats_long_texts_like_short_ones(text: str) -> None:
+    long = " " * (1 << 20) + text
+    assert one_line(long) == one_line(text) == " ".join(text.split())

@@ -2,7 +2,7 @@
 
 from packages import docx
 
-from vsearch_core.text.extract.docx import extract
+from vsearch_core.text.formats.docx import extract
 
 STYLES = """<w:style w:styleId="H1"><w:name w:val="heading 1"/></w:style>
 <w:style w:styleId="Mine"><w:name w:val="My heading"/><w:basedOn w:val="H2"/></w:style>

@@ -4,7 +4,7 @@ import pytest
 from packages import epub
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract.epub import extract
+from vsearch_core.text.formats.epub import extract
 
 SECTIONS = {
     "b.xhtml": "<p>first</p>",

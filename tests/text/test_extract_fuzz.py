@@ -17,15 +17,15 @@ import pytest
 from packages import pack
 from samples import SAMPLES
 
+from vsearch_core import text
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text import extract as extractors
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import FORMATS, extract, format_of, load
 
 SHORT, LONG = 150, 10_000  # inputs for each sample
 SECONDS = 60  # for one small input: a hang
-OURS = str(Path(extractors.__path__[0]))
+OURS = str(Path(text.__path__[0]))
 OPTIONS = ChunkOptions(words=20, overlap=5)
 TOKENS = [  # what means something to one parser or another
     *(b"<", b">", b"</", b"/>", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?", b"<!DOCTYPE a [", b"&#x0;", b"&#xD800;"),

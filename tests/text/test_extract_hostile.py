@@ -13,10 +13,11 @@ from packages import docx, odf, ooxml, pack, xlsx
 from samples import SAMPLES, pdf_page, stream
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract import build, compressed, html, mail, markdown, package, sheet
-from vsearch_core.text.extract import docx as docx_reader
-from vsearch_core.text.extract import xlsx as xlsx_reader
+from vsearch_core.text.extract import builder, compressed, package, sheet
 from vsearch_core.text.extract.registry import extract
+from vsearch_core.text.formats import docx as docx_reader
+from vsearch_core.text.formats import html, mail, markdown
+from vsearch_core.text.formats import xlsx as xlsx_reader
 
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha">'
@@ -49,7 +50,7 @@ def test_a_member_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_text_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "MAX_TEXT", 10_000)
+    monkeypatch.setattr(builder, "MAX_TEXT", 10_000)
     refused("a.docx", docx("<w:p><w:r><w:t>some text</w:t></w:r></w:p>" * 2000), "grows too large")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from vsearch_core.model import Document
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.html import extract
+from vsearch_core.text.formats.html import extract
 
 PAGE = """<!doctype html>
 <html lang="en-GB"><head><title>The

@@ -9,9 +9,9 @@ import pytest
 from packages import docx, epub, pptx, shape, xlsx
 
 from vsearch_core.errors import EncryptedError, ExtractionError
-from vsearch_core.text.extract import mail, notebook
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.registry import extract
+from vsearch_core.text.formats import mail, notebook
 
 ROW = '<row r="1"><c r="A1" t="str"><v>heron</v></c></row>'
 MESSAGE = b"From x Mon Feb  5 10:00:00 2024\nSubject: T\n\ntext\n\n"

@@ -4,7 +4,7 @@ import pytest
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.mail import extract, extract_mailbox, extract_web_page
+from vsearch_core.text.formats.mail import extract, extract_mailbox, extract_web_page
 
 MESSAGE = b"""From: =?utf-8?q?J=C3=BCrgen?= <j@x.org>
 To: a@b.c

@@ -4,7 +4,7 @@ import pytest
 
 from vsearch_core.model import Document
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.markdown import extract
+from vsearch_core.text.formats.markdown import extract
 
 
 def read(text: str) -> Document:

@@ -6,7 +6,7 @@ import pytest
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.text.extract import registry
-from vsearch_core.text.extract.msg import extract
+from vsearch_core.text.formats.msg import extract
 
 olefile = pytest.importorskip("olefile")
 

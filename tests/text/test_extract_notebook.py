@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract.notebook import extract
+from vsearch_core.text.formats.notebook import extract
 
 
 def notebook(*cells: dict[str, object], **metadata: object) -> bytes:

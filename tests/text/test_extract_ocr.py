@@ -15,8 +15,9 @@ from vsearch_core.errors import BinaryFileError, ExtractionError, InputError
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract import ocr
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.pdf import extract
-from vsearch_core.text.reading import FileToRead, open_reader
+from vsearch_core.text.files import FileToRead
+from vsearch_core.text.formats.pdf import extract
+from vsearch_core.text.reading import open_reader
 
 OCR = ExtractOptions(ocr=True)
 SCAN = with_pictures(make_pdf("", ""), [1, 2])

@@ -4,7 +4,7 @@ import pytest
 from packages import flat_odf, odf
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract.odf import extract
+from vsearch_core.text.formats.odf import extract
 
 
 @pytest.mark.parametrize("write", [odf, flat_odf])

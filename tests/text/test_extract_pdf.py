@@ -11,7 +11,7 @@ from pypdf.generic import DecodedStreamObject, NameObject
 from vsearch_core.errors import BinaryFileError, EncryptedError, ExtractionError, PicturesOnlyError
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.pdf import extract
+from vsearch_core.text.formats.pdf import extract
 
 
 def test_pages() -> None:

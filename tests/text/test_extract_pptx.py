@@ -2,7 +2,7 @@
 
 from packages import pptx, shape
 
-from vsearch_core.text.extract.pptx import extract
+from vsearch_core.text.formats.pptx import extract
 
 
 def test_slides_in_the_order_in_which_they_are_shown() -> None:

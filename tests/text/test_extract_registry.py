@@ -7,7 +7,7 @@ import pytest
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import OLE_CONTAINER
-from vsearch_core.text.extract.registry import FORMATS, PLAIN, Format, extract, load
+from vsearch_core.text.extract.registry import FORMATS, PLAIN, Format, extract, load, place_of
 
 
 @pytest.mark.parametrize("row", [PLAIN, *FORMATS], ids=lambda row: row.name)
@@ -54,3 +54,13 @@ def test_old_office_files_are_skipped_with_what_to_do(name: str, advice: str) ->
 def test_binary_data_under_a_text_name(suffix: str) -> None:
     with pytest.raises(BinaryFileError):
         extract(f"a.{suffix}", bytes(100))
+
+
+@pytest.mark.parametrize("page", [None, 3])
+def test_a_format_without_pages_has_no_place_but_the_line(page: int | None) -> None:
+    assert place_of("a.md", page, "A > B", (2, 9)) is None
+
+
+def test_a_page_is_a_place() -> None:
+    assert place_of("docs/a.PDF", 3, None, (2, 9)) == "page 3"
+    assert place_of("a.pdf", None, None, (2, 9)) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.rst import extract
+from vsearch_core.text.formats.rst import extract
 
 
 def read(text: str) -> Document:

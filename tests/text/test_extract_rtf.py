@@ -3,7 +3,7 @@
 import pytest
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
-from vsearch_core.text.extract.rtf import extract
+from vsearch_core.text.formats.rtf import extract
 
 HEAD = (
     r"{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0\fswiss Arial;}{\f1\fcharset204 Times;}}"

@@ -4,7 +4,7 @@ import pytest
 from packages import xlsx
 
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.xlsx import extract
+from vsearch_core.text.formats.xlsx import extract
 
 TEXTS = "<si><t>name</t></si><si><r><t>two </t></r><r><t>runs</t></r><rPh><t>PHONETIC</t></rPh></si>"
 DATES = (

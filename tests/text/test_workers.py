@@ -17,7 +17,8 @@ from process import is_running, until
 from vsearch_core.errors import BinaryFileError, ExtractionError, StorageError
 from vsearch_core.text import workers
 from vsearch_core.text.chunk import ChunkOptions
-from vsearch_core.text.reading import FileRead, FileToRead, Here, Outcome, open_reader
+from vsearch_core.text.files import FileRead, FileToRead, Outcome
+from vsearch_core.text.reading import InProcessReader, open_reader
 from vsearch_core.text.workers import Pool
 
 CORPUS = Path(__file__).parent.parent.parent / "sample_corpus"
@@ -48,7 +49,7 @@ def results(files: Sequence[FileToRead], **options: float) -> list[FileRead | Ex
         return [outcome.result for outcome in all_of(reader)]
 
 
-def all_of(reader: Pool | Here, limit: int = 7) -> list[Outcome]:
+def all_of(reader: Pool | InProcessReader, limit: int = 7) -> list[Outcome]:
     outcomes: list[Outcome] = []
     while some := reader.take(limit):
         assert len(some) <= limit
@@ -232,7 +233,7 @@ def test_a_python_without_assertions_reads_the_same() -> None:
 def test_the_same_is_read_here_and_there() -> None:
     files = [FileToRead(str(path), path.stat().st_size) for path in sorted(CORPUS.rglob("*")) if path.is_file()]
     settings = (ChunkOptions(60, 6),)
-    here = all_of(Here(files, settings, told_nothing))
+    here = all_of(InProcessReader(files, settings, told_nothing))
     with closing(open_reader(files, settings, told_nothing)) as reader:
         assert isinstance(reader, Pool)
         there = all_of(reader)
@@ -247,10 +248,12 @@ def said(outcome: Outcome) -> object:
 def test_known_bytes_are_not_extracted(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("Known.")
-    (first,) = Here([FileToRead(str(path), 6)], (ChunkOptions(),), told_nothing).take(1)
+    (first,) = InProcessReader([FileToRead(str(path), 6)], (ChunkOptions(),), told_nothing).take(1)
     assert isinstance(first.result, FileRead)
     assert first.result.chunks
-    (second,) = Here([FileToRead(str(path), 6, (first.result.digest,))], (ChunkOptions(),), told_nothing).take(1)
+    (second,) = InProcessReader(
+        [FileToRead(str(path), 6, (first.result.digest,))], (ChunkOptions(),), told_nothing
+    ).take(1)
     assert isinstance(second.result, FileRead)
     assert second.result.chunks is None
 
@@ -258,7 +261,7 @@ def test_known_bytes_are_not_extracted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "size", "kind"),
     [
-        (["a.txt", "b.md", "c.py", "noname"], 1000, Here),
+        (["a.txt", "b.md", "c.py", "noname"], 1000, InProcessReader),
         (["a.txt", "b.pdf"], 1000, Pool),
         (["a.txt.gz"], 1000, Pool),
         (["a.txt"], 3_000_000, Pool),

@@ -19,7 +19,8 @@ from vsearch_core.text.extract.limits import SECONDS_A_FILE
 from vsearch_core.text.extract.ocr import SECONDS
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.registry import READERS
-from vsearch_core.text.reading import FileRead, FileToRead, Outcome, open_reader
+from vsearch_core.text.files import FileRead, FileToRead, Outcome
+from vsearch_core.text.reading import open_reader
 
 FILES_A_TRANSACTION = 64
 CHUNKS_A_BLOCK = 800  # texts in memory at a time: whole requests of the remote embedders; a stop wastes one at most

@@ -21,7 +21,7 @@ from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.rocchio import REPEATS, Likeness
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.text.place import place_of
+from vsearch_core.text.extract.registry import place_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from vsearch_core.search.passages import chunk_ids
 from vsearch_core.search.rocchio import Example
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.text.chunk import ChunkOptions
-from vsearch_core.text.reading import FileToRead, open_reader
+from vsearch_core.text.files import FileToRead
+from vsearch_core.text.reading import open_reader
 
 NOWHERE = np.empty(0, np.int64)
 

@@ -1,66 +1,20 @@
-"""Files into chunks, in order: a few plain ones are read here, all others by worker processes (`workers.py`)."""
+"""Reads files into chunks, in order: a few plain ones in this process, all others in worker processes (`workers`)."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path, PurePath
-from typing import Protocol
+from pathlib import Path
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import Chunk, JsonValue
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.discover import contents
 from vsearch_core.text.extract import limits
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.registry import extract, is_steady
+from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
 
 FEW_FILES = 256  # plain ones that are read in the time it takes to start a worker
 FEW_BYTES = 2_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class FileToRead:
-    """A file's absolute path, its size in bytes, and the digests of what is known of it already."""
-
-    path: str
-    size: int
-    known: tuple[bytes, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return PurePath(self.path).name
-
-
-@dataclass(frozen=True, slots=True)
-class FileRead:
-    """The digest of a file's bytes, and what they say; `chunks` is None where the digest is known."""
-
-    digest: bytes
-    chunks: Sequence[Chunk] | None = None
-    title: str | None = None
-    language: str | None = None
-    metadata: dict[str, JsonValue] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a file that was not yet being read at `begun_ns`."""
-
-    begun_ns: int
-    result: FileRead | ExtractionError | OSError
-
-
-class Reader(Protocol):
-    """Gives what comes of files, in their order."""
-
-    def take(self, limit: int) -> list[Outcome]:
-        """The next outcomes, at most `limit`; none once all are given. Told to stop, it waits for none."""
-
-    def close(self) -> None:
-        """Give up what is not read yet."""
 
 
 def read(file: FileToRead, options: ChunkOptions, reading: ExtractOptions = ExtractOptions()) -> FileRead:  # noqa: B008 - frozen
@@ -88,13 +42,13 @@ def open_reader(
     """
     plain = all(is_steady(file.name) for file in files)
     if plain and len(files) <= FEW_FILES and sum(file.size for file in files) <= FEW_BYTES:
-        return Here(files, settings, stop)
+        return InProcessReader(files, settings, stop)
     from vsearch_core.text.workers import Pool
 
     return Pool(files, settings, stop, limits.SECONDS_A_FILE if seconds is None else seconds)
 
 
-class Here:
+class InProcessReader:
     """Reads files in this process, when their outcomes are asked for."""
 
     def __init__(self, files: Sequence[FileToRead], settings: tuple[object, ...], stop: Callable[[], bool]) -> None:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.text.extract.limits import Limits
-from vsearch_core.text.reading import FileRead, FileToRead
+from vsearch_core.text.files import FileRead, FileToRead
 
 READY = "ready"
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 from vsearch_core.errors import ExtractionError, StorageError
 from vsearch_core.machine import usable_cores
 from vsearch_core.text.extract.limits import fatal, limits_of, too_hungry, too_slow
-from vsearch_core.text.reading import FileRead, FileToRead, Outcome
+from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.worker import READY, Result, Task, Work
 
 MAX_WORKERS = 8  # of 20 MB each before they have read anything

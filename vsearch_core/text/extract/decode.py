@@ -3,6 +3,7 @@
 import codecs
 import re
 import unicodedata
+from functools import cache
 
 from vsearch_core.errors import BinaryFileError
 
@@ -37,9 +38,10 @@ _MEANT = {  # what a page that names the first is written in, as browsers have i
     **dict.fromkeys(("big5", "big5-hkscs"), "big5hkscs"),
     "iso-8859-9": "cp1254",
 }
-_DECLARABLE = frozenset(codecs.lookup(encoding).name for encoding in _DECLARABLE_NAMES)
 _GUESS_SAMPLE = 1 << 16  # bytes that tell the encoding: more would take longer, and tell no more
 _TOO_SHORT = 64  # bytes below which "no encoding fits" says nothing
+_LARGE = 1 << 20  # characters; a list of the words of a longer text could take thirty times its size
+_BLANKS = {code: " " for code in range(0x3001) if chr(code).isspace()}
 
 
 def decode(name: str, data: bytes, declared: str | None = None) -> str:
@@ -141,7 +143,13 @@ def _as_declared(data: bytes, declared: str | None) -> str | None:
         codec = codecs.lookup(encoding or "").name
     except (LookupError, ValueError):  # the second for a name with a NUL in it
         return None
-    return data.decode(codec, errors="replace") if codec in _DECLARABLE else None
+    return data.decode(codec, errors="replace") if codec in _declarable() else None
+
+
+@cache
+def _declarable() -> frozenset[str]:
+    """The canonical names of the encodings that a file may declare. Looking them up imports a module for each."""
+    return frozenset(codecs.lookup(encoding).name for encoding in _DECLARABLE_NAMES)
 
 
 def _guessed(name: str, data: bytes) -> str:
@@ -161,3 +169,13 @@ def _guessed(name: str, data: bytes) -> str:
         return data.decode(guess)
     except UnicodeDecodeError:  # beyond the sample, or in what vendors added to a standard
         return data.decode(_MEANT.get(guess.lower(), guess), errors="replace")
+
+
+def one_line(text: str) -> str:
+    """The text's words with one space between each and the next: " ".join(text.split())."""
+    if len(text) < _LARGE:
+        return " ".join(text.split())
+    text = text.translate(_BLANKS)
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.strip(" ")

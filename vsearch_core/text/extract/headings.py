@@ -19,28 +19,44 @@ class Heading:
     title: str
 
 
-def spans_between(text: str, headings: Sequence[Heading], start: int = 0) -> tuple[Span, ...]:
-    """One span from each heading to the next, the heading's own line included, and one for what comes before the first.
+class HeadingTrail:
+    """The headings that enclose a place in a document, outermost first."""
 
-    Together they cover the text from `start` on; spans that would be blank are left out.
+    def __init__(self) -> None:
+        self._open: list[tuple[int, str]] = []  # level, title
+
+    def open(self, level: int, title: str) -> None:
+        """Begin a section: it ends those of its level and of deeper ones. An untitled one only ends them."""
+        self.close(level)
+        self._open.append((level, title))
+
+    def close(self, level: int = 0) -> None:
+        """End the sections of that level and of deeper ones."""
+        while self._open and self._open[-1][0] >= level:
+            self._open.pop()
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the open sections."""
+        return tuple(title for _, title in self._open if title)
+
+
+def spans_between(text: str, headings: Sequence[Heading], start: int = 0) -> tuple[Span, ...]:
+    """Return a span from each heading to the next, its own line included, and one for the text before the first.
+
+    Together they cover the text from character `start` on; blank spans are left out.
     """
+    trail = HeadingTrail()
     spans: list[Span] = []
-    trail: list[Heading] = []
     begin = start
     for heading in headings:
-        _add(spans, text, begin, heading.start, trail)
-        while trail and trail[-1].level >= heading.level:
-            trail.pop()
-        trail.append(heading)
+        if text[begin : heading.start].strip():
+            spans.append(Span(begin, heading.start, trail.titles))
+        trail.open(heading.level, heading.title)
         begin = heading.start
-    _add(spans, text, begin, len(text), trail)
+    if text[begin:].strip():
+        spans.append(Span(begin, len(text), trail.titles))
     return tuple(spans)
-
-
-def _add(spans: list[Span], text: str, start: int, end: int, trail: Sequence[Heading]) -> None:
-    if not text[start:end].strip():
-        return
-    spans.append(Span(start, end, tuple(heading.title for heading in trail if heading.title)))
 
 
 @dataclass(frozen=True, slots=True)

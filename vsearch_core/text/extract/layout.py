@@ -3,9 +3,9 @@
 import itertools
 from typing import Literal
 
-from vsearch_core.text.extract.build import MAX_HEADER
+from vsearch_core.text.extract.builder import MAX_HEADER
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Block, Heading
-from vsearch_core.text.extract.spaces import one_line
 
 
 class Page:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vsearch_core.errors import EncryptedError, ExtractionError
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.extract.decode import one_line
 
 MAX_EXPANDED = 300_000_000  # bytes that all compressed parts of a file may come to
 MAX_UNPACKED = 100_000_000  # bytes of a single file behind gzip, bzip2 or xz

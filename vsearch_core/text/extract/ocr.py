@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vsearch_core.errors import ExtractionError, InputError
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.limits import MAX_EXPANDED, too_large, unlimited_memory
-from vsearch_core.text.extract.spaces import one_line
 
 PROGRAM = "ocrmypdf"
 SECONDS = 900.0  # that one file may take, where a worker reads it

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from vsearch_core.errors import EncryptedError, ExtractionError
-from vsearch_core.text.extract.decode import OLE_CONTAINER
+from vsearch_core.model import JsonValue
+from vsearch_core.text.extract.decode import OLE_CONTAINER, one_line
 from vsearch_core.text.extract.limits import (
     MAX_DEPTH,
     MAX_EXPANDED,
@@ -27,6 +28,24 @@ from vsearch_core.text.extract.limits import (
 _BLOCK = 1 << 16
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")  # an entry of the latter's directory, [MS-OFFCRYPTO] 2.3.4
 _ENCRYPTED = 1  # the bit of a member's flags
+_MAX_VALUE = 2000  # characters of one value
+_NAMES = {  # element -> our key; the first value counts, several creators and keywords are joined
+    "title": "title",
+    "creator": "author",
+    "initial-creator": "author",
+    "subject": "subject",
+    "keyword": "keywords",
+    "keywords": "keywords",
+    "description": "description",
+    "language": "language",
+    "created": "created",
+    "creation-date": "created",
+    "modified": "modified",
+    "date": "date",
+    "publisher": "publisher",
+    "category": "category",
+}
+_JOINED = {"author", "keywords"}
 
 
 class Handler(Protocol):
@@ -185,3 +204,42 @@ def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler) ->
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise damaged(name, kind, error) from None
+
+
+class Properties:
+    """A `Handler` that collects Dublin Core elements, wherever in the document they stand."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self._key: str | None = None
+        self._text: list[str] = []
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._key = _NAMES.get(tag)
+        self._text.clear()
+
+    def data(self, text: str) -> None:
+        if self._key and len(self._text) < _MAX_VALUE:
+            self._text.append(text[:_MAX_VALUE])
+
+    def end(self, tag: str) -> None:
+        key, value = self._key, one_line("".join(self._text))[:_MAX_VALUE]
+        self._key = None
+        if key and value:
+            former = self.values.setdefault(key, value)
+            if key in _JOINED and value not in former and len(former) < _MAX_VALUE:
+                self.values[key] = f"{former}, {value}"
+
+    @property
+    def title(self) -> str | None:
+        return self.values.get("title")
+
+    @property
+    def language(self) -> str | None:
+        """The language's code without its country."""
+        return self.values.get("language", "").partition("-")[0].lower() or None
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """All but title and language."""
+        return {key: value for key, value in self.values.items() if key not in {"title", "language"}}

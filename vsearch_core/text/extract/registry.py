@@ -1,5 +1,6 @@
 """Which extractor reads which file. A new format is one more row here and one more module beside this one."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,7 +16,8 @@ Extractor = Callable[..., Document]  # of name and bytes; of the ExtractOptions 
 READERS = "4"  # changes when some file may be read otherwise: what could not be read before is tried again
 
 COMPRESSED = (".gz", ".bz2", ".xz")  # what may follow each suffix below
-_HERE = "vsearch_core.text.extract."
+_FORMATS = "vsearch_core.text.formats."
+_BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
 _PROGRAMS = (
     *(
         ".py",
@@ -107,7 +109,7 @@ FORMATS = (
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
     Format("RTF", (".rtf",), "rtf:extract", "page"),
     Format("book (EPUB)", (".epub",), "epub:extract", "section"),
-    Format("CSV and TSV", (".csv", ".tsv", ".tab"), "tables:extract"),
+    Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table"),
     Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json"),
     Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl"),
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
@@ -162,10 +164,27 @@ def unit_of(path: str) -> str:
     return format_of(path).unit
 
 
+def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int, int]) -> str | None:
+    """ "page 3", "slide 4", "cell 2", "message 5", "Sales!2:9"; None where the format has lines only, or no pages.
+
+    `page`, `heading` and `lines` are the chunk's: where it begins, and its first and last line; the lines of a sheet
+    are its rows, and its heading is its name.
+    """
+    unit = unit_of(path)
+    if unit == "line" or page is None:
+        return None
+    if unit != "sheet":
+        return f"{unit} {page}"
+    name = heading or f"Sheet{page}"
+    if not _BARE_NAME.fullmatch(name):
+        name = "'" + name.replace("'", "''") + "'"
+    return f"{name}!{lines[0]}:{lines[1]}"
+
+
 def load(row: Format) -> Extractor:
     """The function that reads the format."""
     module, _, function = row.extractor.partition(":")
-    extractor: Extractor = getattr(import_module(_HERE + module), function)
+    extractor: Extractor = getattr(import_module(_FORMATS + module), function)
     return extractor
 
 

@@ -1,8 +1,8 @@
 """One sheet of a spreadsheet, filled cell by cell: its rows as lines, whose numbers are the rows'."""
 
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.limits import MAX_TEXT, too_large
-from vsearch_core.text.extract.spaces import one_line
 
 _MAX_BLANKS = 100  # cells left empty before one that is filled; beyond, its column can't be told
 

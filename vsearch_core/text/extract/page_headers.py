@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.extract.decode import one_line
 
 _EDGE = 2  # lines at the top and at the bottom of a page that may be running ones
 _LEAST = 3  # pages that must have a line for it to be one

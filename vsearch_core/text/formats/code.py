@@ -9,9 +9,8 @@ from dataclasses import replace
 from itertools import islice
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
-from vsearch_core.text.extract.spaces import one_line
 
 _NAME = r"(?P<name>[^\W\d][\w$]*)"
 _BRACES = (  # modifiers, then a word that begins a definition, then its name

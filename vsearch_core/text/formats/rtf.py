@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_TEXT, damaged, too_large
-from vsearch_core.text.extract.spaces import one_line
 
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|([^\\{}\r\n]+)|[\r\n]+", re.DOTALL

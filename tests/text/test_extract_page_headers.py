@@ -1,6 +1,6 @@
 """Running heads and feet of pages."""
 
-from vsearch_core.text.extract.running import without_running_lines
+from vsearch_core.text.extract.page_headers import without_running_lines
 
 
 def test_heads_and_feet_that_differ_by_number_only() -> None:

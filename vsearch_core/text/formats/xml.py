@@ -4,9 +4,8 @@ import html
 import re
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
-from vsearch_core.text.extract.spaces import one_line
 
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
 _LANGUAGE = re.compile(r"<[^!?][^>]{0,500}?\bxml:lang\s*=\s*[\"']([A-Za-z]{2,3})")

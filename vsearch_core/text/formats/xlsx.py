@@ -5,13 +5,12 @@ import re
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder, numbered
+from vsearch_core.text.extract.builder import Builder, numbered
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.limits import MAX_PARTS, MAX_TEXT, too_large
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.package import Package
-from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.package import Package, Properties
 from vsearch_core.text.extract.sheet import Sheet
-from vsearch_core.text.extract.spaces import one_line
 
 KIND = "spreadsheet"
 _COLUMN = re.compile(r"([A-Z]{1,3})\d")

@@ -12,11 +12,10 @@ from email.utils import parsedate_to_datetime
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.build import Builder
-from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.html import extract as extract_html
+from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.limits import MAX_PARTS, damaged, too_large
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.formats.html import extract as extract_html
 
 _KEYS = {"from": "author", "to": "recipients", "cc": "cc", "message-id": "message_id", "list-id": "list"}
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")  # what heads a message's text

@@ -7,9 +7,9 @@ from typing import Any
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.build import Builder
-from vsearch_core.text.extract.html import extract as extract_html
+from vsearch_core.text.extract.builder import Builder
 from vsearch_core.text.extract.limits import MAX_TEXT, damaged, too_large
+from vsearch_core.text.formats.html import extract as extract_html
 
 _STREAM = "__substg1.0_"
 _SUBJECT, _BODY, _HTML = "0037", "1000", "1013"

@@ -3,10 +3,9 @@
 import re
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
-from vsearch_core.text.extract.plain import extract as extract_plain
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.formats.plain import extract as extract_plain
 
 _ROFF = re.compile(  # requests, comments and the bodies of macros, up to the title
     r"(?:(?:['.][ \t]*(?:de1?|am|ig)\b[^\n]*\n(?:(?!\.\.)[^\n]*\n){0,50}+\.\.[^\n]*"

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.build import MAX_HEADER
+from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Block, Heading, spans_between, with_blocks
 

@@ -4,10 +4,9 @@ import re
 from typing import Any
 
 from vsearch_core.model import Document, JsonValue, Span
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
 from vsearch_core.text.extract.layout import Page
-from vsearch_core.text.extract.spaces import one_line
 
 _CHARSET = re.compile(
     rb"<(?:meta[^>]{0,500}?charset|\?xml[^>]{0,200}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE

@@ -5,10 +5,10 @@ from typing import Any
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.builder import Builder
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.limits import MAX_PARTS, damaged, too_large
-from vsearch_core.text.extract.markdown import find_headings
+from vsearch_core.text.formats.markdown import find_headings
 
 _MAX_VALUES = 1_000_000  # lists and objects of a notebook; a small one takes two hundred bytes
 _MAX_TEXTS = 8_000_000  # values beside

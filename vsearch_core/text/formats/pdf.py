@@ -11,13 +11,13 @@ from typing import Any
 
 from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
-from vsearch_core.text.extract.build import numbered
-from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.builder import numbered
+from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
 from vsearch_core.text.extract.limits import damaged, encrypted, too_large
 from vsearch_core.text.extract.ocr import PROGRAM
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.running import without_running_lines
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.extract.page_headers import without_running_lines
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
@@ -203,17 +203,15 @@ def _outline(reader: Any) -> list[tuple[int, int, str]]:
 def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple[str, ...]]:
     """The titles that each page stands under."""
     trails: list[tuple[str, ...]] = []
-    trail: list[tuple[int, str]] = []
+    trail = HeadingTrail()
     place = 0
     for number in pages:
         first_here = next((at for at in range(place, len(outline)) if outline[at][0] >= number), len(outline))
         begins_here = first_here < len(outline) and outline[first_here][0] == number
         for _, level, title in outline[place : first_here + begins_here]:
-            while trail and trail[-1][0] >= level:
-                trail.pop()
-            trail.append((level, title))
+            trail.open(level, title)
         place = first_here + begins_here
-        trails.append(tuple(title for _, title in trail if title))
+        trails.append(trail.titles)
     return trails
 
 

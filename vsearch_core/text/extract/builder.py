@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Literal
 
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
-from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
 from vsearch_core.text.extract.limits import MAX_TEXT, too_large
-from vsearch_core.text.extract.spaces import one_line
 
 Kind = Literal["prose", "rows", "code"]
 MAX_HEADER = 1000  # characters; the names of more columns than that help nobody when they are repeated
@@ -27,7 +27,7 @@ class Builder:
         self._parts: list[str] = []
         self._spans: list[Span] = []
         self._lines: list[int] = []
-        self._trail: list[tuple[int, str]] = []
+        self._trail = HeadingTrail()
         self.left_out: list[str] = []
         self.first_heading: str | None = None
 
@@ -48,8 +48,7 @@ class Builder:
 
     def end_headings(self, level: int = 0) -> None:
         """What follows stands under no heading of that level or a deeper one."""
-        while self._trail and self._trail[-1][0] >= level:
-            self._trail.pop()
+        self._trail.close(level)
 
     def start_heading(self, level: int, title: str) -> None:
         """What follows stands under this heading; the heading itself is to be added as a block where it is text."""
@@ -57,7 +56,7 @@ class Builder:
         title = one_line(title)[:MAX_TITLE]
         if title:
             self.first_heading = self.first_heading or title
-            self._trail.append((level, title))
+            self._trail.open(level, title)
 
     def heading(self, level: int, title: str, lines: Sequence[int] = ()) -> None:
         """A heading that is a line of the text."""
@@ -74,7 +73,7 @@ class Builder:
         start = self.length
         text = text.replace(PAGE_BREAK, " ")
         self._write(text + ("\n" if tight else "\n\n"), [*lines, *([] if tight else lines[-1:])])
-        span = Span(start, self.length, tuple(title for _, title in self._trail), self.page, kind, header)
+        span = Span(start, self.length, self._trail.titles, self.page, kind, header)
         last = self._spans[-1] if self._spans else None
         if last is not None and replace(last, start=start, end=self.length) == span and last.end == start:
             self._spans[-1] = replace(last, end=self.length)
@@ -91,7 +90,7 @@ class Builder:
     def add_document(self, part: Document, title: str = "", level: int = 1) -> None:
         """A document that is a part of this one; its headings go below what encloses it now, and below `title`."""
         start = self.length
-        outer = tuple(heading for _, heading in self._trail)
+        outer = self._trail.titles
         self._write(part.text + "\n\n", ())
         for span in part.spans:
             inner = span.heading or ((title[:MAX_TITLE],) if title else ())

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.limits import MAX_PARAGRAPH, too_large
-from vsearch_core.text.extract.package import Package, blocks_of, walk_xml
-from vsearch_core.text.extract.properties import Properties
+from vsearch_core.text.extract.package import Package, Properties, blocks_of, walk_xml
 from vsearch_core.text.extract.sheet import Sheet
-from vsearch_core.text.extract.spaces import one_line
 
 KIND = "OpenDocument file"
 _SKIPPED = frozenset(  # what stands around the text, or is another version of it

@@ -7,13 +7,12 @@ from urllib.parse import unquote
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder, numbered
+from vsearch_core.text.extract.builder import Builder, numbered
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.headings import MAX_TITLE
-from vsearch_core.text.extract.html import extract as extract_html
 from vsearch_core.text.extract.limits import MAX_PARTS
-from vsearch_core.text.extract.package import Package
-from vsearch_core.text.extract.properties import Properties
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.extract.package import Package, Properties
+from vsearch_core.text.formats.html import extract as extract_html
 
 KIND = "book"
 _HTML = frozenset({"application/xhtml+xml", "text/html", "application/xml"})

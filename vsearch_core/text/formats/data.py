@@ -4,9 +4,8 @@ import re
 from itertools import islice
 
 from vsearch_core.model import Document, Span
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between
-from vsearch_core.text.extract.spaces import one_line
 
 _MAX_LEVEL = 3  # keys deeper than that are no headings
 _TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*+)("?)(\s*+:\s*+[\[{])?|[{\[]++|[}\]]++')

@@ -3,9 +3,8 @@
 import re
 
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
-from vsearch_core.text.extract.spaces import one_line
 
 _LEVELS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6, "frametitle": 5}
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")

@@ -4,12 +4,11 @@ import re
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.build import Builder
+from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.limits import MAX_PARAGRAPH, MAX_PARTS, too_large
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.package import Package
-from vsearch_core.text.extract.properties import Properties
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.extract.package import Package, Properties
 
 KIND = "Word document"
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)

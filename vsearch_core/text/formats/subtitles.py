@@ -4,8 +4,7 @@ import html
 import re
 
 from vsearch_core.model import Document, Span
-from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.spaces import one_line
+from vsearch_core.text.extract.decode import decode, one_line
 
 _TIMES = re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->")
 _MARK = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")

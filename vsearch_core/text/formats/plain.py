@@ -1,9 +1,9 @@
-"""Tables in text files: CSV, TSV. The text stays as it is; its first row is repeated where it names the columns."""
+"""Text files that stay as they are: plain text, and tables of delimited values (CSV, TSV)."""
 
 import re
 
 from vsearch_core.model import Document, Span
-from vsearch_core.text.extract.build import MAX_HEADER
+from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
 
 _DELIMITERS = ",;\t|"
@@ -13,6 +13,12 @@ _SAMPLE = 20  # lines that tell the delimiter
 
 
 def extract(name: str, data: bytes) -> Document:
+    """One span over the whole text. Raises BinaryFileError."""
+    text = decode(name, data)
+    return Document(text, (Span(0, len(text)),) if text.strip() else ())
+
+
+def extract_table(name: str, data: bytes) -> Document:
     """One span of rows. Raises BinaryFileError."""
     text = decode(name, data)
     if not text.strip():

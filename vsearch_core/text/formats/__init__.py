@@ -1,0 +1,1 @@
+"""File formats: a module each, with a function from a file's bytes to a `Document`."""
