@@ -11,10 +11,51 @@ from vsearch_core.errors import ArgumentError, VsearchError
 ADVICE: Mapping[str, str] = {
     # the index on disk
     "index-locked": "wait until it ends, or stop it, and run this again",
+    "index-not-found": "make one with `vsearch index PATH`",
+    "index-corrupt": "see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`",
+    "graph-corrupt": "search with --exact, or see what is damaged with `vsearch check --full`, and mend it with"
+    " `vsearch repair`",
+    "index-version": "upgrade vsearch (`pip install -U vsearch`)",
+    "index-needs-migration": "bring it up to date with `vsearch index`",
+    "index-too-old": "index again into a new folder with --index",
+    "catalog-lost": "put that file back from a backup, or delete the folder and index, or import, again",
+    "catalog-not-a-file": "delete it, or put the index's own file in its place",
+    "not-a-catalog": "choose another --index, or run `vsearch repair`",
+    "untrusted-index": "don't use an index from a source that you don't trust",
+    "unfinished-commit": "run `vsearch status` once where the folder can be written",
+    "name-not-utf8": "rename it, or the folder above it whose name is not",
+    "archive-damaged": "export it again, or copy it again from where it came",
+    "not-an-archive": "name a file that `vsearch export` wrote",
+    "export-source-damaged": "check the disk, and index again",
+    # files and disks
+    "disk-full": "free some space and run it again: what is committed is kept",
+    "permission-denied": "check the permissions of the file and its folder",
+    "read-only": "choose a folder that can be written",
+    "too-many-open-files": "raise the limit on open files (`ulimit -n`)",
+    "storage-failed": "check the disk and run it again",
+    "catalog-busy": "try again in a moment",
+    "catalog-unusable": "check the disk and the folder's permissions",
     # reading documents
     # models and providers
     # queries
     # evaluation
+    "other-dataset": "choose another folder",
+    "questions-unreadable": "name a file of questions",
+    "dataset-unreadable": "name a folder in BEIR layout",
+    "run-unreadable": "name a run file in TREC's format",
+    "not-utf8": "save the file as UTF-8",
+    "invalid-json-lines": "write one JSON object a line",
+    "invalid-question": 'write {{"text": "…", "paths": ["…"]}} or {{"text": "…", "passage": "…"}}',
+    "invalid-record": 'write {{"_id": "…", "text": "…"}}',
+    "duplicate-id": "give every line its own _id",
+    "no-relevant-path": "name one, or leave the line out",
+    "invalid-judgement": "write query-id, corpus-id and score with tabs between them",
+    "unknown-query": "add the query there",
+    "no-relevant-document": "add a line with a score above 0",
+    "duplicate-document": "keep one of the lines",
+    "empty-run": "write one with `vsearch eval --run FILE`",
+    "invalid-run-line": "write the six with blanks between them",
+    "score-not-finite": "write a finite number",
     # arguments
 }
 

@@ -59,10 +59,10 @@ def _shown(value: Any) -> str:
 def _put(path: Path, key: str, value: Any) -> None:
     """Set the key in the file, whose other lines stay as they are. Raises InputError where that can't be done."""
     from vsearch_core.errors import InputError
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
     former = defaults.read_file(path, personal=True)
-    with storage_errors(path):
+    with file_errors(path):
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         line = f"{key} = {to_json(value)}"
         changed, count = re.subn(rf"^[ \t]*{key}[ \t]*=.*$", lambda _: line, text, flags=re.MULTILINE)

@@ -69,9 +69,9 @@ def _to_stdout(index: Path) -> None:
     from tempfile import TemporaryDirectory
 
     from vsearch_core.index.transfer import export_index
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
-    with stopped_cleanly(), storage_errors(Path("temporary folder")), TemporaryDirectory() as scratch:
+    with stopped_cleanly(), file_errors("temporary folder"), TemporaryDirectory() as scratch:
         export_index(index, Path(scratch), emit_bytes)
 
 
@@ -81,9 +81,9 @@ def _to_file(index: Path, target: Path, *, force: bool) -> "TransferSummary":
 
     from vsearch_core.index.transfer import export_index
     from vsearch_core.store.folders import durable_file, sync_folder
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
-    with stopped_cleanly(), storage_errors(target):
+    with stopped_cleanly(), file_errors(target):
         _refuse_bad_target(index, target, force=force)
         with TemporaryDirectory(prefix=".vsearch-export-", dir=target.parent) as folder:
             unfinished = Path(folder) / "archive"

@@ -24,7 +24,7 @@ def import_(
     are under way go on with the index that was there.
     """
     from vsearch_core.index.transfer import import_index
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
     index = locate.index_to_write(index_dir)
     if file == "-":
@@ -32,7 +32,7 @@ def import_(
         summary = import_index(index, name, sys.stdin.buffer.read, replace=replace)
     else:
         name = str(locate.file(file))
-        with storage_errors(Path(name)), Path(name).open("rb") as stream:
+        with file_errors(name), Path(name).open("rb") as stream:
             summary = import_index(index, name, stream.read, replace=replace)
     if as_json:
         values = {**asdict(summary), "index": str(summary.index), "archive": name}

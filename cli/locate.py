@@ -74,11 +74,11 @@ def _named(given: Path) -> Path:
 
     A folder that holds other things than an index is a project: an index is never mixed with somebody's files.
     """
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
     folder = absolute(given)
     inner = folder / INDEX_DIR
-    with storage_errors(folder):
+    with file_errors(folder):
         is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_other_things(folder))
     return inner if is_project else folder
 

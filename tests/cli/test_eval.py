@@ -84,7 +84,7 @@ def test_the_folders_own_files_can_be_the_documents(vsearch: Vsearch, tmp_path: 
     [
         ("queries.jsonl", None, "queries.jsonl: No such file"),
         ("queries.jsonl", "{", "queries.jsonl:1: is not JSON"),
-        ("queries.jsonl", '{"_id": 1}\n', "queries.jsonl:1: lacks a text"),
+        ("queries.jsonl", '{"_id": 1}\n', "queries.jsonl:1: _id or text is missing"),
         ("qrels/test.tsv", "q1 d1 1\n", "test.tsv:1: is not the header"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq9\td1\t1\n", "test.tsv:2: judges a query 'q9'"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t0\n", "holds no relevant document"),

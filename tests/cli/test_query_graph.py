@@ -160,7 +160,7 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
     error = vsearch("query", "--ef", "200", "bread", cwd=project).error
     assert error == (
         f"segment {name}: its graph is damaged (entries: one is no node);"
-        " ask with --exact, or see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
+        " search with --exact, or see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
     )
     assert vsearch("query", "--exact", "bread", cwd=project).status == 0
 

@@ -408,8 +408,9 @@ def test_a_first_import_that_fails_leaves_no_index(archive: bytes, tmp_path: Pat
 
 def test_another_version_is_named(archive: bytes, tmp_path: Path) -> None:
     newer = forged(archive, tmp_path, sql("PRAGMA user_version = 99"), sealed=False)
-    with pytest.raises(IndexVersionError, match="upgrade vsearch") as version:
+    with pytest.raises(IndexVersionError, match="format 99") as version:
         imported(tmp_path / "new", newer)
+    assert version.value.code == "index-version"
     assert version.value.thing == "it"
     other = forged(archive, tmp_path, sql("UPDATE settings SET value = '99' WHERE key = 'chunker'"), sealed=True)
     with pytest.raises(IndexMismatchError, match="chunker 99") as mismatch:

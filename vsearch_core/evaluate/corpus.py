@@ -39,7 +39,7 @@ def indexed_corpus(
     update_index(index, [Source(corpus, questions)], requested, open_embedder, observer)
     with open_snapshot(index) as snapshot:
         if list(snapshot.catalog.sources()) != [stored_path(work, corpus)]:
-            raise InputError(str(work), "it holds the index of another set", "choose another folder")
+            raise InputError(str(work), "it holds the index of another dataset", "other-dataset")
         yield snapshot, lambda path: _document_id(dataset, corpus, work / path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vsearch_core.errors import InputError
-from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.io_errors import file_errors
 
 CORPUS_FILE = "corpus.jsonl"
 QUERIES_FILE = "queries.jsonl"
@@ -65,13 +65,13 @@ def load_questions(path: Path) -> Dataset:
     queries: dict[str, str] = {}
     judgements: dict[str, Mapping[str, int]] = {}
     passages: dict[str, str] = {}
-    for number, (place, line) in enumerate(numbered_lines(path, "name a file of questions"), 1):
+    for number, (place, line) in enumerate(numbered_lines(path, "questions-unreadable"), 1):
         record = _parsed(place, line)
         key = record.get("_id", str(number))
         if not isinstance(key, str) or not isinstance(record.get("text"), str):
-            raise InputError(place, "has no text, or an _id that is none", _QUESTION)
+            raise InputError(place, "has no text, or its _id is not a string", "invalid-question")
         if key in queries:
-            raise InputError(place, f"repeats the _id {key!r}", "give every line its own _id")
+            raise InputError(place, f"repeats the _id {key!r}", "duplicate-id")
         queries[key] = record["text"]
         if isinstance(record.get("passage"), str) and record["passage"].strip():
             passages[key] = record["passage"]
@@ -79,7 +79,7 @@ def load_questions(path: Path) -> Dataset:
         else:
             judgements[key] = _grades(place, record.get("paths"))
     if not queries:
-        raise InputError(str(path), "holds no question", _QUESTION)
+        raise InputError(str(path), "holds no question", "invalid-question")
     return Dataset(None, queries, judgements, passages)
 
 
@@ -103,21 +103,18 @@ def save_questions(path: Path, dataset: Dataset) -> None:
         else {"_id": key, "text": text, "paths": dict(dataset.judgements[key])}
         for key, text in dataset.queries.items()
     )
-    with storage_errors(path):
+    with file_errors(path):
         path.write_text(
             "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8", "surrogatepass"
         )
 
 
-_QUESTION = 'write {"text": "…", "paths": ["…"]} or {"text": "…", "passage": "…"}'
-
-
 def _grades(place: str, paths: object) -> dict[str, int]:
     grades = dict.fromkeys(paths, 1) if isinstance(paths, list) and all(isinstance(p, str) for p in paths) else paths
     if not isinstance(grades, dict) or not all(type(grade) is int for grade in grades.values()):
-        raise InputError(place, "has neither paths nor a passage", _QUESTION)
+        raise InputError(place, "has neither paths nor a passage", "invalid-question")
     if max(grades.values(), default=0) <= 0:
-        raise InputError(place, "names no relevant path", "name one, or leave the line out")
+        raise InputError(place, "names no relevant path", "no-relevant-path")
     return grades
 
 
@@ -131,9 +128,9 @@ def _records(path: Path) -> dict[str, dict[str, Any]]:
     for place, line in numbered_lines(path):
         record = _parsed(place, line)
         if not all(isinstance(record.get(key), str) for key in ("_id", "text")):
-            raise InputError(place, "lacks a text in _id or in text", 'write {"_id": "…", "text": "…"}')
+            raise InputError(place, "_id or text is missing or not a string", "invalid-record")
         if record["_id"] in records:
-            raise InputError(place, f"repeats the _id {record['_id']!r}", "give every line its own _id")
+            raise InputError(place, f"repeats the _id {record['_id']!r}", "duplicate-id")
         records[record["_id"]] = record
     return records
 
@@ -142,9 +139,9 @@ def _parsed(place: str, line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InputError(place, f"is not JSON ({error})", "write one JSON object a line") from None
+        raise InputError(place, f"is not JSON ({error})", "invalid-json-lines") from None
     if not isinstance(record, dict):
-        raise InputError(place, "lacks a text in _id or in text", 'write {"_id": "…", "text": "…"}')
+        raise InputError(place, "_id or text is missing or not a string", "invalid-record")
     return record
 
 
@@ -153,15 +150,15 @@ def _judgements(path: Path, queries: Mapping[str, Any]) -> dict[str, dict[str, i
     lines = numbered_lines(path)
     place, header = next(lines, (f"{path}:1", ""))
     if header.split("\t") != _COLUMNS:
-        raise InputError(place, "is not the header", f"write {', '.join(_COLUMNS)} with tabs between them")
+        raise InputError(place, f"is not the header {', '.join(_COLUMNS)}, with tabs between them", "invalid-judgement")
     for place, line in lines:
         query, document, grade = _judgement(place, line)
         if query not in queries:
-            raise InputError(place, f"judges a query {query!r} that {QUERIES_FILE} lacks", "add it there")
+            raise InputError(place, f"judges a query {query!r} that is not in {QUERIES_FILE}", "unknown-query")
         judgements.setdefault(query, {})[document] = grade
     judged = {query: grades for query, grades in judgements.items() if max(grades.values()) > 0}
     if not judged:
-        raise InputError(str(path), "holds no relevant document for any query", "add a line with a score above 0")
+        raise InputError(str(path), "holds no relevant document for any query", "no-relevant-document")
     return judged
 
 
@@ -171,18 +168,18 @@ def _judgement(place: str, line: str) -> tuple[str, str, int]:
         return query, document, int(grade)
     except ValueError:
         reason = "is not a query-id, a corpus-id and a whole number"
-        raise InputError(place, reason, "write the three with tabs between them") from None
+        raise InputError(place, reason, "invalid-judgement") from None
 
 
-def numbered_lines(path: Path, next_step: str = "name a folder in BEIR layout") -> Iterator[tuple[str, str]]:
+def numbered_lines(path: Path, code: str = "dataset-unreadable") -> Iterator[tuple[str, str]]:
     """The lines that are not blank, each with its place, "file:line". Raises InputError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(str(path), error.strerror or "can't be read", next_step) from error
+        raise InputError(str(path), error.strerror or "can't be read", code) from error
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{number}", "is not UTF-8", "save the file as UTF-8") from error
+        raise InputError(f"{path}:{number}", "is not UTF-8", "not-utf8") from error
     # Not splitlines: it would also cut at the line separators that JSON strings may hold.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.store.folders import sync_folder
-from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.io_errors import file_errors
 
 FEEDBACK_FILE = "feedback.jsonl"
 
@@ -31,7 +31,7 @@ class Verdict:
 def record(index: Path, verdict: Verdict) -> None:
     """Append a verdict; when this returns, it is durable. Raises StorageError."""
     path = index / FEEDBACK_FILE
-    with storage_errors(path):
+    with file_errors(path):
         fresh = not path.exists()
         with path.open("ab+", buffering=0) as file:
             line = json.dumps(asdict(verdict)).encode() + b"\n"
@@ -46,7 +46,7 @@ def record(index: Path, verdict: Verdict) -> None:
 def read(index: Path) -> tuple[list[Verdict], int]:
     """All verdicts, oldest first, and how many lines are damaged. Raises StorageError."""
     path = index / FEEDBACK_FILE
-    with storage_errors(path):
+    with file_errors(path):
         lines = path.read_bytes().split(b"\n") if path.exists() else []
     verdicts = [_verdict(line) for line in lines if line.strip()]
     sound = [verdict for verdict in verdicts if verdict is not None]

@@ -13,7 +13,7 @@ import numpy as np
 
 from vsearch_core.errors import InputError
 from vsearch_core.evaluate.dataset import numbered_lines
-from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.io_errors import file_errors
 
 Ranking = Sequence[tuple[str, float]]  # (document id, score), best first, no id twice
 Run = Mapping[str, Ranking]  # by query id
@@ -32,7 +32,7 @@ def write_run(path: Path, run: Run, tag: str) -> None:
         for rank, (document, score) in enumerate(ranking, 1):
             ceiling = min(np.float32(score), np.nextafter(ceiling, np.float32(-np.inf)))
             lines.append(f"{_quoted(query)} Q0 {_quoted(document)} {rank} {ceiling} {tag}\n")
-    with storage_errors(path):
+    with file_errors(path):
         path.write_text("".join(lines), encoding="utf-8")
 
 
@@ -42,13 +42,13 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     Ranks and tags are ignored. Raises InputError, naming file and line, for what is malformed.
     """
     scores: dict[str, dict[str, float]] = {}
-    for place, line in numbered_lines(path, "name a run file in TREC's format"):
+    for place, line in numbered_lines(path, "run-unreadable"):
         query, document, score = _parsed(place, line)
         if document in scores.setdefault(query, {}):
-            raise InputError(place, f"names document {document!r} again for query {query!r}", "keep one of the lines")
+            raise InputError(place, f"names document {document!r} again for query {query!r}", "duplicate-document")
         scores[query][document] = score
     if not scores:
-        raise InputError(str(path), "holds no line of a run", "write one with `vsearch eval --run FILE`")
+        raise InputError(str(path), "holds no line of a run", "empty-run")
     return {
         query: sorted(ranking.items(), key=lambda item: (item[1], item[0]), reverse=True)
         for query, ranking in scores.items()
@@ -61,9 +61,9 @@ def _parsed(place: str, line: str) -> tuple[str, str, float]:
         score = float(text)
     except ValueError:
         reason = "is not query, Q0, document, rank, score and tag"
-        raise InputError(place, reason, "write the six with blanks between them") from None
+        raise InputError(place, reason, "invalid-run-line") from None
     if not math.isfinite(score):
-        raise InputError(place, f"its score is {text}", "write a finite number")
+        raise InputError(place, f"its score is {text}", "score-not-finite")
     return unquote(query), unquote(document), score
 
 

@@ -18,7 +18,6 @@ from vsearch_core.lexical.postings import Postings, merge
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import Manifest, SegmentWriter, open_segment
 from vsearch_core.store.vacuum import reclaim_space, rewrite_catalog
 
@@ -172,7 +171,7 @@ def _merged_postings(
     try:
         return merge([Postings.from_arrays(arrays) for arrays in opened], kept)
     except (IndexError, KeyError, ValueError) as error:
-        raise IndexCorruptError(str(index), f"its postings are damaged ({error})", CHECK) from error
+        raise IndexCorruptError(str(index), f"its postings are damaged ({error})") from error
 
 
 def _kept_blocks(parts: Sequence[NDArray[Any]], kept: Sequence[NDArray[np.bool_]]) -> Iterator[NDArray[Any]]:

@@ -9,7 +9,6 @@ from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CHECK, UPGRADE
 
 CHUNKER = "1"  # changes when the same document would be cut otherwise
 ANALYZER = "analyzer"  # the setting that names the analysis which the postings were made by
@@ -99,7 +98,7 @@ class IndexSettings:
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
         except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
-            raise IndexCorruptError(str(catalog.index), f"its settings are damaged ({error})", CHECK) from error
+            raise IndexCorruptError(str(catalog.index), f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:
             reason = f"it was made with chunker {chunker}, this vsearch has {CHUNKER}"
             raise IndexMismatchError(str(catalog.index), reason, "index again into a new folder with --index")
@@ -113,7 +112,7 @@ def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: b
         return
     reason = f"it was made with analyzer {signature}, this vsearch has {ours}"
     if not version.isdecimal() or int(version) > int(own):
-        raise IndexMismatchError(index, reason, UPGRADE)
+        raise IndexMismatchError(index, reason, "index-version")
     if not renewing:
         raise IndexMismatchError(index, reason, "run `vsearch index`: it makes the keywords anew and embeds nothing")
 

@@ -18,7 +18,6 @@ from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.io_errors import sqlite_errors, storage_errors
-from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import ABOUT, Manifest, open_segment
 
 # Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-verification.md
@@ -92,7 +91,7 @@ def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Open
         except FileNotFoundError as error:
             catalog.close()
             if generation == former:
-                raise IndexCorruptError(str(error.filename), "the file is gone from the index", CHECK) from None
+                raise IndexCorruptError(str(error.filename), "the file is gone from the index") from None
             # A compaction may have swept it between the catalog's word and our opening it: the next generation has it.
             former = generation
         except BaseException:
@@ -127,13 +126,11 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
         )
     except KeyError as error:
         raise IndexCorruptError(
-            f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}", CHECK
+            f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}"
         ) from None
     except ValueError as error:
-        raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error), CHECK) from None
+        raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error)) from None
     lengths = {len(view.vectors), len(view.chunk_ids), len(view.file_ids), len(view.postings.lengths)}
     if lengths != {record.rows}:
-        raise IndexCorruptError(
-            f"{catalog.index}: segment {record.name}", f"its arrays are not of {record.rows} rows", CHECK
-        )
+        raise IndexCorruptError(f"{catalog.index}: segment {record.name}", f"its arrays are not of {record.rows} rows")
     return view

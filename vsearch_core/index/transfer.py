@@ -21,7 +21,7 @@ from vsearch_core.errors import (
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_generation
 from vsearch_core.store import schema
-from vsearch_core.store.archive import EXPORT_AGAIN, ArchiveReader, Contents, Member, Read, Write, pack
+from vsearch_core.store.archive import ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.generation import replace_generation
@@ -199,10 +199,10 @@ def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: C
     """The archive's segments, once it is known to be a sound index, and to be the one that it lists."""
     for fault in check_index(unpacked, full=True).faults:
         inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
-        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, EXPORT_AGAIN)
+        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, "archive-damaged")
     records = received.segments()
     if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-        raise IndexCorruptError(name, "its catalog names other files than it lists", EXPORT_AGAIN)
+        raise IndexCorruptError(name, "its catalog names other files than it lists", "archive-damaged")
     return records
 
 
@@ -220,11 +220,11 @@ def _judged(name: str) -> Iterator[None]:
         with storage_errors(Path(name)):
             yield
     except (IndexMismatchError, IndexVersionError) as error:
-        raise type(error)(name, error.reason, error.next_step) from error
+        raise error.about(name) from error
     except IndexCorruptError as error:
-        raise ArchiveError(name, f"the archive is damaged: {error.reason}", EXPORT_AGAIN) from error
+        raise ArchiveError(name, f"the archive is damaged: {error.reason}") from error
     except _UNREADABLE as error:
-        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood", EXPORT_AGAIN) from error
+        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood") from error
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from vsearch_core.search.stored import stored_vectors
 from vsearch_core.search.vectors import Effort, VectorRoute
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ class LocalSearcher:
         return best_snippet(text, {term: self._rarity[term] for term in terms}, self._analysis, width)
 
     def _damaged(self, reason: str) -> IndexCorruptError:
-        return IndexCorruptError(str(self._snapshot.catalog.index), reason, CHECK)
+        return IndexCorruptError(str(self._snapshot.catalog.index), reason)
 
     @cached_property
     def _conditions(self) -> "Conditions":

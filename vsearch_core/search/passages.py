@@ -3,7 +3,6 @@
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.catalog import Catalog, StoredChunk
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.schema import CHECK
 
 
 def chunk_ids(catalog: Catalog, path: str, first: int = 0, last: int | None = None) -> list[int]:
@@ -23,5 +22,5 @@ def neighbours(catalog: Catalog, path: str, ordinal: int, count: int) -> list[St
     with storage_errors(catalog.index):
         found = catalog.stored_chunks(ids)
     if any(passage.path != path or passage.ordinal != first + place for place, passage in enumerate(found)):
-        raise IndexCorruptError(str(catalog.index), f"its chunks of {path} are not in order", CHECK)
+        raise IndexCorruptError(str(catalog.index), f"its chunks of {path} are not in order")
     return found

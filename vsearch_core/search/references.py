@@ -81,7 +81,7 @@ def _read(path: Path, cutting: ChunkOptions, name: str) -> Sequence[Chunk]:
     except OSError as error:
         raise InputError(name, f"can't be read ({(error.strerror or str(error)).lower()})", "name another") from error
     if isinstance(result, ExtractionError):
-        raise type(result)(name, result.reason, result.next_step)
+        raise result.about(name)
     return result.chunks or ()
 
 

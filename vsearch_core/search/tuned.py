@@ -8,7 +8,6 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import FUSION
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def tuned(catalog: Catalog) -> Tuned | None:
         if values.method not in config.FUSIONS or not 0 <= values.alpha <= 1:
             raise ValueError(stored)
     except (ValueError, TypeError, RecursionError) as error:
-        raise IndexCorruptError(str(catalog.index), f"its tuned fusion is damaged ({error})", CHECK) from error
+        raise IndexCorruptError(str(catalog.index), f"its tuned fusion is damaged ({error})") from error
     return values
 
 

@@ -15,7 +15,6 @@ from vsearch_core.index.graphs import PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.rental import Rental
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
@@ -120,9 +119,8 @@ class VectorRoute:
                         raise ValueError(f"{name}: its checksum differs")
                 check_graph(segment.graph, segment.vectors)
             except ValueError as error:
-                next_step = f"ask with --exact, or {CHECK}"
                 raise IndexCorruptError(
-                    f"segment {segment.name}", f"its graph is damaged ({error})", next_step
+                    f"segment {segment.name}", f"its graph is damaged ({error})", "graph-corrupt"
                 ) from None
             walker = GraphSearcher(segment.graph, segment.vectors)
             with storage_errors(kernel_cache.folder()), announce_if_slow(self._effort.preparing):

@@ -11,17 +11,15 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from pathlib import Path
 
 from vsearch_core.errors import ArchiveError
-from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.io_errors import file_errors
 from vsearch_core.store.pieces import PIECE, Piece
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
-EXPORT_AGAIN = "export it again, or copy it again from where it came"
 LONGEST_CONTENTS = 1 << 22  # bytes: some 25,000 members; a forged list of as many takes 110 MB of memory
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
 
@@ -63,7 +61,7 @@ def pack(contents: Contents, files: Mapping[str, Iterable[Piece]]) -> Iterator[P
     yield from (_header(CONTENTS_FILE, len(listing)), listing, _padding(len(listing)))
     for member in contents.members:
         yield _header(member.name, member.bytes)
-        yield from _verified(member.name, member, files[member.name], "check the disk, and index again")
+        yield from _verified(member.name, member, files[member.name], "export-source-damaged")
         yield _padding(member.bytes)
     yield _END
 
@@ -87,7 +85,7 @@ class ArchiveReader:
         except tarfile.TarError:
             size = -1
         if not 0 <= size <= LONGEST_CONTENTS or header != _header(CONTENTS_FILE, size):
-            raise ArchiveError(self.name, "is not an archive of an index", "name a file that `vsearch export` wrote")
+            raise ArchiveError(self.name, "is not an archive of an index", "not-an-archive")
         listing = self._bytes(size)
         self._expect(_padding(size))
         try:
@@ -102,18 +100,18 @@ class ArchiveReader:
         """The next member's bytes, which must be read to the end; only then are they known to be right."""
         self._expect(_header(member.name, member.bytes))
         pieces = (self._bytes(min(PIECE, member.bytes - start)) for start in range(0, member.bytes, PIECE))
-        yield from _verified(self.name, member, pieces, EXPORT_AGAIN)
+        yield from _verified(self.name, member, pieces, "archive-damaged")
         self._expect(_padding(member.bytes))
 
     def end(self) -> None:
         """Make sure that nothing follows."""
         self._expect(_END)
-        with storage_errors(Path(self.name)):
+        with file_errors(self.name):
             if self._read(1):
                 raise self._damaged("something follows its end")
 
     def _bytes(self, count: int) -> bytes:
-        with storage_errors(Path(self.name)):
+        with file_errors(self.name):
             data = self._read(count)
         if len(data) != count:
             raise self._damaged("it ends too early")
@@ -124,10 +122,10 @@ class ArchiveReader:
             raise self._damaged("its members are not those that it lists")
 
     def _damaged(self, reason: str) -> ArchiveError:
-        return ArchiveError(self.name, f"the archive is damaged: {reason}", EXPORT_AGAIN)
+        return ArchiveError(self.name, f"the archive is damaged: {reason}")
 
 
-def _verified(thing: str, member: Member, pieces: Iterable[Piece], next_step: str) -> Iterator[Piece]:
+def _verified(thing: str, member: Member, pieces: Iterable[Piece], code: str) -> Iterator[Piece]:
     digest = blake2b(digest_size=16)
     size = 0
     for piece in pieces:
@@ -135,7 +133,7 @@ def _verified(thing: str, member: Member, pieces: Iterable[Piece], next_step: st
         size += len(piece)
         yield piece
     if (size, digest.hexdigest()) != (member.bytes, member.blake2b):
-        raise ArchiveError(thing, f"is damaged: the checksum of {member.name} differs", next_step)
+        raise ArchiveError(thing, f"is damaged: the checksum of {member.name} differs", code)
 
 
 def _to_json(contents: Contents) -> bytes:

@@ -420,4 +420,4 @@ def _sound(text: str | None) -> str | None:
 
 
 def _damaged(index: Path, reason: str) -> IndexCorruptError:
-    return IndexCorruptError(str(index), reason, schema.CHECK)
+    return IndexCorruptError(str(index), reason)

@@ -14,9 +14,7 @@ def refuse_foreign_name(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise InputError(
-            str(path), "its name is not valid UTF-8", "rename it, or the folder above that is not"
-        ) from None
+        raise InputError(str(path), "its name is not valid UTF-8", "name-not-utf8") from None
 
 
 def make_folder(path: Path) -> None:

@@ -46,5 +46,5 @@ def _verified(source: Catalog, table: str, query: str) -> Iterator[list[object]]
     with storage_errors(source.index):
         for sound, *row in source.connection.execute(query):
             if not sound:
-                raise IndexCorruptError(str(source.index), f"rows of its table {table} are damaged", schema.CHECK)
+                raise IndexCorruptError(str(source.index), f"rows of its table {table} are damaged")
             yield row

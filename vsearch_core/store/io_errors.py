@@ -1,4 +1,4 @@
-"""The one place where SQLite's and the operating system's errors become ours."""
+"""The one place where errors of SQLite and of the operating system become vsearch's own."""
 
 import errno
 import sqlite3
@@ -7,22 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError, StorageError
-from vsearch_core.store.schema import CHECK
 
-NEARLY_FULL = 100_000  # bytes: what the smallest step of a writer may need
+NEARLY_FULL = 100_000  # bytes: the most that the smallest step of a writer may need
 
-_NEXT_STEP = {
-    errno.ENOSPC: "free some space and run it again: what is committed is kept",
-    errno.EDQUOT: "free some space and run it again: what is committed is kept",
-    errno.EACCES: "check the folder's permissions",
-    errno.EPERM: "check the folder's permissions",
-    errno.EROFS: "choose a writable folder with --index",
-    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+_CODES = {
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EACCES: "permission-denied",
+    errno.EPERM: "permission-denied",
+    errno.EROFS: "read-only",
+    errno.EMFILE: "too-many-open-files",
 }
-_REASONS = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EACCES, "SQLITE_PERM": errno.EACCES}
+_SQLITE_CODES = {"SQLITE_FULL": "disk-full", "SQLITE_READONLY": "permission-denied", "SQLITE_PERM": "permission-denied"}
 
-# Our own statements are right, so that even a plain SQLITE_ERROR (no such table, malformed schema) means damage; no
-# name at all, that SQLite's text is no UTF-8.
+# Our own statements are right, so even a plain SQLITE_ERROR (no such table, malformed schema) means damage. An error
+# without a name comes from text in the catalog that isn't UTF-8.
 _DAMAGE = (
     *("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG"),
     *("SQLITE_FORMAT", "SQLITE_IOERR_SHORT_READ"),
@@ -30,45 +29,54 @@ _DAMAGE = (
 
 
 @contextmanager
-def storage_errors(index: Path) -> Iterator[None]:
-    """Turn foreign errors raised inside into StorageError or IndexCorruptError about `index`."""
+def file_errors(subject: Path | str) -> Iterator[None]:
+    """Turn each OSError raised inside into a StorageError about its file, or about `subject` if it names none."""
     try:
         yield
     except OSError as error:
-        raise _from_os(index, error) from error
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter for an error whose own text is damaged
-        raise _from_sqlite(index, error) from error
+        raise _from_os(subject, error) from error
 
 
 @contextmanager
 def sqlite_errors(index: Path) -> Iterator[None]:
-    """As `storage_errors`, for SQLite's errors alone: around what may fail in other ways of its own."""
+    """Turn each SQLite error raised inside into a StorageError or IndexCorruptError about `index`."""
     try:
         yield
     except sqlite3.Error as error:
         raise _from_sqlite(index, error) from error
 
 
-def _from_os(index: Path, error: OSError) -> StorageError:
+@contextmanager
+def storage_errors(index: Path) -> Iterator[None]:
+    """Turn errors of the operating system and of SQLite raised inside into StorageError or IndexCorruptError.
+
+    An error that names a file is about that file; all others are about `index`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _from_os(index, error) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # UnicodeDecodeError: text in the catalog is damaged
+        raise _from_sqlite(index, error) from error
+
+
+def _from_os(subject: Path | str, error: OSError) -> StorageError:
     reason = (error.strerror or str(error)).lower()
-    thing = str(error.filename or index)
-    return StorageError(thing, reason, _NEXT_STEP.get(error.errno or 0, "check the disk and run it again"))
+    return StorageError(str(error.filename or subject), reason, _CODES.get(error.errno or 0))
 
 
 def _from_sqlite(index: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | IndexCorruptError:
     name = str(getattr(error, "sqlite_errorname", ""))
     if not name or name.startswith(_DAMAGE):
-        return IndexCorruptError(str(index), f"its catalog is damaged ({error})", CHECK)
-    for prefix, number in _REASONS.items():
+        return IndexCorruptError(str(index), f"its catalog is damaged ({error})")
+    for prefix, code in _SQLITE_CODES.items():
         if name.startswith(prefix):
-            return StorageError(str(index), str(error), _NEXT_STEP[number])
-    if name.startswith("SQLITE_IOERR") and _is_full(index):  # SQLite's word for a disk too full for its side files
-        return StorageError(str(index), "no space left on device", _NEXT_STEP[errno.ENOSPC])
+            return StorageError(str(index), str(error), code)
+    if name.startswith("SQLITE_IOERR") and _is_full(index):  # what SQLite raises if there is no room for its side files
+        return StorageError(str(index), "no space left on device", "disk-full")
     if name.startswith("SQLITE_BUSY"):
-        return StorageError(str(index), "another process keeps its catalog busy", "try again in a moment")
-    return StorageError(
-        str(index), f"its catalog can't be used ({error})", "check the disk and the folder's permissions"
-    )
+        return StorageError(str(index), "another process keeps its catalog busy", "catalog-busy")
+    return StorageError(str(index), f"its catalog can't be used ({error})", "catalog-unusable")
 
 
 def _is_full(folder: Path) -> bool:

@@ -30,11 +30,8 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
     try:
         lock.acquire(timeout=wait)
     except Timeout:
-        raise IndexLockedError(
-            str(index),
-            f"another vsearch is writing to this index{_holder(index)}",
-            "wait until it ends, or stop it, and run this again",
-        ) from None
+        reason = f"another vsearch is writing to this index{_holder(index)}"
+        raise IndexLockedError(str(index), reason) from None
     try:
         _sign(index)
         yield

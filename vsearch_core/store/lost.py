@@ -26,7 +26,7 @@ def refuse_lost(index: Path) -> None:
         raise IndexNotFoundError(
             str(index),
             f"its {CATALOG_FILE} is gone, its segments are still there",
-            "put that file back from a backup, or delete the folder and index, or import, again",
+            "catalog-lost",
         )
 
 

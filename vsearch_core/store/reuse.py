@@ -6,7 +6,6 @@ import numpy as np
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CHECK
 from vsearch_core.store.segment import damaged_blocks, open_segment
 
 
@@ -34,7 +33,7 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
         row_bytes = arrays["vectors"][:1].nbytes
         for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
             if damaged_blocks(arrays["vectors"], manifest["vectors"], row * row_bytes, (row + 1) * row_bytes):
-                raise IndexCorruptError(str(catalog.index), f"vectors of segment {segment.name} are damaged", CHECK)
+                raise IndexCorruptError(str(catalog.index), f"vectors of segment {segment.name} are damaged")
             vector = arrays["vectors"][row].tobytes()
             vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], vector)
     return vectors

@@ -39,9 +39,6 @@ LINEAGE = "lineage"  # the setting that tells apart indexes whose ids mean diffe
 
 _PLAUSIBLE = 1 << 40  # no table has had so many rows
 
-CHECK = "see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
-UPGRADE = "upgrade vsearch (`pip install -U vsearch`)"
-
 TABLES: Mapping[str, str] = {
     "settings": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
     "sources": "path TEXT PRIMARY KEY, options TEXT NOT NULL",
@@ -121,7 +118,7 @@ def open_to_write(index: Path) -> sqlite3.Connection:
         version = _format(index, connection)
         if version > FORMAT:
             reason = f"it has format {version}, this vsearch writes format {FORMAT}"
-            raise IndexVersionError(str(index), reason, UPGRADE)
+            raise IndexVersionError(str(index), reason)
         if version < FORMAT:
             _migrate(index, connection, version)
         _refuse_foreign_schema(index, connection)
@@ -152,8 +149,8 @@ def open_to_read(index: Path) -> sqlite3.Connection:
             _refuse_unreadable(index, connection, version)
         elif version < FORMAT:
             can = all(number in MIGRATIONS for number in range(version, FORMAT))
-            step = "bring it up to date with `vsearch index`" if can else "index again into a new folder with --index"
-            raise IndexVersionError(str(index), f"it has format {version}, this vsearch reads {FORMAT}", step)
+            code = "index-needs-migration" if can else "index-too-old"
+            raise IndexVersionError(str(index), f"it has format {version}, this vsearch reads {FORMAT}", code)
         else:
             _refuse_foreign_schema(index, connection)
     except BaseException:
@@ -167,10 +164,10 @@ def connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conne
     refuse_foreign_name(index)
     path = index / CATALOG_FILE
     if not path.exists():
-        raise IndexNotFoundError(str(index), "there is no index here", "make one with `vsearch index PATH`")
+        raise IndexNotFoundError(str(index), "there is no index here")
     for each in (path.with_name(CATALOG_FILE + suffix) for suffix in FILES):
         if each.exists() and not each.is_file():  # a pipe would be read for ever
-            raise IndexCorruptError(str(each), "is no file", "delete it, or put the index's own in its place")
+            raise IndexCorruptError(str(each), "is not a regular file", "catalog-not-a-file")
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
@@ -274,7 +271,7 @@ def _format(index: Path, connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         reason = "is not a vsearch catalog, or is damaged"
-        raise IndexCorruptError(str(index / CATALOG_FILE), reason, "choose another --index, or run `vsearch repair`")
+        raise IndexCorruptError(str(index / CATALOG_FILE), reason, "not-a-catalog")
     return int(version)
 
 
@@ -283,14 +280,14 @@ def _refuse_unreadable(index: Path, connection: sqlite3.Connection, version: int
     row = connection.execute("SELECT value FROM settings WHERE key = 'min_reader'").fetchone()
     if row is None or not row[0].isdecimal() or int(row[0]) > FORMAT:
         reason = f"it has format {version}, this vsearch reads up to {FORMAT}"
-        raise IndexVersionError(str(index), reason, UPGRADE)
+        raise IndexVersionError(str(index), reason)
     if connection.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
-        raise IndexCorruptError(str(index / CATALOG_FILE), "holds views or triggers", "do not trust where it is from")
+        raise IndexCorruptError(str(index / CATALOG_FILE), "holds views or triggers", "untrusted-index")
 
 
 def _refuse_foreign_schema(index: Path, connection: sqlite3.Connection) -> None:
     if not has_our_tables(connection):
-        raise IndexCorruptError(str(index / CATALOG_FILE), f"its tables are not those of format {FORMAT}", CHECK)
+        raise IndexCorruptError(str(index / CATALOG_FILE), f"its tables are not those of format {FORMAT}")
 
 
 def _schema(connection: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
@@ -311,11 +308,11 @@ def _migrate(index: Path, connection: sqlite3.Connection, version: int) -> None:
     """Bring an older catalog to this format, in one transaction."""
     if not all(number in MIGRATIONS for number in range(version, FORMAT)):
         reason = f"it has format {version}, which this vsearch can't bring to format {FORMAT}"
-        raise IndexVersionError(str(index), reason, "index again into a new folder with --index")
+        raise IndexVersionError(str(index), reason, "index-too-old")
     connection.execute("BEGIN IMMEDIATE")
     try:
         if any(rows_with_bad_checksums(connection, table) for table in tables(connection)):
-            raise IndexCorruptError(str(index), "its catalog holds damaged rows", CHECK)
+            raise IndexCorruptError(str(index), "its catalog holds damaged rows")
         for number in range(version, FORMAT):
             for statement in MIGRATIONS[number]:
                 connection.execute(statement)
@@ -339,6 +336,6 @@ def _refuse_unfolded(index: Path, error: sqlite3.OperationalError) -> None:
     if log.exists() and log.stat().st_size:
         raise StorageError(
             str(index),
-            "can't be read: it was left in the middle of a run, and nothing can be written there",
-            "run `vsearch status` once where the folder can be written",
+            "can't be read: a run was interrupted, and the folder can't be written to finish its last commit",
+            "unfinished-commit",
         )

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.folders import durable_file, make_folder, sync_folder
 from vsearch_core.store.pieces import checksum
-from vsearch_core.store.schema import CHECK
 
 SEGMENTS_DIR = "segments"
 BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
@@ -165,7 +164,7 @@ def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: b
     path = index / SEGMENTS_DIR / name / f"{key}.npy"
     array = _map_array(path, entry)
     if verify and damaged_blocks(array, entry):
-        raise IndexCorruptError(str(path), "is damaged: its checksum differs", CHECK)
+        raise IndexCorruptError(str(path), "is damaged: its checksum differs")
     return array
 
 
@@ -334,7 +333,7 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         size = os.fstat(file.fileno()).st_size
         if size != entry.bytes or file.read(len(header)) != header:
             reason = f"has {size} bytes where the catalog says {entry.bytes}" if size != entry.bytes else "is damaged"
-            raise IndexCorruptError(str(path), reason, CHECK)
+            raise IndexCorruptError(str(path), reason)
         if 0 in entry.shape:  # an empty range can't be mapped
             return np.empty(entry.shape, dtype)
         return np.memmap(file, dtype, "r", len(header), entry.shape)
@@ -348,11 +347,11 @@ def _open_inside(path: Path) -> BinaryIO:
         elsewhere = path.parent.is_symlink() or path.parent.parent.is_symlink()
         if elsewhere or not stat.S_ISREG(os.fstat(descriptor).st_mode):
             file.close()
-            raise IndexCorruptError(str(path), "is no file, or lies elsewhere", CHECK)
+            raise IndexCorruptError(str(path), "is no file, or lies elsewhere")
     except IsADirectoryError:
-        raise IndexCorruptError(str(path), "is a folder", CHECK) from None
+        raise IndexCorruptError(str(path), "is a folder") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise IndexCorruptError(str(path), "is a symbolic link", CHECK) from None
+            raise IndexCorruptError(str(path), "is a symbolic link") from None
         raise
     return file
