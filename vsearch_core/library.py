@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
     from vsearch_core.index.repair import RepairSummary
-    from vsearch_core.index.settings import IndexSettings, IndexOptions
+    from vsearch_core.index.settings import IndexOptions, IndexSettings
     from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.index.sources import Source
     from vsearch_core.index.status import Status
