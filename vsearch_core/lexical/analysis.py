@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer, Match
-from vsearch_core.lexical.characters import FIRST_UNSPACED, fold_case, normalize_characters
+from vsearch_core.lexical.characters import fold_case, normalize_characters
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import KeywordFields
+from vsearch_core.scripts import FIRST_UNSPACED
 
 AUTO = "auto"
 UNKNOWN = "en"  # what is analyzed as if it were: code, tables, lists of names

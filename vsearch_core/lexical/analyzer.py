@@ -14,19 +14,10 @@ from typing import Any
 from unicodedata import normalize
 
 from vsearch_core.errors import InputError
-from vsearch_core.lexical.characters import (
-    APOSTROPHES,
-    COMMON_UNSPACED,
-    FIRST_UNSPACED,
-    HYPHENS,
-    INNER,
-    RADICALS,
-    UNSPACED,
-    fold_case,
-    normalize_characters,
-)
+from vsearch_core.lexical.characters import APOSTROPHES, HYPHENS, INNER, fold_case, normalize_characters
 from vsearch_core.lexical.language import LANGUAGES
 from vsearch_core.lexical.stopwords import STOP_WORDS
+from vsearch_core.scripts import COMMON_UNSPACED, FIRST_UNSPACED, RADICALS, UNSPACED
 
 VERSION = 3  # raise it with every change to what `terms` returns: indexes remember it
 

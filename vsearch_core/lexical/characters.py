@@ -2,17 +2,8 @@
 
 from unicodedata import normalize
 
-# Scripts written without spaces, and Hangul, whose words are too inflected to match whole. Jamo, radicals and combining
-# kana marks are here because decomposed text (file systems, PDFs) holds them.
-RADICALS = "\u2e80-\u2fdf"
-UNSPACED = (
-    rf"{RADICALS}\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3041-\u309a\u309d-\u309f"
-    r"\u30a1-\u30fa\u30fc-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb"
-    r"\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
-    r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109d\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
-)
-COMMON_UNSPACED = r"\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3"  # word characters, all of them
-FIRST_UNSPACED = "\u0e01"
+from vsearch_core.scripts import RADICALS
+
 # What continues a word though `re` calls it no word character: characters that show nothing (soft hyphen, joiners),
 # vowel signs, accents, points and radicals.
 INVISIBLE = "\u00ad\u200c\u200d\u2060"

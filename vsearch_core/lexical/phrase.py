@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Sequence
 
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.characters import INNER, UNSPACED, fold_case, normalize_characters
+from vsearch_core.lexical.characters import INNER, fold_case, normalize_characters
+from vsearch_core.scripts import UNSPACED
 
 # A word ends where no letter of a spaced script goes on. What follows the n of don't does not stand on its own.
 _NOT_AFTER = rf"(?<![^\W{UNSPACED}])(?<![{INNER}])"

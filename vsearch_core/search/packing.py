@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from math import ceil
 
+from vsearch_core import scripts
 from vsearch_core.model import Chunk, Hit
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
@@ -35,9 +36,9 @@ def _pieces() -> re.Pattern[str]:
     """A letter of a script that writes no spaces; letters that most models have whole words for; others; digits; the
     rest. Compiled when first needed: that takes milliseconds, which most queries can do without."""
     return re.compile(
-        "(?P<single>"
-        "[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003fffd])"
-        r"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z\u2e80-\u9fff]+)|(?P<line>\n+)|(?P<mark>[^\s])"
+        rf"(?P<single>[{scripts.SOUTHEAST_ASIAN}{scripts.EAST_ASIAN}{scripts.HAN}{scripts.HANGUL_SYLLABLES}])"
+        rf"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z{scripts.EAST_ASIAN}]+)"
+        r"|(?P<line>\n+)|(?P<mark>[^\s])"
     )
 
 

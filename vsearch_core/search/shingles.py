@@ -9,13 +9,15 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core import scripts
+
 SHINGLE_WORDS = 5
 
 Shingles = NDArray[np.uint64]
 
 # A run of letters and digits, or one character of a script that writes no spaces.
 _WORD = re.compile(
-    "[^\\W\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u31f0-\u9fff\uf900-\ufaff\U00020000-\U0003fffd]+|\\w"
+    rf"[^\W{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.ENCLOSED}{scripts.HAN}]+|\w"
 )
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well mixed: 2⁶⁴ over the golden ratio
 

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vsearch_core import config
+from vsearch_core import config, scripts
 from vsearch_core.errors import InputError
 from vsearch_core.model import Chunk, Document, Span
 
@@ -23,14 +23,11 @@ HEADING_SHARE = 0.4  # of the target: from here on a heading or a new page start
 TAIL_SHARE = 0.2  # of the target: no rest smaller than this is left for a last chunk
 HEADING_SEPARATOR = " > "
 
-_SPACELESS = (  # Thai, Lao, Burmese, Khmer; Han, kana and their punctuation
-    "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003fffd"
-)
+_UNSPACED = f"{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.HAN}{scripts.FULLWIDTH}"
 _MARKS = (
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
 )
-_WORD = re.compile(rf"[{_SPACELESS}][{_MARKS}]{{0,8}}|[^\s{_SPACELESS}]{{1,{MAX_RUN}}}")
+_WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]{{0,8}}|[^\s{_UNSPACED}]{{1,{MAX_RUN}}}")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?=\n)")
 _SENTENCE = re.compile(r"[.!?…]['\"’”»)\]]*(?=\s)|[。！？．｡][」』”’）】]*")
 _LINE = re.compile(r"\n")
