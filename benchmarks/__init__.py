@@ -1,1 +1,1 @@
-"""Ours beside our peers in one run: `python -m benchmarks.NAME`; docs/benchmarks.md shows what they printed."""
+"""Benchmarks of vsearch and its peers in one run: `python -m benchmarks.NAME`. Results are in docs/benchmarks.md."""

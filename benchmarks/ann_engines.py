@@ -1,6 +1,6 @@
-"""The engines that `benchmarks.ann` compares: how each is built and asked, and the grid of its search parameter.
+"""Build and search the vector engines that `benchmarks.ann` compares, with the grid of each one's search parameter.
 
-All get the same float32 unit vectors. Parameters follow what each project's documentation advises for high recall.
+All engines get the same float32 unit vectors, with the parameters that their documentation advises for high recall.
 """
 
 import math
@@ -12,77 +12,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Answer = Callable[[Floats, int, float, int], Any]  # (queries, k, setting, threads) -> row numbers (q, k)
-_BEAMS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+Search = Callable[[Floats, int, float, int], Any]  # (queries, k, setting, threads) -> row numbers (q, k)
+_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """`build(vectors, threads)` makes an index and returns how to ask it; `settings` are tried in turn."""
+    """An engine: `build(vectors, threads)` returns a function that searches; `settings` is its parameter's grid."""
 
     name: str
-    build: Callable[[Floats, int], Answer]
-    settings: Sequence[float] = _BEAMS
+    build: Callable[[Floats, int], Search]
+    settings: Sequence[float] = _WIDTHS
 
 
-def vsearch(vectors: Floats, threads: int) -> Answer:
-    """Ours, with the settings that segments get."""
+def vsearch(vectors: Floats, threads: int) -> Search:
+    """Build our graph, with the parameters of an index's segments."""
     from vsearch_core.ann import build, flat, hnsw
     from vsearch_core.ann.base import aligned_copy
 
     fixed = aligned_copy(flat.to_fixed(vectors))
-    searcher = hnsw.GraphSearcher(build.build(fixed, threads=threads), fixed)
-    return lambda queries, k, setting, threads: (
-        searcher.search(queries, k, ef_search=int(setting), threads=threads).rows
-    )
+    graph = hnsw.GraphSearcher(build.build(fixed, threads=threads), fixed)
+    return lambda queries, k, setting, threads: graph.search(queries, k, ef_search=int(setting), threads=threads).rows
 
 
-def hnswlib(vectors: Floats, threads: int) -> Answer:
-    """hnswlib, float32."""
+def hnswlib(vectors: Floats, threads: int) -> Search:
+    """Build hnswlib over float32."""
     import hnswlib
 
     index = hnswlib.Index("ip", vectors.shape[1])
     index.init_index(len(vectors), M=16, ef_construction=200, random_seed=0)
     index.add_items(vectors, num_threads=threads)
 
-    def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+    def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
         index.set_ef(int(setting))
         return index.knn_query(queries, k, num_threads=threads)[0]
 
-    return ask
+    return search
 
 
-def faiss(description: str, parameter: str) -> Callable[[Floats, int], Answer]:
-    """faiss, any index that its factory makes; `{lists}` stands for about twice the root of the number of rows."""
+def faiss(description: str, parameter: str) -> Callable[[Floats, int], Search]:
+    """Return a builder of any index of faiss' factory; `{lists}` becomes about twice the root of the number of rows."""
 
-    def build(vectors: Floats, threads: int) -> Answer:
+    def build(vectors: Floats, threads: int) -> Search:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        wanted = description.format(lists=1 << round(math.log2(2 * math.sqrt(len(vectors)))))
-        index: Any = faiss.index_factory(vectors.shape[1], wanted, faiss.METRIC_INNER_PRODUCT)
+        expanded = description.format(lists=1 << round(math.log2(2 * math.sqrt(len(vectors)))))
+        index: Any = faiss.index_factory(vectors.shape[1], expanded, faiss.METRIC_INNER_PRODUCT)
         space = faiss.ParameterSpace()
         if "HNSW" in description:
             index.hnsw.efConstruction = 200
         index.train(vectors[:: max(1, len(vectors) // 200_000)])
         index.add(vectors)
 
-        def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+        def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
             faiss.omp_set_num_threads(threads)
             space.set_index_parameter(index, parameter, setting)
             return index.search(queries, k)[1]
 
         if "Refine" in description:
             index.k_factor = 10
-        return ask
+        return search
 
     return build
 
 
-def usearch(kind: str) -> Callable[[Floats, int], Answer]:
-    """usearch, stored as float32 or int8."""
+def usearch(kind: str) -> Callable[[Floats, int], Search]:
+    """Return a builder of usearch, stored as float32 or int8."""
 
-    def build(vectors: Floats, threads: int) -> Answer:
+    def build(vectors: Floats, threads: int) -> Search:
         from usearch.index import Index
 
         index = Index(
@@ -94,32 +92,32 @@ def usearch(kind: str) -> Callable[[Floats, int], Answer]:
         )
         index.add(np.arange(len(vectors)), vectors, threads=threads)
 
-        def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+        def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
             index.expansion_search = int(setting)
             return np.atleast_2d(index.search(queries, k, threads=threads).keys)
 
-        return ask
+        return search
 
     return build
 
 
-def svs(vectors: Floats, threads: int) -> Answer:
-    """Intel's Scalable Vector Search, Vamana over float32."""
+def svs(vectors: Floats, threads: int) -> Search:
+    """Build Vamana of Intel's Scalable Vector Search, over float32."""
     import svs
 
     settings = svs.VamanaBuildParameters(graph_max_degree=64, window_size=128, alpha=1.2)
     index = svs.Vamana.build(settings, vectors, svs.DistanceType.L2, num_threads=threads)
 
-    def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+    def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
         index.num_threads = threads
         index.search_window_size = int(setting)
         return index.search(queries, k)[0]
 
-    return ask
+    return search
 
 
-def voyager(vectors: Floats, threads: int) -> Answer:
-    """Spotify's Voyager, float32."""
+def voyager(vectors: Floats, threads: int) -> Search:
+    """Build Spotify's Voyager, over float32."""
     import voyager
 
     index = voyager.Index(voyager.Space.InnerProduct, vectors.shape[1], M=16, ef_construction=200)
@@ -127,24 +125,24 @@ def voyager(vectors: Floats, threads: int) -> Answer:
     return lambda queries, k, setting, threads: index.query(queries, k, num_threads=threads, query_ef=int(setting))[0]
 
 
-def pynndescent(vectors: Floats, threads: int) -> Answer:
-    """PyNNDescent."""
+def pynndescent(vectors: Floats, threads: int) -> Search:
+    """Build PyNNDescent."""
     import numba
     import pynndescent
 
     index = pynndescent.NNDescent(vectors, metric="dot", n_neighbors=30, n_jobs=threads, random_state=0)
     index.prepare()
 
-    def ask(queries: Floats, k: int, setting: float, threads: int) -> Any:
+    def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
         numba.set_num_threads(threads)
         return index.query(queries, k, epsilon=setting)[0]
 
-    return ask
+    return search
 
 
 ENGINES = (
     Engine("vsearch", vsearch),
-    Engine("SVS Vamana f32", svs, (10, 13, *_BEAMS)),
+    Engine("SVS Vamana f32", svs, (10, 13, *_WIDTHS)),
     Engine("hnswlib", hnswlib),
     Engine("faiss HNSW f32", faiss("HNSW16", "efSearch")),
     Engine("faiss HNSW SQ8", faiss("HNSW16_SQ8", "efSearch")),

@@ -1,8 +1,8 @@
-"""How building and asking our graph grow with the number of rows, and the memory that both take.
+"""Measure how the time and memory of building and searching our graph grow with the number of rows.
 
-The vectors are those that `benchmarks.ann` makes up: the first 62,500 of a million, twice as many, and so on. Building
-uses all threads, asking one. Each is a process of its own, over mapped files; its own memory (RssAnon) is what it holds
-beyond what it has mapped (RssFile), which the system takes back when it needs to.
+The vectors are those that `benchmarks.ann` generates: the first 62,500 of a million, the first 125,000, and so on.
+Building uses all threads, searching one. Each step is a process of its own over memory-mapped files. Its own memory
+(RssAnon) is counted apart from mapped files (RssFile), which the system can take back.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,54 +19,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ann import Floats, Point, at_recall, cell, generate, recall, truth
-from benchmarks.machine import describe
+from benchmarks.ann import Floats, Point, at_recall, cell, generate, nearest, recall
+from benchmarks.machine import PeakMemory, describe, memory
 
 QUERIES = 1000
-BEAMS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
-
-
-def resident() -> dict[str, int]:
-    """MB of this process's own memory, and of files that it has mapped and touched."""
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {name: int(fields[name].split()[0]) // 1024 for name in ("RssAnon", "RssFile")}
-
-
-class Watch(threading.Thread):
-    """Looks every 20 ms how much memory of its own this process has; `most` is what it saw."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.most = 0
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self.most = max(self.most, resident()["RssAnon"])
-            time.sleep(0.02)
+MEGABYTE = 1 << 20
+WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 
 
 def build(folder: Path) -> dict[str, Any]:
-    """Build and store the graph of vectors.npy; seconds and MB."""
+    """Build and store the graph of vectors.npy; return seconds, megabytes of memory and bytes stored a row."""
     from vsearch_core.ann import build
 
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    build.build(vectors[:3000], threads=2)  # loads what is compiled
-    before, watch = resident()["RssAnon"], Watch()
+    build.build(vectors[:3000], threads=2)  # loads the compiled kernels
     started = time.perf_counter()
-    graph = build.build(vectors, threads=len(os.sched_getaffinity(0)))
+    with PeakMemory() as peak:
+        graph = build.build(vectors, threads=len(os.sched_getaffinity(0)))
     seconds = time.perf_counter() - started
     for name, array in graph.arrays().items():
         np.save(folder / f"graph_{name}.npy", array)
     return {
         "seconds": seconds,
-        "memory": watch.most - before,
+        "memory": peak.added // MEGABYTE,
         "stored": sum(array.nbytes for array in graph.arrays().values()) / len(vectors),
     }
 
 
-def ask(folder: Path) -> dict[str, Any]:
-    """Ask the stored graph: milliseconds to open, recall and queries a second at each beam, and MB."""
+def search(folder: Path) -> dict[str, Any]:
+    """Search the stored graph; return milliseconds to open it, its curve and megabytes of memory."""
     from vsearch_core.ann import hnsw
 
     queries, best = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
@@ -76,25 +56,29 @@ def ask(folder: Path) -> dict[str, Any]:
     arrays = {name.removeprefix("graph_"): np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     searcher = hnsw.GraphSearcher(hnsw.Graph.from_arrays(arrays), np.load(folder / "vectors.npy", mmap_mode="r"))
     opened = (time.perf_counter() - started) * 1000
-    return {"opened": opened, "curve": curve(searcher, queries, best), **resident()}
+    return {
+        "opened": opened,
+        "curve": curve(searcher, queries, best),
+        **{name: size // MEGABYTE for name, size in memory().items()},
+    }
 
 
 def curve(searcher: Any, queries: Floats, best: NDArray[np.int64]) -> list[Point]:
-    """Recall and queries a second at each beam."""
+    """Return recall and queries a second at each `ef_search`."""
     searcher.search(queries[:10])
     points: list[Point] = []
-    for beam in BEAMS:
+    for width in WIDTHS:
         times = []
         for _ in range(4):
             started = time.perf_counter()
-            found = searcher.search(queries, best.shape[1], ef_search=beam)
+            found = searcher.search(queries, best.shape[1], ef_search=width)
             times.append(time.perf_counter() - started)
         points.append((recall(found.rows, best), len(queries) / sorted(times)[1]))
     return points
 
 
-def child(action: str, folder: Path) -> dict[str, Any]:
-    """What one of the functions above returns, from a process of its own."""
+def run_in_process(action: str, folder: Path) -> dict[str, Any]:
+    """Return the result of `build` or `search` from a process of its own."""
     command = [sys.executable, "-m", "benchmarks.ann_scale", "--action", action, "--folder", str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     result: dict[str, Any] = json.loads(done.stdout)
@@ -102,14 +86,14 @@ def child(action: str, folder: Path) -> dict[str, Any]:
 
 
 def line(folder: Path, rows: int) -> str:
-    """A line of the table."""
-    built, asked = child("build", folder), child("ask", folder)
+    """Measure one size and format its line of the table."""
+    built, searched = run_in_process("build", folder), run_in_process("search", folder)
     cells = [f"{rows:,}", f"{built['seconds']:.1f}", f"{built['seconds'] / (rows * math.log2(rows)) * 1e6:.2f}"]
     for wanted in (0.95, 0.99):
-        rate = at_recall(asked["curve"], wanted)
-        cells += [cell(asked["curve"], wanted), "—" if rate is None else f"{1e6 / rate / math.log2(rows):.2f}"]
-    cells += [f"{built['memory']:,}", f"{asked['RssAnon']:,}", f"{asked['RssFile']:,}"]
-    cells += [f"{built['stored']:.0f}", f"{asked['opened']:.1f}"]
+        rate = at_recall(searched["curve"], wanted)
+        cells += [cell(searched["curve"], wanted), "—" if rate is None else f"{1e6 / rate / math.log2(rows):.2f}"]
+    cells += [f"{built['memory']:,}", f"{searched['RssAnon']:,}", f"{searched['RssFile']:,}"]
+    cells += [f"{built['stored']:.0f}", f"{searched['opened']:.1f}"]
     return f"| {' | '.join(cells)} |"
 
 
@@ -118,17 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="the largest set; each before it is half as large")
     parser.add_argument("--sizes", type=int, default=5)
-    parser.add_argument("--action", choices=("build", "ask"), help=argparse.SUPPRESS)
+    parser.add_argument("--action", choices=("build", "search"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.action:
-        print(json.dumps({"build": build, "ask": ask}[options.action](options.folder)))
+        print(json.dumps({"build": build, "search": search}[options.action](options.folder)))
         return
     from vsearch_core.ann import flat
 
     vectors = generate(options.rows + QUERIES)
     queries, base = vectors[-QUERIES:], vectors[:-QUERIES]
-    print(f"{describe()}\nmade up, 384 dimensions, recall@10, {QUERIES} queries in a call\n")
+    print(f"{describe()}\ngenerated, 384 dimensions, recall@10, {QUERIES} queries in a call\n")
     head = ["rows", "build s", "µs / (n log₂ n)"]
     for name in ("q/s at 0.95", "q/s at 0.99"):
         head += [name, "µs / log₂ n"]
@@ -139,7 +123,7 @@ def main() -> None:
             folder = Path(name)
             np.save(folder / "vectors.npy", flat.to_fixed(base[:size]))
             np.save(folder / "queries.npy", queries)
-            np.save(folder / "truth.npy", truth(base[:size], queries, 10))
+            np.save(folder / "truth.npy", nearest(base[:size], queries, 10))
             print(line(folder, size), flush=True)
 
 

@@ -1,6 +1,6 @@
-"""How the two routes are best combined: what each way is worth on collections that had no part in choosing its weight.
+"""Compare ways to fuse the routes: nDCG@10 on collections that had no part in choosing the weight.
 
-Both routes' scores of every question's candidates are computed once and kept; all the rest is arithmetic on arrays. A
+Both routes' scores of every query's candidates are computed once and stored; the rest is arithmetic on arrays. A
 collection is left out together with its translations.
 """
 
@@ -27,17 +27,17 @@ from vsearch_core.search.pipeline import clean_query
 
 ALPHAS = tuple(step / 20 for step in range(1, 20))
 SLOPES = tuple(step / 20 for step in range(-6, 7))
-_RANKED = 30  # candidates ranked, so that ten different files are among them
+_RANKED = 30  # candidates to rank, enough for ten different files
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Collection:
-    """A judged set's questions; of each, the candidates of both routes, padded: arrays (questions, candidates).
+class ScoredCollection:
+    """The candidates of a collection's queries from both routes: padded arrays (queries, candidates).
 
-    `gain` is the grade of the candidate's file, `document` its number, `ideal` (questions,) the best possible DCG@10,
-    `legible` (questions, 1) the share of a question that the model can read.
+    `gain` is the grade of the candidate's file, `document` its number, `ideal` (queries,) the best possible DCG@10,
+    `terms` (queries,) the number of terms, `legible` (queries, 1) the share of a query that the model can read.
     """
 
     vector: Floats
@@ -54,10 +54,10 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", type=Path, nargs="+", help="folders in BEIR layout")
-    parser.add_argument("--split", default="test", help="which judgements")
-    parser.add_argument("--keep", type=Path, required=True, help="indexes and scores are kept there")
+    parser.add_argument("--split", default="test", help="the judgements to use: qrels/NAME.tsv")
+    parser.add_argument("--keep", type=Path, required=True, help="folder that keeps indexes and scores")
     options = parser.parse_args()
-    found = {folder.name: collection(folder, options.split, options.keep) for folder in options.sets}
+    found = {folder.name: load_scores(folder, options.split, options.keep) for folder in options.sets}
     print(f"| nDCG@10 | {' | '.join(found)} | mean |")
     for name, scores in WAYS.items():
         means = np.stack([[ndcg(each, scores(each, alpha)).mean() for alpha in ALPHAS] for each in found.values()])
@@ -65,23 +65,23 @@ def main() -> None:
             print(_row(f"{name}, α = {alpha}", means[:, ALPHAS.index(alpha)]))
         print(_row(f"{name}, α left out", _left_out(list(found), means)))
     print(_row("rrf, k = 60", [ndcg(each, _rrf(each)).mean() for each in found.values()]))
-    for name, sign in SIGNS.items():
-        print(_row(f"α by {name}, left out", _left_out(list(found), _adaptive(list(found.values()), sign))))
+    for name, signal in SIGNALS.items():
+        print(_row(f"α by {name}, left out", _left_out(list(found), _adaptive(list(found.values()), signal))))
 
 
-def collection(folder: Path, split: str, keep: Path) -> Collection:
-    """The collection's arrays, from the file that keeps them if there is one."""
+def load_scores(folder: Path, split: str, keep: Path) -> ScoredCollection:
+    """Return the collection's arrays, from their file in `keep` or computed and stored there."""
     path = keep / f"{folder.name}-{split}.npz"
     if not path.exists():
-        np.savez_compressed(path, allow_pickle=False, **_computed(folder, split, keep / folder.name))
+        np.savez_compressed(path, allow_pickle=False, **_compute_scores(folder, split, keep / folder.name))
     with np.load(path) as arrays:
-        return Collection(**arrays)
+        return ScoredCollection(**arrays)
 
 
-def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
+def _compute_scores(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
     dataset = load(folder, split)
     embedder = open_embedder(IndexOptions().spec)
-    candidates, questions = [], []
+    candidates, queries = [], []
     with indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder) as (snapshot, name):
         searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
         allowed = searcher.allow(Filters())
@@ -96,17 +96,17 @@ def _computed(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
             gains = [max(grades.get(documents[number], 0), 0) for number in files.tolist()]
             ideal = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:10]
             candidates.append((best.vector, best.keyword, files, np.array(gains)))
-            questions.append((_dcg(ideal), len(terms), max(embedded.legible, LEAST_LEGIBLE)))
+            queries.append((_dcg(ideal), len(terms), max(embedded.legible, LEAST_LEGIBLE)))
     width = max(len(rows) for rows, *_ in candidates)
     vector, keyword, file, gain = (np.stack([_padded(each[at], width) for each in candidates]) for at in range(4))
     valid = np.stack([np.arange(width) < len(rows) for rows, *_ in candidates])
-    ideals, terms_of_each, legible = np.array(questions, np.float64).T
+    ideals, terms_of_each, legible = np.array(queries, np.float64).T
     values = {"vector": vector, "keyword": keyword, "gain": gain, "ideal": ideals, "terms": terms_of_each}
     return {**values, "valid": valid, "document": file.astype(np.int64), "legible": legible[:, None]}
 
 
-def ndcg(of: Collection, scores: Floats) -> Floats:
-    """nDCG@10 of each question, a file counted where its best candidate stands."""
+def ndcg(of: ScoredCollection, scores: Floats) -> Floats:
+    """Return nDCG@10 of each query; a file has the rank of its best candidate."""
     order = np.argsort(np.where(of.valid, -scores, np.inf), axis=1, kind="stable")[:, :_RANKED]
     files, gains, valid = (np.take_along_axis(array, order, 1) for array in (of.document, of.gain, of.valid))
     repeated = np.tril(files[:, :, None] == files[:, None, :], -1).any(axis=2)
@@ -116,70 +116,72 @@ def ndcg(of: Collection, scores: Floats) -> Floats:
     return result
 
 
-def _mixed(vector: Callable[[Collection], Floats], keyword: Callable[[Collection], Floats]) -> "Way":
-    def mixed(of: Collection, alpha: float) -> Floats:
+def _convex(vector: Callable[[ScoredCollection], Floats], keyword: Callable[[ScoredCollection], Floats]) -> "Way":
+    def combine(of: ScoredCollection, alpha: float) -> Floats:
         weight = alpha * of.legible
         share = weight / (weight + 1 - alpha)
         return share * vector(of) + (1 - share) * keyword(of)
 
-    return mixed
+    return combine
 
 
-def _by_maximum(scores: Floats, of: Collection) -> Floats:
+def _by_maximum(scores: Floats, of: ScoredCollection) -> Floats:
     positive = np.where(of.valid, np.maximum(scores, 0), 0)
     result: Floats = positive / np.maximum(positive.max(axis=1, keepdims=True), 1e-9)
     return result
 
 
-def _by_range(scores: Floats, of: Collection) -> Floats:
+def _by_range(scores: Floats, of: ScoredCollection) -> Floats:
     low = np.where(of.valid, scores, np.inf).min(axis=1, keepdims=True)
     high = np.where(of.valid, scores, -np.inf).max(axis=1, keepdims=True)
     result: Floats = (scores - low) / np.maximum(high - low, 1e-9)
     return result
 
 
-def _by_theory(scores: Floats, of: Collection) -> Floats:
-    """The lowest possible score as the minimum: -1 of a cosine (Bruch et al., ACM TOIS 2023)."""
+def _by_theory(scores: Floats, of: ScoredCollection) -> Floats:
+    """Scale by the theoretical range: the minimum of a cosine is -1 (Bruch et al., ACM TOIS 2023)."""
     return _by_maximum(scores + 1, of)
 
 
-def _by_deviation(scores: Floats, of: Collection) -> Floats:
+def _by_deviation(scores: Floats, of: ScoredCollection) -> Floats:
     count = of.valid.sum(axis=1, keepdims=True)
     centred = np.where(of.valid, scores - np.where(of.valid, scores, 0).sum(axis=1, keepdims=True) / count, 0)
     result: Floats = centred / np.maximum(np.sqrt((centred**2).sum(axis=1, keepdims=True) / count), 1e-9)
     return result
 
 
-def _by_distribution(scores: Floats, of: Collection) -> Floats:
-    """Three deviations on both sides of the mean as the range."""
+def _by_distribution(scores: Floats, of: ScoredCollection) -> Floats:
+    """Scale by three standard deviations on both sides of the mean."""
     return np.clip((_by_deviation(scores, of) + 3) / 6, 0, 1)
 
 
-TAKEN = "by the theoretical range"  # what queries go by
-Way = Callable[[Collection, float], Floats]
+ADOPTED = "by the theoretical range"  # the way of `vsearch query`
+Way = Callable[[ScoredCollection, float], Floats]
 WAYS: Mapping[str, Way] = {
-    "by the maximum": _mixed(lambda of: _by_maximum(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
-    f"{TAKEN}, legible or not": lambda of, alpha: WAYS[TAKEN](replace(of, legible=np.ones_like(of.legible)), alpha),
-    "by the range": _mixed(lambda of: _by_range(of.vector, of), lambda of: _by_range(of.keyword, of)),
-    TAKEN: _mixed(lambda of: _by_theory(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
-    "cosine as it is": _mixed(lambda of: of.vector, lambda of: _by_maximum(of.keyword, of)),
-    "by the deviation": _mixed(lambda of: _by_deviation(of.vector, of), lambda of: _by_deviation(of.keyword, of)),
-    "by the distribution": _mixed(
+    "by the maximum": _convex(lambda of: _by_maximum(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
+    f"{ADOPTED}, without legibility": lambda of, alpha: WAYS[ADOPTED](
+        replace(of, legible=np.ones_like(of.legible)), alpha
+    ),
+    "by the range": _convex(lambda of: _by_range(of.vector, of), lambda of: _by_range(of.keyword, of)),
+    ADOPTED: _convex(lambda of: _by_theory(of.vector, of), lambda of: _by_maximum(of.keyword, of)),
+    "cosine as it is": _convex(lambda of: of.vector, lambda of: _by_maximum(of.keyword, of)),
+    "by the deviation": _convex(lambda of: _by_deviation(of.vector, of), lambda of: _by_deviation(of.keyword, of)),
+    "by the distribution": _convex(
         lambda of: _by_distribution(of.vector, of), lambda of: _by_distribution(of.keyword, of)
     ),
 }
 
 
-def _agreement(of: Collection) -> Floats:
-    """The cosine of the two routes' scores."""
+def _agreement(of: ScoredCollection) -> Floats:
+    """Return the cosine between the two routes' scores, one for each query."""
     vector, keyword = _by_maximum(of.vector, of), _by_maximum(of.keyword, of)
     norms = np.sqrt((vector**2).sum(axis=1) * (keyword**2).sum(axis=1))
     result: Floats = (vector * keyword).sum(axis=1) / np.maximum(norms, 1e-9)
     return result
 
 
-# What a question and its candidates show before anything is judged: one number a question.
-SIGNS: Mapping[str, Callable[[Collection], Floats]] = {
+# Signals that a query and its candidates give without judgements: one number for each query.
+SIGNALS: Mapping[str, Callable[[ScoredCollection], Floats]] = {
     "the query's length": lambda of: np.log1p(of.terms),
     "the best cosine": lambda of: of.vector.max(axis=1),
     "how flat the cosines are": lambda of: of.vector.sum(axis=1) / of.valid.sum(axis=1) / of.vector.max(axis=1),
@@ -188,13 +190,13 @@ SIGNS: Mapping[str, Callable[[Collection], Floats]] = {
 }
 
 
-def _adaptive(collections: Sequence[Collection], sign: Callable[[Collection], Floats]) -> Floats:
-    """nDCG@10 by collection, one column each α = a + b·sign; signs scaled to deviations over all questions."""
-    signs = [sign(each) for each in collections]
-    everything = np.concatenate(signs)
-    way = WAYS[TAKEN]
+def _adaptive(collections: Sequence[ScoredCollection], signal: Callable[[ScoredCollection], Floats]) -> Floats:
+    """Return nDCG@10 (collections, columns), a column for each α = a + b·signal; signals are standardised."""
+    signals = [signal(each) for each in collections]
+    everything = np.concatenate(signals)
+    way = WAYS[ADOPTED]
     rows = []
-    for each, values in zip(collections, signs, strict=True):
+    for each, values in zip(collections, signals, strict=True):
         grid = np.stack([ndcg(each, way(each, alpha)) for alpha in ALPHAS], axis=1)
         scaled = (values - everything.mean()) / everything.std()
         row = []
@@ -207,8 +209,8 @@ def _adaptive(collections: Sequence[Collection], sign: Callable[[Collection], Fl
     return np.array(rows)
 
 
-def _rrf(of: Collection) -> Floats:
-    """As `query --fusion rrf` does it."""
+def _rrf(of: ScoredCollection) -> Floats:
+    """Return scores by reciprocal rank fusion, as in `vsearch query --fusion rrf`."""
     rows = []
     for vector, keyword, valid in zip(of.vector, of.keyword, of.valid, strict=True):
         fused = fuse(
@@ -219,7 +221,7 @@ def _rrf(of: Collection) -> Floats:
 
 
 def _left_out(names: Sequence[str], means: Floats) -> list[float]:
-    """Each collection under the column that is best for those of other families; means (collections, columns)."""
+    """Return each collection's value in the column of `means` that is best for the other families."""
     families = [name.partition("-")[0] for name in names]
     result = []
     for number, family in enumerate(families):

@@ -1,14 +1,14 @@
-"""Indexing speed: the whole of `vsearch index` beside sentence-transformers' torch default embedding the same chunks.
+"""Compare the whole of `vsearch index` with sentence-transformers' torch default, which only embeds the same chunks.
 
-All run in this process, warm, in turn: `vsearch index` with each embedder of this machine, and the peer. Ours extracts,
-cuts, embeds, analyzes, writes and commits; the peer only embeds (its default: fp32, batches of 32), from chunks that
-are already in memory. The static model is made up here, of random vectors: its speed does not depend on them.
+All run in this process, warm, in turn: `vsearch index` with each local embedder, and the peer. Ours extracts, cuts,
+embeds, analyzes, writes and commits. The peer embeds chunks that are in memory (its default: fp32, batches of 32). The
+static model has random vectors, on which its speed does not depend.
 
-The peer reads the first 256 tokens of a chunk and drops the rest, so the comparison that counts has chunks of at most
-256 tokens, where all read the same text; the second has chunks of the default size, once with the peer reading what it
-reads of them, not half, and once with the peer given all of the text, in pieces that it can read.
+The peer reads the first 256 tokens of a chunk and drops the rest. The fair comparisons are therefore chunks of at most
+256 tokens, and chunks of the default size with the peer given all of their text in pieces. The third gives the peer the
+chunks of the default size, of which it reads less than half.
 
-`--beir DIR` compares the vectors' nDCG@10 on a judged set as well.
+`--beir DIR` also compares the vectors' nDCG@10 on a collection.
 """
 
 import argparse
@@ -48,7 +48,7 @@ PEER = "sentence-transformers"
 
 
 def chunk_texts(folder: Path, words: int) -> list[str]:
-    """What the folder's text in Latin letters is cut into; CJK and Cyrillic take far more tokens a word."""
+    """Return the chunks of the folder's text in Latin letters (other scripts take far more tokens a word)."""
     texts = []
     for item in discover([folder], DiscoverOptions()):
         if isinstance(item, SourceFile):
@@ -57,7 +57,7 @@ def chunk_texts(folder: Path, words: int) -> list[str]:
 
 
 def pieces(texts: Sequence[str]) -> list[str]:
-    """The same text in pieces that the peer reads whole."""
+    """Return the same text in pieces that the peer reads completely."""
     return [
         piece for text in texts for piece in _cut(Document(text, (Span(0, len(text)),)), PIECE_WORDS, PIECE_WORDS // 10)
     ]
@@ -68,16 +68,14 @@ def _cut(document: Document, words: int, overlap: int) -> list[str]:
 
 
 def run_ours(folder: Path, words: int, embedder: Embedder) -> UpdateSummary:
-    """A first `vsearch index` of the folder."""
+    """Index the folder into a new index, as `vsearch index` does."""
     with TemporaryDirectory() as work:
-        requested = IndexOptions(chunk_words=words)
-        return update_index(
-            Path(work) / ".vsearch", [Source(folder, DiscoverOptions())], requested, lambda *_: embedder
-        )
+        options = IndexOptions(chunk_words=words)
+        return update_index(Path(work) / ".vsearch", [Source(folder, DiscoverOptions())], options, lambda *_: embedder)
 
 
 def static_model(folder: Path) -> Path:
-    """A Model2Vec model of the usual size: the default model's vocabulary, 256 dimensions."""
+    """Write a Model2Vec model of the usual size into the folder: the default model's vocabulary, 256 dimensions."""
     from safetensors.numpy import save_file
 
     package = package_folder()
@@ -93,9 +91,9 @@ def static_model(folder: Path) -> Path:
 def compare(
     name: str, texts: Sequence[str], given: Sequence[str], ours_by: Mapping[str, Embedder], peer: Any, rounds: int
 ) -> dict[str, float]:
-    """Print one comparison and return its median rates. Every chunk is a file, so both sides have the very same chunks.
+    """Print one comparison and return its median rates in chunks a second.
 
-    `given` is what the peer embeds for them; rates are in chunks a second on both sides.
+    Every chunk is a file, so both sides have the same chunks. `given` is the text that the peer embeds for them.
     """
     words = max(20, *(count_words(text) for text in texts))
     with TemporaryDirectory() as folder:
@@ -115,14 +113,14 @@ def compare(
 
 
 def compare_alone(texts: Sequence[str], ours_by: Mapping[str, Embedder], rounds: int) -> None:
-    """Print how fast each embedder is when nothing is read, cut, written or committed."""
+    """Print the speed of each embedder alone."""
     for who, embedder in ours_by.items():
         rates = [len(texts) / seconds(partial(embed_all, embedder, texts)) for _ in range(rounds)]
         print(f"{len(texts)} chunks of at most 256 tokens, embedded only, a second: {who} {spread(rates)}", flush=True)
 
 
 def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
-    """Mean nDCG@10 of the documents ranked by dot product."""
+    """Return the mean nDCG@10 of the documents ranked by dot product."""
     numbers = list(dataset.documents or {})
     scores = []
     for relevant, query in zip(dataset.judgements.values(), queries, strict=True):
@@ -132,22 +130,22 @@ def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.
 
 
 def compare_quality(folder: Path, embedder: Embedder, peer: Any) -> None:
-    """Print both models' nDCG@10 on a judged set, one vector a document."""
+    """Print nDCG@10 of both models on a collection, one vector a document."""
     dataset = load(folder)
-    texts = [f"{passage.title} {passage.text}".strip() for passage in (dataset.documents or {}).values()]
-    asked = list(dataset.queries.values())
-    ours = quality(dataset, embed_all(embedder, texts), embedder.embed_queries(asked))
-    theirs = quality(dataset, *(peer.encode(some, normalize_embeddings=True) for some in (texts, asked)))
+    texts = [f"{document.title} {document.text}".strip() for document in (dataset.documents or {}).values()]
+    queries = list(dataset.queries.values())
+    ours = quality(dataset, embed_all(embedder, texts), embedder.embed_queries(queries))
+    theirs = quality(dataset, *(peer.encode(some, normalize_embeddings=True) for some in (texts, queries)))
     print(f"{folder.name}: nDCG@10 by vectors alone: vsearch {ours:.4f}, sentence-transformers {theirs:.4f}")
 
 
 def main() -> None:
     """Print the comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=SAMPLE, help="where the text comes from")
+    parser.add_argument("--folder", type=Path, default=SAMPLE, help="the folder with the text")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--plot", type=Path, help="write an SVG there")
-    parser.add_argument("--beir", type=Path, help="a judged set in BEIR layout")
+    parser.add_argument("--beir", type=Path, help="a collection in BEIR's layout")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     from sentence_transformers import SentenceTransformer

@@ -1,4 +1,4 @@
-"""What every benchmark says first and does alike."""
+"""Describe the machine, and measure time and memory, for all benchmarks."""
 
 import os
 import platform
@@ -7,10 +7,12 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
 
 
 def describe() -> str:
-    """The machine, on one line."""
+    """Return processor, cores, system and Python version on one line."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -23,14 +25,14 @@ def describe() -> str:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
 
 
 def process_seconds(command: Sequence[str], runs: int, **options: object) -> list[float]:
-    """Wall times of whole processes, after one run that is not counted."""
+    """Return the wall-clock seconds of `runs` processes, after one process that is not counted."""
 
     def run() -> None:
         subprocess.run(command, check=True, capture_output=True, **options)  # type: ignore[call-overload]
@@ -40,6 +42,37 @@ def process_seconds(command: Sequence[str], runs: int, **options: object) -> lis
 
 
 def spread(times: Sequence[float], scale: float = 1.0) -> str:
-    """Median and range."""
+    """Return median and range as text, each time multiplied by `scale`."""
     values = [value * scale for value in times]
     return f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+
+
+def memory() -> dict[str, int]:
+    """Return this process's resident bytes (Linux): "RssAnon" are its own, "RssFile" those of mapped files."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return {name: int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile")}
+
+
+class PeakMemory:
+    """Sample this process's own memory every 5 ms inside a `with` block; `added` is the peak minus the start, bytes."""
+
+    added = 0
+
+    def __enter__(self) -> "PeakMemory":
+        """Start sampling."""
+        self._done = Event()
+        self._thread = Thread(target=self._sample, args=(memory()["RssAnon"],), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        """Stop sampling."""
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self, before: int) -> None:
+        while not self._done.wait(0.005):
+            self.added = max(self.added, memory()["RssAnon"] - before)

@@ -1,4 +1,4 @@
-"""The pictures of docs/benchmarks.md."""
+"""Draw the bar charts of docs/benchmarks.md."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""How good the answers are: our three modes beside other keyword engines and plain dense retrieval, nDCG@10.
+"""Compare nDCG@10 of our three modes with other keyword engines and with plain dense retrieval.
 
-All get the same documents, title and text; ours are files that are cut, embedded and indexed as any folder is. Dense
-retrieval is sentence-transformers with our default model: one vector a document, what is too long cut off. What can't
-be imported is left out.
+All get the same documents, title and text. For our modes they are files that are cut, embedded and indexed like any
+folder. Dense retrieval is sentence-transformers with our default model: one vector a document, truncated. Engines that
+can't be imported are left out.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.lexical_peers import PEERS, Answer, Ranked, language_of
+from benchmarks.lexical_peers import PEERS, Ranked, Search, language_of
 from benchmarks.machine import describe
 from vsearch_core import config
 from vsearch_core.embed.open import open_embedder
@@ -36,7 +36,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", type=Path, nargs="+", help="folders in BEIR layout")
-    parser.add_argument("--keep", type=Path, help="keep the indexes there: the next run embeds nothing")
+    parser.add_argument("--keep", type=Path, help="folder that keeps the indexes: the next run embeds nothing")
     parser.add_argument("--without", action="append", default=[], help="an engine to leave out")
     options = parser.parse_args()
     print(describe())
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[str]) -> dict[str, Run]:
-    """Each engine's run."""
+    """Return each engine's run."""
     runs: dict[str, Run] = {}
     with ExitStack() as stack:
         work = keep / folder.name if keep else Path(stack.enter_context(TemporaryDirectory()))
@@ -61,41 +61,41 @@ def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[s
         for mode in config.MODES:
             runs[mode], _ = ask(searcher, embed, dataset, mode, Fusion(), name)
         texts = _texts(folder, dataset, [name(path) for path in snapshot.catalog.files(live=True)])
-    peers: Mapping[str, Callable[[Sequence[str], str], Answer]] = {**PEERS, DENSE: _dense}
+    peers: Mapping[str, Callable[[Sequence[str], str], Search]] = {**PEERS, DENSE: _dense}
     for peer, build in peers.items():
         if peer not in without and find_spec(peer.replace("-", "_")):
-            answer = build(list(texts.values()), language_of(list(texts.values())))
-            runs[peer] = {key: _named(answer(text, DEPTH), list(texts)) for key, text in dataset.queries.items()}
+            search = build(list(texts.values()), language_of(list(texts.values())))
+            runs[peer] = {key: _with_names(search(text, DEPTH), list(texts)) for key, text in dataset.queries.items()}
     return runs
 
 
 def _texts(folder: Path, dataset: Dataset, documents: Sequence[str]) -> dict[str, str]:
-    """What the peers get, by document id."""
+    """Return the texts that the peers get, by document id."""
     if dataset.documents is None:
         return {document: extract(document, (folder / document).read_bytes()).text for document in documents}
-    return {key: f"{passage.title}\n\n{passage.text}" for key, passage in dataset.documents.items()}
+    return {key: f"{document.title}\n\n{document.text}" for key, document in dataset.documents.items()}
 
 
-def _dense(texts: Sequence[str], _language: str) -> Answer:
-    """Plain dense retrieval."""
+def _dense(texts: Sequence[str], _language: str) -> Search:
+    """Build plain dense retrieval."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(find(understand(None)).folder), device="cpu")
     vectors = model.encode(list(texts), normalize_embeddings=True)
 
-    def ask(question: str, k: int) -> Ranked:
-        scores = vectors @ model.encode(question, normalize_embeddings=True)
+    def search(query: str, k: int) -> Ranked:
+        scores = vectors @ model.encode(query, normalize_embeddings=True)
         return [(row, float(scores[row])) for row in np.argsort(-scores, kind="stable")[:k].tolist()]
 
-    return ask
+    return search
 
 
-def _named(ranked: Ranked, documents: Sequence[str]) -> list[tuple[str, float]]:
+def _with_names(ranked: Ranked, documents: Sequence[str]) -> list[tuple[str, float]]:
     return [(documents[row], score) for row, score in ranked]
 
 
 def _table(found: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
-    """Markdown: engines by sets, and how hybrid compares with the best of the others on each."""
+    """Format a Markdown table: engines by collections, and hybrid against the best of the others."""
     engines = list(dict.fromkeys(engine for values in found.values() for engine in values))
     lines = [f"| nDCG@10 | {' | '.join(found)} | mean |", f"|---|{'---|' * (len(found) + 1)}"]
     for engine in engines:
@@ -106,7 +106,7 @@ def _table(found: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
         best = max((engine for engine in values if engine != "hybrid"), key=lambda engine: values[engine].mean())
         gain = values["hybrid"] - values[best]
         differences.append(f"{gain.mean():+.4f} (p {p_value(gain):.3f})")
-    lines.append(f"| hybrid − the best other | {' | '.join(differences)} | |")
+    lines.append(f"| hybrid − best other | {' | '.join(differences)} | |")
     return lines
 
 

@@ -1,10 +1,10 @@
-"""How fast files are read and cut: small texts through the very code of `vsearch index`, and what bounds a whole run.
+"""Measure how fast `vsearch index` reads and cuts small files, and what bounds a whole run.
 
     python -m benchmarks.reading [--files 10000] [--kind txt|md|html]
 
-Measured in turn: one process; the workers; the workers and staging in a catalog; then whole runs of `index` with the
-static embedder (random vectors of the usual size) and the local one, of which the share is printed that passes in
-embedding, in waiting for the workers, and in the rest (staging, keywords, commits).
+Measured in turn: one process; the workers; the workers and staging in a catalog; then whole runs of `vsearch index`
+with the static embedder (random vectors of the usual size) and the local one. Of a whole run, the shares of embedding,
+of waiting for workers and of the rest (staging, keywords, commits) are printed.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", 
 
 
 def generate(folder: Path, count: int, kind: str) -> None:
-    """Files of 1 to 2 kB of made-up sentences, a hundred a folder; the same each time."""
+    """Write files of 1 to 2 kB of made-up sentences, a hundred in a folder; the same in every run."""
     chance = random.Random(0)
     words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(1, 4))) for _ in range(20_000)]
     for number in range(count):
@@ -50,8 +50,8 @@ def generate(folder: Path, count: int, kind: str) -> None:
         path.write_text(f"<p>{text}</p>" if kind == "html" else text, encoding="utf-8")
 
 
-def drained(reader: Reader) -> int:
-    """How many files a reader reads, once all are read."""
+def count_read(reader: Reader) -> int:
+    """Read all files and return their number."""
     count = 0
     with closing(reader):
         while outcomes := reader.take(staging.FILES_A_TRANSACTION):
@@ -59,8 +59,8 @@ def drained(reader: Reader) -> int:
     return count
 
 
-def staged(folder: Path, work: Path, embedder: Embedder) -> int:
-    """How many files are staged, once all are, in a new catalog."""
+def count_staged(folder: Path, work: Path, embedder: Embedder) -> int:
+    """Stage all files in a new catalog and return their number."""
     index, sources = work / ".vsearch", [Source(folder, DiscoverOptions())]
     index.mkdir()
     run = Run(index, IndexOptions(), lambda _: embedder, Observer(), ExtractOptions())
@@ -73,13 +73,14 @@ def staged(folder: Path, work: Path, embedder: Embedder) -> int:
         return len(catalog.files(live=False))
 
 
-class Clock:
-    """Counts the seconds that pass within a function, or while its iterator makes its next value."""
+class Stopwatch:
+    """Sums the seconds spent inside a function and, if it returns an iterator, inside the iterator."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    seconds = 0.0
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, with its time added to `seconds`."""
+
         def call(*arguments: Any) -> Any:
             begun = time.perf_counter()
             result = function(*arguments)
@@ -95,8 +96,8 @@ class Clock:
 
 
 def profile(name: str, folder: Path, embedder: Embedder) -> None:
-    """Print where the time of a first `vsearch index` goes."""
-    embedding, waiting = Clock(), Clock()
+    """Print the shares of time of a first `vsearch index`."""
+    embedding, waiting = Stopwatch(), Stopwatch()
     original, take = embedder.embed_documents, Pool.take
     embedder.embed_documents = embedding.timed(original)  # type: ignore[method-assign]
     Pool.take = waiting.timed(take)  # type: ignore[method-assign]
@@ -123,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--kind", choices=("txt", "md", "html"), default="txt")
-    parser.add_argument("--local", type=int, default=1000, help="how many of them the local model embeds")
+    parser.add_argument("--local", type=int, default=1000, help="number of files that the local model embeds")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(describe())
@@ -134,8 +135,8 @@ def main() -> None:
         static = open_embedder(EmbedderSpec("static", str(static_model(Path(name)))))
         files, settings = _files(folder), (ChunkOptions(),)
         ways: dict[str, Callable[[], int]] = {
-            "one process": lambda: drained(reading.InProcessReader(files, settings, lambda: False)),
-            "workers": lambda: drained(reading.open_reader(files, settings, lambda: False)),
+            "one process": lambda: count_read(reading.InProcessReader(files, settings, lambda: False)),
+            "workers": lambda: count_read(reading.open_reader(files, settings, lambda: False)),
             "workers, staged": lambda: _in_new_folder(folder, static),
         }
         for _ in range(options.rounds):
@@ -153,7 +154,7 @@ def main() -> None:
 
 def _in_new_folder(folder: Path, embedder: Embedder) -> int:
     with TemporaryDirectory() as work:
-        return staged(folder, Path(work), embedder)
+        return count_staged(folder, Path(work), embedder)
 
 
 if __name__ == "__main__":

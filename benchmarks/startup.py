@@ -1,8 +1,8 @@
-"""Whole processes, from the shell's point of view: `vsearch --help` and a cold `vsearch query`.
+"""Measure whole processes as the shell sees them: `vsearch --help` and a cold `vsearch query`.
 
-The index holds made-up text (words drawn from a Zipf distribution, 500 a chunk) and random vectors under the real
-model's fingerprint: neither changes how long a query takes, and embedding so many chunks would take many minutes.
-The query itself is embedded by the real model. The page cache is warm.
+The index holds made-up text (500 words a chunk, Zipf-distributed) and random vectors under the real model's
+fingerprint. Neither changes the time of a query, and real embeddings of 121,000 chunks would take many minutes. The
+real model embeds the query. The page cache is warm.
 """
 
 import argparse
@@ -36,26 +36,27 @@ class RandomEmbedder:
     """Random unit vectors under another embedder's fingerprint."""
 
     def __init__(self, fingerprint: Fingerprint) -> None:
+        """Seed the random numbers, so that every run has the same vectors."""
         self.fingerprint = fingerprint
         self._random = np.random.default_rng(0)
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """One batch."""
+        """Yield the vectors of all texts in one batch."""
         yield Batch(np.arange(len(texts)), self.embed_queries(texts))
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (len(texts), dimension)."""
+        """Return unit vectors (len(texts), dimension)."""
         vectors = self._random.standard_normal((len(texts), self.fingerprint.dimension), np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
     def legible(self, query: str) -> float:
-        """All of it."""
+        """Return 1: the model can read every query."""
         return 1.0
 
 
 def write_documents(folder: Path, chunks: int) -> None:
-    """Text files of CHUNKS_A_FILE chunks each, every paragraph a chunk."""
+    """Write text files of CHUNKS_A_FILE paragraphs, each of which becomes a chunk."""
     random = np.random.default_rng(1)
     syllables = np.array([consonant + vowel for consonant in "bdklmn" for vowel in "aeiou"])
     words = np.array(
@@ -68,7 +69,7 @@ def write_documents(folder: Path, chunks: int) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table and write the plot."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chunks", type=int, nargs="+", default=[20_000, 121_000])
     parser.add_argument("--runs", type=int, default=21)

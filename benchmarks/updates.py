@@ -1,7 +1,7 @@
-"""Running `vsearch index` again: over files that have not changed, after an edit, after a move. Whole processes.
+"""Measure repeated `vsearch index` processes: nothing changed, one file edited, a folder renamed.
 
-The files are short and made up, one chunk each; the model is the real default. `--compact` measures the memory that
-merging large segments takes instead.
+The files are made up, short, one chunk each; the model is the default one. `--compact` instead measures the time and
+memory of merging large segments.
 """
 
 import argparse
@@ -17,16 +17,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.machine import describe, seconds, spread
+from benchmarks.machine import PeakMemory, describe, seconds, spread
 
 WORDS = [a + b for a in ("bar", "del", "gim", "kor", "lun", "mel") for b in ("a", "en", "is", "ot", "um")]
 WORDS_A_ROW = 120
 VOCABULARY = 60_000
-SETTLED = 2.5  # seconds after which the times of files vouch for their bytes
+SETTLING_SECONDS = 2.5  # a file younger than that is read again, since its times may not show an edit
 
 
 def write_files(folder: Path, count: int) -> None:
-    """Files of a sentence or two, a hundred a folder."""
+    """Write files of a sentence, a hundred in a folder."""
     chance = random.Random(1)
     for number in range(count):
         path = folder / f"{number // 100:03d}" / f"{number:05d}.txt"
@@ -35,7 +35,7 @@ def write_files(folder: Path, count: int) -> None:
 
 
 def run(root: Path, *arguments: str) -> tuple[float, dict[str, int]]:
-    """Seconds of a whole `vsearch index --json`, and its summary."""
+    """Run `vsearch index --json`; return the seconds of the whole process and its summary."""
     vsearch = str(Path(sys.executable).with_name("vsearch"))
     started = time.perf_counter()
     done = subprocess.run([vsearch, "index", "--json", *arguments], cwd=root, check=True, capture_output=True)
@@ -43,14 +43,14 @@ def run(root: Path, *arguments: str) -> tuple[float, dict[str, int]]:
 
 
 def repeat(name: str, root: Path, rounds: int, change: Callable[[int], object], **expected: int) -> None:
-    """Change something, run, and print the times; the summaries must say what is expected."""
+    """Make a change and run, `rounds` times; print the times. Exit if a summary differs from `expected`."""
     times = []
     for number in range(rounds):
         change(number)
-        took, summary = run(root)
+        elapsed, summary = run(root)
         if any(summary[key] != value for key, value in expected.items()):
             raise SystemExit(f"{name}: {summary} is not {expected}")
-        times.append(took)
+        times.append(elapsed)
     print(f"  {name:<28} {spread(times)} s", flush=True)
 
 
@@ -59,10 +59,11 @@ def measure_updates(files: int, rounds: int) -> None:
     with TemporaryDirectory() as name:
         root, docs = Path(name), Path(name) / "docs"
         write_files(docs, files)
-        time.sleep(SETTLED)
-        took, summary = run(root, "docs")
+        time.sleep(SETTLING_SECONDS)
+        elapsed, summary = run(root, "docs")
         print(
-            f"{files:,} files of one short chunk: first run {took:.1f} s ({summary['embedded']:,} embedded)", flush=True
+            f"{files:,} files of one short chunk: first run {elapsed:.1f} s ({summary['embedded']:,} embedded)",
+            flush=True,
         )
         first = docs / "000" / "00000.txt"
 
@@ -81,7 +82,7 @@ def measure_updates(files: int, rounds: int) -> None:
 
 
 def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None:
-    """Commit segments of random vectors and made-up terms."""
+    """Commit segments of random vectors and terms to a new index."""
     import numpy as np
 
     from vsearch_core.lexical.postings import build
@@ -102,7 +103,7 @@ def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None
 
 
 def measure_compaction(segments: int, rows: int, dimension: int) -> None:
-    """Print the peak memory of merging so many segments of so many rows."""
+    """Print the time and peak memory of merging segments of `rows` rows each."""
     from vsearch_core.index.compaction import merge_segments
     from vsearch_core.store.catalog import Catalog
 
@@ -117,42 +118,11 @@ def measure_compaction(segments: int, rows: int, dimension: int) -> None:
             for record in records:
                 for key, entry in record.manifest.items():
                     parts["vectors" if key == "vectors" else "the rest"] += entry.bytes
-            before, peak = anonymous_bytes(), Peak()
-            took = seconds(lambda: peak.during(lambda: merge_segments(catalog, records)))
+            with PeakMemory() as peak:
+                elapsed = seconds(lambda: merge_segments(catalog, records))
     sizes = ", ".join(f"{part} {size / 1e6:.0f} MB" for part, size in parts.items())
-    print(f"{segments} segments of {rows:,} rows ({sizes}) merged in {took:.1f} s")
-    print(f"  with {(peak.bytes - before) / 1e6:.0f} MB of memory, maps not counted")
-
-
-class Peak:
-    """The most anonymous memory that this process had at any of many moments."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-
-    def during(self, action: Callable[[], object]) -> None:
-        """Watch while the action goes on."""
-        from threading import Event, Thread
-
-        done = Event()
-
-        def watch() -> None:
-            while not done.wait(0.005):
-                self.bytes = max(self.bytes, anonymous_bytes())
-
-        watcher = Thread(target=watch)
-        watcher.start()
-        try:
-            action()
-        finally:
-            done.set()
-            watcher.join()
-
-
-def anonymous_bytes() -> int:
-    """The memory of this process that is no map of a file (Linux)."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
+    print(f"{segments} segments of {rows:,} rows ({sizes}) merged in {elapsed:.1f} s")
+    print(f"  with {peak.added / 1e6:.0f} MB of memory, mapped files not counted")
 
 
 def main() -> None:
@@ -160,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--compact", action="store_true")
+    parser.add_argument("--compact", action="store_true", help="measure merging instead")
     options = parser.parse_args()
     print(describe())
     if options.compact:

@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the app's own help, so that the reference can't drift. `make docs`; a test compares."""
+"""Write docs/cli.md from the commands' own help: `make docs`. A test compares the page with the help."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ stdout carries results only; progress, warnings and errors go to stderr. Exit st
 
 
 def help_of(*words: str) -> str:
-    """What `vsearch WORDS --help` prints, 100 columns wide."""
+    """Return the help of a command as a wide terminal shows it: at most 80 columns, which is click's limit."""
     vsearch = Path(sys.executable).with_name("vsearch")
     environment = {**os.environ, "COLUMNS": "100", "LINES": "50"}
     done = subprocess.run([vsearch, *words, "--help"], check=True, capture_output=True, text=True, env=environment)
@@ -26,7 +26,7 @@ def help_of(*words: str) -> str:
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the text of docs/cli.md."""
     parts = [HEAD, "## vsearch", f"```text\n{help_of()}\n```"]
     for command in COMMANDS:
         parts += [f"## vsearch {command}", f"```text\n{help_of(command)}\n```"]
