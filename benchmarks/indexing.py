@@ -29,8 +29,8 @@ from benchmarks.machine import describe, seconds, spread
 from benchmarks.plot import bars
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder, embed_all
+from vsearch_core.embed.model_files import package_folder
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.embed.weights import package_folder
 from vsearch_core.evaluate.dataset import Dataset, load
 from vsearch_core.evaluate.metrics import ndcg
 from vsearch_core.index.settings import IndexOptions

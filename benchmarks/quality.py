@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.lexical_peers import PEERS, Ranked, Search, language_of
 from benchmarks.machine import describe
 from vsearch_core import config
+from vsearch_core.embed.model_files import find, understand
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.embed.weights import find, understand
 from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import Dataset, load
 from vsearch_core.evaluate.run import DEPTH, ask, embed_all, measures

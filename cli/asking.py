@@ -134,7 +134,7 @@ def rerank(model: str | None, depth: int) -> "Rerank | None":
     """The re-ranker that was asked for. Raises ModelError."""
     if model is None:
         return None
-    from vsearch_core.embed.cross import open_cross_encoder
+    from vsearch_core.embed.cross_encoder import open_cross_encoder
     from vsearch_core.search.rerank import Rerank
 
     return Rerank(open_cross_encoder(model), depth)

@@ -8,7 +8,7 @@ import typer
 from .output import emit, printable, to_json
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.prepared import ModelInfo
+    from vsearch_core.embed.models import ModelInfo
 
 
 def models(
@@ -19,8 +19,8 @@ def models(
     Where each comes from, and how it would run. Exit status 1 when there is none: the first `vsearch index` would
     have to fetch the default one.
     """
-    from vsearch_core.embed.extras import list_extras
-    from vsearch_core.embed.prepared import list_models
+    from vsearch_core.embed.models import list_models
+    from vsearch_core.embed.providers import list_extras
 
     found, extras = list_models(), list_extras()
     if as_json:

@@ -31,7 +31,7 @@ def embedder_opener(
 
     def opened(spec: "EmbedderSpec") -> "Embedder":
         from vsearch_core.embed.open import open_embedder
-        from vsearch_core.embed.retry import Manners
+        from vsearch_core.embed.remote.retry import Manners
 
         agreed = consent.require(spec, project, yes=yes)
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vsearch_core.embed import prepared, weights
+from vsearch_core.embed import model_files, models
 from vsearch_core.embed.prepared import PreparedModel
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def package() -> Path:
     """The default model's files."""
-    folder = weights.package_folder()
-    assert folder is not None, f"install {weights.PACKAGE} (`make` does)"
+    folder = model_files.package_folder()
+    assert folder is not None, f"install {model_files.PACKAGE} (`make` does)"
     return folder
 
 
@@ -28,7 +28,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, package: Path) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSEARCH_CACHE_DIR", str(folder))
-        prepared.open_model(None)
+        models.open_model(None)
     return folder
 
 
@@ -36,7 +36,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, package: Path) -> Path:
 def model(cache: Path) -> PreparedModel:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSEARCH_CACHE_DIR", str(cache))
-        return prepared.open_model(None)
+        return models.open_model(None)
 
 
 @pytest.fixture

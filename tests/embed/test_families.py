@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from tiny_models import add_modules, write_json, write_model
 
 from vsearch_core.embed.base import embed_all
-from vsearch_core.embed.families import FAMILIES
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.prepared import open_model
+from vsearch_core.embed.models import open_model
+from vsearch_core.embed.onnx.families import FAMILIES
 from vsearch_core.embed.torch import TorchEmbedder
 from vsearch_core.errors import ModelError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vsearch_core.embed.gemini import _failure, _next_day, _seconds
+from vsearch_core.embed.remote.gemini import _failure, _next_day, _seconds
 
 
 def error(message: str = "", **detail: Any) -> Any:

@@ -1,7 +1,7 @@
 import pytest
 from tiny_models import tokenizer_of
 
-from vsearch_core.embed.legibility import legible_share
+from vsearch_core.embed.windows import legible_share
 
 
 def share(text: str, architecture: str = "bert") -> float:

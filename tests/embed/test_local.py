@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.precision import PRECISIONS, Precision
+from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.windows import WINDOW_OVERLAP
 from vsearch_core.errors import ModelError

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from vsearch_core.embed import precision
 from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.onnx import runtime
+from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision, best_precision
 from vsearch_core.embed.open import open_embedder, recipient
-from vsearch_core.embed.precision import PRECISIONS, Precision, best_precision
 from vsearch_core.errors import InputError
 from vsearch_core.model import EmbedderSpec
 
@@ -46,7 +46,7 @@ def test_precision_follows_the_cpu(
     system, processor = machine.split()
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("platform.machine", lambda: processor)
-    monkeypatch.setattr(precision, "CPU_INFO", path)
+    monkeypatch.setattr(runtime, "CPU_INFO", path)
     found, reason = best_precision.__wrapped__()
     assert found == expected
     assert reason
@@ -55,7 +55,7 @@ def test_precision_follows_the_cpu(
 def test_a_missing_cpuinfo_means_the_safe_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "missing")
+    monkeypatch.setattr(runtime, "CPU_INFO", tmp_path / "missing")
     assert best_precision.__wrapped__()[0] == "fp32"
 
 

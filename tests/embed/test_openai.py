@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vsearch_core.embed.openai import _delay, _error_words, _in_order, _refuse_cut
-from vsearch_core.embed.retry import Failure
+from vsearch_core.embed.remote.openai import _delay, _error_words, _in_order, _refuse_cut
+from vsearch_core.embed.remote.retry import Failure
 
 
 @pytest.mark.parametrize(

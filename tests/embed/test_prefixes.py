@@ -2,7 +2,7 @@
 
 import pytest
 
-from vsearch_core.embed.prefixes import BGE, prefixes
+from vsearch_core.embed.settings import BGE, prefixes
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from vsearch_core import config
-from vsearch_core.embed import onnx_graph, preparation, prepared, weights
+from vsearch_core.embed import model_files, models, preparation
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.precision import PRECISIONS, best_precision
-from vsearch_core.embed.prepared import PreparedModel, list_models, open_model
+from vsearch_core.embed.models import list_models, open_model
+from vsearch_core.embed.onnx import graph as onnx_graph
+from vsearch_core.embed.onnx.runtime import PRECISIONS, best_precision
+from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.errors import ModelError
 
 Maker = Callable[..., Path]
@@ -29,13 +31,13 @@ def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "PACKAGE_MODULE", "no_such_package_of_weights")
+    monkeypatch.setattr(model_files, "PACKAGE_MODULE", "no_such_package_of_weights")
 
 
 def test_the_default_model_is_described(model: PreparedModel, package: Path) -> None:
     said = json.loads((model.folder / "model.json").read_text(encoding="utf-8"))
     assert said["name"] == config.MODEL
-    assert said["weights"] == weights.DEFAULT_WEIGHTS
+    assert said["weights"] == model_files.DEFAULT_WEIGHTS
     assert (said["origin"], said["source"]) == ("package", str(package))
     assert (said["dimension"], said["max_tokens"], said["pooling"], said["kind"]) == (384, 256, "mean", "local")
     assert sorted(said["files"]) == sorted(path.name for path in model.folder.iterdir() if path.name != "model.json")
@@ -53,8 +55,8 @@ def test_the_cache_comes_before_the_package_and_the_hub(cache: Path, monkeypatch
 
 def test_the_package_comes_before_the_hub(monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
     unreachable_hub(monkeypatch)
-    source = weights.find(weights.understand(None))
-    assert (source.origin, source.folder, source.weights) == ("package", package, weights.DEFAULT_WEIGHTS)
+    source = model_files.find(model_files.understand(None))
+    assert (source.origin, source.folder, source.weights) == ("package", package, model_files.DEFAULT_WEIGHTS)
 
 
 def test_the_hub_is_asked_for_the_needed_files_only(
@@ -72,7 +74,7 @@ def test_the_hub_is_asked_for_the_needed_files_only(
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     said: list[str] = []
     opened = open_model("someone/tiny", said.append)
-    wanted = [*weights.SETTINGS], [weights.WEIGHTS, f"{weights.WEIGHTS}_data", weights.LAYERS]
+    wanted = [*model_files.SETTINGS], [model_files.WEIGHTS, f"{model_files.WEIGHTS}_data", model_files.LAYERS]
     assert asked == [("someone/tiny", patterns) for patterns in wanted]
     assert said == ["preparing someone/tiny (once a machine) …"]
     assert (opened.fingerprint.model, opened.description.origin) == ("someone/tiny", "hub")
@@ -82,11 +84,11 @@ def test_the_hub_is_asked_for_the_needed_files_only(
 
 OFFLINE = """
 import sys
-from vsearch_core.embed import weights
+from vsearch_core.embed import model_files
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.errors import ModelError
-weights.PACKAGE_MODULE = "no_such_package_of_weights"
+model_files.PACKAGE_MODULE = "no_such_package_of_weights"
 try:
     open_embedder(EmbedderSpec("local", sys.argv[1] or None))
 except ModelError as error:
@@ -116,7 +118,7 @@ def test_wrong_weights_in_the_package_are_refused(
     tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny_bert()
-    monkeypatch.setattr(weights, "package_folder", lambda: folder)
+    monkeypatch.setattr(model_files, "package_folder", lambda: folder)
     with pytest.raises(ModelError, match="sha256 differs"):
         open_model(None)
     assert list((empty_cache / "models").iterdir()) == []
@@ -199,7 +201,7 @@ def test_an_interrupted_preparation_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation.bert_onnx, "write_encoder", interrupt)
+        patch.setattr(preparation, "write_encoder", interrupt)
         with pytest.raises(KeyboardInterrupt):
             open_model(source)
     assert list((empty_cache / "models").iterdir()) == []
@@ -212,14 +214,14 @@ def test_a_killed_preparation_is_not_used_and_is_swept_later(tiny_bert: Maker, e
     killed, running = (home.parent / f".{home.name}.{number}.1" for number in (1, 2))
     for folder in (killed, running):
         folder.mkdir()
-    past = time.time() - 2 * prepared.ABANDONED
+    past = time.time() - 2 * models.ABANDONED
     os.utime(killed, (past, past))
     (home / "tokenizer.json").unlink()
     open_model(source)
     assert (killed.exists(), running.exists()) == (False, True)
 
 
-RACE = "import sys; from vsearch_core.embed.prepared import open_model; print(open_model(sys.argv[1]).folder)"
+RACE = "import sys; from vsearch_core.embed.models import open_model; print(open_model(sys.argv[1]).folder)"
 
 
 def test_processes_that_prepare_at_once_agree(tiny_bert: Maker, empty_cache: Path) -> None:
@@ -233,11 +235,11 @@ def test_processes_that_prepare_at_once_agree(tiny_bert: Maker, empty_cache: Pat
 
 
 def test_a_faster_process_wins(tiny_bert: Maker, empty_cache: Path) -> None:
-    source = weights.find(weights.understand(str(tiny_bert())))
+    source = model_files.find(model_files.understand(str(tiny_bert())))
     home = empty_cache / "models" / "tiny"
-    first = prepared.prepare(source, home)
+    first = models.prepare(source, home)
     before = (home / "model.json").stat().st_ino
-    assert prepared.prepare(source, home) == first
+    assert models.prepare(source, home) == first
     assert (home / "model.json").stat().st_ino == before
 
 
@@ -264,7 +266,7 @@ def test_models_are_listed(tiny_bert: Maker, empty_cache: Path, monkeypatch: pyt
     opened = open_model(str(tiny_bert()))
     default, tiny = list_models()
     assert (default.name, default.location, default.source) == (config.MODEL, package, "package")
-    assert (default.precisions, default.dimension, default.weights) == ((), None, weights.DEFAULT_WEIGHTS)
+    assert (default.precisions, default.dimension, default.weights) == ((), None, model_files.DEFAULT_WEIGHTS)
     assert (tiny.name, tiny.location, tiny.weights) == ("tiny-bert", opened.folder, opened.fingerprint.weights)
     assert (tiny.dimension, tiny.max_tokens, tiny.precisions) == (8, 24, PRECISIONS)
     assert (tiny.precision, tiny.reason) == best_precision()

@@ -13,11 +13,10 @@ import pytest
 from contracts.embedder import LONG, ODD, TEXTS, EmbedderContract
 from providers import DIALECTS, KEY, Moods, Provider, direction, serving
 
-from vsearch_core.embed import gemini
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.embed.remote import RemoteEmbedder
-from vsearch_core.embed.retry import Clock, Manners
+from vsearch_core.embed.remote.embedder import RemoteEmbedder, gemini
+from vsearch_core.embed.remote.retry import Clock, Manners
 from vsearch_core.errors import InputError, ModelError, ProviderError
 from vsearch_core.model import EmbedderSpec
 

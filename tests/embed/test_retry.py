@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.embed import retry
-from vsearch_core.embed.retry import Caller, Clock, Failure, Kind, Manners, Pace, Stopped
+from vsearch_core.embed.remote import retry
+from vsearch_core.embed.remote.retry import Caller, Clock, Failure, Kind, Manners, Pace, Stopped
 
 
 @dataclass

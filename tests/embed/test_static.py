@@ -11,8 +11,8 @@ from contracts.embedder import ODD, TEXTS, EmbedderContract
 from tiny_models import tokenizer_of, write_json, write_static
 
 from vsearch_core.embed.base import embed_all
+from vsearch_core.embed.models import open_model
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.embed.prepared import open_model
 from vsearch_core.embed.static import StaticEmbedder
 from vsearch_core.errors import ModelError
 from vsearch_core.model import EmbedderSpec

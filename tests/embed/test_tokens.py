@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.embed.tokens import halves, text_windows, token_costs
-from vsearch_core.embed.windows import WINDOW_OVERLAP
+from vsearch_core.embed.tokens import count_tokens, token_costs
+from vsearch_core.embed.windows import WINDOW_OVERLAP, halves, text_windows
 
 # What tokenizers make of them at the most (measured: vocabularies of 32,000 and 131,000 entries).
 MEASURED = {
@@ -70,3 +70,12 @@ def test_halves_are_shorter_and_overlap(text: str) -> None:
     assert text.endswith(second)
     assert len(first) + len(second) >= len(text)
     assert max(len(first), len(second)) < len(text)
+
+
+def test_tokens_are_counted_by_rule() -> None:
+    assert count_tokens("the pump, internationalization") == 1 + 1 + 1 + 4
+    assert count_tokens("2026.4.10") == 2 + 1 + 1 + 1 + 1
+    assert count_tokens("数据库") == 3
+    assert count_tokens("насос") == 3
+    assert count_tokens("one\n\n\ntwo\t \n") == 4
+    assert count_tokens("") == 0

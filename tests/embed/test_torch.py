@@ -16,11 +16,11 @@ from tiny_models import add_modules, write_json, write_model, write_static
 from vsearch_core.embed import torch_model
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.model_files import Wanted
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.torch import TorchEmbedder
 from vsearch_core.embed.torch_model import Loaded, choose_device, choose_type
-from vsearch_core.embed.weights import Wanted
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vsearch_core.embed.wire import checked_url, excerpt, failure_of, same_address
+from vsearch_core.embed.remote.wire import checked_url, excerpt, failure_of, same_address
 
 
 def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:

@@ -13,7 +13,6 @@ from vsearch_core.model import Chunk, Hit
 from vsearch_core.search.packing import (
     LEAST_TOKENS,
     Excerpt,
-    count_tokens,
     estimate_tokens,
     widened,
     with_context,
@@ -49,15 +48,6 @@ def hit(of: StoredChunk, rank: int = 1) -> Hit:
 
 def chunks(*bounds: tuple[int, int]) -> list[StoredChunk]:
     return [passage(start, end, number) for number, (start, end) in enumerate(bounds)]
-
-
-def test_tokens_are_counted_by_rule() -> None:
-    assert count_tokens("the pump, internationalization") == 1 + 1 + 1 + 4
-    assert count_tokens("2026.4.10") == 2 + 1 + 1 + 1 + 1
-    assert count_tokens("数据库") == 3
-    assert count_tokens("насос") == 3
-    assert count_tokens("one\n\n\ntwo\t \n") == 4
-    assert count_tokens("") == 0
 
 
 def test_context_is_what_stands_around_it_and_nothing_twice() -> None:

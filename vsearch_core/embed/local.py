@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch
-from vsearch_core.embed.precision import Precision
+from vsearch_core.embed.onnx.runtime import Precision, open_session
 from vsearch_core.embed.prepared import PreparedModel
-from vsearch_core.embed.runtime import open_session
 from vsearch_core.embed.windows import Windower, mean_of_windows
 from vsearch_core.errors import ModelError, first_line
 from vsearch_core.machine import usable_cores

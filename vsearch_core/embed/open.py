@@ -5,10 +5,10 @@ from collections.abc import Callable
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.precision import Precision
-from vsearch_core.embed.prepared import open_model
-from vsearch_core.embed.retry import Manners
-from vsearch_core.embed.wire import checked_url, host_of
+from vsearch_core.embed.models import open_model
+from vsearch_core.embed.onnx.runtime import Precision
+from vsearch_core.embed.remote.retry import Manners
+from vsearch_core.embed.remote.wire import checked_url, host_of
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
@@ -40,11 +40,11 @@ def open_embedder(
         raise InputError(f"--device {device}", f"{spec.provider} has no choice of it", "leave --device out")
     named_url = named_url or config.url_from_environment(spec.provider)
     if spec.provider == "gemini":
-        from vsearch_core.embed.gemini import open_gemini
+        from vsearch_core.embed.remote.gemini import open_gemini
 
         return open_gemini(spec, manners or Manners(), named_url)
     if spec.provider == "openai":
-        from vsearch_core.embed.openai import open_openai
+        from vsearch_core.embed.remote.openai import open_openai
 
         return open_openai(spec, manners or Manners(), named_url)
     return _shortened(_open_whole(spec, report, precision, device), spec.dimension)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vsearch_core import config
-from vsearch_core.embed import bert_onnx, static_files
-from vsearch_core.embed.description import DESCRIPTION, TOKENIZER, VECTORS, Description, Kind, graph_name, stamp_of
-from vsearch_core.embed.families import EncoderConfig, most_tokens
-from vsearch_core.embed.onnx_shipped import adapt_graph
-from vsearch_core.embed.quantize import largest_inputs
+from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, PACKAGE, SHIPPED, Source
+from vsearch_core.embed.onnx.encoder import write_encoder
+from vsearch_core.embed.onnx.families import EncoderConfig, most_tokens
+from vsearch_core.embed.onnx.quantize import largest_inputs
+from vsearch_core.embed.onnx.shipped import adapt_graph
+from vsearch_core.embed.prepared import DESCRIPTION, TOKENIZER, VECTORS, Description, Kind, graph_name, stamp_of
 from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings, read_json
-from vsearch_core.embed.weights import DEFAULT_WEIGHTS, PACKAGE, SHIPPED, Source
+from vsearch_core.embed.static import read_vectors, unknown_token
 from vsearch_core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def _make_encoder(source: Source, folder: Path) -> Made:
         shape = EncoderConfig.read(source.folder)
         max_tokens = min(settings.max_tokens or shape.max_positions, shape.max_positions)
         dimension = settings.dimension(shape.hidden)
-        bert_onnx.write_encoder(source.folder, fp32, settings)
+        write_encoder(source.folder, fp32, settings)
         ranges = largest_inputs(fp32, tokenizer, max_tokens)
-        bert_onnx.write_encoder(source.folder, int8, settings, ranges)
+        write_encoder(source.folder, int8, settings, ranges)
     return Made(dimension, max_tokens, settings.pooling, settings.query_prefix, settings.document_prefix)
 
 
@@ -88,7 +89,7 @@ def _shipped_tokens(folder: Path, settings: SentenceSettings) -> int:
 
 def _make_static(source: Source, folder: Path) -> Made:
     weights = source.folder / source.file
-    vectors = static_files.read_vectors(weights)
+    vectors = read_vectors(weights)
     tokenizer = read_tokenizer(weights.with_name(TOKENIZER))
     tokens = 1 + max(tokenizer.get_vocab().values(), default=0)
     if tokens > len(vectors):
@@ -96,7 +97,7 @@ def _make_static(source: Source, folder: Path) -> Made:
         raise ModelError(str(weights.with_name(TOKENIZER)), reason, FETCH_AGAIN)
     np.save(folder / VECTORS, vectors)
     tokenizer.save(str(folder / TOKENIZER))
-    return Made(vectors.shape[1], None, "mean", unknown=static_files.unknown_token(tokenizer))
+    return Made(vectors.shape[1], None, "mean", unknown=unknown_token(tokenizer))
 
 
 MAKERS: dict[Kind, Callable[[Source, Path], Made]] = {"local": _make_encoder, "static": _make_static}

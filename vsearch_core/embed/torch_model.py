@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config
-from vsearch_core.embed import weights
-from vsearch_core.embed.families import most_tokens
-from vsearch_core.embed.prefixes import prefixes
-from vsearch_core.embed.settings import read_json
-from vsearch_core.embed.weights import Wanted
+from vsearch_core.embed import model_files
+from vsearch_core.embed.model_files import Wanted
+from vsearch_core.embed.onnx.families import most_tokens
+from vsearch_core.embed.settings import prefixes, read_json
 from vsearch_core.embed.windows import Windower
 from vsearch_core.errors import InputError, ModelError, first_line
 
@@ -114,7 +113,7 @@ def choose_type(torch: Any, device: str) -> Any:
 
 def load(model: str | None, asked_device: str | None) -> Loaded:
     """Load the model that `--model` names. No code that comes with a model is run. Raises ModelError, InputError."""
-    wanted = weights.understand(model)
+    wanted = model_files.understand(model)
     folder = find(wanted)
     try:
         import torch
@@ -155,10 +154,10 @@ def find(wanted: Wanted) -> Path:
     """The model's folder; a model in the hub's cache is taken as it is, without asking the hub. Raises ModelError."""
     if wanted.folder is not None:
         return wanted.folder
-    packaged = weights.package_folder() if wanted.name == config.MODEL else None
+    packaged = model_files.package_folder() if wanted.name == config.MODEL else None
     if packaged is not None:
         return packaged
-    return weights.download_once(wanted.name, FILES, _is_whole)
+    return model_files.download_once(wanted.name, FILES, _is_whole)
 
 
 def _is_whole(folder: Path) -> bool:

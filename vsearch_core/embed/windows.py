@@ -1,18 +1,22 @@
 """Long texts as overlapping windows that a model can read, and the mean that makes one vector of theirs."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.legibility import legible_share
+from vsearch_core.embed.tokens import token_costs
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WINDOW_OVERLAP = 32  # tokens that neighbouring windows share
 WINDOWING = f"windows sharing {WINDOW_OVERLAP}, weighted"  # in the fingerprint: other windows make other vectors
+UNKNOWN = ("[UNK]", "<unk>")
+LETTERS_A_PIECE = 1.5  # with fewer, most of a word's pieces are single letters
 
 
 class Windower:
@@ -75,3 +79,60 @@ def token_windows(
     """The windows over `tokens`, each between `prefix` and `suffix` ([CLS], [SEP]), none over `max_tokens` in all."""
     limit = max_tokens - len(prefix) - len(suffix)
     return [[*prefix, *tokens[start:end], *suffix] for start, end in spans(len(tokens), limit, min(overlap, limit - 1))]
+
+
+def legible_share(tokenizer: "Tokenizer", text: str) -> float:
+    """The share of the text's letters and digits, 0 to 1, that stand in words which the model has seen as words.
+
+    A word is none of these where a piece of it is unknown, or where it is spelled: cut into several pieces of fewer
+    than LETTERS_A_PIECE letters each. (Its pieces a word are a tokenizer's fertility: Rust et al., "How Good is Your
+    Tokenizer?", ACL 2021.) A wide character (Han, kana, hangul) may be a piece of its own. 1 for a text without any.
+    """
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    unknown = {tokenizer.token_to_id(name) for name in UNKNOWN}
+    pieces = zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True)
+    total = legible = 0
+    for _, word in groupby(pieces, key=lambda piece: piece[0]):
+        _, ids, offsets = zip(*word, strict=True)
+        letters = [char for char in text[offsets[0][0] : offsets[-1][1]] if char.isalnum()]
+        weight = sum(LETTERS_A_PIECE if east_asian_width(char) == "W" else 1 for char in letters)
+        spelled = len(ids) > 1 and weight < LETTERS_A_PIECE * len(ids)
+        total += len(letters)
+        legible += 0 if spelled or not unknown.isdisjoint(ids) else len(letters)
+    return legible / total if total else 1.0
+
+
+def text_windows(text: str, limit: float) -> list[tuple[str, float]]:
+    """The windows that stand for `text`, each with its estimate: `text` itself where it fits, else pieces that overlap.
+
+    A window ends after white space where there is some in its last fifth, and begins there if it can; neighbours share
+    about WINDOW_OVERLAP tokens.
+    """
+    ends = np.cumsum(token_costs(text))
+    total = float(ends[-1]) if len(ends) else 0.0
+    if total <= limit:
+        return [(text, total)]
+    overlap = min(float(WINDOW_OVERLAP), limit / 4)
+    windows, start, before = [], 0, 0.0
+    while True:
+        end = int(np.searchsorted(ends, before + limit, side="right"))
+        if end < len(text):
+            end = _after_space(text, end - (end - start) // 5, end)
+        windows.append((text[start:end], float(ends[end - 1]) - before))
+        if end == len(text):
+            return windows
+        start = max(start + 1, int(np.searchsorted(ends, ends[end - 1] - overlap, side="right")))
+        start = next((place + 1 for place in range(start - 1, end - 1) if text[place].isspace()), start)
+        before = float(ends[start - 1])
+
+
+def halves(text: str) -> tuple[str, str]:
+    """Two overlapping parts of a text of at least two characters, each shorter than it."""
+    middle = _after_space(text, len(text) // 3, len(text) // 2) if len(text) > 8 else len(text) // 2
+    overlap = min(4 * WINDOW_OVERLAP, middle // 4)
+    return text[:middle], text[middle - overlap :]
+
+
+def _after_space(text: str, low: int, high: int) -> int:
+    """The place after the last white space in text[low:high], or `high` where there is none."""
+    return next((place for place in range(high, low, -1) if text[place - 1].isspace()), high)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.embed.open import recipient
+from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.re_embedding import live_texts, wanted
 from vsearch_core.index.settings import (
@@ -30,9 +31,7 @@ from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.extract.options import ExtractOptions
 
-BYTES_A_TOKEN = 4  # of UTF-8: English has 4 to 5 in the vocabularies that are usual, Chinese 3
 SECONDS_A_REQUEST = 1.0  # to a provider elsewhere
-ESTIMATE_A_TOKEN = 2.3  # what a pace counts for each of ours, in English: embed/tokens.py estimates from above
 _SAMPLE = 8  # chunks that are embedded, where that is done on this machine, to see how long it takes
 
 
@@ -40,8 +39,8 @@ _SAMPLE = 8  # chunks that are embedded, where that is done on this machine, to 
 class Forecast:
     """What a run would do. Files are counted as by `Summary`, but for those that moved: they are `new` and `gone`.
 
-    `embed` of the `chunks` that are new would be embedded, with `tokens` by BYTES_A_TOKEN; the others' texts are known
-    to the index. What other projects share is left out of account.
+    `embed` of the `chunks` that are new would be embedded, with `tokens` by BYTES_PER_TOKEN; the others' texts are
+    known to the index. What other projects share is left out of account.
     `recipient` would be sent them, in so many `requests`; None: nobody.
     """
 
@@ -155,14 +154,14 @@ def at_rate_limits(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast
     if plan.recipient is None:
         return plan
     counted = plan.embed if plan.provider == "gemini" else plan.requests  # each text is a request to Gemini's quota
-    amounts = ((counted, rpm), (plan.tokens * ESTIMATE_A_TOKEN, tpm))
+    amounts = ((counted, rpm), (plan.tokens * COST_PER_TOKEN, tpm))
     minutes = [amount / limit - 1 for amount, limit in amounts if limit is not None]
     return replace(plan, seconds=max(plan.seconds, *(60 * each for each in minutes), 0.0))
 
 
 def _texts_a_request(spec: EmbedderSpec) -> int:
-    from vsearch_core.embed import gemini, openai
-    from vsearch_core.embed.wire import same_address
+    from vsearch_core.embed.remote import gemini, openai
+    from vsearch_core.embed.remote.wire import same_address
 
     if spec.provider == "gemini":
         return gemini.TEXTS_A_REQUEST
@@ -218,7 +217,7 @@ class _Texts:
 
     @property
     def tokens(self) -> int:
-        return -(-self.bytes // BYTES_A_TOKEN)
+        return -(-self.bytes // BYTES_PER_TOKEN)
 
 
 def _seconds(open_embedder: OpenEmbedder, spec: EmbedderSpec, texts: _Texts) -> float:

@@ -3,43 +3,17 @@
 Chunks of one file overlap. Characters' offsets tell what two passages share, so that no text is given twice.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cache
-from math import ceil
 
-from vsearch_core import scripts
+from vsearch_core.embed.tokens import count_tokens
 from vsearch_core.model import Chunk, Hit
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
 
 LEAST_TOKENS = 40  # a passage is not shortened to less than this: one sentence, with its place
 
-_CHARACTERS_A_TOKEN = {"single": 1, "latin": 6, "digits": 3, "other": 2, "line": 1000, "mark": 1}
-
 Excerpt = Callable[[str, int], Snippet]
-
-
-def count_tokens(text: str) -> int:
-    """About how many tokens a language model makes of a text, by rule and without a model.
-
-    A word of Latin letters is a token for every six letters or part of them, of other alphabets for every two, a number
-    for every three digits; a letter of a script without spaces, another mark, or line ends in a row are a token each.
-    """
-    kinds = ((match.lastgroup or "mark", match.end() - match.start()) for match in _pieces().finditer(text))
-    return sum(ceil(length / _CHARACTERS_A_TOKEN[kind]) for kind, length in kinds)
-
-
-@cache
-def _pieces() -> re.Pattern[str]:
-    """A letter of a script that writes no spaces; letters that most models have whole words for; others; digits; the
-    rest. Compiled when first needed: that takes milliseconds, which most queries can do without."""
-    return re.compile(
-        rf"(?P<single>[{scripts.SOUTHEAST_ASIAN}{scripts.EAST_ASIAN}{scripts.HAN}{scripts.HANGUL_SYLLABLES}])"
-        rf"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z{scripts.EAST_ASIAN}]+)"
-        r"|(?P<line>\n+)|(?P<mark>[^\s])"
-    )
 
 
 def estimate_tokens(hit: Hit) -> int:

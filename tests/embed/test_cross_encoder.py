@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cross_encoders import BAD, BIAS, GOOD, WORDS, write_counting, write_tokenizer
 
-from vsearch_core.embed.cross import CrossEncoder, open_cross_encoder
+from vsearch_core.embed.cross_encoder import CrossEncoder, open_cross_encoder
 from vsearch_core.embed.windows import WINDOW_OVERLAP
 from vsearch_core.errors import InputError, ModelError
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.families import EncoderConfig
-from vsearch_core.embed.onnx_graph import MICROSOFT, Graph, Weights, open_weights
-from vsearch_core.embed.onnx_head import add_head
+from vsearch_core.embed.model_files import WEIGHTS
+from vsearch_core.embed.onnx.families import EncoderConfig
+from vsearch_core.embed.onnx.graph import MICROSOFT, Graph
+from vsearch_core.embed.onnx.head import add_head
 from vsearch_core.embed.settings import SentenceSettings
-from vsearch_core.embed.weights import WEIGHTS
+from vsearch_core.embed.tensors import Weights, open_weights
 
 BUCKETS = 32  # of distances, in MPNet: 16 a direction, of which 8 are exact and 8 grow to FARTHEST
 FARTHEST = 128

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vsearch_core.embed.onnx_graph import Graph
-from vsearch_core.embed.onnx_head import add_head, add_norm
-from vsearch_core.embed.runtime import onnxruntime
+from vsearch_core.embed.model_files import SHIPPED
+from vsearch_core.embed.onnx.graph import Graph
+from vsearch_core.embed.onnx.head import add_head, add_norm
+from vsearch_core.embed.onnx.runtime import onnxruntime
 from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings
-from vsearch_core.embed.weights import SHIPPED
 from vsearch_core.errors import ModelError, first_line
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from vsearch_core.embed.retry import Failure
+from vsearch_core.embed.remote.retry import Failure
 from vsearch_core.errors import InputError, ModelError
 
 SHOWN = 200  # characters of a provider's own words in an error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vsearch_core import config
-from vsearch_core.embed.families import unknown
+from vsearch_core.embed.onnx.families import unknown
 from vsearch_core.embed.settings import NEXT_STEP, read_json
 from vsearch_core.errors import ModelError
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vsearch_core.embed.onnx_graph import Graph, Weights, open_weights
+from vsearch_core.embed.onnx.graph import Graph
 from vsearch_core.embed.settings import Dense, SentenceSettings
+from vsearch_core.embed.tensors import Weights, open_weights
 
 POOLED_TOKEN = {"cls": 0, "lasttoken": -1}
 

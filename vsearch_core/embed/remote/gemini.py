@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
-from vsearch_core.embed.remote import REMOTE_WINDOWING, Offer, Purpose, RemoteEmbedder
-from vsearch_core.embed.retry import Failure, Manners
-from vsearch_core.embed.wire import (
+from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, Offer, Purpose, RemoteEmbedder
+from vsearch_core.embed.remote.retry import Failure, Manners
+from vsearch_core.embed.remote.wire import (
     bad_answer,
     checked_url,
     excerpt,

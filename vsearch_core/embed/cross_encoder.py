@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.families import most_tokens
-from vsearch_core.embed.runtime import open_session
+from vsearch_core.embed.model_files import HUB_NAME, download_once
+from vsearch_core.embed.onnx.families import most_tokens
+from vsearch_core.embed.onnx.runtime import open_session
 from vsearch_core.embed.settings import read_optional
-from vsearch_core.embed.weights import HUB_NAME, download_once
 from vsearch_core.embed.windows import WINDOW_OVERLAP, clean
 from vsearch_core.errors import InputError, ModelError, first_line
 from vsearch_core.machine import usable_cores

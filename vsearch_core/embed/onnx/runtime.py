@@ -1,12 +1,20 @@
-"""ONNX Runtime, imported so that it keeps quiet about it, and how its graphs are run here."""
+"""ONNX Runtime: how it is imported and run, and the arithmetic that suits this CPU."""
 
 import os
+import platform
+import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+Precision = Literal["int8", "fp32"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
+CPU_INFO = Path("/proc/cpuinfo")
+VNNI = {"avx512_vnni", "avx_vnni"}  # as Linux names them
 
 
 def onnxruntime() -> ModuleType:
@@ -36,3 +44,27 @@ def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceS
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
     options.log_severity_level = 4
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def best_precision() -> tuple[Precision, str]:
+    """The precision to use on this CPU, and why, in a few words.
+
+    x86 without VNNI adds pairs of uint8 × int8 products in 16 bits, which saturate: int8 would be wrong there, not only
+    slow. ARM widens before it adds.
+    """
+    if platform.machine().lower() in {"arm64", "aarch64"}:
+        return "int8", "ARM CPUs multiply int8 exactly"
+    if not sys.platform.startswith("linux"):
+        return "fp32", "the CPU's VNNI flag can't be read on this system"
+    found = sorted(VNNI & _cpu_flags())
+    return ("int8", f"the CPU has {found[0]}") if found else ("fp32", "the CPU lacks VNNI")
+
+
+def _cpu_flags() -> set[str]:
+    """The first core's feature flags; the file repeats them for every core, so the reading stops there."""
+    try:
+        with CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
+            return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+    except OSError:
+        return set()

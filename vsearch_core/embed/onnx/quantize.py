@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.runtime import open_session
+from vsearch_core.embed.onnx.runtime import open_session
 from vsearch_core.embed.settings import NEXT_STEP
 from vsearch_core.errors import ModelError, first_line
 

@@ -10,7 +10,7 @@ from tiny_models import add_modules, write_json, write_model
 
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.prepared import list_models, open_model
+from vsearch_core.embed.models import list_models, open_model
 from vsearch_core.errors import ModelError
 
 TEXTS = ["the cat", "the dog", "a b c", "Xy z the the THE Dog", "", "zebras eat grass"]

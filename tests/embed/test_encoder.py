@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from vsearch_core.embed.base import embed_all
-from vsearch_core.embed.bert_onnx import _buckets, write_encoder
-from vsearch_core.embed.families import BERT, EncoderConfig
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.precision import PRECISIONS, Precision
-from vsearch_core.embed.prepared import open_model
-from vsearch_core.embed.quantize import quantize_rows, smoothing
+from vsearch_core.embed.models import open_model
+from vsearch_core.embed.onnx.encoder import _buckets, write_encoder
+from vsearch_core.embed.onnx.families import BERT, EncoderConfig
+from vsearch_core.embed.onnx.quantize import quantize_rows, smoothing
+from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision
 from vsearch_core.embed.settings import Pooling, SentenceSettings
 from vsearch_core.errors import ModelError
 

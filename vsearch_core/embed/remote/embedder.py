@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vsearch_core.embed.base import Batch
-from vsearch_core.embed.retry import ASKING_PATIENCE, INDEXING_PATIENCE, Caller, Failure, Manners, Stopped
-from vsearch_core.embed.tokens import ESTIMATE, SHARE, halves, text_windows, token_costs
-from vsearch_core.embed.windows import WINDOWING, clean, mean_of_windows
+from vsearch_core.embed.remote.retry import ASKING_PATIENCE, INDEXING_PATIENCE, Caller, Failure, Manners, Stopped
+from vsearch_core.embed.tokens import ESTIMATE, SHARE, token_costs
+from vsearch_core.embed.windows import WINDOWING, clean, halves, mean_of_windows, text_windows
 from vsearch_core.errors import ProviderError
 from vsearch_core.model import Fingerprint
 
