@@ -117,6 +117,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
 
 
+def test_the_commands_of_the_benchmarks_exist() -> None:
+    commands = re.findall(r"python -m benchmarks\.(\w+)([^\n`]*)", text_of("docs/benchmarks.md") + text_of("Makefile"))
+    assert commands
+    for module, options in commands:
+        source = text_of(f"benchmarks/{module}.py")
+        for option in re.findall(r"--[a-z]+", options):
+            assert f'"{option}"' in source, f"benchmarks.{module} has no {option}"
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=str)
 def test_a_decision_begins_with_its_status_its_date_and_the_decision_in_ten_lines(page: Path) -> None:
     title, status, decision = text_of(page).split("\n\n")[:3]
