@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.lexical_peers import PEERS, Ranked, Search, language_of
 from benchmarks.machine import describe
 from vsearch_core import config
-from vsearch_core.embed.model_files import find, understand
+from vsearch_core.embed.model_files import find_encoder, parse_model
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import Dataset, load
@@ -80,7 +80,7 @@ def _dense(texts: Sequence[str], _language: str) -> Search:
     """Build plain dense retrieval."""
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(find(understand(None)).folder), device="cpu")
+    model = SentenceTransformer(str(find_encoder(parse_model(None)).folder), device="cpu")
     vectors = model.encode(list(texts), normalize_embeddings=True)
 
     def search(query: str, k: int) -> Ranked:

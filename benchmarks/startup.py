@@ -50,7 +50,7 @@ class RandomEmbedder:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """Return 1: the model can read every query."""
         return 1.0
 

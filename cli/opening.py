@@ -31,7 +31,7 @@ def embedder_opener(
 
     def opened(spec: "EmbedderSpec") -> "Embedder":
         from vsearch_core.embed.open import open_embedder
-        from vsearch_core.embed.remote.retry import Manners
+        from vsearch_core.embed.remote.retry import RequestPolicy
 
         agreed = consent.require(spec, project, yes=yes)
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
@@ -39,7 +39,7 @@ def embedder_opener(
             spec,
             report=report,
             device=chosen["device"] if spec.provider == "sentence-transformers" else device,
-            manners=Manners(chosen["rpm"], chosen["tpm"], stop=stop, report=report),
+            policy=RequestPolicy(chosen["rpm"], chosen["tpm"], stop=stop, report=report),
             # A local address needs no agreement, and so gets no key from an index that somebody else may have made.
             named_url=base_url or (spec.base_url if agreed else None),
         )

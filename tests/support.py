@@ -39,7 +39,7 @@ class WordEmbedder:
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._vector(text) for text in texts])
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         return 1.0
 
     def _vector(self, text: str) -> NDArray[np.float32]:

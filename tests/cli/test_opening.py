@@ -46,4 +46,4 @@ def test_what_is_configured_counts_unless_the_command_line_says_otherwise(
         embedder_opener(tmp_path, report=print)(EmbedderSpec(provider))
     embedder_opener(tmp_path, report=print, device="cpu", rpm=9)(EmbedderSpec("sentence-transformers"))
     assert [call["device"] for call in opened] == ["cuda", None, "cpu"]
-    assert [call["manners"].rpm for call in opened] == [7, 7, 9]
+    assert [call["policy"].rpm for call in opened] == [7, 7, 9]

@@ -42,7 +42,7 @@ class WordMixer:
         sums = np.stack([sum(self._vectors[word] for word in re.findall(r"[a-z]+", text)) for text in texts])
         return (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         return 1.0
 
 

@@ -108,7 +108,7 @@ class EmbedderContract:
 
     @pytest.mark.parametrize("text", [*ODD, "", "река", "river"], ids=lambda text: ascii(text[:16]))
     def test_a_share_of_any_query_is_legible(self, embedder: Embedder, text: str) -> None:
-        assert 0 <= embedder.legible(text) <= 1
+        assert 0 <= embedder.legible_share(text) <= 1
 
     def test_the_fingerprint_is_complete(self, embedder: Embedder) -> None:
         fingerprint = embedder.fingerprint

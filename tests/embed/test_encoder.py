@@ -11,7 +11,7 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.models import open_model
 from vsearch_core.embed.onnx.encoder import _buckets, write_encoder
 from vsearch_core.embed.onnx.families import BERT, EncoderConfig
-from vsearch_core.embed.onnx.quantize import quantize_rows, smoothing
+from vsearch_core.embed.onnx.quantize import quantize_rows, smoothing_factors
 from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision
 from vsearch_core.embed.settings import Pooling, SentenceSettings
 from vsearch_core.errors import ModelError
@@ -167,7 +167,7 @@ def test_smoothing_keeps_the_product_and_evens_the_inputs() -> None:
     inputs = random.standard_normal((50, 16)).astype(np.float32)
     inputs[:, 3] *= 100
     weight = random.standard_normal((8, 16)).astype(np.float32)
-    factors = smoothing(np.abs(inputs).max(axis=0), weight)
+    factors = smoothing_factors(np.abs(inputs).max(axis=0), weight)
     assert factors.dtype == np.float32
     assert np.allclose((inputs / factors) @ (weight * factors).T, inputs @ weight.T, atol=1e-3)
     spread = np.abs(inputs / factors).max(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vsearch_core.embed.remote.openai import _delay, _error_words, _in_order, _refuse_cut
-from vsearch_core.embed.remote.retry import Failure
+from vsearch_core.embed.remote.retry import RequestFailure
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_a_cut_is_seen_by_the_tokens_that_were_read() -> None:
     for unknown in ({}, {"usage": None}, {"usage": {"prompt_tokens": 0}}):
         _refuse_cut(unknown, ["one two three"])
     _refuse_cut({"usage": {"prompt_tokens": 3}}, ["one \ufffd \u200b \ufffd \u200b"])  # what BERT drops
-    with pytest.raises(Failure, match="too long"):
+    with pytest.raises(RequestFailure, match="too long"):
         _refuse_cut({"usage": {"prompt_tokens": 2}}, ["one two three"])

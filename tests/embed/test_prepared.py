@@ -55,7 +55,7 @@ def test_the_cache_comes_before_the_package_and_the_hub(cache: Path, monkeypatch
 
 def test_the_package_comes_before_the_hub(monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
     unreachable_hub(monkeypatch)
-    source = model_files.find(model_files.understand(None))
+    source = model_files.find_encoder(model_files.parse_model(None))
     assert (source.origin, source.folder, source.weights) == ("package", package, model_files.DEFAULT_WEIGHTS)
 
 
@@ -235,7 +235,7 @@ def test_processes_that_prepare_at_once_agree(tiny_bert: Maker, empty_cache: Pat
 
 
 def test_a_faster_process_wins(tiny_bert: Maker, empty_cache: Path) -> None:
-    source = model_files.find(model_files.understand(str(tiny_bert())))
+    source = model_files.find_encoder(model_files.parse_model(str(tiny_bert())))
     home = empty_cache / "models" / "tiny"
     first = models.prepare(source, home)
     before = (home / "model.json").stat().st_ino
@@ -256,7 +256,7 @@ def test_a_full_disk_is_named(tiny_bert: Maker, empty_cache: Path, monkeypatch: 
     def fill_up(*_args: object) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(onnx_graph.Graph, "constant", fill_up)
+    monkeypatch.setattr(onnx_graph.GraphBuilder, "constant", fill_up)
     with pytest.raises(ModelError, match=rf"{empty_cache}.*can't be written \(No space left on device\)"):
         open_model(str(tiny_bert()))
     assert list((empty_cache / "models").iterdir()) == []

@@ -16,7 +16,7 @@ from providers import DIALECTS, KEY, Moods, Provider, direction, serving
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.remote.embedder import RemoteEmbedder, gemini
-from vsearch_core.embed.remote.retry import Clock, Manners
+from vsearch_core.embed.remote.retry import RequestPolicy, RetryClock
 from vsearch_core.errors import InputError, ModelError, ProviderError
 from vsearch_core.model import EmbedderSpec
 
@@ -44,8 +44,8 @@ class FakeTime:
         self.slept += seconds
 
     @property
-    def clock(self) -> Clock:
-        return Clock(lambda: self.slept, self.sleep)
+    def clock(self) -> RetryClock:
+        return RetryClock(lambda: self.slept, self.sleep)
 
 
 @dataclass
@@ -76,11 +76,11 @@ def opened(
     model = model or (None if is_gemini else "text-embedding-3-small")
     with serving("gemini" if is_gemini else dialect, moods, **state) as provider:
         spec = EmbedderSpec("gemini" if is_gemini else "openai", model, dimension, provider.url)
-        manners = Manners(rpm, None, timeout, stop=stop, report=reports.append, clock=time.clock)
+        policy = RequestPolicy(rpm, None, timeout, stop=stop, report=reports.append, clock=time.clock)
         with pytest.MonkeyPatch.context() as patch:
             for other in ADAPTERS.keys() - {wire}:  # as if it were not installed
                 patch.setitem(sys.modules, other.replace("google-", "google."), None)
-            embedder = open_embedder(spec, manners=manners, named_url=provider.url if named else None)
+            embedder = open_embedder(spec, policy=policy, named_url=provider.url if named else None)
         assert isinstance(embedder, RemoteEmbedder)
         yield Opened(embedder, provider, time, reports)
 

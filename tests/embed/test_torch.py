@@ -16,11 +16,11 @@ from tiny_models import add_modules, write_json, write_model, write_static
 from vsearch_core.embed import torch_model
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.local import LocalEmbedder
-from vsearch_core.embed.model_files import Wanted
+from vsearch_core.embed.model_files import ModelReference
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.torch import TorchEmbedder
-from vsearch_core.embed.torch_model import Loaded, choose_device, choose_type
+from vsearch_core.embed.torch_model import LoadedModel, choose_device, choose_dtype
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
@@ -118,7 +118,7 @@ def test_a_gpu_is_taken_where_there_is_one(
 ) -> None:
     torch = device_of(*there)
     device = choose_device(torch, asked)
-    assert (device, choose_type(torch, device)) == expected
+    assert (device, choose_dtype(torch, device)) == expected
 
 
 def test_a_device_that_is_not_there_is_named() -> None:
@@ -131,13 +131,13 @@ def test_sixteen_bits_give_nearly_the_same(
 ) -> None:
     import torch
 
-    monkeypatch.setattr(torch_model, "choose_type", lambda _torch, _device: torch.float16)
+    monkeypatch.setattr(torch_model, "choose_dtype", lambda _torch, _device: torch.float16)
     narrow = TorchEmbedder(str(shallow._wanted), "cpu")
     assert {each.dtype for each in narrow._loaded.model.parameters()} == {torch.float16}
     assert (embed_all(narrow, TEXTS) * embed_all(shallow, TEXTS)).sum(axis=1).min() >= 0.999
 
 
-Encode = Callable[[Loaded, Sequence[list[int]]], NDArray[np.float32]]
+Encode = Callable[[LoadedModel, Sequence[list[int]]], NDArray[np.float32]]
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_said_once(
@@ -147,17 +147,17 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(
 
     texts = [f"the cat {'and dogs ' * (number % 9)}" for number in range(200)]
     expected = embed_all(tiny, texts)
-    whole: Encode = Loaded.encode
+    whole: Encode = LoadedModel.encode
     ran: list[int] = []
 
-    def encode(loaded: Loaded, windows: Sequence[list[int]]) -> NDArray[np.float32]:
+    def encode(loaded: LoadedModel, windows: Sequence[list[int]]) -> NDArray[np.float32]:
         tokens = len(windows) * max(map(len, windows))
         if tokens > 300:
             raise torch.OutOfMemoryError("CUDA out of memory")
         ran.append(tokens)
         return whole(loaded, windows)
 
-    monkeypatch.setattr(Loaded, "encode", encode)
+    monkeypatch.setattr(LoadedModel, "encode", encode)
     said: list[str] = []
     monkeypatch.setattr(tiny, "_report", said.append)
     batches = list(tiny.embed_documents(texts))
@@ -170,21 +170,21 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(
 
 
 def test_a_window_that_does_not_fit_alone_is_named(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode(_loaded: Loaded, _windows: Sequence[list[int]]) -> NDArray[np.float32]:
+    def encode(_loaded: LoadedModel, _windows: Sequence[list[int]]) -> NDArray[np.float32]:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 3 bytes")
 
     assert tiny.fingerprint.dimension == 16
-    monkeypatch.setattr(Loaded, "encode", encode)
+    monkeypatch.setattr(LoadedModel, "encode", encode)
     with pytest.raises(ModelError, match="model tiny: cpu has too little memory for it; try --device cpu"):
         embed_all(tiny, ["the cat"])
 
 
 def test_another_failure_is_translated(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode(_loaded: Loaded, _windows: Sequence[list[int]]) -> NDArray[np.float32]:
+    def encode(_loaded: LoadedModel, _windows: Sequence[list[int]]) -> NDArray[np.float32]:
         raise RuntimeError("CUDA error: device-side assert\nmore")
 
     assert tiny.fingerprint.dimension == 16
-    monkeypatch.setattr(Loaded, "encode", encode)
+    monkeypatch.setattr(LoadedModel, "encode", encode)
     with pytest.raises(ModelError, match=r"failed \(CUDA error: device-side assert\); try"):
         embed_all(tiny, ["the cat"])
 
@@ -192,13 +192,13 @@ def test_another_failure_is_translated(tiny: TorchEmbedder, monkeypatch: pytest.
 def test_an_overflow_of_sixteen_bits_is_run_again_with_32(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = embed_all(tiny, TEXTS)
     tiny._loaded.model.half()
-    whole: Encode = Loaded.encode
+    whole: Encode = LoadedModel.encode
 
-    def encode(loaded: Loaded, windows: Sequence[list[int]]) -> NDArray[np.float32]:
+    def encode(loaded: LoadedModel, windows: Sequence[list[int]]) -> NDArray[np.float32]:
         narrow = next(loaded.model.parameters()).element_size() == 2
         return np.full((len(windows), 16), np.nan, dtype=np.float32) if narrow else whole(loaded, windows)
 
-    monkeypatch.setattr(Loaded, "encode", encode)
+    monkeypatch.setattr(LoadedModel, "encode", encode)
     said: list[str] = []
     monkeypatch.setattr(tiny, "_report", said.append)
     assert np.abs(embed_all(tiny, TEXTS) - expected).max() <= 1e-2  # its weights have been through 16 bits
@@ -207,7 +207,7 @@ def test_an_overflow_of_sixteen_bits_is_run_again_with_32(tiny: TorchEmbedder, m
 
 def test_numbers_that_are_not_finite_are_refused(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiny.fingerprint.dimension == 16
-    monkeypatch.setattr(Loaded, "encode", lambda _loaded, windows: np.full((len(windows), 16), np.inf))
+    monkeypatch.setattr(LoadedModel, "encode", lambda _loaded, windows: np.full((len(windows), 16), np.inf))
     with pytest.raises(ModelError, match="gives numbers that are not finite"):
         embed_all(tiny, ["the cat"])
 
@@ -252,16 +252,16 @@ def test_a_model_in_the_hubs_cache_is_taken_without_asking(tmp_path: Path, monke
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    assert torch_model.find(Wanted("someone/tiny")) == folder
+    assert torch_model.find_folder(ModelReference("someone/tiny")) == folder
     assert asked == [True]
     (folder / "model.safetensors").unlink()
-    assert torch_model.find(Wanted("someone/tiny")) == folder
+    assert torch_model.find_folder(ModelReference("someone/tiny")) == folder
     assert asked == [True, True, False]
     write_json(folder / "model.safetensors.index.json", {"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}})
     (folder / "1.safetensors").touch()
-    torch_model.find(Wanted("someone/tiny"))
+    torch_model.find_folder(ModelReference("someone/tiny"))
     (folder / "2.safetensors").touch()
-    torch_model.find(Wanted("someone/tiny"))
+    torch_model.find_folder(ModelReference("someone/tiny"))
     assert asked[3:] == [True, False, True]
 
 
@@ -276,19 +276,19 @@ def test_the_hubs_cache_names_large_files_by_their_hash(tmp_path: Path) -> None:
     named.write_bytes(b"not read")
     (snapshot / "model.safetensors").symlink_to(named)
     shutil.copyfile(tmp_path / "tiny" / "tokenizer.json", snapshot / "tokenizer.json")
-    assert torch_model.identity(snapshot) == torch_model.identity(tmp_path / "tiny")
+    assert torch_model.weights_digest(snapshot) == torch_model.weights_digest(tmp_path / "tiny")
 
 
 def test_windows_are_sorted_within_a_bounded_buffer(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole: Encode = Loaded.encode
+    whole: Encode = LoadedModel.encode
     lengths: list[list[int]] = []
 
-    def encode(loaded: Loaded, windows: Sequence[list[int]]) -> NDArray[np.float32]:
+    def encode(loaded: LoadedModel, windows: Sequence[list[int]]) -> NDArray[np.float32]:
         lengths.append([len(window) for window in windows])
         return whole(loaded, windows)
 
     assert tiny.fingerprint.dimension == 16
-    monkeypatch.setattr(Loaded, "encode", encode)
+    monkeypatch.setattr(LoadedModel, "encode", encode)
     monkeypatch.setattr(tiny, "_batch_tokens", 40)
     asked: list[int] = []
 

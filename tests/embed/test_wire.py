@@ -2,7 +2,7 @@
 
 import pytest
 
-from vsearch_core.embed.remote.wire import checked_url, excerpt, failure_of, same_address
+from vsearch_core.embed.remote.wire import checked_url, excerpt, failure_from_status, same_address
 
 
 def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
@@ -37,14 +37,14 @@ def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
     ],
 )
 def test_what_a_status_means(status: int, words: str, kind: str) -> None:
-    failure = failure_of(status, words, key_variable="THE_KEY")
+    failure = failure_from_status(status, words, key_variable="THE_KEY")
     assert failure.kind == kind
     assert words in failure.reason
     assert str(status) in failure.reason
 
 
 def test_a_refused_key_is_named_by_its_variable() -> None:
-    assert failure_of(403, "", key_variable="THE_KEY").next_step == "check THE_KEY"
+    assert failure_from_status(403, "", key_variable="THE_KEY").next_step == "check THE_KEY"
 
 
 def test_addresses_lose_a_slash_and_nothing_else() -> None:

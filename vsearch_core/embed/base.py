@@ -38,7 +38,7 @@ class Embedder(Protocol):
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The queries' vectors, shape (len(texts), dimension)."""
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """The share of a query that the model can read, 0 to 1; 1 where that can't be told."""
 
 
@@ -53,7 +53,7 @@ def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
     return vectors
 
 
-def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalize_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row at unit length. A row of zeros has no direction: it gets the one of which all numbers are alike."""
     directed = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
     unit: NDArray[np.float32] = directed / np.linalg.norm(directed, axis=1, keepdims=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.model_files import HUB_NAME, download_once
-from vsearch_core.embed.onnx.families import most_tokens
+from vsearch_core.embed.model_files import HUB_NAME, download_unless_cached
+from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.onnx.runtime import open_session
 from vsearch_core.embed.settings import read_optional
 from vsearch_core.embed.windows import WINDOW_OVERLAP, clean
@@ -109,7 +109,7 @@ class CrossEncoder:
     @cached_property
     def _max_tokens(self) -> int:
         """The limit on a question and a passage together, special tokens included."""
-        positions = most_tokens(read_optional(self._folder / "config.json")) or _MOST_TOKENS
+        positions = position_count(read_optional(self._folder / "config.json")) or _MOST_TOKENS
         said = read_optional(self._folder / "tokenizer_config.json").get("model_max_length", positions)
         return int(min(positions, said))
 
@@ -173,7 +173,7 @@ def _from_hub(name: str) -> Path:
 
     for patterns in (_FILES, ("*.json", "*.txt", "*.safetensors")):  # all that torch needs, where there is no graph
         try:
-            folder = download_once(name, patterns, is_whole)
+            folder = download_unless_cached(name, patterns, is_whole)
         except ModelError as error:
             raise ModelError(error.thing, error.reason, _OTHER) from error
         if is_whole(folder):

@@ -71,9 +71,9 @@ class LocalEmbedder:
             vectors[row] = mean_of_windows([self._run(window) for window in windows], _weights(windows))
         return vectors
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """As `Embedder`. Raises ModelError."""
-        return self._windower.legible(query)
+        return self._windower.legible_share(query)
 
     def windows(self, text: str) -> Windows:
         """The rows of token ids, int64 (1, tokens), that stand for `text`: one, or several that overlap."""

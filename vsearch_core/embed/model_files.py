@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vsearch_core import config
-from vsearch_core.embed.onnx.families import unknown
+from vsearch_core.embed.onnx.families import unsupported_feature
 from vsearch_core.embed.settings import NEXT_STEP, read_json
 from vsearch_core.errors import ModelError
 
@@ -37,7 +37,7 @@ HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ModelReference:
     """Which model is asked for: its name, and the folder where the user said that it is."""
 
     name: str
@@ -45,7 +45,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelFiles:
     """Where a model's files were found. `file` is the one with its weights, in `folder`.
 
     `weights` is the sha256 that it must have, where it is known beforehand.
@@ -58,59 +58,59 @@ class Source:
     weights: str | None = None
 
 
-def understand(model: str | None) -> Wanted:
+def parse_model(model: str | None) -> ModelReference:
     """What `--model` means: a folder where there is one of that name, else a name on the hub; None is the default.
 
     A name without an owner belongs to sentence-transformers, as in the package of that name. Raises ModelError.
     """
     if model is None:
-        return Wanted(config.MODEL)
+        return ModelReference(config.MODEL)
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return Wanted(folder.resolve().name, folder.resolve())
+        return ModelReference(folder.resolve().name, folder.resolve())
     if not HUB_NAME.fullmatch(model) or folder.is_absolute() or model.startswith("."):
         raise ModelError(f"model {model!r}", "no such folder", "name a folder or a model on the Hugging Face hub")
-    return Wanted(model if "/" in model else f"sentence-transformers/{model}")
+    return ModelReference(model if "/" in model else f"sentence-transformers/{model}")
 
 
-def find(wanted: Wanted) -> Source:
+def find_encoder(wanted: ModelReference) -> ModelFiles:
     """An encoder's files: weights that we can write a graph from, else the graph that it ships with.
 
     Raises ModelError where none can be reached.
     """
-    packaged = package_folder() if wanted == Wanted(config.MODEL) else None
+    packaged = package_folder() if wanted == ModelReference(config.MODEL) else None
     if packaged is not None:
-        return Source(wanted.name, packaged, "package", weights=DEFAULT_WEIGHTS)
+        return ModelFiles(wanted.name, packaged, "package", weights=DEFAULT_WEIGHTS)
     return _find_on_hub(wanted.name) if wanted.folder is None else _find_in_folder(wanted.name, wanted.folder)
 
 
-def _find_in_folder(name: str, folder: Path) -> Source:
+def _find_in_folder(name: str, folder: Path) -> ModelFiles:
     if not any((folder / file).is_file() for file in (WEIGHTS, SHIPPED)):
         raise _no_weights(str(folder))
     reason = _unknown_architecture(folder)
     for file in _candidates(reason):
         if (folder / file).is_file():
-            return Source(name, folder, "folder", file)
+            return ModelFiles(name, folder, "folder", file)
     raise ModelError(str(folder / "config.json"), f"{reason}, and there is no {SHIPPED}", NEXT_STEP)
 
 
-def _find_on_hub(name: str) -> Source:
+def _find_on_hub(name: str) -> ModelFiles:
     """The settings are fetched first: they tell which of two large files is wanted."""
     reason = _unknown_architecture(download(name, SETTINGS))
     for file in _candidates(reason):
         folder = download(name, [file, f"{file}_data", LAYERS])
         if (folder / file).is_file():
-            return Source(name, folder, "hub", file)
+            return ModelFiles(name, folder, "hub", file)
     missing = f"{reason}, and it ships no {SHIPPED}" if reason else f"its repository holds no {WEIGHTS}"
     raise ModelError(f"model {name}", missing, NEXT_STEP)
 
 
-def find_static(wanted: Wanted) -> Source:
+def find_static_model(wanted: ModelReference) -> ModelFiles:
     """A static model's files, in one of the layouts that they come in. Raises ModelError."""
     folder = wanted.folder or download(wanted.name, ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"])
     for file in (WEIGHTS, NESTED + WEIGHTS):
         if (folder / file).is_file():
-            return Source(wanted.name, folder, "folder" if wanted.folder else "hub", file)
+            return ModelFiles(wanted.name, folder, "folder" if wanted.folder else "hub", file)
     raise _no_weights(str(folder))
 
 
@@ -148,7 +148,7 @@ def download(name: str, patterns: Sequence[str], *, cached: bool = False) -> Pat
         raise ModelError(f"model {name}", reason, next_step) from error
 
 
-def download_once(name: str, patterns: Sequence[str], is_whole: Callable[[Path], bool]) -> Path:
+def download_unless_cached(name: str, patterns: Sequence[str], is_whole: Callable[[Path], bool]) -> Path:
     """As `download`, without asking the hub about a snapshot that its cache holds whole."""
     try:
         cached = download(name, patterns, cached=True)
@@ -163,7 +163,7 @@ def _no_weights(folder: str) -> ModelError:
 
 def _unknown_architecture(folder: Path) -> str | None:
     """What about the model's architecture is not ours to write; None where all is."""
-    return unknown(read_json(folder / "config.json"))
+    return unsupported_feature(read_json(folder / "config.json"))
 
 
 def _candidates(reason: str | None) -> tuple[str, ...]:

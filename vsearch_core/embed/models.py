@@ -13,9 +13,9 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.embed import model_files
-from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, Origin, Source, Wanted
+from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, ModelFiles, ModelReference, Origin
 from vsearch_core.embed.onnx.runtime import Precision, best_precision
-from vsearch_core.embed.prepared import DESCRIPTION, Kind, PreparedModel, load_prepared, stamp_of
+from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, load_prepared, stamp_of
 from vsearch_core.errors import ModelError
 
 FORMAT = 2  # raised when what a prepared folder holds changes; another format has another folder
@@ -33,7 +33,7 @@ class ModelInfo:
     """
 
     name: str
-    provider: Kind
+    provider: ModelKind
     location: Path | None
     source: Origin
     weights: str | None
@@ -66,19 +66,21 @@ def _info(model: PreparedModel) -> ModelInfo:
     return ModelInfo(said.name, said.kind, model.folder, said.origin, *facts, model.precisions, precision, reason)
 
 
-def open_model(model: str | None, report: Callable[[str], None] | None = None, kind: Kind = "local") -> PreparedModel:
+def open_model(
+    model: str | None, report: Callable[[str], None] | None = None, kind: ModelKind = "local"
+) -> PreparedModel:
     """The prepared model, prepared now if it isn't yet, or is damaged, or the user's folder has changed.
 
     `model` is None (the default model), a folder or a hub name. `report` gets one line before slow work. Raises
     ModelError.
     """
-    wanted = model_files.understand(model)
+    wanted = model_files.parse_model(model)
     home = _models_dir() / _folder_name(wanted, kind)
     prepared = load_prepared(home)
     if isinstance(prepared, PreparedModel) and _is_current(prepared, wanted):
         return prepared
     try:
-        source = model_files.find_static(wanted) if kind == "static" else model_files.find(wanted)
+        source = model_files.find_static_model(wanted) if kind == "static" else model_files.find_encoder(wanted)
     except ModelError as error:
         if isinstance(prepared, str):  # the damage is what to tell, the unreachable source only why it stays
             raise ModelError(prepared, "is damaged", f"the model can't be prepared again: {error}") from error
@@ -88,19 +90,19 @@ def open_model(model: str | None, report: Callable[[str], None] | None = None, k
     return prepare(source, home, kind)
 
 
-def prepare(source: Source, home: Path, kind: Kind = "local") -> PreparedModel:
+def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> PreparedModel:
     """Make `home` from the source's files. Another process may do so at the same time: the first one's is kept.
 
     Raises ModelError where the weights aren't the expected ones, the model is of an unknown kind, or the folder can't
     be written.
     """
-    from vsearch_core.embed.preparation import fill  # a query needs none of it
+    from vsearch_core.embed.preparation import write_model_files  # a query needs none of it
 
     unfinished = home.parent / f".{home.name}.{os.getpid()}.{time.monotonic_ns()}"
     try:
         unfinished.mkdir(parents=True)
         _sweep(home.parent)
-        fill(kind, source, unfinished)
+        write_model_files(kind, source, unfinished)
         _put_in_place(unfinished, home)
     except OSError as error:
         reason = f"can't be written ({error.strerror or error})"
@@ -118,7 +120,7 @@ def _models_dir() -> Path:
     return config.cache_dir() / "models"
 
 
-def _folder_name(wanted: Wanted, kind: Kind) -> str:
+def _folder_name(wanted: ModelReference, kind: ModelKind) -> str:
     """A folder name for the model; two folders of one name must not share it."""
     name = ("static--" if kind == "static" else "") + wanted.name.replace("/", "--")
     if wanted.folder is not None:
@@ -128,7 +130,7 @@ def _folder_name(wanted: Wanted, kind: Kind) -> str:
     return f"{name}.{FORMAT}"
 
 
-def _is_current(prepared: PreparedModel, wanted: Wanted) -> bool:
+def _is_current(prepared: PreparedModel, wanted: ModelReference) -> bool:
     """Whether a folder that the user names still holds the weights that were prepared; others don't change."""
     said = prepared.description
     return wanted.folder is None or said.stamp == stamp_of(wanted.folder / said.file)

@@ -7,7 +7,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.models import open_model
 from vsearch_core.embed.onnx.runtime import Precision
-from vsearch_core.embed.remote.retry import Manners
+from vsearch_core.embed.remote.retry import RequestPolicy
 from vsearch_core.embed.remote.wire import checked_url, host_of
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
@@ -23,14 +23,14 @@ def open_embedder(
     report: Callable[[str], None] | None = None,
     precision: Precision | None = None,
     device: str | None = None,
-    manners: Manners | None = None,
+    policy: RequestPolicy | None = None,
     named_url: str | None = None,
 ) -> Embedder:
     """The embedder that `spec` describes.
 
     A local model's files are prepared now where they aren't yet, after one line to `report`; nothing is loaded before
     the first text. `device` says where sentence-transformers computes, None leaves it to torch. A remote provider is
-    asked with `manners`; beside its own address only `named_url`, which the user or else the environment has named,
+    asked with `policy`; beside its own address only `named_url`, which the user or else the environment has named,
     gets the key: an index that others made names an address, too. Raises InputError for an unknown provider, ModelError
     where the model can't be had.
     """
@@ -42,11 +42,11 @@ def open_embedder(
     if spec.provider == "gemini":
         from vsearch_core.embed.remote.gemini import open_gemini
 
-        return open_gemini(spec, manners or Manners(), named_url)
+        return open_gemini(spec, policy or RequestPolicy(), named_url)
     if spec.provider == "openai":
         from vsearch_core.embed.remote.openai import open_openai
 
-        return open_openai(spec, manners or Manners(), named_url)
+        return open_openai(spec, policy or RequestPolicy(), named_url)
     return _shortened(_open_whole(spec, report, precision, device), spec.dimension)
 
 

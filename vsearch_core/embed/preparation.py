@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vsearch_core import config
-from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, PACKAGE, SHIPPED, Source
+from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, PACKAGE, SHIPPED, ModelFiles
 from vsearch_core.embed.onnx.encoder import write_encoder
-from vsearch_core.embed.onnx.families import EncoderConfig, most_tokens
-from vsearch_core.embed.onnx.quantize import largest_inputs
+from vsearch_core.embed.onnx.families import EncoderConfig, position_count
+from vsearch_core.embed.onnx.quantize import max_inputs
 from vsearch_core.embed.onnx.shipped import adapt_graph
-from vsearch_core.embed.prepared import DESCRIPTION, TOKENIZER, VECTORS, Description, Kind, graph_name, stamp_of
+from vsearch_core.embed.prepared import (
+    DESCRIPTION,
+    TOKENIZER,
+    VECTORS,
+    ModelDescription,
+    ModelKind,
+    graph_name,
+    stamp_of,
+)
 from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings, read_json
 from vsearch_core.embed.static import read_vectors, unknown_token
 from vsearch_core.errors import ModelError
@@ -24,8 +32,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What making the folder's files has told of the model; see `Description`."""
+class ModelProperties:
+    """What making the folder's files has told of the model; see `ModelDescription`."""
 
     dimension: int
     max_tokens: int | None
@@ -35,7 +43,7 @@ class Made:
     unknown: int | None = None
 
 
-def fill(kind: Kind, source: Source, folder: Path) -> None:
+def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None:
     """Write all files of a prepared model, the description last. Raises ModelError, OSError."""
     path = source.folder / source.file
     digest = _verified_digest(source, path)
@@ -43,7 +51,7 @@ def fill(kind: Kind, source: Source, folder: Path) -> None:
     if stamp is None:
         raise ModelError(str(path), "vanished while it was read", "try again")
     made = MAKERS[kind](source, folder)
-    described = Description(
+    described = ModelDescription(
         name=config.MODEL if digest == DEFAULT_WEIGHTS else source.name,
         kind=kind,
         origin=source.origin,
@@ -58,7 +66,7 @@ def fill(kind: Kind, source: Source, folder: Path) -> None:
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
-def _make_encoder(source: Source, folder: Path) -> Made:
+def _make_encoder(source: ModelFiles, folder: Path) -> ModelProperties:
     """Two graphs where the architecture is ours to write, one where the model brings its own."""
     settings = SentenceSettings.read(source.folder, source.name)
     fp32, int8, tokenizer = folder / graph_name("fp32"), folder / graph_name("int8"), folder / TOKENIZER
@@ -71,23 +79,23 @@ def _make_encoder(source: Source, folder: Path) -> Made:
         max_tokens = min(settings.max_tokens or shape.max_positions, shape.max_positions)
         dimension = settings.dimension(shape.hidden)
         write_encoder(source.folder, fp32, settings)
-        ranges = largest_inputs(fp32, tokenizer, max_tokens)
+        ranges = max_inputs(fp32, tokenizer, max_tokens)
         write_encoder(source.folder, int8, settings, ranges)
-    return Made(dimension, max_tokens, settings.pooling, settings.query_prefix, settings.document_prefix)
+    return ModelProperties(dimension, max_tokens, settings.pooling, settings.query_prefix, settings.document_prefix)
 
 
 def _shipped_tokens(folder: Path, settings: SentenceSettings) -> int:
     """The longest text of a graph that we did not write, from what its files say of it."""
     path = folder / "config.json"
     said = read_json(path)
-    limits = [settings.max_tokens, most_tokens(said), said.get("n_positions")]
+    limits = [settings.max_tokens, position_count(said), said.get("n_positions")]
     known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
     if not known:
         raise ModelError(str(path), "says neither max_position_embeddings nor n_positions", NEXT_STEP)
     return min(known)
 
 
-def _make_static(source: Source, folder: Path) -> Made:
+def _make_static(source: ModelFiles, folder: Path) -> ModelProperties:
     weights = source.folder / source.file
     vectors = read_vectors(weights)
     tokenizer = read_tokenizer(weights.with_name(TOKENIZER))
@@ -97,13 +105,16 @@ def _make_static(source: Source, folder: Path) -> Made:
         raise ModelError(str(weights.with_name(TOKENIZER)), reason, FETCH_AGAIN)
     np.save(folder / VECTORS, vectors)
     tokenizer.save(str(folder / TOKENIZER))
-    return Made(vectors.shape[1], None, "mean", unknown=unknown_token(tokenizer))
+    return ModelProperties(vectors.shape[1], None, "mean", unknown=unknown_token(tokenizer))
 
 
-MAKERS: dict[Kind, Callable[[Source, Path], Made]] = {"local": _make_encoder, "static": _make_static}
+MAKERS: dict[ModelKind, Callable[[ModelFiles, Path], ModelProperties]] = {
+    "local": _make_encoder,
+    "static": _make_static,
+}
 
 
-def _verified_digest(source: Source, path: Path) -> str:
+def _verified_digest(source: ModelFiles, path: Path) -> str:
     """The sha256 of the weights' file; the one time that it is read for that."""
     from hashlib import file_digest
 

@@ -13,7 +13,7 @@ from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision, best_precisio
 from vsearch_core.embed.windows import WINDOWING
 from vsearch_core.model import Fingerprint
 
-Kind = Literal["local", "static"]  # the provider that runs it
+ModelKind = Literal["local", "static"]  # the provider that runs it
 
 DESCRIPTION = "model.json"
 TOKENIZER = "tokenizer.json"
@@ -21,7 +21,7 @@ VECTORS = "vectors.npy"
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ModelDescription:
     """What `model.json` says. `weights` is the sha256 of `file`, `stamp` that file's size and mtime (ns).
 
     `files` are the folder's files and their sizes. Every vector is made a unit vector: vsearch compares no others.
@@ -29,7 +29,7 @@ class Description:
     """
 
     name: str
-    kind: Kind
+    kind: ModelKind
     origin: Origin
     source: str
     file: str
@@ -62,7 +62,7 @@ class PreparedModel:
     """A model that can be run, and where it is."""
 
     folder: Path
-    description: Description
+    description: ModelDescription
 
     @property
     def tokenizer(self) -> Path:
@@ -108,7 +108,7 @@ def load_prepared(home: Path) -> PreparedModel | str | None:
     path = home / DESCRIPTION
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        described = Description(**raw | {"stamp": tuple(raw["stamp"])})
+        described = ModelDescription(**raw | {"stamp": tuple(raw["stamp"])})
         sizes = dict(described.files)
     except OSError:
         return None

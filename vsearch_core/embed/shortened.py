@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.base import Batch, Embedder, unit_rows
+from vsearch_core.embed.base import Batch, Embedder, normalize_rows
 from vsearch_core.model import Fingerprint
 
 
@@ -34,9 +34,9 @@ class ShortenedEmbedder:
         """float32 (len(texts), dimension), unit rows. Raises ModelError."""
         return self._cut(self._embedder.embed_queries(texts))
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """As `Embedder`."""
-        return self._embedder.legible(query)
+        return self._embedder.legible_share(query)
 
     def _cut(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return unit_rows(vectors[:, : self._dimension])
+        return normalize_rows(vectors[:, : self._dimension])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.base import Batch, unit_rows
+from vsearch_core.embed.base import Batch, normalize_rows
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.settings import FETCH_AGAIN
 from vsearch_core.embed.tensors import open_weights
@@ -58,9 +58,9 @@ class StaticEmbedder:
         for row, encoding in enumerate(encoded):
             ids = np.array(encoding.ids, dtype=np.int64)
             found[row] = self._sum(ids if unknown is None else ids[ids != unknown])
-        return unit_rows(found)
+        return normalize_rows(found)
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """As `Embedder`. Raises ModelError."""
         return legible_share(self._tokenizer, clean(query))
 

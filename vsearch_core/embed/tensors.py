@@ -10,7 +10,7 @@ from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP
 from vsearch_core.errors import ModelError
 
 
-class Weights:
+class TensorReader:
     """The model's tensors by their names, read one at a time.
 
     A checkpoint of a model with a head puts "bert." or the like before the encoder's names: whatever stands before

@@ -14,7 +14,7 @@ from vsearch_core.errors import ModelError, first_line
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.torch_model import Loaded
+    from vsearch_core.embed.torch_model import LoadedModel
 
 BATCH_TOKENS = {"cpu": 4_096}  # padded tokens a run, to begin with
 GPU_BATCH_TOKENS = 65_536
@@ -65,9 +65,9 @@ class TorchEmbedder:
             vectors[batch.indices] = batch.vectors
         return vectors
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """As `Embedder`. Raises ModelError."""
-        return self._loaded.windower.legible(query)
+        return self._loaded.windower.legible_share(query)
 
     def _embed(self, first: int, texts: Sequence[list[list[int]]]) -> Iterator[Batch]:
         """The vectors of texts, given as windows; the first text's index is `first`."""
@@ -105,7 +105,7 @@ class TorchEmbedder:
                 self._halve(count * longest)
                 continue
             if not np.isfinite(vectors).all():
-                if not self._loaded.widen():
+                if not self._loaded.use_float32():
                     raise ModelError(self._name, "gives numbers that are not finite", "choose another model")
                 self._report(f"{self._name} overflows 16-bit numbers; going on with 32 bits")
                 continue
@@ -114,14 +114,14 @@ class TorchEmbedder:
 
     def _halve(self, tokens: int) -> None:
         self._batch_tokens = tokens // 2
-        self._loaded.free()
+        self._loaded.release_memory()
         if not self._said_smaller:
             self._said_smaller = True
             self._report(f"{self._loaded.device} ran out of memory; going on with smaller batches")
 
     @cached_property
-    def _loaded(self) -> "Loaded":
-        loaded = torch_model.load(self._wanted, self._asked_device)
+    def _loaded(self) -> "LoadedModel":
+        loaded = torch_model.load_model(self._wanted, self._asked_device)
         self._batch_tokens = BATCH_TOKENS.get(loaded.device, GPU_BATCH_TOKENS)
         return loaded
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.embed import model_files
-from vsearch_core.embed.model_files import Wanted
-from vsearch_core.embed.onnx.families import most_tokens
+from vsearch_core.embed.model_files import ModelReference
+from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.settings import prefixes, read_json
 from vsearch_core.embed.windows import Windower
 from vsearch_core.errors import InputError, ModelError, first_line
@@ -35,7 +35,7 @@ def require_package() -> None:
 
 
 @dataclass(slots=True)
-class Loaded:
+class LoadedModel:
     """A model in its device's memory. `windower` cuts texts as it wants them, `model` is sentence-transformers'."""
 
     name: str
@@ -66,7 +66,7 @@ class Loaded:
             unit = torch.nn.functional.normalize(found.float(), dim=1)
         return np.asarray(unit.cpu().numpy(), dtype=np.float32)
 
-    def widen(self) -> bool:
+    def use_float32(self) -> bool:
         """Go on with 32-bit numbers. False where it does so already."""
         import torch
 
@@ -74,7 +74,7 @@ class Loaded:
         self.model.float()
         return narrow
 
-    def free(self) -> None:
+    def release_memory(self) -> None:
         """Give memory back that a batch which failed has left reserved."""
         import torch
 
@@ -106,15 +106,15 @@ def choose_device(torch: Any, asked: str | None) -> str:
     return asked
 
 
-def choose_type(torch: Any, device: str) -> Any:
+def choose_dtype(torch: Any, device: str) -> Any:
     """float16 on a GPU, which does it several times as fast; float32 on a CPU, which does not."""
     return torch.float32 if device == "cpu" else torch.float16
 
 
-def load(model: str | None, asked_device: str | None) -> Loaded:
+def load_model(model: str | None, asked_device: str | None) -> LoadedModel:
     """Load the model that `--model` names. No code that comes with a model is run. Raises ModelError, InputError."""
-    wanted = model_files.understand(model)
-    folder = find(wanted)
+    wanted = model_files.parse_model(model)
+    folder = find_folder(wanted)
     try:
         import torch
         from sentence_transformers import SentenceTransformer
@@ -125,9 +125,9 @@ def load(model: str | None, asked_device: str | None) -> Loaded:
     logging.set_verbosity_error()
     device = choose_device(torch, asked_device)
     try:
-        # Loaded on the CPU, so that a model whose file is wider than it will run need not fit the GPU's memory.
+        # LoadedModel on the CPU, so that a model whose file is wider than it will run need not fit the GPU's memory.
         found = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
-        found = found.to(choose_type(torch, device)).to(device).eval()
+        found = found.to(choose_dtype(torch, device)).to(device).eval()
         tokenizer = found.tokenizer
     except Exception as error:  # whatever a model's files provoke
         raise ModelError(
@@ -137,9 +137,9 @@ def load(model: str | None, asked_device: str | None) -> Loaded:
     if not hasattr(found[0], "auto_model"):
         raise ModelError(f"model {wanted.name}", f"begins with {type(found[0]).__name__}", "choose a transformer")
     query, document = prefixes(wanted.name, found.prompts)
-    return Loaded(
+    return LoadedModel(
         name=wanted.name,
-        identity=identity(folder),
+        identity=weights_digest(folder),
         device=device,
         windower=Windower(plain, _max_tokens(found[0].auto_model.config, found.max_seq_length)),
         query_prefix=query,
@@ -150,14 +150,14 @@ def load(model: str | None, asked_device: str | None) -> Loaded:
     )
 
 
-def find(wanted: Wanted) -> Path:
+def find_folder(wanted: ModelReference) -> Path:
     """The model's folder; a model in the hub's cache is taken as it is, without asking the hub. Raises ModelError."""
     if wanted.folder is not None:
         return wanted.folder
     packaged = model_files.package_folder() if wanted.name == config.MODEL else None
     if packaged is not None:
         return packaged
-    return model_files.download_once(wanted.name, FILES, _is_whole)
+    return model_files.download_unless_cached(wanted.name, FILES, _is_whole)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -169,7 +169,7 @@ def _is_whole(folder: Path) -> bool:
     return any(folder.glob("**/*.safetensors"))
 
 
-def identity(folder: Path) -> str:
+def weights_digest(folder: Path) -> str:
     """One sha256 of the files that decide the vectors."""
     from hashlib import sha256
 
@@ -209,5 +209,5 @@ def _max_tokens(shape: Any, said: int | None) -> int:
 
     `shape` is the transformer's configuration.
     """
-    limits = [limit for limit in (said, most_tokens(shape.to_dict())) if limit and limit > 0]
+    limits = [limit for limit in (said, position_count(shape.to_dict())) if limit and limit > 0]
     return int(min(limits, default=LONGEST))

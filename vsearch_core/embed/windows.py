@@ -36,7 +36,7 @@ class Windower:
         ids = self._tokenizer.encode(clean(text), add_special_tokens=False).ids
         return token_windows(ids, self._before, self._after, self._max_tokens, WINDOW_OVERLAP)
 
-    def legible(self, text: str) -> float:
+    def legible_share(self, text: str) -> float:
         """The share of `text` that the model can read, 0 to 1."""
         return legible_share(self._tokenizer, clean(text))
 

@@ -56,7 +56,8 @@ def embed_all(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
     """All questions embedded at once, to be handed out one by one."""
     texts = sorted({clean_query(text) for text in dataset.queries.values()})
     vectors = embedder.embed_queries(texts)
-    found = {text: EmbeddedQuery(vector, embedder.legible(text)) for text, vector in zip(texts, vectors, strict=True)}
+    pairs = zip(texts, vectors, strict=True)
+    found = {text: EmbeddedQuery(vector, embedder.legible_share(text)) for text, vector in pairs}
     return found.__getitem__
 
 

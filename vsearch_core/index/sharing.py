@@ -46,9 +46,9 @@ class SharingEmbedder:
         """As `Embedder`; questions are not shared."""
         return self._embedder.embed_queries(texts)
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """As `Embedder`."""
-        return self._embedder.legible(query)
+        return self._embedder.legible_share(query)
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """As `Embedder`; the vectors that are known come first."""

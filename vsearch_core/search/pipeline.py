@@ -132,7 +132,7 @@ EmbedQuery = Callable[[str], EmbeddedQuery]
 
 def embedding(embedder: Embedder) -> EmbedQuery:
     """What embeds queries with this embedder."""
-    return lambda text: EmbeddedQuery(embedder.embed_queries([text])[0], embedder.legible(text))
+    return lambda text: EmbeddedQuery(embedder.embed_queries([text])[0], embedder.legible_share(text))
 
 
 def clean_query(text: str) -> str:

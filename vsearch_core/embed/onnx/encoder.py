@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.model_files import WEIGHTS
 from vsearch_core.embed.onnx.families import EncoderConfig
-from vsearch_core.embed.onnx.graph import MICROSOFT, Graph
+from vsearch_core.embed.onnx.graph import MICROSOFT, GraphBuilder
 from vsearch_core.embed.onnx.head import add_head
 from vsearch_core.embed.settings import SentenceSettings
-from vsearch_core.embed.tensors import Weights, open_weights
+from vsearch_core.embed.tensors import TensorReader, open_weights
 
 BUCKETS = 32  # of distances, in MPNet: 16 a direction, of which 8 are exact and 8 grow to FARTHEST
 FARTHEST = 128
@@ -31,19 +31,19 @@ def write_encoder(
     folder: Path,
     target: Path,
     settings: SentenceSettings,
-    largest_inputs: Sequence[NDArray[np.float32]] | None = None,
+    max_inputs: Sequence[NDArray[np.float32]] | None = None,
 ) -> None:
     """Write `target` (the graph) and, beside it, `target` with the suffix .bin (the numbers, which a session maps).
 
-    fp32, or int8 where `largest_inputs` of the fp32 graph are given: each column of a weight matrix, and each row of
+    fp32, or int8 where `max_inputs` of the fp32 graph are given: each column of a weight matrix, and each row of
     the word embeddings, then is 8-bit integers with a float32 scale. Raises ModelError where the model in `folder` is
     of another kind or a tensor is missing.
     """
     config = EncoderConfig.read(folder)
     source = folder / WEIGHTS
     with open_weights(source) as tensors, target.with_suffix(".bin").open("wb") as data:
-        graph = Graph(data, target.with_suffix(".bin").name, largest_inputs)
-        hidden = _Encoder(graph, config, Weights(source, tensors, "embeddings.word_embeddings.weight")).add()
+        graph = GraphBuilder(data, target.with_suffix(".bin").name, max_inputs)
+        hidden = _Encoder(graph, config, TensorReader(source, tensors, "embeddings.word_embeddings.weight")).add()
         add_head(graph, hidden, settings)
         graph.save(target, settings.dimension(config.hidden))
 
@@ -52,9 +52,9 @@ def write_encoder(
 class _Encoder:
     """Adds the encoder to a graph; each method adds a part and returns the name of what it computes."""
 
-    graph: Graph
+    graph: GraphBuilder
     config: EncoderConfig
-    weights: Weights
+    weights: TensorReader
 
     def add(self) -> str:
         """The tokens' vectors, (1, tokens, hidden)."""

@@ -93,7 +93,7 @@ class EncoderConfig:
         """From `folder/config.json`. Raises ModelError, which names what this writer doesn't know."""
         path = folder / "config.json"
         raw = read_json(path)
-        if reason := unknown(raw):
+        if reason := unsupported_feature(raw):
             raise ModelError(str(path), reason, NEXT_STEP)
         family = FAMILIES[raw.get("model_type", "bert")]
         hidden, layers, heads, activation = family.keys
@@ -116,7 +116,7 @@ class EncoderConfig:
         return config
 
 
-def most_tokens(raw: Mapping[str, Any]) -> int | None:
+def position_count(raw: Mapping[str, Any]) -> int | None:
     """How many tokens a model has positions for, by its config.json; None where that says nothing."""
     positions = raw.get("max_position_embeddings")
     if not isinstance(positions, int):
@@ -130,7 +130,7 @@ def _first_position(family: Family, raw: Mapping[str, Any]) -> int:
     return int(DEFAULT_PADDING if padding is None else padding) + 1 if family.padded else 0
 
 
-def unknown(raw: Mapping[str, Any]) -> str | None:
+def unsupported_feature(raw: Mapping[str, Any]) -> str | None:
     """What a config.json has that this writer doesn't know; None where it knows all."""
     family = FAMILIES.get(str(raw.get("model_type", "bert")))
     if family is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.onnx.quantize import quantize_rows, smoothing
+from vsearch_core.embed.onnx.quantize import quantize_rows, smoothing_factors
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -19,14 +19,14 @@ NAMES = "vsearch/"  # before every name of ours, which may stand among those of 
 ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of the data file
 
 
-class Graph:
+class GraphBuilder:
     """Nodes and constants in the making. A method that adds a node returns the name of what it computes."""
 
-    def __init__(self, data: BinaryIO, location: str, largest_inputs: Sequence[NDArray[np.float32]] | None) -> None:
+    def __init__(self, data: BinaryIO, location: str, max_inputs: Sequence[NDArray[np.float32]] | None) -> None:
         self._data = data
         self._location = location
-        self._int8 = largest_inputs is not None
-        self._largest_inputs = iter(largest_inputs or ())  # one for each product, in order
+        self._int8 = max_inputs is not None
+        self._largest_inputs = iter(max_inputs or ())  # one for each product, in order
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
 
@@ -88,7 +88,7 @@ class Graph:
         if not self._int8:
             product = self.node("MatMul", source, self.constant(weight.T))
             return self.node("Add", product, self.constant(bias))
-        factors = smoothing(next(self._largest_inputs), weight)
+        factors = smoothing_factors(next(self._largest_inputs), weight)
         source = self.node("Mul", source, self.constant(1 / factors))
         codes, scales = quantize_rows(weight * factors)
         constants = self.constant(codes.T), self.constant(scales), "", self.constant(bias)  # "": the zero point is 0

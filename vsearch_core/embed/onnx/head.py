@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vsearch_core.embed.onnx.graph import Graph
+from vsearch_core.embed.onnx.graph import GraphBuilder
 from vsearch_core.embed.settings import Dense, SentenceSettings
-from vsearch_core.embed.tensors import Weights, open_weights
+from vsearch_core.embed.tensors import TensorReader, open_weights
 
 POOLED_TOKEN = {"cls": 0, "lasttoken": -1}
 
 
-def add_head(graph: Graph, tokens: str, settings: SentenceSettings) -> str:
+def add_head(graph: GraphBuilder, tokens: str, settings: SentenceSettings) -> str:
     """Pool the tokens' vectors `tokens` (1, tokens, hidden) into the embedding (1, dimension). Raises ModelError."""
     if settings.pooling == "mean":
         channels = graph.node("Transpose", tokens, perm=[0, 2, 1])
@@ -23,15 +23,15 @@ def add_head(graph: Graph, tokens: str, settings: SentenceSettings) -> str:
     return add_norm(graph, pooled)
 
 
-def add_norm(graph: Graph, vector: str) -> str:
+def add_norm(graph: GraphBuilder, vector: str) -> str:
     """The vector (1, dimension) at unit length."""
     return graph.node("LpNormalization", vector, axis=-1, p=2)
 
 
-def _add_dense(graph: Graph, source: str, layer: Dense) -> str:
+def _add_dense(graph: GraphBuilder, source: str, layer: Dense) -> str:
     path: Path = layer.weights
     with open_weights(path) as tensors:
-        weights = Weights(path, tensors, "linear.weight")
+        weights = TensorReader(path, tensors, "linear.weight")
         weight = weights("linear.weight", (layer.outputs, layer.inputs))
         bias = weights("linear.bias", (layer.outputs,)) if layer.bias else np.zeros(layer.outputs, dtype=np.float32)
     product = graph.node(

@@ -28,7 +28,7 @@ def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
     return codes, scales
 
 
-def smoothing(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothing_factors(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each channel's factor, (inputs,): divide the inputs by it, multiply the columns of `weight` (outputs, inputs).
 
     `largest` (inputs,) are the inputs' largest magnitudes.
@@ -39,7 +39,7 @@ def smoothing(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDAr
     return np.asarray(factors / np.exp(np.log(factors).mean()), dtype=np.float32)
 
 
-def largest_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np.float32]]:
+def max_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np.float32]]:
     """For each MatMul of an fp32 encoder, in order, its left side's largest magnitude per channel.
 
     Measured over random words of the model's own vocabulary, so that it needs no text and favours none. Writes and

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vsearch_core.embed.model_files import SHIPPED
-from vsearch_core.embed.onnx.graph import Graph
+from vsearch_core.embed.onnx.graph import GraphBuilder
 from vsearch_core.embed.onnx.head import add_head, add_norm
 from vsearch_core.embed.onnx.runtime import onnxruntime
 from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings
@@ -36,11 +36,11 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
         model = onnx.load(source, load_external_data=False)
     except Exception as error:  # protobuf's errors share no base with onnx's
         raise ModelError(str(source), "isn't an ONNX graph", FETCH_AGAIN) from error
-    refuse_unknown(source, model)
+    check_supported(source, model)
     unfinished = target.with_name("shipped.onnx")
     parts = [unfinished, unfinished.with_suffix(".bin"), *_copy_data(source, model, target.parent)]
     with unfinished.with_suffix(".bin").open("wb") as data:
-        _wrap(model, Graph(data, unfinished.with_suffix(".bin").name, None), settings)
+        _wrap(model, GraphBuilder(data, unfinished.with_suffix(".bin").name, None), settings)
     onnx.save(model, unfinished)
     dimension = _optimise(source, unfinished, target)
     for part in parts:
@@ -48,7 +48,7 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
     return dimension
 
 
-def refuse_unknown(source: Path, model: "ModelProto") -> None:
+def check_supported(source: Path, model: "ModelProto") -> None:
     """Raise ModelError where the graph's inputs, outputs or operators are not such as we can serve."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
@@ -79,7 +79,7 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
     return copies
 
 
-def _wrap(model: "ModelProto", graph: Graph, settings: SentenceSettings) -> None:
+def _wrap(model: "ModelProto", graph: GraphBuilder, settings: SentenceSettings) -> None:
     """Compute the other inputs from `input_ids`, and the embedding from what the graph gives."""
     from onnx import TensorProto, helper
 

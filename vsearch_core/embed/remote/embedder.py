@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vsearch_core.embed.base import Batch
-from vsearch_core.embed.remote.retry import ASKING_PATIENCE, INDEXING_PATIENCE, Caller, Failure, Manners, Stopped
+from vsearch_core.embed.remote.retry import (
+    ASKING_PATIENCE,
+    INDEXING_PATIENCE,
+    RequestFailure,
+    RequestPolicy,
+    RequestStopped,
+    RetryingClient,
+)
 from vsearch_core.embed.tokens import ESTIMATE, SHARE, token_costs
 from vsearch_core.embed.windows import WINDOWING, clean, halves, mean_of_windows, text_windows
 from vsearch_core.errors import ProviderError
@@ -21,17 +28,17 @@ Purpose = Literal["document", "query"]
 EMPTY = "."  # stands for a text with nothing to see in it, which providers refuse
 SHORTEST = 16  # characters of a text that is not halved any more
 
-REMOTE_WINDOWING = f"{WINDOWING}, estimate {ESTIMATE}"  # for `Offer.pooling`
+REMOTE_WINDOWING = f"{WINDOWING}, estimate {ESTIMATE}"  # for `ProviderModel.pooling`
 
 
-class Ask(Protocol):
-    """One request: the vectors of `texts`, in order, as the provider answers them. Raises Failure."""
+class SendRequest(Protocol):
+    """One request: the vectors of `texts`, in order, as the provider answers them. Raises RequestFailure."""
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ProviderModel:
     """What a provider's model takes and gives.
 
     `window` is the most tokens of a text, `texts` and `tokens` the most of a request. `counts_texts`: the provider
@@ -73,18 +80,18 @@ class RemoteEmbedder:
     local server computes on. Not to be shared by threads.
     """
 
-    def __init__(self, offer: Offer, ask: Ask, manners: Manners) -> None:
-        self._offer = offer
+    def __init__(self, offer: ProviderModel, ask: SendRequest, policy: RequestPolicy) -> None:
+        self._model = offer
         self._ask = ask
         self._dimension = offer.dimension  # what nobody knows yet is what the first answer has
-        self._caller = Caller(manners)
-        self._texts = min(offer.texts, manners.rpm or offer.texts) if offer.counts_texts else offer.texts
-        self._tokens = min(offer.tokens, manners.tpm or offer.tokens)
+        self._caller = RetryingClient(policy)
+        self._texts = min(offer.texts, policy.rpm or offer.texts) if offer.counts_texts else offer.texts
+        self._tokens = min(offer.tokens, policy.tpm or offer.tokens)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Asks the provider for the dimension where nobody knows it yet. Raises ProviderError then."""
-        offer = self._offer
+        offer = self._model
         dimension = self._dimension or self.embed_queries(["dimension"]).shape[1]
         return Fingerprint(
             provider=offer.provider,
@@ -108,9 +115,9 @@ class RemoteEmbedder:
                 vectors = self._vectors(group, "document", INDEXING_PATIENCE)
                 yield Batch(np.arange(start, start + len(group), dtype=np.int64), vectors)
                 start += len(group)
-        except Stopped:
+        except RequestStopped:
             return
-        except Failure as failure:
+        except RequestFailure as failure:
             raise self._error(failure, "what is embedded is kept; run the same command again") from None
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -119,19 +126,19 @@ class RemoteEmbedder:
             return np.empty((0, self.fingerprint.dimension), dtype=np.float32)
         try:
             return self._vectors([self._windows(text, "query") for text in texts], "query", ASKING_PATIENCE)
-        except Stopped:
-            raise self._error(Failure("refused", "stopped", next_step="ask again"), "") from None
-        except Failure as failure:
+        except RequestStopped:
+            raise self._error(RequestFailure("refused", "stopped", next_step="ask again"), "") from None
+        except RequestFailure as failure:
             raise self._error(failure, "keywords alone need no provider (`query --mode keyword`); try again") from None
 
-    def legible(self, query: str) -> float:
+    def legible_share(self, query: str) -> float:
         """1: providers keep their tokenizers to themselves, and their models read most languages."""
         return 1.0
 
     def _windows(self, text: str, purpose: Purpose) -> Windows:
-        extra = float(token_costs(self._offer.prefix(purpose)).sum())
+        extra = float(token_costs(self._model.prefix(purpose)).sum())
         sendable = clean(text).replace("\x00", " ")  # some servers can't take a NUL
-        pieces = text_windows(sendable, SHARE * self._offer.window - extra)
+        pieces = text_windows(sendable, SHARE * self._model.window - extra)
         return [_Window(_visible(piece), tokens + extra) for piece, tokens in pieces]
 
     def _groups(self, texts: Sequence[str]) -> Iterator[list[Windows]]:
@@ -170,9 +177,9 @@ class RemoteEmbedder:
         yield some
 
     def _request(self, windows: Windows, purpose: Purpose, patience: float) -> NDArray[np.float32]:
-        """The windows' unit vectors. What the provider finds too long goes in halves. Raises Failure and Stopped."""
-        texts = [self._offer.prefix(purpose) + window.text for window in windows]
-        requests = len(texts) if self._offer.counts_texts else 1
+        """The windows' unit vectors. What the provider finds too long goes in halves. Raises RequestFailure and RequestStopped."""
+        texts = [self._model.prefix(purpose) + window.text for window in windows]
+        requests = len(texts) if self._model.counts_texts else 1
         tokens = int(sum(window.tokens for window in windows)) + 1
         try:
             vectors = self._caller(
@@ -183,7 +190,7 @@ class RemoteEmbedder:
             )
             self._dimension = vectors.shape[1]
             return vectors
-        except Failure as failure:
+        except RequestFailure as failure:
             if failure.kind != "too long" or (len(windows) == 1 and len(windows[0].text) < SHORTEST):
                 raise
         if len(windows) > 1:
@@ -194,8 +201,8 @@ class RemoteEmbedder:
         parts = [_Window(_visible(part), tokens_a_character * len(part)) for part in halves(text)]
         return mean_of_windows([*self._request(parts, purpose, patience)], _tokens(parts))[None, :]
 
-    def _error(self, failure: Failure, again: str) -> ProviderError:
-        thing = f"{self._offer.provider} {self._offer.model}"
+    def _error(self, failure: RequestFailure, again: str) -> ProviderError:
+        thing = f"{self._model.provider} {self._model.model}"
         if failure.kind == "quota":
             when = failure.next_step or _after(failure.delay or 0)
             return ProviderError(thing, failure.reason, f"{again} {when}")
@@ -208,18 +215,20 @@ def _visible(text: str) -> str:
 
 
 def _checked(answer: Sequence[ArrayLike], count: int, dimension: int | None) -> NDArray[np.float32]:
-    """The answer as unit vectors, float32 (count, dimension). Raises Failure where it is not `count` of them."""
+    """The answer as unit vectors, float32 (count, dimension). Raises RequestFailure where it is not `count` of them."""
     if len(answer) != count:
-        raise Failure("answer", f"answered {len(answer)} vectors to {count} texts")
+        raise RequestFailure("answer", f"answered {len(answer)} vectors to {count} texts")
     try:
         vectors = np.array(answer, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise Failure("answer", "answered vectors of unequal length, or of something else than numbers") from error
+        raise RequestFailure(
+            "answer", "answered vectors of unequal length, or of something else than numbers"
+        ) from error
     if vectors.ndim != 2 or vectors.shape[1] != (dimension or vectors.shape[1]) or not vectors.size:
-        raise Failure("answer", f"answered vectors of {vectors.shape[-1]} numbers, not {dimension or 'some'}")
+        raise RequestFailure("answer", f"answered vectors of {vectors.shape[-1]} numbers, not {dimension or 'some'}")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or not lengths.all():
-        raise Failure("answer", "answered a vector that has no direction (nan, infinite or zero)")
+        raise RequestFailure("answer", "answered a vector that has no direction (nan, infinite or zero)")
     unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
     return unit
 

@@ -11,19 +11,19 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
-from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, Offer, Purpose, RemoteEmbedder
-from vsearch_core.embed.remote.retry import Failure, Manners
+from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, ProviderModel, Purpose, RemoteEmbedder
+from vsearch_core.embed.remote.retry import RequestFailure, RequestPolicy
 from vsearch_core.embed.remote.wire import (
-    bad_answer,
     checked_url,
+    client_setup_error,
     excerpt,
-    failure_of,
+    failure_from_status,
     find_key,
     host_of,
-    missing_extra,
-    no_client,
+    invalid_response,
+    missing_extra_error,
     same_address,
-    unreached,
+    unreachable,
 )
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
@@ -41,12 +41,12 @@ GONE = {"text-embedding-004", "embedding-001"}
 
 
 class _Adapter(Protocol):
-    """One request through one of the packages. Raises Failure."""
+    """One request through one of the packages. Raises RequestFailure."""
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]: ...
 
 
-def open_gemini(spec: EmbedderSpec, manners: Manners, named_url: str | None) -> RemoteEmbedder:
+def open_gemini(spec: EmbedderSpec, policy: RequestPolicy, named_url: str | None) -> RemoteEmbedder:
     """The embedder; nothing is sent yet. The key goes to Google's own address or to `named_url`, the user's word.
 
     Raises InputError and ModelError.
@@ -62,8 +62,8 @@ def open_gemini(spec: EmbedderSpec, manners: Manners, named_url: str | None) -> 
     base_url = checked_url(spec.base_url or HOME)
     variable, key = _key_for(base_url, named_url)
     has_tasks = model == DEFAULT_MODEL
-    adapter = _adapter(model, dimension, key, base_url, manners.timeout, variable)
-    offer = Offer(
+    adapter = _adapter(model, dimension, key, base_url, policy.timeout, variable)
+    offer = ProviderModel(
         provider="gemini",
         model=model,
         dimension=dimension,
@@ -75,7 +75,7 @@ def open_gemini(spec: EmbedderSpec, manners: Manners, named_url: str | None) -> 
         query_prefix="" if has_tasks else "task: search result | query: ",
         document_prefix="" if has_tasks else "title: none | text: ",
     )
-    return RemoteEmbedder(offer, lambda texts, purpose: adapter(texts, TASKS[purpose] if has_tasks else None), manners)
+    return RemoteEmbedder(offer, lambda texts, purpose: adapter(texts, TASKS[purpose] if has_tasks else None), policy)
 
 
 def _key_for(base_url: str, named_url: str | None) -> tuple[str, str]:
@@ -100,7 +100,7 @@ def _adapter(model: str, dimension: int, key: str, base_url: str, timeout: float
             return adapter(model, dimension, key, base_url, timeout, variable)
         except ImportError:
             continue
-    raise missing_extra("gemini", "gemini")
+    raise missing_extra_error("gemini", "gemini")
 
 
 class _Genai:
@@ -119,7 +119,7 @@ class _Genai:
         try:
             self._client = Client(api_key=key, vertexai=False, http_options=options)
         except (ImportError, ValueError, OSError) as error:
-            raise no_client("gemini", error, key) from None
+            raise client_setup_error("gemini", error, key) from None
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]:
         types = self._types
@@ -132,9 +132,9 @@ class _Genai:
         except self._errors.APIError as error:
             raise _failure(error.code, error.details, self._key, self._variable) from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # no JSON, or not the JSON that it knows
-            raise bad_answer(error) from None
+            raise invalid_response(error) from None
         except Exception as error:  # its HTTP client's errors; which client that is depends on the version
-            raise unreached(error, self._key) from None
+            raise unreachable(error, self._key) from None
 
 
 class _Generativeai:
@@ -174,14 +174,14 @@ class _Generativeai:
             body = {"error": {"message": words, "details": list(error.details or ())}}
             raise _failure(int(error.code or 500), body, self._key, self._variable) from None
         except OSError as error:  # the base of the requests package's errors
-            raise unreached(error, self._key) from None
+            raise unreachable(error, self._key) from None
         except (self._parse_error, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise bad_answer(error) from None
+            raise invalid_response(error) from None
         except Exception as error:  # google.auth's transport errors
-            raise unreached(error, self._key) from None
+            raise unreachable(error, self._key) from None
 
 
-def _failure(status: int, body: Any, key: str, variable: str) -> Failure:
+def _failure(status: int, body: Any, key: str, variable: str) -> RequestFailure:
     """What an error of the API means: https://cloud.google.com/apis/design/errors."""
     while isinstance(body, list) and body:
         body = body[0]
@@ -192,11 +192,13 @@ def _failure(status: int, body: Any, key: str, variable: str) -> Failure:
     violations = json.dumps([detail.get("violations") for detail in details])
     if status == 429:
         if re.search(r"limit: 0\b", words) or '"quotaValue": "0"' in violations:
-            return Failure("quota", "your key has no quota for this model", next_step="once its plan allows the model")
+            return RequestFailure(
+                "quota", "your key has no quota for this model", next_step="once its plan allows the model"
+            )
         if "PerDay" in violations or "per day" in words.lower():
-            return Failure("quota", "the day's quota is used up", next_step=_next_day())
+            return RequestFailure("quota", "the day's quota is used up", next_step=_next_day())
     delays = [_seconds(detail.get("retryDelay")) for detail in details if "retryDelay" in detail]
-    return failure_of(status, excerpt(words, key), delay=next(iter(delays), None), key_variable=variable)
+    return failure_from_status(status, excerpt(words, key), delay=next(iter(delays), None), key_variable=variable)
 
 
 def _seconds(duration: object) -> float | None:

@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vsearch_core.config import BASE_URL_VARIABLES
-from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, Offer, Purpose, RemoteEmbedder
-from vsearch_core.embed.remote.retry import Failure, Manners
+from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, ProviderModel, Purpose, RemoteEmbedder
+from vsearch_core.embed.remote.retry import RequestFailure, RequestPolicy
 from vsearch_core.embed.remote.wire import (
-    bad_answer,
     checked_url,
+    client_setup_error,
     excerpt,
-    failure_of,
+    failure_from_status,
     find_key,
     host_of,
-    missing_extra,
-    no_client,
+    invalid_response,
+    missing_extra_error,
     same_address,
-    unreached,
+    unreachable,
 )
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
@@ -40,7 +40,7 @@ NAME_IT = f"if you trust it, set {BASE_URL_VARIABLES['openai']} to that address 
 TOKENS_A_REQUEST = 250_000  # OpenAI takes 300,000
 
 
-def open_openai(spec: EmbedderSpec, manners: Manners, named_url: str | None) -> RemoteEmbedder:
+def open_openai(spec: EmbedderSpec, policy: RequestPolicy, named_url: str | None) -> RemoteEmbedder:
     """The embedder; nothing is sent yet. The key goes to OpenAI's own address or to `named_url`, the user's word.
 
     Raises InputError and ModelError.
@@ -56,7 +56,7 @@ def open_openai(spec: EmbedderSpec, manners: Manners, named_url: str | None) -> 
     if found is None and at_home:
         raise ModelError("embedder openai", f"{KEY} is not set", "set it to your key, or name a server with --base-url")
     key = found[1] if found is not None and (at_home or same_address(base_url, named_url)) else None
-    offer = Offer(
+    offer = ProviderModel(
         provider="openai",
         model=model,
         dimension=spec.dimension or NATIVE.get(model),
@@ -66,7 +66,7 @@ def open_openai(spec: EmbedderSpec, manners: Manners, named_url: str | None) -> 
         counts_texts=False,
         pooling=REMOTE_WINDOWING,
     )
-    return RemoteEmbedder(offer, _Server(base_url, key, model, spec.dimension, manners.timeout), manners)
+    return RemoteEmbedder(offer, _Server(base_url, key, model, spec.dimension, policy.timeout), policy)
 
 
 class _Server:
@@ -77,7 +77,7 @@ class _Server:
             import httpx2
             import tenacity  # noqa: F401 - retry.py's; missing here is missing there
         except ImportError:
-            raise missing_extra("openai", "openai") from None
+            raise missing_extra_error("openai", "openai") from None
         self._httpx = httpx2
         self._url = f"{base_url}/embeddings"
         self._key = key
@@ -91,40 +91,40 @@ class _Server:
         try:
             self._client = httpx2.Client(headers=headers, timeout=timeout, trust_env=host_of(base_url) is not None)
         except (ImportError, ValueError, OSError) as error:
-            raise no_client("openai", error, key) from None
+            raise client_setup_error("openai", error, key) from None
         finalize(self, self._client.close)
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]:
         try:
             response = self._client.post(self._url, json={**self._body, "input": list(texts)})
         except self._httpx.HTTPError as error:
-            raise unreached(error, self._key) from None
+            raise unreachable(error, self._key) from None
         except (self._httpx.InvalidURL, UnicodeError) as error:
             reason = f"not an address ({excerpt(error, self._key)})"
-            raise Failure("refused", reason, next_step="check --base-url") from None
+            raise RequestFailure("refused", reason, next_step="check --base-url") from None
         if response.status_code != 200:
             raise self._refusal(response.status_code, response.headers, response.text)
         try:
             answer = response.json()
             vectors = _in_order(answer["data"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise bad_answer(error) from None
+            raise invalid_response(error) from None
         _refuse_cut(answer, texts)
         self._want_dimension(vectors)
         return vectors
 
     def _want_dimension(self, vectors: Sequence[Sequence[float]]) -> None:
-        """Ask for the dimension by name once a server's model turns out to have another: not all let it be named."""
+        """SendRequest for the dimension by name once a server's model turns out to have another: not all let it be named."""
         if self._dimension and vectors and len(vectors[0]) != self._dimension:
             self._body["dimensions"] = self._dimension
 
-    def _refusal(self, status: int, headers: Mapping[str, str], text: str) -> Failure:
+    def _refusal(self, status: int, headers: Mapping[str, str], text: str) -> RequestFailure:
         words, code = _error_words(text)
         if status == 429 and code == "insufficient_quota":
-            return Failure("quota", "the account has no credit left", next_step="once it has")
+            return RequestFailure("quota", "the account has no credit left", next_step="once it has")
         if status in {401, 403} and self._key is None:
-            return Failure("refused", f"it wants a key, and got none (status {status})", next_step=NAME_IT)
-        return failure_of(status, excerpt(words, self._key), delay=_delay(headers), key_variable=KEY)
+            return RequestFailure("refused", f"it wants a key, and got none (status {status})", next_step=NAME_IT)
+        return failure_from_status(status, excerpt(words, self._key), delay=_delay(headers), key_variable=KEY)
 
 
 def _in_order(data: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -144,7 +144,7 @@ def _numbers(embedding: object) -> Any:
 
 
 def _refuse_cut(answer: Mapping[str, Any], texts: Sequence[str]) -> None:
-    """Raise Failure where fewer tokens were read than the texts have words: Ollama cuts long texts and says nothing.
+    """Raise RequestFailure where fewer tokens were read than the texts have words: Ollama cuts long texts and says nothing.
 
     A word without a letter or a digit may be no token at all: BERT's tokenizer drops U+FFFD and zero-width characters.
     """
@@ -152,7 +152,7 @@ def _refuse_cut(answer: Mapping[str, Any], texts: Sequence[str]) -> None:
     read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
     words = sum(any(map(str.isalnum, word)) for text in texts for word in text.split())
     if isinstance(read, int) and 0 < read < words:
-        raise Failure("too long", f"read {read} tokens of {words} words, so it cuts long texts")
+        raise RequestFailure("too long", f"read {read} tokens of {words} words, so it cuts long texts")
 
 
 def _error_words(text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 Answer = TypeVar("Answer")
-Kind = Literal["throttled", "server", "network", "answer", "quota", "too long", "refused"]
+FailureKind = Literal["throttled", "server", "network", "answer", "quota", "too long", "refused"]
 
 WORTH_ANOTHER_TRY = {"throttled", "server", "network", "answer"}
 LONGEST_DELAY = 120.0  # seconds; a provider that asks for more ends the run
@@ -30,23 +30,23 @@ TICK = 0.1  # seconds between two looks at the stop flag
 GRACE = 3.0  # seconds that a stopped run still waits for the answer under way, which is paid for
 
 
-class Failure(Exception):  # noqa: N818 - not an error until nobody can mend it
+class RequestFailure(Exception):  # noqa: N818 - not an error until nobody can mend it
     """A request that failed, as the providers' adapters translate it. `delay`: seconds that the provider asks for.
 
     "quota" ends a run that may go on later, "too long" asks for shorter texts, "refused" is for good; `next_step` says
     what the user can do.
     """
 
-    def __init__(self, kind: Kind, reason: str, *, delay: float | None = None, next_step: str = "") -> None:
+    def __init__(self, kind: FailureKind, reason: str, *, delay: float | None = None, next_step: str = "") -> None:
         super().__init__(kind, reason)
         far = kind in {"throttled", "server"} and delay is not None and delay > LONGEST_DELAY
-        self.kind: Kind = "quota" if far else kind
+        self.kind: FailureKind = "quota" if far else kind
         self.reason = reason
         self.delay = delay
         self.next_step = next_step
 
 
-class Stopped(Exception):  # noqa: N818 - somebody asked for it
+class RequestStopped(Exception):  # noqa: N818 - somebody asked for it
     """The run was asked to stop while it waited."""
 
 
@@ -59,7 +59,7 @@ def _ignore(_: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class RetryClock:
     """Seconds that only grow, and a pause; tests have their own."""
 
     now: Callable[[], float] = time.monotonic
@@ -67,7 +67,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class RequestPolicy:
     """How a provider is asked: requests and tokens a minute (None: as fast as it answers), seconds for one answer.
 
     `stop` is looked at while waiting; `report` gets a line before a long pause.
@@ -78,10 +78,10 @@ class Manners:
     timeout: float = 60.0
     stop: Callable[[], bool] = _never
     report: Callable[[str], None] = _ignore
-    clock: Clock = field(default_factory=Clock)
+    clock: RetryClock = field(default_factory=RetryClock)
 
 
-class Pace:
+class RateLimiter:
     """Keeps every minute, wherever it begins, to so many requests and tokens."""
 
     def __init__(self, rpm: int | None, tpm: int | None) -> None:
@@ -108,18 +108,18 @@ class Pace:
             self._spent.append((now, requests, tokens))
 
 
-class Caller:
+class RetryingClient:
     """Asks one provider, one request at a time, until it answers or there is no point in asking on."""
 
-    def __init__(self, manners: Manners) -> None:
-        self._manners = manners
-        self._pace = Pace(manners.rpm, manners.tpm)
+    def __init__(self, policy: RequestPolicy) -> None:
+        self._manners = policy
+        self._pace = RateLimiter(policy.rpm, policy.tpm)
         self._reached = False
 
     def __call__(self, ask: Callable[[], Answer], *, requests: int, tokens: int, patience: float) -> Answer:
-        """What `ask` returns, which counts as so many requests and tokens. Raises Failure and Stopped.
+        """What `ask` returns, which counts as so many requests and tokens. Raises RequestFailure and RequestStopped.
 
-        `ask` raises Failure; where that is worth another try it is called again, for at most `patience` seconds in all.
+        `ask` raises RequestFailure; where that is worth another try it is called again, for at most `patience` seconds in all.
         """
         from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
@@ -145,7 +145,9 @@ class Caller:
             return late or bad_in_a_row >= BAD_ANSWERS or state.attempt_number >= tries
 
         return Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.kind in WORTH_ANOTHER_TRY),
+            retry=retry_if_exception(
+                lambda error: isinstance(error, RequestFailure) and error.kind in WORTH_ANOTHER_TRY
+            ),
             wait=pause,
             stop=give_up,
             before_sleep=lambda state: self._tell(state.upcoming_sleep, _failure(state).reason),
@@ -174,10 +176,10 @@ class Caller:
                 stopping, deadline = True, min(deadline, time.monotonic() + GRACE)
             if time.monotonic() >= deadline:
                 if stopping:
-                    raise Stopped
-                raise Failure("server", "no whole answer in time")
+                    raise RequestStopped
+                raise RequestFailure("server", "no whole answer in time")
         failure = answer.exception()
-        self._reached = self._reached or not (isinstance(failure, Failure) and failure.kind == "network")
+        self._reached = self._reached or not (isinstance(failure, RequestFailure) and failure.kind == "network")
         return answer.result()
 
     def _wait(self, seconds: float, why: str) -> None:
@@ -189,21 +191,21 @@ class Caller:
             self._manners.report(f"waiting {seconds:.0f} s: {why}")
 
     def _sleep(self, seconds: float) -> None:
-        """A pause that ends when the run is asked to stop. Raises Stopped then."""
+        """A pause that ends when the run is asked to stop. Raises RequestStopped then."""
         clock = self._manners.clock
         until = clock.now() + seconds
         while True:
             if self._manners.stop():
-                raise Stopped
+                raise RequestStopped
             left = until - clock.now()
             if left <= 0:
                 return
             clock.sleep(min(left, TICK))
 
 
-def _failure(state: "RetryCallState") -> Failure:
+def _failure(state: "RetryCallState") -> RequestFailure:
     """What made the last try fail: tenacity asks only after one that is worth another try."""
     failure = state.outcome.exception() if state.outcome is not None else None
-    if not isinstance(failure, Failure):
+    if not isinstance(failure, RequestFailure):
         raise TypeError(failure)
     return failure

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from vsearch_core.embed.remote.retry import Failure
+from vsearch_core.embed.remote.retry import RequestFailure
 from vsearch_core.errors import InputError, ModelError
 
 SHOWN = 200  # characters of a provider's own words in an error
@@ -79,38 +79,38 @@ def excerpt(message: object, key: str | None) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def failure_of(status: int, words: str, *, delay: float | None = None, key_variable: str) -> Failure:
+def failure_from_status(status: int, words: str, *, delay: float | None = None, key_variable: str) -> RequestFailure:
     """What an error status means; `words` are the provider's own (see `excerpt`)."""
     said = f"status {status}" + (f": {words}" if words else "")
     too_long = status == 413 or (status in {400, 422, 500} and _TOO_LONG.search(words))
     too_long = too_long or (status == 429 and "request too large" in words.lower())  # for a minute's tokens
     if status == 429 and not too_long:
-        return Failure("throttled", said, delay=delay)
+        return RequestFailure("throttled", said, delay=delay)
     if too_long:
-        return Failure("too long", said, next_step="take smaller passages with --chunk-words")
+        return RequestFailure("too long", said, next_step="take smaller passages with --chunk-words")
     if status in {408, 409, 425} or status >= 500:
-        return Failure("server", said, delay=delay)
+        return RequestFailure("server", said, delay=delay)
     if status in {401, 403} or "API key not valid" in words:
-        return Failure("refused", f"the key was refused ({said})", next_step=f"check {key_variable}")
-    return Failure("refused", f"the request was refused ({said})", next_step="check --model and --base-url")
+        return RequestFailure("refused", f"the key was refused ({said})", next_step=f"check {key_variable}")
+    return RequestFailure("refused", f"the request was refused ({said})", next_step="check --model and --base-url")
 
 
-def bad_answer(error: Exception) -> Failure:
+def invalid_response(error: Exception) -> RequestFailure:
     """What reading the answer's body failed with."""
-    return Failure("answer", f"answered something that is no list of embeddings ({type(error).__name__})")
+    return RequestFailure("answer", f"answered something that is no list of embeddings ({type(error).__name__})")
 
 
-def unreached(error: Exception, key: str | None) -> Failure:
+def unreachable(error: Exception, key: str | None) -> RequestFailure:
     """What the HTTP client failed with."""
-    return Failure("network", f"can't be reached ({type(error).__name__}: {excerpt(error, key)})")
+    return RequestFailure("network", f"can't be reached ({type(error).__name__}: {excerpt(error, key)})")
 
 
-def no_client(provider: str, error: Exception, key: str | None) -> ModelError:
+def client_setup_error(provider: str, error: Exception, key: str | None) -> ModelError:
     """The error where the HTTP client can't be made, with the environment's proxies and certificates."""
     reason = f"its HTTP client can't be set up ({excerpt(error, key)})"
     return ModelError(f"embedder {provider}", reason, "check ALL_PROXY, HTTPS_PROXY, HTTP_PROXY and SSL_CERT_FILE")
 
 
-def missing_extra(provider: str, extra: str) -> ModelError:
+def missing_extra_error(provider: str, extra: str) -> ModelError:
     """The error where a provider's package is not installed."""
     return ModelError(f"embedder {provider}", "its package is not installed", f"run `pip install 'vsearch[{extra}]'`")
