@@ -19,11 +19,10 @@ from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import load
 from vsearch_core.evaluate.run import embed_all
 from vsearch_core.index.settings import IndexOptions
-from vsearch_core.lexical.query import plain_query
-from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import LEAST_LEGIBLE, Fusion, fuse
+from vsearch_core.search.engine import TEXT
+from vsearch_core.search.fusion import KEYWORD, LEAST_LEGIBLE, VECTOR, Fusion, fuse
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import clean_query
+from vsearch_core.search.request import SearchRequest, clean_query
 
 ALPHAS = tuple(step / 20 for step in range(1, 20))
 SLOPES = tuple(step / 20 for step in range(-6, 7))
@@ -84,19 +83,16 @@ def _compute_scores(folder: Path, split: str, work: Path) -> dict[str, NDArray[A
     candidates, queries = [], []
     with indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder) as (snapshot, name):
         searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
-        allowed = searcher.allow(Filters())
         documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}
         for key, text in dataset.queries.items():
-            terms = searcher.terms(plain_query(clean_query(text)))
             embedded = embed(clean_query(text))
-            best = searcher.candidates(embedded.vector, terms, allowed, config.CANDIDATES)
-            assert best.vector is not None and best.keyword is not None
-            files = searcher.file_keys(best.rows)
+            best = searcher.search(SearchRequest(text, plain=True), {TEXT: embedded.vector}, config.CANDIDATES)
+            files = best.file_keys
             grades = dataset.judgements[key]
             gains = [max(grades.get(documents[number], 0), 0) for number in files.tolist()]
             ideal = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:10]
-            candidates.append((best.vector, best.keyword, files, np.array(gains)))
-            queries.append((_dcg(ideal), len(terms), max(embedded.legible, LEAST_LEGIBLE)))
+            candidates.append((best.scores[VECTOR], best.scores[KEYWORD], files, np.array(gains)))
+            queries.append((_dcg(ideal), len(best.terms), max(embedded.legible, LEAST_LEGIBLE)))
     width = max(len(rows) for rows, *_ in candidates)
     vector, keyword, file, gain = (np.stack([_padded(each[at], width) for each in candidates]) for at in range(4))
     valid = np.stack([np.arange(width) < len(rows) for rows, *_ in candidates])
@@ -213,9 +209,8 @@ def _rrf(of: ScoredCollection) -> Floats:
     """Return scores by reciprocal rank fusion, as in `vsearch query --fusion rrf`."""
     rows = []
     for vector, keyword, valid in zip(of.vector, of.keyword, of.valid, strict=True):
-        fused = fuse(
-            vector[valid].astype(np.float32), keyword[valid].astype(np.float32), Fusion("rrf"), config.CANDIDATES
-        )
+        routes = {VECTOR: vector[valid].astype(np.float32), KEYWORD: keyword[valid].astype(np.float32)}
+        fused = fuse(routes, Fusion("rrf"), config.CANDIDATES)
         rows.append(_padded(fused, len(valid)))
     return np.stack(rows)
 

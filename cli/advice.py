@@ -38,6 +38,12 @@ ADVICE: Mapping[str, str] = {
     # reading documents
     # models and providers
     # queries
+    "conflicting-arguments": "give one of them",
+    "empty-query": "ask something, for example `vsearch query 'how are errors retried'`",
+    "no-such-example": "name one, or one and a line as FILE:LINE",
+    "no-such-line": "its last line with text is {last}",
+    "rerank-needs-text": "give TEXT, too",
+    "unreadable-example": "name another",
     # evaluation
     "other-dataset": "choose another folder",
     "questions-unreadable": "name a file of questions",

@@ -1,8 +1,7 @@
 """The options that `query` shares with the commands that are asked in another way than in words."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,9 +14,9 @@ from .defaults import K_MOST
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder
     from vsearch_core.index.snapshot import Snapshot
+    from vsearch_core.search.engine import Searcher
     from vsearch_core.search.filters import Filters
-    from vsearch_core.search.local import LocalSearcher
-    from vsearch_core.search.pipeline import Query
+    from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.rerank import Rerank
 
 K = Annotated[
@@ -64,37 +63,30 @@ MaxTokens = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """The files and passages that were named; with `alone`, they are all that is asked for."""
-
-    more: Sequence[str] = ()
-    less: Sequence[str] = ()
-    alone: bool = False
-
-
 def with_examples(
-    snapshot: "Snapshot",
-    searcher: "LocalSearcher",
-    asked: "Query",
-    named: Examples,
-    embedder: "Callable[[], Embedder]",
-) -> "Query":
-    """The question moved by what was named; `embedder` is called for a file that must be embedded.
+    snapshot: "Snapshot", searcher: "Searcher", request: "SearchRequest", embedder: "Callable[[], Embedder]"
+) -> "SearchRequest":
+    """Return the request with its examples found; `embedder` is called for a file that must be embedded.
 
     Raises InputError, and what opening an embedder raises.
     """
-    if not named.more and not named.less:
-        return asked
-    from vsearch_core.search.references import example
-    from vsearch_core.search.rocchio import Likeness
+    names = (*request.more_like, *request.less_like)
+    if not names:
+        return request
+    from vsearch_core.search.references import ExampleSources, resolve_examples
+    from vsearch_core.text.chunk import ChunkOptions
 
-    folder, once = locate.working_folder(), cache(embedder)
-    liked, disliked = (
-        tuple(example(snapshot, searcher, str(locate.expanded(name)), folder, once) for name in names)
-        for names in (named.more, named.less)
+    settings = snapshot.settings
+    sources = ExampleSources(
+        snapshot.catalog.index.parent,
+        locate.working_folder(),
+        ChunkOptions(settings.chunk_words, settings.overlap_words),
+        embedder,
     )
-    return replace(asked, like=Likeness(liked, disliked, named.alone))
+    more, less = (
+        tuple(str(locate.expanded(str(name))) for name in some) for some in (request.more_like, request.less_like)
+    )
+    return resolve_examples(replace(request, more_like=more, less_like=less), searcher, sources)
 
 
 def output(*, as_json: bool, as_jsonl: bool, as_paths: bool, null: bool) -> str:
@@ -145,6 +137,6 @@ def hits(k: int | None, max_tokens: int | None) -> int | None:
     return config.PACKED_HITS if k is None and max_tokens is not None else k
 
 
-def whole(asked: "Query") -> bool:
+def whole(request: "SearchRequest") -> bool:
     """Whether text is shown whole because more, or less, than the passages themselves is asked for."""
-    return asked.context > 0 or asked.max_tokens is not None
+    return request.context > 0 or request.max_tokens is not None

@@ -42,8 +42,6 @@ def duplicates(
     The largest group comes first; a number says how much of its group's first a passage is. Exit status: 0 with
     groups, 1 without, 2 on an error.
     """
-    import numpy as np
-
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.duplicates import groups, indexed
     from vsearch_core.search.local import LocalSearcher
@@ -53,26 +51,25 @@ def duplicates(
     started = time.perf_counter()
     with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
         searcher = LocalSearcher(snapshot)
-        allowed = searcher.allow(filters)
+        selected = searcher.select(filters)
         searcher.verify_vectors()
-        rows = np.flatnonzero(allowed.mask)
         found = [
             [
                 Member(*pair)
-                for pair in zip(searcher.passages(rows[list(group.places)]), group.resemblances, strict=True)
+                for pair in zip(searcher.hydrate(selected.ids[list(group.places)]), group.resemblances, strict=True)
             ]
-            for group in groups(indexed(searcher, rows), threshold)
+            for group in groups(indexed(searcher, selected.ids), threshold)
         ]
         root = snapshot.catalog.index.parent
     if as_json:
-        counts = {"generation": searcher.generation, "searched": allowed.searched, "matched": allowed.matched}
+        counts = {"generation": searcher.generation, "searched": selected.searched, "matched": selected.matched}
         took = {"took_ms": round((time.perf_counter() - started) * 1000, 1)}
         listed = [{"members": [_values(member) for member in group]} for group in found]
         emit(to_json({"schema": SCHEMA, "threshold": threshold, **counts, **took, "groups": listed}))
     else:
         _emit_text(found, root)
     if not found:
-        say(f"no two of {plural(allowed.matched, 'chunk')} are alike to {threshold:g}")
+        say(f"no two of {plural(selected.matched, 'chunk')} are alike to {threshold:g}")
     return 0 if found else 1
 
 

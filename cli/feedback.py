@@ -27,7 +27,7 @@ def feedback(
 
     from vsearch_core.evaluate.feedback import Verdict, record
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.pipeline import clean_query
+    from vsearch_core.search.request import clean_query
 
     text = clean_query(query)
     index = locate.index_to_read(index_dir)

@@ -10,15 +10,16 @@ import typer
 from vsearch_core import config
 
 from . import asking, consent, locate
+from .advice import describe
 from .defaults import EF_MOST, choose, shown, told
 from .opening import embedder_opener, interruptible
-from .output import PREPARING, complain, emit, say
+from .output import PREPARING, complain, emit, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder, OpenEmbedder
     from vsearch_core.index.snapshot import Snapshot
-    from vsearch_core.search.pipeline import EmbedQuery, Query
-    from vsearch_core.search.vectors import Effort
+    from vsearch_core.search.pipeline import EmbedQuery
+    from vsearch_core.search.request import SearchRequest
 
 
 def query(
@@ -72,131 +73,102 @@ def query(
 
     A hit begins with path:line. Exit status: 0 with hits, 1 without, 2 on an error.
     """
-    from dataclasses import replace
-
     from vsearch_core.errors import InputError
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.fusion import Fusion
-    from vsearch_core.search.pipeline import Query, clean_query
-    from vsearch_core.search.tuned import fusion_for
-    from vsearch_core.search.vectors import Effort
+    from vsearch_core.search.request import SearchRequest
 
     output = asking.output(as_json=as_json, as_jsonl=as_jsonl, as_paths=as_paths, null=null)
     if text == "-" and (as_paths or full):
         raise InputError("query -", "it answers in JSON", "leave out --paths and --full")
     asking.refuse_nan(alpha=alpha, min_score=min_score, diversity=diversity)
-    named = asking.Examples(more_like or (), less_like or (), alone=bool(more_like) and not text)
-    if rerank and named.alone:
+    examples_only = bool(more_like) and not text
+    if rerank and examples_only:
         raise InputError("--rerank", "it judges passages by words", "give TEXT, too")
     filters = asking.filters(where, path, ext, since, until)
     index = locate.index_to_read(index_dir)
     chosen = choose(index, k=asking.hits(k, max_tokens), mode=mode, ef=ef)
-    effort = Effort(exact, ef if exact else chosen["ef"], lambda: complain(PREPARING))
-    asked = Query(
+    request = SearchRequest(
         text,
         chosen["k"],
         chosen["mode"],
-        Fusion(),
-        filters,
-        min_score,
-        group_by == "file",
-        plain,
+        **told(index, fusion=fusion, alpha=alpha),
+        filters=filters,
+        min_score=min_score,
+        group_by_file=group_by == "file",
+        plain=plain,
+        more_like=tuple(more_like or ()),
+        less_like=tuple(less_like or ()),
+        examples_only=examples_only,
         collapse=not (no_collapse or as_paths),  # a script that asks for paths wants all of them
         diversity=diversity,
         context=context,
         max_tokens=max_tokens,
         rerank=asking.rerank(rerank, rerank_depth),
+        exact=exact,
+        ef_search=ef if exact else chosen["ef"],
     )
-    if text != "-" and not named.alone:
-        clean_query(text)  # before anything is opened
     with interruptible() as stop, open_snapshot(index) as snapshot:
-        asked = replace(asked, fusion=fusion_for(snapshot.catalog, **told(index, fusion=fusion, alpha=alpha)))
-        if asked.mode != "keyword" and not named.alone:
+        if request.mode != "keyword" and not examples_only:
             consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
         opener = embedder_opener(index, report=say, stop=stop, yes=yes)
         if text == "-":
-            return _answer_lines(snapshot, asked, effort, opener, named, explain=explain)
-        whole = full or asking.whole(asked)
-        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
+            return _answer_lines(snapshot, request, opener, explain=explain)
+        return answer_one(snapshot, request, opener, output, full=full or asking.whole(request), explain=explain)
 
 
 def answer_one(
-    snapshot: "Snapshot",
-    asked: "Query",
-    effort: "Effort",
-    opener: "OpenEmbedder",
-    named: asking.Examples,
-    output: str,
-    *,
-    full: bool,
-    explain: bool,
+    snapshot: "Snapshot", request: "SearchRequest", opener: "OpenEmbedder", output: str, *, full: bool, explain: bool
 ) -> int:
-    """Print the answer to one question; gives the exit status."""
+    """Print the answer to one query; return the exit status."""
     from vsearch_core.search.local import LocalSearcher
-    from vsearch_core.search.pipeline import answer
+    from vsearch_core.search.pipeline import search
+    from vsearch_core.search.results_json import results_json
 
     from . import render
 
     embed = None
-    if asked.mode != "keyword" and not named.alone:
-        embed = _embed_ahead(snapshot, opener, asked.question().semantic_text)
-    searcher = LocalSearcher(snapshot, effort)
-    if embed is not None:
-        searcher.verify_vectors()  # while the model is loaded
-    asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
-    results = answer(searcher, embed, asked)
-    question = asked.question()
-    terms = searcher.terms(question)
+    if request.mode != "keyword" and not request.examples_only:
+        embed = _embed_ahead(snapshot, opener, request.parsed.semantic_text)
+    searcher = LocalSearcher(snapshot, engine_starting=lambda: complain(PREPARING))
+    request = asking.with_examples(snapshot, searcher, request, lambda: embedder_of(snapshot, opener))
+    results = search(searcher, request, embed)
     root = snapshot.catalog.index.parent
     if output == "json":
-        emit(render.results_json(results, terms if explain else None, asked.fusion))
+        emit(to_json(results_json(results, explain=explain)))
     elif output == "jsonl":
         render.emit_hits_jsonl(results)
     elif output.startswith("paths"):
         render.emit_paths(results, root, null=output == "paths0")
     else:
-        explained = asked.fusion if explain else None
-        render.emit_text(results, root, terms, lambda text: searcher.excerpt(text, terms), full=full, explain=explained)
+        render.emit_text(results, root, lambda texts: searcher.excerpts(request, texts), full=full, explain=explain)
     if not results.hits:
-        conditions = bool(question.required or question.excluded)
-        say(render.why_nothing(results, terms, floor=asked.min_score is not None, conditions=conditions))
+        say(render.why_nothing(results, has_min_score=request.min_score is not None))
     return 0 if results.hits else 1
 
 
-def _answer_lines(
-    snapshot: "Snapshot",
-    asked: "Query",
-    effort: "Effort",
-    opener: "OpenEmbedder",
-    named: asking.Examples,
-    *,
-    explain: bool,
-) -> int:
+def _answer_lines(snapshot: "Snapshot", request: "SearchRequest", opener: "OpenEmbedder", *, explain: bool) -> int:
     """Batch mode: a JSON object for each line of stdin, errors included, so that line n answers query n."""
     from dataclasses import replace
 
     from vsearch_core.errors import InputError
     from vsearch_core.search.local import LocalSearcher
-    from vsearch_core.search.pipeline import answer, embedding
+    from vsearch_core.search.pipeline import query_embedding, search
+    from vsearch_core.search.results_json import error_json, results_json
 
-    from . import render
-
-    searcher = LocalSearcher(snapshot, effort)
-    searcher.allow(asked.filters)  # a bad filter is no line's fault: it ends the command here
-    asked = asking.with_examples(snapshot, searcher, asked, named, lambda: embedder_of(snapshot, opener))
-    embed = embedding(embedder_of(snapshot, opener)) if asked.mode != "keyword" else None
+    searcher = LocalSearcher(snapshot, engine_starting=lambda: complain(PREPARING))
+    searcher.select(request.filters)  # a bad filter is no line's fault: it ends the command here
+    request = asking.with_examples(snapshot, searcher, request, lambda: embedder_of(snapshot, opener))
+    embed = query_embedding(embedder_of(snapshot, opener)) if request.mode != "keyword" else None
     failed = found = False
     for line in _lines():
         try:
-            asked = replace(asked, text=line)
-            results = answer(searcher, embed, asked)
+            results = search(searcher, replace(request, text=line), embed)
         except InputError as error:
             failed = True
-            emit(render.error_json(line, error))
+            emit(to_json(error_json(line, describe(error))))
             continue
         found = found or bool(results.hits)
-        terms = searcher.terms(replace(asked, text=line).question()) if explain else None
-        emit(render.results_json(results, terms, asked.fusion))
+        emit(to_json(results_json(results, explain=explain)))
     if failed:
         complain('some queries could not be answered; their lines hold an "error"')
         return 2
@@ -215,9 +187,9 @@ def _embed_ahead(snapshot: "Snapshot", opener: "OpenEmbedder", text: str) -> "Em
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from vsearch_core.search.pipeline import embedding
+    from vsearch_core.search.pipeline import query_embedding
 
-    embedded = ThreadPoolExecutor(1).submit(lambda: embedding(embedder_of(snapshot, opener))(text))
+    embedded = ThreadPoolExecutor(1).submit(lambda: query_embedding(embedder_of(snapshot, opener))(text))
     return lambda _: embedded.result()
 
 

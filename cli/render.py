@@ -4,62 +4,37 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from vsearch_core.errors import VsearchError
-from vsearch_core.model import PAGE_BREAK, Hit, Results
-from vsearch_core.search.fusion import Fusion
+from vsearch_core.model import PAGE_BREAK
+from vsearch_core.search import results_json
+from vsearch_core.search.results import Hit, Results
+from vsearch_core.search.results_json import hit_json
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import place_of, unit_of
 
-from .advice import describe
 from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
-
-SCHEMA = "vsearch.results/1"  # keys are never removed or renamed within it
-DIGITS = 6
 
 _RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # what underlines a heading, or parts a page
 _BLANKS = re.compile(r"\s+")
 
+_WHY_NOTHING = {
+    "empty-index": "the index is empty; add documents with `vsearch index PATH`",
+    "clauses-unmatched": 'the filter, or what "quotes", + and - ask for, leaves none of {chunks}; loosen it',
+    "filtered-out": "the filter leaves none of {chunks}; loosen it",
+    "below-min-score": "every score is below --min-score; lower it",
+    "stop-words-only": "the query has only function words, which keyword search leaves out; try --mode hybrid",
+    "no-term-matches": "no chunk has these words; try --mode hybrid",
+    "no-match": "nothing matches; rephrase the query",
+}
+
 _BOLD, _PATH, _DIM, _RESET = "\x1b[1;31m", "\x1b[35m", "\x1b[2m", "\x1b[0m"
-
-
-def results_json(results: Results, terms: Sequence[str] | None, fusion: Fusion) -> str:
-    """The answer as one JSON object; `terms` adds what `--explain` tells."""
-    value: dict[str, Any] = {
-        "schema": SCHEMA,
-        "query": results.query,
-        "mode": results.mode,
-        "exact": results.exact,
-        "generation": results.generation,
-        "searched": results.searched,
-        "matched": results.matched,
-        "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
-        "tokens": results.tokens,
-        "hits": [_hit_values(hit) for hit in results.hits],
-    }
-    if terms is not None:
-        value["explain"] = {"terms": list(terms), "vectors": _way(results), "ef": results.ef}
-        if results.mode == "hybrid":
-            convex = fusion.method == "convex"
-            alpha = fusion.for_question(_legible(results)).alpha if convex else None
-            how = {"method": fusion.method, "alpha": alpha, "tuned": fusion.tuned, "legible": results.legible}
-            value["explain"]["fusion"] = how
-    return to_json(value)
-
-
-def error_json(query: str, error: VsearchError) -> str:
-    """What batch mode writes for a query that can't be answered."""
-    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
-    return to_json({"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": describe(error)})
 
 
 def emit_hits_jsonl(results: Results) -> None:
     """One JSON object a hit."""
     for hit in results.hits:
-        emit(to_json(_hit_values(hit)))
+        emit(to_json(hit_json(hit)))
 
 
 def emit_paths(results: Results, root: Path, *, null: bool) -> None:
@@ -71,20 +46,14 @@ def emit_paths(results: Results, root: Path, *, null: bool) -> None:
 
 
 def emit_text(
-    results: Results,
-    root: Path,
-    terms: Sequence[str],
-    excerpt: Callable[[str], Snippet],
-    *,
-    full: bool,
-    explain: Fusion | None,
+    results: Results, root: Path, excerpts: Callable[[Sequence[str]], Sequence[Snippet]], *, full: bool, explain: bool
 ) -> None:
-    """The answer for people: path:line, heading, score, and the best sentence (`excerpt`) or the whole passage."""
+    """The answer for people: path:line, heading, score, and the best sentences (`excerpts`) or the whole passage."""
     colour = wants_colour()
-    for hit in results.hits:
+    snippets = excerpts([hit.text for hit in results.hits])
+    for hit, snippet in zip(results.hits, snippets, strict=True):
         if hit.rank > 1:
             emit("")
-        snippet = excerpt(hit.text)
         emit(_headline(hit, root, snippet, colour=colour, full=full))
         if explain:
             emit("    " + _score_line(hit))
@@ -97,33 +66,13 @@ def emit_text(
             paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
             emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
     if explain:
-        emit("\n" + _explanation(results, terms, explain))
+        emit("\n" + _explanation(results))
 
 
-def why_nothing(results: Results, terms: Sequence[str], *, floor: bool, conditions: bool) -> str:
-    """Why there is no hit, and what could be done about it.
-
-    `floor`: whether a least score was asked for; `conditions`: whether the query has quotes, + or -.
-    """
-    if not results.searched:
-        return "no hit: the index is empty; add documents with `vsearch index PATH`"
-    if not results.matched:
-        what = 'filter, or what "quotes", + and - ask for,' if conditions else "filter"
-        return f"no hit: the {what} leaves none of {plural(results.searched, 'chunk')}; loosen it"
-    if floor:
-        return "no hit: every score is below --min-score; lower it"
-    if results.mode == "keyword" and not terms:
-        return "no hit: the query has only function words, which keyword search leaves out; try --mode hybrid"
-    if results.mode == "keyword":
-        return "no hit: no chunk has these words; try --mode hybrid"
-    return "no hit: nothing here is like it; ask otherwise"
-
-
-def _hit_values(hit: Hit) -> dict[str, Any]:
-    values = asdict(hit)
-    values["score"] = round(hit.score, DIGITS)
-    values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
-    return values
+def why_nothing(results: Results, *, has_min_score: bool) -> str:
+    """Return why there is no hit, and what can be done about it."""
+    reason = results_json.why_nothing(results, has_min_score=has_min_score)
+    return f"no hit: {_WHY_NOTHING[reason].format(chunks=plural(results.searched, 'chunk'))}"
 
 
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
@@ -168,33 +117,25 @@ def _score_line(hit: Hit) -> str:
     return f"score {hit.score:.4f}: {', '.join(routes)}; chunk {hit.chunk}, characters {hit.start_char}-{hit.end_char}"
 
 
-def _way(results: Results) -> str | None:
-    """How vectors were looked for: "scan" or "graph", None where they were not."""
-    if results.mode == "keyword":
-        return None
-    return "scan" if results.exact else "graph"
+def _combination(results: Results) -> str:
+    """Return how the routes were combined for this query."""
+    assert results.fusion is not None
+    legible = 1.0 if results.legible is None else results.legible
+    why = "" if legible == 1 else f", as the model can read {legible:.0%} of the query"
+    return results.fusion.in_words + why
 
 
-def _legible(results: Results) -> float:
-    return 1.0 if results.legible is None else results.legible
-
-
-def _combination(results: Results, fusion: Fusion) -> str:
-    """How the routes were combined for this question."""
-    legible = _legible(results)
-    why = "" if legible == 1 else f", as the model can read {legible:.0%} of the question"
-    return fusion.for_question(legible).in_words + why
-
-
-def _explanation(results: Results, terms: Sequence[str], fusion: Fusion) -> str:
+def _explanation(results: Results) -> str:
     packed = "" if results.tokens is None else f"\npacked into about {plural(results.tokens, 'token')}"
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
-    way = _way(results)
+    method = results_json.vector_method(results)
     exactness = "exact" if results.exact else "approximate"
-    exactness += {None: "", "scan": " (all vectors scanned)", "graph": f" (graph walked, ef {results.ef})"}[way]
-    combined = f" ({_combination(results, fusion)})" if results.mode == "hybrid" else ""
+    exactness += {None: "", "scan": " (all vectors scanned)", "graph": f" (graph searched, ef {results.ef_search})"}[
+        method
+    ]
+    combined = "" if results.fusion is None else f" ({_combination(results)})"
     return (
-        f"terms: {one_line(' '.join(terms)) or 'none'}\n"
+        f"terms: {one_line(' '.join(results.terms)) or 'none'}\n"
         f"mode {results.mode}{combined}, {exactness}, generation {results.generation},"
         f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
         f"took {laps}{packed}"

@@ -8,7 +8,7 @@ import typer
 from . import asking, consent, locate
 from .defaults import choose
 from .opening import embedder_opener, interruptible
-from .output import PREPARING, complain, say
+from .output import say
 
 
 def similar(
@@ -41,17 +41,19 @@ def similar(
     error.
     """
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.pipeline import Query
-    from vsearch_core.search.vectors import Effort
+    from vsearch_core.search.request import SearchRequest
 
     from .query import answer_one
 
     output = asking.output(as_json=as_json, as_jsonl=as_jsonl, as_paths=as_paths, null=null)
     index = locate.index_to_read(index_dir)
-    asked = Query(
+    asking.refuse_nan(min_score=min_score, diversity=diversity)
+    request = SearchRequest(
         file,
         choose(index, k=asking.hits(k, max_tokens))["k"],
         "vector",
+        more_like=(file,),
+        examples_only=True,
         filters=asking.filters(where, path, ext, since, until),
         min_score=min_score,
         group_by_file=group_by == "file",
@@ -59,11 +61,8 @@ def similar(
         diversity=diversity,
         context=context,
         max_tokens=max_tokens,
+        exact=exact,
     )
-    asking.refuse_nan(min_score=min_score, diversity=diversity)
-    named = asking.Examples((file,), alone=True)
-    effort = Effort(exact, None, lambda: complain(PREPARING))
     with interruptible() as stop, open_snapshot(index) as snapshot:
         opener = embedder_opener(index, report=say, stop=stop, yes=yes)
-        whole = full or asking.whole(asked)
-        return answer_one(snapshot, asked, effort, opener, named, output, full=whole, explain=explain)
+        return answer_one(snapshot, request, opener, output, full=full or asking.whole(request), explain=explain)

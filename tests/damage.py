@@ -19,9 +19,9 @@ from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.recall import recall_faults
-from vsearch_core.search.vectors import Effort
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CATALOG_FILE, TABLES
 from vsearch_core.store.segment import SEGMENTS_DIR
@@ -32,10 +32,12 @@ WORDS = (
     *("river", "seed", "library", "loaf", "bread", "oven", "tool", "drill"),
 )
 QUERIES = (
-    Query("pump valve engine", 5, "keyword"),
-    Query("retry error network", 5, "vector"),
-    Query("bread oven loaf", 5, "hybrid"),
-    Query("river library", 5, "hybrid", filters=Filters(where="n > 3 AND path GLOB 'd/*'")),
+    SearchRequest("pump valve engine", 5, "keyword", ef_search=config.EF),
+    SearchRequest("retry error network", 5, "vector", ef_search=config.EF),
+    SearchRequest("bread oven loaf", 5, "hybrid", ef_search=config.EF),
+    SearchRequest(
+        "river library", 5, "hybrid", filters=Filters(where="n > 3 AND path GLOB 'd/*'"), ef_search=config.EF
+    ),
 )
 
 Answers = tuple[tuple[tuple[str, int, float, str], ...], ...]
@@ -92,8 +94,8 @@ def answers(index: Path) -> Answers:
     """What the queries answer; a graph that is there is walked. Raises VsearchError."""
     embedder = WordEmbedder(dimension=24)
     with open_snapshot(index) as snapshot:
-        searcher = LocalSearcher(snapshot, Effort(ef=config.EF))
-        results = [answer(searcher, embedding(embedder), query) for query in QUERIES]
+        searcher = LocalSearcher(snapshot)
+        results = [search(searcher, query, query_embedding(embedder)) for query in QUERIES]
         return tuple(tuple((hit.path, hit.chunk, hit.score, hit.text) for hit in result.hits) for result in results)
 
 

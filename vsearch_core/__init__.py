@@ -47,13 +47,15 @@ if TYPE_CHECKING:
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.library import Index, UpdateOptions, import_index, open_index, repair_index
-    from vsearch_core.model import Alike, EmbedderSpec, Fingerprint, Hit, Results
+    from vsearch_core.model import EmbedderSpec, Fingerprint
+    from vsearch_core.search.filters import Filters
+    from vsearch_core.search.request import SearchRequest
+    from vsearch_core.search.results import Hit, NearDuplicate, Results
     from vsearch_core.store.states import FileState
 
     __version__: str
 
 __all__ = [
-    "Alike",
     "ArchiveError",
     "ArgumentError",
     "Batch",
@@ -66,6 +68,7 @@ __all__ = [
     "ExtractionError",
     "FileState",
     "FilterError",
+    "Filters",
     "Fingerprint",
     "Forecast",
     "Hit",
@@ -78,6 +81,7 @@ __all__ = [
     "IndexVersionError",
     "InputError",
     "ModelError",
+    "NearDuplicate",
     "Observer",
     "PicturesOnlyError",
     "Progress",
@@ -86,6 +90,7 @@ __all__ = [
     "RemovalSummary",
     "RepairSummary",
     "Results",
+    "SearchRequest",
     "Status",
     "StorageError",
     "TransferSummary",
@@ -113,7 +118,10 @@ _MODULES = {
     "TransferSummary": "index.transfer",
     "UpdateSummary": "index.writer",
     **dict.fromkeys(("Index", "UpdateOptions", "import_index", "open_index", "repair_index"), "library"),
-    **dict.fromkeys(("Alike", "EmbedderSpec", "Fingerprint", "Hit", "Results"), "model"),
+    **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),
+    **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
+    "Filters": "search.filters",
+    "SearchRequest": "search.request",
     "FileState": "store.states",
 }
 

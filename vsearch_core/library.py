@@ -190,11 +190,11 @@ class _Embedders:
 
         Raises IndexMismatchError if that embedder isn't the same any more, and ModelError.
         """
-        from vsearch_core.search.pipeline import embedding
+        from vsearch_core.search.pipeline import query_embedding
 
         embedder = self.open_for(settings)
         with self._lock:  # embedders make no promise about threads
-            return embedding(embedder)(text)
+            return query_embedding(embedder)(text)
 
     def open_for(self, settings: "IndexSettings") -> "Embedder":
         """Return the embedder that made an index's vectors.

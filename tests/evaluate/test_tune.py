@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping
 from statistics import fmean
 
 import numpy as np
@@ -9,47 +9,39 @@ from numpy.typing import NDArray
 
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.tune import _folds, _held_out, learn
-from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import Chunk
-from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.pipeline import Allowed, Candidates, EmbeddedQuery
+from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates
+from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
+from vsearch_core.search.pipeline import EmbeddedQuery
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import StoredChunk
 
 DOCUMENTS = 30
 
 
 class Routes:
-    """A Searcher whose routes score documents as it is told: question number i asks for document i."""
+    """A Searcher with given scores: query number i is for document i."""
 
     generation = 1
+    capabilities = CAPABILITIES
+    fusion = Fusion()
 
     def __init__(self, vector: NDArray[np.float32], keyword: NDArray[np.float32]) -> None:
-        self.scores = vector, keyword
-        self.asked = 0
+        self.routes = {VECTOR: vector, KEYWORD: keyword}
+        self.searches = 0
 
-    def allow(self, filters: Filters) -> Allowed:
-        return Allowed(np.ones(DOCUMENTS, np.bool_), DOCUMENTS, DOCUMENTS)
+    def prepare(self, request: SearchRequest) -> bool:
+        return True
 
-    def narrow(self, allowed: Allowed, question: ParsedQuery) -> Allowed:
-        return allowed
+    def search(self, request: SearchRequest, vectors: Mapping[str, NDArray[np.float32]], depth: int) -> Candidates:
+        self.searches += 1
+        number = int(vectors[TEXT][0])
+        ids = np.arange(DOCUMENTS)
+        scores = {name: route[number] for name, route in self.routes.items()}
+        return Candidates(ids, scores, ids, DOCUMENTS, DOCUMENTS)
 
-    def terms(self, question: ParsedQuery) -> list[str]:
-        return [question.words]
-
-    def candidates(
-        self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
-    ) -> Candidates:
-        self.asked += 1
-        assert vector is not None
-        number = int(vector[0])
-        return Candidates(np.arange(DOCUMENTS), *(route[number] for route in self.scores))
-
-    def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows
-
-    def passages(self, rows: NDArray[np.int64]) -> list[StoredChunk]:
-        return [StoredChunk(f"{row}.md", 0, Chunk("", 0, 0, 1, 1, None, None)) for row in rows.tolist()]
+    def hydrate(self, ids: NDArray[np.int64]) -> list[StoredChunk]:
+        return [StoredChunk(f"{number}.md", 0, Chunk("", 0, 0, 1, 1, None, None)) for number in ids.tolist()]
 
 
 def questions(count: int) -> Dataset:
@@ -76,7 +68,7 @@ def test_the_route_that_knows_gets_the_weight(knowing: int, alphas: tuple[float,
     assert alphas[0] <= learned.fusion.alpha <= alphas[1]
     assert learned.ndcg_10 > learned.former_ndcg_10
     assert learned.p < 0.05
-    assert learned.questions == searcher.asked == DOCUMENTS  # candidates are found once, not once a fusion
+    assert learned.questions == searcher.searches == DOCUMENTS  # candidates are found once, not once a fusion
 
 
 def test_chance_teaches_nothing() -> None:

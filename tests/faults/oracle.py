@@ -13,10 +13,10 @@ from support import WordEmbedder
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.lexical.query import plain_query
 from vsearch_core.model import KeywordFields
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, search
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.texts import unpack_text
 
 QUESTIONS = ("pump valve", "bread oven loaf", "wheel")
@@ -119,15 +119,16 @@ def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
     analysis = snapshot.settings.analysis
     for question in QUESTIONS:
         asked = embedder_of(model).embed_queries([question])[0]
-        found = answer(searcher, lambda _, vector=asked: EmbeddedQuery(vector), Query(question, EVERYTHING, "vector"))
+        found = search(
+            searcher, SearchRequest(question, EVERYTHING, "vector"), lambda _, vector=asked: EmbeddedQuery(vector)
+        )
         scores = {(hit.path, hit.chunk): hit.score for hit in found.hits}
         expected = {place: float(vector_of(text, model) @ asked) for place, text in texts.items()}
         assert scores.keys() == expected.keys()
         assert all(abs(scores[place] - expected[place]) < 1e-3 for place in expected)
-        terms = set(searcher.terms(plain_query(question)))
         fields = {place: KeywordFields(text, place[0], None, None, None) for place, text in texts.items()}
-        held = {place for place, of in fields.items() if terms & set(analysis.chunk_terms(of, "en"))}
-        found = answer(searcher, None, Query(question, EVERYTHING, "keyword"))
+        found = search(searcher, SearchRequest(question, EVERYTHING, "keyword"))
+        held = {place for place, of in fields.items() if {*found.terms} & set(analysis.chunk_terms(of, "en"))}
         assert {(hit.path, hit.chunk) for hit in found.hits} == held
 
 

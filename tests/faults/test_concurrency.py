@@ -13,9 +13,10 @@ from process import DEADLINE, Vsearch
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.model import Hit, Results
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.results import Hit, Results
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 
@@ -128,12 +129,12 @@ def test_the_check_sees_an_answer_that_no_generation_gives(broken: str) -> None:
 
 def test_a_hundred_merges_under_an_open_reader(root: Path) -> None:
     index = root / ".vsearch"
-    queries = [Query("marker part1 second", k=20, mode=mode) for mode in MODES]
+    queries = [SearchRequest("marker part1 second", k=20, mode=mode) for mode in MODES]
     with open_snapshot(index) as snapshot:
         searcher = LocalSearcher(snapshot)
 
         def hits() -> str:
-            found = [answer(searcher, embedding(workers.embedder()), one) for one in queries]
+            found = [search(searcher, one, query_embedding(workers.embedder())) for one in queries]
             return repr([each.hits for each in found])
 
         before = hits()

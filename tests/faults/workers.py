@@ -21,9 +21,10 @@ from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.model import Results
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.results import Results
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 
@@ -74,7 +75,7 @@ def versions(results: Results) -> dict[str, int]:
 
 def ask(snapshot: Snapshot, mode: str) -> tuple[int, dict[str, int]]:
     """The generation and the versions of an answer."""
-    results = answer(LocalSearcher(snapshot), embedding(embedder()), Query("marker", k=ALL, mode=mode))
+    results = search(LocalSearcher(snapshot), SearchRequest("marker", k=ALL, mode=mode), query_embedding(embedder()))
     return results.generation, versions(results)
 
 

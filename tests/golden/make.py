@@ -17,7 +17,8 @@ from support import WordEmbedder, make_index  # noqa: E402
 from vsearch_core.index.settings import IndexOptions  # noqa: E402
 from vsearch_core.index.snapshot import open_snapshot  # noqa: E402
 from vsearch_core.search.local import LocalSearcher  # noqa: E402
-from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer  # noqa: E402
+from vsearch_core.search.pipeline import EmbeddedQuery, search  # noqa: E402
+from vsearch_core.search.request import SearchRequest  # noqa: E402
 
 QUESTION = "drain the pump"
 DOCUMENTS = {
@@ -48,7 +49,9 @@ def main() -> None:
             hits = {
                 mode: [
                     [hit.path, hit.chunk, round(hit.score, 4)]
-                    for hit in answer(searcher, lambda _: EmbeddedQuery(vector), Query(QUESTION, mode=mode)).hits
+                    for hit in search(
+                        searcher, SearchRequest(QUESTION, mode=mode), lambda _: EmbeddedQuery(vector)
+                    ).hits
                 ]
                 for mode in ("keyword", "vector")
             }

@@ -10,8 +10,9 @@ import pytest
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.recall import recall_faults
+from vsearch_core.search.request import SearchRequest
 
 GOLDEN = sorted(Path(__file__).parent.glob("v*/expected.json"))
 
@@ -24,7 +25,7 @@ def test_a_golden_index_answers_and_is_sound(expected: Path, tmp_path: Path) -> 
     with open_snapshot(index) as snapshot:
         searcher = LocalSearcher(snapshot)
         for mode, hits in wanted["hits"].items():
-            found = answer(searcher, lambda _: EmbeddedQuery(vector), Query(wanted["question"], mode=mode)).hits
+            found = search(searcher, SearchRequest(wanted["question"], mode=mode), lambda _: EmbeddedQuery(vector)).hits
             assert [[hit.path, hit.chunk] for hit in found] == [[path, chunk] for path, chunk, _ in hits]
             if mode == "vector":  # how keywords are weighed may get better
                 assert [hit.score for hit in found] == pytest.approx([score for _, _, score in hits], abs=1e-3)

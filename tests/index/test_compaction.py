@@ -22,7 +22,8 @@ from vsearch_core.index.compaction import (
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.segment import ArrayEntry
 
@@ -128,7 +129,7 @@ def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
         searcher = LocalSearcher(snapshot)
         found = []
         for text in ("thing1 text", "everything", "about nothing", "thing2", "thing4"):
-            results = answer(searcher, embedding(embedder), Query(text, mode="vector"))
+            results = search(searcher, SearchRequest(text, mode="vector"), query_embedding(embedder))
             found += [(text, hit.path, hit.score) for hit in results.hits]
         return sorted(found)
 
@@ -169,8 +170,8 @@ def test_a_reader_keeps_its_generation_through_a_merge(root: Path, embedder: Wor
         for path in (root / "docs").iterdir():
             path.unlink()
         make_index(root, embedder)
-        query = Query("everything", mode="keyword")
-        assert len(answer(searcher, lambda _: embedding(embedder)("x"), query).hits) == 4
+        query = SearchRequest("everything", mode="keyword")
+        assert len(search(searcher, query, lambda _: query_embedding(embedder)("x")).hits) == 4
     assert answers(root, embedder) == []
 
 
@@ -179,8 +180,8 @@ def test_an_open_reader_answers_alike_through_compactions(root: Path, embedder: 
     def ask() -> list[tuple[str, float, str]]:
         found = []
         for text in ("thing1 text", "everything", "edition"):
-            query = Query(text, mode="hybrid")
-            results = answer(searcher, embedding(embedder), query)
+            query = SearchRequest(text, mode="hybrid")
+            results = search(searcher, query, query_embedding(embedder))
             assert results.generation == snapshot.generation
             found += [(hit.path, hit.score, hit.text) for hit in results.hits]
         return found
@@ -242,8 +243,8 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
     def found(root: Path) -> list[list[tuple[str, int, float]]]:
         with open_snapshot(root / ".vsearch") as snapshot:
             searcher = LocalSearcher(snapshot)
-            queries = [Query(" ".join(words[at : at + 4]), mode="vector") for at in range(0, 400, 8)]
-            results = [answer(searcher, embedding(embedder), query) for query in queries]
+            queries = [SearchRequest(" ".join(words[at : at + 4]), mode="vector") for at in range(0, 400, 8)]
+            results = [search(searcher, query, query_embedding(embedder)) for query in queries]
             return [sorted((hit.path, hit.chunk, hit.score) for hit in each.hits) for each in results]
 
     def is_as_large_as(root: Path, new: Path) -> bool:

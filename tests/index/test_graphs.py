@@ -13,10 +13,10 @@ from vsearch_core.index.repair import repair_index
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.status import Status, read_status
-from vsearch_core.search.filters import Filters
+from vsearch_core.search.engine import TEXT
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.recall import recall_faults
-from vsearch_core.search.vectors import Effort
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
 
 SMALL = IndexOptions(chunk_words=20, overlap_words=0)
@@ -133,8 +133,8 @@ def test_a_damaged_graph_is_found_and_made_again(root: Path, embedder: WordEmbed
     (fault,) = check_index(index, full=True, recall=recall_faults).faults
     assert fault.thing == str(path)
     with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="its graph is damaged"):
-        searcher = LocalSearcher(snapshot, Effort(ef=100))
-        searcher.candidates(embedder.embed_queries(["large1word1"])[0], None, searcher.allow(Filters()), 10)
+        request = SearchRequest("large1word1", mode="vector", ef_search=100)
+        LocalSearcher(snapshot).search(request, {TEXT: embedder.embed_queries(["large1word1"])[0]}, 10)
     assert repair_index(index).rebuilt == 1
     assert status(root).graph_segments == 1
     assert not check_index(index, full=True, recall=recall_faults).faults

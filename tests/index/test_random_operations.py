@@ -26,10 +26,11 @@ from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.transfer import export_index, import_index
 from vsearch_core.index.writer import UpdateSummary
-from vsearch_core.model import Hit
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.recall import recall_faults
+from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.results import Hit
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.pieces import Piece
@@ -282,12 +283,12 @@ class Operations(RuleBasedStateMachine):
     def check_queries(self, snapshot: Snapshot, state: State, words: str) -> None:
         searcher = LocalSearcher(snapshot)
         rows = [(path, number, text) for path, each in expected(state).items() for number, text in enumerate(each)]
-        keyword = answer(searcher, None, Query(words, k=ALL, mode="keyword"))
+        keyword = search(searcher, SearchRequest(words, k=ALL, mode="keyword"))
         assert keyword.matched == keyword.searched == len(rows)
         holding = {row for row in rows if {*re.findall(r"\w+", row[2])} & {*words.split()}}
         assert {place(hit) for hit in keyword.hits} == holding
         vector = self.embedder.embed_queries([words])[0]
-        near = answer(searcher, lambda _: EmbeddedQuery(vector), Query(words, k=ALL, mode="vector"))
+        near = search(searcher, SearchRequest(words, k=ALL, mode="vector"), lambda _: EmbeddedQuery(vector))
         cosines = {row: float(self.embedder.embed_queries([row[2]])[0] @ vector) for row in rows}
         assert {place(hit) for hit in near.hits} == cosines.keys()
         np.testing.assert_allclose(

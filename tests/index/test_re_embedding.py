@@ -21,7 +21,8 @@ from vsearch_core.index.settings import IndexOptions, IndexSettings
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.tuned import Tuned, tuned
 from vsearch_core.store.vectors import unfinished_re_embeddings
 
@@ -66,8 +67,8 @@ def re_embed(
 
 
 def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
-    question = Query("word1 word2 word3", 1000, "vector")
-    found = answer(LocalSearcher(snapshot), embedding(by), question)
+    question = SearchRequest("word1 word2 word3", 1000, "vector")
+    found = search(LocalSearcher(snapshot), question, query_embedding(by))
     return [(hit.path, hit.chunk, round(hit.score, 3)) for hit in found.hits]
 
 

@@ -17,7 +17,8 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import search
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1" / "index"
@@ -37,7 +38,7 @@ def signature(root: Path) -> str:
 
 def found(root: Path, question: str) -> list[str]:
     with open_snapshot(root / ".vsearch") as snapshot:
-        return [hit.path for hit in answer(LocalSearcher(snapshot), None, Query(question, mode="keyword")).hits]
+        return [hit.path for hit in search(LocalSearcher(snapshot), SearchRequest(question, mode="keyword")).hits]
 
 
 def put_analyzer(root: Path, value: str) -> None:

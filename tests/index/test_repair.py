@@ -21,8 +21,9 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.transfer import export_index, import_index
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import EmbeddedQuery, Query, answer
+from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.recall import recall_faults
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR, write_segment
@@ -188,7 +189,9 @@ def nearest(index: Path, text: str) -> str:
     """The text of the one chunk that is found by meaning."""
     vector = WordEmbedder(dimension=24).embed_queries([text])[0]
     with open_snapshot(index) as snapshot:
-        (hit,) = answer(LocalSearcher(snapshot), lambda _text: EmbeddedQuery(vector), Query(text, 1, "vector")).hits
+        (hit,) = search(
+            LocalSearcher(snapshot), SearchRequest(text, 1, "vector"), lambda _text: EmbeddedQuery(vector)
+        ).hits
         return hit.text
 
 

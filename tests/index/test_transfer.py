@@ -33,8 +33,9 @@ from vsearch_core.index.progress import Observer
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.transfer import TransferSummary, export_index, import_index
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.recall import recall_faults
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store import generation, schema, texts
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
 from vsearch_core.store.catalog import Catalog
@@ -73,7 +74,7 @@ def imported(root: Path, archive: bytes, *, replace: bool = False) -> TransferSu
 
 def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
     with open_snapshot(root / ".vsearch") as snapshot:
-        results = answer(LocalSearcher(snapshot), embedding(embedder), Query("pump 2", k=99))
+        results = search(LocalSearcher(snapshot), SearchRequest("pump 2", k=99), query_embedding(embedder))
         return [(hit.path, hit.text, hit.score) for hit in results.hits]
 
 
@@ -153,7 +154,7 @@ def test_an_index_that_is_replaced_keeps_its_sources_and_its_readers(
     with open_snapshot(root / ".vsearch") as reader:
         summary = imported(root, archive, replace=True)
         assert summary.generation > reader.generation
-        found = answer(LocalSearcher(reader), None, Query("rewritten", mode="keyword")).hits
+        found = search(LocalSearcher(reader), SearchRequest("rewritten", mode="keyword")).hits
         assert [hit.path for hit in found] == ["docs/1.txt"]
     assert answers(root, embedder) == old
     assert make_index(root, embedder).changed == 1

@@ -16,7 +16,8 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, embedding
+from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.text.discover import DiscoverOptions
@@ -44,7 +45,7 @@ def found(root: Path, embedder: WordEmbedder, text: str, mode: str = "keyword") 
     """The paths of the hits."""
     with open_snapshot(root / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
-        results = answer(searcher, embedding(embedder), Query(text, mode=mode))
+        results = search(searcher, SearchRequest(text, mode=mode), query_embedding(embedder))
         return [hit.path for hit in results.hits]
 
 

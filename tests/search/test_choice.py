@@ -1,6 +1,7 @@
-"""Near-duplicates collapse and variety counts, as a plain reading of the definitions says."""
+"""Near-duplicates collapse and diversity counts, as a plain reading of the definitions says."""
 
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vsearch_core.search import choice as module
-from vsearch_core.search.choice import ALIKE, all_of, collapsed, diversified
+from vsearch_core.search.choice import SIMILARITY, all_of, collapsed, diversified
 from vsearch_core.search.shingles import SHINGLE_WORDS, resemblance, shingles
 
 BASE = " ".join(f"word{number}" for number in range(60))
@@ -18,6 +19,10 @@ BASE = " ".join(f"word{number}" for number in range(60))
 def unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
     drawn = np.array(rows, np.float32)
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def looked_up(texts: list[str]) -> Callable[[NDArray[np.int64]], list[str]]:
+    return lambda places: [texts[place] for place in places.tolist()]
 
 
 def plain_shingles(text: str) -> set[tuple[str, ...]]:
@@ -51,25 +56,25 @@ def test_order_of_words_counts() -> None:
 def test_copies_collapse_into_the_best_and_the_order_stays() -> None:
     texts = [BASE, "something else that stands alone here", BASE + " more", BASE.upper()]
     vectors = unit((1, 0), (0, 1), (0.99, 0.05), (1, 0))
-    found = collapsed(vectors, texts.__getitem__)
+    found = collapsed(vectors, looked_up(texts))
     assert found.shown.tolist() == [0, 1]
     assert found.alike == ((2, 3), ())
 
 
 def test_both_vectors_and_words_must_be_alike() -> None:
-    assert collapsed(unit((1, 0), (0, 1)), [BASE, BASE].__getitem__).shown.tolist() == [0, 1]
-    assert collapsed(unit((1, 0), (1, 0)), [BASE, "other words"].__getitem__).shown.tolist() == [0, 1]
+    assert collapsed(unit((1, 0), (0, 1)), looked_up([BASE, BASE])).shown.tolist() == [0, 1]
+    assert collapsed(unit((1, 0), (1, 0)), looked_up([BASE, "other words"])).shown.tolist() == [0, 1]
 
 
 def test_texts_are_read_only_where_vectors_are_alike() -> None:
-    asked: list[int] = []
+    read: list[list[int]] = []
 
-    def text(place: int) -> str:
-        asked.append(place)
-        return BASE
+    def texts(places: NDArray[np.int64]) -> list[str]:
+        read.append(places.tolist())
+        return [BASE] * len(places)
 
-    collapsed(unit((1, 0), (0, 1), (1, 0.01)), text)
-    assert sorted(asked) == [0, 2]
+    collapsed(unit((1, 0), (0, 1), (1, 0.01)), texts)
+    assert read == [[0, 2]]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12), st.integers(1, 5))
@@ -79,19 +84,19 @@ def test_collapsing_is_what_one_by_one_would_do(drawn: list[tuple[int, int]], bl
     expected: dict[int, list[int]] = {}
     for place in range(len(drawn)):
         for other, alike in expected.items():
-            near = float(vectors[other] @ vectors[place]) >= ALIKE
-            if near and resemblance(shingles(texts[other]), shingles(texts[place])) >= ALIKE:
+            near = float(vectors[other] @ vectors[place]) >= SIMILARITY
+            if near and resemblance(shingles(texts[other]), shingles(texts[place])) >= SIMILARITY:
                 alike.append(place)
                 break
         else:
             expected[place] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK", block)
-        found = collapsed(vectors, texts.__getitem__)
+        found = collapsed(vectors, looked_up(texts))
     assert dict(zip(found.shown.tolist(), map(list, found.alike), strict=True)) == expected
 
 
-def test_diversity_takes_what_is_unlike_what_was_taken() -> None:
+def test_diversity_selects_what_is_unlike_the_selected() -> None:
     vectors = unit((1, 0), (0.99, 0.1), (0, 1))
     scores = np.array([1, 0.9, 0.5], np.float32)
     assert diversified(all_of(3), vectors, scores, 0.0, 3).shown.tolist() == [0, 1, 2]
@@ -100,16 +105,16 @@ def test_diversity_takes_what_is_unlike_what_was_taken() -> None:
 
 
 def test_diversity_keeps_what_was_collapsed() -> None:
-    choice = collapsed(unit((1, 0), (1, 0), (0, 1)), [BASE, BASE, "else"].__getitem__)
+    choice = collapsed(unit((1, 0), (1, 0), (0, 1)), looked_up([BASE, BASE, "else"]))
     found = diversified(choice, unit((1, 0), (1, 0), (0, 1)), np.array([0.4, 0.3, 0.9], np.float32), 0.2, 2)
     assert (found.shown.tolist(), found.alike) == ([2, 0], ((), (1,)))
 
 
-def test_thousands_of_copies_are_nothing_to_one_another() -> None:
-    """Two million numbers of rows that are alike would take ten times the memory allowed here."""
+def test_thousands_of_copies_take_little_memory() -> None:
+    """A list of the two million pairs of copies would take ten times the memory allowed here."""
     vectors = np.repeat(unit((1, 0, 0)), 2000, axis=0)
     tracemalloc.start()
-    found = collapsed(vectors, lambda _: "Copied from a licence.")
+    found = collapsed(vectors, lambda places: ["Copied from a licence."] * len(places))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.shown.tolist() == [0]

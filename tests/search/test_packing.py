@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.model import Chunk, Hit
+from vsearch_core.model import Chunk
 from vsearch_core.search.packing import (
     LEAST_TOKENS,
     Excerpt,
@@ -18,6 +18,7 @@ from vsearch_core.search.packing import (
     with_context,
 )
 from vsearch_core.search.packing import pack as pack_grown
+from vsearch_core.search.results import Hit
 from vsearch_core.search.snippets import Snippet, best_snippet
 from vsearch_core.store.catalog import StoredChunk
 

@@ -8,7 +8,8 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import search
+from vsearch_core.search.request import SearchRequest
 
 PASSAGES = {
     "a": "Call getUserName() before parse_http_header, or the HTTPServer of lib.core.Client answers with E4031.",
@@ -93,7 +94,7 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSearcher
 
 @pytest.mark.parametrize(("question", "names"), CASES, ids=[question for question, _ in CASES])
 def test_keywords_find(searcher: LocalSearcher, question: str, names: str) -> None:
-    hits = answer(searcher, None, Query(question, k=100, mode="keyword")).hits
+    hits = search(searcher, SearchRequest(question, k=100, mode="keyword")).hits
     assert sorted(Path(hit.path).stem for hit in hits) == names.split()
 
 

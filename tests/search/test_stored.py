@@ -1,4 +1,4 @@
-"""Stored vectors by row, and none that is not what was written."""
+"""Stored vectors are those of the chunks, and a damaged one is refused."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.passages import chunk_ids
-from vsearch_core.search.pipeline import Query, answer
+from vsearch_core.search.pipeline import search
+from vsearch_core.search.request import SearchRequest
 
 
 @pytest.fixture
@@ -23,25 +23,26 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_of_all_segments_in_any_order(project: Path) -> None:
+def test_vectors_of_all_segments_in_any_order(project: Path) -> None:
     embedder = WordEmbedder()
     with open_snapshot(project / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
-        rows = np.flatnonzero(searcher.allow(Filters()).mask)[::-1]
-        texts = [passage.chunk.text for passage in searcher.passages(rows)]
-        np.testing.assert_allclose(searcher.vectors(rows), embedder.embed_queries(texts), atol=1e-4)
-        assert searcher.vectors(rows[:0]).shape == (0, 48)
+        ids = searcher.select(Filters()).ids[::-1]
+        texts = [stored.chunk.text for stored in searcher.hydrate(ids)]
+        np.testing.assert_allclose(searcher.vectors(ids), embedder.embed_queries(texts), atol=1e-4)
+        assert searcher.vectors(ids[:0]).shape == (0, 48)
 
 
-def test_rows_of_chunks_are_the_live_ones(project: Path) -> None:
+def test_a_path_has_the_chunks_of_its_newest_version(project: Path) -> None:
     (project / "pump.txt").write_text("Another pump.")
     make_index(project, WordEmbedder(), Path("pump.txt"))
     with open_snapshot(project / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
         for path in ("pump.txt", "bread.txt"):
-            rows = searcher.rows(chunk_ids(snapshot.catalog, path))
-            assert {passage.path for passage in searcher.passages(rows)} == {path}
-        assert chunk_ids(snapshot.catalog, "gone.txt") == []
+            ids = searcher.chunk_ids(path)
+            assert {stored.path for stored in searcher.hydrate(ids)} == {path}
+            assert len(searcher.vectors(ids)) == len(ids)
+        assert len(searcher.chunk_ids("gone.txt")) == 0
 
 
 def test_a_damaged_vector_is_refused_when_it_is_read(project: Path) -> None:
@@ -52,6 +53,5 @@ def test_a_damaged_vector_is_refused_when_it_is_read(project: Path) -> None:
     with open_snapshot(project / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
         with pytest.raises(IndexCorruptError, match="its vectors are damaged"):
-            searcher.vectors(np.array([0]))
-        plain = Query("stands", mode="keyword")
-        assert len(answer(searcher, None, plain).hits) == 2
+            searcher.vectors(searcher.select(Filters()).ids[:1])
+        assert len(search(searcher, SearchRequest("stands", mode="keyword")).hits) == 2

@@ -16,7 +16,6 @@ import numpy as np
 
 from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
 
 TELLING_WORDS = 4  # of a question made of words
@@ -48,16 +47,17 @@ def known_item_queries(snapshot: Snapshot, count: int) -> Dataset:
 
 def _texts_in_drawn_order(snapshot: Snapshot) -> Iterator[str]:
     """The texts of all live chunks, read as they are asked for."""
-    searcher = LocalSearcher(snapshot)
-    live = np.flatnonzero(searcher.allow(Filters()).mask)
     paths = {record.id: path for path, record in snapshot.catalog.files(live=True).items()}
     seen: Counter[int] = Counter()
-    keys = []
-    for row, file_id in zip(live.tolist(), searcher.file_keys(live).tolist(), strict=True):
-        keys.append((_hash(f"{paths.get(file_id)}\0{seen[file_id]}"), row))
-        seen[file_id] += 1
-    for _, row in sorted(keys):
-        yield searcher.passages(np.array([row], np.int64))[0].chunk.text
+    keys: list[tuple[bytes, int, int]] = []
+    for segment in snapshot.segments:
+        live = segment.alive
+        for chunk_id, file_id in zip(segment.chunk_ids[live].tolist(), segment.file_ids[live].tolist(), strict=True):
+            keys.append((_hash(f"{paths.get(file_id)}\0{seen[file_id]}"), len(keys), chunk_id))
+            seen[file_id] += 1
+    searcher = LocalSearcher(snapshot)
+    for *_, chunk_id in sorted(keys):
+        yield searcher.hydrate(np.array([chunk_id], np.int64))[0].chunk.text
 
 
 def _sentence(text: str) -> str | None:

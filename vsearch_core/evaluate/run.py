@@ -12,9 +12,11 @@ from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.evaluate.metrics import ndcg, recall, reciprocal_rank
 from vsearch_core.evaluate.significance import interval, p_value
 from vsearch_core.evaluate.trec import Ranking, Run
-from vsearch_core.model import Hit
+from vsearch_core.search.engine import Searcher
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery, Query, Searcher, answer, clean_query
+from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery, search
+from vsearch_core.search.request import SearchRequest, clean_query
+from vsearch_core.search.results import Hit
 
 DEPTH = 100  # documents a question: what recall@100 needs
 MEASURES = ("ndcg_10", "recall_10", "recall_100", "mrr_10")
@@ -78,8 +80,10 @@ def ask(
     started = time.perf_counter()
     for number, text in dataset.queries.items():
         passage = dataset.passages.get(number)
-        query = Query(text, k=depth, mode=mode, fusion=fusion, group_by_file=passage is None, plain=True)
-        hits = answer(searcher, embed, query).hits
+        request = SearchRequest(
+            text, depth, mode, fusion.method, fusion.alpha, group_by_file=passage is None, plain=True
+        )
+        hits = search(searcher, request, embed).hits
         if passage is None:
             run[number] = [(name(hit.path), hit.score) for hit in hits]
         else:

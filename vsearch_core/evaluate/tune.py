@@ -1,8 +1,8 @@
 """Learn from judged questions how an index's two routes are best combined, and refuse to learn what is not there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +14,10 @@ from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.run import Values, ask, measures
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.index.settings import FUSION
+from vsearch_core.search.engine import Candidates, Searcher, Vectors
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.pipeline import Allowed, Candidates, EmbedQuery, Searcher
+from vsearch_core.search.pipeline import EmbedQuery
+from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.tuned import Tuned
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
@@ -63,11 +65,11 @@ def learn(
     Cross-validated: the questions are dealt to FOLDS folds by a hash, and each fold is answered by the fusion that is
     best for the others (Stone, JRSS B 1974).
     """
-    remembering = cast(Searcher, _Remembering(searcher))
+    cached = cast(Searcher, _CachedCandidates(searcher))
     trials = [former, *(Fusion("convex", alpha) for alpha in ALPHAS), Fusion("rrf")]
     columns = []
     for trial in trials:
-        run, _ = ask(remembering, embed, dataset, "hybrid", trial, name, depth=10)
+        run, _ = ask(cached, embed, dataset, "hybrid", trial, name, depth=10)
         columns.append(measures(run, dataset.judgements)[:, 0])
     values = np.stack(columns, axis=1)
     held_out = _held_out(values, _folds(list(dataset.queries.values())))
@@ -114,21 +116,20 @@ def _folds(texts: Sequence[str]) -> NDArray[np.int64]:
     return folds
 
 
-class _Remembering:
-    """A Searcher that finds each question's candidates once: fusions differ in what they make of them."""
+class _CachedCandidates:
+    """A Searcher that searches once for each query: fusions differ in how they combine the same candidates."""
 
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
-        self._found: dict[tuple[bytes, tuple[str, ...], int], Candidates] = {}
+        self._found: dict[tuple[SearchRequest, int], Candidates] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the searcher's."""
+        """Return the searcher's own attribute."""
         return getattr(self._searcher, name)
 
-    def candidates(
-        self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
-    ) -> Candidates:
-        key = (b"" if vector is None else vector.tobytes(), tuple(terms or ()), count)
+    def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
+        """Return the searcher's candidates, from an earlier search if only the fusion is another."""
+        key = replace(request, fusion=None, alpha=None), depth
         if key not in self._found:
-            self._found[key] = self._searcher.candidates(vector, terms, allowed, count)
+            self._found[key] = self._searcher.search(request, vectors, depth)
         return self._found[key]

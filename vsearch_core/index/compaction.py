@@ -24,7 +24,9 @@ from vsearch_core.store.vacuum import reclaim_space, rewrite_catalog
 FAN_OUT = 8  # so many segments of one size are merged into one of the next
 GROWTH = 4  # how much larger a segment of the next size is
 SMALLEST = 1024  # rows: all segments below are of one size
-DEAD_SHARE = 0.04  # a segment with more dead rows is rewritten: 24 rows for each that died: docs/adr/0014-compaction-policy.md
+DEAD_SHARE = (
+    0.04  # a segment with more dead rows is rewritten: 24 rows for each that died: docs/adr/0014-compaction-policy.md
+)
 ROWS_A_BLOCK = 4096  # so many are copied at a time
 
 

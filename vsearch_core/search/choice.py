@@ -1,9 +1,10 @@
-"""Which of the ranked candidates are shown: near-duplicates collapse, and variety may count.
+"""The choice of the ranked chunks that are shown: near-duplicates collapse, and diversity may count.
 
-Two passages are near-duplicates when their shingles' resemblance and their vectors' cosine both reach ALIKE.
+Two chunks are near-duplicates if the resemblance of their shingles and the cosine of their vectors both reach
+SIMILARITY.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,80 +12,75 @@ from numpy.typing import NDArray
 
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
 
-ALIKE = 0.8  # the share of five-word runs that two passages must have in common
-_BLOCK = 512  # rows whose cosines to those shown, and to one another, are held at a time
+SIMILARITY = 0.8  # of five-word runs, and of vectors
+_BLOCK = 512  # chunks whose cosines to those shown, and to one another, are in memory at a time
 
 Vectors = NDArray[np.float32]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is shown, best first, as places in the ranking, and for each those that were collapsed into it."""
+    """The chunks to show, best first, as places in the ranking, and for each the places that were collapsed into it."""
 
-    shown: NDArray[np.int64]
+    shown: Places
     alike: tuple[tuple[int, ...], ...]
 
     def first(self, count: int) -> "Choice":
-        """The first of them."""
+        """Return the first `count` of them."""
         return Choice(self.shown[:count], self.alike[:count])
 
 
 def all_of(count: int) -> Choice:
-    """Everything shown, in order."""
+    """Return the choice of everything, in order."""
     return Choice(np.arange(count), ((),) * count)
 
 
-def collapsed(vectors: Vectors, text: Callable[[int], str]) -> Choice:
-    """Of near-duplicates the best one, and the others with it; `vectors` (n, d), unit rows, are in the ranking's order.
+def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]]) -> Choice:
+    """Return the choice of the best of each set of near-duplicates, in the ranking's order, with the others.
 
-    `text` gives the text at a place; it is asked only where vectors are alike. The order of what is shown stays.
+    `vectors` (n, dimension) are unit vectors in the ranking's order. `texts` returns the texts at some places; it is
+    called once for a block of chunks, and only for those with vectors that are similar enough to another's.
     """
-    known: dict[int, Shingles] = {}
-
-    def of(place: int) -> Shingles:
-        if place not in known:
-            known[place] = shingles(text(place))
-        return known[place]
-
     alike: dict[int, list[int]] = {}
-    for place, suspects in enumerate(_suspects(vectors, alike)):
-        twin = next((other for other in suspects if resemblance(of(other), of(place)) >= ALIKE), None)
-        if twin is None:
-            alike[place] = []
-        else:
-            alike[twin].append(place)
+    known: dict[int, Shingles] = {}
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK]
+        # Only shown chunks are compared with the block: thousands of copies of one chunk cost one comparison each.
+        shown = np.array([*alike], np.int64)
+        similar = np.concatenate([block @ vectors[shown].T, np.tril(block @ block.T, -1)], axis=1) >= SIMILARITY
+        others = np.concatenate([shown, np.arange(start, start + len(block))])
+        involved = np.concatenate([others[similar.any(axis=0)], start + np.flatnonzero(similar.any(axis=1))])
+        unknown = np.array(sorted({*involved.tolist()} - known.keys()), np.int64)
+        if len(unknown):
+            known.update(zip(unknown.tolist(), map(shingles, texts(unknown)), strict=True))
+        for place, row in enumerate(similar, start):
+            candidates = (other for other in others[row].tolist() if other in alike)
+            original = next(
+                (other for other in candidates if resemblance(known[other], known[place]) >= SIMILARITY), None
+            )
+            if original is None:
+                alike[place] = []
+            else:
+                alike[original].append(place)
     return Choice(np.array(list(alike), np.int64), tuple(map(tuple, alike.values())))
 
 
-def _suspects(vectors: Vectors, shown: Collection[int]) -> Iterator[Iterator[int]]:
-    """For each row those of the rows `shown` by then whose cosine reaches ALIKE, ascending.
-
-    Only these are compared with a block of rows: thousands of copies of one passage are nothing to one another.
-    """
-    for start in range(0, len(vectors), _BLOCK):
-        block = vectors[start : start + _BLOCK]
-        former = np.array([*shown], np.int64)
-        near, within = block @ vectors[former].T >= ALIKE, block @ block.T >= ALIKE
-        for number in range(len(block)):
-            own = start + np.flatnonzero(within[number, :number])
-            yield (other for other in [*former[near[number]].tolist(), *own.tolist()] if other in shown)
-
-
 def diversified(choice: Choice, vectors: Vectors, scores: NDArray[np.float32], diversity: float, count: int) -> Choice:
-    """The `count` of what is shown that are relevant and unlike one another, in the order in which they were taken.
+    """Return `count` of the chosen chunks that are relevant and unlike one another, in the order of their selection.
 
-    Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): each is the one with the highest
+    Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): the next chunk is the one with the highest
     (1 - diversity) · score / highest score - diversity · (highest cosine to those before it).
     """
     shown = vectors[choice.shown]
     highest = float(scores.max(initial=0))
     relevance = (1 - diversity) * scores[choice.shown] / (highest if highest > 0 else 1)
     closest = np.zeros(len(shown), np.float32)
-    taken: list[int] = []
-    while len(taken) < min(count, len(shown)):
+    selected: list[int] = []
+    while len(selected) < min(count, len(shown)):
         gain = relevance - diversity * closest
-        gain[taken] = -np.inf
+        gain[selected] = -np.inf
         best = int(np.argmax(gain))
-        taken.append(best)
+        selected.append(best)
         closest = np.maximum(closest, shown @ shown[best])
-    return Choice(choice.shown[taken], tuple(choice.alike[place] for place in taken))
+    return Choice(choice.shown[selected], tuple(choice.alike[place] for place in selected))

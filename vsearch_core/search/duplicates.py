@@ -18,7 +18,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.search.pipeline import Searcher
+from vsearch_core.search.engine import Ids, Searcher
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
 
 LEAST_THRESHOLD = 0.5  # below, half of a passage would be looked up in all others
@@ -43,18 +43,18 @@ class Passages:
     vectors: Callable[[Places], NDArray[np.float32]]
 
 
-def indexed(searcher: Searcher, rows: Places) -> Passages:
-    """The rows of an index, to be compared: place i is row `rows[i]`."""
+def indexed(searcher: Searcher, ids: Ids) -> Passages:
+    """Return an index's chunks as passages: place i is chunk `ids[i]`."""
 
     def texts() -> Iterator[str]:
-        for start in range(0, len(rows), _BLOCK):
-            for passage in searcher.passages(rows[start : start + _BLOCK]):
-                yield passage.chunk.text
+        for start in range(0, len(ids), _BLOCK):
+            for stored in searcher.hydrate(ids[start : start + _BLOCK]):
+                yield stored.chunk.text
 
     def text(place: int) -> str:
-        return searcher.passages(rows[place : place + 1])[0].chunk.text
+        return searcher.hydrate(ids[place : place + 1])[0].chunk.text
 
-    return Passages(len(rows), texts, text, lambda places: searcher.vectors(rows[places]))
+    return Passages(len(ids), texts, text, lambda places: searcher.vectors(ids[places]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import FilterError
 
-TIME_LIMIT = 10.0  # seconds an expression may run
 VALUE_LIMIT = 10_000_000  # bytes an expression may build up in one value
 COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "meta")
 
@@ -58,21 +57,21 @@ def parse_date(text: str, *, end_of_day: bool = False) -> datetime:
         ) from None
 
 
-def allowed_files(connection: sqlite3.Connection, filters: Filters) -> NDArray[np.int64]:
+def allowed_files(connection: sqlite3.Connection, filters: Filters, seconds: float) -> NDArray[np.int64]:
     """The ids of the live files that pass, ascending. Raises FilterError for what is not a read-only expression."""
     conditions, values = _conditions(filters)
     columns = f"({_file_columns(connection, filters.where or '')}) AS file_columns"
     if filters.where is not None:
         # What stands only between parentheses, as `1) OR (1` does, is no expression: it could undo the other filters.
         alone = f"EXPLAIN SELECT CASE WHEN\n{filters.where}\nTHEN 1 END FROM {columns}"
-        _run_guarded(connection, alone, [], filters.where)
+        _run_guarded(connection, alone, [], filters.where, seconds)
     query = f"SELECT id FROM {columns}"
     if conditions:
         query += " WHERE " + " AND ".join(conditions)
     if filters.where is None:
         rows = connection.execute(query, values).fetchall()
     else:
-        rows = _run_guarded(connection, query, values, filters.where)
+        rows = _run_guarded(connection, query, values, filters.where, seconds)
     return np.sort(np.array([row[0] for row in rows], np.int64))
 
 
@@ -128,8 +127,10 @@ def _quote(text: str, mark: str) -> str:
     return mark + text.replace(mark, mark * 2).replace("\0", "") + mark
 
 
-def _run_guarded(connection: sqlite3.Connection, query: str, values: list[object], where: str) -> list[tuple[int]]:
-    deadline = time.monotonic() + TIME_LIMIT
+def _run_guarded(
+    connection: sqlite3.Connection, query: str, values: list[object], where: str, seconds: float
+) -> list[tuple[int]]:
+    deadline = time.monotonic() + seconds
     former = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
     connection.set_authorizer(_authorize)
     connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)

@@ -1,5 +1,6 @@
-"""Two ranked routes into one order."""
+"""Fusion: combine the scores of several routes into one ranking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,14 +10,15 @@ from vsearch_core import config
 
 Scores = NDArray[np.float32]
 
-LEAST_LEGIBLE = 0.01  # so that vectors still put in order what no keyword finds
+VECTOR, KEYWORD = "vector", "keyword"  # routes; any other route scores by cosine, too
+LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no keyword finds
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How scores are combined: `method` "convex" or "rrf"; `alpha` is the vectors' share in the convex combination.
+    """How scores are combined: `method` "convex" or "rrf"; `alpha` is the share of vector routes in convex fusion.
 
-    `tuned` says that `vsearch tune` has learned it.
+    `tuned` is true if it was learned from judgements on the index.
     """
 
     method: str = config.FUSIONS[0]
@@ -24,10 +26,11 @@ class Fusion:
     rrf_k: int = config.RRF_K
     tuned: bool = False
 
-    def for_question(self, legible: float) -> "Fusion":
-        """The fusion for a question of which the model can read a share of `legible`: the vectors count so much less.
+    def for_legibility(self, legible: float) -> "Fusion":
+        """Return the fusion for a query of which the embedding model can read the share `legible`, from 0 to 1.
 
-        What a model spells letter by letter it has not learned, and its cosines are noise: docs/adr/0028-legibility.md.
+        A model splits a word that it has not learned into letters, and the cosines are noise: the vectors' share falls
+        in proportion. See docs/adr/0028-legibility.md.
         """
         if self.method != "convex" or legible == 1:
             return self
@@ -36,41 +39,54 @@ class Fusion:
 
     @property
     def in_words(self) -> str:
-        """The fusion for people."""
+        """Return the fusion as text for people."""
         words = f"convex, alpha {self.alpha:.3g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
         return f"{words} (tuned)" if self.tuned else words
 
 
-def fuse(vector: Scores, keyword: Scores, fusion: Fusion, depth: int) -> Scores:
-    """Combine the routes' scores of the same n candidates, both shape (n,); a keyword score of 0 means no match.
+def fuse(scores: Mapping[str, Scores], fusion: Fusion, depth: int) -> Scores:
+    """Combine the routes' scores of the same n candidates, each (n,), into one score each; 0 or less is no match.
 
-    `depth` is how many candidates each route put forward: reciprocal rank fusion counts only those.
+    A keyword score of 0 means no match; NaN means that a route can't score the candidate. `depth` is the number of
+    candidates that each route proposed: reciprocal rank fusion counts only those.
     """
     if fusion.method == "rrf":
-        return _reciprocal_ranks(vector, keyword, fusion.rrf_k, depth)
-    return _convex(vector, keyword, fusion.alpha)
+        return _reciprocal_ranks(scores, fusion.rrf_k, depth)
+    return _convex(scores, fusion.alpha)
 
 
-def _convex(vector: Scores, keyword: Scores, alpha: float) -> Scores:
+def _convex(scores: Mapping[str, Scores], alpha: float) -> Scores:
     """α·(cos + 1)/(max cos + 1) + (1-α)·bm25/max bm25: 0 is the least that a route can give, 1 the best that it gave.
 
-    Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 2023.
+    Routes over vectors share α evenly. Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS
+    2023.
     """
-    return (alpha * _relative(vector, -1) + (1 - alpha) * _relative(keyword, 0)).astype(np.float32)
+    share = alpha / max(1, sum(name != KEYWORD for name in scores))
+    total: Scores | None = None
+    for name, values in scores.items():
+        part = (1 - alpha) * _relative(values, 0) if name == KEYWORD else share * _relative(values, -1)
+        total = part if total is None else total + part
+    assert total is not None, "no route was searched"
+    return total.astype(np.float32)
 
 
 def _relative(scores: Scores, least: float) -> Scores:
-    positive: Scores = np.maximum(scores - np.float32(least), 0)
+    positive: Scores = np.maximum(_without_nan(scores, least) - np.float32(least), 0)
     highest = positive.max(initial=0)
     return positive / highest if highest > 0 else positive
 
 
-def _reciprocal_ranks(vector: Scores, keyword: Scores, k: int, depth: int) -> Scores:
-    """Σ 1/(k + rank) over the routes that put the candidate forward (Cormack et al., SIGIR 2009)."""
-    total = np.zeros(len(vector))
-    for scores, counts in ((vector, np.ones(len(vector), np.bool_)), (keyword, keyword > 0)):
-        order = np.argsort(-scores, kind="stable")
-        rank = np.empty(len(scores), np.int64)
-        rank[order] = np.arange(1, len(scores) + 1)
-        total += np.where(counts & (rank <= depth), 1 / (k + rank), 0)
+def _reciprocal_ranks(scores: Mapping[str, Scores], k: int, depth: int) -> Scores:
+    """Σ 1/(k + rank) over the routes that proposed the candidate (Cormack et al., SIGIR 2009)."""
+    total = np.zeros(max(map(len, scores.values()), default=0))
+    for name, values in scores.items():
+        proposed = values > 0 if name == KEYWORD else ~np.isnan(values)
+        order = np.argsort(-_without_nan(values, -np.inf), kind="stable")
+        rank = np.empty(len(values), np.int64)
+        rank[order] = np.arange(1, len(values) + 1)
+        total += np.where(proposed & (rank <= depth), 1 / (k + rank), 0)
     return total.astype(np.float32)
+
+
+def _without_nan(scores: Scores, least: float) -> Scores:
+    return np.where(np.isnan(scores), np.float32(least), scores)

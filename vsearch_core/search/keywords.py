@@ -1,4 +1,4 @@
-"""The keyword route over a snapshot's segments: scored row by row, or by the compiled kernel once that pays."""
+"""The keyword route over a snapshot: rows are scored one by one, or by the compiled engine once that pays."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
@@ -10,68 +10,78 @@ from vsearch_core import config, kernel_cache
 from vsearch_core.ann.flat import top_k
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical.bm25 import BM25
-from vsearch_core.search.rental import Rental
+from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
+from vsearch_core.search.vectors import do_nothing
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
     from vsearch_core.lexical.maxscore import MaxScore
 
-# Starting the engine takes as long as scoring so many rows and postings by numpy: 0.8 s.
-SCORED = 60_000_000
-DEEPEST = 1000  # the engine keeps its best by insertion: of more, scoring every row finds them sooner
 _VERIFIED = {"postings_rows": "rows", "postings_counts": "counts"}
 
 
 class KeywordRoute:
-    """Best rows and their BM25 scores. Rows of all segments are numbered through.
+    """The rows of a snapshot that score highest by BM25, by global row. Used by one thread at a time.
 
-    Methods raise ValueError or IndexError for postings that are damaged or contradict one another.
+    `engine_starting` is called, from another thread, if starting the engine takes over a second. Methods raise
+    ValueError or IndexError for postings that are damaged or contradict one another.
     """
 
-    def __init__(self, segments: Sequence[SegmentView], preparing: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        segments: Sequence[SegmentView],
+        limits: SearchLimits = DEFAULT_LIMITS,
+        engine_starting: Callable[[], object] = do_nothing,
+    ) -> None:
         self._segments = segments
         self.collection = BM25(
             [segment.postings for segment in segments], self._verify, k1=config.BM25_K1, b=config.BM25_B
         )
         self._bounded = all(len(each.postings.block_counts) or not len(each.postings.rows) for each in segments)
-        self._preparing = preparing
-        self._rental = Rental(SCORED)
+        self._limits = limits
+        self._engine_starting = engine_starting
+        self._budget = EngineBudget(limits.keyword_start_rows)
         self._engine: MaxScore | None = None
 
     def best(self, terms: Sequence[str], mask: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-        """The `count` rows that score highest above 0 among the allowed of mask (n,), best first."""
+        """Return the `count` rows of the mask (rows,) that score highest above 0, best first."""
         collection = self.collection
-        asked = [collection.term_ids[term] for term in terms if not collection.is_defined(term)]
-        work = collection.rows + int(np.diff(collection.spans[asked]).sum())
-        shallow = count <= DEEPEST and len(asked) == len(terms)
-        if shallow and self._bounded and self._rental.buys(work):
-            found = self._started().search([terms], count, None if mask.all() else mask)
+        term_ids = [collection.term_ids[term] for term in terms if not collection.is_defined(term)]
+        work = collection.rows + int(np.diff(collection.spans[term_ids]).sum())
+        suits_engine = self._bounded and count <= self._limits.keyword_depth and len(term_ids) == len(terms)
+        if suits_engine and self._budget.should_start(work):
+            found = self._started_engine().search([terms], count, None if mask.all() else mask)
             return found.rows[0, : found.counts[0]]
         scores = collection.scores(terms)
         return top_k(scores, mask & (scores > 0), count)
 
-    def holding(self, terms: Collection[str]) -> NDArray[np.bool_]:
-        """Which rows hold at least one of the terms, (n,)."""
-        held = np.zeros(self.collection.rows, np.bool_)
+    def rows_with_any(self, terms: Collection[str]) -> NDArray[np.bool_]:
+        """Return a mask of the rows that have at least one of the terms, (rows,)."""
+        mask = np.zeros(self.collection.rows, np.bool_)
         for term in terms:
             for part, start in enumerate(self.collection.starts[:-1]):
-                held[self.collection.rows_of(term, part) + start] = True
-        return held
+                mask[self.collection.rows_of(term, part) + start] = True
+        return mask
 
-    def _started(self) -> "MaxScore":
+    def document_frequencies(self, terms: Sequence[str]) -> list[int]:
+        """Return the number of rows that have each term, deleted rows included until a merge drops them."""
+        spans = ([segment.postings.span(term) for segment in self._segments] for term in terms)
+        return [sum(end - start for start, end in each) for each in spans]
+
+    def _started_engine(self) -> "MaxScore":
         if self._engine is None:
             from vsearch_core.ann.ready import announce_if_slow
             from vsearch_core.lexical.maxscore import MaxScore
 
             engine = MaxScore(self.collection)
-            with storage_errors(kernel_cache.folder()), announce_if_slow(self._preparing):
+            with storage_errors(kernel_cache.folder()), announce_if_slow(self._engine_starting):
                 kernel_cache.load(engine.load)
             self._engine = engine
         return self._engine
 
     def _verify(self, part: int, start: int, end: int) -> None:
-        """Compare the checksums of what is read of a segment's postings."""
+        """Compare the checksums of the part of a segment's postings that is about to be read."""
         segment = self._segments[part]
         for name, field in _VERIFIED.items():
             array = getattr(segment.postings, field)

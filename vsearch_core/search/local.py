@@ -1,7 +1,8 @@
-"""The local index as a Searcher: vectors by scan or by graph, and every posting of the query's terms."""
+"""The local index as a Searcher, over one snapshot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,211 +10,284 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.bm25 import idf
-from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
-from vsearch_core.lexical.query import ParsedQuery, plain_query
+from vsearch_core.lexical.query import ParsedQuery
+from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters, allowed_files
+from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.keywords import KeywordRoute
-from vsearch_core.search.passages import neighbours
-from vsearch_core.search.pipeline import Allowed, Candidates
+from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits
+from vsearch_core.search.query_terms import QueryTerms
+from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
-from vsearch_core.search.stored import stored_vectors
-from vsearch_core.search.vectors import Effort, VectorRoute
+from vsearch_core.search.tuned import fusion_for
+from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
-    from vsearch_core.search.conditions import Conditions
+    from vsearch_core.search.clauses import Clauses
 
-_PREFIXES = 50  # whose lists are kept from one question to the next: who asks at every key stroke asks for many
+_FILTERS_KEPT = 8  # masks of the latest filters, a byte a row each
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request as this snapshot answers it.
+
+    `mask` (rows,) has the rows that may be candidates: of the `matched` ones all but the examples. `terms` are the
+    query's; `keyword_terms` are those to search for, with the examples' where there are any, or None in mode "vector".
+    """
+
+    mask: Mask
+    matched: int
+    terms: tuple[str, ...]
+    keyword_terms: tuple[str, ...] | None
 
 
 class LocalSearcher:
-    """A Searcher over one snapshot. Rows of all segments are numbered through."""
+    """A Searcher over one snapshot. One thread uses it at a time; it keeps bounded caches between requests.
 
-    def __init__(self, snapshot: Snapshot, effort: Effort = Effort()) -> None:  # noqa: B008 - frozen
+    Its ids are chunk ids, which later generations of the index keep. `engine_starting` is called, from another thread,
+    if starting a compiled engine takes over a second.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        engine_starting: Callable[[], object] = do_nothing,
+        limits: SearchLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._snapshot = snapshot
-        self._vectors = VectorRoute(snapshot.segments, effort)
-        self._keywords = KeywordRoute(snapshot.segments, effort.preparing)
-        self._analysis = snapshot.settings.query_analysis
-        self._alive = _joined([segment.alive for segment in snapshot.segments], np.bool_)
-        self._allowed: dict[Filters, Allowed] = {}
-        self._rarity: dict[str, float] = {}
-        self._verified = False
+        self._limits = limits
+        self._row_map = RowMap(len(segment.chunk_ids) for segment in snapshot.segments)
+        self._alive = self._row_map.join([segment.alive for segment in snapshot.segments], np.bool_)
+        self._searched = int(self._alive.sum())
+        self._vectors = VectorRoute(snapshot.segments, limits, engine_starting)
+        self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting)
+        self._query_terms = QueryTerms(snapshot)
+        self._filter_masks: dict[Filters, Mask] = {}
+        self._latest_plan: tuple[object, _Plan] | None = None
+        self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
+        self._latest_rows = _no_rows(), _no_rows()  # of the ids given out last: (ids ascending, rows)
+        self._vectors_verified = False
 
     @property
     def generation(self) -> int:
-        """The snapshot's generation."""
+        """Return the snapshot's generation."""
         return self._snapshot.generation
 
-    def terms(self, question: ParsedQuery) -> list[str]:
-        """The question's terms, in each language that the index holds, and what compounds have in common with them."""
-        terms = self._analysis.query_terms(question, self._snapshot.languages)
-        if self._compounds is None or not self._may_compound(question.words.split()):
-            return terms
-        with self._judged():
-            words = ([term for term in self._word_terms(word) if term in terms] for word in question.words.split())
-            return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.word_relatives(word))]
-
-    def _may_compound(self, words: Sequence[str]) -> bool:
-        """Whether a compounding language has as many of the words for function words as any."""
-        mute = {
-            code: sum(not self._analysis.analyzer(code).query_word(word) for word in words)
-            for code in self._snapshot.languages
-        }
-        return max(mute.values()) == max(count for code, count in mute.items() if code in COMPOUNDING)
-
-    def _word_terms(self, word: str) -> list[str]:
-        return self._analysis.query_terms(plain_query(word), self._snapshot.languages)
-
-    def allow(self, filters: Filters) -> Allowed:
-        """The live rows whose files pass the filters. A snapshot never changes, so neither does the answer."""
-        if filters not in self._allowed:
-            self._allowed[filters] = self._allow(filters)
-        return self._allowed[filters]
-
-    def _allow(self, filters: Filters) -> Allowed:
-        searched = int(self._alive.sum())
-        if not filters:
-            return Allowed(self._alive, searched, searched)
+    @cached_property
+    def fusion(self) -> Fusion:
+        """The fusion that the index was tuned to, else the default. Raises IndexCorruptError."""
         with storage_errors(self._snapshot.catalog.index):
-            self._snapshot.catalog.refuse_damaged_files(searched)
-            files = allowed_files(self._snapshot.catalog.connection, filters)
-        mask = self._alive & np.isin(self._file_ids, files)
-        return Allowed(mask, searched, int(mask.sum()))
+            return fusion_for(self._snapshot.catalog)
 
-    def narrow(self, allowed: Allowed, question: ParsedQuery) -> Allowed:
-        """Of the allowed rows those that hold what the question requires, and nothing that it excludes.
+    def prepare(self, request: SearchRequest) -> bool:
+        """Evaluate filters, clauses and terms, and verify the vectors if they will be searched."""
+        matched = self._plan(request).matched > 0
+        if matched and request.mode != "keyword":
+            self.verify_vectors()
+        return matched
 
-        Raises IndexCorruptError.
-        """
-        if not question.required and not question.excluded:
-            return allowed
-        with self._judged():
-            mask = self._conditions.narrow(allowed.mask, question)
-        return Allowed(mask, allowed.searched, int(mask.sum()))
+    def verify_vectors(self) -> None:
+        """Compare the checksums of all vectors, once: 0.3 ms a MB. Raises IndexCorruptError."""
+        if not self._vectors_verified:
+            with self._corruption_errors():
+                self._vectors.verify()
+            self._vectors_verified = True
 
-    def candidates(
-        self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
-    ) -> Candidates:
-        """The best rows of each route. Raises IndexCorruptError for arrays that contradict one another."""
-        with self._judged():
-            return self._candidates(vector, terms, allowed, count)
+    def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
+        """Return the best rows of each route."""
+        plan = self._plan(request)
+        if vectors.keys() - {TEXT}:
+            raise unsupported(f"vector space {min(vectors.keys() - {TEXT})}")
+        with self._corruption_errors():
+            return self._search(request, plan, vectors.get(TEXT), depth)
+
+    def _search(self, request: SearchRequest, plan: _Plan, vector: Vectors | None, depth: int) -> Candidates:
+        ef_search = None
+        chosen = np.zeros(self._row_map.rows, np.bool_)
+        if vector is not None:
+            self.verify_vectors()
+            options = VectorSearchOptions(request.exact, request.ef_search)
+            rows, ef_search = self._vectors.best(vector, plan.mask, depth, options)
+            chosen[rows] = True
+        if plan.keyword_terms is not None:
+            self._keywords.collection.drop_defined(self._limits.prefixes)
+            for term in plan.keyword_terms:
+                if term.endswith("*"):
+                    self._clauses.define_prefix(term)
+            chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
+        rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
+        scores = {}
+        if vector is not None:
+            scores[VECTOR] = self._vectors.cosines(vector, rows)
+        if plan.keyword_terms is not None:
+            keyword = self._keywords.collection.scores_at(plan.keyword_terms, rows)
+            scores[KEYWORD] = keyword if request.feedback is None else keyword / np.float32(REPEATS)
+        ids, file_keys = np.empty_like(rows), np.empty_like(rows)
+        for number, places, own in self._row_map.split_sorted(rows):
+            ids[places] = self._snapshot.segments[number].chunk_ids[own]
+            file_keys[places] = self._snapshot.segments[number].file_ids[own]
+        self._note_rows(ids, rows)
+        return Candidates(ids, scores, file_keys, self._searched, plan.matched, ef_search, plan.terms)
+
+    def select(self, filters: Filters) -> Selection:
+        """Return the live chunks whose files pass the filters, by row."""
+        rows = np.flatnonzero(self._filter_mask(filters))
+        ids = self._chunk_ids[rows]
+        self._note_rows(ids, rows)
+        return Selection(ids, self._searched)
+
+    def hydrate(self, ids: Ids) -> list[StoredChunk]:
+        """Return the chunks. Raises IndexCorruptError if the catalog lacks one."""
+        catalog = self._snapshot.catalog
+        try:
+            with storage_errors(catalog.index):
+                return catalog.stored_chunks(ids.tolist())
+        except KeyError as error:
+            raise self._damaged(f"its catalog lacks chunk {error}") from None
+
+    def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
+        """Return the chunks' unit vectors. Raises IndexCorruptError."""
+        if space != TEXT:
+            raise unsupported(f"vector space {space}")
+        rows = self._rows(ids)
+        with self._corruption_errors():
+            return self._vectors.stored(rows, verify=not self._vectors_verified)
+
+    def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
+        """Return a live file's chunks. Raises IndexCorruptError if they aren't numbered consecutively."""
+        with storage_errors(self._snapshot.catalog.index):
+            found = self._snapshot.catalog.chunk_numbers(path, first, last)
+        if [number for _, number in found] != list(range(first, first + len(found))):
+            raise self._damaged(f"its chunks of {path} are not in order")
+        return np.array([chunk_id for chunk_id, _ in found], np.int64)
+
+    def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int = WIDTH) -> list[Snippet]:
+        """Return the best sentences of each text; terms that few rows have count most."""
+        weights = self._term_weights(request.parsed)
+        return [best_snippet(text, weights, self._snapshot.settings.query_analysis, width) for text in texts]
+
+    def _term_weights(self, parsed: ParsedQuery) -> Mapping[str, float]:
+        """Return the idf of the query's terms."""
+        if self._latest_weights is None or self._latest_weights[0] != parsed:
+            terms = self._terms(parsed)
+            rows, frequencies = self._row_map.rows, self._keywords.document_frequencies(terms)
+            weights = (idf(rows, frequency) or 1.0 for frequency in frequencies)  # a prefix has no postings: 1
+            self._latest_weights = parsed, dict(zip(terms, weights, strict=True))
+        return self._latest_weights[1]
+
+    def _terms(self, parsed: ParsedQuery) -> list[str]:
+        with self._corruption_errors():
+            return self._query_terms.of_query(parsed)
+
+    def _plan(self, request: SearchRequest) -> _Plan:
+        """Return the request's plan; `prepare` and deeper searches for one request share it."""
+        key = (request.filters, request.parsed, request.feedback, request.mode == "vector")
+        if self._latest_plan is None or self._latest_plan[0] != key:
+            self._latest_plan = key, self._new_plan(request)
+        return self._latest_plan[1]
+
+    def _new_plan(self, request: SearchRequest) -> _Plan:
+        mask = self._filter_mask(request.filters)
+        parsed, feedback = request.parsed, request.feedback
+        if parsed.required or parsed.excluded:
+            with self._corruption_errors():
+                mask = self._clauses.apply(mask, parsed)
+        matched = self._searched if mask is self._alive else int(mask.sum())
+        terms = self._terms(parsed)
+        keyword_terms = None if request.mode == "vector" else terms
+        if feedback is not None:
+            if keyword_terms is not None:
+                keyword_terms = self._expanded(terms, feedback)
+            mask = mask.copy()
+            mask[self._rows(feedback.ids)] = False
+        return _Plan(mask, matched, tuple(terms), None if keyword_terms is None else tuple(keyword_terms))
+
+    def _expanded(self, terms: Sequence[str], feedback: RelevanceFeedback) -> list[str]:
+        """Return the query's terms with the examples', repeated by weight."""
+        with self._corruption_errors():
+            frequencies = self._keywords.document_frequencies
+            return feedback.terms(terms, self._query_terms.of_text, frequencies, self._searched)
+
+    def _filter_mask(self, filters: Filters) -> Mask:
+        """Return a mask of the live rows whose files pass the filters."""
+        if not filters:
+            return self._alive
+        if filters not in self._filter_masks:
+            with storage_errors(self._snapshot.catalog.index):
+                self._snapshot.catalog.refuse_damaged_files(self._searched)
+                files = allowed_files(self._snapshot.catalog.connection, filters, self._limits.filter_seconds)
+            file_ids = self._row_map.join([segment.file_ids for segment in self._snapshot.segments], np.int64)
+            while len(self._filter_masks) >= _FILTERS_KEPT:
+                del self._filter_masks[next(iter(self._filter_masks))]
+            self._filter_masks[filters] = self._alive & np.isin(file_ids, files)
+        return self._filter_masks[filters]
+
+    def _note_rows(self, ids: Ids, rows: Rows) -> None:
+        """Remember the rows of ids that are given out: their vectors are likely to be read next."""
+        order = np.argsort(ids, kind="stable")
+        self._latest_rows = ids[order], rows[order]
+
+    def _rows(self, ids: Ids) -> Rows:
+        """Return the live rows of chunks, in the order given. Raises IndexCorruptError for a chunk that has none."""
+        if not len(ids):
+            return _no_rows()
+        found = _looked_up(*self._latest_rows, ids)
+        if found is None:
+            found = _looked_up(*self._rows_by_id, ids)
+        if found is None:
+            raise self._damaged("a chunk of its catalog is in no segment")
+        return found
+
+    @cached_property
+    def _rows_by_id(self) -> tuple[Ids, Rows]:
+        """All live chunk ids, ascending, and their rows."""
+        rows = np.flatnonzero(self._alive)
+        ids = self._chunk_ids[rows]
+        order = np.argsort(ids, kind="stable")
+        return ids[order], rows[order]
+
+    @cached_property
+    def _chunk_ids(self) -> Ids:
+        return self._row_map.join([segment.chunk_ids for segment in self._snapshot.segments], np.int64)
+
+    @cached_property
+    def _clauses(self) -> "Clauses":
+        from vsearch_core.search.clauses import Clauses  # its patterns take milliseconds, and few queries have clauses
+
+        return Clauses(self._snapshot, self._keywords, self._chunk_ids, self._alive)
 
     @contextmanager
-    def _judged(self) -> Iterator[None]:
+    def _corruption_errors(self) -> Iterator[None]:
+        """Raise IndexCorruptError for arrays that are damaged or contradict one another."""
         try:
             yield
         except (IndexError, ValueError) as error:
             raise self._damaged(f"its arrays are damaged or contradict one another ({error})") from error
 
-    def _candidates(
-        self, vector: NDArray[np.float32] | None, terms: Sequence[str] | None, allowed: Allowed, count: int
-    ) -> Candidates:
-        ef = None
-        best: list[NDArray[np.int64]] = []
-        if vector is not None:
-            self.verify_vectors()
-            rows, ef = self._vectors.best(vector, allowed.mask, count)
-            best.append(rows)
-        if terms is not None:
-            self._keywords.collection.drop_defined(_PREFIXES)
-            for term in terms:
-                if term.endswith("*"):
-                    self._conditions.define_prefix(term)
-            best.append(self._keywords.best(terms, allowed.mask, count))
-        chosen = np.zeros(len(allowed.mask), np.bool_)
-        chosen[_joined(best, np.int64)] = True
-        rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
-        cosines = None if vector is None else self._vectors.cosines(vector, rows)
-        keywords = None if terms is None else self._keywords.collection.scores_at(terms, rows)
-        return Candidates(rows, cosines, keywords, ef)
-
-    def verify_vectors(self) -> None:
-        """Compare the checksums of all vectors, once for a snapshot: 0.3 ms a MB, before the first search by vectors.
-
-        Worth calling while something else is waited for. Raises IndexCorruptError.
-        """
-        if not self._verified:
-            for segment in self._snapshot.segments:
-                if damaged_blocks(segment.vectors, segment.manifest["vectors"]):
-                    raise self._damaged("its vectors are damaged")
-            self._verified = True
-
-    def file_keys(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows' file ids."""
-        return self._file_ids[rows]
-
-    def passages(self, rows: NDArray[np.int64]) -> list[StoredChunk]:
-        """The rows' chunks. Raises IndexCorruptError when the catalog lacks one."""
-        chunk_ids = self._chunk_ids[rows]
-        catalog = self._snapshot.catalog
-        try:
-            with storage_errors(catalog.index):
-                return catalog.stored_chunks(chunk_ids.tolist())
-        except KeyError as error:
-            raise self._damaged(f"its catalog lacks chunk {error}") from None
-
-    def holding(self, terms: Sequence[str]) -> list[int]:
-        """How many rows hold each term, deleted ones too until a merge drops them."""
-        spans = ([segment.postings.span(term) for segment in self._snapshot.segments] for term in terms)
-        return [sum(end - start for start, end in found) for found in spans]
-
-    def rows(self, chunk_ids: Sequence[int]) -> NDArray[np.int64]:
-        """The live rows of some chunks, ascending."""
-        wanted = np.sort(np.array(chunk_ids, np.int64))  # np.isin might import numpy.ma, 7 ms
-        places = np.minimum(np.searchsorted(wanted, self._chunk_ids), len(wanted) - 1)
-        return np.flatnonzero((wanted[places] == self._chunk_ids) & self._alive)
-
-    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The rows' unit vectors, shape (n, dimension). Raises IndexCorruptError."""
-        try:
-            return stored_vectors(self._snapshot.segments, rows, verify=not self._verified)
-        except ValueError as error:
-            raise self._damaged(str(error)) from None
-
-    def neighbours(self, path: str, ordinal: int, count: int) -> list[StoredChunk]:
-        """A chunk of a live file and up to `count` before and after it. Raises IndexCorruptError."""
-        return neighbours(self._snapshot.catalog, path, ordinal, count)
-
-    def excerpt(self, text: str, terms: Sequence[str], width: int = WIDTH) -> Snippet:
-        """The best of the text's sentences, at most `width` characters: that with the rarest of the terms."""
-        unknown = [term for term in terms if term not in self._rarity]
-        rows = len(self._alive)
-        for term, holding in zip(unknown, self.holding(unknown), strict=True):
-            self._rarity[term] = idf(rows, holding) or 1.0  # a prefix has no rows of its own
-        return best_snippet(text, {term: self._rarity[term] for term in terms}, self._analysis, width)
-
     def _damaged(self, reason: str) -> IndexCorruptError:
         return IndexCorruptError(str(self._snapshot.catalog.index), reason)
 
-    @cached_property
-    def _conditions(self) -> "Conditions":
-        from vsearch_core.search.conditions import Conditions  # its patterns take milliseconds: few questions need it
 
-        return Conditions(self._snapshot, self._keywords, self._chunk_ids, self._alive)
-
-    @cached_property
-    def _compounds(self) -> Compounds | None:
-        languages = self._snapshot.languages
-        if COMPOUNDING.isdisjoint(languages):
-            return None
-        analyzers = [self._analysis.analyzer(code) for code in languages]
-        return Compounds(
-            [segment.postings for segment in self._snapshot.segments],
-            lambda word: [term for analyzer in analyzers for term in analyzer.query_terms(word)],
-        )
-
-    @cached_property
-    def _file_ids(self) -> NDArray[np.int64]:
-        return _joined([segment.file_ids for segment in self._snapshot.segments], np.int64)
-
-    @cached_property
-    def _chunk_ids(self) -> NDArray[np.int64]:
-        return _joined([segment.chunk_ids for segment in self._snapshot.segments], np.int64)
+def _looked_up(known: Ids, rows: Rows, ids: Ids) -> Rows | None:
+    """Return the rows of ids among the `known`, ascending ones; None if one of them is not known."""
+    if not len(known):
+        return None
+    places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+    return rows[places] if bool((known[places] == ids).all()) else None
 
 
-def _joined(parts: Sequence[NDArray], dtype: type) -> NDArray:  # type: ignore[type-arg]
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+def _no_rows() -> Rows:
+    return np.empty(0, np.int64)

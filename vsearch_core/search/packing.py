@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from vsearch_core.embed.tokens import count_tokens
-from vsearch_core.model import Chunk, Hit
+from vsearch_core.model import Chunk
+from vsearch_core.search.results import Hit
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
 

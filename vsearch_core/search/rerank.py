@@ -1,4 +1,4 @@
-"""Re-ranking: a slower, better judge reads the question together with each of the best candidates.
+"""Reranking: score the best candidates again by a slower, better model that reads query and chunk together.
 
 Nogueira and Cho, "Passage re-ranking with BERT" (2019).
 """
@@ -15,16 +15,16 @@ from vsearch_core import config
 Scores = NDArray[np.float32]
 
 
-class Judge(Protocol):
-    """What scores passages for a question, such as `embed.cross.CrossEncoder`."""
+class Reranker(Protocol):
+    """A model that scores texts for a query, such as `embed.cross.CrossEncoder`."""
 
     def score(self, question: str, passages: Sequence[str]) -> Scores:
-        """How well each passage answers, from 0 to 1, shape (n,); no passage is cut. Raises ModelError, InputError."""
+        """Return how well each text answers, from 0 to 1, (n,); no text is cut. Raises ModelError, InputError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Who judges, and how many of the best candidates; only these are answers then."""
+    """The reranker, and the number of best candidates that it scores; only those can be hits."""
 
-    judge: Judge
+    reranker: Reranker
     depth: int = config.RERANKED

@@ -1,8 +1,8 @@
-"""A question moved towards passages like those that are sought, and away from others.
+"""Relevance feedback: move a query towards examples of what is wanted, and away from others.
 
 Rocchio, "Relevance feedback in information retrieval" (in Salton, The SMART Retrieval System, 1971), on both routes:
-question + TOWARDS · mean of the liked - AWAY · mean of the others, with the weights that are customary (Manning,
-Raghavan and Schütze, Introduction to Information Retrieval, 2008, section 9.1.1).
+query + TOWARDS · mean of the wanted - AWAY · mean of the unwanted, with the customary weights (Manning, Raghavan and
+Schütze, Introduction to Information Retrieval, 2008, section 9.1.1).
 """
 
 from collections import Counter, defaultdict
@@ -15,78 +15,83 @@ from numpy.typing import NDArray
 
 TOWARDS = 0.75
 AWAY = 0.15
-EXPANSION = 25  # terms that examples may bring to a question
+EXPANSION = 25  # terms that examples may add to a query
 REPEATS = 4  # a weight of 1: terms are weighted by being repeated, in steps of a quarter
 
 Vector = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """A passage, or a file, that answers should be like or unlike: its unit vector (d,), its texts, its rows if any."""
+    """A chunk or a file that hits should be like or unlike.
+
+    `vector` is its unit vector, (dimension,); `ids` are its chunks in the engine it was read from, none for other
+    files.
+    """
 
     vector: Vector
     texts: tuple[str, ...]
-    rows: NDArray[np.int64]
+    ids: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """Examples for both sides. With `alone`, the question's own words only name what is asked and don't count."""
+class RelevanceFeedback:
+    """Examples of both sides. With `examples_only`, the query's own text doesn't count."""
 
     more: tuple[Example, ...] = ()
     less: tuple[Example, ...] = ()
-    alone: bool = False
+    examples_only: bool = False
 
-    def hidden(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The mask of rows without the examples themselves."""
-        mask = mask.copy()
-        for example in (*self.more, *self.less):
-            mask[example.rows] = False
-        return mask
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Return the chunks of all examples, which must not be hits."""
+        return np.concatenate([example.ids for example in (*self.more, *self.less)])
 
-    def vector(self, question: Vector | None) -> Vector:
-        """The unit vector to look for; a question of None does not count."""
+    def vector(self, query: Vector | None) -> Vector:
+        """Return the unit vector to search for, (dimension,); `query` is the text's vector, or None."""
         sides = ((TOWARDS, self.more), (-AWAY, self.less))
         parts = [np.float32(weight / len(side)) * example.vector for weight, side in sides for example in side]
-        total: Vector = np.sum(parts if question is None else [question, *parts], axis=0, dtype=np.float32)
+        total: Vector = np.sum(parts if query is None else [query, *parts], axis=0, dtype=np.float32)
         length = np.linalg.norm(total)
         return (total / (length if length > 0 else 1)).astype(np.float32)
 
     def terms(
         self,
-        question: Sequence[str],
+        query: Sequence[str],
         analyze: Callable[[str], list[str]],
-        holding: Callable[[Sequence[str]], list[int]],
+        document_frequencies: Callable[[Sequence[str]], list[int]],
         rows: int,
     ) -> list[str]:
-        """The terms to look for, each repeated REPEATS times its weight, rounded; negative weights count as none.
+        """Return the terms to search for, each repeated REPEATS times its weight, rounded; negative weights are 0.
 
-        An example weighs a term by how often it has it and how rare it is, the highest of its weights being 1.
-        `holding` says how many of all `rows` hold each of some terms.
+        `query` holds the text's terms. An example weights a term by tf · idf over its highest, of all `rows` of the
+        index.
         """
         weights: defaultdict[str, float] = defaultdict(float)
         for share, side in ((TOWARDS, self.more), (-AWAY, self.less)):
             for example in side:
-                for term, weight in _profile(example, analyze, holding, rows).items():
+                for term, weight in _profile(example, analyze, document_frequencies, rows).items():
                     weights[term] += share * weight / len(side)
-        asked = Counter(question)
+        given = Counter(query)
         best = sorted(weights, key=lambda term: (-weights[term], term))[:EXPANSION]
-        total = {term: asked[term] + weights[term] for term in [*asked, *(term for term in best if term not in asked)]}
+        total = {term: given[term] + weights[term] for term in [*given, *(term for term in best if term not in given)]}
         return [term for term, weight in total.items() for _ in range(round(REPEATS * weight))]
 
 
 def _profile(
-    example: Example, analyze: Callable[[str], list[str]], holding: Callable[[Sequence[str]], list[int]], rows: int
+    example: Example,
+    analyze: Callable[[str], list[str]],
+    document_frequencies: Callable[[Sequence[str]], list[int]],
+    rows: int,
 ) -> dict[str, float]:
-    """tf · idf of the example's terms that others can share, over the highest."""
+    """Return tf · idf, over the highest, of the example's terms that other chunks have, too."""
     counts = Counter(term for text in example.texts for term in analyze(text))
-    held = holding(list(counts))
-    own = 1 if len(example.rows) else 0
-    found = {
-        term: count * log(1 + rows / number)
-        for (term, count), number in zip(counts.items(), held, strict=True)
-        if number > own
+    frequencies = document_frequencies(list(counts))
+    own = 1 if len(example.ids) else 0
+    weights = {
+        term: count * log(1 + rows / frequency)
+        for (term, count), frequency in zip(counts.items(), frequencies, strict=True)
+        if frequency > own
     }
-    highest = max(found.values(), default=1.0)
-    return {term: weight / highest for term, weight in found.items()}
+    highest = max(weights.values(), default=1.0)
+    return {term: weight / highest for term, weight in weights.items()}

@@ -1,4 +1,4 @@
-"""The fusion that `vsearch tune` has learned for an index: a setting of the index, which queries go by."""
+"""The fusion that was learned for an index: a setting of the index that its queries use."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,7 +12,10 @@ from vsearch_core.store.catalog import Catalog
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A learned fusion: from how many questions, and nDCG@10 on questions held out, beside what was in force before."""
+    """A learned fusion, the number of queries it was learned from, and its nDCG@10 on held-out queries.
+
+    `former_ndcg_10` is that of the fusion in use before.
+    """
 
     method: str
     alpha: float
@@ -21,17 +24,17 @@ class Tuned:
     former_ndcg_10: float
 
     def to_setting(self) -> str:
-        """As the catalog stores it."""
+        """Return the value that the catalog stores."""
         return json.dumps(asdict(self))
 
     @property
     def fusion(self) -> Fusion:
-        """How queries combine the routes."""
+        """Return the fusion."""
         return Fusion(self.method, self.alpha, tuned=True)
 
 
 def tuned(catalog: Catalog) -> Tuned | None:
-    """What the index was tuned to, None where it was not. Raises IndexCorruptError."""
+    """Return the index's tuned fusion, or None if it was not tuned. Raises IndexCorruptError."""
     stored = catalog.settings().get(FUSION)
     if not stored:
         return None
@@ -45,7 +48,7 @@ def tuned(catalog: Catalog) -> Tuned | None:
 
 
 def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:
-    """The fusion that was asked for, else the one that the index was tuned to, else the default."""
+    """Return the requested fusion, else the one that the index was tuned to, else the default."""
     if fusion is None and alpha is None:
         found = tuned(catalog)
         return Fusion() if found is None else found.fusion

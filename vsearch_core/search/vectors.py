@@ -1,4 +1,4 @@
-"""The vector route over a snapshot's segments: each is scanned, or its graph is walked once that pays."""
+"""The vector route over a snapshot: segments are scanned, or their graphs searched once that pays."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,104 +10,127 @@ from numpy.typing import NDArray
 from vsearch_core import config, kernel_cache
 from vsearch_core.ann import flat
 from vsearch_core.ann.check import check_graph
-from vsearch_core.errors import IndexCorruptError, InputError
+from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.graphs import PREFIX
+from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
-from vsearch_core.search.rental import Rental
+from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
     from vsearch_core.ann.hnsw import GraphSearcher
 
-SCANNED_ROWS = 15_000_000  # scanning so many takes as long as starting the engine that walks graphs: 0.8 s
-MOST_EF = 1 << 16
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
 
 
-def _quietly() -> None:
-    pass
+def do_nothing() -> None:
+    """Ignore that an engine is starting."""
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How vectors are looked for: all compared (`exact`), graphs walked with a beam of `ef`, or (None) what pays.
-
-    `preparing` is called, from another thread, when starting the engine takes over a second. Raises InputError.
-    """
+class VectorSearchOptions:
+    """Compare every vector (`exact`), search graphs with `ef_search` candidates, or (None) do what is faster."""
 
     exact: bool = False
-    ef: int | None = None
-    preparing: Callable[[], object] = _quietly
-
-    def __post_init__(self) -> None:
-        if self.exact and self.ef is not None:
-            raise InputError("--exact, --ef", "one compares every vector, the other walks a graph", "give one of them")
-        if self.ef is not None and not 1 <= self.ef <= MOST_EF:
-            raise InputError("--ef", f"{self.ef} is not between 1 and {MOST_EF}", f"the default is {config.EF}")
+    ef_search: int | None = None
 
 
 class VectorRoute:
-    """Nearest rows and cosines. Rows of all segments are numbered through."""
+    """The nearest rows of a snapshot, by global row. Used by one thread at a time.
 
-    def __init__(self, segments: Sequence[SegmentView], effort: Effort) -> None:
+    `engine_starting` is called, from another thread, if starting the engine that searches graphs takes over a second.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[SegmentView],
+        limits: SearchLimits = DEFAULT_LIMITS,
+        engine_starting: Callable[[], object] = do_nothing,
+    ) -> None:
         self._segments = segments
-        self._effort = effort
-        self._starts = np.cumsum([0, *(len(segment.vectors) for segment in segments)])
-        self._linked_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
-        self._rental = Rental(SCANNED_ROWS)
-        self._walkers: dict[int, GraphSearcher] = {}
+        self._row_map = RowMap(len(segment.vectors) for segment in segments)
+        self._graph_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
+        self._budget = EngineBudget(limits.graph_start_rows)
+        self._engine_starting = engine_starting
+        self._graph_searchers: dict[int, GraphSearcher] = {}
 
     def best(
-        self, vector: NDArray[np.float32], mask: NDArray[np.bool_], count: int
-    ) -> tuple[NDArray[np.int64], int | None]:
-        """The `count` rows most like the vector (d,) among the allowed of mask (n,), best first.
+        self,
+        vector: Vectors,
+        mask: NDArray[np.bool_],
+        count: int,
+        options: VectorSearchOptions = VectorSearchOptions(),
+    ) -> tuple[Rows, int | None]:
+        """Return the `count` rows of the mask (rows,) nearest to the vector (dimension,), best first.
 
-        With them the beam of the walk that may have missed one, None if there was none. Raises IndexCorruptError.
+        With them the ef_search of the graph search that may have missed one, or None if there was none. Raises
+        IndexCorruptError.
         """
-        ef = self._beam(count)
+        ef_search = self._ef_search(count, options)
         rows, scores, exact = [np.empty(0, np.int64)], [np.empty(0, np.float32)], True
         for number, segment in enumerate(self._segments):
-            start, stop = self._starts[number], self._starts[number + 1]
-            allowed = mask[start:stop]
-            if ef is None or segment.graph is None:
+            span = self._row_map.span(number)
+            allowed = mask[span]
+            if ef_search is None or segment.graph is None:
                 cosines = flat.scan(segment.vectors, vector)
                 near = flat.top_k(cosines, allowed, count)
-                rows.append(near + start)
+                rows.append(near + span.start)
                 scores.append(cosines[near])
             else:
-                found = self._walker(number).search(
-                    vector[None], count, ef_search=ef, allowed=None if allowed.all() else allowed
+                found = self._graph_searcher(number).search(
+                    vector[None], count, ef_search=ef_search, allowed=None if allowed.all() else allowed
                 )
                 near = found.rows[0, : found.counts[0]]
-                rows.append(near + start)
+                rows.append(near + span.start)
                 scores.append(found.scores[0, : len(near)])
                 exact = exact and found.exact
         all_rows = np.concatenate(rows)
-        best: NDArray[np.int64] = all_rows[flat.top_k(np.concatenate(scores), None, count)]
-        return best, None if exact else ef
+        best: Rows = all_rows[flat.top_k(np.concatenate(scores), None, count)]
+        return best, None if exact else ef_search
 
-    def cosines(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The cosines of some rows, ascending: computed alike, whichever way they were found."""
-        bounds = np.searchsorted(rows, self._starts)
-        parts = [np.empty(0, np.float32)]
-        for number, segment in enumerate(self._segments):
-            some = rows[bounds[number] : bounds[number + 1]]
-            if len(some):
-                parts.append(flat.scan(segment.vectors[some - self._starts[number]], vector))
-        return np.concatenate(parts)
+    def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
+        """Return the cosines of ascending rows, (n,), computed alike whichever way the rows were found."""
+        cosines = np.empty(len(rows), np.float32)
+        for number, places, own in self._row_map.split_sorted(rows):
+            cosines[places] = flat.scan(self._segments[number].vectors[own], vector)
+        return cosines
 
-    def _beam(self, count: int) -> int | None:
-        """How wide to walk for `count` rows, None to scan."""
-        effort = self._effort
-        ef = max(effort.ef or config.EF, config.CANDIDATES)
-        deep = count > config.CANDIDATES and 2 * count > ef  # a beam that is hardly wider finds too few of them
-        if effort.exact or deep or not self._linked_rows:
+    def stored(self, rows: Rows, *, verify: bool) -> Vectors:
+        """Return the rows' unit vectors, (n, dimension), in the order given.
+
+        With `verify`, the checksums of the blocks that hold them are compared. Raises ValueError if one differs.
+        """
+        dimension = self._segments[0].vectors.shape[1] if self._segments else 0
+        vectors = np.empty((len(rows), dimension), np.float32)
+        for number, places, own in self._row_map.split(rows):
+            segment = self._segments[number]
+            row_bytes = segment.vectors.itemsize * dimension
+            for row in own.tolist() if verify else ():
+                if damaged_blocks(segment.vectors, segment.manifest["vectors"], row * row_bytes, (row + 1) * row_bytes):
+                    raise ValueError("its vectors are damaged")
+            vectors[places] = flat.from_fixed(segment.vectors[own])
+        return vectors
+
+    def verify(self) -> None:
+        """Compare the checksums of all vectors, which takes 0.3 ms a MB. Raises ValueError if one differs."""
+        for segment in self._segments:
+            if damaged_blocks(segment.vectors, segment.manifest["vectors"]):
+                raise ValueError("its vectors are damaged")
+
+    def _ef_search(self, count: int, options: VectorSearchOptions) -> int | None:
+        """Return the size of the graph search for `count` rows, or None to scan."""
+        ef_search = max(options.ef_search or config.EF, config.CANDIDATES)
+        deep = count > config.CANDIDATES and 2 * count > ef_search  # hardly more candidates than hits miss too many
+        if options.exact or deep or not self._graph_rows:
             return None
-        return ef if effort.ef is not None or self._rental.buys(self._linked_rows) else None
+        asked_for = options.ef_search is not None
+        return ef_search if asked_for or self._budget.should_start(self._graph_rows) else None
 
-    def _walker(self, number: int) -> "GraphSearcher":
-        """The engine over a segment's graph, which is checked before it is used for the first time."""
-        if number not in self._walkers:
+    def _graph_searcher(self, number: int) -> "GraphSearcher":
+        """Return the engine over a segment's graph, which is checked before its first use."""
+        if number not in self._graph_searchers:
             from vsearch_core.ann.hnsw import GraphSearcher
             from vsearch_core.ann.ready import announce_if_slow
 
@@ -119,11 +142,10 @@ class VectorRoute:
                         raise ValueError(f"{name}: its checksum differs")
                 check_graph(segment.graph, segment.vectors)
             except ValueError as error:
-                raise IndexCorruptError(
-                    f"segment {segment.name}", f"its graph is damaged ({error})", "graph-corrupt"
-                ) from None
-            walker = GraphSearcher(segment.graph, segment.vectors)
-            with storage_errors(kernel_cache.folder()), announce_if_slow(self._effort.preparing):
-                kernel_cache.load(walker.load)
-            self._walkers[number] = walker
-        return self._walkers[number]
+                reason = f"its graph is damaged ({error})"
+                raise IndexCorruptError(f"segment {segment.name}", reason, "graph-corrupt") from None
+            searcher = GraphSearcher(segment.graph, segment.vectors)
+            with storage_errors(kernel_cache.folder()), announce_if_slow(self._engine_starting):
+                kernel_cache.load(searcher.load)
+            self._graph_searchers[number] = searcher
+        return self._graph_searchers[number]

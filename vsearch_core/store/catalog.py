@@ -379,6 +379,14 @@ class Catalog:
                 found[number] = StoredChunk(path, ordinal, Chunk(self.unpacked(number, blob, sound), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
 
+    def chunk_numbers(self, path: str, first: int = 0, last: int | None = None) -> list[tuple[int, int]]:
+        """Return a live file's chunks as (chunk id, number in the file), from number `first` to `last`, inclusive."""
+        query = (
+            "SELECT chunks.id, ordinal FROM files JOIN chunks ON file_id = files.id"
+            " WHERE path = ? AND live AND ordinal >= ? AND (? IS NULL OR ordinal <= ?) ORDER BY ordinal"
+        )
+        return self.connection.execute(query, (path, first, last, last)).fetchall()
+
     def refuse_damaged_files(self, chunks: int) -> None:
         """Raise IndexCorruptError unless the live files' rows, which filters go by, are what was written.
 

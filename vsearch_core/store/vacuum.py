@@ -6,7 +6,9 @@ from contextlib import suppress
 from vsearch_core.store.catalog import Catalog
 
 GAPS = "gaps_closed"  # the setting that says how many chunks had ever been deleted when the catalog was last rebuilt
-GAPS_SHARE = 0.05  # of the chunks there are: so many deleted since, and it is rebuilt: docs/adr/0014-compaction-policy.md
+GAPS_SHARE = (
+    0.05  # of the chunks there are: so many deleted since, and it is rebuilt: docs/adr/0014-compaction-policy.md
+)
 
 
 def reclaim_space(catalog: Catalog) -> None:

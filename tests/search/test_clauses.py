@@ -11,10 +11,11 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.search import local
-from vsearch_core.search.filters import Filters
+from vsearch_core.search.engine import TEXT
+from vsearch_core.search.limits import SearchLimits
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import Query, answer, clean_query, embedding
+from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.request import SearchRequest, clean_query
 
 EMBEDDER = WordEmbedder()
 WORDS = [
@@ -71,9 +72,10 @@ def searcher(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def left(searcher: LocalSearcher, text: str) -> set[int]:
     """The numbers of the texts that a query's conditions leave."""
-    allowed = searcher.narrow(searcher.allow(Filters()), Query(text).question())
-    assert allowed.matched == allowed.mask.sum()
-    return {int(Path(each.path).stem) for each in searcher.passages(allowed.mask.nonzero()[0])}
+    request = SearchRequest(text, mode="vector")
+    candidates = searcher.search(request, {TEXT: EMBEDDER.embed_queries([text])[0]}, 5000)
+    assert candidates.matched == len(candidates.ids)
+    return {int(Path(each.path).stem) for each in searcher.hydrate(candidates.ids)}
 
 
 def having(texts: list[str], pattern: str) -> set[int]:
@@ -152,10 +154,10 @@ def test_any_phrase_of_two_words(
 def test_both_routes_are_narrowed(searcher: LocalSearcher, texts: list[str]) -> None:
     def embed(text: str):
         assert text == "iron foo"
-        return embedding(EMBEDDER)(text)
+        return query_embedding(EMBEDDER)(text)
 
     for mode in ("hybrid", "vector", "keyword"):
-        results = answer(searcher, embed, Query('"iron" foo -pump', k=5000, mode=mode))
+        results = search(searcher, SearchRequest('"iron" foo -pump', k=5000, mode=mode), embed)
         expected = having(texts, r"iron") - having(texts, r"(?i)\bpumps?\b")
         assert results.matched == len(expected) and results.searched == len(texts)
         found = {int(Path(hit.path).stem) for hit in results.hits}
@@ -164,14 +166,14 @@ def test_both_routes_are_narrowed(searcher: LocalSearcher, texts: list[str]) -> 
 
 
 def test_plain_takes_everything_as_words(searcher: LocalSearcher, texts: list[str]) -> None:
-    results = answer(searcher, None, Query('"nowhere to" -be', mode="keyword", plain=True))
+    results = search(searcher, SearchRequest('"nowhere to" -be', mode="keyword", plain=True))
     assert results.matched == len(texts)
 
 
 def test_a_prefix_scores_like_a_word(searcher: LocalSearcher) -> None:
-    found = answer(searcher, None, Query("насос*", mode="keyword", k=5000)).hits
+    found = search(searcher, SearchRequest("насос*", mode="keyword", k=5000)).hits
     assert {hit.path for hit in found} == {
-        hit.path for hit in answer(searcher, None, Query("насосы", mode="keyword", k=5000)).hits
+        hit.path for hit in search(searcher, SearchRequest("насосы", mode="keyword", k=5000)).hits
     }
 
 
@@ -182,21 +184,18 @@ def test_titles_headings_and_names_are_searched(tmp_path: Path) -> None:
     with open_snapshot(tmp_path / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
         for word in ("zebra", "docs", "+zebra", '"zebra.md"', "giraffe", "+giraffes", "okapi", '"okapi"'):
-            results = answer(searcher, None, Query(word, mode="keyword"))
+            results = search(searcher, SearchRequest(word, mode="keyword"))
             assert len(results.hits) == results.searched == 4, word
 
 
-def test_prefixes_are_forgotten_in_time_and_found_again(
-    searcher: LocalSearcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prefixes_are_forgotten_in_time_and_found_again(searcher: LocalSearcher) -> None:
     def found(asked: LocalSearcher, text: str) -> list[str]:
-        return [hit.path for hit in answer(asked, None, Query(text, 500, "keyword", collapse=False)).hits]
+        return [hit.path for hit in search(asked, SearchRequest(text, 500, "keyword", collapse=False)).hits]
 
     questions = ["pum*", "le* fo* docu*", "+mach* learning", "pump -mach*", "pum*", "le* fo* docu*"]
     fresh = [found(LocalSearcher(searcher._snapshot), question) for question in questions]
     assert all(fresh)
-    monkeypatch.setattr(local, "_PREFIXES", 2)
-    asked = LocalSearcher(searcher._snapshot)
+    asked = LocalSearcher(searcher._snapshot, limits=SearchLimits(prefixes=2))
     kept = []
     for question, expected in zip(questions, fresh, strict=True):
         assert found(asked, question) == expected

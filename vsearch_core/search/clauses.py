@@ -1,4 +1,4 @@
-"""Which passages hold what a question requires, and not what it excludes: known before the search, for all rows."""
+"""Clauses of a query, evaluated over all rows before the search: "phrases", +required, -excluded and prefix*."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,18 @@ from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.searched import searched
 
-_SHORTEST_STEM = 3  # letters …
-_LONGEST_ENDING = 4  # … and what a stem may lack of a prefix that reaches into a word's ending
+# Letters of the stems that a prefix which reaches into a word's ending may have: the least, and how many fewer.
+_SHORTEST_STEM = 3
+_LONGEST_ENDING = 4
 
 Mask = NDArray[np.bool_]
 
 
-class Conditions:
-    """Evaluates clauses over a snapshot's rows, (n,) bool. Raises as `KeywordRoute` does, and IndexCorruptError."""
+class Clauses:
+    """Evaluates clauses over a snapshot's rows, as masks (rows,).
+
+    Methods raise ValueError or IndexError for damaged postings, and IndexCorruptError for damaged texts.
+    """
 
     def __init__(self, snapshot: Snapshot, route: KeywordRoute, chunk_ids: NDArray[np.int64], alive: Mask) -> None:
         self._catalog = snapshot.catalog
@@ -32,41 +36,41 @@ class Conditions:
             snapshot.settings.query_analysis.analyzer(code) for code in snapshot.languages
         ]
 
-    def narrow(self, mask: Mask, question: ParsedQuery) -> Mask:
-        """The rows of the mask that hold all that is required and nothing that is excluded."""
-        for clause in question.required:
-            mask = mask & self._holding(clause, mask)
-        for clause in question.excluded:
-            mask = mask & ~self._holding(clause, mask)
+    def apply(self, mask: Mask, parsed: ParsedQuery) -> Mask:
+        """Return the rows of the mask that match all required clauses and no excluded one."""
+        for clause in parsed.required:
+            mask = mask & self._matching(clause, mask)
+        for clause in parsed.excluded:
+            mask = mask & ~self._matching(clause, mask)
         return mask
 
     def define_prefix(self, term: str) -> None:
-        """Let a term like `bar*` stand for all words that begin so, if it does not yet."""
+        """Define a term like `bar*` as all words that begin so, unless it is defined."""
         if not self._route.collection.is_defined(term):
             self._route.collection.define(term, self._prefix_lists(term[:-1]))
 
-    def _holding(self, clause: Clause, among: Mask) -> Mask:
-        """Which rows satisfy the clause, as far as they are among those that matter."""
+    def _matching(self, clause: Clause, among: Mask) -> Mask:
+        """Return the rows that match the clause; rows outside `among` may be left out."""
         if clause.kind == PREFIX:
             term = f"{fold_case(normalize_characters(clause.text))}*"
             self.define_prefix(term)
-            return self._route.holding([term])
+            return self._route.rows_with_any([term])
         terms = None if clause.kind == PHRASE else self._terms_of_word(clause.text)
-        return self._route.holding(terms) if terms else self._holding_phrase(clause.text, among)
+        return self._route.rows_with_any(terms) if terms else self._matching_phrase(clause.text, among)
 
     def _terms_of_word(self, word: str) -> set[str] | None:
-        """The term that stands for all of a word, in each language; None where some have none, or it is not one."""
+        """Return the term of a whole word in each language, or None if one term can't stand for it in each."""
         if len(tokenize(word)) != 1:
             return None
         found = [analyzer.query_terms(word) for analyzer in self._analyzers]
         spaced = all(analyzer.terms(word) == terms for analyzer, terms in zip(self._analyzers, found, strict=True))
-        # A function word, or one of a script without blanks, is looked for as it stands.
+        # A stop word, or a word of a script without spaces, is matched as text.
         return {terms[0] for terms in found} if all(found) and spaced else None
 
-    def _holding_phrase(self, phrase: str, among: Mask) -> Mask:
+    def _matching_phrase(self, phrase: str, among: Mask) -> Mask:
         rows = among
         for group in required_terms(phrase, self._analyzers):
-            rows = rows & self._route.holding(group)
+            rows = rows & self._route.rows_with_any(group)
         pattern = phrase_pattern(phrase)
         held = np.zeros(len(among), np.bool_)
         for row, fields in self._fields(np.flatnonzero(rows)):
@@ -74,12 +78,16 @@ class Conditions:
         return held
 
     def _prefix_lists(self, prefix: str) -> list[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """The rows with words that begin so, and how many: those whose terms do, and those whose stems are shorter."""
+        """Return each segment's rows with words that begin so, and the number of those words in each.
+
+        Terms that begin so are counted in the postings. Words whose stem is shorter than the prefix are counted in the
+        texts of the rows that have such a stem.
+        """
         collection = self._route.collection
         counts = collection.prefix_counts(prefix)
         shorter = {prefix[:end] for end in range(max(_SHORTEST_STEM, len(prefix) - _LONGEST_ENDING), len(prefix))}
         stems = {term for analyzer in self._analyzers for term in analyzer.query_terms(prefix)[:1]}
-        maybe = self._route.holding(shorter | stems) & (counts == 0) & self._alive
+        maybe = self._route.rows_with_any(shorter | stems) & (counts == 0) & self._alive
         pattern = prefix_pattern(prefix)
         for row, fields in self._fields(np.flatnonzero(maybe)):
             counts[row] = min(sum(len(pattern.findall(field)) for field in fields), np.iinfo(np.uint8).max)
@@ -87,8 +95,8 @@ class Conditions:
         return [(np.flatnonzero(part), part[part > 0]) for part in parts]
 
     def _fields(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Iterator[str]]]:
-        """The folded texts that each of the rows is searched by."""
+        """Yield each row with its folded keyword fields."""
         with storage_errors(self._catalog.index):
             found = searched(self._catalog, self._chunk_ids[rows].tolist())
-            for row, (*_, passage) in zip(rows.tolist(), found, strict=True):
-                yield row, map(fold_text, passage.fields())
+            for row, (*_, keyword_fields) in zip(rows.tolist(), found, strict=True):
+                yield row, map(fold_text, keyword_fields.fields())

@@ -1,0 +1,80 @@
+"""Hits from candidates: hydrate them, and add their surroundings within the budget of tokens."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.search.engine import Candidates, Searcher
+from vsearch_core.search.fusion import KEYWORD, VECTOR
+from vsearch_core.search.packing import pack, widened, with_context
+from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.results import Hit, NearDuplicate
+from vsearch_core.search.snippets import Snippet
+from vsearch_core.store.catalog import StoredChunk
+from vsearch_core.text.extract.registry import place_of
+
+Places = NDArray[np.int64]
+
+
+def hydrated(
+    searcher: Searcher,
+    candidates: Candidates,
+    scores: NDArray[np.float32],
+    shown: Places,
+    near_duplicates: Sequence[Places],
+    *,
+    rerank_scores: NDArray[np.float32] | None = None,
+) -> tuple[Hit, ...]:
+    """Return the candidates at the places `shown` as hits, each with the candidates that were collapsed into it.
+
+    All are hydrated in one call of the engine.
+    """
+    chunks = searcher.hydrate(candidates.ids[np.concatenate([shown, *near_duplicates])])
+    routes = {VECTOR: None, KEYWORD: None, **candidates.scores}
+    if rerank_scores is not None:
+        routes["rerank"] = rerank_scores
+    collapsed = iter(chunks[len(shown) :])
+    hits = []
+    for rank, (stored, at, alike) in enumerate(zip(chunks, shown.tolist(), near_duplicates, strict=False), 1):
+        chunk = stored.chunk
+        hits.append(
+            Hit(
+                rank=rank,
+                score=float(scores[at]),
+                path=stored.path,
+                chunk=stored.ordinal,
+                start_line=chunk.start_line,
+                end_line=chunk.end_line,
+                start_char=chunk.start_char,
+                end_char=chunk.end_char,
+                page=chunk.page,
+                heading=chunk.heading,
+                text=chunk.text,
+                scores={name: None if values is None else float(values[at]) for name, values in routes.items()},
+                place=place_of(stored.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
+                alike=tuple(_near_duplicate(next(collapsed)) for _ in alike),
+            )
+        )
+    return tuple(hits)
+
+
+def _near_duplicate(stored: StoredChunk) -> NearDuplicate:
+    return NearDuplicate(stored.path, stored.ordinal, stored.chunk.start_line, stored.chunk.end_line)
+
+
+def arranged(searcher: Searcher, request: SearchRequest, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Return the hits with their context, or packed into the request's budget of tokens."""
+
+    def around(hit: Hit) -> Sequence[StoredChunk]:
+        if not request.context:
+            return ()
+        ids = searcher.chunk_ids(hit.path, max(0, hit.chunk - request.context), hit.chunk + request.context)
+        return searcher.hydrate(ids)
+
+    def excerpt(text: str, width: int) -> Snippet:
+        return searcher.excerpts(request, [text], width)[0]
+
+    if request.max_tokens is None:
+        return tuple(with_context(hit, around(hit)) if request.context else hit for hit in hits)
+    return tuple(pack(((hit, widened(hit, around(hit))) for hit in hits), request.max_tokens, excerpt))

@@ -1,0 +1,45 @@
+"""The limits of a local search, and the rule by which it starts its compiled engines."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLimits:
+    """Tuning constants of `LocalSearcher`.
+
+    `graph_start_rows` and `keyword_start_rows` are the prices of starting the two compiled engines: the rows that are
+    scanned, or the rows and postings that numpy scores, in as long as that takes, 0.8 s. Queries for more than
+    `keyword_depth` rows are scored row by row: the keyword engine keeps its best by insertion. The row lists of up to
+    `prefixes` prefixes are kept between queries, as search-as-you-type needs. A filter's expression may run for
+    `filter_seconds`.
+    """
+
+    graph_start_rows: int = 15_000_000
+    keyword_start_rows: int = 60_000_000
+    keyword_depth: int = 1000
+    prefixes: int = 50
+    filter_seconds: float = 10.0
+
+
+DEFAULT_LIMITS = SearchLimits()
+
+
+@dataclass(slots=True)
+class EngineBudget:
+    """Decides when to start an engine that is faster, but slow to start (ski rental).
+
+    Work is done without the engine until that has cost as much as the start, then the engine is started. Whatever
+    queries come, the total is at most twice that of the best decision in hindsight (Karlin et al., "Competitive snoopy
+    caching", Algorithmica 1988).
+    """
+
+    price: int
+    spent: int = 0
+
+    def should_start(self, cost: int) -> bool:
+        """Return True if it is time to start the engine; else count the cost of the next query without it."""
+        if self.spent + cost <= self.price:
+            self.spent += cost
+            return False
+        self.spent = self.price
+        return True

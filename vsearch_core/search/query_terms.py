@@ -1,0 +1,49 @@
+"""The terms of a query in a snapshot: by each of its languages, with the compounds that share parts with them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
+from vsearch_core.lexical.query import ParsedQuery, plain_query
+
+
+class QueryTerms:
+    """Analyzes queries as the snapshot's chunks were analyzed.
+
+    Methods raise ValueError or IndexError for damaged postings.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._segments = snapshot.segments
+        self._languages = snapshot.languages
+        self._analysis = snapshot.settings.query_analysis
+
+    def of_query(self, parsed: ParsedQuery) -> list[str]:
+        """Return the query's terms and their relatives in compounds; one like `bar*` stands for all that begin so."""
+        terms = self._analysis.query_terms(parsed, self._languages)
+        if self._compounds is None or not self._may_compound(parsed.words.split()):
+            return terms
+        words = ([term for term in self.of_text(word) if term in terms] for word in parsed.words.split())
+        return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.word_relatives(word))]
+
+    def of_text(self, text: str) -> list[str]:
+        """Return the terms of a text without operators."""
+        return self._analysis.query_terms(plain_query(text), self._languages)
+
+    def _may_compound(self, words: Sequence[str]) -> bool:
+        """Return True if a compounding language has as many of the words for stop words as any other language."""
+        stop_words = {
+            code: sum(not self._analysis.analyzer(code).query_word(word) for word in words) for code in self._languages
+        }
+        return max(stop_words.values()) == max(count for code, count in stop_words.items() if code in COMPOUNDING)
+
+    @cached_property
+    def _compounds(self) -> Compounds | None:
+        if COMPOUNDING.isdisjoint(self._languages):
+            return None
+        analyzers = [self._analysis.analyzer(code) for code in self._languages]
+        return Compounds(
+            [segment.postings for segment in self._segments],
+            lambda word: [term for analyzer in analyzers for term in analyzer.query_terms(word)],
+        )

@@ -1,0 +1,83 @@
+"""Results as values for JSON (schema vsearch.results/1), and the reason why there are none."""
+
+from dataclasses import asdict
+from typing import Any
+
+from vsearch_core.search.results import Hit, Results
+
+SCHEMA = "vsearch.results/1"  # keys are never removed or renamed within it
+DIGITS = 6  # of scores
+
+
+def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
+    """Return the results as one JSON object; with `explain`, how the query was understood and searched."""
+    value: dict[str, Any] = {
+        "schema": SCHEMA,
+        "query": results.query,
+        "mode": results.mode,
+        "exact": results.exact,
+        "generation": results.generation,
+        "searched": results.searched,
+        "matched": results.matched,
+        "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
+        "tokens": results.tokens,
+        "hits": [hit_json(hit) for hit in results.hits],
+    }
+    if explain:
+        value["explain"] = _explanation(results)
+    return value
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """Return a hit as one JSON object, with its scores rounded."""
+    values = asdict(hit)
+    values["score"] = round(hit.score, DIGITS)
+    values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
+    return values
+
+
+def error_json(query: str, message: str) -> dict[str, Any]:
+    """Return the JSON object for a query that can't be answered."""
+    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
+    return {"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": message}
+
+
+def vector_method(results: Results) -> str | None:
+    """Return how vectors were searched, "scan" or "graph", or None if they were not."""
+    if results.mode == "keyword":
+        return None
+    return "scan" if results.exact else "graph"
+
+
+def why_nothing(results: Results, *, has_min_score: bool) -> str:
+    """Return the reason why there is no hit, as a code.
+
+    "empty-index", "filtered-out" (no chunk passes the filters), "clauses-unmatched" (none passes filters and clauses),
+    "below-min-score", "stop-words-only", "no-term-matches" or "no-match".
+    """
+    if not results.searched:
+        return "empty-index"
+    if not results.matched:
+        return "clauses-unmatched" if results.parsed.required or results.parsed.excluded else "filtered-out"
+    if has_min_score:
+        return "below-min-score"
+    if results.mode == "keyword":
+        return "no-term-matches" if results.terms else "stop-words-only"
+    return "no-match"
+
+
+def _explanation(results: Results) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "terms": list(results.terms),
+        "vectors": vector_method(results),
+        "ef": results.ef_search,
+    }
+    if results.fusion is not None:
+        alpha = results.fusion.alpha if results.fusion.method == "convex" else None
+        value["fusion"] = {
+            "method": results.fusion.method,
+            "alpha": alpha,
+            "tuned": results.fusion.tuned,
+            "legible": results.legible,
+        }
+    return value
