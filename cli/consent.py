@@ -1,58 +1,59 @@
-"""Nobody's texts leave the machine before the user has said so, once for each project and recipient.
+"""Consent to send text to a provider: asked once for each project and host, before anything is sent.
 
-What was said is kept in the user's own state folder: an index or a project from elsewhere can't bring it along.
+The answers are stored in the user's own state folder: an index or a project from elsewhere can't bring any along.
 """
 
 import os
 import sys
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from vsearch_core.config import EMBEDDER
 
 from .output import complain, one_line
 
 if TYPE_CHECKING:
     from vsearch_core.model import EmbedderSpec
 
-YES_HELP = "Let texts and the key go to the embedder's provider without being asked."
+YES_HELP = "Send text and the API key to the embedder's provider without asking."
 
 
-@cache  # what was agreed to counts while the process lives, though it could not be kept
-def require(spec: "EmbedderSpec", project: Path, *, yes: bool = False) -> bool:
-    """True if the user agrees, or has agreed before; False if nothing leaves this machine. Raises InputError.
+class Consent:
+    """Asks the user whether the text of a project may be sent to a host; raises InputError if it may not.
 
-    `project` is the index's folder.
+    An answer counts for the life of this object, even if it can't be stored.
     """
-    if spec.provider == EMBEDDER:  # is on this machine; a query need not import what tells that
-        return False
-    from vsearch_core.embed.open import recipient
-    from vsearch_core.errors import InputError
 
-    host = recipient(spec)
-    if host is None:
-        return False
-    given = {"project": os.path.realpath(project), "provider": spec.provider, "host": host}
-    agreed = _agreed()
-    if any(given.items() <= each.items() for each in agreed):
+    def __init__(self, project: Path, *, yes: bool = False) -> None:
+        """Take the folder that names the project in the question; `yes` agrees to everything."""
+        self._project = os.path.realpath(project)
+        self._yes = yes
+        self._given: list[dict[str, Any]] = []
+
+    def __call__(self, spec: "EmbedderSpec", host: str) -> bool:
+        from vsearch_core.errors import InputError
+
+        consent = {"project": self._project, "provider": spec.provider, "host": host}
+        stored = _stored()
+        if any(consent.items() <= each.items() for each in [*stored, *self._given]):
+            return True
+        question = (
+            f"{self._project}: its text, your queries and your API key would be sent to {host} ({spec.provider})"
+        )
+        if not self._yes and not _ask(question):
+            raise InputError(self._project, f"nothing was sent to {host}", code="no-consent")
+        self._given.append(consent)
+        _store([*stored, consent])
         return True
-    what = f"{given['project']}: its texts, questions to it and your key would be sent to {host} ({spec.provider})"
-    if not yes and not _asks(what):
-        raise InputError(given["project"], f"nothing was sent to {host}", "agree to it with --yes")
-    _remember([*agreed, given])
-    return True
 
 
-def _asks(what: str) -> bool:
-    """The user's answer; no where there is no terminal to ask on. Ctrl-C ends the command, whoever else handles it."""
+def _ask(question: str) -> bool:
+    """Ask on the terminal; without one, the answer is no. Ctrl-C ends the command, whoever else handles it."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     import signal
 
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        sys.stderr.write(f"{one_line(what)}. Go on? [y/N] ")
+        sys.stderr.write(f"{one_line(question)}. Continue? [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     finally:
@@ -65,8 +66,8 @@ def _file() -> Path:
     return user_state_path("vsearch", appauthor=False) / "consent.json"
 
 
-def _agreed() -> list[dict[str, Any]]:
-    """What was agreed to; nothing where that can't be read: the user is asked again."""
+def _stored() -> list[dict[str, Any]]:
+    """Return the stored answers; none if they can't be read: the user is asked again."""
     import json
 
     try:
@@ -76,14 +77,14 @@ def _agreed() -> list[dict[str, Any]]:
     return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
 
 
-def _remember(agreed: list[dict[str, Any]]) -> None:
+def _store(answers: list[dict[str, Any]]) -> None:
     import json
 
     file = _file()
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(agreed, indent=1) + "\n", encoding="utf-8")
+        fresh.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
         fresh.replace(file)
     except OSError as error:
         complain(f"{file}: can't be written ({error.strerror}); you will be asked again")

@@ -1,10 +1,11 @@
-"""The app: its commands, and the one place where an error becomes a line and an exit status."""
+"""The app: its commands, and the one place where an error becomes a line on stderr and an exit status."""
 
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
 from typing import Annotated
@@ -13,11 +14,11 @@ import typer
 
 from .output import complain, emit, error_line, open_missing_streams
 
-# A scan of mapped vectors waits for memory, not for arithmetic: one thread is as fast as many, and on a busy machine
-# fifty times faster than several that wait for one another. BLAS reads this when numpy is first imported.
+# A scan of mapped vectors is limited by memory, not by arithmetic: one thread is as fast as many, and on a busy machine
+# fifty times faster than several that wait for one another. BLAS reads the variable when numpy is first imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# Each command's module and function, in the order in which help names them.
+# Each command's module and function, in the order of the help.
 COMMANDS = {
     "index": "index:index",
     "query": "query:query",
@@ -39,33 +40,59 @@ COMMANDS = {
 }
 INTERRUPTED = 130
 
-_debug = False
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from vsearch_core import __version__
+
+        emit(f"vsearch {__version__}")
+        raise typer.Exit
 
 
-def make_app(names: Iterable[str]) -> typer.Typer:
-    """The app with these commands; only their modules are imported."""
+@dataclass
+class GlobalOptions:
+    """The options that come before a command; `main` still needs them when the command has failed."""
+
+    debug: bool = False
+
+    def read(
+        self,
+        context: typer.Context,
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+        ] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    ) -> None:
+        """Keep the options; without a command, print the help."""
+        self.debug = debug
+        if context.invoked_subcommand is None:
+            emit(context.get_help())
+
+
+def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
+    """Return the app with these commands; only their modules are imported."""
     app = typer.Typer(
         name="vsearch",
         help="Answer questions of a folder of documents, by meaning and by keyword, offline.",
         epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
         add_completion=False,
-        rich_markup_mode=None,  # rich costs more to import than `--help` may take
+        rich_markup_mode=None,  # importing rich takes longer than `--help` may
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback(invoke_without_command=True)(options)
+    app.callback(invoke_without_command=True)(options.read)
     for name in names:
         module, _, function = COMMANDS[name].partition(":")
         app.command(name=name)(_abortable(getattr(import_module(f".{module}", __package__), function)))
     return app
 
 
-def _wanted(words: Sequence[str]) -> Sequence[str]:
-    """The commands that the words of the command line need: one where it comes first, all for help and mistakes."""
+def _needed(words: Sequence[str]) -> Sequence[str]:
+    """Return the commands that a command line needs: one if it comes first, all for help and mistakes."""
     return words[:1] if words and words[0] in COMMANDS else list(COMMANDS)
 
 
 def _abortable(command: Callable[..., int]) -> Callable[..., int]:
-    """The command, whose interruption reaches `_run`: typer makes a KeyboardInterrupt a status that says nothing."""
+    """Return the command, with its KeyboardInterrupt as typer.Abort: typer would turn it into a plain status 1."""
 
     @wraps(command)
     def run(*arguments: object, **options: object) -> int:
@@ -77,28 +104,6 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        emit(f"vsearch {version('vsearch')}")
-        raise typer.Exit
-
-
-def options(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
-) -> None:
-    """Answer questions of a folder of documents, by meaning and by keyword, offline."""
-    global _debug  # noqa: PLW0603 - main() must know it after the app has failed
-    _debug = debug
-    if context.invoked_subcommand is None:
-        emit(context.get_help())
-
-
 def main() -> None:
     """Run the app and exit with its status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -107,7 +112,7 @@ def main() -> None:
     if status == INTERRUPTED:
         with suppress(OSError):
             sys.stdout.flush()
-        os._exit(status)  # a model that is being loaded, or kernels that are being compiled, are not waited for
+        os._exit(status)  # without waiting for threads that load a model or compile kernels
     sys.exit(status)
 
 
@@ -130,24 +135,25 @@ def _run() -> int:
     from .advice import describe
 
     _configure_kernel_cache()
+    options = GlobalOptions()
     try:
-        return make_app(_wanted(sys.argv[1:]))(standalone_mode=False) or 0
+        return make_app(_needed(sys.argv[1:]), options)(standalone_mode=False) or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         complain(f"{error.format_message().rstrip('.')}; see `{context.command_path if context else 'vsearch'} --help`")
         return 2
     except VsearchError as error:
-        if _debug:
+        if options.debug:
             raise
         complain(describe(error))
         return 2
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
-    except Exception as error:  # the last resort: still one line, still no traceback unasked
-        if _debug:
+    except Exception as error:  # the last resort: one line, and no traceback without --debug
+        if options.debug:
             raise
         complain(
-            f"internal error: {error_line(error)}; run it again with `vsearch --debug …` and report what it prints"
+            f"internal error: {error_line(error)}; run it again as `vsearch --debug …` and report what it prints"
         )
         return 2

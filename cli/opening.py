@@ -1,16 +1,72 @@
-"""How commands open the embedder of an index: as the user has agreed to, and run as the user wants it run."""
+"""Open an index as the command line and the configuration say."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import consent
+from . import locate
+from .consent import Consent
 from .defaults import choose
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import Embedder, OpenEmbedder
-    from vsearch_core.model import EmbedderSpec
+    from vsearch_core import Embedder, EmbedderSpec, Index, Observer
+    from vsearch_core.embed.base import OpenEmbedder
+
+# Options of `vsearch index` that describe an index; one that exists keeps its own.
+INDEX_OPTIONS = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language")
+
+
+def open_index(
+    folder: Path,
+    *,
+    create: bool = False,
+    yes: bool = False,
+    report: Callable[[str], None] = lambda _: None,
+    observer: "Observer | None" = None,
+    project: Path | None = None,
+    share_vectors: bool = False,
+    **given: Any,
+) -> "Index":
+    """Return the index in a folder.
+
+    `report` gets lines about models; the observer's `should_stop` ends a wait for a provider. `project` names the index in
+    questions to the user, where the folder is a temporary one. `given` are options of `vsearch index` by name; None
+    leaves one to the configuration.
+    """
+    import vsearch_core
+    from vsearch_core import Observer
+
+    observer = observer or Observer()
+    embedding = {name: given.get(name) for name in ("device", "base_url", "rpm", "tpm")}
+    made_with = index_options(folder, **{name: given.get(name) for name in INDEX_OPTIONS}) if create else {}
+    return vsearch_core.open_index(
+        folder,
+        create=create,
+        open_embedder=embedder_opener(folder, report=report, stop=observer.should_stop, **embedding),
+        consent=Consent(project or folder, yes=yes),
+        share_vectors=share_vectors,
+        observer=observer,
+        dimension=made_with.pop("dimensions", None),
+        **made_with,
+    )
+
+
+def index_options(folder: Path, **given: Any) -> dict[str, Any]:
+    """Return the options that a new index is made with; for one that exists, only those that are given."""
+    from vsearch_core.store.schema import CATALOG_FILE
+
+    options = {**given, "model": _absolute_model(given["model"], locate.working_folder())}
+    if not (folder / CATALOG_FILE).exists():
+        options = choose(folder, **options)
+        options["model"] = _absolute_model(options["model"], folder.parent)
+    return options
+
+
+def _absolute_model(model: str | None, base: Path) -> str | None:
+    """Return a model's folder as an absolute path, so that it is found from any working folder; a name as it is."""
+    folder = locate.file(model if model.startswith("~") else str(base / model)) if model else None
+    return str(folder) if folder and folder.is_dir() else model
 
 
 def embedder_opener(
@@ -18,43 +74,45 @@ def embedder_opener(
     *,
     report: Callable[[str], None],
     stop: Callable[[], bool] = lambda: False,
-    yes: bool = False,
     device: str | None = None,
     base_url: str | None = None,
     rpm: int | None = None,
     tpm: int | None = None,
 ) -> "OpenEmbedder":
-    """What opens embedders for the project (the index's folder), once the user agrees to whom its texts go.
+    """Return what opens embedders for a project (the index folder), once the user agrees to send text.
 
-    `stop` ends a wait for a provider. The rest is what the command line says; None leaves it to the configuration.
+    `stop` ends a wait for a provider. The rest are options of the command line; None leaves one to the configuration.
     """
 
-    def opened(spec: "EmbedderSpec") -> "Embedder":
-        from vsearch_core.embed.open import open_embedder
+    def opener(spec: "EmbedderSpec") -> "Embedder":
+        from vsearch_core.embed.open import open_embedder, recipient
         from vsearch_core.embed.remote.retry import RequestPolicy
 
-        agreed = consent.require(spec, project, yes=yes)
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
         return open_embedder(
             spec,
             report=report,
             device=chosen["device"] if spec.provider == "sentence-transformers" else device,
             policy=RequestPolicy(chosen["rpm"], chosen["tpm"], stop=stop, report=report),
-            # A local address needs no agreement, and so gets no key from an index that somebody else may have made.
-            named_url=base_url or (spec.base_url if agreed else None),
+            # A local address needs no consent, and so gets no key from an index that somebody else may have made.
+            named_url=base_url or (spec.base_url if recipient(spec) else None),
         )
 
-    return opened
+    return opener
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """A stop flag that Ctrl-C raises: the process ends only with the thread that embeds, and that may be waiting."""
+def interruptible() -> "Iterator[Observer]":
+    """Yield an observer whose `should_stop` returns True after Ctrl-C, so that a thread that waits for a provider ends."""
     from threading import Event
+
+    from vsearch_core import Observer
+
+    from .output import PREPARING, complain
 
     interrupted = Event()
     try:
-        yield interrupted.is_set
+        yield Observer(should_stop=interrupted.is_set, compiling=lambda: complain(PREPARING))
     except KeyboardInterrupt:
         interrupted.set()
         raise

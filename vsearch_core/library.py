@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -433,33 +432,46 @@ class Index:
 
     # Methods that leave the index as it is
 
-    def plan(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "Forecast":
+    def plan(
+        self,
+        paths: Iterable[str | Path] = (),
+        *,
+        rpm: int | None = None,
+        tpm: int | None = None,
+        **options: Unpack[UpdateOptions],
+    ) -> "Forecast":
         """Return what `update` would do with the same arguments: files, chunks, time, and what is sent to whom.
 
-        Nothing is sent and nothing is written to the index. Raises what `update` raises.
+        Nothing is sent and nothing is written to the index. `rpm` and `tpm` are the requests and tokens a minute that
+        a remote embedder allows. Raises what `update` raises.
         """
-        from vsearch_core.index.forecast import forecast
+        from vsearch_core.index.forecast import forecast, paced
 
         sources, retry, reading = _run_options(paths, options)
-        return forecast(
+        planned = forecast(
             self.path, sources, self._requested, self._opener(), self._observer, retry=retry, reading=reading
         )
+        return paced(planned, rpm, tpm)
 
-    def plan_re_embed(self) -> "Forecast":
-        """Return what `re_embed` would do. Nothing is sent and nothing is written to the index."""
-        from vsearch_core.index.forecast import forecast_re_embedding
+    def plan_re_embed(self, *, rpm: int | None = None, tpm: int | None = None) -> "Forecast":
+        """Return what `re_embed` would do, as `plan` does for `update`."""
+        from vsearch_core.index.forecast import forecast_re_embedding, paced
 
-        return forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
+        planned = forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
+        return paced(planned, rpm, tpm)
 
-    def watch(self, **options: Unpack[UpdateOptions]) -> "Generator[WatchStarted | UpdateFailed | UpdateSummary]":
+    def watch(
+        self, **options: Unpack[UpdateOptions]
+    ) -> "Generator[WatchStarted | UpdateFailed | UpdateSummary, None, None]":
         """Update the index whenever its files change, until the observer's `should_stop` returns True.
 
-        Yields how files are watched, errors that are tried again, and the summary of each update. Raises InputError
-        if the package watchfiles is missing.
+        Yields how files are watched, errors after which it tries again, and the summary of each update. Raises
+        InputError at once if the package watchfiles is missing.
         """
-        from vsearch_core.index.watch import watch_index
+        from vsearch_core.index.watch import refuse_without_watchfiles, watch_index
 
-        yield from watch_index(self.path, lambda: self.update((), **options), self._observer.should_stop)
+        refuse_without_watchfiles()
+        return watch_index(self.path, lambda: self.update((), **options), self._observer.should_stop)
 
     def check(self, *, full: bool = False) -> "CheckReport":
         """Look for damage, and name each fault; `full` reads every byte.
@@ -497,6 +509,8 @@ class Index:
         Raises:
             InputError: `target` can't be written: it is a folder, lies in the index, or exists already.
         """
+        from tempfile import TemporaryDirectory
+
         from vsearch_core.index.transfer import export_index
         from vsearch_core.store.io_errors import storage_errors
 
@@ -507,6 +521,8 @@ class Index:
 
     def _export_to_file(self, target: Path, *, replace: bool) -> "TransferSummary":
         """Write beside the target, which gets its name once the archive is complete and durable."""
+        from tempfile import TemporaryDirectory
+
         from vsearch_core.index.transfer import export_index
         from vsearch_core.store.folders import durable_file, sync_folder
         from vsearch_core.store.io_errors import storage_errors
@@ -544,15 +560,15 @@ def import_index(
         InputError: There is an index already, and `replace` is false.
         ArchiveError: The archive is damaged, or no archive of an index.
     """
-    from vsearch_core.index.transfer import import_index
+    from vsearch_core.index import transfer
     from vsearch_core.store.io_errors import storage_errors
 
     folder = index_folder(path)
     if callable(archive):
-        return import_index(folder, name, archive, replace=replace)
+        return transfer.import_index(folder, name, archive, replace=replace)
     file = _absolute(archive)
     with storage_errors(file), file.open("rb") as stream:
-        return import_index(folder, str(file), stream.read, replace=replace)
+        return transfer.import_index(folder, str(file), stream.read, replace=replace)
 
 
 def repair_index(
@@ -600,8 +616,11 @@ def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[
     """Return what an update needs: its sources, whether to retry failed files, and how to read files."""
     from vsearch_core.index.sources import Source
     from vsearch_core.text.discover import DiscoverOptions
+    from vsearch_core.text.extract.ocr import require_program
     from vsearch_core.text.extract.options import ExtractOptions
 
+    if options.get("ocr"):
+        require_program()
     selection = DiscoverOptions(
         tuple(options.get("include", ())),
         tuple(options.get("exclude", ())),
