@@ -7,22 +7,21 @@ from typing import Annotated
 import typer
 
 from . import locate
+from .opening import open_index
 from .output import complain, emit, one_line, plural, to_json
 
 
 def check(
     full: Annotated[bool, typer.Option("--full", help="Read every byte and compare everything.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Say whether the index is sound; changes nothing.
+    """Look for damage in the index; changes nothing.
 
-    Names each fault on a line of its own. Exit status: 0 sound, 2 not.
+    Each fault is printed on a line of its own. Exit status: 0 intact, 2 damaged.
     """
-    from vsearch_core.index.check import check_index
-    from vsearch_core.search.recall import recall_faults
-
-    report = check_index(locate.index_to_read(index_dir), full=full, recall=recall_faults)
+    with open_index(locate.index_to_read(index_dir)) as index:
+        report = index.check(full=full)
     if as_json:
         values = {"schema": "vsearch.check/1", **asdict(report), "index": str(report.index), "sound": not report.faults}
         emit(to_json(values))
@@ -30,10 +29,10 @@ def check(
         for fault in report.faults:
             emit(one_line(f"{fault.thing}: {fault.reason}"))
         if not report.faults:
-            depth = "every byte was read" if full else "a quick look; --full reads every byte"
-            held = f"{plural(report.files or 0, 'file')}, {plural(report.chunks or 0, 'chunk')}"
-            emit(one_line(f"{report.index}: sound ({held}, generation {report.generation}; {depth})"))
+            depth = "every byte was read" if full else "quick check; --full reads every byte"
+            contents = f"{plural(report.files or 0, 'file')}, {plural(report.chunks or 0, 'chunk')}"
+            emit(one_line(f"{report.index}: intact ({contents}, generation {report.generation}; {depth})"))
     if report.faults:
-        complain(f"{report.index}: {plural(len(report.faults), 'fault')} found; mend it with `vsearch repair`")
+        complain(f"{report.index}: {plural(len(report.faults), 'fault')} found; repair it with `vsearch repair`")
         return 2
     return 0

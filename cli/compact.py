@@ -7,28 +7,30 @@ from typing import Annotated
 import typer
 
 from . import locate
+from .opening import open_index
 from .output import emit, plural, size_text, to_json
 from .progress import watched
 
 
 def compact(
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing.")] = False,
 ) -> int:
-    """Make the index as small as a fresh one.
+    """Make the index as small as a new one.
 
-    One segment is left, without dead rows. `vsearch index` and `vsearch remove` keep it nearly so by themselves.
-    Queries go on meanwhile.
+    All segments are merged into one, without deleted rows. `vsearch index` and `vsearch remove` merge most of them by
+    themselves. Queries still work meanwhile.
     """
-    from vsearch_core.index.compaction import compact_index
-
-    with watched(quiet=quiet) as (_, observer):
-        done = compact_index(locate.index_to_read(index_dir), observer)
+    with (
+        watched(quiet=quiet) as (_, observer),
+        open_index(locate.index_to_read(index_dir), observer=observer) as index,
+    ):
+        done = index.compact()
     if as_json:
         emit(to_json({"schema": "vsearch.compact/1", **asdict(done), "index": str(done.index)}))
     elif not quiet:
-        merged = f"{plural(done.segments, 'segment')} merged, {plural(done.dropped, 'dead row')} dropped"
+        merged = f"{plural(done.segments, 'segment')} merged, {plural(done.dropped, 'deleted row')} dropped"
         sizes = f"{size_text(done.bytes_before)} before, {size_text(done.bytes_after)} now"
         emit(f"{done.index}: {plural(done.rows, 'chunk')} ({merged}; {sizes}) in {done.seconds:.1f} s")
     return 0

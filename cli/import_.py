@@ -13,27 +13,25 @@ from .output import emit, to_json
 
 
 def import_(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An archive that `vsearch export` wrote; -: stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An archive made by `vsearch export`; -: stdin.")],
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the index that is there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the index if there is one.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:
-    """Take in what `vsearch export` has written.
+    """Make an index of an archive that `vsearch export` wrote.
 
-    It is verified, and swapped in whole or not at all. The index can be queried without the documents. Queries that
-    are under way go on with the index that was there.
+    The archive is verified first, and replaces the index completely or not at all. The index can be queried without
+    the documents. Queries that are running finish on the former index.
     """
-    from vsearch_core.index.transfer import import_index
-    from vsearch_core.store.io_errors import file_errors
+    from vsearch_core import import_index
 
     index = locate.index_to_write(index_dir)
     if file == "-":
         name = "stdin"
-        summary = import_index(index, name, sys.stdin.buffer.read, replace=replace)
+        summary = import_index(sys.stdin.buffer.read, index, replace=replace, name=name)
     else:
         name = str(locate.file(file))
-        with file_errors(name), Path(name).open("rb") as stream:
-            summary = import_index(index, name, stream.read, replace=replace)
+        summary = import_index(name, index, replace=replace)
     if as_json:
         values = {**asdict(summary), "index": str(summary.index), "archive": name}
         emit(to_json({"schema": "vsearch.import/1", **values}))

@@ -1,4 +1,4 @@
-"""What a command under way shows on stderr, and how it is asked to stop."""
+"""Progress and signals of a command that runs for a while."""
 
 import signal
 import sys
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from .output import PREPARING, say
 
 if TYPE_CHECKING:
-    from vsearch_core.index.progress import Observer, Progress
+    from vsearch_core import Observer, Progress
 
 
 @contextmanager
 def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
-    """What a command under way shows, and the observer of its run; `quiet` hides progress and news.
+    """Yield a progress bar and the observer that drives it; `quiet` hides progress.
 
-    A run that is stopped in the middle of a step counts as interrupted: KeyboardInterrupt.
+    SIGINT and SIGTERM stop the run. One that is stopped in the middle of a step raises KeyboardInterrupt.
     """
-    from vsearch_core.index.progress import Observer, StoppedError
+    from vsearch_core import Observer, StoppedError
 
     with stop_flag() as stop, Bar(hidden=quiet or not sys.stderr.isatty()) as bar:
         try:
@@ -35,9 +35,9 @@ def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
 
 
 @contextmanager
-def stop_flag() -> "Iterator[Stop]":
+def stop_flag() -> "Iterator[StopFlag]":
     """Turn the first SIGINT or SIGTERM into a flag; a second one ends the process as usual."""
-    stop = Stop()
+    stop = StopFlag()
     former = {number: signal.signal(number, stop.raised) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
@@ -48,7 +48,7 @@ def stop_flag() -> "Iterator[Stop]":
 
 @contextmanager
 def stopped_cleanly() -> Iterator[None]:
-    """Let SIGTERM end the process as SIGINT does: what is unfinished is deleted."""
+    """Let SIGTERM end the process as SIGINT does, so that unfinished files are deleted."""
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -56,22 +56,23 @@ def stopped_cleanly() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
-class Stop:
+class StopFlag:
     """A flag that a signal handler sets; the handler does nothing else."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._is_set = False
 
     def __call__(self) -> bool:
-        return self._asked
+        return self._is_set
 
     def raised(self, number: int, _frame: object) -> None:
-        self._asked = True
+        """Handle a signal: set the flag, and let the next signal end the process."""
+        self._is_set = True
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 class Bar:
-    """Progress on stderr, one bar a stage; what is embedded while files are still being read stands beside theirs."""
+    """A progress bar on stderr, a new one for each stage; chunks embedded while files are read are shown beside it."""
 
     def __init__(self, *, hidden: bool) -> None:
         self._hidden = hidden
@@ -85,12 +86,13 @@ class Bar:
         self.close()
 
     def close(self) -> None:
-        """Take the bar away; what is shown next gets a new one."""
+        """Remove the bar; the next progress gets a new one."""
         if self._bar is not None:
             self._bar.close()
             self._bar, self._stage = None, ""
 
     def show(self, progress: "Progress") -> None:
+        """Draw the progress."""
         if self._hidden:
             return
         from tqdm import tqdm
@@ -106,6 +108,7 @@ class Bar:
         self._bar.update(progress.done - self._bar.n)
 
     def write(self, text: str) -> None:
+        """Write a line above the bar."""
         if self._bar is not None:
             self._bar.clear()
         say(text)

@@ -1,6 +1,6 @@
-"""`vsearch index --watch`: what is said while an index is kept fresh."""
+"""`vsearch index --watch`: the lines printed while an index is kept up to date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -8,14 +8,14 @@ from .output import complain, plural, say
 from .progress import Bar
 
 if TYPE_CHECKING:
-    from vsearch_core.index.watch import WatchStarted
-    from vsearch_core.index.writer import UpdateSummary
+    from vsearch_core import UpdateFailed, UpdateSummary, WatchStarted
 
 
 class News:
-    """Lines of news. What the run before has said already is not said again."""
+    """Writes lines about files, except those that the run before has written already."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
+        """Take what writes a line."""
         self._write = write
         self._before: set[str] = set()
         self._now: set[str] = set()
@@ -26,64 +26,61 @@ class News:
         self._now.add(line)
 
     def next_run(self) -> None:
-        """A run has ended."""
+        """Begin the next run."""
         self._before, self._now = self._now, set()
 
 
-def refuse_with(options: dict[str, bool]) -> None:
-    """Raise InputError for what can't be had together with --watch, and where it can't be had at all."""
+def refuse_watch_with(options: dict[str, bool]) -> None:
+    """Raise InputError if an option is given that can't be combined with --watch."""
     from vsearch_core.errors import InputError
-    from vsearch_core.index.watch import require_watchfiles
 
     for option, given in options.items():
         if given:
-            raise InputError("--watch", f"it goes on for ever, and {option} is done once", "leave one of them out")
-    require_watchfiles()
+            raise InputError("--watch", f"can't be combined with {option}; leave one of them out")
 
 
-def keep_fresh(
+def follow(
     first: "UpdateSummary",
-    update: Callable[[], "UpdateSummary"],
-    tell: Callable[["UpdateSummary"], int],
-    stop: Callable[[], bool],
+    events: "Generator[WatchStarted | UpdateFailed | UpdateSummary, None, None]",
+    report: Callable[["UpdateSummary"], int],
     bar: Bar,
     news: News,
     *,
     quiet: bool,
 ) -> int:
-    """After the first run, `update` the index until `stop`, and `tell` of the runs that changed anything.
+    """Report the first update, and those of `events` that changed anything, until they end.
 
-    Returns the exit status of the last run.
+    Returns the exit status of the last update.
     """
-    from vsearch_core.index.watch import UpdateFailed, WatchStarted, watch_index
+    from vsearch_core import UpdateFailed, WatchStarted
 
     bar.close()
-    status, watching = tell(first), None
+    status, watching = report(first), None
     news.next_run()
-    with closing(watch_index(first.index, update, stop)) as events:
+    with closing(events):
         for event in events:
             bar.close()
             if isinstance(event, WatchStarted):
-                _tell_watching(event, watching, quiet=quiet)
+                _report_watching(event, watching, quiet=quiet)
                 watching = event
             elif isinstance(event, UpdateFailed):
-                complain(f"{event.error.thing}: {event.error.reason}; tried again in {event.pause:.0f} s")
+                complain(f"{event.error.subject}: {event.error.reason}; trying again in {event.pause:.0f} s")
                 status = 2
             else:
                 news.next_run()
-                status = tell(event) if _is_news(event) else 2 * bool(event.failed)
+                status = report(event) if _has_changes(event) else 2 * bool(event.failed)
     return status
 
 
-def _is_news(run: "UpdateSummary") -> bool:
+def _has_changes(run: "UpdateSummary") -> bool:
     return run.interrupted or any((run.added, run.changed, run.removed, run.moved, run.embedded))
 
 
-def _tell_watching(now: "WatchStarted", before: "WatchStarted | None", *, quiet: bool) -> None:
+def _report_watching(now: "WatchStarted", before: "WatchStarted | None", *, quiet: bool) -> None:
     if now.obstacle and (before is None or before.obstacle is None):
         complain(
-            f"can't watch {plural(now.folders, 'folder')}: {now.obstacle}; looks every now and then instead;"
-            " on Linux, raise fs.inotify.max_user_watches"
+            f"can't watch {plural(now.folders, 'folder')}: {now.obstacle}; looking for changes at intervals instead"
+            " (on Linux, raise fs.inotify.max_user_watches)"
         )
     elif before is None and not quiet:
-        say(f"watching {plural(now.folders, 'folder')}; Ctrl-C ends")
+        say(f"watching {plural(now.folders, 'folder')}; press Ctrl-C to end")

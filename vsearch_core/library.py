@@ -11,7 +11,7 @@ from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE
 from vsearch_core.errors import IndexNotFoundError, InputError
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import Embedder
+    from vsearch_core.embed.base import Embedder, OpenEmbedder
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 MAX_IDLE_READERS = 8  # open snapshots that wait for the next search; each maps the index's files once
 
-OpenEmbedder = Callable[["EmbedderSpec"], "Embedder"]
 Consent = Callable[["EmbedderSpec", str], bool]
 
 
@@ -70,7 +69,7 @@ def open_index(
     chunk_words: int | None = None,
     overlap_words: int | None = None,
     language: str | None = None,
-    open_embedder: OpenEmbedder | None = None,
+    open_embedder: "OpenEmbedder | None" = None,
     consent: Consent | None = None,
     share_vectors: bool = False,
     observer: "Observer | None" = None,
@@ -142,7 +141,7 @@ def _holds_documents(folder: Path) -> bool:
     return not (folder / CATALOG_FILE).exists() and not is_lost(folder) and not names <= begun
 
 
-def _opener(base_url: str | None) -> OpenEmbedder:
+def _opener(base_url: str | None) -> "OpenEmbedder":
     """Return what opens the library's own embedders for a caller who named `base_url`."""
 
     def opener(spec: "EmbedderSpec") -> "Embedder":
@@ -157,7 +156,7 @@ def _opener(base_url: str | None) -> OpenEmbedder:
 class _Embedders:
     """Opens embedders, once the caller agrees to it, and keeps the last one, since loading a model takes long."""
 
-    def __init__(self, index: Path, open_embedder: OpenEmbedder, consent: Consent) -> None:
+    def __init__(self, index: Path, open_embedder: "OpenEmbedder", consent: Consent) -> None:
         self._index = index
         self._open_embedder = open_embedder
         self._consent = consent
@@ -362,7 +361,7 @@ class Index:
         finally:
             self._readers.renew()
 
-    def _opener(self, *, share_vectors: bool = False) -> OpenEmbedder:
+    def _opener(self, *, share_vectors: bool = False) -> "OpenEmbedder":
         """Return what opens embedders for a run, with the vectors that the user's indexes share if that is wanted."""
         if not share_vectors:
             return self._embedders.open
@@ -445,20 +444,20 @@ class Index:
         Nothing is sent and nothing is written to the index. `rpm` and `tpm` are the requests and tokens a minute that
         a remote embedder allows. Raises what `update` raises.
         """
-        from vsearch_core.index.forecast import forecast, paced
+        from vsearch_core.index.forecast import at_rate_limits, forecast
 
         sources, retry, reading = _run_options(paths, options)
         planned = forecast(
             self.path, sources, self._requested, self._opener(), self._observer, retry=retry, reading=reading
         )
-        return paced(planned, rpm, tpm)
+        return at_rate_limits(planned, rpm, tpm)
 
     def plan_re_embed(self, *, rpm: int | None = None, tpm: int | None = None) -> "Forecast":
         """Return what `re_embed` would do, as `plan` does for `update`."""
-        from vsearch_core.index.forecast import forecast_re_embedding, paced
+        from vsearch_core.index.forecast import at_rate_limits, forecast_re_embedding
 
         planned = forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
-        return paced(planned, rpm, tpm)
+        return at_rate_limits(planned, rpm, tpm)
 
     def watch(
         self, **options: Unpack[UpdateOptions]
@@ -468,9 +467,9 @@ class Index:
         Yields how files are watched, errors after which it tries again, and the summary of each update. Raises
         InputError at once if the package watchfiles is missing.
         """
-        from vsearch_core.index.watch import refuse_without_watchfiles, watch_index
+        from vsearch_core.index.watch import require_watchfiles, watch_index
 
-        refuse_without_watchfiles()
+        require_watchfiles()
         return watch_index(self.path, lambda: self.update((), **options), self._observer.should_stop)
 
     def check(self, *, full: bool = False) -> "CheckReport":
@@ -575,7 +574,7 @@ def repair_index(
     path: str | Path,
     *,
     re_embed: bool = False,
-    open_embedder: OpenEmbedder | None = None,
+    open_embedder: "OpenEmbedder | None" = None,
     consent: Consent | None = None,
     observer: "Observer | None" = None,
     salvaged: Callable[["RepairSummary"], None] | None = None,
