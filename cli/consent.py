@@ -35,9 +35,7 @@ class Consent:
         stored = _stored()
         if any(consent.items() <= each.items() for each in [*stored, *self._given]):
             return True
-        question = (
-            f"{self._project}: its text, your queries and your API key would be sent to {host} ({spec.provider})"
-        )
+        question = f"{self._project}: its text, your queries and your API key would be sent to {host} ({spec.provider})"
         if not self._yes and not _ask(question):
             raise InputError(self._project, f"nothing was sent to {host}", code="no-consent")
         self._given.append(consent)

@@ -12,7 +12,7 @@ import typer
 
 from . import asking, consent, locate
 from .defaults import requested, told
-from .opening import embedder_opener
+from .opening import consenting, embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _bench(
         raise InputError("--keep", "it keeps the index of a folder of judged questions", "leave it out")
     dataset = None if questions is None else load_questions(questions)
     index = locate.index_to_read(index_dir)
-    opener = embedder_opener(index, report=say, yes=yes)
+    opener = consenting(embedder_opener(index, report=say), index, yes=yes)
     with open_snapshot(index) as snapshot:
         if dataset is None:
             dataset = known_item_queries(snapshot, known or 0)
@@ -158,7 +158,7 @@ def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Ite
     dataset = load(folder, split)
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
-        opener = cache(embedder_opener(folder, report=say, yes=yes))
+        opener = cache(consenting(embedder_opener(folder, report=say), folder, yes=yes))
         observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"))
         made = indexed_corpus(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
         snapshot, name = stack.enter_context(made)

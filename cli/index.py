@@ -18,22 +18,27 @@ from .progress import watched
 from .watch import News, follow, refuse_watch_with
 
 if TYPE_CHECKING:
-    from vsearch_core import Forecast, Observer, ReEmbedSummary, UpdateOptions, UpdateSummary
+    from vsearch_core import Observer, ReEmbedSummary, UpdateOptions, UpdateSummary
 
 
 def index(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.  [default: those indexed before]")
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Files and folders.  [default: those indexed before]"),
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     embedder: Annotated[
         Literal["local", "sentence-transformers", "static", "gemini", "openai"] | None,
         typer.Option(help="The kind of embedding model.  [default: local]"),
     ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The embedding model: a name, or its folder.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="The embedding model: a name, or its folder.")
+    ] = None,
     dimensions: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="The length of the vectors, if the model offers several.  [default: the model's]"),
+        typer.Option(
+            metavar="N", min=1, help="The length of the vectors, if the model offers several.  [default: the model's]"
+        ),
     ] = None,
     device: Annotated[
         Literal["cpu", "cuda", "mps"] | None,
@@ -45,7 +50,8 @@ def index(
     ] = None,
     tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", min=1, help="The most tokens a minute.")] = None,
     chunk_words: Annotated[
-        int | None, typer.Option(metavar="N", help=f"The approximate length of a chunk, in words.{shown('chunk_words')}")
+        int | None,
+        typer.Option(metavar="N", help=f"The approximate length of a chunk, in words.{shown('chunk_words')}"),
     ] = None,
     overlap_words: Annotated[
         int | None, typer.Option(metavar="N", help="The words that neighbouring chunks share.  [default: a tenth]")
@@ -59,7 +65,8 @@ def index(
         str | None, typer.Option(metavar="SIZE", help=f"Leave out larger files.{shown('max_file_size')}")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="CODE", help=f"The language of the keywords, such as en; or none.{shown('language')}")
+        str | None,
+        typer.Option(metavar="CODE", help=f"The language of the keywords, such as en; or none.{shown('language')}"),
     ] = None,
     password: Annotated[
         str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="A password to try on encrypted files.")
@@ -71,13 +78,19 @@ def index(
         bool, typer.Option("--retry", help="Read files again that could not be read before, or only in part.")
     ] = False,
     share_vectors: Annotated[
-        bool, typer.Option("--share-vectors", help="Share vectors with your other projects, so that a text is embedded once.")
+        bool,
+        typer.Option(
+            "--share-vectors", help="Share vectors with your other projects, so that a text is embedded once."
+        ),
     ] = False,
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed all chunks again, by another model; queries still work meanwhile.")
     ] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print what would be done, how long it takes and what is sent to whom; do nothing.")
+        bool,
+        typer.Option(
+            "--plan", help="Print what would be done, how long it takes and what is sent to whom; do nothing."
+        ),
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep running, and update the index whenever files change.")
@@ -172,7 +185,9 @@ def _report_re_embed(done: "ReEmbedSummary", *, as_json: bool, quiet: bool) -> i
     if done.untuned:
         complain("the fusion that `vsearch tune` learned for the former vectors is deleted; run it again")
     if done.interrupted:
-        complain("interrupted: the index is unchanged, the new vectors are kept; run the same command again to continue")
+        complain(
+            "interrupted: the index is unchanged, the new vectors are kept; run the same command again to continue"
+        )
         return 130
     return 0
 

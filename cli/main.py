@@ -153,7 +153,5 @@ def _run() -> int:
     except Exception as error:  # the last resort: one line, and no traceback without --debug
         if options.debug:
             raise
-        complain(
-            f"internal error: {error_line(error)}; run it again as `vsearch --debug …` and report what it prints"
-        )
+        complain(f"internal error: {error_line(error)}; run it again as `vsearch --debug …` and report what it prints")
         return 2

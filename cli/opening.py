@@ -30,8 +30,8 @@ def open_index(
 ) -> "Index":
     """Return the index in a folder.
 
-    `report` gets lines about models; the observer's `should_stop` ends a wait for a provider. `project` names the index in
-    questions to the user, where the folder is a temporary one. `given` are options of `vsearch index` by name; None
+    `report` gets lines about models; the observer's `should_stop` ends a wait for a provider. `project` names the index
+    in questions to the user, where the folder is a temporary one. `given` are options of `vsearch index` by name; None
     leaves one to the configuration.
     """
     import vsearch_core
@@ -103,7 +103,7 @@ def embedder_opener(
 
 @contextmanager
 def interruptible() -> "Iterator[Observer]":
-    """Yield an observer whose `should_stop` returns True after Ctrl-C, so that a thread that waits for a provider ends."""
+    """Yield an observer that stops after Ctrl-C, so that a thread that waits for a provider ends."""
     from threading import Event
 
     from vsearch_core import Observer
@@ -116,3 +116,18 @@ def interruptible() -> "Iterator[Observer]":
     except KeyboardInterrupt:
         interrupted.set()
         raise
+
+
+def consenting(opener: "OpenEmbedder", project: Path, *, yes: bool) -> "OpenEmbedder":
+    """Return what opens embedders once the user agrees to send text."""
+    consent = Consent(project, yes=yes)
+
+    def opened(spec: "EmbedderSpec") -> "Embedder":
+        from vsearch_core.embed.open import recipient
+
+        host = recipient(spec)
+        if host is not None:
+            consent(spec, host)
+        return opener(spec)
+
+    return opened

@@ -12,7 +12,7 @@ from vsearch_core import config
 from . import asking, consent, locate
 from .advice import describe
 from .defaults import EF_MOST, choose, shown, told
-from .opening import embedder_opener, interruptible
+from .opening import consenting, embedder_opener, interruptible
 from .output import PREPARING, complain, emit, say, to_json
 
 if TYPE_CHECKING:
@@ -108,9 +108,7 @@ def query(
         ef_search=ef if exact else chosen["ef"],
     )
     with interruptible() as stop, open_snapshot(index) as snapshot:
-        if request.mode != "keyword" and not examples_only:
-            consent.require(snapshot.settings.spec, index, yes=yes)  # here: a thread could not be interrupted
-        opener = embedder_opener(index, report=say, stop=stop, yes=yes)
+        opener = consenting(embedder_opener(index, report=say, stop=stop.should_stop), index, yes=yes)
         if text == "-":
             return _answer_lines(snapshot, request, opener, explain=explain)
         return answer_one(snapshot, request, opener, output, full=full or asking.whole(request), explain=explain)

@@ -7,7 +7,7 @@ import typer
 
 from . import asking, consent, locate
 from .defaults import choose
-from .opening import embedder_opener, interruptible
+from .opening import consenting, embedder_opener, interruptible
 from .output import say
 
 
@@ -64,5 +64,5 @@ def similar(
         exact=exact,
     )
     with interruptible() as stop, open_snapshot(index) as snapshot:
-        opener = embedder_opener(index, report=say, stop=stop, yes=yes)
+        opener = consenting(embedder_opener(index, report=say, stop=stop.should_stop), index, yes=yes)
         return answer_one(snapshot, request, opener, output, full=full or asking.whole(request), explain=explain)

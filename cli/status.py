@@ -8,72 +8,62 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import locate
+from .opening import open_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
 
 if TYPE_CHECKING:
-    from vsearch_core.index.snapshot import Snapshot
-    from vsearch_core.index.status import Status
-    from vsearch_core.search.tuned import Tuned
-    from vsearch_core.store.states import FileState
-
+    from vsearch_core import FileState, Index, Status, Tuned
 
 LINES_AT_ONCE = 1000
 
 
 def status(
-    by_file: Annotated[bool, typer.Option("--files", help="Name each file, what became of it, and why.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    by_file: Annotated[bool, typer.Option("--files", help="Print each file with its state, and the reason.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what the index holds, its model and size; or each file.
+    """Show what the index holds, its model and its size; or each file.
 
-    With --files, a line a file: indexed, partly (the rest could not be read), pending (read, and not embedded yet),
-    skipped (nothing to read in it) or failed (could not be read).
+    With --files, one line for each file: indexed, partly (a part of it could not be read), pending (read, but not
+    embedded yet), skipped (it holds no text) or failed (it could not be read).
     """
-    from vsearch_core.evaluate.feedback import read
-    from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.index.status import read_states, read_status
-    from vsearch_core.search.tuned import tuned
-
-    with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
+    with open_index(locate.index_to_read(index_dir)) as index:
         if by_file and not as_json:
-            return _show_files(snapshot)
-        states = [asdict(state) for state in read_states(snapshot)] if by_file else None
-        found = read_status(snapshot)
-        learned = tuned(snapshot.catalog)
-        verdicts, _ = read(snapshot.catalog.index)
+            return _print_files(index)
+        states = [asdict(state) for state in index.files()] if by_file else None
+        found, tuned, verdicts = index.status(), index.tuned(), len(index.verdicts())
     if as_json:
-        learned_values = None if learned is None else asdict(learned)
-        more = {"index": str(found.index), "tuned": learned_values, "feedback": len(verdicts), "by_file": states}
+        tuned_values = None if tuned is None else asdict(tuned)
+        more = {"index": str(found.index), "tuned": tuned_values, "feedback": verdicts, "by_file": states}
         emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
-        lines = [*_lines(found), ("fusion", _fusion(learned, len(verdicts)))]
+        lines = [*_lines(found), ("fusion", _fusion(tuned, verdicts))]
         emit("\n".join(f"{name:<9} {one_line(value)}" for name, value in lines))
     return 0
 
 
 def _lines(status: "Status") -> list[tuple[str, str]]:
-    made_by = status.fingerprint
-    dead = f", {plural(status.dead_rows, 'dead row')}" if status.dead_rows else ""
+    model = status.fingerprint
+    dead = f", {plural(status.dead_rows, 'deleted row')}" if status.dead_rows else ""
     without = f"; without {', '.join(status.removed)}" if status.removed else ""
-    linked = f", {status.graph_segments:,} of them ({plural(status.graph_rows, 'row')}) with a graph"
-    graphs = linked if status.graph_segments else ""
+    graphs = f", {status.graph_segments:,} of them ({plural(status.graph_rows, 'row')}) with a graph"
+    graphs = graphs if status.graph_segments else ""
     used = {name: size for name, size in status.size.items() if name != "damaged"}
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
     aside = status.size["damaged"]
-    aside_text = f"{size_text(aside)} in {status.index}/damaged: nothing reads it, delete it when nothing is missed"
+    aside_text = f"{size_text(aside)} in {status.index}/damaged: not used; delete it once you miss nothing"
     files = (
         f"{plural(status.pending_files, 'file')}, {plural(status.pending_chunks, 'chunk')} to embed:"
-        " run `vsearch index` to go on"
+        " run `vsearch index` to continue"
     )
-    begun = "another model's vectors: run the same `vsearch index --re-embed` to go on"
+    begun = "another model's vectors: run the same `vsearch index --re-embed` to continue"
     pending = [text for text, there in ((files, status.pending_files), (begun, status.re_embedding)) if there]
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
         ("sources", (", ".join(status.sources) or "none") + without),
         ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{dead}"),
-        ("model", f"{made_by.model} ({made_by.provider}, {made_by.dimension} dimensions, {made_by.pooling})"),
+        ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),
         (
             "chunking",
             f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}",
@@ -86,7 +76,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
 
 
 def _incomplete(status: "Status") -> str:
-    """How many files are not, or not wholly, in the index."""
+    """Return the counts of files that are not, or only in part, in the index."""
     counts = status.files_by_state
     among = f", {counts['partly']:,} of them partly" if counts["partly"] else ""
     others = ", ".join(f"{counts[state]:,} {state}" for state in ("skipped", "failed") if counts[state])
@@ -94,12 +84,9 @@ def _incomplete(status: "Status") -> str:
     return f"{among}{beside} (--files says why)" if among or beside else ""
 
 
-def _show_files(snapshot: "Snapshot") -> int:
-    """Print a line a file. Returns the exit status."""
-    from vsearch_core.index.status import read_states
-
-    root = snapshot.catalog.index.parent
-    lines = (_file_line(root, file) for file in read_states(snapshot))
+def _print_files(index: "Index") -> int:
+    """Print one line for each file. Returns the exit status."""
+    lines = (_file_line(index.root, file) for file in index.files())
     while some := list(islice(lines, LINES_AT_ONCE)):
         emit("\n".join(some))
     return 0
@@ -110,12 +97,14 @@ def _file_line(root: Path, file: "FileState") -> str:
     return f"{file.state:<8} {path}" + (f": {one_line(file.reason)}" if file.reason else "")
 
 
-def _fusion(learned: "Tuned | None", verdicts: int) -> str:
-    """How queries combine the routes."""
+def _fusion(tuned: "Tuned | None", verdicts: int) -> str:
+    """Describe how queries combine the routes."""
     from vsearch_core.search.fusion import Fusion
 
     waiting = f"; {plural(verdicts, 'verdict')} of `vsearch feedback`" if verdicts else ""
-    if learned is None:
+    if tuned is None:
         return f"{Fusion().in_words}{waiting}"
-    gain = f"nDCG@10 {learned.ndcg_10:.4f} on questions held out, {learned.former_ndcg_10:.4f} before"
-    return f"{learned.fusion.in_words} on {plural(learned.questions, 'question')}: {gain}{waiting}"
+    gain = f"nDCG@10 {tuned.ndcg_10:.4f} on held-out queries, {tuned.former_ndcg_10:.4f} before"
+    return (
+        f"{tuned.fusion.in_words} on {plural(tuned.questions, 'query').replace('querys', 'queries')}: {gain}{waiting}"
+    )

@@ -9,7 +9,7 @@ import typer
 
 from . import consent, locate
 from .defaults import told
-from .opening import embedder_opener
+from .opening import consenting, embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[TuningRe
 
     from .query import embedder_of
 
-    opener = embedder_opener(index, report=say, yes=yes)
+    opener = consenting(embedder_opener(index, report=say), index, yes=yes)
     dataset, name = _judged(index, questions)
     if len(dataset.queries) < LEAST_QUESTIONS:
         count = plural(len(dataset.queries), "answered question")

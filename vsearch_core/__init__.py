@@ -36,21 +36,24 @@ if TYPE_CHECKING:
         StorageError,
         VsearchError,
     )
+    from vsearch_core.evaluate.feedback import Verdict
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
-    from vsearch_core.index.progress import Observer, Progress
+    from vsearch_core.index.progress import Observer, Progress, StoppedError
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
     from vsearch_core.index.repair import RepairSummary
     from vsearch_core.index.status import Status
     from vsearch_core.index.transfer import TransferSummary
+    from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.library import Index, UpdateOptions, import_index, open_index, repair_index
     from vsearch_core.model import EmbedderSpec, Fingerprint
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Hit, NearDuplicate, Results
+    from vsearch_core.search.tuned import Tuned
     from vsearch_core.store.states import FileState
 
     __version__: str
@@ -92,11 +95,16 @@ __all__ = [
     "Results",
     "SearchRequest",
     "Status",
+    "StoppedError",
     "StorageError",
     "TransferSummary",
+    "Tuned",
+    "UpdateFailed",
     "UpdateOptions",
     "UpdateSummary",
+    "Verdict",
     "VsearchError",
+    "WatchStarted",
     "__version__",
     "import_index",
     "open_index",
@@ -107,21 +115,24 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("Batch", "Embedder"), "embed.base"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+    "Verdict": "evaluate.feedback",
     "CheckReport": "index.check",
     "CompactionSummary": "index.compaction",
     "Forecast": "index.forecast",
-    **dict.fromkeys(("Observer", "Progress"), "index.progress"),
+    **dict.fromkeys(("Observer", "Progress", "StoppedError"), "index.progress"),
     "ReEmbedSummary": "index.re_embedding",
     "RemovalSummary": "index.removal",
     "RepairSummary": "index.repair",
     "Status": "index.status",
     "TransferSummary": "index.transfer",
+    **dict.fromkeys(("UpdateFailed", "WatchStarted"), "index.watch"),
     "UpdateSummary": "index.writer",
     **dict.fromkeys(("Index", "UpdateOptions", "import_index", "open_index", "repair_index"), "library"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
     "Filters": "search.filters",
     "SearchRequest": "search.request",
+    "Tuned": "search.tuned",
     "FileState": "store.states",
 }
 

@@ -12,6 +12,7 @@ from vsearch_core.errors import IndexNotFoundError, InputError
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder, OpenEmbedder
+    from vsearch_core.evaluate.feedback import Verdict
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.model import EmbedderSpec
     from vsearch_core.search.pipeline import EmbeddedQuery
+    from vsearch_core.search.tuned import Tuned
     from vsearch_core.store.states import FileState
     from vsearch_core.text.extract.options import ExtractOptions
 
@@ -119,11 +121,11 @@ def index_folder(path: str | Path) -> Path:
     A folder that holds other things than an index is a folder of documents, whose index is the `.vsearch` inside: an
     index is never mixed with a user's files. Raises StorageError.
     """
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
     folder = _absolute(path)
     inner = folder / INDEX_DIR
-    with storage_errors(folder):
+    with file_errors(folder):
         is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_documents(folder))
     return inner if is_project else folder
 
@@ -496,6 +498,19 @@ class Index:
         with self._readers.lend() as reader:
             yield from read_states(reader.snapshot)
 
+    def tuned(self) -> "Tuned | None":
+        """Return the fusion that was learned for this index, or None if there is none."""
+        from vsearch_core.search.tuned import tuned
+
+        with self._readers.lend() as reader:
+            return tuned(reader.snapshot.catalog)
+
+    def verdicts(self) -> "list[Verdict]":
+        """Return what users said about results, oldest first; damaged records are left out."""
+        from vsearch_core.evaluate.feedback import read
+
+        return read(self.path)[0]
+
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
     ) -> "TransferSummary":
@@ -511,10 +526,10 @@ class Index:
         from tempfile import TemporaryDirectory
 
         from vsearch_core.index.transfer import export_index
-        from vsearch_core.store.io_errors import storage_errors
+        from vsearch_core.store.io_errors import file_errors
 
         if callable(target):
-            with storage_errors(Path("temporary folder")), TemporaryDirectory() as scratch:
+            with file_errors("temporary folder"), TemporaryDirectory() as scratch:
                 return export_index(self.path, Path(scratch), target)
         return self._export_to_file(_absolute(target), replace=replace)
 
@@ -524,9 +539,9 @@ class Index:
 
         from vsearch_core.index.transfer import export_index
         from vsearch_core.store.folders import durable_file, sync_folder
-        from vsearch_core.store.io_errors import storage_errors
+        from vsearch_core.store.io_errors import file_errors
 
-        with storage_errors(target):
+        with file_errors(target):
             _refuse_bad_target(self.path, target, replace=replace)
             with TemporaryDirectory(prefix=".vsearch-export-", dir=target.parent) as folder:
                 unfinished = Path(folder) / "archive"
@@ -560,13 +575,13 @@ def import_index(
         ArchiveError: The archive is damaged, or no archive of an index.
     """
     from vsearch_core.index import transfer
-    from vsearch_core.store.io_errors import storage_errors
+    from vsearch_core.store.io_errors import file_errors
 
     folder = index_folder(path)
     if callable(archive):
         return transfer.import_index(folder, name, archive, replace=replace)
     file = _absolute(archive)
-    with storage_errors(file), file.open("rb") as stream:
+    with file_errors(file), file.open("rb") as stream:
         return transfer.import_index(folder, str(file), stream.read, replace=replace)
 
 

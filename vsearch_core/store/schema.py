@@ -169,7 +169,8 @@ def connect(index: Path, mode: str, *, immutable: bool = False) -> sqlite3.Conne
         if each.exists() and not each.is_file():  # a pipe would be read for ever
             raise IndexCorruptError(str(each), "is not a regular file", "catalog-not-a-file")
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
+    # Whoever opens it may hand it to another thread, which is then the only one that uses it.
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
     connection.execute("PRAGMA cell_size_check = ON")
     connection.create_function("row_crc", -1, row_crc, deterministic=True)
