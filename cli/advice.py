@@ -35,8 +35,15 @@ ADVICE: Mapping[str, str] = {
     "storage-failed": "check the disk and run it again",
     "catalog-busy": "try again in a moment",
     "catalog-unusable": "check the disk and the folder's permissions",
+    # archives
+    "not-a-file": "name a file",
+    "no-such-folder": "make it, or name a file in another folder",
+    "inside-the-index": "name a file outside of it",
+    "not-a-regular-file": "name a file, or write the archive to a pipe with -",
+    "file-exists": "name another file, or replace it with --force",
     # reading documents
     # models and providers
+    "no-consent": "allow it with --yes",
     # queries
     "conflicting-arguments": "give one of them",
     "empty-query": "ask something, for example `vsearch query 'how are errors retried'`",
