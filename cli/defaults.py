@@ -137,7 +137,7 @@ def told(index: Path, **given: Any) -> dict[str, Any]:
 def requested(index: Path, **given: Any) -> "IndexOptions":
     """What an index is to be made with. One that is there keeps what it has: only what was given is asked of it."""
     from vsearch_core.index.settings import IndexOptions
-    from vsearch_core.store.schema import CATALOG_FILE
+    from vsearch_core.store.tables import CATALOG_FILE
 
     keys = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language")
     asked = {key: given.get(key) for key in keys}

@@ -34,11 +34,11 @@ def nearest() -> Path | None:
 
 
 def _is_index(folder: Path) -> bool:
-    from vsearch_core.store.lost import is_lost
-    from vsearch_core.store.schema import CATALOG_FILE
+    from vsearch_core.store.connections import has_lost_catalog
+    from vsearch_core.store.tables import CATALOG_FILE
 
     try:
-        return any((folder / name).is_file() for name in (CATALOG_FILE, CONFIG_FILE)) or is_lost(folder)
+        return any((folder / name).is_file() for name in (CATALOG_FILE, CONFIG_FILE)) or has_lost_catalog(folder)
     except PermissionError:
         return True  # opening it says so
 

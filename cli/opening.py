@@ -54,7 +54,7 @@ def open_index(
 
 def index_options(folder: Path, **given: Any) -> dict[str, Any]:
     """Return the options that a new index is made with; for one that exists, only those that are given."""
-    from vsearch_core.store.schema import CATALOG_FILE
+    from vsearch_core.store.tables import CATALOG_FILE
 
     options = {**given, "model": _absolute_model(given["model"], locate.working_folder())}
     if not (folder / CATALOG_FILE).exists():

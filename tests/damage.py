@@ -23,8 +23,8 @@ from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CATALOG_FILE, TABLES
 from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.tables import CATALOG_FILE, TABLES
 
 LOG = f"{CATALOG_FILE}-wal"
 WORDS = (

@@ -133,14 +133,14 @@ def index_folder(path: str | Path) -> Path:
 def _holds_documents(folder: Path) -> bool:
     """Return True if the folder holds other things than the files of an index."""
     from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
-    from vsearch_core.store.lost import is_lost
-    from vsearch_core.store.schema import CATALOG_FILE
+    from vsearch_core.store.connections import has_lost_catalog
+    from vsearch_core.store.tables import CATALOG_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
 
     ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE)
     names = {path.name for path in folder.iterdir() if not path.name.startswith(ours)}
     begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
-    return not (folder / CATALOG_FILE).exists() and not is_lost(folder) and not names <= begun
+    return not (folder / CATALOG_FILE).exists() and not has_lost_catalog(folder) and not names <= begun
 
 
 def _opener(base_url: str | None) -> "OpenEmbedder":
@@ -538,7 +538,7 @@ class Index:
         from tempfile import TemporaryDirectory
 
         from vsearch_core.index.transfer import export_index
-        from vsearch_core.store.folders import durable_file, sync_folder
+        from vsearch_core.store.files import durable_file, sync_folder
         from vsearch_core.store.io_errors import file_errors
 
         with file_errors(target):

@@ -13,8 +13,8 @@ from vsearch_core.errors import VsearchError
 from vsearch_core.index import graphs
 from vsearch_core.index.check import check_index
 from vsearch_core.index.repair import repair_index
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.tables import CATALOG_FILE
 
 PART = 50  # damages a task
 

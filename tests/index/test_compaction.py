@@ -205,7 +205,7 @@ def test_compacting_by_hand_leaves_one_segment_and_no_dead_rows(root: Path, embe
     done = compact_index(root / ".vsearch")
     assert (done.rows, done.bytes_after < done.bytes_before) == (5, True)
     catalog = Catalog.open_to_write(root / ".vsearch")
-    assert [(segment.rows, segment.dead) for segment in catalog.segments()] == [(5, None)]
+    assert [(segment.rows, segment.tombstones) for segment in catalog.segments()] == [(5, None)]
     generation = catalog.generation
     catalog.close()
     assert same(answers(root, embedder), before)

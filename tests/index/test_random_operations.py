@@ -32,8 +32,8 @@ from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.results import Hit
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.files import Data
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.pieces import Piece
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
 
@@ -227,7 +227,7 @@ class Operations(RuleBasedStateMachine):
 
     @rule()
     def export(self) -> None:
-        pieces: list[Piece] = []
+        pieces: list[Data] = []
         with tempfile.TemporaryDirectory() as scratch:
             summary = export_index(self.index, Path(scratch), pieces.append)
         self.archives.append((b"".join(pieces), dict(self.live)))

@@ -25,8 +25,8 @@ from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
 from vsearch_core.store.segment import SEGMENTS_DIR, write_segment
+from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR
 
 
 @pytest.fixture(scope="module")
@@ -637,7 +637,7 @@ def test_a_damaged_catalogs_last_commit_is_in_its_log_and_survives(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("vsearch_core.store.salvage.sync_folder", die)
+        patch.setattr("vsearch_core.store.recovery.catalog.sync_folder", die)
         with pytest.raises(KeyboardInterrupt):
             repair_index(index)
     repair_index(index)

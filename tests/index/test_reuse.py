@@ -19,8 +19,8 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import SETTLED_NS, settled_ctime
 from vsearch_core.model import Document, EmbedderSpec
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.skipped import load_skipped
+from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.discover import SourceFile
 
 DOCS = Path("docs")

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError, VsearchError
 from vsearch_core.index.check import check_index
 from vsearch_core.index.compaction import compact_index
-from vsearch_core.store import schema
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import TEXT_LIMIT, Catalog
+from vsearch_core.store.connections import connect
 from vsearch_core.store.segment import (
     SEGMENTS_DIR,
     is_segment_name,
@@ -162,9 +162,8 @@ def test_a_forged_fingerprint_is_refused(index: Path, value: str) -> None:
     is_refused(index)
 
 
-def test_a_bomb_in_a_text_does_not_go_off(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.store.texts.TEXT_LIMIT", 1 << 20)
-    forge(index, "UPDATE chunks SET text = ?", zlib.compress(bytes(1 << 21)))
+def test_a_bomb_in_a_text_does_not_go_off(index: Path) -> None:
+    forge(index, "UPDATE chunks SET text = ?", zlib.compress(bytes(TEXT_LIMIT + 1)))
     with pytest.raises(IndexCorruptError, match=r"too long"):
         answers(index)
     assert any("unpacked" in fault.reason for fault in check_index(index, full=True).faults)
@@ -183,7 +182,7 @@ def test_links_and_pipes_are_not_followed(index: Path, tmp_path: Path) -> None:
 
 
 def test_functions_of_ours_can_not_be_called_by_a_schema(index: Path) -> None:
-    with closing(schema.connect(index, "rw")) as connection:
+    with closing(connect(index, "rw")) as connection:
         connection.execute("CREATE VIEW v AS SELECT row_crc(1)")
     with pytest.raises(VsearchError):
         answers(index)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vsearch_core.errors import ArchiveError
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
-from vsearch_core.store.pieces import PIECE, Piece, checksum
+from vsearch_core.store.files import READ_BYTES, Data, checksum
 
 VECTORS = f"segments/{'a' * 32}/vectors.npy"
 IDS = f"segments/{'a' * 32}/chunk_ids.npy"
@@ -43,7 +43,7 @@ def test_what_is_packed_comes_back(sizes: list[int], generation: int) -> None:
 
 
 def test_members_larger_than_a_piece_come_back() -> None:
-    files = {"catalog.sqlite": b"x" * (2 * PIECE + 1)}
+    files = {"catalog.sqlite": b"x" * (2 * READ_BYTES + 1)}
     assert unpacked(packed(files)) == (3, files)
 
 
@@ -191,10 +191,10 @@ def test_a_member_is_never_read_whole() -> None:
     reader = ArchiveReader("it", read)
     with pytest.raises(ArchiveError, match="ends too early"):
         list(reader.member(reader.contents().members[0]))
-    assert max(asked) <= PIECE
+    assert max(asked) <= READ_BYTES
 
 
-def _first(pieces: Iterator[Piece], count: int) -> list[Piece]:
+def _first(pieces: Iterator[Data], count: int) -> list[Data]:
     return [next(pieces) for _ in range(count)]
 
 

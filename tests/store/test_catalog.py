@@ -7,10 +7,9 @@ import pytest
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
 from vsearch_core.model import Chunk
-from vsearch_core.store.catalog import Catalog, NewFile
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.catalog import Catalog, NewFile, pack_text, unpack_text
 from vsearch_core.store.segment import write_segment
-from vsearch_core.store.texts import pack_text, unpack_text
+from vsearch_core.store.tables import CATALOG_FILE
 
 
 def chunk(text: str) -> Chunk:
@@ -129,13 +128,13 @@ def test_tombstones_come_back(catalog: Catalog, tmp_path: Path) -> None:
     name, manifest = write_segment(tmp_path, {"chunk_ids": np.arange(11), "file_ids": np.arange(11)}, {})
     catalog.add_segment(name, 11, manifest)
     (record,) = catalog.segments()
-    assert record.dead is None
+    assert record.tombstones is None
     assert record.live_rows == 11
     dead = np.arange(11) % 3 == 0
     catalog.set_tombstones(record.id, dead)
     (record,) = catalog.segments()
-    assert record.dead is not None
-    np.testing.assert_array_equal(record.dead, dead)
+    assert record.tombstones is not None
+    np.testing.assert_array_equal(record.tombstones, dead)
     assert record.live_rows == 7
 
 

@@ -11,7 +11,7 @@ from io import RawIOBase
 from pathlib import Path
 
 from vsearch_core.evaluate.dataset import Dataset
-from vsearch_core.store.folders import sync_folder
+from vsearch_core.store.files import sync_folder
 from vsearch_core.store.io_errors import file_errors
 
 FEEDBACK_FILE = "feedback.jsonl"

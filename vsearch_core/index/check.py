@@ -1,6 +1,5 @@
 """Is the index sound? Read-only, and able to look at anything: each fault is named, none is an exception."""
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
-from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.check import Fault, catalog_faults, count_faults, segment_faults
+from vsearch_core.store.check import Fault, catalog_faults, count_faults, segment_faults, unopened_catalog_faults
+from vsearch_core.store.connections import has_our_header
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.tables import CATALOG_FILE
 
 ATTEMPTS = 5
 
@@ -60,14 +59,14 @@ def check_index(index: Path, *, full: bool = False, recall: Recall | None = None
 
 def _check(index: Path, *, full: bool, recall: Recall | None) -> CheckReport:
     faults: list[Fault] = []
-    if (index / CATALOG_FILE).is_file() and not schema.has_our_header(index):
+    if (index / CATALOG_FILE).is_file() and not has_our_header(index):
         faults.append(Fault(str(index / CATALOG_FILE), "its header is damaged"))
     try:
         with storage_errors(index):
             catalog = Catalog.open_to_read(index)
     except IndexCorruptError as error:
         faults.append(Fault(error.thing, error.reason))
-        return CheckReport(index, full, (*faults, *(_unopened(index) if full else ())), None, None, None)
+        return CheckReport(index, full, (*faults, *(unopened_catalog_faults(index) if full else ())), None, None, None)
     with closing(catalog):
         if full:
             faults += catalog_faults(catalog.connection)
@@ -122,7 +121,7 @@ def content_faults(index: Path, record: SegmentRecord, view: SegmentView, dimens
 
 def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:
     """Whether the live chunks are exactly the segments' live rows, each once and of the right file."""
-    chunk_ids, file_ids = live_chunks(catalog)
+    chunk_ids, file_ids = catalog.live_chunks()
     rows = [(view.chunk_ids[view.alive], view.file_ids[view.alive]) for view in views]
     found = np.concatenate([np.empty(0, np.int64), *(chunks for chunks, _ in rows)])
     files = np.concatenate([np.empty(0, np.int64), *(files for _, files in rows)])
@@ -140,13 +139,6 @@ def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]
         yield Fault("segments", "bury rows of live chunks")
 
 
-def live_chunks(catalog: Catalog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The ids of all live chunks, ascending, and of their files."""
-    query = "SELECT chunks.id, file_id FROM chunks JOIN files ON files.id = file_id WHERE live ORDER BY chunks.id"
-    pairs = np.array(catalog.connection.execute(query).fetchall(), np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
-
-
 def is_live(view: SegmentView, chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which rows are of the live chunks, ascending, and of the same files, shape (rows,); tombstones are not asked."""
     at = np.searchsorted(chunk_ids, view.chunk_ids)
@@ -154,12 +146,3 @@ def is_live(view: SegmentView, chunk_ids: NDArray[np.int64], file_ids: NDArray[n
     at = at[live]
     live[live] = (chunk_ids[at] == view.chunk_ids[live]) & (file_ids[at] == view.file_ids[live])
     return live
-
-
-def _unopened(index: Path) -> list[Fault]:
-    """What can be said of a catalog that does not open."""
-    try:
-        with closing(schema.connect(index, "ro")) as connection:
-            return list(catalog_faults(connection))
-    except (sqlite3.Error, UnicodeDecodeError):
-        return []

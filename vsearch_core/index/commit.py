@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vsearch_core.index.keywords import passage_postings
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.store.catalog import Catalog, FileRecord
-from vsearch_core.store.schema import LINEAGE, begin_lineage
 from vsearch_core.store.segment import SEGMENTS_DIR, open_segment, sweep_orphans, write_segment
+from vsearch_core.store.tables import LINEAGE, start_lineage
 from vsearch_core.store.vectors import delete_vector_file, re_embedding_file
 
 
@@ -64,14 +64,14 @@ def bury(catalog: Catalog, file_ids: Sequence[int]) -> None:
         only = {"file_ids": segment.manifest["file_ids"]}
         gone = np.isin(open_segment(catalog.index, segment.name, only)["file_ids"], file_ids)
         if gone.any():
-            catalog.set_tombstones(segment.id, gone if segment.dead is None else segment.dead | gone)
+            catalog.set_tombstones(segment.id, gone if segment.tombstones is None else segment.tombstones | gone)
     catalog.delete_files(file_ids)
 
 
 def mark_commit(catalog: Catalog) -> None:
     """Count a generation; part of a commit's transaction."""
     if LINEAGE not in catalog.settings():  # an index of an earlier version
-        begin_lineage(catalog.connection)
+        start_lineage(catalog.connection)
     catalog.put_setting("generation", str(catalog.generation + 1))
     catalog.put_setting("last_commit", datetime.now(UTC).isoformat(timespec="seconds"))
 

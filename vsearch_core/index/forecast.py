@@ -1,6 +1,5 @@
 """What `vsearch index` would do, and send to whom: the run itself, on a copy of the catalog, up to the embedding."""
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -28,7 +27,6 @@ from vsearch_core.index.writer import Run, is_fresh
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.text.extract.options import ExtractOptions
 
 SECONDS_A_REQUEST = 1.0  # to a provider elsewhere
@@ -173,17 +171,13 @@ def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
     """A copy of the index's catalog that may be written to; of an index still to be `requested`, what it begins as."""
     with TemporaryDirectory(prefix="vsearch-plan-") as folder:
         if options is None:
-            with (
-                closing(Catalog.open_to_read(index)) as source,
-                closing(sqlite3.connect(Path(folder) / CATALOG_FILE)) as copy,
-            ):
-                source.connection.backup(copy)
-            catalog = Catalog.open_to_write(Path(folder))
+            with closing(Catalog.open_to_read(index)) as source:
+                source.copy_to(Path(folder))
+            catalog = Catalog.open_to_write(Path(folder), label=index)
         else:
             nobody = Fingerprint(options.spec.provider, "", "", options.dimension or 1, "")
-            catalog = Catalog.create(Path(folder), new_settings(options, nobody).to_catalog())
+            catalog = Catalog.create(Path(folder), new_settings(options, nobody).to_catalog(), label=index)
         with closing(catalog):
-            catalog.index = index
             yield catalog
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.postings import Postings, build, merge
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.searched import searched
 
 ROWS = 8192  # whose occurrences are in memory at a time: 200 MB of long passages
 
@@ -29,7 +28,7 @@ def _rows(
 ) -> Iterator[Sequence[str]]:
     """The terms of each row; adds the languages that they are in."""
     wanted = iter(chunk_ids)
-    for _, group in groupby(searched(catalog, chunk_ids), key=lambda found: found[1]):
+    for _, group in groupby(catalog.keyword_fields(chunk_ids), key=lambda found: found[1]):
         file = list(group)
         for (chunk_id, _, passage), language in zip(file, analysis.languages([each for *_, each in file]), strict=True):
             while next(wanted) != chunk_id:

@@ -25,12 +25,13 @@ from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import FUSION, IndexOptions, IndexSettings, new_settings, refuse_other_chunking
 from vsearch_core.model import EmbedderSpec
-from vsearch_core.store import schema
+from vsearch_core.store import connections
 from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.connections import refuse_lost_catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.lost import refuse_lost
 from vsearch_core.store.segment import Manifest, open_segment
+from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.store.vacuum import reclaim_space
 from vsearch_core.store.vectors import (
     VectorFile,
@@ -78,9 +79,9 @@ def re_embed_index(
     """
     started = time.perf_counter()
     with storage_errors(index):
-        refuse_lost(index)
-        if not (index / schema.CATALOG_FILE).exists():
-            schema.connect(index, "ro")  # raises IndexNotFoundError
+        refuse_lost_catalog(index)
+        if not (index / CATALOG_FILE).exists():
+            connections.connect(index, "ro")  # raises IndexNotFoundError
         with writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
             former = IndexSettings.from_catalog(catalog, renewing=True)
             renew_keywords(catalog, former, observer)

@@ -37,8 +37,8 @@ def renew_keywords(catalog: Catalog, settings: IndexSettings, observer: Observer
         catalog.drop_segments(record.id for record in records)
         for record, (name, manifest) in zip(records, written, strict=True):
             added = catalog.add_segment(name, record.rows, manifest)
-            if record.dead is not None:
-                catalog.set_tombstones(added, record.dead)
+            if record.tombstones is not None:
+                catalog.set_tombstones(added, record.tombstones)
         catalog.put_setting(ANALYZER, signature)
         mark_commit(catalog)
     return True

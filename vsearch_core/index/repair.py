@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.check import content_faults, is_live, live_chunks
+from vsearch_core.index.check import content_faults, is_live
 from vsearch_core.index.commit import are_there, commit_staged, mark_commit, sweep
 from vsearch_core.index.graphs import link
 from vsearch_core.index.keywords import passage_postings
@@ -28,16 +28,16 @@ from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
-from vsearch_core.store import schema
-from vsearch_core.store.adoption import orphan_segments
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
-from vsearch_core.store.folders import make_folder, sync_file, sync_folder
+from vsearch_core.store.connections import has_our_header
+from vsearch_core.store.files import make_folder, sync_file, sync_folder
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.salvage import clear, salvage
-from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR
+from vsearch_core.store.recovery.catalog import delete_recovery_files, recover_catalog
+from vsearch_core.store.recovery.segments import orphan_segments
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
+from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, SUFFIXES, reserve_ids
 
 _ROWS = 512  # whose texts, or vectors, are in memory at a time
 
@@ -141,15 +141,15 @@ def _link(source: str, target: str) -> None:
 
 def _mend_catalog(index: Path, aside: _Aside, done: RepairSummary) -> None:
     """Put what can be read of a damaged catalog in its place."""
-    clear(index)
-    for suffix in schema.FILES:
+    delete_recovery_files(index)
+    for suffix in SUFFIXES:
         _refuse_no_file(index / f"{CATALOG_FILE}{suffix}")
     if _catalog_is_sound(index):
         return
     done.catalog = True
     for suffix in ("", "-wal"):
         aside.copy(index / f"{CATALOG_FILE}{suffix}")
-    salvaged = salvage(index)
+    salvaged = recover_catalog(index)
     if salvaged is None:
         reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
         raise IndexCorruptError(
@@ -167,7 +167,7 @@ def _refuse_no_file(path: Path) -> None:
 
 
 def _catalog_is_sound(index: Path) -> bool:
-    if not schema.has_our_header(index):
+    if not has_our_header(index):
         return False
     try:
         with storage_errors(index), closing(Catalog.open_to_write(index)) as catalog:
@@ -189,7 +189,7 @@ def _mend_segments(
         (healthy if _is_sound(catalog, record, dimension) else damaged).append(record)
     named = {record.name for record in (*healthy, *damaged)}
     _reserve_ids(catalog, healthy)
-    chunk_ids, file_ids = live_chunks(catalog)
+    chunk_ids, file_ids = catalog.live_chunks()
     held = np.isin(chunk_ids, _held(catalog, healthy, chunk_ids, file_ids))
     wanted = {*chunk_ids[~held].tolist()}
     # Not for damage alone: what repairs that were killed have left would be looked through by each that follows.
@@ -238,8 +238,8 @@ def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
     """Never hand out an id that a segment still has rows of, whatever a salvaged catalog remembers."""
     for record in healthy:
         view = view_segment(catalog, record)
-        schema.reserve_ids(catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
-        schema.reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
+        reserve_ids(catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
+        reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
 
 
 def _unnamed(catalog: Catalog, named: Collection[str], aside: _Aside) -> list[SegmentRecord]:
@@ -309,7 +309,7 @@ def _write(
 def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bool) -> bool:
     """Whether tombstones are other than the live chunks say, each of which has one row; with `write`, set them so."""
     differ = False
-    chunk_ids, file_ids = live_chunks(catalog)
+    chunk_ids, file_ids = catalog.live_chunks()
     claimed = np.empty(0, np.int64)
     for record in reversed(healthy):  # where two segments have a row of a chunk, the newer one counts
         view = view_segment(catalog, record)

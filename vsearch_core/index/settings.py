@@ -98,11 +98,11 @@ class IndexSettings:
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
         except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
-            raise IndexCorruptError(str(catalog.index), f"its settings are damaged ({error})") from error
+            raise IndexCorruptError(str(catalog.label), f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:
             reason = f"it was made with chunker {chunker}, this vsearch has {CHUNKER}"
-            raise IndexMismatchError(str(catalog.index), reason, "index again into a new folder with --index")
-        _refuse_other_analyzer(str(catalog.index), signature, ours, renewing=renewing)
+            raise IndexMismatchError(str(catalog.label), reason, "index again into a new folder with --index")
+        _refuse_other_analyzer(str(catalog.label), signature, ours, renewing=renewing)
         return replace(settings, analyzer=int(signature.partition(":")[0]))
 
 

@@ -84,7 +84,7 @@ def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Open
     """The current generation: its catalog, for the caller to close, and its segments, `opened`, oldest first."""
     former = None
     while True:
-        catalog = Catalog.open_to_read(index)
+        catalog = Catalog.open_to_read(index, check_same_thread=False)  # a snapshot may move between threads
         try:
             generation = catalog.generation
             return catalog, [opened(catalog, record) for record in catalog.segments()]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import FileRecord
-from vsearch_core.store.lost import lost_and_found
 from vsearch_core.store.skipped import SkippedFile, unopened_file
+from vsearch_core.store.tables import lost_and_found
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
 SETTLED_NS = 2_000_000_000  # file systems note times by steps of up to so much (FAT)

@@ -8,9 +8,9 @@ from pathlib import Path
 from vsearch_core.index.graphs import PREFIX, has_graph
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
-from vsearch_core.store.schema import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.segment import ABOUT
 from vsearch_core.store.states import STATES, FileState, file_states
+from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.vectors import unfinished_re_embeddings
 
 
@@ -57,7 +57,7 @@ def read_status(snapshot: Snapshot) -> Status:
     live, staged, unembedded = catalog.counts()
     return Status(
         index=catalog.index,
-        format=FORMAT,
+        format=FORMAT.version,
         generation=snapshot.generation,
         last_commit=catalog.settings().get("last_commit"),
         sources=tuple(sorted(path for path, options in sources.items() if not options.get("removed"))),
@@ -94,7 +94,7 @@ def _by_state(snapshot: Snapshot) -> dict[str, int]:
 def _sizes(snapshot: Snapshot) -> dict[str, int]:
     catalog = snapshot.catalog
     files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
-    (text,) = catalog.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()
+    text = catalog.text_bytes()
     rest = sum(path.stat().st_size for path in files if path.exists()) - text
     aside = sum(path.lstat().st_size for path in (catalog.index / DAMAGED_DIR).rglob("*") if path.is_file())
     sizes = {"vectors": 0, "graph": 0, "postings": 0, "ids": 0, "text": text, "catalog": rest, "damaged": aside}

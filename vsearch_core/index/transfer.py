@@ -20,16 +20,13 @@ from vsearch_core.errors import (
 )
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_generation
-from vsearch_core.store import schema
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.folders import durable_file, make_folder, sync_folder
+from vsearch_core.store.connections import refuse_lost_catalog
+from vsearch_core.store.files import Data, checksum, durable_file, make_folder, read_blocks, sync_folder
 from vsearch_core.store.generation import replace_generation
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.lost import refuse_lost
-from vsearch_core.store.pieces import Piece, checksum, pieces
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import (
     SEGMENTS_DIR,
     Arrays,
@@ -37,6 +34,7 @@ from vsearch_core.store.segment import (
     open_segment,
     sweep_orphans,
 )
+from vsearch_core.store.tables import CATALOG_FILE, LINEAGE, start_lineage
 
 # What values of a catalog that others wrote can lead to, when they are not what we write.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -73,7 +71,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
     # Closed by now: however slowly the archive is taken, the writers' log does not grow for it.
     with storage_errors(scratch.parent):
         contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
-        for piece in pack(contents, {CATALOG_FILE: pieces(scratch / CATALOG_FILE), **_segment_files(segments)}):
+        for piece in pack(contents, {CATALOG_FILE: read_blocks(scratch / CATALOG_FILE), **_segment_files(segments)}):
             write(piece)
     return _summary(index, generation, files, contents, records, started)
 
@@ -119,12 +117,12 @@ def _path(segment: str, key: str) -> str:
     return f"{SEGMENTS_DIR}/{segment}/{key}.npy"
 
 
-def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str, Iterable[Piece]]:
+def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str, Iterable[Data]]:
     return {_path(record.name, key): file_parts(array) for record, arrays in segments for key, array in arrays.items()}
 
 
 def _member_of_file(path: Path) -> Member:
-    return Member(path.name, path.stat().st_size, checksum(pieces(path)))
+    return Member(path.name, path.stat().st_size, checksum(read_blocks(path)))
 
 
 def _summary(
@@ -141,7 +139,7 @@ def _summary(
 def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
     if not (index / CATALOG_FILE).exists():
         if not replace:
-            refuse_lost(index)
+            refuse_lost_catalog(index)
         return
     with closing(Catalog.open_to_write(index)) as catalog:
         live, staged, _ = catalog.counts()
@@ -177,20 +175,19 @@ def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
 
 def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> TransferSummary:
     with _judged(name):
-        received = Catalog.open_to_write(unpacked)  # brings an older format up to date
+        received = Catalog.open_to_write(unpacked, label=Path(name))  # brings an older format up to date
     with closing(received):
         with _judged(name):
             records = _verified_segments(unpacked, name, received, contents)
-        received.index = Path(name)  # its errors are about the archive
         renamed = {record.name: _move_in(index, unpacked, record.name) for record in records}
         sync_folder(index / SEGMENTS_DIR)
         with _target(index) as target:
             generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
-            former = target.settings().get(schema.LINEAGE)
+            former = target.settings().get(LINEAGE)
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-            if target.settings().get(schema.LINEAGE) in {None, former}:  # a backup: ids have meant something else since
-                schema.begin_lineage(target.connection)
+            if target.settings().get(LINEAGE) in {None, former}:  # a backup: ids have meant something else since
+                start_lineage(target.connection)
         files, _, _ = received.counts()
         return _summary(index, generation, files, contents, records, started)
 

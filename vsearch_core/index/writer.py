@@ -39,13 +39,13 @@ from vsearch_core.index.staging import Stager, embed_block, tried
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog, FileRecord
-from vsearch_core.store.folders import make_folder, refuse_foreign_name
+from vsearch_core.store.connections import refuse_lost_catalog
+from vsearch_core.store.files import make_folder, refuse_non_utf8_path
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.lost import refuse_lost
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.skipped import load_skipped
 from vsearch_core.store.states import count_incomplete, incomplete_files
+from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, discover
 from vsearch_core.text.extract.options import ExtractOptions
@@ -117,10 +117,10 @@ def update_index(
 def is_fresh(index: Path, sources: Sequence[Source], options: IndexOptions) -> bool:
     """Whether there is no index yet. Raises InputError, before anything is made, for what can't be done."""
     for path in (index, *(source.path for source in sources)):
-        refuse_foreign_name(path)
+        refuse_non_utf8_path(path)
     with storage_errors(index):
         fresh = not (index / CATALOG_FILE).exists()
-        refuse_lost(index)
+        refuse_lost_catalog(index)
     if fresh and not sources:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "name a file or folder")
     for source in sources:

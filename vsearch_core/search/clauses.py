@@ -12,7 +12,6 @@ from vsearch_core.lexical.phrase import fold_text, phrase_pattern, prefix_patter
 from vsearch_core.lexical.query import PHRASE, PREFIX, Clause, ParsedQuery
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.searched import searched
 
 # Letters of the stems that a prefix which reaches into a word's ending may have: the least, and how many fewer.
 _SHORTEST_STEM = 3
@@ -97,6 +96,6 @@ class Clauses:
     def _fields(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Iterator[str]]]:
         """Yield each row with its folded keyword fields."""
         with storage_errors(self._catalog.index):
-            found = searched(self._catalog, self._chunk_ids[rows].tolist())
+            found = self._catalog.keyword_fields(self._chunk_ids[rows].tolist())
             for row, (*_, keyword_fields) in zip(rows.tolist(), found, strict=True):
                 yield row, map(fold_text, keyword_fields.fields())

@@ -1,8 +1,8 @@
 """Archives: one generation of an index as one file, an uncompressed tar.
 
-Whatever reads tar reads an archive. What reads it here is stricter: the first member lists all others with sizes and
-checksums, and apart from their bytes there is only one way to write an archive down. So nothing in it is interpreted:
-a header that is not the expected 512 bytes is refused (docs/adr/0010-archives.md).
+Any tar program can read an archive. The reader here is stricter: the first member lists all others with sizes and
+checksums, and the list determines every byte outside the members. So no header is interpreted: one that differs from
+the expected 512 bytes is refused (docs/adr/0010-archives.md).
 """
 
 import json
@@ -13,24 +13,24 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
 from vsearch_core.errors import ArchiveError
+from vsearch_core.store.files import READ_BYTES, Data
 from vsearch_core.store.io_errors import file_errors
-from vsearch_core.store.pieces import PIECE, Piece
-from vsearch_core.store.schema import CATALOG_FILE
 from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.store.tables import CATALOG_FILE
 
 SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
-LONGEST_CONTENTS = 1 << 22  # bytes: some 25,000 members; a forged list of as many takes 110 MB of memory
+LONGEST_CONTENTS = 1 << 22  # bytes: about 25,000 members; a forged list of that length takes 110 MB of memory
 LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
 
-_LAST_GENERATION = 1 << 62  # one a nanosecond for a century
+_LAST_GENERATION = 1 << 62  # higher than any real one
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
 
 Read = Callable[[int], bytes]
-Write = Callable[[Piece], object]
+Write = Callable[[Data], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,22 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an archive holds: a generation's catalog, then its segments' files."""
+    """An archive's list of members: a generation's catalog, then its segments' files."""
 
     generation: int
     members: tuple[Member, ...]
 
     @property
     def bytes(self) -> int:
-        """The members' size."""
+        """Return the total size of the members."""
         return sum(member.bytes for member in self.members)
 
 
-def pack(contents: Contents, files: Mapping[str, Iterable[Piece]]) -> Iterator[Piece]:
-    """The archive's bytes, from those of each member by name. Raises ArchiveError for one that is not as listed."""
+def pack(contents: Contents, files: Mapping[str, Iterable[Data]]) -> Iterator[Data]:
+    """Yield the archive's bytes; `files` has each member's bytes by name.
+
+    Raises ArchiveError if a member's bytes are not those that `contents` lists.
+    """
     listing = _to_json(contents)
     yield from (_header(CONTENTS_FILE, len(listing)), listing, _padding(len(listing)))
     for member in contents.members:
@@ -67,10 +70,10 @@ def pack(contents: Contents, files: Mapping[str, Iterable[Piece]]) -> Iterator[P
 
 
 class ArchiveReader:
-    """Reads an archive once, front to back: `contents`, each member in order, `end`.
+    """Reads an archive once, from front to back: call `contents`, `member` for each member in order, and `end`.
 
-    `read(n)` gives n bytes, or fewer at the end, as a binary file does. All methods raise ArchiveError for what is no
-    archive or a damaged one, and StorageError for what can't be read; both name the archive by `name`.
+    `read(n)` returns n bytes, or fewer at the end, as a binary file does. All methods raise ArchiveError if the bytes
+    are not those of an archive or are damaged, and StorageError if they can't be read; both name the archive `name`.
     """
 
     def __init__(self, name: str, read: Read) -> None:
@@ -78,7 +81,7 @@ class ArchiveReader:
         self._read = read
 
     def contents(self) -> Contents:
-        """The list that the archive begins with."""
+        """Read the list of members, which comes first."""
         header = self._bytes(_BLOCK)
         try:
             size = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").size
@@ -96,15 +99,15 @@ class ArchiveReader:
             raise self._damaged("its list of contents can't be understood")
         return contents
 
-    def member(self, member: Member) -> Iterator[Piece]:
-        """The next member's bytes, which must be read to the end; only then are they known to be right."""
+    def member(self, member: Member) -> Iterator[Data]:
+        """Yield the next member's bytes; they are verified only once the last has been yielded."""
         self._expect(_header(member.name, member.bytes))
-        pieces = (self._bytes(min(PIECE, member.bytes - start)) for start in range(0, member.bytes, PIECE))
-        yield from _verified(self.name, member, pieces, "archive-damaged")
+        lengths = (min(READ_BYTES, member.bytes - start) for start in range(0, member.bytes, READ_BYTES))
+        yield from _verified(self.name, member, map(self._bytes, lengths), "archive-damaged")
         self._expect(_padding(member.bytes))
 
     def end(self) -> None:
-        """Make sure that nothing follows."""
+        """Verify that the archive ends here."""
         self._expect(_END)
         with file_errors(self.name):
             if self._read(1):
@@ -125,15 +128,15 @@ class ArchiveReader:
         return ArchiveError(self.name, f"the archive is damaged: {reason}")
 
 
-def _verified(thing: str, member: Member, pieces: Iterable[Piece], code: str) -> Iterator[Piece]:
+def _verified(subject: str, member: Member, blocks: Iterable[Data], code: str) -> Iterator[Data]:
     digest = blake2b(digest_size=16)
     size = 0
-    for piece in pieces:
-        digest.update(piece)
-        size += len(piece)
-        yield piece
+    for block in blocks:
+        digest.update(block)
+        size += len(block)
+        yield block
     if (size, digest.hexdigest()) != (member.bytes, member.blake2b):
-        raise ArchiveError(thing, f"is damaged: the checksum of {member.name} differs", code)
+        raise ArchiveError(subject, f"is damaged: the checksum of {member.name} differs", code)
 
 
 def _to_json(contents: Contents) -> bytes:
@@ -148,7 +151,7 @@ def _from_json(listing: bytes) -> Contents:
     generation = values["generation"]
     if type(generation) is not int or not 0 <= generation <= _LAST_GENERATION:
         raise ValueError
-    if not all(_is_sound(member) for member in members):
+    if not all(_is_plausible(member) for member in members):
         raise ValueError
     names = [member.name for member in members]
     if names[:1] != [CATALOG_FILE] or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
@@ -156,7 +159,7 @@ def _from_json(listing: bytes) -> Contents:
     return Contents(generation, members)
 
 
-def _is_sound(member: Member) -> bool:
+def _is_plausible(member: Member) -> bool:
     return (
         type(member.bytes) is int and 0 <= member.bytes <= LARGEST_MEMBER and bool(_CHECKSUM.fullmatch(member.blake2b))
     )

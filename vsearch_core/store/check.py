@@ -1,24 +1,27 @@
-"""Is what is on the disk what was written? The catalog and the segments' files, as far as no algorithm is needed."""
+"""Find damage in the catalog and in the segments' files, as far as no search algorithm is needed for it."""
 
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.store import schema
-from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.pieces import checksum, pieces
+from vsearch_core.store.catalog import Catalog, SegmentRecord, unpack_text
+from vsearch_core.store.checksums import rows_with_bad_checksums, seal_matches
+from vsearch_core.store.connections import connect
+from vsearch_core.store.files import checksum, read_blocks
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
-from vsearch_core.store.texts import unpack_text
+from vsearch_core.store.tables import MISCOUNTED_FILE, ORPHAN_CHUNK, ORPHAN_VECTOR, TABLES
 
-_NAMED = 5  # rows that a fault names one by one; more are counted
+_LISTED_ROWS = 5  # rows that a fault lists; further ones are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is not as it was written: what, and what is wrong with it."""
+    """Something damaged: its name (a path, or a part of the catalog), and what is wrong with it."""
 
     thing: str
     reason: str
@@ -26,7 +29,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A query that finds ids only in a damaged catalog, and what they are then."""
+    """A query whose rows, ids of `thing`, exist only in a damaged catalog, for `reason`."""
 
     thing: str
     reason: str
@@ -34,33 +37,42 @@ class _Rule:
 
 
 _RULES = (
-    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE {schema.MISCOUNTED_FILE}"),
+    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE {MISCOUNTED_FILE}"),
     _Rule("files", "are neither live nor staged", "SELECT id FROM files WHERE live NOT IN (0, 1)"),
-    _Rule("chunks", "belong to no file", f"SELECT id FROM chunks WHERE {schema.ORPHAN_CHUNK}"),
-    _Rule("staged vectors", "belong to no staged chunk", f"SELECT chunk_id FROM staged WHERE {schema.ORPHAN_VECTOR}"),
+    _Rule("chunks", "belong to no file", f"SELECT id FROM chunks WHERE {ORPHAN_CHUNK}"),
+    _Rule("staged vectors", "belong to no staged chunk", f"SELECT chunk_id FROM staged WHERE {ORPHAN_VECTOR}"),
 )
 
 
 def catalog_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """All that is wrong with a catalog as such: pages, rows, references, texts."""
-    yield from _guarded("pages", lambda: _integrity(connection))
-    for table in schema.TABLES:
-        yield from _guarded(f"table {table}", lambda table=table: _rows(connection, table))  # type: ignore[misc]
-    yield from _guarded("settings", lambda: _completeness(connection))
+    """Yield the faults of a catalog's pages, rows, references and texts."""
+    yield from _until_unreadable("pages", partial(_page_faults, connection))
+    for table in TABLES:
+        yield from _until_unreadable(f"table {table}", partial(_checksum_faults, connection, table))
+    yield from _until_unreadable("settings", partial(_seal_faults, connection))
     for rule in _RULES:
-        yield from _guarded(rule.thing, lambda rule=rule: _broken(connection, rule))  # type: ignore[misc]
-    yield from _guarded("chunks", lambda: _texts(connection))
+        yield from _until_unreadable(rule.thing, partial(_rule_faults, connection, rule))
+    yield from _until_unreadable("chunks", partial(_text_faults, connection))
+
+
+def unopened_catalog_faults(index: Path) -> list[Fault]:
+    """Return the faults of a catalog that `Catalog` refuses to open; [] if SQLite can't open it either."""
+    try:
+        with closing(connect(index, "ro")) as connection:
+            return list(catalog_faults(connection))
+    except (sqlite3.Error, UnicodeDecodeError):
+        return []
 
 
 def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterator[Fault]:
-    """What is wrong with a segment's files: missing, of another size, damaged, foreign. Raises OSError."""
+    """Yield a segment's missing, damaged and foreign files; only a `full` check reads their bytes. Raises OSError."""
     folder = index / SEGMENTS_DIR / record.name
     for key, entry in record.manifest.items():
         path = folder / f"{key}.npy"
         try:
             array = open_array(index, record.name, key, entry, verify=False)
         except IndexCorruptError as error:
-            yield Fault(error.thing, error.reason)
+            yield Fault(error.subject, error.reason)
             continue
         except (FileNotFoundError, NotADirectoryError):
             yield Fault(str(path), "is missing")
@@ -69,7 +81,7 @@ def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterato
             blocks = damaged_blocks(array, entry)
             if blocks:
                 yield Fault(str(path), f"is damaged: {len(blocks)} of {len(entry.blocks) // 8} blocks differ")
-            elif checksum(pieces(path)) != entry.blake2b:
+            elif checksum(read_blocks(path)) != entry.blake2b:
                 yield Fault(str(path), "is damaged: its checksum differs")
     if folder.is_dir():
         expected = {f"{key}.npy" for key in record.manifest}
@@ -78,45 +90,45 @@ def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterato
 
 
 def count_faults(catalog: Catalog) -> Iterator[Fault]:
-    """What a quick look at the catalog finds beyond what opening it has verified."""
+    """Yield a fault if files and segments have different numbers of live chunks."""
     live_rows = sum(record.live_rows for record in catalog.segments())
     (chunks,) = catalog.connection.execute("SELECT coalesce(sum(chunks), 0) FROM files WHERE live").fetchone()
     if chunks != live_rows:
         yield Fault("catalog", f"its files have {chunks} chunks, its segments {live_rows}")
 
 
-def _guarded(thing: str, look: Callable[[], Iterable[Fault]]) -> Iterator[Fault]:
-    """What a look finds, and the error that ends it where SQLite can't read on."""
+def _until_unreadable(thing: str, find: Callable[[], Iterable[Fault]]) -> Iterator[Fault]:
+    """Yield the faults found, and the error, as a fault, if SQLite can't read on."""
     try:
-        yield from look()
+        yield from find()
     except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
         yield Fault(f"catalog: {thing}", f"can't be read ({error})")
 
 
-def _integrity(connection: sqlite3.Connection) -> Iterator[Fault]:
+def _page_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
     for (line,) in connection.execute("PRAGMA integrity_check"):
         if line != "ok":
             yield Fault("catalog", " ".join(line.split()))
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Fault]:
-    rows = schema.rows_with_bad_checksums(connection, table)
+def _checksum_faults(connection: sqlite3.Connection, table: str) -> Iterator[Fault]:
+    rows = rows_with_bad_checksums(connection, table)
     if rows:
         yield Fault(f"catalog: table {table}", f"rows are damaged: {_listed(rows)}")
 
 
-def _completeness(connection: sqlite3.Connection) -> Iterator[Fault]:
-    if not schema.seal_matches(connection):
+def _seal_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
+    if not seal_matches(connection):
         yield Fault("catalog", "its settings or its list of segments are damaged")
 
 
-def _broken(connection: sqlite3.Connection, rule: _Rule) -> Iterator[Fault]:
+def _rule_faults(connection: sqlite3.Connection, rule: _Rule) -> Iterator[Fault]:
     found = [number for (number,) in connection.execute(rule.query)]
     if found:
         yield Fault(f"catalog: {rule.thing}", f"{rule.reason}: {_listed(found)}")
 
 
-def _texts(connection: sqlite3.Connection) -> Iterator[Fault]:
+def _text_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
     bad = []
     for number, blob in connection.execute("SELECT id, text FROM chunks"):
         try:
@@ -128,5 +140,5 @@ def _texts(connection: sqlite3.Connection) -> Iterator[Fault]:
 
 
 def _listed(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:_NAMED]))
-    return shown if len(numbers) <= _NAMED else f"{shown} and {len(numbers) - _NAMED} more"
+    shown = ", ".join(map(str, numbers[:_LISTED_ROWS]))
+    return shown if len(numbers) <= _LISTED_ROWS else f"{shown} and {len(numbers) - _LISTED_ROWS} more"

@@ -1,6 +1,7 @@
-"""One writer an index. The kernel frees the lock when its holder dies; the file is never unlinked.
+"""The writer lock: an index has one writer at a time.
 
-A forked child would hold its parent's lock: processes are spawned, never forked, while it is held.
+The kernel releases the lock when its holder dies; the lock file is never deleted. A forked child would hold its
+parent's lock, so processes are spawned, never forked, while it is held.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from vsearch_core.errors import IndexLockedError
 
 LOCK_FILE = "writer.lock"
-HOLDER_FILE = "writer.json"  # who holds the lock; the lock's own file can't be read on Windows while it is held
+HOLDER_FILE = "writer.json"  # names the lock's holder; on Windows the lock file can't be read while it is locked
 WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short enough not to look like a hang
 
 
@@ -33,7 +34,7 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
         reason = f"another vsearch is writing to this index{_holder(index)}"
         raise IndexLockedError(str(index), reason) from None
     try:
-        _sign(index)
+        _write_holder(index)
         yield
     finally:
         with suppress(OSError):
@@ -41,8 +42,8 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
         lock.release()
 
 
-def _sign(index: Path) -> None:
-    """Say who holds the lock. A disk that refuses stops nobody: the lock is what counts."""
+def _write_holder(index: Path) -> None:
+    """Write this process to the holder file. Errors are ignored: only the lock itself matters."""
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     text = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
     fresh = index / f"{HOLDER_FILE}.new"
@@ -52,7 +53,7 @@ def _sign(index: Path) -> None:
 
 
 def _holder(index: Path) -> str:
-    """Who holds the lock, in words; nothing where that can't be told, or who is named has died."""
+    """Return " (process … on …, since …)" for the lock's holder, or "" if it is unknown or has died."""
     try:
         signed = json.loads((index / HOLDER_FILE).read_text(encoding="utf-8"))
         host, pid, since = str(signed["host"]), int(signed["pid"]), datetime.fromisoformat(signed["since"])
@@ -65,7 +66,7 @@ def _holder(index: Path) -> str:
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)  # signal 0 is never sent: only asked whether it could be
+        os.kill(pid, 0)  # signal 0 is not sent; this only checks that it could be
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):

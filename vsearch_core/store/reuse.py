@@ -1,29 +1,28 @@
-"""Vectors that the index has already: a text that was moved, copied or left as it was is not embedded again."""
+"""Vectors that the index already has: a text that was moved or copied is not embedded again."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.segment import damaged_blocks, open_segment
 
 
 def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
-    """For those of the chunks whose very text another chunk has had embedded: that vector's bytes, as stored.
+    """Return the stored bytes of the vectors of those chunks whose text another chunk, live or staged, has too.
 
-    The other one may be live or staged. All vectors of an index have one fingerprint, and an embedder sees nothing but
-    the text, so equal texts have equal vectors. Raises FileNotFoundError and IndexCorruptError as `open_segment`.
+    All vectors of an index have one fingerprint and depend on nothing but the text, so equal texts have equal vectors.
+    Raises FileNotFoundError and IndexCorruptError as `open_segment` does.
     """
     vectors: dict[int, bytes] = {}
-    in_segments: dict[int, list[int]] = {}  # a live chunk -> those of the same text
+    in_segments: dict[int, list[int]] = {}  # a live chunk -> the given chunks of the same text
     for chunk_id in chunk_ids:
-        donor = catalog.find_embedded_copy(chunk_id)
-        if donor is None:
+        copy = catalog.find_embedded_copy(chunk_id)
+        if copy is None:
             continue
-        donor_id, vector = donor
+        copy_id, vector = copy
         if vector is None:
-            in_segments.setdefault(donor_id, []).append(chunk_id)
+            in_segments.setdefault(copy_id, []).append(chunk_id)
         else:
             vectors[chunk_id] = vector
     wanted = np.array(list(in_segments), np.int64)
@@ -33,7 +32,7 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
         row_bytes = arrays["vectors"][:1].nbytes
         for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
             if damaged_blocks(arrays["vectors"], manifest["vectors"], row * row_bytes, (row + 1) * row_bytes):
-                raise IndexCorruptError(str(catalog.index), f"vectors of segment {segment.name} are damaged")
+                raise catalog.damaged(f"vectors of segment {segment.name} are damaged")
             vector = arrays["vectors"][row].tobytes()
             vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], vector)
     return vectors

@@ -1,6 +1,6 @@
-"""Segments: folders of write-once `.npy` files, named and checksummed by the catalog.
+"""Segments: folders of write-once `.npy` files, whose names and checksums are in the catalog.
 
-A file that a reader has mapped is never rewritten or truncated: that would be a SIGBUS in the reader.
+A file that a reader may have mapped is never rewritten or truncated: the reader would get a SIGBUS.
 """
 
 import errno
@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.store.folders import durable_file, make_folder, sync_folder
-from vsearch_core.store.pieces import checksum
+from vsearch_core.store.files import checksum, durable_file, make_folder, sync_folder
 
 SEGMENTS_DIR = "segments"
-BLOCK_BYTES = 1 << 14  # of an array have a checksum of their own, so that a reader can verify just what it reads
-ABOUT = "about"  # the file in which a segment says of itself what the catalog says of it: see `About`
+BLOCK_BYTES = 1 << 14  # bytes of an array that share a checksum: a reader verifies only the blocks that it reads
+ABOUT = "about"  # the file in which a segment repeats what the catalog says of it: see `About`
 LARGEST_ABOUT = 1 << 23  # bytes: the checksums of 16 GB of arrays
-_MOST_SETTINGS = 64  # in it
-_LONGEST_SETTING = 1 << 13  # characters
+_MAX_SETTINGS = 64  # of an ABOUT file
+_MAX_SETTING_LENGTH = 1 << 13  # characters
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -41,9 +40,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class ArrayEntry:
-    """What the catalog knows of one file: enough to refuse any other without parsing it.
+    """The catalog's description of one file, by which any other file is refused without parsing it.
 
-    `blake2b` is of the whole file, `blocks` the CRC-32 of each BLOCK_BYTES of the array, 8 hexadecimal digits each.
+    `blake2b` is the checksum of the whole file; `blocks` holds the CRC-32 of each BLOCK_BYTES of the array, 8
+    hexadecimal digits each.
     """
 
     dtype: str
@@ -54,7 +54,7 @@ class ArrayEntry:
 
     @property
     def rows(self) -> int:
-        """The length of the first axis."""
+        """Return the length of the first axis."""
         return self.shape[0]
 
 
@@ -63,9 +63,9 @@ Manifest = Mapping[str, ArrayEntry]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a segment says of itself: the catalog's settings when it was written, and its files.
+    """A segment's copy of what the catalog knows: the settings at the time it was written, and the segment's manifest.
 
-    Only a catalog that has lost this asks for it: see `store.salvage`.
+    Only the recovery of a damaged catalog reads it: see `store.recovery`.
     """
 
     settings: Mapping[str, str]
@@ -73,20 +73,20 @@ class About:
 
 
 def is_segment_name(name: str) -> bool:
-    """Whether it can be a segment's folder: nothing that leads elsewhere."""
+    """Return True if the name has the form of a segment's folder, and so can't lead out of the index."""
     return _NAME.fullmatch(name) is not None
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as plain values."""
+    """Convert a manifest to JSON values."""
     return {name: asdict(entry) for name, entry in manifest.items()}
 
 
 def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
-    """The inverse of `manifest_to_json`, for values that are not trusted.
+    """Invert `manifest_to_json` for untrusted values.
 
-    Raises ValueError, TypeError, KeyError or AttributeError for what can't be a manifest: a name that leads elsewhere,
-    a type that is no number, a shape that its bytes do not have.
+    Raises ValueError, TypeError, KeyError or AttributeError for values that can't be a manifest: a name with a path in
+    it, a dtype that is not in DTYPES, a shape that doesn't match the number of bytes.
     """
     manifest = {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in values.items()}
     for name, entry in manifest.items():
@@ -94,7 +94,7 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"array {name!r}")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
             raise ValueError(f"the shape of {name}")
-        if entry.rows > entry.bytes:  # rows that take no bytes: there could be any number of them
+        if entry.rows > entry.bytes:  # rows of no bytes: a file could claim any number of them
             raise ValueError(f"the rows of {name}")
         dtype = np.dtype(entry.dtype)
         data = math.prod(entry.shape) * dtype.itemsize
@@ -106,10 +106,10 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
 
 
 def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> tuple[str, Manifest]:
-    """Write the arrays under a new name and make them durable; nothing sees them until the catalog names them.
+    """Write the arrays as a new segment and make them durable; readers see it once the catalog names it.
 
-    `settings` are the catalog's. Returns the segment's name and its manifest. Raises OSError; what was written by then
-    is an orphan that the next writer sweeps.
+    `settings` are the catalog's. Returns the segment's name and manifest. Raises OSError, which leaves an orphan that
+    the next writer deletes.
     """
     writer = SegmentWriter(index)
     writer.add_arrays(arrays)
@@ -117,7 +117,7 @@ def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> t
 
 
 class SegmentWriter:
-    """Writes a segment's files one after the other; for arrays that are larger than what fits into memory at ease."""
+    """Writes a segment's files one after the other: its arrays need not fit into memory together, nor at once."""
 
     def __init__(self, index: Path) -> None:
         from uuid import uuid4
@@ -129,20 +129,20 @@ class SegmentWriter:
             make_folder(path)
 
     def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
-        """Write an array that arrives in blocks of its first axis. Raises OSError."""
+        """Write an array of the given shape from consecutive blocks of its rows. Raises OSError."""
         self._manifest[key] = _write_array(self._folder / f"{key}.npy", dtype, shape, blocks)
 
     def add_arrays(self, arrays: Arrays) -> None:
-        """Write arrays as they are. Raises OSError."""
+        """Write arrays by name. Raises OSError."""
         for key, array in arrays.items():
             self.add(key, array.dtype, array.shape, [array])
 
     def map(self, key: str) -> NDArray[Any]:
-        """An array that was added, mapped, read-only."""
+        """Map an added array, read-only."""
         return _map_array(self._folder / f"{key}.npy", self._manifest[key])
 
     def finish(self, settings: Mapping[str, str]) -> tuple[str, Manifest]:
-        """Let the segment say of itself what it is, and make it durable; its name and its manifest. Raises OSError."""
+        """Write the ABOUT file and make the segment durable. Returns its name and manifest. Raises OSError."""
         self.add_arrays({ABOUT: _to_array(About(settings, self._manifest))})
         sync_folder(self._folder)
         return self.name, self._manifest
@@ -151,16 +151,16 @@ class SegmentWriter:
 def open_segment(
     index: Path, name: str, manifest: Manifest, unverified: Collection[str] = ()
 ) -> dict[str, NDArray[Any]]:
-    """Map the segment's arrays, read-only; those named in `unverified` are compared in size and header only.
+    """Map the segment's arrays, read-only; of those named in `unverified`, only size and header are verified.
 
-    Raises FileNotFoundError when a file is gone (a reader takes a new snapshot and tries again) and IndexCorruptError
-    when one is not what the manifest says.
+    Raises FileNotFoundError if a file is gone (a reader then takes a new snapshot), and IndexCorruptError if a file
+    differs from the manifest.
     """
     return {key: open_array(index, name, key, entry, verify=key not in unverified) for key, entry in manifest.items()}
 
 
 def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: bool = True) -> NDArray[Any]:
-    """Map one of a segment's arrays; as `open_segment`."""
+    """Map one of a segment's arrays, as `open_segment` does."""
     path = index / SEGMENTS_DIR / name / f"{key}.npy"
     array = _map_array(path, entry)
     if verify and damaged_blocks(array, entry):
@@ -169,7 +169,7 @@ def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: b
 
 
 def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop: int | None = None) -> list[int]:
-    """The numbers of the blocks that are not what was written, of those that hold bytes `start` to `stop`."""
+    """Return the numbers of the damaged blocks among those that hold the array's bytes `start` to `stop`."""
     data = _data(array)
     stop = len(data) if stop is None else stop
     first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES) if stop > start else 0
@@ -179,7 +179,7 @@ def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop:
 
 
 def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.bool_]:
-    """Which rows of the array lie in the blocks, in part or whole, shape (rows,)."""
+    """Return a mask of the rows that overlap the blocks, shape (rows,)."""
     touched = np.zeros(entry.rows, np.bool_)
     row_bytes = math.prod(entry.shape[1:]) * np.dtype(entry.dtype).itemsize
     for number in blocks:
@@ -188,9 +188,9 @@ def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.boo
 
 
 def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """What a damaged file still gives: the array in memory, and which of its rows are what was written.
+    """Read a damaged file: the array in memory, and a mask of its intact rows, shape (rows,).
 
-    Rows of a file that is gone or cut short are zero. Raises OSError.
+    Rows that the file lacks are zero. Raises OSError.
     """
     dtype = np.dtype(entry.dtype)
     start = len(_header(dtype, entry.shape))
@@ -207,7 +207,7 @@ def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
 
 
 def read_about(index: Path, name: str) -> About | None:
-    """What a segment says of itself, its file ABOUT included; None where that is gone or damaged. Raises OSError."""
+    """Read a segment's ABOUT file, itself part of the manifest; None if missing or damaged. Raises OSError."""
     try:
         with _open_inside(index / SEGMENTS_DIR / name / f"{ABOUT}.npy") as file:
             data = file.read(LARGEST_ABOUT + 1)
@@ -222,7 +222,7 @@ def read_about(index: Path, name: str) -> About | None:
         values = json.loads(text)
         manifest = manifest_from_json(values["manifest"])
         settings = {str(key): str(value) for key, value in values["settings"].items()}
-        if len(settings) > _MOST_SETTINGS or max(map(len, settings.values()), default=0) > _LONGEST_SETTING:
+        if len(settings) > _MAX_SETTINGS or max(map(len, settings.values()), default=0) > _MAX_SETTING_LENGTH:
             return None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
@@ -236,34 +236,32 @@ def _to_array(about: About) -> NDArray[np.uint8]:
 
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
-    """The bytes of the array's file: the header, and the data as they lie in memory."""
+    """Return the header and the data of the array's `.npy` file; the data is not copied if it is contiguous."""
     return _header(array.dtype, array.shape), _data(array)
 
 
 def segment_folders(index: Path) -> list[Path]:
-    """The folders of all segments that are there, named by the catalog or not; nothing else in there is ours.
-
-    Raises OSError: not `glob`, which takes a folder that may not be read for an empty one.
-    """
+    """Return the folders of all segments on disk, whether the catalog names them or not. Raises OSError."""
     parent = index / SEGMENTS_DIR
-    if parent.is_symlink() or not parent.is_dir():  # what a link leads to is not ours
+    if parent.is_symlink() or not parent.is_dir():  # the target of a link is not ours
         return []
+    # Not `glob`: it returns nothing for a folder that can't be read.
     return sorted(folder for folder in parent.iterdir() if is_segment_name(folder.name))
 
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
-    """Delete segment folders that the catalog does not name: what a crash left. Returns how many there were."""
+    """Delete the segment folders that the catalog does not name, which a crash left. Returns their number."""
     from shutil import rmtree
 
     orphans = [folder for folder in segment_folders(index) if folder.name not in named]
     for folder in orphans:
-        # A folder that can't be deleted now is an orphan still, and swept by the next writer.
+        # A folder that can't be deleted now is left to the next writer.
         rmtree(folder, ignore_errors=True)
     return len(orphans)
 
 
 def _data(array: NDArray[Any]) -> memoryview:
-    """The array's bytes in C order, copied only where they do not lie so."""
+    """Return the array's bytes in C order, copied only if they are in another order."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
@@ -293,14 +291,14 @@ def _write_array(
 
 
 class _BlockSums:
-    """A CRC-32 for every BLOCK_BYTES of what is added, whatever the pieces."""
+    """Computes a CRC-32 for every BLOCK_BYTES of the bytes added."""
 
     def __init__(self) -> None:
         self._done: list[int] = []
         self._sum = self._filled = 0
 
     def add(self, part: memoryview) -> None:
-        """Go on with these bytes."""
+        """Add bytes."""
         start = 0
         while start < len(part):
             stop = min(len(part), start + BLOCK_BYTES - self._filled)
@@ -311,12 +309,12 @@ class _BlockSums:
                 self._end()
 
     def of(self, part: memoryview) -> str:
-        """The sums of these bytes alone."""
+        """Return the sums of these bytes alone."""
         self.add(part)
         return self.finish()
 
     def finish(self) -> str:
-        """All sums, eight hexadecimal digits each; the last may be of fewer bytes."""
+        """Return all sums, eight hexadecimal digits each; the last may cover fewer bytes."""
         if self._filled:
             self._end()
         return "".join(f"{block:08x}" for block in self._done)
@@ -340,14 +338,14 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
 
 
 def _open_inside(path: Path) -> BinaryIO:
-    """Open a segment's file, which is no link: an index from elsewhere must not show what lies beside it."""
+    """Open a segment's file, refusing links: an index from elsewhere must not expose files outside of it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         file = os.fdopen(descriptor, "rb")
         elsewhere = path.parent.is_symlink() or path.parent.parent.is_symlink()
         if elsewhere or not stat.S_ISREG(os.fstat(descriptor).st_mode):
             file.close()
-            raise IndexCorruptError(str(path), "is no file, or lies elsewhere")
+            raise IndexCorruptError(str(path), "is not a regular file of the index")
     except IsADirectoryError:
         raise IndexCorruptError(str(path), "is a folder") from None
     except OSError as error:

@@ -1,20 +1,22 @@
-"""Files that hold no text, could not be read or were left alone: remembered with the reason.
+"""Files that were skipped, with the reason: they hold no text, could not be read, or were excluded by the walk.
 
-What was opened in vain is opened again only when it changes; what a walk left alone is told by every walk anew.
+A file that was opened and could not be read is opened again only when it changes, or when its readers do; a file that
+the walk excluded is reported by every walk.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.checksums import checksum_ok
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that is not read. `binary`: there is nothing to read; otherwise it can't be. Times as in FileRecord.
+    """A file that is not indexed; times as in FileRecord.
 
-    `readers` are those that have tried to read it, "" where it was not opened.
+    `binary` is True if it holds nothing to read, False if it can't be read. `readers` names the version of the readers
+    that tried it, "" if it was not opened.
     """
 
     path: str
@@ -27,18 +29,18 @@ class SkippedFile:
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """As `SourceFile.stamp`."""
+        """Return size and times, which are compared to detect a change: see `SourceFile.stamp`."""
         return self.size, self.mtime_ns, self.ctime_ns
 
 
 def unopened_file(path: str, reason: str, *, binary: bool) -> SkippedFile:
-    """What is remembered of a file that was not opened, or would not open: no run goes by it."""
+    """Return the record of a file that was not, or could not be, opened: each run looks at it anew."""
     return SkippedFile(path, 0, 0, 0, binary, reason, "")
 
 
 def load_skipped(catalog: Catalog) -> dict[str, SkippedFile]:
-    """All that was passed over, by path. What a damaged row says is forgotten."""
-    damaged = f"NOT {schema.checksum_ok(catalog.connection, 'passed_over')}"
+    """Return all skipped files by path. Deletes damaged rows, whose files are then read again."""
+    damaged = f"NOT {checksum_ok(catalog.connection, 'passed_over')}"
     catalog.connection.execute(f"DELETE FROM passed_over WHERE {damaged}")
     query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason, readers FROM passed_over"
     rows = catalog.connection.execute(query)
@@ -49,12 +51,12 @@ def load_skipped(catalog: Catalog) -> dict[str, SkippedFile]:
 
 
 def skipped_paths(catalog: Catalog) -> list[str]:
-    """The paths of all files that were passed over, by whatever readers."""
+    """Return the paths of all skipped files."""
     return [path for (path,) in catalog.connection.execute("SELECT path FROM passed_over")]
 
 
 def record_skipped(catalog: Catalog, file: SkippedFile) -> None:
-    """Note a file that is not read, in place of what was noted of it before."""
+    """Record a skipped file, in place of an earlier record of its path."""
     values = (file.path, *file.stamp, file.readers, int(file.binary), file.reason)
     catalog.connection.execute(
         "INSERT OR REPLACE INTO passed_over (path, size, mtime_ns, ctime_ns, readers, binary, reason)"
@@ -64,5 +66,5 @@ def record_skipped(catalog: Catalog, file: SkippedFile) -> None:
 
 
 def clear_skipped(catalog: Catalog, paths: Iterable[str]) -> None:
-    """Forget files that are gone, or could be read now."""
+    """Delete the records of files that are gone or could now be read."""
     catalog.connection.executemany("DELETE FROM passed_over WHERE path = ?", ((path,) for path in paths))

@@ -1,7 +1,7 @@
-"""Vectors by text, in a file of their own: what a re-embedding has so far, or what the user's projects share.
+"""Vectors by text in an SQLite file: the progress of a re-embedding, or the cache that a user's projects share.
 
-A row's key is a hash of the text under the embedder's *space*, so that vectors of two embedders never meet. All can be
-made again: a file that is damaged, or not ours, is deleted and begun anew.
+A row's key is a hash of the text, keyed by the embedder's space, so vectors of two embedders never mix. All vectors can
+be computed again: a file that is damaged, or not ours, is deleted and started anew.
 """
 
 import sqlite3
@@ -11,10 +11,10 @@ from hashlib import blake2b
 from pathlib import Path
 from zlib import crc32
 
-from vsearch_core.store.folders import sync_folder
+from vsearch_core.store.files import sync_folder
 
 _TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL) STRICT"
-_DROP_OLDEST = (  # a fifth of them
+_DROP_OLDEST = (  # the oldest fifth
     "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY rowid LIMIT"
     " (SELECT 1 + count(*) / 5 FROM vectors))"
 )
@@ -22,25 +22,25 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
 
 
 def space_key(settings: Mapping[str, str]) -> bytes:
-    """What two indexes have in common when equal texts have equal vectors in them; of settings as catalogs keep them.
+    """Return a key, 32 bytes, that is equal for the settings of two catalogs if equal texts have equal vectors in both.
 
-    The address counts too: who answers there may call a model what he likes.
+    It includes the provider's address, since another server may use the same model name for another model.
     """
     return blake2b(f"{settings['fingerprint']}\0{settings.get('base_url', '')}".encode(), digest_size=32).digest()
 
 
 def re_embedding_file(index: Path, settings: Mapping[str, str]) -> Path:
-    """Where a re-embedding of the index to those settings keeps its vectors until it is done."""
+    """Return the file in which a re-embedding of the index to these settings keeps its vectors until it is done."""
     return index / f"re-embed-{space_key(settings)[:8].hex()}.sqlite"
 
 
 def unfinished_re_embeddings(index: Path) -> list[Path]:
-    """The files of all re-embeddings that have begun and not ended."""
+    """Return the files of all re-embeddings that were started and not finished."""
     return sorted(index.glob("re-embed-*.sqlite"))
 
 
 def delete_vector_file(path: Path) -> None:
-    """Delete the file; the one that tells that it is there goes last, even in a power cut. Raises OSError."""
+    """Delete the file after its side files, in this order even in a power cut. Raises OSError."""
     for suffix in ("-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -48,16 +48,16 @@ def delete_vector_file(path: Path) -> None:
 
 
 class VectorFile:
-    """Vectors of one space, all of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
+    """Vectors of one space, each of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
 
-    With a `limit`, in bytes, the file is one of many writers' and no more than a cache: it may lose the last rows at a
-    power cut, its oldest rows make room for new ones, and it is not read through when it is opened.
+    With a `limit`, in bytes, the file is a cache that several processes write: a power cut may lose its last rows, new
+    rows displace the oldest, and opening it does not verify its pages.
     """
 
     def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int | None = None) -> None:
         self._space, self._row_bytes, self._limit = space, row_bytes, limit
         is_new = not path.exists()
-        if not is_new and not _is_ours(path, whole=limit is None):
+        if not is_new and not _is_ours(path, verify=limit is None):
             delete_vector_file(path)
         self._connection = _open(path, durable=limit is None)
         if is_new:
@@ -68,11 +68,11 @@ class VectorFile:
         self._connection.close()
 
     def count(self) -> int:
-        """How many vectors there are."""
+        """Return the number of vectors."""
         return int(self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def get(self, texts: Iterable[str]) -> dict[str, bytes]:
-        """The vectors of those of the texts that have one."""
+        """Return the vectors of those texts that have one, by text."""
         query = "SELECT vector, crc FROM vectors WHERE key = ?"
         found = {}
         for text in texts:
@@ -83,7 +83,7 @@ class VectorFile:
         return found
 
     def put(self, texts: Sequence[str], vectors: Iterable[bytes]) -> None:
-        """Keep the texts' vectors, all or none."""
+        """Store the texts' vectors in one transaction."""
         rows = []
         for text, vector in zip(texts, vectors, strict=True):
             key = self._key(text)
@@ -108,17 +108,17 @@ class VectorFile:
 
 
 def means_damage(error: BaseException) -> bool:
-    """Whether an error says that the file is not what was written."""
+    """Return True if the error means that the file is damaged."""
     return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGE)
 
 
-def _is_ours(path: Path, *, whole: bool) -> bool:
-    """Whether the file is what `_open` makes and, if that is to be found out, `whole`."""
+def _is_ours(path: Path, *, verify: bool) -> bool:
+    """Return True if the file has the table that `_open` creates and, if `verify`, its pages are intact."""
     if path.is_symlink():
         return False
     try:
         with closing(_connect(path)) as connection:
-            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone() if whole else ("ok",)
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone() if verify else ("ok",)
             schema = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
             return state == "ok" and schema in ([], [_TABLE])
     except sqlite3.DatabaseError as error:

@@ -1,8 +1,8 @@
-"""Rows of a damaged catalog: all that SQLite can still read, whatever pages of a table are lost.
+"""Rows of a damaged catalog: all that SQLite can still read, whichever pages of a table are lost.
 
-A table is a B-tree of pages. Where one that leads to others is lost, SQLite gives up, though the leaves, which have the
-rows, are there. The pointer map still tells whose child each page is, so each leaf is read as if it were a table of its
-own (https://www.sqlite.org/fileformat2.html, "Pointer Map Pages" and "B-tree Pages").
+A table is a B-tree of pages. If an interior page is lost, SQLite gives up, although the leaves, which hold the rows,
+are there. The pointer map still has every page's parent, so each leaf is read as if it were a table of its own
+(https://www.sqlite.org/fileformat2.html, "Pointer Map Pages" and "B-tree Pages").
 """
 
 import os
@@ -14,30 +14,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vsearch_core.store import schema
+from vsearch_core.store.checksums import add_row_crc
+from vsearch_core.store.tables import PAGE_BYTES
 
-_CHILD = 5  # a page that another leads to, in the pointer map
-_ENTRY = struct.Struct(">BI")  # of the pointer map: the kind, and the page that leads to it
-_MAPPED = schema.PAGE_BYTES // _ENTRY.size  # pages that one page of the pointer map tells of; they follow it
-_LOCK_PAGE = (1 << 30) // schema.PAGE_BYTES + 1  # which SQLite uses for nothing
+_CHILD = 5  # the pointer map's type of a B-tree page that is not a root
+_ENTRY = struct.Struct(">BI")  # of the pointer map: the type, and the parent page
+_ENTRIES = PAGE_BYTES // _ENTRY.size  # of one page of the pointer map, about the pages that follow it
+_LOCK_PAGE = (1 << 30) // PAGE_BYTES + 1  # which SQLite leaves unused
 
 Row = tuple[Any, ...]
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open what may be any file, with texts that are no UTF-8 and a schema that is not trusted."""
+    """Open a file that may be anything: its schema is not trusted, and its texts may be invalid UTF-8."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
-    connection.create_function("row_crc", -1, schema.row_crc, deterministic=True)
+    add_row_crc(connection)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
 
 
-def rows(connection: sqlite3.Connection, path: Path, table: str) -> Iterator[Row]:
-    """All rows of the table that can be read, as (rowid, columns…), and an empty one for each page where some can't.
+def readable_rows(connection: sqlite3.Connection, path: Path, table: str) -> Iterator[Row]:
+    """Yield all readable rows of the table as (rowid, columns…), and () for each page some of whose rows are not.
 
-    A row may come twice. The log of the file at `path` must be folded in. Raises sqlite3.Error where there is no room.
+    A row may come twice. The log of the file at `path` must be folded in. Raises sqlite3.Error if there is no room.
     """
     query = f"SELECT rowid, * FROM {table} ORDER BY rowid"
     try:
@@ -52,7 +53,7 @@ def rows(connection: sqlite3.Connection, path: Path, table: str) -> Iterator[Row
 
 @contextmanager
 def _rooted(connection: sqlite3.Connection, table: str, page: int) -> Iterator[None]:
-    """Let the table begin at the page, inside the block."""
+    """Make the page the table's root inside the block."""
     connection.execute("BEGIN")
     connection.execute("PRAGMA writable_schema = ON")
     try:
@@ -65,7 +66,7 @@ def _rooted(connection: sqlite3.Connection, table: str, page: int) -> Iterator[N
 
 
 def _from_both_ends(connection: sqlite3.Connection, query: str) -> Iterator[Row]:
-    """The rows as far as they can be read, an empty one where that was not all, and those at the other end."""
+    """Yield rows up to the first unreadable one; then () and the rows from the other end."""
     for order in ("ASC", "DESC"):
         count = 0
         try:
@@ -74,14 +75,14 @@ def _from_both_ends(connection: sqlite3.Connection, query: str) -> Iterator[Row]
                 yield row
             return
         except UNREADABLE:
-            with suppress(*UNREADABLE):  # the last one that can be read: sqlite3 was ahead of it when it failed
+            with suppress(*UNREADABLE):  # the last readable row: sqlite3 had stepped past it when it failed
                 yield from connection.execute(f"{query} {order} LIMIT 1 OFFSET {count}")
         if order == "ASC":
             yield ()
 
 
 def _leaves(path: Path, root: int) -> list[int]:
-    """The pages of the table that begins at page `root` which lead to no others: they have its rows, or had."""
+    """Return the leaf pages of the B-tree at page `root`, by the pointer map."""
     children = defaultdict(list)
     with path.open("rb") as file:
         for page, parent in _pointers(file):
@@ -90,7 +91,7 @@ def _leaves(path: Path, root: int) -> list[int]:
     while waiting:
         page = waiting.pop()
         below = children.get(page, [])
-        children[page] = []  # once: a damaged map may lead in circles
+        children[page] = []  # once: a damaged map may have cycles
         waiting += below
         if not below:
             found.append(page)
@@ -98,12 +99,12 @@ def _leaves(path: Path, root: int) -> list[int]:
 
 
 def _pointers(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """What the pointer map says: pages, and the one that leads to each."""
-    pages = file.seek(0, os.SEEK_END) // schema.PAGE_BYTES
-    for number in range(2, pages + 1, _MAPPED + 1):
+    """Yield (page, parent) for every page that the pointer map calls a child."""
+    pages = file.seek(0, os.SEEK_END) // PAGE_BYTES
+    for number in range(2, pages + 1, _ENTRIES + 1):
         of_map = number + (number == _LOCK_PAGE)
-        file.seek((of_map - 1) * schema.PAGE_BYTES)
-        entries = file.read(_MAPPED * _ENTRY.size)
+        file.seek((of_map - 1) * PAGE_BYTES)
+        entries = file.read(_ENTRIES * _ENTRY.size)
         for page, (kind, parent) in enumerate(_ENTRY.iter_unpack(entries[: len(entries) // 5 * 5]), of_map + 1):
             if kind == _CHILD:
                 yield page, parent

@@ -1,17 +1,18 @@
-"""Formats: ours, older, newer; and catalogs that somebody made up."""
+"""Catalog formats: the current, older and newer ones; and forged catalogs."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vsearch_core.errors import IndexCorruptError, IndexVersionError, VsearchError
-from vsearch_core.store import schema
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.checksums import rows_with_bad_checksums
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.schema import CATALOG_FILE
+from vsearch_core.store.tables import CATALOG_FILE, STATEMENTS, CatalogFormat
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def index(tmp_path: Path) -> Path:
 
 
 def alter(index: Path, *statements: str) -> bytes:
-    """Run statements that no vsearch would; returns what the file then holds."""
+    """Run statements behind vsearch's back; return the file's bytes."""
     with closing(sqlite3.connect(index / CATALOG_FILE, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -29,13 +30,13 @@ def alter(index: Path, *statements: str) -> bytes:
 
 
 def set_sealed(index: Path, *statements: str) -> None:
-    """Change a catalog as a vsearch that knows more would."""
+    """Change and seal a catalog, as a newer vsearch would."""
     with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
         for statement in statements:
             catalog.connection.execute(statement)
 
 
-def test_a_newer_format_that_we_can_read_is_read_and_not_written(index: Path) -> None:
+def test_a_newer_format_that_says_we_can_read_it_is_read_and_not_written(index: Path) -> None:
     set_sealed(index, "UPDATE settings SET value = '1' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
     alter(index, "CREATE TABLE later (a)")
     before = (index / CATALOG_FILE).read_bytes()
@@ -47,7 +48,7 @@ def test_a_newer_format_that_we_can_read_is_read_and_not_written(index: Path) ->
 
 
 @pytest.mark.parametrize("least", ["7", "", "no number"])
-def test_a_newer_format_that_we_can_not_read_is_refused_untouched(index: Path, least: str) -> None:
+def test_a_newer_format_that_says_we_can_not_read_it_is_refused_untouched(index: Path, least: str) -> None:
     set_sealed(index, f"UPDATE settings SET value = '{least}' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
     before = (index / CATALOG_FILE).read_bytes()
     for opened in (Catalog.open_to_read, Catalog.open_to_write):
@@ -66,50 +67,40 @@ def test_an_older_format_that_can_not_be_migrated_is_refused_untouched(index: Pa
     assert (index / CATALOG_FILE).read_bytes() == before
 
 
-@pytest.fixture
-def next_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A vsearch whose format 2 has one more column and one more setting."""
-    added = "INSERT INTO settings (key, value) VALUES ('added', 'yes')"
-    objects = tuple(
+NEXT_FORMAT = CatalogFormat(
+    version=2,
+    statements=tuple(
         text.replace("crc INTEGER)", "crc INTEGER, note TEXT)") if "TABLE files" in text else text
-        for text in schema.OBJECTS
-    )
-    monkeypatch.setattr(schema, "FORMAT", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: ("ALTER TABLE files ADD COLUMN note TEXT", added)})
-    monkeypatch.setattr(schema, "OBJECTS", objects)
-    schema.expected_schema.cache_clear()
+        for text in STATEMENTS
+    ),
+    migrations={
+        1: ("ALTER TABLE files ADD COLUMN note TEXT", "INSERT INTO settings (key, value) VALUES ('added', 'yes')")
+    },
+)
 
 
-@pytest.fixture(autouse=True)
-def _forget_schema() -> Iterator[None]:
-    yield
-    schema.expected_schema.cache_clear()
-
-
-def test_an_older_format_is_migrated_by_the_writer(index: Path, next_format: None) -> None:
+def test_an_older_format_is_migrated_by_the_writer(index: Path) -> None:
     with pytest.raises(IndexVersionError, match="format 1") as caught:
-        Catalog.open_to_read(index)
+        Catalog.open_to_read(index, NEXT_FORMAT)
     assert caught.value.code == "index-needs-migration"
-    Catalog.open_to_write(index).close()
-    with closing(Catalog.open_to_read(index)) as catalog:
+    Catalog.open_to_write(index, NEXT_FORMAT).close()
+    with closing(Catalog.open_to_read(index, NEXT_FORMAT)) as catalog:
         assert catalog.settings()["added"] == "yes"
         assert catalog.connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
-def test_a_migration_that_fails_changes_nothing(
-    index: Path, next_format: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: ("ALTER TABLE files ADD COLUMN note TEXT", "nonsense")})
+def test_a_migration_that_fails_changes_nothing(index: Path) -> None:
+    failing = replace(NEXT_FORMAT, migrations={1: ("ALTER TABLE files ADD COLUMN note TEXT", "nonsense")})
     before = (index / CATALOG_FILE).read_bytes()
     with pytest.raises(sqlite3.OperationalError):
-        Catalog.open_to_write(index)
+        Catalog.open_to_write(index, failing)
     assert (index / CATALOG_FILE).read_bytes() == before
 
 
-def test_damage_is_not_migrated(index: Path, next_format: None) -> None:
+def test_damage_is_not_migrated(index: Path) -> None:
     alter(index, "UPDATE settings SET value = '9' WHERE key = 'generation'")
     with pytest.raises(IndexCorruptError):
-        Catalog.open_to_write(index)
+        Catalog.open_to_write(index, NEXT_FORMAT)
 
 
 HOSTILE = {
@@ -129,19 +120,19 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("statements", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_catalog_that_is_not_as_we_write_it_is_refused(index: Path, statements: Sequence[str]) -> None:
+def test_a_forged_catalog_is_refused(index: Path, statements: Sequence[str]) -> None:
     alter(index, *statements)
     for opened in (Catalog.open_to_read, Catalog.open_to_write):
         with pytest.raises(VsearchError), storage_errors(index):
             opened(index)
 
 
-def test_every_row_knows_whether_it_is_as_it_was_written(index: Path) -> None:
+def test_every_row_has_a_checksum_of_itself(index: Path) -> None:
     with closing(Catalog.open_to_write(index)) as catalog:
         catalog.put_source("a", {"x": 1})
         catalog.put_source("a", {"x": 2})
         catalog.connection.execute("UPDATE sources SET path = 'b'")
-        assert schema.rows_with_bad_checksums(catalog.connection, "sources") == []
+        assert rows_with_bad_checksums(catalog.connection, "sources") == []
     alter(index, "UPDATE sources SET path = 'c'")
     with closing(Catalog.open_to_read(index)) as catalog:
-        assert schema.rows_with_bad_checksums(catalog.connection, "sources") != []
+        assert rows_with_bad_checksums(catalog.connection, "sources") != []

@@ -1,0 +1,226 @@
+"""Connections to the catalog: creation, opening for reading and writing, migration, and refusal of foreign files."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
+from vsearch_core.store.checksums import (
+    add_row_crc,
+    maintain_checksums,
+    recompute_checksums,
+    rows_with_bad_checksums,
+    seal,
+)
+from vsearch_core.store.files import refuse_non_utf8_path
+from vsearch_core.store.segment import segment_folders
+from vsearch_core.store.tables import (
+    APPLICATION_ID,
+    CATALOG_FILE,
+    FORMAT,
+    HEADER,
+    PAGE_BYTES,
+    SUFFIXES,
+    CatalogFormat,
+    create_tables,
+    existing_tables,
+    has_our_tables,
+)
+
+_BUSY_TIMEOUT = 10  # seconds to wait for another connection's lock
+
+
+def begin_catalog(path: Path) -> sqlite3.Connection:
+    """Create an empty catalog at the path, and leave open the transaction that fills it; `finish_catalog` ends it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;")
+    connection.execute("BEGIN")
+    create_tables(connection)
+    maintain_checksums(connection)
+    return connection
+
+
+def finish_catalog(connection: sqlite3.Connection) -> None:
+    """Seal and commit what `begin_catalog` began: the file is then a catalog that can be opened."""
+    _put_min_reader(connection, FORMAT)
+    seal(connection)
+    connection.execute("COMMIT")
+    # Last: closing reports no error if the log can't be folded in, and the log would stay behind at a rename.
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def empty_catalog() -> bytes:
+    """Return the file of a catalog without rows; its tables have the same root pages in every catalog."""
+    with closing(begin_catalog(Path(":memory:"))) as connection:
+        connection.execute("COMMIT")
+        return connection.serialize()
+
+
+def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite3.Connection:
+    """Open the catalog for the holder of the writer lock; an older format is migrated first.
+
+    Raises IndexNotFoundError, IndexVersionError, IndexCorruptError, sqlite3.Error.
+    """
+    connection = connect(index, "rw")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        version = _version(index, connection)
+        if version > catalog_format.version:
+            reason = f"it has format {version}, this vsearch writes format {catalog_format.version}"
+            raise IndexVersionError(str(index), reason)
+        if version < catalog_format.version:
+            _migrate(index, connection, version, catalog_format)
+        _refuse_other_tables(index, connection, catalog_format)
+        connection.execute("PRAGMA journal_mode = WAL")  # again: SQLite raises nothing where it failed at creation
+        if version == catalog_format.version:
+            maintain_checksums(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_to_read(
+    index: Path, catalog_format: CatalogFormat = FORMAT, *, check_same_thread: bool = True
+) -> sqlite3.Connection:
+    """Open the catalog in a read transaction: everything that is read belongs to one generation.
+
+    Without `check_same_thread`, the connection may move between threads, but only one may use it at a time.
+    Raises IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError, sqlite3.Error.
+    """
+    connection = connect(index, "ro", check_same_thread=check_same_thread)
+    try:
+        try:
+            version = _version(index, connection)
+        except sqlite3.OperationalError as error:
+            # SQLite can't create its shared-memory file in a read-only folder or on a full disk.
+            connection.close()
+            _refuse_unfolded_log(index, error)
+            connection = connect(index, "ro", immutable=True, check_same_thread=check_same_thread)
+            version = _version(index, connection)
+        connection.execute("BEGIN")
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # a read transaction begins at its first read
+        if version > catalog_format.version:
+            _refuse_unreadable(index, connection, version, catalog_format)
+        elif version < catalog_format.version:
+            code = "index-needs-migration" if catalog_format.can_migrate(version) else "index-too-old"
+            reason = f"it has format {version}, this vsearch reads {catalog_format.version}"
+            raise IndexVersionError(str(index), reason, code)
+        else:
+            _refuse_other_tables(index, connection, catalog_format)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(index: Path, mode: str, *, immutable: bool = False, check_same_thread: bool = True) -> sqlite3.Connection:
+    """Connect without verifying anything. `mode` is "ro" or "rw". Raises IndexNotFoundError, IndexCorruptError."""
+    refuse_non_utf8_path(index)
+    path = index / CATALOG_FILE
+    if not path.exists():
+        raise IndexNotFoundError(str(index), "there is no index here")
+    for each in (path.with_name(CATALOG_FILE + suffix) for suffix in SUFFIXES):
+        if each.exists() and not each.is_file():  # reading a pipe would never end
+            raise IndexCorruptError(str(each), "is not a regular file", "catalog-not-a-file")
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT, check_same_thread=check_same_thread
+    )
+    connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
+    connection.execute("PRAGMA cell_size_check = ON")
+    add_row_crc(connection)
+    return connection
+
+
+def has_our_header(index: Path) -> bool:
+    """Return True if the catalog begins as ours do; SQLite may open another file, and read or refuse it wrongly."""
+    with (index / CATALOG_FILE).open("rb") as file:
+        header = file.read(100)
+    return all(header[at : at + len(data)] == data for at, data in HEADER.items())
+
+
+def has_lost_catalog(index: Path) -> bool:
+    """Return True if the folder has segments and no catalog: creating a new index there would delete them.
+
+    What an interrupted import leaves has a catalog of its own.
+    """
+    if (index / CATALOG_FILE).exists():
+        return False
+    folders = segment_folders(index)
+    return any((folder / "vectors.npy").exists() for folder in folders) and not any(
+        (folder / CATALOG_FILE).exists() for folder in folders
+    )
+
+
+def refuse_lost_catalog(index: Path) -> None:
+    """Raise IndexNotFoundError if the index has lost its catalog, without which its segments are meaningless."""
+    if has_lost_catalog(index):
+        reason = f"its {CATALOG_FILE} is gone, its segments are still there"
+        raise IndexNotFoundError(str(index), reason, "catalog-lost")
+
+
+def _version(index: Path, connection: sqlite3.Connection) -> int:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        reason = "is not a vsearch catalog, or is damaged"
+        raise IndexCorruptError(str(index / CATALOG_FILE), reason, "not-a-catalog")
+    return int(version)
+
+
+def _refuse_unreadable(
+    index: Path, connection: sqlite3.Connection, version: int, catalog_format: CatalogFormat
+) -> None:
+    """Raise unless the newer format declares that our readers can read it, and the file holds nothing that runs."""
+    row = connection.execute("SELECT value FROM settings WHERE key = 'min_reader'").fetchone()
+    if row is None or not row[0].isdecimal() or int(row[0]) > catalog_format.version:
+        reason = f"it has format {version}, this vsearch reads up to {catalog_format.version}"
+        raise IndexVersionError(str(index), reason)
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
+        raise IndexCorruptError(str(index / CATALOG_FILE), "holds views or triggers", "untrusted-index")
+
+
+def _refuse_other_tables(index: Path, connection: sqlite3.Connection, catalog_format: CatalogFormat) -> None:
+    if not has_our_tables(connection, catalog_format):
+        reason = f"its tables are not those of format {catalog_format.version}"
+        raise IndexCorruptError(str(index / CATALOG_FILE), reason)
+
+
+def _migrate(index: Path, connection: sqlite3.Connection, version: int, catalog_format: CatalogFormat) -> None:
+    """Bring an older catalog to the format, in one transaction."""
+    if not catalog_format.can_migrate(version):
+        reason = f"it has format {version}, which this vsearch can't bring to format {catalog_format.version}"
+        raise IndexVersionError(str(index), reason, "index-too-old")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if any(rows_with_bad_checksums(connection, table) for table in existing_tables(connection)):
+            raise IndexCorruptError(str(index), "its catalog holds damaged rows")
+        for number in range(version, catalog_format.version):
+            for statement in catalog_format.migrations[number]:
+                connection.execute(statement)
+        recompute_checksums(connection)
+        maintain_checksums(connection)
+        _put_min_reader(connection, catalog_format)
+        seal(connection)
+        connection.execute(f"PRAGMA user_version = {catalog_format.version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _put_min_reader(connection: sqlite3.Connection, catalog_format: CatalogFormat) -> None:
+    values = (str(catalog_format.min_reader),)
+    connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('min_reader', ?)", values)
+
+
+def _refuse_unfolded_log(index: Path, error: sqlite3.OperationalError) -> None:
+    """Raise unless the catalog file itself holds all commits: an immutable connection reads no write-ahead log."""
+    if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        raise error
+    log = index / f"{CATALOG_FILE}-wal"
+    if log.exists() and log.stat().st_size:
+        reason = "can't be read: a run was interrupted, and the folder can't be written to finish its last commit"
+        raise StorageError(str(index), reason, "unfinished-commit")

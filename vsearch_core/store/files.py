@@ -1,0 +1,76 @@
+"""Files and folders that survive a power cut, and the bytes of files with their checksums.
+
+`fsync` of a file makes its bytes durable, but not its name: that takes an fsync of its folder.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from io import BufferedWriter
+from pathlib import Path
+
+from vsearch_core.errors import InputError
+
+READ_BYTES = 1 << 20  # bytes held in memory at a time
+
+Data = bytes | memoryview
+
+
+def refuse_non_utf8_path(path: Path) -> None:
+    """Raise InputError unless the path is valid UTF-8: the catalog keeps no other text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(str(path), "its name is not valid UTF-8", "name-not-utf8") from None
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, where they are missing, and make its name durable. Raises OSError."""
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+    sync_folder(path.parent)  # an existing folder may come from a run that was killed before this line
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder that can be written but not read can't be synced
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def durable_file(path: Path) -> Iterator[BufferedWriter]:
+    """Create a file to be written inside the block; then its bytes are durable, its name once the folder is synced."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of an existing file durable. Raises OSError."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """Yield the file's bytes, READ_BYTES at a time. Raises OSError."""
+    with path.open("rb") as file:
+        while block := file.read(READ_BYTES):
+            yield block
+
+
+def checksum(blocks: Iterable[Data]) -> str:
+    """Return the blake2b-128 of the bytes, in hexadecimal, as the catalog stores it."""
+    digest = blake2b(digest_size=16)
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,73 @@
+"""What segments say of the index whose catalog was lost: its settings, and which segments belong to it."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from vsearch_core.store.catalog import SegmentRecord
+from vsearch_core.store.segment import About, read_about, segment_folders
+from vsearch_core.store.tables import LINEAGE
+
+_IDENTITY = (LINEAGE, "fingerprint")  # settings that must agree for ids and vectors to mean the same
+_PER_ROW = ("vectors", "chunk_ids")  # files with one entry a row
+
+
+class _SegmentSettings(NamedTuple):
+    """The settings that a segment keeps; sorts by generation."""
+
+    generation: int
+    name: str
+    settings: dict[str, str]
+
+
+def settings_from_segments(index: Path, named: Collection[str]) -> dict[str, str]:
+    """Return the settings that the latest of the `named` segments keeps, or of all segments if no name is known.
+
+    Without names, some segments may be left over from an earlier index in the same folder: if they don't agree on the
+    lineage, it is left out, and if they don't agree on the model, the result is empty.
+    """
+    found = _all_settings(index)
+    trusted = [each for each in found if each.name in named] if named else found
+    if len({each.settings.get("fingerprint") for each in trusted}) != 1:
+        return {}
+    settings = {**max(trusted).settings, "generation": str(max(found).generation + 1)}
+    if len({each.settings.get(LINEAGE) for each in trusted}) > 1:
+        settings.pop(LINEAGE, None)
+    return settings
+
+
+def orphan_segments(
+    index: Path, settings: Mapping[str, str], named: Collection[str]
+) -> tuple[list[SegmentRecord], list[Path]]:
+    """Return the usable segments that are not `named`, oldest first, and the folders of all that are not named.
+
+    A segment is usable if its lineage and its model are those of `settings`. Ids are never handed out twice within a
+    lineage, so what such a segment says of an existing chunk is right.
+    """
+    folders = [folder for folder in segment_folders(index) if folder.name not in named]
+    found = []
+    for folder in folders:
+        about = read_about(index, folder.name)
+        if about is not None and _has_identity(about, settings) and _has_rows(about):
+            record = SegmentRecord(0, folder.name, about.manifest["vectors"].rows, about.manifest, None)
+            found.append((_generation(about), record))
+    return [record for _, record in sorted(found, key=lambda each: each[0])], folders
+
+
+def _all_settings(index: Path) -> list[_SegmentSettings]:
+    found = ((folder.name, read_about(index, folder.name)) for folder in segment_folders(index))
+    return [_SegmentSettings(_generation(about), name, dict(about.settings)) for name, about in found if about]
+
+
+def _generation(about: About) -> int:
+    text = about.settings.get("generation", "")
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+def _has_identity(about: About, settings: Mapping[str, str]) -> bool:
+    return all(key in settings and about.settings.get(key) == settings[key] for key in _IDENTITY)
+
+
+def _has_rows(about: About) -> bool:
+    rows = {about.manifest[key].rows if key in about.manifest else None for key in _PER_ROW}
+    return len(rows) == 1 and None not in rows
