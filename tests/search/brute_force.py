@@ -23,7 +23,6 @@ from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS
 from vsearch_core.search.snippets import Snippet, best_snippet
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.store.searched import searched
 
 FILE_COLUMNS = "id, path, name, ext, dir, size, mtime_ns, language, title, meta"
 
@@ -173,7 +172,7 @@ def _rows_of(snapshot: Snapshot) -> list[Row]:
     rows = []
     for file_id, file in files.items():
         numbers = [number for number, _ in snapshot.catalog.chunk_numbers(str(file["path"]))]
-        fields = [each for *_, each in searched(snapshot.catalog, numbers)]
+        fields = [each for *_, each in snapshot.catalog.keyword_fields(numbers)]
         languages = snapshot.settings.query_analysis.languages(fields)
         chunks = snapshot.catalog.stored_chunks(numbers)
         for number, stored, of_chunk, language in zip(numbers, chunks, fields, languages, strict=True):
