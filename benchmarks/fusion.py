@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.evaluate.corpus import indexed_corpus
-from vsearch_core.evaluate.dataset import load
-from vsearch_core.evaluate.run import embed_all
+from vsearch_core.evaluate.dataset import load_dataset
+from vsearch_core.evaluate.run import embed_dataset
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.search.engine import TEXT
 from vsearch_core.search.fusion import KEYWORD, LEAST_LEGIBLE, VECTOR, Fusion, fuse
@@ -78,11 +78,11 @@ def load_scores(folder: Path, split: str, keep: Path) -> ScoredCollection:
 
 
 def _compute_scores(folder: Path, split: str, work: Path) -> dict[str, NDArray[Any]]:
-    dataset = load(folder, split)
+    dataset = load_dataset(folder, split)
     embedder = open_embedder(IndexOptions().spec)
     candidates, queries = [], []
     with indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder) as (snapshot, name):
-        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
+        searcher, embed = LocalSearcher(snapshot), embed_dataset(dataset, embedder)
         documents = {record.id: name(stored) for stored, record in snapshot.catalog.files(live=True).items()}
         for key, text in dataset.queries.items():
             embedded = embed(clean_query(text))

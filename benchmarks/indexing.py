@@ -31,7 +31,7 @@ from vsearch_core import config
 from vsearch_core.embed.base import Embedder, embed_all
 from vsearch_core.embed.model_files import package_folder
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.evaluate.dataset import Dataset, load
+from vsearch_core.evaluate.dataset import Dataset, load_dataset
 from vsearch_core.evaluate.metrics import ndcg
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
@@ -131,7 +131,7 @@ def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.
 
 def compare_quality(folder: Path, embedder: Embedder, peer: Any) -> None:
     """Print nDCG@10 of both models on a collection, one vector a document."""
-    dataset = load(folder)
+    dataset = load_dataset(folder)
     texts = [f"{document.title} {document.text}".strip() for document in (dataset.documents or {}).values()]
     queries = list(dataset.queries.values())
     ours = quality(dataset, embed_all(embedder, texts), embedder.embed_queries(queries))

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.machine import describe, seconds
-from vsearch_core.evaluate.dataset import load
+from vsearch_core.evaluate.dataset import load_dataset
 from vsearch_core.evaluate.metrics import Judgements, ndcg
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.bm25 import BM25
@@ -163,7 +163,7 @@ SLOW = {"rank_bm25"}  # measured once, and not on large collections
 
 def load_task(folder: Path) -> KeywordTask:
     """Load a collection in BEIR's layout."""
-    dataset = load(folder)
+    dataset = load_dataset(folder)
     assert dataset.documents is not None
     numbers = {key: number for number, key in enumerate(dataset.documents)}
     return KeywordTask(

@@ -20,8 +20,8 @@ from vsearch_core import config
 from vsearch_core.embed.model_files import find_encoder, parse_model
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.evaluate.corpus import indexed_corpus
-from vsearch_core.evaluate.dataset import Dataset, load
-from vsearch_core.evaluate.run import DEPTH, ask, embed_all, measures
+from vsearch_core.evaluate.dataset import Dataset, load_dataset
+from vsearch_core.evaluate.run import DEPTH, embed_dataset, measure_run, run_queries
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.evaluate.trec import Run
 from vsearch_core.index.settings import IndexOptions
@@ -42,9 +42,9 @@ def main() -> None:
     print(describe())
     found: dict[str, dict[str, np.ndarray]] = {}
     for folder in options.sets:
-        dataset = load(folder)
+        dataset = load_dataset(folder)
         runs = _runs(folder, dataset, options.keep, options.without)
-        found[folder.name] = {name: measures(run, dataset.judgements)[:, 0] for name, run in runs.items()}
+        found[folder.name] = {name: measure_run(run, dataset.judgements)[:, 0] for name, run in runs.items()}
         means = ", ".join(f"{name} {values.mean():.4f}" for name, values in found[folder.name].items())
         print(f"{folder.name}: {means}", flush=True)
     print("\n".join(_table(found)))
@@ -57,9 +57,9 @@ def _runs(folder: Path, dataset: Dataset, keep: Path | None, without: Sequence[s
         work = keep / folder.name if keep else Path(stack.enter_context(TemporaryDirectory()))
         embedder = open_embedder(IndexOptions().spec)
         snapshot, name = stack.enter_context(indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder))
-        searcher, embed = LocalSearcher(snapshot), embed_all(dataset, embedder)
+        searcher, embed = LocalSearcher(snapshot), embed_dataset(dataset, embedder)
         for mode in config.MODES:
-            runs[mode], _ = ask(searcher, embed, dataset, mode, Fusion(), name)
+            runs[mode], _ = run_queries(searcher, embed, dataset, mode, Fusion(), name)
         texts = _texts(folder, dataset, [name(path) for path in snapshot.catalog.files(live=True)])
     peers: Mapping[str, Callable[[Sequence[str], str], Search]] = {**PEERS, DENSE: _dense}
     for peer, build in peers.items():

@@ -66,7 +66,7 @@ def eval_(
     """
     from vsearch_core import config
     from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.dataset import save_questions
+    from vsearch_core.evaluate.dataset import save_query_file
     from vsearch_core.evaluate.trec import read_run, write_run
     from vsearch_core.search.tuned import fusion_for
 
@@ -81,7 +81,7 @@ def eval_(
     modes = (mode,) if mode else config.MODES
     with _bench(questions, known_items, split, keep, index_dir, yes=yes) as bench:
         if save is not None:
-            save_questions(save, bench.dataset)
+            save_query_file(save, bench.dataset)
         catalog = bench.snapshot.catalog
         combined = fusion_for(catalog, **told(catalog.index, fusion=fusion, alpha=alpha))
         report, runs = _measure(bench, modes, combined, former)
@@ -120,7 +120,7 @@ def _bench(
 ) -> Iterator[_Bench]:
     """What is to be measured: a judged folder under an index of its own, or the index that is there."""
     from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.dataset import absent, load_questions
+    from vsearch_core.evaluate.dataset import load_query_file, missing_documents
     from vsearch_core.evaluate.known_items import known_item_queries
     from vsearch_core.index.snapshot import open_snapshot
 
@@ -132,7 +132,7 @@ def _bench(
         return
     if keep is not None:
         raise InputError("--keep", "it keeps the index of a folder of judged questions", "leave it out")
-    dataset = None if questions is None else load_questions(questions)
+    dataset = None if questions is None else load_query_file(questions)
     index = locate.index_to_read(index_dir)
     opener = consenting(embedder_opener(index, report=say), index, yes=yes)
     with open_snapshot(index) as snapshot:
@@ -140,7 +140,7 @@ def _bench(
             dataset = known_item_queries(snapshot, known or 0)
         if not dataset.queries:
             raise InputError(str(index), "holds no passage to ask for", "index some documents first")
-        missing = absent(dataset, snapshot.catalog.files(live=True))
+        missing = missing_documents(dataset, snapshot.catalog.files(live=True))
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
         title = str(questions or index)
@@ -152,10 +152,10 @@ def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Ite
     """A judged folder, indexed aside."""
     from vsearch_core import config
     from vsearch_core.evaluate.corpus import indexed_corpus
-    from vsearch_core.evaluate.dataset import load
+    from vsearch_core.evaluate.dataset import load_dataset
     from vsearch_core.index.progress import Observer
 
-    dataset = load(folder, split)
+    dataset = load_dataset(folder, split)
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         opener = cache(consenting(embedder_opener(folder, report=say), folder, yes=yes))
@@ -169,23 +169,23 @@ def _measure(
     bench: _Bench, modes: Sequence[str], fusion: "Fusion", former: "tuple[str, Run] | None"
 ) -> "tuple[_Report, dict[str, Run]]":
     """Each mode's means, hybrid beside the others, and all beside the former run."""
-    from vsearch_core.evaluate.run import ask, compare, embed_all, measures, mode_scores
+    from vsearch_core.evaluate.run import compare, embed_dataset, measure_run, mode_scores, run_queries
     from vsearch_core.search.local import LocalSearcher
 
     dataset = bench.dataset
-    embed = None if list(modes) == ["keyword"] else embed_all(dataset, bench.embedder())
+    embed = None if list(modes) == ["keyword"] else embed_dataset(dataset, bench.embedder())
     searcher = LocalSearcher(bench.snapshot)
     scores, comparisons = [], []
     runs: dict[str, Run] = {}
     values: dict[str, Values] = {}
     for mode in modes:
-        runs[mode], seconds = ask(searcher, embed, dataset, mode, fusion, bench.name)
-        values[mode] = measures(runs[mode], dataset.judgements)
+        runs[mode], seconds = run_queries(searcher, embed, dataset, mode, fusion, bench.name)
+        values[mode] = measure_run(runs[mode], dataset.judgements)
         scores.append(mode_scores(mode, values[mode], seconds))
     for other in modes[1:]:
         comparisons.append(compare(modes[0], values[modes[0]], other, values[other]))
     if former is not None:
-        before = measures(former[1], dataset.judgements)
+        before = measure_run(former[1], dataset.judgements)
         comparisons += [compare(mode, values[mode], former[0], before) for mode in modes]
     return _Report(len(dataset.judgements), scores, comparisons), runs
 

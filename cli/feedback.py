@@ -25,7 +25,7 @@ def feedback(
     """
     from dataclasses import asdict
 
-    from vsearch_core.evaluate.feedback import Verdict, record
+    from vsearch_core.evaluate.feedback import Verdict, record_verdict
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.request import clean_query
 
@@ -34,7 +34,7 @@ def feedback(
     with open_snapshot(index) as snapshot:
         path, line = _in_index(index, place, snapshot.catalog.files(live=True).keys())
     found = Verdict(text, path, line, verdict == "good", datetime.now(UTC).isoformat(timespec="seconds"))
-    record(index, found)
+    record_verdict(index, found)
     if as_json:
         emit(to_json({"schema": "vsearch.feedback/1", **asdict(found)}))
     else:

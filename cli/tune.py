@@ -38,19 +38,19 @@ def tune(
     questions that it was not learned from, and not by chance.
     """
     from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.tune import store
+    from vsearch_core.evaluate.tune import store_fusion
 
     index = locate.index_to_read(index_dir)
     if reset:
         if questions is not None or dry_run:
             raise InputError("--reset", "it learns nothing", "give it alone")
-        store(index, None)
+        store_fusion(index, None)
         emit(to_json({"schema": "vsearch.tune/1", "stored": False}) if as_json else f"{index}: back to the default")
         return 0
     learned, former = _learn(index, questions, yes=yes)
     stored = learned.wins and not dry_run
     if stored:
-        store(index, learned.setting)
+        store_fusion(index, learned.setting)
         if any(value is not None for value in told(index, fusion=None, alpha=None).values()):
             complain("your configuration says fusion or alpha, and queries go by that; see `vsearch config`")
     if as_json:
@@ -63,9 +63,9 @@ def tune(
 def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[TuningResult, Fusion]":
     """What the questions teach, and the fusion in force."""
     from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.dataset import absent
-    from vsearch_core.evaluate.run import embed_all
-    from vsearch_core.evaluate.tune import LEAST_QUESTIONS, learn
+    from vsearch_core.evaluate.dataset import missing_documents
+    from vsearch_core.evaluate.run import embed_dataset
+    from vsearch_core.evaluate.tune import MIN_QUERIES, tune_fusion
     from vsearch_core.index.snapshot import open_snapshot
     from vsearch_core.search.local import LocalSearcher
     from vsearch_core.search.tuned import fusion_for
@@ -74,33 +74,33 @@ def _learn(index: Path, questions: Path | None, *, yes: bool) -> "tuple[TuningRe
 
     opener = consenting(embedder_opener(index, report=say), index, yes=yes)
     dataset, name = _judged(index, questions)
-    if len(dataset.queries) < LEAST_QUESTIONS:
+    if len(dataset.queries) < MIN_QUERIES:
         count = plural(len(dataset.queries), "answered question")
-        next_step = f"judge {LEAST_QUESTIONS} or more, in a file or with `vsearch feedback`"
+        next_step = f"judge {MIN_QUERIES} or more, in a file or with `vsearch feedback`"
         raise InputError(str(questions or index), f"{count} can teach nothing", next_step)
     with open_snapshot(index) as snapshot:
-        missing = absent(dataset, [name(path) for path in snapshot.catalog.files(live=True)])
+        missing = missing_documents(dataset, [name(path) for path in snapshot.catalog.files(live=True)])
         if missing:
             complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
         former = fusion_for(snapshot.catalog, **told(index, fusion=None, alpha=None))
-        embed = embed_all(dataset, embedder_of(snapshot, opener))
-        return learn(LocalSearcher(snapshot), embed, dataset, name, former), former
+        embed = embed_dataset(dataset, embedder_of(snapshot, opener))
+        return tune_fusion(LocalSearcher(snapshot), embed, dataset, name, former), former
 
 
 def _judged(index: Path, questions: Path | None) -> "tuple[Dataset, Callable[[str], str]]":
     """The judged questions, and what turns a stored path into the judgements' name of the file."""
     from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.dataset import load, load_questions
-    from vsearch_core.evaluate.feedback import as_dataset, read
+    from vsearch_core.evaluate.dataset import load_dataset, load_query_file
+    from vsearch_core.evaluate.feedback import dataset_from_verdicts, read_verdicts
 
     if questions is None:
-        verdicts, damaged = read(index)
+        verdicts, damaged = read_verdicts(index)
         if damaged:
             complain(f"{plural(damaged, 'verdict')} damaged and left out")
-        return as_dataset(verdicts), lambda path: path
+        return dataset_from_verdicts(verdicts), lambda path: path
     if questions.is_file():
-        return load_questions(questions), lambda path: path
-    dataset = load(questions)
+        return load_query_file(questions), lambda path: path
+    dataset = load_dataset(questions)
     if dataset.documents is not None:
         raise InputError(str(questions), "it judges documents of its own", "judge files that the index holds")
     folder = locate.absolute(questions)

@@ -132,10 +132,10 @@ def index_folder(path: str | Path) -> Path:
 
 def _holds_documents(folder: Path) -> bool:
     """Return True if the folder holds other things than the files of an index."""
-    from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.connections import has_lost_catalog
-    from vsearch_core.store.tables import CATALOG_FILE
+    from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
+    from vsearch_core.store.tables import CATALOG_FILE
 
     ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE)
     names = {path.name for path in folder.iterdir() if not path.name.startswith(ours)}
@@ -507,9 +507,9 @@ class Index:
 
     def verdicts(self) -> "list[Verdict]":
         """Return what users said about results, oldest first; damaged records are left out."""
-        from vsearch_core.evaluate.feedback import read
+        from vsearch_core.evaluate.feedback import read_verdicts
 
-        return read(self.path)[0]
+        return read_verdicts(self.path)[0]
 
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vsearch_core.errors import InputError
-from vsearch_core.evaluate.dataset import JudgedDocument, load
+from vsearch_core.evaluate.dataset import JudgedDocument, load_dataset
 
 QUERIES = '{"_id": "1", "text": "one"}\n{"_id": "2", "text": "two", "metadata": {}}\n{"_id": "3", "text": "three"}\n'
 CORPUS = '{"_id": "a", "title": "A", "text": "line\u2028separated"}\n\n{"_id": "b", "text": ""}\n'
@@ -21,7 +21,7 @@ def write(folder: Path, queries: str = QUERIES, judgements: str = JUDGEMENTS, co
 
 
 def test_load(tmp_path: Path) -> None:
-    dataset = load(write(tmp_path))
+    dataset = load_dataset(write(tmp_path))
     assert dataset.documents == {"a": JudgedDocument("A", "line\u2028separated"), "b": JudgedDocument("", "")}
     assert dataset.queries == {"2": "two", "1": "one"}  # 3 has nothing relevant
     assert dataset.judgements == {"2": {"a": 1, "b": 0}, "1": {"b": 2}}
@@ -29,13 +29,13 @@ def test_load(tmp_path: Path) -> None:
 
 def test_the_folder_itself_is_the_corpus(tmp_path: Path) -> None:
     judgements = HEADER + "1\tdocs/a.md\t1\n"
-    dataset = load(write(tmp_path, judgements=judgements, corpus=None))
+    dataset = load_dataset(write(tmp_path, judgements=judgements, corpus=None))
     assert dataset.documents is None
     assert dataset.judgements == {"1": {"docs/a.md": 1}}
 
 
 def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
-    dataset = load(write(tmp_path, judgements="\ufeff" + JUDGEMENTS.replace("\n", "\r\n")))
+    dataset = load_dataset(write(tmp_path, judgements="\ufeff" + JUDGEMENTS.replace("\n", "\r\n")))
     assert dataset.queries.keys() == {"1", "2"}
 
 
@@ -57,7 +57,7 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
 )
 def test_malformed(tmp_path: Path, change: dict[str, str], place: str, reason: str) -> None:
     with pytest.raises(InputError) as caught:
-        load(write(tmp_path, **change))
+        load_dataset(write(tmp_path, **change))
     assert caught.value.thing.endswith(place)
     assert reason in caught.value.reason
     assert " " not in caught.value.code and "\n" not in str(caught.value)
@@ -65,11 +65,11 @@ def test_malformed(tmp_path: Path, change: dict[str, str], place: str, reason: s
 
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"queries\.jsonl: No such file"):
-        load(tmp_path / "absent")
+        load_dataset(tmp_path / "absent")
 
 
 def test_not_utf8(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "queries.jsonl").write_bytes(QUERIES.encode() + b"\xff")
     with pytest.raises(InputError, match=r"queries\.jsonl:4: is not UTF-8"):
-        load(tmp_path)
+        load_dataset(tmp_path)

@@ -4,7 +4,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.evaluate.feedback import FEEDBACK_FILE, Verdict, as_dataset, read, record
+from vsearch_core.evaluate.feedback import FEEDBACK_FILE, Verdict, dataset_from_verdicts, read_verdicts, record_verdict
 
 
 def verdict(query: str = "late fee", path: str = "a.md", *, good: bool = True, line: int | None = None) -> Verdict:
@@ -14,42 +14,42 @@ def verdict(query: str = "late fee", path: str = "a.md", *, good: bool = True, l
 def test_what_is_recorded_is_read(tmp_path: Path) -> None:
     verdicts = [verdict(), verdict("Mühle\u2028\n", "ü b.md", good=False, line=7)]
     for each in verdicts:
-        record(tmp_path, each)
-    assert read(tmp_path) == (verdicts, 0)
+        record_verdict(tmp_path, each)
+    assert read_verdicts(tmp_path) == (verdicts, 0)
     assert (tmp_path / FEEDBACK_FILE).read_bytes().count(b"\n") == 2
 
 
 def test_nothing_was_recorded(tmp_path: Path) -> None:
-    assert read(tmp_path) == ([], 0)
+    assert read_verdicts(tmp_path) == ([], 0)
 
 
 @given(st.integers(1, 200))
 def test_a_line_that_a_crash_cut_costs_itself_alone(tmp_path_factory: object, lost: int) -> None:
     folder = tmp_path_factory.mktemp("torn")  # type: ignore[attr-defined]
-    record(folder, verdict("one"))
-    record(folder, verdict("two"))
+    record_verdict(folder, verdict("one"))
+    record_verdict(folder, verdict("two"))
     file = folder / FEEDBACK_FILE
     whole = file.read_bytes()
     second = whole.index(b"\n") + 1
     file.write_bytes(whole[: max(second, len(whole) - lost)])
-    record(folder, verdict("three"))
-    verdicts, damaged = read(folder)
+    record_verdict(folder, verdict("three"))
+    verdicts, damaged = read_verdicts(folder)
     queries = [each.query for each in verdicts]
     assert queries in (["one", "three"], ["one", "two", "three"])  # all but the newline may have been written
     assert damaged == ("two" not in queries and len(whole) - lost > second)
 
 
 def test_damaged_lines_are_counted(tmp_path: Path) -> None:
-    record(tmp_path, verdict())
+    record_verdict(tmp_path, verdict())
     lines = ["[]", "{}", "\xff", json.dumps({"query": "", "path": "a", "line": 1, "good": True, "at": ""})]
     lines += [json.dumps({"query": "q", "path": 3, "line": None, "good": True, "at": ""}), "[" * 100_000]
     with (tmp_path / FEEDBACK_FILE).open("a", encoding="latin-1") as file:
         file.writelines(f"{line}\n" for line in lines)
-    assert read(tmp_path) == ([verdict()], len(lines))
+    assert read_verdicts(tmp_path) == ([verdict()], len(lines))
 
 
 def test_the_later_verdict_counts_and_a_query_needs_a_good_one() -> None:
-    dataset = as_dataset(
+    dataset = dataset_from_verdicts(
         [
             verdict(),
             verdict(path="b.md", good=False),

@@ -3,9 +3,9 @@ from pathlib import Path
 from process import write_files
 from support import WordEmbedder, make_index
 
-from vsearch_core.evaluate.dataset import TARGET, load_questions, save_questions
+from vsearch_core.evaluate.dataset import TARGET, load_query_file, save_query_file
 from vsearch_core.evaluate.known_items import known_item_queries
-from vsearch_core.evaluate.run import ask, embed_all, measures
+from vsearch_core.evaluate.run import embed_dataset, measure_run, run_queries
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.fusion import Fusion
@@ -56,11 +56,11 @@ def test_a_question_is_made_of_its_passage_and_is_not_it(tmp_path: Path) -> None
 def test_saved_questions_can_be_asked_of_an_index_made_otherwise(tmp_path: Path) -> None:
     with open_snapshot(indexed(tmp_path / "coarse")) as snapshot:
         dataset = known_item_queries(snapshot, 100)
-    save_questions(tmp_path / "known.jsonl", dataset)
-    assert load_questions(tmp_path / "known.jsonl") == dataset
+    save_query_file(tmp_path / "known.jsonl", dataset)
+    assert load_query_file(tmp_path / "known.jsonl") == dataset
     embedder = WordEmbedder()
     with open_snapshot(indexed(tmp_path / "fine", words=60)) as snapshot:
         searcher = LocalSearcher(snapshot)
-        run, _ = ask(searcher, embed_all(dataset, embedder), dataset, "hybrid", Fusion(), str)
+        run, _ = run_queries(searcher, embed_dataset(dataset, embedder), dataset, "hybrid", Fusion(), str)
     assert all(any(document == TARGET for document, _ in ranking) for ranking in run.values())
-    assert measures(run, dataset.judgements)[:, 1].mean() > 0.8
+    assert measure_run(run, dataset.judgements)[:, 1].mean() > 0.8

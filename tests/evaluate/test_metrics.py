@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.evaluate.metrics import ndcg, recall, reciprocal_rank
-from vsearch_core.evaluate.run import measures
+from vsearch_core.evaluate.run import measure_run
 
 IDS = list("abcdefgh")
 RANKINGS = st.permutations(IDS).flatmap(lambda ids: st.integers(0, len(ids)).map(lambda n: ids[:n]))
@@ -58,7 +58,7 @@ def test_against_trec_eval(judgements: dict[str, dict[str, int]], scores: dict[s
     """Ties, unjudged documents, queries that only one side has: all as trec_eval counts them."""
     trec_eval = pytest.importorskip("pytrec_eval", reason="the reference can't be had")
     run = {query: ordered(ranking) for query, ranking in scores.items()}
-    ours = dict(zip(judgements, measures(run, judgements).tolist() if judgements else [], strict=True))
+    ours = dict(zip(judgements, measure_run(run, judgements).tolist() if judgements else [], strict=True))
     if not judgements.keys() & scores.keys():
         assert all(values == [0, 0, 0, 0] for values in ours.values())
         return
@@ -76,7 +76,7 @@ def test_long_rankings_against_trec_eval(grades: list[int], chance: Random) -> N
     scores = {"q": {document: float(chance.randrange(9)) for document in judgements["q"] if chance.random() < 0.9}}
     if not scores["q"]:
         return
-    (ours,) = measures({"q": ordered(scores["q"])}, judgements).tolist()
+    (ours,) = measure_run({"q": ordered(scores["q"])}, judgements).tolist()
     theirs = trec_eval.RelevanceEvaluator(judgements, {"ndcg_cut", "recall"}).evaluate(scores)["q"]
     assert ours[:3] == pytest.approx([theirs[name] for name in ("ndcg_cut_10", "recall_10", "recall_100")], abs=1e-6)
 

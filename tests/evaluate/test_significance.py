@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vsearch_core.evaluate.significance import ROUNDS, interval, p_value
+from vsearch_core.evaluate.significance import ROUNDS, confidence_interval, p_value
 
 DIFFERENCES = st.lists(st.integers(-8, 8).map(lambda value: value / 8), min_size=1, max_size=8)
 
@@ -33,16 +33,16 @@ def test_p_knows_no_direction_and_no_chance() -> None:
 def test_the_interval_is_that_of_resampled_means() -> None:
     random = np.random.default_rng(2)
     values = np.stack([random.uniform(0, 1, 40), random.integers(0, 2, 40)], axis=1)
-    lower, upper = interval(values)
+    lower, upper = confidence_interval(values)
     plain = np.random.default_rng(3)
     for column in range(2):
         means = sorted(values[plain.integers(0, 40, 40), column].mean() for _ in range(4000))
         assert lower[column] == pytest.approx(means[100], abs=0.015)
         assert upper[column] == pytest.approx(means[3900], abs=0.015)
-    assert np.array_equal(interval(values), (lower, upper))
+    assert np.array_equal(confidence_interval(values), (lower, upper))
 
 
 def test_the_interval_of_what_never_differs_is_a_point() -> None:
-    lower, upper = interval(np.full((7, 1), 0.25))
+    lower, upper = confidence_interval(np.full((7, 1), 0.25))
     assert (lower.tolist(), upper.tolist()) == ([0.25], [0.25])
-    assert interval(np.array([[0.5]]))[0].tolist() == [0.5]
+    assert confidence_interval(np.array([[0.5]]))[0].tolist() == [0.5]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vsearch_core.evaluate.dataset import Dataset
-from vsearch_core.evaluate.tune import _folds, _held_out, learn
+from vsearch_core.evaluate.tune import _folds, _held_out, tune_fusion
 from vsearch_core.model import Chunk
 from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
@@ -62,7 +62,7 @@ def test_the_route_that_knows_gets_the_weight(knowing: int, alphas: tuple[float,
     routes = [noise(DOCUMENTS, 1), noise(DOCUMENTS, 2)]
     routes[knowing] = np.maximum(routes[knowing] * 0.8, np.eye(DOCUMENTS, dtype=np.float32))
     searcher = Routes(*routes)
-    learned = learn(searcher, embed, questions(DOCUMENTS), str, Fusion())
+    learned = tune_fusion(searcher, embed, questions(DOCUMENTS), str, Fusion())
     assert learned.wins
     assert learned.fusion.method == "convex"
     assert alphas[0] <= learned.fusion.alpha <= alphas[1]
@@ -73,13 +73,13 @@ def test_the_route_that_knows_gets_the_weight(knowing: int, alphas: tuple[float,
 
 def test_chance_teaches_nothing() -> None:
     for seed in range(5):
-        learned = learn(Routes(noise(20, seed), noise(20, seed + 9)), embed, questions(20), str, Fusion())
+        learned = tune_fusion(Routes(noise(20, seed), noise(20, seed + 9)), embed, questions(20), str, Fusion())
         assert not learned.wins
 
 
 def test_what_is_in_force_stays_where_nothing_is_better() -> None:
     best = np.eye(DOCUMENTS, dtype=np.float32)
-    learned = learn(Routes(best, best), embed, questions(20), str, Fusion("convex", 0.35, tuned=True))
+    learned = tune_fusion(Routes(best, best), embed, questions(20), str, Fusion("convex", 0.35, tuned=True))
     assert learned.fusion == Fusion("convex", 0.35, tuned=True)
     assert (learned.ndcg_10, learned.former_ndcg_10, learned.p, learned.wins) == (1.0, 1.0, 1.0, False)
 

@@ -11,7 +11,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.embed.base import Batch
 from vsearch_core.errors import IndexMismatchError, IndexNotFoundError, InputError, StorageError
-from vsearch_core.evaluate.tune import store
+from vsearch_core.evaluate.tune import store_fusion
 from vsearch_core.index import graphs, re_embedding
 from vsearch_core.index.check import check_index
 from vsearch_core.index.forecast import forecast_re_embedding
@@ -242,7 +242,7 @@ def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) ->
 
 
 def test_what_was_learned_of_the_old_vectors_is_forgotten(root: Path) -> None:
-    store(root / ".vsearch", Tuned("convex", 0.25, 20, 0.9, 0.8))
+    store_fusion(root / ".vsearch", Tuned("convex", 0.25, 20, 0.9, 0.8))
     assert re_embed(root, other()).untuned
     with open_snapshot(root / ".vsearch") as snapshot:
         assert tuned(snapshot.catalog) is None

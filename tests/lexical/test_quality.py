@@ -7,7 +7,7 @@ import pytest
 
 from vsearch_core.ann.flat import top_k
 from vsearch_core.evaluate import metrics
-from vsearch_core.evaluate.dataset import load
+from vsearch_core.evaluate.dataset import load_dataset
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.postings import build
@@ -23,7 +23,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "ir"
 def test_ndcg(name: str, least: float) -> None:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
-    dataset = load(SHARED / name)
+    dataset = load_dataset(SHARED / name)
     assert dataset.documents is not None
     analyzer = Analyzer("en")  # the default: the other scripts must do well without being named
     part = build(analyzer.terms(f"{document.title} {document.text}") for document in dataset.documents.values())

@@ -5,7 +5,7 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexCorruptError, IndexLockedError
-from vsearch_core.evaluate.tune import store
+from vsearch_core.evaluate.tune import store_fusion
 from vsearch_core.index.re_embedding import re_embed_index
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
@@ -28,7 +28,7 @@ def test_a_learned_fusion_counts_until_another_is_asked_for(index: Path) -> None
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) is None
         assert fusion_for(snapshot.catalog, None, None) == Fusion()
-    store(index, LEARNED)
+    store_fusion(index, LEARNED)
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) == LEARNED
         assert fusion_for(snapshot.catalog, None, None) == Fusion("convex", 0.7, tuned=True)
@@ -38,18 +38,18 @@ def test_a_learned_fusion_counts_until_another_is_asked_for(index: Path) -> None
 
 
 def test_it_stays_when_the_index_grows_and_goes_when_told(index: Path) -> None:
-    store(index, LEARNED)
+    store_fusion(index, LEARNED)
     (index.parent / "b.txt").write_text("four five six")
     make_index(index.parent, WordEmbedder(), Path("b.txt"))
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) == LEARNED
-    store(index, None)
+    store_fusion(index, None)
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) is None
 
 
 def test_it_goes_with_the_vectors_that_it_was_learned_with(index: Path) -> None:
-    store(index, LEARNED)
+    store_fusion(index, LEARNED)
     re_embed_index(index, IndexOptions(model="other"), lambda _: WordEmbedder("other", 32))
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) is None
@@ -65,4 +65,4 @@ def test_damage_is_named(index: Path, value: str) -> None:
 
 def test_one_writer_at_a_time(index: Path) -> None:
     with writer_lock(index), pytest.raises(IndexLockedError):
-        store(index, LEARNED)
+        store_fusion(index, LEARNED)

@@ -40,7 +40,7 @@ class Dataset:
     passages: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(folder: Path, split: str = SPLIT) -> Dataset:
+def load_dataset(folder: Path, split: str = SPLIT) -> Dataset:
     """Read corpus.jsonl (`_id`, `text`, optional `title`; may be absent), queries.jsonl (`_id`, `text`) and
     qrels/`split`.tsv (a header, then query-id, corpus-id and a whole-numbered score between tabs).
 
@@ -56,7 +56,7 @@ def load(folder: Path, split: str = SPLIT) -> Dataset:
     )
 
 
-def load_questions(path: Path) -> Dataset:
+def load_query_file(path: Path) -> Dataset:
     """Read questions about an index, one JSON object a line: `text`, and what answers it, `paths` or `passage`.
 
     `paths` lists files as the index names them, or maps them to grades; a `passage` is answered by any hit that holds
@@ -83,7 +83,7 @@ def load_questions(path: Path) -> Dataset:
     return Dataset(None, queries, judgements, passages)
 
 
-def absent(dataset: Dataset, documents: Iterable[str]) -> list[str]:
+def missing_documents(dataset: Dataset, documents: Iterable[str]) -> list[str]:
     """The relevant documents that are not among these, sorted: no answer can name them."""
     relevant = {
         document
@@ -95,7 +95,7 @@ def absent(dataset: Dataset, documents: Iterable[str]) -> list[str]:
     return sorted(relevant.difference(documents))
 
 
-def save_questions(path: Path, dataset: Dataset) -> None:
+def save_query_file(path: Path, dataset: Dataset) -> None:
     """Write questions for `load_questions`. Raises StorageError."""
     records = (
         {"_id": key, "text": text, "passage": dataset.passages[key]}

@@ -28,7 +28,7 @@ class Verdict:
     at: str
 
 
-def record(index: Path, verdict: Verdict) -> None:
+def record_verdict(index: Path, verdict: Verdict) -> None:
     """Append a verdict; when this returns, it is durable. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
@@ -43,7 +43,7 @@ def record(index: Path, verdict: Verdict) -> None:
             sync_folder(index)
 
 
-def read(index: Path) -> tuple[list[Verdict], int]:
+def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
     """All verdicts, oldest first, and how many lines are damaged. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
@@ -53,7 +53,7 @@ def read(index: Path) -> tuple[list[Verdict], int]:
     return sound, len(verdicts) - len(sound)
 
 
-def as_dataset(verdicts: Sequence[Verdict]) -> Dataset:
+def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
     """The verdicts as judged questions; of two on the same query and file, the later one counts.
 
     Queries for which no file is good are left out: nothing could be found for them.

@@ -1,7 +1,7 @@
 """How good a ranking is, given what people judged relevant. A ranking is document ids, best first, without repeats.
 
 `judgements` maps document ids to grades: above 0 is relevant, what is not in it counts as 0. A query that has no
-relevant document has no meaningful measure; every function gives 0.0 for it, and `dataset.load` leaves it out.
+relevant document has no meaningful measure; every function gives 0.0 for it, and `load_dataset` leaves it out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vsearch_core.embed.base import Embedder
 from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.evaluate.metrics import ndcg, recall, reciprocal_rank
-from vsearch_core.evaluate.significance import interval, p_value
+from vsearch_core.evaluate.significance import confidence_interval, p_value
 from vsearch_core.evaluate.trec import Ranking, Run
 from vsearch_core.search.engine import Searcher
 from vsearch_core.search.fusion import Fusion
@@ -54,7 +54,7 @@ class Comparison:
     p: float
 
 
-def embed_all(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
+def embed_dataset(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
     """All questions embedded at once, to be handed out one by one."""
     texts = sorted({clean_query(text) for text in dataset.queries.values()})
     vectors = embedder.embed_queries(texts)
@@ -63,7 +63,7 @@ def embed_all(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
     return found.__getitem__
 
 
-def ask(
+def run_queries(
     searcher: Searcher,
     embed: EmbedQuery | None,
     dataset: Dataset,
@@ -91,7 +91,7 @@ def ask(
     return run, time.perf_counter() - started
 
 
-def measures(run: Run, judgements: Mapping[str, Mapping[str, int]]) -> Values:
+def measure_run(run: Run, judgements: Mapping[str, Mapping[str, int]]) -> Values:
     """Every measure of every judged query; 0 for a query that the run lacks, as `trec_eval -c` counts it."""
     return np.array(
         [_measures([document for document, _ in run.get(query, ())], grades) for query, grades in judgements.items()]
@@ -100,7 +100,7 @@ def measures(run: Run, judgements: Mapping[str, Mapping[str, int]]) -> Values:
 
 def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
     """The means over the questions, with their intervals."""
-    lower, upper = interval(values)
+    lower, upper = confidence_interval(values)
     intervals = dict(zip(MEASURES, zip(lower.tolist(), upper.tolist(), strict=True), strict=True))
     ndcg_10, recall_10, recall_100, mrr_10 = values.mean(axis=0).tolist()
     return ModeScores(mode, ndcg_10, recall_10, recall_100, mrr_10, seconds, intervals)
@@ -109,7 +109,7 @@ def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
 def compare(mode: str, values: Values, against: str, others: Values) -> Comparison:
     """Two settings on the same questions."""
     differences = values[:, 0] - others[:, 0]
-    lower, upper = interval(differences[:, None])
+    lower, upper = confidence_interval(differences[:, None])
     return Comparison(
         mode, against, float(differences.mean()), (float(lower[0]), float(upper[0])), p_value(differences)
     )

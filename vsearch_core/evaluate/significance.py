@@ -13,7 +13,7 @@ _BLOCK = 1 << 21  # random numbers at a time
 Values = NDArray[np.float64]
 
 
-def interval(values: Values) -> tuple[Values, Values]:
+def confidence_interval(values: Values) -> tuple[Values, Values]:
     """Lower and upper end, each (m,), of the means' 95 % confidence intervals; `values` (n, m), a question a row.
 
     The percentile bootstrap over questions (Efron, Annals of Statistics 1979).

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.evaluate.dataset import Dataset
-from vsearch_core.evaluate.run import Values, ask, measures
+from vsearch_core.evaluate.run import Values, measure_run, run_queries
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.index.settings import FUSION
 from vsearch_core.search.engine import Candidates, Searcher, Vectors
@@ -25,7 +25,7 @@ from vsearch_core.store.lock import writer_lock
 
 ALPHAS = tuple(step / 20 for step in range(21))
 FOLDS = 10
-LEAST_QUESTIONS = 10
+MIN_QUERIES = 10
 SIGNIFICANCE = 0.05
 
 
@@ -53,7 +53,7 @@ class TuningResult:
         return self.ndcg_10 > self.former_ndcg_10 and self.p <= SIGNIFICANCE
 
 
-def learn(
+def tune_fusion(
     searcher: Searcher,
     embed: EmbedQuery,
     dataset: Dataset,
@@ -69,8 +69,8 @@ def learn(
     trials = [former, *(Fusion("convex", alpha) for alpha in ALPHAS), Fusion("rrf")]
     columns = []
     for trial in trials:
-        run, _ = ask(cached, embed, dataset, "hybrid", trial, name, depth=10)
-        columns.append(measures(run, dataset.judgements)[:, 0])
+        run, _ = run_queries(cached, embed, dataset, "hybrid", trial, name, depth=10)
+        columns.append(measure_run(run, dataset.judgements)[:, 0])
     values = np.stack(columns, axis=1)
     held_out = _held_out(values, _folds(list(dataset.queries.values())))
     best = trials[_best(values)]
@@ -79,7 +79,7 @@ def learn(
     )
 
 
-def store(index: Path, learned: Tuned | None) -> None:
+def store_fusion(index: Path, learned: Tuned | None) -> None:
     """Keep a fusion with the index, or (None) go back to the default.
 
     Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
