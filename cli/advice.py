@@ -46,9 +46,13 @@ ADVICE: Mapping[str, str] = {
     "no-consent": "allow it with --yes",
     # queries
     "conflicting-arguments": "give one of them",
+    "empty-expression": "write one like \"ext = 'md'\"",
     "empty-query": "ask something, for example `vsearch query 'how are errors retried'`",
+    "invalid-date": "write it like 2026-01-31, 2026-01-31T12:00 or 30d",
+    "invalid-expression": "use an SQLite expression over {columns} or a metadata key",
     "no-such-example": "name one, or one and a line as FILE:LINE",
     "no-such-line": "its last line with text is {last}",
+    "path-not-utf-8": "no such file is in an index",
     "rerank-needs-text": "give TEXT, too",
     "unreadable-example": "name another",
     # evaluation

@@ -108,8 +108,8 @@ def filters(where: str | None, path: str | None, ext: str | None, since: str | N
         where,
         path,
         tuple(part for part in (ext or "").split(",") if part.strip()),
-        None if since is None else parse_date(since),
-        None if until is None else parse_date(until, end_of_day=True),
+        None if since is None else parse_date(since, argument="since"),
+        None if until is None else parse_date(until, argument="until", end_of_day=True),
     )
 
 

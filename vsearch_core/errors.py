@@ -70,8 +70,8 @@ class ArgumentError(InputError):
     code = "invalid-argument"
 
 
-class FilterError(InputError):
-    """A filter can't be parsed, or does more than read."""
+class FilterError(ArgumentError):
+    """A filter can't be evaluated, or does more than read; `subject` names the filter, as "where"."""
 
     code = "invalid-filter"
 

@@ -15,7 +15,7 @@ from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.bm25 import idf
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Selection, Vectors, unsupported
-from vsearch_core.search.filters import Filters, allowed_files
+from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits
@@ -26,6 +26,7 @@ from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.tuned import fusion_for
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.store.catalog import StoredChunk
+from vsearch_core.store.filters import matching_files
 from vsearch_core.store.io_errors import storage_errors
 
 if TYPE_CHECKING:
@@ -228,7 +229,15 @@ class LocalSearcher:
         if filters not in self._filter_masks:
             with storage_errors(self._snapshot.catalog.index):
                 self._snapshot.catalog.refuse_damaged_files(self._searched)
-                files = allowed_files(self._snapshot.catalog.connection, filters, self._limits.filter_seconds)
+                files = matching_files(
+                    self._snapshot.catalog.connection,
+                    where=filters.where,
+                    path=filters.path,
+                    extensions=filters.ext,
+                    since=filters.since,
+                    until=filters.until,
+                    seconds=self._limits.filter_seconds,
+                )
             file_ids = self._row_map.join([segment.file_ids for segment in self._snapshot.segments], np.int64)
             while len(self._filter_masks) >= _FILTERS_KEPT:
                 del self._filter_masks[next(iter(self._filter_masks))]

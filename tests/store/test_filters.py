@@ -1,0 +1,126 @@
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vsearch_core.errors import FilterError
+from vsearch_core.store.catalog import Catalog, NewFile
+from vsearch_core.store.filters import matching_files
+
+MARCH = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 10**9
+MAY = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp()) * 10**9
+
+FILES = [
+    NewFile("docs/api.md", 900, MAY, 0, b"", "The API", "en", {"tags": ["api", "http"], "status": "done"}),
+    NewFile("docs/deep/notes.txt", 50_000, MARCH, 0, b"", None, "de", {"Status": "draft"}),
+    NewFile("src/main.py", 10, MARCH, 0, b"", None, None, {"odd key": 3, 'quo"te': 1, "path": "not this one"}),
+]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    catalog = Catalog.create(tmp_path, {})
+    for file in FILES:
+        catalog.stage_file(file, [])
+    catalog.publish_files(catalog.complete_files())
+    catalog.stage_file(NewFile("docs/pending.md", 1, MAY, 0, b"", None, None, {}), [])
+    yield catalog
+    catalog.close()
+
+
+def passing(
+    catalog: Catalog,
+    where: str | None = None,
+    path: str | None = None,
+    ext: tuple[str, ...] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    seconds: float = 10,
+) -> list[str]:
+    ids = matching_files(
+        catalog.connection, where=where, path=path, extensions=ext, since=since, until=until, seconds=seconds
+    )
+    names = {record.id: record.path for record in catalog.files(live=True).values()}
+    return [names[number] for number in ids.tolist()]
+
+
+ALL = [file.path for file in FILES]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, ALL),
+        ({"where": "ext = 'md'"}, ["docs/api.md"]),
+        ({"where": "tags LIKE '%api%'"}, ["docs/api.md"]),
+        ({"where": "meta->>'status' = 'done'"}, ["docs/api.md"]),
+        ({"where": "status = 'draft' OR STATUS = 'done'"}, ALL[:2]),
+        ({"where": "size > 100 AND mtime >= '2026-04-01'"}, ["docs/api.md"]),
+        ({"where": '"odd key" = 3'}, ["src/main.py"]),
+        ({"where": "path = 'src/main.py' -- a comment"}, ["src/main.py"]),
+        ({"where": "dir = 'docs/deep' AND name = 'notes.txt' AND language = 'de' AND title IS NULL"}, [ALL[1]]),
+        ({"where": "0"}, []),
+        ({"path": "docs"}, ALL[:2]),
+        ({"path": "docs/"}, ALL[:2]),
+        ({"path": "./docs/*.md"}, ["docs/api.md"]),
+        ({"path": "*.py"}, ["src/main.py"]),
+        ({"path": "doc"}, []),
+        ({"ext": ("md", ".PY")}, ["docs/api.md", "src/main.py"]),
+        ({"since": datetime(2026, 4, 1, tzinfo=UTC)}, ["docs/api.md"]),
+        ({"until": datetime(2026, 4, 1, tzinfo=UTC), "ext": ("txt",)}, ["docs/deep/notes.txt"]),
+    ],
+)
+def test_filters(catalog: Catalog, filters: dict[str, Any], expected: list[str]) -> None:
+    assert passing(catalog, **filters) == expected
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        "ext = ",
+        "no_such_column = 1",
+        "1; DROP TABLE files",
+        "1); DELETE FROM files; --",
+        "DELETE FROM files",
+        "path IN (SELECT value FROM settings)",
+        "path IN (SELECT text FROM chunks)",
+        "path IN (SELECT name FROM sqlite_master)",
+        "load_extension('x')",
+        "length(zeroblob(1000000000)) > 0",
+        "nul \0 byte",
+    ],
+)
+def test_an_expression_that_can_t_be_evaluated_is_refused_on_one_line(catalog: Catalog, where: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        passing(catalog, where=where)
+    assert "\n" not in str(caught.value)
+    assert passing(catalog) == ALL
+
+
+def test_any_number_of_metadata_keys_and_any_spelling(catalog: Catalog) -> None:
+    catalog.delete_files(record.id for record in catalog.files(live=False).values())
+    many = {f"key{number}": number for number in range(3000)}
+    catalog.stage_file(NewFile("many.md", 1, MAY, 0, b"", None, None, {**many, "Status": "done"}), [])
+    catalog.publish_files(catalog.complete_files())
+    assert len(passing(catalog, ext=("md",))) == 2
+    assert len(passing(catalog, "status = 'done' OR key2999 = 0")) == 2
+
+
+def test_an_endless_expression_ends(catalog: Catalog) -> None:
+    endless = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n) > 0"
+    with pytest.raises(FilterError):
+        passing(catalog, endless, seconds=0.1)
+
+
+def test_the_connection_is_free_again_after_an_expression(catalog: Catalog) -> None:
+    passing(catalog, where="1")
+    catalog.put_setting("generation", "5")
+    assert catalog.generation == 5
+
+
+def test_sqlite_has_json_arrows() -> None:
+    assert sqlite3.sqlite_version_info >= (3, 38)

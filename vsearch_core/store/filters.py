@@ -1,0 +1,123 @@
+"""File filters: the live files that pass conditions on their columns and metadata, evaluated by SQLite."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.errors import FilterError
+
+VALUE_LIMIT = 10_000_000  # bytes of one value that an expression makes
+COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "meta")
+
+# The actions that an expression may take; SQLite refuses all others (writing, attaching, pragmas …) before it runs.
+_ALLOWED_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
+_TABLES = {"files", "file_columns", "json_each"}
+_FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
+
+
+def matching_files(
+    connection: sqlite3.Connection,
+    *,
+    where: str | None,
+    path: str | None,
+    extensions: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    seconds: float,
+) -> NDArray[np.int64]:
+    """Return the ids of the live files that pass all conditions, (n,), ascending.
+
+    `where` is an SQLite expression over COLUMNS and metadata keys, which may run for `seconds`; `path` is a glob, or a
+    folder; `since` and `until` are inclusive, in UTC. None and () are no condition. Raises FilterError for a `where`
+    that isn't one, or does more than read.
+    """
+    conditions, values = _conditions(where, path, extensions, since, until)
+    columns = f"({_file_columns(connection, where or '')}) AS file_columns"
+    if where is not None:
+        # The text must be an expression by itself: `1) OR (1`, which is one between parentheses, would undo the others.
+        alone = f"EXPLAIN SELECT CASE WHEN\n{where}\nTHEN 1 END FROM {columns}"
+        _run_guarded(connection, alone, [], where, seconds)
+    query = f"SELECT id FROM {columns}"
+    if conditions:
+        query += " WHERE " + " AND ".join(conditions)
+    if where is None:
+        rows = connection.execute(query, values).fetchall()
+    else:
+        rows = _run_guarded(connection, query, values, where, seconds)
+    return np.sort(np.array([row[0] for row in rows], np.int64))
+
+
+def _conditions(
+    where: str | None, path: str | None, extensions: Sequence[str], since: datetime | None, until: datetime | None
+) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    values: list[object] = []
+    if where is not None:
+        if not where.strip():
+            raise FilterError("where", "the expression is empty", "empty-expression")
+        conditions.append(f"(\n{where}\n)")  # on lines of its own, so that a comment ends with it
+    if path is not None:
+        pattern = path.removeprefix("./").rstrip("/")
+        if not pattern.isprintable() and any("\ud800" <= char <= "\udfff" for char in pattern):
+            raise FilterError("path", "it is not valid UTF-8", "path-not-utf-8")
+        conditions.append("(path GLOB ? OR path GLOB ? || '/*')")
+        values += [pattern, pattern]
+    if extensions:
+        conditions.append(f"lower(ext) IN ({', '.join('?' * len(extensions))})")
+        values += [extension.strip().lstrip(".").lower() for extension in extensions]
+    for sign, moment in ((">=", since), ("<=", until)):
+        if moment is not None:
+            conditions.append(f"mtime {sign} ?")
+            values.append(moment.strftime("%Y-%m-%dT%H:%M:%S"))
+    return conditions, values
+
+
+def _file_columns(connection: sqlite3.Connection, where: str) -> str:
+    """Return a query for the live files with COLUMNS and a column for each metadata key that `where` may name."""
+    spellings: dict[str, list[str]] = {}  # SQLite's column names are case-insensitive, JSON's keys are not
+    if where:
+        for (key,) in connection.execute("SELECT DISTINCT key FROM files, json_each(meta) WHERE live ORDER BY key"):
+            if key.lower() in where.lower() and key.lower() not in (*COLUMNS, "id") and '"' not in key:
+                spellings.setdefault(key.lower(), []).append(f"meta ->> {_quote(key, chr(39))}")
+    columns = "".join(
+        f", coalesce({', '.join(values)}, NULL) AS {_quote(name, chr(34))}" for name, values in spellings.items()
+    )
+    return (
+        "SELECT id, path, name, ext, dir, size, title, language, meta,"
+        " strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch') AS mtime"
+        f"{columns} FROM files NOT INDEXED WHERE live"  # rows are verified, indexes are not
+    )
+
+
+def _quote(text: str, mark: str) -> str:
+    return mark + text.replace(mark, mark * 2).replace("\0", "") + mark
+
+
+def _run_guarded(
+    connection: sqlite3.Connection, query: str, values: list[object], where: str, seconds: float
+) -> list[tuple[int]]:
+    deadline = time.monotonic() + seconds
+    former_limit = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
+    connection.set_authorizer(_authorize)
+    connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
+    try:
+        return connection.execute(query, values).fetchall()
+    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        reason = f"{where!r} is not a condition that can be evaluated ({error})"
+        raise FilterError("where", reason, "invalid-expression", columns=", ".join(COLUMNS)) from None
+    finally:
+        connection.set_progress_handler(None, 0)
+        connection.set_authorizer(None)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, former_limit)
+
+
+def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _trigger: str | None) -> int:
+    if action == sqlite3.SQLITE_READ and first not in _TABLES:
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN_FUNCTIONS:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK if action in _ALLOWED_ACTIONS else sqlite3.SQLITE_DENY
