@@ -1,4 +1,4 @@
-"""A judged set's documents as files, indexed as any folder is."""
+"""Index the documents of a dataset, as files in a folder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,15 +28,16 @@ def indexed_corpus(
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Iterator[tuple[Snapshot, Callable[[str], str]]]:
-    """The index, in `work`, of the documents of a judged folder, and what turns a stored path into the judgements' id.
+    """Yield the index of a dataset's documents, and the function from a stored path to the judgements' document id.
 
-    What `work` holds already is brought up to date; InputError is raised when that is another set's.
+    The index is in `work`, where an existing one is brought up to date. `folder` is what the dataset was loaded from.
+    Raises InputError if `work` holds the index of another dataset.
     """
     work = work.absolute()
     corpus = folder.absolute() if dataset.documents is None else _write_corpus(dataset, work)
     index = work / config.INDEX_DIR
-    questions = DiscoverOptions(exclude=(f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/"))
-    update_index(index, [Source(corpus, questions)], requested, open_embedder, observer)
+    options = DiscoverOptions(exclude=(f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/"))
+    update_index(index, [Source(corpus, options)], requested, open_embedder, observer)
     with open_snapshot(index) as snapshot:
         if list(snapshot.catalog.sources()) != [stored_path(work, corpus)]:
             raise InputError(str(work), "it holds the index of another dataset", "other-dataset")
@@ -44,15 +45,15 @@ def indexed_corpus(
 
 
 def _write_corpus(dataset: Dataset, folder: Path) -> Path:
-    """Write a BEIR corpus as one text file a document, named after its id, so that it is indexed as any folder is."""
+    """Write each document of a BEIR corpus to a text file named after its id. Returns their folder."""
     corpus = folder / CORPUS_DIR
     corpus.mkdir(parents=True, exist_ok=True)
-    wanted = {_file_name(number): passage for number, passage in (dataset.documents or {}).items()}
-    for former in corpus.iterdir():
-        if former.name not in wanted:
-            former.unlink()
-    for name, passage in wanted.items():
-        text = f"{passage.title}\n\n{passage.text}" if passage.title else passage.text
+    wanted = {_file_name(key): document for key, document in (dataset.documents or {}).items()}
+    for existing in corpus.iterdir():
+        if existing.name not in wanted:
+            existing.unlink()
+    for name, document in wanted.items():
+        text = f"{document.title}\n\n{document.text}" if document.title else document.text
         path = corpus / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
@@ -60,10 +61,10 @@ def _write_corpus(dataset: Dataset, folder: Path) -> Path:
 
 
 def _document_id(dataset: Dataset, corpus: Path, path: Path) -> str:
-    """The id that the judgements use for an indexed file."""
+    """Return the id that the judgements use for an indexed file."""
     relative = path.relative_to(corpus).as_posix()
     return relative if dataset.documents is None else unquote(relative.removesuffix(".txt"))
 
 
-def _file_name(number: str) -> str:
-    return quote(number, safe="").replace(".", "%2E") + ".txt"  # a leading dot would hide the file
+def _file_name(key: str) -> str:
+    return quote(key, safe="").replace(".", "%2E") + ".txt"  # a leading dot would hide the file

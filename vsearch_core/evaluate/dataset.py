@@ -1,4 +1,4 @@
-"""Judged questions on disk: BEIR's layout (Thakur et al., NeurIPS Datasets and Benchmarks 2021), or one file."""
+"""Queries with relevance judgements on disk: in the layout of BEIR (Thakur et al., 2021), or in one file."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,13 +13,13 @@ CORPUS_FILE = "corpus.jsonl"
 QUERIES_FILE = "queries.jsonl"
 JUDGEMENTS_DIR = "qrels"
 SPLIT = "test"
-TARGET = "target"  # the document id of whatever hit holds a question's passage
+TARGET = "target"  # the document id of the hit that contains a query's passage
 _COLUMNS = ["query-id", "corpus-id", "score"]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedDocument:
-    """A document of a judged set. The title may be empty."""
+    """A document of a dataset. The title may be empty."""
 
     title: str
     text: str
@@ -27,11 +27,11 @@ class JudgedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Documents by id, queries by id, and per query the grades by document id.
+    """Documents by id, queries by id, and grades by query id and document id.
 
-    `documents` is None where the folder's own files are the documents; their ids are then paths relative to the folder,
+    `documents` is None if the folder's own files are the documents; their ids are then paths relative to the folder,
     with "/". `queries` and `judgements` have the same keys: the queries with at least one relevant document.
-    `passages` names, for the queries that ask for one, a text that the hit must hold; TARGET is what is relevant then.
+    `passages` maps some query ids to a text that the relevant hit contains; its document id is then TARGET.
     """
 
     documents: Mapping[str, JudgedDocument] | None
@@ -41,26 +41,27 @@ class Dataset:
 
 
 def load_dataset(folder: Path, split: str = SPLIT) -> Dataset:
-    """Read corpus.jsonl (`_id`, `text`, optional `title`; may be absent), queries.jsonl (`_id`, `text`) and
-    qrels/`split`.tsv (a header, then query-id, corpus-id and a whole-numbered score between tabs).
+    """Read a dataset in BEIR's layout.
 
-    Raises InputError, naming file and line, for what is missing or malformed.
+    These are corpus.jsonl (`_id`, `text`, optional `title`; may be absent), queries.jsonl (`_id`, `text`) and
+    qrels/`split`.tsv (a header, then query-id, corpus-id and an integer score between tabs). Raises InputError, naming
+    file and line, for a missing or malformed one.
     """
     queries = _records(folder / QUERIES_FILE)
     judgements = _judgements(folder / JUDGEMENTS_DIR / f"{split}.tsv", queries)
     corpus = folder / CORPUS_FILE
     return Dataset(
-        documents={key: _passage(value) for key, value in _records(corpus).items()} if corpus.exists() else None,
+        documents={key: _document(value) for key, value in _records(corpus).items()} if corpus.exists() else None,
         queries={key: queries[key]["text"] for key in judgements},
         judgements=judgements,
     )
 
 
 def load_query_file(path: Path) -> Dataset:
-    """Read questions about an index, one JSON object a line: `text`, and what answers it, `paths` or `passage`.
+    """Read queries about an index, one JSON object a line: `text`, and either `paths` or `passage`.
 
-    `paths` lists files as the index names them, or maps them to grades; a `passage` is answered by any hit that holds
-    it. `_id` may be left out. Raises InputError, naming file and line, for what is malformed.
+    `paths` lists the relevant files as the index names them, or maps files to grades; with `passage`, every hit that
+    contains it is relevant. `_id` is optional. Raises InputError, naming file and line, for a malformed line.
     """
     queries: dict[str, str] = {}
     judgements: dict[str, Mapping[str, int]] = {}
@@ -79,12 +80,12 @@ def load_query_file(path: Path) -> Dataset:
         else:
             judgements[key] = _grades(place, record.get("paths"))
     if not queries:
-        raise InputError(str(path), "holds no question", "invalid-question")
+        raise InputError(str(path), "holds no query", "invalid-question")
     return Dataset(None, queries, judgements, passages)
 
 
 def missing_documents(dataset: Dataset, documents: Iterable[str]) -> list[str]:
-    """The relevant documents that are not among these, sorted: no answer can name them."""
+    """Return the relevant documents, sorted, that are not among `documents` and so can never be found."""
     relevant = {
         document
         for key, grades in dataset.judgements.items()
@@ -96,7 +97,7 @@ def missing_documents(dataset: Dataset, documents: Iterable[str]) -> list[str]:
 
 
 def save_query_file(path: Path, dataset: Dataset) -> None:
-    """Write questions for `load_questions`. Raises StorageError."""
+    """Write the queries and judgements for `load_query_file`. Raises StorageError."""
     records = (
         {"_id": key, "text": text, "passage": dataset.passages[key]}
         if key in dataset.passages
@@ -118,7 +119,7 @@ def _grades(place: str, paths: object) -> dict[str, int]:
     return grades
 
 
-def _passage(record: Mapping[str, Any]) -> JudgedDocument:
+def _document(record: Mapping[str, Any]) -> JudgedDocument:
     title = record.get("title")
     return JudgedDocument(title if isinstance(title, str) else "", record["text"])
 
@@ -167,12 +168,12 @@ def _judgement(place: str, line: str) -> tuple[str, str, int]:
         query, document, grade = line.split("\t")
         return query, document, int(grade)
     except ValueError:
-        reason = "is not a query-id, a corpus-id and a whole number"
+        reason = "is not a query-id, a corpus-id and an integer"
         raise InputError(place, reason, "invalid-judgement") from None
 
 
 def numbered_lines(path: Path, code: str = "dataset-unreadable") -> Iterator[tuple[str, str]]:
-    """The lines that are not blank, each with its place, "file:line". Raises InputError."""
+    """Yield each line that is not blank, after its place, "file:line". Raises InputError, with `code` if unreadable."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

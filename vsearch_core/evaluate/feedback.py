@@ -1,6 +1,6 @@
-"""What users said of answers: `feedback.jsonl` beside the catalog, one verdict a line, only ever appended to.
+"""Users' verdicts on hits: `feedback.jsonl` beside the catalog, one JSON object a line, only ever appended to.
 
-A line that a crash has cut short costs itself alone: it is passed over, and the next verdict begins a new line.
+A line that a crash has cut short is ignored, and the next verdict begins a new line.
 """
 
 import json
@@ -19,7 +19,7 @@ FEEDBACK_FILE = "feedback.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A user's word on one answer. `path` is as the index stores it, `line` counts from 1, `at` is an ISO time."""
+    """A user's verdict on one hit. `path` is as the index stores it, `line` counts from 1, `at` is an ISO time."""
 
     query: str
     path: str
@@ -29,14 +29,14 @@ class Verdict:
 
 
 def record_verdict(index: Path, verdict: Verdict) -> None:
-    """Append a verdict; when this returns, it is durable. Raises StorageError."""
+    """Append a verdict durably. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
         fresh = not path.exists()
         with path.open("ab+", buffering=0) as file:
             line = json.dumps(asdict(verdict)).encode() + b"\n"
             left = memoryview(line if _ends_a_line(file) else b"\n" + line)
-            while left:  # in one piece, at the end whatever was read, unless the system takes less
+            while left:  # one write, appended whole, unless the system takes less
                 left = left[file.write(left) :]
             os.fsync(file.fileno())
         if fresh:
@@ -44,25 +44,25 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
 
 
 def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
-    """All verdicts, oldest first, and how many lines are damaged. Raises StorageError."""
+    """Return all verdicts, oldest first, and the number of damaged lines. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
         lines = path.read_bytes().split(b"\n") if path.exists() else []
     verdicts = [_verdict(line) for line in lines if line.strip()]
-    sound = [verdict for verdict in verdicts if verdict is not None]
-    return sound, len(verdicts) - len(sound)
+    intact = [verdict for verdict in verdicts if verdict is not None]
+    return intact, len(verdicts) - len(intact)
 
 
 def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
-    """The verdicts as judged questions; of two on the same query and file, the later one counts.
+    """Convert verdicts to judged queries; of two on the same query and file, the later one counts.
 
-    Queries for which no file is good are left out: nothing could be found for them.
+    Queries without a relevant file are left out, for no measure applies to them.
     """
     grades: dict[str, dict[str, int]] = {}
     for verdict in verdicts:
         grades.setdefault(verdict.query, {})[verdict.path] = int(verdict.good)
-    judged = {query: paths for query, paths in grades.items() if any(paths.values())}
-    return Dataset(None, {query: query for query in judged}, judged)
+    judgements = {query: paths for query, paths in grades.items() if any(paths.values())}
+    return Dataset(None, {query: query for query in judgements}, judgements)
 
 
 def _ends_a_line(file: RawIOBase) -> bool:

@@ -1,9 +1,8 @@
-"""Known-item questions, made from an index's own chunks: who asks one has seen the passage and wants it back.
+"""Known-item queries: queries generated from an index's own chunks, each with the one sentence that it should find.
 
 After Azzopardi, de Rijke and Balog, "Building simulated queries for known-item topics" (SIGIR 2007). The same texts
-give the same questions. They are made of the passage's own words, so they favour search by keyword: they can tell
-whether a setting loses passages, not which share of meaning is best. A passage that another chunking cuts in two can't
-be found there.
+give the same queries. They consist of the chunk's own words and so favour keyword search: they show whether a setting
+loses chunks, not which fusion is best. A sentence that another chunking cuts in two can't be found there.
 """
 
 import re
@@ -18,35 +17,35 @@ from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.search.local import LocalSearcher
 
-TELLING_WORDS = 4  # of a question made of words
+RARE_WORDS = 4  # of a query made of single words
 _SENTENCE = re.compile(r"[^.!?。！？\n]+")
 _WORD = re.compile(r"\w{3,}")
-_WORDS = (6, 40)  # a sentence worth asking for has so many …
-_CHARACTERS = (12, 80)  # … or, in a script without blanks, so many characters
-_WORD_LENGTH = 20  # characters; a longer run is no word that anybody would ask for
-_MEAN_LENGTH = 10  # characters from blank to blank: sentences in a script with blanks seldom have so many
+_SENTENCE_WORDS = (6, 40)  # least and most of a usable sentence, in a script with blanks
+_SENTENCE_CHARACTERS = (12, 80)  # the same in a script without blanks
+_MAX_WORD_LENGTH = 20  # characters; nobody types a longer one
+_MAX_MEAN_LENGTH = 10  # characters between blanks: more mean a script without blanks
 
 
 def known_item_queries(snapshot: Snapshot, count: int) -> Dataset:
-    """Up to `count` questions, each from a live chunk that a hash of its place has drawn, and a sentence of it to find.
+    """Generate up to `count` queries, each with the sentence to find, from live chunks in a pseudo-random order.
 
-    One half are the chunk's most telling words, the other the sentence without its middle third. A chunk without a
-    sentence is passed over.
+    Every other query has the chunk's rarest words, the rest have the sentence without its middle third. Chunks without
+    a usable sentence are left out.
     """
-    drawn = ((text, _sentence(text)) for text in _texts_in_drawn_order(snapshot))
+    drawn = ((text, _sentence(text)) for text in _texts_in_random_order(snapshot))
     sentences = list(islice(((text, sentence) for text, sentence in drawn if sentence is not None), count))
-    rarity = Counter(word for text, _ in sentences for word in set(_words(text)))
+    frequencies = Counter(word for text, _ in sentences for word in set(_words(text)))
     queries, passages = {}, {}
     for number, (text, sentence) in enumerate(sentences, 1):
         key = f"known-{number}"
-        telling = _telling_words(text, rarity) if number % 2 else ""
-        queries[key] = telling or _without_middle(sentence)
+        words = _rarest_words(text, frequencies) if number % 2 else ""
+        queries[key] = words or _without_middle(sentence)
         passages[key] = sentence
     return Dataset(None, queries, {key: {TARGET: 1} for key in queries}, passages)
 
 
-def _texts_in_drawn_order(snapshot: Snapshot) -> Iterator[str]:
-    """The texts of all live chunks, read as they are asked for."""
+def _texts_in_random_order(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the texts of all live chunks, ordered by a hash of path and number in the file; they are read lazily."""
     paths = {record.id: path for path, record in snapshot.catalog.files(live=True).items()}
     seen: Counter[int] = Counter()
     keys: list[tuple[bytes, int, int]] = []
@@ -61,35 +60,35 @@ def _texts_in_drawn_order(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _sentence(text: str) -> str | None:
-    """One of the sentences that are neither short nor long, drawn by a hash of it."""
+    """Return the usable sentence with the least hash, None if there is none."""
     sentences = (" ".join(match[0].split()).lstrip("*#>-|+ ") for match in _SENTENCE.finditer(text))
-    return min(filter(_is_worth_asking, sentences), key=_hash, default=None)
+    return min(filter(_is_usable, sentences), key=_hash, default=None)
 
 
-def _is_worth_asking(sentence: str) -> bool:
+def _is_usable(sentence: str) -> bool:
     words = sentence.count(" ") + 1
-    if words < _WORDS[0] and len(sentence) / words > _MEAN_LENGTH:
-        return _CHARACTERS[0] <= len(sentence) <= _CHARACTERS[1]
-    return _WORDS[0] <= words <= _WORDS[1]
+    if words < _SENTENCE_WORDS[0] and len(sentence) / words > _MAX_MEAN_LENGTH:
+        return _SENTENCE_CHARACTERS[0] <= len(sentence) <= _SENTENCE_CHARACTERS[1]
+    return _SENTENCE_WORDS[0] <= words <= _SENTENCE_WORDS[1]
 
 
 def _words(text: str) -> Sequence[str]:
-    return [word for word in _WORD.findall(text.lower()) if len(word) <= _WORD_LENGTH]
+    return [word for word in _WORD.findall(text.lower()) if len(word) <= _MAX_WORD_LENGTH]
 
 
-def _telling_words(text: str, rarity: Counter[str]) -> str:
-    """The words that the fewest of the drawn chunks hold, longer ones first, in their order; "" where there are none.
+def _rarest_words(text: str, frequencies: Counter[str]) -> str:
+    """Return the words with the lowest document frequencies, of equals the longer ones, in the text's order.
 
-    A single one is none: a sentence in a script without blanks would be it.
+    If there is only one word, which may be a whole sentence in a script without blanks, return "".
     """
     words = list(dict.fromkeys(_words(text)))
-    chosen = sorted(words, key=lambda word: (rarity[word], -len(word), word))[:TELLING_WORDS]
+    chosen = sorted(words, key=lambda word: (frequencies[word], -len(word), word))[:RARE_WORDS]
     return " ".join(word for word in words if word in chosen) if len(words) > 1 else ""
 
 
 def _without_middle(sentence: str) -> str:
     words = sentence.split(" ")
-    if len(words) >= _WORDS[0]:
+    if len(words) >= _SENTENCE_WORDS[0]:
         third = len(words) // 3
         return " ".join(words[:third] + words[-third:])
     third = len(sentence) // 3

@@ -1,7 +1,7 @@
-"""How good a ranking is, given what people judged relevant. A ranking is document ids, best first, without repeats.
+"""Measures of a ranking, given relevance judgements. A ranking is document ids, best first, without repeats.
 
-`judgements` maps document ids to grades: above 0 is relevant, what is not in it counts as 0. A query that has no
-relevant document has no meaningful measure; every function gives 0.0 for it, and `load_dataset` leaves it out.
+`judgements` maps document ids to grades; a grade above 0 is relevant, and a missing document has grade 0. No measure
+applies to a query without a relevant document: every function returns 0.0, and `load_dataset` leaves such queries out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ Judgements = Mapping[str, int]
 
 
 def ndcg(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
-    """Normalised discounted cumulative gain of the first k, 0 to 1 (Järvelin and Kekäläinen, TOIS 2002).
+    """Return the normalised discounted cumulative gain of the first k, 0 to 1 (Järvelin and Kekäläinen, TOIS 2002).
 
     The gain is the grade itself, as in trec_eval and BEIR, and not 2**grade - 1.
     """
@@ -21,13 +21,13 @@ def ndcg(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
 
 
 def recall(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
-    """The share of the relevant documents that is among the first k, 0 to 1."""
+    """Return the share of the relevant documents that is among the first k, 0 to 1."""
     relevant = {document for document, grade in judgements.items() if grade > 0}
     return len(relevant.intersection(ranking[:k])) / len(relevant) if relevant else 0.0
 
 
 def reciprocal_rank(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
-    """1 / rank of the first relevant document, 0.0 where none is among the first k. Its mean over queries is MRR@k."""
+    """Return 1 / rank of the first relevant document, 0.0 if none is among the first k. Its mean is MRR@k."""
     for rank, document in enumerate(ranking[:k], 1):
         if judgements.get(document, 0) > 0:
             return 1 / rank

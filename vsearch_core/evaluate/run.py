@@ -1,4 +1,4 @@
-"""Judged questions put to an index by the same pipeline that answers users, and how good the answers are."""
+"""Run the queries of a dataset through the search pipeline, and measure the results."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery, search
 from vsearch_core.search.request import SearchRequest, clean_query
 from vsearch_core.search.results import Hit
 
-DEPTH = 100  # documents a question: what recall@100 needs
+DEPTH = 100  # documents a query, as recall@100 needs
 MEASURES = ("ndcg_10", "recall_10", "recall_100", "mrr_10")
 
 Values = NDArray[np.float64]  # (queries, measures), in the order of the judgements and of MEASURES
@@ -26,9 +26,9 @@ Values = NDArray[np.float64]  # (queries, measures), in the order of the judgeme
 
 @dataclass(frozen=True, slots=True)
 class ModeScores:
-    """One mode's means over all judged questions; `seconds` is the time all its answers took, embedding left out.
+    """One mode's means over all judged queries, and the `seconds` that all searches took, without embedding.
 
-    `intervals` has, by measure, the ends of the mean's 95 % confidence interval.
+    `intervals` has the ends of each mean's 95 % confidence interval, by measure.
     """
 
     mode: str
@@ -42,9 +42,9 @@ class ModeScores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A mode beside another setting on the same questions.
+    """The difference of mean nDCG@10 between a mode and `against`, another setting, on the same queries.
 
-    The difference of mean nDCG@10, its 95 % confidence interval, and the p-value of the paired test.
+    `interval` is its 95 % confidence interval, `p` the p-value of the paired test.
     """
 
     mode: str
@@ -55,12 +55,12 @@ class Comparison:
 
 
 def embed_dataset(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
-    """All questions embedded at once, to be handed out one by one."""
+    """Embed all queries in one call. Returns the function from a query to its embedding."""
     texts = sorted({clean_query(text) for text in dataset.queries.values()})
     vectors = embedder.embed_queries(texts)
     pairs = zip(texts, vectors, strict=True)
-    found = {text: EmbeddedQuery(vector, embedder.legible_share(text)) for text, vector in pairs}
-    return found.__getitem__
+    embedded = {text: EmbeddedQuery(vector, embedder.legible_share(text)) for text, vector in pairs}
+    return embedded.__getitem__
 
 
 def run_queries(
@@ -69,37 +69,37 @@ def run_queries(
     dataset: Dataset,
     mode: str,
     fusion: Fusion,
-    name: Callable[[str], str],
+    document_id: Callable[[str], str],
     depth: int = DEPTH,
 ) -> tuple[Run, float]:
-    """Ask all judged questions in one mode: the run, `depth` documents a question, and the seconds it took.
+    """Search for all judged queries in one mode. Returns the run, `depth` documents a query, and the seconds it took.
 
-    `name` turns a hit's stored path into the judgements' id.
+    `document_id` maps a hit's stored path to the judgements' id.
     """
     run: dict[str, Ranking] = {}
     started = time.perf_counter()
-    for number, text in dataset.queries.items():
-        passage = dataset.passages.get(number)
+    for key, text in dataset.queries.items():
+        passage = dataset.passages.get(key)
         request = SearchRequest(
             text, depth, mode, fusion.method, fusion.alpha, group_by_file=passage is None, plain=True
         )
         hits = search(searcher, request, embed).hits
         if passage is None:
-            run[number] = [(name(hit.path), hit.score) for hit in hits]
+            run[key] = [(document_id(hit.path), hit.score) for hit in hits]
         else:
-            run[number] = _by_passage(hits, passage, name)
+            run[key] = _rank_by_passage(hits, passage, document_id)
     return run, time.perf_counter() - started
 
 
 def measure_run(run: Run, judgements: Mapping[str, Mapping[str, int]]) -> Values:
-    """Every measure of every judged query; 0 for a query that the run lacks, as `trec_eval -c` counts it."""
+    """Return every measure of every judged query; 0 for a query that the run lacks, as in `trec_eval -c`."""
     return np.array(
         [_measures([document for document, _ in run.get(query, ())], grades) for query, grades in judgements.items()]
     )
 
 
 def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
-    """The means over the questions, with their intervals."""
+    """Return the means of `values` over the queries, with their confidence intervals."""
     lower, upper = confidence_interval(values)
     intervals = dict(zip(MEASURES, zip(lower.tolist(), upper.tolist(), strict=True), strict=True))
     ndcg_10, recall_10, recall_100, mrr_10 = values.mean(axis=0).tolist()
@@ -107,12 +107,11 @@ def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
 
 
 def compare(mode: str, values: Values, against: str, others: Values) -> Comparison:
-    """Two settings on the same questions."""
+    """Compare the nDCG@10 of two settings on the same queries."""
     differences = values[:, 0] - others[:, 0]
     lower, upper = confidence_interval(differences[:, None])
-    return Comparison(
-        mode, against, float(differences.mean()), (float(lower[0]), float(upper[0])), p_value(differences)
-    )
+    ends = float(lower[0]), float(upper[0])
+    return Comparison(mode, against, float(differences.mean()), ends, p_value(differences))
 
 
 def _measures(ranking: Sequence[str], grades: Mapping[str, int]) -> tuple[float, float, float, float]:
@@ -124,11 +123,14 @@ def _measures(ranking: Sequence[str], grades: Mapping[str, int]) -> tuple[float,
     )
 
 
-def _by_passage(hits: Sequence[Hit], passage: str, name: Callable[[str], str]) -> Ranking:
-    """Chunks as documents; the first that holds the passage, blanks aside, is the target: others repeat it."""
+def _rank_by_passage(hits: Sequence[Hit], passage: str, document_id: Callable[[str], str]) -> Ranking:
+    """Rank chunks as documents; the first chunk that contains the passage, whitespace aside, is TARGET.
+
+    Later chunks with the passage are left out, as repetitions.
+    """
     wanted = " ".join(passage.split())
     ranking: dict[str, float] = {}
     for hit in hits:
-        holds = wanted in " ".join(hit.text.split())
-        ranking.setdefault(TARGET if holds else f"{name(hit.path)}#{hit.chunk}", hit.score)
+        contains = wanted in " ".join(hit.text.split())
+        ranking.setdefault(TARGET if contains else f"{document_id(hit.path)}#{hit.chunk}", hit.score)
     return list(ranking.items())

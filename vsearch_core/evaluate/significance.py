@@ -1,4 +1,4 @@
-"""How sure a mean over questions is, and a difference of two. Everything is seeded: the same input, the same answer."""
+"""Confidence of a mean over queries, and significance of a difference. All randomness is seeded."""
 
 from collections.abc import Iterator
 
@@ -14,9 +14,9 @@ Values = NDArray[np.float64]
 
 
 def confidence_interval(values: Values) -> tuple[Values, Values]:
-    """Lower and upper end, each (m,), of the means' 95 % confidence intervals; `values` (n, m), a question a row.
+    """Return the lower and upper ends, each (m,), of the means' 95 % confidence intervals; `values` is (queries, m).
 
-    The percentile bootstrap over questions (Efron, Annals of Statistics 1979).
+    The method is the percentile bootstrap over queries (Efron, Annals of Statistics 1979).
     """
     tail = (1 - CONFIDENCE) / 2
     lower, upper = np.quantile(np.concatenate(list(_resampled_means(values))), (tail, 1 - tail), axis=0)
@@ -24,10 +24,11 @@ def confidence_interval(values: Values) -> tuple[Values, Values]:
 
 
 def p_value(differences: Values) -> float:
-    """How often chance alone makes a mean at least as far from 0; `differences` (n,), of two settings, a question each.
+    """Return the probability that chance alone moves the mean of `differences`, (queries,), as far from 0.
 
-    The two-sided paired randomisation test: were the settings alike, each difference would be as likely with the other
-    sign (Smucker, Allan and Carterette, CIKM 2007). All signs alike is one of the rounds, so it is never 0.
+    The method is the two-sided paired randomisation test: if two settings were equal, each difference would be as
+    likely with the other sign (Smucker, Allan and Carterette, CIKM 2007). The observed signs count as one of the
+    rounds, so the result is never 0.
     """
     observed = abs(differences.sum())
     if not observed:
@@ -38,7 +39,7 @@ def p_value(differences: Values) -> float:
     for start in range(0, ROUNDS, step):
         shape = (min(step, ROUNDS - start), len(differences))
         signs = random.integers(0, 2, shape, np.int8) * 2 - 1
-        # What is equal but for rounding counts as equal: sums of another order differ in their last bits.
+        # Sums in another order differ in their last bits, so equality is up to rounding.
         extreme += int((np.abs(signs @ differences) >= observed * (1 - 1e-9)).sum())
     return (extreme + 1) / (ROUNDS + 1)
 

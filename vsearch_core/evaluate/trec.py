@@ -1,6 +1,6 @@
-"""Runs as TREC files: `query Q0 document rank score tag`, one line a document (https://trec.nist.gov).
+"""Runs in TREC's format: `query Q0 document rank score tag`, one line a document (https://trec.nist.gov).
 
-A blank, a per cent sign or a byte order mark in an id, as paths may have, is written as in a URL.
+Blanks, per cent signs and byte order marks in ids, which paths may contain, are percent-encoded.
 """
 
 import math
@@ -18,13 +18,13 @@ from vsearch_core.store.io_errors import file_errors
 Ranking = Sequence[tuple[str, float]]  # (document id, score), best first, no id twice
 Run = Mapping[str, Ranking]  # by query id
 
-_TO_QUOTE = re.compile(r"[\s%\ufeff]")  # the last would be taken for the file's byte order mark
+_TO_QUOTE = re.compile(r"[\s%\ufeff]")  # U+FEFF could be read as the file's byte order mark
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:
-    """Write a run. Equal scores are set apart by the least bit of a float32: readers order by score alone.
+    """Write a run. Raises StorageError.
 
-    Raises StorageError.
+    Equal scores are made to differ by the last bit of a float32, since readers order by score alone.
     """
     lines = []
     for query, ranking in run.items():
@@ -37,9 +37,9 @@ def write_run(path: Path, run: Run, tag: str) -> None:
 
 
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
-    """Read a run, ordered as trec_eval orders it: by score, equal scores by document id, descending both.
+    """Read a run in trec_eval's order: by score, then by document id, both descending.
 
-    Ranks and tags are ignored. Raises InputError, naming file and line, for what is malformed.
+    Ranks and tags are ignored. Raises InputError, naming file and line, for a malformed line.
     """
     scores: dict[str, dict[str, float]] = {}
     for place, line in numbered_lines(path, "run-unreadable"):

@@ -1,11 +1,10 @@
-"""Learn from judged questions how an index's two routes are best combined, and refuse to learn what is not there."""
+"""Choose, by judged queries, the fusion of an index's two routes, and keep it only if it is significantly better."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,14 @@ from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.run import Values, measure_run, run_queries
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.index.settings import FUSION
-from vsearch_core.search.engine import Candidates, Searcher, Vectors
+from vsearch_core.search.engine import TEXT, Candidates, Ids, Searcher, Selection, Vectors
+from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import EmbedQuery
 from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.snippets import Snippet
 from vsearch_core.search.tuned import Tuned
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import Catalog, StoredChunk
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 
@@ -31,9 +32,10 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TuningResult:
-    """The best fusion for all questions, and what choosing it so is worth on questions that had no part in it.
+    """The best fusion over all queries, and an unbiased estimate of what it gains.
 
-    nDCG@10, held out, beside that of the fusion in force; `p` is the paired test's. `wins`: better, and not by chance.
+    `ndcg_10` is measured on queries held out from the choice, `former_ndcg_10` with the fusion in force; `p` is the
+    p-value of the paired test between both.
     """
 
     fusion: Fusion
@@ -44,12 +46,12 @@ class TuningResult:
 
     @property
     def setting(self) -> Tuned:
-        """As the index keeps it."""
+        """Return the result in the form that the index stores."""
         return Tuned(self.fusion.method, self.fusion.alpha, self.questions, self.ndcg_10, self.former_ndcg_10)
 
     @property
     def wins(self) -> bool:
-        """Whether it should be stored."""
+        """Return True if the fusion is significantly better than the one in force."""
         return self.ndcg_10 > self.former_ndcg_10 and self.p <= SIGNIFICANCE
 
 
@@ -57,19 +59,19 @@ def tune_fusion(
     searcher: Searcher,
     embed: EmbedQuery,
     dataset: Dataset,
-    name: Callable[[str], str],
+    document_id: Callable[[str], str],
     former: Fusion,
 ) -> TuningResult:
-    """Try every fusion on every question, `former` (what is in force) among them.
+    """Measure every fusion, `former` (the one in force) among them, on every query, and choose the best.
 
-    Cross-validated: the questions are dealt to FOLDS folds by a hash, and each fold is answered by the fusion that is
-    best for the others (Stone, JRSS B 1974).
+    The gain is estimated by cross-validation: a hash deals the queries to FOLDS folds, and each fold is measured with
+    the fusion that is best for the other folds (Stone, JRSS B 1974).
     """
-    cached = cast(Searcher, _CachedCandidates(searcher))
+    cached = _CachingSearcher(searcher)
     trials = [former, *(Fusion("convex", alpha) for alpha in ALPHAS), Fusion("rrf")]
     columns = []
     for trial in trials:
-        run, _ = run_queries(cached, embed, dataset, "hybrid", trial, name, depth=10)
+        run, _ = run_queries(cached, embed, dataset, "hybrid", trial, document_id, depth=10)
         columns.append(measure_run(run, dataset.judgements)[:, 0])
     values = np.stack(columns, axis=1)
     held_out = _held_out(values, _folds(list(dataset.queries.values())))
@@ -79,8 +81,8 @@ def tune_fusion(
     )
 
 
-def store_fusion(index: Path, learned: Tuned | None) -> None:
-    """Keep a fusion with the index, or (None) go back to the default.
+def store_fusion(index: Path, tuned: Tuned | None) -> None:
+    """Store a tuned fusion in the index; None restores the default.
 
     Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
     """
@@ -90,11 +92,11 @@ def store_fusion(index: Path, learned: Tuned | None) -> None:
         closing(Catalog.open_to_write(index)) as catalog,
         catalog.transaction(),
     ):
-        catalog.put_setting(FUSION, "" if learned is None else learned.to_setting())
+        catalog.put_setting(FUSION, "" if tuned is None else tuned.to_setting())
 
 
 def _held_out(values: Values, folds: NDArray[np.int64]) -> Values:
-    """Each question's value under the column that is best for the questions of the other folds; values (n, trials)."""
+    """Return each query's value in the column that is best for the other folds' queries; `values` (queries, trials)."""
     result = np.empty(len(values))
     for fold in np.unique(folds):
         mine = folds == fold
@@ -103,33 +105,58 @@ def _held_out(values: Values, folds: NDArray[np.int64]) -> Values:
 
 
 def _best(values: Values) -> int:
-    """The column with the highest mean; the first, which is in force, of equals."""
+    """Return the column with the highest mean; of equals the first, which is the one in force."""
     means = values.mean(axis=0)
     return int(np.flatnonzero(means >= means.max() - 1e-12)[0])
 
 
 def _folds(texts: Sequence[str]) -> NDArray[np.int64]:
-    """A fold for each question; the same text always goes to the same one."""
+    """Return a fold for each query, (queries,); the same texts get the same folds in any order."""
     order = sorted(range(len(texts)), key=lambda at: blake2b(texts[at].encode("utf-8", "surrogatepass")).digest())
     folds = np.empty(len(texts), np.int64)
     folds[order] = np.arange(len(texts)) % FOLDS
     return folds
 
 
-class _CachedCandidates:
-    """A Searcher that searches once for each query: fusions differ in how they combine the same candidates."""
+class _CachingSearcher(Searcher):
+    """A Searcher that searches once for each query: fusions only differ in how they combine the same candidates."""
 
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
         self._found: dict[tuple[SearchRequest, int], Candidates] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        """Return the searcher's own attribute."""
-        return getattr(self._searcher, name)
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return self._searcher.capabilities
+
+    @property
+    def generation(self) -> int:
+        return self._searcher.generation
+
+    @property
+    def fusion(self) -> Fusion:
+        return self._searcher.fusion
+
+    def prepare(self, request: SearchRequest) -> bool:
+        return self._searcher.prepare(request)
 
     def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
-        """Return the searcher's candidates, from an earlier search if only the fusion is another."""
         key = replace(request, fusion=None, alpha=None), depth
         if key not in self._found:
             self._found[key] = self._searcher.search(request, vectors, depth)
         return self._found[key]
+
+    def hydrate(self, ids: Ids) -> list[StoredChunk]:
+        return self._searcher.hydrate(ids)
+
+    def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
+        return self._searcher.vectors(ids, space)
+
+    def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
+        return self._searcher.chunk_ids(path, first, last)
+
+    def select(self, filters: Filters) -> Selection:
+        return self._searcher.select(filters)
+
+    def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int) -> list[Snippet]:
+        return self._searcher.excerpts(request, texts, width)
