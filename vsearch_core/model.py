@@ -1,4 +1,4 @@
-"""The values that travel between the layers: frozen, and free of behaviour."""
+"""Immutable values that several layers share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,21 +6,20 @@ from typing import Literal
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
-
-PAGE_BREAK = "\f"  # in a paged document's text, on a line of its own: the next page begins
-LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, where there is any
+PAGE_BREAK = "\f"  # on a line of its own in a paged document's text: the next page begins
+LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, if it is not empty
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a document's text that shares one place.
+    """A part of a document's text below one heading, on one page, and of one kind.
 
-    `start` and `end` are character offsets into `Document.text` (end exclusive), `heading` the titles that enclose the
-    stretch, outermost first, `page` the number, from 1, of its page, slide, sheet, cell, message or section (which of
-    them, the format says), or None where the format has none.
+    `start` and `end` are character offsets into `Document.text` (end exclusive). `heading` has the titles of the
+    enclosing sections, outermost first. `page` is the number, from 1, of the page, slide, sheet, cell, message or
+    section, depending on the format; None if the format has none of them.
 
-    `kind` says where it may be cut: prose at paragraphs and sentences, rows between lines, code best not at all.
-    `header` names the columns of rows; it is repeated before each chunk that begins below the span's first line.
+    `kind` determines where chunks may end: prose at paragraphs and sentences, rows between lines, code preferably
+    nowhere. `header` names the columns of rows; it is repeated before each chunk that begins below the first line.
     """
 
     start: int
@@ -33,11 +32,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What an extractor makes of a file.
+    """A file's text, as an extractor read it, with its structure and metadata.
 
-    `spans` are in order and do not overlap; text outside all of them (front matter, say) is not searched. `lines[i]` is
-    the source line, from 1, of the i-th line of `text`; None means that the text's lines are the source's. `left_out`
-    says in a few words each what of the file could not be read, or was too much ("page 3 can't be read").
+    `spans` are in order and do not overlap; text outside all of them, such as front matter, is not indexed. `lines[i]`
+    is the source line, from 1, of the i-th line of `text`; None means that the text's lines are the source's.
+    `left_out` has a phrase for each part of the file that was not extracted ("page 3 can't be read").
     """
 
     text: str
@@ -51,7 +50,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage: `document.text[start_char:end_char]`, below the header of the rows where one is repeated.
+    """A piece of a document: `document.text[start_char:end_char]`, after the repeated header of rows, if any.
 
     Lines count from 1, both ends included.
     """
@@ -67,7 +66,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class KeywordFields:
-    """What keywords find a passage by. `path` is as stored; `language` is what its file declares, if it does."""
+    """The texts in which keyword search finds a chunk, and the language that its file declares; `path` is as stored."""
 
     text: str
     path: str
@@ -76,7 +75,7 @@ class KeywordFields:
     language: str | None
 
     def fields(self) -> tuple[str, ...]:
-        """The texts that are searched. Of a path outside the project's root, only the name: where it lies is chance."""
+        """Return the texts to index, without a title that the heading repeats and a folder outside the project's root."""
         path = self.path.rpartition("/")[2] if self.path.startswith("/") else self.path
         heading, title = self.heading or "", self.title or ""
         return self.text, "" if title in heading else title, heading, path
@@ -84,10 +83,10 @@ class KeywordFields:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """All that decides whether two vectors may be compared. A difference in any field refuses the comparison.
+    """Identifies what made a vector: two vectors can be compared only if all fields are equal.
 
-    `weights` is the sha256 of the weights' file (or a provider's model version), `pooling` how token vectors become
-    one, `dimension` the vectors' length; the prefixes are put before each text by the embedder.
+    `weights` is the sha256 of the weights' file, or a provider's model version; `pooling` names how token vectors are
+    combined; `dimension` is the vectors' length. The embedder puts the prefixes before each text.
     """
 
     provider: str
@@ -101,9 +100,9 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSpec:
-    """What opens an embedder. `model` is a name or a folder, None the provider's default.
+    """Says which embedder to open. `model` is a name or a folder, or None for the provider's default.
 
-    `dimension` is asked of a provider that offers several and `base_url` says where it is; None leaves both to it.
+    `dimension` selects one of a provider's vector lengths, `base_url` gives its address; None means the default.
     """
 
     provider: str

@@ -1,0 +1,1 @@
+"""Bytes on disk: the catalog, segments, archives, and the recovery of damaged ones."""

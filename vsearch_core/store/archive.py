@@ -77,6 +77,7 @@ class ArchiveReader:
     """
 
     def __init__(self, name: str, read: Read) -> None:
+        """Read the archive by `read`."""
         self.name = name
         self._read = read
 

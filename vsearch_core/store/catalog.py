@@ -103,6 +103,7 @@ class Catalog:
     """
 
     def __init__(self, index: Path, connection: sqlite3.Connection, label: Path | None = None) -> None:
+        """Wrap an open connection, which `close` closes."""
         self.index = index
         self.connection = connection
         self.label = label or index

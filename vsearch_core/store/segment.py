@@ -120,6 +120,7 @@ class SegmentWriter:
     """Writes a segment's files one after the other: its arrays need not fit into memory together, nor at once."""
 
     def __init__(self, index: Path) -> None:
+        """Create the folder of a new segment. Raises OSError."""
         from uuid import uuid4
 
         self.name = uuid4().hex

@@ -55,6 +55,7 @@ class VectorFile:
     """
 
     def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int | None = None) -> None:
+        """Open the file, or create it if it is missing, damaged or not ours."""
         self._space, self._row_bytes, self._limit = space, row_bytes, limit
         is_new = not path.exists()
         if not is_new and not _is_ours(path, verify=limit is None):
