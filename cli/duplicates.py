@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,17 +11,9 @@ from . import asking, locate
 from .output import emit, one_line, plural, say, shown_path, to_json
 
 if TYPE_CHECKING:
-    from vsearch_core.store.catalog import StoredChunk
+    from vsearch_core.search.duplicates import DuplicateMember
 
 SCHEMA = "vsearch.duplicates/1"  # keys are never removed or renamed within it
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A passage of a group, and how much of the group's first it is."""
-
-    passage: "StoredChunk"
-    resemblance: float
 
 
 def duplicates(
@@ -43,50 +34,41 @@ def duplicates(
     groups, 1 without, 2 on an error.
     """
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.duplicates import groups, indexed
+    from vsearch_core.search.duplicates import find_duplicates
     from vsearch_core.search.local import LocalSearcher
 
     asking.refuse_nan(threshold=threshold)
     filters = asking.filters(where, path, ext, since, until)
     started = time.perf_counter()
     with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
-        searcher = LocalSearcher(snapshot)
-        selected = searcher.select(filters)
-        searcher.verify_vectors()
-        found = [
-            [
-                Member(*pair)
-                for pair in zip(searcher.hydrate(selected.ids[list(group.places)]), group.resemblances, strict=True)
-            ]
-            for group in groups(indexed(searcher, selected.ids), threshold)
-        ]
+        found = find_duplicates(LocalSearcher(snapshot), filters, threshold)
         root = snapshot.catalog.index.parent
     if as_json:
-        counts = {"generation": searcher.generation, "searched": selected.searched, "matched": selected.matched}
+        counts = {"generation": found.generation, "searched": found.searched, "matched": found.matched}
         took = {"took_ms": round((time.perf_counter() - started) * 1000, 1)}
-        listed = [{"members": [_values(member) for member in group]} for group in found]
+        listed = [{"members": [_values(member) for member in group]} for group in found.groups]
         emit(to_json({"schema": SCHEMA, "threshold": threshold, **counts, **took, "groups": listed}))
     else:
-        _emit_text(found, root)
-    if not found:
-        say(f"no two of {plural(selected.matched, 'chunk')} are alike to {threshold:g}")
-    return 0 if found else 1
+        _emit_text(found.groups, root)
+    if not found.groups:
+        say(f"no two of {plural(found.matched, 'chunk')} are alike to {threshold:g}")
+    return 0 if found.groups else 1
 
 
-def _emit_text(found: Sequence[Sequence[Member]], root: Path) -> None:
+def _emit_text(found: Sequence[Sequence["DuplicateMember"]], root: Path) -> None:
     for number, group in enumerate(found):
         if number:
             emit("")
         for member in group:
-            chunk = member.passage.chunk
+            chunk = member.stored.chunk
             place = f":{chunk.start_line}" if chunk.page is None else f"  page {chunk.page}"
-            emit(f"{one_line(shown_path(root, member.passage.path))}{place}  {member.resemblance:.3f}")
+            emit(f"{one_line(shown_path(root, member.stored.path))}{place}  {member.resemblance:.3f}")
 
 
-def _values(member: Member) -> dict[str, Any]:
-    chunk = member.passage.chunk
+def _values(member: "DuplicateMember") -> dict[str, Any]:
+    chunk = member.stored.chunk
     place = {
         name: getattr(chunk, name) for name in ("start_line", "end_line", "start_char", "end_char", "page", "heading")
     }
-    named = {"path": member.passage.path, "chunk": member.passage.ordinal, **place}
+    named = {"path": member.stored.path, "chunk": member.stored.ordinal, **place}
     return {**named, "resemblance": round(member.resemblance, 6)}

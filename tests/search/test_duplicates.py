@@ -6,17 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vsearch_core.search import duplicates as module
-from vsearch_core.search.duplicates import Group, Passages, groups
+from vsearch_core.search.duplicates import ComparableChunks, DuplicateLimits, duplicate_groups
 from vsearch_core.search.shingles import resemblance, shingles
 
 
-def passages(texts: list[str], vectors: NDArray[np.float32]) -> Passages:
-    return Passages(len(texts), lambda: iter(texts), texts.__getitem__, vectors.__getitem__)
+def comparable(texts: list[str], vectors: NDArray[np.float32]) -> ComparableChunks:
+    return ComparableChunks(len(texts), lambda: iter(texts), texts.__getitem__, vectors.__getitem__)
 
 
 def by_all_pairs(texts: list[str], vectors: NDArray[np.float32], threshold: float) -> set[frozenset[int]]:
-    """The connected parts, of two and more, of the graph of all pairs that reach the threshold."""
+    """Return the connected components, of two chunks or more, of the graph of all pairs that reach the threshold."""
     label = list(range(len(texts)))
     sets = [shingles(text) for text in texts]
     for one in range(len(texts)):
@@ -28,7 +27,7 @@ def by_all_pairs(texts: list[str], vectors: NDArray[np.float32], threshold: floa
 
 
 def random_corpus(seed: int, count: int) -> tuple[list[str], NDArray[np.float32]]:
-    """Texts of which many are edits of others, with boilerplate that all share, and vectors that mostly agree."""
+    """Return texts of which many are edits of others, with common boilerplate, and vectors that mostly agree."""
     random = np.random.default_rng(seed)
     texts: list[str] = []
     boilerplate = [f"licence{number}" for number in range(12)]
@@ -47,13 +46,11 @@ def random_corpus(seed: int, count: int) -> tuple[list[str], NDArray[np.float32]
 
 @pytest.mark.parametrize("threshold", [0.5, 0.65, 0.8, 0.95, 1.0])
 @pytest.mark.parametrize("seed", range(4))
-def test_groups_are_those_of_all_pairs(seed: int, threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 16)
-    monkeypatch.setattr(module, "_KEPT", 8)
-    monkeypatch.setattr(module, "_FAILED", 4)
-    monkeypatch.setattr(module, "_COUNTERS", 64 if seed % 2 else 1 << 16)
+def test_groups_are_those_of_all_pairs(seed: int, threshold: float) -> None:
+    counters = 64 if seed % 2 else 1 << 16
+    limits = DuplicateLimits(counters=counters, chunks_kept=8, pairs_kept=4, block=16)
     texts, vectors = random_corpus(seed, 120)
-    found = groups(passages(texts, vectors), threshold)
+    found = duplicate_groups(comparable(texts, vectors), threshold, limits)
     assert {frozenset(group.places) for group in found} == by_all_pairs(texts, vectors, threshold)
     assert [len(group.places) for group in found] == sorted((len(group.places) for group in found), reverse=True)
     assert all(list(group.places) == sorted(group.places) for group in found)
@@ -62,33 +59,32 @@ def test_groups_are_those_of_all_pairs(seed: int, threshold: float, monkeypatch:
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join), max_size=14), st.sampled_from([0.5, 0.8]))
 def test_short_texts_too(texts: list[str], threshold: float) -> None:
     vectors = np.ones((len(texts), 1), np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_COUNTERS", 1 << 10)
-        found = groups(passages(texts, vectors), threshold)
+    found = duplicate_groups(comparable(texts, vectors), threshold, DuplicateLimits(counters=1 << 10))
     assert {frozenset(group.places) for group in found} == by_all_pairs(texts, vectors, threshold)
 
 
 def test_resemblance_is_to_the_first() -> None:
     base = [f"w{number}" for number in range(40)]
     texts = [" ".join(base), "else", " ".join([*base, "more"]), " ".join(base)]
-    (group,) = groups(passages(texts, np.ones((4, 1), np.float32)), 0.8)
-    assert group == Group((0, 2, 3), (1.0, pytest.approx(36 / 37), 1.0))
+    (group,) = duplicate_groups(comparable(texts, np.ones((4, 1), np.float32)), 0.8)
+    assert group.places == (0, 2, 3)
+    assert group.resemblances == pytest.approx((1.0, 36 / 37, 1.0))
 
 
 def test_copies_are_never_compared() -> None:
-    asked: list[int] = []
+    read: list[int] = []
     texts = [" ".join(f"w{number}" for number in range(40))] * 500
 
     def text(place: int) -> str:
-        asked.append(place)
+        read.append(place)
         return texts[place]
 
     vectors = np.ones((500, 1), np.float32)
-    (group,) = groups(Passages(500, lambda: iter(texts), text, vectors.__getitem__), 0.8)
+    (group,) = duplicate_groups(ComparableChunks(500, lambda: iter(texts), text, vectors.__getitem__), 0.8)
     assert len(group.places) == 500
-    assert len(asked) <= 500  # once each, for the resemblances
+    assert len(read) <= 500  # once each, for the resemblances
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["…", "…"], ["alone"]])
 def test_nothing_to_find(texts: list[str]) -> None:
-    assert groups(passages(texts, np.ones((len(texts), 1), np.float32)), 0.8) == []
+    assert duplicate_groups(comparable(texts, np.ones((len(texts), 1), np.float32)), 0.8) == []

@@ -1,10 +1,11 @@
-"""Groups of near-duplicates over a whole index.
+"""Groups of near-duplicates in a whole index.
 
-Two passages are near-duplicates when the resemblance of their shingles and the cosine of their vectors both reach a
-threshold; a group is what such pairs connect. No pair is missed: sets whose resemblance is t share one of the first
-(1 - t)·size + 1 elements of each, whatever order all sets are sorted by (prefix filtering: Chaudhuri, Ganti and
-Kaushik, "A primitive operator for similarity joins", ICDE 2006; Bayardo, Ma and Srikant, "Scaling up all pairs
-similarity search", WWW 2007). Sorted by rarity, few passages share one of those, and only they are compared.
+Two chunks are near-duplicates if the resemblance of their shingles and the cosine of their vectors both reach a
+threshold; a group is what such pairs connect. No pair is missed: sets whose resemblance is t have a common element
+among the first (1 - t)·size + 1 elements of each, in any order that is the same for all sets (prefix filtering:
+Chaudhuri, Ganti and Kaushik, "A primitive operator for similarity joins", ICDE 2006; Bayardo, Ma and Srikant, "Scaling
+up all pairs similarity search", WWW 2007). In ascending order of frequency few chunks have such an element in common,
+and only they are compared.
 """
 
 from array import array
@@ -18,24 +19,76 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.search.engine import Ids, Searcher
+from vsearch_core.search.engine import VECTORS, Ids, Searcher, refuse_unsupported
+from vsearch_core.search.filters import Filters
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
+from vsearch_core.store.catalog import StoredChunk
 
-LEAST_THRESHOLD = 0.5  # below, half of a passage would be looked up in all others
-_COUNTERS = 1 << 24  # shingles are counted by the last bits of their hashes: 64 MB, however many there are
-_KEPT = 4096  # passages whose shingles are kept while pairs are compared: 16 MB
-_PARTS = 16  # of the shingles, by their last bits: sorted one after the other
-_FAILED = 1 << 20  # pairs that were compared in vain, and are remembered
-_BLOCK = 1024  # rows whose vectors, and whose cosines to as many others, are held at a time
-_SLACK = 1e-9  # what rounding may do to threshold · size
-_VECTOR_SLACK = 1e-4  # and to the cosine of vectors in fixed point
+LEAST_THRESHOLD = 0.5  # below it, prefixes hold more than half of a chunk
+_SLACK = 1e-9  # the rounding error of threshold · size
+_VECTOR_SLACK = 1e-4  # the rounding error of the cosine of vectors in fixed point
 
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Passages:
-    """What is compared: how many passages, all texts in order, and the text and the unit vectors (n, d) at places."""
+class DuplicateLimits:
+    """The memory that the search for duplicates may use.
+
+    Shingles are counted in `counters` counters, by their last bits: 4 bytes each. The shingles of `chunks_kept` chunks
+    are kept while pairs are compared: 4 kB each. Shingles are sorted in `parts`, one after the other. `pairs_kept`
+    pairs that are no near-duplicates are remembered. `block` vectors, and their cosines to as many others, are in
+    memory at a time.
+    """
+
+    counters: int = 1 << 24
+    chunks_kept: int = 4096
+    parts: int = 16
+    pairs_kept: int = 1 << 20
+    block: int = 1024
+
+
+DEFAULT_LIMITS = DuplicateLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateMember:
+    """A chunk of a group, and its resemblance to the group's first."""
+
+    stored: StoredChunk
+    resemblance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Groups of near-duplicates, the largest first, of the `matched` chunks of `searched` that passed the filters."""
+
+    groups: tuple[tuple[DuplicateMember, ...], ...]
+    generation: int
+    searched: int
+    matched: int
+
+
+def find_duplicates(
+    searcher: Searcher, filters: Filters, threshold: float, limits: DuplicateLimits = DEFAULT_LIMITS
+) -> Duplicates:
+    """Return the groups of near-duplicates among the chunks that pass the filters.
+
+    `threshold` is from LEAST_THRESHOLD to 1. Raises FilterError, IndexCorruptError, and InputError with the code
+    "unsupported" if the engine has no stored vectors.
+    """
+    refuse_unsupported(searcher, frozenset({VECTORS}))
+    selected = searcher.select(filters)
+    groups = tuple(
+        tuple(map(DuplicateMember, searcher.hydrate(selected.ids[list(group.places)]), group.resemblances))
+        for group in duplicate_groups(_comparable(searcher, selected.ids, limits.block), threshold, limits)
+    )
+    return Duplicates(groups, searcher.generation, selected.searched, selected.matched)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparableChunks:
+    """Chunks to compare: their number, all texts in order, and the text and the unit vectors (n, d) at places."""
 
     count: int
     texts: Callable[[], Iterator[str]]
@@ -43,97 +96,103 @@ class Passages:
     vectors: Callable[[Places], NDArray[np.float32]]
 
 
-def indexed(searcher: Searcher, ids: Ids) -> Passages:
-    """Return an index's chunks as passages: place i is chunk `ids[i]`."""
+def _comparable(searcher: Searcher, ids: Ids, block: int) -> ComparableChunks:
+    """Return an index's chunks: place i is chunk `ids[i]`."""
 
     def texts() -> Iterator[str]:
-        for start in range(0, len(ids), _BLOCK):
-            for stored in searcher.hydrate(ids[start : start + _BLOCK]):
+        for start in range(0, len(ids), block):
+            for stored in searcher.hydrate(ids[start : start + block]):
                 yield stored.chunk.text
 
     def text(place: int) -> str:
         return searcher.hydrate(ids[place : place + 1])[0].chunk.text
 
-    return Passages(len(ids), texts, text, lambda places: searcher.vectors(ids[places]))
+    return ComparableChunks(len(ids), texts, text, lambda places: searcher.vectors(ids[places]))
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Places of passages that near-duplicates connect, ascending, and the resemblance of each to the first."""
+class DuplicateGroup:
+    """The places of chunks that near-duplicates connect, ascending, and the resemblance of each to the first."""
 
     places: tuple[int, ...]
     resemblances: tuple[float, ...]
 
 
-def groups(passages: Passages, threshold: float) -> list[Group]:
-    """The groups, the largest first, equal ones by their first places. `threshold` is from LEAST_THRESHOLD to 1.
+def duplicate_groups(
+    chunks: ComparableChunks, threshold: float, limits: DuplicateLimits = DEFAULT_LIMITS
+) -> list[DuplicateGroup]:
+    """Return the groups, the largest first, equal ones by their first places.
 
-    All texts are read twice, in order, and those with near-duplicates a few times more. Takes about 100 MB, and 16
-    bytes for each shingle of a prefix that some other passage has, too: a hundred for one of 500 words that has twins.
+    All texts are read twice, in order, and those with near-duplicates a few times more. With the default limits this
+    takes about 100 MB, and 16 bytes for each shingle of a prefix that another chunk has, too: a hundred for a chunk of
+    500 words that has near-duplicates.
     """
-    of = lru_cache(_KEPT)(lambda place: shingles(passages.text(place)))
-    first, counts = _kinds(passages)
-    connected = _Connected(passages.count)
-    for place in np.flatnonzero((first >= 0) & (first != np.arange(passages.count))).tolist():
-        connected.join(int(first[place]), place)
-    comparison = _Comparison(passages, threshold, of, connected)
-    owners, keys = _prefixes(passages, first, counts, threshold)
+    shingles_at = lru_cache(limits.chunks_kept)(lambda place: shingles(chunks.text(place)))
+    first, counts = _distinct_chunks(chunks, limits)
+    components = _Components(chunks.count)
+    for place in np.flatnonzero((first >= 0) & (first != np.arange(chunks.count))).tolist():
+        components.join(int(first[place]), place)
+    comparison = _Comparison(chunks, threshold, shingles_at, components, limits)
+    owners, keys = _prefixes(chunks, first, counts, threshold)
     del counts
-    for bucket in _buckets(owners, keys):
-        comparison.all_of(bucket)
-    return [_group(members, of) for members in connected.groups()]
+    for bucket in _buckets(owners, keys, limits.parts):
+        comparison.compare_all(bucket)
+    return [_group(members, shingles_at) for members in components.groups()]
 
 
-def _group(members: list[int], of: Callable[[int], Shingles]) -> Group:
-    return Group(tuple(members), tuple(resemblance(of(members[0]), of(place)) for place in members))
+def _group(members: list[int], shingles_at: Callable[[int], Shingles]) -> DuplicateGroup:
+    of_first = shingles_at(members[0])
+    return DuplicateGroup(tuple(members), tuple(resemblance(of_first, shingles_at(place)) for place in members))
 
 
-def _kinds(passages: Passages) -> tuple[Places, NDArray[np.uint32]]:
-    """For each place the first one with the same shingles and vector, -1 where there are no words; how many of such
-    kinds have each shingle, by its counter."""
-    first = np.full(passages.count, -1, np.int64)
-    counts = np.zeros(_COUNTERS, np.uint32)
-    kinds: dict[bytes, int] = {}
-    texts = passages.texts()
-    for start in range(0, passages.count, _BLOCK):
-        vectors = passages.vectors(np.arange(start, min(start + _BLOCK, passages.count)))
+def _distinct_chunks(chunks: ComparableChunks, limits: DuplicateLimits) -> tuple[Places, NDArray[np.uint32]]:
+    """Return for each place the first one with the same shingles and vector, or -1 if it has no words.
+
+    With it, by counter, the number of such first places that have a shingle.
+    """
+    first = np.full(chunks.count, -1, np.int64)
+    counts = np.zeros(limits.counters, np.uint32)
+    places: dict[bytes, int] = {}
+    texts = chunks.texts()
+    for start in range(0, chunks.count, limits.block):
+        vectors = chunks.vectors(np.arange(start, min(start + limits.block, chunks.count)))
         for place, (text, vector) in enumerate(zip(islice(texts, len(vectors)), vectors, strict=True), start):
             found = shingles(text)
             if not len(found):
                 continue
             digest = blake2b(found.tobytes() + vector.tobytes(), digest_size=16).digest()
-            first[place] = kinds.setdefault(digest, place)
+            first[place] = places.setdefault(digest, place)
             if first[place] == place:
-                counts[_counters(found)] += 1
+                counts[_counters(found, counts)] += 1
     return first, counts
 
 
 def _prefixes(
-    passages: Passages, first: Places, counts: NDArray[np.uint32], threshold: float
+    chunks: ComparableChunks, first: Places, counts: NDArray[np.uint32], threshold: float
 ) -> tuple[Places, Shingles]:
-    """The shingles of each kind's prefix that others have, too, as (the kind's first place, shingle)."""
+    """Return the shingles in the prefixes of distinct chunks that others have, too, as (place, shingle)."""
     owners, keys = array("q"), array("Q")
-    for place, text in enumerate(passages.texts()):
+    for place, text in enumerate(chunks.texts()):
         if first[place] != place:
             continue
         found = shingles(text)
-        rarity = counts[_counters(found)]
+        frequency = counts[_counters(found, counts)]
         length = len(found) - ceil(threshold * len(found) - _SLACK) + 1
-        prefix = np.lexsort((found, rarity))[:length]
-        prefix = prefix[rarity[prefix] > 1]
+        prefix = np.lexsort((found, frequency))[:length]
+        prefix = prefix[frequency[prefix] > 1]
         owners.extend([place] * len(prefix))
         keys.frombytes(found[prefix].tobytes())
     return np.frombuffer(owners, np.int64), np.frombuffer(keys, np.uint64)
 
 
-def _counters(found: Shingles) -> Places:
-    return (found % np.uint64(_COUNTERS)).astype(np.int64)
+def _counters(found: Shingles, counts: NDArray[np.uint32]) -> Places:
+    return (found % np.uint64(len(counts))).astype(np.int64)
 
 
-def _buckets(owners: Places, keys: Shingles) -> Iterator[Places]:
-    """The places that share a shingle, for each that several have."""
-    for part in range(_PARTS):  # sorting all at once would take three times the memory
-        mine = np.flatnonzero(keys % np.uint64(_PARTS) == part)
+def _buckets(owners: Places, keys: Shingles, parts: int) -> Iterator[Places]:
+    """Yield the places that have a shingle in common, for each shingle of several."""
+    for part in range(parts):  # sorting all at once would take three times the memory
+        mine = np.flatnonzero(keys % np.uint64(parts) == part)
         mine = mine[np.argsort(keys[mine], kind="stable")]
         changes = np.flatnonzero(keys[mine][1:] != keys[mine][:-1]) + 1
         for start, end in pairwise([0, *changes.tolist(), len(mine)]):
@@ -141,8 +200,8 @@ def _buckets(owners: Places, keys: Shingles) -> Iterator[Places]:
                 yield owners[mine[start:end]]
 
 
-class _Connected:
-    """Which places are connected; the smaller part takes the label of the larger."""
+class _Components:
+    """The connected components of places; when two join, the smaller takes the label of the larger."""
 
     def __init__(self, count: int) -> None:
         self.label = np.arange(count)
@@ -160,40 +219,47 @@ class _Connected:
 
 
 class _Comparison:
-    """Compares pairs, by vectors first, and connects those that are near-duplicates."""
+    """Compares pairs, by vectors first, and connects near-duplicates."""
 
     def __init__(
-        self, passages: Passages, threshold: float, of: Callable[[int], Shingles], connected: _Connected
+        self,
+        chunks: ComparableChunks,
+        threshold: float,
+        shingles_at: Callable[[int], Shingles],
+        components: _Components,
+        limits: DuplicateLimits,
     ) -> None:
-        self._vectors = passages.vectors
+        self._vectors = chunks.vectors
         self._threshold = threshold
-        self._of = of
-        self._connected = connected
-        self._failed: set[tuple[int, int]] = set()
+        self._shingles_at = shingles_at
+        self._components = components
+        self._limits = limits
+        self._different: set[tuple[int, int]] = set()
 
-    def all_of(self, places: Places) -> None:
+    def compare_all(self, places: Places) -> None:
         """Compare each of the places, ascending, with each other."""
-        blocks = [places[start : start + _BLOCK] for start in range(0, len(places), _BLOCK)]
+        size = self._limits.block
+        blocks = [places[start : start + size] for start in range(0, len(places), size)]
         for number, block in enumerate(blocks):
             for other in blocks[number:]:
-                label = self._connected.label
+                label = self._components.label
                 if (label[block] == label[block[0]]).all() and (label[other] == label[block[0]]).all():
                     continue
                 near = self._vectors(block) @ self._vectors(other).T >= self._threshold - _VECTOR_SLACK
                 pairs = np.argwhere(near & (block[:, None] < other))
-                for start in range(0, len(pairs), _BLOCK):
-                    some = pairs[start : start + _BLOCK]
-                    self._verify(block[some[:, 0]], other[some[:, 1]])
+                for start in range(0, len(pairs), size):
+                    some = pairs[start : start + size]
+                    self._compare_pairs(block[some[:, 0]], other[some[:, 1]])
 
-    def _verify(self, ones: Places, others: Places) -> None:
-        label = self._connected.label
+    def _compare_pairs(self, ones: Places, others: Places) -> None:
+        label = self._components.label
         apart = label[ones] != label[others]
         for pair in zip(ones[apart].tolist(), others[apart].tolist(), strict=True):
-            if label[pair[0]] == label[pair[1]] or pair in self._failed:
+            if label[pair[0]] == label[pair[1]] or pair in self._different:
                 continue
-            if resemblance(self._of(pair[0]), self._of(pair[1])) >= self._threshold - _SLACK:
-                self._connected.join(*pair)
+            if resemblance(self._shingles_at(pair[0]), self._shingles_at(pair[1])) >= self._threshold - _SLACK:
+                self._components.join(*pair)
             else:
-                if len(self._failed) >= _FAILED:
-                    self._failed.clear()
-                self._failed.add(pair)
+                if len(self._different) >= self._limits.pairs_kept:
+                    self._different.clear()
+                self._different.add(pair)

@@ -26,9 +26,9 @@ DEFAULT_LIMITS = SearchLimits()
 
 @dataclass(slots=True)
 class EngineBudget:
-    """Decides when to start an engine that is faster, but slow to start (ski rental).
+    """Decides when a start that costs time pays, such as that of a faster engine (ski rental).
 
-    Work is done without the engine until that has cost as much as the start, then the engine is started. Whatever
+    Work is done without it until that has cost as much as the start; then it is started. Whatever
     queries come, the total is at most twice that of the best decision in hindsight (Karlin et al., "Competitive snoopy
     caching", Algorithmica 1988).
     """

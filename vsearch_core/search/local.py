@@ -18,7 +18,7 @@ from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Sele
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.keywords import KeywordRoute
-from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits
+from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
@@ -28,6 +28,7 @@ from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_not
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.filters import matching_files
 from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.segment import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from vsearch_core.search.clauses import Clauses
@@ -81,6 +82,7 @@ class LocalSearcher:
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
         self._latest_rows = _no_rows(), _no_rows()  # of the ids given out last: (ids ascending, rows)
         self._vectors_verified = False
+        self._verification = EngineBudget(self._vectors.bytes)
 
     @property
     def generation(self) -> int:
@@ -164,6 +166,8 @@ class LocalSearcher:
         if space != TEXT:
             raise unsupported(f"vector space {space}")
         rows = self._rows(ids)
+        if not self._vectors_verified and self._verification.should_start(len(ids) * BLOCK_BYTES):
+            self.verify_vectors()  # many rows are read: block by block would take longer
         with self._corruption_errors():
             return self._vectors.stored(rows, verify=not self._vectors_verified)
 

@@ -56,6 +56,11 @@ class VectorRoute:
         self._engine_starting = engine_starting
         self._graph_searchers: dict[int, GraphSearcher] = {}
 
+    @property
+    def bytes(self) -> int:
+        """Return the size of all vectors, in bytes."""
+        return sum(segment.vectors.nbytes for segment in self._segments)
+
     def best(
         self,
         vector: Vectors,
