@@ -24,6 +24,7 @@ RERANKED = 40  # candidates that a re-ranker judges
 PACKED_HITS = 100  # how many hits are looked at to fill a budget of tokens
 CANDIDATES = 100  # each route's list before fusion
 EF = 384  # candidates of a walk: 99 % of the ten best are the scan's: docs/adr/0008-scan-or-graph.md
+MAX_EF_SEARCH = 1 << 16
 FUSION_ALPHA = 0.75  # the vectors' share in the convex combination: docs/adr/0024-fusion-weight.md
 RRF_K = 60
 BM25_K1 = 1.2  # docs/adr/0021-keywords-by-maxscore.md

@@ -1,10 +1,10 @@
-"""What the machine gives this process."""
+"""What the operating system gives this process."""
 
 import os
 
 
 def usable_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # macOS and Windows have none
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

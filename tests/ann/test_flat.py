@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import SHARED
 
 from vsearch_core.ann import flat
 
 
 def unit(rows: int, dimension: int) -> NDArray[np.float32]:
     vectors = np.random.default_rng(rows).standard_normal((rows, dimension)).astype(np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    lengths: NDArray[np.float32] = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return vectors / lengths
 
 
 def stored(vectors: NDArray[np.float32], dtype: str) -> flat.Vectors:
@@ -20,10 +22,10 @@ def stored(vectors: NDArray[np.float32], dtype: str) -> flat.Vectors:
 
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-6), ("float16", 1e-3), ("int16", 1e-4)])
 @pytest.mark.parametrize("rows", [0, 1, 7, 100])
-def test_scan(monkeypatch: pytest.MonkeyPatch, dtype: str, error: float, rows: int) -> None:
-    monkeypatch.setattr(flat, "_BLOCK_BYTES", 7 * 4 * 24)  # several blocks, the last one short
+def test_scan(dtype: str, error: float, rows: int) -> None:
     vectors, queries = unit(rows, 24), unit(3, 24)
-    found = flat.scan(stored(vectors, dtype), queries)
+    seven_rows = 7 * 4 * 24  # bytes: several blocks, the last one short
+    found = flat.scan(stored(vectors, dtype), queries, seven_rows)
     assert found.dtype == np.float32
     expected = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     np.testing.assert_allclose(found, expected, atol=error)
@@ -38,6 +40,13 @@ def test_scan_of_a_read_only_map(tmp_path: Path, dtype: str) -> None:
     np.save(tmp_path / "vectors", vectors)
     mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
     np.testing.assert_array_equal(flat.scan(mapped, unit(1, 8)[0]), flat.scan(vectors, unit(1, 8)[0]))
+
+
+def test_from_fixed_inverts_to_fixed() -> None:
+    vectors = unit(20, 8)
+    floats = flat.from_fixed(flat.to_fixed(vectors))
+    assert floats.dtype == np.float32
+    np.testing.assert_allclose(floats, vectors, atol=0.5 / 32767)
 
 
 def test_fixed_point_covers_the_whole_range() -> None:
@@ -58,7 +67,7 @@ def test_top_k_is_a_stable_sort(values: list[float], k: int, data: st.DataObject
 
 @pytest.mark.shared
 def test_fixed_point_finds_the_same_neighbours() -> None:
-    path = Path(__file__).parents[3] / "shared" / "data" / "vectors" / "minilm-121k-384-int8.npy"
+    path = SHARED / "vectors" / "minilm-121k-384-int8.npy"
     if not path.exists():
         pytest.skip(f"{path} is absent")
     vectors = np.load(path, mmap_mode="r")[:20_100].astype(np.float32)
@@ -70,7 +79,7 @@ def test_fixed_point_finds_the_same_neighbours() -> None:
     assert np.mean(same) >= 0.99
 
 
-def test_vectors_that_are_not_of_length_one_are_seen() -> None:
+def test_vectors_whose_length_is_not_one_are_reported() -> None:
     vectors = np.random.default_rng(1).standard_normal((3000, 384)).astype(np.float32)
     fixed = flat.to_fixed(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     assert not len(flat.non_unit_rows(fixed))

@@ -1,4 +1,4 @@
-"""The graph against the exact oracle, `ann.flat`: recall, and that whatever it answers is true."""
+"""The graph compared with exact search, `ann.flat`: its recall, and that every answer is correct."""
 
 import hashlib
 import os
@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from support import SHARED
 
 from vsearch_core.ann import flat, hnsw
-from vsearch_core.ann.build import GraphSettings, build, unreached
+from vsearch_core.ann.build import GraphSettings, build, find_unreachable
 from vsearch_core.errors import InputError
 
 Data = tuple[NDArray[np.int16], NDArray[np.float32]]
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    normalized: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
+    return normalized
 
 
 def clustered(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
@@ -41,10 +42,19 @@ def oracle(
     return [flat.top_k(scores, allowed, k) for scores in np.atleast_2d(flat.scan(vectors, queries))]
 
 
+SMALL = hnsw.ScanLimits(filtered_rows=500)  # by default, filters on test sets this small would be scanned
+NEVER_SCAN = hnsw.ScanLimits(0, 0)
+
+
 def search(
-    graph: hnsw.Graph, vectors: NDArray[np.int16], queries: NDArray[np.float32], *rest: int, **options: Any
+    graph: hnsw.Graph,
+    vectors: NDArray[np.int16],
+    queries: NDArray[np.float32],
+    *rest: int,
+    limits: hnsw.ScanLimits = SMALL,
+    **options: Any,
 ) -> hnsw.NearestRows:
-    return hnsw.GraphSearcher(graph, vectors).search(queries, *rest, **options)
+    return hnsw.GraphSearcher(graph, vectors, limits).search(queries, *rest, **options)
 
 
 def recall(found: hnsw.NearestRows, expected: list[NDArray[np.int64]]) -> float:
@@ -59,7 +69,7 @@ def check_valid(
     k: int,
     allowed: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Sorted, scored right, no row twice, none that is not allowed, and as many as there can be."""
+    """Assert that results are sorted, scored correctly, distinct, allowed, and as many as possible."""
     exact = np.atleast_2d(flat.scan(vectors, queries))
     possible = len(vectors) if allowed is None else int(allowed.sum())
     for all_rows, all_scores, count, right in zip(found.rows, found.scores, found.counts, exact, strict=True):
@@ -71,12 +81,6 @@ def check_valid(
         np.testing.assert_allclose(scores, right[rows], atol=2e-6)
         pairs = list(zip(-scores, rows, strict=True))
         assert pairs == sorted(pairs)
-
-
-@pytest.fixture(autouse=True)
-def few_rows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Filters on sets small enough for tests would be scanned."""
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 500)
 
 
 @pytest.fixture(scope="module")
@@ -108,35 +112,33 @@ def test_every_node_can_be_reached(graph: hnsw.Graph) -> None:
     assert reached.all()
 
 
-def test_parts_that_nothing_leads_to_get_an_entry() -> None:
+def test_each_unreachable_part_gets_an_entry() -> None:
     none = 2**32 - 1
     lists = np.array([[1, 2], [0, 2], [0, 1], [4, none], [3, none], [5, none]], np.uint32)
-    assert unreached(lists, np.array([0], np.uint32)).tolist() == [3, 5]
-    assert unreached(lists, np.array([0, 4, 5], np.uint32)).tolist() == []
+    assert find_unreachable(lists, np.array([0], np.uint32)).tolist() == [3, 5]
+    assert find_unreachable(lists, np.array([0, 4, 5], np.uint32)).tolist() == []
 
 
 @pytest.mark.parametrize("allowed", [None, 0.9])
-def test_small_clusters_far_from_all(monkeypatch: pytest.MonkeyPatch, allowed: float | None) -> None:
-    """Neighbours of one another only: a walk that ends with few candidates is no proof that there are no more."""
-    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
+def test_small_clusters_far_from_all_other_rows_are_found(allowed: float | None) -> None:
+    """Their rows are neighbours of one another only, so a search that ends with few candidates must look further."""
     random = np.random.default_rng(1)
     blob = np.eye(64)[0] + 0.1 * random.standard_normal((6000, 64))
     centres = np.repeat(random.standard_normal((60, 64)), 15, axis=0)
     vectors = flat.to_fixed(unit(np.concatenate([blob, centres + 0.01 * random.standard_normal((900, 64))])))
-    queries = (vectors[6000::7] / np.float32(32767)).astype(np.float32)
+    queries = flat.from_fixed(vectors[6000::7])
     mask = None if allowed is None else random.random(len(vectors)) < allowed
-    found = search(build(vectors), vectors, queries, 10, ef_search=384, allowed=mask)
+    found = search(build(vectors), vectors, queries, 10, ef_search=384, allowed=mask, limits=NEVER_SCAN)
     assert recall(found, oracle(vectors, queries, 10, mask)) >= 0.99
 
 
-def test_the_same_graph_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
+def test_the_graph_does_not_depend_on_the_number_of_threads(data: Data, graph: hnsw.Graph) -> None:
     for threads in (1, 2, 3):
         for name, array in build(data[0], threads=threads).arrays().items():
             assert array.tobytes() == graph.arrays()[name].tobytes(), name
 
 
-def test_the_same_answers_whatever_the_threads(data: Data, graph: hnsw.Graph) -> None:
+def test_answers_do_not_depend_on_the_number_of_threads_or_queries(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     together = search(graph, vectors, queries, 10, threads=2)
     for number in (0, 7, 199):
@@ -153,14 +155,14 @@ def test_filters(data: Data, graph: hnsw.Graph, share: float, where: str) -> Non
     by = np.random.default_rng(3).random(len(vectors)) if where == "random" else flat.scan(vectors, queries[0])
     allowed = np.zeros(len(vectors), np.bool_)
     allowed[np.argsort(by)[:count]] = True
-    asked = queries if where == "random" else queries[:1]
-    found = search(graph, vectors, asked, 10, allowed=allowed)
-    check_valid(found, vectors, asked, 10, allowed)
-    assert recall(found, oracle(vectors, asked, 10, allowed)) >= 0.99 or not count
-    assert found.exact or count > hnsw.FILTERED_ROWS
+    some = queries if where == "random" else queries[:1]
+    found = search(graph, vectors, some, 10, allowed=allowed)
+    check_valid(found, vectors, some, 10, allowed)
+    assert recall(found, oracle(vectors, some, 10, allowed)) >= 0.99 or not count
+    assert found.exact or count > SMALL.filtered_rows
 
 
-def test_a_deleted_cluster(data: Data, graph: hnsw.Graph) -> None:
+def test_rows_around_a_deleted_cluster_are_found(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     live = flat.scan(vectors, queries[5]) < 0.5
     found = search(graph, vectors, queries, 10, allowed=live)
@@ -179,61 +181,55 @@ def test_a_deleted_cluster(data: Data, graph: hnsw.Graph) -> None:
     exact_rows=st.sampled_from([0, 30, 1500]),
     seed=st.integers(0, 1000),
 )
-def test_whatever_is_found_is_true(
+def test_results_are_correct_for_any_segment(
     rows: int, dimension: int, k: int, ef_search: int, kinds: int, share: float | None, exact_rows: int, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     drawn = random.standard_normal((rows, dimension))
-    drawn[random.random(rows) < 0.1] = 0  # an empty text's
+    drawn[random.random(rows) < 0.1] = 0  # as an empty text's vector
     if kinds > 1 and rows:  # duplicates
         drawn = drawn[random.integers(0, max(1, rows // kinds), rows)]
     vectors, queries = flat.to_fixed(unit(drawn)), unit(random.standard_normal((3, dimension)))
     allowed = None if share is None else random.random(rows) < share
     graph = build(vectors, GraphSettings(degree=8, ef_construction=16))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hnsw, "EXACT_ROWS", exact_rows)
-        patch.setattr(hnsw, "FILTERED_ROWS", exact_rows)
-        found = search(graph, vectors, queries, k, ef_search=ef_search, allowed=allowed)
+    limits = hnsw.ScanLimits(exact_rows, exact_rows)
+    found = search(graph, vectors, queries, k, ef_search=ef_search, allowed=allowed, limits=limits)
     found_all = (found.counts == min(k, rows if allowed is None else int(allowed.sum()))).all()
     if found_all:
         check_valid(found, vectors, queries, k, allowed)
     assert found_all or (not found.exact and max(ef_search, k) < rows)
 
 
-def test_equal_rows_are_all_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
+def test_equal_rows_are_all_found() -> None:
     vectors = flat.to_fixed(np.repeat(clustered(100, 32), 50, axis=0)[np.random.default_rng(0).permutation(5000)])
     queries = clustered(20, 32, seed=5)
     graph = build(vectors)
     assert len(graph.neighbors) == 100
-    found = search(graph, vectors, queries, 120)
+    found = search(graph, vectors, queries, 120, limits=NEVER_SCAN)
     check_valid(found, vectors, queries, 120)
     exact = -np.sort(-flat.scan(vectors, queries), axis=1)[:, :120]
     np.testing.assert_allclose(found.scores, exact, atol=2e-6)
 
 
-def test_all_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
+def test_all_equal_rows() -> None:
     vectors = flat.to_fixed(np.repeat(clustered(1, 32), 3000, axis=0))
-    found = search(build(vectors), vectors, clustered(2, 32), 10)
+    found = search(build(vectors), vectors, clustered(2, 32), 10, limits=NEVER_SCAN)
     assert found.rows.tolist() == [list(range(10))] * 2
 
 
-def test_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand variants of one text beside others: what is found scores like the best."""
-    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
+def test_near_duplicates() -> None:
+    """With a thousand variants of one text among others, what is found scores like the best."""
     random = np.random.default_rng(0)
     near = unit(clustered(1, 64) + 0.002 * random.standard_normal((1000, 64)))
     vectors = flat.to_fixed(np.concatenate([near, clustered(3000, 64, seed=2)]))
-    found = search(build(vectors), vectors, near[:200], 10)
+    found = search(build(vectors), vectors, near[:200], 10, limits=NEVER_SCAN)
     best = -np.sort(-flat.scan(vectors, near[:200]), axis=1)[:, :10]
     assert np.abs(found.scores - best).max() < 3e-4
 
 
-def test_mapped_arrays(tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Graph, data: Data) -> None:
+def test_memory_mapped_arrays_give_the_same_answers(
+    tmp_path_factory: pytest.TempPathFactory, graph: hnsw.Graph, data: Data
+) -> None:
     folder = tmp_path_factory.mktemp("segment")
     for name, array in graph.arrays().items():
         np.save(folder / name, array)
@@ -258,8 +254,8 @@ def test_real_vectors() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("features", ["", "+avx,+avx2,+fma"])
-def test_processors_with_less(features: str) -> None:
-    """The whole engine, compiled for another processor: the same graph and the same answers to the last bit."""
+def test_processors_with_fewer_instructions(features: str) -> None:
+    """Compiled for another processor, the kernels give the same graph and the same answers to the last bit."""
     digests = []
     for chosen in (None, features):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -271,7 +267,7 @@ def test_processors_with_less(features: str) -> None:
 
 
 def _print_digest() -> None:
-    """What `test_processors_with_less` runs."""
+    """Print a digest of a graph and its answers; `test_processors_with_fewer_instructions` runs this."""
     vectors, queries = flat.to_fixed(clustered(5000, 96)), clustered(100, 96, seed=1)
     graph, digest = build(vectors), hashlib.blake2b()
     found = hnsw.GraphSearcher(graph, vectors).search(queries)
@@ -293,7 +289,7 @@ def test_many_rows() -> None:
     assert recall(found, oracle(vectors, queries, 10, live)) >= 0.99
 
 
-def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
+def test_invalid_arguments_are_refused(data: Data, graph: hnsw.Graph) -> None:
     vectors, queries = data
     broken = queries.copy()
     broken[3, 5] = np.nan
@@ -304,7 +300,7 @@ def test_what_is_refused(data: Data, graph: hnsw.Graph) -> None:
     for arguments in ({"k": 0}, {"ef_search": 0}, {"ef_search": 10**6}, {"allowed": np.ones(3, np.bool_)}):
         with pytest.raises(InputError, match=next(iter(arguments))):
             search(graph, vectors, queries, **arguments)
-    with pytest.raises(InputError, match="queries"):
+    with pytest.raises(InputError, match=r"^queries"):
         search(graph, vectors, queries[:, :5])
     with pytest.raises(InputError, match="vectors"):
         search(graph, vectors[:-1], queries)

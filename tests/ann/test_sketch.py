@@ -32,7 +32,7 @@ def test_estimates(dimension: int, decay: float, width: int) -> None:
     codec, codes = sketched(vectors)
     assert codes.shape == (2000, width)
     found = np.empty((50, 2000), np.float32)
-    estimate(queries, codes, codec.arrays(), found)
+    estimate(queries, codes, codec.kernel_arrays(), found)
     error = found - (queries.astype(np.float64) / 32767) @ ((vectors.astype(np.float64) - codec.centre) / 32767).T
     assert error.std() == pytest.approx(codec.measures[1], rel=0.3)
     assert error.std() < 0.03

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from vsearch_core.kernels import simd, twins
-from vsearch_core.kernels.select import LAST
+from vsearch_core.kernels import reference, simd
+from vsearch_core.kernels.constants import LAST_KEY
 
 MAKERS = {"dot_u8i8": simd.make_dot_u8i8, "dot_i16": simd.make_dot_i16, "dot_sketch": simd.make_dot_sketch}
 CASES = [(name, variant) for name in MAKERS for variant in simd.VARIANTS]
@@ -42,7 +42,7 @@ def test_dot_u8i8(variant: str, length: int, start: int, seed: int, extreme: boo
     if extreme:  # the sums that a saturating instruction gets wrong
         a[:], b[:] = 255, random.choice(np.array([-128, 127], np.int8))
     found = COMPILED["dot_u8i8", variant](a, start, b, start, length)
-    assert found == twins.dot_integers(a[start:], b[start:])
+    assert found == reference.dot_integers(a[start:], b[start:])
 
 
 @pytest.mark.parametrize("variant", simd.VARIANTS)
@@ -52,8 +52,8 @@ def test_dot_i16(variant: str, length: int, start: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).standard_normal((2, length))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     a, b = (np.concatenate([np.zeros(start), row * 32767]).astype(np.int16) for row in vectors)
-    assert COMPILED["dot_i16", variant](a, start, b, start, length) == twins.dot_integers(a, b)
-    assert COMPILED["dot_i16", variant](a, start, a, start, length) == twins.dot_integers(a, a)
+    assert COMPILED["dot_i16", variant](a, start, b, start, length) == reference.dot_integers(a, b)
+    assert COMPILED["dot_i16", variant](a, start, a, start, length) == reference.dot_integers(a, a)
 
 
 @pytest.mark.parametrize("variant", simd.VARIANTS)
@@ -67,7 +67,7 @@ def test_dot_sketch(variant: str, lines: int, start: int, seed: int, extreme: bo
     if extreme:
         codes[:], weights[:] = 255, 127
     found = COMPILED["dot_sketch", variant](codes, start, weights, start, length)
-    assert found == twins.dot_sketch(codes[start:], weights[start:])
+    assert found == reference.dot_sketch(codes[start:], weights[start:])
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int16])
@@ -79,7 +79,7 @@ def test_dot_f32(kind: type, length: int, start: int, seed: int) -> None:
     b = (random.standard_normal(start + length) * (1000 if kind is np.int16 else 1)).astype(kind)
     found = DOT_F32(a, start, b, start, length)
     size = np.abs(a[start:].astype(np.float64)) @ np.abs(b[start:].astype(np.float64))
-    assert found == pytest.approx(twins.dot_f32(a[start:], b[start:]), abs=1e-6 * size + 1e-30)
+    assert found == pytest.approx(reference.dot_f32(a[start:], b[start:]), abs=1e-6 * size + 1e-30)
     reverse = DOT_F32(a, start, b, start, 0)
     assert reverse == 0
 
@@ -98,14 +98,14 @@ def find(pool: Any) -> Any:
 @given(blocks=st.integers(1, 6), seed=st.integers(0, 2**32), filled=st.floats(0, 1))
 def test_pools(blocks: int, seed: int, filled: float) -> None:
     random = np.random.default_rng(seed)
-    pool = np.full(8 + 8 * blocks, -LAST, np.int64)
-    pool[8:] = LAST
+    pool = np.full(8 + 8 * blocks, -LAST_KEY, np.int64)
+    pool[8:] = LAST_KEY
     for key in random.integers(-(2**50), 2**50, int(filled * 16 * blocks)):
-        expected = twins.insert_sorted(pool[8:], int(key))
+        expected = reference.insert_sorted(pool[8:], int(key))
         put(pool, int(key))
         assert pool[8:].tolist() == expected.tolist()
-        assert min(find(pool), 8 * blocks) == twins.first_even(pool[8:])
-    assert (pool[:8] == -LAST).all()
+        assert min(find(pool), 8 * blocks) == reference.first_even(pool[8:])
+    assert (pool[:8] == -LAST_KEY).all()
 
 
 @njit

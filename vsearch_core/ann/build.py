@@ -1,4 +1,4 @@
-"""Building the graph that `ann.hnsw` walks: in batches, without locks, the same whatever the threads."""
+"""Build the graph that `ann.hnsw` searches: in batches, without locks, the same for any number of threads."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,20 +10,25 @@ from vsearch_core.ann import sketch, sq8
 from vsearch_core.ann.base import aligned, aligned_copy, check_finite, run_in_chunks
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.ann.hnsw import LANES, Graph
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
-from vsearch_core.kernels.constants import NO_NODE
+from vsearch_core.kernels.constants import NO_NODE, POOL_BLOCK
+from vsearch_core.kernels.tuples import GraphArrays, Sq8Rows
 
-_BATCH_SHARE = 50  # a batch is at most one in so many of all nodes (prefix doubling, ParlayANN)
+_BATCH_SHARE = 50  # a batch is at most 1/50 of all nodes (prefix doubling, ParlayANN)
 _LEAST_BATCH = 32
-_CHUNK = 128  # nodes that a thread takes at a time
+# Nodes that a thread takes at a time
+_SEARCH_CHUNK = 128
+_EDGE_CHUNK = 1024
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class GraphSettings:
-    """`degree` neighbours a node (M in HNSW is half of it), `ef_construction` candidates a search, `alpha` the slack.
+    """The shape of a graph: `degree` neighbours a node (2 M in HNSW), `ef_construction`, and DiskANN's `alpha`.
 
-    A candidate is no neighbour if it is `alpha` times nearer, in squared distance, to a neighbour than to the node.
+    A candidate is not made a neighbour if it is `alpha` times nearer, in squared distance, to a neighbour than to the
+    node. Raises ArgumentError.
     """
 
     degree: int = 48
@@ -32,12 +37,12 @@ class GraphSettings:
 
     def __post_init__(self) -> None:
         if not 2 <= self.degree <= 256:
-            raise InputError("degree", f"{self.degree} is not between 2 and 256", "the default is 48")
+            raise ArgumentError("degree", f"{self.degree} is not between 2 and 256")
         if not self.degree <= self.ef_construction <= 4096:
             reason = f"{self.ef_construction} is not between the degree, {self.degree}, and 4096"
-            raise InputError("ef_construction", reason, "the default is 80")
+            raise ArgumentError("ef_construction", reason)
         if not 1.0 <= self.alpha <= 2.0:
-            raise InputError("alpha", f"{self.alpha} is not between 1 and 2", "the default is 1.1")
+            raise ArgumentError("alpha", f"{self.alpha} is not between 1 and 2")
 
 
 def build(
@@ -46,21 +51,21 @@ def build(
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Graph:
-    """The graph of unit vectors (n, d), in fixed point or float32 (then checked, and converted).
+    """Build the graph of unit vectors (n, d), in fixed point or float32; equal input gives equal bytes.
 
-    Takes about n * (d + 20 * degree) bytes of memory beyond the result. Equal input gives equal bytes. `progress`
-    gets the linked and all nodes after each batch; what it raises ends the build.
-    Raises InputError for a vector that is not finite or an array of another kind.
+    Takes about n * (d + 20 * degree) bytes of memory beyond the result. `progress` is called after each batch with the
+    number of linked nodes and of all nodes; what it raises ends the build. Raises ArgumentError for another kind of
+    array, and InputError for a float32 vector that is not finite.
     """
     settings = settings or GraphSettings()
     if vectors.ndim != 2 or vectors.dtype not in (np.int16, np.float32):
-        raise InputError("vectors", f"{vectors.dtype} of shape {vectors.shape}", "pass (n, d) int16 or float32")
+        raise ArgumentError("vectors", f"{vectors.dtype} of shape {vectors.shape} is not (n, d) int16 or float32")
     if vectors.dtype == np.float32:
         floats = vectors.astype(np.float32, copy=False)
         check_finite("vector", floats)
         vectors = to_fixed(floats)
     fixed: NDArray[np.int16] = read_only(vectors)
-    order, starts = group(fixed)
+    order, starts = group_equal_rows(fixed)
     builder = _Builder(fixed, order[starts[:-1]], settings, max(1, threads))
     for first, last in batches(len(starts) - 1):
         builder.add(first, last)
@@ -68,8 +73,11 @@ def build(
     return builder.finish(order, starts)
 
 
-def group(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """The rows (n,) with equal ones together, by their hash and so as good as shuffled; and where each group begins."""
+def group_equal_rows(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the rows sorted by a hash of their vectors (n,), and where each group of equal ones starts, then n.
+
+    The order by hash is as good as random.
+    """
     from vsearch_core.kernels.sq8 import hash_rows, mark_first
 
     hashes = np.empty(len(vectors), np.uint64)
@@ -82,7 +90,7 @@ def group(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], NDArray[np.ui
 
 
 def batches(nodes: int) -> Iterator[tuple[int, int]]:
-    """Ranges that nodes are added in: each as large as what is there, up to 2 % of all."""
+    """Yield the ranges in which nodes are added: each as long as all before, up to 2 % of all nodes."""
     first, most = 1, max(_LEAST_BATCH, nodes // _BATCH_SHARE)
     while first < nodes:
         last = min(nodes, 2 * first, first + most)
@@ -91,12 +99,12 @@ def batches(nodes: int) -> Iterator[tuple[int, int]]:
 
 
 def entry_count(nodes: int) -> int:
-    """How many entry nodes a graph gets."""
+    """Return the number of entry nodes of a graph: √n / 2, and at least 16 if there are so many nodes."""
     return min(nodes, max(16, int(nodes**0.5 / 2)))
 
 
 class _Builder:
-    """The graph while it grows: lists with room for twice the degree, so that few are cut down more than once."""
+    """A graph under construction, whose lists have room for twice the degree so that few are pruned more than once."""
 
     def __init__(
         self, vectors: NDArray[np.int16], rows: NDArray[np.uint32], settings: GraphSettings, threads: int
@@ -104,80 +112,64 @@ class _Builder:
         nodes = len(rows)
         self.settings, self.threads, self.vectors = settings, threads, vectors
         self.rows = read_only(rows)
-        self.kept_codec, width = sketch.train(vectors)
-        self.codec = tuple(read_only(array) for array in self.kept_codec.arrays())
+        self.codec, width = sketch.train(vectors)
+        self.codec_arrays = self.codec.kernel_arrays()
         self.sketches = aligned((nodes, width), np.uint8)
-        coder = sketch.Encoder(self.kept_codec, vectors, self.rows, self.sketches)
-        run_in_chunks(coder, 0, nodes, 4096, self.threads)
-        self.codes = sq8.encode(vectors, self.rows)
+        self.run(sketch.Encoder(self.codec, vectors, self.rows, self.sketches), 0, nodes, _CHUNK)
+        codes = sq8.encode(vectors, self.rows)
+        self.coded = Sq8Rows(codes.codes, codes.norms)
         self.neighbors = aligned((nodes, 2 * settings.degree), np.uint32)
         self.neighbors[:] = NO_NODE
         self.entries = np.arange(entry_count(nodes), dtype=np.uint32)
-        self.measure = (self.codes.codes, self.codes.norms)
+        self.graph = GraphArrays(self.neighbors, self.sketches, self.entries)
+
+    def run(self, action: Callable[[int, int], object], start: int, stop: int, chunk: int) -> None:
+        run_in_chunks(action, start, stop, chunk, self.threads)
 
     def add(self, first: int, last: int) -> None:
-        """Link the nodes first … last - 1 to those before, and back."""
-        from vsearch_core.kernels.link import link, link_back
+        """Link the nodes first … last - 1 to the nodes before them, and back."""
+        from vsearch_core.kernels.link import add_reverse_edges, find_neighbors
 
-        ef_construction, alpha, degree = (
-            -(-self.settings.ef_construction // 8) * 8,
-            self.settings.alpha,
-            self.settings.degree,
-        )
+        degree, alpha = self.settings.degree, self.settings.alpha
+        ef = -(-self.settings.ef_construction // POOL_BLOCK) * POOL_BLOCK
         forward = np.empty((last - first, degree), np.uint32)
-        graph = (self.neighbors, self.sketches, self.entries)
 
-        def ahead(start: int, stop: int) -> None:
-            link(
-                self.vectors,
-                self.rows,
-                graph,
-                self.codec,
-                *self.measure,
-                LANES,
-                ef_construction,
-                alpha,
-                first,
-                start,
-                stop,
-                forward,
-            )
+        def link(start: int, stop: int) -> None:
+            find_neighbors(
+                self.vectors, self.rows, self.graph, self.codec_arrays, self.coded, LANES, ef, alpha, first,
+                start, stop, forward,
+            )  # fmt: skip
 
-        run_in_chunks(ahead, first, last, _CHUNK, self.threads)
+        self.run(link, first, last, _SEARCH_CHUNK)
         self.neighbors[first:last, :degree] = forward
-        # Target above source in one number: sorting those is several times faster than a stable argsort.
+        # An edge is one number, its target above its source: sorting these is several times faster than an argsort.
         edges = (forward.astype(np.uint64) << np.uint64(32)) | np.arange(first, last, dtype=np.uint64)[:, None]
         edges = np.sort(edges[forward != NO_NODE])
         targets, sources = (edges >> np.uint64(32)).astype(np.uint32), edges.astype(np.uint32)
         bounds = np.append(np.flatnonzero(np.diff(targets, prepend=NO_NODE)), len(targets))
 
-        def back(start: int, stop: int) -> None:
-            link_back(self.neighbors, *self.measure, targets, sources, bounds, alpha, degree, start, stop)
+        def link_back(start: int, stop: int) -> None:
+            add_reverse_edges(self.neighbors, self.coded, targets, sources, bounds, alpha, degree, start, stop)
 
-        run_in_chunks(back, 0, len(bounds) - 1, 8 * _CHUNK, self.threads)
+        self.run(link_back, 0, len(bounds) - 1, _EDGE_CHUNK)
 
     def finish(self, order: NDArray[np.uint32], starts: NDArray[np.uint32]) -> Graph:
-        """Cut the lists to the degree, and number near nodes alike so that a walk stays within few pages."""
-        from vsearch_core.kernels.link import cut, nearest_entries
+        """Prune the lists to the degree, and number similar nodes alike so that a search touches few pages."""
+        from vsearch_core.kernels.link import nearest_entries, prune_lists
 
         nodes = len(self.neighbors)
         lists = np.empty((nodes, self.settings.degree), np.uint32)
-        run_in_chunks(
-            lambda a, b: cut(self.neighbors, *self.measure, self.settings.alpha, a, b, lists),
-            0,
-            nodes,
-            4096,
-            self.threads,
-        )
+
+        def prune(start: int, stop: int) -> None:
+            prune_lists(self.neighbors, self.coded, self.settings.alpha, start, stop, lists)
+
+        self.run(prune, 0, nodes, _CHUNK)
         nearest = np.zeros(nodes, np.uint32)
-        graph = (self.neighbors, self.sketches, self.entries)
-        run_in_chunks(
-            lambda a, b: nearest_entries(self.vectors, self.rows, graph, self.codec, a, b, nearest),
-            0,
-            nodes,
-            4096,
-            self.threads,
-        )
+
+        def find_entries(start: int, stop: int) -> None:
+            nearest_entries(self.vectors, self.rows, self.graph, self.codec_arrays, start, stop, nearest)
+
+        self.run(find_entries, 0, nodes, _CHUNK)
         old = np.argsort(nearest, kind="stable").astype(np.uint32)
         ends = starts.astype(np.int64)
         lengths = (ends[1:] - ends[:-1])[old]
@@ -186,18 +178,21 @@ class _Builder:
         new = np.empty(nodes, np.uint32)
         new[old] = np.arange(nodes, dtype=np.uint32)
         return Graph(
-            neighbors=aligned_copy(renumbered(lists[old], new)),
+            neighbors=aligned_copy(renumber(lists[old], new)),
             sketches=aligned_copy(self.sketches[old]),
-            entries=new[np.concatenate([self.entries, unreached(lists, self.entries)])],
+            entries=new[np.concatenate([self.entries, find_unreachable(lists, self.entries)])],
             order=order[np.repeat(starts[:-1][old], lengths) + within],
             starts=new_starts.astype(np.uint32),
-            codec=self.kept_codec,
+            codec=self.codec,
         )
 
 
-def unreached(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Nodes from which all can be reached that can't be reached from the entries: the first of each such part."""
-    reached = np.zeros(len(lists) + 1, np.bool_)  # the last stands for what ends a list
+def find_unreachable(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return nodes that, as further entries, make every node reachable: the first one of each unreachable part.
+
+    `lists` (nodes, degree) are the neighbours, padded with NO_NODE.
+    """
+    reached = np.zeros(len(lists) + 1, np.bool_)  # the last one stands for NO_NODE
     more: list[int] = []
     front: NDArray[np.integer] = entries
     while True:
@@ -212,8 +207,8 @@ def unreached(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> NDArray
         front = np.array(more[-1:])
 
 
-def renumbered(lists: NDArray[np.uint32], new: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Lists of neighbours under the nodes' new numbers; what ends a list stays."""
+def renumber(lists: NDArray[np.uint32], new: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Replace the nodes in lists of neighbours by their new numbers; NO_NODE stays."""
     if not len(new):
         return lists
     return np.where(lists < len(new), new.take(lists, mode="clip"), lists)

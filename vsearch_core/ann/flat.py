@@ -1,22 +1,23 @@
-"""Exact search: every vector is compared. Arrays in, arrays out."""
+"""Exact search by comparing every vector, and fixed-point vectors."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.kernels.constants import FIXED_ONE
 
-_BLOCK_BYTES = 4 << 20  # of converted vectors at a time: they stay in the processor's cache
+BLOCK_BYTES = 4 << 20  # of vectors converted at a time, which stay in the processor's cache
 
 Vectors = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.int16]
 
 
 def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Unit vectors as fixed point: half of float32's size, and a dot product is off by about 1e-5.
+    """Convert unit vectors (n, d) to fixed point.
 
-    float16 has that size and error too, but converting it back takes ten times as long where numpy does it in software.
+    That is half the size of float32, and changes dot products by about 1e-5. float16 is as small and as exact, but
+    takes ten times as long to convert back where numpy does so in software.
     """
     fixed = np.empty(vectors.shape, np.int16)
-    step = max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[-1])))
+    step = max(1, BLOCK_BYTES // (4 * max(1, vectors.shape[-1])))
     for start in range(0, len(vectors), step):
         block = np.clip(vectors[start : start + step], -1, 1)
         block *= np.float32(FIXED_ONE)
@@ -25,23 +26,24 @@ def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 def from_fixed(vectors: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return fixed-point vectors of any shape as float32, the inverse of `to_fixed` up to its rounding."""
+    """Convert fixed-point vectors of any shape to float32."""
     floats: NDArray[np.float32] = np.divide(vectors, np.float32(FIXED_ONE), dtype=np.float32)
     return floats
 
 
-def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Dot products of every vector with every query.
+def scan(vectors: Vectors, queries: NDArray[np.float32], block_bytes: int = BLOCK_BYTES) -> NDArray[np.float32]:
+    """Return the dot products of every vector with every query, (n,) or (q, n) float32.
 
-    `vectors` (n, d) float32, float16 or int16 (`to_fixed`), a read-only map too; `queries` (d,) or (q, d) float32.
-    Returns (n,) or (q, n). Takes a few MB of memory beyond the result; numpy's BLAS uses the cores.
+    `vectors` (n, d) is float32, float16 or int16 in fixed point, and may be a read-only memory map; `queries` (d,) or
+    (q, d) is float32. Takes about `block_bytes` of memory beyond the result. numpy's BLAS uses as many threads as it is
+    configured to.
     """
     if vectors.dtype == np.float32:
         return queries @ vectors.T
     one = np.float32(FIXED_ONE if vectors.dtype == np.int16 else 1)
     result = np.empty((*queries.shape[:-1], len(vectors)), np.float32)
-    step = max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
-    buffer = np.empty((min(step, len(vectors)), vectors.shape[1]), np.float32)  # one: fresh memory costs page faults
+    step = max(1, block_bytes // (4 * max(1, vectors.shape[1])))
+    buffer = np.empty((min(step, len(vectors)), vectors.shape[1]), np.float32)  # reused: new memory costs page faults
     for start in range(0, len(vectors), step):
         block = buffer[: len(vectors) - start]
         block[:] = vectors[start : start + step]
@@ -50,18 +52,18 @@ def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def non_unit_rows(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
-    """The rows of fixed-point vectors (n, d) whose length is not 1, give or take what rounding can do to it."""
+    """Return the rows of fixed-point vectors (n, d) whose length differs from 1 by more than rounding explains."""
     tolerance = 1e-3 + np.sqrt(vectors.shape[1]) / FIXED_ONE
-    step = max(1, _BLOCK_BYTES // (8 * max(1, vectors.shape[1])))
+    step = max(1, BLOCK_BYTES // (8 * max(1, vectors.shape[1])))
     blocks = (vectors[start : start + step].astype(np.float64) for start in range(0, len(vectors), step))
     lengths = [np.sqrt(np.einsum("nd,nd->n", block, block)) / FIXED_ONE for block in blocks]
     return np.flatnonzero(np.abs(np.concatenate([np.empty(0), *lengths]) - 1) > tolerance)
 
 
 def top_k(scores: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]:
-    """The rows of the k highest of the scores (n,), best first, equal scores by row; fewer where fewer are allowed.
+    """Return the rows of the k highest scores (n,), best first, equal scores by row; fewer if fewer are allowed.
 
-    `allowed` (n,) bool says which rows may be taken, None that all may. Takes O(n + k log k) time.
+    `allowed` (n,) bool restricts the rows; None allows all. Takes O(n + k log k) time.
     """
     rows = np.arange(len(scores)) if allowed is None else np.flatnonzero(allowed)
     values = scores if allowed is None else scores[rows]

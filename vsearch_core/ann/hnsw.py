@@ -1,45 +1,58 @@
-"""Approximate nearest neighbours by walking a graph. Arrays in, arrays out; nothing here opens a file.
+"""Approximate nearest neighbours by searching a graph.
 
-The graph is HNSW's base layer (Malkov and Yashunin, 2018). Of the hierarchy above it one layer is left, and it is
-scanned: the best of about √n / 2 entry nodes start the walk. The walk reads sketches (`ann.sketch`), one cache line a
-neighbour; the best candidates are scored again from the stored vectors, so scores are exact and only the choice of rows
-is approximate. Equal rows share a node, so duplicates neither crowd a pool nor get lost.
+The graph is HNSW's base layer (Malkov and Yashunin, 2018). A single layer above it remains, and it is scanned: the
+search starts from the best of about √n / 2 entry nodes. It compares sketches (`ann.sketch`), one cache line a
+neighbour; the best candidates are rescored with the stored vectors, so scores are exact and only the choice of rows is
+approximate. Equal rows share a node, so duplicates neither crowd a pool nor get lost.
 
-A filter is a boolean array. By what it costs, a query looks at the allowed rows' vectors (few rows), at their sketches,
-or walks with a wider pool (most rows pass); a walk that ends with too few allowed rows is followed by a look at the
-sketches, so rows that are allowed only far from the query are found too.
+A filter is a boolean array. Depending on what is cheapest, a filtered query compares the allowed rows' vectors (few
+rows), compares their sketches, or searches the graph with a larger pool (most rows pass). A search that ends with too
+few allowed candidates is followed by a scan of the sketches, so allowed rows far from the query are found too.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core import config
 from vsearch_core.ann.base import check_finite, run_in_chunks
 from vsearch_core.ann.flat import from_fixed, to_fixed
 from vsearch_core.ann.sketch import Codec
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
+from vsearch_core.kernels.constants import POOL_BLOCK
+from vsearch_core.kernels.tuples import GraphArrays, StoredRows
 
-DEFAULT_EF_SEARCH = 96  # candidates of a walk: recall@10 of 0.99 on 120,000 MiniLM vectors
-LANES = 4  # queries that a thread has under way at once
-EXACT_ROWS = 2000  # rows up to which vectors are read, not sketches …
-FILTERED_ROWS = 16_384  # … and where a filter leaves no more: a millisecond, and no doubt about rows far from the query
-_SAMPLE = 128  # allowed nodes, about, that show whether sketches tell the rows apart
-# Nanoseconds, 384 dimensions, 120,000 rows; only their ratio matters
+DEFAULT_EF_SEARCH = 96  # recall@10 of 0.99 on 120,000 MiniLM vectors
+LANES = 4  # queries that a thread searches at once
+_SAMPLE = 128  # allowed nodes, about, that show whether sketches discriminate between the rows
+# Nanoseconds, at 384 dimensions and 120,000 rows; only their ratio matters
 _NODE_COST = 3.0  # of a sketch in a scan
-_STEP_COST = 280.0  # of one candidate of a walk's pool
+_CANDIDATE_COST = 280.0  # of a candidate of a graph search
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLimits:
+    """How few rows are scanned exactly instead of searching the graph.
+
+    Without a filter, these are segments of at most `exact_rows`. With one, they are filters that at most
+    `filtered_rows` pass: that takes a millisecond and can't miss rows far from the query.
+    """
+
+    exact_rows: int = 2000
+    filtered_rows: int = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Everything a segment stores beside its vectors; any array may be a read-only map.
+    """The arrays that a segment stores beside its vectors; each may be a read-only memory map.
 
-    `neighbors` (nodes, degree) uint32, ended by 2**32 - 1 where not full; `sketches` (nodes, width) uint8; `entries`
-    (e,) uint32 nodes; `order` (n,) uint32 the rows by node, `starts` (nodes + 1,) uint32 where each node's begin;
-    `codec` tells how the sketches were made.
+    Field names are stored names. `neighbors` (nodes, degree) uint32, padded with NO_NODE; `sketches` (nodes, width)
+    uint8; `entries` (e,) uint32 entry nodes; `order` (n,) uint32, the rows sorted by node, and `starts` (nodes + 1,)
+    uint32, where each node's rows start in it; `codec` describes how the sketches were made.
     """
 
     neighbors: NDArray[np.uint32]
@@ -50,22 +63,23 @@ class Graph:
     codec: Codec
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name, for storing."""
+        """Return all arrays by the names under which they are stored."""
         parts = [(part, field.name) for part in (self, self.codec) for field in fields(part) if field.name != "codec"]
         return {name: getattr(part, name) for part, name in parts}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
-        """The graph of stored arrays, which are not copied."""
+        """Return the graph of stored arrays, without copying them. Raises KeyError if one is missing."""
         codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
         return cls(codec=codec, **{field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"})
 
 
 @dataclass(frozen=True, slots=True)
 class NearestRows:
-    """Answers to q queries: `rows` (q, k) int64 and `scores` (q, k) float32, best first, `counts` (q,) how many.
+    """The rows nearest to each of q queries, best first.
 
-    Behind `counts[i]` a row is -1 and a score -inf. `exact` says that no better row can have been missed.
+    `rows` (q, k) int64 and `scores` (q, k) float32 cosines; of query i, the first counts[i] (`counts` (q,) int64) are
+    filled and the rest hold row -1 and score -inf. `exact` is True if no better row can have been missed.
     """
 
     rows: NDArray[np.int64]
@@ -73,34 +87,37 @@ class NearestRows:
     counts: NDArray[np.int64]
     exact: bool
 
-    def put(self, where: NDArray[np.bool_], other: "NearestRows") -> None:
-        """Replace the answers to some queries."""
-        self.rows[where], self.scores[where], self.counts[where] = other.rows, other.scores, other.counts
+    def replace_where(self, chosen: NDArray[np.bool_], other: "NearestRows") -> None:
+        """Replace the results of the chosen queries, (q,) bool, by those of `other`, in place."""
+        self.rows[chosen], self.scores[chosen], self.counts[chosen] = other.rows, other.scores, other.counts
 
 
 class GraphSearcher:
-    """A segment that is asked more than once: its arrays in the form that the kernels take. Copies nothing."""
+    """Searches one segment's vectors; it copies no array and may be used by many threads."""
 
-    def __init__(self, graph: Graph, vectors: NDArray[np.int16]) -> None:
-        """`vectors` (n, d) is the segment's, in fixed point. Raises InputError."""
+    def __init__(self, graph: Graph, vectors: NDArray[np.int16], limits: ScanLimits | None = None) -> None:
+        """Take a graph that `ann.check` has passed, and its segment's vectors (n, d) in fixed point.
+
+        Raises ArgumentError if they don't belong together.
+        """
         if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(graph.order):
-            shape = f"{vectors.dtype} of shape {vectors.shape}"
-            wanted = f"int16 ({len(graph.order)}, d)"
-            raise InputError("vectors", f"{shape}, where {wanted} belongs", "pass the segment's own")
-        self._stored = tuple(read_only(array) for array in (vectors, graph.order, graph.starts))
-        self._graph = tuple(read_only(array) for array in (graph.neighbors, graph.sketches, graph.entries))
-        self._codec = tuple(read_only(array) for array in graph.codec.arrays())
+            reason = f"{vectors.dtype} of shape {vectors.shape}, but the graph has {len(graph.order)} int16 rows"
+            raise ArgumentError("vectors", reason)
+        self._limits = limits or ScanLimits()
         self._all = read_only(np.zeros(0, np.bool_))
+        self._stored = StoredRows(read_only(vectors), read_only(graph.order), read_only(graph.starts), self._all)
+        self._graph = GraphArrays(read_only(graph.neighbors), read_only(graph.sketches), read_only(graph.entries))
+        self._codec = graph.codec.kernel_arrays()
 
     def load(self) -> None:
-        """Load every kernel that a search may need, compiled the first time on a machine; needs a row to ask for."""
-        query = read_only(from_fixed(self._stored[0][:1]))
-        job = _Job(query, read_only(to_fixed(query)), k=1, ef_search=8, threads=1)
-        rows = len(self._stored[0])
-        self._walk(job, self._all, 1.0)
-        self._telling(job, read_only(np.ones(rows, np.bool_)), rows)
-        self._scan_sketches(job, read_only(np.arange(rows) < EXACT_ROWS))
-        self._scan_rows(job, read_only(np.arange(rows) < 1))
+        """Load every kernel that a search may need, compiling it the first time; the segment must have a row."""
+        query = read_only(from_fixed(self._stored.vectors[:1]))
+        batch = _Batch(query, read_only(to_fixed(query)), k=1, ef_search=POOL_BLOCK, threads=1)
+        rows = len(self._stored.vectors)
+        self._search_graph(batch, self._all, 1.0)
+        self._sketches_discriminate(batch, read_only(np.ones(rows, np.bool_)), rows)
+        self._scan_sketches(batch, read_only(np.arange(rows) < self._limits.exact_rows))
+        self._scan_rows(batch, read_only(np.arange(rows) < 1))
 
     def search(
         self,
@@ -112,100 +129,134 @@ class GraphSearcher:
         exact: bool = False,
         threads: int = 1,
     ) -> NearestRows:
-        """The k rows most like each of the queries (q, d), float32 unit vectors, among the allowed ones (n,) bool.
+        """Return the k rows most similar to each of the queries (q, d), float32 unit vectors.
 
-        A larger `ef_search` finds more and takes longer; `exact` looks at every allowed row. Raises InputError.
+        `allowed` (n,) bool restricts the rows. A larger `ef_search`, the number of candidates of a graph search, finds
+        more and takes longer; `exact` compares every allowed row. Raises ArgumentError, and InputError for a query that
+        is not finite.
         """
-        vectors = self._stored[0]
+        vectors = self._stored.vectors
         queries = read_only(queries.astype(np.float32, copy=False))
-        _check(vectors, queries, k, ef_search, allowed)
+        _check_arguments(vectors, queries, k, ef_search, allowed)
         count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
-        job = _Job(queries, read_only(to_fixed(queries)), k, -(-max(ef_search, k) // 8) * 8, threads)
+        batch = _Batch(queries, read_only(to_fixed(queries)), k, _pool_size(max(ef_search, k)), threads)
         mask = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
-        if exact or count <= (EXACT_ROWS if allowed is None else FILTERED_ROWS):
-            return self._scan_rows(job, mask)
+        if exact or count <= (self._limits.exact_rows if allowed is None else self._limits.filtered_rows):
+            return self._scan_rows(batch, mask)
         if allowed is None:
-            return self._walk(job, mask, 1.0)
+            return self._search_graph(batch, mask, 1.0)
         share = count / len(vectors)
-        walks = job.ef_search / share * _STEP_COST <= count * _NODE_COST
+        graph_is_cheaper = batch.ef_search / share * _CANDIDATE_COST <= count * _NODE_COST
 
-        def approximate(some: _Job) -> NearestRows:
-            return self._walk(some, mask, share) if walks else self._scan_sketches(some, mask)
+        def approximate(some: _Batch) -> NearestRows:
+            return self._search_graph(some, mask, share) if graph_is_cheaper else self._scan_sketches(some, mask)
 
-        return job.parted(self._telling(job, mask, count), approximate, lambda some: self._scan_rows(some, mask))
+        discriminate = self._sketches_discriminate(batch, mask, count)
+        return batch.split(discriminate, approximate, lambda some: self._scan_rows(some, mask))
 
-    def _telling(self, job: "_Job", allowed: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-        """For which queries sketches tell the best allowed rows from most others.
+    def _sketches_discriminate(self, batch: "_Batch", allowed: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+        """Return for each query, (q,), if sketch scores can separate its best allowed rows from most others.
 
-        Among rows that are all far from the query they do not: then looking at the vectors is the shorter way.
+        They can't where all allowed rows are far from the query: then comparing the vectors is faster.
         """
-        from vsearch_core.kernels.scan import tell_apart
+        from vsearch_core.kernels.scan import sketches_discriminate
 
-        telling = np.ones(len(job.queries), np.bool_)
+        result = np.ones(len(batch.queries), np.bool_)
         step = max(1, count // _SAMPLE)
-        tell_apart(job.fixed, (*self._stored, allowed), self._graph, self._codec, step, telling)
-        return telling
+        sketches_discriminate(batch.fixed, self._filtered(allowed), self._graph, self._codec, step, result)
+        return result
 
-    def _scan_rows(self, job: "_Job", allowed: NDArray[np.bool_]) -> NearestRows:
-        """Look at the allowed rows' vectors, at all if `allowed` is empty."""
-        from vsearch_core.kernels.scan import allowed_rows, scan_rows
+    def _scan_rows(self, batch: "_Batch", allowed: NDArray[np.bool_]) -> NearestRows:
+        """Compare the allowed rows' vectors, or all if `allowed` is empty."""
+        from vsearch_core.kernels.scan import list_allowed_rows, scan_rows
 
-        vectors = self._stored[0]
+        vectors = self._stored.vectors
         if len(allowed):
             listed = np.empty(len(vectors) + 1, np.uint32)
-            rows = read_only(listed[: allowed_rows(allowed, listed)])
+            rows = read_only(listed[: list_allowed_rows(allowed, listed)])
         else:
             rows = read_only(np.arange(len(vectors), dtype=np.uint32))
-        return job.run(lambda q, _f, s, r, c, _n: scan_rows(q, vectors, rows, s, r, c), exact=True)[0]
 
-    def _scan_sketches(self, job: "_Job", allowed: NDArray[np.bool_]) -> NearestRows:
-        """Look at the sketches of all nodes with an allowed row."""
-        from vsearch_core.kernels.scan import allowed_nodes, scan_sketches
+        def scan(part: "_Part") -> None:
+            scan_rows(part.queries, vectors, rows, part.scores, part.rows, part.counts)
 
-        listed = np.empty(len(self._graph[0]) + 1, np.uint32)
-        nodes = read_only(listed[: allowed_nodes(*self._stored[1:], allowed, listed)])
-        stored, kept = (*self._stored, allowed), max(job.ef_search, 64)
-        return job.run(
-            lambda q, f, s, r, c, _n: scan_sketches(q, f, stored, self._graph, self._codec, nodes, kept, s, r, c)
-        )[0]
+        return batch.run(scan, exact=True)[0]
 
-    def _walk(self, job: "_Job", allowed: NDArray[np.bool_], share: float) -> NearestRows:
-        """Walk, among all rows if `allowed` is empty.
+    def _scan_sketches(self, batch: "_Batch", allowed: NDArray[np.bool_]) -> NearestRows:
+        """Compare the sketches of all nodes with an allowed row."""
+        from vsearch_core.kernels.scan import list_allowed_nodes, scan_sketches
 
-        A query whose pool ends with too few allowed nodes looks at all sketches instead: there may be more that no
-        edge leads to from where it began.
+        listed = np.empty(len(self._graph.neighbors) + 1, np.uint32)
+        nodes = read_only(listed[: list_allowed_nodes(self._stored.order, self._stored.starts, allowed, listed)])
+        stored, kept = self._filtered(allowed), max(batch.ef_search, 64)
+
+        def scan(part: "_Part") -> None:
+            scan_sketches(
+                part.queries, part.fixed, stored, self._graph, self._codec, nodes, kept,
+                part.scores, part.rows, part.counts,
+            )  # fmt: skip
+
+        return batch.run(scan)[0]
+
+    def _search_graph(self, batch: "_Batch", allowed: NDArray[np.bool_], share: float) -> NearestRows:
+        """Search the graph for rows of which `share` are allowed; all are if `allowed` is empty.
+
+        Queries that end with too few allowed candidates scan all sketches instead: there may be better rows that no
+        edge leads to from where the search began.
         """
-        from vsearch_core.kernels.graph import search as kernel
+        from vsearch_core.kernels.graph import search_graph
 
-        stored, ef_search = (*self._stored, allowed), -(-int(job.ef_search / share) // 8) * 8
-        found, scored = job.run(
-            lambda q, f, s, r, c, n: kernel(q, f, stored, self._graph, self._codec, LANES, ef_search, s, r, c, n)
-        )
-        short = scored < min(job.enough, len(self._graph[0]))
+        stored, ef = self._filtered(allowed), _pool_size(int(batch.ef_search / share))
+
+        def search(part: "_Part") -> None:
+            search_graph(
+                part.queries, part.fixed, stored, self._graph, self._codec, LANES, ef,
+                part.scores, part.rows, part.counts, part.allowed_counts,
+            )  # fmt: skip
+
+        found, allowed_counts = batch.run(search)
+        short = allowed_counts < min(batch.enough, len(self._graph.neighbors))
         if short.any():
-            everyone = np.ones(len(self._stored[0]), np.bool_)
-            found.put(short, self._scan_sketches(job.only(short), allowed if len(allowed) else read_only(everyone)))
+            mask = allowed if len(allowed) else read_only(np.ones(len(self._stored.vectors), np.bool_))
+            found.replace_where(short, self._scan_sketches(batch.only(short), mask))
         return found
 
+    def _filtered(self, allowed: NDArray[np.bool_]) -> StoredRows:
+        return self._stored._replace(allowed=allowed)
 
-def _check(
+
+def _pool_size(count: int) -> int:
+    return -(-count // POOL_BLOCK) * POOL_BLOCK
+
+
+def _check_arguments(
     vectors: NDArray[np.int16], queries: NDArray[np.float32], k: int, ef_search: int, allowed: NDArray[np.bool_] | None
 ) -> None:
-    """Refuse what can't be searched for, by name."""
     if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
-        raise InputError("queries", f"shape {queries.shape} with vectors {vectors.shape}", "use the index's embedder")
+        raise ArgumentError("queries", f"shape {queries.shape}, but the vectors have {vectors.shape[1]} dimensions")
     if k < 1:
-        raise InputError("k", f"{k} is not a number of results", "ask for at least 1")
-    if not 1 <= ef_search <= 1 << 16:
-        raise InputError("ef_search", f"{ef_search} is not between 1 and 65536", f"the default is {DEFAULT_EF_SEARCH}")
+        raise ArgumentError("k", f"{k} is not a positive number")
+    if not 1 <= ef_search <= config.MAX_EF_SEARCH:
+        raise ArgumentError("ef_search", f"{ef_search} is not between 1 and {config.MAX_EF_SEARCH}")
     if allowed is not None and allowed.shape != (len(vectors),):
-        raise InputError("allowed", f"shape {allowed.shape} with {len(vectors)} rows", "pass one value a row")
+        raise ArgumentError("allowed", f"shape {allowed.shape}, but the segment has {len(vectors)} rows")
     check_finite("query", queries)
 
 
+class _Part(NamedTuple):
+    """Some of a batch's queries and the arrays for their results: views of those of `_Batch` and `NearestRows`."""
+
+    queries: NDArray[np.float32]
+    fixed: NDArray[np.int16]
+    scores: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    allowed_counts: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """What is asked: queries (q, d) as float32 and in fixed point, and how. `ef_search` is a multiple of 8."""
+class _Batch:
+    """Queries (q, d), as float32 and in fixed point, with their options; `ef_search` is a multiple of POOL_BLOCK."""
 
     queries: NDArray[np.float32]
     fixed: NDArray[np.int16]
@@ -215,45 +266,43 @@ class _Job:
 
     @property
     def enough(self) -> int:
-        """Allowed candidates that a filtered walk must end with to be trusted: about as many as an unfiltered one."""
+        """Return how many allowed candidates a filtered search must end with to be trusted."""
         return min(self.ef_search, max(2 * self.k, self.ef_search // 2))
 
-    def only(self, chosen: NDArray[np.bool_]) -> "_Job":
-        """The same for some of the queries."""
+    def only(self, chosen: NDArray[np.bool_]) -> "_Batch":
+        """Return a batch of the chosen queries, (q,) bool."""
         return replace(self, queries=read_only(self.queries[chosen]), fixed=read_only(self.fixed[chosen]))
 
-    def parted(
-        self, chosen: NDArray[np.bool_], one: Callable[["_Job"], NearestRows], other: Callable[["_Job"], NearestRows]
+    def split(
+        self,
+        chosen: NDArray[np.bool_],
+        search: Callable[["_Batch"], NearestRows],
+        search_rest: Callable[["_Batch"], NearestRows],
     ) -> NearestRows:
-        """The answers of `one` to the chosen queries, of `other` to the rest."""
+        """Answer the chosen queries by `search` and the others by `search_rest`."""
         if chosen.all() or not chosen.any():
-            return one(self) if chosen.all() else other(self)
-        found = self.blank(exact=False)
-        found.put(chosen, one(self.only(chosen)))
-        found.put(~chosen, other(self.only(~chosen)))
+            return search(self) if chosen.all() else search_rest(self)
+        found = self.empty_result(exact=False)
+        found.replace_where(chosen, search(self.only(chosen)))
+        found.replace_where(~chosen, search_rest(self.only(~chosen)))
         return found
 
-    def blank(self, exact: bool) -> NearestRows:
-        """No answers yet."""
+    def empty_result(self, exact: bool) -> NearestRows:
+        """Return a result without any row yet."""
         count = len(self.queries)
         rows, scores = np.full((count, self.k), -1), np.full((count, self.k), -np.inf, np.float32)
         return NearestRows(rows, scores, np.zeros(count, np.int64), exact)
 
-    def run(self, work: Callable[..., None], exact: bool = False) -> tuple[NearestRows, NDArray[np.int64]]:
-        """What work(queries, fixed, scores, rows, counts, scored) writes for all queries, spread over the threads."""
-        count, found = len(self.queries), self.blank(exact)
-        scored = np.zeros(count, np.int64)
+    def run(self, search: Callable[[_Part], None], exact: bool = False) -> tuple[NearestRows, NDArray[np.int64]]:
+        """Run `search` on all queries, on the batch's threads; return the result and the counts of allowed nodes."""
+        count, found = len(self.queries), self.empty_result(exact)
+        allowed_counts = np.zeros(count, np.int64)
 
-        def piece(start: int, stop: int) -> None:
+        def search_part(start: int, stop: int) -> None:
             some = slice(start, stop)
-            work(
-                self.queries[some],
-                self.fixed[some],
-                found.scores[some],
-                found.rows[some],
-                found.counts[some],
-                scored[some],
-            )
+            results = (found.scores[some], found.rows[some], found.counts[some], allowed_counts[some])
+            search(_Part(self.queries[some], self.fixed[some], *results))
 
-        run_in_chunks(piece, 0, count, count if self.threads == 1 else -(-count // (4 * self.threads)), self.threads)
-        return found, scored
+        chunk = count if self.threads == 1 else -(-count // (4 * self.threads))
+        run_in_chunks(search_part, 0, count, chunk, self.threads)
+        return found, allowed_counts

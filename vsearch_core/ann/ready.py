@@ -1,4 +1,4 @@
-"""Getting the kernels ready: half a second a process, and half a minute once a machine, when numba compiles them."""
+"""Load the compiled kernels: half a second in each process, half a minute when numba compiles them the first time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from threading import Timer
 
 import numpy as np
 
-PATIENCE = 1.0  # seconds: what takes longer is told
+PATIENCE = 1.0  # seconds before the caller is told
 
 
 @contextmanager
-def announce_if_slow(slow: Callable[[], object]) -> Iterator[None]:
-    """Call `slow`, from a thread of its own, when the block takes longer than PATIENCE."""
-    timer = Timer(PATIENCE, slow)
+def announce_if_slow(callback: Callable[[], object]) -> Iterator[None]:
+    """Call `callback`, from another thread, if the block takes longer than PATIENCE."""
+    timer = Timer(PATIENCE, callback)
     timer.daemon = True
     timer.start()
     try:
@@ -22,7 +22,7 @@ def announce_if_slow(slow: Callable[[], object]) -> Iterator[None]:
 
 
 def load_vector_kernels() -> None:
-    """Have every kernel ready, for building and for searching, by building a graph of a few rows and asking it."""
+    """Load every kernel that builds or searches a graph, by building and searching one of a few rows."""
     from vsearch_core.ann.build import build
     from vsearch_core.ann.hnsw import GraphSearcher
 

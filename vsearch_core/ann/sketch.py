@@ -1,40 +1,43 @@
-"""Sketches: a vector in one cache line or a few, for walking a graph without waiting for memory.
+"""Sketches: vectors compressed to one cache line or a few, so that a graph search need not wait for memory.
 
-A vector is centred and turned onto the segment's principal components; each component gets as many base-4 digits as
-lower the squared error most (the classical greedy bit allocation for a transform code), many components none. The last
-byte scales the row's estimates so that they are unbiased (RaBitQ, Gao and Long, SIGMOD 2024). Four digits make a byte:
-digit `p` of the row is in byte `p % (width - 1)`, at bit `2 * (p // (width - 1))`.
+A vector is centred and rotated onto the segment's principal components. Each component gets as many base-4 digits as
+reduce the squared error most (the classical greedy bit allocation of transform coding); many components get none. The
+last byte scales the row's estimates to make them unbiased (RaBitQ, Gao and Long, SIGMOD 2024). A byte holds four
+digits: digit `p` of the row is in byte `p % (width - 1)`, at bit `2 * (p // (width - 1))`.
 
-Everything is integer arithmetic on fixed-point vectors (`flat.to_fixed`), or exact in float64, so codes do not depend
-on threads; only the eigenvectors come from LAPACK, and they are rounded to 1/127.
+All arithmetic is on integers (fixed-point vectors, see `flat.to_fixed`) or exact in float64, so codes don't depend on
+the number of threads. Only the eigenvectors come from LAPACK, and they are rounded to 1/127.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, SQ8_ZERO
+from vsearch_core.kernels.tuples import CodecArrays
 
 MAX_LINES = 16
-_SAMPLE = 16_384  # rows that the components are computed from
-_ERROR = 0.16  # of the variance that the digits may leave; more lines until they do
-_SCALES = 4096  # rows that the least scale and the error are taken from
-_QUERIES = 64  # of them are queries
-_MAX_DIGITS = 4
-# A Gaussian of variance 1 in 4**m equal steps: the best step, and the variance left (Max, 1960; m from 0 to 4)
+_SAMPLE = 16_384  # rows from which the components are computed
+_ERROR = 0.16  # share of the variance that digits may leave; sketches get more cache lines until they leave no more
+_SCALE_ROWS = 4096  # rows from which the least scale and the error are measured
+_SCALE_QUERIES = 64  # of them, used as queries
+_LEAST_SCALE_QUANTILE = 0.002
+_MAX_DIGITS = 4  # for one component
+# A Gaussian of variance 1 quantised to 4**m equal steps, m from 0 to 4: the best step, and the error left (Max, 1960)
 _STEPS = np.array([0.0, 0.9957, 0.3352, 0.1041, 0.0308])
 _LEFT = np.array([1.0, 0.1188, 0.01154, 0.001041, 0.0000892])
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How vectors become sketches.
+    """The parameters that turn a segment's vectors into sketches. Field names are stored names.
 
-    `basis` (m, d padded with 128 to a multiple of 64) uint8, 128 for zero, rows of any length; `digits` (m,) uint8 of
-    1 to 4; `gains` (m,) float32, a digit's step over the row's length; `centre` (d,) int16 the mean vector; `measures`
-    (2,) float32: the rows' least scale over 32767², and the standard error of an estimated dot product of unit vectors.
+    `basis` (m, d padded to whole cache lines) uint8 holds the components' directions, SQ8_ZERO for zero, in rows of any
+    length; `digits` (m,) uint8, 1 to 4; `gains` (m,) float32, a digit's step over the row's length; `centre` (d,)
+    int16, the mean vector; `measures` (2,) float32, the rows' least scale over FIXED_ONE², and the standard error of an
+    estimated dot product of unit vectors.
     """
 
     basis: NDArray[np.uint8]
@@ -43,22 +46,35 @@ class Codec:
     centre: NDArray[np.int16]
     measures: NDArray[np.float32]
 
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """As the kernels take them."""
-        return self.basis, self.digits, self.gains, self.centre, self.measures
+    def kernel_arrays(self) -> CodecArrays:
+        """Return the codec as kernels take it."""
+        return CodecArrays(
+            basis=read_only(self.basis),
+            digits=read_only(self.digits),
+            gains=read_only(self.gains),
+            centre=read_only(self.centre),
+            least_scale=self.measures[0],
+            error=self.measures[1],
+        )
 
 
 def allocate(variances: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
-    """How many digits each component gets, `digits` in all (fewer where all are full): greedy by the error saved."""
-    given = np.zeros(len(variances), np.int64)
+    """Return the number of digits of each component, given their variances (m,), descending.
+
+    They sum to `digits`, or to less where every component has its maximum or no variance.
+    """
+    allocated = np.zeros(len(variances), np.int64)
     saved = variances[:, None] * -np.diff(_LEFT)[None, :]  # falls along each row, so the best of all are prefixes
     chosen = np.argsort(-saved, axis=None, kind="stable")[:digits]
-    np.add.at(given, chosen[saved.ravel()[chosen] > 0] // _MAX_DIGITS, 1)
-    return given
+    np.add.at(allocated, chosen[saved.ravel()[chosen] > 0] // _MAX_DIGITS, 1)
+    return allocated
 
 
 def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
-    """The codec for vectors (n, d) in fixed point, from at most 16,384 rows, and the width of its sketches in bytes."""
+    """Return the codec for vectors (n, d) in fixed point, and the width of its sketches in bytes.
+
+    Uses at most 16,384 of the rows, drawn by `seed`.
+    """
     count, dimension = vectors.shape
     rows = np.arange(count)
     if count > _SAMPLE:
@@ -66,25 +82,27 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
     sample = vectors[rows].astype(np.float64)  # integers: sums up to 2**53 are exact in any order
     centre = np.rint(sample.sum(axis=0) / max(1, len(rows))).astype(np.int16)
     sample -= centre
-    variances, directions = _components(sample)
+    variances, directions = _principal_components(sample)
     for lines in range(1, MAX_LINES + 1):
         width = lines * CACHE_LINE
-        given = allocate(variances, 4 * (width - 1))
-        if (variances * _LEFT[given]).sum() <= _ERROR * variances.sum():
+        allocated = allocate(variances, 4 * (width - 1))
+        if (variances * _LEFT[allocated]).sum() <= _ERROR * variances.sum():
             break
-    used = np.flatnonzero(given)
-    rounded = _rounded(directions[used])
+    used = np.flatnonzero(allocated)
+    rounded = _round_directions(directions[used])
     norms = np.linalg.norm(rounded, axis=1)
-    steps = np.maximum(np.sqrt(variances[used]) * _STEPS[given[used]], 1e-3)
+    steps = np.maximum(np.sqrt(variances[used]) * _STEPS[allocated[used]], 1e-3)
     basis = np.full((len(used), -(-dimension // CACHE_LINE) * CACHE_LINE), SQ8_ZERO, np.uint8)
     basis[:, :dimension] = rounded + SQ8_ZERO
     measures = np.array([1 / FIXED_ONE**2, 0.0], np.float32)
-    codec = Codec(basis, given[used].astype(np.uint8), (steps / norms).astype(np.float32), centre, measures)
-    return _measured(codec, vectors, rows[:: max(1, len(rows) // _SCALES)].astype(np.uint32), width), width
+    gains = (steps / norms).astype(np.float32)
+    codec = Codec(basis, allocated[used].astype(np.uint8), gains, centre, measures)
+    some = rows[:: max(1, len(rows) // _SCALE_ROWS)].astype(np.uint32)
+    return _with_measures(codec, vectors, some, width), width
 
 
-def _components(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variances, largest first, and principal directions as rows, of a centred sample (r, d): min(r, d) of them."""
+def _principal_components(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the variances, descending, and the directions as rows of a centred sample (r, d): min(r, d) of them."""
     count, dimension = sample.shape
     wide = count < dimension
     squares, vectors = np.linalg.eigh(sample @ sample.T if wide else sample.T @ sample)
@@ -95,29 +113,28 @@ def _components(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     return squares / max(1, count), vectors
 
 
-def _measured(codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.uint32], width: int) -> Codec:
-    """The codec with the least scale and the error that some rows show."""
+def _with_measures(codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.uint32], width: int) -> Codec:
+    """Return the codec with the least scale and the error measured on some rows."""
     from vsearch_core.kernels.sketch import estimate
 
     if not len(rows):
         return codec
     encoder = Encoder(codec, vectors, rows, np.zeros((len(rows), width), np.uint8))
     encoder(0, len(rows))
-    least = float(np.quantile(encoder.scales, 0.002))
-    measures = np.array([least / FIXED_ONE**2, 0.0], np.float32)
-    codec = replace(codec, measures=measures)
+    least = float(np.quantile(encoder.scales, _LEAST_SCALE_QUANTILE))
+    codec = replace(codec, measures=np.array([least / FIXED_ONE**2, 0.0], np.float32))
     encoder = Encoder(codec, vectors, rows, np.zeros((len(rows), width), np.uint8))
     encoder(0, len(rows))
-    queries = vectors[rows[:: max(1, len(rows) // _QUERIES)]]
-    found = np.empty((len(queries), len(rows)), np.float32)
-    estimate(queries, encoder.codes, codec.arrays(), found)
+    queries = vectors[rows[:: max(1, len(rows) // _SCALE_QUERIES)]]
+    estimates = np.empty((len(queries), len(rows)), np.float32)
+    estimate(queries, encoder.codes, codec.kernel_arrays(), estimates)
     exact = queries.astype(np.float64) @ (vectors[rows].astype(np.float64) - codec.centre).T / FIXED_ONE**2
-    measures[1] = np.sqrt(np.mean((found - exact) ** 2))
+    codec.measures[1] = np.sqrt(np.mean((estimates - exact) ** 2))
     return codec
 
 
-def _rounded(directions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each row scaled to a largest element of 127 and rounded: 1 % of error in a component, a tenth of a digit's."""
+def _round_directions(directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale each row to a largest element of 127 and round it: 1 % of error in a component, a tenth of a digit's."""
     if not len(directions):
         return directions
     largest = directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)]
@@ -126,12 +143,15 @@ def _rounded(directions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Encoder:
-    """Writes sketches: call it with a range of the rows; ranges may be worked on at the same time."""
+    """Writes sketches: call it with ranges of rows, from several threads if you like."""
 
     def __init__(
         self, codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.uint32], codes: NDArray[np.uint8]
     ) -> None:
-        """`codes` (r, width), zeros, become the sketches of vectors[rows]; `scales` (r,) the scales before rounding."""
+        """Encode vectors[rows] into `codes` (r, width), which must hold zeros.
+
+        `scales` (r,) float64 receives the rows' scales before they are rounded.
+        """
         self.codes = codes
         self.scales = np.ones(len(rows))
         basis = np.ascontiguousarray(codec.basis[:, : vectors.shape[1]].astype(np.int16) - SQ8_ZERO)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from vsearch_core.kernels.constants import BLOCK_POSTINGS, POOL_BLOCK, SCORE_BITS
+from vsearch_core.kernels.constants import BLOCK_POSTINGS, LAST_KEY, POOL_BLOCK, SCORE_BITS
 from vsearch_core.kernels.jit import kernel
-from vsearch_core.kernels.select import LAST, key_row, make_key
+from vsearch_core.kernels.keys import key_row, make_key
 from vsearch_core.kernels.simd import SUMS_AT_ONCE, first_above, insert_sorted
 
 WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
@@ -108,7 +108,7 @@ def collect(
                 score = looked_up(postings, weights, window, first, row, score, threshold)
             if score > threshold:
                 insert_sorted(pool, POOL_BLOCK, len(pool) - POOL_BLOCK, make_key(score, base + row))
-                if pool[POOL_BLOCK + k - 1] != LAST:
+                if pool[POOL_BLOCK + k - 1] != LAST_KEY:
                     threshold = max(threshold, -(pool[POOL_BLOCK + k - 1] >> 32))
                     beyond = np.int32(max(0, threshold - rest[first]))
         at = first_above(sums, at + 1, width, beyond)
@@ -138,7 +138,7 @@ def search_window(
 ) -> None:  # fmt: skip
     """Add up the terms until no row without any of them can be among the best, and looking up the rest is cheaper."""
     starts, ends, rest = window
-    threshold = np.int64(0) if pool[POOL_BLOCK + k - 1] == LAST else -(pool[POOL_BLOCK + k - 1] >> 32)
+    threshold = np.int64(0) if pool[POOL_BLOCK + k - 1] == LAST_KEY else -(pool[POOL_BLOCK + k - 1] >> 32)
     if rest[0] <= threshold:
         return
     sums[:width] = 0
@@ -221,7 +221,7 @@ def best_rows(
         pool = pools[query]
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)
-            enter_window(postings, scale, lists, weights, window, last, pool[POOL_BLOCK + k - 1] != LAST)
+            enter_window(postings, scale, lists, weights, window, last, pool[POOL_BLOCK + k - 1] != LAST_KEY)
             search_window(postings, weights, window, lo, last - lo, sums, allowed, base, k, pool)
 
 
@@ -231,7 +231,7 @@ def read_pools(pools: Any, queries: Any, ids: Any, idf: Any, rows: Any, scores: 
     for query in range(len(pools)):
         unit = np.float32(unit_of(idf, ids[queries[query] : queries[query + 1]]))
         found = 0
-        while found < rows.shape[1] and pools[query, POOL_BLOCK + found] != LAST:
+        while found < rows.shape[1] and pools[query, POOL_BLOCK + found] != LAST_KEY:
             key = pools[query, POOL_BLOCK + found]
             rows[query, found] = key_row(key)
             scores[query, found] = np.float32(-(key >> 32)) * unit

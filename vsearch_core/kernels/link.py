@@ -1,54 +1,58 @@
-"""Linking nodes into a graph, in batches without locks. For numba only: arrays in, arrays out.
+"""Link nodes into a graph, in batches without locks.
 
-Every node of a batch is searched for in the graph as it was before the batch; then the edges back are added, a target
-at a time (ParlayANN, Manohar et al., PPoPP 2024). So the result does not depend on threads. Neighbours are chosen by
-the heuristic of HNSW (Malkov and Yashunin, 2018) with DiskANN's factor α (Subramanya et al., NeurIPS 2019).
+Every node of a batch searches the graph as it was before the batch; then the reverse edges are added, one target at a
+time (ParlayANN, Manohar et al., PPoPP 2024), so the result does not depend on the number of threads. Neighbours are
+selected by HNSW's heuristic (Malkov and Yashunin, 2018) with DiskANN's factor α (Subramanya et al., NeurIPS 2019).
 
-Distances between rows are squared L2 over SQ8 codes: integers, and exactly those of the decoded codes.
+Distances between nodes are squared L2 distances of their SQ8 codes: exact integers.
 """
 
 from typing import Any
 
 import numpy as np
 
-from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE, POOL_BLOCK, SQ8_ZERO
+from vsearch_core.kernels.constants import CACHE_LINE, LAST_KEY, NO_NODE, POOL_BLOCK, SQ8_ZERO
 from vsearch_core.kernels.graph import (
-    ABSORB,
     FINISH,
     GATHER,
     IDLE,
-    absorb,
-    begin,
-    choose_next,
-    gather,
+    PHASE,
+    QUERY,
+    SCORE,
+    expand_next,
+    gather_neighbors,
     make_lanes,
     pool_start,
-    see,
+    score_neighbors,
+    start_search,
+    visit,
 )
 from vsearch_core.kernels.jit import kernel
-from vsearch_core.kernels.select import LAST, key_row
+from vsearch_core.kernels.keys import key_row
 from vsearch_core.kernels.simd import dot_u8i8, prefetch
+from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Sq8Rows
 
 
 @kernel
-def take_pivot(codes: Any, node: int, pivot: Any) -> Any:
-    """Copy a node's code as int8; returns the sum, times 128, that a dot product with it is too high."""
+def set_pivot(coded: Sq8Rows, node: int, pivot: Any) -> Any:
+    """Copy a node's code to `pivot` as int8; return how much a dot product with it is too high for lack of a sign."""
     total: Any = 0
-    for i in range(codes.shape[1]):
-        value = np.int64(codes[node, i]) - SQ8_ZERO
+    for i in range(coded.codes.shape[1]):
+        value = np.int64(coded.codes[node, i]) - SQ8_ZERO
         pivot[i] = value
         total += value
     return SQ8_ZERO * total
 
 
 @kernel
-def measure(codes: Any, norms: Any, node: int, ids: Any, count: int, pivot: Any, distances: Any) -> None:
-    """Distances of ids[:count] from a node."""
+def measure_distances(coded: Sq8Rows, node: int, ids: Any, count: int, pivot: Any, distances: Any) -> None:
+    """Write the squared distances between a node and the nodes ids[:count]."""
+    codes, norms = coded.codes, coded.norms
     stride = codes.shape[1]
     for i in range(count):
         for line in range(0, stride, CACHE_LINE):
             prefetch(codes, np.int64(ids[i]) * stride + line)
-    excess = take_pivot(codes, node, pivot)
+    excess = set_pivot(coded, node, pivot)
     for i in range(count):
         other = np.int64(ids[i])
         dot = np.int64(dot_u8i8(codes, other * stride, pivot, 0, stride)) - excess
@@ -56,11 +60,13 @@ def measure(codes: Any, norms: Any, node: int, ids: Any, count: int, pivot: Any,
 
 
 @kernel
-def prune(codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: int, pivot: Any, out: Any) -> Any:
-    """Choose at most `degree` of the sorted candidates keys[:count] (distance above id) into out; returns how many.
+def prune(coded: Sq8Rows, keys: Any, count: int, alpha: float, degree: int, pivot: Any, out: Any) -> Any:
+    """Select at most `degree` of the sorted candidates keys[:count] into `out`; return their number.
 
-    A candidate is dropped when it is α times nearer to one chosen before than to the node. `keys` is overwritten.
+    A key is a distance in the upper 32 bits and a node below. A candidate is dropped if it is α times nearer to one
+    that was selected before than to the node. Overwrites `keys`.
     """
+    codes, norms = coded.codes, coded.norms
     stride = codes.shape[1]
     kept = 0
     for i in range(count):
@@ -71,7 +77,7 @@ def prune(codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: i
         kept += 1
         if kept == degree:
             break
-        excess = take_pivot(codes, chosen, pivot)
+        excess = set_pivot(coded, chosen, pivot)
         norm = np.int64(norms[chosen])
         for j in range(i + 1, count):
             if keys[j] >= 0:
@@ -83,73 +89,76 @@ def prune(codes: Any, norms: Any, keys: Any, count: int, alpha: float, degree: i
 
 
 @kernel
-def choose(
-    codes: Any, norms: Any, node: int, ids: Any, count: int, alpha: float, degree: int, pivot: Any, distances: Any,
-    out: Any,
-) -> Any:  # fmt: skip
-    """Choose a node's neighbours among ids[:count] into out; returns how many."""
-    measure(codes, norms, node, ids, count, pivot, distances)
+def select_neighbors(
+    coded: Sq8Rows, node: int, ids: Any, count: int, alpha: float, degree: int, pivot: Any, distances: Any, out: Any
+) -> Any:
+    """Select a node's neighbours among ids[:count] into `out`; return their number."""
+    measure_distances(coded, node, ids, count, pivot, distances)
     keys = np.empty(count, np.int64)
     for i in range(count):
         keys[i] = (np.int64(distances[i]) << 32) | np.int64(ids[i])
     keys.sort()
-    return prune(codes, norms, keys, count, alpha, degree, pivot, out)
+    return prune(coded, keys, count, alpha, degree, pivot, out)
 
 
 @kernel
-def link(
-    vectors: Any, order: Any, graph: Any, codec: Any, codes: Any, norms: Any, lane_count: int, beam: int, alpha: float,
-    first: int, start: int, stop: int, forward: Any,
+def find_neighbors(
+    vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, coded: Sq8Rows, lane_count: int, ef: int,
+    alpha: float, first: int, start: int, stop: int, forward: Any,
 ) -> None:  # fmt: skip
-    """Find the neighbours of the nodes start … stop - 1 among those before `first`, into forward[node - first].
+    """Select the neighbours of the nodes start … stop - 1 among the nodes before `first`.
 
-    `vectors` (n, d) fixed point, `order` the row of each node, `codes` and `norms` SQ8.
+    Writes them to forward[node - first], padded with NO_NODE. `vectors` (n, d) is in fixed point; `order` has the row
+    of each node; `ef` is a multiple of POOL_BLOCK.
     """
-    neighbors, sketches, entries = graph
     degree = forward.shape[1]
-    ids, distances = np.empty(beam, np.uint32), np.empty(beam, np.int64)
-    pivot = np.empty(codes.shape[1], np.int8)
-    lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], beam, codec[0])
-    pools, numbers = lanes[0], lanes[4]
-    entered = min(first, len(entries))
+    ids, distances = np.empty(ef, np.uint32), np.empty(ef, np.int64)
+    pivot = np.empty(coded.codes.shape[1], np.int8)
+    neighbors, sketches, entries = graph
+    entry_count = min(first, len(entries))
+    lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], ef, codec.basis)
+    pools, visited, unseen, weights, _, state, _, _, good = lanes
     waiting, busy = start, 1
     while busy:
         busy = 0
         for lane in range(lane_count):
-            phase = numbers[lane, 0]
+            phase = state[lane, PHASE]
             if phase == GATHER:
-                gather(graph, lanes, lane)
-                numbers[lane, 0] = ABSORB
-            elif phase == ABSORB:
-                absorb(graph, lanes, lane, beam)
-                numbers[lane, 0] = GATHER if choose_next(graph, lanes, lane, beam) else FINISH
+                gather_neighbors(neighbors, sketches, visited, unseen, state, lane)
+                state[lane, PHASE] = SCORE
+            elif phase == SCORE:
+                score_neighbors(sketches, pools, unseen, weights, good, state, lane, ef)
+                state[lane, PHASE] = GATHER if expand_next(neighbors, pools, state, lane, ef) else FINISH
             else:
                 if phase == FINISH:
-                    at, found = pool_start(lane, beam), 0
-                    while found < beam and pools[at + found] != LAST:
-                        ids[found] = key_row(pools[at + found])
-                        found += 1
-                    node = numbers[lane, 1]
+                    at, count = pool_start(lane, ef), 0
+                    while count < ef and pools[at + count] != LAST_KEY:
+                        ids[count] = key_row(pools[at + count])
+                        count += 1
+                    node = state[lane, QUERY]
                     out = forward[node - first]
-                    out[choose(codes, norms, node, ids, found, alpha, degree, pivot, distances, out) :] = NO_NODE
-                    numbers[lane, 0] = IDLE
+                    out[select_neighbors(coded, node, ids, count, alpha, degree, pivot, distances, out) :] = NO_NODE
+                    state[lane, PHASE] = IDLE
                 if waiting < stop:
-                    begin(vectors[order[waiting]], graph, entered, codec, lanes, lane, beam)
-                    see(lanes[1], lane, waiting)
-                    choose_next(graph, lanes, lane, beam)
-                    numbers[lane, 0], numbers[lane, 1] = GATHER, waiting
+                    start_search(vectors[order[waiting]], graph, entry_count, codec, lanes, lane, ef)
+                    visit(visited, lane, waiting)
+                    expand_next(neighbors, pools, state, lane, ef)
+                    state[lane, PHASE], state[lane, QUERY] = GATHER, waiting
                     waiting += 1
-            busy += numbers[lane, 0] != IDLE
+            busy += state[lane, PHASE] != IDLE
 
 
 @kernel
-def link_back(
-    neighbors: Any, codes: Any, norms: Any, targets: Any, sources: Any, bounds: Any, alpha: float, degree: int,
-    start: int, stop: int,
+def add_reverse_edges(
+    neighbors: Any, coded: Sq8Rows, targets: Any, sources: Any, bounds: Any, alpha: float, degree: int, start: int,
+    stop: int,
 ) -> None:  # fmt: skip
-    """Add the edges of groups start … stop - 1, each of one target; a list that overflows is cut to `degree`."""
+    """Add the edges of groups start … stop - 1 to their targets' lists; a list that overflows is pruned to `degree`.
+
+    `targets` and `sources` (edges,) are grouped by target; group i is bounds[i] … bounds[i + 1] - 1.
+    """
     capacity = neighbors.shape[1]
-    pivot = np.empty(codes.shape[1], np.int8)
+    pivot = np.empty(coded.codes.shape[1], np.int8)
     for group in range(start, stop):
         target = np.int64(targets[bounds[group]])
         have = 0
@@ -164,15 +173,15 @@ def link_back(
         ids[:have] = neighbors[target, :have]
         ids[have:] = sources[bounds[group] : bounds[group + 1]]
         distances = np.empty(have + new, np.int64)
-        kept = choose(codes, norms, target, ids, have + new, alpha, degree, pivot, distances, neighbors[target])
+        kept = select_neighbors(coded, target, ids, have + new, alpha, degree, pivot, distances, neighbors[target])
         neighbors[target, kept:] = NO_NODE
 
 
 @kernel
-def cut(neighbors: Any, codes: Any, norms: Any, alpha: float, start: int, stop: int, out: Any) -> None:
-    """Bring the lists of the nodes start … stop - 1 down to the length of out's."""
+def prune_lists(neighbors: Any, coded: Sq8Rows, alpha: float, start: int, stop: int, out: Any) -> None:
+    """Prune the lists of the nodes start … stop - 1 to the length of those of `out`."""
     capacity, degree = neighbors.shape[1], out.shape[1]
-    pivot = np.empty(codes.shape[1], np.int8)
+    pivot = np.empty(coded.codes.shape[1], np.int8)
     distances = np.empty(capacity, np.int64)
     for node in range(start, stop):
         have = 0
@@ -181,15 +190,17 @@ def cut(neighbors: Any, codes: Any, norms: Any, alpha: float, start: int, stop: 
         if have <= degree:
             out[node] = neighbors[node, :degree]
         else:
-            kept = choose(codes, norms, node, neighbors[node], have, alpha, degree, pivot, distances, out[node])
+            kept = select_neighbors(coded, node, neighbors[node], have, alpha, degree, pivot, distances, out[node])
             out[node, kept:] = NO_NODE
 
 
 @kernel
-def nearest_entries(vectors: Any, order: Any, graph: Any, codec: Any, start: int, stop: int, out: Any) -> None:
-    """Write the entry node most like each of the nodes start … stop - 1."""
-    _, sketches, entries = graph
-    lanes = make_lanes(1, len(sketches), 1, sketches.shape[1], POOL_BLOCK, codec[0])
+def nearest_entries(
+    vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, start: int, stop: int, out: Any
+) -> None:
+    """Write to out[start:stop] the entry node that is most similar to each of these nodes."""
+    nodes, width = graph.sketches.shape
+    lanes = make_lanes(1, nodes, 1, width, POOL_BLOCK, codec.basis)
     for node in range(start, stop):
-        begin(vectors[order[node]], graph, len(entries), codec, lanes, 0, POOL_BLOCK)
-        out[node] = key_row(lanes[0][POOL_BLOCK])
+        start_search(vectors[order[node]], graph, len(graph.entries), codec, lanes, 0, POOL_BLOCK)
+        out[node] = key_row(lanes.pools[POOL_BLOCK])

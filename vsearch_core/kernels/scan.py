@@ -1,60 +1,64 @@
-"""Looking at every allowed row instead of walking. For numba only."""
+"""Compare queries with every allowed row instead of searching the graph."""
 
 from typing import Any
 
 import numpy as np
 
-from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
+from vsearch_core.kernels.constants import FIXED_ONE, LAST_KEY, POOL_BLOCK
 from vsearch_core.kernels.graph import (
-    CONFIDENCE,
-    begin,
+    COUNT,
+    EXCESS,
+    MARGIN,
     dot_fixed,
-    finish_walk,
+    finish_search,
+    insert_hit,
     is_allowed,
     make_lanes,
-    place_hit,
     rescore,
+    start_search,
 )
 from vsearch_core.kernels.jit import kernel
-from vsearch_core.kernels.select import LAST, make_key
+from vsearch_core.kernels.keys import make_key
 from vsearch_core.kernels.simd import dot_f32, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import sketch_score
+from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Lanes, StoredRows
 
-_AHEAD = 16  # rows asked for before they are scored
-_TELLING = 0.5  # of a sample may lie within the error of its best, else sketches don't tell rows apart
+_SKETCHES_AHEAD = 16  # sketches that are prefetched before they are scored
+_VECTORS_AHEAD = 4
+_INDISTINCT = 0.5  # if more of a sample lie within the error of its best, sketches don't discriminate between rows
 
 
 @kernel
-def allowed_rows(allowed: Any, out: Any) -> Any:
-    """List the allowed rows into out, which has room for one more; returns how many."""
-    found: Any = 0
+def list_allowed_rows(allowed: Any, out: Any) -> Any:
+    """List the allowed rows in `out`, which has room for one more; return their number."""
+    count: Any = 0
     for row in range(len(allowed)):
-        out[found] = row  # always: a branch that can't be predicted would cost more
-        found += np.int64(allowed[row])
-    return found
+        out[count] = row  # always: an unpredictable branch would cost more
+        count += np.int64(allowed[row])
+    return count
 
 
 @kernel
-def allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
-    """List the nodes with an allowed row into out; returns how many."""
-    found: Any = 0
+def list_allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
+    """List the nodes with an allowed row in `out`, which has room for one more; return their number."""
+    count: Any = 0
     for node in range(len(starts) - 1):
-        out[found] = node
+        out[count] = node
         some: Any = np.int64(0)
         for j in range(starts[node], starts[node + 1]):
             some |= np.int64(allowed[order[j]])
-        found += some
-    return found
+        count += some
+    return count
 
 
 @kernel
-def best_sketches(graph: Any, lanes: Any, nodes: Any, kept: int) -> None:
-    """Fill the one lane's pool with the best `kept` of the listed nodes."""
-    sketches, pools, weights, excess = graph[1], lanes[0], lanes[3], lanes[4][0, 2]
+def find_best_sketches(graph: GraphArrays, lanes: Lanes, nodes: Any, kept: int) -> None:
+    """Fill the pool of lane 0 with the best `kept` of the listed nodes."""
+    sketches, pools, weights, excess = graph.sketches, lanes.pools, lanes.weights, lanes.state[0, EXCESS]
     width = sketches.shape[1]
-    worst = LAST
+    worst = LAST_KEY
     for i in range(len(nodes)):
-        prefetch(sketches, np.int64(nodes[min(i + _AHEAD, len(nodes) - 1)]) * width)
+        prefetch(sketches, np.int64(nodes[min(i + _SKETCHES_AHEAD, len(nodes) - 1)]) * width)
         node = np.int64(nodes[i])
         key = make_key(sketch_score(sketches, node, width, weights, 0, excess), node)
         if key < worst:
@@ -64,100 +68,104 @@ def best_sketches(graph: Any, lanes: Any, nodes: Any, kept: int) -> None:
 
 @kernel
 def rescore_beyond(
-    queries: Any, query: int, stored: Any, graph: Any, lanes: Any, nodes: Any, last: int, base: float, margin: float,
-    found: int, scores: Any, rows: Any,
+    queries: Any, query: int, stored: StoredRows, graph: GraphArrays, lanes: Lanes, nodes: Any, last: int, base: float,
+    margin: float, count: int, scores: Any, rows: Any,
 ) -> Any:  # fmt: skip
-    """Score the vectors of all listed nodes behind the key `last` that may yet beat the worst hit, by a margin.
+    """Rescore all listed nodes behind the key `last` that may still beat the worst hit; return the number of hits.
 
-    A dot product is estimated as `base` + score * unit. Returns the number of hits.
+    A node may if its estimated dot product, `base` + score * unit, is within `margin` of the worst hit's.
     """
-    vectors, order, starts, allowed = stored
-    sketches, weights, excess, unit = graph[1], lanes[3], lanes[4][0, 2], lanes[5][3][0]
+    vectors, order, starts, allowed = stored.vectors, stored.order, stored.starts, stored.allowed
+    sketches, weights, excess, unit = graph.sketches, lanes.weights, lanes.state[0, EXCESS], lanes.units[0]
     width = sketches.shape[1]
     for i in range(len(nodes)):
         node = np.int64(nodes[i])
         score = sketch_score(sketches, node, width, weights, 0, excess)
-        if make_key(score, node) <= last or base + score * unit + margin < scores[found - 1]:
+        if make_key(score, node) <= last or base + score * unit + margin < scores[count - 1]:
             continue
         dot = dot_fixed(queries, query, vectors, np.int64(order[starts[node]]))
         for j in range(starts[node], starts[node + 1]):
             if len(allowed) == 0 or allowed[order[j]]:
-                found = place_hit(scores, rows, found, dot, np.int64(order[j]))
-    return found
+                count = insert_hit(scores, rows, count, dot, np.int64(order[j]))
+    return count
 
 
 @kernel
 def scan_sketches(
-    queries: Any, fixed: Any, stored: Any, graph: Any, codec: Any, nodes: Any, kept: int, scores: Any, rows: Any,
-    counts: Any,
+    queries: Any, fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, nodes: Any, kept: int,
+    scores: Any, rows: Any, counts: Any,
 ) -> None:  # fmt: skip
-    """As `graph.search`, with every node of a list looked at by its sketch, and those by vector that may be wanted.
+    """Compare queries with the sketches of all listed nodes, and with the vectors of those that may be hits.
 
-    Mostly the best `kept` are enough. Where scores lie closer than the sketches' error, as among rows that are all far
-    from the query, more are, up to all.
+    The arrays are those of `graph.search_graph`. The best `kept` sketches are mostly enough. Where scores lie closer
+    together than the sketches' error, as among rows that are all far from the query, more are rescored, up to all.
     """
     dimension, k = queries.shape[1], scores.shape[1]
-    centre, error = codec[3], codec[4][1]
-    lanes = make_lanes(1, 0, 1, graph[1].shape[1], kept, codec[0])
-    pools = lanes[0]
+    lanes = make_lanes(1, 0, 1, graph.sketches.shape[1], kept, codec.basis)
+    pools = lanes.pools
     for query in range(len(queries)):
-        begin(fixed[query], graph, 0, codec, lanes, 0, kept)
-        best_sketches(graph, lanes, nodes, kept)
-        finish_walk(stored, codec, lanes, 0, kept, k)
-        found = rescore(queries, query, stored, pools, POOL_BLOCK, lanes[4][0, 3], scores[query], rows[query])
+        start_search(fixed[query], graph, 0, codec, lanes, 0, kept)
+        find_best_sketches(graph, lanes, nodes, kept)
+        finish_search(stored, codec, lanes, 0, kept, k)
+        count = rescore(queries, query, stored, pools, POOL_BLOCK, lanes.state[0, COUNT], scores[query], rows[query])
         last = pools[POOL_BLOCK + kept - 1]
-        base = dot_f32(queries, query * dimension, centre, 0, dimension) * np.float32(1.0 / FIXED_ONE)
-        worst = base - (last >> 32) * lanes[5][3][0]
-        margin = CONFIDENCE * error
-        if last != LAST and found == k and worst + margin >= scores[query, k - 1]:
-            found = rescore_beyond(
-                queries, query, stored, graph, lanes, nodes, last, base, margin, found, scores[query], rows[query]
+        base = dot_f32(queries, query * dimension, codec.centre, 0, dimension) * np.float32(1.0 / FIXED_ONE)
+        worst = base - (last >> 32) * lanes.units[0]
+        margin = MARGIN * codec.error
+        if last != LAST_KEY and count == k and worst + margin >= scores[query, k - 1]:
+            count = rescore_beyond(
+                queries, query, stored, graph, lanes, nodes, last, base, margin, count, scores[query], rows[query]
             )
-        counts[query] = found
+        counts[query] = count
 
 
 @kernel
-def tell_apart(fixed: Any, stored: Any, graph: Any, codec: Any, step: int, telling: Any) -> None:
-    """Write for each query in fixed point whether few allowed nodes come close to the best one, by their sketches.
+def sketches_discriminate(
+    fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, step: int, out: Any
+) -> None:
+    """Write for each query (q, d) in fixed point if, by their sketches, few allowed nodes come close to the best one.
 
-    Of the nodes, every `step`-th is looked at.
+    Looks at every `step`-th node.
     """
-    sketches = graph[1]
+    sketches = graph.sketches
     width = sketches.shape[1]
-    sample, found = np.empty(len(sketches) // step + 1, np.uint32), 0
+    sample, count = np.empty(len(sketches) // step + 1, np.uint32), 0
     for node in range(0, len(sketches), step):
-        sample[found] = node
+        sample[count] = node
         if is_allowed(stored, node):
             prefetch(sketches, node * width)
-            found += 1
-    lanes = make_lanes(1, 0, 1, width, POOL_BLOCK, codec[0])
-    estimates = np.empty(found, np.int64)
+            count += 1
+    lanes = make_lanes(1, 0, 1, width, POOL_BLOCK, codec.basis)
+    estimates = np.empty(count, np.int64)
     for query in range(len(fixed)):
-        begin(fixed[query], graph, 0, codec, lanes, 0, POOL_BLOCK)
-        excess, unit = lanes[4][0, 2], lanes[5][3][0]
-        best = -LAST
-        for i in range(found):
-            estimates[i] = sketch_score(sketches, sample[i], width, lanes[3], 0, excess)
+        start_search(fixed[query], graph, 0, codec, lanes, 0, POOL_BLOCK)
+        excess, unit = lanes.state[0, EXCESS], lanes.units[0]
+        best = -LAST_KEY
+        for i in range(count):
+            estimates[i] = sketch_score(sketches, sample[i], width, lanes.weights, 0, excess)
             best = max(best, estimates[i])
         near = 0
-        for i in range(found):
-            near += (best - estimates[i]) * unit <= 2 * CONFIDENCE * codec[4][1]
-        telling[query] = near <= max(1.0, _TELLING * found)
+        for i in range(count):
+            near += (best - estimates[i]) * unit <= 2 * MARGIN * codec.error
+        out[query] = near <= max(1.0, _INDISTINCT * count)
 
 
 @kernel
-def scan_rows(queries: Any, vectors: Any, wanted: Any, scores: Any, rows: Any, counts: Any) -> None:
-    """The best of the wanted rows (ascending) for queries (q, d), by exact dot products with vectors in fixed point."""
+def scan_rows(queries: Any, vectors: Any, listed: Any, scores: Any, rows: Any, counts: Any) -> None:
+    """Compare queries (q, d) float32 with the vectors of the listed rows (ascending), exactly.
+
+    `vectors` (n, d) is in fixed point. Writes `scores` and `rows` (q, k), best first, and their number to `counts`.
+    """
     dimension, k = vectors.shape[1], scores.shape[1]
     for query in range(len(queries)):
-        found = 0
-        for i in range(len(wanted)):
-            row = np.int64(wanted[i])
-            ahead = np.int64(wanted[min(i + 4, len(wanted) - 1)])
+        count = 0
+        for i in range(len(listed)):
+            row = np.int64(listed[i])
+            ahead = np.int64(listed[min(i + _VECTORS_AHEAD, len(listed) - 1)])
             for j in range(0, dimension, 32):
                 prefetch(vectors, ahead * dimension + j)
             score = dot_fixed(queries, query, vectors, row)
-            if found == k and score <= scores[query, k - 1]:
+            if count == k and score <= scores[query, k - 1]:
                 continue
-            found = place_hit(scores[query], rows[query], found, score, row)
-        counts[query] = found
+            count = insert_hit(scores[query], rows[query], count, score, row)
+        counts[query] = count

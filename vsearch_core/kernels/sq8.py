@@ -1,4 +1,4 @@
-"""SQ8 codes, and telling equal rows; `ann.sq8` says what a code is. For numba only."""
+"""Encode SQ8 codes, and group equal rows; `ann.sq8` says what a code is."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from vsearch_core.kernels.jit import kernel
 
 @kernel
 def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, start: int, stop: int) -> Any:
-    """Write codes and squared lengths of vectors[rows[start:stop]] (int16); returns how many elements were clipped.
+    """Write the codes and squared lengths of vectors[rows[start:stop]]; return the number of clipped elements.
 
-    An element of `limit` or beyond becomes 127, or -127. `codes` hold 128 where a row's padding is.
+    `vectors` (n, d) int16; an element of ±`limit` or beyond becomes ±127. Padding of `codes` must hold SQ8_ZERO.
     """
     factor = np.float32(127.0) / np.float32(limit)
     clipped: Any = 0
@@ -31,7 +31,7 @@ def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, star
 
 @kernel
 def hash_rows(vectors: Any, out: Any) -> None:
-    """Write a 64-bit hash of each row (FNV-1a over its int16 elements); rows that are equal have equal hashes."""
+    """Write a 64-bit hash of each row, FNV-1a over its int16 elements; equal rows have equal hashes."""
     for i in range(len(vectors)):
         value = np.uint64(0xCBF29CE484222325)
         for element in vectors[i]:
@@ -41,7 +41,7 @@ def hash_rows(vectors: Any, out: Any) -> None:
 
 @kernel
 def mark_first(vectors: Any, order: Any, hashes: Any, first: Any) -> None:
-    """Tell which rows, in an order that brings equal hashes together, begin a run of equal rows."""
+    """Mark the rows that begin a run of equal rows; `order` brings rows with equal hashes together."""
     for i in range(len(order)):
         same = i > 0 and hashes[order[i]] == hashes[order[i - 1]]
         if same:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.kernels.arrays import read_only
-from vsearch_core.kernels.constants import POOL_BLOCK
+from vsearch_core.kernels.constants import LAST_KEY, POOL_BLOCK
 from vsearch_core.kernels.keywords import best_rows, read_pools
-from vsearch_core.kernels.select import LAST
 from vsearch_core.lexical.bm25 import BM25
 
 
@@ -55,8 +54,8 @@ class MaxScore:
         ids, ends = np.array(numbers), np.array(bounds)
         asked = len(bounds) - 1
         known = (collection.idf, collection.spans, collection.gains)  # not before: looking terms up may replace them
-        pools = np.full((asked, POOL_BLOCK + -(-k // POOL_BLOCK) * POOL_BLOCK), LAST, np.int64)
-        pools[:, :POOL_BLOCK] = -LAST
+        pools = np.full((asked, POOL_BLOCK + -(-k // POOL_BLOCK) * POOL_BLOCK), LAST_KEY, np.int64)
+        pools[:, :POOL_BLOCK] = -LAST_KEY
         for number, part in enumerate(self._parts):
             base = int(collection.starts[number])
             mask = self._all if allowed is None else read_only(allowed[base : base + len(part[4])])
