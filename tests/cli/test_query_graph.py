@@ -25,7 +25,7 @@ WORDS = (
     *("pump", "valve", "engine", "retry", "error", "network", "index", "search", "river", "seed", "library", "loaf"),
     *("bread", "oven", "tool", "drill", "battery", "repair", "lamp", "wheel", "chain", "brake", "glue", "wood"),
 )
-CHUNKS = 2400  # so few that none but a graph could answer are looked at one by one (`ann.hnsw.EXACT_ROWS`)
+CHUNKS = 2400  # more than `ann.hnsw.ScanLimits.exact_rows`, so that a graph is searched
 
 
 class WordMixer:
@@ -159,7 +159,7 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
         )
     error = vsearch("query", "--ef", "200", "bread", cwd=project).error
     assert error == (
-        f"segment {name}: its graph is damaged (entries: one is no node);"
+        f"segment {name}: its graph is damaged (entries: a node is out of range);"
         " search with --exact, or see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
     )
     assert vsearch("query", "--exact", "bread", cwd=project).status == 0

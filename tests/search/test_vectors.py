@@ -54,12 +54,7 @@ def segments() -> list[SegmentView]:
     return [segment(rows, number, with_graph=with_graph) for number, (rows, with_graph) in enumerate(shapes)]
 
 
-@pytest.fixture(autouse=True)
-def search_small_graphs_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hnsw, "EXACT_ROWS", 0)
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 0)
-
-
+GRAPHS_ONLY = SearchLimits(scans=hnsw.ScanLimits(0, 0))  # by default, segments this small would be scanned
 QUERIES = draw(20, 100)
 ALL = np.ones(1800, np.bool_)
 NARROW = VectorSearchOptions(ef_search=100)
@@ -75,7 +70,7 @@ def expected(segments: list[SegmentView], query: NDArray[np.float32], mask: NDAr
 @pytest.mark.parametrize("count", [1, 10, 100, 2000])
 def test_a_scan_is_exact(segments: list[SegmentView], options: VectorSearchOptions, count: int) -> None:
     mask = np.random.default_rng(0).random(1800) < 0.7
-    route = VectorRoute(segments)
+    route = VectorRoute(segments, GRAPHS_ONLY)
     for query in QUERIES:
         rows, ef_search = route.best(query, mask, count, options)
         assert ef_search is None
@@ -85,7 +80,7 @@ def test_a_scan_is_exact(segments: list[SegmentView], options: VectorSearchOptio
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.05])
 def test_a_graph_search_finds_what_a_scan_finds(segments: list[SegmentView], share: float) -> None:
     mask = ALL if share == 1 else np.random.default_rng(0).random(1800) < share
-    route = VectorRoute(segments)
+    route = VectorRoute(segments, GRAPHS_ONLY)
     shared = 0
     for query in QUERIES:
         rows, ef_search = route.best(query, mask, 10, VectorSearchOptions(ef_search=256))
@@ -97,14 +92,12 @@ def test_a_graph_search_finds_what_a_scan_finds(segments: list[SegmentView], sha
 
 def test_cosines_are_the_same_however_rows_were_found(segments: list[SegmentView]) -> None:
     rows = np.sort(np.random.default_rng(0).choice(1800, 150, replace=False))
-    found = VectorRoute(segments).cosines(QUERIES[0], rows)
+    found = VectorRoute(segments, GRAPHS_ONLY).cosines(QUERIES[0], rows)
     np.testing.assert_allclose(found, expected(segments, QUERIES[0], ALL, 1)[1][rows], atol=1e-6)
     assert VectorRoute([]).cosines(QUERIES[0], rows[:0]).shape == (0,)
 
 
-def test_few_allowed_rows_are_all_compared(segments: list[SegmentView], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hnsw, "EXACT_ROWS", 2000)
-    monkeypatch.setattr(hnsw, "FILTERED_ROWS", 2000)
+def test_few_allowed_rows_are_all_compared(segments: list[SegmentView]) -> None:
     rows, ef_search = VectorRoute(segments).best(QUERIES[0], ALL, 10, NARROW)
     assert ef_search is None
     assert rows.tolist() == expected(segments, QUERIES[0], ALL, 10)[0].tolist()
@@ -117,12 +110,12 @@ def test_a_count_that_is_high_for_ef_search_is_scanned(
     segments: list[SegmentView], count: int, ef_search: int, used: int | None
 ) -> None:
     options = VectorSearchOptions(ef_search=ef_search)
-    assert VectorRoute(segments).best(QUERIES[0], ALL, count, options)[1] == used
+    assert VectorRoute(segments, GRAPHS_ONLY).best(QUERIES[0], ALL, count, options)[1] == used
 
 
 def test_it_scans_until_that_has_cost_the_start_of_the_engine(segments: list[SegmentView]) -> None:
     rows_with_a_graph = 1600
-    route = VectorRoute(segments, SearchLimits(graph_start_rows=3 * rows_with_a_graph))
+    route = VectorRoute(segments, replace(GRAPHS_ONLY, graph_start_rows=3 * rows_with_a_graph))
     searched_graphs = [route.best(query, ALL, 10)[1] is not None for query in QUERIES[:6]]
     assert searched_graphs == [False, False, False, True, True, True]
 

@@ -46,6 +46,9 @@ class ScanLimits:
     filtered_rows: int = 16_384
 
 
+DEFAULT_SCAN_LIMITS = ScanLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """The arrays that a segment stores beside its vectors; each may be a read-only memory map.
@@ -95,7 +98,7 @@ class NearestRows:
 class GraphSearcher:
     """Searches one segment's vectors; it copies no array and may be used by many threads."""
 
-    def __init__(self, graph: Graph, vectors: NDArray[np.int16], limits: ScanLimits | None = None) -> None:
+    def __init__(self, graph: Graph, vectors: NDArray[np.int16], limits: ScanLimits = DEFAULT_SCAN_LIMITS) -> None:
         """Take a graph that `ann.check` has passed, and its segment's vectors (n, d) in fixed point.
 
         Raises ArgumentError if they don't belong together.
@@ -103,7 +106,7 @@ class GraphSearcher:
         if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(graph.order):
             reason = f"{vectors.dtype} of shape {vectors.shape}, but the graph has {len(graph.order)} int16 rows"
             raise ArgumentError("vectors", reason)
-        self._limits = limits or ScanLimits()
+        self._limits = limits
         self._all = read_only(np.zeros(0, np.bool_))
         self._stored = StoredRows(read_only(vectors), read_only(graph.order), read_only(graph.starts), self._all)
         self._graph = GraphArrays(read_only(graph.neighbors), read_only(graph.sketches), read_only(graph.entries))

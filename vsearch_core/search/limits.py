@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vsearch_core.ann.hnsw import DEFAULT_SCAN_LIMITS, ScanLimits
+
 
 @dataclass(frozen=True, slots=True)
 class SearchLimits:
@@ -11,7 +13,7 @@ class SearchLimits:
     scanned, or the rows and postings that numpy scores, in as long as that takes, 0.8 s. Queries for more than
     `keyword_depth` rows are scored row by row: the keyword engine keeps its best by insertion. The row lists of up to
     `prefixes` prefixes are kept between queries, as search-as-you-type needs. A filter's expression may run for
-    `filter_seconds`.
+    `filter_seconds`. `scans` says which segments with a graph are scanned all the same.
     """
 
     graph_start_rows: int = 15_000_000
@@ -19,6 +21,7 @@ class SearchLimits:
     keyword_depth: int = 1000
     prefixes: int = 50
     filter_seconds: float = 10.0
+    scans: ScanLimits = DEFAULT_SCAN_LIMITS
 
 
 DEFAULT_LIMITS = SearchLimits()

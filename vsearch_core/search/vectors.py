@@ -53,6 +53,7 @@ class VectorRoute:
         self._row_map = RowMap(len(segment.vectors) for segment in segments)
         self._graph_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
         self._budget = EngineBudget(limits.graph_start_rows)
+        self._scan_limits = limits.scans
         self._engine_starting = engine_starting
         self._graph_searchers: dict[int, GraphSearcher] = {}
 
@@ -149,7 +150,7 @@ class VectorRoute:
             except ValueError as error:
                 reason = f"its graph is damaged ({error})"
                 raise IndexCorruptError(f"segment {segment.name}", reason, "graph-corrupt") from None
-            searcher = GraphSearcher(segment.graph, segment.vectors)
+            searcher = GraphSearcher(segment.graph, segment.vectors, self._scan_limits)
             with storage_errors(kernel_cache.folder()), announce_if_slow(self._engine_starting):
                 kernel_cache.load(searcher.load)
             self._graph_searchers[number] = searcher
