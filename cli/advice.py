@@ -55,7 +55,9 @@ ADVICE: Mapping[str, str] = {
     "path-not-utf-8": "no such file is in an index",
     "rerank-needs-text": "give TEXT, too",
     "unreadable-example": "name another",
+    "not-indexed": "name it as a hit of `vsearch query` does",
     # evaluation
+    "too-few-queries": "judge {least} or more, in a file or with `vsearch feedback`",
     "other-dataset": "choose another folder",
     "questions-unreadable": "name a file of questions",
     "dataset-unreadable": "name a folder in BEIR layout",

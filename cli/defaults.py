@@ -11,10 +11,8 @@ from vsearch_core import config
 from vsearch_core.config import CONFIG_FILE
 from vsearch_core.errors import InputError
 
-from . import locate
-
 if TYPE_CHECKING:
-    from vsearch_core.index.settings import IndexOptions
+    pass
 
 VARIABLE = "VSEARCH_"  # and the key in capitals
 BUILT_IN = "built in"
@@ -127,31 +125,11 @@ def _default(defaults: Mapping[str, Default], key: str, embedder_named: bool) ->
     return setting.default if setting.of_embedder and embedder_named else defaults[key].value
 
 
-def told(index: Path, **given: Any) -> dict[str, Any]:
+def configured(index: Path, **given: Any) -> dict[str, Any]:
     """What somebody says of these options, here or in the configuration; None where only the built-in default does."""
     defaults = read_defaults(index)
     said = {key: each.value for key, each in defaults.items() if each.origin != BUILT_IN}
     return {key: said.get(key) if value is None else value for key, value in given.items()}
-
-
-def requested(index: Path, **given: Any) -> "IndexOptions":
-    """What an index is to be made with. One that is there keeps what it has: only what was given is asked of it."""
-    from vsearch_core.index.settings import IndexOptions
-    from vsearch_core.store.tables import CATALOG_FILE
-
-    keys = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language")
-    asked = {key: given.get(key) for key in keys}
-    asked["model"] = _found_again(asked["model"], locate.working_folder())
-    if not (index / CATALOG_FILE).exists():
-        asked = choose(index, **asked)
-        asked["model"] = _found_again(asked["model"], index.parent)
-    return IndexOptions(dimension=asked.pop("dimensions"), **asked)
-
-
-def _found_again(model: str | None, base: Path) -> str | None:
-    """The model as the index remembers it: a folder must be found again from any working folder."""
-    folder = locate.file(model if model.startswith("~") else str(base / model)) if model else None
-    return str(folder) if folder and folder.is_dir() else model
 
 
 def read_defaults(index: Path) -> dict[str, Default]:

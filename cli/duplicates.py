@@ -1,62 +1,54 @@
 """`vsearch duplicates`."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import asking, locate
+from . import locate
+from .opening import open_index
 from .output import emit, one_line, plural, say, shown_path, to_json
+from .search_options import FilterArguments, grouped
 
 if TYPE_CHECKING:
-    from vsearch_core.search.duplicates import DuplicateMember
+    from vsearch_core import DuplicateMember, Duplicates
 
 SCHEMA = "vsearch.duplicates/1"  # keys are never removed or renamed within it
 
 
+@grouped
 def duplicates(
     threshold: Annotated[
-        float, typer.Option(metavar="X", min=0.5, max=1, help="The share of five-word runs that two passages share.")
+        float, typer.Option(metavar="X", min=0.5, max=1, help="The share of five-word runs that two chunks share.")
     ] = 0.8,
-    where: asking.Where = None,
-    path: asking.PathGlob = None,
-    ext: asking.Ext = None,
-    since: asking.Since = None,
-    until: asking.Until = None,
-    as_json: asking.AsJson = False,
+    arguments: FilterArguments = FilterArguments(),  # noqa: B008 - frozen
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Find passages that are copies, give or take some edits.
+    """Find chunks that are copies of one another, apart from small edits.
 
-    The largest group comes first; a number says how much of its group's first a passage is. Exit status: 0 with
-    groups, 1 without, 2 on an error.
+    The largest group comes first; the number is a chunk's resemblance to the first chunk of its group. Exit status:
+    0 groups, 1 none, 2 error.
     """
-    from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.search.duplicates import find_duplicates
-    from vsearch_core.search.local import LocalSearcher
-
-    asking.refuse_nan(threshold=threshold)
-    filters = asking.filters(where, path, ext, since, until)
     started = time.perf_counter()
-    with open_snapshot(locate.index_to_read(index_dir)) as snapshot:
-        found = find_duplicates(LocalSearcher(snapshot), filters, threshold)
-        root = snapshot.catalog.index.parent
+    with open_index(locate.index_to_read(index_dir)) as index:
+        found = index.duplicates(threshold, **arguments.filters())
+        root = index.root
     if as_json:
         counts = {"generation": found.generation, "searched": found.searched, "matched": found.matched}
         took = {"took_ms": round((time.perf_counter() - started) * 1000, 1)}
-        listed = [{"members": [_values(member) for member in group]} for group in found.groups]
-        emit(to_json({"schema": SCHEMA, "threshold": threshold, **counts, **took, "groups": listed}))
+        groups = [{"members": [_values(member) for member in group]} for group in found.groups]
+        emit(to_json({"schema": SCHEMA, "threshold": threshold, **counts, **took, "groups": groups}))
     else:
-        _emit_text(found.groups, root)
+        _emit_text(found, root)
     if not found.groups:
         say(f"no two of {plural(found.matched, 'chunk')} are alike to {threshold:g}")
     return 0 if found.groups else 1
 
 
-def _emit_text(found: Sequence[Sequence["DuplicateMember"]], root: Path) -> None:
-    for number, group in enumerate(found):
+def _emit_text(found: "Duplicates", root: Path) -> None:
+    for number, group in enumerate(found.groups):
         if number:
             emit("")
         for member in group:
@@ -66,9 +58,11 @@ def _emit_text(found: Sequence[Sequence["DuplicateMember"]], root: Path) -> None
 
 
 def _values(member: "DuplicateMember") -> dict[str, Any]:
-    chunk = member.stored.chunk
-    place = {
-        name: getattr(chunk, name) for name in ("start_line", "end_line", "start_char", "end_char", "page", "heading")
+    names = ("start_line", "end_line", "start_char", "end_char", "page", "heading")
+    place = {name: getattr(member.stored.chunk, name) for name in names}
+    return {
+        "path": member.stored.path,
+        "chunk": member.stored.ordinal,
+        **place,
+        "resemblance": round(member.resemblance, 6),
     }
-    named = {"path": member.stored.path, "chunk": member.stored.ordinal, **place}
-    return {**named, "resemblance": round(member.resemblance, 6)}

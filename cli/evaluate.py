@@ -1,27 +1,24 @@
 """`vsearch eval`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from . import asking, consent, locate
-from .defaults import requested, told
-from .opening import consenting, embedder_opener
+from vsearch_core import config
+from vsearch_core.errors import InputError
+
+from . import consent, locate
+from .defaults import configured
+from .opening import open_index
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import Embedder
-    from vsearch_core.evaluate.dataset import Dataset
-    from vsearch_core.evaluate.run import Comparison, ModeScores, Values
-    from vsearch_core.evaluate.trec import Run
-    from vsearch_core.index.snapshot import Snapshot
-    from vsearch_core.search.fusion import Fusion
+    from vsearch_core import Dataset, EvaluationReport, Index
 
 
 def eval_(
@@ -30,180 +27,138 @@ def eval_(
         typer.Argument(
             metavar="[DIR|FILE]",
             help="A folder with queries.jsonl, qrels/test.tsv, and corpus.jsonl or documents, which is indexed; or"
-            " questions to ask the index, one JSON object a line, with text and paths, or text and passage.",
+            " queries for the index, one JSON object a line, with text and paths, or text and passage.",
         ),
     ] = None,
     known_items: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Make N questions from the index's own passages.")
+        int | None, typer.Option(metavar="N", min=1, help="Make N queries from the index's own chunks.")
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --known-items: keep the questions there.")
+        Path | None, typer.Option(metavar="FILE", help="With --known-items: save the queries to this file.")
     ] = None,
     mode: Annotated[
-        Literal["hybrid", "vector", "keyword"] | None, typer.Option(help="This mode only.  [default: all three]")
+        Literal["hybrid", "vector", "keyword"] | None, typer.Option(help="Only this mode.  [default: all three]")
     ] = None,
-    fusion: Annotated[Literal["convex", "rrf"] | None, typer.Option(help="As `query` has it.")] = None,
-    alpha: Annotated[float | None, typer.Option(min=0, max=1, help="As `query` has it.")] = None,
-    split: Annotated[str, typer.Option(metavar="NAME", help="Which qrels/NAME.tsv of DIR.")] = "test",
+    fusion: Annotated[Literal["convex", "rrf"] | None, typer.Option(help="As for `vsearch query`.")] = None,
+    alpha: Annotated[float | None, typer.Option(min=0, max=1, help="As for `vsearch query`.")] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="Use qrels/NAME.tsv of DIR.")] = "test",
     run: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the run of the mode (hybrid, if all) there, as TREC has it."),
+        typer.Option(metavar="FILE", help="Save the mode's run (hybrid, if all modes) in TREC's format."),
     ] = None,
     against: Annotated[
-        Path | None, typer.Option("--compare", metavar="RUN", help="Test each mode against an earlier run's file.")
+        Path | None, typer.Option("--compare", metavar="RUN", help="Test each mode against a saved run.")
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep DIR's index there: the next run embeds nothing.")
+        Path | None, typer.Option(metavar="DIR", help="Keep DIR's index here, so that the next run embeds nothing.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Measure how good the answers to judged questions are.
+    """Measure how good the answers to judged queries are.
 
-    nDCG@10, recall and MRR of each mode; with them, 95 % confidence intervals (bootstrap over the questions) and
-    the p-values of paired randomisation tests.
+    nDCG@10, recall and MRR of each mode, with 95 % confidence intervals (bootstrap over the queries) and p-values of
+    paired randomisation tests.
     """
-    from vsearch_core import config
-    from vsearch_core.errors import InputError
     from vsearch_core.evaluate.dataset import save_query_file
     from vsearch_core.evaluate.trec import read_run, write_run
-    from vsearch_core.search.tuned import fusion_for
 
     if questions is None and known_items is None:
-        raise InputError("eval", "no questions are named", "name a folder, a file, or --known-items N")
+        raise InputError("eval", "there are no queries; name a folder, a file, or --known-items N")
     if questions is not None and known_items is not None:
-        raise InputError("eval", "it asks questions of one kind", f"leave out {questions}, or --known-items")
+        raise InputError("eval", f"takes queries from one place; leave out {questions}, or --known-items")
     if save is not None and known_items is None:
-        raise InputError("--save", "it keeps known items", "add --known-items N")
-    asking.refuse_nan(alpha=alpha)
+        raise InputError("--save", "saves known items; add --known-items N")
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
-    with _bench(questions, known_items, split, keep, index_dir, yes=yes) as bench:
+    with _test(questions, known_items, split, keep, index_dir, yes=yes) as test:
         if save is not None:
-            save_query_file(save, bench.dataset)
-        catalog = bench.snapshot.catalog
-        combined = fusion_for(catalog, **told(catalog.index, fusion=fusion, alpha=alpha))
-        report, runs = _measure(bench, modes, combined, former)
+            save_query_file(save, test.dataset)
+        combination = configured(test.index.path, fusion=fusion, alpha=alpha)
+        report = test.index.evaluate(
+            test.dataset, modes=modes, document_id=test.document_id, former=former, **combination
+        )
     if run is not None:
-        write_run(run, runs[modes[0]], f"vsearch-{modes[0]}")
-    emit(to_json(_as_json(report)) if as_json else "\n".join(_as_text(bench.title, report)))
+        write_run(run, report.runs[modes[0]], f"vsearch-{modes[0]}")
+    emit(to_json(_as_json(report)) if as_json else "\n".join(_as_text(test.title, report)))
     return 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
-    """Questions and the index that answers them. `name` turns a stored path into the judgements' id.
-
-    `embedder` opens the index's model, which keywords alone do not need.
-    """
+class _Test:
+    """Judged queries, and the index that answers them; `document_id` maps a stored path to the judgements' id."""
 
     title: str
     dataset: "Dataset"
-    snapshot: "Snapshot"
-    embedder: Callable[[], "Embedder"]
-    name: Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """What was measured."""
-
-    questions: int
-    modes: Sequence["ModeScores"]
-    comparisons: Sequence["Comparison"]
+    index: "Index"
+    document_id: Callable[[str], str]
 
 
 @contextmanager
-def _bench(
+def _test(
     questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, *, yes: bool
-) -> Iterator[_Bench]:
-    """What is to be measured: a judged folder under an index of its own, or the index that is there."""
-    from vsearch_core.errors import InputError
-    from vsearch_core.evaluate.dataset import load_query_file, missing_documents
-    from vsearch_core.evaluate.known_items import known_item_queries
-    from vsearch_core.index.snapshot import open_snapshot
-
-    from .query import embedder_of
+) -> Iterator[_Test]:
+    """Yield the test: a judged folder with an index of its own, or queries for an index that exists."""
+    from vsearch_core.evaluate.dataset import load_query_file
 
     if questions is not None and not questions.is_file():
-        with _own_index(questions, split, keep, yes=yes) as bench:
-            yield bench
+        with _test_of_folder(questions, split, keep, yes=yes) as test:
+            yield test
         return
     if keep is not None:
-        raise InputError("--keep", "it keeps the index of a folder of judged questions", "leave it out")
+        raise InputError("--keep", "keeps the index of a folder of judged queries; leave it out")
     dataset = None if questions is None else load_query_file(questions)
-    index = locate.index_to_read(index_dir)
-    opener = consenting(embedder_opener(index, report=say), index, yes=yes)
-    with open_snapshot(index) as snapshot:
+    with open_index(locate.index_to_read(index_dir), yes=yes, report=say) as index:
         if dataset is None:
-            dataset = known_item_queries(snapshot, known or 0)
+            dataset = index.known_item_queries(known or 0)
         if not dataset.queries:
-            raise InputError(str(index), "holds no passage to ask for", "index some documents first")
-        missing = missing_documents(dataset, snapshot.catalog.files(live=True))
-        if missing:
-            complain(f"{plural(len(missing), 'judged file')} not in the index, {missing[0]} for one")
-        title = str(questions or index)
-        yield _Bench(title, dataset, snapshot, lambda: embedder_of(snapshot, opener), lambda path: path)
+            raise InputError(str(index.path), "holds no text to make queries from; index some documents first")
+        complain_of_missing(index.missing_documents(dataset))
+        yield _Test(str(questions or index.path), dataset, index, str)
 
 
 @contextmanager
-def _own_index(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Bench]:
-    """A judged folder, indexed aside."""
-    from vsearch_core import config
-    from vsearch_core.evaluate.corpus import indexed_corpus
+def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Test]:
+    """Index a judged folder in a folder of its own."""
+    from vsearch_core import Observer
+    from vsearch_core.evaluate.corpus import prepare_corpus
     from vsearch_core.evaluate.dataset import load_dataset
-    from vsearch_core.index.progress import Observer
 
     dataset = load_dataset(folder, split)
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
-        opener = cache(consenting(embedder_opener(folder, report=say), folder, yes=yes))
+        corpus = prepare_corpus(folder, dataset, work)
         observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"))
-        made = indexed_corpus(folder, dataset, work, requested(work.absolute() / config.INDEX_DIR), opener, observer)
-        snapshot, name = stack.enter_context(made)
-        yield _Bench(str(folder), dataset, snapshot, lambda: opener(snapshot.settings.spec), name)
+        target = corpus.work / config.INDEX_DIR
+        index = stack.enter_context(
+            open_index(target, create=True, yes=yes, report=say, observer=observer, project=folder)
+        )
+        index.update([corpus.folder], exclude=corpus.exclude)
+        corpus.refuse_other(index.status().sources)
+        yield _Test(str(folder), dataset, index, corpus.document_id)
 
 
-def _measure(
-    bench: _Bench, modes: Sequence[str], fusion: "Fusion", former: "tuple[str, Run] | None"
-) -> "tuple[_Report, dict[str, Run]]":
-    """Each mode's means, hybrid beside the others, and all beside the former run."""
-    from vsearch_core.evaluate.run import compare, embed_dataset, measure_run, mode_scores, run_queries
-    from vsearch_core.search.local import LocalSearcher
-
-    dataset = bench.dataset
-    embed = None if list(modes) == ["keyword"] else embed_dataset(dataset, bench.embedder())
-    searcher = LocalSearcher(bench.snapshot)
-    scores, comparisons = [], []
-    runs: dict[str, Run] = {}
-    values: dict[str, Values] = {}
-    for mode in modes:
-        runs[mode], seconds = run_queries(searcher, embed, dataset, mode, fusion, bench.name)
-        values[mode] = measure_run(runs[mode], dataset.judgements)
-        scores.append(mode_scores(mode, values[mode], seconds))
-    for other in modes[1:]:
-        comparisons.append(compare(modes[0], values[modes[0]], other, values[other]))
-    if former is not None:
-        before = measure_run(former[1], dataset.judgements)
-        comparisons += [compare(mode, values[mode], former[0], before) for mode in modes]
-    return _Report(len(dataset.judgements), scores, comparisons), runs
+def complain_of_missing(documents: list[str]) -> None:
+    """Warn of judged documents that are not in the index."""
+    if documents:
+        complain(f"{plural(len(documents), 'judged file')} not in the index, such as {documents[0]}")
 
 
-def _as_json(report: _Report) -> dict[str, object]:
+def _as_json(report: "EvaluationReport") -> dict[str, object]:
     modes = [asdict(scores) for scores in report.modes]
     comparisons = [asdict(comparison) for comparison in report.comparisons]
-    return {"schema": "vsearch.eval/1", "queries": report.questions, "modes": modes, "comparisons": comparisons}
+    return {"schema": "vsearch.eval/1", "queries": report.queries, "modes": modes, "comparisons": comparisons}
 
 
-def _as_text(title: str, report: _Report) -> Iterator[str]:
-    yield f"{one_line(title)}: {plural(report.questions, 'judged question')}"
+def _as_text(title: str, report: "EvaluationReport") -> Iterator[str]:
+    yield f"{one_line(title)}: {plural(report.queries, 'judged query', 'judged queries')}"
     head = f"{'mode':<8} {'nDCG@10':>8} {'95 %':>13} {'recall@10':>10} {'recall@100':>11} {'MRR@10':>8}"
     yield f"{head} {'queries/s':>10}"
     for s in report.modes:
         low, high = s.intervals["ndcg_10"]
         figures = f"{low:.4f}-{high:.4f} {s.recall_10:>10.4f} {s.recall_100:>11.4f} {s.mrr_10:>8.4f}"
-        yield f"{s.mode:<8} {s.ndcg_10:>8.4f} {figures} {report.questions / s.seconds:>10.0f}"
+        yield f"{s.mode:<8} {s.ndcg_10:>8.4f} {figures} {report.queries / s.seconds:>10.0f}"
     for c in report.comparisons:
         span = f"{c.interval[0]:+.4f} to {c.interval[1]:+.4f}"
         yield f"{c.mode} against {one_line(c.against)}: nDCG@10 {c.ndcg_10:+.4f} ({span}), p = {c.p:.4f}"

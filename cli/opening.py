@@ -116,18 +116,3 @@ def interruptible() -> "Iterator[Observer]":
     except KeyboardInterrupt:
         interrupted.set()
         raise
-
-
-def consenting(opener: "OpenEmbedder", project: Path, *, yes: bool) -> "OpenEmbedder":
-    """Return what opens embedders once the user agrees to send text."""
-    consent = Consent(project, yes=yes)
-
-    def opened(spec: "EmbedderSpec") -> "Embedder":
-        from vsearch_core.embed.open import recipient
-
-        host = recipient(spec)
-        if host is not None:
-            consent(spec, host)
-        return opener(spec)
-
-    return opened

@@ -95,9 +95,9 @@ def size_text(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 file", "2,345 files"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return a count with its noun: "1 file", "2,345 files"; `nouns` is a plural that isn't formed by an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def shown_path(root: Path, stored: str) -> str:

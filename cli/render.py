@@ -3,17 +3,16 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.search import results_json
 from vsearch_core.search.results import Hit, Results
-from vsearch_core.search.results_json import hit_json
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import place_of, unit_of
 
-from .output import emit, emit_bytes, one_line, plural, printable, shown_path, to_json, wants_colour
+from .output import emit, emit_bytes, one_line, plural, printable, say, shown_path, to_json, wants_colour
+from .search_options import SearchArguments
 
 _RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # what underlines a heading, or parts a page
 _BLANKS = re.compile(r"\s+")
@@ -31,35 +30,45 @@ _WHY_NOTHING = {
 _BOLD, _PATH, _DIM, _RESET = "\x1b[1;31m", "\x1b[35m", "\x1b[2m", "\x1b[0m"
 
 
-def emit_hits_jsonl(results: Results) -> None:
-    """One JSON object a hit."""
-    for hit in results.hits:
-        emit(to_json(hit_json(hit)))
+def show(results: Results, root: Path, arguments: SearchArguments) -> int:
+    """Print results as the arguments say. Returns the exit status.
+
+    `root` is the folder that the hits' paths start from.
+    """
+    if arguments.output == "json":
+        emit(to_json(results_json.results_json(results, explain=arguments.explain)))
+    elif arguments.output == "jsonl":
+        for hit in results.hits:
+            emit(to_json(results_json.hit_json(hit)))
+    elif arguments.output == "text":
+        _emit_text(results, root, full=arguments.shows_whole_chunks, explain=arguments.explain)
+    else:
+        _emit_paths(results, root, null=arguments.output == "paths0")
+    if not results.hits:
+        say(_why_nothing(results, has_min_score=arguments.min_score is not None))
+    return 0 if results.hits else 1
 
 
-def emit_paths(results: Results, root: Path, *, null: bool) -> None:
-    """The paths of the hits, best first, each once, as the working folder sees them."""
+def _emit_paths(results: Results, root: Path, *, null: bool) -> None:
+    """Print the paths of the hits, best first, each once, relative to the working folder."""
     for path in dict.fromkeys(shown_path(root, hit.path) for hit in results.hits):
-        # Exactly as they are for other programs; a terminal gets what can't steer it.
+        # Exactly as they are for other programs; a terminal gets no control characters.
         shown = one_line(path) if sys.stdout.isatty() and not null else path
         emit_bytes(os.fsencode(shown) + (b"\0" if null else b"\n"))
 
 
-def emit_text(
-    results: Results, root: Path, excerpts: Callable[[Sequence[str]], Sequence[Snippet]], *, full: bool, explain: bool
-) -> None:
-    """The answer for people: path:line, heading, score, and the best sentences (`excerpts`) or the whole passage."""
+def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> None:
+    """Print results for people: path:line, heading, score, and the best sentences or (`full`) the whole chunk."""
     colour = wants_colour()
-    snippets = excerpts([hit.text for hit in results.hits])
-    for hit, snippet in zip(results.hits, snippets, strict=True):
+    for hit, snippet in zip(results.hits, results.snippets, strict=True):
         if hit.rank > 1:
             emit("")
         emit(_headline(hit, root, snippet, colour=colour, full=full))
         if explain:
             emit("    " + _score_line(hit))
         if full:
-            passage = (hit.before or "") + hit.text + (hit.after or "")
-            emit("\n".join("    " + line for line in printable(passage.replace(PAGE_BREAK, "")).split("\n")))
+            text = (hit.before or "") + hit.text + (hit.after or "")
+            emit("\n".join("    " + line for line in printable(text.replace(PAGE_BREAK, "")).split("\n")))
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
         if hit.alike:
@@ -69,8 +78,8 @@ def emit_text(
         emit("\n" + _explanation(results))
 
 
-def why_nothing(results: Results, *, has_min_score: bool) -> str:
-    """Return why there is no hit, and what can be done about it."""
+def _why_nothing(results: Results, *, has_min_score: bool) -> str:
+    """Return the reason why there is no hit, and what can be done about it."""
     reason = results_json.why_nothing(results, has_min_score=has_min_score)
     return f"no hit: {_WHY_NOTHING[reason].format(chunks=plural(results.searched, 'chunk'))}"
 

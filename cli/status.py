@@ -31,7 +31,7 @@ def status(
         if by_file and not as_json:
             return _print_files(index)
         states = [asdict(state) for state in index.files()] if by_file else None
-        found, tuned, verdicts = index.status(), index.tuned(), len(index.verdicts())
+        found, tuned, verdicts = index.status(), index.tuned(), len(index.verdicts()[0])
     if as_json:
         tuned_values = None if tuned is None else asdict(tuned)
         more = {"index": str(found.index), "tuned": tuned_values, "feedback": verdicts, "by_file": states}
@@ -105,6 +105,4 @@ def _fusion(tuned: "Tuned | None", verdicts: int) -> str:
     if tuned is None:
         return f"{Fusion().in_words}{waiting}"
     gain = f"nDCG@10 {tuned.ndcg_10:.4f} on held-out queries, {tuned.former_ndcg_10:.4f} before"
-    return (
-        f"{tuned.fusion.in_words} on {plural(tuned.questions, 'query').replace('querys', 'queries')}: {gain}{waiting}"
-    )
+    return f"{tuned.fusion.in_words} on {plural(tuned.questions, 'query', 'queries')}: {gain}{waiting}"

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
         StorageError,
         VsearchError,
     )
+    from vsearch_core.evaluate.dataset import Dataset
     from vsearch_core.evaluate.feedback import Verdict
+    from vsearch_core.evaluate.report import EvaluationReport
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
@@ -48,8 +50,21 @@ if TYPE_CHECKING:
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
-    from vsearch_core.library import Index, UpdateOptions, import_index, open_index, repair_index
+    from vsearch_core.library import (
+        FilterOptions,
+        Index,
+        SearchOptions,
+        StoredText,
+        Tuning,
+        UpdateOptions,
+        import_index,
+        open_index,
+        open_reranker,
+        repair_index,
+        search_request,
+    )
     from vsearch_core.model import EmbedderSpec, Fingerprint
+    from vsearch_core.search.duplicates import DuplicateMember, Duplicates
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Hit, NearDuplicate, Results
@@ -65,12 +80,17 @@ __all__ = [
     "BinaryFileError",
     "CheckReport",
     "CompactionSummary",
+    "Dataset",
+    "DuplicateMember",
+    "Duplicates",
     "Embedder",
     "EmbedderSpec",
     "EncryptedError",
+    "EvaluationReport",
     "ExtractionError",
     "FileState",
     "FilterError",
+    "FilterOptions",
     "Filters",
     "Fingerprint",
     "Forecast",
@@ -93,12 +113,15 @@ __all__ = [
     "RemovalSummary",
     "RepairSummary",
     "Results",
+    "SearchOptions",
     "SearchRequest",
     "Status",
     "StoppedError",
     "StorageError",
+    "StoredText",
     "TransferSummary",
     "Tuned",
+    "Tuning",
     "UpdateFailed",
     "UpdateOptions",
     "UpdateSummary",
@@ -108,14 +131,18 @@ __all__ = [
     "__version__",
     "import_index",
     "open_index",
+    "open_reranker",
     "repair_index",
+    "search_request",
 ]
 
 # The modules that the names of `__all__` come from, by name. `tests/library/test_exports.py` compares the two.
 _MODULES = {
     **dict.fromkeys(("Batch", "Embedder"), "embed.base"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+    "Dataset": "evaluate.dataset",
     "Verdict": "evaluate.feedback",
+    "EvaluationReport": "evaluate.report",
     "CheckReport": "index.check",
     "CompactionSummary": "index.compaction",
     "Forecast": "index.forecast",
@@ -127,9 +154,12 @@ _MODULES = {
     "TransferSummary": "index.transfer",
     **dict.fromkeys(("UpdateFailed", "WatchStarted"), "index.watch"),
     "UpdateSummary": "index.writer",
-    **dict.fromkeys(("Index", "UpdateOptions", "import_index", "open_index", "repair_index"), "library"),
+    **dict.fromkeys(("FilterOptions", "Index", "SearchOptions"), "library"),
+    **dict.fromkeys(("StoredText", "Tuning", "UpdateOptions"), "library"),
+    **dict.fromkeys(("import_index", "open_index", "open_reranker", "repair_index", "search_request"), "library"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
+    **dict.fromkeys(("DuplicateMember", "Duplicates"), "search.duplicates"),
     "Filters": "search.filters",
     "SearchRequest": "search.request",
     "Tuned": "search.tuned",

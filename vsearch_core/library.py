@@ -1,18 +1,27 @@
 """The library's front door: `open_index` and the `Index` that it returns."""
 
 import os
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE
-from vsearch_core.errors import IndexNotFoundError, InputError
+from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE, MODES, RERANKED
+from vsearch_core.errors import ArgumentError, IndexNotFoundError, InputError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from vsearch_core.embed.base import Embedder, OpenEmbedder
+    from vsearch_core.evaluate.dataset import Dataset
     from vsearch_core.evaluate.feedback import Verdict
+    from vsearch_core.evaluate.report import EvaluationReport
+    from vsearch_core.evaluate.trec import Run
+    from vsearch_core.evaluate.tune import TuningResult
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
@@ -27,12 +36,20 @@ if TYPE_CHECKING:
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
-    from vsearch_core.model import EmbedderSpec
-    from vsearch_core.search.pipeline import EmbeddedQuery
+    from vsearch_core.model import Chunk, EmbedderSpec
+    from vsearch_core.search.duplicates import Duplicates
+    from vsearch_core.search.filters import Filters
+    from vsearch_core.search.fusion import Fusion
+    from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
+    from vsearch_core.search.request import SearchRequest
+    from vsearch_core.search.rerank import Rerank
+    from vsearch_core.search.results import Results
+    from vsearch_core.search.rocchio import Example
     from vsearch_core.search.tuned import Tuned
     from vsearch_core.store.states import FileState
     from vsearch_core.text.extract.options import ExtractOptions
 
+_FILTER_NAMES = frozenset(("where", "path", "ext", "since", "until"))
 MAX_IDLE_READERS = 8  # open snapshots that wait for the next search; each maps the index's files once
 
 Consent = Callable[["EmbedderSpec", str], bool]
@@ -58,6 +75,84 @@ class UpdateOptions(TypedDict, total=False):
     retry: bool
     password: str
     ocr: bool
+
+
+class FilterOptions(TypedDict, total=False):
+    """The options that choose the files to search, by what is stored about them.
+
+    Attributes:
+        where: An SQL condition over path, name, ext, dir, size, mtime, language, title and the files' metadata, such
+            as "ext = 'md' AND size < 9000".
+        path: A glob of paths, relative to `Index.root`, such as "docs/*".
+        ext: Extensions without dots: ["md", "py"], or "md,py".
+        since: The earliest time of the last change: "2026-01-31", "30d" (days ago) or a datetime.
+        until: The latest one.
+    """
+
+    where: str | None
+    path: str | None
+    ext: str | Sequence[str]
+    since: "str | datetime | None"
+    until: "str | datetime | None"
+
+
+class SearchOptions(FilterOptions, total=False):
+    """The options of a search: those of `FilterOptions`, and of `SearchRequest` except its text and filters.
+
+    Attributes:
+        k: The most hits to return; 10 by default.
+        mode: "hybrid" (the default), "vector" or "keyword".
+        fusion: How hybrid search combines its routes: "convex" or "rrf"; by default as the index was tuned.
+        alpha: The vectors' share in convex fusion, from 0 to 1.
+        min_score: The least score of a hit.
+        group_by_file: Return only the best hit of each file.
+        plain: Take quotes, +, - and * as punctuation.
+        more_like: Files or chunks, as "FILE" or "FILE:LINE", that hits should be like.
+        less_like: Files or chunks that hits should be unlike.
+        collapse: Return only the best of near-duplicate hits.
+        diversity: From 0, the order of the scores, to 1: hits unlike one another.
+        context: The number of chunks to return from before and after each hit.
+        max_tokens: Pack the hits into that many tokens.
+        rerank: Score the best candidates again by the model that `open_reranker` returns.
+        exact: Compare every vector.
+        ef_search: Search graphs with that many candidates.
+    """
+
+    k: int
+    mode: str
+    fusion: str | None
+    alpha: float | None
+    min_score: float | None
+    group_by_file: bool
+    plain: bool
+    more_like: "Sequence[str | Example]"
+    less_like: "Sequence[str | Example]"
+    collapse: bool
+    diversity: float
+    context: int
+    max_tokens: int | None
+    rerank: "Rerank | None"
+    exact: bool
+    ef_search: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A part of a file's text, as the index stores it. Lines count from 1 and are inclusive."""
+
+    path: str
+    start_line: int
+    end_line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The result of `Index.tune`: the fusion that was learned, the present one, and whether the new one is stored."""
+
+    learned: "TuningResult"
+    present: "Fusion"
+    stored: bool
 
 
 def open_index(
@@ -196,6 +291,10 @@ class _Embedders:
         with self._lock:  # embedders make no promise about threads
             return query_embedding(embedder)(text)
 
+    def is_open(self, spec: "EmbedderSpec") -> bool:
+        """Return True if the embedder has been opened before."""
+        return self._opened is not None and self._opened[0] == spec
+
     def open_for(self, settings: "IndexSettings") -> "Embedder":
         """Return the embedder that made an index's vectors.
 
@@ -208,20 +307,35 @@ class _Embedders:
         return embedder
 
 
+class _EmbeddingAhead:
+    """Embeds a text in a thread, from now on: loading a model takes most of a cold search, which begins meanwhile."""
+
+    def __init__(self, embed: "EmbedQuery", text: str) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._embed, self._text = embed, text
+        executor = ThreadPoolExecutor(1)
+        self._embedded = executor.submit(embed, text)
+        executor.shutdown(wait=False)
+
+    def __call__(self, text: str) -> "EmbeddedQuery":
+        return self._embedded.result() if text == self._text else self._embed(text)
+
+
 class _Reader:
     """A snapshot of one generation and its searcher, for one thread at a time.
 
     A reader goes back to the pool if its epoch is still the pool's.
     """
 
-    def __init__(self, index: Path, epoch: int) -> None:
+    def __init__(self, index: Path, epoch: int, engine_starting: Callable[[], None]) -> None:
         from vsearch_core.index.snapshot import open_snapshot
         from vsearch_core.search.local import LocalSearcher
 
         self.epoch = epoch
         self._stack = ExitStack()
         self.snapshot: Snapshot = self._stack.enter_context(open_snapshot(index))
-        self.searcher = LocalSearcher(self.snapshot)
+        self.searcher = LocalSearcher(self.snapshot, engine_starting=engine_starting)
 
     def close(self) -> None:
         self._stack.close()
@@ -230,8 +344,9 @@ class _Reader:
 class _Readers:
     """A pool of readers. An epoch ends when a newer generation is known: its readers are closed after their use."""
 
-    def __init__(self, index: Path) -> None:
+    def __init__(self, index: Path, engine_starting: Callable[[], None]) -> None:
         self._index = index
+        self._engine_starting = engine_starting
         self._lock = Lock()
         self._epoch = 0
         self._generation: int | None = None  # that the epoch's readers have, once one is open
@@ -245,7 +360,7 @@ class _Readers:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
         if reader is None:
-            reader = _Reader(self._index, epoch)
+            reader = _Reader(self._index, epoch, self._engine_starting)
             self._adopt(reader)
         try:
             yield reader
@@ -325,7 +440,7 @@ class Index:
         self._embedders = embedders
         self._observer = observer
         self._share_vectors = share_vectors
-        self._readers = _Readers(path)
+        self._readers = _Readers(path, observer.compiling)
 
     def __enter__(self) -> "Index":
         return self
@@ -370,6 +485,160 @@ class Index:
         from vsearch_core.index.sharing import sharing
 
         return sharing(self._embedders.open)
+
+    # Searching
+
+    @overload
+    def search(self, query: "SearchRequest", *, snippets: bool = False) -> "Results": ...
+
+    @overload
+    def search(self, query: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results": ...
+
+    def search(
+        self, query: "str | SearchRequest", *, snippets: bool = False, **options: Unpack[SearchOptions]
+    ) -> "Results":
+        """Return the chunks that answer a query, best first.
+
+        Args:
+            query: The text of a query, or a complete request.
+            snippets: Also find the best sentences of each hit, for `Results.snippets`.
+            options: See `SearchOptions`.
+
+        Raises:
+            InputError: The query is empty, or an example is not found.
+            ArgumentError: An option has a bad value.
+            FilterError: `where`, `since` or `until` can't be parsed.
+            IndexMismatchError: The embedder is not the one that made the index's vectors.
+            ModelError: The embedder or the reranker fails.
+        """
+        if options and not isinstance(query, str):
+            raise ArgumentError(", ".join(options), "can't be given beside a SearchRequest", "conflicting-arguments")
+        request = search_request(query, **options) if isinstance(query, str) else query
+        with self._readers.lend() as reader:
+            return self._search(reader, self._with_examples(reader, request), snippets=snippets)
+
+    def search_many(
+        self, queries: "Iterable[str | SearchRequest]", **options: Unpack[SearchOptions]
+    ) -> "Iterator[Results]":
+        """Yield the results of each query, all from one generation. `options` hold for queries that are text.
+
+        Examples are read once. Raises what `search` raises.
+        """
+        with self._readers.lend() as reader:
+            template = None
+            for query in queries:
+                if isinstance(query, str):
+                    if template is None:
+                        template = self._with_examples(reader, search_request(query, **options))
+                    request = replace(template, text=query)
+                else:
+                    request = self._with_examples(reader, query)
+                yield self._search(reader, request)
+
+    def similar(self, place: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results":
+        """Return the chunks whose vectors are most like those of a file, "FILE", or of the chunk at "FILE:LINE".
+
+        A file that isn't indexed is read and embedded. Raises what `search` raises.
+        """
+        options = {"mode": "vector", "more_like": (place,), **options}
+        return self.search(replace(search_request(place, **options), examples_only=True), snippets=snippets)
+
+    def prepare(self, request: "SearchRequest") -> "SearchRequest":
+        """Return the request with its examples found, and its filters and embedder checked.
+
+        Searching for many texts with it reports these errors, which have nothing to do with a text, once and early.
+        """
+        with self._readers.lend() as reader:
+            reader.searcher.select(request.filters)
+            found = self._with_examples(reader, request)
+            if request.mode != "keyword":
+                self._embedders.open_for(reader.snapshot.settings)
+            return found
+
+    def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
+        """Return groups of chunks that are copies of one another, apart from small edits.
+
+        `threshold`, from 0.5 to 1, is the share of five-word runs that two near-duplicates have in common. Takes about
+        100 MB. Raises ArgumentError and FilterError.
+        """
+        from vsearch_core.search.duplicates import find_duplicates
+
+        filters = _filters(options)
+        with self._readers.lend() as reader:
+            return find_duplicates(reader.searcher, filters, threshold)
+
+    def read(self, path: str, start_line: int | None = None, end_line: int | None = None) -> StoredText:
+        """Return the text of an indexed file, from the index alone.
+
+        Without lines, the text of all its chunks. With lines, those lines; or the chunks that hold them, for a format
+        whose text is not divided into the file's lines. Blank lines between chunks may be left out.
+
+        Raises:
+            InputError: The file is not indexed, or no chunk of it has such lines.
+        """
+        from vsearch_core.search.packing import joined_chunks
+
+        with self._readers.lend() as reader:
+            stored = self._stored_path(reader, path)
+            if stored is None:
+                raise InputError(path, "the index holds no such file", code="not-indexed")
+            chunks = [each.chunk for each in reader.searcher.hydrate(reader.searcher.chunk_ids(stored))]
+        first, last = start_line or 1, end_line or start_line or max(chunk.end_line for chunk in chunks)
+        inside = [chunk for chunk in chunks if chunk.start_line <= last and first <= chunk.end_line]
+        if not inside:
+            last = max(chunk.end_line for chunk in chunks)
+            raise InputError(path, f"no chunk of it has line {first}", code="no-such-line", last=last)
+        joined = joined_chunks(inside)
+        lines = joined.text.split("\n")
+        if len(lines) != joined.end_line - joined.start_line + 1:
+            return StoredText(stored, joined.start_line, joined.end_line, joined.text)
+        first, last = max(first, joined.start_line), min(last, joined.end_line)
+        text = "\n".join(lines[first - joined.start_line : last - joined.start_line + 1])
+        return StoredText(stored, first, last, text)
+
+    def _search(self, reader: _Reader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
+        from vsearch_core.search.pipeline import search
+
+        embed = self._query_embedding(reader.snapshot.settings, request)
+        results = search(reader.searcher, request, embed)
+        if snippets:
+            found = reader.searcher.excerpts(request, [hit.text for hit in results.hits])
+            results = replace(results, snippets=tuple(found))
+        return results
+
+    def _query_embedding(self, settings: "IndexSettings", request: "SearchRequest") -> "EmbedQuery | None":
+        """Return what embeds the request's text, or None if nothing needs to be embedded."""
+        if request.mode == "keyword" or request.examples_only:
+            return None
+        # The caller's own thread asks for consent: another one could not be interrupted.
+        self._embedders.require_consent(settings.spec)
+        embed = partial(self._embedders.embed_query, settings)
+        return embed if self._embedders.is_open(settings.spec) else _EmbeddingAhead(embed, request.parsed.semantic_text)
+
+    def _with_examples(self, reader: _Reader, request: "SearchRequest") -> "SearchRequest":
+        """Return the request with examples in place of their names."""
+        if not request.more_like and not request.less_like:
+            return request
+        from vsearch_core.search.references import ExampleSources, resolve_examples
+        from vsearch_core.text.chunk import ChunkOptions
+
+        settings = reader.snapshot.settings
+        sources = ExampleSources(
+            self.root,
+            Path.cwd(),
+            ChunkOptions(settings.chunk_words, settings.overlap_words),
+            lambda: self._embedders.open_for(settings),
+        )
+        return resolve_examples(request, reader.searcher, sources)
+
+    def _stored_path(self, reader: _Reader, path: str) -> str | None:
+        """Return the path that the index stores for a file, named by its path on disk or as a hit names it."""
+        from vsearch_core.index.sources import stored_path
+
+        for stored in (stored_path(self.root, _absolute(path)), path):
+            if len(reader.searcher.chunk_ids(stored)):
+                return stored
+        return None
 
     # Methods that change the index
 
@@ -430,6 +699,136 @@ class Index:
 
         with self._changing():
             return compact_index(self.path, self._observer)
+
+    # Evaluating and tuning
+
+    def record_verdict(self, query: str, place: str, *, good: bool = True) -> "Verdict":
+        """Store a user's opinion that a file ("FILE" or "FILE:LINE") answers a query, or (`good` false) doesn't.
+
+        Raises InputError for an empty query, or a file that is not indexed.
+        """
+        from datetime import UTC, datetime
+
+        from vsearch_core.evaluate.feedback import Verdict, record_verdict
+        from vsearch_core.search.request import clean_query
+
+        text = clean_query(query)
+        path, line = self._indexed_place(place)
+        verdict = Verdict(text, path, line, good, datetime.now(UTC).isoformat(timespec="seconds"))
+        record_verdict(self.path, verdict)
+        return verdict
+
+    def _indexed_place(self, place: str) -> tuple[str, int | None]:
+        """Return the stored path and the line that "FILE" or "FILE:LINE" names."""
+        from vsearch_core.index.sources import stored_path
+
+        with self._readers.lend() as reader:
+            known = reader.snapshot.catalog.files(live=True).keys()
+        numbered = re.fullmatch(r"(.+):([1-9]\d{0,8})", place, re.DOTALL)
+        for name, line in ((place, None), *([(numbered[1], int(numbered[2]))] if numbered else [])):
+            for path in (stored_path(self.root, _absolute(name)), name):
+                if path in known:
+                    return path, line
+        raise InputError(place, "the index holds no such file", code="not-indexed")
+
+    def verdicts(self) -> "tuple[list[Verdict], int]":
+        """Return the users' opinions, oldest first, and the number of records that are damaged and left out."""
+        from vsearch_core.evaluate.feedback import read_verdicts
+
+        return read_verdicts(self.path)
+
+    def known_item_queries(self, count: int) -> "Dataset":
+        """Return `count` queries made from the index's own chunks, each with the chunk that answers it."""
+        from vsearch_core.evaluate.known_items import known_item_queries
+
+        with self._readers.lend() as reader:
+            return known_item_queries(reader.snapshot, count)
+
+    def missing_documents(self, dataset: "Dataset", document_id: Callable[[str], str] = str) -> list[str]:
+        """Return the documents that the dataset judges and the index doesn't hold; see `evaluate`."""
+        from vsearch_core.evaluate.dataset import missing_documents
+
+        with self._readers.lend() as reader:
+            return missing_documents(dataset, [document_id(path) for path in reader.snapshot.catalog.files(live=True)])
+
+    def evaluate(
+        self,
+        dataset: "Dataset",
+        *,
+        modes: Sequence[str] = MODES,
+        fusion: str | None = None,
+        alpha: float | None = None,
+        document_id: Callable[[str], str] = str,
+        former: "tuple[str, Run] | None" = None,
+    ) -> "EvaluationReport":
+        """Measure how good the answers to judged queries are.
+
+        Args:
+            dataset: Queries and the documents that answer them.
+            modes: The modes to search in.
+            fusion: As for `search`.
+            alpha: As for `search`.
+            document_id: Maps a path, as the index stores it, to the id that the judgements use; the path by default.
+            former: The name of an earlier run, and that run, to compare each mode with.
+        """
+        from vsearch_core.evaluate.report import evaluate
+        from vsearch_core.evaluate.run import embed_dataset
+        from vsearch_core.search.tuned import fusion_for
+
+        _check_alpha(alpha)
+        with self._readers.lend() as reader:
+            embedder = None if list(modes) == ["keyword"] else self._embedders.open_for(reader.snapshot.settings)
+            embed = None if embedder is None else embed_dataset(dataset, embedder)
+            combined = fusion_for(reader.snapshot.catalog, fusion, alpha)
+            return evaluate(reader.searcher, embed, dataset, modes, combined, document_id, former)
+
+    def tune(
+        self,
+        dataset: "Dataset",
+        *,
+        fusion: str | None = None,
+        alpha: float | None = None,
+        document_id: Callable[[str], str] = str,
+        dry_run: bool = False,
+    ) -> "Tuning":
+        """Learn the best fusion from judged queries, and store it if it is better than the present one.
+
+        It is cross-validated: better means on queries that it was not learned from, and not by chance.
+
+        Args:
+            dataset: Queries and the documents that answer them.
+            fusion: The present fusion, if it is not the index's own.
+            alpha: Its alpha.
+            document_id: As for `evaluate`.
+            dry_run: Store nothing.
+
+        Raises:
+            InputError: There are too few queries to learn from.
+        """
+        from vsearch_core.evaluate.run import embed_dataset
+        from vsearch_core.evaluate.tune import MIN_QUERIES, store_fusion, tune_fusion
+        from vsearch_core.search.tuned import fusion_for
+
+        if len(dataset.queries) < MIN_QUERIES:
+            count = len(dataset.queries)
+            reason = f"{count} judged {'query' if count == 1 else 'queries'} can teach nothing"
+            raise InputError(str(self.path), reason, code="too-few-queries", least=MIN_QUERIES)
+        with self._readers.lend() as reader:
+            present = fusion_for(reader.snapshot.catalog, fusion, alpha)
+            embed = embed_dataset(dataset, self._embedders.open_for(reader.snapshot.settings))
+            learned = tune_fusion(reader.searcher, embed, dataset, document_id, present)
+        stored = learned.wins and not dry_run
+        if stored:
+            with self._changing():
+                store_fusion(self.path, learned.setting)
+        return Tuning(learned, present, stored)
+
+    def reset_tuning(self) -> None:
+        """Return to the default fusion."""
+        from vsearch_core.evaluate.tune import store_fusion
+
+        with self._changing():
+            store_fusion(self.path, None)
 
     # Methods that leave the index as it is
 
@@ -504,12 +903,6 @@ class Index:
 
         with self._readers.lend() as reader:
             return tuned(reader.snapshot.catalog)
-
-    def verdicts(self) -> "list[Verdict]":
-        """Return what users said about results, oldest first; damaged records are left out."""
-        from vsearch_core.evaluate.feedback import read_verdicts
-
-        return read_verdicts(self.path)[0]
 
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
@@ -615,6 +1008,56 @@ def repair_index(
     with open_index(path, open_embedder=open_embedder, consent=consent, observer=observer) as index:
         opener = index._opener() if re_embed else None
         return repair.repair_index(index.path, opener, index._observer, salvaged or _ignore)
+
+
+def open_reranker(model: str | Path, depth: int = RERANKED) -> "Rerank":
+    """Return a cross-encoder for the option `rerank`, by its folder or name; it scores the `depth` best candidates.
+
+    Raises ModelError.
+    """
+    from vsearch_core.embed.cross_encoder import open_cross_encoder
+    from vsearch_core.search.rerank import Rerank
+
+    return Rerank(open_cross_encoder(str(model)), depth)
+
+
+def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchRequest":
+    """Return the request of a text and of flat options, as `Index.search` takes them.
+
+    Without a text, `more_like` alone is searched for. Raises InputError, ArgumentError and FilterError.
+    """
+    from vsearch_core.search.request import SearchRequest
+
+    fields: dict[str, Any] = {name: value for name, value in options.items() if name not in _FILTER_NAMES}
+    for name in ("more_like", "less_like"):
+        fields[name] = tuple(fields.get(name, ()))
+    examples_only = bool(fields["more_like"]) and not text
+    return SearchRequest(text, filters=_filters(options), examples_only=examples_only, **fields)
+
+
+def _filters(options: FilterOptions) -> "Filters":
+    """Return the filters of flat options. Raises FilterError."""
+    from vsearch_core.search.filters import Filters, parse_date
+
+    def moment(name: Literal["since", "until"]) -> "datetime | None":
+        value = options.get(name)
+        return parse_date(value, argument=name, end_of_day=name == "until") if isinstance(value, str) else value
+
+    extensions = options.get("ext", ())
+    return Filters(
+        options.get("where"),
+        options.get("path"),
+        tuple(each for each in extensions.split(",") if each.strip())
+        if isinstance(extensions, str)
+        else tuple(extensions),
+        moment("since"),
+        moment("until"),
+    )
+
+
+def _check_alpha(alpha: float | None) -> None:
+    if alpha is not None and not 0 <= alpha <= 1:
+        raise ArgumentError("alpha", f"{alpha} is not between 0 and 1")
 
 
 def _ignore(_: object) -> None:

@@ -1,7 +1,8 @@
 """Index the documents of a dataset, as files in a folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -19,6 +20,34 @@ from vsearch_core.text.discover import DiscoverOptions
 CORPUS_DIR = "corpus"
 
 
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The documents of a judged folder as files to index: in `folder`, all but those that match `exclude`.
+
+    `work` is the folder that holds the index.
+    """
+
+    dataset: Dataset
+    work: Path
+    folder: Path
+    exclude: tuple[str, ...] = (f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/")
+
+    def document_id(self, path: str) -> str:
+        """Return the id that the judgements use for a file, by its path as the index stores it."""
+        return _document_id(self.dataset, self.folder, self.work / path)
+
+    def refuse_other(self, sources: Iterable[str]) -> None:
+        """Raise InputError if the index has other sources, as stored, than this corpus."""
+        if list(sources) != [stored_path(self.work, self.folder)]:
+            raise InputError(str(self.work), "it holds the index of another dataset", "other-dataset")
+
+
+def prepare_corpus(folder: Path, dataset: Dataset, work: Path) -> Corpus:
+    """Return the corpus of a judged folder. Documents of a BEIR dataset are written to files in `work` first."""
+    work = work.absolute()
+    return Corpus(dataset, work, folder.absolute() if dataset.documents is None else _write_corpus(dataset, work))
+
+
 @contextmanager
 def indexed_corpus(
     folder: Path,
@@ -28,20 +57,17 @@ def indexed_corpus(
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Iterator[tuple[Snapshot, Callable[[str], str]]]:
-    """Yield the index of a dataset's documents, and the function from a stored path to the judgements' document id.
+    """Index the documents of a judged folder in `work`; yield a snapshot, and what maps a stored path to an id.
 
-    The index is in `work`, where an existing one is brought up to date. `folder` is what the dataset was loaded from.
-    Raises InputError if `work` holds the index of another dataset.
+    An index that `work` holds already is brought up to date. Raises InputError if it is another dataset's.
     """
-    work = work.absolute()
-    corpus = folder.absolute() if dataset.documents is None else _write_corpus(dataset, work)
-    index = work / config.INDEX_DIR
-    options = DiscoverOptions(exclude=(f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/"))
-    update_index(index, [Source(corpus, options)], requested, open_embedder, observer)
+    corpus = prepare_corpus(folder, dataset, work)
+    index = corpus.work / config.INDEX_DIR
+    sources = [Source(corpus.folder, DiscoverOptions(exclude=corpus.exclude))]
+    update_index(index, sources, requested, open_embedder, observer)
     with open_snapshot(index) as snapshot:
-        if list(snapshot.catalog.sources()) != [stored_path(work, corpus)]:
-            raise InputError(str(work), "it holds the index of another dataset", "other-dataset")
-        yield snapshot, lambda path: _document_id(dataset, corpus, work / path)
+        corpus.refuse_other(snapshot.catalog.sources())
+        yield snapshot, corpus.document_id
 
 
 def _write_corpus(dataset: Dataset, folder: Path) -> Path:

@@ -29,16 +29,16 @@ def with_context(hit: Hit, passages: Sequence[StoredChunk]) -> Hit:
     latter = [passage.chunk for passage in passages if passage.ordinal > hit.chunk]
     before = ""
     if former:
-        joined = _joined(former)
+        joined = joined_chunks(former)
         shared = max(0, joined.end_char - chunk.start_char)
         before = joined.text[: len(joined.text) - shared] + _gap(joined, chunk)
-    after = _joined([chunk, *latter]).text[len(chunk.text) :]
+    after = joined_chunks([chunk, *latter]).text[len(chunk.text) :]
     return replace(hit, before=before, after=after)
 
 
 def widened(hit: Hit, passages: Sequence[StoredChunk]) -> Hit:
     """The hit grown to all of the passages around it."""
-    return _holding(hit, _joined([_chunk(hit), *(passage.chunk for passage in passages)]))
+    return _holding(hit, joined_chunks([_chunk(hit), *(passage.chunk for passage in passages)]))
 
 
 def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> list[Hit]:
@@ -53,7 +53,8 @@ def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> 
         hit = grown_hit if estimate_tokens(grown_hit) <= left else own
         mine = [number for number, other in enumerate(packed) if _overlap(hit, other)]
         if mine:
-            grown = _holding(packed[mine[0]], _joined([_chunk(hit), *(_chunk(packed[number]) for number in mine)]))
+            chunks = [_chunk(hit), *(_chunk(packed[number]) for number in mine)]
+            grown = _holding(packed[mine[0]], joined_chunks(chunks))
             cost = estimate_tokens(grown) - sum(estimate_tokens(packed[number]) for number in mine)
             if cost <= left:
                 packed[mine[0]] = grown
@@ -115,7 +116,7 @@ def _holding(hit: Hit, chunk: Chunk) -> Hit:
     )
 
 
-def _joined(chunks: Iterable[Chunk]) -> Chunk:
+def joined_chunks(chunks: Iterable[Chunk]) -> Chunk:
     """Chunks of one file as one, what they share once."""
     first, *others = sorted(chunks, key=lambda chunk: (chunk.start_char, -chunk.end_char))
     for chunk in others:

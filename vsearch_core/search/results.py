@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.search.fusion import Fusion
+from vsearch_core.search.snippets import Snippet
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Results:
     of each step. `ef_search` is the size of the graph search that may have missed a hit, or None where the answer is
     exact. `tokens` estimates the hits' tokens, where they were packed. `legible` is the share of the query that the
     embedding model can read, from 0 to 1, or None if the model had no say. `parsed` and `terms` are the query as the
-    engine understood it; `fusion` is how its routes were combined, None unless the mode is "hybrid".
+    engine understood it; `fusion` is how its routes were combined, None unless the mode is "hybrid". `snippets` holds
+    the best sentences of each hit, where they were requested.
     """
 
     query: str
@@ -70,3 +72,4 @@ class Results:
     ef_search: int | None = None
     tokens: int | None = None
     legible: float | None = None
+    snippets: tuple[Snippet, ...] = ()

@@ -1,0 +1,141 @@
+"""The options that commands which search have in common, each declared once."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vsearch_core import config
+from vsearch_core.errors import InputError
+
+from . import consent, locate
+from .defaults import K_MOST, choose
+
+if TYPE_CHECKING:
+    from vsearch_core import FilterOptions, SearchOptions
+
+
+def grouped(command: Callable[..., int]) -> Callable[..., int]:
+    """Return the command with each parameter that is a dataclass replaced by the dataclass's fields, as options."""
+    signature = inspect.signature(command)
+    groups: dict[str, Any] = {
+        name: each.annotation for name, each in signature.parameters.items() if is_dataclass(each.annotation)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name in groups:
+            parameters += [
+                inspect.Parameter(each.name, parameter.kind, default=each.default, annotation=each.type)
+                for each in fields(groups[name])
+            ]
+        else:
+            parameters.append(parameter)
+
+    @wraps(command)
+    def run(**options: Any) -> int:
+        for name, group in groups.items():
+            options[name] = group(**{each.name: options.pop(each.name) for each in fields(group)})
+        return command(**options)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class FilterArguments:
+    """Options that choose the files to search."""
+
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="Only files that meet a condition, like \"ext = 'md' AND size < 9000\"."),
+    ] = None
+    path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only paths that match, like 'docs/*'.")] = None
+    ext: Annotated[str | None, typer.Option(metavar="LIST", help="Only these extensions, like md,py.")] = None
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only files changed then or later: 2026-01-31, or 30d ago.")
+    ] = None
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Only files changed then or earlier.")] = None
+
+    def filters(self) -> "FilterOptions":
+        """Return the filters as the library takes them."""
+        return {
+            "where": self.where,
+            "path": self.path,
+            "ext": self.ext or (),
+            "since": self.since,
+            "until": self.until,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SearchArguments(FilterArguments):
+    """Options of `vsearch query` and `vsearch similar`."""
+
+    k: Annotated[
+        int | None,
+        typer.Option("-k", min=1, max=K_MOST, help="The most hits.  [default: 10, or what fits into --max-tokens]"),
+    ] = None
+    min_score: Annotated[float | None, typer.Option(metavar="X", help="Only hits with at least this score.")] = None
+    group_by: Annotated[Literal["file"] | None, typer.Option(help="Only the best hit of each file.")] = None
+    no_collapse: Annotated[bool, typer.Option("--no-collapse", help="Show near-duplicates as hits of their own.")] = (
+        False
+    )
+    diversity: Annotated[
+        float,
+        typer.Option(metavar="X", min=0, max=1, help="From 0, the order of the scores, to 1: hits unlike one another."),
+    ] = 0.0
+    context: Annotated[
+        int, typer.Option("--context", metavar="N", min=0, max=100, help="Show N chunks before and after each hit.")
+    ] = 0
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=50, help="Pack the best hits into about N tokens, for a language model."),
+    ] = None
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object for each hit.")] = False
+    as_paths: Annotated[bool, typer.Option("--paths", help="Print only the paths of the hits, each once.")] = False
+    null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each path with NUL.")] = False
+    full: Annotated[bool, typer.Option("--full", help="Print whole chunks instead of the best sentences.")] = False
+    explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None
+
+    @property
+    def output(self) -> Literal["text", "json", "jsonl", "paths", "paths0"]:
+        """The kind of output. Raises InputError for options that can't be combined."""
+        if self.as_json + self.as_jsonl + self.as_paths > 1:
+            raise InputError("--json, --jsonl, --paths", "can't be combined; give one of them")
+        if self.null and not self.as_paths:
+            raise InputError("-0", "needs --paths; add it")
+        if self.as_json:
+            return "json"
+        if self.as_jsonl:
+            return "jsonl"
+        return "text" if not self.as_paths else "paths0" if self.null else "paths"
+
+    @property
+    def shows_whole_chunks(self) -> bool:
+        """True if text output shows whole chunks: they were asked for, or more or less text than a chunk is."""
+        return self.full or self.context > 0 or self.max_tokens is not None
+
+    def search_options(self, index: Path) -> "SearchOptions":
+        """Return the options as the library takes them, with the defaults that are configured for the index."""
+        k = config.PACKED_HITS if self.k is None and self.max_tokens is not None else self.k
+        options: SearchOptions = {
+            "k": choose(index, k=k)["k"],
+            "min_score": self.min_score,
+            "group_by_file": self.group_by == "file",
+            "collapse": not (self.no_collapse or self.as_paths),  # a script that asks for paths wants all of them
+            "diversity": self.diversity,
+            "context": self.context,
+            "max_tokens": self.max_tokens,
+            "exact": self.exact,
+        }
+        options.update(self.filters())  # type: ignore[typeddict-item]
+        return options

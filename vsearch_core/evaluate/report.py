@@ -1,0 +1,49 @@
+"""Measure how good the answers to judged queries are, mode by mode."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vsearch_core.evaluate.dataset import Dataset
+from vsearch_core.evaluate.run import Comparison, ModeScores, Values, compare, measure_run, mode_scores, run_queries
+from vsearch_core.evaluate.trec import Run
+from vsearch_core.search.engine import Searcher
+from vsearch_core.search.fusion import Fusion
+from vsearch_core.search.pipeline import EmbedQuery
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """The scores of each mode over all judged queries, the comparisons between them, and each mode's run."""
+
+    queries: int
+    modes: Sequence[ModeScores]
+    comparisons: Sequence[Comparison]
+    runs: Mapping[str, Run]
+
+
+def evaluate(
+    searcher: Searcher,
+    embed: EmbedQuery | None,
+    dataset: Dataset,
+    modes: Sequence[str],
+    fusion: Fusion,
+    document_id: Callable[[str], str],
+    former: tuple[str, Run] | None = None,
+) -> EvaluationReport:
+    """Answer all judged queries in each mode, and compare the first mode with the others and all with a former run.
+
+    `document_id` maps a stored path to the judgements' id. `former` is a run and its name.
+    """
+    scores, comparisons = [], []
+    runs: dict[str, Run] = {}
+    values: dict[str, Values] = {}
+    for mode in modes:
+        runs[mode], seconds = run_queries(searcher, embed, dataset, mode, fusion, document_id)
+        values[mode] = measure_run(runs[mode], dataset.judgements)
+        scores.append(mode_scores(mode, values[mode], seconds))
+    for other in modes[1:]:
+        comparisons.append(compare(modes[0], values[modes[0]], other, values[other]))
+    if former is not None:
+        before = measure_run(former[1], dataset.judgements)
+        comparisons += [compare(mode, values[mode], former[0], before) for mode in modes]
+    return EvaluationReport(len(dataset.judgements), scores, comparisons, runs)
