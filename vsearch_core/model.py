@@ -75,7 +75,7 @@ class KeywordFields:
     language: str | None
 
     def fields(self) -> tuple[str, ...]:
-        """Return the texts to index, without a title that the heading repeats and a folder outside the project's root."""
+        """Return the texts to index, without a title that the heading repeats and folders outside the project."""
         path = self.path.rpartition("/")[2] if self.path.startswith("/") else self.path
         heading, title = self.heading or "", self.title or ""
         return self.text, "" if title in heading else title, heading, path

@@ -13,6 +13,7 @@ from process import DEADLINE, Vsearch
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.lexical.query import plain_query
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.request import SearchRequest
@@ -122,7 +123,7 @@ def test_the_check_sees_an_answer_that_no_generation_gives(broken: str) -> None:
     else:
         texts.append(texts[0])
     hits = tuple(Hit(1, 1.0, "", 0, 1, 1, 0, 0, None, None, text, {}) for text in texts)
-    results = Results("marker", "keyword", True, 1, len(hits), len(hits), {}, hits)
+    results = Results("marker", "keyword", True, 1, len(hits), len(hits), {}, hits, plain_query("marker"))
     with pytest.raises(AssertionError):
         workers.versions(results)
 
