@@ -87,9 +87,10 @@ class Vsearch:
 
     def start(self, *arguments: str | Path, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
         """The command under way."""
-        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        settings |= {"env": dict(self.environment), **options}
-        return subprocess.Popen(self.command(*arguments), cwd=cwd, **settings)
+        settings: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        settings |= {"stdin": subprocess.DEVNULL, "env": dict(self.environment), **options}
+        process: subprocess.Popen[bytes] = subprocess.Popen(self.command(*arguments), cwd=cwd, **settings)
+        return process
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [*self.prefix, str(COMMAND), *map(str, arguments)]

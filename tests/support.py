@@ -48,7 +48,8 @@ class WordEmbedder:
         for word in re.findall(r"\w+", text.lower()):
             seed = int.from_bytes(hashlib.blake2b((model + word).encode(), digest_size=4).digest(), "big")
             total += np.random.default_rng(seed).standard_normal(self.fingerprint.dimension)
-        return (total / np.linalg.norm(total)).astype(np.float32)
+        unit: NDArray[np.float32] = (total / np.linalg.norm(total)).astype(np.float32)
+        return unit
 
 
 def make_index(

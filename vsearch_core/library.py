@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
-    from vsearch_core.model import Chunk, EmbedderSpec
+    from vsearch_core.model import EmbedderSpec
     from vsearch_core.search.duplicates import Duplicates
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.fusion import Fusion
@@ -563,6 +563,8 @@ class Index:
         """
         from vsearch_core.search.duplicates import find_duplicates
 
+        if not 0.5 <= threshold <= 1:
+            raise ArgumentError("threshold", f"{threshold} is not between 0.5 and 1")
         filters = _filters(options)
         with self._readers.lend() as reader:
             return find_duplicates(reader.searcher, filters, threshold)

@@ -75,7 +75,7 @@ def test_an_archive_that_tar_unpacks_is_an_index(vsearch: Vsearch, archive: Path
 def test_a_file_is_replaced_on_request_only(vsearch: Vsearch, indexed: Path) -> None:
     write_files(indexed, {"it.tar": "somebody's own"})
     assert vsearch("export", "it.tar", cwd=indexed).error == (
-        f"{indexed}/it.tar: it exists already; choose another name, or replace it with --force"
+        f"{indexed}/it.tar: exists already; name another file, or replace it with --force"
     )
     assert (indexed / "it.tar").read_text() == "somebody's own"
     assert vsearch("export", "--force", "it.tar", cwd=indexed).status == 0
@@ -93,7 +93,7 @@ def test_an_archive_has_the_permissions_of_any_new_file(vsearch: Vsearch, indexe
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("docs", "it is a folder"), ("nowhere/it.tar", "there is no such folder")],
+    [("docs", "is a folder"), ("nowhere/it.tar", "there is no such folder")],
 )
 def test_a_target_that_can_not_be_written_is_named(vsearch: Vsearch, indexed: Path, target: str, reason: str) -> None:
     (indexed / "docs").mkdir()
@@ -113,7 +113,7 @@ def test_the_longest_name_can_be_exported_to(vsearch: Vsearch, indexed: Path) ->
 
 def test_only_a_file_is_replaced_and_none_of_the_index(vsearch: Vsearch, indexed: Path) -> None:
     os.mkfifo(indexed / "pipe")
-    assert "no regular file" in vsearch("export", "--force", "pipe", cwd=indexed).error
+    assert "not a regular file" in vsearch("export", "--force", "pipe", cwd=indexed).error
     assert (indexed / "pipe").is_fifo()
     assert "in the index itself" in vsearch("export", "--force", ".vsearch/catalog.sqlite", cwd=indexed).error
     assert vsearch("check", "--full", cwd=indexed).status == 0
@@ -154,7 +154,7 @@ def test_a_folder_that_may_not_be_written_is_named(vsearch: Vsearch, indexed: Pa
 
 
 def test_stdout_takes_the_archive_and_nothing_else(vsearch: Vsearch, indexed: Path) -> None:
-    assert "stdout takes the archive" in vsearch("export", "-", "--json", cwd=indexed).error
+    assert "writes the archive to stdout" in vsearch("export", "-", "--json", cwd=indexed).error
 
 
 def test_a_closed_pipe_is_silent(vsearch: Vsearch, indexed: Path) -> None:

@@ -17,7 +17,7 @@ def test_a_sound_index(vsearch: Vsearch, library: Path) -> None:
     for options in ((), ("--full",)):
         ran = vsearch("check", *options, cwd=library)
         assert (ran.status, ran.err) == (0, "")
-        assert ran.out.startswith(f"{library}/.vsearch: sound (9 files, ")
+        assert ran.out.startswith(f"{library}/.vsearch: intact (9 files, ")
     report = vsearch("check", "--full", "--json", cwd=library).json
     assert list(report) == ["schema", "index", "full", "faults", "generation", "files", "chunks", "sound"]
     assert (report["schema"], report["full"], report["faults"], report["sound"]) == ("vsearch.check/1", True, [], True)
@@ -40,7 +40,7 @@ def test_a_catalog_whose_beginning_is_overwritten_is_mended_whole(vsearch: Vsear
         file.write(bytes(20_000))
     assert vsearch("query", "pump", cwd=indexed).status == 2
     ran = vsearch("repair", cwd=indexed)
-    assert (ran.status, ran.out) == (0, f"{indexed}/.vsearch: the catalog made anew\n")
+    assert (ran.status, ran.out) == (0, f"{indexed}/.vsearch: catalog rebuilt\n")
     assert ran.err.startswith("set aside: ")
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 0
@@ -72,7 +72,7 @@ def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
     ran = vsearch("check", "--full", cwd=indexed)
     assert ran.status == 2
     assert ran.lines == [f"{path}: is damaged: 1 of 1 blocks differ"]
-    assert ran.err == f"vsearch: {indexed}/.vsearch: 1 fault found; mend it with `vsearch repair`\n"
+    assert ran.err == f"vsearch: {indexed}/.vsearch: 1 fault found; repair it with `vsearch repair`\n"
     (fault,) = vsearch("check", "--full", "--json", cwd=indexed).json["faults"]
     assert fault == {"thing": str(path), "reason": "is damaged: 1 of 1 blocks differ"}
     assert "vsearch repair" in vsearch("query", "pump", cwd=indexed).error
@@ -81,7 +81,7 @@ def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
     assert ran.status == 2
     assert "pump.txt: has lost vectors and is not searched until `vsearch index` has embedded it" in ran.err
     assert "set aside: " in ran.err
-    assert ran.out == f"{indexed}/.vsearch: 1 segment made anew, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
+    assert ran.out == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 2
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
@@ -102,7 +102,7 @@ def test_a_damaged_catalog(vsearch: Vsearch, indexed: Path) -> None:
     assert "is damaged in the catalog" in vsearch("query", "pump", cwd=indexed).error
     ran = vsearch("repair", cwd=indexed)
     assert ran.status == 2
-    assert "pump.txt: some of its text is lost; `vsearch index` reads it again" in ran.err
+    assert "pump.txt: some of its text is lost; read it again with `vsearch index`" in ran.err
     assert vsearch("index", cwd=indexed).status == 0
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 

@@ -30,7 +30,7 @@ opening.open_embedder = lambda *_, **__: Remote()
 from vsearch_cli.main import main
 main()
 """
-REFUSED = "nothing was sent to generativelanguage.googleapis.com; agree to it with --yes"
+REFUSED = "nothing was sent to generativelanguage.googleapis.com; allow it with --yes"
 
 Remote = Callable[..., Ran]
 
@@ -87,12 +87,12 @@ def test_the_question_is_asked_once(remote: Remote, project: Path) -> None:
     ran = remote("index", ".", typed="y\n")
     assert ran.status == 0, ran
     question = (
-        f"{project}/.vsearch: its texts, questions to it and your key would be sent to"
-        " generativelanguage.googleapis.com (gemini). Go on? [y/N] "
+        f"{project}/.vsearch: its text, your queries and your API key would be sent to"
+        " generativelanguage.googleapis.com (gemini). Continue? [y/N] "
     )
     assert ran.err.count(question) == 1
     assert "SENT" in ran.err
-    assert "Go on?" not in remote("query", "grease", typed="").err
+    assert "Continue?" not in remote("query", "grease", typed="").err
 
 
 @pytest.mark.parametrize("typed", ["\n", "yes please\n"])
@@ -148,7 +148,7 @@ def test_every_command_that_sends_asks(remote: Remote, project: Path, tmp_path: 
     ran = remote(*words, HOME=str(tmp_path / "somebody"))
     assert "SENT" not in ran.err
     if command != ("repair",):  # has nothing to embed
-        assert "nothing was sent to generativelanguage.googleapis.com; agree to it with --yes" in ran.out + ran.err
+        assert "nothing was sent to generativelanguage.googleapis.com; allow it with --yes" in ran.out + ran.err
 
 
 @pytest.mark.parametrize("text", ["{", "[1, {}]"])

@@ -157,8 +157,8 @@ def test_known_items_need_no_judgements(vsearch: Vsearch, library: Path, tmp_pat
     ("arguments", "error"),
     [
         ((), "name a folder, a file, or --known-items N"),
-        ((".", "--known-items", "3"), "questions of one kind; leave out ., or --known-items"),
-        (("--known-items", "3", "--alpha", "nan"), "--alpha: nan is no number"),
+        ((".", "--known-items", "3"), "queries from one place; leave out ., or --known-items"),
+        (("--known-items", "3", "--alpha", "nan"), "--alpha: nan is not between 0 and 1"),
         (("--save", "x", "."), "--save"),
         (("--known-items", "0"), "Invalid value"),
         (("--known-items", "3", "--keep", "x"), "--keep"),

@@ -260,7 +260,9 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
     for _ in range(2):  # when it is read in vain, and when that is remembered
         ran = vsearch("index", cwd=project)
         assert ran.status == 2
-        assert re.fullmatch(r"vsearch: a\.pdf: is no readable PDF \(.*\); kept as it was\n", ran.err)
+        assert re.fullmatch(
+            r"vsearch: a\.pdf: is no readable PDF \(.*\); its former text stays in the index\n", ran.err
+        )
     assert vsearch("index", "--json", cwd=project).json["failed"] == 1
     assert paths(vsearch, project) == ["a.pdf"]
 
@@ -311,7 +313,7 @@ def test_a_source_that_has_vanished_is_no_deletion(vsearch: Vsearch, project: Pa
     (project / "disk").rename(project / "unmounted")
     ran = vsearch("index", cwd=project)
     assert ran.status == 2
-    assert ran.err == "vsearch: disk: was indexed before and is not there now; kept as it was\n"
+    assert ran.err == "vsearch: disk: was indexed before and is missing now; its files stay\n"
     assert paths(vsearch, project) == ["disk/a.txt"]
 
 
@@ -333,5 +335,5 @@ def test_a_folder_without_read_permission_warns_and_keeps_what_it_held(vsearch: 
     finally:
         (project / "locked").chmod(0o755)
     assert ran.status == 2
-    assert ran.err == "vsearch: locked: permission denied; kept as it was\n"
+    assert ran.err == "vsearch: locked: permission denied; its former text stays in the index\n"
     assert paths(vsearch, project) == ["good.txt", "locked/a.txt"]

@@ -45,7 +45,7 @@ def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: P
     planned = vsearch(*command[1:], "--plan", "--json", cwd=indexed).json
     assert (planned["schema"], planned["embed"], planned["unchanged"]) == ("vsearch.plan/1", 2, 2)
     ran = vsearch(*command[1:], "--json", cwd=indexed)
-    assert "what `vsearch tune` had learned of the former vectors is forgotten" in ran.err
+    assert "the fusion that `vsearch tune` learned for the former vectors is deleted" in ran.err
     done = ran.json
     assert sorted(done) == sorted(KEYS)
     assert (done["schema"], done["chunks"], done["embedded"]) == ("vsearch.re-embed/1", 2, 2)

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsearch_cli import consent
-from vsearch_cli.opening import embedder_opener
+from vsearch_cli.opening import embedder_opener, open_index
 
 from vsearch_core.embed import open as opening
 from vsearch_core.errors import InputError
@@ -23,18 +22,23 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, An
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "VSEARCH_DEVICE", "VSEARCH_RPM"):
         monkeypatch.delenv(name, raising=False)
-    consent.require.cache_clear()
     return calls
 
 
 def test_a_key_goes_where_the_user_agreed_to_or_named(opened: list[dict[str, Any]], tmp_path: Path) -> None:
     far, near = EmbedderSpec("openai", "m", base_url=FAR), EmbedderSpec("openai", "m", base_url=NEAR)
-    with pytest.raises(InputError, match="agree to it with --yes"):
-        embedder_opener(tmp_path, report=print)(far)
-    embedder_opener(tmp_path, report=print, yes=True)(far)
+    embedder_opener(tmp_path, report=print)(far)
     embedder_opener(tmp_path, report=print)(near)
     embedder_opener(tmp_path, report=print, base_url=NEAR)(near)
     assert [call["named_url"] for call in opened] == [FAR, None, NEAR]
+
+
+def test_no_embedder_elsewhere_is_opened_without_consent(opened: list[dict[str, Any]], tmp_path: Path) -> None:
+    options = {"embedder": "openai", "model": "m", "base_url": FAR}
+    with pytest.raises(InputError, match="nothing was sent to") as refused:
+        open_index(tmp_path, create=True, **options).update([tmp_path])
+    assert refused.value.code == "no-consent"
+    assert opened == []
 
 
 def test_what_is_configured_counts_unless_the_command_line_says_otherwise(

@@ -62,7 +62,7 @@ def test_status_tells_what_repairs_have_set_aside(vsearch: Vsearch, indexed: Pat
 def test_status_tells_of_a_re_embedding_that_has_begun(vsearch: Vsearch, indexed: Path) -> None:
     write_files(indexed / ".vsearch", {"re-embed-0123456789abcdef.sqlite": ""})
     assert vsearch("status", "--json", cwd=indexed).json["re_embedding"] is True
-    line = "pending   another model's vectors: run the same `vsearch index --re-embed` to go on"
+    line = "pending   another model's vectors: run the same `vsearch index --re-embed` to continue"
     assert line in vsearch("status", cwd=indexed).lines
 
 

@@ -78,7 +78,7 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert learned["ndcg_10"] > learned["former"]["ndcg_10"]
     status = vsearch("status", "--json", cwd=decoys).json["tuned"]
     assert (status["method"], status["alpha"]) == (learned["fusion"], learned["alpha"])
-    assert "(tuned) on 20 questions" in vsearch("status", cwd=decoys).out
+    assert "(tuned) on 20 queries" in vsearch("status", cwd=decoys).out
     explained = vsearch("query", "--explain", "--json", "loaf", cwd=decoys).json["explain"]["fusion"]
     assert explained == {"method": learned["fusion"], "alpha": learned["alpha"], "tuned": True, "legible": 1.0}
     asked = vsearch("query", "--explain", "--json", "--alpha", "0.5", "loaf", cwd=decoys).json["explain"]["fusion"]
@@ -94,7 +94,7 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
 def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
     ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.8")
     assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.8)
-    assert "your configuration says fusion or alpha, and queries go by that" in ran.err
+    assert "your configuration sets fusion or alpha, so queries use those" in ran.err
 
 
 def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
@@ -114,18 +114,18 @@ def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -
     write_files(decoys, {"easy.jsonl": "\n".join(lines)})
     ran = vsearch("tune", "easy.jsonl", cwd=decoys)
     assert ran.status == 0
-    assert ran.lines[-1] == "not stored: no better than what is in force, or only by chance"
+    assert ran.lines[-1] == "not stored: it is no better than the present one, or only by chance"
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ((), "0 answered questions can teach nothing; judge 10 or more"),
-        (("few.jsonl",), "1 answered question can teach nothing"),
-        (("judged",), "it judges documents of its own"),
+        ((), "0 judged queries can teach nothing; judge 10 or more"),
+        (("few.jsonl",), "1 judged query can teach nothing"),
+        (("judged",), "judges documents of its own"),
         (("nowhere",), "queries.jsonl: No such file"),
-        (("--reset", "--dry-run"), "--reset: it learns nothing"),
+        (("--reset", "--dry-run"), "--reset: learns nothing"),
     ],
 )
 def test_what_teaches_nothing_is_refused(

@@ -53,7 +53,7 @@ def test_version(vsearch: Vsearch, tmp_path: Path) -> None:
         (("index", "--embedder", "magic", "."), "Invalid value for '--embedder'"),
         (("index", "--chunk-words", "many", "."), "Invalid value for '--chunk-words'"),
         (("status", "more"), "see `vsearch status --help`"),
-        (("eval",), "eval: no questions are named"),
+        (("eval",), "eval: there are no queries"),
         (("models", "more"), "see `vsearch models --help`"),
     ],
 )

@@ -108,7 +108,7 @@ def test_what_happens_to_files_is_found(vsearch: Vsearch, project: Path, start: 
     write_files(project, {"pump.txt": "The pump.", "bread.txt": "Rye bread.", "deep/oven.txt": "The oven."})
     watched = start()
     assert watched.runs[0]["added"] == 3
-    assert "watching 2 folders; Ctrl-C ends\n" in watched.said
+    assert "watching 2 folders; press Ctrl-C to end\n" in watched.said
 
     save_as_vim(project / "pump.txt", "The pump of the mill.")
     (project / "bread.txt").rename(project / "loaf.txt")
@@ -123,7 +123,7 @@ def test_what_happens_to_files_is_found(vsearch: Vsearch, project: Path, start: 
     (project / ".gitignore").write_text("newer/\n")
     watched.until_done(changed=2, moved=3, added=2, removed=3)
     assert watched.ended() == 0
-    assert watched.said.endswith("watching 2 folders; Ctrl-C ends\n")
+    assert watched.said.endswith("watching 2 folders; press Ctrl-C to end\n")
     assert vsearch("query", "--mode", "keyword", "--paths", "mill", cwd=project).lines == ["pump.txt"]
 
 
@@ -212,7 +212,7 @@ def test_where_watches_are_used_up_it_looks_now_and_then(project: Path, start: S
 @pytest.mark.parametrize("option", ["--plan", "--re-embed"])
 def test_what_is_done_once_is_refused(vsearch: Vsearch, indexed: Path, option: str) -> None:
     error = vsearch("index", "--watch", option, cwd=indexed).error
-    assert error == f"--watch: it goes on for ever, and {option} is done once; leave one of them out"
+    assert error == f"--watch: can't be combined with {option}; leave one of them out"
 
 
 def test_an_error_at_the_start_ends_it(vsearch: Vsearch, project: Path) -> None:

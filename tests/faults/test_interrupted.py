@@ -18,7 +18,7 @@ SAID = re.compile(
     r"vsearch: interrupted: what is embedded is kept,"
     r" ([\d,]+ files? still to read|([\d,]+ files? still to read and )?[\d,]+ chunks? still to embed"
     r"|segments still to merge|some changes still to commit);"
-    r" run the same command again to go on\n"
+    r" run the same command again to continue\n"
 )
 
 
