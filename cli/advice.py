@@ -1,4 +1,4 @@
-"""What a user of the command line can do about an error: the one table from error codes to advice.
+"""Advice for users of the command line: the one table from error codes to what can be done.
 
 The library states facts (`vsearch_core.errors`); only this module knows which option or command helps.
 """
@@ -34,6 +34,7 @@ ADVICE: Mapping[str, str] = {
     "too-many-open-files": "raise the limit on open files (`ulimit -n`)",
     "storage-failed": "check the disk and run it again",
     "catalog-busy": "try again in a moment",
+    "stdout-failed": "make room where the output goes, and run it again",
     "catalog-unusable": "check the disk and the folder's permissions",
     # archives
     "not-a-file": "name a file",

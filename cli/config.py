@@ -12,26 +12,26 @@ from .output import emit, one_line, to_json
 
 
 def config(
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Show this one only.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Show only this setting.")] = None,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Set it for the project.")] = None,
-    user: Annotated[bool, typer.Option("--user", help="Set it for all your projects instead.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    user: Annotated[bool, typer.Option("--user", help="Set it for all your projects.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the settings as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what options are when they are not given, or set one.
+    """Show the defaults of options, or set one.
 
-    The command line overrules the environment (VSEARCH_K, say), that the project's .vsearch/config.toml, and that the
-    user's own file.
+    In order of precedence: the command line, the environment (such as VSEARCH_K), the project's .vsearch/config.toml, and
+    the user's own file.
     """
     from vsearch_core.errors import InputError
 
     if key is not None and key not in SETTINGS:
-        raise InputError(f"config {key}", "there is no such setting", f"choose one of: {', '.join(SETTINGS)}")
+        raise InputError(f"config {key}", f"there is no such setting; choose one of: {', '.join(SETTINGS)}")
     index = locate.index_to_write(index_dir)
     files = dict(zip(("user", "project"), defaults.config_files(index), strict=True))
     if key is not None and value is not None:
         if SETTINGS[key].personal and not user:
-            raise InputError(f"config {key}", "it can't be set for you by a project", "set it with --user")
+            raise InputError(f"config {key}", "can't be set by a project; set it with --user")
         _put(files["user" if user else "project"], key, defaults.value_of(f"config {key}", key, value))
     found = defaults.read_defaults(index)
     chosen = found if key is None else {key: found[key]}
@@ -57,7 +57,7 @@ def _shown(value: Any) -> str:
 
 
 def _put(path: Path, key: str, value: Any) -> None:
-    """Set the key in the file, whose other lines stay as they are. Raises InputError where that can't be done."""
+    """Set a key in a file; all other lines stay as they are. Raises InputError if that can't be done."""
     from vsearch_core.errors import InputError
     from vsearch_core.store.io_errors import file_errors
 
@@ -69,9 +69,9 @@ def _put(path: Path, key: str, value: Any) -> None:
         if not count:
             changed = f"{text}\n{line}\n" if text and not text.endswith("\n") else f"{text}{line}\n"
         if defaults.parse(path, changed.encode()) != former | {key: value}:
-            raise InputError(str(path), f"{key} is not on a line of its own there", "edit the file by hand")
+            raise InputError(str(path), f"{key} is not on a line of its own; edit the file by hand")
         path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.resolve()  # a link to where somebody keeps such files stays one
+        target = path.resolve()  # a symbolic link stays one
         fresh = target.with_name(f"{target.name}.new")
         fresh.write_text(changed, encoding="utf-8")
         fresh.replace(target)

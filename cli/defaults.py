@@ -1,4 +1,4 @@
-"""What options are when they are not given: by the environment, the project's file, the user's file, or built in."""
+"""Defaults of options: from the environment, the project's file, the user's file, or built in."""
 
 import os
 import re
@@ -23,25 +23,25 @@ _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The values that a key may have, in words and as a test; `from_text` makes one of what the environment says."""
+    """A kind of value: its description, a test, and how to parse it from the environment's text."""
 
-    what: str
+    description: str
     fits: Callable[[Any], bool]
     from_text: Callable[[str], Any] = str
 
 
 def whole(least: int, most: int) -> Kind:
-    """A whole number from `least` to `most`."""
+    """Return the kind of whole numbers from `least` to `most`."""
     return Kind(f"a whole number from {least:,} to {most:,}", lambda v: type(v) is int and least <= v <= most, int)
 
 
 def number(least: float, most: float) -> Kind:
-    """A number from `least` to `most`, which NaN is not."""
+    """Return the kind of numbers from `least` to `most`; NaN is none."""
     return Kind(f"a number from {least} to {most}", lambda v: type(v) in {int, float} and least <= v <= most, float)
 
 
 def one_of(*names: str) -> Kind:
-    """One of the names."""
+    """Return the kind of values that are one of the names."""
     return Kind(f"one of {', '.join(names)}", lambda value: value in names)
 
 
@@ -65,10 +65,10 @@ SWITCH = Kind("true or false", lambda value: isinstance(value, bool), _to_switch
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A key: its kind, and its value where nobody says otherwise (None: something else decides).
+    """A setting: its kind, and its built-in default (None: something else decides).
 
-    `of_embedder` keys say nothing about an embedder that is chosen closer to the command line than they are; `personal`
-    ones can't be set by a project's file, which may come from somebody else.
+    A setting `of_embedder` is ignored if a place with higher precedence names another embedder. A `personal` one can't
+    be set by a project's file, which may come from somebody else.
     """
 
     kind: Kind
@@ -102,19 +102,19 @@ SETTINGS: Mapping[str, Setting] = {
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A key's value and where it is from: BUILT_IN, a file, or a variable of the environment."""
+    """A setting's value, and its origin: BUILT_IN, a file, or an environment variable."""
 
     value: Any
     origin: str
 
 
 def shown(key: str) -> str:
-    """The built-in default as an option's help ends with it."""
+    """Return the built-in default as the end of an option's help text."""
     return f"  [default: {SETTINGS[key].default}]"
 
 
 def choose(index: Path, **given: Any) -> dict[str, Any]:
-    """What counts for these options of a command on that index: what was given, else (None) the default."""
+    """Return the options with the index's defaults for those that are None."""
     defaults = read_defaults(index)
     named = given.get("embedder") not in {None, defaults["embedder"].value}
     return {key: value if value is not None else _default(defaults, key, named) for key, value in given.items()}
@@ -126,14 +126,14 @@ def _default(defaults: Mapping[str, Default], key: str, embedder_named: bool) ->
 
 
 def configured(index: Path, **given: Any) -> dict[str, Any]:
-    """What somebody says of these options, here or in the configuration; None where only the built-in default does."""
+    """Return the options with configured values for those that are None; built-in defaults are left out."""
     defaults = read_defaults(index)
-    said = {key: each.value for key, each in defaults.items() if each.origin != BUILT_IN}
-    return {key: said.get(key) if value is None else value for key, value in given.items()}
+    values = {key: each.value for key, each in defaults.items() if each.origin != BUILT_IN}
+    return {key: values.get(key) if value is None else value for key, value in given.items()}
 
 
 def read_defaults(index: Path) -> dict[str, Default]:
-    """Every key's default for commands on that index. Raises InputError, which names file, key and reason."""
+    """Return all defaults for commands on an index. Raises InputError, which names file, key and reason."""
     layers = [
         *((str(path), read_file(path, personal=path != index / CONFIG_FILE)) for path in config_files(index)),
         *((VARIABLE + key.upper(), {key: value}) for key, value in _from_environment().items()),
@@ -147,39 +147,39 @@ def read_defaults(index: Path) -> dict[str, Default]:
 
 
 def config_files(index: Path) -> tuple[Path, Path]:
-    """The user's file and the project's, which overrules it; either may not be there."""
+    """Return the user's file and the project's, which takes precedence; neither needs to exist."""
     from platformdirs import user_config_path
 
     return user_config_path("vsearch", appauthor=False) / CONFIG_FILE, index / CONFIG_FILE
 
 
 def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
-    """What a file sets; nothing where there is none. `personal`: whether it is the user's own. Raises InputError."""
+    """Return the settings in a file, none if it doesn't exist; `personal` for the user's own. Raises InputError."""
     try:
-        if not path.is_file():  # nor anything that reading would wait for
+        if not path.is_file():  # a pipe would be read for ever
             return {}
         text = path.read_bytes()
     except OSError as error:
         reason = f"can't be read ({(error.strerror or str(error)).lower()})"
-        raise InputError(str(path), reason, "check its permissions") from None
+        raise InputError(str(path), f"{reason}; check its permissions") from None
     values = parse(path, text)
     for key, value in values.items():
         if key not in SETTINGS:
-            raise InputError(str(path), f"{key!r} is not a setting", "`vsearch config` shows which there are")
+            raise InputError(str(path), f"{key!r} is not a setting; see `vsearch config` for those there are")
         if SETTINGS[key].personal and not personal:
-            raise InputError(str(path), f"{key} can't be set for you by a project", "put it into your own file")
+            raise InputError(str(path), f"{key} can't be set by a project; set it in your own file")
         _refuse_misfit(f"{path}: {key}", key, value)
     return values
 
 
 def parse(path: Path, text: bytes) -> dict[str, Any]:
-    """The file's keys and values, which may be any. Raises InputError."""
+    """Return a file's keys and values, not checked yet. Raises InputError."""
     from tomllib import TOMLDecodeError, loads
 
     try:
         return loads(text.decode())
     except (TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(str(path), f"is not TOML ({error})", "correct it, or delete it") from None
+        raise InputError(str(path), f"is not TOML ({error}); correct it, or delete it") from None
 
 
 def _from_environment() -> dict[str, Any]:
@@ -187,26 +187,26 @@ def _from_environment() -> dict[str, Any]:
     return {key: value_of(VARIABLE + key.upper(), key, text) for key, text in given.items() if text.strip()}
 
 
-def value_of(thing: str, key: str, text: str) -> Any:
-    """The key's value as a word says it. Raises InputError, which names the `thing`."""
+def value_of(subject: str, key: str, text: str) -> Any:
+    """Parse a setting's value. Raises InputError about the subject."""
     try:
         value = SETTINGS[key].kind.from_text(text)
     except ValueError:
         value = text
-    _refuse_misfit(thing, key, value)
+    _refuse_misfit(subject, key, value)
     return value
 
 
-def _refuse_misfit(thing: str, key: str, value: Any) -> None:
+def _refuse_misfit(subject: str, key: str, value: Any) -> None:
     kind = SETTINGS[key].kind
     if not kind.fits(value):
-        raise InputError(thing, f"{value!r} is not {kind.what}", "correct it, or leave it out")
+        raise InputError(subject, f"{value!r} is not {kind.description}; correct it, or leave it out")
 
 
 def parse_size(text: str) -> int:
-    """Bytes from 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
+    """Return the bytes of a size: 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
     match = _SIZE.fullmatch(text.lower())
     if not match:
-        raise InputError("--max-file-size", f"{text!r} is not a size", "write it like 50MB or 512KiB")
+        raise InputError("--max-file-size", f"{text!r} is not a size; write it like 50MB or 512KiB")
     power = " kmgt".index(match[2] or " ")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)

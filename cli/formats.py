@@ -44,7 +44,7 @@ def _what(row: "Format") -> str:
 
 
 def _besides() -> list[tuple[str, str]]:
-    """What is read by something else than a file's suffix."""
+    """Return the formats that are recognised by something else than a file's suffix."""
     import shutil
     from importlib.util import find_spec
 

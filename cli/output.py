@@ -1,4 +1,4 @@
-"""What reaches stdout and stderr: safe on a terminal, silent on a closed pipe, colour only where it is wanted."""
+"""Write to stdout and stderr: safe for a terminal, quiet on a closed pipe, coloured only where it is wanted."""
 
 import os
 import re
@@ -19,17 +19,17 @@ _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u2
 
 
 def printable(text: str) -> str:
-    """The text as a terminal may have it: what could steer the terminal or hide text becomes U+FFFD."""
+    """Return the text with U+FFFD for characters that control a terminal or hide text."""
     return _UNSAFE.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """The text on a single safe line."""
+    """Return the text on one line, safe for a terminal."""
     return printable(" ".join(text.split()))
 
 
 def to_json(value: object) -> str:
-    """JSON on one line, readable in any script, with what could steer a terminal as \\u escapes."""
+    """Return JSON on one line, readable in any script; characters that control a terminal are \\u escapes."""
     import json
 
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -37,7 +37,7 @@ def to_json(value: object) -> str:
 
 
 def emit(text: str, end: str = "\n") -> None:
-    """Write results to stdout. When nobody reads them any more, the command ends quietly."""
+    """Write results to stdout. Ends the command quietly if nobody reads them any more."""
     emit_bytes((text + end).encode("utf-8", "surrogateescape"))
 
 
@@ -53,14 +53,14 @@ def emit_bytes(data: bytes | memoryview) -> None:
         if isinstance(error, BrokenPipeError):
             raise typer.Exit(0) from None
         reason = (error.strerror or str(error)).lower()
-        raise StorageError("stdout", reason, "make room where the output goes, and run it again") from None
+        raise StorageError("stdout", reason, "stdout-failed") from None
 
 
 def say(text: str) -> None:
-    """Write a line of news to stderr."""
+    """Write a line of information to stderr."""
     try:
         print(one_line(text), file=sys.stderr, flush=True)
-    except OSError:  # nobody can be told of it
+    except OSError:  # stderr is closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
@@ -70,24 +70,24 @@ def complain(text: str) -> None:
 
 
 def error_line(error: BaseException) -> str:
-    """An unforeseen error on one line."""
+    """Return an unexpected error as one line."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def open_missing_streams() -> None:
-    """Give a process that was started without its standard streams somewhere to read and write."""
+    """Open the null device for each standard stream that the process was started without."""
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the process's life
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def wants_colour() -> bool:
-    """Whether stdout is a terminal that has not been asked to stay plain (https://no-color.org)."""
+    """Return True if stdout is a terminal, unless the user wants it plain (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def size_text(size: float) -> str:
-    """A number of bytes for people: 1.2 MB."""
+    """Return a number of bytes for people, such as "1.2 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -101,5 +101,5 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
 
 
 def shown_path(root: Path, stored: str) -> str:
-    """A stored path as it can be opened from the working folder; absolute ones stay so."""
+    """Return a stored path relative to the working folder; an absolute one stays absolute."""
     return stored if stored.startswith("/") else os.path.relpath(root / stored)

@@ -12,7 +12,7 @@ TOKENS_BY = "one for four bytes of UTF-8"
 
 
 def show(plan: "Forecast", *, as_json: bool) -> int:
-    """Print the plan. Returns the exit status."""
+    """Print a plan. Returns the exit status."""
     if as_json:
         values = {**asdict(plan), "index": str(plan.index), "tokens_by": TOKENS_BY, "seconds_by": _seconds_by(plan)}
         emit(to_json({"schema": "vsearch.plan/1", **values}))
@@ -36,16 +36,18 @@ def _lines(plan: "Forecast") -> list[tuple[str, str]]:
     return [
         ("index", str(plan.index)),
         ("files", files or "nothing found"),
-        ("chunks", f"{plan.chunks:,} new, {plan.embed:,} to embed" + (f", {known:,} known already" if known else "")),
+        ("chunks", f"{plan.chunks:,} new, {plan.embed:,} to embed" + (f", {known:,} reused" if known else "")),
         ("tokens", f"{plan.tokens:,} or so ({TOKENS_BY})"),
         ("requests", f"{plan.requests:,}"),
-        ("time", f"{_duration(plan.seconds)} or so ({_seconds_by(plan)})" if plan.embed else "next to none"),
+        ("time", f"{_duration(plan.seconds)} or so ({_seconds_by(plan)})" if plan.embed else "almost none"),
         ("sent", "nothing" if plan.recipient is None or not plan.embed else to_whom),
     ]
 
 
 def _seconds_by(plan: "Forecast") -> str:
-    return "as some chunks took just now" if plan.recipient is None else "a second a request, at your --rpm and --tpm"
+    return (
+        "measured on a few chunks" if plan.recipient is None else "one second for each request, within --rpm and --tpm"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Results as text, JSON, JSON lines and paths."""
+"""Print results as text, JSON, JSON lines or paths."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from vsearch_core.text.extract.registry import place_of, unit_of
 from .output import emit, emit_bytes, one_line, plural, printable, say, shown_path, to_json, wants_colour
 from .search_options import SearchArguments
 
-_RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # what underlines a heading, or parts a page
+_RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # an underlined heading, or a ruled line between parts
 _BLANKS = re.compile(r"\s+")
 
 _WHY_NOTHING = {
@@ -100,7 +100,7 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: boo
 
 
 def _line_of(hit: Hit, snippet: Snippet) -> int:
-    """The snippet's line, where the passage's lines are the file's, or a header and those; else the passage's first."""
+    """Return the snippet's line if the hit's lines are the file's, or a header and those; else the hit's first line."""
     more = hit.text.count("\n") - (hit.end_line - hit.start_line)
     if more not in {0, 1}:
         return hit.start_line
@@ -117,7 +117,7 @@ def _highlighted(snippet: Snippet, *, colour: bool) -> str:
 
 
 def _flowing(text: str) -> str:
-    """A piece of a passage within a line: no line ends, no ruled lines, nothing that steers a terminal."""
+    """Return a piece of text as part of one line: no line ends, no ruled lines, no terminal controls."""
     return printable(_BLANKS.sub(" ", _RULED_LINE.sub(" ", text)))
 
 

@@ -20,7 +20,7 @@ stdout carries results only; progress, warnings and errors go to stderr. Exit st
 def help_of(*words: str) -> str:
     """Return the help of a command as a wide terminal shows it: at most 80 columns, which is click's limit."""
     vsearch = Path(sys.executable).with_name("vsearch")
-    environment = {**os.environ, "COLUMNS": "100", "LINES": "50"}
+    environment = {**os.environ, "COLUMNS": "80", "LINES": "50"}
     done = subprocess.run([vsearch, *words, "--help"], check=True, capture_output=True, text=True, env=environment)
     return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
 

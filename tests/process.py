@@ -27,7 +27,7 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u20
 
 @dataclass(frozen=True)
 class Ran:
-    """What a finished command left: its exit status and all that it wrote."""
+    """A finished command: its exit status and its output."""
 
     status: int
     stdout: bytes
@@ -137,7 +137,7 @@ def finished(process: "subprocess.Popen[bytes]", seconds: float = DEADLINE) -> R
 
 
 def steers(text: str) -> bool:
-    """Whether the text could steer a terminal or hide text on it."""
+    """Return True if the text could control a terminal or hide text on it."""
     return _STEERING.search(text) is not None
 
 
@@ -155,7 +155,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended; what nobody has waited for counts as ended."""
+    """Return True if the process exists and has not ended; a zombie has ended."""
     done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return done.stdout.strip()[:1] not in {"", "Z"}
 

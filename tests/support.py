@@ -1,4 +1,4 @@
-"""What tests of many rooms use."""
+"""Helpers for tests of many folders."""
 
 import hashlib
 import re

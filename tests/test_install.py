@@ -1,4 +1,4 @@
-"""What a plain install brings along."""
+"""The dependencies of an install without extras."""
 
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 
 def brought_by(package: str) -> set[str]:
-    """The packages that installing it without extras brings, as far as the metadata of those installed here tell."""
+    """Return the packages that a package without extras depends on, by the metadata of those installed here."""
     found: set[str] = set()
     wanted: list[str] = [canonicalize_name(package)]
     while wanted:

@@ -9,7 +9,14 @@ from process import write_files
 
 ROOT = Path(__file__).parent.parent
 FRONT_DOOR = "__init__"
-GROUND = {"model", "errors", "config", "kernel_cache", "machine", "scripts"}  # single modules, which may import each other
+GROUND = {
+    "model",
+    "errors",
+    "config",
+    "kernel_cache",
+    "machine",
+    "scripts",
+}  # single modules, which may import each other
 LAYERS: list[set[str]] = [  # top to bottom; the folders of one line must not import each other
     {"cli"},
     {FRONT_DOOR},

@@ -1,4 +1,4 @@
-"""What a command may load. Start-up is a feature: each of these modules costs every call its import time."""
+"""The modules that a command may import: each of them would cost every call its import time."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(vsearch: Vsearch, project: Path, *arguments: str) -> set[str]:
-    """The modules that a successful command had loaded when it ended."""
+    """Return the modules that a successful command had imported when it ended."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *arguments],
         cwd=project,

@@ -79,7 +79,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def add_modules(folder: Path, pooling: str = "mean", dense: int = 0, **sentence: Any) -> Path:
-    """What sentence-transformers writes beside a transformer; `dense` is the outputs of a Dense module, 0 for none."""
+    """Write sentence-transformers' files beside a transformer; `dense` is the size of a Dense module, 0 for none."""
     import torch
     from safetensors.torch import save_file
 

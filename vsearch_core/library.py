@@ -322,7 +322,7 @@ class _EmbeddingAhead:
         return self._embedded.result() if text == self._text else self._embed(text)
 
 
-class _Reader:
+class _IndexReader:
     """A snapshot of one generation and its searcher, for one thread at a time.
 
     A reader goes back to the pool if its epoch is still the pool's.
@@ -341,7 +341,7 @@ class _Reader:
         self._stack.close()
 
 
-class _Readers:
+class _ReaderPool:
     """A pool of readers. An epoch ends when a newer generation is known: its readers are closed after their use."""
 
     def __init__(self, index: Path, engine_starting: Callable[[], None]) -> None:
@@ -350,17 +350,17 @@ class _Readers:
         self._lock = Lock()
         self._epoch = 0
         self._generation: int | None = None  # that the epoch's readers have, once one is open
-        self._idle: list[_Reader] = []
+        self._idle: list[_IndexReader] = []
         self._closed = False
 
     @contextmanager
-    def lend(self) -> Iterator[_Reader]:
+    def lend(self) -> Iterator[_IndexReader]:
         """Lend a reader of the newest known generation to the calling thread."""
         with self._lock:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
         if reader is None:
-            reader = _Reader(self._index, epoch, self._engine_starting)
+            reader = _IndexReader(self._index, epoch, self._engine_starting)
             self._adopt(reader)
         try:
             yield reader
@@ -372,7 +372,7 @@ class _Readers:
             if not keep:
                 reader.close()
 
-    def _adopt(self, reader: _Reader) -> None:
+    def _adopt(self, reader: _IndexReader) -> None:
         """Begin an epoch with a new reader if its generation is another than that of the readers before it."""
         with self._lock:
             current = reader.epoch == self._epoch
@@ -440,7 +440,7 @@ class Index:
         self._embedders = embedders
         self._observer = observer
         self._share_vectors = share_vectors
-        self._readers = _Readers(path, observer.compiling)
+        self._readers = _ReaderPool(path, observer.compiling)
 
     def __enter__(self) -> "Index":
         return self
@@ -598,7 +598,7 @@ class Index:
         text = "\n".join(lines[first - joined.start_line : last - joined.start_line + 1])
         return StoredText(stored, first, last, text)
 
-    def _search(self, reader: _Reader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
+    def _search(self, reader: _IndexReader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
         from vsearch_core.search.pipeline import search
 
         embed = self._query_embedding(reader.snapshot.settings, request)
@@ -617,7 +617,7 @@ class Index:
         embed = partial(self._embedders.embed_query, settings)
         return embed if self._embedders.is_open(settings.spec) else _EmbeddingAhead(embed, request.parsed.semantic_text)
 
-    def _with_examples(self, reader: _Reader, request: "SearchRequest") -> "SearchRequest":
+    def _with_examples(self, reader: _IndexReader, request: "SearchRequest") -> "SearchRequest":
         """Return the request with examples in place of their names."""
         if not request.more_like and not request.less_like:
             return request
@@ -633,7 +633,7 @@ class Index:
         )
         return resolve_examples(request, reader.searcher, sources)
 
-    def _stored_path(self, reader: _Reader, path: str) -> str | None:
+    def _stored_path(self, reader: _IndexReader, path: str) -> str | None:
         """Return the path that the index stores for a file, named by its path on disk or as a hit names it."""
         from vsearch_core.index.sources import stored_path
 

@@ -1,4 +1,4 @@
-"""What `vsearch index` says of files that it could not read, or not wholly, and `vsearch status --files` later."""
+"""`vsearch index` and `vsearch status --files` account for files that could not be read, or only in part."""
 
 import os
 from pathlib import Path

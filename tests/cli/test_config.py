@@ -32,7 +32,7 @@ def write_config(folder: Path, text: str) -> Path:
 
 
 def hits(vsearch: Vsearch, project: Path, *options: str, **environment: str) -> int:
-    """How many hits there are of four."""
+    """Count the hits of a query that four files match."""
     return len(vsearch("query", *options, "--json", "pump", cwd=project, **environment).json["hits"])
 
 

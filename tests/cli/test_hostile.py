@@ -155,7 +155,7 @@ def index(vsearch: Vsearch, project: Path, measured: Path) -> Ran:
 
 
 def holds(vsearch: Vsearch, project: Path, ran: Ran, names: dict[str, bytes]) -> None:
-    """What a run must have said and done."""
+    """The report and the outcome that a run must have."""
     assert ran.status == 2, ran
     lines = ran.err.splitlines()
     assert all(line.startswith(("vsearch: ", "skipped ")) for line in lines), lines

@@ -1,4 +1,4 @@
-"""How commands open an embedder: what the user agreed to and configured, and where a key may go."""
+"""Commands open embedders with the user's consent and configuration, and send a key only where it may go."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ NEAR = "http://127.0.0.1:9/v1"
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
-    """What embedders were opened with; the user's folders are empty ones."""
+    """Record the arguments that embedders are opened with, in empty user folders."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(opening, "open_embedder", lambda spec, **how: calls.append({"spec": spec, **how}))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

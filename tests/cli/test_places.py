@@ -1,4 +1,4 @@
-"""Which index a command means, and how paths are written."""
+"""Commands find the index that is meant, and print paths relative to the working folder."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What `vsearch query` finds and how it says so: the text, the exit status, what goes where."""
+"""`vsearch query` as text: hits, exit status, stdout and stderr."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the command is called: help, version, and what happens to a call that makes no sense."""
+"""Help, version, and wrong usage."""
 
 from pathlib import Path
 
