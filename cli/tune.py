@@ -81,7 +81,7 @@ def _judged(index: "Index", questions: Path | None) -> "tuple[Dataset, Callable[
 def _values(done: "Tuning") -> dict[str, object]:
     learned, present = done.learned, done.present
     return {
-        "questions": learned.questions,
+        "questions": learned.queries,
         "fusion": learned.fusion.method,
         "alpha": learned.fusion.alpha,
         "ndcg_10": learned.ndcg_10,
@@ -92,7 +92,7 @@ def _values(done: "Tuning") -> dict[str, object]:
 
 def _lines(index: Path, done: "Tuning") -> Iterator[str]:
     learned = done.learned
-    yield f"{one_line(str(index))}: {plural(learned.questions, 'query', 'queries')}"
+    yield f"{one_line(str(index))}: {plural(learned.queries, 'query', 'queries')}"
     yield f"present   {done.present.in_words}: nDCG@10 {learned.former_ndcg_10:.4f}"
     gain = f"nDCG@10 {learned.ndcg_10:.4f} on held-out queries, p = {learned.p:.4f}"
     yield f"learned   {learned.fusion.in_words}: {gain}"

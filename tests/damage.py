@@ -1,4 +1,4 @@
-"""An index, ways to damage it, and what `query` and `check` then make of it. Runs in processes of its own."""
+"""An index, ways to damage it, and the results of `query` and `check` on it; also run in worker processes."""
 
 import os
 import random
@@ -46,8 +46,11 @@ Damage = tuple[str, int]  # ("flip", bit number) or ("cut", bytes kept)
 
 @dataclass(frozen=True)
 class Outcome:
-    """`query` is "refused", "same", "older" or "wrong"; the others say whether that check found a fault, or a change
-    in what the catalog's tables hold."""
+    """The results on a damaged copy.
+
+    `query` is "refused", "same", "older" or "wrong"; `quick` and `full` tell if that check found a fault, `changed` if
+    the catalog's rows differ.
+    """
 
     damage: Damage
     query: str
@@ -57,32 +60,32 @@ class Outcome:
 
 
 def build(root: Path) -> Path:
-    """A project's index with two segments, tombstones, a staged file, and its last commit in the write-ahead log."""
+    """Build an index with two segments, tombstones, a staged file, and its last commit in the write-ahead log."""
     embedder = WordEmbedder(dimension=24)
     options = IndexOptions(chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
-    for number in range(30):  # so many that the dead rows of one are no reason to merge
-        chance = random.Random(number)
-        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(2))
+    for number in range(30):  # enough that the deleted rows of one file don't trigger a merge
+        rng = random.Random(number)
+        parts = (f"Part {number}-{part}: {' '.join(rng.choices(WORDS, k=16))}." for part in range(2))
         body = "\n\n".join(parts)
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n{body}\n")
     make_index(root, embedder, Path("d"), options=options)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
     index = root / ".vsearch"
-    with closing(Catalog.open_to_write(index)):  # while one connection is open, the log is not folded in
+    with closing(Catalog.open_to_write(index)):  # an open connection keeps the log from being folded in
         make_index(root, embedder)
         shutil.copytree(index, root / "unfolded", ignore=shutil.ignore_patterns("*-shm"))
     return index
 
 
-def build_linked(root: Path) -> Path:
-    """A project's index with a graph, tombstones in it, and a segment without: enough rows that walks are walks."""
+def build_with_graph(root: Path) -> Path:
+    """Build an index of a segment with graph and tombstones, large enough that searches use it, and one without."""
     embedder = WordEmbedder(dimension=24)
     options = IndexOptions(chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
     for number in range(42):
-        chance = random.Random(number)
-        parts = (f"Part {number}-{part}: {' '.join(chance.choices(WORDS, k=16))}." for part in range(50))
+        rng = random.Random(number)
+        parts = (f"Part {number}-{part}: {' '.join(rng.choices(WORDS, k=16))}." for part in range(50))
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n" + "\n\n".join(parts) + "\n")
     make_index(root, embedder, Path("d"), options=options)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
@@ -91,7 +94,7 @@ def build_linked(root: Path) -> Path:
 
 
 def answers(index: Path) -> Answers:
-    """What the queries answer; a graph that is there is walked. Raises VsearchError."""
+    """Return the hits of all QUERIES, found by the graph if there is one. Raises VsearchError."""
     embedder = WordEmbedder(dimension=24)
     with open_snapshot(index) as snapshot:
         searcher = LocalSearcher(snapshot)
@@ -99,41 +102,41 @@ def answers(index: Path) -> Answers:
         return tuple(tuple((hit.path, hit.chunk, hit.score, hit.text) for hit in result.hits) for result in results)
 
 
-def kinds(index: Path) -> Mapping[str, Path]:
-    """One file of each kind, relative to the index: of the larger segment."""
+def files_by_kind(index: Path) -> Mapping[str, Path]:
+    """Return one file of each kind, relative to the index; arrays are those of the larger segment."""
     segments = sorted((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "vectors.npy").stat().st_size)
     arrays = {path.stem: path.relative_to(index) for path in sorted(segments[-1].iterdir())}
     return {"catalog": Path(CATALOG_FILE), "lock": Path("writer.lock"), **arrays}
 
 
 def damaged_copy(index: Path, into: Path, file: Path, damage: Damage) -> None:
-    """A copy of the index with one file damaged; the others are the same files, which nothing here writes to."""
+    """Copy the index with one damaged file; the others are hard links, which nothing here writes to."""
     shutil.copytree(index, into, copy_function=os.link, ignore=shutil.ignore_patterns("catalog.sqlite*"))
     for name in (CATALOG_FILE, LOG):
         if (index / name).exists():
             shutil.copyfile(index / name, into / name)
     data = bytearray((index / file).read_bytes())
-    what, where = damage
-    if what == "flip":
-        data[where // 8] ^= 1 << where % 8
+    kind, place = damage
+    if kind == "flip":
+        data[place // 8] ^= 1 << place % 8
     else:
-        del data[where:]
+        del data[place:]
     (into / file).unlink()
     (into / file).write_bytes(data)
 
 
 def contents(index: Path) -> list[object]:
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with closing(sqlite3.connect(index / CATALOG_FILE)) as connection:
         return [connection.execute(f"SELECT rowid, * FROM {table} ORDER BY 1").fetchall() for table in TABLES]
 
 
 def outcomes(index: Path, file: Path, damages: Sequence[Damage], known: Sequence[Answers]) -> list[Outcome]:
-    """What becomes of each damage. `known` are the true answers, newest generation first."""
+    """Return the outcome of each damage. `known` are the right hits of each generation, newest first."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copytree(index, folder / "sound")  # looking into a catalog folds its log in
-        rows = contents(folder / "sound")
+        shutil.copytree(index, folder / "intact")  # reading a catalog folds its log in
+        rows = contents(folder / "intact")
         return [_outcome(index, folder / "copy", file, damage, known, rows) for damage in damages]
 
 
@@ -162,15 +165,15 @@ def _finds(index: Path, *, full: bool) -> bool:
         return True
 
 
-def spread(count: int, size: int, what: str) -> list[Damage]:
-    """So many damages, evenly over a file of `size` bytes, with the bits varying."""
-    if what == "cut":
+def spread(count: int, size: int, kind: str) -> list[Damage]:
+    """Return `count` damages, spread evenly over a file of `size` bytes, with varying bits."""
+    if kind == "cut":
         return [("cut", size * number // count) for number in range(count)]
     return [("flip", (size * number // count) * 8 + number * 5 % 8) for number in range(count)]
 
 
 def table(rows: Iterable[tuple[str, Sequence[Outcome]]]) -> str:
-    """The figures, for people."""
+    """Return the figures as a text table."""
     lines = [
         f"{'file':<24} {'damages':>8} {'refused':>8} {'quick':>8} {'full':>8} {'harmless':>9} {'older':>6} {'wrong':>6}"
     ]

@@ -1,3 +1,5 @@
+"""Datasets in BEIR's layout, and their errors."""
+
 from pathlib import Path
 
 import pytest
@@ -20,14 +22,14 @@ def write(folder: Path, queries: str = QUERIES, judgements: str = JUDGEMENTS, co
     return folder
 
 
-def test_load(tmp_path: Path) -> None:
+def test_a_dataset_is_loaded(tmp_path: Path) -> None:
     dataset = load_dataset(write(tmp_path))
     assert dataset.documents == {"a": JudgedDocument("A", "line\u2028separated"), "b": JudgedDocument("", "")}
-    assert dataset.queries == {"2": "two", "1": "one"}  # 3 has nothing relevant
+    assert dataset.queries == {"2": "two", "1": "one"}  # 3 has no relevant document
     assert dataset.judgements == {"2": {"a": 1, "b": 0}, "1": {"b": 2}}
 
 
-def test_the_folder_itself_is_the_corpus(tmp_path: Path) -> None:
+def test_without_a_corpus_the_files_of_the_folder_are_the_documents(tmp_path: Path) -> None:
     judgements = HEADER + "1\tdocs/a.md\t1\n"
     dataset = load_dataset(write(tmp_path, judgements=judgements, corpus=None))
     assert dataset.documents is None
@@ -55,20 +57,20 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
         ({"judgements": HEADER + "1\ta\t0\n"}, "test.tsv", "no relevant"),
     ],
 )
-def test_malformed(tmp_path: Path, change: dict[str, str], place: str, reason: str) -> None:
+def test_a_malformed_file_is_refused_by_line(tmp_path: Path, change: dict[str, str], place: str, reason: str) -> None:
     with pytest.raises(InputError) as caught:
         load_dataset(write(tmp_path, **change))
-    assert caught.value.thing.endswith(place)
+    assert caught.value.subject.endswith(place)
     assert reason in caught.value.reason
     assert " " not in caught.value.code and "\n" not in str(caught.value)
 
 
-def test_missing_folder(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"queries\.jsonl: No such file"):
         load_dataset(tmp_path / "absent")
 
 
-def test_not_utf8(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "queries.jsonl").write_bytes(QUERIES.encode() + b"\xff")
     with pytest.raises(InputError, match=r"queries\.jsonl:4: is not UTF-8"):

@@ -1,6 +1,9 @@
+"""Verdicts on hits: recording, reading, and conversion to a dataset."""
+
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +14,7 @@ def verdict(query: str = "late fee", path: str = "a.md", *, good: bool = True, l
     return Verdict(query, path, line, good, "2026-01-31T12:00:00+00:00")
 
 
-def test_what_is_recorded_is_read(tmp_path: Path) -> None:
+def test_recorded_verdicts_are_read(tmp_path: Path) -> None:
     verdicts = [verdict(), verdict("Mühle\u2028\n", "ü b.md", good=False, line=7)]
     for each in verdicts:
         record_verdict(tmp_path, each)
@@ -19,13 +22,13 @@ def test_what_is_recorded_is_read(tmp_path: Path) -> None:
     assert (tmp_path / FEEDBACK_FILE).read_bytes().count(b"\n") == 2
 
 
-def test_nothing_was_recorded(tmp_path: Path) -> None:
+def test_without_a_file_there_are_no_verdicts(tmp_path: Path) -> None:
     assert read_verdicts(tmp_path) == ([], 0)
 
 
 @given(st.integers(1, 200))
-def test_a_line_that_a_crash_cut_costs_itself_alone(tmp_path_factory: object, lost: int) -> None:
-    folder = tmp_path_factory.mktemp("torn")  # type: ignore[attr-defined]
+def test_a_line_cut_short_by_a_crash_loses_no_other_line(tmp_path_factory: pytest.TempPathFactory, lost: int) -> None:
+    folder = tmp_path_factory.mktemp("torn")
     record_verdict(folder, verdict("one"))
     record_verdict(folder, verdict("two"))
     file = folder / FEEDBACK_FILE
@@ -35,7 +38,7 @@ def test_a_line_that_a_crash_cut_costs_itself_alone(tmp_path_factory: object, lo
     record_verdict(folder, verdict("three"))
     verdicts, damaged = read_verdicts(folder)
     queries = [each.query for each in verdicts]
-    assert queries in (["one", "three"], ["one", "two", "three"])  # all but the newline may have been written
+    assert queries in (["one", "three"], ["one", "two", "three"])  # only the newline may be missing
     assert damaged == ("two" not in queries and len(whole) - lost > second)
 
 
@@ -48,7 +51,7 @@ def test_damaged_lines_are_counted(tmp_path: Path) -> None:
     assert read_verdicts(tmp_path) == ([verdict()], len(lines))
 
 
-def test_the_later_verdict_counts_and_a_query_needs_a_good_one() -> None:
+def test_the_later_verdict_counts_and_queries_without_a_good_file_are_left_out() -> None:
     dataset = dataset_from_verdicts(
         [
             verdict(),

@@ -1,3 +1,5 @@
+"""Queries generated from an index's own chunks."""
+
 from pathlib import Path
 
 from process import write_files
@@ -31,7 +33,7 @@ def indexed(root: Path, words: int = 500) -> Path:
     return root / ".vsearch"
 
 
-def test_the_same_texts_give_the_same_questions(tmp_path: Path) -> None:
+def test_the_same_texts_give_the_same_queries(tmp_path: Path) -> None:
     found = []
     for name in ("one", "two"):
         with open_snapshot(indexed(tmp_path / name)) as snapshot:
@@ -41,19 +43,19 @@ def test_the_same_texts_give_the_same_questions(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_a_question_is_made_of_its_passage_and_is_not_it(tmp_path: Path) -> None:
+def test_a_query_has_words_of_its_passage_and_differs_from_it(tmp_path: Path) -> None:
     with open_snapshot(indexed(tmp_path)) as snapshot:
         dataset = known_item_queries(snapshot, 100)
     texts = [" ".join(text.split()) for text in documents().values()]
-    for key, question in dataset.queries.items():
+    for key, query in dataset.queries.items():
         (text,) = (text for text in texts if dataset.passages[key] in text)
-        assert question != dataset.passages[key]
-        for word in question.split():
+        assert query != dataset.passages[key]
+        for word in query.split():
             assert word in text.lower() or word in text
         assert dataset.judgements[key] == {TARGET: 1}
 
 
-def test_saved_questions_can_be_asked_of_an_index_made_otherwise(tmp_path: Path) -> None:
+def test_saved_queries_can_be_run_on_an_index_with_other_chunks(tmp_path: Path) -> None:
     with open_snapshot(indexed(tmp_path / "coarse")) as snapshot:
         dataset = known_item_queries(snapshot, 100)
     save_query_file(tmp_path / "known.jsonl", dataset)

@@ -1,3 +1,5 @@
+"""Measures, compared with hand-computed values, plain definitions and trec_eval."""
+
 from math import log2
 from random import Random
 
@@ -13,7 +15,7 @@ RANKINGS = st.permutations(IDS).flatmap(lambda ids: st.integers(0, len(ids)).map
 GRADES = st.dictionaries(st.sampled_from(IDS), st.integers(-1, 3))
 
 
-def test_by_hand() -> None:
+def test_measures_of_a_small_ranking() -> None:
     judgements = {"a": 2, "b": 1, "c": 0}
     ranking = ["x", "b", "c", "a"]
     assert ndcg(ranking, judgements, 10) == pytest.approx((1 / log2(3) + 2 / log2(5)) / (2 + 1 / log2(3)))
@@ -24,14 +26,14 @@ def test_by_hand() -> None:
     assert reciprocal_rank(ranking, judgements, 1) == 0.0
 
 
-def test_nothing_relevant() -> None:
+def test_measures_without_a_relevant_document_are_0() -> None:
     for metric in (ndcg, recall, reciprocal_rank):
         assert metric(["a"], {"a": 0}) == 0.0
         assert metric([], {"a": 1}) == 0.0
 
 
 @given(RANKINGS, GRADES, st.integers(1, 10))
-def test_the_best_ranking_scores_one_and_no_other_more(ranking: list[str], grades: dict[str, int], k: int) -> None:
+def test_the_ideal_ranking_has_the_highest_measures(ranking: list[str], grades: dict[str, int], k: int) -> None:
     best = sorted(grades, key=lambda key: -grades[key])
     relevant = any(grade > 0 for grade in grades.values())
     assert ndcg(best, grades, k) == pytest.approx(float(relevant))
@@ -40,7 +42,7 @@ def test_the_best_ranking_scores_one_and_no_other_more(ranking: list[str], grade
 
 
 @given(RANKINGS, GRADES, st.integers(1, 10))
-def test_against_plain_definitions(ranking: list[str], grades: dict[str, int], k: int) -> None:
+def test_measures_equal_their_plain_definitions(ranking: list[str], grades: dict[str, int], k: int) -> None:
     relevant = [grades.get(key, 0) > 0 for key in ranking[:k]]
     total = sum(grade > 0 for grade in grades.values())
     assert recall(ranking, grades, k) == (sum(relevant) / total if total else 0)
@@ -54,15 +56,17 @@ def test_against_plain_definitions(ranking: list[str], grades: dict[str, int], k
         st.dictionaries(st.sampled_from(IDS), st.integers(-4, 4).map(lambda score: score / 4), min_size=1),
     ),
 )
-def test_against_trec_eval(judgements: dict[str, dict[str, int]], scores: dict[str, dict[str, float]]) -> None:
-    """Ties, unjudged documents, queries that only one side has: all as trec_eval counts them."""
-    trec_eval = pytest.importorskip("pytrec_eval", reason="the reference can't be had")
+def test_measures_equal_those_of_trec_eval(
+    judgements: dict[str, dict[str, int]], scores: dict[str, dict[str, float]]
+) -> None:
+    """This covers ties, unjudged documents, and queries that are only in the run or only in the judgements."""
+    trec_eval = pytest.importorskip("pytrec_eval", reason="pytrec_eval is not installed")
     run = {query: ordered(ranking) for query, ranking in scores.items()}
     ours = dict(zip(judgements, measure_run(run, judgements).tolist() if judgements else [], strict=True))
     if not judgements.keys() & scores.keys():
         assert all(values == [0, 0, 0, 0] for values in ours.values())
         return
-    names = ("ndcg_cut_10", "recall_10", "recall_100", "recip_rank")  # runs are short: no cut matters to the last
+    names = ("ndcg_cut_10", "recall_10", "recall_100", "recip_rank")  # runs are short, so recip_rank needs no cut
     theirs = trec_eval.RelevanceEvaluator(judgements, {"ndcg_cut", "recall", "recip_rank"}).evaluate(scores)
     for query, values in ours.items():
         expected = [theirs[query][name] for name in names] if query in theirs else [0] * 4
@@ -70,10 +74,10 @@ def test_against_trec_eval(judgements: dict[str, dict[str, int]], scores: dict[s
 
 
 @given(st.lists(st.integers(0, 2), min_size=12, max_size=150), st.randoms(use_true_random=False))
-def test_long_rankings_against_trec_eval(grades: list[int], chance: Random) -> None:
-    trec_eval = pytest.importorskip("pytrec_eval", reason="the reference can't be had")
+def test_measures_of_long_rankings_equal_those_of_trec_eval(grades: list[int], rng: Random) -> None:
+    trec_eval = pytest.importorskip("pytrec_eval", reason="pytrec_eval is not installed")
     judgements = {"q": {f"d{number}": grade for number, grade in enumerate(grades)}}
-    scores = {"q": {document: float(chance.randrange(9)) for document in judgements["q"] if chance.random() < 0.9}}
+    scores = {"q": {document: float(rng.randrange(9)) for document in judgements["q"] if rng.random() < 0.9}}
     if not scores["q"]:
         return
     (ours,) = measure_run({"q": ordered(scores["q"])}, judgements).tolist()
@@ -82,5 +86,5 @@ def test_long_rankings_against_trec_eval(grades: list[int], chance: Random) -> N
 
 
 def ordered(scores: dict[str, float]) -> list[tuple[str, float]]:
-    """As `read_run` orders a run."""
+    """Order a run as `read_run` does."""
     return sorted(scores.items(), key=lambda item: (item[1], item[0]), reverse=True)

@@ -1,3 +1,5 @@
+"""Runs in TREC's format."""
+
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +20,9 @@ RANKINGS = st.dictionaries(IDS, SCORES, max_size=6).map(
 
 @given(st.dictionaries(IDS, RANKINGS.filter(bool), min_size=1, max_size=3))
 @example({"\ufeff": [("0", 0.0)]})
-def test_what_is_written_is_read_in_the_same_order(tmp_path_factory: pytest.TempPathFactory, run: dict) -> None:  # type: ignore[type-arg]
+def test_a_written_run_is_read_in_the_same_order(
+    tmp_path_factory: pytest.TempPathFactory, run: dict[str, list[tuple[str, float]]]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "run.trec"
     write_run(path, run, "tag")
     found = read_run(path)
@@ -32,13 +36,13 @@ def test_what_is_written_is_read_in_the_same_order(tmp_path_factory: pytest.Temp
         assert all(former > latter for former, latter in pairwise(theirs))
 
 
-def test_the_format(tmp_path: Path) -> None:
+def test_the_format_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "run.trec"
     write_run(path, {"q 1": [("a b/100%.md", 0.5), ("c", 0.25)]}, "mine")
     assert path.read_text() == "q%201 Q0 a%20b/100%25.md 1 0.5 mine\nq%201 Q0 c 2 0.25 mine\n"
 
 
-def test_ranks_are_ignored_and_ties_go_by_id_from_the_last(tmp_path: Path) -> None:
+def test_ranks_are_ignored_and_ties_are_in_descending_order_of_ids(tmp_path: Path) -> None:
     path = tmp_path / "run.trec"
     path.write_text("1 Q0 a 1 0.5 x\n1\tQ0\tb\t2\t0.5\tx\n1 Q0 c 3 7e-1 x\n\n2 0 a 1 -3 x\n")
     assert read_run(path) == {"1": [("c", 0.7), ("b", 0.5), ("a", 0.5)], "2": [("a", -3.0)]}
@@ -54,15 +58,15 @@ def test_ranks_are_ignored_and_ties_go_by_id_from_the_last(tmp_path: Path) -> No
         ("1 Q0 a 1 2 x\n1 Q0 a 2 1 x\n", "run.trec:2", "again"),
     ],
 )
-def test_malformed(tmp_path: Path, content: str, place: str, reason: str) -> None:
+def test_a_malformed_run_is_refused_by_line(tmp_path: Path, content: str, place: str, reason: str) -> None:
     path = tmp_path / "run.trec"
     path.write_text(content)
     with pytest.raises(InputError) as caught:
         read_run(path)
-    assert caught.value.thing.endswith(place)
+    assert caught.value.subject.endswith(place)
     assert reason in caught.value.reason
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_a_missing_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_run(tmp_path / "absent")

@@ -1,4 +1,6 @@
-from collections.abc import Mapping
+"""Tuning of the fusion, with engines whose scores are given."""
+
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
@@ -10,17 +12,19 @@ from numpy.typing import NDArray
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.tune import _folds, _held_out, tune_fusion
 from vsearch_core.model import Chunk
-from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates
+from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Searcher, Selection, Vectors
+from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.pipeline import EmbeddedQuery
 from vsearch_core.search.request import SearchRequest
+from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
 
 DOCUMENTS = 30
 
 
-class Routes:
-    """A Searcher with given scores: query number i is for document i."""
+class GivenScores(Searcher):
+    """A Searcher whose scores are given; document i is relevant for query i."""
 
     generation = 1
     capabilities = CAPABILITIES
@@ -43,9 +47,21 @@ class Routes:
     def hydrate(self, ids: NDArray[np.int64]) -> list[StoredChunk]:
         return [StoredChunk(f"{number}.md", 0, Chunk("", 0, 0, 1, 1, None, None)) for number in ids.tolist()]
 
+    def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
+        raise NotImplementedError
 
-def questions(count: int) -> Dataset:
-    queries = {str(number): f"question {number}" for number in range(count)}
+    def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
+        raise NotImplementedError
+
+    def select(self, filters: Filters) -> Selection:
+        raise NotImplementedError
+
+    def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int) -> list[Snippet]:
+        raise NotImplementedError
+
+
+def dataset_of(count: int) -> Dataset:
+    queries = {str(number): f"query {number}" for number in range(count)}
     return Dataset(None, queries, {key: {f"{key}.md": 1} for key in queries})
 
 
@@ -57,35 +73,35 @@ def noise(count: int, seed: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).uniform(0.1, 1, (count, DOCUMENTS)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("knowing", "alphas"), [(0, (0.55, 1.0)), (1, (0.0, 0.45))])
-def test_the_route_that_knows_gets_the_weight(knowing: int, alphas: tuple[float, float]) -> None:
+@pytest.mark.parametrize(("better", "alphas"), [(0, (0.55, 1.0)), (1, (0.0, 0.45))])
+def test_the_better_route_gets_the_weight(better: int, alphas: tuple[float, float]) -> None:
     routes = [noise(DOCUMENTS, 1), noise(DOCUMENTS, 2)]
-    routes[knowing] = np.maximum(routes[knowing] * 0.8, np.eye(DOCUMENTS, dtype=np.float32))
-    searcher = Routes(*routes)
-    learned = tune_fusion(searcher, embed, questions(DOCUMENTS), str, Fusion())
-    assert learned.wins
-    assert learned.fusion.method == "convex"
-    assert alphas[0] <= learned.fusion.alpha <= alphas[1]
-    assert learned.ndcg_10 > learned.former_ndcg_10
-    assert learned.p < 0.05
-    assert learned.questions == searcher.searches == DOCUMENTS  # candidates are found once, not once a fusion
+    routes[better] = np.maximum(routes[better] * 0.8, np.eye(DOCUMENTS, dtype=np.float32))
+    searcher = GivenScores(*routes)
+    result = tune_fusion(searcher, embed, dataset_of(DOCUMENTS), str, Fusion())
+    assert result.wins
+    assert result.fusion.method == "convex"
+    assert alphas[0] <= result.fusion.alpha <= alphas[1]
+    assert result.ndcg_10 > result.former_ndcg_10
+    assert result.p < 0.05
+    assert result.queries == searcher.searches == DOCUMENTS  # one search a query, not one a fusion
 
 
-def test_chance_teaches_nothing() -> None:
+def test_random_scores_are_no_reason_to_change_the_fusion() -> None:
     for seed in range(5):
-        learned = tune_fusion(Routes(noise(20, seed), noise(20, seed + 9)), embed, questions(20), str, Fusion())
-        assert not learned.wins
+        result = tune_fusion(GivenScores(noise(20, seed), noise(20, seed + 9)), embed, dataset_of(20), str, Fusion())
+        assert not result.wins
 
 
-def test_what_is_in_force_stays_where_nothing_is_better() -> None:
+def test_the_fusion_in_force_stays_if_none_is_better() -> None:
     best = np.eye(DOCUMENTS, dtype=np.float32)
-    learned = tune_fusion(Routes(best, best), embed, questions(20), str, Fusion("convex", 0.35, tuned=True))
-    assert learned.fusion == Fusion("convex", 0.35, tuned=True)
-    assert (learned.ndcg_10, learned.former_ndcg_10, learned.p, learned.wins) == (1.0, 1.0, 1.0, False)
+    result = tune_fusion(GivenScores(best, best), embed, dataset_of(20), str, Fusion("convex", 0.35, tuned=True))
+    assert result.fusion == Fusion("convex", 0.35, tuned=True)
+    assert (result.ndcg_10, result.former_ndcg_10, result.p, result.wins) == (1.0, 1.0, 1.0, False)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=2, max_size=12), st.data())
-def test_held_out_values_against_a_plain_oracle(rows: list[tuple[int, int, int]], data: st.DataObject) -> None:
+def test_held_out_values_equal_those_of_a_plain_loop(rows: list[tuple[int, int, int]], data: st.DataObject) -> None:
     folds = data.draw(st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows)))
     expected = []
     for row, fold in zip(rows, folds, strict=True):
@@ -96,8 +112,8 @@ def test_held_out_values_against_a_plain_oracle(rows: list[tuple[int, int, int]]
     assert _held_out(values, np.array(folds)).tolist() == expected
 
 
-def test_folds_are_even_and_follow_the_text() -> None:
-    texts = [f"question {number}" for number in range(25)]
+def test_folds_are_even_and_independent_of_the_order() -> None:
+    texts = [f"query {number}" for number in range(25)]
     folds = _folds(texts)
     assert sorted(np.bincount(folds).tolist()) == [2] * 5 + [3] * 5
     assert _folds(texts[::-1]).tolist() == folds.tolist()[::-1]

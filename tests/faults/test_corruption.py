@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from damage import LOG, Answers, Outcome, answers, build, build_linked, kinds, outcomes, spread, table
+from damage import LOG, Answers, Outcome, answers, build, build_with_graph, files_by_kind, outcomes, spread, table
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.index import graphs
@@ -51,13 +51,15 @@ def holds(kind: str, found: Sequence[Outcome]) -> None:
 
 def test_some_damages_of_each_file(index: Path, pool: Executor) -> None:
     known = [answers(index)]
-    for kind, file in kinds(index).items():
+    for kind, file in files_by_kind(index).items():
         holds(kind, examined(pool, index, file, 16, 4, known))
 
 
 @pytest.mark.faults
 def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [(kind, examined(pool, index, file, 1000, 200, [answers(index)])) for kind, file in kinds(index).items()]
+    rows = [
+        (kind, examined(pool, index, file, 1000, 200, [answers(index)])) for kind, file in files_by_kind(index).items()
+    ]
     with capsys.disabled():
         print("\n" + table(rows))
     for kind, found in rows:
@@ -68,11 +70,11 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
 def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graphs, "GRAPH_ROWS", 1000)
-        return build_linked(tmp_path_factory.mktemp("linked") / "project")
+        return build_with_graph(tmp_path_factory.mktemp("linked") / "project")
 
 
 def graph_files(index: Path) -> dict[str, Path]:
-    found = {kind: file for kind, file in kinds(index).items() if graphs.has_graph([kind])}
+    found = {kind: file for kind, file in files_by_kind(index).items() if graphs.has_graph([kind])}
     assert len(found) == 10
     return found
 

@@ -1,6 +1,6 @@
-"""Write tests/golden/v1 anew: a small index, a question, and its answers. Run as `python tests/golden/make.py`.
+"""Rewrite tests/golden/v1: a small index, a query, and its hits. Run as `python tests/golden/make.py`.
 
-Only for a format that has not been released: what is released stays readable as it is.
+Only for a format that is not released yet: the golden indexes of released formats never change.
 """
 
 import json
@@ -20,14 +20,14 @@ from vsearch_core.search.local import LocalSearcher  # noqa: E402
 from vsearch_core.search.pipeline import EmbeddedQuery, search  # noqa: E402
 from vsearch_core.search.request import SearchRequest  # noqa: E402
 
-QUESTION = "drain the pump"
+QUERY = "drain the pump"
 DOCUMENTS = {
     "notes/pump.md": "---\ntags: [water]\n---\n# Pump\n\nIt needs grease.\n\n## Winter\n\nDrain the pump in autumn.\n",
     "notes/bread.txt": "Rye bread needs time, and a hot oven.\n",
     "code/client.py": "def getUserName(number):\n    return directory[number]\n",
     "磨刀.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",
     "empty.txt": "",
-    "picture.dat": "\0\1\2",  # passed over
+    "picture.dat": "\0\1\2",  # skipped
     "years.txt": "\n\n".join(f"In {year} the river stood high at the mill." * 12 for year in range(1900, 1912)),
 }
 
@@ -43,22 +43,20 @@ def main() -> None:
         make_index(root, embedder, Path("documents"), options=IndexOptions(chunk_words=100, overlap_words=0))
         (root / "documents/notes/bread.txt").write_text("Rye bread needs time, and patience.\n", encoding="utf-8")
         make_index(root, embedder)  # a second segment, and a tombstone in the first
-        vector = embedder.embed_queries([QUESTION])[0]
+        vector = embedder.embed_queries([QUERY])[0]
         with open_snapshot(root / ".vsearch") as snapshot:
             searcher = LocalSearcher(snapshot)
             hits = {
                 mode: [
                     [hit.path, hit.chunk, round(hit.score, 4)]
-                    for hit in search(
-                        searcher, SearchRequest(QUESTION, mode=mode), lambda _: EmbeddedQuery(vector)
-                    ).hits
+                    for hit in search(searcher, SearchRequest(QUERY, mode=mode), lambda _: EmbeddedQuery(vector)).hits
                 ]
                 for mode in ("keyword", "vector")
             }
         shutil.rmtree(target, ignore_errors=True)
         ignored = shutil.ignore_patterns("writer.lock", "*-wal", "*-shm")
         shutil.copytree(root / ".vsearch", target / "index", ignore=ignored)
-    expected = {"question": QUESTION, "vector": [round(float(value), 6) for value in vector], "hits": hits}
+    expected = {"question": QUERY, "vector": [round(float(value), 6) for value in vector], "hits": hits}
     (target / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

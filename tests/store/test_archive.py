@@ -1,4 +1,4 @@
-"""The container: what is written comes back, and nothing but what is written is taken."""
+"""Archives: what is packed can be unpacked, and any other bytes are refused."""
 
 import io
 import json
@@ -36,18 +36,18 @@ ARCHIVE = packed(FILES)
 
 
 @given(st.lists(st.integers(0, 1500), min_size=1, max_size=4), st.integers(0, 10**12))
-def test_what_is_packed_comes_back(sizes: list[int], generation: int) -> None:
+def test_what_is_packed_can_be_unpacked(sizes: list[int], generation: int) -> None:
     names = ["catalog.sqlite", *(f"segments/{number:032x}/vectors.npy" for number in range(len(sizes) - 1))]
     files = {name: bytes([size % 251]) * size for name, size in zip(names, sizes, strict=True)}
     assert unpacked(packed(files, generation)) == (generation, files)
 
 
-def test_members_larger_than_a_piece_come_back() -> None:
+def test_members_larger_than_one_read_can_be_unpacked() -> None:
     files = {"catalog.sqlite": b"x" * (2 * READ_BYTES + 1)}
     assert unpacked(packed(files)) == (3, files)
 
 
-def test_any_reader_of_tar_reads_it() -> None:
+def test_tarfile_can_read_an_archive() -> None:
     with tarfile.open(fileobj=io.BytesIO(ARCHIVE)) as archive:
         members = {info.name: info for info in archive}
         assert list(members) == ["CONTENTS.json", *FILES]
@@ -61,16 +61,16 @@ def test_any_reader_of_tar_reads_it() -> None:
 def refused(archive: bytes) -> str:
     with pytest.raises(ArchiveError) as caught:
         unpacked(archive)
-    assert caught.value.thing == "it"
+    assert caught.value.subject == "it"
     return caught.value.reason
 
 
 @given(st.integers(0, len(ARCHIVE) * 8 - 1))
-def test_a_flipped_bit_is_noticed_wherever_it_is(bit: int) -> None:
+def test_any_flipped_bit_is_found(bit: int) -> None:
     flipped = bytearray(ARCHIVE)
     flipped[bit // 8] ^= 1 << bit % 8
     if re.sub(rb'"generation": \d', b'"generation": 3', flipped) == ARCHIVE:
-        return  # still a number: an import compares it with the catalog's
+        return  # still a number; an import compares it with the catalog's
     refused(bytes(flipped))
 
 
@@ -80,12 +80,12 @@ def test_a_truncated_archive_is_refused(size: int) -> None:
 
 
 @pytest.mark.parametrize("more", [b"\0", b"\0" * 512, ARCHIVE])
-def test_what_follows_the_end_is_refused(more: bytes) -> None:
+def test_bytes_after_the_end_are_refused(more: bytes) -> None:
     assert "something follows its end" in refused(ARCHIVE + more)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 5000, b"PK\3\4" * 300, b"SQLite format 3\0" * 64, b"word " * 1000])
-def test_what_is_no_archive_is_refused(data: bytes) -> None:
+def test_another_file_is_refused(data: bytes) -> None:
     refused(data)
 
 
@@ -98,13 +98,13 @@ def test_what_is_no_archive_is_refused(data: bytes) -> None:
         *("segments\\x.npy", "catalog.sqlite-wal", "writer.lock", "CONTENTS.json", f"segments/{'a' * 32}/v.py"),
     ],
 )
-def test_a_name_that_is_not_ours_is_refused(name: str) -> None:
+def test_an_unexpected_member_name_is_refused(name: str) -> None:
     assert "contents" in refused(packed({"catalog.sqlite": b"x", name: b"y"}))
     assert "contents" in refused(packed({name: b"y", VECTORS: b"x"}))
 
 
 def listed(contents: object, *rest: bytes) -> bytes:
-    """An archive with this list of contents, well-formed as a tar."""
+    """Return a well-formed tar with this list of contents."""
     listing = json.dumps(contents, indent=1).encode() + b"\n"
     info = tarfile.TarInfo("CONTENTS.json")
     info.size = len(listing)
@@ -136,18 +136,18 @@ def entry(name: object = "catalog.sqlite", size: object = 1, digest: object = ch
         {},
     ],
 )
-def test_a_list_of_contents_that_is_none_is_refused(members: object) -> None:
+def test_a_malformed_list_of_members_is_refused(members: object) -> None:
     assert "contents" in refused(listed({"schema": "vsearch.archive/1", "generation": 1, "members": members}))
 
 
 @pytest.mark.parametrize("generation", [-1, 10**19, 10**4000, 1.0, True, None, "1"])
-def test_a_generation_that_is_none_is_refused(generation: object) -> None:
+def test_a_malformed_generation_is_refused(generation: object) -> None:
     contents = {"schema": "vsearch.archive/1", "generation": generation, "members": [entry()]}
     assert "contents" in refused(listed(contents))
 
 
 @pytest.mark.parametrize("contents", [None, [], {}, {"schema": "vsearch.archive/1"}, "[" * 100_000])
-def test_a_list_that_is_no_list_is_refused(contents: object) -> None:
+def test_malformed_contents_are_refused(contents: object) -> None:
     assert "contents" in refused(listed(contents))
 
 
@@ -155,7 +155,7 @@ def test_a_later_schema_is_refused() -> None:
     assert "contents" in refused(listed({"schema": "vsearch.archive/2", "generation": 1, "members": [entry()]}))
 
 
-def test_a_list_nested_too_deep_is_refused() -> None:
+def test_deeply_nested_contents_are_refused() -> None:
     deep = b"[" * 200_000
     info = tarfile.TarInfo("CONTENTS.json")
     info.size = len(deep)
@@ -165,40 +165,40 @@ def test_a_list_nested_too_deep_is_refused() -> None:
 @pytest.mark.parametrize(
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.XHDTYPE]
 )
-def test_only_regular_members_are_taken(kind: bytes) -> None:
+def test_only_regular_members_are_accepted(kind: bytes) -> None:
     info = tarfile.TarInfo("catalog.sqlite")
     info.type, info.size, info.linkname = kind, 1, "/etc/passwd"
     contents = {"schema": "vsearch.archive/1", "generation": 1, "members": [entry()]}
     assert "members are not those" in refused(listed(contents, info.tobuf(tarfile.GNU_FORMAT), b"x" + bytes(511)))
 
 
-def test_a_forged_size_of_the_list_takes_no_memory() -> None:
+def test_a_forged_size_of_the_contents_allocates_no_memory() -> None:
     info = tarfile.TarInfo("CONTENTS.json")
     info.size = 1 << 40
     assert "is not an archive" in refused(info.tobuf(tarfile.GNU_FORMAT))
 
 
-def test_a_member_is_never_read_whole() -> None:
-    """A petabyte is declared; what is asked of the file at a time stays small."""
+def test_a_member_is_read_in_blocks() -> None:
+    """The member claims a petabyte; each read still is small."""
     member = Member("catalog.sqlite", 1 << 50, checksum([b"x"]))
     head = b"".join([*_first(pack(Contents(1, (member,)), {member.name: [b"x"]}), 4), b"x"])
-    source, asked = io.BytesIO(head), []
+    source, counts = io.BytesIO(head), []
 
     def read(count: int) -> bytes:
-        asked.append(count)
+        counts.append(count)
         return source.read(count)
 
     reader = ArchiveReader("it", read)
     with pytest.raises(ArchiveError, match="ends too early"):
         list(reader.member(reader.contents().members[0]))
-    assert max(asked) <= READ_BYTES
+    assert max(counts) <= READ_BYTES
 
 
-def _first(pieces: Iterator[Data], count: int) -> list[Data]:
-    return [next(pieces) for _ in range(count)]
+def _first(blocks: Iterator[Data], count: int) -> list[Data]:
+    return [next(blocks) for _ in range(count)]
 
 
-def test_packing_refuses_a_file_that_is_not_as_listed() -> None:
+def test_packing_refuses_a_file_that_differs_from_the_list() -> None:
     member = Member("catalog.sqlite", 1, checksum([b"x"]))
     for data in (b"y", b"", b"xx"):
         with pytest.raises(ArchiveError, match=r"checksum of catalog\.sqlite"):

@@ -1,4 +1,8 @@
+"""The catalog: staging, publishing and deleting files, vectors, segments and texts."""
+
 import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -30,13 +34,13 @@ def new_file(path: str, **other: object) -> NewFile:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path):
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     catalog = Catalog.create(tmp_path, {"generation": "0"})
     yield catalog
     catalog.close()
 
 
-def test_staged_files_are_complete_once_every_chunk_has_a_vector(catalog: Catalog) -> None:
+def test_a_staged_file_is_complete_once_every_chunk_has_a_vector(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one"), chunk("two")])
     catalog.stage_file(new_file("empty"), [])
     (first, text), (second, _) = catalog.unembedded(0, 10)
@@ -53,13 +57,16 @@ def test_staged_files_are_complete_once_every_chunk_has_a_vector(catalog: Catalo
     assert np.frombuffer(rows[0][2], np.int16).tolist() == [1] * 4
 
 
-def test_a_damaged_row_lends_no_vector(catalog: Catalog) -> None:
+def test_no_vector_is_taken_from_a_damaged_row(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one"), chunk("one")])
     (first, _), (second, _) = catalog.unembedded(0, 10)
     vector = np.ones(4, np.int16).tobytes()
     catalog.stage_vectors([first], [vector])
     assert catalog.find_embedded_copy(second) == (first, vector)
-    with closing(sqlite3.connect(catalog.index / CATALOG_FILE)) as other, other:  # without a writer's triggers
+    with (
+        closing(sqlite3.connect(catalog.index / CATALOG_FILE)) as other,
+        other,
+    ):  # no checksum triggers
         other.execute("UPDATE staged SET vector = x'00'")
     assert catalog.find_embedded_copy(second) is None
     catalog.stage_vectors([first], [vector])
@@ -69,7 +76,7 @@ def test_a_damaged_row_lends_no_vector(catalog: Catalog) -> None:
     assert catalog.find_embedded_copy(second) is None
 
 
-def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
+def test_a_published_file_is_no_longer_staged(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one")])
     ((number, _),) = catalog.unembedded(0, 10)
     catalog.stage_vectors([number], np.ones((1, 4), np.int16))
@@ -80,7 +87,7 @@ def test_a_published_file_leaves_the_staging(catalog: Catalog) -> None:
     assert catalog.stored_chunks([number])[0].chunk == chunk("one")
 
 
-def test_a_forgotten_file_leaves_nothing(catalog: Catalog) -> None:
+def test_a_deleted_file_leaves_no_rows(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one")])
     ((number, _),) = catalog.unembedded(0, 10)
     catalog.stage_vectors([number], np.ones((1, 4), np.int16))
@@ -89,7 +96,7 @@ def test_a_forgotten_file_leaves_nothing(catalog: Catalog) -> None:
         assert catalog.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
-def test_what_staging_took_is_given_back(catalog: Catalog) -> None:
+def test_the_space_of_staged_vectors_is_released(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk(f"text {number}") for number in range(500)])
     numbers = [number for number, _ in catalog.unembedded(0, 1000)]
     catalog.stage_vectors(numbers, np.ones((500, 4096), np.int16))
@@ -99,14 +106,14 @@ def test_what_staging_took_is_given_back(catalog: Catalog) -> None:
     assert catalog.connection.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
-def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
+def test_a_failed_transaction_is_rolled_back(catalog: Catalog) -> None:
     with pytest.raises(RuntimeError), catalog.transaction():
         catalog.stage_file(new_file("a"), [chunk("one")])
         raise RuntimeError
     assert catalog.files(live=False) == {}
 
 
-def test_a_reader_sees_one_state_throughout(catalog: Catalog) -> None:
+def test_a_reader_sees_one_generation(catalog: Catalog) -> None:
     reader = Catalog.open_to_read(catalog.index)
     with catalog.transaction():
         catalog.put_setting("generation", "1")
@@ -124,17 +131,17 @@ def test_path_columns(catalog: Catalog) -> None:
     assert found == [("Report.Final.MD", "md", "docs/deep"), ("LICENSE", "", "")]
 
 
-def test_tombstones_come_back(catalog: Catalog, tmp_path: Path) -> None:
+def test_tombstones_are_stored(catalog: Catalog, tmp_path: Path) -> None:
     name, manifest = write_segment(tmp_path, {"chunk_ids": np.arange(11), "file_ids": np.arange(11)}, {})
     catalog.add_segment(name, 11, manifest)
     (record,) = catalog.segments()
     assert record.tombstones is None
     assert record.live_rows == 11
-    dead = np.arange(11) % 3 == 0
-    catalog.set_tombstones(record.id, dead)
+    tombstones = np.arange(11) % 3 == 0
+    catalog.set_tombstones(record.id, tombstones)
     (record,) = catalog.segments()
     assert record.tombstones is not None
-    np.testing.assert_array_equal(record.tombstones, dead)
+    np.testing.assert_array_equal(record.tombstones, tombstones)
     assert record.live_rows == 7
 
 
@@ -147,18 +154,37 @@ def test_any_text_can_be_stored(catalog: Catalog, text: str) -> None:
     assert catalog.stored_chunks([number])[0].chunk.text == text
 
 
-def test_no_index(tmp_path: Path) -> None:
+def test_errors_name_the_label(tmp_path: Path) -> None:
+    Catalog.create(tmp_path, {"generation": "0"}).close()
+    with closing(Catalog.open_to_write(tmp_path, label=Path("the archive"))) as catalog:
+        with closing(sqlite3.connect(tmp_path / CATALOG_FILE)) as other, other:
+            other.execute("INSERT INTO sources (path, options, crc) VALUES ('a', '{}', 0)")
+        with pytest.raises(IndexCorruptError) as caught:
+            catalog.sources()
+    assert caught.value.subject == "the archive"
+
+
+def test_a_reader_may_move_between_threads_if_it_was_opened_so(catalog: Catalog) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        bound, free = (Catalog.open_to_read(catalog.index, check_same_thread=check) for check in (True, False))
+        with closing(bound), closing(free):
+            assert pool.submit(free.counts).result() == (0, 0, 0)
+            with pytest.raises(sqlite3.ProgrammingError):
+                pool.submit(bound.counts).result()
+
+
+def test_a_folder_without_a_catalog_is_no_index(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError):
         Catalog.open_to_read(tmp_path)
 
 
-def test_another_database_is_not_taken_for_a_catalog(tmp_path: Path) -> None:
+def test_another_sqlite_database_is_refused(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / CATALOG_FILE).execute("CREATE TABLE t (x)").connection.close()
     with pytest.raises(IndexCorruptError, match="not a vsearch catalog"):
         Catalog.open_to_read(tmp_path)
 
 
-def test_an_interrupted_creation_is_begun_again(tmp_path: Path) -> None:
+def test_the_leftover_of_an_interrupted_creation_is_replaced(tmp_path: Path) -> None:
     (tmp_path / f"{CATALOG_FILE}.new").write_bytes(b"half")
     Catalog.create(tmp_path, {"generation": "0"}).close()
     assert not (tmp_path / f"{CATALOG_FILE}.new").exists()

@@ -1,12 +1,16 @@
+"""Segments: what is written is read back, and damage is found."""
+
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.store.segment import (
@@ -43,7 +47,7 @@ def file_of(index: Path, name: str, key: str) -> Path:
         shape=hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=20),
     )
 )
-def test_arrays_come_back_as_they_were(tmp_path: Path, array: np.ndarray) -> None:
+def test_arrays_are_read_as_they_were_written(tmp_path: Path, array: NDArray[Any]) -> None:
     name, manifest = write_segment(tmp_path, {"a": array}, SETTINGS)
     back = open_segment(tmp_path, name, manifest_from_json(manifest_to_json(manifest)))["a"]
     assert back.dtype == array.dtype
@@ -52,7 +56,7 @@ def test_arrays_come_back_as_they_were(tmp_path: Path, array: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000, 3001])
-def test_blocks_are_the_same_in_whatever_parts_an_array_comes(tmp_path: Path, rows: int) -> None:
+def test_the_checksums_do_not_depend_on_how_an_array_is_divided(tmp_path: Path, rows: int) -> None:
     array = np.random.default_rng(0).integers(0, 1 << 15, (3000, 17), np.int16)
     whole = write_segment(tmp_path, {"a": array}, SETTINGS)[1]["a"]
     writer = SegmentWriter(tmp_path)
@@ -75,7 +79,7 @@ def test_mapped_arrays_are_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncate", "append", "dtype", "shape"])
-def test_another_file_than_the_manifest_says_is_refused(tmp_path: Path, damage: str) -> None:
+def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path: Path, damage: str) -> None:
     name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     path = file_of(tmp_path, name, "vectors")
     if damage == "truncate":
@@ -90,8 +94,8 @@ def test_another_file_than_the_manifest_says_is_refused(tmp_path: Path, damage: 
         open_segment(tmp_path, name, manifest)
 
 
-def test_a_forged_header_is_not_believed(tmp_path: Path) -> None:
-    """A header may claim 32 GiB; the catalog knows better, and nothing is allocated."""
+def test_a_forged_header_is_refused(tmp_path: Path) -> None:
+    """The header claims 32 GiB; nothing of that size is allocated, for it differs from the catalog's."""
     name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     path = file_of(tmp_path, name, "vectors")
     forged = path.read_bytes().replace(b"(3, 4)", b"(9**9,)"[:6])
@@ -110,14 +114,14 @@ def test_a_flipped_bit_in_a_small_file_is_found(tmp_path: Path) -> None:
         open_segment(tmp_path, name, manifest)
 
 
-def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     file_of(tmp_path, name, "ids").unlink()
     with pytest.raises(FileNotFoundError):
         open_segment(tmp_path, name, manifest)
 
 
-def test_sweep_takes_only_what_nobody_names(tmp_path: Path) -> None:
+def test_sweep_deletes_only_segments_that_are_not_named(tmp_path: Path) -> None:
     kept, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     orphan, _ = write_segment(tmp_path, ARRAYS, SETTINGS)
     foreign = tmp_path / SEGMENTS_DIR / "somebody's folder"
@@ -128,15 +132,15 @@ def test_sweep_takes_only_what_nobody_names(tmp_path: Path) -> None:
     assert open_segment(tmp_path, kept, manifest)["ids"].tolist() == [5, 7, 9]
 
 
-def test_an_open_map_outlives_its_file(tmp_path: Path) -> None:
-    """A reader keeps its generation even after a compaction has swept it."""
+def test_a_mapped_array_outlives_its_file(tmp_path: Path) -> None:
+    """A reader keeps its generation even after a compaction has deleted the files."""
     name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     arrays = open_segment(tmp_path, name, manifest)
     sweep_orphans(tmp_path, set())
     np.testing.assert_array_equal(arrays["vectors"], ARRAYS["vectors"])
 
 
-def test_a_block_tells_which_rows_are_lost(tmp_path: Path) -> None:
+def test_damaged_blocks_determine_the_lost_rows(tmp_path: Path) -> None:
     rows = np.random.default_rng(1).integers(0, 99, (500, 100), np.int16)  # 200 bytes a row, 81.92 rows a block
     name, manifest = write_segment(tmp_path, {"a": rows}, SETTINGS)
     path = tmp_path / SEGMENTS_DIR / name / "a.npy"
@@ -149,12 +153,12 @@ def test_a_block_tells_which_rows_are_lost(tmp_path: Path) -> None:
     assert damaged_blocks(array, manifest["a"], 99_999, 100_000) == [6]
     assert damaged_blocks(array, manifest["a"], 7, 7) == []
     path.write_bytes(data[:50_000])  # cut short
-    saved, sound = salvage_array(tmp_path, name, "a", manifest["a"])
-    assert sound.tolist() == [number < 3 * BLOCK_BYTES // 200 for number in range(500)]
-    np.testing.assert_array_equal(saved[sound], rows[sound])
+    recovered, intact = salvage_array(tmp_path, name, "a", manifest["a"])
+    assert intact.tolist() == [number < 3 * BLOCK_BYTES // 200 for number in range(500)]
+    np.testing.assert_array_equal(recovered[intact], rows[intact])
 
 
-def test_a_segment_says_of_itself_what_the_catalog_says_of_it(tmp_path: Path) -> None:
+def test_a_segment_keeps_a_copy_of_settings_and_manifest(tmp_path: Path) -> None:
     name, manifest = write_segment(tmp_path, ARRAYS, SETTINGS)
     about = read_about(tmp_path, name)
     assert about is not None
@@ -163,7 +167,7 @@ def test_a_segment_says_of_itself_what_the_catalog_says_of_it(tmp_path: Path) ->
     assert manifest.keys() == {*ARRAYS, "about"}
 
 
-def test_what_a_segment_says_of_itself_is_believed_only_while_every_bit_is_right(tmp_path: Path) -> None:
+def test_a_damaged_copy_of_settings_and_manifest_is_ignored(tmp_path: Path) -> None:
     name, _ = write_segment(tmp_path, {"ids": np.arange(3)}, SETTINGS)
     path = file_of(tmp_path, name, "about")
     data = path.read_bytes()
@@ -182,7 +186,7 @@ def test_what_a_segment_says_of_itself_is_believed_only_while_every_bit_is_right
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": {}, "manifest": {"../x": {}}}', "[" * 100_000])
-def test_what_a_segment_may_say_of_itself_is_not_trusted(tmp_path: Path, text: str) -> None:
+def test_a_forged_copy_of_settings_and_manifest_is_ignored(tmp_path: Path, text: str) -> None:
     body = hashlib.blake2b(text.encode(), digest_size=16).hexdigest() + "\n" + text
     name, _ = write_segment(tmp_path, {"a": np.frombuffer(body.encode(), np.uint8)}, SETTINGS)
     file_of(tmp_path, name, "a").rename(file_of(tmp_path, name, "about"))

@@ -39,7 +39,7 @@ class TuningResult:
     """
 
     fusion: Fusion
-    questions: int
+    queries: int
     ndcg_10: float
     former_ndcg_10: float
     p: float
@@ -47,7 +47,7 @@ class TuningResult:
     @property
     def setting(self) -> Tuned:
         """Return the result in the form that the index stores."""
-        return Tuned(self.fusion.method, self.fusion.alpha, self.questions, self.ndcg_10, self.former_ndcg_10)
+        return Tuned(self.fusion.method, self.fusion.alpha, self.queries, self.ndcg_10, self.former_ndcg_10)
 
     @property
     def wins(self) -> bool:
