@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vsearch_core.search import choice as module
 from vsearch_core.search.choice import SIMILARITY, all_of, collapsed, diversified
 from vsearch_core.search.shingles import SHINGLE_WORDS, resemblance, shingles
 
@@ -18,10 +17,11 @@ BASE = " ".join(f"word{number}" for number in range(60))
 
 def unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
     drawn = np.array(rows, np.float32)
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    result: NDArray[np.float32] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return result
 
 
-def looked_up(texts: list[str]) -> Callable[[NDArray[np.int64]], list[str]]:
+def look_up(texts: list[str]) -> Callable[[NDArray[np.int64]], list[str]]:
     return lambda places: [texts[place] for place in places.tolist()]
 
 
@@ -31,7 +31,7 @@ def plain_shingles(text: str) -> set[tuple[str, ...]]:
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=30), st.lists(st.sampled_from("abc"), max_size=30))
-def test_resemblance_is_jaccard_s_of_word_runs(one: list[str], other: list[str]) -> None:
+def test_resemblance_is_the_jaccard_similarity_of_word_runs(one: list[str], other: list[str]) -> None:
     left, right = " ".join(one), " ".join(other)
     sets = plain_shingles(left), plain_shingles(right)
     union = sets[0] | sets[1]
@@ -43,30 +43,30 @@ def test_case_and_punctuation_do_not_count() -> None:
     assert resemblance(shingles("The pump, it needs (grease)!"), shingles("the pump it needs **Grease**")) == 1
 
 
-def test_scripts_without_spaces_are_taken_by_the_character() -> None:
+def test_scripts_without_spaces_are_cut_into_characters() -> None:
     assert len(shingles("磨刀石要先在水里浸泡")) == 10 - SHINGLE_WORDS + 1
     assert len(shingles("磨刀")) == 1
     assert len(shingles("…")) == len(shingles("")) == 0
 
 
-def test_order_of_words_counts() -> None:
+def test_the_order_of_words_counts() -> None:
     assert resemblance(shingles(BASE), shingles(" ".join(reversed(BASE.split())))) == 0
 
 
 def test_copies_collapse_into_the_best_and_the_order_stays() -> None:
     texts = [BASE, "something else that stands alone here", BASE + " more", BASE.upper()]
     vectors = unit((1, 0), (0, 1), (0.99, 0.05), (1, 0))
-    found = collapsed(vectors, looked_up(texts))
+    found = collapsed(vectors, look_up(texts))
     assert found.shown.tolist() == [0, 1]
     assert found.alike == ((2, 3), ())
 
 
-def test_both_vectors_and_words_must_be_alike() -> None:
-    assert collapsed(unit((1, 0), (0, 1)), looked_up([BASE, BASE])).shown.tolist() == [0, 1]
-    assert collapsed(unit((1, 0), (1, 0)), looked_up([BASE, "other words"])).shown.tolist() == [0, 1]
+def test_both_vectors_and_words_must_be_similar() -> None:
+    assert collapsed(unit((1, 0), (0, 1)), look_up([BASE, BASE])).shown.tolist() == [0, 1]
+    assert collapsed(unit((1, 0), (1, 0)), look_up([BASE, "other words"])).shown.tolist() == [0, 1]
 
 
-def test_texts_are_read_only_where_vectors_are_alike() -> None:
+def test_texts_are_read_only_where_vectors_are_similar() -> None:
     read: list[list[int]] = []
 
     def texts(places: NDArray[np.int64]) -> list[str]:
@@ -78,7 +78,7 @@ def test_texts_are_read_only_where_vectors_are_alike() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12), st.integers(1, 5))
-def test_collapsing_is_what_one_by_one_would_do(drawn: list[tuple[int, int]], block: int) -> None:
+def test_collapsing_in_blocks_equals_one_by_one(drawn: list[tuple[int, int]], block: int) -> None:
     vectors = unit(*[(1, kind * 0.3) for kind, _ in drawn]) if drawn else np.empty((0, 2), np.float32)
     texts = [f"{BASE} {'x ' * 10 * text}" if text else f"alone {place}" for place, (_, text) in enumerate(drawn)]
     expected: dict[int, list[int]] = {}
@@ -90,13 +90,11 @@ def test_collapsing_is_what_one_by_one_would_do(drawn: list[tuple[int, int]], bl
                 break
         else:
             expected[place] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
-        found = collapsed(vectors, looked_up(texts))
+    found = collapsed(vectors, look_up(texts), block)
     assert dict(zip(found.shown.tolist(), map(list, found.alike), strict=True)) == expected
 
 
-def test_diversity_selects_what_is_unlike_the_selected() -> None:
+def test_diversity_prefers_chunks_unlike_those_before() -> None:
     vectors = unit((1, 0), (0.99, 0.1), (0, 1))
     scores = np.array([1, 0.9, 0.5], np.float32)
     assert diversified(all_of(3), vectors, scores, 0.0, 3).shown.tolist() == [0, 1, 2]
@@ -104,8 +102,8 @@ def test_diversity_selects_what_is_unlike_the_selected() -> None:
     assert diversified(all_of(3), vectors, scores, 0.5, 2).shown.tolist() == [0, 2]
 
 
-def test_diversity_keeps_what_was_collapsed() -> None:
-    choice = collapsed(unit((1, 0), (1, 0), (0, 1)), looked_up([BASE, BASE, "else"]))
+def test_diversity_keeps_the_collapsed_chunks() -> None:
+    choice = collapsed(unit((1, 0), (1, 0), (0, 1)), look_up([BASE, BASE, "else"]))
     found = diversified(choice, unit((1, 0), (1, 0), (0, 1)), np.array([0.4, 0.3, 0.9], np.float32), 0.2, 2)
     assert (found.shown.tolist(), found.alike) == ([2, 0], ((), (1,)))
 

@@ -1,4 +1,4 @@
-"""Quotes, +, - and *: the rows that they leave are exactly those that a look at every text finds."""
+"""Quotes, +, - and * leave exactly the chunks that a regular expression over every text finds."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.engine import TEXT
 from vsearch_core.search.limits import SearchLimits
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.pipeline import EmbeddedQuery, query_embedding, search
 from vsearch_core.search.request import SearchRequest, clean_query
 
 EMBEDDER = WordEmbedder()
@@ -53,7 +53,7 @@ WORDS += ["e\u0301tude", "étude", "docu\u00adment", "document", "ﬁne", "to", 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """Every word beside every other, one pair a passage, in different guises."""
+    """Return every word beside every other, a pair to a text, with different characters between them."""
     joints = [" ", "\n", ", ", "-", "/", "."]
     pairs = [(one, other) for one in WORDS for other in WORDS]
     return [joints[number % 6].join(pair) for number, pair in enumerate(pairs)]
@@ -70,8 +70,8 @@ def searcher(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield LocalSearcher(snapshot)
 
 
-def left(searcher: LocalSearcher, text: str) -> set[int]:
-    """The numbers of the texts that a query's conditions leave."""
+def matching(searcher: LocalSearcher, text: str) -> set[int]:
+    """Return the numbers of the texts that match a query's clauses."""
     request = SearchRequest(text, mode="vector")
     candidates = searcher.search(request, {TEXT: EMBEDDER.embed_queries([text])[0]}, 5000)
     assert candidates.matched == len(candidates.ids)
@@ -113,8 +113,8 @@ def having(texts: list[str], pattern: str) -> set[int]:
         ('"iron pump" "pump"', r"(?i)iron\spump\b"),
     ],
 )
-def test_a_phrase_stands_as_it_is(searcher: LocalSearcher, texts: list[str], query: str, pattern: str) -> None:
-    assert left(searcher, query) == having(texts, pattern)
+def test_a_phrase_is_matched_as_text(searcher: LocalSearcher, texts: list[str], query: str, pattern: str) -> None:
+    assert matching(searcher, query) == having(texts, pattern)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,13 @@ def test_a_phrase_stands_as_it_is(searcher: LocalSearcher, texts: list[str], que
         ("+数*", r"数"),
     ],
 )
-def test_a_required_word_comes_in_any_form(searcher: LocalSearcher, texts: list[str], query: str, pattern: str) -> None:
+def test_a_required_word_matches_in_any_form(
+    searcher: LocalSearcher, texts: list[str], query: str, pattern: str
+) -> None:
     found = having(texts, pattern)
     assert found
-    assert left(searcher, query) == found
-    assert left(searcher, f"iron -{query.removeprefix('+')}") == set(range(len(texts))) - found
+    assert matching(searcher, query) == found
+    assert matching(searcher, f"iron -{query.removeprefix('+')}") == set(range(len(texts))) - found
 
 
 @settings(max_examples=60, deadline=None)
@@ -148,11 +150,11 @@ def test_any_phrase_of_two_words(
 
     pattern = phrase_pattern(clean_query(first + joint + second))
     expected = {number for number, text in enumerate(texts) if pattern.search(fold_text(text))}
-    assert left(searcher, f'"{first}{joint}{second}"') == expected
+    assert matching(searcher, f'"{first}{joint}{second}"') == expected
 
 
-def test_both_routes_are_narrowed(searcher: LocalSearcher, texts: list[str]) -> None:
-    def embed(text: str):
+def test_clauses_hold_for_both_routes(searcher: LocalSearcher, texts: list[str]) -> None:
+    def embed(text: str) -> EmbeddedQuery:
         assert text == "iron foo"
         return query_embedding(EMBEDDER)(text)
 
@@ -165,7 +167,7 @@ def test_both_routes_are_narrowed(searcher: LocalSearcher, texts: list[str]) -> 
         assert found
 
 
-def test_plain_takes_everything_as_words(searcher: LocalSearcher, texts: list[str]) -> None:
+def test_a_plain_query_has_no_clauses(searcher: LocalSearcher, texts: list[str]) -> None:
     results = search(searcher, SearchRequest('"nowhere to" -be', mode="keyword", plain=True))
     assert results.matched == len(texts)
 
@@ -188,16 +190,16 @@ def test_titles_headings_and_names_are_searched(tmp_path: Path) -> None:
             assert len(results.hits) == results.searched == 4, word
 
 
-def test_prefixes_are_forgotten_in_time_and_found_again(searcher: LocalSearcher) -> None:
-    def found(asked: LocalSearcher, text: str) -> list[str]:
-        return [hit.path for hit in search(asked, SearchRequest(text, 500, "keyword", collapse=False)).hits]
+def test_prefix_lists_are_dropped_beyond_the_limit_and_made_again(searcher: LocalSearcher) -> None:
+    def found(searcher: LocalSearcher, text: str) -> list[str]:
+        return [hit.path for hit in search(searcher, SearchRequest(text, 500, "keyword", collapse=False)).hits]
 
     questions = ["pum*", "le* fo* docu*", "+mach* learning", "pump -mach*", "pum*", "le* fo* docu*"]
     fresh = [found(LocalSearcher(searcher._snapshot), question) for question in questions]
     assert all(fresh)
-    asked = LocalSearcher(searcher._snapshot, limits=SearchLimits(prefixes=2))
+    limited = LocalSearcher(searcher._snapshot, limits=SearchLimits(prefixes=2))
     kept = []
     for question, expected in zip(questions, fresh, strict=True):
-        assert found(asked, question) == expected
-        kept.append([word for word in ("pum", "le", "mach") if asked._keywords.collection.is_defined(f"{word}*")])
+        assert found(limited, question) == expected
+        kept.append([word for word in ("pum", "le", "mach") if limited._keywords.collection.is_defined(f"{word}*")])
     assert kept == [["pum"], ["pum", "le"], ["mach"], ["mach"], ["pum", "mach"], ["pum", "le", "mach"]]

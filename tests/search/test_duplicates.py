@@ -14,7 +14,7 @@ def comparable(texts: list[str], vectors: NDArray[np.float32]) -> ComparableChun
     return ComparableChunks(len(texts), lambda: iter(texts), texts.__getitem__, vectors.__getitem__)
 
 
-def by_all_pairs(texts: list[str], vectors: NDArray[np.float32], threshold: float) -> set[frozenset[int]]:
+def groups_by_all_pairs(texts: list[str], vectors: NDArray[np.float32], threshold: float) -> set[frozenset[int]]:
     """Return the connected components, of two chunks or more, of the graph of all pairs that reach the threshold."""
     label = list(range(len(texts)))
     sets = [shingles(text) for text in texts]
@@ -51,7 +51,7 @@ def test_groups_are_those_of_all_pairs(seed: int, threshold: float) -> None:
     limits = DuplicateLimits(counters=counters, chunks_kept=8, pairs_kept=4, block=16)
     texts, vectors = random_corpus(seed, 120)
     found = duplicate_groups(comparable(texts, vectors), threshold, limits)
-    assert {frozenset(group.places) for group in found} == by_all_pairs(texts, vectors, threshold)
+    assert {frozenset(group.places) for group in found} == groups_by_all_pairs(texts, vectors, threshold)
     assert [len(group.places) for group in found] == sorted((len(group.places) for group in found), reverse=True)
     assert all(list(group.places) == sorted(group.places) for group in found)
 
@@ -60,10 +60,10 @@ def test_groups_are_those_of_all_pairs(seed: int, threshold: float) -> None:
 def test_short_texts_too(texts: list[str], threshold: float) -> None:
     vectors = np.ones((len(texts), 1), np.float32)
     found = duplicate_groups(comparable(texts, vectors), threshold, DuplicateLimits(counters=1 << 10))
-    assert {frozenset(group.places) for group in found} == by_all_pairs(texts, vectors, threshold)
+    assert {frozenset(group.places) for group in found} == groups_by_all_pairs(texts, vectors, threshold)
 
 
-def test_resemblance_is_to_the_first() -> None:
+def test_resemblance_is_measured_to_the_first() -> None:
     base = [f"w{number}" for number in range(40)]
     texts = [" ".join(base), "else", " ".join([*base, "more"]), " ".join(base)]
     (group,) = duplicate_groups(comparable(texts, np.ones((4, 1), np.float32)), 0.8)
@@ -86,5 +86,5 @@ def test_copies_are_never_compared() -> None:
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["…", "…"], ["alone"]])
-def test_nothing_to_find(texts: list[str]) -> None:
+def test_texts_without_duplicates(texts: list[str]) -> None:
     assert duplicate_groups(comparable(texts, np.ones((len(texts), 1), np.float32)), 0.8) == []

@@ -17,12 +17,12 @@ def test_convex_is_the_weighted_mean_of_relative_scores() -> None:
     np.testing.assert_allclose(fused, [0.25, 0.1875 + 0.375, 0.125 + 0.75], rtol=1e-6)
 
 
-def test_convex_with_one_silent_route_keeps_the_others_order() -> None:
+def test_convex_keeps_the_order_of_the_only_route_that_matches() -> None:
     fused = fuse(both(f(0.1, 0.9, 0.5), f(0, 0, 0)), Fusion(), 100)
     assert np.argsort(-fused).tolist() == [1, 2, 0]
 
 
-def test_convex_takes_negative_cosines() -> None:
+def test_convex_accepts_negative_cosines() -> None:
     assert fuse(both(f(-1, -0.5), f(2, 1)), Fusion(alpha=0.5), 100).tolist() == [0.5, 0.75]
 
 
@@ -36,14 +36,14 @@ def test_rrf_counts_only_what_a_route_proposed() -> None:
     np.testing.assert_allclose(fused, [1 / 61, 1 / 61], rtol=1e-6)
 
 
-def test_vectors_count_as_far_as_the_question_is_legible() -> None:
+def test_the_share_of_vectors_falls_with_legibility() -> None:
     assert Fusion(alpha=0.5).for_legibility(0.25) == Fusion(alpha=0.2)  # 1 to 1 becomes 1/4 to 1
     assert Fusion(alpha=0.75, tuned=True).for_legibility(1) == Fusion(alpha=0.75, tuned=True)
     assert [Fusion(alpha=alpha).for_legibility(0.3).alpha for alpha in (0, 1)] == [0, 1]
     assert Fusion("rrf").for_legibility(0) == Fusion("rrf")
 
 
-def test_vectors_order_what_no_keyword_finds_however_illegible() -> None:
+def test_vectors_rank_chunks_without_a_keyword_even_if_the_query_is_illegible() -> None:
     fused = fuse(both(f(0.1, 0.9, 0.5), f(0, 0, 0)), Fusion().for_legibility(0), 100)
     assert np.argsort(-fused).tolist() == [1, 2, 0]
 

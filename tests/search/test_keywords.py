@@ -7,6 +7,7 @@ import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.lexical.maxscore import MaxScore
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import SearchLimits
 
@@ -22,9 +23,15 @@ def test_the_engine_answers_queries_for_few_rows_once_it_pays(tmp_path: Path, mo
         starting = KeywordRoute(snapshot.segments, SearchLimits(keyword_depth=4, keyword_start_rows=0))
         started: list[int] = []
         engine = starting._started_engine
-        monkeypatch.setattr(starting, "_started_engine", lambda: started.append(count) or engine())
+
+        def start() -> MaxScore:
+            started.append(count)
+            return engine()
+
+        monkeypatch.setattr(starting, "_started_engine", start)
         mask = np.ones(scoring.collection.rows, np.bool_)
         mask[0] = False
+        count = 0
         for count in (1, 4, 5, 100):
             assert starting.best(TERMS, mask, count).tolist() == scoring.best(TERMS, mask, count).tolist()
         assert len(scoring.best(TERMS, mask, 100)) > 5

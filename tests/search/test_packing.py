@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import Chunk
 from vsearch_core.search.packing import (
     LEAST_TOKENS,
@@ -23,19 +23,19 @@ from vsearch_core.search.snippets import Snippet, best_snippet
 from vsearch_core.store.catalog import StoredChunk
 
 DOCUMENT = "\n".join(f"Line {number} says that the {number}th pump is at rest. It waits." for number in range(1, 200))
-ANALYZER = Analyzer("en")
+ANALYSIS = Analysis("en")
 
 
 def pack(hits: list[Hit], budget: int, excerpt: Excerpt) -> list[Hit]:
-    """Without context."""
+    """Pack hits without context."""
     return pack_grown(((each, each) for each in hits), budget, excerpt)
 
 
 def excerpt(text: str, width: int) -> Snippet:
-    return best_snippet(text, {"pump": 1.0}, ANALYZER, width)
+    return best_snippet(text, {"pump": 1.0}, ANALYSIS, width)
 
 
-def passage(start: int, end: int, ordinal: int = 0, path: str = "a.txt") -> StoredChunk:
+def stored_chunk(start: int, end: int, ordinal: int = 0, path: str = "a.txt") -> StoredChunk:
     line = DOCUMENT.count("\n", 0, start) + 1
     last = DOCUMENT.count("\n", 0, end) + 1
     return StoredChunk(path, ordinal, Chunk(DOCUMENT[start:end], start, end, line, last, None, None))
@@ -48,21 +48,21 @@ def hit(of: StoredChunk, rank: int = 1) -> Hit:
 
 
 def chunks(*bounds: tuple[int, int]) -> list[StoredChunk]:
-    return [passage(start, end, number) for number, (start, end) in enumerate(bounds)]
+    return [stored_chunk(start, end, number) for number, (start, end) in enumerate(bounds)]
 
 
-def test_context_is_what_stands_around_it_and_nothing_twice() -> None:
+def test_context_is_the_text_around_a_hit_without_repeats() -> None:
     run = chunks((0, 100), (80, 210), (190, 300))
     found = with_context(hit(run[1]), run)
     assert (found.before, found.text, found.after) == (DOCUMENT[:80], DOCUMENT[80:210], DOCUMENT[210:300])
 
 
-def test_the_ends_of_a_file_have_nothing_beyond() -> None:
+def test_the_ends_of_a_file_have_no_context() -> None:
     (alone,) = chunks((0, 100))
     assert (with_context(hit(alone), [alone]).before, with_context(hit(alone), [alone]).after) == ("", "")
 
 
-def test_blanks_between_chunks_are_put_back_as_lines_tell() -> None:
+def test_gaps_between_chunks_become_blanks_or_line_ends() -> None:
     first = StoredChunk("a", 0, Chunk("One.", 0, 4, 1, 1, None, None))
     second = StoredChunk("a", 1, Chunk("Two.", 7, 11, 4, 4, None, None))
     third = StoredChunk("a", 2, Chunk("Three.", 12, 18, 5, 5, None, None))
@@ -71,14 +71,14 @@ def test_blanks_between_chunks_are_put_back_as_lines_tell() -> None:
     assert (found.before, found.after) == ("One.\n\n", "\nThree. Four.")
 
 
-def test_a_repeated_header_stays_where_the_passage_begins() -> None:
+def test_a_repeated_header_stays_at_the_start() -> None:
     first = StoredChunk("a.csv", 0, Chunk("name,size\na,1\nb,2\n", 0, 18, 1, 3, None, None))
     second = StoredChunk("a.csv", 1, Chunk("name,size\nc,3\n", 18, 22, 4, 4, None, None))
     assert widened(hit(second), [first, second]).text == "name,size\na,1\nb,2\nc,3\n"
 
 
-def test_overlapping_hits_become_one_in_the_place_of_the_better() -> None:
-    other = passage(900, 1000, path="b.txt")
+def test_overlapping_hits_become_one_at_the_rank_of_the_better() -> None:
+    other = stored_chunk(900, 1000, path="b.txt")
     run = chunks((0, 100), (80, 210), (190, 300))
     found = pack([hit(run[0], 1), hit(other, 2), hit(run[2], 3), hit(run[1], 4)], 10_000, excerpt)
     assert [(each.rank, each.path, each.text) for each in found] == [
@@ -89,8 +89,8 @@ def test_overlapping_hits_become_one_in_the_place_of_the_better() -> None:
     assert (found[0].start_line, found[0].end_line) == (1, DOCUMENT.count("\n", 0, 300) + 1)
 
 
-def test_what_no_longer_fits_is_shortened_to_whole_sentences_whose_place_is_told() -> None:
-    long = hit(passage(500, 4000))
+def test_a_hit_that_no_longer_fits_is_shortened_to_whole_sentences_with_their_lines() -> None:
+    long = hit(stored_chunk(500, 4000))
     (found,) = pack([long], 200, excerpt)
     assert LEAST_TOKENS < estimate_tokens(found) <= 200
     assert found.text == DOCUMENT[found.start_char : found.end_char]
@@ -100,14 +100,18 @@ def test_what_no_longer_fits_is_shortened_to_whole_sentences_whose_place_is_told
     assert lines[-1].startswith(found.text.split("\n")[-1])
 
 
-def test_a_shorter_hit_takes_the_room_that_a_longer_one_left() -> None:
-    budget = estimate_tokens(hit(passage(0, 100))) + LEAST_TOKENS - 1
-    found = pack([hit(passage(0, 100)), hit(passage(500, 4000)), hit(passage(900, 960, path="b"))], budget, excerpt)
+def test_a_shorter_hit_fits_where_a_longer_one_did_not() -> None:
+    budget = estimate_tokens(hit(stored_chunk(0, 100))) + LEAST_TOKENS - 1
+    found = pack(
+        [hit(stored_chunk(0, 100)), hit(stored_chunk(500, 4000)), hit(stored_chunk(900, 960, path="b"))],
+        budget,
+        excerpt,
+    )
     assert [each.path for each in found] == ["a.txt", "b"]
 
 
-def test_a_hit_grows_only_where_that_fits() -> None:
-    best, grown, other = hit(passage(900, 1000)), hit(passage(500, 1400)), hit(passage(3000, 3100))
+def test_a_hit_is_widened_only_if_that_fits() -> None:
+    best, grown, other = hit(stored_chunk(900, 1000)), hit(stored_chunk(500, 1400)), hit(stored_chunk(3000, 3100))
     room = estimate_tokens(best) + estimate_tokens(other)
     assert pack_grown([(best, grown), (other, other)], room, excerpt) == [best, replace(other, rank=2)]
     assert pack_grown([(best, grown)], estimate_tokens(grown), excerpt) == [grown]
@@ -115,17 +119,17 @@ def test_a_hit_grows_only_where_that_fits() -> None:
 
 @pytest.mark.parametrize("budget", [1, LEAST_TOKENS - 1])
 def test_a_budget_too_small_for_a_sentence_holds_nothing(budget: int) -> None:
-    assert pack([hit(passage(500, 4000))], budget, excerpt) == []
+    assert pack([hit(stored_chunk(500, 4000))], budget, excerpt) == []
 
 
 spans = st.tuples(st.integers(0, 5000), st.integers(20, 900)).map(lambda drawn: (drawn[0], drawn[0] + drawn[1]))
 
 
 @given(st.lists(st.tuples(spans, st.sampled_from("ab")), max_size=12), st.integers(50, 2000))
-def test_packed_passages_are_the_file_s_text_apart_and_within_the_budget(
+def test_packed_hits_are_disjoint_pieces_of_the_file_within_the_budget(
     drawn: list[tuple[tuple[int, int], str]], budget: int
 ) -> None:
-    hits = [hit(passage(*span, ordinal, path), ordinal + 1) for ordinal, (span, path) in enumerate(drawn)]
+    hits = [hit(stored_chunk(*span, ordinal, path), ordinal + 1) for ordinal, (span, path) in enumerate(drawn)]
     found = pack(hits, budget, excerpt)
     assert sum(map(estimate_tokens, found)) <= budget
     assert [each.rank for each in found] == list(range(1, len(found) + 1))

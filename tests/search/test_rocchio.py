@@ -37,7 +37,7 @@ def test_without_a_text_only_examples_count() -> None:
     np.testing.assert_allclose(RelevanceFeedback((example(liked),)).vector(None), liked, atol=1e-6)
 
 
-def test_terms_of_liked_examples_join_the_text_s() -> None:
+def test_terms_of_liked_examples_are_added() -> None:
     found = terms(RelevanceFeedback((example(unit(1), "valve valve heron"),)), "pump pump")
     assert found["pump"] == 2 * REPEATS
     weights = {"valve": 2 * log(1 + 100 / 10), "heron": log(1 + 100 / 2)}
@@ -46,7 +46,7 @@ def test_terms_of_liked_examples_join_the_text_s() -> None:
         assert found[term] == round(REPEATS * TOWARDS * weight / highest)
 
 
-def test_disliked_terms_lose_weight_and_never_count_against() -> None:
+def test_disliked_terms_lose_weight_but_never_below_zero() -> None:
     feedback = RelevanceFeedback((example(unit(1), "valve"),), (example(unit(1), "valve"), example(unit(1), "heron")))
     found = terms(feedback, "pump heron")
     assert found["valve"] == round(REPEATS * (TOWARDS - AWAY / 2))
@@ -65,7 +65,7 @@ def test_the_number_of_added_terms_is_limited() -> None:
     assert len(set(found)) == EXPANSION
 
 
-def test_the_chunks_of_all_examples_are_named() -> None:
+def test_feedback_lists_the_chunks_of_all_examples() -> None:
     feedback = RelevanceFeedback((example(unit(1), "", 1, 2),), (example(unit(1), "", 4),))
     assert feedback.ids.tolist() == [1, 2, 4]
 

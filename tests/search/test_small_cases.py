@@ -98,5 +98,5 @@ def test_keywords_find(searcher: LocalSearcher, question: str, names: str) -> No
     assert sorted(Path(hit.path).stem for hit in hits) == names.split()
 
 
-def test_there_are_many() -> None:
+def test_the_cases_are_distinct_and_many() -> None:
     assert len(dict(CASES)) == len(CASES) >= 60

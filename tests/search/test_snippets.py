@@ -4,16 +4,16 @@ from hypothesis import strategies as st
 
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.query import plain_query
-from vsearch_core.search.snippets import best_snippet
+from vsearch_core.search.snippets import Snippet, best_snippet
 
 ANALYSIS = Analysis("en")
 
 
-def snippet(text: str, query: str, width: int = 240):
+def snippet(text: str, query: str, width: int = 240) -> Snippet:
     return best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain_query(query), ["en"]), 1.0), ANALYSIS, width)
 
 
-def marked(found) -> list[str]:
+def marked(found: Snippet) -> list[str]:
     return [found.text[start:end] for start, end in found.marks]
 
 
@@ -24,12 +24,12 @@ def test_the_sentence_with_most_terms_wins() -> None:
     assert marked(found) == ["Errors", "retried"]
 
 
-def test_a_rare_term_is_worth_several_frequent_ones() -> None:
+def test_a_rare_term_weighs_more_than_several_frequent_ones() -> None:
     text = "The index of the files is new. A shim stands in front."
     assert best_snippet(text, {"index": 0.5, "file": 0.5, "shim": 4.0}, ANALYSIS, 30).text == "A shim stands in front."
 
 
-def test_without_terms_the_first_sentence() -> None:
+def test_without_terms_the_first_sentence_is_chosen() -> None:
     assert snippet("\n\n  First one. Second one.", "zebra", width=12).text == "First one."
 
 
@@ -37,7 +37,7 @@ def test_the_next_sentences_fill_the_width() -> None:
     assert snippet("No. The needle. Then more. And much more than fits.", "needle", 30).text == "The needle. Then more."
 
 
-def test_a_wrapped_line_goes_on_and_a_list_item_does_not() -> None:
+def test_a_sentence_continues_on_the_next_line_but_not_in_the_next_list_item() -> None:
     assert snippet("A needle in\na haystack\n- item", "needle", 25).text == "A needle in\na haystack"
 
 
@@ -58,14 +58,14 @@ def test_a_long_sentence_is_cut_around_its_first_match() -> None:
     assert found.text.split()[0] == "blah"
 
 
-def test_the_row_that_answers_is_shown_not_the_first_with_some_word() -> None:
+def test_the_table_row_with_most_terms_is_shown() -> None:
     rows = "\n".join(f"pump {number};Leiden;{1900 + number}" for number in range(60))
     found = snippet(rows, "pump 33 Leiden", width=80)
     assert found.text.startswith("pump 33;Leiden;1933\npump 34;")
     assert snippet(rows, "pump Leiden", width=80).start == 0
 
 
-def test_what_is_cut_out_of_a_long_sentence_holds_the_weightiest_terms_together() -> None:
+def test_the_cut_of_a_long_sentence_has_the_highest_weight() -> None:
     text = "alpha " + "blah " * 50 + "beta blah alpha " + "blah " * 50 + "beta."
     found = snippet(text, "alpha beta", width=60)
     assert marked(found) == ["beta", "alpha"]
@@ -73,12 +73,12 @@ def test_what_is_cut_out_of_a_long_sentence_holds_the_weightiest_terms_together(
 
 
 @pytest.mark.parametrize("text", ["", "   \n ", "\0"])
-def test_nothing_to_show(text: str) -> None:
+def test_a_blank_text_has_no_snippet(text: str) -> None:
     assert snippet(text, "x").text.strip("\0") == ""
 
 
 @given(st.text(max_size=400), st.text(max_size=30), st.integers(20, 100))
-def test_a_snippet_is_a_piece_of_its_passage(text: str, query: str, width: int) -> None:
+def test_a_snippet_is_a_piece_of_its_text(text: str, query: str, width: int) -> None:
     found = best_snippet(text, dict.fromkeys(ANALYSIS.query_terms(plain_query(query), ["en"]), 1.0), ANALYSIS, width)
     assert text[found.start : found.start + len(found.text)] == found.text
     assert len(found.text) <= width

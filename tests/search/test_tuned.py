@@ -24,7 +24,7 @@ def index(tmp_path: Path) -> Path:
     return tmp_path / ".vsearch"
 
 
-def test_a_learned_fusion_counts_until_another_is_asked_for(index: Path) -> None:
+def test_a_tuned_fusion_is_the_default_of_requests(index: Path) -> None:
     with open_snapshot(index) as snapshot:
         assert tuned(snapshot.catalog) is None
         assert fusion_for(snapshot.catalog, None, None) == Fusion()
@@ -37,7 +37,7 @@ def test_a_learned_fusion_counts_until_another_is_asked_for(index: Path) -> None
         assert fusion_for(snapshot.catalog, "convex", None) == Fusion()
 
 
-def test_it_stays_when_the_index_grows_and_goes_when_told(index: Path) -> None:
+def test_a_tuned_fusion_survives_updates_until_it_is_reset(index: Path) -> None:
     store_fusion(index, LEARNED)
     (index.parent / "b.txt").write_text("four five six")
     make_index(index.parent, WordEmbedder(), Path("b.txt"))
@@ -48,7 +48,7 @@ def test_it_stays_when_the_index_grows_and_goes_when_told(index: Path) -> None:
         assert tuned(snapshot.catalog) is None
 
 
-def test_it_goes_with_the_vectors_that_it_was_learned_with(index: Path) -> None:
+def test_re_embedding_drops_the_tuned_fusion(index: Path) -> None:
     store_fusion(index, LEARNED)
     re_embed_index(index, IndexOptions(model="other"), lambda _: WordEmbedder("other", 32))
     with open_snapshot(index) as snapshot:
@@ -56,7 +56,7 @@ def test_it_goes_with_the_vectors_that_it_was_learned_with(index: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["{", "[]", '{"method": "magic"}', '{"alpha": 0.5}'])
-def test_damage_is_named(index: Path, value: str) -> None:
+def test_a_damaged_setting_is_refused(index: Path, value: str) -> None:
     with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
         catalog.put_setting("fusion", value)
     with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="tuned fusion"):

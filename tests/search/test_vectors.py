@@ -25,7 +25,8 @@ DIMENSION = 48
 
 
 def unit(drawn: NDArray[np.floating]) -> NDArray[np.float32]:
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    result: NDArray[np.float32] = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return result
 
 
 def draw(count: int, seed: int) -> NDArray[np.float32]:
@@ -90,14 +91,14 @@ def test_a_graph_search_finds_what_a_scan_finds(segments: list[SegmentView], sha
     assert shared >= 0.99 * 10 * len(QUERIES)
 
 
-def test_cosines_are_the_same_however_rows_were_found(segments: list[SegmentView]) -> None:
+def test_cosines_don_t_depend_on_how_rows_were_found(segments: list[SegmentView]) -> None:
     rows = np.sort(np.random.default_rng(0).choice(1800, 150, replace=False))
     found = VectorRoute(segments, GRAPHS_ONLY).cosines(QUERIES[0], rows)
     np.testing.assert_allclose(found, expected(segments, QUERIES[0], ALL, 1)[1][rows], atol=1e-6)
     assert VectorRoute([]).cosines(QUERIES[0], rows[:0]).shape == (0,)
 
 
-def test_few_allowed_rows_are_all_compared(segments: list[SegmentView]) -> None:
+def test_all_of_few_allowed_rows_are_compared(segments: list[SegmentView]) -> None:
     rows, ef_search = VectorRoute(segments).best(QUERIES[0], ALL, 10, NARROW)
     assert ef_search is None
     assert rows.tolist() == expected(segments, QUERIES[0], ALL, 10)[0].tolist()

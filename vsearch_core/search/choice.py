@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
 
 SIMILARITY = 0.8  # of five-word runs, and of vectors
-_BLOCK = 512  # chunks whose cosines to those shown, and to one another, are in memory at a time
+BLOCK = 512  # chunks whose cosines to those shown, and to one another, are in memory at a time
 
 Vectors = NDArray[np.float32]
 Places = NDArray[np.int64]
@@ -36,7 +36,7 @@ def all_of(count: int) -> Choice:
     return Choice(np.arange(count), ((),) * count)
 
 
-def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]]) -> Choice:
+def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]], block_size: int = BLOCK) -> Choice:
     """Return the choice of the best of each set of near-duplicates, in the ranking's order, with the others.
 
     `vectors` (n, dimension) are unit vectors in the ranking's order. `texts` returns the texts at some places; it is
@@ -44,8 +44,8 @@ def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]]) -> Choice:
     """
     alike: dict[int, list[int]] = {}
     known: dict[int, Shingles] = {}
-    for start in range(0, len(vectors), _BLOCK):
-        block = vectors[start : start + _BLOCK]
+    for start in range(0, len(vectors), block_size):
+        block = vectors[start : start + block_size]
         # Only shown chunks are compared with the block: thousands of copies of one chunk cost one comparison each.
         shown = np.array([*alike], np.int64)
         similar = np.concatenate([block @ vectors[shown].T, np.tril(block @ block.T, -1)], axis=1) >= SIMILARITY

@@ -27,6 +27,7 @@ class Clauses:
     """
 
     def __init__(self, snapshot: Snapshot, route: KeywordRoute, chunk_ids: NDArray[np.int64], alive: Mask) -> None:
+        """Evaluate clauses over `snapshot`; `chunk_ids` and `alive` are those of all its rows, (rows,)."""
         self._catalog = snapshot.catalog
         self._route = route
         self._chunk_ids = chunk_ids

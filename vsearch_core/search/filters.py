@@ -22,6 +22,7 @@ class Filters:
     until: datetime | None = None
 
     def __bool__(self) -> bool:
+        """Return True if there is a condition."""
         return self != Filters()
 
 

@@ -16,7 +16,7 @@ LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no k
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How scores are combined: `method` "convex" or "rrf"; `alpha` is the share of vector routes in convex fusion.
+    """A way to combine scores: `method` "convex" or "rrf"; `alpha` is the share of vector routes in convex fusion.
 
     `tuned` is true if it was learned from judgements on the index.
     """

@@ -34,6 +34,7 @@ class KeywordRoute:
         limits: SearchLimits = DEFAULT_LIMITS,
         engine_starting: Callable[[], object] = do_nothing,
     ) -> None:
+        """Score the rows of the segments, in their order."""
         self._segments = segments
         self.collection = BM25(
             [segment.postings for segment in segments], self._verify, k1=config.BM25_K1, b=config.BM25_B

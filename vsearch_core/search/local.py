@@ -69,6 +69,7 @@ class LocalSearcher:
         engine_starting: Callable[[], object] = do_nothing,
         limits: SearchLimits = DEFAULT_LIMITS,
     ) -> None:
+        """Search the snapshot, for as long as it is open."""
         self._snapshot = snapshot
         self._limits = limits
         self._row_map = RowMap(len(segment.chunk_ids) for segment in snapshot.segments)
@@ -91,7 +92,7 @@ class LocalSearcher:
 
     @cached_property
     def fusion(self) -> Fusion:
-        """The fusion that the index was tuned to, else the default. Raises IndexCorruptError."""
+        """Return the fusion that the index was tuned to, else the default. Raises IndexCorruptError."""
         with storage_errors(self._snapshot.catalog.index):
             return fusion_for(self._snapshot.catalog)
 
@@ -266,7 +267,7 @@ class LocalSearcher:
 
     @cached_property
     def _rows_by_id(self) -> tuple[Ids, Rows]:
-        """All live chunk ids, ascending, and their rows."""
+        """Return all live chunk ids, ascending, and their rows."""
         rows = np.flatnonzero(self._alive)
         ids = self._chunk_ids[rows]
         order = np.argsort(ids, kind="stable")

@@ -1,6 +1,6 @@
-"""Hits for a reader with little room: what stands around them, and the best of them within a budget of tokens.
+"""Context and packing: hits with their surroundings, and the best hits within a budget of tokens.
 
-Chunks of one file overlap. Characters' offsets tell what two passages share, so that no text is given twice.
+Chunks of one file overlap. Character offsets tell the text that two chunks have in common, so that none is given twice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,53 +12,53 @@ from vsearch_core.search.results import Hit
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
 
-LEAST_TOKENS = 40  # a passage is not shortened to less than this: one sentence, with its place
+LEAST_TOKENS = 40  # a hit is not shortened to less: one sentence, with its path
 
 Excerpt = Callable[[str, int], Snippet]
 
 
 def estimate_tokens(hit: Hit) -> int:
-    """The tokens of a hit as a prompt would give it: its path, its heading and its text."""
+    """Return the approximate number of tokens of a hit's path, heading and text."""
     return count_tokens(hit.path) + count_tokens(hit.heading or "") + count_tokens(hit.text)
 
 
-def with_context(hit: Hit, passages: Sequence[StoredChunk]) -> Hit:
-    """The hit with what stands before and after it in the passages around it, which are a run of its file's chunks."""
+def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
+    """Return the hit with the text before and after it; `around` are consecutive chunks of its file."""
     chunk = _chunk(hit)
-    former = [passage.chunk for passage in passages if passage.ordinal < hit.chunk]
-    latter = [passage.chunk for passage in passages if passage.ordinal > hit.chunk]
+    earlier = [stored.chunk for stored in around if stored.ordinal < hit.chunk]
+    later = [stored.chunk for stored in around if stored.ordinal > hit.chunk]
     before = ""
-    if former:
-        joined = joined_chunks(former)
+    if earlier:
+        joined = joined_chunks(earlier)
         shared = max(0, joined.end_char - chunk.start_char)
         before = joined.text[: len(joined.text) - shared] + _gap(joined, chunk)
-    after = joined_chunks([chunk, *latter]).text[len(chunk.text) :]
+    after = joined_chunks([chunk, *later]).text[len(chunk.text) :]
     return replace(hit, before=before, after=after)
 
 
-def widened(hit: Hit, passages: Sequence[StoredChunk]) -> Hit:
-    """The hit grown to all of the passages around it."""
-    return _holding(hit, joined_chunks([_chunk(hit), *(passage.chunk for passage in passages)]))
+def widened(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
+    """Return the hit extended to the chunks around it."""
+    return _with_chunk(hit, joined_chunks([_chunk(hit), *(stored.chunk for stored in around)]))
 
 
 def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> list[Hit]:
-    """The hits, best first, that fit into the budget; those that overlap become one, in the place of the better.
+    """Return the hits, best first, that fit into the budget; overlapping ones become one, at the rank of the better.
 
-    Each comes with what it has grown to, which is taken where it fits. A hit that does not fit any more by itself is
-    shortened to its best sentences, as `excerpt` finds them, or left out.
+    Each hit comes with its widened form, which is used if it fits. A hit that no longer fits is shortened to its best
+    sentences, by `excerpt(text, width)`, or left out.
     """
     packed: list[Hit] = []
     left = max_tokens
-    for own, grown_hit in hits:
-        hit = grown_hit if estimate_tokens(grown_hit) <= left else own
-        mine = [number for number, other in enumerate(packed) if _overlap(hit, other)]
-        if mine:
-            chunks = [_chunk(hit), *(_chunk(packed[number]) for number in mine)]
-            grown = _holding(packed[mine[0]], joined_chunks(chunks))
-            cost = estimate_tokens(grown) - sum(estimate_tokens(packed[number]) for number in mine)
+    for own, wide in hits:
+        hit = wide if estimate_tokens(wide) <= left else own
+        overlapping = [number for number, other in enumerate(packed) if _overlap(hit, other)]
+        if overlapping:
+            joined = joined_chunks([_chunk(hit), *(_chunk(packed[number]) for number in overlapping)])
+            grown = _with_chunk(packed[overlapping[0]], joined)
+            cost = estimate_tokens(grown) - sum(estimate_tokens(packed[number]) for number in overlapping)
             if cost <= left:
-                packed[mine[0]] = grown
-                packed = [other for number, other in enumerate(packed) if number not in mine[1:]]
+                packed[overlapping[0]] = grown
+                packed = [other for number, other in enumerate(packed) if number not in overlapping[1:]]
                 left -= cost
         elif (fitting := _shortened(hit, left, excerpt)) is not None:
             packed.append(fitting)
@@ -71,7 +71,7 @@ def _overlap(one: Hit, other: Hit) -> bool:
 
 
 def _shortened(hit: Hit, tokens: int, excerpt: Excerpt) -> Hit | None:
-    """The hit, or the best of its sentences that fit; None where that would be too little to be of use."""
+    """Return the hit, or its best sentences that fit; None if too little would fit to be useful."""
     needed = estimate_tokens(hit)
     if needed <= tokens:
         return hit
@@ -88,8 +88,8 @@ def _shortened(hit: Hit, tokens: int, excerpt: Excerpt) -> Hit | None:
 
 
 def _cut(hit: Hit, snippet: Snippet) -> Hit:
-    """The hit with a piece of its text; its lines are told where the passage's lines are the file's."""
-    repeated = len(hit.text) - (hit.end_char - hit.start_char)  # what was put before the file's own text
+    """Return the hit with a piece of its text; its lines are adapted where the chunk's lines are the file's."""
+    repeated = len(hit.text) - (hit.end_char - hit.start_char)  # characters of a header before the file's own text
     start = hit.start_char + max(0, snippet.start - repeated)
     end = hit.start_char + max(0, snippet.start + len(snippet.text) - repeated)
     first, last = hit.start_line, hit.end_line
@@ -103,7 +103,7 @@ def _chunk(hit: Hit) -> Chunk:
     return Chunk(hit.text, hit.start_char, hit.end_char, hit.start_line, hit.end_line, hit.page, hit.heading)
 
 
-def _holding(hit: Hit, chunk: Chunk) -> Hit:
+def _with_chunk(hit: Hit, chunk: Chunk) -> Hit:
     return replace(
         hit,
         text=chunk.text,
@@ -117,7 +117,7 @@ def _holding(hit: Hit, chunk: Chunk) -> Hit:
 
 
 def joined_chunks(chunks: Iterable[Chunk]) -> Chunk:
-    """Chunks of one file as one, what they share once."""
+    """Return chunks of one file as one, with their common text once."""
     first, *others = sorted(chunks, key=lambda chunk: (chunk.start_char, -chunk.end_char))
     for chunk in others:
         if chunk.end_char > first.end_char:
@@ -128,9 +128,9 @@ def joined_chunks(chunks: Iterable[Chunk]) -> Chunk:
     return first
 
 
-def _gap(former: Chunk, latter: Chunk) -> str:
-    """What stands for the blanks between two chunks; nothing where they touch or overlap."""
-    if latter.start_char <= former.end_char:
+def _gap(earlier: Chunk, later: Chunk) -> str:
+    """Return line ends or a blank for the gap between two chunks; nothing if they touch or overlap."""
+    if later.start_char <= earlier.end_char:
         return ""
-    lines = latter.start_line - former.end_line
+    lines = later.start_line - earlier.end_line
     return "\n" * min(lines, 2) if lines > 0 else " "

@@ -15,6 +15,7 @@ class QueryTerms:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
+        """Analyze queries for the snapshot."""
         self._segments = snapshot.segments
         self._languages = snapshot.languages
         self._analysis = snapshot.settings.query_analysis

@@ -24,10 +24,10 @@ from vsearch_core.text.reading import open_reader
 
 @dataclass(frozen=True, slots=True)
 class ExampleSources:
-    """Where examples are looked for.
+    """The places of examples, and the means to embed them.
 
     Names are relative to `folder`, else to `root`, the folder that the index's paths start from. A file that is not in
-    the index is cut by `chunk_options` and embedded by what `embedder` returns.
+    the index is cut by `chunk_options` and embedded by the embedder that `embedder()` opens.
     """
 
     root: Path

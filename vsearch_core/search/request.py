@@ -53,6 +53,7 @@ class SearchRequest:
     ef_search: int | None = None
 
     def __post_init__(self) -> None:
+        """Raise InputError or ArgumentError for a value that can't be used."""
         self._check_choices()
         self._check_numbers()
         if self.exact and self.ef_search is not None:
@@ -89,7 +90,7 @@ class SearchRequest:
 
     @cached_property
     def parsed(self) -> ParsedQuery:
-        """The text taken apart; empty where only examples count."""
+        """Return the parsed text; empty where only examples count."""
         if self.examples_only:
             return plain_query("")
         text = clean_query(self.text)
@@ -97,7 +98,7 @@ class SearchRequest:
 
     @cached_property
     def feedback(self) -> RelevanceFeedback | None:
-        """The examples, or None if there are none. Raises ArgumentError for one that is still a name."""
+        """Return the examples, or None if there are none. Raises ArgumentError for one that is still a name."""
         if not self.more_like and not self.less_like:
             return None
         return RelevanceFeedback(

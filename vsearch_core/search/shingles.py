@@ -1,7 +1,7 @@
-"""What two passages have in common word by word: their shingles, and the share of them that both have.
+"""Shingles: the runs of words in a text, and the resemblance of two texts by their common shingles.
 
-Broder, "On the resemblance and containment of documents" (1997): texts that share most of their runs of w words are
-copies of one another, give or take some edits, which vectors alone can't tell from texts on one subject.
+Broder, "On the resemblance and containment of documents" (1997). Texts with most shingles in common are edited copies
+of each other; vectors alone can't tell those from texts on one subject.
 """
 
 import re
@@ -15,7 +15,7 @@ SHINGLE_WORDS = 5
 
 Shingles = NDArray[np.uint64]
 
-# A run of letters and digits, or one character of a script that writes no spaces.
+# A run of letters and digits, or one character of a script without spaces.
 _WORD = re.compile(
     rf"[^\W{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.ENCLOSED}{scripts.HAN}]+|\w"
 )
@@ -23,9 +23,9 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well mixed: 2⁶⁴
 
 
 def shingles(text: str) -> Shingles:
-    """The hashes, ascending and each once, of all runs of SHINGLE_WORDS words; of all words where there are fewer.
+    """Return the distinct hashes, ascending, of all runs of SHINGLE_WORDS words, or of all words if there are fewer.
 
-    Case and punctuation don't count. A text without words has none. Comparable within one process only.
+    Case and punctuation don't count. A text without words has none. Hashes differ between processes.
     """
     words = np.fromiter(map(hash, _WORD.findall(text.casefold())), np.int64).view(np.uint64)
     length = min(SHINGLE_WORDS, len(words))
@@ -41,13 +41,10 @@ def shingles(text: str) -> Shingles:
 
 
 def resemblance(one: Shingles, other: Shingles) -> float:
-    """The Jaccard similarity of two sets: how many they share, over how many they have together; 0 for two empty ones.
-
-    For sets of 500 this takes about 10 µs.
-    """
+    """Return the Jaccard similarity of two sets, |A ∩ B| / |A ∪ B|; 0 if one is empty. Takes 10 µs for sets of 500."""
     if not len(one) or not len(other):
         return 0.0
     both = np.concatenate([one, other])
-    both.sort(kind="stable")  # two ascending runs: a merge
+    both.sort(kind="stable")  # merges two ascending runs
     shared = int(np.count_nonzero(both[1:] == both[:-1]))
     return shared / (len(both) - shared)

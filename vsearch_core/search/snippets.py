@@ -1,4 +1,4 @@
-"""The sentence of a passage that answers best, with the query's terms marked."""
+"""Snippets: the sentences of a chunk that fit a query best, with its terms marked."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from vsearch_core.lexical.analyzer import Match
 
 WIDTH = 240  # characters: two to three lines of a terminal
 
-# A full stop inside a word (2026.4.10, foo.bar) ends nothing; CJK sentences end without a blank; a line end is a blank,
-# but before an empty line, a list's next item and around a Markdown heading.
+# A full stop inside a word (2026.4.10, foo.bar) ends no sentence; CJK sentences end without a blank. A line end is a
+# blank, except before an empty line or a list item, and around a Markdown heading.
 _SENTENCE_END = re.compile(
     r"[.!?]+[\"'»”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n(?=[ \t\f]*\n)|\n(?=[ \t]*(?:[-*+>|•]|#{1,6}|\d+[.)])[ \t])"
     r"|^#{1,6}[ \t].*\n",
@@ -21,34 +21,34 @@ _SENTENCE_END = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A piece of a passage: `text` starts at character `start` of the passage; `marks` are ranges within `text`."""
+    """A piece of a chunk: `text` starts at character `start` of it; `marks` are the ranges of terms within `text`."""
 
     text: str
     start: int
     marks: tuple[tuple[int, int], ...]
 
 
-def best_snippet(passage: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
-    """The sentence whose different terms weigh most together, the earliest of equals, and the next as far as they fit.
+def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
+    """Return the sentence with the highest sum of its distinct terms' weights, and the next ones that fit.
 
-    `weights`: the query's terms, and how telling each is. At most `width` characters.
+    `weights` are the idf of the query's terms. Of equal sentences the first counts. Returns at most `width` characters.
     """
-    ends = [0, *(match.end() for match in _SENTENCE_END.finditer(passage)), len(passage)]
-    sentences = [_stripped(passage, start, end) for start, end in pairwise(ends) if passage[start:end].strip()]
+    ends = [0, *(match.end() for match in _SENTENCE_END.finditer(chunk)), len(chunk)]
+    sentences = [_stripped(chunk, start, end) for start, end in pairwise(ends) if chunk[start:end].strip()]
     if not sentences:
         return Snippet("", 0, ())
-    matches = analysis.matches(passage, weights.keys()) if weights else []
+    matches = analysis.matches(chunk, weights.keys()) if weights else []
     best = max(range(len(sentences)), key=lambda at: (_weight(weights, matches, *sentences[at]), -at))
     start, end = sentences[best]
     for begin, further in sentences[best + 1 :]:
-        if further - start > width or passage.startswith("#", begin):
+        if further - start > width or chunk.startswith("#", begin):
             break
         end = further
     if end - start > width:
         inside = [match for match in matches if start <= match[0]]
-        start, end = _narrow(passage, start, end, *_richest(weights, inside, start, width), width)
+        start, end = _narrow(chunk, start, end, *_richest(weights, inside, start, width), width)
     marks = tuple((left - start, right - start) for left, right, _ in matches if start <= left and right <= end)
-    return Snippet(passage[start:end], start, marks)
+    return Snippet(chunk[start:end], start, marks)
 
 
 def _weight(weights: Mapping[str, float], matches: Sequence[Match], start: int, end: int) -> float:
@@ -56,16 +56,16 @@ def _weight(weights: Mapping[str, float], matches: Sequence[Match], start: int, 
     return sum(weight for term, weight in weights.items() if term in found)
 
 
-def _stripped(passage: str, start: int, end: int) -> tuple[int, int]:
-    """The range without its surrounding blanks."""
-    text = passage[start:end]
+def _stripped(chunk: str, start: int, end: int) -> tuple[int, int]:
+    """Return the range without surrounding blanks."""
+    text = chunk[start:end]
     return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
 
 
 def _richest(weights: Mapping[str, float], matches: Sequence[Match], start: int, width: int) -> tuple[int, int]:
-    """The range, of at most `width` characters, whose different terms weigh most together.
+    """Return the range of at most `width` characters with the highest sum of its distinct terms' weights.
 
-    It begins at `start` if nothing further on weighs more, else at the last match that makes it weigh as much.
+    It begins at `start`, unless a later range weighs more; then at the last match that gives that weight.
     """
     best, end = _reach(weights, matches, start + width)
     begin, from_start = start, best
@@ -77,7 +77,7 @@ def _richest(weights: Mapping[str, float], matches: Sequence[Match], start: int,
 
 
 def _reach(weights: Mapping[str, float], matches: Sequence[Match], limit: int) -> tuple[float, int]:
-    """What the terms of the matches before `limit` weigh together, and where the last that adds to it ends, or 0."""
+    """Return the weight of the distinct terms that end by `limit`, and the end of the last that adds to it."""
     found: set[str] = set()
     end = 0
     for left, right, terms in matches:
@@ -89,17 +89,17 @@ def _reach(weights: Mapping[str, float], matches: Sequence[Match], limit: int) -
     return sum(weight for term, weight in weights.items() if term in found), end
 
 
-def _narrow(passage: str, start: int, end: int, first: int, last: int, width: int) -> tuple[int, int]:
-    """Cut a long sentence to `width` characters that hold the range from `first` to `last`.
+def _narrow(chunk: str, start: int, end: int, first: int, last: int, width: int) -> tuple[int, int]:
+    """Cut a long sentence to `width` characters around the range from `first` to `last`.
 
-    They begin at a line's start where one is near, else at a blank, and end at a blank, where there are any.
+    The cut is at the start of a line if one is near, else at blanks, if there are any.
     """
     if first > start:
         earliest = max(start, first - width // 3, last - width)
-        line = passage.rfind("\n", earliest, first)
-        start = (line if line >= 0 else passage.find(" ", earliest, first)) + 1 or first
-        start += len(passage[start:first]) - len(passage[start:first].lstrip())
+        line = chunk.rfind("\n", earliest, first)
+        start = (line if line >= 0 else chunk.find(" ", earliest, first)) + 1 or first
+        start += len(chunk[start:first]) - len(chunk[start:first].lstrip())
     if end - start > width:
-        blank = passage.rfind(" ", max(start + width // 2, last), start + width)
+        blank = chunk.rfind(" ", max(start + width // 2, last), start + width)
         end = blank if blank > 0 else start + width
     return start, end

@@ -49,6 +49,7 @@ class VectorRoute:
         limits: SearchLimits = DEFAULT_LIMITS,
         engine_starting: Callable[[], object] = do_nothing,
     ) -> None:
+        """Search the vectors of the segments, in their order."""
         self._segments = segments
         self._row_map = RowMap(len(segment.vectors) for segment in segments)
         self._graph_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
