@@ -77,6 +77,7 @@ ADVICE: Mapping[str, str] = {
     "invalid-run-line": "write the six with blanks between them",
     "score-not-finite": "write a finite number",
     # arguments
+    "unsupported-language": "choose one of {choices}",
 }
 
 # Arguments of the library whose option has another name than "--argument-name".

@@ -1,4 +1,4 @@
-"""Every variant of a kernel that this host runs equals its twin in numpy: any length, offset and value."""
+"""Every variant that this host runs equals the definition in numpy, for any length, offset and values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from numpy.typing import NDArray
 
 from vsearch_core.kernels import reference, simd
 from vsearch_core.kernels.constants import LAST_KEY
@@ -16,19 +17,23 @@ MAKERS = {"dot_u8i8": simd.make_dot_u8i8, "dot_i16": simd.make_dot_i16, "dot_ske
 CASES = [(name, variant) for name in MAKERS for variant in simd.VARIANTS]
 
 
-def callable_kernel(kernel: Any) -> Callable[..., Any]:
-    @njit
+Function = Callable[..., Any]
+compiled: Callable[[Function], Function] = njit
+
+
+def callable_from_python(intrinsic: Any) -> Function:
+    @compiled
     def call(a: Any, i: int, b: Any, j: int, length: int) -> Any:
-        return kernel(a, i, b, j, length)
+        return intrinsic(a, i, b, j, length)
 
     return call
 
 
-COMPILED = {(name, variant): callable_kernel(MAKERS[name](variant)) for name, variant in CASES}
-DOT_F32 = callable_kernel(simd.dot_f32)
+COMPILED = {(name, variant): callable_from_python(MAKERS[name](variant)) for name, variant in CASES}
+DOT_F32 = callable_from_python(simd.dot_f32)
 
 
-def test_the_generic_variant_is_always_there() -> None:
+def test_the_generic_variant_is_always_available() -> None:
     assert simd.VARIANTS[-1] == "generic"
 
 
@@ -39,7 +44,7 @@ def test_dot_u8i8(variant: str, length: int, start: int, seed: int, extreme: boo
     random = np.random.default_rng(seed)
     a = random.integers(0, 256, start + length).astype(np.uint8)
     b = random.integers(-128, 128, start + length).astype(np.int8)
-    if extreme:  # the sums that a saturating instruction gets wrong
+    if extreme:  # sums that a saturating instruction gets wrong
         a[:], b[:] = 255, random.choice(np.array([-128, 127], np.int8))
     found = COMPILED["dot_u8i8", variant](a, start, b, start, length)
     assert found == reference.dot_integers(a[start:], b[start:])
@@ -76,53 +81,52 @@ def test_dot_sketch(variant: str, lines: int, start: int, seed: int, extreme: bo
 def test_dot_f32(kind: type, length: int, start: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     a = random.standard_normal(start + length).astype(np.float32)
-    b = (random.standard_normal(start + length) * (1000 if kind is np.int16 else 1)).astype(kind)
+    b: NDArray[Any] = (random.standard_normal(start + length) * (1000 if kind is np.int16 else 1)).astype(kind)
     found = DOT_F32(a, start, b, start, length)
-    size = np.abs(a[start:].astype(np.float64)) @ np.abs(b[start:].astype(np.float64))
+    size = float(np.abs(a[start:].astype(np.float64)) @ np.abs(b[start:].astype(np.float64)))
     assert found == pytest.approx(reference.dot_f32(a[start:], b[start:]), abs=1e-6 * size + 1e-30)
-    reverse = DOT_F32(a, start, b, start, 0)
-    assert reverse == 0
+    assert DOT_F32(a, start, b, start, 0) == 0
 
 
-@njit
-def put(pool: Any, key: int) -> None:
+@compiled
+def insert(pool: Any, key: int) -> None:
     simd.insert_sorted(pool, 8, len(pool) - 8, key)
 
 
-@njit
-def find(pool: Any) -> Any:
+@compiled
+def find_even(pool: Any) -> Any:
     return simd.first_even(pool, 8, len(pool) - 8)
 
 
 @settings(deadline=None, max_examples=60)
 @given(blocks=st.integers(1, 6), seed=st.integers(0, 2**32), filled=st.floats(0, 1))
-def test_pools(blocks: int, seed: int, filled: float) -> None:
+def test_inserting_into_and_searching_pools(blocks: int, seed: int, filled: float) -> None:
     random = np.random.default_rng(seed)
     pool = np.full(8 + 8 * blocks, -LAST_KEY, np.int64)
     pool[8:] = LAST_KEY
     for key in random.integers(-(2**50), 2**50, int(filled * 16 * blocks)):
         expected = reference.insert_sorted(pool[8:], int(key))
-        put(pool, int(key))
+        insert(pool, int(key))
         assert pool[8:].tolist() == expected.tolist()
-        assert min(find(pool), 8 * blocks) == reference.first_even(pool[8:])
+        assert min(find_even(pool), 8 * blocks) == reference.first_even(pool[8:])
     assert (pool[:8] == -LAST_KEY).all()
 
 
-@njit
+@compiled
 def above(sums: Any, start: int, end: int, least: Any) -> Any:
     return simd.first_above(sums, start, end, np.int32(least))
 
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), size=st.integers(0, 100), start=st.integers(0, 100), least=st.integers(-1, 9))
-def test_sums_above(seed: int, size: int, start: int, least: int) -> None:
+def test_first_above(seed: int, size: int, start: int, least: int) -> None:
     sums = np.random.default_rng(seed).integers(0, 10, size + simd.SUMS_AT_ONCE).astype(np.int32)
     expected = next((place for place in range(start, size) if sums[place] > least), size)
     assert min(above(sums, start, size, least), size) == min(expected, size)
 
 
-def test_read_only_arrays_and_prefetch() -> None:
-    @njit
+def test_read_only_arrays_and_prefetching_beyond_the_end() -> None:
+    @compiled
     def touch(array: Any, offset: int) -> int:
         simd.prefetch(array, offset)
         return len(array)

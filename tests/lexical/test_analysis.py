@@ -1,6 +1,6 @@
 import pytest
 
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.query import ParsedQuery, plain_query
@@ -12,7 +12,7 @@ ENGLISH = "The houses in this street are old, and the roof of one of them is not
 FRENCH = "Les maisons de cette rue sont vieilles, et le toit de l'une d'elles ne tient plus dans le vent."
 
 
-def passage(text: str, language: str | None = None) -> KeywordFields:
+def chunk(text: str, language: str | None = None) -> KeywordFields:
     return KeywordFields(text, "a.txt", None, None, language)
 
 
@@ -54,23 +54,23 @@ def test_every_language_has_function_words_in_one_case() -> None:
     assert all(word == word.casefold() for words in STOP_WORDS.values() for word in words)
 
 
-def test_passages_of_a_file_that_do_not_tell_are_like_the_others() -> None:
-    table = passage("1 2 3")
-    assert Analysis().languages([passage(GERMAN), table, passage(ENGLISH), passage(GERMAN)]) == ["de", "de", "en", "de"]
+def test_chunks_without_a_detectable_language_get_that_of_the_others() -> None:
+    table = chunk("1 2 3")
+    assert Analysis().languages([chunk(GERMAN), table, chunk(ENGLISH), chunk(GERMAN)]) == ["de", "de", "en", "de"]
     assert Analysis().languages([table, table]) == ["en", "en"]
-    assert Analysis().languages([passage("1", "de")]) == ["de"]
-    assert Analysis().languages([passage("1", "tlh")]) == ["en"]
-    assert Analysis("fr").languages([passage(GERMAN)]) == ["fr"]
+    assert Analysis().languages([chunk("1", "de")]) == ["de"]
+    assert Analysis().languages([chunk("1", "tlh")]) == ["en"]
+    assert Analysis("fr").languages([chunk(GERMAN)]) == ["fr"]
     assert Analysis().languages([]) == []
 
 
-def test_a_short_file_tells_as_a_whole() -> None:
-    parts = [passage("Die Pumpe ist alt"), passage("und das Dach nicht dicht")]
+def test_the_language_of_a_short_file_is_detected_as_a_whole() -> None:
+    parts = [chunk("Die Pumpe ist alt"), chunk("und das Dach nicht dicht")]
     assert [detect(part.text) for part in parts] == [None, None]
     assert Analysis().languages(parts) == ["de", "de"]
 
 
-def test_questions_are_asked_in_every_language_held() -> None:
+def test_queries_are_analyzed_in_every_language_of_the_index() -> None:
     assert Analysis().query_terms(plain_query("Häuser running"), ["en"]) == ["häuser", "run"]
     assert Analysis().query_terms(plain_query("Häuser running"), ["de", "en"]) == ["haus", "häuser", "running", "run"]
     assert Analysis().query_terms(plain_query("die Pumpe die"), ["de", "en"]) == [
@@ -85,7 +85,7 @@ def test_prefixes_are_folded() -> None:
     assert Analysis("en").query_terms(ParsedQuery("x Ünt", "x", ("Ünt",)), ["en"]) == ["x", "ünt*"]
 
 
-def test_fields_are_searched_and_a_title_in_the_heading_counts_once() -> None:
+def test_fields_give_terms_and_a_title_repeated_in_the_heading_counts_once() -> None:
     found = Analysis("en").chunk_terms(
         KeywordFields("The text", "docs/some_file.md", "Pumps", "Pumps > Winter", None), "en"
     )
@@ -94,10 +94,10 @@ def test_fields_are_searched_and_a_title_in_the_heading_counts_once() -> None:
     assert "home" not in outside and {"pump", "a.txt"} <= set(outside)
 
 
-def test_signatures_tell_analyses_apart() -> None:
+def test_different_analyses_have_different_signatures() -> None:
     assert Analysis().signature == Analysis("auto").signature != Analysis("en").signature
 
 
-def test_unknown_languages_are_refused() -> None:
-    with pytest.raises(InputError, match=r"'tlh'.*choose one of"):
+def test_unsupported_languages_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="language: 'tlh' is not a supported language"):
         Analysis("tlh")

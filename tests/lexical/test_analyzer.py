@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.lexical import analyzer
-from vsearch_core.lexical.analyzer import LANGUAGES, Analyzer
+from vsearch_core.lexical.analyzer import Analyzer
+from vsearch_core.lexical.language import LANGUAGES
 
 TEXTS = st.one_of(
     st.text(),
@@ -105,10 +106,10 @@ def test_query_terms(english: Analyzer, text: str, terms: list[str]) -> None:
 
 
 @given(TEXTS)
-def test_a_query_finds_the_very_same_text(text: str) -> None:
-    held = ANALYZER.terms(text)
+def test_a_query_finds_the_same_text(text: str) -> None:
+    terms = ANALYZER.terms(text)
     for term in ANALYZER.query_terms(text):
-        assert term in held or any(other.startswith(term.removesuffix("*")) for other in held)
+        assert term in terms or any(other.startswith(term.removesuffix("*")) for other in terms)
 
 
 def test_prefixes_match() -> None:
@@ -119,9 +120,12 @@ def test_prefixes_match() -> None:
     ]
 
 
-def test_unknown_language_names_the_choices() -> None:
-    with pytest.raises(InputError, match=r"'tlh'.*choose one of ar, .*none"):
+def test_an_unsupported_language_is_refused_with_the_choices() -> None:
+    with pytest.raises(ArgumentError, match="language: 'tlh' is not a supported language") as raised:
         Analyzer("tlh")
+    assert raised.value.code == "unsupported-language"
+    assert str(raised.value.details["choices"]).startswith("ar, ca, ")
+    assert str(raised.value.details["choices"]).endswith(", zh, none")
 
 
 @given(TEXTS)
@@ -143,7 +147,7 @@ def test_a_cold_cache_gives_the_same_terms(text: str) -> None:
 
 
 @given(TEXTS, st.sets(st.text(min_size=1), max_size=3))
-def test_matches_are_apart_and_ascending(text: str, others: set[str]) -> None:
+def test_matches_are_ascending_without_overlaps(text: str, others: set[str]) -> None:
     ranges = ANALYZER.matches(text, others | set(ANALYZER.terms(text)[::2]))
     assert all(start < end for start, end, _ in ranges)
     assert all(before[1] <= after[0] for before, after in pairwise(ranges))
@@ -160,28 +164,27 @@ def test_matches_in_decomposed_text(english: Analyzer) -> None:
     assert english.matches(text, english.terms("ガラス")) == [(0, 6, frozenset(english.terms("ガラス")))]
 
 
-def test_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.lexical.analyzer.CACHE_SIZE", 2)
-    assert Analyzer("en").terms("one dog two dogs three dog") == ["dog", "two", "dog", "three", "dog"]
+def test_a_full_cache_does_not_change_terms() -> None:
+    assert Analyzer("en", cache_size=2).terms("one dog two dogs three dog") == ["dog", "two", "dog", "three", "dog"]
 
 
 ANALYZER = Analyzer("en")
 
 
 @given(st.text(alphabet="国書ーカ한1a.-'@+#。？ัก\u3099ｶ﷽⺀々é\u200d"))
-def test_the_short_way_to_a_question_s_runs_finds_what_the_long_one_does(english: Analyzer, text: str) -> None:
+def test_the_fast_path_for_unspaced_words_gives_the_same_query_terms(english: Analyzer, text: str) -> None:
     for word in text.split():
         pieces = chain.from_iterable(map(analyzer._pieces, analyzer.tokenize(word)))
-        terms = [analyzer._wanted(piece) if unspaced else english.terms(piece) for _, piece, unspaced in pieces]
+        terms = [analyzer._query_bigrams(piece) if unspaced else english.terms(piece) for _, piece, unspaced in pieces]
         assert english.query_terms(word) == list(chain.from_iterable(terms))
 
 
 @given(st.text(alphabet="абвеийлмнорстыя", min_size=1))
-def test_a_russian_stem_has_no_other_stem(text: str) -> None:
+def test_stemming_a_russian_stem_does_not_change_it(text: str) -> None:
     russian = Analyzer("ru")
     assert all(russian.terms(term) in ([term], []) for term in russian.terms(text))
 
 
-def test_postings_of_an_earlier_version_are_asked_for_its_stems() -> None:
+def test_an_earlier_version_gives_its_own_stems() -> None:
     assert Analyzer("ru", 2).terms("дефицит дефицитом") == ["дефиц", "дефицит"]
     assert Analyzer("ru").terms("дефицит дефицитом") == ["дефиц", "дефиц"]

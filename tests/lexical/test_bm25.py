@@ -1,19 +1,23 @@
+from collections.abc import Callable
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from vsearch_core.lexical.bm25 import BM25, idf
 from vsearch_core.lexical.postings import Postings, build
 
+Arrays = dict[str, NDArray[Any]]
 WORDS = st.sampled_from(list("abcdefg"))
 SEGMENTS = st.lists(st.lists(st.lists(WORDS, max_size=10), max_size=8), min_size=1, max_size=4)
 
 
 def oracle(documents: list[list[str]], query: list[str], k1: float, b: float) -> tuple[list[float], float]:
-    """Each document's score, and the highest that there can be."""
+    """Return each document's score, and the highest possible score."""
     mean = sum(map(len, documents)) / max(len(documents), 1) or 1
     weights = {}
     for term in query:
@@ -30,7 +34,7 @@ def oracle(documents: list[list[str]], query: list[str], k1: float, b: float) ->
 
 
 @given(SEGMENTS, st.lists(WORDS, max_size=5), st.floats(0, 3), st.floats(0, 1))
-def test_segments_score_like_one_index(segments: list[list[list[str]]], query: list[str], k1: float, b: float) -> None:
+def test_segments_are_scored_as_one(segments: list[list[list[str]]], query: list[str], k1: float, b: float) -> None:
     collection = BM25([build(segment) for segment in segments], k1=k1, b=b)
     found = collection.scores(query)
     assert found.dtype == np.float32
@@ -73,16 +77,16 @@ def test_a_defined_term_scores_like_a_word() -> None:
     assert collection.scores_at(["a*"], np.array([1, 2])).tolist() == plain.scores(["x"])[1:].tolist()
 
 
-FORGED = {
+DAMAGES: dict[str, Callable[[Arrays], None]] = {
     "a row out of range": lambda arrays: arrays["postings_rows"].__setitem__(1, 9),
-    "rows that fall": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
+    "descending rows": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
     "a list past the end": lambda arrays: arrays["postings_offsets"].__setitem__(-1, 99),
     "a list that ends before it starts": lambda arrays: arrays["postings_offsets"].__setitem__(0, 3),
 }
 
 
-@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED.keys())
-def test_forged_lists_are_refused_before_they_are_used(change) -> None:
+@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES.keys())
+def test_damaged_lists_are_refused_before_they_are_used(change: Callable[[Arrays], None]) -> None:
     arrays = {name: np.array(array) for name, array in build([["a"], ["a"]]).arrays().items()}
     change(arrays)
     collection = BM25([Postings.from_arrays(arrays)])
@@ -90,9 +94,18 @@ def test_forged_lists_are_refused_before_they_are_used(change) -> None:
         collection.scores(["a"])
 
 
-def test_what_is_read_is_verified_once() -> None:
+def test_postings_are_verified_when_first_used() -> None:
     calls = []
     collection = BM25([build([["a", "b"], ["a"]])], lambda *place: calls.append(place))
     for _ in range(2):
         collection.scores(["a", "c"])
     assert calls == [(0, 0, 2), (0, 0, 0)]
+
+
+def test_too_many_terms_are_forgotten_between_queries() -> None:
+    collection = BM25([build([["a", "b"], ["a"]])], max_terms=100)
+    expected = collection.scores(["a"]).tolist()
+    collection.scores([f"unknown {number}" for number in range(200)])
+    assert len(collection.term_ids) > 200
+    assert collection.scores(["a"]).tolist() == expected
+    assert len(collection.term_ids) == 1

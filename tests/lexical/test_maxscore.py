@@ -1,4 +1,4 @@
-"""The compiled kernel finds what scoring every row finds: the same rows in the same order with the same scores."""
+"""The compiled kernel gives what scoring every row gives: the same rows, order and scores."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ VOCABULARY = 60
 
 
 def documents(rows: int, seed: int, words: int = 12) -> list[list[str]]:
-    """Words by Zipf's law, repeats within runs of neighbours, as in a folder of documents; some rows are empty."""
+    """Return random documents: words by Zipf's law, similar within runs of rows as in real folders; some are empty."""
     random = np.random.default_rng(seed)
     drawn = np.minimum(random.zipf(1.3, (rows, words)), VOCABULARY) + (np.arange(rows) // 50 % 7)[:, None]
     sizes = random.integers(0, words, rows)
@@ -38,7 +38,7 @@ def assert_same(
 
 @pytest.fixture(scope="module")
 def collection() -> BM25:
-    """Several windows of rows, in segments of which one is empty and two have row numbers of another width."""
+    """Return four segments that span several windows: one is empty, and one has wider row numbers."""
     sizes = [WINDOW + 1000, 0, 70_000, 300]
     return BM25([build(documents(rows, seed)) for seed, rows in enumerate(sizes)])
 
@@ -64,16 +64,16 @@ def test_any_documents(data: st.DataObject, seed: int, k: int) -> None:
     assert_same(collection, [query], k)
 
 
-def test_ties_go_to_the_first_rows(collection: BM25) -> None:
+def test_ties_go_to_the_first_rows() -> None:
     same = BM25([build([["a", "b"]] * 3000), build([["b", "a"]] * 3000)])
     found = MaxScore(same).search([["a"], ["b", "a"]], 5)
     assert found.rows.tolist() == [[0, 1, 2, 3, 4]] * 2
 
 
-def test_counts_that_saturate() -> None:
+def test_saturated_counts() -> None:
     assert_same(BM25([build([["a"] * 300, ["a"] * 255, ["a"], ["b"]])]), [["a"], ["a", "b"]], 3)
 
 
-def test_no_query_and_no_row() -> None:
+def test_no_queries_and_no_rows() -> None:
     assert MaxScore(BM25([build([["a"]])])).search([], 3).rows.shape == (0, 3)
     assert MaxScore(BM25([])).search([["a"]], 3).counts.tolist() == [0]

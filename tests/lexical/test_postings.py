@@ -1,5 +1,7 @@
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vsearch_core.lexical import postings
 from vsearch_core.lexical.postings import Postings, build, merge
 
+Arrays = dict[str, NDArray[Any]]
+Change = Callable[[Arrays], None]
 WORDS = st.one_of(
     st.sampled_from(["a", "b", "ab", "é", "東京", "\ud800", "\U0001f600", "z" * 300]), st.text(min_size=1)
 )
@@ -49,25 +52,25 @@ def test_build_against_a_dictionary(documents: list[list[str]]) -> None:
 
 
 @given(DOCUMENTS, WORDS)
-def test_lookup_of_any_word(documents: list[list[str]], word: str) -> None:
+def test_lookup_against_a_dictionary(documents: list[list[str]], word: str) -> None:
     rows, counts = build(documents).lookup(word)
     assert dict(zip(rows.tolist(), counts.tolist(), strict=True)) == oracle(documents).get(word, {})
 
 
 @given(st.lists(DOCUMENTS, max_size=4), st.data())
-def test_merge_equals_building_afresh(parts: list[list[list[str]]], data: st.DataObject) -> None:
+def test_merging_equals_building(parts: list[list[list[str]]], data: st.DataObject) -> None:
     kept = [np.array(data.draw(st.lists(st.booleans(), min_size=len(p), max_size=len(p))), bool) for p in parts]
     left = [terms for part, keep in zip(parts, kept, strict=True) for terms, k in zip(part, keep, strict=True) if k]
     assert_same(merge([build(part) for part in parts], kept), build(left))
 
 
-def test_merge_in_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postings, "_BLOCK", 7)
+def test_merge_in_many_blocks() -> None:
     random = np.random.default_rng(0)
     documents = [[f"w{n}" for n in random.zipf(1.5, 30) % 50] for _ in range(60)]
     keep = random.random(60) < 0.7
     left = [terms for terms, k in zip(documents, keep, strict=True) if k]
-    assert_same(merge([build(documents[:25]), build(documents[25:])], [keep[:25], keep[25:]]), build(left))
+    merged = merge([build(documents[:25]), build(documents[25:])], [keep[:25], keep[25:]], block=7)
+    assert_same(merged, build(left))
 
 
 def test_counts_saturate() -> None:
@@ -76,12 +79,12 @@ def test_counts_saturate() -> None:
 
 def test_rows_widen_when_they_must() -> None:
     narrow, wide = build([["a"]] * 65_536), build([["a"]] * 65_537)
-    assert (narrow.rows.dtype, wide.rows.dtype) == (np.uint16, np.uint32)
+    assert narrow.rows.dtype == np.uint16 and wide.rows.dtype == np.uint32
     assert wide.lookup("a")[0][-1] == 65_536
     assert_same(merge([narrow, build([["a"]])], [np.ones(65_536, bool), np.ones(1, bool)]), wide)
 
 
-def test_arrays_come_back_mapped(tmp_path: Path) -> None:
+def test_arrays_are_used_as_they_are_mapped(tmp_path: Path) -> None:
     part = build([["red", "fox"], [], ["fox", "fox"]], ["en"])
     mapped: dict[str, NDArray[np.generic]] = {"vectors": np.zeros(3)}
     for name, array in part.arrays().items():
@@ -94,42 +97,40 @@ def test_arrays_come_back_mapped(tmp_path: Path) -> None:
     assert_same(merge([again], [np.ones(3, bool)]), part)
 
 
-def test_nothing_at_all() -> None:
+def test_no_documents() -> None:
     assert build([]).lookup("a")[0].tolist() == []
     assert_same(merge([], []), build([]))
 
 
-FAULTS = {
+FAULTS: dict[str, Change] = {
     "a row out of range": lambda arrays: arrays["postings_rows"].__setitem__(0, 9),
-    "a list that falls": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
-    "a count of nothing": lambda arrays: arrays["postings_counts"].__setitem__(0, 0),
-    "another count": lambda arrays: arrays["postings_counts"].__setitem__(0, 3),
-    "another length": lambda arrays: arrays["postings_lengths"].__setitem__(0, 9),
-    "offsets that fall": lambda arrays: arrays["postings_offsets"].__setitem__(1, 5),
+    "a descending list": lambda arrays: arrays["postings_rows"].__setitem__(slice(0, 2), [1, 0]),
+    "a count of zero": lambda arrays: arrays["postings_counts"].__setitem__(0, 0),
+    "a wrong count": lambda arrays: arrays["postings_counts"].__setitem__(0, 3),
+    "a wrong length": lambda arrays: arrays["postings_lengths"].__setitem__(0, 9),
+    "descending offsets": lambda arrays: arrays["postings_offsets"].__setitem__(1, 5),
     "an offset past the end": lambda arrays: arrays["postings_term_offsets"].__setitem__(-1, 99),
     "terms out of order": lambda arrays: arrays["postings_terms"].__setitem__(0, ord("z")),
 }
-MALFORMED = {
-    "a list too few": lambda arrays: arrays.update(postings_offsets=arrays["postings_offsets"][:-1]),
-    "no list at all": lambda arrays: arrays.update(
+MALFORMED: dict[str, Change] = {
+    "one list too few": lambda arrays: arrays.update(postings_offsets=arrays["postings_offsets"][:-1]),
+    "no lists": lambda arrays: arrays.update(
         postings_offsets=np.empty(0, np.uint32), postings_term_offsets=np.empty(0, np.uint32)
     ),
-    "a count too few": lambda arrays: arrays.update(postings_counts=arrays["postings_counts"][:-1]),
-    "a block too few": lambda arrays: arrays.update(
+    "one count too few": lambda arrays: arrays.update(postings_counts=arrays["postings_counts"][:-1]),
+    "one block too few": lambda arrays: arrays.update(
         postings_block_counts=arrays["postings_block_counts"][:-1],
         postings_block_ratios=arrays["postings_block_ratios"][:-1],
     ),
-    "a bound without the other": lambda arrays: arrays.update(postings_block_ratios=np.empty(0, np.uint16)),
-    "rows below zero": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].astype(np.int32) - 1),
-    "rows that are no whole numbers": lambda arrays: arrays.update(
-        postings_rows=arrays["postings_rows"].astype(np.float32)
-    ),
-    "a table": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].reshape(-1, 1)),
+    "one kind of bound only": lambda arrays: arrays.update(postings_block_ratios=np.empty(0, np.uint16)),
+    "negative rows": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].astype(np.int32) - 1),
+    "fractional rows": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].astype(np.float32)),
+    "two-dimensional rows": lambda arrays: arrays.update(postings_rows=arrays["postings_rows"].reshape(-1, 1)),
 }
 
 
 @pytest.mark.parametrize("change", FAULTS.values(), ids=FAULTS.keys())
-def test_faults_are_seen(change) -> None:
+def test_faults_are_found(change: Change) -> None:
     postings = build([["a", "b"], ["a", "c", "c"]])
     assert postings.find_fault() is None
     arrays = {name: np.array(array) for name, array in postings.arrays().items()}
@@ -138,7 +139,7 @@ def test_faults_are_seen(change) -> None:
 
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_a_kernel_would_run_off_the_end_of_is_refused(change) -> None:
+def test_arrays_that_a_kernel_would_read_beyond_are_refused(change: Change) -> None:
     arrays = dict(build([[f"{term}" for term in range(200)]] * 2).arrays())
     Postings.from_arrays(arrays)
     change(arrays)
@@ -147,5 +148,5 @@ def test_what_a_kernel_would_run_off_the_end_of_is_refused(change) -> None:
 
 
 @given(DOCUMENTS)
-def test_what_is_built_has_no_fault(documents: list[list[str]]) -> None:
+def test_built_postings_have_no_fault(documents: list[list[str]]) -> None:
     assert build(documents).find_fault() is None

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from vsearch_core.lexical.query import ParsedQuery, parse_query, plain_query
 
 
-def clauses(question: ParsedQuery) -> tuple[list[str], list[str]]:
-    return [clause.text for clause in question.required], [clause.text for clause in question.excluded]
+def clauses(parsed: ParsedQuery) -> tuple[list[str], list[str]]:
+    return [clause.text for clause in parsed.required], [clause.text for clause in parsed.excluded]
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ def clauses(question: ParsedQuery) -> tuple[list[str], list[str]]:
     ],
 )
 def test_operators(text: str, semantic_text: str, required: list[str], excluded: list[str]) -> None:
-    question = parse_query(text)
-    assert question.semantic_text == semantic_text
-    assert clauses(question) == (required, excluded)
+    parsed = parse_query(text)
+    assert parsed.semantic_text == semantic_text
+    assert clauses(parsed) == (required, excluded)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_operators(text: str, semantic_text: str, required: list[str], excluded:
         *("-only", '-"only this"', "-only -these", '"" -this', 'word"quoted"word', "e-mail", "x -- y"),
     ],
 )
-def test_what_is_no_operator_is_words(text: str) -> None:
+def test_text_without_operators_is_a_plain_query(text: str) -> None:
     assert parse_query(text) == plain_query(text)
 
 
@@ -63,12 +63,12 @@ def test_what_is_no_operator_is_words(text: str) -> None:
     ],
 )
 def test_prefixes(text: str, words: str, prefixes: tuple[str, ...]) -> None:
-    question = parse_query(text)
-    assert (question.words, question.prefixes) == (words, prefixes)
+    parsed = parse_query(text)
+    assert (parsed.words, parsed.prefixes) == (words, prefixes)
 
 
 @given(st.text(alphabet='ab国1"+-* .,', max_size=30))
-def test_any_text_is_a_question(text: str) -> None:
-    question = parse_query(text)
-    assert all(clause.text.strip() for clause in (*question.required, *question.excluded))
-    assert any(map(str.isalnum, question.semantic_text)) or question == plain_query(text)
+def test_any_text_is_a_query(text: str) -> None:
+    parsed = parse_query(text)
+    assert all(clause.text.strip() for clause in (*parsed.required, *parsed.excluded))
+    assert any(map(str.isalnum, parsed.semantic_text)) or parsed == plain_query(text)

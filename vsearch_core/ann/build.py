@@ -28,7 +28,7 @@ class GraphSettings:
     """The shape of a graph: `degree` neighbours a node (2 M in HNSW), `ef_construction`, and DiskANN's `alpha`.
 
     A candidate is not made a neighbour if it is `alpha` times nearer, in squared distance, to a neighbour than to the
-    node. Raises ArgumentError.
+    node.
     """
 
     degree: int = 48
@@ -36,6 +36,7 @@ class GraphSettings:
     alpha: float = 1.1
 
     def __post_init__(self) -> None:
+        """Raise ArgumentError for a value that is out of range."""
         if not 2 <= self.degree <= 256:
             raise ArgumentError("degree", f"{self.degree} is not between 2 and 256")
         if not self.degree <= self.ef_construction <= 4096:

@@ -1,10 +1,11 @@
-"""The best rows by keyword: MaxScore over windows of rows, with bounds from blocks of postings. For numba only.
+"""Find the best rows by keyword: MaxScore over windows of rows, with bounds from blocks of postings.
 
-Scores are sums of whole numbers (`lexical.bm25`), so that their order is nobody's choice. Terms are taken with the
-highest bound first; those whose bounds together can't lift a row among the best are not added up, but looked up for
-the rows that may still get there (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995). A window
-whose blocks promise too little is passed over (Ding and Suel, "Faster top-k document retrieval using block-max
-indexes", SIGIR 2011).
+Scores are sums of whole numbers (`lexical.bm25`), so no order is left to chance. Terms are processed by descending
+bound. Those whose bounds together can't lift a row among the best are not added up, but looked up for the rows that may
+still get there (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995). A window whose blocks
+promise too little is skipped (Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011).
+
+Functions here check no bounds: `BM25.check` does, before a list of postings is first used.
 """
 
 import math
@@ -16,35 +17,36 @@ from vsearch_core.kernels.constants import BLOCK_POSTINGS, LAST_KEY, POOL_BLOCK,
 from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import key_row, make_key
 from vsearch_core.kernels.simd import SUMS_AT_ONCE, first_above, insert_sorted
+from vsearch_core.kernels.tuples import PostingArrays, SaturationScale, TermTable, Window
 
 WINDOW = 8192  # rows, whose sums stay in the processor's nearest caches
-_SAMPLE = 1024  # rows of a window that tell how many of it may be wanted
-_LOOKUP = 100  # postings are added in the time that one row is looked up in a list, about
+_SAMPLE = 1024  # rows of a window from which the number of candidates is estimated
+_LOOKUP = 100  # about how many postings are added in the time that one row is looked up in a list
 
 
 @kernel(inline="always", error_model="numpy")
 def contribution(count: Any, saturation: Any, weight: Any) -> Any:
-    """What a posting adds: as `bm25.contributions`, operation by operation."""
+    """Return what a posting adds to a score: as `bm25.contributions`, operation by operation."""
     frequency = np.float32(count)
     return np.int32(frequency / (frequency + saturation) * weight) + np.int32(1)
 
 
 @kernel(error_model="numpy")
-def block_bound(postings: Any, scale: Any, weight: Any, first: int, last: int) -> Any:
-    """The most that one of the postings from `first` to `last` (inclusive) can add, by their blocks."""
-    counts, ratios = postings[2], postings[3]
+def block_bound(postings: PostingArrays, scale: SaturationScale, weight: Any, first: int, last: int) -> Any:
+    """Return the most that one of the postings from `first` to `last` (inclusive) can add, by their blocks."""
+    counts, ratios = postings.block_counts, postings.block_ratios
     constant, factor = scale  # a posting's saturation / count is constant / count + factor * length / count
     least = np.float32(1e30)
     for block in range(first // BLOCK_POSTINGS, last // BLOCK_POSTINGS + 1):
         ratio = constant / np.float32(counts[block]) + factor * np.float32(ratios[block])
         least = min(least, ratio)
-    # A rounding error is far below 1e-5.
+    # The factor is for rounding errors, which are far below 1e-5.
     return np.int64(np.float32(1.00001) * weight / (np.float32(1.0) + least)) + 2
 
 
 @kernel
 def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
-    """The first place from start to end in an ascending list whose row is not below `row`; end if there is none."""
+    """Return the first place from start to end in an ascending list whose row is not below `row`, or end."""
     low, high = np.uint64(start), np.uint64(end)
     while low < high:
         middle = (low + high) >> np.uint64(1)
@@ -56,9 +58,10 @@ def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
 
 
 @kernel(error_model="numpy")
-def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums: Any) -> None:
-    """Add what some postings contribute to the sums of the rows from `lo` on."""
-    rows, counts, saturations = postings[0], postings[1], postings[4]
+def add_postings(
+    rows: Any, counts: Any, saturations: Any, start: int, end: int, weight: Any, lo: int, sums: Any
+) -> None:
+    """Add the contributions of the postings start … end - 1 to the sums of the rows from `lo` on."""
     base = np.uint64(lo)
     for place in range(np.uint64(start), np.uint64(end)):
         row = np.uint64(rows[place])
@@ -67,7 +70,7 @@ def add_postings(postings: Any, start: int, end: int, weight: Any, lo: int, sums
 
 @kernel
 def count_above(sums: Any, count: int, least: Any) -> Any:
-    """How many of the first sums are higher."""
+    """Count the first `count` sums that are above `least`."""
     found = np.int32(0)
     some = sums[:count]
     for i in range(len(some)):
@@ -76,12 +79,11 @@ def count_above(sums: Any, count: int, least: Any) -> Any:
 
 
 @kernel(error_model="numpy")
-def looked_up(
-    postings: Any, weights: Any, window: Any, first: int, row: int, score: Any, threshold: Any
+def look_up(
+    rows: Any, counts: Any, saturations: Any, weights: Any, starts: Any, ends: Any, rest: Any, first: int, row: int,
+    score: Any, threshold: Any,
 ) -> Any:  # fmt: skip
-    """A row's score, with the terms from the `first` on looked up; given up where it can't pass the threshold."""
-    rows, counts, saturations = postings[0], postings[1], postings[4]
-    starts, ends, rest = window
+    """Add the terms from number `first` on to a row's score; return 0 as soon as it can't pass the threshold."""
     for i in range(first, len(weights)):
         if score + rest[i] <= threshold:
             return np.int64(0)
@@ -93,11 +95,12 @@ def looked_up(
 
 @kernel
 def collect(
-    postings: Any, weights: Any, window: Any, first: int, lo: int, width: int, sums: Any, allowed: Any, base: int,
-    threshold: Any, k: int, pool: Any,
+    postings: PostingArrays, weights: Any, window: Window, first: int, lo: int, width: int, sums: Any, allowed: Any,
+    base: int, threshold: Any, k: int, pool: Any,
 ) -> None:  # fmt: skip
-    """Put the window's rows that belong there into the pool, of which the best k count."""
-    rest = window[2]
+    """Insert the window's rows whose scores pass the threshold into the pool, of which the best k count."""
+    rows, counts, _, _, saturations = postings
+    starts, ends, rest = window
     beyond = np.int32(max(0, threshold - rest[first]))
     at = first_above(sums, 0, width, beyond)
     while at < width:
@@ -105,7 +108,9 @@ def collect(
         if len(allowed) == 0 or allowed[row]:
             score = np.int64(sums[at])
             if first < len(weights):
-                score = looked_up(postings, weights, window, first, row, score, threshold)
+                score = look_up(
+                    rows, counts, saturations, weights, starts, ends, rest, first, row, score, threshold
+                )  # fmt: skip
             if score > threshold:
                 insert_sorted(pool, POOL_BLOCK, len(pool) - POOL_BLOCK, make_key(score, base + row))
                 if pool[POOL_BLOCK + k - 1] != LAST_KEY:
@@ -115,18 +120,20 @@ def collect(
 
 
 @kernel
-def enter_window(postings: Any, scale: Any, lists: Any, weights: Any, window: Any, last: int, bounded: bool) -> None:
-    """Find each term's postings up to row `last` (exclusive), from where the last window ended.
+def enter_window(
+    postings: PostingArrays, scale: SaturationScale, lists: Any, weights: Any, window: Window, last: int, bounded: bool
+) -> None:
+    """Find each term's postings up to row `last` (exclusive), from where the previous window ended.
 
-    With them the bounds of what this term and those after it can add, which are not worth their time unless `bounded`.
+    Computes `Window.rest` too. The bounds by blocks are worth their time only if `bounded`, once the pool is full.
     """
     starts, ends, rest = window
     rest[len(weights)] = 0
     for i in range(len(weights) - 1, -1, -1):
         starts[i] = ends[i]
         ends[i] = lists[i]
-        if last < len(postings[4]):
-            ends[i] = first_at_least(postings[0], starts[i], ends[i], last)
+        if last < len(postings.saturations):
+            ends[i] = first_at_least(postings.rows, starts[i], ends[i], last)
         rest[i] = rest[i + 1] + 1
         if bounded and starts[i] < ends[i]:
             rest[i] += block_bound(postings, scale, weights[i], starts[i], ends[i] - 1)
@@ -134,13 +141,18 @@ def enter_window(postings: Any, scale: Any, lists: Any, weights: Any, window: An
 
 @kernel
 def search_window(
-    postings: Any, weights: Any, window: Any, lo: int, width: int, sums: Any, allowed: Any, base: int, k: int, pool: Any
+    postings: PostingArrays, weights: Any, window: Window, lo: int, width: int, sums: Any, allowed: Any, base: int,
+    k: int, pool: Any,
 ) -> None:  # fmt: skip
-    """Add up the terms until no row without any of them can be among the best, and looking up the rest is cheaper."""
+    """Insert the best rows of lo … lo + width - 1 into the pool.
+
+    Terms are added up until no row without any of them can be among the best and looking up the rest is cheaper.
+    """
     starts, ends, rest = window
     threshold = np.int64(0) if pool[POOL_BLOCK + k - 1] == LAST_KEY else -(pool[POOL_BLOCK + k - 1] >> 32)
     if rest[0] <= threshold:
         return
+    rows, counts, _, _, saturations = postings
     sums[:width] = 0
     left = np.int64(0)
     for i in range(len(weights)):
@@ -149,10 +161,10 @@ def search_window(
     while first < len(weights):
         if rest[first] <= threshold and left >= _LOOKUP:
             sample = min(width, _SAMPLE)
-            wanted = count_above(sums, sample, np.int32(threshold - rest[first])) * width // sample
-            if wanted * _LOOKUP * (len(weights) - first) <= left:
+            candidates = count_above(sums, sample, np.int32(threshold - rest[first])) * width // sample
+            if candidates * _LOOKUP * (len(weights) - first) <= left:
                 break
-        add_postings(postings, starts[first], ends[first], weights[first], lo, sums)
+        add_postings(rows, counts, saturations, starts[first], ends[first], weights[first], lo, sums)
         left -= ends[first] - starts[first]
         first += 1
     collect(postings, weights, window, first, lo, width, sums, allowed, base, threshold, k, pool)
@@ -160,13 +172,13 @@ def search_window(
 
 @kernel(error_model="numpy")
 def sort_terms(
-    ids: Any, known: Any, part: int, unit: float, lists: Any, weights: Any, window: Any, bounds: Any
+    ids: Any, table: TermTable, part: int, unit: float, lists: Any, weights: Any, ends: Any, bounds: Any
 ) -> None:  # fmt: skip
-    """Put a query's terms in order of falling bound: where their lists end, and their weights in units.
+    """Sort a query's terms by descending bound: write where their lists end, and their weights in units.
 
-    No window's postings have ended beyond their lists' starts yet.
+    Sets the `ends` of an empty window before the first one to where the lists start.
     """
-    idf, spans, gains = known
+    idf, spans, gains = table
     for i in range(len(ids)):
         term = ids[i]
         weight = np.float32(idf[term] / unit)
@@ -176,17 +188,17 @@ def sort_terms(
             bounds[place] = bounds[place - 1]
             lists[place] = lists[place - 1]
             weights[place] = weights[place - 1]
-            window[1][place] = window[1][place - 1]
+            ends[place] = ends[place - 1]
             place -= 1
         bounds[place] = bound
         weights[place] = weight
-        window[1][place] = spans[term, part, 0]
+        ends[place] = spans[term, part, 0]
         lists[place] = spans[term, part, 1]
 
 
 @kernel
 def unit_of(idf: Any, ids: Any) -> float:
-    """The unit of a query's scores, as `bm25.unit_of`."""
+    """Return the unit of a query's scores, as `bm25.unit_of`."""
     highest = 0.0
     for term in ids:
         highest += idf[term]
@@ -195,29 +207,28 @@ def unit_of(idf: Any, ids: Any) -> float:
 
 @kernel
 def best_rows(
-    postings: Any, scale: Any, queries: Any, ids: Any, known: Any, part: int, allowed: Any, base: int, k: int,
-    pools: Any,
+    postings: PostingArrays, scale: SaturationScale, starts: Any, ids: Any, table: TermTable, part: int, allowed: Any,
+    base: int, k: int, pools: Any,
 ) -> None:  # fmt: skip
-    """Put each query's best rows of a part into its pool, one of pools (q, POOL_BLOCK + k rounded up), as sorted keys.
+    """Insert the best rows of segment number `part` into each query's pool as sorted keys.
 
-    `postings`: rows, counts, block counts, block ratios, saturation of each row (float32); `scale`: the two constants
-    that saturations are made with. `queries` (q + 1,): where each query's terms start in `ids`, which are their places
-    in `known`: idf, spans and gains of `bm25.BM25`. `allowed`: bool, one a row, or empty for all. `base` is
-    added to row numbers.
+    The terms of query i are ids[starts[i] : starts[i + 1]], places in `table`. `allowed` (n,) bool restricts the
+    segment's rows; if it is empty, all are allowed. `base` is added to row numbers. `pools` is
+    (q, POOL_BLOCK + k rounded up to a multiple of POOL_BLOCK).
     """
-    total = len(postings[4])
+    total = len(postings.saturations)
     sums = np.empty(WINDOW + SUMS_AT_ONCE, np.int32)
     most = 0
-    for query in range(len(queries) - 1):
-        most = max(most, queries[query + 1] - queries[query])
-    state = np.empty((4, most + 1), np.int64)
+    for query in range(len(starts) - 1):
+        most = max(most, starts[query + 1] - starts[query])
+    places = np.empty((4, most + 1), np.int64)
     floats = np.empty((2, most), np.float32)
-    for query in range(len(queries) - 1):
-        own = ids[queries[query] : queries[query + 1]]
+    for query in range(len(starts) - 1):
+        own = ids[starts[query] : starts[query + 1]]
         count = len(own)
-        lists, weights = state[0, :count], floats[0, :count]
-        window = (state[1, :count], state[2, :count], state[3, : count + 1])
-        sort_terms(own, known, part, unit_of(known[0], own), lists, weights, window, floats[1])
+        lists, weights = places[0, :count], floats[0, :count]
+        window = Window(places[1, :count], places[2, :count], places[3, : count + 1])
+        sort_terms(own, table, part, unit_of(table.idf, own), lists, weights, window.ends, floats[1])
         pool = pools[query]
         for lo in range(0, total, WINDOW):
             last = min(total, lo + WINDOW)
@@ -226,10 +237,10 @@ def best_rows(
 
 
 @kernel
-def read_pools(pools: Any, queries: Any, ids: Any, idf: Any, rows: Any, scores: Any, counts: Any) -> None:
-    """Write the pools' keys as rows and scores, (q, k) both, and how many there are."""
+def read_pools(pools: Any, starts: Any, ids: Any, idf: Any, rows: Any, scores: Any, counts: Any) -> None:
+    """Write the pools' keys to `rows` and `scores`, both (q, k), and their numbers to `counts` (q,)."""
     for query in range(len(pools)):
-        unit = np.float32(unit_of(idf, ids[queries[query] : queries[query + 1]]))
+        unit = np.float32(unit_of(idf, ids[starts[query] : starts[query + 1]]))
         found = 0
         while found < rows.shape[1] and pools[query, POOL_BLOCK + found] != LAST_KEY:
             key = pools[query, POOL_BLOCK + found]

@@ -1,12 +1,12 @@
-"""Dot products and prefetch as vector instructions, for use inside numba functions.
+"""Dot products, prefetch and sorted pools as vector instructions, for use inside kernels.
 
-numba's own loops are several times slower than the processor, so these are intrinsics that emit LLVM vector IR. The
-integer kernels come in three variants: "vnni" (AVX-512 VNNI and BW), "avx2" and "generic", which names no instruction
-of any one processor and lowers well on ARM too. `VARIANTS` lists those that this host runs, best first; the names
-without a variant (`dot_u8i8` …) are the best ones.
+numba's own loops are several times slower than the processor allows, so these are intrinsics that emit LLVM vector IR.
+The integer dot products come in three variants: "vnni" (AVX-512 VNNI and BW), "avx2" and "generic", which uses no
+processor-specific instruction and compiles well for ARM too. `VARIANTS` lists those that this host runs, best first;
+the names without a variant (`dot_u8i8` …) are the best ones.
 
-Offsets and lengths count elements of a C-contiguous array. Nothing is checked against the array's bounds; no alignment
-is asked for. Each kernel's twin in plain numpy is in `vsearch_core.kernels.twins`.
+Offsets and lengths count elements of a C-contiguous array. Bounds are not checked; no alignment is required. Each
+function is defined in plain numpy in `vsearch_core.kernels.reference`.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-PLANES = 4  # digits of two bits in a byte of a sketch
-SUMS_AT_ONCE = 32  # that `first_above` compares
+PLANES = 4  # two-bit digits in a byte of a sketch
+SUMS_AT_ONCE = 32  # compared by `first_above` in one step
 
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
-Value = Any  # llvmlite's and numba's objects carry no static types
+Value = Any  # llvmlite's and numba's objects have no static types
 
 
 def _host_variants() -> tuple[str, ...]:
     features: Any = llvm.get_host_cpu_features()
-    if config.CPU_FEATURES is not None:  # what NUMBA_CPU_NAME or NUMBA_CPU_FEATURES make numba compile for
+    if config.CPU_FEATURES is not None:  # set by NUMBA_CPU_NAME or NUMBA_CPU_FEATURES
         features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",") if name}
     found = ["generic"]
     if features.get("avx2"):
@@ -41,12 +41,12 @@ VARIANTS = _host_variants()
 
 
 def _at(context: Value, builder: Value, kind: Value, array: Value, offset: Value) -> Value:
-    """The address of an element of a contiguous array."""
+    """Return the address of an element of a contiguous array."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
 def _load(builder: Value, pointer: Value, offset: Value, lanes: int) -> Value:
-    """A vector of the pointer's elements, aligned like one of them."""
+    """Load a vector of `lanes` elements, which need only be aligned like one of them."""
     element = pointer.type.pointee
     address = builder.bitcast(builder.gep(pointer, [offset]), ir.VectorType(element, lanes).as_pointer())
     return builder.load(address, align=4 if element == _F32 else element.width // 8)
@@ -62,7 +62,7 @@ def _call(builder: Value, name: str, result: Value, *arguments: Value) -> Value:
 
 
 def _sum(builder: Value, vector: Value) -> Value:
-    """All lanes added up."""
+    """Return the sum of all lanes."""
     lanes, element = vector.type.count, vector.type.element
     if element == _F32:
         function = ir.FunctionType(_F32, [_F32, vector.type])
@@ -92,9 +92,9 @@ def _reduce(
     single: Callable[[Value], Value] | None,
     accumulators: int = 4,
 ) -> Value:
-    """The sum over an array: `body(index, sum)` takes `step` elements, `single(index)` is one element's share.
+    """Emit a sum over an array: `body(index, sum)` adds `step` elements, `single(index)` returns one element's share.
 
-    Several accumulators, because an addition takes several cycles and the next one need not wait for it.
+    There are several accumulators, since an addition takes several cycles and the next one need not wait for it.
     """
     cells = [cgutils.alloca_once_value(builder, zero) for _ in range(accumulators)]
     index = cgutils.alloca_once_value(builder, ir.Constant(_I64, 0))
@@ -129,25 +129,25 @@ def _reduce(
 
 
 def _as_words(builder: Value, vector: Value) -> Value:
-    """Sixty-four bytes as the sixteen words that the VNNI instruction is declared with."""
+    """Cast 64 bytes to the 16 words that the VNNI instruction is declared with."""
     return builder.bitcast(vector, ir.VectorType(_I32, 16))
 
 
 def _pair_products(builder: Value, a: Value, b: Value) -> Value:
-    """Sums of neighbouring products of int16 vectors (pmaddwd)."""
+    """Return the sums of adjacent pairs of products of int16 vectors (pmaddwd)."""
     lanes = a.type.count
     name = "llvm.x86.avx512.pmaddw.d.512" if lanes == 32 else "llvm.x86.avx2.pmadd.wd"
     return _call(builder, name, ir.VectorType(_I32, lanes // 2), a, b)
 
 
 def _wide_products(builder: Value, a: Value, b: Value, *, unsigned: bool = False) -> Value:
-    """Products of small integers as int32, with no instruction of any one processor."""
+    """Return the products of small integers as int32, without processor-specific instructions."""
     wide = ir.VectorType(_I32, a.type.count)
     return builder.mul(builder.zext(a, wide) if unsigned else builder.sext(a, wide), builder.sext(b, wide))
 
 
 def _kernel(emit: Callable[..., Value], result: Value) -> Value:
-    """An intrinsic (a, a_offset, b, b_offset, length) from a function that emits its body from two addresses."""
+    """Return an intrinsic `(a, a_offset, b, b_offset, length)`, given a function that emits its body."""
 
     @intrinsic
     def kernel(
@@ -165,7 +165,7 @@ def _kernel(emit: Callable[..., Value], result: Value) -> Value:
 
 
 def make_dot_u8i8(variant: str) -> Value:
-    """An intrinsic: int32 dot product of a uint8 with an int8 array, `(a, a_offset, b, b_offset, length)`."""
+    """Return an intrinsic `(a, a_offset, b, b_offset, length)`: the int32 dot product of uint8 with int8."""
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
         lanes = {"vnni": 64, "avx2": 16, "generic": 16}[variant]
@@ -175,7 +175,7 @@ def make_dot_u8i8(variant: str) -> Value:
             if variant == "vnni":
                 a, b = _as_words(builder, a), _as_words(builder, b)
                 return _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
-            if variant == "avx2":  # vpmaddubsw would saturate: 2 * 255 * 127 needs 17 bits
+            if variant == "avx2":  # vpmaddubsw would saturate: 2 * 255 * 127 takes 17 bits
                 short = ir.VectorType(_I16, lanes)
                 return builder.add(total, _pair_products(builder, builder.zext(a, short), builder.sext(b, short)))
             return builder.add(total, _wide_products(builder, a, b, unsigned=True))
@@ -191,9 +191,9 @@ def make_dot_u8i8(variant: str) -> Value:
 
 
 def make_dot_i16(variant: str) -> Value:
-    """An intrinsic: int32 dot product of int16 arrays, `(a, a_offset, b, b_offset, length)`.
+    """Return an intrinsic `(a, a_offset, b, b_offset, length)`: the int32 dot product of int16 arrays.
 
-    Does not overflow where the two vectors' lengths are at most 32767 (fixed-point unit vectors, `ann.flat.to_fixed`).
+    It can't overflow if both vectors' lengths are at most FIXED_ONE, as those of fixed-point unit vectors are.
     """
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
@@ -231,10 +231,10 @@ def _emit_dot_f32(builder: Value, left: Value, right: Value, length: Value) -> V
 
 
 def make_dot_sketch(variant: str) -> Value:
-    """An intrinsic: int32 dot product of a sketch with its weights, `(codes, offset, weights, offset, length)`.
+    """Return an intrinsic `(codes, offset, weights, offset, length)`: the int32 dot product of a sketch with weights.
 
-    `length` is the sketch's bytes, a multiple of 64. A byte holds four digits of two bits, lowest first; `weights` is
-    int8, all first digits' weights, then all second digits' and so on: 4 * length.
+    `length` is the size of the sketch in bytes, a multiple of 64. A byte holds four two-bit digits, lowest first.
+    `weights` (4 * length,) int8 holds the weights of all first digits, then those of all second digits, and so on.
     """
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
@@ -270,7 +270,7 @@ def make_dot_sketch(variant: str) -> Value:
 
 @intrinsic
 def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callable[..., Value]]:
-    """Ask for the cache line of an element, which need not exist: nothing is read, nothing can fail."""
+    """Prefetch the cache line of an element, which need not exist: nothing is read and nothing can fail."""
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
         address = _at(context, builder, signature.args[0], arguments[0], arguments[1])
@@ -288,9 +288,9 @@ def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callabl
 def insert_sorted(
     typing: Value, pool: Value, offset: Value, limit: Value, key: Value
 ) -> tuple[Value, Callable[..., Value]]:
-    """Put a key into the sorted int64 pool[offset : offset + limit], the last key falling out; no branch depends on it.
+    """Insert a key into the sorted int64 pool[offset : offset + limit], without branches, and drop the last key.
 
-    `limit` is a multiple of 8, and pool[offset - 1] exists and is below every key.
+    `limit` must be a multiple of 8, and pool[offset - 1] must exist and be below every key.
     """
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
@@ -317,7 +317,10 @@ def insert_sorted(
 
 @intrinsic
 def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple[Value, Callable[..., Value]]:
-    """The first i < limit (a multiple of 8) for which pool[offset + i], int64, is even; `limit` or more if none is."""
+    """Return the first i < limit for which pool[offset + i], int64, is even, or a number from `limit` on.
+
+    `limit` must be a multiple of 8.
+    """
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
         base = _at(context, builder, signature.args[0], arguments[0], arguments[1])
@@ -347,9 +350,9 @@ def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple
 def first_above(
     typing: Value, sums: Value, start: Value, end: Value, least: Value
 ) -> tuple[Value, Callable[..., Value]]:
-    """The first i of start <= i < end for which sums[i], int32, is above `least`; `end` or more if there is none.
+    """Return the first i of start <= i < end for which sums[i], int32, is above `least`, or a number from `end` on.
 
-    SUMS_AT_ONCE elements after `end` exist, whatever they are.
+    SUMS_AT_ONCE elements after `end` must exist, whatever they are.
     """
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:

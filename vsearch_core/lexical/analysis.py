@@ -1,4 +1,4 @@
-"""How the passages of one index become terms, and its questions: in one language, or each passage in its own."""
+"""Turn chunks and queries of one index into terms, in one language or in each chunk's own."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,115 +12,123 @@ from vsearch_core.model import KeywordFields
 from vsearch_core.scripts import FIRST_UNSPACED
 
 AUTO = "auto"
-UNKNOWN = "en"  # what is analyzed as if it were: code, tables, lists of names
+UNKNOWN = "en"  # the language assumed for code, tables and lists of names
+_MOST_QUERY_CACHES = 8  # one for each set of languages that queries were analyzed in
 
 
 class Analysis:
-    """`language` is that of all passages, an ISO 639-1 code or "none", or else "auto": each passage's own.
+    """The analysis of one index's chunks and queries; the same text gives the same terms in every process.
 
-    `version` is that of the analyzer which made the postings that questions are for, if it is an older one. Raises
-    InputError for any other language. The same passages give the same terms in every process. Belongs to one thread.
+    Used by one thread at a time.
     """
 
     def __init__(self, language: str = AUTO, version: int = VERSION) -> None:
+        """Analyze all chunks in `language`, an ISO 639-1 code or "none", or by "auto" each chunk in its own.
+
+        `version` is that of the analyzer which made the postings that are searched. Raises ArgumentError for an
+        unsupported language.
+        """
         self._language = language
         self._version = version
         self._analyzers: dict[str, Analyzer] = {}
-        self._words: dict[tuple[str, ...], _QueryWords] = {}
+        self._query_words: dict[tuple[str, ...], _QueryWords] = {}
         if language != AUTO:
             self.analyzer(language)
 
     @property
     def signature(self) -> str:
-        """Names this analysis. Equal signatures mean equal terms for every passage."""
+        """Return a name of this analysis; equal signatures mean equal terms for every chunk."""
         return f"{self._version}:{self._language}"
 
     def analyzer(self, language: str) -> Analyzer:
-        """The analyzer of one language."""
+        """Return the analyzer of a language."""
         if language not in self._analyzers:
             self._analyzers[language] = Analyzer(language, self._version)
         return self._analyzers[language]
 
-    def languages(self, passages: Sequence[KeywordFields]) -> list[str]:
-        """The language that each of a file's passages is analyzed in.
+    def languages(self, chunks: Sequence[KeywordFields]) -> list[str]:
+        """Return the language in which each of a file's chunks is analyzed.
 
-        One that does not tell, a table say, is taken to be in the language of most of the others, or in the declared.
+        A chunk whose language can't be detected, such as a table, gets that of most others, or the declared one.
         """
         if self._language != AUTO:
-            return [self._language] * len(passages)
-        found = [detect(passage.text) for passage in passages]
-        told = Counter(language for language in found if language is not None)
-        if told:
-            rest = told.most_common(1)[0][0]
+            return [self._language] * len(chunks)
+        detected = [detect(chunk.text) for chunk in chunks]
+        counts = Counter(language for language in detected if language is not None)
+        if counts:
+            default = counts.most_common(1)[0][0]
         else:
-            declared = next((passage.language for passage in passages), None)
-            rest = detect(" ".join(passage.text for passage in passages)) or declared or UNKNOWN
-        rest = rest if rest in LANGUAGES else UNKNOWN
-        return [language or rest for language in found]
+            declared = next((chunk.language for chunk in chunks), None)
+            default = detect(" ".join(chunk.text for chunk in chunks)) or declared or UNKNOWN
+        default = default if default in LANGUAGES else UNKNOWN
+        return [language or default for language in detected]
 
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Where a passage has some of the terms, as `Analyzer.matches`."""
+        """Return where a chunk's text has any of the terms, as `Analyzer.matches` does."""
         language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
         return self.analyzer(language).matches(text, terms)
 
-    def chunk_terms(self, passage: KeywordFields, language: str) -> list[str]:
-        """A passage's terms: its text's, and those of title, heading trail and path as if they stood there too.
+    def chunk_terms(self, chunk: KeywordFields, language: str) -> list[str]:
+        """Return a chunk's terms: those of its text, title, heading trail and path, as if it were one text.
 
-        That is BM25F (Robertson et al., "Simple BM25 extension to multiple weighted fields", CIKM 2004) with fields of
-        equal weight; a title or heading that is part of the text, too, thus counts twice.
+        This is BM25F (Robertson et al., "Simple BM25 extension to multiple weighted fields", CIKM 2004) with fields of
+        equal weight; so a title or heading that is also part of the text counts twice.
         """
         analyzer = self.analyzer(language)
-        return [term for field in passage.fields() for term in analyzer.terms(field)]
+        return [term for field in chunk.fields() for term in analyzer.terms(field)]
 
-    def query_terms(self, question: ParsedQuery, held: Sequence[str]) -> list[str]:
-        """The terms to look for in passages of the languages that are held; `bar*` stands for all that begin so.
+    def query_terms(self, query: ParsedQuery, languages: Sequence[str]) -> list[str]:
+        """Return the terms to search for in chunks of these languages; `bar*` stands for all terms that start so.
 
-        A word gives its different terms in all of them, unless it is a function word in the language that the question
-        seems to be in: the one that most of its words are function words of.
+        A word gives its distinct terms in all languages, except if it is a function word in the language that the query
+        seems to be in, which is the one that most of its words are function words of.
         """
-        key = tuple(held)
-        if key not in self._words:
-            self._words[key] = _QueryWords([self.analyzer(language) for language in key])
-        known, words = self._words[key], question.words.split()
-        terms = list(chain.from_iterable(map(known.__getitem__, words)))
-        if known.silent and not known.silent.keys().isdisjoint(words):
-            terms = [term for word in _without_function_words(words, known.silent) for term in known[word]]
-        return (
-            terms + [f"{fold_case(normalize_characters(prefix))}*" for prefix in question.prefixes]
-            if question.prefixes
-            else terms
-        )
+        cache, words = self._query_cache(tuple(languages)), query.words.split()
+        terms = list(chain.from_iterable(map(cache.__getitem__, words)))
+        if cache.function_words and not cache.function_words.keys().isdisjoint(words):
+            terms = [term for word in _without_function_words(words, cache.function_words) for term in cache[word]]
+        if not query.prefixes:
+            return terms
+        return terms + [f"{fold_case(normalize_characters(prefix))}*" for prefix in query.prefixes]
+
+    def _query_cache(self, languages: tuple[str, ...]) -> "_QueryWords":
+        if languages not in self._query_words:
+            if len(self._query_words) >= _MOST_QUERY_CACHES:
+                self._query_words.clear()
+            self._query_words[languages] = _QueryWords([self.analyzer(language) for language in languages])
+        return self._query_words[languages]
 
 
 class _QueryWords(dict[str, tuple[str, ...]]):
-    """What stands between two blanks -> its different terms under some analyzers.
+    """A cache from a query's words, as blanks separate them, to their distinct terms under some analyzers.
 
-    `silent` are words that only some of these have terms of, and the numbers of those to which they are function words.
+    `function_words` maps the words for which only some of the analyzers have terms to the numbers of the others.
     """
 
     def __init__(self, analyzers: Sequence[Analyzer]) -> None:
         super().__init__()
         self._analyzers = analyzers
-        self.silent: dict[str, tuple[int, ...]] = {}
+        self.function_words: dict[str, tuple[int, ...]] = {}
 
     def __missing__(self, word: str) -> tuple[str, ...]:
-        found = [analyzer.query_word(word) for analyzer in self._analyzers]
-        terms = found[0] if len(found) == 1 else tuple(dict.fromkeys(term for each in found for term in each))
+        by_analyzer = [analyzer.query_word(word) for analyzer in self._analyzers]
+        distinct = dict.fromkeys(chain.from_iterable(by_analyzer))
+        terms = by_analyzer[0] if len(by_analyzer) == 1 else tuple(distinct)
         unspaced = not word.isascii() and max(word) >= FIRST_UNSPACED
-        if unspaced or len(word) > LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
+        if unspaced or len(word) > LONGEST_CACHED:  # these rarely recur
             return terms
         if len(self) >= CACHE_SIZE:
             self.clear()
-            self.silent.clear()
+            self.function_words.clear()
         self[word] = terms
-        if terms and not all(found):
-            self.silent[word] = tuple(number for number, each in enumerate(found) if not each)
+        if terms and not all(by_analyzer):
+            self.function_words[word] = tuple(number for number, found in enumerate(by_analyzer) if not found)
         return terms
 
 
-def _without_function_words(words: Sequence[str], silent: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """The words that are no function words in the language, or languages, in which most of them are."""
-    votes = [number for word in words for number in silent.get(word, ())]
+def _without_function_words(words: Sequence[str], function_words: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Drop the function words of the language, or languages, of which the query has most."""
+    votes = [number for word in words for number in function_words.get(word, ())]
     most = max(map(votes.count, votes))
-    own = {number for number in votes if votes.count(number) == most}
-    return [word for word in words if own.isdisjoint(silent.get(word, ()))]
+    likely = {number for number in votes if votes.count(number) == most}
+    return [word for word in words if likely.isdisjoint(function_words.get(word, ()))]

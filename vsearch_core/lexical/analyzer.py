@@ -1,8 +1,8 @@
-"""Text to terms: the one analysis that documents and queries share.
+"""Turn text into terms, in the same way for documents and queries.
 
-A word becomes its stem; function words vanish; a run of a script that puts no spaces between words becomes overlapping
-bigrams, and the last character alone, so that each character begins one term; a compound (`getUserName`, `foo.bar`,
-`2026.4.10`, `T-cell`, `me@example.com`) is kept whole and also split.
+A word becomes its stem, and function words are dropped. A run of a script without spaces becomes overlapping bigrams
+and its last character, so that each character starts one term. A compound (`getUserName`, `foo.bar`, `2026.4.10`,
+`T-cell`, `me@example.com`) gives a term as a whole and terms for its parts.
 """
 
 import re
@@ -13,17 +13,17 @@ from operator import add
 from typing import Any
 from unicodedata import normalize
 
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.lexical.characters import APOSTROPHES, HYPHENS, INNER, fold_case, normalize_characters
 from vsearch_core.lexical.language import LANGUAGES
 from vsearch_core.lexical.stopwords import STOP_WORDS
 from vsearch_core.scripts import COMMON_UNSPACED, FIRST_UNSPACED, RADICALS, UNSPACED
 
-VERSION = 3  # raise it with every change to what `terms` returns: indexes remember it
+VERSION = 3  # increment it with every change to what `terms` returns: indexes record it
 
 NO_STEMMING = "none"
 
-# A word is stemmed by what its script is mostly written in, unless the index's own language uses that script.
+# A word in another script is stemmed in the language mostly written in it, unless the index's own language uses it.
 _SCRIPTS = (  # first and last code point, Snowball algorithm, other algorithms of the same script
     (0x0370, 0x03FF, "greek", ()),
     (0x0400, 0x04FF, "russian", ("serbian",)),
@@ -34,13 +34,13 @@ _SCRIPTS = (  # first and last code point, Snowball algorithm, other algorithms 
 )
 _NOT_LATIN = {"arabic", "armenian", "greek", "hindi", "nepali", "persian", "russian", "tamil", "yiddish"}
 
-# Stems of these are stemmed until that changes nothing: Snowball takes a nominative on -ит for a verb, its other cases
-# not (дефицит, дефицитом).
+# Stemming is repeated until nothing changes: Snowball mistakes a nominative on -ит for a verb, but not the other cases
+# (дефицит, дефицитом).
 _STEMMED_AGAIN = {"russian"}
 _MOST_ROUNDS = 8
 
 _JOINERS = rf".@&{APOSTROPHES}\uff0e{HYPHENS}"
-# Possessive, so that nothing is tried twice. A dot opens a token only where no sentence can have ended: .NET, a/.b
+# Possessive quantifiers prevent backtracking. A dot starts a token only where no sentence can have ended: .NET, a/.b
 _TOKEN = re.compile(
     rf"(?:\w++|[{RADICALS}]|(?<![^\s\"'`(\[/])\.(?=[A-Za-z])\w++)"
     rf"(?:[{INNER}]\w*+|[{_JOINERS}]\w++)*+(?:\+\+|\#(?!\w))?"
@@ -49,67 +49,74 @@ _DASH = re.compile("[-']")
 _LAST_WORD = re.compile(r"[-']?(?<![^\W\d_])[^\W\d_]++$")
 _LEVELS = (re.compile("[@&]"), _DASH, re.compile(r"\."), re.compile("_"), re.compile(r"\+\+|#"))  # loosest first
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z0-9]+|[0-9]+")  # getUserName, HTTPServer, utf8
-_MAX_PIECES = 8  # a word of more is a hash or a key: its pieces mean nothing
+_MAX_PIECES = 8  # a word with more is a hash or a key, whose pieces mean nothing
 _ACRONYMS = re.compile(r"(?<![A-Z])[A-Z]{2,}+s$")
 _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _RELEASE = re.compile(r"v\d[\d.]*\.\d")
-_CLITICS = {"s", "re", "ve", "ll", "d", "m"}  # what English hangs on a word: it's, we're, they've, we'll, I'd, I'm
-_ELIDING = {"catalan", "french", "italian"}  # their apostrophe ends a word of its own: l'homme
+_CLITICS = {"s", "re", "ve", "ll", "d", "m"}  # English: it's, we're, they've, we'll, I'd, I'm
+_ELIDING = {"catalan", "french", "italian"}  # the apostrophe ends a word: l'homme
 
 CACHE_SIZE = 1 << 17  # words; about 20 MB
 LONGEST_CACHED = 40  # characters
 
 
-Match = tuple[int, int, frozenset[str]]  # start and end in characters, and the terms; ascending, without overlaps
+Match = tuple[int, int, frozenset[str]]  # start and end (exclusive) in characters, and the terms that match there
 
 
 def tokenize(text: str) -> list[str]:
-    """The words and compounds of a text, as they stand."""
+    """Return the words and compounds of a text, unchanged."""
     return _TOKEN.findall(text)
 
 
 class Analyzer:
-    """Turns text into terms. The same text gives the same terms in every process: an index depends on it.
+    """Turns text into terms; the same text gives the same terms in every process, since indexes depend on it.
 
-    `language` is an ISO 639-1 code or "none" for no stemming and no stop words of that language. Raises InputError for
-    an unknown one. `version` is that of the postings which questions are for, if these are older. An analyzer belongs
-    to one thread.
+    Used by one thread at a time.
     """
 
-    def __init__(self, language: str = "en", version: int = VERSION) -> None:
+    def __init__(self, language: str = "en", version: int = VERSION, cache_size: int = CACHE_SIZE) -> None:
+        """Analyze text in `language`, an ISO 639-1 code, or "none" for neither stemming nor stop words.
+
+        `version` is that of the analyzer which made the postings that are searched. The terms of up to `cache_size`
+        words are kept in memory. Raises ArgumentError for an unsupported language.
+        """
         if language != NO_STEMMING and language not in LANGUAGES:
             choices = ", ".join([*LANGUAGES, NO_STEMMING])
-            raise InputError(f"language {language!r}", "is not one that can be stemmed", f"choose one of {choices}")
-        self._cache = _TermCache(LANGUAGES.get(language), version)
+            reason = f"{language!r} is not a supported language"
+            raise ArgumentError("language", reason, code="unsupported-language", choices=choices)
+        self._cache = _TermCache(LANGUAGES.get(language), version, cache_size)
 
     def terms(self, text: str) -> list[str]:
-        """The terms of a document in the text's order, repeats included; [] where it has none."""
+        """Return the terms of a document's text in order, repeats included."""
         return list(chain.from_iterable(map(self._cache.__getitem__, text.split())))
 
     def query_terms(self, text: str) -> list[str]:
-        """The terms to look for: those of the text, but for a character of an unspaced script that stands alone,
-        which becomes a prefix (`国*`), and the last ones of longer runs, which say nothing new."""
+        """Return the terms to search for, repeats included.
+
+        They are the terms of the text, except in unspaced scripts: a single character becomes a prefix (`国*`), and the
+        last character of a longer run is dropped, since its last bigram includes it.
+        """
         if text.isascii():
             return self.terms(text)
         return list(chain.from_iterable(map(self.query_word, text.split())))
 
     def query_word(self, word: str) -> tuple[str, ...]:
-        """What `query_terms` makes of what stands between two blanks."""
+        """Return the query terms of one word, as blanks separate them."""
         if word.isascii() or max(word) < FIRST_UNSPACED:
             return self._cache[word]
         common, runs = _common_runs()
-        if common.fullmatch(word):  # most questions in such a script: spare them the search for anything else
-            return tuple(chain.from_iterable(map(_wanted, runs.findall(word))))
+        if common.fullmatch(word):  # most queries in such a script: a fast path
+            return tuple(chain.from_iterable(map(_query_bigrams, runs.findall(word))))
         terms: list[str] = []
         for token in tokenize(word):
             for _, piece, unspaced in _pieces(token):
-                terms += _wanted(piece) if unspaced else self._cache[piece]
+                terms += _query_bigrams(piece) if unspaced else self._cache[piece]
         return tuple(terms)
 
     def spans(self, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        """Each stretch of the text that has terms: start, end (exclusive, in characters) and the terms.
+        """Yield start, end (exclusive, in characters) and terms of each part of the text that has terms.
 
-        A run of an unspaced script gives one stretch a term, so stretches may overlap there.
+        A run of an unspaced script yields one part a term, which may overlap.
         """
         for match in _TOKEN.finditer(text):
             for offset, piece, unspaced in _pieces(match.group()):
@@ -122,31 +129,32 @@ class Analyzer:
                     yield start, start + len(piece), terms
 
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Where the text has some of `terms`, of which one like `bar*` stands for all that begin so."""
+        """Return where the text has any of the terms, ascending and without overlaps; `bar*` matches as a prefix."""
         prefixes = [term for term in terms if term.endswith("*")]
         found: list[Match] = []
-        for start, end, held in self.spans(text):
-            asked = {term for term in held if term in terms}
-            asked.update(prefix for prefix in prefixes for term in held if term.startswith(prefix[:-1]))
-            if not asked:
+        for start, end, span_terms in self.spans(text):
+            matched = {term for term in span_terms if term in terms}
+            matched.update(prefix for prefix in prefixes for term in span_terms if term.startswith(prefix[:-1]))
+            if not matched:
                 continue
             if found and start < found[-1][1]:
                 begin, _, others = found.pop()
-                found.append((begin, end, others | asked))
+                found.append((begin, end, others | matched))
             else:
-                found.append((start, end, frozenset(asked)))
+                found.append((start, end, frozenset(matched)))
         return found
 
 
 class _TermCache(dict[str, tuple[str, ...]]):
-    """Word -> terms, worked out when first asked for: a dictionary look-up is all that a known word costs.
+    """A cache from words, as blanks separate them, to terms: a known word costs one dictionary look-up.
 
-    A word is what stands between blanks: no token goes beyond one.
+    That is possible because no token contains a blank.
     """
 
-    def __init__(self, algorithm: str | None, version: int) -> None:
+    def __init__(self, algorithm: str | None, version: int, size: int) -> None:
         super().__init__()
         self._algorithm = algorithm
+        self._size = size
         self._rounds = _MOST_ROUNDS if version >= 3 else 1
         self._stemmers: dict[str, Any] = {}
 
@@ -159,9 +167,9 @@ class _TermCache(dict[str, tuple[str, ...]]):
             terms = tuple(
                 chain.from_iterable(_bigrams(piece) if unspaced else self[piece] for _, piece, unspaced in pieces)
             )
-        if unspaced or len(word) > LONGEST_CACHED:  # these hardly ever repeat: not worth remembering
+        if unspaced or len(word) > LONGEST_CACHED:  # these rarely recur
             return terms
-        if len(self) >= CACHE_SIZE:
+        if len(self) >= self._size:
             self.clear()
         self[word] = terms
         return terms
@@ -172,12 +180,12 @@ class _TermCache(dict[str, tuple[str, ...]]):
             if self._algorithm in _ELIDING:
                 return self._parts(token.split("'"), self._compound)
             token = _without_clitic(token)
-        if token.isalpha() and token[1:].islower():  # most words: spare them the search for parts
+        if token.isalpha() and token[1:].islower():  # most words: a fast path
             return self._word(token)
         return self._compound(token)
 
     def _compound(self, token: str) -> Iterator[str]:
-        """The term of the whole, then those of its parts, and of theirs."""
+        """Yield the term of a compound, then recursively those of its parts."""
         for separator in _LEVELS:
             segments = [segment for segment in separator.split(token) if segment]
             if segments != [token]:
@@ -192,8 +200,8 @@ class _TermCache(dict[str, tuple[str, ...]]):
             yield from self._parts(pieces, self._word)
 
     def _joined(self, whole: str, segments: list[str], *, dashed: bool) -> Iterator[str]:
-        """The terms that stand for all of a compound with separators in it."""
-        dashed = dashed and any(map(str.isalpha, whole))  # but 10-15 is not 1015
+        """Yield the terms of a whole compound that contains separators."""
+        dashed = dashed and any(map(str.isalpha, whole))  # 10-15 is not 1015
         if dashed or _INITIALS.fullmatch(whole):  # e-mail is email, IL-2 is IL2, O'Neil is ONeil, U.S.A is USA
             yield from self._word("".join(segments))
         elif segments:
@@ -202,7 +210,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
                 yield whole[1:]
 
     def _parts(self, parts: list[str], analyze: Callable[[str], Iterator[str]]) -> Iterator[str]:
-        # A letter that is split off says nothing; a digit may be a release or a dose.
+        # A single letter means nothing; a digit may be a version or a dose.
         return chain.from_iterable(analyze(part) for part in parts if len(part) > 1 or part.isdigit())
 
     def _word(self, word: str) -> Iterator[str]:
@@ -217,7 +225,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
         stemmer = self._stemmer(algorithm)
         for _ in range(self._rounds if algorithm in _STEMMED_AGAIN else 1):
             stem = stemmer.stemWord(word)
-            if stem in (word, ""):  # Arabic's leaves nothing of a lone tatweel
+            if stem in (word, ""):  # Arabic's stemmer leaves nothing of a lone tatweel
                 break
             word = stem
         return word
@@ -226,11 +234,12 @@ class _TermCache(dict[str, tuple[str, ...]]):
         if algorithm not in self._stemmers:
             from Stemmer import Stemmer
 
-            self._stemmers[algorithm] = Stemmer(algorithm, 0)  # 0: no second cache under ours
+            self._stemmers[algorithm] = Stemmer(algorithm, 0)  # 0: no second cache
         return self._stemmers[algorithm]
 
 
 def _algorithm_for(word: str, own: str | None) -> str | None:
+    """Return the Snowball algorithm for a word, given the language's own; None if nothing is stemmed."""
     code = ord(word[0])
     if own is None:
         return None
@@ -242,7 +251,7 @@ def _algorithm_for(word: str, own: str | None) -> str | None:
 
 def _without_clitic(token: str) -> str:
     head, _, tail = token.rpartition("'")
-    if tail == "t" and head.endswith("n"):  # don't, isn't: function words all
+    if tail == "t" and head.endswith("n"):  # don't, isn't: all are function words
         return _LAST_WORD.sub("", head)
     return head if tail.casefold() in _CLITICS else token
 
@@ -252,13 +261,13 @@ def _bigrams(run: str) -> tuple[str, ...]:
     return tuple(map(add, run, [*run[1:], ""]))
 
 
-def _wanted(run: str) -> tuple[str, ...]:
+def _query_bigrams(run: str) -> tuple[str, ...]:
     run = normalize("NFKC", run)
     return tuple(map(add, run, run[1:])) or (f"{run}*",)
 
 
 def _pieces(token: str) -> list[tuple[int, str, bool]]:
-    """The stretches of a token, each with its start, that are or are not in an unspaced script."""
+    """Split a token into (start, piece, whether it is in an unspaced script)."""
     if max(token) < FIRST_UNSPACED:
         return [(0, token, False)]
     return [(match.start(), match.group(), match.lastindex == 1) for match in _pieces_pattern().finditer(token)]
@@ -266,11 +275,11 @@ def _pieces(token: str) -> list[tuple[int, str, bool]]:
 
 @cache
 def _common_runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What matches a word of common unspaced characters and of what parts them, and what finds its runs."""
+    """Return a pattern for words of common unspaced characters and separators, and one that finds their runs."""
     return re.compile(rf"(?:[{COMMON_UNSPACED}]++|[^\w{INNER}]++)*+"), re.compile(rf"[{COMMON_UNSPACED}]++")
 
 
 @cache
 def _pieces_pattern() -> re.Pattern[str]:
-    # Compiled when first needed: that takes milliseconds, which most queries can do without.
+    # Compiled on first use: it takes milliseconds, and most queries don't need it.
     return re.compile(rf"([{UNSPACED}]++)|[^\W{UNSPACED}][^{UNSPACED}]*(?<![{_JOINERS}])")

@@ -1,11 +1,11 @@
-"""Which characters make words: ranges for `re`'s character classes, and the folding that makes equal words equal."""
+"""The characters that words consist of, as ranges for `re`, and the normalisation that makes equal words equal."""
 
 from unicodedata import normalize
 
 from vsearch_core.scripts import RADICALS
 
-# What continues a word though `re` calls it no word character: characters that show nothing (soft hyphen, joiners),
-# vowel signs, accents, points and radicals.
+# Characters that continue a word although `re` doesn't count them as word characters: invisible ones (soft hyphen,
+# joiners), vowel signs, accents, points and radicals.
 INVISIBLE = "\u00ad\u200c\u200d\u2060"
 INNER = (
     rf"{INVISIBLE}{RADICALS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u0610-\u061a"
@@ -22,10 +22,10 @@ _FOLDS = str.maketrans(dict.fromkeys(INVISIBLE) | dict.fromkeys(HYPHENS, "-") | 
 
 
 def normalize_characters(text: str) -> str:
-    """NFKC, without what shows nothing, and with one kind of hyphen and apostrophe. Case stays."""
+    """Return the text in NFKC without invisible characters, with one kind of hyphen and apostrophe; case stays."""
     return text if text.isascii() else normalize("NFKC", text).translate(_FOLDS)
 
 
 def fold_case(text: str) -> str:
-    """Case folded, for text that is unified."""
-    return text.casefold().replace("i\u0307", "i")  # what casefold makes of the Turkish capital I with its dot
+    """Fold the case of normalised text."""
+    return text.casefold().replace("i\u0307", "i")  # the Turkish dotted capital I, as casefold leaves it

@@ -1,8 +1,8 @@
-"""Which language a text is in, told by its function words.
+"""Detect the language of a text by its function words.
 
-They are half of what is written and hardly shared, so a few dozen words tell most languages apart. (Dunning,
-"Statistical Identification of Language", 1994, has finer methods for shorter texts.) What has none of them, code or a
-table, is in no language.
+They make up half of most texts and few languages share them, so a few dozen words distinguish most languages. (Dunning,
+"Statistical Identification of Language", 1994, has finer methods for shorter texts.) A text without any, such as code
+or a table, has no language.
 """
 
 import re
@@ -21,35 +21,35 @@ LANGUAGES = {
     "st": "sesotho", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish", "zh": "english",
 }  # fmt: skip
 
-SAMPLE = 4000  # characters of a text that are looked at
-ENOUGH = 4  # different function words of a language; fewer may be chance
-SHARE = 0.1  # of all words are function words, at least, where somebody writes in that language
+SAMPLE = 4000  # characters at the start of a text that are examined
+MIN_DISTINCT = 4  # distinct function words of a language; fewer may be chance
+MIN_SHARE = 0.1  # of all words, which function words make up in any text of the language
 
 _WORD = re.compile(r"[^\W\d_]{2,}")  # a lone letter is an initial or a formula in any language
 
 
 def detect(text: str) -> str | None:
-    """The text's language as an ISO 639-1 code, None where it has too few function words to tell."""
+    """Return the text's language as an ISO 639-1 code, or None if it has too few function words."""
     words = Counter(_WORD.findall(text[:SAMPLE].casefold()))
-    found: Counter[str] = Counter()
-    different: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
+    distinct: Counter[str] = Counter()
     for word, count in words.items():
-        for code in _speakers().get(word, ()):
-            found[code] += count
-            different[code] += 1
-    if not found:
+        for code in _languages_by_word().get(word, ()):
+            occurrences[code] += count
+            distinct[code] += 1
+    if not occurrences:
         return None
-    best = max(found, key=lambda code: (found[code], different[code], code))
-    enough = different[best] >= ENOUGH and found[best] >= SHARE * words.total()
+    best = max(occurrences, key=lambda code: (occurrences[code], distinct[code], code))
+    enough = distinct[best] >= MIN_DISTINCT and occurrences[best] >= MIN_SHARE * words.total()
     return best if enough else None
 
 
 @cache
-def _speakers() -> dict[str, list[str]]:
-    """The languages that each function word belongs to."""
+def _languages_by_word() -> dict[str, list[str]]:
+    """Return the codes of the languages that each function word belongs to."""
     codes = {algorithm: code for code, algorithm in reversed(LANGUAGES.items())}
-    speakers: dict[str, list[str]] = {}
+    languages: dict[str, list[str]] = {}
     for algorithm, words in STOP_WORDS.items():
         for word in words:
-            speakers.setdefault(word, []).append(codes[algorithm])
-    return speakers
+            languages.setdefault(word, []).append(codes[algorithm])
+    return languages

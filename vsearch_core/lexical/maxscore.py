@@ -1,4 +1,4 @@
-"""Keyword search by the compiled kernel: what `bm25.BM25` scores row by row, without looking at every row."""
+"""Keyword search by the compiled MaxScore kernel: the same results as `bm25.BM25`, without scoring every row."""
 
 from array import array
 from collections.abc import Iterable
@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import LAST_KEY, POOL_BLOCK
-from vsearch_core.kernels.keywords import best_rows, read_pools
+from vsearch_core.kernels.tuples import PostingArrays, SaturationScale, TermTable
 from vsearch_core.lexical.bm25 import BM25
 
 
 @dataclass(frozen=True, slots=True)
 class TopRows:
-    """The best rows of each query, best first, equal scores by row: `rows` and `scores` (q, k), of which `counts` (q,)
-    are there; the rest is undefined."""
+    """The best rows of each of q queries, best first, equal scores by row.
+
+    `rows` (q, k) int64 and `scores` (q, k) float32; of query i, the first counts[i] (`counts` (q,) int64) are filled
+    and the rest is undefined.
+    """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
@@ -24,46 +27,53 @@ class TopRows:
 
 
 class MaxScore:
-    """Top-k search over a collection whose parts all have bounds of their blocks. Belongs to one thread."""
+    """Top-k search over postings. Used by one thread at a time."""
 
     def __init__(self, collection: BM25) -> None:
+        """Take postings that all have block bounds."""
         self._collection = collection
         self._all = read_only(np.empty(0, np.bool_))
+        self._scale = SaturationScale(*collection.scale)
         self._parts = [
-            tuple(map(read_only, (part.rows, part.counts, part.block_counts, part.block_ratios, saturations)))
+            PostingArrays(
+                rows=read_only(part.rows),
+                counts=read_only(part.counts),
+                block_counts=read_only(part.block_counts),
+                block_ratios=read_only(part.block_ratios),
+                saturations=read_only(saturations),
+            )
             for part, saturations in zip(collection.parts, collection.saturations, strict=True)
         ]
 
     def load(self) -> None:
-        """Have the kernels ready, by asking for nothing."""
+        """Load the kernels, compiling them the first time, by running an empty query."""
         self.search([[]], 1)
         self.search([[]], 1, np.zeros(self._collection.rows, np.bool_))
 
     def search(self, queries: Iterable[Iterable[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> TopRows:
-        """The k rows with the highest scores above 0 of each query's terms, among the allowed, (rows,) bool.
+        """Return the k rows with the highest scores above 0 of each query, an iterable of terms.
 
-        Queries are best made as they are taken: their strings then stay in the processor's caches. Raises as
-        `BM25` does.
+        `allowed` (rows,) bool restricts the rows. Queries are consumed one by one, so generating them on the fly keeps
+        their strings in the processor's caches. Raises what `BM25` raises.
         """
+        from vsearch_core.kernels.keywords import best_rows, read_pools
+
         collection = self._collection
-        number_of = collection.term_ids.__getitem__
-        numbers, bounds = array("q"), array("q", [0])
+        collection.trim_terms()
+        term_id = collection.term_ids.__getitem__
+        ids, bounds = array("q"), array("q", [0])
         for terms in queries:
-            numbers.extend(map(number_of, terms))
-            bounds.append(len(numbers))
-        ids, ends = np.array(numbers), np.array(bounds)
-        asked = len(bounds) - 1
-        known = (collection.idf, collection.spans, collection.gains)  # not before: looking terms up may replace them
-        pools = np.full((asked, POOL_BLOCK + -(-k // POOL_BLOCK) * POOL_BLOCK), LAST_KEY, np.int64)
+            ids.extend(map(term_id, terms))
+            bounds.append(len(ids))
+        term_ids, starts = np.array(ids), np.array(bounds)
+        count = len(bounds) - 1
+        table = TermTable(collection.idf, collection.spans, collection.gains)  # last: lookups may replace the arrays
+        pools = np.full((count, POOL_BLOCK + -(-k // POOL_BLOCK) * POOL_BLOCK), LAST_KEY, np.int64)
         pools[:, :POOL_BLOCK] = -LAST_KEY
         for number, part in enumerate(self._parts):
             base = int(collection.starts[number])
-            mask = self._all if allowed is None else read_only(allowed[base : base + len(part[4])])
-            best_rows(part, collection.scale, ends, ids, known, number, mask, base, k, pools)
-        found = TopRows(
-            np.empty((asked, k), np.int64),
-            np.empty((asked, k), np.float32),
-            np.empty(asked, np.int64),
-        )
-        read_pools(pools, ends, ids, collection.idf, found.rows, found.scores, found.counts)
+            mask = self._all if allowed is None else read_only(allowed[base : base + len(part.saturations)])
+            best_rows(part, self._scale, starts, term_ids, table, number, mask, base, k, pools)
+        found = TopRows(np.empty((count, k), np.int64), np.empty((count, k), np.float32), np.empty(count, np.int64))
+        read_pools(pools, starts, term_ids, collection.idf, found.rows, found.scores, found.counts)
         return found

@@ -1,4 +1,4 @@
-"""Words exactly as they stand: how to find them in a text, and in which texts it is worth looking."""
+"""Match phrases and prefixes in texts, and narrow down by terms which texts can contain a phrase."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.characters import INNER, fold_case, normalize_characters
 from vsearch_core.scripts import UNSPACED
 
-# A word ends where no letter of a spaced script goes on. What follows the n of don't does not stand on its own.
+# A word ends where no letter of a spaced script follows. The n of don't is not the end of a word.
 _NOT_AFTER = rf"(?<![^\W{UNSPACED}])(?<![{INNER}])"
 _NOT_BEFORE = rf"(?![^\W{UNSPACED}])(?![{INNER}])(?!'t\b)"
 _SPACED = re.compile(rf"[^\W{UNSPACED}]")
@@ -16,12 +16,12 @@ _SHORTEST = 3  # letters; the analyzer may drop shorter words, such as the s of 
 
 
 def fold_text(text: str) -> str:
-    """The text as phrases see it: one case, one form of each character, one blank between words."""
+    """Return the text with case folded, characters normalised and single blanks between words."""
     return " ".join(fold_case(normalize_characters(text)).split())
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Finds a phrase in folded texts: as whole words where the script parts words."""
+    """Return a pattern that finds a phrase in folded texts, as whole words where its script separates words."""
     wanted = fold_text(phrase)
     before = _NOT_AFTER if _SPACED.match(wanted[:1]) else ""
     after = _NOT_BEFORE if _SPACED.match(wanted[-1:]) else ""
@@ -29,16 +29,16 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
 
 def prefix_pattern(prefix: str) -> re.Pattern[str]:
-    """Finds words that begin so in folded texts."""
+    """Return a pattern that finds words starting with the prefix in folded texts."""
     wanted = fold_text(prefix)
     return re.compile((_NOT_AFTER if _SPACED.match(wanted[:1]) else "") + re.escape(wanted))
 
 
 def required_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collection[str]]:
-    """Of each of these groups, a text that has the phrase, analyzed by any of the analyzers, has a term.
+    """Return groups of terms such that any text with the phrase has at least one term of each group.
 
-    Not every word of the phrase gives a group: function words have no terms, and what stands beside others without a
-    blank (foo.bar, x86) may be part of a longer compound in the text.
+    That holds for texts analyzed by any of the analyzers. Not every word of the phrase gives a group: function words
+    have no terms, and words joined to others (foo.bar, x86) may be part of a longer compound in the text.
     """
     groups: list[Collection[str]] = []
     wanted = fold_text(phrase)
@@ -53,12 +53,12 @@ def required_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collect
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
     around = text[max(0, match.start() - 1) : match.start()] + text[match.end() : match.end() + 1]
-    return re.search(rf"[\w{INNER}']", around) is None  # an apostrophe: don't as a whole has no terms
+    return re.search(rf"[\w{INNER}']", around) is None  # an apostrophe too: don't has no terms
 
 
 def _alternatives(word: str, analyzers: Collection[Analyzer]) -> Sequence[Collection[str]]:
-    """One group with the word's term under each analyzer; none where one of them drops the word."""
-    forms = [word, word[:-1]] if word.endswith("s") else [word]  # the s of an acronym, GPUs, is cut off
+    """Return one group with the word's term under each analyzer, or none if any of them drops the word."""
+    forms = [word, word[:-1]] if word.endswith("s") else [word]  # the analyzer cuts the s of GPUs
     found = [analyzer.terms(word) for analyzer in analyzers]
     if not all(found):
         return []

@@ -1,4 +1,4 @@
-"""Inverted lists as plain arrays: they can be mapped from files and used in place, without a loading step."""
+"""Postings as plain arrays, which can be mapped from files and used in place without a loading step."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 from vsearch_core.kernels.constants import BLOCK_POSTINGS
 
-PREFIX = "postings_"  # of the arrays' names, which share a folder with other arrays
+PREFIX = "postings_"  # of the arrays' stored names
 _MAX_COUNT = 255
 _ROW_BITS = 32
-_BLOCK = 1 << 20  # postings at a time
-_BOUNDED = BLOCK_POSTINGS << 13  # postings at a time whose bounds are found
+MERGE_BLOCK = 1 << 20  # postings merged at a time
+_BOUNDED = BLOCK_POSTINGS << 13  # postings whose bounds are computed at a time
 _MAX_RATIO = 65535
 
 
-# Arrays that segments of the first version lack.
-_ADDED: Mapping[str, NDArray[Any]] = {
+# Arrays that segments of the first version lack, by stored name
+_DEFAULTS: Mapping[str, NDArray[Any]] = {
     "block_counts": np.empty(0, np.uint8),
     "block_ratios": np.empty(0, np.uint16),
     "languages": np.empty(0, np.uint8),
 }
 
-# What each array may be made of: kernels check no bounds, and numpy takes a negative row for one from the end.
+# The types of each array. Kernels check no bounds, and numpy counts a negative row from the end.
 _TYPES: Mapping[str, Collection[str]] = {
     "terms": ("uint8",),
     "term_offsets": ("uint32", "uint64"),
@@ -42,16 +42,19 @@ _TYPES: Mapping[str, Collection[str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
-    """Which rows hold which term how often. T terms, R rows, P postings, B bytes of vocabulary.
+    """How often each row contains each term; T terms, R rows, P postings, B bytes of vocabulary.
 
-    Unsigned integers all: `terms` (B,) uint8, the UTF-8 of all terms in ascending order of bytes, end to end;
-    `term_offsets` (T+1,) uint32 or uint64, where each starts in it; `offsets` (T+1,) uint32 or uint64, where each
-    term's list starts in `rows` (P,) uint16 (where R allows) or uint32, ascending in each list, and in `counts` (P,)
-    uint8, occurrences in the row, where 255 means 255 or more; `lengths` (R,) uint32, number of terms in each row.
+    `terms` (B,) uint8: the UTF-8 of all terms, concatenated in ascending order of bytes.
+    `term_offsets` (T+1,) uint32 or uint64: where each term starts in `terms`.
+    `offsets` (T+1,) uint32 or uint64: where each term's list starts in `rows` and `counts`.
+    `rows` (P,) uint16 (if R allows) or uint32, ascending in each list.
+    `counts` (P,) uint8: occurrences in the row; 255 means 255 or more.
+    `lengths` (R,) uint32: the number of terms in each row.
+    `block_counts` uint8: the highest count of each BLOCK_POSTINGS consecutive postings, across lists.
+    `block_ratios` uint16: the lowest length / count of each such block, rounded down.
+    `language_codes` uint8: the languages in which the rows were analyzed, in ASCII, separated by commas.
 
-    Of each BLOCK_POSTINGS postings, whatever lists they are of, `block_counts` uint8 is the highest count, and
-    `block_ratios` uint16 the lowest length a count, rounded down. `language_codes` are those (ASCII, commas between) of
-    the languages that the rows were analyzed in. These are empty in segments of the first version.
+    The last three are empty in segments of the first version.
     """
 
     terms: NDArray[np.uint8]
@@ -66,39 +69,39 @@ class Postings:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Postings":
-        """The inverse of `arrays`; other names in the mapping are left alone. No array is read or copied.
+        """Return postings of stored arrays, without reading or copying them; other names are ignored.
 
-        Raises KeyError when one is missing, and ValueError for types or lengths that `build` never gives.
+        Raises KeyError if an array is missing, and ValueError for types or lengths that `build` never returns.
         """
-        # asarray takes the memmap class off, whose every slice costs microseconds.
-        found = {name: arrays.get(PREFIX + name, _ADDED.get(name)) for name in _STORED_NAMES.values()}
+        # asarray removes the class memmap, each slice of which costs microseconds.
+        found = {name: arrays.get(PREFIX + name, _DEFAULTS.get(name)) for name in _STORED_NAMES.values()}
         missing = [name for name, array in found.items() if array is None]
         if missing:
             raise KeyError(PREFIX + missing[0])
         for name, array in found.items():
             if array.ndim != 1 or array.dtype.name not in _TYPES[name]:  # type: ignore[union-attr]
-                raise ValueError(f"{PREFIX}{name} are of another type")
+                raise ValueError(f"{PREFIX}{name} has a wrong type")
         postings = Postings(**{field: np.asarray(found[name]) for field, name in _STORED_NAMES.items()})
         if not postings._lengths_agree():
-            raise ValueError("arrays of postings are not of one length")
+            raise ValueError("arrays of postings differ in length")
         return postings
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Name -> array, to be stored as they are."""
+        """Return the arrays by the names under which they are stored."""
         return {PREFIX + name: getattr(self, field) for field, name in _STORED_NAMES.items()}
 
     def lookup(self, term: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """The rows that hold the term, ascending, and how often each does; both empty where none does."""
+        """Return the rows that contain the term, ascending, and how often each does."""
         start, end = self.span(term)
         return self.rows[start:end], self.counts[start:end]
 
     def span(self, term: str) -> tuple[int, int]:
-        """Where the term's list starts and ends in `rows` and `counts`; equal where it has none."""
+        """Return where the term's list starts and ends in `rows` and `counts`; equal numbers if it has none."""
         index = self._find(term.encode("utf-8", "surrogatepass"))
         return (0, 0) if index is None else (int(self.offsets[index]), int(self.offsets[index + 1]))
 
     def prefix_span(self, prefix: str) -> tuple[int, int]:
-        """Where the lists of all terms that begin so start and end: they lie side by side."""
+        """Return where the lists of all terms with the prefix start and end; they are adjacent."""
         wanted = prefix.encode("utf-8", "surrogatepass")
         first = self._first(lambda term: term >= wanted)
         end = self._first(lambda term: term > wanted and not term.startswith(wanted))
@@ -106,18 +109,18 @@ class Postings:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that the rows were analyzed in, () where that is not known."""
+        """Return the languages in which the rows were analyzed, or () if they are not known."""
         text = self.language_codes.tobytes().decode("ascii", "replace")
         return tuple(code for code in text.split(",") if code)
 
     def find_fault(self) -> str | None:
-        """What can't be so in arrays that `build` made, or None: they are sorted, in range, and agree."""
-        holding = len(self.rows)
-        if not (_rises(self.term_offsets, len(self.terms)) and _rises(self.offsets, holding)):
-            return "offsets do not rise"
+        """Return what is wrong with the arrays, or None if they are sorted, in range and consistent."""
+        count = len(self.rows)
+        if not (_is_ascending(self.term_offsets, len(self.terms)) and _is_ascending(self.offsets, count)):
+            return "offsets are not ascending"
         if any(former >= latter for former, latter in pairwise(_vocabulary(self))):
             return "terms are not sorted"
-        if holding and int(self.rows.max()) >= len(self.lengths):
+        if count and int(self.rows.max()) >= len(self.lengths):
             return "rows are out of range"
         return self._fault_in_lists()
 
@@ -133,9 +136,9 @@ class Postings:
     def _fault_in_lists(self) -> str | None:
         inner = np.ones(max(0, len(self.rows) - 1), np.bool_)
         starts = self.offsets[(self.offsets > 0) & (self.offsets < len(self.rows))].astype(np.int64)
-        inner[starts - 1] = False  # between two lists, rows may fall
+        inner[starts - 1] = False  # between two lists, rows may descend
         if (np.diff(self.rows.astype(np.int64))[inner] <= 0).any() or not self.counts.all():
-            return "lists are not sorted, or count nothing"
+            return "lists are not sorted, or have counts of zero"
         found = np.bincount(self.rows, self.counts, len(self.lengths))
         full = np.bincount(self.rows, self.counts == _MAX_COUNT, len(self.lengths)) > 0
         if (found > self.lengths).any() or (found != self.lengths)[~full].any():
@@ -143,7 +146,7 @@ class Postings:
         highest, lowest = _block_bounds(self.rows, self.counts, self.lengths)
         right = np.array_equal(highest, self.block_counts) and np.array_equal(lowest, self.block_ratios)
         if len(self.block_counts) and not right:
-            return "bounds of blocks are not those of their postings"
+            return "bounds of blocks differ from those of their postings"
         return None
 
     def _find(self, wanted: bytes) -> int | None:
@@ -151,7 +154,7 @@ class Postings:
         return index if index < len(self.offsets) - 1 and self._term(index) == wanted else None
 
     def _first(self, reached: Callable[[bytes], bool]) -> int:
-        """The number of the first term for which, as for all after it, that is so; the number of terms if for none."""
+        """Return the first term's number for which `reached` is true, as for all after it, or the number of terms."""
         low, high = 0, len(self.offsets) - 1
         while low < high:
             middle = (low + high) // 2
@@ -166,9 +169,9 @@ _STORED_NAMES = {field.name: field.name for field in fields(Postings)} | {"langu
 
 
 def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -> Postings:
-    """Postings of the documents' terms (`Analyzer.terms`), in `languages`; document number i becomes row i.
+    """Return the postings of documents, given as their terms (`Analyzer.terms`); document number i becomes row i.
 
-    Takes about 20 bytes of memory a term occurrence while it runs.
+    `languages` are those in which they were analyzed. Takes about 20 bytes of memory for each occurrence of a term.
     """
     from array import array
 
@@ -194,11 +197,11 @@ def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -
     )
 
 
-def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]]) -> Postings:
-    """One in place of many: the rows that `kept[i]` (bool, one a row of its part) allows, in order, numbered from 0.
+def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]], block: int = MERGE_BLOCK) -> Postings:
+    """Merge the rows of some parts for which `kept[i]` (rows of the part,) is True, numbered from 0 in order.
 
-    Equal to building afresh from the kept documents. Beyond the result it takes about 100 MB of memory and the
-    vocabularies.
+    The result equals building postings of the kept documents. Takes about 100 bytes of memory for each of `block`
+    postings, and the vocabularies, beyond the result.
     """
     vocabularies = [_vocabulary(part) for part in parts]
     words = sorted(set().union(*vocabularies))
@@ -206,14 +209,14 @@ def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]]) -> Posti
     ranks = [np.array([rank[word] for word in vocabulary], np.int64) for vocabulary in vocabularies]
     totals = np.zeros(len(words), np.int64)
     for part, keep, own in zip(parts, kept, ranks, strict=True):
-        for first, sizes, _, _ in _kept_lists(part, keep):
+        for first, sizes, _, _ in _kept_lists(part, keep, block):
             totals[own[first : first + len(sizes)]] += sizes
     rows = np.empty(totals.sum(), np.uint32)
     counts = np.empty(len(rows), np.uint8)
-    free = np.cumsum(totals) - totals  # a term: where its next posting goes. Parts come in order: no sorting
+    free = np.cumsum(totals) - totals  # where each term's next posting goes; parts come in order, so nothing is sorted
     base = 0
     for part, keep, own in zip(parts, kept, ranks, strict=True):
-        for first, sizes, kept_rows, kept_counts in _kept_lists(part, keep):
+        for first, sizes, kept_rows, kept_counts in _kept_lists(part, keep, block):
             terms = own[first : first + len(sizes)]
             places = np.repeat(free[terms] - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(kept_rows))
             rows[places], counts[places] = kept_rows + base, kept_counts
@@ -232,12 +235,15 @@ def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]]) -> Posti
 
 
 def _kept_lists(
-    part: Postings, keep: NDArray[np.bool_]
+    part: Postings, keep: NDArray[np.bool_], block: int
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]]:
-    """What is left of a part, some terms at a time: the first term's number, and for it and the terms after it
-    the number of postings left, then all these postings' rows (renumbered from 0) and counts."""
+    """Yield the kept postings of a part, those of some terms at a time.
+
+    Yields the number of the first term; the numbers of kept postings of it and the terms after it; and all these
+    postings' rows, renumbered from 0, and counts.
+    """
     renumbered = (np.cumsum(keep) - 1).astype(np.uint32)
-    cuts = np.searchsorted(part.offsets, np.arange(0, len(part.rows), _BLOCK))
+    cuts = np.searchsorted(part.offsets, np.arange(0, len(part.rows), block))
     for first, end in pairwise(np.unique([*cuts.tolist(), len(part.offsets) - 1]).tolist()):
         offsets = part.offsets[first : end + 1].astype(np.int64)
         rows = part.rows[offsets[0] : offsets[-1]]
@@ -247,7 +253,7 @@ def _kept_lists(
         yield first, np.diff(seen[offsets - offsets[0]]), renumbered[rows[chosen]], counts[chosen]
 
 
-def _rises(offsets: NDArray[Any], end: int) -> bool:
+def _is_ascending(offsets: NDArray[Any], end: int) -> bool:
     return int(offsets[0]) == 0 and int(offsets[-1]) == end and bool((offsets[1:] >= offsets[:-1]).all())
 
 

@@ -1,4 +1,4 @@
-"""Function words: they carry no topic, so they are left out of the postings. Lists of our own, short on purpose."""
+"""Lists of function words, which carry no topic and so are left out of postings; short on purpose."""
 
 STOP_WORDS: dict[str, frozenset[str]] = {
     language: frozenset(words.casefold().split())
