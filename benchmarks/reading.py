@@ -29,9 +29,9 @@ from vsearch_core.model import EmbedderSpec
 from vsearch_core.text import reading
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.files import FileToRead, Reader
-from vsearch_core.text.workers import Pool
+from vsearch_core.text.workers import WorkerPool
 
 _SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "xo", "zu")
 
@@ -98,16 +98,16 @@ class Stopwatch:
 def profile(name: str, folder: Path, embedder: Embedder) -> None:
     """Print the shares of time of a first `vsearch index`."""
     embedding, waiting = Stopwatch(), Stopwatch()
-    original, take = embedder.embed_documents, Pool.take
+    original, take = embedder.embed_documents, WorkerPool.take
     embedder.embed_documents = embedding.timed(original)  # type: ignore[method-assign]
-    Pool.take = waiting.timed(take)  # type: ignore[method-assign]
+    WorkerPool.take = waiting.timed(take)  # type: ignore[method-assign]
     try:
         with TemporaryDirectory() as work:
             summary = update_index(
                 Path(work) / ".vsearch", [Source(folder, DiscoverOptions())], IndexOptions(), lambda _: embedder
             )
     finally:
-        embedder.embed_documents, Pool.take = original, take  # type: ignore[method-assign]
+        embedder.embed_documents, WorkerPool.take = original, take  # type: ignore[method-assign]
     total = summary.seconds
     rest = total - embedding.seconds - waiting.seconds
     shares = f"embedding {embedding.seconds / total:.0%}, waiting for workers {waiting.seconds / total:.0%}"
@@ -133,10 +133,10 @@ def main() -> None:
         generate(folder, options.files, options.kind)
         generate(few, options.local, options.kind)
         static = open_embedder(EmbedderSpec("static", str(static_model(Path(name)))))
-        files, settings = _files(folder), (ChunkOptions(),)
+        files = _files(folder)
         ways: dict[str, Callable[[], int]] = {
-            "one process": lambda: count_read(reading.InProcessReader(files, settings, lambda: False)),
-            "workers": lambda: count_read(reading.open_reader(files, settings, lambda: False)),
+            "one process": lambda: count_read(reading.InProcessReader(files, ChunkOptions(), DEFAULTS, lambda: False)),
+            "workers": lambda: count_read(reading.open_reader(files, ChunkOptions(), DEFAULTS, lambda: False)),
             "workers, staged": lambda: _in_new_folder(folder, static),
         }
         for _ in range(options.rounds):

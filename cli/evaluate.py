@@ -13,6 +13,7 @@ from vsearch_core import config
 from vsearch_core.errors import InputError
 
 from . import consent, locate
+from .advice import advice_for
 from .defaults import configured
 from .opening import open_index
 from .output import complain, emit, one_line, plural, say, to_json
@@ -129,7 +130,7 @@ def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         corpus = prepare_corpus(folder, dataset, work)
-        observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"))
+        observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"), advice=advice_for)
         target = corpus.work / config.INDEX_DIR
         index = stack.enter_context(
             open_index(target, create=True, yes=yes, report=say, observer=observer, project=folder)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .advice import advice_for
 from .output import PREPARING, say
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
                     progress=bar.show,
                     compiling=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
                     should_stop=stop,
+                    advice=advice_for,
                 ),
             )
         except StoppedError:

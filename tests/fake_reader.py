@@ -1,4 +1,4 @@
-"""Stands in for `reading.read` in workers: does what the name of the file says, to the process that reads it."""
+"""A stand-in for `reading.read` in workers: it does to its process what the name of the file says."""
 
 import os
 import re
@@ -16,19 +16,19 @@ _seen: list[str] = []
 
 
 def read(file: FileToRead, *settings: object) -> FileRead:
-    what = file.name.partition(" ")[2]
-    _seen.append(what)
-    if what in _HARM:
-        _HARM[what]()
-    if what == "eat what is left" and len(_seen) > 1:
+    action = file.name.partition(" ")[2]
+    _seen.append(action)
+    if action in _ACTIONS:
+        _ACTIONS[action]()
+    if action == "eat what is left" and len(_seen) > 1:
         raise MemoryError
-    if what == "binary":
-        raise BinaryFileError(file.name, "is binary", "leave it")
-    if what == "none":
+    if action == "binary":
+        raise BinaryFileError(file.name, "is binary")
+    if action == "none":
         raise FileNotFoundError(2, "No such file or directory")
-    if what == "note":  # who reads it
+    if action == "note":  # who reads it
         Path(file.path).write_text(str(os.getpid()))
-    if what == "modules":
+    if action == "modules":
         import vsearch_core.text.reading  # noqa: F401
 
         return FileRead(b"", title=" ".join(sys.modules))
@@ -47,7 +47,7 @@ def _litter() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-_HARM: dict[str, Callable[[], object]] = {
+_ACTIONS: dict[str, Callable[[], object]] = {
     "hang": lambda: time.sleep(1000),
     "hang in C": lambda: re.match(r"(a|a)*b", "a" * 60),  # the interpreter runs nothing else meanwhile
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),

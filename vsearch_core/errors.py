@@ -80,21 +80,18 @@ class ExtractionError(VsearchError):
     """A file's text can't be extracted. The error concerns that file only."""
 
     code = "unreadable-file"
-    option = ""  # the option of `index` that could read it, until codes say so
 
 
 class EncryptedError(ExtractionError):
     """A file is encrypted, and no password or a wrong one was given."""
 
     code = "encrypted-file"
-    option = "password"
 
 
 class PicturesOnlyError(ExtractionError):
     """A file has pages, but they hold only pictures."""
 
     code = "pictures-only"
-    option = "ocr"
 
 
 class BinaryFileError(ExtractionError):

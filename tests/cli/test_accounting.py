@@ -12,7 +12,7 @@ from .conftest import EVIL_NAME
 
 LOCKED = "is encrypted; index with its password as VSEARCH_PASSWORD or --password"
 SCANNED = "has no text, only pictures; run ocrmypdf on it first, or index with --ocr"
-PICTURES = "only pictures on page 2 (--ocr reads them)"
+PICTURES = "only pictures on page 2 (OCR reads them)"
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def test_chunk_words_are_heeded(vsearch: Vsearch, project: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (("--chunk-words", "5"), "5 words a chunk: out of range"),
+        (("--chunk-words", "5"), "--chunk-words: 5 is not from 20 to 5000"),
         (("--chunk-words", "100", "--overlap-words", "100"), "overlap"),
         (("--overlap-words", "-1"), "overlap"),
         (("--max-file-size", "large"), "--max-file-size: 'large' is not a size"),

@@ -9,8 +9,8 @@ import pytest
 from process import Vsearch, checked, finished, is_running, until, write_files
 
 HASTY = """
-from vsearch_core.text.extract import limits
-limits.SECONDS_A_FILE, limits.SECONDS_A_MEGABYTE = 1.0, 0.0
+from vsearch_core.text import limits, reading
+reading.WORKER_LIMITS = limits.WorkerLimits(seconds=1.0, seconds_per_megabyte=0.0)
 from vsearch_cli.main import main
 main()
 """

@@ -20,9 +20,9 @@ from vsearch_core.text.extract.options import ExtractOptions
 
 DOCS = Path("docs")
 MIXED = with_pictures(make_pdf("typed", ""), [2])
-PICTURES = "only pictures on page 2 (--ocr reads them)"
-SCANNED = "has no text, only pictures; run ocrmypdf on it first, or index with --ocr"
-LOCKED = "is encrypted; index with its password as VSEARCH_PASSWORD or --password"
+PICTURES = "only pictures on page 2 (OCR reads them)"
+SCANNED = "has no text, only pictures"
+LOCKED = "is encrypted"
 FAILED, SKIPPED = "failed", "skipped"
 
 
@@ -72,6 +72,15 @@ EXPECTED = {
     "docs/mixed.pdf": ("partly", PICTURES),
     "docs/scan.pdf": (FAILED, SCANNED),
 }
+
+
+def test_the_observer_s_advice_is_stored_with_the_reason(root: Path, embedder: WordEmbedder) -> None:
+    observer = Observer(advice=lambda error: f"see {error.code}")
+    make_index(root, embedder, DOCS, observer=observer)
+    stored = states(root)
+    assert stored["docs/locked.pdf"] == (FAILED, "is encrypted; see encrypted-file")
+    assert stored["docs/scan.pdf"] == (FAILED, "has no text, only pictures; see pictures-only")
+    assert stored["docs/binary.bin"] == (SKIPPED, "is binary, not text")
 
 
 def test_each_file_once(root: Path, embedder: WordEmbedder) -> None:

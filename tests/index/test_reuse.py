@@ -227,7 +227,7 @@ def test_new_readers_read_what_the_old_ones_could_not(
     make_index(passing, embedder, DOCS)
     monkeypatch.setattr("vsearch_core.text.reading.extract", lambda *_: Document("", ()))
     assert make_index(passing, embedder).added == 0
-    monkeypatch.setattr("vsearch_core.index.staging.READERS", "next")
+    monkeypatch.setattr("vsearch_core.index.staging.EXTRACTOR_VERSION", "next")
     assert make_index(passing, embedder).added == 2
 
 

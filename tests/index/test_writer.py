@@ -20,7 +20,9 @@ from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.segment import SEGMENTS_DIR
+from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions
+from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.files import FileToRead
 from vsearch_core.text.reading import InProcessReader
 
@@ -424,8 +426,10 @@ def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
 def test_a_run_is_stopped_though_files_are_ready(
     root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ready(files: Sequence[FileToRead], settings: tuple[object, ...], *_: object) -> InProcessReader:
-        return InProcessReader(files, settings, lambda: False)
+    def ready(
+        files: Sequence[FileToRead], chunking: ChunkOptions, options: ExtractOptions, *_: object
+    ) -> InProcessReader:
+        return InProcessReader(files, chunking, options, lambda: False)
 
     monkeypatch.setattr("vsearch_core.index.staging.open_reader", ready)
     monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)

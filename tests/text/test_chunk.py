@@ -1,13 +1,12 @@
 """The chunker's promises, on random documents, and its choice of boundaries, on small ones."""
 
 import itertools
-import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.model import Document, Span
 from vsearch_core.text.chunk import MAX_RUN, ChunkOptions, count_words, split
 
@@ -216,10 +215,20 @@ def test_lines_come_from_the_source() -> None:
     assert (chunk.start_line, chunk.end_line) == (3, 20)
 
 
-@pytest.mark.parametrize(("size", "overlap"), [(19, 0), (5001, 0), (20, 10), (500, 250), (500, -1)])
-def test_senseless_options(size: int, overlap: int) -> None:
-    with pytest.raises(InputError, match=re.escape("out of range")):
+@pytest.mark.parametrize(
+    ("size", "overlap", "message"),
+    [
+        (19, 0, "chunk_words: 19 is not from 20 to 5000"),
+        (5001, 0, "chunk_words: 5001 is not from 20 to 5000"),
+        (20, 10, "overlap_words: 10 is not from 0 to 9"),
+        (500, 250, "overlap_words: 250 is not from 0 to 249"),
+        (500, -1, "overlap_words: -1 is not from 0 to 249"),
+    ],
+)
+def test_options_out_of_range_are_refused(size: int, overlap: int, message: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
         ChunkOptions(size, overlap)
+    assert str(caught.value) == message
 
 
 def test_time_is_linear() -> None:

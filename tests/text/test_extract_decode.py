@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vsearch_core.errors import BinaryFileError
@@ -95,6 +95,7 @@ def test_one_hole_far_into_a_log_does_not_make_it_binary() -> None:
     assert decode("x", log + b"\0\0" + log) == log.decode() + "\ufffd\ufffd" + log.decode()
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.text("a b\n\t\x1c\x85\xa0\u2003\u3000\u200b"))
 def test_one_line_treats_long_texts_like_short_ones(text: str) -> None:
     long = " " * (1 << 20) + text

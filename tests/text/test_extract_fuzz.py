@@ -21,6 +21,7 @@ from vsearch_core import text
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.extract.options import DEFAULTS
 from vsearch_core.text.extract.registry import FORMATS, extract, format_of, load
 
 SHORT, LONG = 150, 10_000  # inputs for each sample
@@ -119,7 +120,7 @@ def variants(name: str, count: int) -> Iterator[bytes]:
 
 def beneath(name: str) -> Callable[[str, bytes], Document]:
     """What reads such a file, without the registry's net below it; for a compressed file, with it."""
-    return extract if name.endswith(".gz") else load(format_of(name))
+    return extract if name.endswith(".gz") else lambda name, data: load(format_of(name))(name, data, DEFAULTS)
 
 
 def check(name: str, data: bytes) -> None:

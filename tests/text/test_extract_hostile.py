@@ -13,11 +13,8 @@ from packages import docx, odf, ooxml, pack, xlsx
 from samples import SAMPLES, pdf_page, stream
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract import builder, compressed, package, sheet
+from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.registry import extract
-from vsearch_core.text.formats import docx as docx_reader
-from vsearch_core.text.formats import html, mail, markdown
-from vsearch_core.text.formats import xlsx as xlsx_reader
 
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha">'
@@ -27,49 +24,52 @@ LAUGHS = (
 OUTSIDE = '<!DOCTYPE x [<!ENTITY i SYSTEM "file:///etc/passwd">]>'
 
 
-def refused(name: str, data: bytes, reason: str) -> None:
+def assert_refused(name: str, data: bytes, reason: str, options: ExtractOptions = DEFAULTS) -> None:
     with pytest.raises(ExtractionError, match=reason) as caught:
-        extract(name, data)
+        extract(name, data, options)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(name)
+
+
+def limited(**limits: int) -> ExtractOptions:
+    return ExtractOptions(limits=ExtractLimits(**limits))
 
 
 @pytest.mark.parametrize("declaration", [LAUGHS, OUTSIDE])
 def test_entities_are_refused(declaration: str) -> None:
     paragraph = "<w:p><w:r><w:t>&i;</w:t></w:r></w:p>"
     document = f'{declaration}<w:document xmlns:w="w"><w:body>{paragraph}</w:body></w:document>'
-    refused("a.docx", ooxml("word/document.xml", {"word/document.xml": document}), "declares entities")
-    refused("a.odt", pack({"content.xml": f"{declaration}<x>&i;</x>"}), "declares entities")
-    refused("a.fodt", f"{declaration}<x>&i;</x>".encode(), "declares entities")
+    assert_refused("a.docx", ooxml("word/document.xml", {"word/document.xml": document}), "declares entities")
+    assert_refused("a.odt", pack({"content.xml": f"{declaration}<x>&i;</x>"}), "declares entities")
+    assert_refused("a.fodt", f"{declaration}<x>&i;</x>".encode(), "declares entities")
 
 
-def test_a_member_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "MAX_EXPANDED", 1 << 20)
-    refused("a.docx", docx("<w:p/>" * 300_000), "grows too large")
-    refused("a.xlsx", xlsx({"S": "<row/>" * 300_000}), "grows too large")
+def test_a_member_that_grows_too_large() -> None:
+    options = limited(expanded_bytes=1 << 20)
+    assert_refused("a.docx", docx("<w:p/>" * 300_000), "grows too large", options)
+    assert_refused("a.xlsx", xlsx({"S": "<row/>" * 300_000}), "grows too large", options)
 
 
-def test_a_text_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "MAX_TEXT", 10_000)
-    refused("a.docx", docx("<w:p><w:r><w:t>some text</w:t></w:r></w:p>" * 2000), "grows too large")
+def test_a_text_that_grows_too_large() -> None:
+    data = docx("<w:p><w:r><w:t>some text</w:t></w:r></w:p>" * 2000)
+    assert_refused("a.docx", data, "grows too large", limited(text_chars=10_000))
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
-def test_a_compressed_file_that_grows_too_large(monkeypatch: pytest.MonkeyPatch, compress: type) -> None:
-    monkeypatch.setattr(compressed, "MAX_UNPACKED", 1 << 20)
+def test_a_compressed_file_that_grows_too_large(compress: Callable[[bytes], bytes]) -> None:
     name = "a.txt.gz" if compress is gzip.compress else "a.txt.xz"
-    refused(name, compress(bytes(1 << 22)), "grows too large")
+    assert_refused(name, compress(bytes(1 << 22)), "grows too large", limited(unpacked_bytes=1 << 20))
 
 
 def test_elements_nested_without_end() -> None:
-    refused("a.docx", docx("<w:tbl>" * 10_000), "nest too deep")
-    refused("a.odt", odf("text", "<text:span>" * 10_000), "nest too deep")
+    assert_refused("a.docx", docx("<w:tbl>" * 10_000), "nest too deep")
+    assert_refused("a.odt", odf("text", "<text:span>" * 10_000), "nest too deep")
 
 
 def test_encrypted_office_files_say_so() -> None:
     container = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000)
-    refused("a.docx", container, "is an old binary Office file, whatever its name says")
-    refused("a.docx", container + "EncryptedPackage".encode("utf-16-le"), "is encrypted")
+    assert_refused("a.docx", container, "is an old binary Office file, whatever its name says")
+    assert_refused("a.docx", container + "EncryptedPackage".encode("utf-16-le"), "is encrypted")
 
 
 def test_a_member_with_a_password() -> None:
@@ -79,13 +79,15 @@ def test_a_member_with_a_password() -> None:
         while place >= 0:
             data[place + flags] |= 1
             place = data.find(mark, place + 1)
-    refused("a.docx", bytes(data), "is encrypted; save a copy without its password")
+    with pytest.raises(ExtractionError, match=r"is encrypted$") as caught:
+        extract("a.docx", bytes(data))
+    assert caught.value.code == "encryption-unsupported"
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if zipfile.is_zipfile(io.BytesIO(SAMPLES[name]))])
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"just text", pack({}), pack({"mimetype": "x"})])
 def test_packages_that_are_none(name: str, data: bytes) -> None:
-    refused(name, data, "is no readable" if data else "is empty")
+    assert_refused(name, data, "is no readable" if data else "is empty")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -102,7 +104,7 @@ def test_compressed_files_are_what_they_hold(name: str) -> None:
     compress = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}[name[-3:].lower().strip(".")]
     content = SAMPLES["a.docx"] if "docx" in name else b"# Title\n"
     assert extract(name, compress(content)).text.strip()
-    refused(name, compress(content)[:-12], "no readable compressed file")
+    assert_refused(name, compress(content)[:-12], "no readable compressed file")
 
 
 FILTER = b"/Filter /FlateDecode"
@@ -137,38 +139,37 @@ def test_a_pdf_whose_circles_can_be_passed_by_is_read() -> None:
 @pytest.mark.slow
 def test_a_pdf_of_endless_operators() -> None:
     bomb = zlib.compress(b"BT (a) Tj ET " + b"q " * 2_100_000)
-    refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>"), "no readable PDF")
+    assert_refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>"), "no readable PDF")
     with pypdf.apply_configuration(stream_parsing_work_maximum_count=1000):
         again = b"/Kids [" + b"3 0 R " * 50 + b"] /Count 50"
-        refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>", pages=again), "grows too large")
+        assert_refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>", pages=again), "grows too large")
     twice = zlib.compress(zlib.compress(bytes(100_000_000)))
     filters = b"/Filter [/FlateDecode /FlateDecode]"
     with pytest.raises(ExtractionError):
         extract("a.pdf", pdf_page(stream(twice, filters), b"<< >>"))
 
 
-def test_a_tag_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parser begins anew with each block of it."""
-    monkeypatch.setattr(package, "MAX_TOKEN", 1 << 20)
-    refused("a.docx", docx(f'<w:p a="{"x" * 3_000_000}"/>'), "grows too large")
-    refused("a.fodt", b"<a b='" + b"x" * 3_000_000 + b"'/>", "grows too large")
+def test_a_very_long_tag() -> None:
+    """With each block, the parser begins again at the start of the tag."""
+    options = limited(markup_bytes=1 << 20)
+    assert_refused("a.docx", docx(f'<w:p a="{"x" * 3_000_000}"/>'), "grows too large", options)
+    assert_refused("a.fodt", b"<a b='" + b"x" * 3_000_000 + b"'/>", "grows too large", options)
 
 
-def test_a_paragraph_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docx_reader, "MAX_PARAGRAPH", 10_000)
-    refused("a.docx", docx("<w:p>" + "<w:br/>" * 20_000 + "</w:p>"), "grows too large")
-    assert extract("a.docx", docx("<w:p><w:r><w:t>short</w:t></w:r></w:p>" * 5000)).text.count("short") == 5000
+def test_a_very_long_paragraph() -> None:
+    options = limited(paragraph_chars=10_000)
+    assert_refused("a.docx", docx("<w:p>" + "<w:br/>" * 20_000 + "</w:p>"), "grows too large", options)
+    document = extract("a.docx", docx("<w:p><w:r><w:t>short</w:t></w:r></w:p>" * 5000), options)
+    assert document.text.count("short") == 5000
 
 
-def test_cells_far_apart_count_with_the_blanks_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "MAX_TEXT", 10_000)
+def test_blanks_between_distant_cells_count() -> None:
     row = "".join(f'<c r="{letter}V1"><v>1</v></c>' for letter in "CFILORUX")
-    refused("a.xlsx", xlsx({"S": f"<row>{row}</row>" * 10}), "grows too large")
+    assert_refused("a.xlsx", xlsx({"S": f"<row>{row}</row>" * 10}), "grows too large", limited(text_chars=10_000))
 
 
-def test_a_list_of_texts_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xlsx_reader, "MAX_TEXT", 10_000)
-    refused("a.xlsx", xlsx({"S": "<row/>"}, "<si/>" * 1000), "grows too large")
+def test_a_very_long_list_of_shared_texts() -> None:
+    assert_refused("a.xlsx", xlsx({"S": "<row/>"}, "<si/>" * 1000), "grows too large", limited(text_chars=10_000))
 
 
 def test_a_hundred_thousand_columns() -> None:
@@ -180,14 +181,14 @@ def test_a_hundred_thousand_columns() -> None:
     assert document.text.count(" | ") == 99_999 and document.spans[-1].header == ""
 
 
-def test_mail_of_countless_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "MAX_PARTS", 1000)
-    monkeypatch.setattr(mail, "_MAX_LINES", 10_000)
+def test_mail_of_too_many_parts() -> None:
+    options = limited(parts=1000, mail_lines=10_000)
     head = b"Content-Type: multipart/mixed; boundary=B\n\n"
-    refused("a.eml", head + b"--B\n\n\n" * 1001, "grows too large")
-    refused("a.eml", b"Content-Type: message/delivery-status\n\n" + b"a: b\n\n" * 1001, "grows too large")
-    refused("a.eml", b"a: b\n" * 10_001, "grows too large")
-    assert extract("a.eml", b"Subject: S\n\n" + b"--B\n" * 2000).text.count("--B") == 2000
+    assert_refused("a.eml", head + b"--B\n\n\n" * 1001, "grows too large", options)
+    status = b"Content-Type: message/delivery-status\n\n"
+    assert_refused("a.eml", status + b"a: b\n\n" * 1001, "grows too large", options)
+    assert_refused("a.eml", b"a: b\n" * 10_001, "grows too large", options)
+    assert extract("a.eml", b"Subject: S\n\n" + b"--B\n" * 2000, options).text.count("--B") == 2000
 
 
 def test_merged_mappings_of_front_matter_do_not_multiply() -> None:
@@ -201,20 +202,18 @@ def test_a_number_too_long_to_be_written() -> None:
     assert extract("a.md", b"---\na: 0x" + b"f" * 8000 + b"\n---\ntext").metadata == {}
 
 
-def test_pages_too_large_for_a_tree_are_read_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_too_large_for_a_tree_are_read_without_one() -> None:
     attributes = " ".join(f"x{number}=''" for number in range(2000))
     assert extract("a.html", f"<nav>n</nav><p {attributes}>te&eacute;".encode()).text.split() == ["n", "teé"]
-    monkeypatch.setattr(html, "_MAX_TAGS", 10)
-    assert extract("a.html", b"<nav>n</nav>" + b"<p>x</p>" * 10).text.split() == ["n", *"x" * 10]
-    monkeypatch.setattr(html, "_MAX_SOURCE", 1000)
+    options = limited(html_tags=10, html_chars=1000)
+    assert extract("a.html", b"<nav>n</nav>" + b"<p>x</p>" * 10, options).text.split() == ["n", *"x" * 10]
     image = b"<img src='data:image/png;base64," + b"A" * 2000 + b"'>"
-    assert extract("a.html", b"<nav>n</nav>" + image + b"<p>x").text == "x"
-    assert extract("a.html", b"<nav>n</nav>" + b"x" * 1000).text.split() == ["n", "x" * 1000]
+    assert extract("a.html", b"<nav>n</nav>" + image + b"<p>x", options).text == "x"
+    assert extract("a.html", b"<nav>n</nav>" + b"x" * 1000, options).text.split() == ["n", "x" * 1000]
 
 
-def test_headings_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(markdown, "MAX_HEADINGS", 10)
-    document = extract("a.md", b"# a\n" * 100 + b"end")
+def test_too_many_headings() -> None:
+    document = extract("a.md", b"# a\n" * 100 + b"end", limited(headings=10))
     assert len(document.spans) == 10 and document.spans[-1].end == len(document.text)
 
 

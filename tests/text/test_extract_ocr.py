@@ -11,12 +11,13 @@ import pytest
 from pdfs import encrypted, make_pdf, ocrmypdf, recognising, with_pictures
 from pypdf import PdfReader
 
-from vsearch_core.errors import BinaryFileError, ExtractionError, InputError
+from vsearch_core.errors import ArgumentError, BinaryFileError, ExtractionError
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract import ocr
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.options import ExtractLimits, ExtractOptions, remedy
 from vsearch_core.text.files import FileToRead
 from vsearch_core.text.formats.pdf import extract
+from vsearch_core.text.limits import WorkerLimits
 from vsearch_core.text.reading import open_reader
 
 OCR = ExtractOptions(ocr=True)
@@ -69,7 +70,7 @@ def test_what_goes_wrong_costs_the_file_only(
     monkeypatch.setenv("PATH", ocrmypdf(tmp_path, script))
     with pytest.raises(ExtractionError, match=reason) as caught:
         extract("a.pdf", SCAN, OCR)
-    assert caught.value.option == ""  # it is not tried again and again
+    assert remedy(caught.value) == ""  # so that it is not read again in every run
 
 
 def test_a_program_without_end_ends_with_the_worker_that_runs_it(
@@ -79,7 +80,9 @@ def test_a_program_without_end_ends_with_the_worker_that_runs_it(
     monkeypatch.setenv("PATH", ocrmypdf(tmp_path, f"sleep 1000 & echo $! > '{started}'; wait"))
     scan = tmp_path / "a.pdf"
     scan.write_bytes(SCAN)
-    with closing(open_reader([FileToRead(str(scan), 0)], (ChunkOptions(), OCR), lambda: False, 3.0)) as reader:
+    with closing(
+        open_reader([FileToRead(str(scan), 0)], ChunkOptions(), OCR, lambda: False, WorkerLimits(3.0))
+    ) as reader:
         (outcome,) = reader.take(1)
     assert isinstance(outcome.result, ExtractionError)
     assert outcome.result.reason == "took longer than 3 s to read"
@@ -88,7 +91,7 @@ def test_a_program_without_end_ends_with_the_worker_that_runs_it(
 
 
 def until_gone(process: int) -> None:
-    """Raises ProcessLookupError as soon as the process is not there."""
+    """Raise ProcessLookupError as soon as the process has ended."""
     for _ in range(100):
         os.kill(process, 0)
         time.sleep(0.1)
@@ -96,15 +99,15 @@ def until_gone(process: int) -> None:
 
 def test_too_much_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("x")))
-    monkeypatch.setattr(ocr, "MAX_EXPANDED", 10)
     with pytest.raises(ExtractionError, match="grows too large"):
-        extract("a.pdf", SCAN, OCR)
+        extract("a.pdf", SCAN, ExtractOptions(ocr=True, limits=ExtractLimits(expanded_bytes=10)))
 
 
 def test_the_program_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match="--ocr: there is no ocrmypdf on the PATH; install it"):
+    with pytest.raises(ArgumentError, match=r"^ocr: there is no ocrmypdf on the PATH$") as caught:
         ocr.require_program()
+    assert caught.value.code == "ocr-program-missing"
 
 
 @pytest.mark.slow

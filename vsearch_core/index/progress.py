@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vsearch_core.errors import VsearchError
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -28,6 +30,10 @@ def _never() -> bool:
     return False
 
 
+def _no_advice(_: VsearchError) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Observer:
     """Callbacks of a run.
@@ -37,6 +43,8 @@ class Observer:
     nothing to read. `source_missing(path)`: a source is not there, and its files stay in the index.
     `compiling()` is called, from another thread, when compiling the vector engine takes a while.
     `should_stop()` is called between small steps; once it returns True, the run keeps what it has and ends.
+    `advice(error)` returns what a user can do about a file that another option would make readable; it is stored with
+    the reason.
     """
 
     progress: Callable[[Progress], None] = _ignore
@@ -47,3 +55,4 @@ class Observer:
     source_missing: Callable[[str], None] = _ignore
     compiling: Callable[[], None] = _ignore
     should_stop: Callable[[], bool] = _never
+    advice: Callable[[VsearchError], str] = _no_advice

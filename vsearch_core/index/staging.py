@@ -15,10 +15,8 @@ from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.reuse import known_vectors
 from vsearch_core.store.skipped import SkippedFile, clear_skipped, record_skipped, unopened_file
 from vsearch_core.text.chunk import ChunkOptions
-from vsearch_core.text.extract.limits import SECONDS_A_FILE
-from vsearch_core.text.extract.ocr import SECONDS
-from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.registry import READERS
+from vsearch_core.text.extract.options import ExtractOptions, remedy
+from vsearch_core.text.extract.registry import EXTRACTOR_VERSION
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.reading import open_reader
 
@@ -28,7 +26,7 @@ CHUNKS_A_BLOCK = 800  # texts in memory at a time: whole requests of the remote 
 
 def tried(option: str = "") -> str:
     """What is noted as the readers of a file that could not be read: our version, without an option that may help."""
-    return f"{READERS} without {option}" if option else READERS
+    return f"{EXTRACTOR_VERSION} without {option}" if option else EXTRACTOR_VERSION
 
 
 @dataclass(slots=True)
@@ -76,9 +74,8 @@ class Stager:
         self._first = sum(found.stored in self._staged for found in changed)
         self._done = 0
         self._total = len(plan.changed)
-        seconds = SECONDS_A_FILE + (SECONDS if reading.ocr else 0)
         files = [self._to_read(found) for found in self._files]
-        self._reader = open_reader(files, (options, reading), observer.should_stop, seconds)
+        self._reader = open_reader(files, options, reading, observer.should_stop)
 
     def close(self) -> None:
         """Give up what is not read yet."""
@@ -158,8 +155,10 @@ class Stager:
 
     def _pass_over(self, found: Found, ctime_ns: int, error: ExtractionError) -> None:
         file, former, binary = found.file, self._live.get(found.stored), isinstance(error, BinaryFileError)
-        reason = f"{error.reason}; {error.next_step}" if error.option else error.reason
-        passed = SkippedFile(found.stored, *(file.size, file.mtime_ns, ctime_ns), binary, reason, tried(error.option))
+        option = remedy(error)
+        advice = self._observer.advice(error) if option else ""
+        reason = f"{error.reason}; {advice}" if advice else error.reason
+        passed = SkippedFile(found.stored, *(file.size, file.mtime_ns, ctime_ns), binary, reason, tried(option))
         record_skipped(self._catalog, passed)
         if binary:
             self.result.binary += 1

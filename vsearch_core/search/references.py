@@ -18,6 +18,7 @@ from vsearch_core.search.engine import CONTEXT, FEEDBACK, VECTORS, Searcher, ref
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import Example
 from vsearch_core.text.chunk import ChunkOptions
+from vsearch_core.text.extract.options import DEFAULTS
 from vsearch_core.text.files import FileToRead
 from vsearch_core.text.reading import open_reader
 
@@ -90,9 +91,8 @@ def _is_file(path: Path) -> bool:
 def _read(path: Path, chunk_options: ChunkOptions, name: str) -> list[Chunk]:
     """Return the chunks of a file of any kind and size, read as for indexing."""
     try:
-        with closing(
-            open_reader([FileToRead(str(path), path.stat().st_size)], (chunk_options,), lambda: False)
-        ) as reader:
+        file = FileToRead(str(path), path.stat().st_size)
+        with closing(open_reader([file], chunk_options, DEFAULTS, lambda: False)) as reader:
             result = reader.take(1)[0].result
         if isinstance(result, OSError):
             raise result

@@ -1,7 +1,7 @@
-"""Cuts a document into passages of about so many words, at the best boundary near the target.
+"""Splits a document into chunks of a target number of words, at the best boundary near the target.
 
-A word is a character of a script that writes no spaces (Han, kana, Thai …), or a run of other characters without a
-blank; a run longer than `MAX_RUN` characters counts as several, so that nothing grows without bounds.
+A word is a character of a script that is written without spaces (Han, kana, Thai …), or a run of other characters
+without white space. A run of more than `MAX_RUN` characters counts as several words, so that chunks stay bounded.
 """
 
 import itertools
@@ -13,14 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vsearch_core import config, scripts
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.model import Chunk, Document, Span
 
+MIN_WORDS, MAX_WORDS = 20, 5000  # that a target can be
 MAX_RUN = 100  # characters
-MAX_SHARE = 1.2  # of the target: no chunk holds more words, a repeated header aside
-MIN_SHARE = 0.8  # of the target: a boundary is looked for between this and MAX_SHARE
-HEADING_SHARE = 0.4  # of the target: from here on a heading or a new page starts a new chunk
-TAIL_SHARE = 0.2  # of the target: no rest smaller than this is left for a last chunk
+# Shares of the target:
+MAX_SHARE = 1.2  # no chunk has more words, besides a repeated header
+MIN_SHARE = 0.8  # a chunk is cut at the best boundary between this and MAX_SHARE
+HEADING_SHARE = 0.4  # a chunk of at least this size ends before a heading or a new page
+TAIL_SHARE = 0.2  # the last chunk is not smaller
 HEADING_SEPARATOR = " > "
 
 _UNSPACED = f"{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.HAN}{scripts.FULLWIDTH}"
@@ -35,36 +37,37 @@ _LINE = re.compile(r"\n")
 
 @dataclass(frozen=True, slots=True)
 class ChunkOptions:
-    """Target and overlap in words. Raises InputError for sizes that make no sense."""
+    """Target size and overlap of chunks, in words. Raises ArgumentError for sizes out of range."""
 
     words: int = config.CHUNK_WORDS
     overlap: int = config.OVERLAP_WORDS
 
     def __post_init__(self) -> None:
-        if not 20 <= self.words <= 5000:
-            raise InputError(f"{self.words} words a chunk", "out of range", "choose from 20 to 5000")
+        """Check the ranges."""
+        if not MIN_WORDS <= self.words <= MAX_WORDS:
+            raise ArgumentError("chunk_words", f"{self.words} is not from {MIN_WORDS} to {MAX_WORDS}")
         if not 0 <= self.overlap < self.words / 2:
             limit = (self.words - 1) // 2
-            raise InputError(f"{self.overlap} words of overlap", "out of range", f"choose from 0 to {limit}")
+            raise ArgumentError("overlap_words", f"{self.overlap} is not from 0 to {limit}")
 
     @property
     def limit(self) -> int:
-        """The most words that a chunk can hold."""
+        """The maximum number of words of a chunk."""
         return math.floor(self.words * MAX_SHARE)
 
 
 def count_words(text: str) -> int:
-    """Words as the chunker counts them."""
+    """Return the number of words, as the chunker counts them."""
     return sum(1 for _ in _WORD.finditer(text))
 
 
 def split(document: Document, options: ChunkOptions) -> list[Chunk]:
-    """The chunks of a document, in order. They cover every character of its spans that is not blank.
+    """Split a document into chunks, in order. They cover all characters of its spans but white space.
 
     Time and memory grow linearly with the text. A gap between two spans always ends a chunk.
     """
     chunks: list[Chunk] = []
-    line, counted = 1, 0  # the line of the text's character `counted`
+    line, counted = 1, 0  # the line of the character at offset `counted`
     for stretch in _stretches(document.spans):
         for start, end, span in _Cutter(document.text, stretch, options).cut():
             line += document.text.count("\n", counted, start)
@@ -89,7 +92,7 @@ def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> C
 
 
 def _stretches(spans: Sequence[Span]) -> Iterator[list[Span]]:
-    """The spans in groups without gaps."""
+    """Yield the spans in groups without gaps."""
     stretch: list[Span] = []
     for span in spans:
         if stretch and span.start != stretch[-1].end:
@@ -101,7 +104,7 @@ def _stretches(spans: Sequence[Span]) -> Iterator[list[Span]]:
 
 
 class _Cutter:
-    """Cuts one stretch of text. Positions are word numbers; a cut stands before the word of its number."""
+    """Cuts one stretch of text. Positions are numbers of words; a cut is before the word of its number."""
 
     def __init__(self, text: str, spans: list[Span], options: ChunkOptions) -> None:
         self.text = text
@@ -113,7 +116,7 @@ class _Cutter:
         start, end = spans[0].start, spans[-1].end
         self.words = array("q", (match.start() for match in _WORD.finditer(text, start, end)))
         self.end = end
-        # A page is treated as a heading is: a chunk has one page number, and it should hold for most of the chunk.
+        # A new page is treated like a heading: a chunk has one page number, which should be right for most of it.
         places = ((span.heading, span.page) for span in spans)
         changes = (span.start for span, (a, b) in zip(spans[1:], itertools.pairwise(places), strict=True) if a != b)
         self.headings = self._cuts(changes)
@@ -123,7 +126,7 @@ class _Cutter:
         self.lines = self._cuts(match.end() for match in _LINE.finditer(text, start, end))
 
     def _cuts(self, offsets: Iterator[int]) -> "array[int]":
-        """The cuts at character offsets that rise."""
+        """Return the cuts at these character offsets, which must be ascending."""
         cuts = array("q")
         low = 0
         for offset in offsets:
@@ -133,7 +136,7 @@ class _Cutter:
         return cuts
 
     def cut(self) -> Iterator[tuple[int, int, Span]]:
-        """Start and end of each chunk in characters, and the span that its first character lies in."""
+        """Yield start and end of each chunk as character offsets, and the span of its first character."""
         start = end = 0
         while end < len(self.words):
             heading = self._heading_after(start, end)
@@ -151,16 +154,16 @@ class _Cutter:
         return match.end() if match else self.end
 
     def _heading_after(self, start: int, previous: int) -> int | None:
-        """The first heading at which a chunk from `start` must end, if there is one within its reach."""
+        """Return the first heading at which a chunk from `start` must end, or None if it is too far away."""
         low = max(start + math.ceil(self.target * HEADING_SHARE), previous + 1)
-        place = bisect_left(self.headings, low)
-        if place == len(self.headings) or self.headings[place] > start + self.limit:
+        index = bisect_left(self.headings, low)
+        if index == len(self.headings) or self.headings[index] > start + self.limit:
             return None
-        heading = self.headings[place]
+        heading = self.headings[index]
         return heading if len(self.words) - heading >= self.target * TAIL_SHARE else None
 
     def _end_of(self, start: int) -> int:
-        """Where a chunk from `start` ends for its size."""
+        """Return the best cut at which to end a chunk from `start` for its size."""
         if len(self.words) - start <= self.limit:
             return len(self.words)
         low = start + math.ceil(self.target * MIN_SHARE)
@@ -173,7 +176,7 @@ class _Cutter:
         return self._between_words(target, low, high)
 
     def _between_words(self, target: int, low: int, high: int) -> int:
-        """The nearest cut with a blank before it; where there is none, amid a spaceless script or an endless run."""
+        """Return the nearest cut with white space before it, else `target`, inside an unspaced script or a long run."""
         for distance in range(max(target - low, high - target) + 1):
             for cut in (target - distance, target + distance):
                 if low <= cut <= high and self.text[self.words[cut] - 1].isspace():
@@ -181,9 +184,9 @@ class _Cutter:
         return target
 
     def _next_start(self, end: int) -> int:
-        """Where the chunk after a cut at `end` begins: about the overlap before, at a sentence if one begins near.
+        """Return where the chunk after a cut at `end` begins: at the boundary nearest to the overlap before it.
 
-        Rows do not overlap: each stands for itself.
+        Rows don't overlap.
         """
         if self._span_of(end).kind == "rows":
             return end
@@ -199,17 +202,17 @@ class _Cutter:
 def _ends(
     text: str, spans: Sequence[Span], patterns: Mapping[str, re.Pattern[str]], *, with_starts: bool = False
 ) -> Iterator[int]:
-    """Where the matches of a kind's pattern end in the spans of that kind, and where each kind begins."""
+    """Yield where the matches of each kind's pattern end in its spans, and `with_starts` where its spans begin."""
     for kind, group in itertools.groupby(spans, key=lambda span: span.kind):
-        alike = list(group)
+        run = list(group)
         if with_starts:
-            yield alike[0].start
+            yield run[0].start
         if kind in patterns:
-            yield from (match.end() for match in patterns[kind].finditer(text, alike[0].start, alike[-1].end))
+            yield from (match.end() for match in patterns[kind].finditer(text, run[0].start, run[-1].end))
 
 
 def _nearest(cuts: "array[int]", target: int, low: int, high: int) -> int | None:
-    """The cut nearest to the target from `low` to `high`, both included; the earlier of two equally near."""
-    place = bisect_left(cuts, target)
-    near = [cut for cut in cuts[max(place - 1, 0) : place + 1] if low <= cut <= high]
+    """Return the cut nearest to `target` within `low` and `high`, both included; the earlier of two equally near."""
+    index = bisect_left(cuts, target)
+    near = [cut for cut in cuts[max(index - 1, 0) : index + 1] if low <= cut <= high]
     return min(near, key=lambda cut: abs(cut - target), default=None)

@@ -1,6 +1,6 @@
-"""Which files of the named files and folders are to be read, in an order that is always the same.
+"""Finds the files to read in the given files and folders, in a stable order.
 
-Paths are strings until they are reported: a Path costs more than the system call beside it.
+Paths are strings until they are reported: creating a Path takes longer than the system calls for it.
 """
 # ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120, PTH123
 
@@ -22,9 +22,9 @@ UNSEARCHED = frozenset({".git", ".hg", ".svn", ".bzr", "CVS", "_darcs", config.I
 
 @dataclass(frozen=True, slots=True)
 class DiscoverOptions:
-    """What to take. `include` and `exclude` are gitignore-style globs on paths relative to the named folder.
+    """The files to find. `include` and `exclude` are globs as in a .gitignore, on paths relative to the given folder.
 
-    An empty `include` takes all files; `exclude` wins over `include`. `max_file_size` is in bytes.
+    An empty `include` means all files; `exclude` overrides `include`. `max_file_size` is in bytes.
     """
 
     include: tuple[str, ...] = ()
@@ -35,9 +35,9 @@ class DiscoverOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to read: its absolute path as the user would write it, and what tells whether it has changed since.
+    """A file to read: its absolute path, links not resolved, its size in bytes and its times.
 
-    `size` is in bytes; `mtime_ns` is the time of the last change as programs set it, `ctime_ns` as the system does.
+    `mtime_ns` is the time of the last change, which programs can set; `ctime_ns` is set by the system only.
     """
 
     path: Path
@@ -47,13 +47,13 @@ class SourceFile:
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """Size and times: while they stay the same, so do the bytes; see `index.sources.settled`."""
+        """Size and times. While they stay the same, so do the bytes; see `index.sources.settled_ctime`."""
         return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or link that is left out for what it is, in a few words. Not an error."""
+    """A file or link that is left out for what it is. Not an error."""
 
     path: Path
     reason: str
@@ -61,7 +61,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A folder or file that the system would not let us look at. The run goes on, and ends as an error."""
+    """A folder or file that the system refuses to read. The run continues, and ends as an error."""
 
     path: Path
     reason: str
@@ -71,31 +71,32 @@ Found = SourceFile | Skipped | Unreadable
 
 
 def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]:
-    """Walk the files and folders named, each file once, sorted within each folder, symbolic links last.
+    """Walk the given files and folders: each file once, sorted within each folder, symbolic links last.
 
-    Hidden entries, version-control folders and ignored entries are left out without a word. A file named itself is
-    taken even if hidden or ignored, but `include` and `exclude` hold for it too. Raises InputError, before any result,
-    for a path that does not exist and for a pattern that means nothing.
+    Hidden entries, folders of version control and ignored entries are left out silently. A file given itself is found
+    even if it is hidden or ignored, but `include` and `exclude` apply to it. Raises InputError, before any result, for
+    a path that doesn't exist and for a pattern that can match nothing.
     """
     for path in paths:
         try:
             path.stat()
         except OSError as error:
-            raise InputError(str(path), (error.strerror or str(error)).lower(), "check the path") from None
+            raise InputError(str(path), (error.strerror or str(error)).lower(), "no-such-path") from None
     for pattern in (*options.include, *options.exclude):
         if not IgnoreRules([pattern]):
-            raise InputError(f"pattern {pattern!r}", "is not a glob", "write it as in a .gitignore, such as '*.md'")
+            raise InputError(f"pattern {pattern!r}", "is not a glob", "invalid-pattern")
     return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
 
 
 class Reach:
-    """Where a walk of a named file or folder goes: `folders`, and whether it may take a path, there or not.
+    """The folders that a walk of a file or folder enters, for watching them.
 
-    For who watches it: a change anywhere else changes nothing that `discover` finds, but for what a link to a hidden
-    file points to, and rules above the folder.
+    A change elsewhere changes nothing that `discover` finds, except for the targets of links to hidden files, and for
+    ignore files above the folder.
     """
 
     def __init__(self, path: Path, options: DiscoverOptions) -> None:
+        """Walk the file or folder at `path` once, to learn its folders and rules."""
         self._path = os.path.abspath(path)
         discovery = _Discovery(options)
         self._walk = _Walk(discovery, self._path, os.path.realpath(self._path))
@@ -106,7 +107,7 @@ class Reach:
             self.folders = frozenset({os.path.dirname(self._path)})
 
     def may_take(self, path: str) -> bool:
-        """Whether a walk would take the file, enter the folder or heed the rules at the absolute path."""
+        """Return True if a walk would find the file, enter the folder or read the ignore file at the absolute path."""
         if not self._walk.entered:
             return path == self._path
         folder, name = self._walk.entered.get(os.path.dirname(path)), os.path.basename(path)
@@ -117,13 +118,13 @@ class Reach:
         is_dir = os.path.isdir(path)
         if self._walk.left_out(folder, path, name, is_dir):
             return False
-        # What is gone may have been a folder, of which no pattern in `include` need say a thing.
+        # A path that is gone may have been a folder, which no pattern of `include` need match.
         return is_dir or not os.path.lexists(path) or self._walk.includes(path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The rules of one folder. `skip` characters of a path lead to it, its slash included."""
+    """The rules of one folder. The first `skip` characters of a path are the folder's, its slash included."""
 
     skip: int
     rules: IgnoreRules
@@ -132,14 +133,14 @@ class _Level:
 @dataclass(frozen=True, slots=True)
 class _Folder:
     path: str  # as the user would write it
-    real: str  # the same with links resolved: what tells two ways to one file apart
+    real: str  # the same with links resolved, to recognise a file that is reached in two ways
     levels: tuple[_Level, ...]  # innermost first
 
 
 def contents(path: Path) -> bytes:
-    """The bytes of a file, as many as it has when it is opened: one that grows all the while has an end.
+    """Return the bytes of a file, at most as many as it has when it is opened: a growing file is read once.
 
-    Raises OSError, also for what is no regular file: it may have become a pipe or a device since it was found.
+    Raises OSError, also if it is no regular file: it may have become a pipe or a device since it was found.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
     try:
@@ -153,7 +154,7 @@ def contents(path: Path) -> bytes:
 
 
 class _Discovery:
-    """What one call of `discover` remembers: the real paths already dealt with, and what holds for all arguments."""
+    """The state of one call of `discover`: its options, and the real paths that are done."""
 
     def __init__(self, options: DiscoverOptions) -> None:
         self.options = options
@@ -178,7 +179,7 @@ class _Discovery:
         return True
 
     def report(self, path: str, name: str, info: os.stat_result) -> Found:
-        """What becomes of an entry that no rule leaves out and that is no folder to enter."""
+        """Return the result for an entry that is neither left out by a rule nor a folder to enter."""
         if not _is_utf8(name):
             return Skipped(Path(path), "its name is not valid UTF-8")
         if not stat.S_ISREG(info.st_mode):
@@ -189,7 +190,7 @@ class _Discovery:
 
 
 class _Walk:
-    """One named folder. Real entries come first, so that a link never takes the place of the file it points to."""
+    """The walk of one folder. Links come last, so that a file in the folder is found by its own path."""
 
     def __init__(self, discovery: _Discovery, root: str, real_root: str) -> None:
         self.discovery = discovery
@@ -241,9 +242,9 @@ class _Walk:
             yield Unreadable(Path(error.filename or folder.path), (error.strerror or str(error)).lower())
 
     def with_own_rules(self, folder: _Folder, entries: list[os.DirEntry[str]]) -> _Folder:
-        """The folder with its own ignore files in force.
+        """Return the folder with the rules of its own ignore files added.
 
-        Raises OSError where one can't be read: what it says to leave out must not end up in the index.
+        Raises OSError if one can't be read: the files that it excludes must not end up in the index.
         """
         if not self.discovery.options.use_ignore_files:
             return folder
@@ -252,7 +253,7 @@ class _Walk:
         return replace(folder, levels=(level, *folder.levels)) if level else folder
 
     def visit(self, folder: _Folder, entry: os.DirEntry[str], subfolders: list[_Folder]) -> Found | None:
-        """The entry if it is a file to report; a folder joins `subfolders`, a link `self.links`. Raises OSError."""
+        """Return the result for an entry; add a folder to `subfolders`, and a link to `self.links`. Raises OSError."""
         name = entry.name
         if self.is_unsearched(name):
             return None
@@ -309,7 +310,7 @@ class _Walk:
 
 
 def _levels_above(root: str) -> tuple[_Level, ...]:
-    """The rules of the folders above, up to the repository's root; none where the folder lies in no repository."""
+    """Return the rules of the folders above, up to the repository's root; none if the folder is in no repository."""
     above: list[_Level] = []
     folder = root
     while not os.path.lexists(_with_slash(folder) + ".git"):
@@ -325,12 +326,12 @@ def _levels_above(root: str) -> tuple[_Level, ...]:
 
 
 def _level(folder: str, names: set[str]) -> _Level | None:
-    """The ignore files of a folder as one list of rules. Raises OSError."""
+    """Return the rules of a folder's ignore files, or None if there are none. Raises OSError."""
     lines: list[str] = []
     for name in IGNORE_FILES:
         if name in names:
             path = _with_slash(folder) + name
-            # Names that are not UTF-8 come with surrogates: the rules must be read likewise to match them.
+            # File names that are not UTF-8 have surrogates: rules need the same to match them.
             with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
                 lines.extend(file)
     rules = IgnoreRules(lines)
@@ -338,7 +339,7 @@ def _level(folder: str, names: set[str]) -> _Level | None:
 
 
 def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    """Whether a path relative to the named folder, or a folder above it, matches one of the patterns."""
+    """Return a test of whether a relative path, or a folder above it, matches one of the patterns."""
     if not patterns:
         return lambda _: True
     from pathspec import GitIgnoreSpec

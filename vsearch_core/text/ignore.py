@@ -1,8 +1,8 @@
-"""Ignore rules: what the lines of a `.gitignore` say about one entry of a folder.
+"""Ignore rules, as in a `.gitignore`, for one entry of a folder at a time.
 
-A walk asks about each entry on its way down and never enters an ignored folder, so a rule is asked only about the entry
-itself, as git does, never about the folders above it. pathspec translates the patterns; its `GitIgnoreSpec` can't be
-asked here, because it answers for whole file paths: after `*` and `!*/` it calls every folder ignored.
+A walk tests each entry on its way down and never enters an ignored folder, so rules are matched against the entry only,
+as git does, and never against the folders above it. pathspec translates the patterns; its `GitIgnoreSpec` can't be used
+here, because it matches whole file paths: after `*` and `!*/` it ignores every folder.
 """
 
 import re
@@ -20,9 +20,10 @@ class _Pattern:
 
 
 class IgnoreRules:
-    """The rules of one folder's ignore files, or of the `--exclude` options. The last rule that matches decides."""
+    """The rules of one folder's ignore files, or of `DiscoverOptions.exclude`. The last rule that matches decides."""
 
     def __init__(self, lines: Iterable[str]) -> None:
+        """Parse the lines of ignore files; comments and malformed patterns are left out."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # re warns of "[[", which is right in a glob
             parsed = [pattern for line in lines if (pattern := _parse(line)) is not None]
@@ -32,10 +33,11 @@ class IgnoreRules:
             self._any_path = _any_of(pattern.regex for pattern in parsed if not pattern.on_name)
 
     def __bool__(self) -> bool:
+        """Return True if there is any rule."""
         return bool(self._patterns)
 
     def verdict(self, path: str, name: str, is_dir: bool) -> bool | None:
-        """True: ignored; False: taken in again by a `!` rule; None: no rule matches.
+        """Return True if the entry is ignored, False if a `!` rule includes it again, None if no rule matches.
 
         `path` is relative to the folder of the rules, with `/` between its parts; `name` is its last part.
         """
@@ -60,19 +62,19 @@ def _parse(line: str) -> _Pattern | None:
     while "**/**" in body:
         body = body.replace("**/**", "**")
     if body.startswith("**/") and "/" not in body[3:]:
-        body = body[3:]  # at any depth: what a bare name says too
+        body = body[3:]  # at any depth, as a bare name
     on_name = "/" not in body
     body = body.removeprefix("/")
     if body == "**":
         body, on_name = "*", True
     elif body.endswith("/**"):
-        body += "/*"  # what is inside, at any depth, and not the folder itself
+        body += "/*"  # the content, at any depth, but not the folder itself
     regex = _compile(body) if body else None
     return _Pattern(regex, on_name, dir_only, ignores) if regex else None
 
 
 def _compile(body: str) -> re.Pattern[str] | None:
-    """A regex whose full match is a match of the pattern, None for a pattern that can match nothing."""
+    """Return a regex whose full match is a match of the pattern; None if the pattern can match nothing."""
     from pathspec.patterns.gitignore.basic import GitIgnoreBasicPattern
 
     try:

@@ -1,7 +1,7 @@
-"""What a worker process runs: it reads files, one after the other, each within its limits.
+"""The program of a worker process: it reads files one after the other, each within its limits.
 
-Its messages are pickles. In comes `Work`, then `Task`s; out goes READY, then for each task what the function returned
-or raised. It ends, and all that it may have started with it, when its input does: nothing outlives the run.
+Its messages are pickles. It receives `Work`, then `Task`s; it sends READY, then for each task what the function
+returned or raised. When its input ends, it ends with all the processes that it has started: nothing outlives the run.
 """
 
 import os
@@ -17,8 +17,8 @@ from shutil import rmtree
 from typing import BinaryIO
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.text.extract.limits import Limits
 from vsearch_core.text.files import FileRead, FileToRead
+from vsearch_core.text.limits import TaskLimits
 
 READY = "ready"
 
@@ -27,7 +27,7 @@ Result = FileRead | ExtractionError | OSError | MemoryError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The function that the tasks are for, "module:function", and its arguments behind the file."""
+    """The function that reads a file, as "module:function", and its arguments after the file."""
 
     function: str
     settings: tuple[object, ...]
@@ -35,25 +35,25 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file, and what reading it may take."""
+    """A file to read, and the limits on reading it."""
 
     file: FileToRead
-    limits: Limits
+    limits: TaskLimits
 
 
 def main(folder: str) -> None:
-    """Work until the input ends. Temporary files, also those of programs that are run, go into the folder."""
+    """Work until the input ends. Put temporary files, also those of programs that are run, into the folder."""
     try:
         os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder))
         _work(folder, *_take_streams())
-    finally:  # not by the interpreter's own way, which would wait for a thread that reads
-        rmtree(folder, ignore_errors=True)  # the run may have been killed before we listened
+    finally:  # not by the interpreter's own exit, which would wait for the thread that reads the input
+        rmtree(folder, ignore_errors=True)  # the run may have been killed before that thread started
         os._exit(1)
 
 
 def _work(folder: str, source: BinaryIO, target: BinaryIO) -> None:
     _refuse_core_dumps()
-    _heed_alarms()
+    _enable_alarms()
     work: Work = pickle.load(source)
     module, _, name = work.function.partition(":")
     function = getattr(import_module(module), name)
@@ -65,7 +65,7 @@ def _work(folder: str, source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Our input and output under other numbers, so that nothing that a parser prints or closes gets between them."""
+    """Return input and output under new descriptors, so that a parser that prints or closes files can't harm them."""
     source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -74,7 +74,7 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _receive(source: BinaryIO, tasks: "SimpleQueue[Task]", folder: str) -> None:
-    """Pass the tasks on. When they end, the run was killed: so does the process, whatever it is at, and the folder."""
+    """Queue the tasks that arrive. When the input ends, delete the folder and kill this process group at once."""
     try:
         while True:
             tasks.put(pickle.load(source))
@@ -86,7 +86,10 @@ def _receive(source: BinaryIO, tasks: "SimpleQueue[Task]", folder: str) -> None:
 
 
 def _answer(task: Task, function: Callable[..., FileRead], settings: tuple[object, ...]) -> bytes:
-    """The result's pickle. The system ends this process when the time is over, even amid a call that ignores Python."""
+    """Perform a task and return its pickled result.
+
+    When the time is up, the kernel ends this process, even inside a C function.
+    """
     _limit_memory(task.limits.memory)
     _alarm(task.limits.seconds)
     result: Result
@@ -107,25 +110,25 @@ def _send(target: BinaryIO, message: bytes) -> None:
 
 
 def _alarm(seconds: float) -> None:
-    """SIGALRM, which nothing here handles, after so many seconds; 0: never."""
+    """Let SIGALRM, which nothing here handles, end this process after these seconds; 0 cancels it."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _heed_alarms() -> None:
-    """Whoever started the run may have told it to ignore SIGALRM, or to put it off; both are inherited."""
+def _enable_alarms() -> None:
+    """Undo an ignored or blocked SIGALRM, which a process inherits from the one that started it."""
     if sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
 
 def _limit_memory(limit: int) -> None:
-    """Refuse this process more than so many bytes of its own: then there are MemoryErrors."""
+    """Limit the bytes of data of this process; beyond, allocations raise MemoryError."""
     if sys.platform != "win32":
         import resource
 
-        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        resource.setrlimit(resource.RLIMIT_DATA, (limit if most < 0 else min(limit, most), most))
+        maximum = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if maximum < 0 else min(limit, maximum), maximum))
 
 
 def _refuse_core_dumps() -> None:

@@ -1,4 +1,4 @@
-"""Building a document block by block, for formats whose own lines mean nothing or must be put together."""
+"""Assembly of a document from blocks, for formats whose own lines mean nothing or must be put together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,22 +6,25 @@ from typing import Literal
 
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.failures import too_large
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
-from vsearch_core.text.extract.limits import MAX_TEXT, too_large
+from vsearch_core.text.extract.options import ExtractLimits
 
 Kind = Literal["prose", "rows", "code"]
 MAX_HEADER = 1000  # characters; the names of more columns than that help nobody when they are repeated
 
 
-class Builder:
-    """Text under construction, and the spans over it. `name` is for errors only.
+class DocumentBuilder:
+    """Collects blocks of text, and the spans over them. `name` is the file's, for errors.
 
-    Where any block tells the source lines of its rows, all should: they become `Document.lines`. `left_out` is the
-    document's.
+    If any block gives the source lines of its rows, all should: they become `Document.lines`. `left_out` becomes the
+    document's. Methods that add text raise ExtractionError if it exceeds `limits.text_chars`.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, limits: ExtractLimits) -> None:
+        """Start an empty document."""
         self.name = name
+        self.limits = limits
         self.length = 0
         self.page: int | None = None
         self._parts: list[str] = []
@@ -32,7 +35,7 @@ class Builder:
         self.first_heading: str | None = None
 
     def start_page(self, number: int, *, apart: bool = False) -> None:
-        """What follows stands on that page. `apart`: no chunk may hold text of both sides."""
+        """Put what follows on that page. With `apart`, no chunk holds text of both sides of the break."""
         if self._spans and self.page is not None and number > self.page:
             break_ = PAGE_BREAK * min(number - self.page, MAX_HEADER) + "\n"
             start = self.length
@@ -42,16 +45,16 @@ class Builder:
         self.page = number
 
     def forget_pages(self) -> None:
-        """The format has pages, but the file does not tell them."""
+        """Drop all page numbers: the format has pages, but the file doesn't say where they begin."""
         self._spans = [replace(span, page=None) for span in self._spans]
         self.page = None
 
     def end_headings(self, level: int = 0) -> None:
-        """What follows stands under no heading of that level or a deeper one."""
+        """End the sections of that level and deeper ones."""
         self._trail.close(level)
 
     def start_heading(self, level: int, title: str) -> None:
-        """What follows stands under this heading; the heading itself is to be added as a block where it is text."""
+        """Put what follows under this heading. The heading itself is not added to the text."""
         self.end_headings(level)
         title = one_line(title)[:MAX_TITLE]
         if title:
@@ -59,14 +62,14 @@ class Builder:
             self._trail.open(level, title)
 
     def heading(self, level: int, title: str, lines: Sequence[int] = ()) -> None:
-        """A heading that is a line of the text."""
+        """Begin a section, and add its heading as a line of the text."""
         self.start_heading(level, title)
         self.add(one_line(title), lines=lines)
 
     def add(
         self, text: str, kind: Kind = "prose", header: str = "", *, lines: Sequence[int] = (), tight: bool = False
     ) -> None:
-        """A block of text; a blank line follows it unless it is `tight`. `lines`: the source line of each row."""
+        """Add a block of text, and a blank line unless it is `tight`. `lines` are the source lines of its rows."""
         text = text.rstrip("\n")
         if not text.strip():
             return
@@ -81,14 +84,14 @@ class Builder:
             self._spans.append(span)
 
     def add_rows(self, rows: Sequence[str], lines: Sequence[int] = (), *, header: str | None = None) -> None:
-        """A table, a row a line; the first row names the columns unless `header` is given."""
+        """Add a table, one line a row. The first row names the columns unless `header` is given."""
         rows = [one_line(row) for row in rows]
         if header is None:
             header = rows[0] if len(rows) > 1 else ""
         self.add("\n".join(rows), "rows", header if len(header) <= MAX_HEADER else "", lines=lines)
 
-    def add_document(self, part: Document, title: str = "", level: int = 1) -> None:
-        """A document that is a part of this one; its headings go below what encloses it now, and below `title`."""
+    def add_document(self, part: Document, title: str = "") -> None:
+        """Add a document as a part of this one, below the current headings. `title` heads its text without headings."""
         start = self.length
         outer = self._trail.titles
         self._write(part.text + "\n\n", ())
@@ -101,7 +104,7 @@ class Builder:
     def document(
         self, title: str | None = None, language: str | None = None, metadata: Mapping[str, JsonValue] | None = None
     ) -> Document:
-        """All that was added."""
+        """Return all that was added as one document."""
         lines = (*self._lines, self._lines[-1]) if self._lines else None
         title = one_line(title or "")[:MAX_TITLE] or None
         text, spans = "".join(self._parts), tuple(self._spans)
@@ -109,16 +112,16 @@ class Builder:
 
     def _write(self, text: str, lines: Sequence[int]) -> None:
         self.length += len(text)
-        if self.length > MAX_TEXT:
+        if self.length > self.limits.text_chars:
             raise too_large(self.name)
         self._parts.append(text)
         self._lines += lines
 
 
-def numbered(what: str, numbers: Sequence[int]) -> str:
-    """Ascending numbers of pages, say, in short: "page 3", "pages 1-3, 7"."""
-    among = set(numbers)
-    starts = (number for number in numbers if number - 1 not in among)
-    ends = (number for number in numbers if number + 1 not in among)
+def numbered(noun: str, numbers: Sequence[int]) -> str:
+    """Return ascending numbers in short, after their noun: "page 3", "pages 1-3, 7"."""
+    present = set(numbers)
+    starts = (number for number in numbers if number - 1 not in present)
+    ends = (number for number in numbers if number + 1 not in present)
     ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
-    return f"{what}{'s' if len(numbers) > 1 else ''} {ranges}"
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {ranges}"

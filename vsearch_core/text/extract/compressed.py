@@ -1,4 +1,4 @@
-"""Single files behind gzip, bzip2 or xz, unpacked within bounds."""
+"""Unpacking of single files behind gzip, bzip2 or xz."""
 
 import bz2
 import gzip
@@ -6,20 +6,23 @@ import io
 import lzma
 import zlib
 
-from vsearch_core.text.extract.limits import MAX_UNPACKED, damaged, too_large
+from vsearch_core.text.extract.failures import damaged, too_large
 
 _BLOCK = 1 << 20
 
 
-def expand(name: str, data: bytes) -> bytes:
-    """The bytes within. Raises ExtractionError for what is damaged, or grows beyond MAX_UNPACKED."""
+def unpack(name: str, data: bytes, limit: int) -> bytes:
+    """Return the unpacked bytes. Raises ExtractionError if they are damaged, or more than `limit`.
+
+    The suffix of `name` tells the compression: ".gz", ".bz2", or else xz.
+    """
     parts: list[bytes] = []
     length = 0
     try:
         with _open(name, io.BytesIO(data)) as stream:
             while block := stream.read(_BLOCK):
                 length += len(block)
-                if length > MAX_UNPACKED:
+                if length > limit:
                     raise too_large(name)
                 parts.append(block)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:

@@ -1,4 +1,4 @@
-"""Bytes to text: which encoding, or none at all."""
+"""Decoding of bytes to text, and normalization of its white space."""
 
 import codecs
 import re
@@ -9,7 +9,7 @@ from vsearch_core.errors import BinaryFileError
 
 OLE_CONTAINER = bytes.fromhex("d0cf11e0a1b11ae1")  # how old Office files begin, and encrypted new ones
 _OLD_OFFICE = (".doc", ".xls", ".ppt")
-SAMPLE = 8192  # bytes looked at to tell text from binary
+SAMPLE = 8192  # bytes that decide between text and binary
 _BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -23,14 +23,14 @@ _SHIFTS = (  # escape sequences that switch a 7-bit stream to another character 
     (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
     (re.compile(rb"\x1b(?:\$[@B]|\([IJ]|\$\(D)"), "iso2022_jp_ext"),
 )
-_DECLARABLE_NAMES = (  # what a page may say that it is in; left out: EBCDIC, and what Python calls encodings besides
+_DECLARABLE_NAMES = (  # encodings that a file may declare; not EBCDIC, nor codecs such as base64
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "tis_620"),
     *("iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_9"),
     *("iso8859_10", "iso8859_13", "iso8859_14", "iso8859_15", "iso8859_16", "koi8_r", "koi8_u", "mac_cyrillic"),
     *("mac_roman", "cp437", "cp850", "cp852", "cp855", "cp866", "big5", "big5hkscs", "cp932", "shift_jis", "euc_jp"),
     *("cp949", "euc_kr", "johab", "gb2312", "gbk", "gb18030"),
 )
-_MEANT = {  # what a page that names the first is written in, as browsers have it
+_SUPERSETS = {  # declared name -> the encoding that such pages are really in, as browsers decode them
     **dict.fromkeys(("iso-8859-1", "latin1", "us-ascii", "ascii"), "cp1252"),
     **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis"), "cp932"),
     **dict.fromkeys(("gb2312", "gbk", "x-gbk"), "gb18030"),
@@ -38,22 +38,21 @@ _MEANT = {  # what a page that names the first is written in, as browsers have i
     **dict.fromkeys(("big5", "big5-hkscs"), "big5hkscs"),
     "iso-8859-9": "cp1254",
 }
-_GUESS_SAMPLE = 1 << 16  # bytes that tell the encoding: more would take longer, and tell no more
-_TOO_SHORT = 64  # bytes below which "no encoding fits" says nothing
+_GUESS_SAMPLE = 1 << 16  # bytes that the encoding is guessed from; more take longer and improve nothing
+_TOO_SHORT = 64  # bytes; for fewer, that no encoding fits says nothing
 _LARGE = 1 << 20  # characters; a list of the words of a longer text could take thirty times its size
 _BLANKS = {code: " " for code in range(0x3001) if chr(code).isspace()}
 
 
 def decode(name: str, data: bytes, declared: str | None = None) -> str:
-    """The text of a file, its line ends turned into newlines and its byte order mark dropped.
+    """Return the text of a file, with newlines as line ends and without its byte order mark.
 
-    UTF-8 wins wherever it fits, then `declared`, the encoding that the file itself names. Bytes that an encoding can't
-    read become U+FFFD. `name` is for the error only.
-    Raises BinaryFileError where the bytes are no text.
+    UTF-8 is used wherever it fits, then `declared`, the encoding that the file itself names, then a guess. Bytes that
+    the encoding can't decode become U+FFFD. Raises BinaryFileError, about `name`, if the bytes are no text.
     """
     text = _decode(name, data, declared).removeprefix("\ufeff")
     if "\0" in text:
-        text = text.replace("\0", "\ufffd")  # one hole in a long log doesn't make it binary; see _decode
+        text = text.replace("\0", "\ufffd")  # a NUL beyond the sample: a hole in a long log doesn't make it binary
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -81,14 +80,14 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
 def _binary(name: str, data: bytes) -> BinaryFileError:
     old = data.startswith(OLE_CONTAINER) and name.lower().endswith(_OLD_OFFICE)
     reason = f"is an Office file of before 2007, which is not read: save it as {name[-3:].lower()}x"
-    return BinaryFileError(name, reason if old else "is binary, not text", "leave it out with --exclude")
+    return BinaryFileError(name, reason if old else "is binary, not text")
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a byte order mark, None for anything else.
+    """Decode UTF-16 or UTF-32 without a byte order mark; return None for anything else.
 
-    The NULs tell: in texts that hold at least some Latin letters, spaces or line ends they stand at one place of each
-    two or four bytes.
+    In texts with at least some Latin letters, spaces or line ends, the NULs stand at the same place of each two or four
+    bytes, which tells the encoding.
     """
     sample = data[: SAMPLE & ~3]
     columns = [sample[place::4].count(0) for place in range(4)]
@@ -130,7 +129,7 @@ def _shifted(data: bytes) -> str | None:
 
 
 def _mostly_utf8(data: bytes) -> str | None:
-    """UTF-8 with a few broken places, such as a file cut off inside a character."""
+    """Decode UTF-8 with a few broken places, such as a file cut off inside a character; else return None."""
     text = data.decode("utf-8", errors="replace")
     broken = text.count("\ufffd")
     beyond_ascii = len(text) - len(text.encode("ascii", errors="ignore"))
@@ -138,7 +137,7 @@ def _mostly_utf8(data: bytes) -> str | None:
 
 
 def _as_declared(data: bytes, declared: str | None) -> str | None:
-    encoding = _MEANT.get((declared or "").lower(), declared)
+    encoding = _SUPERSETS.get((declared or "").lower(), declared)
     try:
         codec = codecs.lookup(encoding or "").name
     except (LookupError, ValueError):  # the second for a name with a NUL in it
@@ -148,12 +147,12 @@ def _as_declared(data: bytes, declared: str | None) -> str | None:
 
 @cache
 def _declarable() -> frozenset[str]:
-    """The canonical names of the encodings that a file may declare. Looking them up imports a module for each."""
+    """Return the canonical names of the encodings that a file may declare. Each lookup imports a module."""
     return frozenset(codecs.lookup(encoding).name for encoding in _DECLARABLE_NAMES)
 
 
 def _guessed(name: str, data: bytes) -> str:
-    """The text in the encoding that its bytes are likeliest to be in, by which letters follow each other how often."""
+    """Decode by the encoding that is most likely given the frequencies of adjacent bytes."""
     import chardet
 
     sample = data
@@ -163,16 +162,19 @@ def _guessed(name: str, data: bytes) -> str:
     guess = chardet.detect(sample, encoding_era=eras)["encoding"]
     if guess is None:
         if len(sample) >= _TOO_SHORT:
-            raise BinaryFileError(name, "is in no encoding that is known", "convert it to UTF-8")
+            raise BinaryFileError(name, "is in no encoding that is known", "unknown-encoding")
         guess = "cp1252"
     try:
         return data.decode(guess)
     except UnicodeDecodeError:  # beyond the sample, or in what vendors added to a standard
-        return data.decode(_MEANT.get(guess.lower(), guess), errors="replace")
+        return data.decode(_SUPERSETS.get(guess.lower(), guess), errors="replace")
 
 
 def one_line(text: str) -> str:
-    """The text's words with one space between each and the next: " ".join(text.split())."""
+    """Return the text on one line: its words with single spaces between them, as `" ".join(text.split())`.
+
+    Memory stays in proportion to the text, however long it is.
+    """
     if len(text) < _LARGE:
         return " ".join(text.split())
     text = text.translate(_BLANKS)

@@ -1,4 +1,4 @@
-"""From headings found in a text to spans that know which headings enclose them."""
+"""Headings and blocks found in a text, and the spans that follow from them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ from typing import Literal
 from vsearch_core.model import Span
 
 MAX_TITLE = 300  # characters; a longer "title" is a paragraph, and would be repeated with every chunk below it
-MAX_HEADINGS = 200_000  # of a document, and blocks of code or rows; what has more is no text for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +18,30 @@ class Heading:
     title: str
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of a text that is code or the rows of a table; see `Span.kind` and `Span.header`."""
+
+    start: int
+    end: int
+    kind: Literal["code", "rows"] = "code"
+    header: str = ""
+
+
 class HeadingTrail:
     """The headings that enclose a place in a document, outermost first."""
 
     def __init__(self) -> None:
+        """Start outside of all sections."""
         self._open: list[tuple[int, str]] = []  # level, title
 
     def open(self, level: int, title: str) -> None:
-        """Begin a section: it ends those of its level and of deeper ones. An untitled one only ends them."""
+        """Begin a section. It ends those of its level and deeper ones; if it has no title, it does only that."""
         self.close(level)
         self._open.append((level, title))
 
     def close(self, level: int = 0) -> None:
-        """End the sections of that level and of deeper ones."""
+        """End the sections of that level and deeper ones."""
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
 
@@ -59,39 +69,29 @@ def spans_between(text: str, headings: Sequence[Heading], start: int = 0) -> tup
     return tuple(spans)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A stretch of a text that is code or a table's rows; see `Span.kind` and `Span.header`."""
-
-    start: int
-    end: int
-    kind: Literal["code", "rows"] = "code"
-    header: str = ""
-
-
 def with_blocks(spans: Sequence[Span], blocks: Sequence[Block]) -> tuple[Span, ...]:
-    """The spans, divided so that each of the blocks, which come in order, has spans of its own."""
+    """Return the spans, divided so that each of the blocks, which must be in order, has spans of its own."""
     return tuple(_divided(spans, blocks, keep=True))
 
 
 def with_code(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-    """The spans, divided so that the blocks (start and end, in order) are code."""
+    """Return the spans, divided so that the blocks (start and end, in order) are code."""
     return with_blocks(spans, [Block(start, end) for start, end in blocks])
 
 
 def without(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-    """The spans without the blocks (start and end, in order), which thus are not searched."""
+    """Return the spans without the blocks (start and end, in order), which are not searched then."""
     return tuple(_divided(spans, [Block(start, end) for start, end in blocks], keep=False))
 
 
 def _divided(spans: Sequence[Span], blocks: Sequence[Block], *, keep: bool) -> Iterator[Span]:
-    place = 0
+    first = 0  # the first block that does not end before the span
     for span in spans:
         position = span.start
-        while place < len(blocks) and blocks[place].end <= position:
-            place += 1
-        for at in range(place, len(blocks)):
-            block = blocks[at]
+        while first < len(blocks) and blocks[first].end <= position:
+            first += 1
+        for number in range(first, len(blocks)):
+            block = blocks[number]
             if block.start >= span.end:
                 break
             start = max(block.start, span.start)

@@ -1,4 +1,4 @@
-"""Running heads and feet: the lines at the edges of pages that say the same on page after page."""
+"""Removal of page headers and footers: lines at the edges of pages that repeat from page to page."""
 
 import re
 from collections import Counter
@@ -6,44 +6,45 @@ from collections.abc import Sequence
 
 from vsearch_core.text.extract.decode import one_line
 
-_EDGE = 2  # lines at the top and at the bottom of a page that may be running ones
-_LEAST = 3  # pages that must have a line for it to be one
-_SHARE = 0.4  # of the pages: left and right pages often have heads of their own
+_EDGE = 2  # lines at the top and at the bottom of a page that may be a header or a footer
+_MIN_PAGES = 3  # that must have a line for it to be one
+_SHARE = 0.4  # of the pages: left and right pages often have headers of their own
 _MAX_LENGTH = 150  # characters; a longer line is text
 _DIGITS = re.compile(r"\d+|\b[ivxlc]{1,7}\b")
 
 
-def without_running_lines(pages: Sequence[str]) -> list[str]:
-    """The pages without their running heads and feet, numbers aside the same on two pages of five, three at least.
+def without_page_headers(pages: Sequence[str]) -> list[str]:
+    """Return the pages without their headers and footers.
 
-    A page that would be empty then is left as it is.
+    A line is one if it is the same, numbers aside, on two pages of five, and on three at least. A page that has no
+    other line is returned as it is.
     """
-    heads = _repeated([_edge(page, top=True) for page in pages])
-    feet = _repeated([_edge(page, top=False) for page in pages])
-    if not heads and not feet:
+    headers = _repeated([_edge(page, top=True) for page in pages])
+    footers = _repeated([_edge(page, top=False) for page in pages])
+    if not headers and not footers:
         return list(pages)
-    return [_cut(page, heads, feet) or page for page in pages]
+    return [_cut(page, headers, footers) or page for page in pages]
 
 
 def _edge(page: str, *, top: bool) -> list[str]:
     lines = [line for line in page.split("\n") if line.strip()]
-    return [_normal(line) for line in (lines[:_EDGE] if top else lines[-_EDGE:])]
+    return [_normalized(line) for line in (lines[:_EDGE] if top else lines[-_EDGE:])]
 
 
-def _normal(line: str) -> str:
+def _normalized(line: str) -> str:
     line = one_line(line).lower()
     return _DIGITS.sub("#", line) if len(line) <= _MAX_LENGTH else ""
 
 
 def _repeated(edges: Sequence[list[str]]) -> set[str]:
     counts = Counter(line for edge in edges for line in set(edge) if line)
-    return {line for line, count in counts.items() if count >= max(_LEAST, _SHARE * len(edges))}
+    return {line for line, count in counts.items() if count >= max(_MIN_PAGES, _SHARE * len(edges))}
 
 
-def _cut(page: str, heads: set[str], feet: set[str]) -> str:
+def _cut(page: str, headers: set[str], footers: set[str]) -> str:
     lines = page.split("\n")
-    for edge, running in ((0, heads), (-1, feet)):
-        taken = 0
-        while lines and taken < _EDGE and (not lines[edge].strip() or _normal(lines[edge]) in running):
-            taken += bool(lines.pop(edge).strip())
+    for edge, repeated in ((0, headers), (-1, footers)):
+        removed = 0
+        while lines and removed < _EDGE and (not lines[edge].strip() or _normalized(lines[edge]) in repeated):
+            removed += bool(lines.pop(edge).strip())
     return "\n".join(lines).strip()

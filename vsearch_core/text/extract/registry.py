@@ -1,4 +1,4 @@
-"""Which extractor reads which file. A new format is one more row here and one more module beside this one."""
+"""The registry of file formats. A new format is a row here and a module in `text/formats`."""
 
 import re
 from collections.abc import Callable
@@ -9,66 +9,32 @@ from pathlib import PurePath
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
-Extractor = Callable[..., Document]  # of name and bytes; of the ExtractOptions too, where the format takes one
+Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
-READERS = "4"  # changes when some file may be read otherwise: what could not be read before is tried again
-
-COMPRESSED = (".gz", ".bz2", ".xz")  # what may follow each suffix below
+# Increase it when extraction changes for some files: those that could not be read before are read again.
+EXTRACTOR_VERSION = "4"
+COMPRESSED = (".gz", ".bz2", ".xz")  # may follow each suffix below
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
 _PROGRAMS = (
-    *(
-        ".py",
-        ".pyi",
-        ".pyw",
-        ".pyx",
-        ".rb",
-        ".rake",
-        ".ex",
-        ".exs",
-        ".cr",
-        ".jl",
-        ".lua",
-        ".sh",
-        ".bash",
-        ".zsh",
-        ".ksh",
-    ),
-    *(".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php", ".vue", ".svelte"),
-    *(".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala", ".swift"),
-    *(".dart", ".m", ".mm", ".groovy", ".sql"),
+    *(".py", ".pyi", ".pyw", ".pyx", ".rb", ".rake", ".ex", ".exs", ".cr", ".jl", ".lua", ".sh", ".bash", ".zsh"),
+    *(".ksh", ".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php", ".vue"),
+    *(".svelte", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala"),
+    *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql"),
 )
-_MANUALS = (
-    ".1",
-    ".2",
-    ".3",
-    ".4",
-    ".5",
-    ".6",
-    ".7",
-    ".8",
-    ".9",
-    ".1p",
-    ".3p",
-    ".3pm",
-    ".3ssl",
-    ".man",
-    ".mdoc",
-    ".roff",
-)
+_MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format and how it is read.
+    """A file format, and the function that extracts its text.
 
-    `suffixes` are in lower case; `extractor` is "module:function", imported when first needed. `unit` is what
-    `Span.page` counts in it: "line" where it has nothing but lines. `needs` is a module that a plain install lacks,
-    and `extra` the extra of ours that brings it. `takes_reading`: it can do more with a password, say. `steady`: what
-    it takes grows with the file's size only, whatever its bytes are, so that a small one can be read without a worker
-    to guard it.
+    `suffixes` are in lower case. `extractor` is "module:function", imported when first needed. `unit` names what
+    `Span.page` counts ("page", "slide" …), "line" if the format has no pages. `needs` is a module that a plain install
+    lacks, and `extra` the extra of vsearch that brings it. `steady` says that time and memory are bounded by the file's
+    size, whatever its bytes are, so that a small file can be read outside of a worker process.
     """
 
     name: str
@@ -77,33 +43,32 @@ class Format:
     unit: str = "line"
     needs: str = ""
     extra: str = ""
-    takes_reading: bool = False
     steady: bool = False
 
     @property
     def is_readable(self) -> bool:
-        """Whether this install has what it takes."""
+        """True if this install has the module that the format needs."""
         return not self.needs or find_spec(self.needs) is not None
 
 
-PLAIN = Format("plain text", (), "plain:extract", steady=True)  # every other suffix, if its bytes are text
+PLAIN = Format("plain text", (), "plain:extract", steady=True)  # files of any other suffix, if their bytes are text
 FORMATS = (
     Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract", steady=True),
     Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
     Format("AsciiDoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:extract"),
     Format("Org", (".org",), "org:extract"),
     Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract"),
-    Format("manual page", _MANUALS, "man:extract"),
+    Format("manual page", (*_MANUALS, ".man", ".mdoc", ".roff"), "man:extract"),
     Format("source code", _PROGRAMS, "code:extract", steady=True),
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
     Format(
         "XML", (".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl"), "xml:extract"
     ),
-    Format("PDF", (".pdf",), "pdf:extract", "page", takes_reading=True),
-    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", takes_reading=True),
-    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", takes_reading=True),
-    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", takes_reading=True),
+    Format("PDF", (".pdf",), "pdf:extract", "page"),
+    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
+    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
+    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
     Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page"),
     Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
@@ -123,52 +88,54 @@ FORMATS = (
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
 
-def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
-    """The text of a file's bytes, read as its suffix says; every other suffix is plain text.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the text of a file's bytes, read by the format that the suffix of `name` says; the default is plain text.
 
-    Raises ExtractionError where the bytes are not what the suffix says, BinaryFileError where they are no text, and
-    MemoryError. `name` tells the suffix and stands in the errors; the file itself is not touched.
+    The file itself is not touched. Raises ExtractionError, about `name`, if the bytes are not of that format,
+    BinaryFileError if they hold no text, and MemoryError.
     """
     if PurePath(name).suffix.lower() in COMPRESSED:
-        from vsearch_core.text.extract.compressed import expand
+        from vsearch_core.text.extract.compressed import unpack
 
-        data = expand(name, data)
+        data = unpack(name, data, options.limits.unpacked_bytes)
     row = format_of(name)
     if not row.is_readable:
         reason = f"is an {row.name}, which needs {row.needs}: pip install 'vsearch[{row.extra}]'"
-        raise ExtractionError(name, reason, "then index with --retry")
+        raise ExtractionError(name, reason, "extra-missing")
     try:
-        return load(row)(_inner(name), data, *([reading] if row.takes_reading else ()))
+        return load(row)(_uncompressed(name), data, options)
     except ExtractionError as error:
-        raise type(error)(name, error.reason if data else "is empty", error.next_step) from None
+        if not data:
+            raise type(error)(name, "is empty", error.code) from None
+        raise error.about(name) from None
     except MemoryError:
         raise
-    except Exception as error:  # no file is worth a run: what a parser did not expect costs that file only
-        from vsearch_core.text.extract.limits import damaged
+    except Exception as error:  # an unforeseen failure of a parser must not end the run
+        from vsearch_core.text.extract.failures import damaged
 
         raise damaged(name, row.name, error) from error
 
 
 def format_of(name: str) -> Format:
-    """The format that a file's name says it has, whether compressed or not."""
-    return _BY_SUFFIX.get(PurePath(_inner(name)).suffix.lower(), PLAIN)
+    """Return the format that a file's name says it has, ignoring a suffix of compression."""
+    return _BY_SUFFIX.get(PurePath(_uncompressed(name)).suffix.lower(), PLAIN)
 
 
 def is_steady(name: str) -> bool:
-    """Whether reading a file of this name takes no more than its size says; see `Format.steady`."""
+    """Return True if a file of this name can be read outside of a worker process; see `Format.steady`."""
     return PurePath(name).suffix.lower() not in COMPRESSED and format_of(name).steady
 
 
 def unit_of(path: str) -> str:
-    """What the page numbers in a file of this name count: "page", "slide" …; "line" where there are none."""
+    """Return what the page numbers of a file of this name count: "page", "slide" …; "line" if it has none."""
     return format_of(path).unit
 
 
 def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int, int]) -> str | None:
-    """ "page 3", "slide 4", "cell 2", "message 5", "Sales!2:9"; None where the format has lines only, or no pages.
+    """Return the place of a chunk in words of its format: "page 3", "slide 4", "message 5", "Sales!2:9".
 
-    `page`, `heading` and `lines` are the chunk's: where it begins, and its first and last line; the lines of a sheet
-    are its rows, and its heading is its name.
+    `page` and `heading` are those at which the chunk begins, `lines` its first and last line. The lines of a sheet are
+    its rows, and its heading is its name. Returns None for formats without pages, and for chunks without a page.
     """
     unit = unit_of(path)
     if unit == "line" or page is None:
@@ -182,13 +149,13 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
 
 
 def load(row: Format) -> Extractor:
-    """The function that reads the format."""
+    """Import and return the function that extracts the format."""
     module, _, function = row.extractor.partition(":")
     extractor: Extractor = getattr(import_module(_FORMATS + module), function)
     return extractor
 
 
-def _inner(name: str) -> str:
-    """The name without the suffix of a compression."""
+def _uncompressed(name: str) -> str:
+    """Return the name without a suffix of compression."""
     path = PurePath(name)
     return name[: -len(path.suffix)] if path.suffix.lower() in COMPRESSED else name

@@ -1,10 +1,11 @@
-"""AsciiDoc: section titles, the header's attributes, listings as code."""
+"""AsciiDoc: section titles, attributes of the header, and listings as code."""
 
 import re
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _TITLE = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
 _DELIMITER = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|`{3,})[ \t]*")
@@ -14,8 +15,11 @@ _KEYS = {"author", "email", "keywords", "description", "revdate", "revnumber", "
 _NAMES = {"revdate": "date", "revnumber": "version", "lang": "language"}
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans between section titles, listings as code; the header's attributes are metadata. Raises BinaryFileError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between section titles, with listings as code; attributes of the header become metadata.
+
+    Raises BinaryFileError.
+    """
     text = decode(name, data)
     headings: list[Heading] = []
     blocks: list[tuple[int, int]] = []
@@ -23,7 +27,7 @@ def extract(name: str, data: bytes) -> Document:
     fence, fence_start, position = "", 0, 0
     in_header = True
     for number, line in enumerate(text.split("\n")):
-        if len(headings) + len(blocks) > MAX_HEADINGS:
+        if len(headings) + len(blocks) > options.limits.headings:
             break
         end = position + len(line) + 1
         delimiter = _DELIMITER.fullmatch(line)

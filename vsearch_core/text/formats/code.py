@@ -1,6 +1,7 @@
-"""Source code: cut at definitions, which are found by their first line and end where the indentation does.
+"""Source code: divided at definitions, which are found by their first line and end where their indentation ends.
 
-A parser for each language would be exact on files without a mistake in them; docs/adr says what this costs beside one.
+A parser for each language would be exact, but only on files without a syntax error. docs/adr/0019-formats.md compares
+both.
 """
 
 import re
@@ -10,7 +11,8 @@ from itertools import islice
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode, one_line
-from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
+from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _NAME = r"(?P<name>[^\W\d][\w$]*)"
 _BRACES = (  # modifiers, then a word that begins a definition, then its name
@@ -50,7 +52,7 @@ _SQL = re.compile(
     r"\s+(?:if\s+not\s+exists\s+)?(?P<name>[\w.\"`\[\]]+)",
     re.IGNORECASE,
 )
-_LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, what begins a definition, line comments
+_LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, first line of a definition, line comment
     (".py .pyi .pyw .pyx", _PYTHON, "#"),
     (".rb .rake .ex .exs .cr .jl", _RUBY, "#"),
     (".lua", _LUA, "--"),
@@ -67,12 +69,12 @@ _CLOSING = re.compile(
 _LICENCE = re.compile(r"licen[cs]e|copyright|\(c\)|spdx|all rights reserved|without warranty", re.IGNORECASE)
 _MAX_LICENCE = 20_000  # characters
 _MAX_ABOVE = 200  # lines of comments and decorators that belong to a definition
-_MAX_LINE = 500  # characters; a longer one is data or machine-made
+_MAX_LINE = 500  # characters; a longer line is data or generated
 _TAB = 8
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans of code, each under the names of the definitions that it is in; a licence at the top is left out.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans of code under the names of their enclosing definitions, without a licence comment at the top.
 
     Raises BinaryFileError.
     """
@@ -80,23 +82,23 @@ def extract(name: str, data: bytes) -> Document:
     suffix = "." + name.rpartition(".")[2].lower()
     pattern, comment = next((row[1:] for row in _LANGUAGES if suffix in row[0].split()), (_PYTHON, "#"))
     start = _licence_end(text, comment)
-    headings = list(islice(_definitions(text, start, pattern, comment), MAX_HEADINGS))
+    headings = list(islice(_definitions(text, start, pattern, comment), options.limits.headings))
     return Document(text, tuple(replace(span, kind="code") for span in spans_between(text, headings, start)))
 
 
 def _definitions(text: str, start: int, pattern: re.Pattern[str], comment: str) -> Iterator[Heading]:
-    """A heading where each definition begins, its comments and decorators included, and a nameless one where it ends.
+    """Yield a heading where a definition begins, comments and decorators included, and an untitled one where it ends.
 
-    A definition ends at the next line that is indented no further and that closes nothing.
+    A definition ends before the next line that is indented no further and closes nothing.
     """
     lines = text.split("\n")
     offsets = [0]
     for line in lines:
         offsets.append(offsets[-1] + len(line) + 1)
     open_levels: list[int] = []
-    taken = -1  # the last line that belongs to what has begun
+    last = -1  # line of the definition's first statement
     for number, line in enumerate(lines):
-        if offsets[number] < start or not line.strip() or number <= taken:
+        if offsets[number] < start or not line.strip() or number <= last:
             continue
         level = _indentation(line) + 1
         match = pattern.match(text, offsets[number]) if len(line) <= _MAX_LINE else None
@@ -109,9 +111,9 @@ def _definitions(text: str, start: int, pattern: re.Pattern[str], comment: str) 
                 open_levels.pop()
             open_levels.append(level)
             yield Heading(max(offsets[first], start), level, one_line(name)[:100])
-            taken = text.count("\n", offsets[number], match.end()) + number
+            last = text.count("\n", offsets[number], match.end()) + number
         elif not _is_above(line, comment):
-            reach = level + 1 if _CLOSING.match(line) else level  # what closes a definition belongs to it
+            reach = level + 1 if _CLOSING.match(line) else level  # a closing bracket belongs to its definition
             ended = 0
             while open_levels and open_levels[-1] >= reach:
                 ended = open_levels.pop()
@@ -125,7 +127,7 @@ def _indentation(line: str) -> int:
 
 
 def _is_above(line: str, comment: str) -> bool:
-    """Whether the line is one of those that belong to the definition below it: a comment, a decorator, an attribute."""
+    """Return True if the line belongs to the definition below it: a comment, a decorator, an attribute."""
     return line.lstrip().startswith((comment, "@", "/*", "*", "#[", "[", '"""', "template"))
 
 
@@ -137,7 +139,7 @@ def _first_above(lines: list[str], number: int, comment: str) -> int:
 
 
 def _licence_end(text: str, comment: str) -> int:
-    """Where the text begins after a comment at its top that is about rights only; 0 where there is none."""
+    """Return where the text begins after a licence comment at its top; 0 if there is none."""
     head = text[:_MAX_LICENCE]
     first = re.match(r"(?:#![^\n]*\n)?\s*", head)
     start = first.end() if first else 0

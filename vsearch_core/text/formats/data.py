@@ -1,11 +1,12 @@
-"""Data in text files: JSON, JSON lines, YAML, TOML, INI. The text keeps its lines; keys are its headings."""
+"""Data in text files: JSON, JSON lines, YAML, TOML, INI. The text keeps its lines; keys become headings."""
 
 import re
 from itertools import islice
 
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import decode, one_line
-from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _MAX_LEVEL = 3  # keys deeper than that are no headings
 _TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*+)("?)(\s*+:\s*+[\[{])?|[{\[]++|[}\]]++')
@@ -19,35 +20,35 @@ _YAML_KEY = re.compile(
 _SECTION = re.compile(r"^[ \t]*\[{1,2}([^\]\n]{1,200})\]+", re.MULTILINE)
 
 
-def extract_json(name: str, data: bytes) -> Document:
-    """Text as it stands, its escapes undone; spans between keys that hold objects or lists. Raises BinaryFileError."""
-    text, headings = _json(decode(name, data))
+def extract_json(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the text with its escapes decoded, and spans between keys of objects and lists. Raises BinaryFileError."""
+    text, headings = _json(decode(name, data), options.limits.headings)
     return Document(text, spans_between(text, headings))
 
 
-def extract_jsonl(name: str, data: bytes) -> Document:
-    """A record a line, its escapes undone. Raises BinaryFileError."""
+def extract_jsonl(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return a row for each record, with its escapes decoded. Raises BinaryFileError."""
     text = _unescaped(decode(name, data))
     return Document(text, (Span(0, len(text), kind="rows"),) if text.strip() else ())
 
 
-def extract_yaml(name: str, data: bytes) -> Document:
-    """Spans between keys that hold more than a value on their own line. Raises BinaryFileError."""
+def extract_yaml(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between keys that hold more than a value on their own line. Raises BinaryFileError."""
     text = decode(name, data)
-    keys = islice(_YAML_KEY.finditer(text), MAX_HEADINGS)
+    keys = islice(_YAML_KEY.finditer(text), options.limits.headings)
     headings = [Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\"")) for match in keys]
     return Document(text, spans_between(text, headings))
 
 
-def extract_sections(name: str, data: bytes) -> Document:
-    """Spans between section names in brackets. Raises BinaryFileError."""
+def extract_sections(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between the sections, whose names are in brackets. Raises BinaryFileError."""
     text = decode(name, data)
-    names = islice(_SECTION.finditer(text), MAX_HEADINGS)
+    names = islice(_SECTION.finditer(text), options.limits.headings)
     return Document(text, spans_between(text, [Heading(match.start(), 1, match[1].strip()) for match in names]))
 
 
 def _unescaped(text: str) -> str:
-    """What a reader of the values would see, line for line; a value's own line ends become blanks."""
+    """Return the text with its escapes decoded. It keeps its lines: escaped line ends become spaces."""
     if "\\" not in text:
         return text
 
@@ -59,8 +60,8 @@ def _unescaped(text: str) -> str:
     return _HALF.sub("\ufffd", text).replace("\0", "\ufffd")
 
 
-def _json(source: str) -> tuple[str, list[Heading]]:
-    """The source with the escapes in its strings undone, and the keys of its objects and lists."""
+def _json(source: str, max_headings: int) -> tuple[str, list[Heading]]:
+    """Return the source with the escapes in its strings decoded, and the keys of its objects and lists."""
     parts: list[str] = []
     headings: list[Heading] = []
     position = length = depth = 0
@@ -72,7 +73,7 @@ def _json(source: str) -> tuple[str, list[Heading]]:
             piece += f'"{string}{match[2]}{match[3] or ""}'
             if match[3]:
                 depth += 1
-                if depth - 1 <= _MAX_LEVEL and len(headings) < MAX_HEADINGS:
+                if depth - 1 <= _MAX_LEVEL and len(headings) < max_headings:
                     headings.append(Heading(start, max(depth - 1, 1), one_line(string)[:MAX_TITLE]))
         else:
             piece += match[0]

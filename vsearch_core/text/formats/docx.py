@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
-from vsearch_core.text.extract.limits import MAX_PARAGRAPH, MAX_PARTS, too_large
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
 
 KIND = "Word document"
@@ -18,15 +18,15 @@ _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen
 _NOTES = ("footnotes", "endnotes")
 
 
-def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
-    """Paragraphs under their headings, tables as rows, then the notes; pages where Word noted them when it saved.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return paragraphs under their headings, tables as rows, then the notes; page numbers if Word has saved them.
 
     Headers, footers, tables of contents and deleted text are left out. Raises ExtractionError.
     """
-    package = Package(name, data, KIND, reading.password)
+    package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
     package.require(main)
-    properties, styles, builder = Properties(), _Styles(), Builder(name)
+    properties, styles, builder = Properties(), _Styles(options.limits), DocumentBuilder(name, options.limits)
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
     for member in package.related(main, "styles"):
@@ -44,16 +44,17 @@ def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) 
 
 
 class _Styles:
-    """Which paragraph styles are headings, and of which level; -1: those of a table of contents; 0: the title's."""
+    """Collects the heading levels of paragraph styles; 0 is the title, -1 a line of a table of contents."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ExtractLimits) -> None:
+        self._limits = limits
         self._levels: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         self._id = ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         value = attributes.get("val", "")
-        if len(self._levels) + len(self._parents) > MAX_PARTS:
+        if len(self._levels) + len(self._parents) > self._limits.parts:
             return
         if tag == "style":
             self._id = attributes.get("styleId", "")
@@ -73,7 +74,7 @@ class _Styles:
     def end(self, tag: str) -> None: ...
 
     def level(self, style: str) -> int | None:
-        """The heading level of a style, its own or inherited; None for text."""
+        """Return the heading level of a style, its own or an inherited one; None for text."""
         for _ in range(20):
             if style in self._levels:
                 return self._levels[style]
@@ -82,24 +83,24 @@ class _Styles:
 
 
 class _Text:
-    """Writes a part's paragraphs and tables to the builder."""
+    """Adds the paragraphs and tables of a part to the builder."""
 
-    def __init__(self, builder: Builder, styles: _Styles) -> None:
+    def __init__(self, builder: DocumentBuilder, styles: _Styles) -> None:
         self.builder = builder
         self.styles = styles
         self.title: str | None = None
-        self.skipping = 0  # elements of which we are inside, whose text is not wanted
+        self.skipping = 0  # skipped elements that are open
         self.in_text = False
         self.paragraph: list[str] = []
         self.level: int | None = None
         self.is_item = False
-        self.outer: list[tuple[list[str], int | None, bool, bool]] = []  # a text box stands inside a paragraph
+        self.outer: list[tuple[list[str], int | None, bool, bool]] = []  # open paragraphs: a text box is inside one
         self.tables = 0
         self.rows: list[str] = []
         self.cells: list[list[str]] = []  # the paragraphs of each
-        self.length = 0  # characters of the paragraphs that we are inside of
-        self.is_blank = True  # whether the paragraph has no words so far
-        self.breaks = 0  # pages that have ended since the last paragraph began
+        self.length = 0  # characters of the open paragraphs
+        self.is_blank = True  # the paragraph has no words so far
+        self.breaks = 0  # page breaks since the last paragraph began
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if self.skipping or tag in _SKIPPED:
@@ -138,7 +139,7 @@ class _Text:
 
     def put(self, text: str) -> None:
         self.length += len(text)
-        if self.length > MAX_PARAGRAPH:
+        if self.length > self.builder.limits.paragraph_chars:
             raise too_large(self.builder.name)
         self.paragraph.append(text)
         self.is_blank = self.is_blank and text.isspace()
@@ -182,7 +183,7 @@ class _Text:
         self.turn_pages()
 
     def turn_pages(self) -> None:
-        """A page that ends amid a paragraph or a table begins, to us, after it."""
+        """Begin the pages whose breaks were met: a break inside a paragraph or a table counts after it."""
         if self.breaks:
             self.builder.start_page((self.builder.page or 1) + self.breaks)
             self.breaks = 0

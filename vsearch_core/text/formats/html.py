@@ -1,4 +1,4 @@
-"""HTML: what a reader would call the page's text, without the navigation around it."""
+"""HTML: the main text of a page, without navigation and other boilerplate."""
 
 import re
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from vsearch_core.model import Document, JsonValue, Span
 from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
-from vsearch_core.text.extract.layout import Page
+from vsearch_core.text.extract.layout import TextLayout
+from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 
 _CHARSET = re.compile(
     rb"<(?:meta[^>]{0,500}?charset|\?xml[^>]{0,200}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
 )
 _HEAD_BYTES = 4096  # where a page must declare its encoding
-_META = {  # name or property, in lower case -> our key; where several give one key, the first counts
+_META = {  # name or property, in lower case -> our key; the first value of a key counts
     "description": "description",
     "og:description": "description",
     "author": "author",
@@ -28,8 +29,8 @@ _NEVER_TEXT = frozenset(
     {"script", "style", "template", "noscript", "svg", "canvas", "iframe", "object", "audio", "video", "head"}
     | {"datalist", "select", "textarea", "button", "input"}
 )
-_AROUND = frozenset({"nav", "header", "footer", "aside"})  # boilerplate, unless part of the main text
-_AROUND_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
+_BOILERPLATE = frozenset({"nav", "header", "footer", "aside"})  # unless within the main text
+_BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _BLOCKS = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "details", "dialog", "dd", "div", "dl"}
@@ -42,55 +43,52 @@ _LEVELS = {f"h{level}": level for level in range(1, 7)}
 _MAIN_SHARE = 0.5  # of the page's text, for <main> or <article> to stand for the page
 _TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _LAST_LINE = 65_535  # the parser counts no further
-_MAX_SOURCE = 16_000_000  # characters that become a tree, which may take forty times as much; no page has as many
-_MAX_TAGS = 1_000_000
-_EMBEDDED = re.compile(r"(?<=[\"'(])data:[\w/+.-]{1,100}[;,][^\"'()<>\s]*+")  # images: text to none, memory to all
-_OVERLADEN = re.compile(  # a tag of a thousand attributes: the parser's time grows with the square of their number
+_EMBEDDED = re.compile(r"(?<=[\"'(])data:[\w/+.-]{1,100}[;,][^\"'()<>\s]*+")  # images in URLs: no text, and no tree
+_OVERLOADED = re.compile(  # a tag of a thousand attributes: the parser's time is quadratic in their number
     r"<[a-zA-Z][^\s<>/]*+(?:[\s/]*+[^\s<>\"'=/]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s<>\"']*+))?+){1000}"
 )
 
 
-def extract(name: str, data: bytes) -> Document:
-    """The main text, a blank line between blocks; spans between headings, code and tables apart; `lines` point into
-    the source.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the main text with blank lines between blocks, and spans between headings, apart from code and tables.
 
-    Raises BinaryFileError.
+    `Document.lines` are the lines of the source. Raises BinaryFileError.
     """
     declared = _CHARSET.search(data[:_HEAD_BYTES])
     source = decode(name, data, declared[1].decode() if declared else None)
-    root = _TOO_MUCH if _is_too_much(source) else _parse(source)
+    root = _UNPARSED if _is_too_large(source, options.limits) else _parse(source)
     if root is None:
         return Document("", ())
-    if root is _TOO_MUCH:
+    if root is _UNPARSED:
         text = _stripped(source)
         return Document(text, (Span(0, len(text)),) if text.strip() else ())
-    page = _main_page(root)
-    text, headings = page.text(), page.headings()
+    layout = _main_text(root, options.limits)
+    text, headings = layout.text(), layout.headings()
     title = one_line(root.findtext("head/title") or "")[:MAX_TITLE]
     first = next((heading.title for heading in headings if heading.level == 1), None)
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
     return Document(
         text,
-        with_blocks(spans_between(text, headings), page.blocks()),
+        with_blocks(spans_between(text, headings), layout.blocks()),
         title=title or first,
         language=language.partition("-")[0].strip().lower() or None,
         metadata=_metadata(root),
-        lines=tuple(page.sources) or None,
+        lines=tuple(layout.sources) or None,
     )
 
 
-_TOO_MUCH: Any = object()
+_UNPARSED: Any = object()  # stands for the tree of a page that is read without one
 
 
-def _is_too_much(source: str) -> bool:
-    """Whether the page's tree would not be worth its time and memory."""
-    if source.count("<") > _MAX_TAGS or _OVERLADEN.search(source):
+def _is_too_large(source: str, limits: ExtractLimits) -> bool:
+    """Return True if parsing the page into a tree would take too much time or memory."""
+    if source.count("<") > limits.html_tags or _OVERLOADED.search(source):
         return True
-    return len(source) > _MAX_SOURCE and len(_EMBEDDED.sub("", source)) > _MAX_SOURCE
+    return len(source) > limits.html_chars and len(_EMBEDDED.sub("", source)) > limits.html_chars
 
 
 def _parse(source: str) -> Any:
-    """The root element, None for a document that is empty, `_TOO_MUCH` for one that the parser had to cut short."""
+    """Return the root element, None for an empty document, `_UNPARSED` if the parser gave up within the page."""
     from lxml import etree, html
 
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
@@ -98,12 +96,14 @@ def _parse(source: str) -> Any:
         root = html.document_fromstring(source.encode(), parser=parser)
     except etree.ParserError:
         return None
-    return _TOO_MUCH if parser.error_log.filter_from_fatals() else root
+    return _UNPARSED if parser.error_log.filter_from_fatals() else root
 
 
 def _stripped(source: str) -> str:
-    """The source without its tags, line for line: for pages that nest deeper than the parser goes (2,048 levels), and
-    for those with more tags or attributes than any page has."""
+    """Return the source without its tags, line for line.
+
+    For pages that nest deeper than the parser goes (2,048 levels), and for those with too many tags or attributes.
+    """
     import html
 
     def blank(match: re.Match[str]) -> str:
@@ -122,21 +122,21 @@ def _metadata(root: Any) -> dict[str, JsonValue]:
     return found
 
 
-def _main_page(root: Any) -> Page:
-    """The page's <main> or <article>s where they hold most of its text, else the page without what stands around."""
+def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
+    """Lay out the <main> or the <article>s if they hold most of the text, else the page without its boilerplate."""
     body = root.find("body")
     body = root if body is None else body
-    whole = _Renderer(body).render([body])
+    page = _Renderer(body, limits).render([body])
     mains = root.xpath("//*[self::main or @role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
     if mains:
-        page = _Renderer(body).render(mains)
-        if len(page.text()) >= _MAIN_SHARE * len(whole.text()):
-            whole = page
-    return whole if whole.text() else _Renderer(body, keep_all=True).render([body])
+        main = _Renderer(body, limits).render(mains)
+        if len(main.text()) >= _MAIN_SHARE * len(page.text()):
+            page = main
+    return page if page.text() else _Renderer(body, limits, keep_all=True).render([body])
 
 
 def _titled(body: Any) -> set[Any]:
-    """The elements in which a title of the page stands."""
+    """Return the elements that contain an <h1>."""
     found: set[Any] = set()
     for title in body.iter("h1"):
         for element in title.iterancestors():
@@ -147,33 +147,33 @@ def _titled(body: Any) -> set[Any]:
 
 
 def _length(element: Any) -> int:
-    """Characters of text within the element, scripts and such aside."""
+    """Return the number of characters of text in the element, without scripts and the like."""
     return sum(
         (0 if child.tag in _NEVER_TEXT else len(child.text or "")) + len(child.tail or "") for child in element.iter()
     ) - len(element.tail or "")
 
 
 class _Renderer:
-    """Walks elements in document order, without recursion, and writes their text to a page.
+    """Walks elements in document order, without recursion, and lays out their text.
 
-    `line` is the source line reached: set by each tag that the parser gives a line, counted on through the text.
+    `line` is the current source line: set by each tag whose line the parser knows, and counted on through the text.
     """
 
-    def __init__(self, body: Any, keep_all: bool = False) -> None:
-        self.page = Page()
-        self.keep_all = keep_all  # navigation and the like too: for pages that are nothing else
+    def __init__(self, body: Any, limits: ExtractLimits, *, keep_all: bool = False) -> None:
+        self.layout = TextLayout(limits.headings)
+        self.keep_all = keep_all  # boilerplate too: for pages that have nothing else
         self.form_limit = _length(body) * _MAIN_SHARE
         self.titled = _titled(body)
         self.line = 1
-        self.verbatim = 0  # <pre> elements that we are in
-        self.inside = 0  # <main> and <article> elements that we are in
-        self.forms = 0  # <form> elements that we are in: what is kept is kept whole
+        self.verbatim = 0  # open <pre> elements
+        self.inside = 0  # open <main> and <article> elements
+        self.forms = 0  # open <form> elements: what is inside one that is kept is kept too
         self.data_table = False
-        self.has_header = False  # whether the table's first row names its columns
-        self.in_row = False  # a data table's row is one line, whatever its cells hold
+        self.has_header = False  # the table's first row names its columns
+        self.in_row = False  # inside a row of a data table: it is one line, whatever its cells hold
         self.heading_row = self.table_row = self.code_row = 0  # where the heading, the table, the code begins
 
-    def render(self, elements: list[Any]) -> Page:
+    def render(self, elements: list[Any]) -> TextLayout:
         from lxml import etree
 
         for top in elements:
@@ -194,8 +194,8 @@ class _Renderer:
                     self.end(element)
                 if event != "start" and element is not top:
                     self.write(element.tail)
-            self.page.end_block()
-        return self.page
+            self.layout.end_block()
+        return self.layout
 
     def reach(self, element: Any) -> None:
         if element.sourceline and element.sourceline < _LAST_LINE:
@@ -214,9 +214,9 @@ class _Renderer:
         if not text:
             return
         if self.verbatim and not self.in_row:
-            self.page.write_verbatim(text, self.line)
+            self.layout.write_verbatim(text, self.line)
         else:
-            self.page.write(text, self.line)
+            self.layout.write(text, self.line)
         self.line += text.count("\n")
 
     def is_dropped(self, element: Any) -> bool:
@@ -227,8 +227,8 @@ class _Renderer:
             return True
         if tag == "form":
             return not self.forms and _length(element) < self.form_limit
-        if tag in _AROUND or element.get("role") in _AROUND_ROLES:
-            # Outside of the main text; but many a page keeps its own title in its <header>.
+        if tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES:
+            # Kept inside the main text, and if it holds the page's title, as many a <header> does.
             return not self.inside and element not in self.titled
         return False
 
@@ -244,18 +244,18 @@ class _Renderer:
             self.table_row = -1
         if tag in {"td", "th"} and self.in_row:
             if element.getprevious() is not None:
-                self.page.write(" | ", self.line)
+                self.layout.write(" | ", self.line)
         elif tag in _BLOCKS or tag == "br":
             self.break_before(tag)
         if tag == "tr":
             self.in_row = self.data_table
             if self.table_row < 0:
-                self.table_row = len(self.page.rows)
+                self.table_row = len(self.layout.rows)
         elif tag == "pre":
-            self.code_row = self.code_row if self.verbatim else len(self.page.rows)
+            self.code_row = self.code_row if self.verbatim else len(self.layout.rows)
             self.verbatim += 1
         elif tag == "li" and not self.in_row:
-            self.page.bullet()
+            self.layout.bullet()
 
     def end(self, element: Any) -> None:
         tag = element.tag
@@ -267,25 +267,25 @@ class _Renderer:
         elif tag == "pre":
             self.verbatim -= 1
             if not self.verbatim and not self.in_row:
-                self.page.add_block(self.code_row, "code")
+                self.layout.add_block(self.code_row, "code")
         elif tag == "table":
             if self.data_table and self.table_row >= 0:
-                self.page.add_block(self.table_row, "rows", header=self.has_header)
+                self.layout.add_block(self.table_row, "rows", header=self.has_header)
             self.data_table = False
         if tag in _LEVELS and not self.in_row:
-            self.page.add_heading(self.heading_row, _LEVELS[tag])
+            self.layout.add_heading(self.heading_row, _LEVELS[tag])
         elif tag in _BLOCKS:
             self.break_before("" if tag == "table" else tag)
 
     def break_before(self, tag: str) -> None:
         if self.in_row:
-            self.page.space()
+            self.layout.space()
         elif tag == "br" or tag in _TIGHT:
-            self.page.end_line()
+            self.layout.end_line()
         else:
-            self.page.end_block()
+            self.layout.end_block()
         if tag in _LEVELS:
-            self.heading_row = len(self.page.rows)
+            self.heading_row = len(self.layout.rows)
 
 
 def _is_hidden(element: Any) -> bool:
@@ -295,12 +295,12 @@ def _is_hidden(element: Any) -> bool:
 
 
 def _is_data(table: Any) -> bool:
-    """Whether the table holds data, one line a row, rather than laying out a page."""
+    """Return True if the table holds data, to be written one line a row, and is no layout of a page."""
     inner = table.iter("table", "pre", "ul", "ol", "dl", *_LEVELS)
     return next((element for element in inner if element is not table), None) is None
 
 
 def _has_header(table: Any) -> bool:
-    """Whether the first row names the columns: nothing but <th> in it."""
+    """Return True if the first row names the columns: all its cells are <th>."""
     first = next(table.iter("tr"), None)
     return first is not None and {cell.tag for cell in first.iterchildren("td", "th")} == {"th"}

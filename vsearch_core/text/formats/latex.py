@@ -1,19 +1,20 @@
-"""LaTeX: the words as they are set, line for line, as far as plain rules go; formulas stay as they are written."""
+"""LaTeX: the text without its commands, line for line, as far as simple rules go; formulas stay as written."""
 
 import re
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode, one_line
-from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _LEVELS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6, "frametitle": 5}
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
-_OPTIONAL = r"\[[^\[\]\n]*+\]"  # no bracket within: what never closes is looked through once
+_OPTIONAL = r"\[[^\[\]\n]*+\]"  # no bracket inside, so that an unclosed one is scanned once only
 _BRACED = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}"  # two levels of braces within
 _SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + rf")\*?[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
 _FACT = re.compile(rf"\\(title|author|date)[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
 _VERBATIM = re.compile(r"\\begin\{(verbatim|lstlisting|minted|alltt)\*?\}(.*?)(?:\\end\{\1\*?\}|\Z)", re.DOTALL)
-_SILENT = re.compile(  # with what stands in its braces
+_SILENT = re.compile(  # commands that are left out with their arguments
     r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics|usepackage"
     r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup|index|color"
     rf"|newcommand|renewcommand|fontsize|selectlanguage)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
@@ -72,25 +73,26 @@ _QUOTES = (("``", "“"), ("''", "”"), ("---", "—"), ("--", "–"), ("\\\\",
 _ESCAPED = re.compile(r"\\([%&$#_{}])")
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans between sections; comments and the preamble are left out, title and author are metadata.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between sections, without comments and preamble; title and author become metadata.
 
     Raises BinaryFileError.
     """
     source = decode(name, data)
     begin = source.find("\\begin{document}")
     facts = {match[1]: _words(match[2]) for match in _FACT.finditer(_COMMENT.sub("", source[: max(begin, 0) + 50_000]))}
-    text, headings, blocks, start = _Setter(source, max(begin, 0)).run()
+    text, headings, blocks, start = _Stripper(source, max(begin, 0), options.limits.headings).run()
     title = one_line(facts.pop("title", ""))[:MAX_TITLE] or next((each.title for each in headings), None)
     metadata: dict[str, JsonValue] = {key: one_line(value)[:1000] for key, value in facts.items() if value.strip()}
     return Document(text, with_code(spans_between(text, headings, start), blocks), title, metadata=metadata)
 
 
-class _Setter:
+class _Stripper:
     """Writes the source without its commands. A line of the text is a line of the source."""
 
-    def __init__(self, source: str, begin: int) -> None:
+    def __init__(self, source: str, begin: int, max_headings: int) -> None:
         self.source = source
+        self.max_headings = max_headings
         self.begin = begin
         self.parts: list[str] = []
         self.length = 0
@@ -103,7 +105,7 @@ class _Setter:
         position = self.begin
         for match in _VERBATIM.finditer(self.source, self.begin):
             self.prose(self.source[position : match.start()])
-            if len(self.blocks) < MAX_HEADINGS:
+            if len(self.blocks) < self.max_headings:
                 self.blocks.append((self.length, self.length + len(match[0])))
             self.write(match[0])
             position = match.end()
@@ -116,7 +118,7 @@ class _Setter:
         for match in _SECTION.finditer(source):
             self.write(_words(source[position : match.start()]))
             title = _words(match[2])
-            if len(self.headings) < MAX_HEADINGS:
+            if len(self.headings) < self.max_headings:
                 self.headings.append(Heading(self.length, _LEVELS[match[1]], one_line(title)[:MAX_TITLE]))
             self.write(title)
             position = match.end()
@@ -128,7 +130,7 @@ class _Setter:
 
 
 def _words(source: str) -> str:
-    """A stretch without commands, its formulas kept, line for line."""
+    """Return a stretch of the source without commands, line for line, with its formulas as written."""
     parts: list[str] = []
     position = 0
     for formula in _MATH.finditer(source):

@@ -1,10 +1,11 @@
-"""Manual pages (roff with the man or mdoc macros): the words without the requests, line for line."""
+"""Manual pages (roff with the man or mdoc macros): the text without requests, line for line."""
 
 import re
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode, one_line
-from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
+from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.formats.plain import extract as extract_plain
 
 _ROFF = re.compile(  # requests, comments and the bodies of macros, up to the title
@@ -58,15 +59,15 @@ _MDOC = re.compile(
 )
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans between sections. What only has the name of a manual page, as logs may, is plain text.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between sections. A file that only has the suffix of a manual page, as logs may, is plain text.
 
     Raises BinaryFileError.
     """
     source = decode(name, data)
     preamble = _ROFF.match(source[:100_000])
     if preamble is None:
-        return extract_plain(name, data)
+        return extract_plain(name, data, options)
     above = preamble[0].count("\n")
     mdoc = re.search(r"^\.[ \t]*Dd\b", source[:100_000], re.MULTILINE) is not None
     headings: list[Heading] = []
@@ -74,7 +75,7 @@ def extract(name: str, data: bytes) -> Document:
     position = 0
     for number, line in enumerate(source.split("\n")):
         row, level = _row(line, mdoc) if number >= above else ("", 0)
-        if level and row and len(headings) < MAX_HEADINGS:
+        if level and row and len(headings) < options.limits.headings:
             headings.append(Heading(position, level, row))
         rows.append(row)
         position += len(row) + 1
@@ -85,7 +86,7 @@ def extract(name: str, data: bytes) -> Document:
 
 
 def _row(line: str, mdoc: bool) -> tuple[str, int]:
-    """A line's words, and the level of the heading that it is, 0 if it is none."""
+    """Return a line's text, and its level if it is a heading, else 0."""
     level = 0
     if line.startswith((".", "'")):
         if _SILENT.match(line):

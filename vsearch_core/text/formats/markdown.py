@@ -1,4 +1,4 @@
-"""Markdown: front matter, and headings of both kinds."""
+"""Markdown: front matter, headings of both kinds, fenced code and tables."""
 
 import datetime
 import math
@@ -10,13 +10,14 @@ from typing import Any
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Block, Heading, spans_between, with_blocks
+from vsearch_core.text.extract.headings import MAX_TITLE, Block, Heading, spans_between, with_blocks
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_MAX_FRONT_MATTER = 1 << 16  # characters: a longer one is text between two rules
-_MAX_VALUES = 10_000  # after aliases are expanded, which can multiply a few lines without end
+_MAX_FRONT_MATTER = 1 << 16  # characters; a longer one is text between two rules
+_MAX_VALUES = 10_000  # after aliases are expanded, which can multiply a few lines many times
 _MAX_DEPTH = 50
-_MAX_BITS = 1000  # of a number; Python writes none of 4,300 digits or more
+_MAX_BITS = 1000  # of a number; Python refuses to write numbers of more than 4,300 digits
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _FENCE_LINE = re.compile(rf"^{_FENCE.pattern}$", re.MULTILINE)
@@ -34,14 +35,15 @@ _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}]*\}$")
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans between headings, fenced code and tables apart; the front matter becomes metadata and lies outside of them.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between headings, apart from fenced code and tables; the front matter becomes metadata.
 
     Raises BinaryFileError.
     """
     text = decode(name, data)
     metadata, start = _front_matter(text)
-    headings = list(islice(find_headings(text, start), MAX_HEADINGS))
+    limit = options.limits.headings
+    headings = list(islice(find_headings(text, start), limit))
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
@@ -49,7 +51,7 @@ def extract(name: str, data: bytes) -> Document:
     language = metadata.get("lang", metadata.get("language"))
     return Document(
         text,
-        with_blocks(spans_between(text, headings, start), list(islice(_blocks(text, start), MAX_HEADINGS))),
+        with_blocks(spans_between(text, headings, start), list(islice(_blocks(text, start), limit))),
         title=title.strip() if title else None,
         language=language if isinstance(language, str) else None,
         metadata=metadata,
@@ -57,7 +59,7 @@ def extract(name: str, data: bytes) -> Document:
 
 
 def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
-    """The YAML mapping before the text and where the text begins; nothing and 0 if there is no such mapping."""
+    """Return the YAML mapping before the text, and where the text begins; nothing and 0 if there is no mapping."""
     match = _FRONT_MATTER.match(text[: _MAX_FRONT_MATTER + 8])
     if not match:
         return {}, 0
@@ -65,7 +67,7 @@ def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         def flatten_mapping(self, node: Any) -> None:
-            """Leaves out what `<<` merges: aliases of merges of aliases grow without end before we can count them."""
+            """Leave out what `<<` merges: aliases of merges of aliases grow too large before they are counted."""
             node.value = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
 
     try:
@@ -75,12 +77,12 @@ def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
         if isinstance(values, dict):
             return _JsonSafe().mapping(values), match.end()
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        pass  # dashes around something else, or a mistake in it (PyYAML fails in all these ways): text like any other
+        pass  # other text between dashes, or malformed YAML (PyYAML fails in all these ways): ordinary text
     return {}, 0
 
 
 class _JsonSafe:
-    """Turns what YAML can say into what JSON can. Raises ValueError where that has no end or no bounds."""
+    """Converts values of YAML to values of JSON. Raises ValueError for too many values and too large numbers."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -102,20 +104,20 @@ class _JsonSafe:
             return value.isoformat()
         if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
             return value
-        return str(value).encode(errors="replace").decode()  # an escape can name half a surrogate pair
+        return str(value).encode(errors="replace").decode()  # an escape can be half a surrogate pair
 
 
 def find_headings(text: str, start: int) -> Iterator[Heading]:
-    """The headings from character `start` on, in order; code blocks have none."""
-    fence = ""  # what closes the code block that we are in
-    previous, previous_start, alone = "", start, True  # the line before, and whether a paragraph begins with it
+    """Yield the headings from character `start` on, in order, ignoring fenced code."""
+    fence = ""  # closes the current code block
+    previous, previous_start, alone = "", start, True  # the line before, and whether it begins a paragraph
     position = start
     for line in text[start:].split("\n"):
         opening = _FENCE.fullmatch(line)
         if fence:
             if opening and opening[1].startswith(fence) and not opening[2].strip():
                 fence = ""
-            line_text = ""  # to the rules below, code is as good as a blank line
+            line_text = ""  # for headings, a line of code counts as blank
         elif opening and not (opening[1][0] == "`" and "`" in opening[2]):
             fence = opening[1]
             line_text = ""
@@ -133,7 +135,7 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
 
 
 def _blocks(text: str, start: int) -> Iterator[Block]:
-    """Fenced code and tables, in order."""
+    """Yield fenced code and tables, in order."""
     position = start
     for begin, end in _code_blocks(text, start):
         yield from _tables(text, position, begin)
@@ -143,7 +145,7 @@ def _blocks(text: str, start: int) -> Iterator[Block]:
 
 
 def _tables(text: str, start: int, end: int) -> Iterator[Block]:
-    """The tables of a stretch without code: a row of names, a rule below it of as many cells, and rows."""
+    """Yield the tables of a stretch without code: a row of names, a rule of as many cells below it, and rows."""
     position = start
     for rule in _TABLE_RULE.finditer(text, start, end):
         first = text.rfind("\n", start, max(rule.start() - 1, start)) + 1 or start
@@ -166,7 +168,7 @@ def _cells(row: str) -> int:
 
 
 def _code_blocks(text: str, start: int) -> Iterator[tuple[int, int]]:
-    """Where each fenced block begins and ends; one without an end goes to the end of the text."""
+    """Yield start and end of each fenced block; an unclosed one extends to the end of the text."""
     begin = fence = None
     for opening in _FENCE_LINE.finditer(text, start):
         if fence is None and not (opening[1][0] == "`" and "`" in opening[2]):
@@ -179,6 +181,6 @@ def _code_blocks(text: str, start: int) -> Iterator[tuple[int, int]]:
 
 
 def _plain(title: str) -> str:
-    """The title without its inline marks."""
+    """Return the title without its inline markup."""
     title = _CLOSING.sub("", title[:MAX_TITLE].strip())
     return _MARKS.sub("", _LINK.sub(r"\1", title)).strip()

@@ -7,8 +7,9 @@ from typing import Any
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.builder import Builder
-from vsearch_core.text.extract.limits import MAX_TEXT, damaged, too_large
+from vsearch_core.text.extract.builder import DocumentBuilder
+from vsearch_core.text.extract.failures import damaged, too_large
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.formats.html import extract as extract_html
 
 _STREAM = "__substg1.0_"
@@ -19,20 +20,20 @@ _FILE_NAMES = ("3707", "3704")  # of an attachment, long and short
 _EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
 
 
-def extract(name: str, data: bytes) -> Document:
-    """The headers and the text of a message; attachments by name only. Raises ExtractionError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the headers and the text of a message; attachments by name only. Raises ExtractionError."""
     import olefile
 
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as container:
-            return _document(_Reader(name, container))
+            return _document(_MessageReader(name, container, options))
     except ExtractionError:
         raise
-    except Exception as error:  # olefile raises its own and others for what is damaged, even when it only lists names
+    except Exception as error:  # olefile raises many kinds for damaged files, even when it only lists names
         raise damaged(name, "Outlook message", error) from None
 
 
-def _document(reader: "_Reader") -> Document:
+def _document(reader: "_MessageReader") -> Document:
     subject = reader.text(_SUBJECT)
     metadata: dict[str, JsonValue] = {key: reader.text(number) for number, key in _FACTS.items()}
     metadata["date"] = reader.sent()
@@ -40,8 +41,8 @@ def _document(reader: "_Reader") -> Document:
     metadata = {key: value for key, value in metadata.items() if value}
     body = reader.text(_BODY)
     if not body.strip():
-        body = extract_html(reader.name, reader.stream(f"{_STREAM}{_HTML}0102")).text
-    builder = Builder(reader.name)
+        body = extract_html(reader.name, reader.stream(f"{_STREAM}{_HTML}0102"), reader.options).text
+    builder = DocumentBuilder(reader.name, reader.options.limits)
     labels = {"From": "author", "To": "recipients", "Cc": "cc", "Date": "date"}
     head = [f"{label}: {metadata[key]}" for label, key in labels.items() if key in metadata]
     builder.add("\n".join([*head, f"Subject: {subject}"]))
@@ -49,21 +50,22 @@ def _document(reader: "_Reader") -> Document:
     return builder.document(subject, metadata=metadata)
 
 
-class _Reader:
-    def __init__(self, name: str, container: Any) -> None:
+class _MessageReader:
+    def __init__(self, name: str, container: Any, options: ExtractOptions) -> None:
         self.name = name
+        self.options = options
         self.container = container
 
     def stream(self, path: str) -> bytes:
         if not self.container.exists(path):
             return b""
-        if self.container.get_size(path) > MAX_TEXT:
+        if self.container.get_size(path) > self.options.limits.text_chars:
             raise too_large(self.name)
         content: bytes = self.container.openstream(path).read()
         return content
 
     def text(self, number: str, folder: str = "") -> str:
-        """A property that is text, in Unicode or in the sender's code page."""
+        """Return a text property, in Unicode or in the sender's code page."""
         wide = self.stream(f"{folder}{_STREAM}{number}001F")
         if wide:
             return wide.decode("utf-16-le", errors="replace").replace("\0", "")

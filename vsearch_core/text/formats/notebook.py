@@ -1,31 +1,32 @@
-"""Jupyter notebooks: a page a cell; headings are those of the Markdown cells."""
+"""Jupyter notebooks: a page for each cell, under the headings of the Markdown cells."""
 
 import json
 from typing import Any
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.limits import MAX_PARTS, damaged, too_large
+from vsearch_core.text.extract.failures import damaged, too_large
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.formats.markdown import find_headings
 
-_MAX_VALUES = 1_000_000  # lists and objects of a notebook; a small one takes two hundred bytes
-_MAX_TEXTS = 8_000_000  # values beside
-_MAX_OUTPUT = 2000  # characters of a cell's output; what is longer is a log or a table of numbers
+_MAX_CONTAINERS = 1_000_000  # lists and objects; parsed, a small one takes two hundred bytes
+_MAX_VALUES = 8_000_000  # other values
+_MAX_OUTPUT = 2000  # characters of a cell's output; a longer one is a log or a table of numbers
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Markdown, code and what it printed. Raises ExtractionError, BinaryFileError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the Markdown, the code and its short outputs. Raises ExtractionError."""
     notebook = _parse(name, decode(name, data))
     cells = notebook.get("cells")
     if cells is None:  # format 3
         sheets = notebook.get("worksheets")
         cells = [cell for sheet in _dicts(sheets) for cell in _dicts(sheet.get("cells"))]
-    builder = Builder(name)
-    if len(_dicts(cells)) > MAX_PARTS:
-        builder.left_out.append(f"more than {MAX_PARTS:,} cells")
-    for number, cell in enumerate(_dicts(cells)[:MAX_PARTS], 1):
+    builder, limit = DocumentBuilder(name, options.limits), options.limits.parts
+    if len(_dicts(cells)) > limit:
+        builder.left_out.append(f"more than {limit:,} cells")
+    for number, cell in enumerate(_dicts(cells)[:limit], 1):
         builder.start_page(number)
         source = _text(cell.get("source", cell.get("input")))
         kind = cell.get("cell_type")
@@ -36,7 +37,7 @@ def extract(name: str, data: bytes) -> Document:
         else:
             builder.add(source, "code" if kind == "code" else "prose")
             for output in _dicts(cell.get("outputs")):
-                builder.add(_said(output), "code")
+                builder.add(_output_text(output), "code")
     metadata = notebook.get("metadata")
     facts = metadata if isinstance(metadata, dict) else {}
     title = facts.get("title") if isinstance(facts.get("title"), str) else builder.first_heading
@@ -44,14 +45,14 @@ def extract(name: str, data: bytes) -> Document:
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:
-    if text.count("[") + text.count("{") > _MAX_VALUES or text.count(",") > _MAX_TEXTS:
+    if text.count("[") + text.count("{") > _MAX_CONTAINERS or text.count(",") > _MAX_VALUES:
         raise too_large(name)
     try:
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise damaged(name, "notebook", error) from None
     if not isinstance(notebook, dict):
-        raise ExtractionError(name, "is no notebook", "rename it to .json")
+        raise ExtractionError(name, "is no notebook", "wrong-suffix")
     return notebook
 
 
@@ -63,7 +64,7 @@ def _metadata(facts: dict[str, Any]) -> dict[str, JsonValue]:
     return {key: value for key, value in found.items() if isinstance(value, str) and value}
 
 
-def _add_markdown(builder: Builder, source: str) -> None:
+def _add_markdown(builder: DocumentBuilder, source: str) -> None:
     headings = list(find_headings(source, 0))
     ends = [*(heading.start for heading in headings), len(source)]
     builder.add(source[: ends[0]])
@@ -72,8 +73,8 @@ def _add_markdown(builder: Builder, source: str) -> None:
         builder.add(source[heading.start : end])
 
 
-def _said(output: dict[str, Any]) -> str:
-    """What an output says in plain text."""
+def _output_text(output: dict[str, Any]) -> str:
+    """Return an output as plain text; "" if it is too long or has none."""
     data = output.get("data")
     text = _text(output.get("text")) or (_text(data.get("text/plain")) if isinstance(data, dict) else "")
     if output.get("output_type") in {"error", "pyerr"}:
@@ -86,7 +87,7 @@ def _level(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    """A text, which notebooks may keep as a list of lines."""
+    """Return a text, which notebooks may store as a list of lines; "" for other values."""
     text = "".join(part for part in value if isinstance(part, str)) if isinstance(value, list) else value
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(text, str) else ""
 

@@ -4,37 +4,38 @@ from collections.abc import Mapping
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
-from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
-from vsearch_core.text.extract.limits import MAX_PARAGRAPH, too_large
+from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties, blocks_of, walk_xml
 from vsearch_core.text.extract.sheet import Sheet
 
 KIND = "OpenDocument file"
-_SKIPPED = frozenset(  # what stands around the text, or is another version of it
+_SKIPPED = frozenset(  # elements around the text, and other versions of it
     {"tracked-changes", "table-of-content", "alphabetical-index", "illustration-index", "table-index", "annotation"}
     | {"note-citation", "ruby-text", "header", "footer", "styles", "automatic-styles", "master-styles", "scripts"}
     | {"font-face-decls", "settings", "binary-data", "bibliography", "forms", "object-index", "date-time-decl"}
 )
-_MAX_REPEATS = 100  # of a filled cell or row: files say "a million times the same" in one element
+_MAX_REPEATS = 100  # of a filled cell: one element can say "the same a million times"
 _MAX_SPACES = 100
-_MAX_WITHIN = 4  # paragraphs inside one another: a note, a text box in it
+_MAX_NESTING = 4  # paragraphs inside one another: a note, a text box in it
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Text under its headings, sheets as rows, slides as pages; headers, footers and tables of contents are left out.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return text under its headings, sheets as rows, slides as pages, without page headers and tables of contents.
 
     Raises ExtractionError.
     """
-    properties, builder = Properties(), Builder(name)
-    content = _Content(name, builder)
+    properties, builder = Properties(), DocumentBuilder(name, options.limits)
+    content = _Content(builder)
     if data.lstrip()[:1] == b"<":  # a flat file, all in one XML document
-        walk_xml(name, KIND, blocks_of(data), properties)
-        walk_xml(name, KIND, blocks_of(data), content)
+        walk_xml(name, KIND, blocks_of(data), properties, options.limits)
+        walk_xml(name, KIND, blocks_of(data), content, options.limits)
     else:
-        package = Package(name, data, KIND)
+        package = Package(name, data, KIND, options)
         if b"encryption-data" in package.read("META-INF/manifest.xml"):
-            raise ExtractionError(name, "is encrypted", "save a copy without its password")
+            raise ExtractionError(name, "is encrypted", "encryption-unsupported")
         package.require("content.xml")
         package.walk("meta.xml", properties)
         package.walk("content.xml", content)
@@ -44,24 +45,23 @@ def extract(name: str, data: bytes) -> Document:
 
 
 class _Content:
-    """Writes the body to the builder."""
+    """Adds the body of a document to the builder."""
 
-    def __init__(self, name: str, builder: Builder) -> None:
-        self.name = name
+    def __init__(self, builder: DocumentBuilder) -> None:
         self.builder = builder
         self.title: str | None = None
         self.slides = 0
         self.sheets = 0
         self.body = ""  # text, spreadsheet or presentation
         self.skipping = 0
-        self.paragraphs: list[list[str]] = []  # those that we are inside of: a note stands in a paragraph
+        self.paragraphs: list[list[str]] = []  # open paragraphs: a note is inside one
         self.length = 0  # characters of those
         self.level = 0
-        self.items = 0  # list items that we are inside of
+        self.items = 0  # open list items
         self.tables = 0
         self.breaks = 0
         self.is_title = False
-        self.sheet = Sheet(name)
+        self.sheet = Sheet(builder.name, builder.limits)
         self.sheet_name = ""
         self.rows: list[str] = []
         self.cells: list[list[str]] = []  # the paragraphs of each
@@ -70,7 +70,7 @@ class _Content:
         self.is_text = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self.skipping or tag in _SKIPPED or (tag == "p" and len(self.paragraphs) == _MAX_WITHIN):
+        if self.skipping or tag in _SKIPPED or (tag == "p" and len(self.paragraphs) == _MAX_NESTING):
             self.skipping += 1
         elif tag in {"text", "spreadsheet", "presentation", "drawing"} and not self.body:
             self.body = tag
@@ -99,7 +99,7 @@ class _Content:
         if tag == "table":
             self.tables += 1
             if self.tables == 1:
-                self.sheet, self.rows, self.row = Sheet(self.name), [], 0
+                self.sheet, self.rows, self.row = Sheet(self.builder.name, self.builder.limits), [], 0
                 self.sheet_name = attributes.get("name", "")
         elif tag == "table-row" and self.tables == 1:
             self.row_repeats = _count(attributes, "number-rows-repeated", 1 << 24)
@@ -116,8 +116,8 @@ class _Content:
     def put(self, text: str) -> None:
         if self.paragraphs:
             self.length += len(text)
-            if self.length > MAX_PARAGRAPH:
-                raise too_large(self.name)
+            if self.length > self.builder.limits.paragraph_chars:
+                raise too_large(self.builder.name)
             self.paragraphs[-1].append(text)
 
     def end(self, tag: str) -> None:
@@ -144,7 +144,7 @@ class _Content:
         self.length = self.length if self.paragraphs else 0
         if not text:
             return
-        if self.paragraphs:  # a note, where its mark stands
+        if self.paragraphs:  # a note: it goes where its mark is
             self.paragraphs[-1].append(f" ({text}) ")
         elif self.tables:
             self.cells = self.cells or [[]]
@@ -185,6 +185,6 @@ class _Content:
 
 
 def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:
-    """A number that an attribute gives, from 1 to the limit; 1 where it gives none."""
-    given = attributes.get(name, "")
-    return max(1, min(int(given), limit)) if given.isdecimal() and len(given) < 12 else 1
+    """Return the number in an attribute, from 1 to the limit; 1 if there is none."""
+    value = attributes.get(name, "")
+    return max(1, min(int(value), limit)) if value.isdecimal() and len(value) < 12 else 1

@@ -1,11 +1,12 @@
-"""Org mode: headlines, keywords, source blocks as code; drawers and planning lines are left out."""
+"""Org mode: headlines, keywords, and source blocks as code; drawers are left out."""
 
 import re
 from typing import TypeVar
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code, without
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code, without
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _T = TypeVar("_T")
 _HEADLINE = re.compile(r"(\*{1,8})[ \t]+(\S.*)")
@@ -17,8 +18,9 @@ _DRAWER = re.compile(r"[ \t]*:(PROPERTIES|LOGBOOK|CLOCK):[ \t]*", re.IGNORECASE)
 _KEYS = {"title", "author", "date", "language", "description", "keywords", "subtitle", "filetags", "email"}
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans between headlines; `#+KEYWORD:` lines at the top are metadata. Raises BinaryFileError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between headlines; `#+KEYWORD:` lines become metadata. Raises BinaryFileError."""
+    limit = options.limits.headings
     text = decode(name, data)
     headings: list[Heading] = []
     blocks: list[tuple[int, int]] = []
@@ -29,7 +31,7 @@ def extract(name: str, data: bytes) -> Document:
         end = min(position + len(line) + 1, len(text))
         if closing:
             if line.strip().lower() == closing:
-                _keep(found, (start, end))
+                _append(found, (start, end), limit)
                 closing = ""
             elif found is drawers and _HEADLINE.fullmatch(line):
                 closing = ""
@@ -40,11 +42,11 @@ def extract(name: str, data: bytes) -> Document:
         elif _DRAWER.fullmatch(line):
             closing, start, found = ":end:", position, drawers
         elif headline := _HEADLINE.fullmatch(line):
-            _keep(headings, Heading(position, len(headline[1]), _plain(headline[2])))
+            _append(headings, Heading(position, len(headline[1]), _plain(headline[2])), limit)
         elif keyword := _KEYWORD.fullmatch(line):
             if keyword[1].lower() in _KEYS and keyword[2].strip():
                 metadata.setdefault(keyword[1].lower(), keyword[2].strip())
-            _keep(drawers, (position, end))
+            _append(drawers, (position, end), limit)
         position = end
     title, language = metadata.pop("title", None), metadata.pop("language", None)
     title = str(title) if title else next((heading.title for heading in headings), None)
@@ -52,8 +54,8 @@ def extract(name: str, data: bytes) -> Document:
     return Document(text, spans, title, str(language) if language else None, metadata)
 
 
-def _keep(found: list[_T], item: _T) -> None:
-    if len(found) < MAX_HEADINGS:
+def _append(found: list[_T], item: _T, limit: int) -> None:
+    if len(found) < limit:
         found.append(item)
 
 

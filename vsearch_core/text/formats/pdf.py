@@ -1,4 +1,4 @@
-"""PDF: one span a page, through pypdf."""
+"""PDF: a span for each page, read by pypdf."""
 
 import io
 import logging
@@ -13,18 +13,17 @@ from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyEr
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
 from vsearch_core.text.extract.builder import numbered
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.failures import damaged, encrypted, too_large
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
-from vsearch_core.text.extract.limits import damaged, encrypted, too_large
-from vsearch_core.text.extract.ocr import PROGRAM
-from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.page_headers import without_running_lines
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
+from vsearch_core.text.extract.page_headers import without_page_headers
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
 _MAX_ENTRIES = 5000  # of an outline
 _MAX_LEVEL = 6
-_MAX_FORMS = 1000  # of a page, that are looked into
-_MAX_BOMBS = 3  # pages beyond pypdf's limits, each of which takes seconds to find out
+_MAX_FORMS = 1000  # of a page, that are searched for images
+_MAX_BOMBS = 3  # pages that exceed pypdf's limits; each takes seconds
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
     "subject": "subject",
@@ -34,29 +33,29 @@ _INFORMATION = {  # our key -> pypdf's
 }
 
 
-def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
-    """The text of all pages, a PAGE_BREAK between each and the next, their running heads and feet left out.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the text of all pages with a PAGE_BREAK between them, without page headers and footers.
 
-    The outline's entries are the headings: a page's is the first that begins on it, or else the last before it.
+    The entries of the outline are the headings: a page is under the first that begins on it, or else the last before.
     Title, author and dates come from the document's information. Raises ExtractionError for a file that is encrypted or
-    damaged, PicturesOnlyError for one whose text is in pictures, BinaryFileError for one without any.
+    damaged, PicturesOnlyError for one that has only pictures, BinaryFileError for one that has no text at all.
     """
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs each oddity of a file; those are not news
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        reader = _open(name, data, reading.password)
+        reader = _open(name, data, options.password)
         pages = _pages(name, reader)
-        if reading.ocr and (pages.pictures or not pages.texts):
-            pages = _recognised_pages(name, data, reader)
+        if options.ocr and (pages.pictures or not pages.texts):
+            pages = _recognised_pages(name, data, reader, options)
         elif not pages.texts:
-            raise _without_text(name, reader, pages)
+            raise _no_text(name, reader, pages)
         title, metadata = _information(reader)
         outline = _outline(reader)
     parts: list[str] = []
     spans: list[Span] = []
     position = 0
     numbers = list(pages.texts)
-    texts = without_running_lines(list(pages.texts.values()))
+    texts = without_page_headers(list(pages.texts.values()))
     trails = _trails(outline, numbers)
     for place, (number, page, trail) in enumerate(zip(numbers, texts, trails, strict=True)):
         following = numbers[place + 1] if place + 1 < len(numbers) else number
@@ -67,7 +66,7 @@ def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) 
 
 
 def _open(name: str, data: bytes, password: str) -> Any:
-    """A reader, opened with the empty password where that is enough."""
+    """Return pypdf's reader of the file, opened with the empty password if that is enough."""
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, FileNotDecryptedError
 
@@ -82,14 +81,14 @@ def _open(name: str, data: bytes, password: str) -> Any:
         raise _needs_aes(name) from None
     except ExtractionError:
         raise
-    except Exception as error:  # pypdf's documentation: broken files may cause any exception
+    except Exception as error:  # pypdf documents that damaged files may cause any exception
         raise damaged(name, "PDF", error) from None
     return reader
 
 
 @dataclass(slots=True)
 class _Pages:
-    """The texts of the pages that have one, by number; the pages that can't be read, and those of pictures alone."""
+    """The texts of the pages that have one, by number; the pages that can't be read; those with only pictures."""
 
     texts: dict[int, str] = field(default_factory=dict)
     unreadable: list[int] = field(default_factory=list)
@@ -97,11 +96,11 @@ class _Pages:
     failure: Exception | None = None
 
     def left_out(self) -> Iterator[str]:
-        """What the texts lack."""
+        """Yield a message for each group of pages that are missing from the texts."""
         if self.unreadable:
             yield "can't read " + numbered("page", self.unreadable)
         if self.pictures:
-            yield f"only pictures on {numbered('page', self.pictures)} (--ocr reads them)"
+            yield f"only pictures on {numbered('page', self.pictures)} (OCR reads them)"
 
 
 def _pages(name: str, reader: Any) -> _Pages:
@@ -128,34 +127,33 @@ def _pages(name: str, reader: Any) -> _Pages:
     return pages
 
 
-def _recognised_pages(name: str, data: bytes, reader: Any) -> _Pages:
-    """The pages with what can be recognised in pictures; one that still has no text is a picture, and lacks nothing."""
+def _recognised_pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pages:
+    """Return the pages with the text recognised in pictures. A page that still has none counts as complete."""
     from pypdf import PdfWriter
 
-    from vsearch_core.text.extract.ocr import recognised
+    from vsearch_core.text.extract.ocr import recognise
 
     if reader.is_encrypted:
         plain = io.BytesIO()
         PdfWriter(clone_from=reader).write(plain)
         data = plain.getvalue()
-    pages = _pages(name, _open(name, recognised(name, data), ""))
+    pages = _pages(name, _open(name, recognise(name, data, options.limits.expanded_bytes), ""))
     if not pages.texts:
-        raise BinaryFileError(name, "holds no text, not in its pictures either", "leave it out with --exclude")
+        raise BinaryFileError(name, "holds no text, not in its pictures either")
     pages.pictures.clear()
     return pages
 
 
-def _without_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:
+def _no_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:
     if pages.failure and not pages.pictures:
         return damaged(name, "PDF", pages.failure)
     if all(_is_blank(page) for page in reader.pages):
-        return BinaryFileError(name, "holds no text", "leave it out with --exclude")
-    step = f"run {PROGRAM} on it first, or index with --ocr"
-    return PicturesOnlyError(name, "has no text, only pictures", step)
+        return BinaryFileError(name, "holds no text")
+    return PicturesOnlyError(name, "has no text, only pictures")
 
 
 def _has_picture(page: Any) -> bool:
-    """Whether the page shows an image, itself or within a form."""
+    """Return True if the page shows an image, directly or within a form."""
     left = [page]
     try:
         for _ in range(_MAX_FORMS):
@@ -167,22 +165,22 @@ def _has_picture(page: Any) -> bool:
                 if shown["/Subtype"] == "/Image":
                     return True
                 left.append(shown)
-    except Exception:  # what can't be read of its resources is not its text
+    except Exception:  # damaged resources show no image
         return False
     return False
 
 
 def _is_blank(page: Any) -> bool:
-    """Whether nothing at all is drawn on the page."""
+    """Return True if nothing at all is drawn on the page."""
     try:
         contents = page.get_contents()
         return contents is None or not contents.get_data().strip()
-    except Exception:  # there is something, whatever it is
+    except Exception:  # something is drawn, though it can't be read
         return False
 
 
 def _outline(reader: Any) -> list[tuple[int, int, str]]:
-    """Page, level and title of each entry of the outline that leads to a page, in order; none where it is damaged."""
+    """Return page, level and title of each entry of the outline, by page; none if the outline is damaged."""
     found: list[tuple[int, int, str]] = []
 
     def gather(entries: list[Any], level: int) -> None:
@@ -195,13 +193,13 @@ def _outline(reader: Any) -> list[tuple[int, int, str]]:
 
     try:
         gather(reader.outline, 1)
-    except Exception:  # no outline is worth losing the file for
+    except Exception:  # a damaged outline must not cost the text
         return []
-    return sorted(found, key=lambda entry: entry[0])  # an outline may jump; pages do not
+    return sorted(found, key=lambda entry: entry[0])  # entries may be in any order
 
 
 def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple[str, ...]]:
-    """The titles that each page stands under."""
+    """Return the enclosing titles of each page."""
     trails: list[tuple[str, ...]] = []
     trail = HeadingTrail()
     place = 0
@@ -216,12 +214,11 @@ def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple
 
 
 def _needs_aes(name: str) -> ExtractionError:
-    next_step = "install the package cryptography, or save an unencrypted copy"
-    return ExtractionError(name, "is encrypted with AES", next_step)
+    return ExtractionError(name, "is encrypted with AES", "aes-support-missing")
 
 
 def _clean(text: str) -> str:
-    """Ligatures taken apart, soft hyphens dropped, and nothing left that isn't valid Unicode text."""
+    """Return valid Unicode text, without soft hyphens and with its ligatures split."""
     text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
     text = text.translate(_LIGATURES).replace("\0", "").replace(PAGE_BREAK, "\n")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -229,7 +226,7 @@ def _clean(text: str) -> str:
 
 
 def _information(reader: Any) -> tuple[str | None, dict[str, JsonValue]]:
-    """Title and metadata. Each entry may be damaged on its own, and none is worth losing the file for."""
+    """Return title and metadata. Damaged entries are left out."""
     title = _entry(reader, "title")
     values = {key: _entry(reader, attribute) for key, attribute in _INFORMATION.items()}
     return title[:MAX_TITLE] if title else None, {key: value for key, value in values.items() if value}

@@ -5,21 +5,22 @@ import re
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _NUMBER = re.compile(r"[-+]?[\d.,:/\s%$€£-]+")
-_SAMPLE = 20  # lines that tell the delimiter
+_SAMPLE = 20  # lines that the delimiter is guessed from
 
 
-def extract(name: str, data: bytes) -> Document:
-    """One span over the whole text. Raises BinaryFileError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return one span over the whole text. Raises BinaryFileError."""
     text = decode(name, data)
     return Document(text, (Span(0, len(text)),) if text.strip() else ())
 
 
-def extract_table(name: str, data: bytes) -> Document:
-    """One span of rows. Raises BinaryFileError."""
+def extract_table(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return one span of rows. Raises BinaryFileError."""
     text = decode(name, data)
     if not text.strip():
         return Document(text, ())
@@ -27,7 +28,7 @@ def extract_table(name: str, data: bytes) -> Document:
 
 
 def _header(text: str) -> str:
-    """The first row, if it is one line that names columns, and rows follow."""
+    """Return the first row if it is one line that names the columns and rows follow, else ""."""
     lines = [line for line in text[: MAX_HEADER * _SAMPLE].split("\n") if line.strip()][:_SAMPLE]
     if len(lines) < 2 or len(lines[0]) > MAX_HEADER:
         return ""

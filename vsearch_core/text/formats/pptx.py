@@ -1,34 +1,33 @@
-"""Presentations (PPTX, OOXML PresentationML, ECMA-376): a page a slide."""
+"""Presentations (PPTX, OOXML PresentationML, ECMA-376): a page for each slide."""
 
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.builder import Builder, numbered
+from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
-from vsearch_core.text.extract.limits import MAX_PARTS
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
 
 KIND = "presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
-_AROUND = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholders that say the same on every slide
+_BOILERPLATE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholders that repeat on every slide
 
 
-def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
-    """Each slide under its title: its text, its tables as rows, its notes. Raises ExtractionError."""
-    package = Package(name, data, KIND, reading.password)
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return each slide under its title: its text, its tables as rows, its notes. Raises ExtractionError."""
+    package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")
     package.require(main)
-    properties, order, builder = Properties(), _Order(), Builder(name)
+    properties, order, builder = Properties(), _Order(options.limits), DocumentBuilder(name, options.limits)
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
     package.walk(main, order)
     slides = package.relations(main)
-    lost: list[int] = []
+    missing: list[int] = []
     for number, relation in enumerate(order.slides, 1):
         member = slides[relation][1] if relation in slides else ""
         if member not in package.members:
-            lost.append(number)
+            missing.append(number)
             continue
         builder.start_page(number)
         builder.end_headings()
@@ -42,20 +41,21 @@ def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) 
             else:
                 builder.add(block)
         for notes in package.related(member, "notesSlide"):
-            spoken = _Slide()
-            package.walk(notes, spoken)
-            builder.add("\n".join(block for block in spoken.blocks if isinstance(block, str)))
-    if lost:
-        builder.left_out.append("can't find " + numbered("slide", lost))
+            speaker = _Slide()
+            package.walk(notes, speaker)
+            builder.add("\n".join(block for block in speaker.blocks if isinstance(block, str)))
+    if missing:
+        builder.left_out.append("can't find " + numbered("slide", missing))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 
 class _Order:
-    def __init__(self) -> None:
+    def __init__(self, limits: ExtractLimits) -> None:
+        self._limits = limits
         self.slides: list[str] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "sldId" and len(self.slides) < MAX_PARTS:
+        if tag == "sldId" and len(self.slides) < self._limits.parts:
             self.slides.append(attributes.get("id", ""))
 
     def data(self, text: str) -> None: ...
@@ -63,7 +63,7 @@ class _Order:
 
 
 class _Slide:
-    """The title of a slide, and its blocks: the text of a shape, or the rows of a table."""
+    """Collects the title of a slide and its blocks: the text of a shape, or the rows of a table."""
 
     def __init__(self) -> None:
         self.title = ""
@@ -120,6 +120,6 @@ class _Slide:
     def _end_shape(self) -> None:
         if self._placeholder in _TITLES and not self.title:
             self.title = one_line(" ".join(self._shape))
-        elif self._placeholder not in _AROUND and self._shape:
+        elif self._placeholder not in _BOILERPLATE and self._shape:
             self.blocks.append("\n".join(self._shape))
         self._shape = []

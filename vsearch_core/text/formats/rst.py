@@ -1,4 +1,4 @@
-"""reStructuredText: titles are lines underlined, and perhaps overlined, with punctuation."""
+"""reStructuredText: section titles, which are underlined and perhaps overlined with punctuation, and code."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from itertools import islice
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode
-from vsearch_core.text.extract.headings import MAX_HEADINGS, MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between, with_code
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*")
 _INDENTATION = re.compile(r"[ \t]*(?:(?:[-*+•]|#\.|\d{1,9}[.)])[ \t]+)*")
@@ -15,18 +16,18 @@ _DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+(?:code|code-block|sourcecode|parsed-l
 _ROLE = re.compile(r":[\w:+.-]+:`([^`<]+?)(?:\s*<[^`]*>)?`|``?([^`<]+?)(?:\s*<[^`]*>)?``?_{0,2}|\*\*?([^*]+)\*\*?")
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Spans between section titles, literal blocks as code. Raises BinaryFileError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return spans between section titles, with literal blocks as code. Raises BinaryFileError."""
     text = decode(name, data)
     lines = text.split("\n")
-    headings = list(islice(_headings(lines), MAX_HEADINGS))
-    blocks = list(islice(_literal_blocks(lines), MAX_HEADINGS))
+    headings = list(islice(_headings(lines), options.limits.headings))
+    blocks = list(islice(_literal_blocks(lines), options.limits.headings))
     spans = with_code(spans_between(text, headings), blocks)
     return Document(text, spans, title=headings[0].title if headings else None)
 
 
 def _literal_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
-    """Where each block after `::`, or of a directive for code, begins and ends: what is indented deeper than that."""
+    """Yield start and end of each literal block: the lines below `::` or a code directive that are indented deeper."""
     depth = -1
     start = end = position = 0
     for number, line in enumerate(lines):
@@ -44,7 +45,7 @@ def _literal_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def _depth_before_block(lines: list[str], number: int) -> int:
-    """How far the line is indented, its bullet included, if a literal block follows it; -1 if none does."""
+    """Return the line's indentation, its bullet included, if a literal block follows it, else -1."""
     line = lines[number]
     is_last = not "".join(lines[number + 1 : number + 2]).strip()  # of its paragraph
     if _DIRECTIVE.match(line) or (is_last and line.rstrip().endswith("::") and not _EXPLICIT.match(line)):
@@ -56,19 +57,19 @@ def _depth_before_block(lines: list[str], number: int) -> int:
 def _headings(lines: list[str]) -> Iterator[Heading]:
     levels: dict[tuple[str, bool], int] = {}  # a style's level is set by the order of first appearance
     position = 0
-    taken = -1  # last line that belongs to a title
+    last = -1  # line of the previous title
     for number, line in enumerate(lines):
-        style = _title_style(lines, number) if number > taken else None
+        style = _title_style(lines, number) if number > last else None
         if style:
             level = levels.setdefault(style, len(levels) + 1)
             title = lines[number + 1] if style[1] else line
             yield Heading(position, level, _plain(title))
-            taken = number + 1 + style[1]
+            last = number + 1 + style[1]
         position += len(line) + 1
 
 
 def _title_style(lines: list[str], number: int) -> tuple[str, bool] | None:
-    """The adornment's character and whether it stands above too, if a title begins on this line."""
+    """Return the character of the adornment and whether it overlines too, if a title begins on this line."""
     if number and lines[number - 1].strip():
         return None  # a title begins a paragraph
     first, second, third = (line.rstrip() for line in [*lines[number : number + 3], "", ""][:3])
@@ -84,5 +85,5 @@ def _title_style(lines: list[str], number: int) -> tuple[str, bool] | None:
 
 
 def _plain(title: str) -> str:
-    """The title without its inline marks."""
+    """Return the title without its inline markup."""
     return _ROLE.sub(lambda match: match[1] or match[2] or match[3], title[:MAX_TITLE]).strip()

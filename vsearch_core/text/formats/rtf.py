@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document, JsonValue
-from vsearch_core.text.extract.builder import Builder
+from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
-from vsearch_core.text.extract.limits import MAX_DEPTH, MAX_TEXT, damaged, too_large
+from vsearch_core.text.extract.failures import damaged, too_large
+from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|([^\\{}\r\n]+)|[\r\n]+", re.DOTALL
@@ -56,7 +57,7 @@ _CHARACTERS = {
     "\r": "\n",
 }
 _ENDS = frozenset({"par", "sect", "page", "row"})
-_UNWANTED = frozenset(  # groups that hold no text, or what stands around it
+_DROPPED = frozenset(  # groups without text, and headers and footers
     {"colortbl", "pict", "object", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
     | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "annotation", "atnid", "atnauthor", "comment"}
     | {
@@ -90,14 +91,14 @@ _DATES = {"creatim": "created", "revtim": "modified"}
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Paragraphs under their headings, a table's row a line; notes stand in parentheses where their mark is.
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return paragraphs under their headings, one line a row of a table, and notes in parentheses at their marks.
 
-    Headers and footers are left out. Raises ExtractionError, and BinaryFileError for what is no RTF.
+    Headers and footers are left out. Raises ExtractionError, and BinaryFileError if the bytes are no RTF.
     """
     if not data.lstrip().startswith(b"{\\rtf"):
-        raise BinaryFileError(name, "is no RTF, whatever its name says", "rename it")
-    reader = _Reader(name)
+        raise BinaryFileError(name, "is no RTF, whatever its name says", "wrong-suffix")
+    reader = _RtfReader(name, options.limits)
     reader.read(data)
     information = dict(reader.information)
     title = information.pop("title", None)
@@ -106,20 +107,21 @@ def extract(name: str, data: bytes) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What a group sets, and its end unsets. `target` is where its text goes: "", what is unwanted; "text" or a key."""
+    """The properties of a group. `target` is where its text goes: "text", a key of the metadata, or "" to drop it."""
 
     target: str
     encoding: str
-    fallback: int = 1  # characters that follow a Unicode one, for readers that know none
+    fallback: int = 1  # characters after a Unicode one, which replace it in old readers
     style: int = 0
 
 
-class _Reader:
-    """Follows the groups, and writes paragraphs to the builder."""
+class _RtfReader:
+    """Follows the groups, and adds paragraphs to the builder."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, limits: ExtractLimits) -> None:
         self.name = name
-        self.builder = Builder(name)
+        self.limits = limits
+        self.builder = DocumentBuilder(name, limits)
         self.information: dict[str, JsonValue] = {}
         self.group = _Group("text", "cp1252")
         self.stack: list[_Group] = []
@@ -160,13 +162,13 @@ class _Reader:
         self.end_paragraph()
 
     def open_group(self) -> None:
-        if len(self.stack) > MAX_DEPTH:
+        if len(self.stack) > self.limits.depth:
             raise damaged(self.name, "RTF", "its groups nest too deep")
         self.stack.append(replace(self.group, style=self.style))
         self.starred = False
 
     def close_group(self) -> bool:
-        """Whether the document goes on."""
+        """End the group; return True if the document goes on."""
         closed = self.group
         if not self.stack:
             return False
@@ -177,16 +179,16 @@ class _Reader:
         return bool(self.stack)
 
     def keep(self, target: str) -> None:
-        """A group of its own kind has ended: what it said."""
-        said = one_line("".join(self.texts.pop(target, []))) if target != "text" else ""
-        if target in _INFORMATION and said:
-            self.information[_INFORMATION[target]] = said[:2000]
-        elif target == "style" and (match := _HEADING.match(said)):
+        """Use the text of a group that has ended, if its target is not the main text."""
+        text = one_line("".join(self.texts.pop(target, []))) if target != "text" else ""
+        if target in _INFORMATION and text:
+            self.information[_INFORMATION[target]] = text[:2000]
+        elif target == "style" and (match := _HEADING.match(text)):
             self.levels[self.style] = int(match[1])
         elif target in _DATES and {"yr", "mo", "dy"} <= self.date.keys():
             self.information[_DATES[target]] = "{yr:04d}-{mo:02d}-{dy:02d}".format(**self.date)
-        elif target == "footnote" and said:
-            self.write(f" ({said})")
+        elif target == "footnote" and text:
+            self.write(f" ({text})")
 
     def word(self, word: str, argument: int | None) -> None:
         value = argument or 0
@@ -218,10 +220,10 @@ class _Reader:
         self.starred = False
 
     def destination(self, word: str) -> None:
-        """A word that says what its group is; unknown ones after a star name what may be ignored."""
+        """Set the target of the group by a control word; an unknown word after a star marks a group to ignore."""
         if not self.group.target:
             return
-        if word in _UNWANTED or (self.starred and word not in {"shptxt", "shpinst"}):
+        if word in _DROPPED or (self.starred and word not in {"shptxt", "shpinst"}):
             self.group = replace(self.group, target="")
         elif word == "fonttbl":
             self.group = replace(self.group, target="fonts")
@@ -280,7 +282,7 @@ class _Reader:
         if not target or not text:
             return
         self.length += len(text)
-        if self.length > MAX_TEXT:
+        if self.length > self.limits.text_chars:
             raise too_large(self.name)
         self.texts.setdefault(target, []).append(text)
 

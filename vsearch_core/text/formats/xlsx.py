@@ -1,14 +1,14 @@
-"""Spreadsheets (XLSX, OOXML SpreadsheetML, ECMA-376): a page a sheet, a line a row."""
+"""Spreadsheets (XLSX, OOXML SpreadsheetML, ECMA-376): a page for each sheet, a line for each row."""
 
 import datetime
 import re
 from collections.abc import Mapping
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.builder import Builder, numbered
+from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
-from vsearch_core.text.extract.limits import MAX_PARTS, MAX_TEXT, too_large
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
 from vsearch_core.text.extract.sheet import Sheet
 
@@ -17,18 +17,18 @@ _COLUMN = re.compile(r"([A-Z]{1,3})\d")
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})  # the built-in ones
 _LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)
-_MAX_STYLES = 1 << 16  # no spreadsheet has more formats of cells
-_ENTRY = 20  # characters that a text in the list of texts counts as beside its own
+_MAX_STYLES = 1 << 16  # no spreadsheet has more cell formats
+_ENTRY = 20  # characters that each shared text counts for besides its own
 _TEXTS = frozenset({"s", "str", "inlineStr"})
 _EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
-def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) -> Document:  # noqa: B008 - frozen
-    """Each sheet's rows, as they were last computed, under the sheet's name. Raises ExtractionError."""
-    package = Package(name, data, KIND, reading.password)
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the rows of each sheet, as last computed, under the sheet's name. Raises ExtractionError."""
+    package, limits = Package(name, data, KIND, options), options.limits
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")
     package.require(main)
-    properties, book, texts, styles = Properties(), _Book(), _SharedTexts(name), _Styles()
+    properties, book, texts, styles = Properties(), _Book(limits), _SharedTexts(name, limits), _Styles()
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
     package.walk(main, book)
@@ -36,29 +36,30 @@ def extract(name: str, data: bytes, reading: ExtractOptions = ExtractOptions()) 
         package.walk(member, texts)
     for member in package.related(main, "styles"):
         package.walk(member, styles)
-    builder = Builder(name)
+    builder = DocumentBuilder(name, limits)
     sheets = package.relations(main)
-    lost: list[int] = []
+    missing: list[int] = []
     for number, (title, relation) in enumerate(book.sheets, 1):
         member = sheets[relation][1] if relation in sheets else ""
         if member not in package.members:
-            lost.append(number)
+            missing.append(number)
             continue
-        cells = _Cells(Sheet(name), texts.texts, styles.dates, _EPOCHS[book.from_1904])
+        cells = _Cells(Sheet(name, limits), texts.texts, styles.dates, _EPOCHS[book.from_1904])
         package.walk(member, cells)
         cells.sheet.write(builder, number, title)
-    if lost:
-        builder.left_out.append("can't find " + numbered("sheet", lost))
+    if missing:
+        builder.left_out.append("can't find " + numbered("sheet", missing))
     return builder.document(properties.title, properties.language, properties.metadata)
 
 
 class _Book:
-    def __init__(self) -> None:
+    def __init__(self, limits: ExtractLimits) -> None:
+        self._limits = limits
         self.sheets: list[tuple[str, str]] = []  # title, relation
         self.from_1904 = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "sheet" and len(self.sheets) < MAX_PARTS:
+        if tag == "sheet" and len(self.sheets) < self._limits.parts:
             self.sheets.append((attributes.get("name", ""), attributes.get("id", "")))
         elif tag == "workbookPr":
             self.from_1904 = attributes.get("date1904", "") in {"1", "true"}
@@ -68,9 +69,10 @@ class _Book:
 
 
 class _SharedTexts:
-    """The texts that cells name by number."""
+    """Collects the shared texts, which cells refer to by number."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, limits: ExtractLimits) -> None:
+        self._limits = limits
         self.texts: list[str] = []
         self._name = name
         self._length = 0
@@ -90,7 +92,7 @@ class _SharedTexts:
 
     def _count(self, length: int) -> None:
         self._length += length
-        if self._length > MAX_TEXT:
+        if self._length > self._limits.text_chars:
             raise too_large(self._name)
 
     def end(self, tag: str) -> None:
@@ -104,7 +106,7 @@ class _SharedTexts:
 
 
 class _Styles:
-    """Which cell formats show a number as a date."""
+    """Collects, for each cell format, whether it shows a number as a date."""
 
     def __init__(self) -> None:
         self.dates: list[bool] = []
@@ -130,7 +132,7 @@ class _Styles:
 
 
 class _Cells:
-    """Fills a sheet."""
+    """Fills a sheet with the values of its cells."""
 
     def __init__(self, sheet: Sheet, texts: list[str], dates: list[bool], epoch: datetime.datetime) -> None:
         self.sheet = sheet

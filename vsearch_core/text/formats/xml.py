@@ -1,11 +1,12 @@
-"""XML of any vocabulary: its text line for line, without a parser that entities or depth could hurt."""
+"""XML of any vocabulary: its text, line for line. No parser is used, so entities and deep nesting do no harm."""
 
 import html
 import re
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode, one_line
-from vsearch_core.text.extract.headings import MAX_HEADINGS, Heading, spans_between
+from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
 _LANGUAGE = re.compile(r"<[^!?][^>]{0,500}?\bxml:lang\s*=\s*[\"']([A-Za-z]{2,3})")
@@ -14,7 +15,7 @@ _MARKUP = re.compile(
     r"|<![A-Z][^\[<>]*+(?:\[[^\]]*+\]?)?\s*+>?"
     r"|<(?P<close>/?)(?P<tag>[^\s<>/!?][^\s<>/]*+)(?P<attributes>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*?)(?P<empty>/?)>",
     re.DOTALL,
-)  # each alternative ends where it must, or at once: no input is looked through twice
+)  # possessive, so that no input is scanned twice
 _SPOKEN = re.compile(
     r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*\"([^\"<]*)\"", re.I
 )
@@ -23,18 +24,21 @@ _TITLES = frozenset({"title", "head", "heading"})
 _MAX_LEVEL = 100
 
 
-def extract(name: str, data: bytes) -> Document:
-    """Element text and what attributes say in words; an element's own `<title>` heads it. Raises BinaryFileError."""
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the text of elements and of attributes such as `name`; the `<title>` of an element heads it.
+
+    Raises BinaryFileError.
+    """
     declared = _ENCODING.match(data[:400].lstrip())
     source = decode(name, data, declared[1].decode() if declared else None)
-    text, headings = _Stripper(source).run()
+    text, headings = _MarkupRemover(source, options.limits.headings).run()
     language = _LANGUAGE.search(source[:10_000])
     title = next((heading.title for heading in headings), None)
     return Document(text, spans_between(text, headings), title, language[1].lower() if language else None)
 
 
 def _words(text: str) -> str:
-    """Text without its references, and without the HTML that feeds hide in it."""
+    """Return text with its character references decoded, and without escaped HTML, which feeds contain."""
     return _HTML.sub(_lines, html.unescape(text)) if "&" in text else text
 
 
@@ -42,10 +46,11 @@ def _lines(match: re.Match[str]) -> str:
     return "\n" * match[0].count("\n") or " "
 
 
-class _Stripper:
-    """Writes the source without its markup, and notes where titles stand."""
+class _MarkupRemover:
+    """Writes the source without its markup, and collects its titles as headings."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, max_headings: int) -> None:
+        self.max_headings = max_headings
         self.source = source
         self.parts: list[str] = []
         self.length = 0
@@ -87,7 +92,7 @@ class _Stripper:
             self.depth = max(self.depth - 1, 0)
             if is_title and self.title_from is not None:
                 title = one_line("".join(self.parts[self.title_from :]))[:300]
-                if title and len(self.headings) < MAX_HEADINGS:
+                if title and len(self.headings) < self.max_headings:
                     self.headings.append(Heading(self.title_start, max(1, min(self.depth, _MAX_LEVEL)), title))
                 self.title_from = None
         elif not match["empty"]:

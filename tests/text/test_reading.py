@@ -1,0 +1,56 @@
+"""The readers, held to their contract, and the choice between them."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from contracts.reader import CHUNKING, ReaderContract, go_on, stop, take_all, to_read
+
+from vsearch_core.text.extract.options import DEFAULTS
+from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
+from vsearch_core.text.limits import WorkerLimits
+from vsearch_core.text.reading import InProcessReader, open_reader
+from vsearch_core.text.workers import WorkerPool
+
+CORPUS = Path(__file__).parent.parent.parent / "sample_corpus"
+
+
+class TestInProcessReader(ReaderContract):
+    def open(self, files: Sequence[FileToRead], should_stop: Callable[[], bool]) -> Reader:
+        return InProcessReader(files, CHUNKING, DEFAULTS, should_stop)
+
+
+class TestWorkerPool(ReaderContract):
+    def open(self, files: Sequence[FileToRead], should_stop: Callable[[], bool]) -> Reader:
+        return WorkerPool(files, (CHUNKING, DEFAULTS), should_stop, WorkerLimits(), workers=2)
+
+
+def test_both_readers_read_the_corpus_alike() -> None:
+    files = to_read([path for path in sorted(CORPUS.rglob("*")) if path.is_file()])
+    in_process = take_all(InProcessReader(files, CHUNKING, DEFAULTS, go_on))
+    with closing(open_reader(files, CHUNKING, DEFAULTS, go_on)) as reader:
+        assert isinstance(reader, WorkerPool)
+        in_workers = take_all(reader)
+    assert list(map(comparable, in_workers)) == list(map(comparable, in_process))
+    assert len(in_process) == len(files) > 20
+
+
+def comparable(outcome: Outcome) -> object:
+    return outcome.result if isinstance(outcome.result, FileRead) else str(outcome.result)
+
+
+@pytest.mark.parametrize(
+    ("names", "size", "kind"),
+    [
+        (["a.txt", "b.md", "c.py", "noname"], 1000, InProcessReader),
+        (["a.txt", "b.pdf"], 1000, WorkerPool),
+        (["a.txt.gz"], 1000, WorkerPool),
+        (["a.txt"], 3_000_000, WorkerPool),
+        ([f"{number}.txt" for number in range(300)], 10, WorkerPool),
+    ],
+)
+def test_a_few_plain_files_are_read_without_workers(names: list[str], size: int, kind: type) -> None:
+    files = [FileToRead(f"/nowhere/{name}", size) for name in names]
+    with closing(open_reader(files, CHUNKING, DEFAULTS, stop)) as reader:
+        assert type(reader) is kind
