@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 def formats(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Show which formats are read, and what others would need.
+    """Show the formats that can be read, and what the others need.
 
-    Each by its suffixes; then what can be read besides, and how.
+    Formats are listed by their suffixes; compressed, encrypted and scanned files follow.
     """
     from vsearch_core.text.extract.registry import FORMATS
 
@@ -32,18 +32,18 @@ def formats(
         ]
         emit(to_json({"schema": "vsearch.formats/1", "formats": values}))
     else:
-        lines = [*((row.name, _what(row)) for row in FORMATS), ("", ""), *_besides()]
+        lines = [*((row.name, _suffixes(row)) for row in FORMATS), ("", ""), *_other_files()]
         width = max(len(name) for name, _ in lines)
-        emit("\n".join(f"{name:{width}}  {what}".rstrip() for name, what in lines))
+        emit("\n".join(f"{name:{width}}  {text}".rstrip() for name, text in lines))
     return 0
 
 
-def _what(row: "Format") -> str:
+def _suffixes(row: "Format") -> str:
     suffixes = " ".join(row.suffixes)
     return suffixes if row.is_readable else f"{suffixes}  (needs: pip install 'vsearch[{row.extra}]')"
 
 
-def _besides() -> list[tuple[str, str]]:
+def _other_files() -> list[tuple[str, str]]:
     """Return the formats that are recognised by something else than a file's suffix."""
     import shutil
     from importlib.util import find_spec

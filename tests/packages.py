@@ -1,4 +1,4 @@
-"""Office files and books written part by part, as small as they can be."""
+"""Minimal Office files and books, written part by part."""
 
 import io
 import zipfile
@@ -33,7 +33,7 @@ def pack(members: Mapping[str, str | bytes]) -> bytes:
 
 
 def relations(targets: Mapping[str, tuple[str, str]]) -> str:
-    """id -> the last word of the relation's type, and its target."""
+    """Return the XML of relations: id -> the last word of the type, and the target."""
     rows = "".join(
         f'<Relationship Id="{key}" Type="{_TYPE}{kind}" Target="{to}"/>' for key, (kind, to) in targets.items()
     )
@@ -48,7 +48,7 @@ def ooxml(main: str, members: Mapping[str, str], core: str = "") -> bytes:
 
 
 def docx(body: str, styles: str = "", core: str = "", **parts: str) -> bytes:
-    """A Word document; `body` in `w:`; other `parts` (footnotes …) are related to it."""
+    """Return a Word document of a `body` in the namespace `w:`, and other related `parts` (footnotes …)."""
     related = {"s": ("styles", "styles.xml"), **{name: (name, f"{name}.xml") for name in parts}}
     members = {
         "word/document.xml": f"<w:document {_W} {_A}><w:body>{body}</w:body></w:document>",
@@ -60,7 +60,7 @@ def docx(body: str, styles: str = "", core: str = "", **parts: str) -> bytes:
 
 
 def pptx(*slides: str, notes: Mapping[int, str] | None = None) -> bytes:
-    """A presentation; its parts are numbered backwards, so that only the relations tell their order."""
+    """Return a presentation. Its parts are numbered backwards, so that only the relations give their order."""
     count = len(slides)
     ids = "".join(f'<p:sldId id="{256 + number}" r:id="r{number}"/>' for number in range(count))
     members = {
@@ -85,7 +85,7 @@ def shape(*paragraphs: str, kind: str = "body") -> str:
 
 
 def xlsx(sheets: Mapping[str, str], texts: str = "", styles: str = "") -> bytes:
-    """A workbook; each sheet is the inside of its `sheetData`."""
+    """Return a workbook; the value of a sheet is the content of its `sheetData`."""
     rows = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
     related = {f"r{number}": ("worksheet", f"sheets/{number}.xml") for number in range(1, len(sheets) + 1)}
     members = {
@@ -110,7 +110,7 @@ def flat_odf(kind: str, body: str) -> bytes:
 
 
 def odf(kind: str, body: str, meta: str = "", manifest: str = "<m/>") -> bytes:
-    """A document of the kind text, spreadsheet or presentation."""
+    """Return a document of a kind: "text", "spreadsheet" or "presentation"."""
     return pack(
         {
             "mimetype": "application/vnd.oasis.opendocument." + kind,
@@ -121,8 +121,8 @@ def odf(kind: str, body: str, meta: str = "", manifest: str = "<m/>") -> bytes:
     )
 
 
-def epub(sections: Mapping[str, str], contents: Mapping[str, str] | None = None, **extra: str) -> bytes:
-    """A book: the bodies of its sections by file name; what its table of contents calls them."""
+def epub(sections: Mapping[str, str], contents: Mapping[str, str] | None = None, encryption: str = "") -> bytes:
+    """Return a book of the sections' bodies by file name, and a table of contents with their titles."""
     items = "".join(
         f'<item id="{n}" href="{name}" media-type="application/xhtml+xml"/>' for n, name in enumerate(sections)
     )
@@ -145,6 +145,6 @@ def epub(sections: Mapping[str, str], contents: Mapping[str, str] | None = None,
             f"<spine>{spine}</spine></package>",
             "OPS/toc.ncx": f'<!DOCTYPE ncx PUBLIC "x" "y"><ncx><navMap>{points}</navMap></ncx>',
             **{f"OPS/{name}": f"<html><body>{body}</body></html>" for name, body in sections.items()},
-            **extra,
+            **({"META-INF/encryption.xml": encryption} if encryption else {}),
         }
     )

@@ -1,4 +1,4 @@
-"""PDFs written byte by byte, and what users make of them: encrypted, scanned; and a program in place of OCRmyPDF."""
+"""PDFs written byte by byte, encrypted and scanned ones, and a stand-in for the program OCRmyPDF."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, Num
 
 
 def make_pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
-    """A PDF with one line of Latin-1 text a page."""
+    """Return a PDF with one line of Latin-1 text on each page."""
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
     bodies = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"]
     bodies.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>")
@@ -43,7 +43,7 @@ def encrypted(data: bytes, password: str, algorithm: str = "AES-256") -> bytes:
 
 
 def with_pictures(data: bytes, pages: Iterable[int], *, in_forms: bool = False) -> bytes:
-    """The PDF with a picture, of a grey pixel, in place of all that those pages (from 1) show."""
+    """Return the PDF with a picture, of one grey pixel, as the only content of those pages (from 1)."""
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
     image = _stream(b"\x80", Subtype="/Image", ColorSpace="/DeviceGray", Width=1, Height=1, BitsPerComponent=8)
     for number in pages:
@@ -58,7 +58,7 @@ def with_pictures(data: bytes, pages: Iterable[int], *, in_forms: bool = False) 
 
 
 def ocrmypdf(folder: Path, script: str) -> str:
-    """A PATH on which `ocrmypdf` is this shell script; `$last` in it is the file that it is to write."""
+    """Return a PATH on which `ocrmypdf` is this shell script; its `$last` is the output file."""
     folder.mkdir(exist_ok=True)
     program = folder / "ocrmypdf"
     program.write_text(f"#!/bin/sh\nfor last; do :; done\n{script}\n", encoding="utf-8")
@@ -67,7 +67,7 @@ def ocrmypdf(folder: Path, script: str) -> str:
 
 
 def recognising(folder: Path, data: bytes) -> str:
-    """A PATH on which `ocrmypdf` writes this PDF, whatever it is given, and keeps its input and its arguments here."""
+    """Return a PATH on which `ocrmypdf` always writes this PDF, and saves its input and arguments in the folder."""
     folder.mkdir(exist_ok=True)
     (folder / "recognised.pdf").write_bytes(data)
     here = shlex.quote(str(folder))

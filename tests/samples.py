@@ -1,4 +1,4 @@
-"""A small valid file of every format, to be cut, garbled and fuzzed."""
+"""A small valid file of every format, to be truncated, corrupted and fuzzed."""
 
 import gzip
 import struct
@@ -11,7 +11,7 @@ _FREE, _END, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 
 
 def pdf(bodies: Sequence[bytes]) -> bytes:
-    """A PDF of these objects, numbered from 1; the first is the catalog."""
+    """Return a PDF of these objects, numbered from 1; the first is the catalog."""
     data, offsets = b"%PDF-1.4\n", []
     for number, body in enumerate(bodies, 1):
         offsets.append(len(data))
@@ -23,7 +23,7 @@ def pdf(bodies: Sequence[bytes]) -> bytes:
 
 
 def pdf_page(contents: bytes, *more: bytes, pages: bytes = b"/Kids [3 0 R] /Count 1", catalog: bytes = b"") -> bytes:
-    """A PDF of one page. Object 4 is its contents, 5 its font; `more` begins at 6, which /X names as an XObject."""
+    """Return a PDF of one page. Object 4 is its content, 5 its font; `more` begin at 6, which is the XObject /X."""
     resources = b"/Resources << /Font << /F1 5 0 R >> /XObject << /X 6 0 R >> >>"
     return pdf(
         [
@@ -42,7 +42,7 @@ def stream(content: bytes, entries: bytes = b"") -> bytes:
 
 
 def ole(streams: Mapping[str, bytes]) -> bytes:
-    """A compound file ([MS-CFB], version 3) of streams no shorter than 4096 bytes; 60 kB in all at most."""
+    """Return a compound file ([MS-CFB], version 3) of streams of at least 4096 bytes, 60 kB at most together."""
     names = ["Root Entry", *streams]
     folders = -(-len(names) // 4)  # sectors of the directory
     chains = [[0], list(range(1, 1 + folders))]

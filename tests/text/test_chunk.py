@@ -1,6 +1,7 @@
 """The chunker's promises, on random documents, and its choice of boundaries, on small ones."""
 
 import itertools
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -25,9 +26,10 @@ def documents(draw: st.DrawFn) -> Document:
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     spans = []
     for start, end in itertools.pairwise(cuts):
-        if start < end and draw(st.integers(0, 3)):  # now and then a gap
+        if start < end and draw(st.integers(0, 3)):  # sometimes a gap
             heading = tuple(draw(st.lists(st.sampled_from("ABC"), max_size=2)))
-            kind = draw(st.sampled_from(("prose", "prose", "rows", "code")))
+            kinds: tuple[Literal["prose", "rows", "code"], ...] = ("prose", "prose", "rows", "code")
+            kind = draw(st.sampled_from(kinds))
             header = draw(st.sampled_from(("", "name | age"))) if kind == "rows" else ""
             spans.append(Span(start, end, heading, draw(st.one_of(st.none(), st.integers(1, 3))), kind, header))
     lines = tuple(range(10, 11 + text.count("\n"))) if draw(st.booleans()) else None
@@ -41,11 +43,11 @@ OPTIONS = st.integers(20, 60).flatmap(
 
 @settings(deadline=None, max_examples=200)
 @given(documents(), OPTIONS)
-def test_promises(document: Document, options: ChunkOptions) -> None:
+def test_invariants_of_any_document(document: Document, options: ChunkOptions) -> None:
     chunks = split(document, options)
     assert chunks == split(document, options)
     text = document.text
-    covered = set()
+    covered: set[int] = set()
     starts = [chunk.start_char for chunk in chunks]
     assert all(before < after for before, after in itertools.pairwise(starts))
     for chunk in chunks:
@@ -87,13 +89,13 @@ def words(count: int, word: str = "word") -> str:
     return " ".join([word] * count)
 
 
-def test_what_fits_is_one_chunk() -> None:
+def test_a_text_below_the_limit_is_one_chunk() -> None:
     text = words(SMALL.limit)
     assert [chunk.text for chunk in split(plain(text), SMALL)] == [text]
     assert len(split(plain(text + " word"), SMALL)) == 2
 
 
-def test_nothing_gives_nothing() -> None:
+def test_an_empty_document_has_no_chunks() -> None:
     assert split(Document("", ()), SMALL) == []
     assert split(plain(" \n\t "), SMALL) == []
 
@@ -103,7 +105,7 @@ def test_nothing_gives_nothing() -> None:
     [("\n\n", ". "), (". ", "\n"), ("\n", " ")],
     ids=["paragraph before sentence", "sentence before line", "line before word"],
 )
-def test_better_boundary_wins(mark: str, weaker: str) -> None:
+def test_a_paragraph_is_preferred_to_a_sentence(mark: str, weaker: str) -> None:
     text = words(17) + mark + words(3) + weaker + words(20)
     first = split(plain(text), SMALL)[0]
     assert first.text == (words(17) + mark).rstrip()
@@ -178,7 +180,7 @@ def test_no_tiny_tail() -> None:
         assert count_words(last.text) >= 4
 
 
-def test_overlap_is_about_what_was_asked() -> None:
+def test_overlap_is_near_its_target() -> None:
     first, second, *_ = split(plain(words(40)), SMALL)
     shared = first.text[second.start_char - first.start_char :]
     assert count_words(shared) == 5
@@ -250,7 +252,7 @@ def test_rows_are_cut_between_lines_and_their_header_repeated() -> None:
         assert (lines[0], lines[-1]) == (first if chunk.start_line > 1 else rows[0], last)
 
 
-def test_code_is_kept_whole_where_a_cut_beside_it_is_near_enough() -> None:
+def test_code_is_kept_whole_if_a_boundary_beside_it_is_near() -> None:
     before, code = "one two three four. " * 4, "if x:\n\n    y. z w\n\n    u = v * w + y * z\n"
     text = f"{before}\n{code}after it " + "and so on. " * 30
     start = text.index("if x")

@@ -64,7 +64,7 @@ def test_hidden_and_version_control_are_left_out(tmp_path: Path) -> None:
     assert run(tmp_path) == run(tmp_path / "a.txt")
 
 
-def test_hidden_or_ignored_file_named_itself_is_taken(tmp_path: Path) -> None:
+def test_a_hidden_or_ignored_file_given_itself_is_found(tmp_path: Path) -> None:
     build(tmp_path, {".gitignore": "*.log", ".env": "", "a.log": ""})
     assert files(tmp_path) == []
     assert files(tmp_path, tmp_path / ".env", tmp_path / "a.log") == [".env", "a.log"]
@@ -92,7 +92,7 @@ def test_precedence_within_a_folder_and_between_folders(tmp_path: Path) -> None:
     assert len(everything) == 8
 
 
-def test_rules_above_hold_up_to_the_repository(tmp_path: Path) -> None:
+def test_rules_above_apply_up_to_the_repository(tmp_path: Path) -> None:
     build(
         tmp_path,
         {
@@ -109,7 +109,7 @@ def test_rules_above_hold_up_to_the_repository(tmp_path: Path) -> None:
     assert files(tmp_path, tmp_path / "repo/docs/private") == ["repo/docs/private/b.md"]
 
 
-def test_no_repository_no_rules_from_above(tmp_path: Path) -> None:
+def test_rules_above_are_ignored_outside_of_a_repository(tmp_path: Path) -> None:
     build(tmp_path, {".gitignore": "*.txt\n", "docs/a.txt": ""})
     assert files(tmp_path, tmp_path / "docs") == ["docs/a.txt"]
 
@@ -145,7 +145,7 @@ GIT_CASES = {
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 @pytest.mark.parametrize("rules", GIT_CASES.values(), ids=GIT_CASES.keys())
-def test_rules_mean_what_git_says(tmp_path: Path, rules: str) -> None:
+def test_rules_agree_with_git(tmp_path: Path, rules: str) -> None:
     names = [
         "a.txt",
         "b.log",
@@ -191,7 +191,7 @@ def test_include_and_exclude(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "# x", "/"])
-def test_pattern_that_means_nothing(tmp_path: Path, pattern: str) -> None:
+def test_a_pattern_that_can_match_nothing_is_refused(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(InputError, match="not a glob"):
         discover([tmp_path], DiscoverOptions(include=(pattern,)))
 
@@ -251,7 +251,7 @@ def test_links(tmp_path: Path) -> None:
     }
 
 
-def test_link_named_itself_is_followed(tmp_path: Path) -> None:
+def test_a_link_given_itself_is_followed(tmp_path: Path) -> None:
     build(tmp_path, {"real/a.txt": ""})
     (tmp_path / "link").symlink_to("real")
     assert files(tmp_path, tmp_path / "link") == ["link/a.txt"]
@@ -259,10 +259,10 @@ def test_link_named_itself_is_followed(tmp_path: Path) -> None:
 
 
 def deny(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """The system's answer to a folder without permission; the superuser would never get it."""
+    """Answer like the system for a folder without permission, which it never does for the superuser."""
     scandir = os.scandir
 
-    def denied(path: str):
+    def denied(path: str) -> "os._ScandirIterator[str]":
         if path == str(folder):
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return scandir(path)
@@ -320,7 +320,7 @@ def test_deep_folders(deep_folder: Path) -> None:
     "options",
     [DEFAULT, DiscoverOptions(include=("*.md",)), DiscoverOptions(exclude=("a/",)), DiscoverOptions((), (), False)],
 )
-def test_what_a_walk_takes_is_within_its_reach_and_nothing_else(tmp_path: Path, options: DiscoverOptions) -> None:
+def test_reach_agrees_with_the_walk(tmp_path: Path, options: DiscoverOptions) -> None:
     names = ("x.md", "x.txt", "x.log", ".hidden.md", "a/x.md", "a/x.log", "a/b/x.md", ".git/x.md", "build/x.md")
     build(tmp_path, dict.fromkeys(names, "x") | {".gitignore": "build/\n*.log\n", "a/b/.ignore": "!x.log\n"})
     (tmp_path / "link").symlink_to("a/b", target_is_directory=True)
@@ -332,7 +332,7 @@ def test_what_a_walk_takes_is_within_its_reach_and_nothing_else(tmp_path: Path, 
     assert reach.may_take(str(tmp_path / ".gitignore")) == options.use_ignore_files
 
 
-def test_contents_are_those_of_a_regular_file(tmp_path: Path) -> None:
+def test_only_regular_files_have_contents(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"text")
     assert contents(tmp_path / "a.txt") == b"text"
     os.mkfifo(tmp_path / "pipe")

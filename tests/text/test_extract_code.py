@@ -151,7 +151,7 @@ def test_a_licence_at_the_top_is_left_out(name: str, licence: str) -> None:
     assert (document.text[document.spans[0].start :], len(document.spans)) == ("x = 1\n", 1)
 
 
-def test_a_comment_at_the_top_that_tells_something_stays() -> None:
+def test_a_comment_at_the_top_that_is_no_licence_stays() -> None:
     source = "# Reads licences from copyright files.\n# Then it writes.\nx = 1\n"
     assert extract("a.py", source.encode()).spans[0].start == 0
 
@@ -168,7 +168,7 @@ def enclosing(body: list[ast.stmt], trail: tuple[str, ...] = ()) -> Iterator[tup
                 yield from enclosing(inner.body, name)
 
 
-def test_agrees_with_a_parser_on_python() -> None:
+def test_definitions_agree_with_the_parser_of_python() -> None:
     """On the standard library's own files: which definition each line is in, comments aside."""
     right = wrong = 0
     folder = Path(ast.__file__).parent

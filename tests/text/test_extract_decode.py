@@ -15,7 +15,7 @@ JAPANESE = "これは日本語の文章です。漢字とかなが混ざって�
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_byte_order_mark_is_obeyed_and_dropped(encoding: str) -> None:
+def test_the_byte_order_mark_sets_the_encoding_and_is_dropped(encoding: str) -> None:
     assert decode("x", RUSSIAN.encode(encoding)) == RUSSIAN
 
 
@@ -54,11 +54,11 @@ def test_declared_encoding_beats_a_guess() -> None:
 
 
 @pytest.mark.parametrize("declared", ["rot13", "unicode_escape", "base64", "no such thing", "utf-16"])
-def test_senseless_declaration_is_ignored(declared: str) -> None:
+def test_an_unusable_declared_encoding_is_ignored(declared: str) -> None:
     assert decode("x", "café".encode("latin1"), declared) == "café"
 
 
-def test_utf8_with_a_broken_place_stays_utf8() -> None:
+def test_utf8_with_a_few_invalid_bytes_stays_utf8() -> None:
     assert decode("x", RUSSIAN.encode()[:-3]) == RUSSIAN[:-3] + "\ufffd"
 
 
@@ -90,7 +90,7 @@ def test_compressed_data_without_zero_bytes_is_binary() -> None:
         decode("x", bytes(range(1, 256)) * 4)
 
 
-def test_one_hole_far_into_a_log_does_not_make_it_binary() -> None:
+def test_nuls_far_into_a_log_do_not_make_it_binary() -> None:
     log = b"a line of the log\n" * 1000
     assert decode("x", log + b"\0\0" + log) == log.decode() + "\ufffd\ufffd" + log.decode()
 

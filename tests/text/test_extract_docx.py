@@ -31,7 +31,7 @@ def test_headings_lists_and_text() -> None:
     ]
 
 
-def test_tables_are_rows_with_a_header_whatever_stands_in_them() -> None:
+def test_tables_are_rows_with_a_header_whatever_their_cells_contain() -> None:
     nested = f"<w:tbl><w:tr><w:tc>{p('inner')}</w:tc></w:tr></w:tbl>"
     cells = [("name", "age"), ("Bob", "7"), (f"Eve</w:t></w:r></w:p>{nested}<w:p><w:r><w:t>x", "9")]
     rows = "".join(f"<w:tr>{''.join(f'<w:tc>{p(cell)}</w:tc>' for cell in row)}</w:tr>" for row in cells)
@@ -55,7 +55,7 @@ def test_text_boxes_tabs_breaks_and_deletions() -> None:
     assert extract("a.docx", docx(body)).text == "boxed\n\na b\nc-d\n\n"
 
 
-def test_pages_as_word_noted_them() -> None:
+def test_page_numbers_are_those_that_word_saved() -> None:
     turn = "<w:lastRenderedPageBreak/>"
     amid = f"<w:p><w:r><w:t>begins on one </w:t>{turn}<w:t>and ends on two</w:t></w:r></w:p>"
     body = p("one") + amid + p("two") + f"<w:p><w:r>{turn}<w:t>three</w:t></w:r></w:p>"
@@ -68,7 +68,7 @@ def test_pages_as_word_noted_them() -> None:
     assert document.text.count("\f") == 2
 
 
-def test_notes_come_last_and_headers_not_at_all() -> None:
+def test_notes_come_last_and_page_headers_are_left_out() -> None:
     data = docx(
         p("Body", "H1") + p("text"), STYLES, footnotes=f"<w:footnote>{p('A note.')}</w:footnote>", header=p("TOP")
     )

@@ -28,4 +28,4 @@ def test_sections() -> None:
 def test_encrypted() -> None:
     locked = '<encryption><CipherReference URI="OPS/a.xhtml"/></encryption>'
     with pytest.raises(ExtractionError, match="is encrypted"):
-        extract("a.epub", epub(SECTIONS, **{"META-INF/encryption.xml": locked}))
+        extract("a.epub", epub(SECTIONS, encryption=locked))

@@ -190,7 +190,7 @@ def test_every_format_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_few(name: str) -> None:
+def test_a_few_corrupted_files(name: str) -> None:
     if name.endswith(".msg"):
         pytest.importorskip("olefile")
     fuzz(name, SHORT)
@@ -198,14 +198,14 @@ def test_a_few(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
-def test_many(name: str) -> None:
+def test_many_corrupted_files(name: str) -> None:
     if name.endswith(".msg"):
         pytest.importorskip("olefile")
     fuzz(name, LONG)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_cut_off_anywhere(name: str) -> None:
+def test_truncated_files(name: str) -> None:
     if name.endswith(".msg"):
         pytest.importorskip("olefile")
     whole = SAMPLES[name]

@@ -60,7 +60,7 @@ def test_lines_point_into_the_source() -> None:
             assert row.removeprefix("- ").split()[0] in source[line - 1]
 
 
-def test_lines_go_on_beyond_what_the_parser_counts() -> None:
+def test_lines_are_right_beyond_those_that_the_parser_counts() -> None:
     document = read("<body>" + "<p>x</p>\n" * 70_000 + "<script>\n\n</script><!--\n--><p>end</p>")
     assert document.lines is not None and document.lines[-1] == 70_004
 
@@ -81,7 +81,7 @@ def test_lines_go_on_beyond_what_the_parser_counts() -> None:
         "<footer>x</footer>",
     ],
 )
-def test_what_is_no_text_is_left_out(hidden: str) -> None:
+def test_elements_without_text_are_left_out(hidden: str) -> None:
     assert body(f"<p>the text before{hidden}</p> tail") == "the text before\n\ntail"
     assert read(f"<body><p>the text</p>{hidden}</body>").title is None
 
@@ -99,7 +99,7 @@ def test_header_and_aside_within_an_article_are_kept() -> None:
     assert body(content + "<footer>foot</footer>") == "By me\n\ntext text\n\nNote"
 
 
-def test_main_that_holds_little_does_not_stand_for_the_page() -> None:
+def test_a_main_element_with_little_text_is_not_the_whole_page() -> None:
     assert body("<main>x</main><div>nearly all of the text is here</div>") == "x\n\nnearly all of the text is here"
 
 
@@ -107,7 +107,7 @@ def test_several_articles() -> None:
     assert body("<div>ad</div><article>one one</article><article>two two</article>") == "one one\n\ntwo two"
 
 
-def test_page_that_is_nothing_but_navigation() -> None:
+def test_a_page_of_navigation_only_is_kept() -> None:
     assert body("<nav><a>one</a> <a>two</a></nav>") == "one two"
 
 
@@ -116,7 +116,7 @@ def test_tables() -> None:
     assert body(f"<p>before</p>{table}after") == "before\n\nCap\na | b\n1 | 2 x\n\nafter"
 
 
-def test_table_that_lays_out_a_page() -> None:
+def test_a_layout_table_is_no_data() -> None:
     layout = "<table><tr><td><h1>T</h1><p>one</p></td><td><table><tr><td>1<td>2</table></td></tr></table>"
     assert body(layout) == "T\n\none\n\n1 | 2"
 
@@ -161,7 +161,7 @@ def test_declared_encoding() -> None:
     assert extract("a.html", page.encode("gbk")).text == "中文"
 
 
-def test_many_elements_take_little_time() -> None:
+def test_time_is_linear_in_the_number_of_elements() -> None:
     text = body("<table>" + "<tr><td>a<td>b" * 20_000 + "</table>" + "<ul>" + "<li>x" * 20_000)
     assert text.count("a | b") == 20_000 and text.count("- x") == 20_000
 

@@ -34,7 +34,7 @@ def without(data: bytes, member: str) -> bytes:
         ("a.epub", without(epub({"a.html": "<p>x", "b.html": "<p>y"}), "OPS/b.html"), "can't find section 2"),
     ],
 )
-def test_parts_that_are_not_there(name: str, data: bytes, left_out: str) -> None:
+def test_missing_parts_are_reported(name: str, data: bytes, left_out: str) -> None:
     document = extract(name, data)
     assert document.left_out == (left_out,)
     assert document.spans

@@ -117,7 +117,7 @@ x
         extract_web_page("a.mhtml", MESSAGE.replace(b"text/html", b"text/plain"))
 
 
-def test_parts_within_parts_without_end() -> None:
+def test_deeply_nested_parts() -> None:
     data = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3000)) + b"\n\nx"
     try:
         assert len(extract("a.eml", data).text) < 100

@@ -52,7 +52,7 @@ def test_no_headings(text: str) -> None:
     assert outline(text) == [(text, ())]
 
 
-def test_headings_go_on_after_code() -> None:
+def test_headings_after_code_are_found() -> None:
     assert [heading for _, heading in outline("```\n# no\n```\n# Yes\n")] == [(), ("Yes",)]
 
 
@@ -68,7 +68,7 @@ def test_headings_go_on_after_code() -> None:
         ("#\ttab", "tab"),
     ],
 )
-def test_titles_without_marks(line: str, title: str) -> None:
+def test_titles_lose_their_inline_markup(line: str, title: str) -> None:
     assert read(line).title == title
 
 
@@ -130,7 +130,7 @@ def test_title_falls_back_to_the_first_heading() -> None:
 
 
 @pytest.mark.parametrize("line", ["# " + " a" * 500_000, "# " + "[" * 500_000, "#" * 500_000, "`" * 500_000])
-def test_endless_lines_take_no_time(line: str) -> None:
+def test_long_lines_take_linear_time(line: str) -> None:
     """A backtracking pattern would take minutes here."""
     assert len(read(line).title or "") <= 300
 

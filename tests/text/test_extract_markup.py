@@ -119,5 +119,5 @@ def test_manual_pages() -> None:
 
 
 @pytest.mark.parametrize("name", ["app.log.1", "notes.7"])
-def test_a_numbered_file_is_no_manual_page(name: str) -> None:
+def test_a_numbered_log_is_no_manual_page(name: str) -> None:
     assert extract(name, b".5 of it\nand\n").text == ".5 of it\nand\n"

@@ -60,7 +60,7 @@ def test_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert document.metadata == {"author": "Ann", "recipients": "Bob", "date": date, "attachments": ["r.pdf"]}
 
 
-def test_html_where_there_is_no_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_html_is_read_if_there_is_no_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     streams = {"__substg1.0_0037001E": b"caf\xe9", "__substg1.0_10130102": b"<p>from html</p>"}
     monkeypatch.setattr(olefile, "OleFileIO", Container(streams))
     assert extract("a.msg", b"").text == "Subject: café\n\nfrom html\n\n"

@@ -26,7 +26,7 @@ MIXED = with_pictures(make_pdf("typed", ""), [2])
 
 
 @pytest.mark.parametrize("data", [SCAN, MIXED])
-def test_the_pages_are_read_again(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_read_after_text_recognition(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("typed", "seen", information={"Title": "Not its own"})))
     document = extract("-a.pdf", data, OCR)
     assert [span.page for span in document.spans] == [1, 2]
@@ -36,12 +36,12 @@ def test_the_pages_are_read_again(data: bytes, tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "arguments").read_text().split()[-2:] == ["input.pdf", "output.pdf"]
 
 
-def test_a_pdf_with_text_everywhere_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pdf_with_text_on_every_page_is_not_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert extract("a.pdf", make_pdf("typed", ""), OCR).text.strip() == "typed"
 
 
-def test_a_picture_without_text_lacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_without_text_leaves_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", recognising(tmp_path, MIXED))
     assert extract("a.pdf", MIXED, OCR).left_out == ()
     monkeypatch.setenv("PATH", recognising(tmp_path, SCAN))
@@ -49,7 +49,7 @@ def test_a_picture_without_text_lacks_nothing(tmp_path: Path, monkeypatch: pytes
         extract("a.pdf", SCAN, OCR)
 
 
-def test_an_encrypted_scan_is_handed_on_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encrypted_scan_is_decrypted_before_recognition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("one", "two")))
     assert extract("a.pdf", encrypted(SCAN, "u"), ExtractOptions("u", ocr=True)).text == "one\n\f\ntwo\n\n"
     assert not PdfReader(io.BytesIO((tmp_path / "input.pdf").read_bytes())).is_encrypted
@@ -64,7 +64,7 @@ def test_an_encrypted_scan_is_handed_on_opened(tmp_path: Path, monkeypatch: pyte
         ('echo nonsense > "$last"', "is no readable PDF"),
     ],
 )
-def test_what_goes_wrong_costs_the_file_only(
+def test_a_failure_of_the_program_fails_the_file(
     script: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", ocrmypdf(tmp_path, script))
@@ -73,9 +73,7 @@ def test_what_goes_wrong_costs_the_file_only(
     assert remedy(caught.value) == ""  # so that it is not read again in every run
 
 
-def test_a_program_without_end_ends_with_the_worker_that_runs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_hangs_ends_with_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = tmp_path / "started"
     monkeypatch.setenv("PATH", ocrmypdf(tmp_path, f"sleep 1000 & echo $! > '{started}'; wait"))
     scan = tmp_path / "a.pdf"

@@ -68,7 +68,7 @@ def test_sheets() -> None:
     )
 
 
-def test_a_cell_that_is_repeated_without_end_is_not() -> None:
+def test_repeats_of_a_cell_are_bounded() -> None:
     body = f"<table:table><table:table-row>{cell('x', 1 << 40)}</table:table-row></table:table>"
     assert len(extract("a.ods", odf("spreadsheet", body)).text) < 1000
 

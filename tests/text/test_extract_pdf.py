@@ -114,13 +114,13 @@ def test_damage_anywhere_is_an_extraction_error_or_harmless(place: int, capfd: p
     assert capfd.readouterr() == ("", "")
 
 
-def test_one_unreadable_page_does_not_cost_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_page_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from pypdf import PageObject
 
     read = PageObject.extract_text
 
     def fails_on_the_second(page: PageObject) -> str:
-        text = read(page)
+        text: str = read(page)
         if text == "two":
             raise KeyError("/Odd")
         return text
@@ -140,7 +140,7 @@ def test_ligatures_soft_hyphens_and_halves_of_pairs(monkeypatch: pytest.MonkeyPa
     assert extract("a.pdf", make_pdf("x")).text == "efficient hyphen \U0001f600 \ufffd x²\n\n"
 
 
-def test_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_pypdf_prints_and_logs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     extract("a.pdf", make_pdf("x").replace(b"startxref\n", b"startxref\n9"))
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("pypdf").getEffectiveLevel() == logging.CRITICAL
@@ -159,7 +159,7 @@ def with_outline(data: bytes, *entries: tuple[str, int, int]) -> bytes:
     return out.getvalue()
 
 
-def test_the_outline_heads_the_pages() -> None:
+def test_entries_of_the_outline_are_the_headings_of_pages() -> None:
     data = with_outline(
         make_pdf(*"abcdef"), ("One", 2, -1), ("Part", 2, 0), ("Deep", 3, 0), ("Two", 5, -1), ("Two b", 5, 3)
     )
@@ -173,7 +173,7 @@ def test_the_outline_heads_the_pages() -> None:
     ]
 
 
-def test_a_damaged_outline_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_outline_leaves_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: object) -> None:
         raise KeyError("/Odd")
 
@@ -181,7 +181,7 @@ def test_a_damaged_outline_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [span.heading for span in extract("a.pdf", make_pdf("x")).spans] == [()]
 
 
-def test_running_heads_are_left_out() -> None:
+def test_page_headers_are_left_out() -> None:
     pages = [f"Head) Tj 0 -20 Td (Text {word}) Tj 0 -20 Td ({number}" for number, word in enumerate("abcd", 1)]
     document = extract("a.pdf", make_pdf(*pages))
     assert document.text.split() == ["Text", "a", "Text", "b", "Text", "c", "Text", "d"]

@@ -5,7 +5,7 @@ from packages import pptx, shape
 from vsearch_core.text.formats.pptx import extract
 
 
-def test_slides_in_the_order_in_which_they_are_shown() -> None:
+def test_slides_are_in_presentation_order() -> None:
     data = pptx(shape("First", kind="title") + shape("a", "b"), shape("lone text"), shape("Third", kind="ctrTitle"))
     document = extract("a.pptx", data)
     assert [(span.page, span.heading, document.text[span.start : span.end].strip()) for span in document.spans] == [
@@ -16,7 +16,7 @@ def test_slides_in_the_order_in_which_they_are_shown() -> None:
     assert document.text.count("\f") == 2
 
 
-def test_tables_and_notes_but_not_what_every_slide_says() -> None:
+def test_tables_and_notes_without_repeated_placeholders() -> None:
     cells = "".join(f"<a:tc><a:txBody><a:p><a:r><a:t>{cell}</a:t></a:r></a:p></a:txBody></a:tc>" for cell in "ab")
     slide = (
         f"<a:tbl><a:tr>{cells}</a:tr><a:tr>{cells}</a:tr></a:tbl>" + shape("7", kind="sldNum") + shape("f", kind="ftr")

@@ -38,13 +38,13 @@ def test_nothing_in_it(suffix: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["pdf", "docx", "odt", "ipynb"])
-def test_a_file_without_a_byte_is_called_empty(suffix: str) -> None:
+def test_an_empty_file_is_reported_as_empty(suffix: str) -> None:
     with pytest.raises(ExtractionError, match=r"^a.+: is empty$"):
         extract(f"a.{suffix}", b"")
 
 
 @pytest.mark.parametrize(("name", "advice"), [("a.doc", "as docx"), ("B.XLS", "as xlsx"), ("c.ppt.gz", "as pptx")])
-def test_old_office_files_are_skipped_with_what_to_do(name: str, advice: str) -> None:
+def test_old_office_files_are_skipped_with_the_format_to_use(name: str, advice: str) -> None:
     data = OLE_CONTAINER + bytes(600)
     with pytest.raises(BinaryFileError, match=advice):
         extract(name, gzip.compress(data) if name.endswith(".gz") else data)

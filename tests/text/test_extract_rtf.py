@@ -50,16 +50,16 @@ def test_headings_and_information() -> None:
     ]
 
 
-def test_another_file_of_that_name_is_none() -> None:
+def test_other_bytes_under_the_suffix_are_refused() -> None:
     with pytest.raises(BinaryFileError, match="is no RTF"):
         extract("a.rtf", b"just text")
 
 
-def test_groups_without_end() -> None:
+def test_deeply_nested_groups() -> None:
     with pytest.raises(ExtractionError, match="nest too deep"):
         extract("a.rtf", b"{\\rtf1" + b"{" * 10_000)
 
 
-def test_what_follows_the_end_is_left_out_and_a_missing_end_is_none() -> None:
+def test_text_after_the_last_group_is_left_out_and_an_unclosed_group_is_read() -> None:
     assert extract("a.rtf", b"{\\rtf1 text}}}{\\rtf1 more}").text == "text\n\n"
     assert extract("a.rtf", b"{\\rtf1 text").text == "text\n\n"

@@ -45,7 +45,7 @@ def row(number: int, *values: str) -> str:
     return f'<row r="{number}">{"".join(cells)}</row>'
 
 
-def test_columns_stay_where_they_are_and_lines_are_rows() -> None:
+def test_columns_keep_their_places_and_lines_are_rows() -> None:
     document = extract("a.xlsx", xlsx({"S": row(3, "a", "b", "c") + row(9, "", "", "x"), "T": row(2, "alone")}))
     assert document.text == "S\n\na | b | c\n| | x\n\n\f\nT\n\nalone\n\n"
     assert document.lines == (3, 3, 3, 9, 9, 9, 2, 2, 2, 2, 2)
@@ -63,10 +63,10 @@ def test_a_chunk_has_the_rows_of_one_sheet_under_their_header() -> None:
         assert names[-1].startswith(f"n{chunk.end_line} ")
 
 
-def test_numbers_name_no_columns() -> None:
+def test_a_first_row_with_numbers_is_no_header() -> None:
     data = xlsx({"S": '<row r="1"><c r="A1"><v>1</v></c><c r="B1"><v>2</v></c></row>' + row(2, "a", "b")})
     assert extract("a.xlsx", data).spans[-1].header == ""
 
 
-def test_a_cell_far_to_the_right_costs_nothing() -> None:
+def test_a_cell_far_to_the_right_adds_no_blanks() -> None:
     assert len(extract("a.xlsx", xlsx({"S": '<row r="1"><c r="XFD1"><v>1</v></c></row>'})).text) < 10

@@ -44,7 +44,7 @@ def results(
         return [outcome.result for outcome in take_all(reader)]
 
 
-def test_outcomes_come_in_the_files_order() -> None:
+def test_outcomes_are_in_the_order_of_the_files() -> None:
     files = files_that(*["late" if number % 40 == 0 else "" for number in range(200)])
     assert results(files) == [FileRead(file.name.encode(), title="('a setting',)") for file in files]
 
