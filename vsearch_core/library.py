@@ -621,7 +621,7 @@ class Index:
         """Return the request with examples in place of their names."""
         if not request.more_like and not request.less_like:
             return request
-        from vsearch_core.search.references import ExampleSources, resolve_examples
+        from vsearch_core.search.examples import ExampleSources, resolve_examples
         from vsearch_core.text.chunk import ChunkOptions
 
         settings = reader.snapshot.settings

@@ -194,12 +194,12 @@ def test_prefix_lists_are_dropped_beyond_the_limit_and_made_again(searcher: Loca
     def found(searcher: LocalSearcher, text: str) -> list[str]:
         return [hit.path for hit in search(searcher, SearchRequest(text, 500, "keyword", collapse=False)).hits]
 
-    questions = ["pum*", "le* fo* docu*", "+mach* learning", "pump -mach*", "pum*", "le* fo* docu*"]
-    fresh = [found(LocalSearcher(searcher._snapshot), question) for question in questions]
+    queries = ["pum*", "le* fo* docu*", "+mach* learning", "pump -mach*", "pum*", "le* fo* docu*"]
+    fresh = [found(LocalSearcher(searcher._snapshot), query) for query in queries]
     assert all(fresh)
     limited = LocalSearcher(searcher._snapshot, limits=SearchLimits(prefixes=2))
     kept = []
-    for question, expected in zip(questions, fresh, strict=True):
-        assert found(limited, question) == expected
+    for query, expected in zip(queries, fresh, strict=True):
+        assert found(limited, query) == expected
         kept.append([word for word in ("pum", "le", "mach") if limited._keywords.collection.is_defined(f"{word}*")])
     assert kept == [["pum"], ["pum", "le"], ["mach"], ["mach"], ["pum", "mach"], ["pum", "le", "mach"]]

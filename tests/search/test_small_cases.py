@@ -1,4 +1,4 @@
-"""What keywords find, case by case: one small index in many languages, and for each question exactly what is found."""
+"""Keyword search, case by case: a small index in many languages, and for each query exactly the texts that match."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import search
 from vsearch_core.search.request import SearchRequest
 
-PASSAGES = {
+TEXTS = {
     "a": "Call getUserName() before parse_http_header, or the HTTPServer of lib.core.Client answers with E4031.",
     "b": "Version 2026.4.10 replaces v2026.4.1; Python 3.11 is the oldest that it runs on, and GPT-3.5 is gone.",
     "c": "Write to ann.lee@example.org, or look at https://docs.example.org/retry-policy?id=17 for the late fee.",
@@ -75,7 +75,7 @@ CASES = [
     ("STRASSE", "n w"), ("die der und", ""), ("cheval", "o"), ("chevaux", "o"), ("école", "o"), ("hôpitaux", "o"),
     ("hôpital", "o"), ("niño", "p"), ("bibliotecas", "p"), ("istanbul", "r"), ("kütüphane", "r"),
     ("biblioteka", "v"), ("gęślą", "v"),
-    # Two languages in one passage, and forms of characters
+    # Two languages in one text, and forms of characters
     ("deposits Kaution", "t"), ("tenant", "t"), ("Verträge", "t"), ("café", "w"), ("naïve", "w"),
     ("finance", "w"), ("document", "w"), ("fullwidth", "w"), ("co2", "w"), ("straße", "n w"),
 ]  # fmt: skip
@@ -85,16 +85,16 @@ CASES = [
 def searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSearcher]:
     root = tmp_path_factory.mktemp("cases")
     (root / "z").mkdir()
-    for name, text in PASSAGES.items():
+    for name, text in TEXTS.items():
         (root / "z" / f"{name}.txt").write_text(text, encoding="utf-8")
     make_index(root, WordEmbedder(), Path("z"))
     with open_snapshot(root / ".vsearch") as snapshot:
         yield LocalSearcher(snapshot)
 
 
-@pytest.mark.parametrize(("question", "names"), CASES, ids=[question for question, _ in CASES])
-def test_keywords_find(searcher: LocalSearcher, question: str, names: str) -> None:
-    hits = search(searcher, SearchRequest(question, k=100, mode="keyword")).hits
+@pytest.mark.parametrize(("query", "names"), CASES, ids=[query for query, _ in CASES])
+def test_keywords_find(searcher: LocalSearcher, query: str, names: str) -> None:
+    hits = search(searcher, SearchRequest(query, k=100, mode="keyword")).hits
     assert sorted(Path(hit.path).stem for hit in hits) == names.split()
 
 

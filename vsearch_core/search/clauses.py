@@ -72,10 +72,10 @@ class Clauses:
         for group in required_terms(phrase, self._analyzers):
             rows = rows & self._route.rows_with_any(group)
         pattern = phrase_pattern(phrase)
-        held = np.zeros(len(among), np.bool_)
+        matching = np.zeros(len(among), np.bool_)
         for row, fields in self._fields(np.flatnonzero(rows)):
-            held[row] = any(pattern.search(field) for field in fields)
-        return held
+            matching[row] = any(pattern.search(field) for field in fields)
+        return matching
 
     def _prefix_lists(self, prefix: str) -> list[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Return each segment's rows with words that begin so, and the number of those words in each.
@@ -87,9 +87,9 @@ class Clauses:
         counts = collection.prefix_counts(prefix)
         shorter = {prefix[:end] for end in range(max(_SHORTEST_STEM, len(prefix) - _LONGEST_ENDING), len(prefix))}
         stems = {term for analyzer in self._analyzers for term in analyzer.query_terms(prefix)[:1]}
-        maybe = self._route.rows_with_any(shorter | stems) & (counts == 0) & self._alive
+        candidates = self._route.rows_with_any(shorter | stems) & (counts == 0) & self._alive
         pattern = prefix_pattern(prefix)
-        for row, fields in self._fields(np.flatnonzero(maybe)):
+        for row, fields in self._fields(np.flatnonzero(candidates)):
             counts[row] = min(sum(len(pattern.findall(field)) for field in fields), np.iinfo(np.uint8).max)
         parts = np.split(counts, collection.starts[1:-1])
         return [(np.flatnonzero(part), part[part > 0]) for part in parts]

@@ -23,7 +23,7 @@ class SearchRequest:
     on the scale of the mode's scores; None keeps every hit. `plain` takes quotes, +, - and * as punctuation.
 
     `more_like` and `less_like` move the query towards and away from examples, which are never hits themselves; an
-    example may be a name, "FILE" or "FILE:LINE", until `references.resolve_examples` has found it. With `examples_only`
+    example may be a name, "FILE" or "FILE:LINE", until `examples.resolve_examples` has found it. With `examples_only`
     the text is a label and isn't searched for.
 
     `collapse` shows only the best of near-duplicates. `diversity`, from 0 to 1, prefers hits unlike one another.

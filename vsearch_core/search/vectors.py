@@ -132,8 +132,8 @@ class VectorRoute:
         deep = count > config.CANDIDATES and 2 * count > ef_search  # hardly more candidates than hits miss too many
         if options.exact or deep or not self._graph_rows:
             return None
-        asked_for = options.ef_search is not None
-        return ef_search if asked_for or self._budget.should_start(self._graph_rows) else None
+        required = options.ef_search is not None
+        return ef_search if required or self._budget.should_start(self._graph_rows) else None
 
     def _graph_searcher(self, number: int) -> "GraphSearcher":
         """Return the engine over a segment's graph, which is checked before its first use."""
