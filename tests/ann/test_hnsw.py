@@ -305,10 +305,10 @@ def test_invalid_arguments_are_refused(data: Data, graph: hnsw.Graph) -> None:
     with pytest.raises(InputError, match="vectors"):
         search(graph, vectors[:-1], queries)
     with pytest.raises(InputError, match="vectors"):
-        build(vectors.astype(np.float64))
+        build(vectors.astype(np.float64))  # type: ignore[arg-type]
     for values in ({"degree": 1}, {"ef_construction": 3}, {"alpha": 0.5}):
         with pytest.raises(InputError, match=next(iter(values))):
-            GraphSettings(**values)  # type: ignore[arg-type]
+            GraphSettings(**values)
 
 
 if __name__ == "__main__":
