@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 VARIABLE = "VSEARCH_"  # and the key in capitals
 BUILT_IN = "built in"
 K_MOST = 10_000
-EF_MOST = 65_536
 _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*")
 
 
@@ -96,7 +95,7 @@ SETTINGS: Mapping[str, Setting] = {
     "mode": Setting(one_of(*config.MODES), config.MODES[0]),
     "fusion": Setting(one_of(*config.FUSIONS), config.FUSIONS[0]),
     "alpha": Setting(number(0, 1), config.FUSION_ALPHA),
-    "ef": Setting(whole(1, EF_MOST)),
+    "ef": Setting(whole(1, config.MAX_EF_SEARCH)),
 }
 
 

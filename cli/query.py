@@ -11,7 +11,7 @@ from vsearch_core.errors import FilterError, InputError
 
 from . import locate
 from .advice import describe
-from .defaults import EF_MOST, choose, configured, shown
+from .defaults import choose, configured, shown
 from .opening import interruptible, open_index
 from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
@@ -53,7 +53,11 @@ def query(
     ef: Annotated[
         int | None,
         typer.Option(
-            "--ef", metavar="N", min=1, max=EF_MOST, help="Search the graph, with N candidates (at least 100)."
+            "--ef",
+            metavar="N",
+            min=1,
+            max=config.MAX_EF_SEARCH,
+            help="Search the graph, with N candidates (at least 100).",
         ),
     ] = None,
     arguments: SearchArguments = SearchArguments(),  # noqa: B008 - frozen

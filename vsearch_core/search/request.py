@@ -11,8 +11,6 @@ from vsearch_core.search.filters import Filters
 from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.rocchio import Example, RelevanceFeedback
 
-MOST_EF = 1 << 16
-
 
 @dataclass(frozen=True)
 class SearchRequest:
@@ -79,7 +77,7 @@ class SearchRequest:
             ("diversity", self.diversity, 0, 1),
             ("context", self.context, 0, None),
             ("max_tokens", self.max_tokens, 1, None),
-            ("ef_search", self.ef_search, 1, MOST_EF),
+            ("ef_search", self.ef_search, 1, config.MAX_EF_SEARCH),
         )
         for name, value, least, most in ranges:
             if value is not None and not (least <= value and (most is None or value <= most)):
