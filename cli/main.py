@@ -122,11 +122,10 @@ def _configure_kernel_cache() -> None:
 
     from vsearch_core import kernel_cache
 
-    cache_dir, folder = (os.environ.get(name) for name in ("VSEARCH_CACHE_DIR", "NUMBA_CACHE_DIR"))
-    kernel_cache.configure(
-        cache_dir=Path(cache_dir) if cache_dir else None,
-        folder=Path(folder) if folder else None,
-    )
+    from .environment import cache_dir
+
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    kernel_cache.configure(cache_dir=cache_dir(), folder=Path(folder) if folder else None)
 
 
 def _run() -> int:

@@ -5,32 +5,47 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .environment import KEY_VARIABLES, cache_dir
 from .output import emit, printable, to_json
 
 if TYPE_CHECKING:
     from vsearch_core.embed.models import ModelInfo
+    from vsearch_core.embed.providers import ProviderStatus
 
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Show the embedding models at hand, and who else could embed.
+    """List the embedding models on this machine, and the embedders with what each needs.
 
-    Where each comes from, and how it would run. Exit status 1 when there is none: the first `vsearch index` would
-    have to fetch the default one.
+    A model's lines say where it comes from and how it would run. Exit status 1 if there is no model: the first
+    `vsearch index` would have to download the default one.
     """
     from vsearch_core.embed.models import list_models
-    from vsearch_core.embed.providers import list_extras
+    from vsearch_core.embed.providers import list_providers
 
-    found, extras = list_models(), list_extras()
+    found, providers = list_models(cache_dir()), list_providers()
     if as_json:
         values = [{**asdict(model), "location": model.location and str(model.location)} for model in found]
-        others = [asdict(extra) for extra in extras]
+        others = [{"name": each.name, "installed": each.installed, "state": _state(each)} for each in providers]
         emit(to_json({"schema": "vsearch.models/1", "models": values, "embedders": others}))
     else:
-        blocks = [*map(_lines, found), *([f"--embedder {extra.name}", f"  {extra.state}"] for extra in extras)]
+        blocks = [*map(_lines, found), *([f"--embedder {each.name}", f"  {_state(each)}"] for each in providers)]
         emit("\n\n".join("\n".join(printable(line) for line in lines) for lines in blocks))
     return 0 if any(model.location for model in found) else 1
+
+
+def _state(provider: "ProviderStatus") -> str:
+    """Return what is installed for the provider, or how to install it, and the variables that may hold its key."""
+    if provider.extra is None:
+        state = "nothing to install"
+    elif provider.installed:
+        state = ", ".join(f"{name} {version}" for name, version in provider.packages.items())
+    else:
+        missing = next(name for name, version in provider.packages.items() if version is None)
+        state = f"{missing} isn't installed: pip install 'vsearch[{provider.extra}]'"
+    variables = " or ".join(KEY_VARIABLES.get(provider.name, ()))
+    return f"{state}; the key is read from {variables}" if variables else state
 
 
 def _lines(model: "ModelInfo") -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import locate
 from .consent import Consent
 from .defaults import choose
+from .environment import base_urls, cache_dir, credentials
 
 if TYPE_CHECKING:
     from vsearch_core import Embedder, EmbedderSpec, Index, Observer
@@ -46,6 +47,8 @@ def open_index(
         open_embedder=embedder_opener(folder, report=report, stop=observer.should_stop, **embedding),
         consent=Consent(project or folder, yes=yes),
         share_vectors=share_vectors,
+        cache_dir=cache_dir(),
+        default_base_urls=base_urls(),
         observer=observer,
         dimension=made_with.pop("dimensions", None),
         **made_with,
@@ -91,11 +94,12 @@ def embedder_opener(
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
         return open_embedder(
             spec,
-            report=report,
+            # A local address needs no consent, and so gets no key from an index that somebody else may have made.
+            credentials=credentials(spec.provider, base_url or (spec.base_url if recipient(spec) else None)),
+            cache_dir=cache_dir(),
             device=chosen["device"] if spec.provider == "sentence-transformers" else device,
             policy=RequestPolicy(chosen["rpm"], chosen["tpm"], stop=stop, report=report),
-            # A local address needs no consent, and so gets no key from an index that somebody else may have made.
-            named_url=base_url or (spec.base_url if recipient(spec) else None),
+            report=report,
         )
 
     return opener

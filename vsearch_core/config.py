@@ -1,6 +1,5 @@
 """Every default in one place."""
 
-import os
 from pathlib import Path
 
 INDEX_DIR = ".vsearch"
@@ -14,7 +13,6 @@ LANGUAGE = "auto"  # each passage's own: docs/adr/0020-operators-and-languages.m
 EMBEDDER = "local"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
-BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}  # of the providers' packages
 SHARED_BYTES = 1_000_000_000  # of vectors that a user's projects share; a million of the default model's
 
 MODES = ("hybrid", "vector", "keyword")
@@ -29,20 +27,6 @@ FUSION_ALPHA = 0.75  # the vectors' share in the convex combination: docs/adr/00
 RRF_K = 60
 BM25_K1 = 1.2  # docs/adr/0021-keywords-by-maxscore.md
 BM25_B = 0.75
-
-
-def url_from_environment(provider: str) -> str | None:
-    """The provider's address that the user's environment names, by the variable of the provider's own package."""
-    variable = BASE_URL_VARIABLES.get(provider)
-    return (os.environ.get(variable) or None) if variable else None
-
-
-def cache_dir() -> Path:
-    """The folder for what can be made again (models): `VSEARCH_CACHE_DIR`, else the platform's cache folder."""
-    override = os.environ.get("VSEARCH_CACHE_DIR")
-    if override:
-        return Path(override)
-    return default_cache_dir()
 
 
 def default_cache_dir() -> Path:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -166,6 +166,9 @@ def open_index(
     chunk_words: int | None = None,
     overlap_words: int | None = None,
     language: str | None = None,
+    api_key: str | None = None,
+    default_base_urls: Mapping[str, str] | None = None,
+    cache_dir: str | Path | None = None,
     open_embedder: "OpenEmbedder | None" = None,
     consent: Consent | None = None,
     share_vectors: bool = False,
@@ -185,6 +188,11 @@ def open_index(
         chunk_words: The approximate number of words in a chunk.
         overlap_words: The number of words that neighbouring chunks share.
         language: The language of the keywords, such as "en"; "auto" detects it for each chunk, "none" stems nothing.
+        api_key: The key for a remote embedder. It is sent to the provider's own address, and to one that this call
+            names or `consent` allows.
+        default_base_urls: The addresses of remote embedders by provider, for where neither this call nor the index
+            names one.
+        cache_dir: The folder for prepared models and shared vectors; by default the platform's cache folder.
         open_embedder: Called with an `EmbedderSpec` to open an embedder, in place of the library's own embedders.
         consent: Called with an `EmbedderSpec` and a host before any text is sent to it; return False to refuse.
             Without it, text goes only to an embedder that this call names.
@@ -201,13 +209,15 @@ def open_index(
     folder = index_folder(path)
     if not create and not folder.is_dir():
         raise IndexNotFoundError(str(path), "no index there")
-    requested = IndexOptions(embedder, model, chunk_words, overlap_words, language, dimension, base_url)
+    urls = default_base_urls or {}
+    requested = IndexOptions(embedder, model, chunk_words, overlap_words, language, dimension, base_url, urls)
 
     def named_in_this_call(spec: "EmbedderSpec", _host: str) -> bool:
-        return (embedder, base_url) == (spec.provider, spec.base_url)
+        return (embedder, base_url or urls.get(spec.provider)) == (spec.provider, spec.base_url)
 
-    embedders = _Embedders(folder, open_embedder or _opener(base_url), consent or named_in_this_call)
-    return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors)
+    cache = None if cache_dir is None else Path(cache_dir)
+    embedders = _Embedders(folder, open_embedder or _opener(base_url, api_key, cache), consent or named_in_this_call)
+    return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors, cache_dir=cache)
 
 
 def index_folder(path: str | Path) -> Path:
@@ -238,14 +248,16 @@ def _holds_documents(folder: Path) -> bool:
     return not (folder / CATALOG_FILE).exists() and not has_lost_catalog(folder) and not names <= begun
 
 
-def _opener(base_url: str | None) -> "OpenEmbedder":
+def _opener(base_url: str | None, api_key: str | None, cache_dir: Path | None) -> "OpenEmbedder":
     """Return what opens the library's own embedders for a caller who named `base_url`."""
 
     def opener(spec: "EmbedderSpec") -> "Embedder":
         from vsearch_core.embed.open import open_embedder, recipient
+        from vsearch_core.embed.remote.credentials import Credentials
 
         # Only an address that the caller agreed to gets the key: an index made elsewhere may name any.
-        return open_embedder(spec, named_url=base_url or (spec.base_url if recipient(spec) else None))
+        trusted_url = base_url or (spec.base_url if recipient(spec) else None)
+        return open_embedder(spec, credentials=Credentials(api_key, trusted_url), cache_dir=cache_dir)
 
     return opener
 
@@ -434,12 +446,14 @@ class Index:
         observer: "Observer",
         *,
         share_vectors: bool,
+        cache_dir: Path | None,
     ) -> None:
         self.path = path
         self._requested = requested
         self._embedders = embedders
         self._observer = observer
         self._share_vectors = share_vectors
+        self._cache_dir = cache_dir
         self._readers = _ReaderPool(path, observer.compiling)
 
     def __enter__(self) -> "Index":
@@ -484,7 +498,7 @@ class Index:
             return self._embedders.open
         from vsearch_core.index.sharing import sharing
 
-        return sharing(self._embedders.open)
+        return sharing(self._embedders.open, self._cache_dir)
 
     # Searching
 

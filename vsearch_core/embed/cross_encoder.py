@@ -1,7 +1,7 @@
-"""Cross-encoders: models that read a question and a passage together and say how well the one answers the other.
+"""Cross-encoders: models that read a query and a chunk together and score how well the chunk answers the query.
 
-A model that ships an ONNX graph (`onnx/model.onnx`) is run by ONNX Runtime; another one by sentence-transformers, which
-is an extra. A passage that is longer than the model reads is scored as overlapping windows, and the best one counts.
+A model that ships an ONNX graph (`onnx/model.onnx`) is run by ONNX Runtime, any other by sentence-transformers, which
+is an extra. A chunk that is longer than the model reads is scored as overlapping windows, and the best one counts.
 """
 
 from collections.abc import Sequence
@@ -25,54 +25,48 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Encoding, Tokenizer
 
-Scores = NDArray[np.float32]
-
-LEAST_ROOM = 2 * WINDOW_OVERLAP  # tokens of a passage that a question must leave room for
-_GRAPHS = ("onnx/model.onnx", "model.onnx", "onnx/model*.onnx", "model*.onnx")  # the first that is there
-_FILES = ("onnx/model.onnx", "onnx/model.onnx_data", "config.json", "tokenizer.json", "tokenizer_config.json")
-_MOST_TOKENS = 512  # where the model does not say
-_OTHER = "name another with --rerank"
+MIN_ROOM = 2 * WINDOW_OVERLAP  # tokens of a chunk that a query must leave room for
+DEFAULT_MAX_TOKENS = 512  # if the model's files don't say
+_GRAPHS = ("onnx/model.onnx", "model.onnx", "onnx/model*.onnx", "model*.onnx")  # the first that exists is used
+_GRAPH_FILES = ("onnx/model.onnx", "onnx/model.onnx_data", "config.json", "tokenizer.json", "tokenizer_config.json")
+_TORCH_FILES = ("*.json", "*.txt", "*.safetensors")
 
 
 class CrossEncoder:
-    """A cross-encoder in a folder; nothing is loaded before the first question. Not to be shared by threads."""
+    """A cross-encoder in a folder; nothing is loaded before the first query. Not to be shared by threads."""
 
     def __init__(self, folder: Path, graph: Path | None) -> None:
         self._folder = folder
         self._graph = graph
 
-    def score(self, question: str, passages: Sequence[str]) -> Scores:
-        """How well each passage answers, from 0 to 1 (the logistic function of the model's output), shape (n,).
+    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return how well each text answers the query, from 0 to 1 (the logistic of the model's output), shape (n,).
 
-        Raises ModelError, and InputError for a question that leaves no room for a passage.
+        Raises ModelError, and InputError if the query leaves too little room for a text.
         """
-        self._refuse_long(question)
-        windows = [self._windows(question, passage) for passage in passages]
-        flat = list(chain.from_iterable(windows))
+        self._check_length(query)
+        windows = [self._windows(query, text) for text in texts]
         if self._graph is not None:
-            logits = self._run_graph(flat)
+            logits = self._run_graph([*chain.from_iterable(windows)])
         else:
-            texts = [
-                [passage[slice(*_span(each))] for each in some] for passage, some in zip(passages, windows, strict=True)
-            ]
-            logits = self._run_torch(question, list(chain.from_iterable(texts)))
+            pieces = [[text[slice(*_span(each))] for each in own] for text, own in zip(texts, windows, strict=True)]
+            logits = self._run_torch(query, [*chain.from_iterable(pieces)])
         starts = np.cumsum([0, *map(len, windows)])[:-1]
         best = np.maximum.reduceat(logits, starts) if len(logits) else logits
-        scores: Scores = (1 / (1 + np.exp(-np.clip(best, -80, 80)))).astype(np.float32)
-        return scores
+        return np.asarray(1 / (1 + np.exp(-np.clip(best, -80, 80))), dtype=np.float32)
 
-    def _refuse_long(self, question: str) -> None:
-        tokens = len(self._tokenizer.encode(question).ids)
-        if tokens + LEAST_ROOM > self._max_tokens:
+    def _check_length(self, query: str) -> None:
+        tokens = len(self._tokenizer.encode(query).ids)
+        if tokens + MIN_ROOM > self._max_tokens:
             reason = f"its {tokens} tokens leave too little of the {self._max_tokens} that {self._folder.name} reads"
-            raise InputError("query", reason, "shorten it, or leave out --rerank")
+            raise InputError("query", reason, "query-too-long-to-rerank")
 
-    def _windows(self, question: str, passage: str) -> "list[Encoding]":
-        """The question with each window of the passage, at most the model's limit long."""
-        found = self._tokenizer.encode(clean(question), clean(passage))
-        return [found, *found.overflowing]
+    def _windows(self, query: str, text: str) -> "list[Encoding]":
+        """Return the query with each window of the text, at most the model's limit long."""
+        first = self._tokenizer.encode(clean(query), clean(text))
+        return [first, *first.overflowing]
 
-    def _run_graph(self, windows: "Sequence[Encoding]") -> Scores:
+    def _run_graph(self, windows: "Sequence[Encoding]") -> NDArray[np.float32]:
         from concurrent.futures import ThreadPoolExecutor
 
         _ = self._session  # loaded here, not by all workers at once
@@ -81,37 +75,37 @@ class CrossEncoder:
 
     def _run_window(self, window: "Encoding") -> float:
         values = {"input_ids": window.ids, "attention_mask": window.attention_mask, "token_type_ids": window.type_ids}
-        wanted = {each.name for each in self._session.get_inputs()}
+        inputs = {each.name for each in self._session.get_inputs()}
         try:
-            feed = {name: np.array([value], np.int64) for name, value in values.items() if name in wanted}
+            feed = {name: np.array([value], np.int64) for name, value in values.items() if name in inputs}
             logits = np.asarray(self._session.run(None, feed)[0])
         except Exception as error:  # ONNX Runtime's errors share no narrower base
             raise self._failure("failed", error) from error
-        return float(self._only(logits.reshape(1, -1))[0])
+        return float(self._only_column(logits.reshape(1, -1))[0])
 
-    def _run_torch(self, question: str, texts: Sequence[str]) -> Scores:
+    def _run_torch(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         from torch.nn import Identity
 
         try:
-            pairs = [(clean(question), clean(text)) for text in texts]
+            pairs = [(clean(query), clean(text)) for text in texts]
             logits = self._torch_model.predict(pairs, activation_fn=Identity(), show_progress_bar=False)
         except Exception as error:  # whatever the model's own code raises
             raise self._failure("failed", error) from error
-        return self._only(np.asarray(logits, np.float32).reshape(len(texts), -1))
+        return self._only_column(np.asarray(logits, np.float32).reshape(len(texts), -1))
 
-    def _only(self, logits: NDArray[Any]) -> Scores:
-        """The one column of (n, outputs)."""
+    def _only_column(self, logits: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the column of (n, 1). Raises ModelError for a model with several outputs."""
         if logits.shape[1] != 1:
-            raise ModelError(str(self._folder), f"it gives {logits.shape[1]} scores a passage, not one", _OTHER)
-        column: Scores = logits[:, 0].astype(np.float32)
-        return column
+            reason = f"it gives {logits.shape[1]} scores a text, not one"
+            raise ModelError(str(self._folder), reason, "reranker-unusable")
+        return np.asarray(logits[:, 0], dtype=np.float32)
 
     @cached_property
     def _max_tokens(self) -> int:
-        """The limit on a question and a passage together, special tokens included."""
-        positions = position_count(read_optional(self._folder / "config.json")) or _MOST_TOKENS
-        said = read_optional(self._folder / "tokenizer_config.json").get("model_max_length", positions)
-        return int(min(positions, said))
+        """The limit on a query and a text together, special tokens included."""
+        positions = position_count(read_optional(self._folder / "config.json")) or DEFAULT_MAX_TOKENS
+        limit = read_optional(self._folder / "tokenizer_config.json").get("model_max_length", positions)
+        return int(min(positions, limit))
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
@@ -139,49 +133,50 @@ class CrossEncoder:
             from sentence_transformers import CrossEncoder as TorchCrossEncoder
         except ImportError as error:
             reason = f"it ships no {_GRAPHS[0]}, and sentence-transformers is not installed"
-            raise ModelError(str(self._folder), reason, "run `pip install 'vsearch[torch]'`") from error
+            raise ModelError(str(self._folder), reason, "package-missing", extra="torch") from error
         try:
             return TorchCrossEncoder(str(self._folder), max_length=self._max_tokens, local_files_only=True)
         except Exception as error:
             raise self._failure("can't be loaded", error) from error
 
     def _failure(self, what: str, error: Exception) -> ModelError:
-        return ModelError(str(self._folder), f"{what} ({first_line(error)})", _OTHER)
+        return ModelError(str(self._folder), f"{what} ({first_line(error)})", "reranker-unusable")
 
 
 def open_cross_encoder(model: str) -> CrossEncoder:
-    """The cross-encoder in a folder, or of that name on the Hugging Face hub, whose files are looked for here first.
+    """Return the cross-encoder in a folder, or of that name on the Hugging Face hub, whose cache is used first.
 
-    Raises ModelError where there is none.
+    Raises ModelError if there is none.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
         folder = _from_hub(model)
     if not (folder / "tokenizer.json").is_file():
-        raise ModelError(str(folder), "holds no tokenizer.json", "name the folder of a cross-encoder with --rerank")
+        raise ModelError(str(folder), "holds no tokenizer.json", "reranker-unusable")
     graphs = chain.from_iterable(sorted(folder.glob(pattern)) for pattern in _GRAPHS)
     return CrossEncoder(folder, next(graphs, None))
 
 
 def _from_hub(name: str) -> Path:
-    thing = f"model {name}"
+    subject = f"model {name}"
     if not HUB_NAME.fullmatch(name):
-        raise ModelError(thing, "neither a folder nor a name on the Hugging Face hub", _OTHER)
+        raise ModelError(subject, "neither a folder nor a name on the Hugging Face hub", "reranker-unusable")
 
-    def is_whole(folder: Path) -> bool:
-        return (folder / _FILES[0]).is_file() or any(folder.glob("*.safetensors"))
+    def is_complete(folder: Path) -> bool:
+        return (folder / _GRAPHS[0]).is_file() or any(folder.glob("*.safetensors"))
 
-    for patterns in (_FILES, ("*.json", "*.txt", "*.safetensors")):  # all that torch needs, where there is no graph
+    for patterns in (_GRAPH_FILES, _TORCH_FILES):
         try:
-            folder = download_unless_cached(name, patterns, is_whole)
+            folder = download_unless_cached(name, patterns, is_complete)
         except ModelError as error:
-            raise ModelError(error.thing, error.reason, _OTHER) from error
-        if is_whole(folder):
+            raise ModelError(error.subject, error.reason, "reranker-unusable") from error
+        if is_complete(folder):
             return folder
-    raise ModelError(thing, f"its repository holds neither {_FILES[0]} nor safetensors", _OTHER)
+    reason = f"its repository holds neither {_GRAPHS[0]} nor safetensors"
+    raise ModelError(subject, reason, "reranker-unusable")
 
 
 def _span(window: "Encoding") -> tuple[int, int]:
-    """The characters of the passage that a window holds."""
-    places = [place for place, part in zip(window.offsets, window.sequence_ids, strict=True) if part == 1]
-    return (places[0][0], places[-1][1]) if places else (0, 0)
+    """Return the first and last character (end exclusive) of the text that a window holds."""
+    offsets = [offset for offset, part in zip(window.offsets, window.sequence_ids, strict=True) if part == 1]
+    return (offsets[0][0], offsets[-1][1]) if offsets else (0, 0)

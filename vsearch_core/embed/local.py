@@ -1,4 +1,4 @@
-"""The local embedder: a BERT-family encoder run by ONNX Runtime on this machine's cores."""
+"""The local embedder: runs an encoder by ONNX Runtime on this machine's cores."""
 
 import time
 from collections import deque
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from onnxruntime import InferenceSession
 
-BATCH_SECONDS = 0.5  # a batch is handed over about this often
-JOB_TOKENS = 256  # a job's windows have about as many: 15 ms of work, so that handing it over costs little beside it
-JOBS_AHEAD = 32  # jobs queued for each core: half a second of work, which the consumer may spend elsewhere
+BATCH_SECONDS = 0.5  # between two batches, about
+JOB_TOKENS = 256  # of a job's windows: 15 ms of work, beside which handing it to a thread costs little
+JOBS_AHEAD = 32  # jobs queued for each core: half a second of work while the consumer does something else
 
 Windows = list[NDArray[np.int64]]
 
@@ -33,37 +33,44 @@ Windows = list[NDArray[np.int64]]
 class LocalEmbedder:
     """Embeds with a prepared model; nothing is loaded before the first text.
 
-    A run of the graph holds one window and uses one core; as many runs go on at once as there are cores. So a text's
-    vector never depends on its neighbours, and no padding is computed. `precision` None takes what suits the CPU, and
-    one that the model has no graph for is not insisted on. Not to be shared by threads.
+    A run of the graph holds one window and uses one core, with one run per core at a time. So a text's vector never
+    depends on its neighbours, and no padding is computed. Not to be shared by threads.
     """
 
-    def __init__(self, model: PreparedModel, precision: Precision | None = None) -> None:
+    def __init__(
+        self, model: PreparedModel, precision: Precision | None = None, *, batch_seconds: float = BATCH_SECONDS
+    ) -> None:
+        """Take a model and the precision to run it with.
+
+        Args:
+            model: The model.
+            precision: The arithmetic; what suits the CPU if it is None or the model has no graph for it.
+            batch_seconds: The time between two batches, about.
+        """
         self._model = model
         self.precision = precision if precision in model.precisions else model.best_precision()[0]
+        self._batch_seconds = batch_seconds
 
     @property
     def fingerprint(self) -> Fingerprint:
+        """The model's fingerprint."""
         return self._model.fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield the texts' vectors in the texts' order, a batch about every half second.
-
-        Raises ModelError.
-        """
+        """Yield the texts' vectors in the texts' order. Raises ModelError."""
         start, vectors = 0, []
-        deadline = time.monotonic() + BATCH_SECONDS
+        deadline = time.monotonic() + self._batch_seconds
         for vector in self._stream(texts):
             vectors.append(vector)
             if time.monotonic() >= deadline:
                 yield _batch(start, vectors)
                 start, vectors = start + len(vectors), []
-                deadline = time.monotonic() + BATCH_SECONDS
+                deadline = time.monotonic() + self._batch_seconds
         if vectors:
             yield _batch(start, vectors)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 (len(texts), dimension), unit rows. Raises ModelError."""
+        """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
         prefix = self.fingerprint.query_prefix
         vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
@@ -72,16 +79,16 @@ class LocalEmbedder:
         return vectors
 
     def legible_share(self, query: str) -> float:
-        """As `Embedder`. Raises ModelError."""
+        """Return the share of the query that the model can read. Raises ModelError."""
         return self._windower.legible_share(query)
 
     def windows(self, text: str) -> Windows:
-        """The rows of token ids, int64 (1, tokens), that stand for `text`: one, or several that overlap."""
+        """Return the token ids of the text's windows, each int64 (1, tokens): one window, or several that overlap."""
         return [np.array([row], dtype=np.int64) for row in self._windower.windows(text)]
 
     def _stream(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        """Each text's vector, in order."""
-        weights: deque[list[int]] = deque()  # of the windows of each text whose vector is still to come
+        """Yield each text's vector, in order."""
+        weights: deque[list[int]] = deque()  # of the windows of each text under way
         prefix = self.fingerprint.document_prefix
 
         def windows() -> Iterator[NDArray[np.int64]]:
@@ -92,11 +99,11 @@ class LocalEmbedder:
 
         vectors = self._in_parallel(windows())
         for first in vectors:
-            mine = weights.popleft()
-            yield mean_of_windows([first, *islice(vectors, len(mine) - 1)], mine)
+            own = weights.popleft()
+            yield mean_of_windows([first, *islice(vectors, len(own) - 1)], own)
 
     def _in_parallel(self, windows: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.float32]]:
-        """Each window's vector, in order, computed on all cores with a bounded number under way."""
+        """Yield each window's vector, in order, computed on all cores with a bounded number under way."""
         from concurrent.futures import ThreadPoolExecutor
 
         _ = self._session  # loaded here, not by all workers at once
@@ -114,14 +121,13 @@ class LocalEmbedder:
             pool.shutdown(cancel_futures=True)
 
     def _run(self, window: NDArray[np.int64]) -> NDArray[np.float32]:
-        """One window's unit vector, float32 (dimension,)."""
+        """Return the window's unit vector, float32 (dimension,)."""
         try:
             vector: NDArray[np.float32] = self._session.run(None, {"input_ids": window})[0][0]
         except Exception as error:  # ONNX Runtime's errors share no narrower base
             raise self._failure("failed", error) from error
         if not np.isfinite(vector).all():
-            name = f"model {self.fingerprint.model}"
-            raise ModelError(name, "gives numbers that are not finite", "choose another model")
+            raise ModelError(f"model {self.fingerprint.model}", "gives numbers that are not finite")
         return vector
 
     @cached_property
@@ -142,12 +148,12 @@ class LocalEmbedder:
         return Windower(tokenizer, self._model.description.max_tokens or 0)
 
     def _failure(self, what: str, error: Exception) -> ModelError:
-        name, again = f"model {self.fingerprint.model}", f"remove {self._model.folder} and retry"
-        return ModelError(name, f"{what} ({first_line(error)})", again)
+        subject, reason = f"model {self.fingerprint.model}", f"{what} ({first_line(error)})"
+        return ModelError(subject, reason, "prepared-model-damaged", folder=str(self._model.folder))
 
 
 def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:
-    """`windows` in groups, in order: one large window, or several small ones."""
+    """Yield `windows` in groups, in order: one large window, or several small ones."""
     job: Windows = []
     tokens = 0
     for window in windows:

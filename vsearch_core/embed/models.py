@@ -1,7 +1,6 @@
-"""Models made ready to run, kept in vsearch's cache: the graphs, the tokenizer, and a description of both.
+"""Finds a model in the cache folder, or prepares it there: writes its graphs, its tokenizer and a description.
 
-A prepared model is a folder that appears whole, by one rename, and is never written to again. `model.json` holds every
-file's size, so that opening it costs a few `stat` calls and no reading of the weights.
+A prepared model is a folder that appears whole, by one rename, and is never written to again.
 """
 
 import os
@@ -15,21 +14,31 @@ from vsearch_core import config
 from vsearch_core.embed import model_files
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, ModelFiles, ModelReference, Origin
 from vsearch_core.embed.onnx.runtime import Precision, best_precision
-from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, load_prepared, stamp_of
+from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, file_stamp, load_prepared
 from vsearch_core.errors import ModelError
 
-FORMAT = 2  # raised when what a prepared folder holds changes; another format has another folder
-RENAMES = 3  # tries to put a prepared folder in its place
-ABANDONED = 3600.0  # seconds after which an unfinished preparation is taken for dead
+FORMAT = 2  # raised when the contents of a prepared folder change; another format has another folder
+RENAME_TRIES = 3
+ABANDONED = 3600.0  # seconds after which an unfinished preparation counts as dead
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One line of `vsearch models`. `provider` is the `--embedder` that runs the model.
+    """A model that can be used on this machine, as `vsearch models` prints it.
 
-    `location` is None where the model would come from the hub; `precisions` are those prepared (none before the first
-    use), `precision` the one that this machine uses, because of `reason`. What only preparing tells is None before it,
-    and so are a static model's precision and its `max_tokens`: it has no arithmetic to choose, and no limit.
+    Attributes:
+        name: The model's name.
+        provider: The provider that runs it.
+        location: Its folder; None if it would have to be downloaded.
+        source: Where its files come from.
+        weights: The sha256 of its weights, if that is known before it is prepared.
+        dimension: The length of its vectors; None before it is prepared.
+        max_tokens: The longest window that it reads; None before it is prepared, and for a static model.
+        query_prefix: Put before each query.
+        document_prefix: Put before each document.
+        precisions: The precisions that there are graphs for; empty before it is prepared.
+        precision: The precision that this machine uses; None for a static model.
+        reason: Why it uses that one.
     """
 
     name: str
@@ -46,54 +55,80 @@ class ModelInfo:
     reason: str
 
 
-def list_models() -> tuple[ModelInfo, ...]:
-    """The prepared models, by name, after the default one, which is there even where it isn't prepared yet."""
-    folders = sorted(path.parent for path in _models_dir().glob(f"[!.]*.{FORMAT}/{DESCRIPTION}"))
+def list_models(cache_dir: Path | None = None) -> tuple[ModelInfo, ...]:
+    """Return the prepared models by name, after the default one, which is listed even before it is prepared.
+
+    `cache_dir` is the platform's cache folder by default.
+    """
+    folders = sorted(path.parent for path in _models_dir(cache_dir).glob(f"[!.]*.{FORMAT}/{DESCRIPTION}"))
     found = [_info(model) for model in map(load_prepared, folders) if isinstance(model, PreparedModel)]
     if not any(info.name == config.MODEL and info.source != "folder" for info in found):
         package = model_files.package_folder()
         origin: Origin = "package" if package else "hub"
-        known = DEFAULT_WEIGHTS if package else None
+        weights = DEFAULT_WEIGHTS if package else None
         best = best_precision()
-        found.append(ModelInfo(config.MODEL, "local", package, origin, known, None, None, "", "", (), *best))
+        found.append(ModelInfo(config.MODEL, "local", package, origin, weights, None, None, "", "", (), *best))
     return tuple(sorted(found, key=lambda info: (info.name != config.MODEL, info.name)))
 
 
 def _info(model: PreparedModel) -> ModelInfo:
-    said = model.description
-    precision, reason = (None, "") if said.kind == "static" else model.best_precision()
-    facts = (said.weights, said.dimension, said.max_tokens, said.query_prefix, said.document_prefix)
-    return ModelInfo(said.name, said.kind, model.folder, said.origin, *facts, model.precisions, precision, reason)
+    described = model.description
+    precision, reason = (None, "") if described.kind == "static" else model.best_precision()
+    return ModelInfo(
+        name=described.name,
+        provider=described.kind,
+        location=model.folder,
+        source=described.origin,
+        weights=described.weights,
+        dimension=described.dimension,
+        max_tokens=described.max_tokens,
+        query_prefix=described.query_prefix,
+        document_prefix=described.document_prefix,
+        precisions=model.precisions,
+        precision=precision,
+        reason=reason,
+    )
 
 
 def open_model(
-    model: str | None, report: Callable[[str], None] | None = None, kind: ModelKind = "local"
+    model: str | None,
+    report: Callable[[str], None] | None = None,
+    kind: ModelKind = "local",
+    cache_dir: Path | None = None,
 ) -> PreparedModel:
-    """The prepared model, prepared now if it isn't yet, or is damaged, or the user's folder has changed.
+    """Return the prepared model; prepare it first if it isn't yet, or is damaged, or the user's folder has changed.
 
-    `model` is None (the default model), a folder or a hub name. `report` gets one line before slow work. Raises
-    ModelError.
+    Args:
+        model: A folder or a name on the hub; None is the default model.
+        report: Called with a line of text before slow work.
+        kind: The provider that runs it.
+        cache_dir: The folder for prepared models; the platform's cache folder by default.
+
+    Raises:
+        ModelError: The model can't be found or prepared.
     """
-    wanted = model_files.parse_model(model)
-    home = _models_dir() / _folder_name(wanted, kind)
+    reference = model_files.parse_model(model)
+    home = _models_dir(cache_dir) / _folder_name(reference, kind)
     prepared = load_prepared(home)
-    if isinstance(prepared, PreparedModel) and _is_current(prepared, wanted):
+    if isinstance(prepared, PreparedModel) and _is_current(prepared, reference):
         return prepared
     try:
-        source = model_files.find_static_model(wanted) if kind == "static" else model_files.find_encoder(wanted)
+        find = model_files.find_static_model if kind == "static" else model_files.find_encoder
+        source = find(reference)
     except ModelError as error:
-        if isinstance(prepared, str):  # the damage is what to tell, the unreachable source only why it stays
-            raise ModelError(prepared, "is damaged", f"the model can't be prepared again: {error}") from error
+        if isinstance(prepared, Path):  # the cause; that the source is out of reach comes second
+            reason = f"is damaged, and the model can't be prepared again ({error})"
+            raise ModelError(str(prepared), reason, error.code, **error.details) from error
         raise
     if report:
-        report(f"preparing {wanted.name} (once a machine) …")
+        report(f"preparing {reference.name} (once a machine) …")
     return prepare(source, home, kind)
 
 
 def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> PreparedModel:
-    """Make `home` from the source's files. Another process may do so at the same time: the first one's is kept.
+    """Make the folder `home` from the model's files. If another process does so too, the first one's folder is kept.
 
-    Raises ModelError where the weights aren't the expected ones, the model is of an unknown kind, or the folder can't
+    Raises ModelError if the weights aren't the expected ones, the model is of an unsupported kind, or the folder can't
     be written.
     """
     from vsearch_core.embed.preparation import write_model_files  # a query needs none of it
@@ -106,59 +141,59 @@ def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> Prepar
         _put_in_place(unfinished, home)
     except OSError as error:
         reason = f"can't be written ({error.strerror or error})"
-        raise ModelError(str(home), reason, "set VSEARCH_CACHE_DIR to a folder with room for it") from error
+        raise ModelError(str(home), reason, "cache-not-writable") from error
     finally:
         for path in home.parent.glob(f"{unfinished.name}*"):
             shutil.rmtree(path, ignore_errors=True)
     prepared = load_prepared(home)
     if not isinstance(prepared, PreparedModel):
-        raise ModelError(str(home), "was damaged while it was prepared", "try again")
+        raise ModelError(str(home), "was damaged while it was prepared", "model-changed")
     return prepared
 
 
-def _models_dir() -> Path:
-    return config.cache_dir() / "models"
+def _models_dir(cache_dir: Path | None) -> Path:
+    return (cache_dir or config.default_cache_dir()) / "models"
 
 
-def _folder_name(wanted: ModelReference, kind: ModelKind) -> str:
-    """A folder name for the model; two folders of one name must not share it."""
-    name = ("static--" if kind == "static" else "") + wanted.name.replace("/", "--")
-    if wanted.folder is not None:
+def _folder_name(reference: ModelReference, kind: ModelKind) -> str:
+    """Return a folder name for the model, unlike that of another folder with the same name."""
+    name = ("static--" if kind == "static" else "") + reference.name.replace("/", "--")
+    if reference.folder is not None:
         from hashlib import sha256
 
-        name += "-" + sha256(os.fsencode(wanted.folder)).hexdigest()[:8]
+        name += "-" + sha256(os.fsencode(reference.folder)).hexdigest()[:8]
     return f"{name}.{FORMAT}"
 
 
-def _is_current(prepared: PreparedModel, wanted: ModelReference) -> bool:
-    """Whether a folder that the user names still holds the weights that were prepared; others don't change."""
-    said = prepared.description
-    return wanted.folder is None or said.stamp == stamp_of(wanted.folder / said.file)
+def _is_current(prepared: PreparedModel, reference: ModelReference) -> bool:
+    """Return True if a folder that the user named still holds the prepared weights; other sources don't change."""
+    described = prepared.description
+    return reference.folder is None or described.stamp == file_stamp(reference.folder / described.file)
 
 
 def _put_in_place(unfinished: Path, home: Path) -> None:
-    """Rename, giving way to the same model put there by another process and pushing anything else aside."""
-    stamp = _prepared_stamp(unfinished)
-    for attempt in range(RENAMES):
+    """Rename the folder, unless another process has put the same model there; move anything else aside."""
+    stamp = _weights_stamp(unfinished)
+    for attempt in range(RENAME_TRIES):
         try:
             if home.exists():
-                if _prepared_stamp(home) == stamp:
+                if _weights_stamp(home) == stamp:
                     return
                 home.rename(unfinished.with_name(f"{unfinished.name}.{attempt}"))
             unfinished.rename(home)
             return
         except OSError:  # another process may have been faster: look again
-            if attempt == RENAMES - 1:
+            if attempt == RENAME_TRIES - 1:
                 raise
 
 
-def _prepared_stamp(home: Path) -> tuple[int, int] | None:
+def _weights_stamp(home: Path) -> tuple[int, int] | None:
     prepared = load_prepared(home)
     return prepared.description.stamp if isinstance(prepared, PreparedModel) else None
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what preparations that were killed have left."""
+    """Remove the leftovers of killed preparations."""
     for path in folder.glob(f".*.{FORMAT}.*"):
         try:
             if time.time() - path.stat().st_mtime > ABANDONED:

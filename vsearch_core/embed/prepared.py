@@ -22,10 +22,23 @@ VECTORS = "vectors.npy"
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """What `model.json` says. `weights` is the sha256 of `file`, `stamp` that file's size and mtime (ns).
+    """The contents of `model.json`.
 
-    `files` are the folder's files and their sizes. Every vector is made a unit vector: vsearch compares no others.
-    A static model has no `max_tokens`: it reads a text of any length; `unknown` is the token that it leaves out.
+    Attributes:
+        name: The model's name.
+        kind: The provider that runs it.
+        origin: Where its files came from.
+        source: The folder that held them.
+        file: The file with its weights, relative to `source`.
+        weights: That file's sha256.
+        stamp: That file's size and mtime (ns).
+        dimension: The length of its vectors, which are always scaled to unit length.
+        max_tokens: The longest window, special tokens included; None for a static model, which reads any length.
+        pooling: How token vectors become one.
+        query_prefix: Put before each query.
+        document_prefix: Put before each document.
+        unknown: The token that a static model leaves out.
+        files: The folder's files and their sizes.
     """
 
     name: str
@@ -45,11 +58,12 @@ class ModelDescription:
 
 
 def graph_name(precision: Precision) -> str:
+    """Return the name of the graph's file."""
     return f"model.{precision}.onnx"
 
 
-def stamp_of(path: Path) -> tuple[int, int] | None:
-    """The file's size and mtime (ns), None where there is none."""
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """Return the file's size and mtime (ns), or None if there is no such file."""
     try:
         status = path.stat()
     except OSError:
@@ -59,52 +73,54 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """A model that can be run, and where it is."""
+    """A model that is ready to run, in its folder."""
 
     folder: Path
     description: ModelDescription
 
     @property
     def tokenizer(self) -> Path:
+        """The tokenizer's file."""
         return self.folder / TOKENIZER
 
     @property
     def vectors(self) -> Path:
-        """A static model's."""
+        """The file of a static model's token vectors."""
         return self.folder / VECTORS
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """Those that there is a graph for; a graph that came with the model is fp32 only."""
+        """The precisions that there are graphs for; a graph that came with the model is fp32 only."""
         return tuple(each for each in PRECISIONS if graph_name(each) in self.description.files)
 
     def best_precision(self) -> tuple[Precision, str]:
-        """The precision to use on this machine, of those that there are, and why."""
+        """Return the precision to use on this machine, and why."""
         best, reason = best_precision()
         if best in self.precisions:
             return best, reason
         return self.precisions[0], "the graph is the one that the model came with"
 
     def graph(self, precision: Precision) -> Path:
+        """Return the graph's file."""
         return self.folder / graph_name(precision)
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Precision is no part of it: int8 and fp32 vectors may be compared (cosine 0.99 and more)."""
-        said = self.description
+        """The fingerprint. Precision is no part of it: int8 and fp32 vectors can be compared (cosine 0.99 and more)."""
+        described = self.description
         return Fingerprint(
-            provider=said.kind,
-            model=said.name,
-            weights=said.weights,
-            dimension=said.dimension,
-            pooling=f"{said.pooling}+l2, {WINDOWING}" if said.max_tokens else f"{said.pooling}+l2",
-            query_prefix=said.query_prefix,
-            document_prefix=said.document_prefix,
+            provider=described.kind,
+            model=described.name,
+            weights=described.weights,
+            dimension=described.dimension,
+            pooling=f"{described.pooling}+l2, {WINDOWING}" if described.max_tokens else f"{described.pooling}+l2",
+            query_prefix=described.query_prefix,
+            document_prefix=described.document_prefix,
         )
 
 
-def load_prepared(home: Path) -> PreparedModel | str | None:
-    """The prepared model in `home`; None where there is none; the path of a file that is damaged."""
+def load_prepared(home: Path) -> PreparedModel | Path | None:
+    """Return the prepared model in `home`, or the path of a damaged file, or None if there is no model."""
     path = home / DESCRIPTION
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -113,11 +129,11 @@ def load_prepared(home: Path) -> PreparedModel | str | None:
     except OSError:
         return None
     except (ValueError, TypeError, KeyError):
-        return str(path)
+        return path
     for name, size in sizes.items():
         try:
             if (home / name).stat().st_size != size:
-                return str(home / name)
+                return home / name
         except OSError:
-            return str(home / name)
+            return home / name
     return PreparedModel(home, described)

@@ -14,8 +14,6 @@ Pooling = Literal["mean", "cls", "lasttoken"]
 POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "lasttoken")
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")  # in the order in which they may stand
 ACTIVATIONS = {"Identity": "", "Tanh": "Tanh", "ReLU": "Relu"}  # torch's class: ONNX's operator, "" for none
-NEXT_STEP = "choose another model with --model, or try --embedder sentence-transformers"
-FETCH_AGAIN = "fetch the model again"
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as sentence-transformers looks for them, the first one first
 
@@ -101,11 +99,11 @@ def read_json(path: Path, kind: type = dict) -> Any:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(str(path), f"can't be read ({error.strerror})", FETCH_AGAIN) from error
+        raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error
     except ValueError as error:
-        raise ModelError(str(path), "isn't JSON", FETCH_AGAIN) from error
+        raise ModelError(str(path), "isn't JSON", "model-damaged") from error
     if not isinstance(value, kind):
-        raise ModelError(str(path), f"isn't a JSON {kind.__name__}", FETCH_AGAIN)
+        raise ModelError(str(path), f"isn't a JSON {kind.__name__}", "model-damaged")
     return value
 
 
@@ -124,9 +122,9 @@ def _modules(folder: Path) -> dict[str, list[str]]:
     for module in modules:
         kind = str(module["type"]).rpartition(".")[2]
         if kind not in places:
-            raise ModelError(str(path), f"module {kind} isn't known", NEXT_STEP)
+            raise ModelError(str(path), f"module {kind} isn't known", "model-unsupported")
         if MODULES.index(kind) < MODULES.index(before) or (places[kind] and kind != "Dense"):
-            raise ModelError(str(path), f"module {kind} after {before} isn't known", NEXT_STEP)
+            raise ModelError(str(path), f"module {kind} after {before} isn't known", "model-unsupported")
         places[kind].append(str(module.get("path", "")))
         before = kind
     return places
@@ -139,7 +137,7 @@ def _pooling(folders: list[Path], *, prefixed: bool) -> Pooling:
     path = folders[0] / "config.json"
     settings = read_json(path)
     if prefixed and settings.get("include_prompt") is False:
-        raise ModelError(str(path), "leaving the prompt out of the pooling isn't known", NEXT_STEP)
+        raise ModelError(str(path), "leaving the prompt out of the pooling isn't known", "model-unsupported")
     # Before version 6, sentence-transformers wrote a truth value for every mode.
     named = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
     modes = [key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for key in named]
@@ -147,7 +145,7 @@ def _pooling(folders: list[Path], *, prefixed: bool) -> Pooling:
     for known in POOLINGS:
         if said == known:
             return known
-    raise ModelError(str(path), f"pooling by {said} isn't known, only by {', '.join(POOLINGS)}", NEXT_STEP)
+    raise ModelError(str(path), f"pooling by {said} isn't known, only by {', '.join(POOLINGS)}", "model-unsupported")
 
 
 def _dense(folder: Path) -> Dense:
@@ -155,15 +153,17 @@ def _dense(folder: Path) -> Dense:
     said = read_json(path)
     activation = str(said.get("activation_function", "torch.nn.modules.activation.Tanh")).rpartition(".")[2]
     if activation not in ACTIVATIONS:
-        raise ModelError(str(path), f"activation {activation} isn't known", NEXT_STEP)
+        raise ModelError(str(path), f"activation {activation} isn't known", "model-unsupported")
     ends = {said.get(f"module_{end}_name") or "sentence_embedding" for end in ("input", "output")}
     if said.get("use_residual") or ends != {"sentence_embedding"}:
-        raise ModelError(str(path), "a layer that is not put after the pooling isn't known", NEXT_STEP)
+        raise ModelError(str(path), "a layer that is not put after the pooling isn't known", "model-unsupported")
     weights = folder / "model.safetensors"
     if not weights.is_file():
-        raise ModelError(str(weights), "is missing", NEXT_STEP)
+        raise ModelError(str(weights), "is missing", "model-unsupported")
     try:
         inputs, outputs = int(said["in_features"]), int(said["out_features"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(str(path), f"not the configuration of a linear layer ({error})", NEXT_STEP) from error
+        raise ModelError(
+            str(path), f"not the configuration of a linear layer ({error})", "model-unsupported"
+        ) from error
     return Dense(weights, inputs, outputs, said.get("bias", True) is True, ACTIVATIONS[activation])

@@ -1,7 +1,11 @@
-"""Static models: a text's vector is the mean of its tokens' vectors, looked up in a table. Nothing is computed."""
+"""Static models: a text's vector is the mean of its tokens' vectors, looked up in a table.
+
+The files are Model2Vec's or sentence-transformers'; neither package is needed.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +15,6 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch, normalize_rows
 from vsearch_core.embed.prepared import PreparedModel
-from vsearch_core.embed.settings import FETCH_AGAIN
 from vsearch_core.embed.tensors import open_weights
 from vsearch_core.embed.windows import clean, legible_share
 from vsearch_core.errors import ModelError, first_line
@@ -21,54 +24,69 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TABLES = ("embeddings", "embedding.weight")  # Model2Vec's name and sentence-transformers'
-BATCH_TEXTS = 1024
-BATCH_CHARACTERS = 2_000_000  # what bounds the memory: their tokens are held at once
-SUMMED_TOKENS = 4096  # rows of the table gathered at once
+
+
+@dataclass(frozen=True, slots=True)
+class StaticLimits:
+    """Bounds on the memory of a static embedder.
+
+    Attributes:
+        batch_texts: The most texts of a batch.
+        batch_characters: The characters that end a batch; its tokens are in memory at once.
+        summed_tokens: The rows of the table that are gathered at once.
+    """
+
+    batch_texts: int = 1024
+    batch_characters: int = 2_000_000
+    summed_tokens: int = 4096
 
 
 class StaticEmbedder:
     """Embeds with a prepared static model, reading the whole of each text; nothing is loaded before the first text.
 
-    A text without any known token gets the vector of which all numbers are alike: it is near nothing in particular.
+    A text without any known token gets the vector whose numbers are all equal: it is near nothing in particular.
     """
 
-    def __init__(self, model: PreparedModel) -> None:
+    def __init__(self, model: PreparedModel, limits: StaticLimits | None = None) -> None:
         self._model = model
+        self._limits = limits or StaticLimits()
 
     @property
     def fingerprint(self) -> Fingerprint:
+        """The model's fingerprint."""
         return self._model.fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield the texts' vectors in the texts' order. Raises ModelError."""
-        start = 0
+        limits, start = self._limits, 0
         while start < len(texts):
             end, characters = start, 0
-            while end < min(len(texts), start + BATCH_TEXTS) and characters < BATCH_CHARACTERS:
+            while end < min(len(texts), start + limits.batch_texts) and characters < limits.batch_characters:
                 characters += len(texts[end])
                 end += 1
             yield Batch(np.arange(start, end, dtype=np.int64), self.embed_queries(texts[start:end]))
             start = end
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 (len(texts), dimension), unit rows. Raises ModelError."""
-        found = np.zeros((len(texts), self.fingerprint.dimension), dtype=np.float32)
+        """Return the texts' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
+        vectors = np.zeros((len(texts), self.fingerprint.dimension), dtype=np.float32)
         encoded = self._tokenizer.encode_batch_fast([clean(text) for text in texts], add_special_tokens=False)
         unknown = self._model.description.unknown
         for row, encoding in enumerate(encoded):
             ids = np.array(encoding.ids, dtype=np.int64)
-            found[row] = self._sum(ids if unknown is None else ids[ids != unknown])
-        return normalize_rows(found)
+            vectors[row] = self._sum(ids if unknown is None else ids[ids != unknown])
+        return normalize_rows(vectors)
 
     def legible_share(self, query: str) -> float:
-        """As `Embedder`. Raises ModelError."""
+        """Return the share of the query that the model can read. Raises ModelError."""
         return legible_share(self._tokenizer, clean(query))
 
     def _sum(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The sum of the tokens' vectors, which has the direction of their mean."""
+        """Return the sum of the tokens' vectors, which has the direction of their mean."""
+        step = self._limits.summed_tokens
         total = np.zeros(self.fingerprint.dimension, dtype=np.float32)
-        for start in range(0, len(ids), SUMMED_TOKENS):
-            total += self._vectors[ids[start : start + SUMMED_TOKENS]].sum(axis=0, dtype=np.float32)
+        for start in range(0, len(ids), step):
+            total += self._vectors[ids[start : start + step]].sum(axis=0, dtype=np.float32)
         return total
 
     @cached_property
@@ -89,38 +107,39 @@ class StaticEmbedder:
 
     def _failure(self, error: Exception) -> ModelError:
         reason = f"can't be loaded ({first_line(error)})"
-        return ModelError(f"model {self.fingerprint.model}", reason, f"remove {self._model.folder} and retry")
+        subject, folder = f"model {self.fingerprint.model}", str(self._model.folder)
+        return ModelError(subject, reason, "prepared-model-damaged", folder=folder)
 
 
 def read_vectors(path: Path) -> NDArray[Any]:
-    """Each token's vector (tokens, dimension), in the file's type, or float32 where each token has a weight.
+    """Return each token's vector (tokens, dimension), in the file's type, or float32 if the tokens have weights.
 
-    A model of a quantized vocabulary maps several tokens to one vector; here each has its own row. Raises ModelError.
+    A model with a quantized vocabulary maps several tokens to one vector; here each has its own row. Raises ModelError.
     """
     try:
         with open_weights(path) as file:
-            held = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118  # it is no dict
+            tensors = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (TypeError, ValueError) as error:  # bfloat16, which numpy doesn't have
-        raise ModelError(str(path), "has a type that can't be read", FETCH_AGAIN) from error
-    table = next((held[name] for name in TABLES if name in held), None)
+        raise ModelError(str(path), "has a type that can't be read", "model-damaged") from error
+    table = next((tensors[name] for name in TABLES if name in tensors), None)
     if table is None or table.ndim != 2 or not table.size:
         reason = "isn't a static model: it holds no table of vectors"
-        raise ModelError(str(path), reason, "leave --embedder static out, or choose another model")
-    mapping, weights = held.get("mapping"), held.get("weights")
+        raise ModelError(str(path), reason, "not-a-static-model")
+    mapping, weights = tensors.get("mapping"), tensors.get("weights")
     try:
         if mapping is not None:
             table = table[mapping.astype(np.int64)]
         if weights is not None:
             table = table.astype(np.float32) * weights.astype(np.float32)[:, None]
     except (IndexError, ValueError) as error:
-        raise ModelError(str(path), f"its tables don't fit each other ({error})", FETCH_AGAIN) from error
+        raise ModelError(str(path), f"its tables don't fit each other ({error})", "model-damaged") from error
     if not np.isfinite(table).all():
-        raise ModelError(str(path), "holds numbers that are not finite", FETCH_AGAIN)
+        raise ModelError(str(path), "holds numbers that are not finite", "model-damaged")
     return table
 
 
 def unknown_token(tokenizer: "Tokenizer") -> int | None:
-    """The token that stands for what the vocabulary lacks; it has no meaning, so it is left out of the mean."""
+    """Return the token for pieces outside the vocabulary; it has no meaning, so it is left out of the mean."""
     model = tokenizer.model
     if hasattr(model, "unk_token"):  # WordPiece, BPE, WordLevel
         return None if model.unk_token is None else tokenizer.token_to_id(model.unk_token)

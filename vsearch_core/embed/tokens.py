@@ -18,20 +18,20 @@ from vsearch_core import scripts
 BYTES_PER_TOKEN = 4  # of UTF-8: English has 4 to 5 in the usual vocabularies, Chinese 3
 COST_PER_TOKEN = 2.3  # by `token_costs` of an English token by BYTES_PER_TOKEN
 
-ESTIMATE = "1"  # in the fingerprint of whoever cuts by it: another estimate makes other windows
-SHARE = 0.95  # of a provider's limit that a window may be estimated at
+ESTIMATE = "1"  # in the fingerprint of an embedder that cuts by it: another estimate makes other windows
+SHARE = 0.95  # of a provider's limit: the longest window by our estimate
 
 _CHARACTERS_PER_TOKEN = {"single": 1, "latin": 6, "digits": 3, "other": 2, "line": 1000, "mark": 1}
 _UNLIKE_WORDS = re.compile(r"[A-Za-z0-9]*[0-9][A-Za-z0-9]*|[A-Za-z]{25,}")  # numbers, hashes, base64
 
 
 def token_costs(text: str) -> NDArray[np.float64]:
-    """Each character's share in the estimate, shape (len(text),).
+    """Return an upper estimate of each character's tokens, float64 (len(text),); their sum is the text's estimate.
 
     Half a token for a letter a-z and two thirds for a space; 1 for other ASCII, for a letter of a word with a digit or
-    of more than 24 letters, and for the alphabets below U+0700; 2 for Han, kana and hangul; else as many as UTF-8 has
-    bytes. Against vocabularies of 32,000 and 131,000 that is 2.3 times the tokens of English and 2 times those of
-    Chinese or Russian, and too little by up to a third only where characters are drawn by lot from a large alphabet.
+    of more than 24 letters, and for the alphabets below U+0700; 2 for Han, kana and hangul; else the number of bytes in
+    UTF-8. Against vocabularies of 32,000 and 131,000 that is 2.3 times the tokens of English and 2 times those of
+    Chinese or Russian; it is too low, by up to a third, only for random characters of a large alphabet.
     """
     points = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
     costs = np.ones(len(points))
@@ -49,10 +49,10 @@ def token_costs(text: str) -> NDArray[np.float64]:
 
 
 def count_tokens(text: str) -> int:
-    """About how many tokens a language model makes of a text, by rule and without a model.
+    """Return about how many tokens a language model makes of a text.
 
-    A word of Latin letters is a token for every six letters or part of them, of other alphabets for every two, a number
-    for every three digits; a letter of a script without spaces, another mark, or line ends in a row are a token each.
+    A word counts one token for every six Latin letters, or two letters of another alphabet, begun; a number, for every
+    three digits begun. A letter of a script without spaces, a mark, and a run of line ends are a token each.
     """
     kinds = ((match.lastgroup or "mark", match.end() - match.start()) for match in _pieces().finditer(text))
     return sum(ceil(length / _CHARACTERS_PER_TOKEN[kind]) for kind, length in kinds)
@@ -60,8 +60,7 @@ def count_tokens(text: str) -> int:
 
 @cache
 def _pieces() -> re.Pattern[str]:
-    """A letter of a script that writes no spaces; letters that most models have whole words for; others; digits; the
-    rest. Compiled when first needed: that takes milliseconds, which most queries can do without."""
+    """Return the pattern of what `count_tokens` counts; compiled when first needed, since that takes milliseconds."""
     return re.compile(
         rf"(?P<single>[{scripts.SOUTHEAST_ASIAN}{scripts.EAST_ASIAN}{scripts.HAN}{scripts.HANGUL_SYLLABLES}])"
         rf"|(?P<latin>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<other>[^\W\d_A-Za-z{scripts.EAST_ASIAN}]+)"

@@ -1,4 +1,4 @@
-"""Any model of the sentence-transformers package, run by torch: architectures that we don't write, and GPUs."""
+"""The embedder for the sentence-transformers package: any architecture, run by torch, also on GPUs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -16,32 +16,41 @@ from vsearch_core.model import Fingerprint
 if TYPE_CHECKING:
     from vsearch_core.embed.torch_model import LoadedModel
 
-BATCH_TOKENS = {"cpu": 4_096}  # padded tokens a run, to begin with
+CPU_BATCH_TOKENS = 4_096  # padded tokens of a batch, to begin with
 GPU_BATCH_TOKENS = 65_536
-BATCHES_AHEAD = 8  # the windows of so many batches are sorted by length, so that little padding is computed
+BATCHES_AHEAD = 8  # whose windows are sorted by length together, so that little padding is computed
 
 
 class TorchEmbedder:
-    """Embeds with a sentence-transformers model; it is loaded when its fingerprint or a vector is first asked for.
+    """Embeds with a sentence-transformers model, which is loaded by the first use of its fingerprint or a vector.
 
-    The windows of long texts, their weights and the prefixes are those of the local embedder, so the vectors of one
-    model are the same, but for rounding. `device` None takes the GPU where there is one. `report` gets a line when a
-    batch had to be made smaller, or the arithmetic wider. Not to be shared by threads.
+    The windows of long texts, their weights and the prefixes are those of the local embedder, so both give a model's
+    texts the same vectors, but for rounding. Not to be shared by threads.
     """
 
     def __init__(
         self, model: str | None, device: str | None = None, report: Callable[[str], None] | None = None
     ) -> None:
-        """Raises ModelError where the package is not installed."""
+        """Take a model, but don't load it.
+
+        Args:
+            model: A folder or a name on the hub; None is the default model.
+            device: The device, such as "cpu" or "cuda"; None takes a GPU if there is one.
+            report: Called with a line of text when batches have to be smaller, or the arithmetic wider.
+
+        Raises:
+            ModelError: The package isn't installed.
+        """
         torch_model.require_package()
-        self._wanted = model
+        self._model = model
         self._asked_device = device
         self._report = report or (lambda _line: None)
         self._batch_tokens = 0  # until the device is known
-        self._said_smaller = False
+        self._reported_smaller = False
 
     @property
     def fingerprint(self) -> Fingerprint:
+        """The model's fingerprint. Raises ModelError."""
         return self._fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
@@ -58,7 +67,7 @@ class TorchEmbedder:
         yield from self._embed(first, waiting)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 (len(texts), dimension), unit rows. Raises ModelError."""
+        """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
         prefix = self._loaded.query_prefix
         vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
         for batch in self._embed(0, [self._loaded.windower.windows(prefix + text) for text in texts]):
@@ -66,11 +75,11 @@ class TorchEmbedder:
         return vectors
 
     def legible_share(self, query: str) -> float:
-        """As `Embedder`. Raises ModelError."""
+        """Return the share of the query that the model can read. Raises ModelError."""
         return self._loaded.windower.legible_share(query)
 
     def _embed(self, first: int, texts: Sequence[list[list[int]]]) -> Iterator[Batch]:
-        """The vectors of texts, given as windows; the first text's index is `first`."""
+        """Yield the vectors of texts, given as windows; the first text's index is `first`."""
         owners = [(text, window) for text, windows in enumerate(texts) for window in range(len(windows))]
         owners.sort(key=lambda owner: len(texts[owner[0]][owner[1]]), reverse=True)
         done: list[dict[int, NDArray[np.float32]]] = [{} for _ in texts]
@@ -89,9 +98,9 @@ class TorchEmbedder:
                 yield Batch(np.array(finished, dtype=np.int64) + first, np.stack(means))
 
     def _run(self, windows: Sequence[list[int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(first, vectors) of one batch of windows after another; the windows come longest first.
+        """Yield (first window, vectors) for each batch of `windows`, which are sorted longest first.
 
-        A batch that the device's memory can't hold is halved, and so are those after it.
+        A batch that the device's memory can't hold is halved, and so are those after it. Raises ModelError.
         """
         start = 0
         while start < len(windows):
@@ -106,7 +115,7 @@ class TorchEmbedder:
                 continue
             if not np.isfinite(vectors).all():
                 if not self._loaded.use_float32():
-                    raise ModelError(self._name, "gives numbers that are not finite", "choose another model")
+                    raise ModelError(self._name, "gives numbers that are not finite")
                 self._report(f"{self._name} overflows 16-bit numbers; going on with 32 bits")
                 continue
             yield start, vectors
@@ -115,14 +124,14 @@ class TorchEmbedder:
     def _halve(self, tokens: int) -> None:
         self._batch_tokens = tokens // 2
         self._loaded.release_memory()
-        if not self._said_smaller:
-            self._said_smaller = True
+        if not self._reported_smaller:
+            self._reported_smaller = True
             self._report(f"{self._loaded.device} ran out of memory; going on with smaller batches")
 
     @cached_property
     def _loaded(self) -> "LoadedModel":
-        loaded = torch_model.load_model(self._wanted, self._asked_device)
-        self._batch_tokens = BATCH_TOKENS.get(loaded.device, GPU_BATCH_TOKENS)
+        loaded = torch_model.load_model(self._model, self._asked_device)
+        self._batch_tokens = CPU_BATCH_TOKENS if loaded.device == "cpu" else GPU_BATCH_TOKENS
         return loaded
 
     @cached_property
@@ -145,7 +154,6 @@ class TorchEmbedder:
 
     def _failure(self, what: str, error: Exception) -> ModelError:
         if torch_model.is_out_of_memory(error):
-            return ModelError(self._name, f"{self._loaded.device} has too little memory for it", "try --device cpu")
-        return ModelError(
-            self._name, f"{what} ({first_line(error)})", "try --device cpu, or choose another model with --model"
-        )
+            reason = f"{self._loaded.device} has too little memory for it"
+            return ModelError(self._name, reason, "device-out-of-memory")
+        return ModelError(self._name, f"{what} ({first_line(error)})", "torch-failed")

@@ -1,4 +1,4 @@
-"""Finds, loads and runs a model of the sentence-transformers package; the one module that imports torch."""
+"""Finds, loads and runs a model of the sentence-transformers package; only this module imports torch."""
 
 import re
 from collections.abc import Sequence
@@ -15,28 +15,46 @@ from vsearch_core.embed.model_files import ModelReference
 from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.settings import prefixes, read_json
 from vsearch_core.embed.windows import Windower
-from vsearch_core.errors import InputError, ModelError, first_line
+from vsearch_core.errors import ArgumentError, ModelError, first_line
 
 PACKAGES = ("sentence_transformers", "torch")
-FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # what sentence-transformers reads; never *.py
-IDENTITY = ("*.safetensors", "*.bin", "modules.json", "tokenizer.json", "[0-9]_*/*")  # what decides the vectors
+FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # that sentence-transformers reads; never *.py
+IDENTITY = (
+    "*.safetensors",
+    "*.bin",
+    "modules.json",
+    "tokenizer.json",
+    "[0-9]_*/*",
+)  # they decide the vectors
 DIGEST = re.compile("[0-9a-f]{64}")
-LONGEST = 512  # tokens, where neither the model nor its tokenizer says
+DEFAULT_MAX_TOKENS = 512  # if neither the model nor its tokenizer says
 
 
 def require_package() -> None:
-    """Raise ModelError where the extra is not installed; nothing is imported."""
+    """Raise ModelError if the packages of the extra aren't installed; nothing is imported."""
     from importlib.util import find_spec
 
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         reason = f"the package {missing[0].replace('_', '-')} isn't installed"
-        raise ModelError("--embedder sentence-transformers", reason, "run `pip install 'vsearch[torch]'`")
+        raise ModelError("embedder sentence-transformers", reason, "package-missing", extra="torch")
 
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model in its device's memory. `windower` cuts texts as it wants them, `model` is sentence-transformers'."""
+    """A model in the memory of its device.
+
+    Attributes:
+        name: The model's name.
+        identity: The sha256 of its files.
+        device: The device that it is on.
+        windower: Cuts texts into windows that it can read.
+        query_prefix: Put before each query.
+        document_prefix: Put before each document.
+        padding: The id of the padding token.
+        typed: True if the model reads token types.
+        model: The model, of the type that sentence-transformers gives.
+    """
 
     name: str
     identity: str
@@ -49,7 +67,7 @@ class LoadedModel:
     model: Any
 
     def encode(self, windows: Sequence[list[int]]) -> NDArray[np.float32]:
-        """The windows' unit vectors, float32 (len(windows), dimension); not finite where 16 bits overflow."""
+        """Return the windows' unit vectors, float32 (len(windows), dimension); not finite if 16 bits overflow."""
         import torch
 
         longest = max(map(len, windows))
@@ -62,12 +80,12 @@ class LoadedModel:
         if self.typed:
             features["token_type_ids"] = torch.zeros_like(ids)
         with torch.inference_mode():
-            found = self.model({key: value.to(self.device) for key, value in features.items()})["sentence_embedding"]
-            unit = torch.nn.functional.normalize(found.float(), dim=1)
+            output = self.model({key: value.to(self.device) for key, value in features.items()})["sentence_embedding"]
+            unit = torch.nn.functional.normalize(output.float(), dim=1)
         return np.asarray(unit.cpu().numpy(), dtype=np.float32)
 
     def use_float32(self) -> bool:
-        """Go on with 32-bit numbers. False where it does so already."""
+        """Change to 32-bit numbers. Return False if the model has them already."""
         import torch
 
         narrow = any(each.dtype == torch.float16 for each in self.model.parameters())
@@ -75,7 +93,7 @@ class LoadedModel:
         return narrow
 
     def release_memory(self) -> None:
-        """Give memory back that a batch which failed has left reserved."""
+        """Free the memory that a failed batch has left reserved."""
         import torch
 
         if self.device == "cuda":
@@ -85,7 +103,7 @@ class LoadedModel:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch means that the device, or the machine, has no room. MPS and the CPU say so in words only."""
+    """Return True if torch reports that memory ran out; for MPS and the CPU only the message says so."""
     import torch
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -94,51 +112,54 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
 
 
-def choose_device(torch: Any, asked: str | None) -> str:
-    """The device to use: the one asked for, else a GPU, else the CPU. Raises InputError where it isn't there."""
-    there = ["cuda"] if torch.cuda.is_available() else []
-    there += ["mps"] if torch.backends.mps.is_available() else []
-    there += ["cpu"]
-    if asked is None:
-        return there[0]
-    if asked not in there:
-        raise InputError(f"--device {asked}", "torch finds none here", f"choose one of: {', '.join(there)}")
-    return asked
+def choose_device(torch: Any, requested: str | None) -> str:
+    """Return the requested device, else a GPU, else the CPU. Raises ArgumentError for a device that isn't there."""
+    available = ["cuda"] if torch.cuda.is_available() else []
+    available += ["mps"] if torch.backends.mps.is_available() else []
+    available += ["cpu"]
+    if requested is None:
+        return available[0]
+    if requested not in available:
+        reason = f"torch finds no {requested} on this machine"
+        raise ArgumentError("device", reason, "unknown-choice", choices=", ".join(available))
+    return requested
 
 
 def choose_dtype(torch: Any, device: str) -> Any:
-    """float16 on a GPU, which does it several times as fast; float32 on a CPU, which does not."""
+    """Return float16 for a GPU, where it is several times as fast, and float32 for a CPU, where it is not."""
     return torch.float32 if device == "cpu" else torch.float16
 
 
-def load_model(model: str | None, asked_device: str | None) -> LoadedModel:
-    """Load the model that `--model` names. No code that comes with a model is run. Raises ModelError, InputError."""
-    wanted = model_files.parse_model(model)
-    folder = find_folder(wanted)
+def load_model(model: str | None, device: str | None) -> LoadedModel:
+    """Load a model, a folder or a name on the hub; code that comes with it is never run.
+
+    Raises ModelError, and ArgumentError for a device that isn't there.
+    """
+    reference = model_files.parse_model(model)
+    folder = find_folder(reference)
     try:
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
     except ImportError as error:
-        raise ModelError("--embedder sentence-transformers", f"can't be loaded ({error})", "reinstall it") from error
+        subject = "embedder sentence-transformers"
+        raise ModelError(subject, f"can't be loaded ({error})", "extra-broken", extra="torch") from error
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    device = choose_device(torch, asked_device)
+    device = choose_device(torch, device)
     try:
-        # LoadedModel on the CPU, so that a model whose file is wider than it will run need not fit the GPU's memory.
+        # First on the CPU, so that only the narrower numbers that it runs with need to fit the memory of a GPU.
         found = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
         found = found.to(choose_dtype(torch, device)).to(device).eval()
         tokenizer = found.tokenizer
     except Exception as error:  # whatever a model's files provoke
-        raise ModelError(
-            f"model {wanted.name}", f"can't be loaded ({first_line(error)})", "choose another model"
-        ) from error
-    plain = _plain_tokenizer(wanted.name, tokenizer)
+        raise ModelError(f"model {reference.name}", f"can't be loaded ({first_line(error)})") from error
+    plain = _plain_tokenizer(reference.name, tokenizer)
     if not hasattr(found[0], "auto_model"):
-        raise ModelError(f"model {wanted.name}", f"begins with {type(found[0]).__name__}", "choose a transformer")
-    query, document = prefixes(wanted.name, found.prompts)
+        raise ModelError(f"model {reference.name}", f"begins with {type(found[0]).__name__}, not a transformer")
+    query, document = prefixes(reference.name, found.prompts)
     return LoadedModel(
-        name=wanted.name,
+        name=reference.name,
         identity=weights_digest(folder),
         device=device,
         windower=Windower(plain, _max_tokens(found[0].auto_model.config, found.max_seq_length)),
@@ -150,18 +171,18 @@ def load_model(model: str | None, asked_device: str | None) -> LoadedModel:
     )
 
 
-def find_folder(wanted: ModelReference) -> Path:
-    """The model's folder; a model in the hub's cache is taken as it is, without asking the hub. Raises ModelError."""
-    if wanted.folder is not None:
-        return wanted.folder
-    packaged = model_files.package_folder() if wanted.name == config.MODEL else None
-    if packaged is not None:
-        return packaged
-    return model_files.download_unless_cached(wanted.name, FILES, _is_whole)
+def find_folder(reference: ModelReference) -> Path:
+    """Return the model's folder; a model in the hub's cache is used without a request to the hub. Raises ModelError."""
+    if reference.folder is not None:
+        return reference.folder
+    package = model_files.package_folder() if reference.name == config.MODEL else None
+    if package is not None:
+        return package
+    return model_files.download_unless_cached(reference.name, FILES, _is_complete)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a snapshot has all its weights; its download may have been interrupted."""
+def _is_complete(folder: Path) -> bool:
+    """Return True if a snapshot has all its weights; its download may have been interrupted."""
     shards = folder / "model.safetensors.index.json"
     if shards.is_file():
         names = read_json(shards).get("weight_map", {}).values()
@@ -170,7 +191,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def weights_digest(folder: Path) -> str:
-    """One sha256 of the files that decide the vectors."""
+    """Return one sha256 of the files that decide the vectors."""
     from hashlib import sha256
 
     files = sorted({path for pattern in IDENTITY for path in folder.glob(pattern) if path.is_file()})
@@ -179,7 +200,7 @@ def weights_digest(folder: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    """The file's sha256, which the hub's cache gives its large files as their names."""
+    """Return the file's sha256, which is the name of a large file in the hub's cache."""
     from hashlib import file_digest
 
     real = path.resolve()
@@ -190,24 +211,24 @@ def _digest(path: Path) -> str:
 
 
 def _plain_tokenizer(name: str, tokenizer: Any) -> Any:
-    """The model's tokenizer, which neither cuts nor pads. Raises ModelError where we can't look into it."""
+    """Return the model's tokenizer without truncation and padding. Raises ModelError if it isn't a fast one."""
     from tokenizers import Tokenizer
 
     if isinstance(tokenizer, Tokenizer):
-        raise ModelError(f"model {name}", "is a static model", "use --embedder static")
+        raise ModelError(f"model {name}", "is a static model", "is-static-model")
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
-        raise ModelError(f"model {name}", "has no fast tokenizer, by which texts are cut", "choose another model")
+        raise ModelError(f"model {name}", "has no fast tokenizer, which is needed to cut texts")
     plain = Tokenizer.from_str(backend.to_str())
     plain.no_truncation()
     plain.no_padding()
     return plain
 
 
-def _max_tokens(shape: Any, said: int | None) -> int:
-    """The longest window, special tokens included: what the model says of itself, and what its positions allow.
+def _max_tokens(shape: Any, own_limit: int | None) -> int:
+    """Return the longest window, special tokens included: the model's own limit, or what its positions allow.
 
     `shape` is the transformer's configuration.
     """
-    limits = [limit for limit in (said, position_count(shape.to_dict())) if limit and limit > 0]
-    return int(min(limits, default=LONGEST))
+    limits = [limit for limit in (own_limit, position_count(shape.to_dict())) if limit and limit > 0]
+    return int(min(limits, default=DEFAULT_MAX_TOKENS))

@@ -159,11 +159,11 @@ def at_rate_limits(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast
 
 def _texts_a_request(spec: EmbedderSpec) -> int:
     from vsearch_core.embed.remote import gemini, openai
-    from vsearch_core.embed.remote.wire import same_address
+    from vsearch_core.embed.remote.credentials import same_address
 
     if spec.provider == "gemini":
-        return gemini.TEXTS_A_REQUEST
-    return openai.TEXTS_A_REQUEST[same_address(spec.base_url or openai.HOME, openai.HOME)]
+        return gemini.TEXTS_PER_REQUEST
+    return openai.TEXTS_PER_REQUEST[same_address(spec.base_url or openai.HOME, openai.HOME)]
 
 
 @contextmanager

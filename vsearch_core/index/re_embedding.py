@@ -14,7 +14,6 @@ from shutil import disk_usage
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core import config
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import StorageError
@@ -115,7 +114,7 @@ def wanted(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
     its = provider == own.provider
     model = options.model or (own.model if its else None)
     dimension = options.dimension or (own.dimension if its and model == own.model else None)
-    base_url = options.base_url or (own.base_url if its else config.url_from_environment(provider))
+    base_url = options.base_url or (own.base_url if its else options.default_base_urls.get(provider))
     return EmbedderSpec(provider, model, dimension, base_url)
 
 

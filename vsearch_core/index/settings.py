@@ -1,6 +1,7 @@
 """What an index was made with; vectors, chunks and terms are comparable only while it stays the same."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from vsearch_core import config
@@ -27,14 +28,14 @@ class IndexOptions:
     language: str | None = None
     dimension: int | None = None
     base_url: str | None = None
+    default_base_urls: Mapping[str, str] = field(default_factory=dict)  # by provider, for where no `base_url` is named
 
     @property
     def spec(self) -> EmbedderSpec:
-        """The embedder that a new index gets. It keeps the address that the environment names: a query goes there."""
+        """The embedder that a new index gets. It keeps the default address, so that queries go there too."""
         provider = self.embedder or config.EMBEDDER
-        return EmbedderSpec(
-            provider, self.model, self.dimension, self.base_url or config.url_from_environment(provider)
-        )
+        base_url = self.base_url or self.default_base_urls.get(provider)
+        return EmbedderSpec(provider, self.model, self.dimension, base_url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,14 @@ SHARED_FILE = "vectors.sqlite"  # in the user's cache folder
 T = TypeVar("T")
 
 
-def sharing(open_embedder: OpenEmbedder, limit: int = config.SHARED_BYTES) -> OpenEmbedder:
-    """What opens embedders that take from, and add to, the vectors that are shared; `limit` is in bytes."""
-    path = config.cache_dir() / SHARED_FILE
+def sharing(
+    open_embedder: OpenEmbedder, cache_dir: Path | None = None, limit: int = config.SHARED_BYTES
+) -> OpenEmbedder:
+    """Return what opens embedders that use, and add to, the shared vectors in `cache_dir`, at most `limit` bytes.
+
+    `cache_dir` is the platform's cache folder by default.
+    """
+    path = (cache_dir or config.default_cache_dir()) / SHARED_FILE
     return lambda spec: SharingEmbedder(open_embedder(spec), spec, path, limit)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vsearch_core.embed.settings import NEXT_STEP, read_json
+from vsearch_core.embed.settings import read_json
 from vsearch_core.errors import ModelError
 
 GELU = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}  # config.json's name: ONNX's approximation
@@ -94,7 +94,7 @@ class EncoderConfig:
         path = folder / "config.json"
         raw = read_json(path)
         if reason := unsupported_feature(raw):
-            raise ModelError(str(path), reason, NEXT_STEP)
+            raise ModelError(str(path), reason, "model-unsupported")
         family = FAMILIES[raw.get("model_type", "bert")]
         hidden, layers, heads, activation = family.keys
         try:
@@ -110,9 +110,13 @@ class EncoderConfig:
                 epsilon=float(raw.get("layer_norm_eps", family.epsilon)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(str(path), f"not the configuration of an encoder ({error})", NEXT_STEP) from error
+            raise ModelError(
+                str(path), f"not the configuration of an encoder ({error})", "model-unsupported"
+            ) from error
         if min(config.hidden, config.layers, config.heads, config.max_positions) < 1 or config.hidden % config.heads:
-            raise ModelError(str(path), f"{hidden} {config.hidden} can't be shared by {config.heads} heads", NEXT_STEP)
+            raise ModelError(
+                str(path), f"{hidden} {config.hidden} can't be shared by {config.heads} heads", "model-unsupported"
+            )
         return config
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.onnx.runtime import open_session
-from vsearch_core.embed.settings import NEXT_STEP
 from vsearch_core.errors import ModelError, first_line
 
 ALPHA = 0.65  # how much of a channel's range moves into the weights; 0.5 and 0.8 are both worse by a cosine of 0.02
@@ -61,7 +60,9 @@ def max_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np
                 here = np.abs(values[0]).max(axis=0)
                 largest[name] = np.maximum(largest[name], here) if name in largest else here
     except Exception as error:  # ONNX Runtime's errors share no narrower base
-        raise ModelError(str(tokenizer), f"doesn't fit the model's weights ({first_line(error)})", NEXT_STEP) from error
+        raise ModelError(
+            str(tokenizer), f"doesn't fit the model's weights ({first_line(error)})", "model-unsupported"
+        ) from error
     probe.unlink()
     return [largest[name] for name in names]
 

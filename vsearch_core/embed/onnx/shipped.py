@@ -10,7 +10,7 @@ from vsearch_core.embed.model_files import SHIPPED
 from vsearch_core.embed.onnx.graph import GraphBuilder
 from vsearch_core.embed.onnx.head import add_head, add_norm
 from vsearch_core.embed.onnx.runtime import onnxruntime
-from vsearch_core.embed.settings import FETCH_AGAIN, NEXT_STEP, SentenceSettings
+from vsearch_core.embed.settings import SentenceSettings
 from vsearch_core.errors import ModelError, first_line
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
     try:
         model = onnx.load(source, load_external_data=False)
     except Exception as error:  # protobuf's errors share no base with onnx's
-        raise ModelError(str(source), "isn't an ONNX graph", FETCH_AGAIN) from error
+        raise ModelError(str(source), "isn't an ONNX graph", "model-damaged") from error
     check_supported(source, model)
     unfinished = target.with_name("shipped.onnx")
     parts = [unfinished, unfinished.with_suffix(".bin"), *_copy_data(source, model, target.parent)]
@@ -54,16 +54,16 @@ def check_supported(source: Path, model: "ModelProto") -> None:
     inputs = [each for each in model.graph.input if each.name not in constants]
     outputs = [each.name for each in model.graph.output]
     if unknown := [each.name for each in inputs if each.name not in INPUTS]:
-        raise ModelError(str(source), f"its input {unknown[0]} isn't known", NEXT_STEP)
+        raise ModelError(str(source), f"its input {unknown[0]} isn't known", "model-unsupported")
     if unknown := [each.name for each in inputs if each.type.tensor_type.elem_type != 7]:  # TensorProto.INT64
-        raise ModelError(str(source), f"its input {unknown[0]} isn't int64", NEXT_STEP)
+        raise ModelError(str(source), f"its input {unknown[0]} isn't int64", "model-unsupported")
     if INPUTS[0] not in {each.name for each in inputs}:
-        raise ModelError(str(source), f"has no input {INPUTS[0]}", NEXT_STEP)
+        raise ModelError(str(source), f"has no input {INPUTS[0]}", "model-unsupported")
     if not {POOLED, *TOKENS} & set(outputs):
-        raise ModelError(str(source), f"gives {', '.join(outputs)}, not {TOKENS[0]}", NEXT_STEP)
+        raise ModelError(str(source), f"gives {', '.join(outputs)}, not {TOKENS[0]}", "model-unsupported")
     opset = next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), 0)
     if opset < LEAST_OPSET:
-        raise ModelError(str(source), f"is written in opset {opset}, {LEAST_OPSET} is the least", NEXT_STEP)
+        raise ModelError(str(source), f"is written in opset {opset}, {LEAST_OPSET} is the least", "model-unsupported")
 
 
 def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
@@ -72,9 +72,9 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
     copies = []
     for name in sorted({entry.value for entry in entries}):
         if Path(name).name != name:
-            raise ModelError(str(source), f"keeps its numbers outside its folder ({name!r})", NEXT_STEP)
+            raise ModelError(str(source), f"keeps its numbers outside its folder ({name!r})", "model-unsupported")
         if not (source.parent / name).is_file():
-            raise ModelError(str(source.parent / name), "is missing", FETCH_AGAIN)
+            raise ModelError(str(source.parent / name), "is missing", "model-damaged")
         copies.append(Path(shutil.copyfile(source.parent / name, folder / name)))
     return copies
 
@@ -116,7 +116,9 @@ def _optimise(source: Path, unfinished: Path, target: Path) -> int:
         session = ort.InferenceSession(unfinished, options, providers=["CPUExecutionProvider"])
         vector: Any = session.run(["embedding"], {INPUTS[0]: np.array([[0, 1, 2]], dtype=np.int64)})[0]
     except Exception as error:  # ONNX Runtime's errors share no narrower base
-        raise ModelError(str(source), f"can't be run ({first_line(error)})", NEXT_STEP) from error
+        raise ModelError(str(source), f"can't be run ({first_line(error)})", "model-unsupported") from error
     if vector.ndim != 2 or vector.dtype != np.float32:
-        raise ModelError(str(source), f"gives {vector.dtype} of shape {vector.shape}, not one vector", NEXT_STEP)
+        raise ModelError(
+            str(source), f"gives {vector.dtype} of shape {vector.shape}, not one vector", "model-unsupported"
+        )
     return int(vector.shape[1])

@@ -1,4 +1,4 @@
-"""An embedder at the other end of a wire: requests of many texts, windows of long ones, answers that are checked."""
+"""The embedder that sends texts to a provider: batches of texts, windows of long ones, checked responses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vsearch_core.embed.base import Batch
 from vsearch_core.embed.remote.retry import (
-    ASKING_PATIENCE,
     INDEXING_PATIENCE,
+    QUERY_PATIENCE,
     RequestFailure,
     RequestPolicy,
     RequestStopped,
@@ -25,25 +25,36 @@ from vsearch_core.model import Fingerprint
 
 Purpose = Literal["document", "query"]
 
-EMPTY = "."  # stands for a text with nothing to see in it, which providers refuse
-SHORTEST = 16  # characters of a text that is not halved any more
+PLACEHOLDER = "."  # sent for a text without a visible character, which providers refuse
+MIN_HALVED = 16  # characters; shorter texts are not halved
 
 REMOTE_WINDOWING = f"{WINDOWING}, estimate {ESTIMATE}"  # for `ProviderModel.pooling`
 
 
 class SendRequest(Protocol):
-    """One request: the vectors of `texts`, in order, as the provider answers them. Raises RequestFailure."""
+    """Sends one request and returns the vectors of `texts`, in order, as the provider gives them.
+
+    Raises RequestFailure.
+    """
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderModel:
-    """What a provider's model takes and gives.
+    """The limits and properties of a provider's model.
 
-    `window` is the most tokens of a text, `texts` and `tokens` the most of a request. `counts_texts`: the provider
-    counts each text as a request. `dimension` None has to be asked. `pooling` is for the fingerprint: all that decides
-    the vectors beside the model and the prefixes.
+    Attributes:
+        provider: The provider's name.
+        model: The model's name.
+        dimension: The length of its vectors; None if only a response can tell.
+        window: The most tokens of a text.
+        texts: The most texts of a request.
+        tokens: The most tokens of a request.
+        counts_texts: True if the provider's rate limit counts each text as a request.
+        pooling: The fingerprint's pooling: all that decides the vectors besides the model and the prefixes.
+        query_prefix: Put before each window of a query.
+        document_prefix: Put before each window of a document.
     """
 
     provider: str
@@ -58,55 +69,55 @@ class ProviderModel:
     document_prefix: str = ""
 
     def prefix(self, purpose: Purpose) -> str:
-        """What goes before each window."""
+        """Return what goes before each window."""
         return self.query_prefix if purpose == "query" else self.document_prefix
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class _TextWindow:
     """A text, or a part of one, that fits into the model, and its estimated tokens, prefix included."""
 
     text: str
     tokens: float
 
 
-Windows = list[_Window]
+TextWindows = list[_TextWindow]
 
 
 class RemoteEmbedder:
-    """Asks a provider for vectors, one request under way at a time, so that a kill wastes one request at most.
+    """Embeds by a provider's model, with one request under way at a time, so that a kill wastes at most one request.
 
     More at once would gain little: quotas bind first (a hundred chunks are 60,000 tokens), or the one machine that a
     local server computes on. Not to be shared by threads.
     """
 
-    def __init__(self, offer: ProviderModel, ask: SendRequest, policy: RequestPolicy) -> None:
-        self._model = offer
-        self._ask = ask
-        self._dimension = offer.dimension  # what nobody knows yet is what the first answer has
-        self._caller = RetryingClient(policy)
-        self._texts = min(offer.texts, policy.rpm or offer.texts) if offer.counts_texts else offer.texts
-        self._tokens = min(offer.tokens, policy.tpm or offer.tokens)
+    def __init__(self, model: ProviderModel, send: SendRequest, policy: RequestPolicy) -> None:
+        self._model = model
+        self._send = send
+        self._dimension = model.dimension  # if None, the first response sets it
+        self._client = RetryingClient(policy)
+        self._max_texts = min(model.texts, policy.rpm or model.texts) if model.counts_texts else model.texts
+        self._max_tokens = min(model.tokens, policy.tpm or model.tokens)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """Asks the provider for the dimension where nobody knows it yet. Raises ProviderError then."""
-        offer = self._model
+        """The fingerprint. Sends a request if only that can tell the dimension; raises ProviderError if it fails."""
+        model = self._model
         dimension = self._dimension or self.embed_queries(["dimension"]).shape[1]
         return Fingerprint(
-            provider=offer.provider,
-            model=offer.model,
-            weights=offer.model,  # the providers tell no version beyond the name
+            provider=model.provider,
+            model=model.model,
+            weights=model.model,  # providers tell no version beyond the name
             dimension=dimension,
-            pooling=offer.pooling,
-            query_prefix=offer.query_prefix,
-            document_prefix=offer.document_prefix,
+            pooling=model.pooling,
+            query_prefix=model.query_prefix,
+            document_prefix=model.document_prefix,
         )
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield a batch for each request, in the texts' order; ends early when the run is stopped while it waits.
+        """Yield a batch for each request, in the texts' order; ends early if the run is stopped while it waits.
 
-        A text of several windows gets the mean of their vectors, each weighted by its tokens, at unit length.
+        The vector of a text of several windows is the mean of theirs, weighted by tokens, at unit length.
         Raises ProviderError.
         """
         start = 0
@@ -118,37 +129,37 @@ class RemoteEmbedder:
         except RequestStopped:
             return
         except RequestFailure as failure:
-            raise self._error(failure, "what is embedded is kept; run the same command again") from None
+            raise self._error(failure, "embedding-interrupted") from None
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 (len(texts), dimension), unit rows. Raises ProviderError."""
+        """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ProviderError."""
         if not texts:
             return np.empty((0, self.fingerprint.dimension), dtype=np.float32)
         try:
-            return self._vectors([self._windows(text, "query") for text in texts], "query", ASKING_PATIENCE)
+            return self._vectors([self._windows(text, "query") for text in texts], "query", QUERY_PATIENCE)
         except RequestStopped:
-            raise self._error(RequestFailure("refused", "stopped", next_step="ask again"), "") from None
+            raise self._error(RequestFailure("refused", "stopped", code="request-stopped"), "") from None
         except RequestFailure as failure:
-            raise self._error(failure, "keywords alone need no provider (`query --mode keyword`); try again") from None
+            raise self._error(failure, "query-not-embedded") from None
 
     def legible_share(self, query: str) -> float:
-        """1: providers keep their tokenizers to themselves, and their models read most languages."""
+        """Return 1: providers keep their tokenizers to themselves, and their models read most languages."""
         return 1.0
 
-    def _windows(self, text: str, purpose: Purpose) -> Windows:
+    def _windows(self, text: str, purpose: Purpose) -> TextWindows:
         extra = float(token_costs(self._model.prefix(purpose)).sum())
         sendable = clean(text).replace("\x00", " ")  # some servers can't take a NUL
         pieces = text_windows(sendable, SHARE * self._model.window - extra)
-        return [_Window(_visible(piece), tokens + extra) for piece, tokens in pieces]
+        return [_TextWindow(_visible(piece), tokens + extra) for piece, tokens in pieces]
 
-    def _groups(self, texts: Sequence[str]) -> Iterator[list[Windows]]:
-        """The texts' windows, as many texts at a time as one request holds; a text too long for one is a group."""
-        group: list[Windows] = []
+    def _groups(self, texts: Sequence[str]) -> Iterator[list[TextWindows]]:
+        """Yield the texts' windows, as many texts at a time as a request holds; a text too long for one comes alone."""
+        group: list[TextWindows] = []
         count, tokens = 0, 0.0
         for text in texts:
             windows = self._windows(text, "document")
             more = sum(window.tokens for window in windows)
-            if group and (count + len(windows) > self._texts or tokens + more > self._tokens):
+            if group and (count + len(windows) > self._max_texts or tokens + more > self._max_tokens):
                 yield group
                 group, count, tokens = [], 0, 0.0
             group.append(windows)
@@ -156,87 +167,94 @@ class RemoteEmbedder:
         if group:
             yield group
 
-    def _vectors(self, group: Sequence[Windows], purpose: Purpose, patience: float) -> NDArray[np.float32]:
-        """A unit vector for each text, shape (len(group), dimension)."""
+    def _vectors(self, group: Sequence[TextWindows], purpose: Purpose, patience: float) -> NDArray[np.float32]:
+        """Return a unit vector for each text, shape (len(group), dimension)."""
         windows = [window for text in group for window in text]
-        vectors = np.concatenate([self._request(some, purpose, patience) for some in self._requests(windows)])
+        vectors = np.concatenate([self._request(batch, purpose, patience) for batch in self._batches(windows)])
         ends = np.cumsum([len(text) for text in group])
         parts = np.split(vectors, ends[:-1])
         return np.stack([mean_of_windows([*rows], _tokens(text)) for rows, text in zip(parts, group, strict=True)])
 
-    def _requests(self, windows: Windows) -> Iterator[Windows]:
-        """`windows` in runs that one request holds."""
-        some: Windows = []
+    def _batches(self, windows: TextWindows) -> Iterator[TextWindows]:
+        """Yield `windows` in runs that fit into one request."""
+        batch: TextWindows = []
         tokens = 0.0
         for window in windows:
-            if some and (len(some) == self._texts or tokens + window.tokens > self._tokens):
-                yield some
-                some, tokens = [], 0.0
-            some.append(window)
+            if batch and (len(batch) == self._max_texts or tokens + window.tokens > self._max_tokens):
+                yield batch
+                batch, tokens = [], 0.0
+            batch.append(window)
             tokens += window.tokens
-        yield some
+        yield batch
 
-    def _request(self, windows: Windows, purpose: Purpose, patience: float) -> NDArray[np.float32]:
-        """The windows' unit vectors. What the provider finds too long goes in halves. Raises RequestFailure and RequestStopped."""
+    def _request(self, windows: TextWindows, purpose: Purpose, patience: float) -> NDArray[np.float32]:
+        """Return the windows' unit vectors; what the provider finds too long is sent in halves.
+
+        Raises RequestFailure and RequestStopped.
+        """
         texts = [self._model.prefix(purpose) + window.text for window in windows]
-        requests = len(texts) if self._model.counts_texts else 1
-        tokens = int(sum(window.tokens for window in windows)) + 1
         try:
-            vectors = self._caller(
-                lambda: _checked(self._ask(texts, purpose), len(texts), self._dimension),
-                requests=requests,
-                tokens=tokens,
+            vectors = self._client.request(
+                lambda: _checked(self._send(texts, purpose), len(texts), self._dimension),
+                requests=len(texts) if self._model.counts_texts else 1,
+                tokens=int(sum(window.tokens for window in windows)) + 1,
                 patience=patience,
             )
             self._dimension = vectors.shape[1]
             return vectors
         except RequestFailure as failure:
-            if failure.kind != "too long" or (len(windows) == 1 and len(windows[0].text) < SHORTEST):
+            if failure.kind != "too long" or (len(windows) == 1 and len(windows[0].text) < MIN_HALVED):
                 raise
         if len(windows) > 1:
             middle = len(windows) // 2
-            runs = [self._request(some, purpose, patience) for some in (windows[:middle], windows[middle:])]
-            return np.concatenate(runs)
-        text, tokens_a_character = windows[0].text, windows[0].tokens / len(windows[0].text)
-        parts = [_Window(_visible(part), tokens_a_character * len(part)) for part in halves(text)]
+            return np.concatenate(
+                [self._request(half, purpose, patience) for half in (windows[:middle], windows[middle:])]
+            )
+        text, tokens_per_character = windows[0].text, windows[0].tokens / len(windows[0].text)
+        parts = [_TextWindow(_visible(part), tokens_per_character * len(part)) for part in halves(text)]
         return mean_of_windows([*self._request(parts, purpose, patience)], _tokens(parts))[None, :]
 
-    def _error(self, failure: RequestFailure, again: str) -> ProviderError:
-        thing = f"{self._model.provider} {self._model.model}"
+    def _error(self, failure: RequestFailure, code: str) -> ProviderError:
+        """Return the error for the failure; `code` stands for a failure without a code of its own.
+
+        Its detail `when` says when another try can succeed.
+        """
+        subject = f"{self._model.provider} {self._model.model}"
         if failure.kind == "quota":
-            when = failure.next_step or _after(failure.delay or 0)
-            return ProviderError(thing, failure.reason, f"{again} {when}")
-        return ProviderError(thing, failure.reason, failure.next_step or f"{again} later")
+            return ProviderError(subject, failure.reason, code, when=failure.when or _after(failure.delay or 0))
+        if failure.code:
+            return ProviderError(subject, failure.reason, failure.code, **failure.details)
+        return ProviderError(subject, failure.reason, code, when="later")
 
 
 def _visible(text: str) -> str:
-    """`text`, or what stands for it where there is nothing to see in it."""
-    return text if any(not letter.isspace() and letter.isprintable() for letter in text) else EMPTY
+    """Return `text`, or a placeholder if it has no visible character."""
+    return text if any(not letter.isspace() and letter.isprintable() for letter in text) else PLACEHOLDER
 
 
-def _checked(answer: Sequence[ArrayLike], count: int, dimension: int | None) -> NDArray[np.float32]:
-    """The answer as unit vectors, float32 (count, dimension). Raises RequestFailure where it is not `count` of them."""
-    if len(answer) != count:
-        raise RequestFailure("answer", f"answered {len(answer)} vectors to {count} texts")
+def _checked(response: Sequence[ArrayLike], count: int, dimension: int | None) -> NDArray[np.float32]:
+    """Return the response as unit vectors, float32 (count, dimension). Raises RequestFailure if it is anything else."""
+    if len(response) != count:
+        raise RequestFailure("answer", f"the response has {len(response)} vectors for {count} texts")
     try:
-        vectors = np.array(answer, dtype=np.float64)
+        vectors = np.array(response, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise RequestFailure(
-            "answer", "answered vectors of unequal length, or of something else than numbers"
-        ) from error
+        reason = "the response has vectors of unequal length, or values that are not numbers"
+        raise RequestFailure("answer", reason) from error
     if vectors.ndim != 2 or vectors.shape[1] != (dimension or vectors.shape[1]) or not vectors.size:
-        raise RequestFailure("answer", f"answered vectors of {vectors.shape[-1]} numbers, not {dimension or 'some'}")
+        reason = f"the response has vectors of {vectors.shape[-1]} numbers, not {dimension or 'some'}"
+        raise RequestFailure("answer", reason)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or not lengths.all():
-        raise RequestFailure("answer", "answered a vector that has no direction (nan, infinite or zero)")
+        raise RequestFailure("answer", "the response has a vector without direction (nan, infinite or zero)")
     unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
     return unit
 
 
-def _tokens(windows: Windows) -> list[float]:
+def _tokens(windows: TextWindows) -> list[float]:
     return [window.tokens for window in windows]
 
 
 def _after(delay: float) -> str:
-    """ "after 2026-11-21 14:32", local time."""
+    """Return "after 2026-11-21 14:32", in local time, for a delay in seconds."""
     return f"after {datetime.now() + timedelta(seconds=delay + 60):%Y-%m-%d %H:%M}"

@@ -1,146 +1,151 @@
-"""Gemini's embedding models through Google's packages: google-genai, else google-generativeai, which it succeeds.
+"""Gemini's embedding models, through google-genai or, if only that is installed, google-generativeai.
 
-Both speak `POST /v1beta/models/M:batchEmbedContents`. Each adapter is told to ask once: retry.py asks again.
+Both call `POST /v1beta/models/M:batchEmbedContents`, and both are told not to retry: retry.py does.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
+from vsearch_core.embed.remote.credentials import Credentials, checked_url, host_of, same_address
 from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, ProviderModel, Purpose, RemoteEmbedder
 from vsearch_core.embed.remote.retry import RequestFailure, RequestPolicy
 from vsearch_core.embed.remote.wire import (
-    checked_url,
     client_setup_error,
-    excerpt,
     failure_from_status,
-    find_key,
-    host_of,
     invalid_response,
     missing_extra_error,
-    same_address,
     unreachable,
 )
-from vsearch_core.errors import InputError, ModelError
+from vsearch_core.errors import ArgumentError, InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
 HOME = "https://generativelanguage.googleapis.com"
-KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 DEFAULT_MODEL = "gemini-embedding-001"
 DEFAULT_DIMENSION = 768
 DIMENSIONS = range(128, 3073)
-TEXTS_A_REQUEST = 100  # the API's limit
-TOKENS_A_REQUEST = 200_000
-WINDOWS = {DEFAULT_MODEL: 2048, "gemini-embedding-2": 8192}  # tokens; what is longer the API cuts without a word
+TEXTS_PER_REQUEST = 100  # the API's limit
+TOKENS_PER_REQUEST = 200_000
+WINDOWS = {DEFAULT_MODEL: 2048, "gemini-embedding-2": 8192}  # tokens; the API silently cuts what is longer
 TASKS: Mapping[Purpose, str] = {"document": "RETRIEVAL_DOCUMENT", "query": "RETRIEVAL_QUERY"}
-GONE = {"text-embedding-004", "embedding-001"}
+RETIRED_MODELS = {"text-embedding-004", "embedding-001"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """Where requests go, and with which model, key and timeout (seconds)."""
+
+    model: str
+    dimension: int
+    base_url: str
+    timeout: float
+    credentials: Credentials
 
 
 class _Adapter(Protocol):
-    """One request through one of the packages. Raises RequestFailure."""
+    """Sends one request through one of the packages. Raises RequestFailure."""
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]: ...
 
 
-def open_gemini(spec: EmbedderSpec, policy: RequestPolicy, named_url: str | None) -> RemoteEmbedder:
-    """The embedder; nothing is sent yet. The key goes to Google's own address or to `named_url`, the user's word.
+def open_gemini(spec: EmbedderSpec, policy: RequestPolicy, credentials: Credentials) -> RemoteEmbedder:
+    """Return the embedder; nothing is sent yet. The key goes only to Google's own address or the trusted one.
 
     Raises InputError and ModelError.
     """
     model = (spec.model or DEFAULT_MODEL).removeprefix("models/")
-    if model in GONE:
-        raise InputError(f"model {model}", "Google has shut it down", f"use {DEFAULT_MODEL}")
+    if model in RETIRED_MODELS:
+        raise InputError(f"model {model}", "Google has shut it down", "model-retired", successor=DEFAULT_MODEL)
     if model not in WINDOWS:
-        raise InputError(f"model {model}", "unknown to the Gemini embedder", f"choose one of: {', '.join(WINDOWS)}")
+        reason = "the Gemini embedder doesn't know it"
+        raise InputError(f"model {model}", reason, "unknown-choice", choices=", ".join(WINDOWS))
     dimension = DEFAULT_DIMENSION if spec.dimension is None else spec.dimension
     if dimension not in DIMENSIONS:
-        raise InputError(f"--dimensions {dimension}", f"{model} makes 128 to 3072", f"use {DEFAULT_DIMENSION}")
+        reason = f"{dimension} is out of range: {model} makes vectors of {DIMENSIONS[0]} to {DIMENSIONS[-1]}"
+        raise ArgumentError("dimension", reason, "dimension-out-of-range", default=DEFAULT_DIMENSION)
     base_url = checked_url(spec.base_url or HOME)
-    variable, key = _key_for(base_url, named_url)
+    _check_key(base_url, credentials)
     has_tasks = model == DEFAULT_MODEL
-    adapter = _adapter(model, dimension, key, base_url, policy.timeout, variable)
-    offer = ProviderModel(
+    send = _adapter(_Endpoint(model, dimension, base_url, policy.timeout, credentials))
+    described = ProviderModel(
         provider="gemini",
         model=model,
         dimension=dimension,
         window=WINDOWS[model],
-        texts=TEXTS_A_REQUEST,
-        tokens=TOKENS_A_REQUEST,
+        texts=TEXTS_PER_REQUEST,
+        tokens=TOKENS_PER_REQUEST,
         counts_texts=True,
         pooling=f"{'retrieval task types, ' if has_tasks else ''}{REMOTE_WINDOWING}",
         query_prefix="" if has_tasks else "task: search result | query: ",
         document_prefix="" if has_tasks else "title: none | text: ",
     )
-    return RemoteEmbedder(offer, lambda texts, purpose: adapter(texts, TASKS[purpose] if has_tasks else None), policy)
+    return RemoteEmbedder(described, lambda texts, purpose: send(texts, TASKS[purpose] if has_tasks else None), policy)
 
 
-def _key_for(base_url: str, named_url: str | None) -> tuple[str, str]:
-    found = find_key(KEYS)
-    if found is None:
-        raise ModelError("embedder gemini", f"neither {KEYS[0]} nor {KEYS[1]} is set", f"set {KEYS[0]} to your key")
-    if not same_address(base_url, HOME) and not same_address(base_url, named_url):
-        raise ModelError(
-            f"embedder gemini at {base_url}",
-            "the key goes only to Google or where you say",
-            "set GOOGLE_GEMINI_BASE_URL to that address if you trust it",
-        )
-    return found
+def _check_key(base_url: str, credentials: Credentials) -> None:
+    """Raise ModelError if there is no key, or the address must not receive it."""
+    if credentials.api_key is None:
+        raise ModelError("embedder gemini", "there is no API key", "gemini-key-missing")
+    if not same_address(base_url, HOME) and not credentials.allow(base_url):
+        subject = f"embedder gemini at {base_url}"
+        raise ModelError(subject, "the API key is not sent to an address that isn't trusted", "gemini-url-untrusted")
 
 
-def _adapter(model: str, dimension: int, key: str, base_url: str, timeout: float, variable: str) -> _Adapter:
-    """The adapter to the package that is installed; the successor where both are."""
-    for adapter in (_Genai, _Generativeai):
+def _adapter(endpoint: _Endpoint) -> _Adapter:
+    """Return the adapter for the installed package; google-genai's if both are installed. Raises ModelError."""
+    for adapter in (_GoogleGenai, _GoogleGenerativeai):
         try:
             import tenacity  # noqa: F401 - retry.py's; missing here is missing there
 
-            return adapter(model, dimension, key, base_url, timeout, variable)
+            return adapter(endpoint)
         except ImportError:
             continue
     raise missing_extra_error("gemini", "gemini")
 
 
-class _Genai:
-    """Through google-genai."""
+class _GoogleGenai:
+    """Sends requests through google-genai."""
 
-    def __init__(self, model: str, dimension: int, key: str, base_url: str, timeout: float, variable: str) -> None:
+    def __init__(self, endpoint: _Endpoint) -> None:
         from google.genai import Client, errors, types
 
-        self._model, self._dimension, self._key, self._variable = model, dimension, key, variable
-        self._types, self._errors = types, errors
-        # No redirect takes the key along to another host; what is meant for this machine goes through no proxy.
+        self._endpoint, self._types, self._errors = endpoint, types, errors
+        key, base_url = endpoint.credentials.api_key, endpoint.base_url
+        # No redirect takes the key along to another host; requests to this machine go through no proxy.
         arguments = {"follow_redirects": False, "trust_env": host_of(base_url) is not None}
-        options = types.HttpOptions(
-            base_url=base_url, api_version="v1beta", timeout=int(timeout * 1000), client_args=arguments
-        )
+        timeout = int(endpoint.timeout * 1000)
+        options = types.HttpOptions(base_url=base_url, api_version="v1beta", timeout=timeout, client_args=arguments)
         try:
             self._client = Client(api_key=key, vertexai=False, http_options=options)
         except (ImportError, ValueError, OSError) as error:
             raise client_setup_error("gemini", error, key) from None
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]:
-        types = self._types
-        # Plain strings would become the parts of one text, with one vector, where the model takes more than text.
+        """Send one request. Raises RequestFailure."""
+        types, endpoint = self._types, self._endpoint
+        # Plain strings would become the parts of one text, with one vector, for gemini-embedding-2.
         contents = [types.Content(parts=[types.Part(text=text)]) for text in texts]
-        config = types.EmbedContentConfig(task_type=task, output_dimensionality=self._dimension)
+        config = types.EmbedContentConfig(task_type=task, output_dimensionality=endpoint.dimension)
         try:
-            answer = self._client.models.embed_content(model=self._model, contents=contents, config=config)
-            return [embedding.values or [] for embedding in answer.embeddings or []]
+            response = self._client.models.embed_content(model=endpoint.model, contents=contents, config=config)
+            return [embedding.values or [] for embedding in response.embeddings or []]
         except self._errors.APIError as error:
-            raise _failure(error.code, error.details, self._key, self._variable) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # no JSON, or not the JSON that it knows
+            raise _failure(error.code, error.details, endpoint.credentials) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, or other JSON than expected
             raise invalid_response(error) from None
         except Exception as error:  # its HTTP client's errors; which client that is depends on the version
-            raise unreachable(error, self._key) from None
+            raise unreachable(error, endpoint.credentials.api_key) from None
 
 
-class _Generativeai:
-    """Through google-generativeai, over REST."""
+class _GoogleGenerativeai:
+    """Sends requests through google-generativeai, over REST."""
 
-    def __init__(self, model: str, dimension: int, key: str, base_url: str, timeout: float, variable: str) -> None:
+    def __init__(self, endpoint: _Endpoint) -> None:
         import warnings
 
         with warnings.catch_warnings():
@@ -150,65 +155,64 @@ class _Generativeai:
             from google.api_core.exceptions import GoogleAPICallError
             from google.protobuf.json_format import ParseError
 
-        self._model, self._dimension, self._key, self._variable = model, dimension, key, variable
-        self._package, self._call_error, self._parse_error = package, GoogleAPICallError, ParseError
-        self._options = {"retry": None, "timeout": timeout}
-        self._client = GenerativeServiceClient(
-            transport="rest", client_options={"api_key": key, "api_endpoint": base_url}
-        )
+        self._endpoint, self._package = endpoint, package
+        self._call_error, self._parse_error = GoogleAPICallError, ParseError
+        options = {"api_key": endpoint.credentials.api_key, "api_endpoint": endpoint.base_url}
+        self._client = GenerativeServiceClient(transport="rest", client_options=options)
 
     def __call__(self, texts: Sequence[str], task: str | None) -> Sequence[ArrayLike]:
+        """Send one request. Raises RequestFailure."""
+        endpoint = self._endpoint
         try:
-            answer = self._package.embed_content(
-                model=f"models/{self._model}",
+            response = self._package.embed_content(
+                model=f"models/{endpoint.model}",
                 content=list(texts),
                 task_type=task,
-                output_dimensionality=self._dimension,
+                output_dimensionality=endpoint.dimension,
                 client=self._client,
-                request_options=self._options,
+                request_options={"retry": None, "timeout": endpoint.timeout},
             )
-            vectors: list[list[float]] = answer["embedding"]
+            vectors: list[list[float]] = response["embedding"]
             return vectors
         except self._call_error as error:
-            words = re.sub(r"^POST \S+: ", "", str(error.message))
-            body = {"error": {"message": words, "details": list(error.details or ())}}
-            raise _failure(int(error.code or 500), body, self._key, self._variable) from None
-        except OSError as error:  # the base of the requests package's errors
-            raise unreachable(error, self._key) from None
+            message = re.sub(r"^POST \S+: ", "", str(error.message))
+            body = {"error": {"message": message, "details": list(error.details or ())}}
+            raise _failure(int(error.code or 500), body, endpoint.credentials) from None
+        except OSError as error:  # the base of the requests package's errors, some of which are ValueErrors too
+            raise unreachable(error, endpoint.credentials.api_key) from None
         except (self._parse_error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise invalid_response(error) from None
         except Exception as error:  # google.auth's transport errors
-            raise unreachable(error, self._key) from None
+            raise unreachable(error, endpoint.credentials.api_key) from None
 
 
-def _failure(status: int, body: Any, key: str, variable: str) -> RequestFailure:
-    """What an error of the API means: https://cloud.google.com/apis/design/errors."""
+def _failure(status: int, body: Any, credentials: Credentials) -> RequestFailure:
+    """Return the failure that an error of the API means: https://cloud.google.com/apis/design/errors."""
     while isinstance(body, list) and body:
         body = body[0]
     error = body.get("error", body) if isinstance(body, Mapping) else {}
     error = error if isinstance(error, Mapping) else {}
-    words = str(error.get("message", ""))
+    message = str(error.get("message", ""))
     details = [detail for detail in error.get("details") or () if isinstance(detail, Mapping)]
     violations = json.dumps([detail.get("violations") for detail in details])
     if status == 429:
-        if re.search(r"limit: 0\b", words) or '"quotaValue": "0"' in violations:
-            return RequestFailure(
-                "quota", "your key has no quota for this model", next_step="once its plan allows the model"
-            )
-        if "PerDay" in violations or "per day" in words.lower():
-            return RequestFailure("quota", "the day's quota is used up", next_step=_next_day())
+        if re.search(r"limit: 0\b", message) or '"quotaValue": "0"' in violations:
+            when = "once its plan allows the model"
+            return RequestFailure("quota", "your key has no quota for this model", when=when)
+        if "PerDay" in violations or "per day" in message.lower():
+            return RequestFailure("quota", "the day's quota is used up", when=_next_day())
     delays = [_seconds(detail.get("retryDelay")) for detail in details if "retryDelay" in detail]
-    return failure_from_status(status, excerpt(words, key), delay=next(iter(delays), None), key_variable=variable)
+    return failure_from_status(status, message, credentials, delay=next(iter(delays), None))
 
 
 def _seconds(duration: object) -> float | None:
-    """A protobuf duration as JSON has it: "5s", "0.1s"."""
+    """Return the seconds of a protobuf duration as JSON has it: "5s", "0.1s"."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", str(duration))
     return float(match[1]) if match else None
 
 
 def _next_day() -> str:
-    """When Google's daily quotas start anew: at midnight in California."""
+    """Return when Google's daily quotas are renewed: at midnight in California."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:

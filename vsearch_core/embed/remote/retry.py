@@ -1,7 +1,7 @@
-"""Asking a provider: how fast, which failures are worth another try, and how long to wait between two.
+"""Sends requests to a provider: at the allowed rate, again after a passing failure, with bounded waits.
 
-tenacity is the only one who asks again; the providers' own clients are told not to. It waits as long as the provider
-says, else by exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015).
+Only this module retries, by tenacity; the providers' own clients are told not to. It waits as long as the provider
+says, otherwise by exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015).
 """
 
 import threading
@@ -11,42 +11,57 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from vsearch_core.model import JsonValue
+
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 FailureKind = Literal["throttled", "server", "network", "answer", "quota", "too long", "refused"]
 
-WORTH_ANOTHER_TRY = {"throttled", "server", "network", "answer"}
-LONGEST_DELAY = 120.0  # seconds; a provider that asks for more ends the run
-LONGEST_BACKOFF = 30.0  # seconds
-INDEXING_PATIENCE = 600.0  # seconds that one request may spend waiting for its next try
-ASKING_PATIENCE = 20.0  # the same where somebody waits for the answer
-MOST_TRIES = 60
-UNREACHED_TRIES = 4  # where the provider has not answered anything yet: it may not be there at all
-BAD_ANSWERS = 8  # in a row; then the provider speaks another language
-TOLD_FROM = 10.0  # seconds; a longer pause is reported
+RETRIED = {"throttled", "server", "network", "answer"}
+MAX_DELAY = 120.0  # seconds; a provider that asks for a longer pause ends the run
+MAX_BACKOFF = 30.0  # seconds
+INDEXING_PATIENCE = 600.0  # seconds that one request may take with all its retries
+QUERY_PATIENCE = 20.0  # the same while somebody waits for the result
+REPORT_FROM = 10.0  # seconds; longer pauses are reported
 TICK = 0.1  # seconds between two looks at the stop flag
-GRACE = 3.0  # seconds that a stopped run still waits for the answer under way, which is paid for
 
 
-class RequestFailure(Exception):  # noqa: N818 - not an error until nobody can mend it
-    """A request that failed, as the providers' adapters translate it. `delay`: seconds that the provider asks for.
+class RequestFailure(Exception):  # noqa: N818 - an error only once no retry has helped
+    """A failed request, as a provider's adapter describes it.
 
-    "quota" ends a run that may go on later, "too long" asks for shorter texts, "refused" is for good; `next_step` says
-    what the user can do.
+    Attributes:
+        kind: Decides what follows: "quota" ends a run that can go on later, "too long" asks for shorter texts,
+            "refused" is final, and the others are retried.
+        reason: What went wrong, on one line.
+        delay: The seconds after which the provider allows the next request, if it says so.
+        when: When another run can succeed, such as "after 2026-11-21 14:32", if that is known.
+        code: The code of the error that the failure becomes; "" for the default.
+        details: That error's details.
     """
 
-    def __init__(self, kind: FailureKind, reason: str, *, delay: float | None = None, next_step: str = "") -> None:
+    def __init__(
+        self,
+        kind: FailureKind,
+        reason: str,
+        *,
+        delay: float | None = None,
+        when: str = "",
+        code: str = "",
+        **details: JsonValue,
+    ) -> None:
         super().__init__(kind, reason)
-        far = kind in {"throttled", "server"} and delay is not None and delay > LONGEST_DELAY
+        far = kind in {"throttled", "server"} and delay is not None and delay > MAX_DELAY
         self.kind: FailureKind = "quota" if far else kind
         self.reason = reason
         self.delay = delay
-        self.next_step = next_step
+        self.when = when
+        self.code = code
+        self.details = details
 
 
-class RequestStopped(Exception):  # noqa: N818 - somebody asked for it
+class RequestStopped(Exception):  # noqa: N818 - the caller asked for it
     """The run was asked to stop while it waited."""
 
 
@@ -60,17 +75,41 @@ def _ignore(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RetryClock:
-    """Seconds that only grow, and a pause; tests have their own."""
+    """A monotonic clock in seconds, and how to sleep by it; tests have their own."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
-class RequestPolicy:
-    """How a provider is asked: requests and tokens a minute (None: as fast as it answers), seconds for one answer.
+class RetryLimits:
+    """How long a failing request is retried.
 
-    `stop` is looked at while waiting; `report` gets a line before a long pause.
+    Attributes:
+        tries: The most tries of one request.
+        tries_before_contact: The most tries while the provider has never responded: it may not be there at all.
+        bad_answers: The most invalid responses in a row.
+        grace: The seconds that a stopped run waits for the response to its last request, which is paid for.
+    """
+
+    tries: int = 60
+    tries_before_contact: int = 4
+    bad_answers: int = 8
+    grace: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPolicy:
+    """Rate limits, timeout and callbacks of the requests to a provider.
+
+    Attributes:
+        rpm: The most requests a minute; None sends them as fast as the provider responds.
+        tpm: The most tokens a minute, by our estimate.
+        timeout: The seconds that one response may take.
+        stop: Called while waiting; returns True to end the run.
+        report: Called with a line of text before a long pause.
+        clock: The clock that waits are measured by.
+        limits: How long a failing request is retried.
     """
 
     rpm: int | None = None
@@ -79,17 +118,21 @@ class RequestPolicy:
     stop: Callable[[], bool] = _never
     report: Callable[[str], None] = _ignore
     clock: RetryClock = field(default_factory=RetryClock)
+    limits: RetryLimits = field(default_factory=RetryLimits)
 
 
 class RateLimiter:
-    """Keeps every minute, wherever it begins, to so many requests and tokens."""
+    """Keeps the requests and tokens of any 60 seconds within limits; None is no limit."""
 
     def __init__(self, rpm: int | None, tpm: int | None) -> None:
         self._limits = (rpm, tpm)
         self._spent: deque[tuple[float, int, int]] = deque()  # (time, requests, tokens) of the last minute
 
     def pause(self, now: float, requests: int, tokens: int) -> float:
-        """Seconds from `now` until so much may be asked; more than a minute allows has to wait for an empty minute."""
+        """Return the seconds from `now` until these requests and tokens are allowed.
+
+        More than a minute allows is let through once the last minute is empty.
+        """
         while self._spent and self._spent[0][0] <= now - 60:
             self._spent.popleft()
         until = now
@@ -103,34 +146,44 @@ class RateLimiter:
         return until - now
 
     def spend(self, now: float, requests: int, tokens: int) -> None:
-        """Note what is asked now."""
+        """Record what is sent at `now`."""
         if self._limits != (None, None):
             self._spent.append((now, requests, tokens))
 
 
 class RetryingClient:
-    """Asks one provider, one request at a time, until it answers or there is no point in asking on."""
+    """Sends one provider's requests, one at a time, each until it succeeds or retrying is pointless."""
 
     def __init__(self, policy: RequestPolicy) -> None:
-        self._manners = policy
-        self._pace = RateLimiter(policy.rpm, policy.tpm)
+        self._policy = policy
+        self._limiter = RateLimiter(policy.rpm, policy.tpm)
         self._reached = False
 
-    def __call__(self, ask: Callable[[], Answer], *, requests: int, tokens: int, patience: float) -> Answer:
-        """What `ask` returns, which counts as so many requests and tokens. Raises RequestFailure and RequestStopped.
+    def request(self, send: Callable[[], T], *, requests: int, tokens: int, patience: float) -> T:
+        """Return the result of `send`, which is called again after a failure that may pass.
 
-        `ask` raises RequestFailure; where that is worth another try it is called again, for at most `patience` seconds in all.
+        Args:
+            send: Sends the request once; raises RequestFailure.
+            requests: The number of requests that the rate limit counts for it.
+            tokens: The number of tokens that the rate limit counts for it.
+            patience: The seconds after which no retry begins.
+
+        Raises:
+            RequestFailure: The last failure.
+            RequestStopped: The run was asked to stop.
         """
         from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
-        now = self._manners.clock.now
+        now, limits = self._policy.clock.now, self._policy.limits
         started, bad_in_a_row = now(), 0
-        back_off = wait_random_exponential(multiplier=1, max=LONGEST_BACKOFF)
+        back_off = wait_random_exponential(multiplier=1, max=MAX_BACKOFF)
 
-        def once() -> Answer:
-            self._wait(self._pace.pause(now(), requests, tokens), "to keep to the pace asked for")
-            self._pace.spend(now(), requests, tokens)
-            return self._ask_once(ask, patience)
+        def send_paced() -> T:
+            pause = self._limiter.pause(now(), requests, tokens)
+            self._report_pause(pause, "to keep to the rate limit")
+            self._sleep(pause)
+            self._limiter.spend(now(), requests, tokens)
+            return self._send_once(send, patience)
 
         def pause(state: "RetryCallState") -> float:
             delay = _failure(state).delay
@@ -140,62 +193,56 @@ class RetryingClient:
             nonlocal bad_in_a_row
             kind = _failure(state).kind
             bad_in_a_row = bad_in_a_row + 1 if kind == "answer" else 0
-            tries = MOST_TRIES if self._reached or kind != "network" else UNREACHED_TRIES
+            tries = limits.tries if self._reached or kind != "network" else limits.tries_before_contact
             late = now() - started + state.upcoming_sleep > patience
-            return late or bad_in_a_row >= BAD_ANSWERS or state.attempt_number >= tries
+            return late or bad_in_a_row >= limits.bad_answers or state.attempt_number >= tries
 
         return Retrying(
-            retry=retry_if_exception(
-                lambda error: isinstance(error, RequestFailure) and error.kind in WORTH_ANOTHER_TRY
-            ),
+            retry=retry_if_exception(lambda error: isinstance(error, RequestFailure) and error.kind in RETRIED),
             wait=pause,
             stop=give_up,
-            before_sleep=lambda state: self._tell(state.upcoming_sleep, _failure(state).reason),
+            before_sleep=lambda state: self._report_pause(state.upcoming_sleep, _failure(state).reason),
             sleep=self._sleep,
             reraise=True,
-        )(once)
+        )(send_paced)
 
-    def _ask_once(self, ask: Callable[[], Answer], patience: float) -> Answer:
-        """What `ask` returns. It runs in a thread that is left behind when its time is up or the run is stopped."""
+    def _send_once(self, send: Callable[[], T], patience: float) -> T:
+        """Return the result of `send`, run in a thread that is abandoned on timeout or when the run is stopped."""
         from concurrent.futures import Future, wait
 
-        answer: Future[Answer] = Future()
+        result: Future[T] = Future()
 
         def run() -> None:
             try:
-                answer.set_result(ask())
+                result.set_result(send())
             except BaseException as error:
-                answer.set_exception(error)
+                result.set_exception(error)
 
         threading.Thread(target=run, name="provider", daemon=True).start()
-        # The client's own timeout counts from byte to byte: an answer that drips would never run into it.
-        deadline = time.monotonic() + min(1.5 * self._manners.timeout, patience)
+        # The client's own timeout counts from byte to byte: a response that drips would never run into it.
+        deadline = time.monotonic() + min(1.5 * self._policy.timeout, patience)
         stopping = False
-        while not wait([answer], TICK).done:
-            if self._manners.stop() and not stopping:
-                stopping, deadline = True, min(deadline, time.monotonic() + GRACE)
+        while not wait([result], TICK).done:
+            if self._policy.stop() and not stopping:
+                stopping, deadline = True, min(deadline, time.monotonic() + self._policy.limits.grace)
             if time.monotonic() >= deadline:
                 if stopping:
                     raise RequestStopped
-                raise RequestFailure("server", "no whole answer in time")
-        failure = answer.exception()
+                raise RequestFailure("server", "no complete response in time")
+        failure = result.exception()
         self._reached = self._reached or not (isinstance(failure, RequestFailure) and failure.kind == "network")
-        return answer.result()
+        return result.result()
 
-    def _wait(self, seconds: float, why: str) -> None:
-        self._tell(seconds, why)
-        self._sleep(seconds)
-
-    def _tell(self, seconds: float, why: str) -> None:
-        if seconds >= TOLD_FROM:
-            self._manners.report(f"waiting {seconds:.0f} s: {why}")
+    def _report_pause(self, seconds: float, why: str) -> None:
+        if seconds >= REPORT_FROM:
+            self._policy.report(f"waiting {seconds:.0f} s: {why}")
 
     def _sleep(self, seconds: float) -> None:
-        """A pause that ends when the run is asked to stop. Raises RequestStopped then."""
-        clock = self._manners.clock
+        """Sleep; raise RequestStopped as soon as the run is asked to stop."""
+        clock = self._policy.clock
         until = clock.now() + seconds
         while True:
-            if self._manners.stop():
+            if self._policy.stop():
                 raise RequestStopped
             left = until - clock.now()
             if left <= 0:
@@ -204,7 +251,7 @@ class RetryingClient:
 
 
 def _failure(state: "RetryCallState") -> RequestFailure:
-    """What made the last try fail: tenacity asks only after one that is worth another try."""
+    """Return the failure of the last try: tenacity asks only after one that is retried."""
     failure = state.outcome.exception() if state.outcome is not None else None
     if not isinstance(failure, RequestFailure):
         raise TypeError(failure)

@@ -1,18 +1,14 @@
-"""What the providers' adapters share: keys and who gets them, addresses, and what an HTTP status means."""
+"""Translates what goes wrong on the wire: HTTP statuses, responses and client errors become `RequestFailure`s."""
 
-import os
 import re
-from collections.abc import Iterable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
+from vsearch_core.embed.remote.credentials import Credentials
 from vsearch_core.embed.remote.retry import RequestFailure
-from vsearch_core.errors import InputError, ModelError
+from vsearch_core.errors import ModelError
 
-SHOWN = 200  # characters of a provider's own words in an error
-SHORTEST_KEY = 6  # characters; what is shorter is no key, and would blot out half of a message
+MAX_EXCERPT = 200  # characters of a provider's message in an error
+MIN_KEY_LENGTH = 6  # characters; to blank out anything shorter could blank out half of a message
 
-_PLAIN = re.compile(r"[\w.-]+(:\d*)?|\[[\da-f:.]+\](:\d*)?", re.ASCII)  # a host, and perhaps a port: nothing to dispute
 _TOO_LONG = re.compile(
     r"too (long|large|many tokens)|context length|maximum (context|input|number of tokens|allowed batch)|"
     r"must have less than|batch size|exceeds? the (limit|maximum)",
@@ -20,97 +16,58 @@ _TOO_LONG = re.compile(
 )
 
 
-def find_key(variables: Iterable[str]) -> tuple[str, str] | None:
-    """The first of the environment's variables that holds a key, and the key. Raises ModelError for no possible key."""
-    for variable in variables:
-        key = os.environ.get(variable, "").strip()
-        if not key:
-            continue
-        if not (key.isascii() and key.isprintable() and " " not in key):
-            raise ModelError(variable, "holds characters that no key has", "set it to the key alone")
-        return variable, key
-    return None
-
-
-def checked_url(url: str) -> str:
-    """A base URL as it is stored and shown. Raises InputError, which repeats nothing that may be secret."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        parts = urlsplit("")
-    if "@" in url:
-        raise InputError("--base-url", "it holds a name or a password", "give the key by the environment")
-    place = re.split("[?#]", url, maxsplit=1)[0]
-    if place != url:
-        raise InputError(f"--base-url {place}", "more than an address follows it", "leave out what ? or # begins")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InputError(f"--base-url {url}", "not an http or https address", "write it like http://localhost:11434/v1")
-    return url.rstrip("/")
-
-
-def host_of(url: str) -> str | None:
-    """The host of a checked base URL; None where it is this machine. What programs may read in two ways is whole."""
-    place = re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0].lower()
-    host = urlsplit(f"//{place}").hostname if _PLAIN.fullmatch(place) else None
-    if host is None:
-        return url
-    return None if _is_loopback(host) else host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def same_address(one: str, other: str | None) -> bool:
-    """Whether two base URLs are the same but for a slash at the end."""
-    return other is not None and one.rstrip("/") == other.rstrip("/")
-
-
 def excerpt(message: object, key: str | None) -> str:
-    """A provider's words on one short line, without the key that they may repeat."""
+    """Return a provider's message as one short line, without the key, which it may repeat."""
     text = str(message or "")
-    if key is not None and len(key) >= SHORTEST_KEY:
+    if key is not None and len(key) >= MIN_KEY_LENGTH:
         text = text.replace(key, "[key]")
     text = " ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip(".")
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text if len(text) <= MAX_EXCERPT else f"{text[:MAX_EXCERPT]}…"
 
 
-def failure_from_status(status: int, words: str, *, delay: float | None = None, key_variable: str) -> RequestFailure:
-    """What an error status means; `words` are the provider's own (see `excerpt`)."""
-    said = f"status {status}" + (f": {words}" if words else "")
-    too_long = status == 413 or (status in {400, 422, 500} and _TOO_LONG.search(words))
-    too_long = too_long or (status == 429 and "request too large" in words.lower())  # for a minute's tokens
+def failure_from_status(
+    status: int, message: str, credentials: Credentials, *, delay: float | None = None
+) -> RequestFailure:
+    """Return the failure that an HTTP error status means.
+
+    Args:
+        status: The HTTP status.
+        message: The provider's message, which may repeat the key.
+        credentials: The key that was sent, and its name.
+        delay: The seconds after which the provider allows the next request, if it says so.
+    """
+    message = excerpt(message, credentials.api_key)
+    reason = f"status {status}" + (f": {message}" if message else "")
+    too_long = status == 413 or (status in {400, 422, 500} and _TOO_LONG.search(message))
+    too_long = too_long or (status == 429 and "request too large" in message.lower())  # for a minute's tokens
     if status == 429 and not too_long:
-        return RequestFailure("throttled", said, delay=delay)
+        return RequestFailure("throttled", reason, delay=delay)
     if too_long:
-        return RequestFailure("too long", said, next_step="take smaller passages with --chunk-words")
+        return RequestFailure("too long", reason, code="text-too-long")
     if status in {408, 409, 425} or status >= 500:
-        return RequestFailure("server", said, delay=delay)
-    if status in {401, 403} or "API key not valid" in words:
-        return RequestFailure("refused", f"the key was refused ({said})", next_step=f"check {key_variable}")
-    return RequestFailure("refused", f"the request was refused ({said})", next_step="check --model and --base-url")
+        return RequestFailure("server", reason, delay=delay)
+    if status in {401, 403} or "API key not valid" in message:
+        reason = f"the key was refused ({reason})"
+        return RequestFailure("refused", reason, code="key-refused", key_name=credentials.key_name)
+    return RequestFailure("refused", f"the request was refused ({reason})", code="request-refused")
 
 
 def invalid_response(error: Exception) -> RequestFailure:
-    """What reading the answer's body failed with."""
-    return RequestFailure("answer", f"answered something that is no list of embeddings ({type(error).__name__})")
+    """Return the failure for a body that can't be read as embeddings because of `error`."""
+    return RequestFailure("answer", f"the response is no list of embeddings ({type(error).__name__})")
 
 
 def unreachable(error: Exception, key: str | None) -> RequestFailure:
-    """What the HTTP client failed with."""
+    """Return the failure for an error of the HTTP client."""
     return RequestFailure("network", f"can't be reached ({type(error).__name__}: {excerpt(error, key)})")
 
 
 def client_setup_error(provider: str, error: Exception, key: str | None) -> ModelError:
-    """The error where the HTTP client can't be made, with the environment's proxies and certificates."""
+    """Return the error for an HTTP client that the environment's proxies or certificates keep from being made."""
     reason = f"its HTTP client can't be set up ({excerpt(error, key)})"
-    return ModelError(f"embedder {provider}", reason, "check ALL_PROXY, HTTPS_PROXY, HTTP_PROXY and SSL_CERT_FILE")
+    return ModelError(f"embedder {provider}", reason, "http-client-setup")
 
 
 def missing_extra_error(provider: str, extra: str) -> ModelError:
-    """The error where a provider's package is not installed."""
-    return ModelError(f"embedder {provider}", "its package is not installed", f"run `pip install 'vsearch[{extra}]'`")
+    """Return the error for a provider whose package is not installed."""
+    return ModelError(f"embedder {provider}", "its package is not installed", "package-missing", extra=extra)

@@ -1,0 +1,41 @@
+"""What the environment says: the cache folder, and the providers' API keys and addresses.
+
+The library reads no variables; commands read them here and pass them on.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.remote.credentials import Credentials
+
+KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
+BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}  # of the providers' own packages
+
+
+def cache_dir() -> Path | None:
+    """Return the cache folder that VSEARCH_CACHE_DIR names; None means the platform's."""
+    named = os.environ.get("VSEARCH_CACHE_DIR")
+    return Path(named) if named else None
+
+
+def base_urls() -> dict[str, str]:
+    """Return the providers' addresses that the environment names, by provider."""
+    named = {provider: os.environ.get(variable, "") for provider, variable in BASE_URL_VARIABLES.items()}
+    return {provider: url for provider, url in named.items() if url}
+
+
+def credentials(provider: str, trusted_url: str | None) -> "Credentials":
+    """Return the provider's key from the environment; `trusted_url` is the address that the user has agreed to.
+
+    Without one, the address that the environment names is trusted. Raises ModelError for a malformed key.
+    """
+    from vsearch_core.embed.remote.credentials import Credentials
+
+    trusted_url = trusted_url or base_urls().get(provider)
+    variables = KEY_VARIABLES.get(provider, ())
+    for variable in variables:
+        if key := os.environ.get(variable, "").strip():
+            return Credentials(key, trusted_url, variable)
+    return Credentials(None, trusted_url, *variables[:1])
