@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from vsearch_core import config
 from vsearch_core.embed import model_files, models
 from vsearch_core.embed.prepared import PreparedModel
 
@@ -26,23 +27,20 @@ def package() -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory, package: Path) -> Path:
     """A cache folder in which the default model is prepared. Not to be changed: others use it."""
     folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VSEARCH_CACHE_DIR", str(folder))
-        models.open_model(None)
+    models.open_model(None, cache_dir=folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def model(cache: Path) -> PreparedModel:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VSEARCH_CACHE_DIR", str(cache))
-        return models.open_model(None)
+    return models.open_model(None, cache_dir=cache)
 
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the platform's cache folder."""
     folder = tmp_path / "cache"
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(folder))
+    monkeypatch.setattr(config, "default_cache_dir", lambda: folder)
     return folder
 
 

@@ -1,9 +1,10 @@
-"""What Gemini's error details mean."""
+"""The meaning of Gemini's error details."""
 
 from typing import Any
 
 import pytest
 
+from vsearch_core.embed.remote.credentials import Credentials
 from vsearch_core.embed.remote.gemini import _failure, _next_day, _seconds
 
 
@@ -29,7 +30,7 @@ def error(message: str = "", **detail: Any) -> Any:
     ],
 )
 def test_a_throttled_answer(body: Any, kind: str, delay: float | None) -> None:
-    failure = _failure(429, body, "key-0123456789", "GEMINI_API_KEY")
+    failure = _failure(429, body, Credentials("key-0123456789"))
     assert (failure.kind, failure.delay) == (kind, delay)
 
 

@@ -119,9 +119,8 @@ def test_windows_cover_a_text_of_100_000_words(fp32: LocalEmbedder) -> None:
     assert sum(map(len, inner)) - 100_000 == WINDOW_OVERLAP * (len(inner) - 1)
 
 
-def test_batches_come_steadily_and_in_order(model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.embed.local.BATCH_SECONDS", 0.0)
-    batches = list(LocalEmbedder(model).embed_documents(VARIED))
+def test_batches_come_steadily_and_in_order(model: PreparedModel) -> None:
+    batches = list(LocalEmbedder(model, batch_seconds=0.0).embed_documents(VARIED))
     assert [batch.indices.tolist() for batch in batches] == [[number] for number in range(len(VARIED))]
 
 
@@ -142,17 +141,18 @@ def test_nothing_is_loaded_before_the_first_text(model: PreparedModel) -> None:
 
 PROBE = """
 import sys
+from pathlib import Path
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.model import EmbedderSpec
-vectors = open_embedder(EmbedderSpec("local")).embed_queries(["what is loaded?"])
+vectors = open_embedder(EmbedderSpec("local"), cache_dir=Path(sys.argv[1])).embed_queries(["what is loaded?"])
 assert vectors.shape == (1, 384)
 print(sorted({"torch", "transformers", "onnx", "safetensors", "huggingface_hub"} & set(sys.modules)))
 """
 
 
 def test_a_query_with_a_prepared_model_imports_nothing_heavy(cache: Path) -> None:
-    environment = {"VSEARCH_CACHE_DIR": str(cache), "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", PROBE, str(cache)]
+    done = subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
@@ -174,6 +174,6 @@ def test_a_damaged_graph_is_named(
     damaged = PreparedModel(tmp_path, model.description)
     damaged.graph(precision).write_bytes(b"not a graph")
     damaged.tokenizer.write_bytes(model.tokenizer.read_bytes())
-    with pytest.raises(ModelError, match=f"can't be loaded .*remove {tmp_path}"):
+    with pytest.raises(ModelError, match="can't be loaded"):
         LocalEmbedder(damaged, precision).embed_queries(["x"])
     assert capfd.readouterr().err == ""

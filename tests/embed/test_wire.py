@@ -1,8 +1,11 @@
-"""What all providers share: addresses, redaction, and what a status means."""
+"""What all providers share: addresses, excerpts without the key, and the meaning of HTTP statuses."""
 
 import pytest
 
-from vsearch_core.embed.remote.wire import checked_url, excerpt, failure_from_status, same_address
+from vsearch_core.embed.remote.credentials import Credentials, checked_url, same_address
+from vsearch_core.embed.remote.wire import excerpt, failure_from_status
+
+CREDENTIALS = Credentials("sk-0123456789abcdef", key_name="THE_KEY")
 
 
 def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
@@ -37,14 +40,16 @@ def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
     ],
 )
 def test_what_a_status_means(status: int, words: str, kind: str) -> None:
-    failure = failure_from_status(status, words, key_variable="THE_KEY")
+    failure = failure_from_status(status, words, CREDENTIALS)
     assert failure.kind == kind
     assert words in failure.reason
     assert str(status) in failure.reason
 
 
-def test_a_refused_key_is_named_by_its_variable() -> None:
-    assert failure_from_status(403, "", key_variable="THE_KEY").next_step == "check THE_KEY"
+def test_a_refused_key_is_named_and_not_repeated() -> None:
+    failure = failure_from_status(403, f"no {CREDENTIALS.api_key}", CREDENTIALS)
+    assert (failure.code, failure.details) == ("key-refused", {"key_name": "THE_KEY"})
+    assert failure.reason == "the key was refused (status 403: no [key])"
 
 
 def test_addresses_lose_a_slash_and_nothing_else() -> None:
@@ -52,4 +57,5 @@ def test_addresses_lose_a_slash_and_nothing_else() -> None:
     assert same_address("https://a/v1", "https://a/v1/")
     assert not same_address("https://a/v1", "https://a.evil/v1")
     assert not same_address("https://a/v1", "http://a/v1")
-    assert not same_address("https://a/v1", None)
+    assert not Credentials().allow("https://a/v1")
+    assert Credentials(trusted_url="https://a/v1").allow("https://a/v1/")

@@ -22,7 +22,7 @@ SPEC = EmbedderSpec("local", "words")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("VSEARCH_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("vsearch_core.config.default_cache_dir", lambda: tmp_path / "cache")
     return tmp_path / "cache" / SHARED_FILE
 
 
