@@ -1,5 +1,6 @@
 """Models other than the default: chosen at the first `index`, remembered, listed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_dimensions_are_cut_and_remembered(vsearch: Vsearch, project: Path, stat
     assert "it was made with --dimensions 8, not 4" in error
 
 
-def test_models_are_listed_with_who_else_could_embed(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+def test_models_and_all_embedders_are_listed(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
     e5 = add_modules(write_model(tmp_path / "e5-small"))
     write_files(project, FILES)
     cache = {"VSEARCH_CACHE_DIR": str(tmp_path / "cache")}
@@ -50,16 +51,25 @@ def test_models_are_listed_with_who_else_could_embed(vsearch: Vsearch, project: 
         "e5-small\n  vectors    16 dimensions, windows of 40 tokens\n  prefix     'query: ' before a query" in ran.out
     )
     assert "\n--embedder sentence-transformers\n  sentence-transformers " in ran.out
+    assert "\n--embedder static\n  nothing to install\n" in ran.out
     listed = vsearch("models", "--json", cwd=project, **cache).json
     assert [(model["name"], model["provider"]) for model in listed["models"]][1:] == [("e5-small", "local")]
-    assert listed["embedders"][0]["installed"] is True
+    embedders = {each["name"]: each for each in listed["embedders"]}
+    assert list(embedders) == ["local", "sentence-transformers", "static", "gemini", "openai"]
+    assert all(each["installed"] for each in embedders.values())
+    assert embedders["local"]["state"] == "nothing to install"
+    assert re.fullmatch(
+        r"google-genai [\d.]+, tenacity [\d.]+; the key is read from GEMINI_API_KEY or GOOGLE_API_KEY",
+        embedders["gemini"]["state"],
+    )
+    assert embedders["openai"]["state"].startswith("httpx2 ")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--device", "cpu"), "--device cpu: local has no choice of it; leave --device out"),
-        (("--embedder", "static"), "--embedder static: has no default model; name one with --model"),
+        (("--device", "cpu"), "--device: the embedder local has no choice of device; leave it out"),
+        (("--embedder", "static"), "embedder static: has no default model; name one with --model"),
     ],
 )
 def test_what_an_embedder_has_not_is_refused(

@@ -30,7 +30,7 @@ def test_a_key_goes_where_the_user_agreed_to_or_named(opened: list[dict[str, Any
     embedder_opener(tmp_path, report=print)(far)
     embedder_opener(tmp_path, report=print)(near)
     embedder_opener(tmp_path, report=print, base_url=NEAR)(near)
-    assert [call["named_url"] for call in opened] == [FAR, None, NEAR]
+    assert [call["credentials"].trusted_url for call in opened] == [FAR, None, NEAR]
 
 
 def test_no_embedder_elsewhere_is_opened_without_consent(opened: list[dict[str, Any]], tmp_path: Path) -> None:
