@@ -20,8 +20,8 @@ def config(
 ) -> int:
     """Show the defaults of options, or set one.
 
-    In order of precedence: the command line, the environment (such as VSEARCH_K), the project's .vsearch/config.toml, and
-    the user's own file.
+    In order of precedence: the command line, the environment (such as VSEARCH_K), the project's .vsearch/config.toml,
+    and the user's own file.
     """
     from vsearch_core.errors import InputError
 

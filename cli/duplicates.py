@@ -26,7 +26,7 @@ def duplicates(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Find chunks that are copies of one another, apart from small edits.
+    """Find chunks that are near-copies of one another.
 
     The largest group comes first; the number is a chunk's resemblance to the first chunk of its group. Exit status:
     0 groups, 1 none, 2 error.

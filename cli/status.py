@@ -22,7 +22,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show what the index holds, its model and its size; or each file.
+    """Show the index's contents, model and size.
 
     With --files, one line for each file: indexed, partly (a part of it could not be read), pending (read, but not
     embedded yet), skipped (it holds no text) or failed (it could not be read).

@@ -33,7 +33,7 @@ def tune(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Learn how much vectors and keywords should count in this index.
+    """Learn how to weigh vectors against keywords.
 
     It learns from feedback or judged queries, for hybrid search. The result is cross-validated, and stored only if it
     is better on queries that it was not learned from, and not by chance.

@@ -109,7 +109,7 @@ def test_a_model_is_of_the_embedder_that_it_was_set_for(vsearch: Vsearch, projec
         ("mode = 'magic'", "mode: 'magic' is not one of hybrid, vector, keyword"),
         ("exclude = '*.md'", "exclude: '*.md' is not a list of globs"),
         ("max_file_size = 'huge'", "max_file_size: 'huge' is not a size like 50MB"),
-        ("chunk-words = 5", "'chunk-words' is not a setting; `vsearch config` shows which there are"),
+        ("chunk-words = 5", "'chunk-words' is not a setting; see `vsearch config` for those there are"),
         ("[index]\nk = 1", "'index' is not a setting"),
         ("k = ", "is not TOML ("),
         ("k = '\x1b[31m\u202e'", "is not TOML ("),
