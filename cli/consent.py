@@ -29,6 +29,7 @@ class Consent:
         self._given: list[dict[str, Any]] = []
 
     def __call__(self, spec: "EmbedderSpec", host: str) -> bool:
+        """Return True once the user agrees."""
         from vsearch_core.errors import InputError
 
         consent = {"project": self._project, "provider": spec.provider, "host": host}

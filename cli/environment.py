@@ -1,4 +1,4 @@
-"""What the environment says: the cache folder, and the providers' API keys and addresses.
+"""Read environment variables: the cache folder, and the providers' API keys and addresses.
 
 The library reads no variables; commands read them here and pass them on.
 """

@@ -29,7 +29,7 @@ def one_line(text: str) -> str:
 
 
 def to_json(value: object) -> str:
-    """Return JSON on one line, readable in any script; characters that control a terminal are \\u escapes."""
+    """Return JSON on one line, readable in any script; characters that control a terminal are escaped."""
     import json
 
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)

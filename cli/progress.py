@@ -62,9 +62,11 @@ class StopFlag:
     """A flag that a signal handler sets; the handler does nothing else."""
 
     def __init__(self) -> None:
+        """Make a flag that is not set."""
         self._is_set = False
 
     def __call__(self) -> bool:
+        """Return True if the flag is set."""
         return self._is_set
 
     def raised(self, number: int, _frame: object) -> None:
@@ -77,6 +79,7 @@ class Bar:
     """A progress bar on stderr, a new one for each stage; chunks embedded while files are read are shown beside it."""
 
     def __init__(self, *, hidden: bool) -> None:
+        """Make a bar, which draws nothing if it is `hidden`."""
         self._hidden = hidden
         self._stage = ""
         self._bar: Any = None

@@ -21,6 +21,7 @@ class News:
         self._now: set[str] = set()
 
     def __call__(self, line: str) -> None:
+        """Write a line, unless the run before has written it."""
         if line not in self._before:
             self._write(line)
         self._now.add(line)

@@ -22,6 +22,7 @@ class VsearchError(Exception):
     code = "error"
 
     def __init__(self, subject: str, reason: str, code: str | None = None, **details: JsonValue) -> None:
+        """Make an error about a subject; `code` replaces the class's own."""
         super().__init__(subject, reason)
         self.subject = subject
         self.reason = reason

@@ -448,6 +448,7 @@ class Index:
         share_vectors: bool,
         cache_dir: Path | None,
     ) -> None:
+        """Use `open_index` instead, which makes these arguments."""
         self.path = path
         self._requested = requested
         self._embedders = embedders

@@ -36,7 +36,7 @@ _CANDIDATE_COST = 280.0  # of a candidate of a graph search
 
 @dataclass(frozen=True, slots=True)
 class ScanLimits:
-    """How few rows are scanned exactly instead of searching the graph.
+    """Limits up to which rows are scanned exactly instead of searching the graph.
 
     Without a filter, these are segments of at most `exact_rows`. With one, they are filters that at most
     `filtered_rows` pass: that takes a millisecond and can't miss rows far from the query.

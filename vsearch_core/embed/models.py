@@ -24,7 +24,7 @@ ABANDONED = 3600.0  # seconds after which an unfinished preparation counts as de
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that can be used on this machine, as `vsearch models` prints it.
+    """A model that can be used on this machine, and how it would run.
 
     Attributes:
         name: The model's name.

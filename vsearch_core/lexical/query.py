@@ -1,7 +1,7 @@
 """Parse the operators of a query: "exact words", +required, -excluded, prefix*.
 
 No query is an error. An operator counts only at the start of a word, directly before a letter or a straight quotation
-mark. Hyphens inside words, dashes between blanks, signed numbers, options such as -x and --json, and unpaired quotes
+mark. Hyphens inside words, dashes between blanks, signed numbers, options such as -x and --word, and unpaired quotes
 are ordinary text, and so is a query that only excludes.
 """
 
