@@ -19,7 +19,7 @@ from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import load_dataset
 from vsearch_core.evaluate.run import embed_dataset
 from vsearch_core.index.settings import IndexOptions
-from vsearch_core.search.engine import TEXT
+from vsearch_core.model import TEXT
 from vsearch_core.search.fusion import KEYWORD, LEAST_LEGIBLE, VECTOR, Fusion, fuse
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.request import SearchRequest, clean_query

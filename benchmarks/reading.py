@@ -20,12 +20,13 @@ from benchmarks.indexing import static_model
 from benchmarks.machine import describe
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.index import staging
+from vsearch_core.index.limits import DEFAULT_LIMITS
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import IndexOptions, IndexSettings
+from vsearch_core.index.settings import IndexOptions, new_settings
 from vsearch_core.index.sources import Source
-from vsearch_core.index.writer import Run, is_fresh, update_index
+from vsearch_core.index.writer import scan, update_index
 from vsearch_core.model import EmbedderSpec
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.text import reading
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
@@ -54,7 +55,7 @@ def count_read(reader: Reader) -> int:
     """Read all files and return their number."""
     count = 0
     with closing(reader):
-        while outcomes := reader.take(staging.FILES_A_TRANSACTION):
+        while outcomes := reader.take(DEFAULT_LIMITS.files_per_transaction):
             count += len(outcomes)
     return count
 
@@ -63,13 +64,11 @@ def count_staged(folder: Path, work: Path, embedder: Embedder) -> int:
     """Stage all files in a new catalog and return their number."""
     index, sources = work / ".vsearch", [Source(folder, DiscoverOptions())]
     index.mkdir()
-    run = Run(index, IndexOptions(), lambda _: embedder, Observer(), ExtractOptions())
-    assert is_fresh(index, sources, IndexOptions())
-    run.open_first_embedder()
-    with closing(run.open_catalog()) as catalog:
-        taken = run.take_in(catalog, IndexSettings.from_catalog(catalog), sources, retry=False)
-        with closing(taken.stager):
-            taken.stager.stage_all()
+    settings = new_settings(IndexOptions(), embedder.fingerprint)
+    with closing(Catalog.create(index, settings.to_catalog())) as catalog:
+        changes = scan(index, catalog, settings, sources, Observer(), ExtractOptions(), DEFAULT_LIMITS, retry=False)
+        with closing(changes.stager):
+            changes.stager.stage_all()
         return len(catalog.files(live=False))
 
 

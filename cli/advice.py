@@ -27,6 +27,10 @@ ADVICE: Mapping[str, str] = {
     "archive-damaged": "export it again, or copy it again from where it came",
     "not-an-archive": "name a file that `vsearch export` wrote",
     "export-source-damaged": "check the disk, and index again",
+    "catalog-beyond-repair": "delete the index folder, then index again, or `vsearch import` what you have exported",
+    "link-in-index": "remove it",
+    "nothing-to-refresh": "name a file or folder",
+    "nothing-to-remove": "see what it holds with `vsearch status`",
     # files and disks
     "disk-full": "free some space and run it again: what is committed is kept",
     "permission-denied": "check the permissions of the file and its folder",

@@ -15,6 +15,7 @@ from support import WordEmbedder, make_index
 from vsearch_core import config
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
+from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.filters import Filters
@@ -87,9 +88,10 @@ def build_with_graph(root: Path) -> Path:
         rng = random.Random(number)
         parts = (f"Part {number}-{part}: {' '.join(rng.choices(WORDS, k=16))}." for part in range(50))
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n" + "\n\n".join(parts) + "\n")
-    make_index(root, embedder, Path("d"), options=options)
+    limits = IndexLimits(graph_rows=1000)
+    make_index(root, embedder, Path("d"), options=options, limits=limits)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
-    make_index(root, embedder)
+    make_index(root, embedder, limits=limits)
     return root / ".vsearch"
 
 

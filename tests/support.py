@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
@@ -59,6 +60,7 @@ def make_index(
     observer: Observer | None = None,
     options: IndexOptions | None = None,
     discover: DiscoverOptions | None = None,
+    limits: IndexLimits = DEFAULT_LIMITS,
 ) -> UpdateSummary:
     """Index paths (relative to root, or all that were indexed before) into root/.vsearch."""
     return update_index(
@@ -67,4 +69,5 @@ def make_index(
         options or IndexOptions(),
         lambda _spec: embedder,
         observer or Observer(),
+        limits=limits,
     )

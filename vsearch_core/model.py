@@ -81,6 +81,9 @@ class KeywordFields:
         return self.text, "" if title in heading else title, heading, path
 
 
+TEXT = "text"  # the vector space of the chunks' texts, the only one there is
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Identifies what made a vector: two vectors can be compared only if all fields are equal.

@@ -13,7 +13,7 @@ from process import Ran, Vsearch, finished
 
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.embed.open import open_embedder
-from vsearch_core.index import graphs
+from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import update_index
@@ -56,12 +56,12 @@ def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (project / f"{name}.txt").write_text("\n\n".join(chunks), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSEARCH_CACHE_DIR", vsearch.environment["VSEARCH_CACHE_DIR"])
-        patch.setattr(graphs, "GRAPH_ROWS", 1000)
         update_index(
             project / ".vsearch",
             [Source(project, DiscoverOptions())],
             IndexOptions(chunk_words=20, overlap_words=0),
             lambda *_: WordMixer(open_embedder(EmbedderSpec("local"))),
+            limits=IndexLimits(graph_rows=1000),
         )
     return project
 

@@ -21,7 +21,7 @@ def test_remove_says_what_it_did_and_what_stays_out(vsearch: Vsearch, project: P
     assert vsearch("index", cwd=project).status == 0
     assert found(vsearch, project) == ["docs/a.txt"]
     error = vsearch("remove", "nowhere", cwd=project).error
-    assert error == f"{project}/nowhere: the index holds nothing of it; see what it holds with `vsearch status`"
+    assert error == f"{project}/nowhere: the index has nothing of it; see what it holds with `vsearch status`"
     ran = vsearch("remove", "--json", "docs", cwd=project)
     assert (ran.json["schema"], ran.json["removed"], ran.json["files"]) == ("vsearch.remove/1", 1, 0)
     assert ran.err == ""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.tune import _folds, _held_out, tune_fusion
-from vsearch_core.model import Chunk
-from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Searcher, Selection, Vectors
+from vsearch_core.model import TEXT, Chunk
+from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Searcher, Selection, Vectors
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.pipeline import EmbeddedQuery

@@ -17,7 +17,7 @@ from faults.runner import Runner
 from faults.server import Outcome, State, live_files
 from process import write_files
 
-from vsearch_core.index.commit import mark_commit
+from vsearch_core.index.commit import advance_generation
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
@@ -172,7 +172,7 @@ def damage_header(index: Path) -> None:
         connection.execute("SELECT count(*) FROM files").fetchone()  # the last to close folds the log: not the writer
         before = catalog.read_bytes()
         with closing(Catalog.open_to_write(index)) as writer, writer.transaction():
-            mark_commit(writer)
+            advance_generation(writer)
         left = log.read_bytes()
     catalog.write_bytes(before)
     log.write_bytes(left)

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -26,11 +27,17 @@ from faults.shim import IN_PEACE, Event, Plan, Shim
 
 BATCH = 4  # texts the stand-in for the model embeds at a time
 DIMENSIONS = {"other": 32}  # of its models; else 48
-# So little at a time that small documents pass through every step of a long run.
+# So small that a few documents pass through every step of a long run.
 LIMITS = {
-    "vsearch_core.index.writer": {"CHUNKS_A_COMMIT": 12},
-    "vsearch_core.index.staging": {"CHUNKS_A_BLOCK": 8, "FILES_A_TRANSACTION": 10},
-    "vsearch_core.index.re_embedding": {"CHUNKS_A_BLOCK": 8},
+    "chunks_per_commit": 12,
+    "chunks_per_block": 8,
+    "files_per_transaction": 10,
+    "chunks_per_re_embedding_block": 8,
+}
+LIMITED = {
+    "vsearch_core.index.writer": "update_index",
+    "vsearch_core.index.re_embedding": "re_embed_index",
+    "vsearch_core.index.repair": "repair_index",
 }
 CRASHED = 70  # the status of a child whose `main()` let an exception through
 
@@ -122,10 +129,9 @@ def _import_all() -> None:
         for module in pkgutil.walk_packages(found.__path__, f"{package}."):
             if "kernels" not in module.name and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    for name, limits in LIMITS.items():
-        for limit, value in limits.items():
-            assert hasattr(sys.modules[name], limit), f"{name} has no {limit} any more"
-            setattr(sys.modules[name], limit, value)
+    limits = sys.modules["vsearch_core.index.limits"].IndexLimits(**LIMITS)
+    for module, name in LIMITED.items():  # the callers import them when they are called
+        setattr(sys.modules[module], name, partial(getattr(sys.modules[module], name), limits=limits))
     assert vsearch_core
     np.random.default_rng(0).standard_normal(1)
     WordEmbedder().embed_queries(["a word"])

@@ -10,8 +10,8 @@ import pytest
 from damage import LOG, Answers, Outcome, answers, build, build_with_graph, files_by_kind, outcomes, spread, table
 
 from vsearch_core.errors import VsearchError
-from vsearch_core.index import graphs
 from vsearch_core.index.check import check_index
+from vsearch_core.index.parts import GRAPH
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
@@ -68,13 +68,11 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
 
 @pytest.fixture(scope="module")
 def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphs, "GRAPH_ROWS", 1000)
-        return build_with_graph(tmp_path_factory.mktemp("linked") / "project")
+    return build_with_graph(tmp_path_factory.mktemp("linked") / "project")
 
 
 def graph_files(index: Path) -> dict[str, Path]:
-    found = {kind: file for kind, file in files_by_kind(index).items() if graphs.has_graph([kind])}
+    found = {kind: file for kind, file in files_by_kind(index).items() if GRAPH.owns(kind)}
     assert len(found) == 10
     return found
 

@@ -10,15 +10,12 @@ from hypothesis import strategies as st
 from support import WordEmbedder, make_index
 
 from vsearch_core.index.compaction import (
-    DEAD_SHARE,
-    FAN_OUT,
-    GROWTH,
-    SMALLEST,
-    choose,
+    choose_segments,
     compact,
     compact_index,
     merge_segments,
 )
+from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.local import LocalSearcher
@@ -27,6 +24,8 @@ from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.segment import ArrayEntry
 
+LIMITS = IndexLimits()
+
 
 def record(number: int, rows: int, dead: int = 0) -> SegmentRecord:
     linked = {"graph_order": ArrayEntry("<u4", (rows,), 0, "", "")}
@@ -34,24 +33,24 @@ def record(number: int, rows: int, dead: int = 0) -> SegmentRecord:
 
 
 def test_few_segments_are_left_alone() -> None:
-    assert choose([record(i, 100) for i in range(FAN_OUT - 1)]) == []
+    assert choose_segments([record(i, 100) for i in range(LIMITS.segments_per_tier - 1)]) == []
 
 
 def test_as_many_of_one_size_as_the_fan_out_are_merged() -> None:
-    small = [record(i, 100) for i in range(FAN_OUT)]
-    assert choose([record(99, 50_000), *small]) == small
+    small = [record(i, 100) for i in range(LIMITS.segments_per_tier)]
+    assert choose_segments([record(99, 50_000), *small]) == small
 
 
 def test_a_worn_segment_is_rewritten() -> None:
-    worn = record(1, 100, dead=int(100 * DEAD_SHARE) + 1)
-    assert choose([record(0, 100), worn]) == [worn]
-    assert choose([record(1, 100, dead=int(100 * DEAD_SHARE))]) == []
+    worn = record(1, 100, dead=int(100 * LIMITS.dead_share) + 1)
+    assert choose_segments([record(0, 100), worn]) == [worn]
+    assert choose_segments([record(1, 100, dead=int(100 * LIMITS.dead_share))]) == []
 
 
 def test_what_is_written_anyway_takes_along_no_more_than_itself() -> None:
     worn, larger = record(1, 100, dead=10), record(2, 500)
     small = [record(number, 40) for number in (3, 4, 5)]
-    assert choose([worn, larger, *small]) == [worn, *small[:2]]
+    assert choose_segments([worn, larger, *small]) == [worn, *small[:2]]
 
 
 class Merging:
@@ -63,7 +62,7 @@ class Merging:
 
     def compact(self) -> None:
         for _ in range(len(self.segments) + 1):
-            chosen = choose(self.segments)
+            chosen = choose_segments(self.segments)
             if not chosen:
                 return
             rows = sum(segment.live_rows for segment in chosen)
@@ -76,7 +75,7 @@ class Merging:
 
 def tier(rows: int) -> int:
     """How many sizes there are up to one of so many rows, but for the smallest."""
-    return next(number for number in range(99) if rows < SMALLEST * GROWTH**number)
+    return next(number for number in range(99) if rows < LIMITS.smallest_tier_rows * LIMITS.tier_growth**number)
 
 
 @given(st.lists(st.integers(1, 5000) | st.integers(1, 20), max_size=150))
@@ -86,10 +85,12 @@ def test_segments_stay_few_and_rows_are_seldom_written_again(commits: list[int])
         merging.segments.append(record(number, rows))
         merging.compact()
         sizes = Counter(tier(segment.rows) for segment in merging.segments)
-        assert all(count < FAN_OUT for count in sizes.values())
+        assert all(count < LIMITS.segments_per_tier for count in sizes.values())
     total = sum(commits)
     assert sum(segment.rows for segment in merging.segments) == total
-    assert merging.written <= 2 * (total * tier(total) + len(commits) * SMALLEST / (FAN_OUT - 1))
+    assert merging.written <= 2 * (
+        total * tier(total) + len(commits) * LIMITS.smallest_tier_rows / (LIMITS.segments_per_tier - 1)
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 3000), st.integers(0, 99), st.floats(0, 1)), max_size=60))
@@ -102,13 +103,13 @@ def test_dead_rows_stay_few_and_are_worth_what_they_cost(commits: list[tuple[int
             place = victim % len(merging.segments)
             segment = merging.segments[place]
             merging.segments[place] = record(segment.id, segment.rows, int(share * segment.rows))
-        worn = [each for each in merging.segments if each.rows - each.live_rows > DEAD_SHARE * each.rows]
-        chosen = choose(merging.segments)
+        worn = [each for each in merging.segments if each.rows - each.live_rows > LIMITS.dead_share * each.rows]
+        chosen = choose_segments(merging.segments)
         if worn:
             dead = sum(segment.rows - segment.live_rows for segment in chosen)
-            assert sum(segment.live_rows for segment in chosen) <= 2 * dead * (1 / DEAD_SHARE - 1) + 1e-6
+            assert sum(segment.live_rows for segment in chosen) <= 2 * dead * (1 / LIMITS.dead_share - 1) + 1e-6
         merging.compact()
-        assert all(each.rows - each.live_rows <= DEAD_SHARE * each.rows + 1e-6 for each in merging.segments)
+        assert all(each.rows - each.live_rows <= LIMITS.dead_share * each.rows + 1e-6 for each in merging.segments)
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from support import WordEmbedder, make_index
 from vsearch_core.embed.base import Batch
 from vsearch_core.errors import IndexMismatchError, IndexNotFoundError, InputError, StorageError
 from vsearch_core.evaluate.tune import store_fusion
-from vsearch_core.index import graphs, re_embedding
+from vsearch_core.index import commit
 from vsearch_core.index.check import check_index
 from vsearch_core.index.forecast import forecast_re_embedding
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.re_embedding import ReEmbedSummary, re_embed_index, wanted
+from vsearch_core.index.re_embedding import ReEmbedSummary, new_spec, re_embed_index
 from vsearch_core.index.settings import IndexOptions, IndexSettings
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import EmbedderSpec, Fingerprint
@@ -55,15 +56,20 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
 
 
 def re_embed(
-    root: Path, by: WordEmbedder, *, batches: int | None = None, options: IndexOptions = OTHER
+    root: Path,
+    by: WordEmbedder,
+    *,
+    batches: int | None = None,
+    options: IndexOptions = OTHER,
+    limits: IndexLimits = DEFAULT_LIMITS,
 ) -> ReEmbedSummary:
-    """With `batches`: stopped after so many."""
+    """Re-embed the index, and stop after `batches` batches."""
     before = len(by.embedded)
 
     def stop() -> bool:
         return batches is not None and len(by.embedded) - before >= batches * by.batch
 
-    return re_embed_index(root / ".vsearch", options, lambda _: by, Observer(should_stop=stop))
+    return re_embed_index(root / ".vsearch", options, lambda _: by, Observer(should_stop=stop), limits)
 
 
 def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
@@ -112,15 +118,15 @@ def test_queries_see_the_old_generation_until_the_end(root: Path) -> None:
     assert answers(root, other()) != before
 
 
-def test_a_stopped_one_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(re_embedding, "CHUNKS_A_BLOCK", 10)
+def test_a_stopped_re_embedding_continues(root: Path) -> None:
+    limits = IndexLimits(chunks_per_re_embedding_block=10)
     before = answers(root, WordEmbedder())
     by = WordEmbedder("other", 32, batch=3)
     for _ in range(2):
-        stopped = re_embed(root, by, batches=1)
+        stopped = re_embed(root, by, batches=1, limits=limits)
         assert stopped.interrupted
         assert answers(root, WordEmbedder()) == before
-    done = re_embed(root, by)
+    done = re_embed(root, by, limits=limits)
     assert not done.interrupted
     assert done.kept > 0
     assert len(by.embedded) == len(set(by.embedded)), "a text was embedded twice"
@@ -178,9 +184,8 @@ def test_staged_vectors_of_the_old_model_are_not_taken_for_new(
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
-def test_a_large_index_gets_its_graph(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "GRAPH_ROWS", 20)
-    re_embed(root, other())
+def test_a_large_index_gets_its_graph(root: Path) -> None:
+    re_embed(root, other(), limits=IndexLimits(graph_rows=20))
     with open_snapshot(root / ".vsearch") as snapshot:
         assert [segment.graph is not None for segment in snapshot.segments] == [True]
 
@@ -260,9 +265,9 @@ def test_what_needs_the_documents_is_refused(root: Path) -> None:
 
 
 def test_a_disk_too_small_is_told_before_anything_is_embedded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(re_embedding, "disk_usage", lambda _: type("Usage", (), {"free": 4000}))
+    monkeypatch.setattr(commit, "disk_usage", lambda _: type("Usage", (), {"free": 4000}))
     by = other()
-    with pytest.raises(StorageError, match="no space left for other vectors"):
+    with pytest.raises(StorageError, match="not enough free space for the new vectors"):
         re_embed(root, by)
     assert by.embedded == []
 
@@ -286,4 +291,4 @@ def test_the_plan_counts_all_texts_once(root: Path) -> None:
 )
 def test_what_is_left_open_is_as_the_index_has_it(asked: IndexOptions, spec: EmbedderSpec) -> None:
     made_by = Fingerprint("openai", "small", "", 256, "")
-    assert wanted(IndexSettings(made_by, "small", 500, 50, "en", "http://host"), asked) == spec
+    assert new_spec(IndexSettings(made_by, "small", 500, 50, "en", "http://host"), asked) == spec

@@ -2,14 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import IndexMismatchError
-from vsearch_core.index import keywords, renewal
+from vsearch_core.index import renewal
 from vsearch_core.index.check import check_index
-from vsearch_core.index.keywords import passage_postings
+from vsearch_core.index.limits import IndexLimits
+from vsearch_core.index.parts import chunk_postings
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import repair_index
 from vsearch_core.index.settings import IndexSettings
@@ -76,13 +78,12 @@ def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])
-def test_a_part_at_a_time_is_all_at_once(root: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+def test_postings_built_in_blocks_are_those_built_at_once(root: Path, rows: int) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
         ids = [number for each in snapshot.segments for number in each.chunk_ids.tolist()]
-        whole = passage_postings(snapshot.catalog, Analysis(), ids)
-        monkeypatch.setattr(keywords, "ROWS", rows)
-        parts = passage_postings(snapshot.catalog, Analysis(), ids)
-        nothing = passage_postings(snapshot.catalog, Analysis(), [])
+        whole = chunk_postings(snapshot.catalog, Analysis(), ids)
+        parts = chunk_postings(snapshot.catalog, Analysis(), ids, IndexLimits(rows_per_postings_block=rows))
+        nothing = chunk_postings(snapshot.catalog, Analysis(), [])
     assert len(whole.lengths) == len(ids) > 2 * rows
     assert not whole.lengths.all()  # one that is not in the catalog any more
     for name, array in whole.arrays().items():
@@ -130,8 +131,13 @@ def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monke
         make_index(root, WordEmbedder(dimension=16), observer=Observer(should_stop=lambda: next(stops)))
     assert folders() == 3
     seen: list[int] = []
-    rewritten = renewal._rewritten
-    monkeypatch.setattr(renewal, "_rewritten", lambda *given: seen.append(folders()) or rewritten(*given))
+    write_parts = renewal.write_parts
+
+    def counting(*given: Any, **options: Any) -> Any:
+        seen.append(folders())
+        return write_parts(*given, **options)
+
+    monkeypatch.setattr(renewal, "write_parts", counting)
     make_index(root, WordEmbedder(dimension=16))
     assert seen == [2, 3]
     assert signature(root) == f"{VERSION}:en"

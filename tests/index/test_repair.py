@@ -13,8 +13,9 @@ from damage import QUERIES, WORDS, answers, build
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ExtractionError, IndexCorruptError, IndexNotFoundError, VsearchError
-from vsearch_core.index import compaction, graphs, repair
+from vsearch_core.index import compaction, repair
 from vsearch_core.index.check import check_index
+from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import RepairSummary, repair_index
 from vsearch_core.index.snapshot import open_snapshot
@@ -170,7 +171,6 @@ def test_rows_that_the_catalog_lost_are_said_and_read_again(index: Path) -> None
 def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve files of one chunk each, in one segment that one dead row does not make worth rewriting; the last has
     lost its row in `chunks`."""
-    monkeypatch.setattr(compaction, "DEAD_SHARE", 0.1)
     (tmp_path / "d").mkdir()
     for number, line in enumerate((*WORDS[:11], "geese feather lake"), 1):
         (tmp_path / "d" / f"{number:02}.txt").write_text(line)
@@ -182,7 +182,7 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def say_other(index: Path) -> None:
     (index.parent / "d" / "12.txt").write_text("telescope planet orbit")
-    make_index(index.parent, WordEmbedder(dimension=24))
+    make_index(index.parent, WordEmbedder(dimension=24), limits=IndexLimits(dead_share=0.1))
 
 
 def nearest(index: Path, text: str) -> str:
@@ -229,7 +229,7 @@ def test_ids_are_kept_though_the_repair_died_in_between(lines: Path, monkeypatch
         catalog.connection.execute("DELETE FROM sqlite_sequence")
         catalog.connection.execute("DELETE FROM chunks WHERE id = 12")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(repair, "_mend_segments", interrupted)
+        patch.setattr(repair, "_SegmentRepair", interrupted)
         repair_index(lines)
     repair_index(lines)
     say_other(lines)
@@ -477,8 +477,8 @@ def test_what_is_lost_is_said_before_the_repair_goes_on(index: Path, monkeypatch
     wipe(index, pages_of_tables(index)["sources"])
     heard: list[dict[str, int]] = []
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(repair, "_mend_segments", interrupted)
-        repair_index(index, salvaged=lambda done: heard.append(dict(done.lost)))
+        patch.setattr(repair, "_SegmentRepair", interrupted)
+        repair_index(index, report_losses=lambda done: heard.append(dict(done.lost)))
     assert heard == [{"sources": 1}]
 
 
@@ -558,12 +558,12 @@ def test_a_lost_setting_is_what_it_was_at_the_last_commit(index: Path, key: str)
 def test_a_pipe_or_a_link_in_the_catalogs_place_is_refused(index: Path, tmp_path: Path, name: str) -> None:
     (index / name).unlink(missing_ok=True)
     os.mkfifo(index / name)
-    with pytest.raises(IndexCorruptError, match="is no file"):
+    with pytest.raises(IndexCorruptError, match="is a link, or not a file"):
         repair_index(index)
     (index / name).unlink()
     (index / name).symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").write_bytes(bytes(PAGE))
-    with pytest.raises(IndexCorruptError, match="is no file"):
+    with pytest.raises(IndexCorruptError, match="is a link, or not a file"):
         repair_index(index)
 
 
@@ -571,7 +571,7 @@ def test_a_pipe_or_a_link_in_the_catalogs_place_is_refused(index: Path, tmp_path
 def test_of_a_catalog_that_is_cut_short_before_its_sources_nothing_can_be_made(index: Path, kept: int) -> None:
     os.truncate(index / CATALOG_FILE, kept)
     before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
-    with pytest.raises(IndexCorruptError, match="beyond saving"):
+    with pytest.raises(IndexCorruptError, match="can't be repaired"):
         repair_index(index)
     assert {path: path.read_bytes() for path in before} == before
 
@@ -601,7 +601,7 @@ def test_a_catalog_that_is_cut_short_keeps_what_is_left(index: Path, kept: int, 
 def test_a_catalog_beyond_saving_is_set_aside(index: Path) -> None:
     data = (index / CATALOG_FILE).read_bytes()
     (index / CATALOG_FILE).write_bytes(bytes(len(data)))
-    with pytest.raises(IndexCorruptError, match=r"beyond saving; a copy is in"):
+    with pytest.raises(IndexCorruptError, match=r"can't be repaired; a copy is in"):
         repair_index(index)
     (kept,) = (index / DAMAGED_DIR).rglob(CATALOG_FILE)
     assert kept.read_bytes() == bytes(len(data))
@@ -610,7 +610,7 @@ def test_a_catalog_beyond_saving_is_set_aside(index: Path) -> None:
 def test_a_repair_that_dies_can_be_run_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = places(index)
     (larger(index) / "postings_rows.npy").unlink()
-    for name in ("link", "mark_commit", "sweep"):
+    for name in ("write_parts", "advance_generation", "sweep"):
         with monkeypatch.context() as patch:
             patch.setattr(repair, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
@@ -653,15 +653,11 @@ def test_a_writer_gives_a_catalog_the_log_that_its_creation_could_not(index: Pat
     assert is_sound(index)
 
 
-def test_a_repair_that_is_stopped_while_it_links_leaves_all_as_it_was(
-    index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repair_that_is_stopped_while_it_builds_a_graph_leaves_the_index_as_it_was(index: Path) -> None:
     before = places(index)
     (larger(index) / "postings_rows.npy").unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(graphs, "GRAPH_ROWS", 1)
-        with pytest.raises(StoppedError):
-            repair_index(index, observer=Observer(should_stop=lambda: True))
+    with pytest.raises(StoppedError):
+        repair_index(index, observer=Observer(should_stop=lambda: True), limits=IndexLimits(graph_rows=1))
     repair_index(index)
     assert is_sound(index)
     assert places(index) == before

@@ -13,6 +13,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ExtractionError, IndexCorruptError
 from vsearch_core.index import writer
+from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
@@ -122,14 +123,12 @@ def test_a_reused_vector_is_what_embedding_gives(root: Path, embedder: WordEmbed
 
 def test_a_move_is_one_commit(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else is committed before and after: no generation holds both places, and none lacks both."""
-    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
-    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 4)
     (root / "docs/banana.txt").rename(root / "docs/m.txt")
     for name in ("a", "z"):
         (root / f"docs/{name}.txt").write_text(paragraphs(f"fig{name}", 4), encoding="utf-8")
     seen: list[set[str]] = []
     observer = Observer(progress=lambda _: seen.append({path for path, _ in vectors(root)}))
-    make_index(root, embedder, observer=observer)
+    make_index(root, embedder, observer=observer, limits=IndexLimits(chunks_per_commit=1, chunks_per_block=4))
     assert {"docs/m.txt"} < seen[-1]
     assert all(("docs/banana.txt" in paths) != ("docs/m.txt" in paths) for paths in seen)
     assert len({frozenset(paths) for paths in seen}) > 1

@@ -25,10 +25,12 @@ from vsearch_core.errors import (
     StorageError,
     VsearchError,
 )
-from vsearch_core.index import compaction, graphs, transfer
+from vsearch_core.index import commit, transfer
 from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
+from vsearch_core.index.limits import IndexLimits
+from vsearch_core.index.parts import GRAPH
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.transfer import TransferSummary, export_index, import_index
@@ -45,14 +47,13 @@ from vsearch_core.store.files import Data, checksum
 @pytest.fixture
 def root(tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of two segments, one with a dead row."""
-    monkeypatch.setattr(compaction, "DEAD_SHARE", 0.1)
     root = tmp_path / "project"
     (root / "docs").mkdir(parents=True)
     for number in range(12):
         (root / "docs" / f"{number}.txt").write_text(f"The pump number {number}.")
     make_index(root, embedder, Path("docs"))
     (root / "docs" / "0.txt").write_text("The pump that was number zero before.")
-    make_index(root, embedder)
+    make_index(root, embedder, limits=IndexLimits(dead_share=0.1))
     return root
 
 
@@ -228,9 +229,9 @@ def test_a_damaged_index_is_not_exported(root: Path, tmp_path: Path) -> None:
 def test_an_archive_that_does_not_fit_is_refused_before_anything_is_written(
     archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = transfer.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(transfer, "disk_usage", lambda _: free)
-    with pytest.raises(StorageError, match="no space left"):
+    free = commit.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(commit, "disk_usage", lambda _: free)
+    with pytest.raises(StorageError, match="not enough free space for the archive"):
         imported(tmp_path / "new", archive)
     assert [path.name for path in (tmp_path / "new" / ".vsearch").iterdir()] == ["writer.lock"]
 
@@ -260,13 +261,12 @@ def test_an_import_is_a_sound_index(root: Path, archive: bytes, embedder: WordEm
 
 
 def test_graphs_travel(root: Path, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "GRAPH_ROWS", 100)
     for number in range(100):
         (root / "docs" / f"more {number}.txt").write_text(f"The pump number {number}, which is another one.")
-    make_index(root, embedder)
+    make_index(root, embedder, limits=IndexLimits(graph_rows=100))
     with open_snapshot(root / ".vsearch") as snapshot:
         files = {key for segment in snapshot.segments for key in segment.manifest}
-    assert any(key.startswith(graphs.PREFIX) for key in files)
+    assert GRAPH.is_in(files)
     imported(tmp_path / "new", exported(root, tmp_path / "scratch")[1])
     with open_snapshot(tmp_path / "new" / ".vsearch") as snapshot:
         assert {key for segment in snapshot.segments for key in segment.manifest} == files

@@ -10,6 +10,7 @@ from support import WordEmbedder, make_index
 from vsearch_core.errors import ExtractionError, IndexLockedError, IndexMismatchError, InputError, ModelError
 from vsearch_core.index import writer
 from vsearch_core.index.check import check_index
+from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
@@ -154,16 +155,16 @@ def test_a_file_that_was_named_and_then_deleted_leaves_the_index(
 def test_a_deleted_source_leaves_with_its_file_even_after_a_stopped_run(
     root: Path, embedder: WordEmbedder, moved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
-    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
+    limits = IndexLimits(chunks_per_commit=1, chunks_per_block=1)
     fig = write(root, "fig.txt", "About the fig.")
-    make_index(root, embedder, Path("fig.txt"), DOCS)
+    make_index(root, embedder, Path("fig.txt"), DOCS, limits=limits)
     fig.rename(root / "docs/a fig.txt") if moved else fig.unlink()
     write(root, "docs/elder.txt", "About the elderberry.")
     write(root, "docs/guava.txt", "About the guava.")
     embedder.embedded.clear()
-    assert make_index(root, embedder, observer=Observer(should_stop=lambda: bool(embedder.embedded))).interrupted
-    summary = make_index(root, embedder)
+    stop = Observer(should_stop=lambda: bool(embedder.embedded))
+    assert make_index(root, embedder, observer=stop, limits=limits).interrupted
+    summary = make_index(root, embedder, limits=limits)
     assert (summary.interrupted, summary.failed) == (False, 0)
     assert found(root, embedder, "fig") == (["docs/a fig.txt"] if moved else [])
     with open_snapshot(root / ".vsearch") as snapshot:
@@ -384,10 +385,7 @@ def test_what_a_stopped_run_has_staged_and_is_old_by_now_is_never_committed(
     make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
     write(root, "docs/aaa.txt", "About the aubergine.")  # read before cherry.txt, but for its being staged
     write(root, "docs/cherry.txt", "Rather about the damson.")
-    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
-    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
-    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
-    make_index(root, embedder)
+    make_index(root, embedder, limits=IndexLimits(chunks_per_commit=1, chunks_per_block=1, files_per_transaction=1))
     assert "A text about the cherry, number 2." not in embedder.embedded
     assert found(root, embedder, '"the cherry"') == []
     assert found(root, embedder, "damson") == ["docs/cherry.txt"]
@@ -395,10 +393,9 @@ def test_what_a_stopped_run_has_staged_and_is_old_by_now_is_never_committed(
 
 
 def test_reading_and_embedding_alternate(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 2)
-    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
     seen: list[Progress] = []
-    make_index(root, embedder, DOCS, observer=Observer(progress=seen.append))
+    limits = IndexLimits(chunks_per_block=2, files_per_transaction=1)
+    make_index(root, embedder, DOCS, observer=Observer(progress=seen.append), limits=limits)
     told = [(progress.stage, progress.done, progress.total) for progress in seen]
     assert [each for each in dict.fromkeys(told) if each[1]] == [
         ("reading", 1, 3),
@@ -414,10 +411,9 @@ def test_reading_and_embedding_alternate(root: Path, embedder: WordEmbedder, mon
 def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
     root: Path, embedder: WordEmbedder, stopped: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
     seen: list[Progress] = []
     observer = Observer(progress=seen.append, should_stop=lambda: len(seen) >= stopped)
-    summary = make_index(root, embedder, DOCS, observer=observer)
+    summary = make_index(root, embedder, DOCS, observer=observer, limits=IndexLimits(files_per_transaction=1))
     assert (summary.unread, summary.pending, summary.interrupted) == (3 - stopped, stopped, True)
     assert make_index(root, embedder).unread == 0
     assert len(found(root, embedder, "text", "vector")) == 3
@@ -432,10 +428,10 @@ def test_a_run_is_stopped_though_files_are_ready(
         return InProcessReader(files, chunking, options, lambda: False)
 
     monkeypatch.setattr("vsearch_core.index.staging.open_reader", ready)
-    monkeypatch.setattr("vsearch_core.index.staging.FILES_A_TRANSACTION", 1)
     seen: list[Progress] = []
     observer = Observer(progress=seen.append, should_stop=lambda: bool(seen))
-    assert make_index(root, embedder, DOCS, observer=observer).unread == 2
+    limits = IndexLimits(files_per_transaction=1)
+    assert make_index(root, embedder, DOCS, observer=observer, limits=limits).unread == 2
 
 
 def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:
@@ -447,9 +443,7 @@ def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:
 
 
 def test_commits_come_as_it_goes(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsearch_core.index.writer.CHUNKS_A_COMMIT", 1)
-    monkeypatch.setattr("vsearch_core.index.staging.CHUNKS_A_BLOCK", 1)
-    make_index(root, embedder, DOCS)
+    make_index(root, embedder, DOCS, limits=IndexLimits(chunks_per_commit=1, chunks_per_block=1))
     assert generation(root) == 3
 
 

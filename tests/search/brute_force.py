@@ -15,8 +15,8 @@ from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.characters import fold_case, normalize_characters
 from vsearch_core.lexical.phrase import fold_text, phrase_pattern, prefix_pattern
 from vsearch_core.lexical.query import PHRASE, PREFIX, Clause, ParsedQuery, plain_query
-from vsearch_core.model import KeywordFields
-from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Selection, Vectors, unsupported
+from vsearch_core.model import TEXT, KeywordFields
+from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.request import SearchRequest

@@ -11,7 +11,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.search.engine import TEXT
+from vsearch_core.model import TEXT
 from vsearch_core.search.limits import SearchLimits
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, query_embedding, search

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from vsearch_core.ann import flat, hnsw
 from vsearch_core.ann.build import build
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.graphs import PREFIX
+from vsearch_core.index.parts import GRAPH_PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical import postings
 from vsearch_core.search.limits import EngineBudget, SearchLimits
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions
-from vsearch_core.store.segment import Manifest, write_segment
+from vsearch_core.store.segment import Arrays, Manifest, write_segment
 
 DIMENSION = 48
 
@@ -40,13 +40,17 @@ def segment(rows: int, seed: int, *, with_graph: bool) -> SegmentView:
     ids = np.arange(rows)
     empty = postings.build([[] for _ in range(rows)])
     graph = build(fixed) if with_graph else None
-    return SegmentView(f"number {seed}", fixed, ids, ids, empty, np.ones(rows, np.bool_), graph, manifest_of(graph))
+    arrays = {"vectors": fixed, "chunk_ids": ids, "file_ids": ids, **graph_arrays(graph)}
+    return SegmentView(f"number {seed}", arrays, np.ones(rows, np.bool_), empty, graph, manifest_of(arrays))
 
 
-def manifest_of(graph: hnsw.Graph | None) -> Manifest:
-    files = {} if graph is None else {PREFIX + name: array for name, array in graph.arrays().items()}
+def graph_arrays(graph: hnsw.Graph | None) -> dict[str, NDArray[Any]]:
+    return {} if graph is None else {GRAPH_PREFIX + name: array for name, array in graph.arrays().items()}
+
+
+def manifest_of(arrays: Arrays) -> Manifest:
     with TemporaryDirectory() as folder:
-        return write_segment(Path(folder), files, {})[1]
+        return write_segment(Path(folder), arrays, {})[1]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +134,8 @@ def test_a_damaged_graph_is_named_and_a_scan_still_answers(segments: list[Segmen
     graph = segments[3].graph
     assert graph is not None
     foreign = replace(graph, entries=graph.entries + 700)  # with its checksums right, as a hostile index has them
-    broken = [*segments[:3], replace(segments[3], graph=foreign, manifest=manifest_of(foreign))]
+    arrays = {**segments[3].arrays, **graph_arrays(foreign)}
+    broken = [*segments[:3], replace(segments[3], arrays=arrays, graph=foreign, manifest=manifest_of(arrays))]
     with pytest.raises(IndexCorruptError, match=r"segment number 3: .*entries: ") as caught:
         VectorRoute(broken).best(QUERIES[0], ALL, 10, NARROW)
     assert caught.value.code == "graph-corrupt"

@@ -13,7 +13,8 @@ from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.run import Values, measure_run, run_queries
 from vsearch_core.evaluate.significance import p_value
 from vsearch_core.index.settings import FUSION
-from vsearch_core.search.engine import TEXT, Candidates, Ids, Searcher, Selection, Vectors
+from vsearch_core.model import TEXT
+from vsearch_core.search.engine import Candidates, Ids, Searcher, Selection, Vectors
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import EmbedQuery

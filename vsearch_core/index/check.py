@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.check import check_graph
-from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.parts import part_faults
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -90,7 +89,7 @@ def _segments(catalog: Catalog, *, full: bool, recall: Recall | None) -> list[Fa
         faults += found
         if full and not found:
             view = view_segment(catalog, record)
-            faults += content_faults(catalog.index, record, view, settings.fingerprint.dimension)
+            faults += content_faults(catalog.index, record, view, settings)
             views.append(view)
     faults += count_faults(catalog)
     if full and len(views) == len(records):
@@ -100,23 +99,12 @@ def _segments(catalog: Catalog, *, full: bool, recall: Recall | None) -> list[Fa
     return faults
 
 
-def content_faults(index: Path, record: SegmentRecord, view: SegmentView, dimension: int) -> Iterator[Fault]:
-    """What a segment's arrays say that can't be, though they are what was written."""
+def content_faults(index: Path, record: SegmentRecord, view: SegmentView, settings: IndexSettings) -> Iterator[Fault]:
+    """Yield the contradictions in a segment's arrays, whose checksums are right."""
     folder = index / SEGMENTS_DIR / record.name
-    if view.vectors.shape[1:] != (dimension,) or view.vectors.dtype != np.int16:
-        yield Fault(str(folder), f"its vectors are not of {dimension} dimensions")
-        return
-    off = non_unit_rows(view.vectors)
-    if len(off):
-        yield Fault(str(folder / "vectors.npy"), f"vectors of {len(off)} rows are not of length 1, first row {off[0]}")
-    reason = view.postings.find_fault()
-    if reason is not None:
-        yield Fault(str(folder), f"its postings are damaged: {reason}")
-    if view.graph is not None:
-        try:
-            check_graph(view.graph, view.vectors)
-        except ValueError as error:
-            yield Fault(str(folder), f"its graph is damaged: {error}")
+    dimensions = {space: fingerprint.dimension for space, fingerprint in settings.spaces.items()}
+    for array, reason in part_faults(view.arrays, dimensions):
+        yield Fault(str(folder / f"{array}.npy" if array else folder), reason)
 
 
 def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:

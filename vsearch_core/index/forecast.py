@@ -1,4 +1,4 @@
-"""What `vsearch index` would do, and send to whom: the run itself, on a copy of the catalog, up to the embedding."""
+"""Forecast an update: run it up to the embedding on a copy of the catalog, and estimate the rest."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.embed.open import recipient
 from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, StoppedError
-from vsearch_core.index.re_embedding import live_texts, wanted
+from vsearch_core.index.re_embedding import live_texts, new_spec
 from vsearch_core.index.settings import (
     IndexOptions,
     IndexSettings,
@@ -22,24 +23,24 @@ from vsearch_core.index.settings import (
 )
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.sources import Source
-from vsearch_core.index.staging import CHUNKS_A_BLOCK
-from vsearch_core.index.writer import Run, is_fresh
+from vsearch_core.index.writer import is_new_index, scan
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.text.extract.options import ExtractOptions
 
-SECONDS_A_REQUEST = 1.0  # to a provider elsewhere
-_SAMPLE = 8  # chunks that are embedded, where that is done on this machine, to see how long it takes
+SECONDS_PER_REQUEST = 1.0  # to a remote provider
+_SAMPLE = 8  # chunks that are embedded, on this machine only, to measure the time
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run would do. Files are counted as by `Summary`, but for those that moved: they are `new` and `gone`.
+    """What a run would do.
 
-    `embed` of the `chunks` that are new would be embedded, with `tokens` by BYTES_PER_TOKEN; the others' texts are
-    known to the index. What other projects share is left out of account.
-    `recipient` would be sent them, in so many `requests`; None: nobody.
+    Files are counted as in `UpdateSummary`, except that a moved file is `new` and `gone`. Of the `chunks` that are new,
+    `embed` would be embedded: their text is new to the index; vectors shared between indexes are not considered. They
+    have `bytes` of UTF-8, about `tokens` at BYTES_PER_TOKEN. `recipient` is the host that they would be sent to, in
+    `requests` requests, None if there is none. `seconds` is an estimate for the embedding alone.
     """
 
     index: Path
@@ -69,36 +70,34 @@ def forecast(
     *,
     retry: bool = False,
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
+    limits: IndexLimits = DEFAULT_LIMITS,
 ) -> Forecast:
-    """What `update_index` would do with the same arguments. Nothing is sent, nothing is written to the index.
+    """Return what `update_index` would do with the same arguments. Sends nothing, and writes nothing to the index.
 
-    `open_embedder` is called for an embedder on this machine only. Takes room for a copy of the catalog among the
-    temporary files. Raises what `update_index` raises, and StoppedError.
+    The files are read and chunked for it, on a copy of the catalog in a temporary folder. `open_embedder` is called
+    only for an embedder that runs on this machine. Raises what `update_index` raises, and StoppedError.
     """
-    run = Run(index, options, open_embedder, observer, reading)
-    fresh = is_fresh(index, sources, options)
-    with storage_errors(index), _rehearsal(index, options if fresh else None) as catalog:
+    is_new = is_new_index(index, sources, options)
+    with storage_errors(index), _rehearsal(index, options if is_new else None) as catalog:
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, options)
-        taken = run.take_in(catalog, settings, sources, retry=retry)
-        with closing(taken.stager) as stager:
+        changes = scan(index, catalog, settings, sources, observer, reading, limits, retry=retry)
+        with closing(changes.stager) as stager:
             stager.stage_all()
         if observer.should_stop():
             raise StoppedError
-        texts = _Texts(_staged(catalog))
-        staged = catalog.files(live=False)
-        changed = sum(path in taken.live for path in staged)
-        binary = sum(file.binary for file in taken.plan.passed_over)
-        unread = len(taken.plan.unreadable) + len(taken.plan.passed_over) - binary
-        plain = _forecast(index, options.spec if fresh else run.spec(settings), open_embedder, texts)
+        staged, counts = catalog.files(live=False), changes.counts()
+        changed = sum(path in changes.live for path in staged)
+        spec = options.spec if is_new else options.spec_for(settings)
+        texts = _Texts(_staged_texts(catalog, limits.chunks_per_block))
         return replace(
-            plain,
+            _forecast_embedding(index, spec, open_embedder, texts),
             new=len(staged) - changed,
             changed=changed,
-            gone=len(taken.plan.gone) + len(stager.result.gone),
-            unchanged=taken.plan.unchanged + stager.result.touched,
-            skipped=len(taken.plan.skipped) + binary + stager.result.binary,
-            failed=unread + stager.result.failed + len(taken.walk.missing),
+            gone=counts.removed,
+            unchanged=counts.unchanged,
+            skipped=counts.skipped,
+            failed=counts.failed,
         )
 
 
@@ -107,31 +106,32 @@ def forecast_re_embedding(
     options: IndexOptions,
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
+    limits: IndexLimits = DEFAULT_LIMITS,
 ) -> Forecast:
-    """What `re_embed_index` would do with the same arguments, were there nothing yet; as `forecast`."""
+    """Return what `re_embed_index` would do with the same arguments if no earlier run had begun; like `forecast`."""
     with storage_errors(index), open_snapshot(index) as snapshot:
         refuse_other_chunking(str(index), snapshot.settings, options)
-        spec = wanted(snapshot.settings, options)
-        made_so = _is_made_by(snapshot.settings, spec, open_embedder)
-        blocks = () if made_so else live_texts(snapshot.catalog, CHUNKS_A_BLOCK)
+        spec = new_spec(snapshot.settings, options)
+        is_done = _is_made_by(snapshot.settings, spec, open_embedder)
+        blocks = () if is_done else live_texts(snapshot.catalog, limits.chunks_per_block)
         texts = _Texts((text, False) for block in blocks for text in block)
         if observer.should_stop():
             raise StoppedError
-        plain = _forecast(index, spec, open_embedder, texts)
-        return replace(plain, unchanged=len(snapshot.catalog.files(live=True)))
+        embedding = _forecast_embedding(index, spec, open_embedder, texts)
+        return replace(embedding, unchanged=len(snapshot.catalog.files(live=True)))
 
 
 def _is_made_by(settings: IndexSettings, spec: EmbedderSpec, open_embedder: OpenEmbedder) -> bool:
-    """Whether the index has that embedder's vectors already; of one elsewhere, by its name alone."""
+    """Return True if the index has that embedder's vectors already; a remote embedder is compared by its name alone."""
     if spec != settings.spec:
         return False
     return recipient(spec) is not None or open_embedder(spec).fingerprint == settings.fingerprint
 
 
-def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:
-    """What embedding the texts takes; of files nothing."""
+def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:
+    """Return the forecast for embedding the texts, with all counts of files 0."""
     host = recipient(spec)
-    requests = 0 if host is None else -(-texts.distinct // _texts_a_request(spec))
+    requests = 0 if host is None else -(-texts.distinct // _texts_per_request(spec))
     return Forecast(
         **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
         index=index,
@@ -143,12 +143,12 @@ def _forecast(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, text
         model=spec.model,
         recipient=host,
         requests=requests,
-        seconds=_seconds(open_embedder, spec, texts) if host is None else requests * SECONDS_A_REQUEST,
+        seconds=_seconds(open_embedder, spec, texts) if host is None else requests * SECONDS_PER_REQUEST,
     )
 
 
 def at_rate_limits(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast:
-    """The plan at so many requests and tokens a minute, to a provider elsewhere. The first minute's go at once."""
+    """Return the forecast at a remote provider's limits of requests and tokens per minute, None for no limit."""
     if plan.recipient is None:
         return plan
     counted = plan.embed if plan.provider == "gemini" else plan.requests  # each text is a request to Gemini's quota
@@ -157,7 +157,7 @@ def at_rate_limits(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast
     return replace(plan, seconds=max(plan.seconds, *(60 * each for each in minutes), 0.0))
 
 
-def _texts_a_request(spec: EmbedderSpec) -> int:
+def _texts_per_request(spec: EmbedderSpec) -> int:
     from vsearch_core.embed.remote import gemini, openai
     from vsearch_core.embed.remote.credentials import same_address
 
@@ -168,30 +168,30 @@ def _texts_a_request(spec: EmbedderSpec) -> int:
 
 @contextmanager
 def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
-    """A copy of the index's catalog that may be written to; of an index still to be `requested`, what it begins as."""
+    """Open a copy of the index's catalog to write to or, with the options of a new index, its first catalog."""
     with TemporaryDirectory(prefix="vsearch-plan-") as folder:
         if options is None:
             with closing(Catalog.open_to_read(index)) as source:
                 source.copy_to(Path(folder))
             catalog = Catalog.open_to_write(Path(folder), label=index)
         else:
-            nobody = Fingerprint(options.spec.provider, "", "", options.dimension or 1, "")
-            catalog = Catalog.create(Path(folder), new_settings(options, nobody).to_catalog(), label=index)
+            unknown = Fingerprint(options.spec.provider, "", "", options.dimension or 1, "")
+            catalog = Catalog.create(Path(folder), new_settings(options, unknown).to_catalog(), label=index)
         with closing(catalog):
             yield catalog
 
 
-def _staged(catalog: Catalog) -> Iterator[tuple[str, bool]]:
-    """The texts of the staged chunks that have no vector, and whether another chunk has had each embedded."""
+def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, bool]]:
+    """Yield the texts of the staged chunks without a vector, and True if an equal text has one."""
     after = 0
-    while block := catalog.unembedded(after, CHUNKS_A_BLOCK):
+    while block := catalog.unembedded(after, block_chunks):
         after = block[-1][0]
         for chunk_id, text in block:
             yield text, catalog.find_embedded_copy(chunk_id) is not None
 
 
 class _Texts:
-    """What there is to embed of texts, each with whether its vector is known."""
+    """Counts what is to be embedded of (text, True if its vector is known) pairs; `sample` are the first such texts."""
 
     def __init__(self, texts: Iterable[tuple[str, bool]]) -> None:
         self.chunks = self.bytes = 0
@@ -215,7 +215,7 @@ class _Texts:
 
 
 def _seconds(open_embedder: OpenEmbedder, spec: EmbedderSpec, texts: _Texts) -> float:
-    """How long this machine would take for all, going by how long it takes for some."""
+    """Estimate the seconds that this machine takes for all texts, by embedding the sample."""
     if not texts.sample:
         return 0.0
     embedder = open_embedder(spec)

@@ -1,4 +1,4 @@
-"""`vsearch remove`: files and folders leave the index, and stay away until they are named to `index` again."""
+"""Removal: files and folders leave the index, and stay out until they are named to an update again."""
 # ruff: noqa: PTH118 - 10,000 files: strings are several times faster
 
 import os
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsearch_core.errors import InputError
-from vsearch_core.index.commit import bury, mark_commit, sweep
+from vsearch_core.index.commit import advance_generation, sweep, tombstone_files
 from vsearch_core.index.compaction import compact_until_stopped
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.sources import Source, is_within, source_from_json, source_to_json, stored_path
+from vsearch_core.index.sources import Source, catalog_sources, is_within, source_to_json, stored_path
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
@@ -21,10 +22,10 @@ from vsearch_core.store.skipped import clear_skipped, skipped_paths
 
 @dataclass(frozen=True, slots=True)
 class RemovalSummary:
-    """What left the index (`removed` files) and what is in it still.
+    """Counts of a removal: `removed` files, and the `files` and `chunks` that are left.
 
-    `left_out` are those of the paths, as stored, that lie in a source: `index` leaves them out until they are named.
-    `uncompacted` says that the run was stopped while it merged segments, after the removal.
+    `left_out` are the removed paths, as stored, that lie in a source: updates leave them out until they are named.
+    `uncompacted` means that the removal is done, and merging segments was stopped.
     """
 
     index: Path
@@ -40,17 +41,18 @@ def remove_paths(
     index: Path,
     paths: Sequence[Path],
     observer: Observer = Observer(),  # noqa: B008 - frozen
+    limits: IndexLimits = DEFAULT_LIMITS,
 ) -> RemovalSummary:
-    """Forget the files and sources at and below the absolute paths, whether they are still there or not.
+    """Remove the files and sources at and below the absolute paths from the index; they need not exist any more.
 
-    Raises InputError, before anything is changed, for a path of which the index holds nothing; IndexLockedError,
-    IndexVersionError, IndexCorruptError, StorageError.
+    Raises InputError, before anything is changed, for a path that the index has nothing of; IndexLockedError,
+    IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError.
     """
     started = time.perf_counter()
     with storage_errors(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
         before = catalog.files(live=True)
-        left_out = _forget(catalog, paths)
-        uncompacted = not compact_until_stopped(catalog, observer)
+        left_out = _remove(catalog, paths)
+        uncompacted = not compact_until_stopped(catalog, observer, limits)
         sweep(catalog)
         after = catalog.files(live=True)
         return RemovalSummary(
@@ -64,34 +66,34 @@ def remove_paths(
         )
 
 
-def _forget(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
-    """Forget what the index holds of the paths, in one transaction. Returns which of them it will leave out."""
+def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
+    """Remove the paths in one transaction. Return those of them, as stored, that updates must leave out."""
     root, folders = catalog.index.parent, [str(path) for path in paths]
     records = [*catalog.files(live=True).values(), *catalog.files(live=False).values()]
-    held = [(os.path.join(root, record.path), record) for record in records]
-    known = [source_from_json(root, path, options) for path, options in catalog.sources().items()]
+    in_index = [(os.path.join(root, record.path), record) for record in records]
+    sources = catalog_sources(root, catalog)
     for folder in folders:
-        named = (str(source.path) for source in known if source.options is not None)
-        if not any(is_within(each, [folder]) for each in (*named, *(file for file, _ in held))):
-            raise InputError(folder, "the index holds nothing of it", "see what it holds with `vsearch status`")
-    dropped = [source for source in known if is_within(str(source.path), folders)]
-    left_out = [path for path in paths if _would_come_back(path, [each for each in known if each not in dropped])]
-    gone = [record for path, record in held if is_within(path, folders)]
+        walked = (str(source.path) for source in sources if source.options is not None)
+        if not any(is_within(each, [folder]) for each in (*walked, *(file for file, _ in in_index))):
+            raise InputError(folder, "the index has nothing of it", "nothing-to-remove")
+    dropped = [source for source in sources if is_within(str(source.path), folders)]
+    remaining = [source for source in sources if source not in dropped]
+    left_out = [path for path in paths if _would_come_back(path, remaining)]
+    removed = [record for path, record in in_index if is_within(path, folders)]
     with catalog.transaction():
         for source in dropped:
             catalog.drop_source(stored_path(root, source.path))
         for path in left_out:
             catalog.put_source(stored_path(root, path), source_to_json(Source(path, None)))
-        clear_skipped(
-            catalog, [path for path in skipped_paths(catalog) if is_within(os.path.join(root, path), folders)]
-        )
-        bury(catalog, [record.id for record in gone])
-        mark_commit(catalog)
+        skipped = [path for path in skipped_paths(catalog) if is_within(os.path.join(root, path), folders)]
+        clear_skipped(catalog, skipped)
+        tombstone_files(catalog, [record.id for record in removed])
+        advance_generation(catalog)
     return tuple(stored_path(root, path) for path in left_out)
 
 
 def _would_come_back(path: Path, sources: Sequence[Source]) -> bool:
-    """Whether the innermost of the sources that hold the path takes files."""
+    """Return True if the innermost source around the path is walked."""
     around = [source for source in sources if source.path in path.parents]
     innermost = max(around, key=lambda source: len(source.path.parts), default=None)
     return innermost is not None and innermost.options is not None

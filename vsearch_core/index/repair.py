@@ -1,7 +1,7 @@
-"""`vsearch repair`: what is derived is made again, what can't be saved is set aside, and nothing is dropped unsaid.
+"""Repair: rebuild what can be derived, keep a copy of what can't be used, and report every loss.
 
-Texts, files and settings are the catalog's; vectors are the segments'. Postings and tombstones follow from these. A
-repaired segment is written anew, and one transaction puts it in the place of the damaged ones.
+Texts, files and settings are the catalog's, vectors are the segments'. All other parts of a segment, and tombstones,
+are derived from these. A repaired segment is a new one, and one transaction puts it in the place of the damaged ones.
 """
 
 import os
@@ -20,14 +20,15 @@ from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live
-from vsearch_core.index.commit import are_there, commit_staged, mark_commit, sweep
-from vsearch_core.index.graphs import link
-from vsearch_core.index.keywords import passage_postings
+from vsearch_core.index.commit import advance_generation, commit_staged, segments_exist, sweep
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.parts import CHUNK_IDS, NewSegment, VectorBlocks, vectors_name, write_parts
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
+from vsearch_core.model import TEXT
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.connections import has_our_header
@@ -36,20 +37,24 @@ from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.recovery.catalog import delete_recovery_files, recover_catalog
 from vsearch_core.store.recovery.segments import orphan_segments
-from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, SegmentWriter, salvage_array
+from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, salvage_array
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, SUFFIXES, reserve_ids
 
-_ROWS = 512  # whose texts, or vectors, are in memory at a time
+_ROWS_PER_BLOCK = 512  # rows whose vectors are in memory at a time
 
-Vectors = dict[int, NDArray[np.int16]]  # chunk id -> vector
+Ids = NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class RepairSummary:
-    """What a repair did. `reread` are files that have lost text, `staged` those that have lost vectors: not searched
-    until `vsearch index` reads, or embeds, them again. `lost` counts the catalog's rows that are gone, by table, as far
-    as can be told: at least so many. `recalled` settings are those of the last segment's commit. `renewed` says that
-    the keywords were an earlier analyzer's."""
+    """Result of a repair.
+
+    `catalog` is True if the catalog was replaced; `lost` then counts, by table, at least how many rows are gone, and
+    `recalled` names the lost settings that were taken from the latest segment. `rebuilt` segments were replaced by one
+    with `rows` rows. `reread` are files that have lost text, `staged` files that have lost vectors: neither are found
+    until they are read, or embedded, again. `renewed` is True if the keywords were an earlier analyzer's. `embedded`
+    chunks got a vector again, and `pending` ones have none. `set_aside` are the copies of what was damaged.
+    """
 
     index: Path
     rebuilt: int = 0
@@ -69,104 +74,110 @@ def repair_index(
     index: Path,
     open_embedder: OpenEmbedder | None = None,
     observer: Observer = Observer(),  # noqa: B008 - frozen
-    salvaged: Callable[[RepairSummary], None] = lambda _done: None,
+    report_losses: Callable[[RepairSummary], None] = lambda _summary: None,
+    limits: IndexLimits = DEFAULT_LIMITS,
 ) -> RepairSummary:
-    """Make a damaged index sound again; one that is sound is left as it is.
+    """Repair a damaged index; an intact one is left as it is.
 
-    With `open_embedder`, chunks whose vectors are gone are embedded at once. `salvaged` hears of what a catalog has
-    lost as soon as another is in its place. Killed at any point, it can be run again.
-    Raises IndexNotFoundError, IndexCorruptError for a catalog beyond saving, IndexLockedError, IndexVersionError,
-    IndexMismatchError, ModelError, StorageError, and StoppedError when the observer says stop while a graph is made.
+    With `open_embedder`, chunks that have lost their vectors are embedded. `report_losses` is called as soon as a
+    damaged catalog is replaced: from then on the losses can't be found out any more. Killed at any point, it can be
+    run again.
+
+    Raises IndexNotFoundError, IndexCorruptError for a catalog that can't be recovered, IndexLockedError,
+    IndexVersionError, IndexMismatchError, ModelError, StorageError, and StoppedError if the observer stops it while a
+    graph is built.
     """
     with storage_errors(index):
         if not (index / CATALOG_FILE).exists():
             Catalog.open_to_read(index)  # raises IndexNotFoundError
         with writer_lock(index):
-            aside = _Aside(index)
-            done = RepairSummary(index, set_aside=aside.moved)
-            _mend_catalog(index, aside, done)
-            if done.catalog:
-                salvaged(done)
+            quarantine = _Quarantine(index)
+            summary = RepairSummary(index, set_aside=quarantine.paths)
+            _repair_catalog(index, quarantine, summary)
+            if summary.catalog:
+                report_losses(summary)
             with closing(Catalog.open_to_write(index)) as catalog:
                 settings = IndexSettings.from_catalog(catalog, renewing=True)
-                _mend_segments(catalog, settings, aside, done, observer)
-                done.renewed = renew_keywords(catalog, settings, observer)
+                _SegmentRepair(catalog, settings, quarantine, observer, limits).run(summary)
+                summary.renewed = renew_keywords(catalog, settings, observer, limits)
                 if open_embedder is not None:
-                    done.embedded = _embed(catalog, settings, open_embedder, observer)
-                done.pending = catalog.count_unembedded()
+                    summary.embedded = _embed_staged(catalog, settings, open_embedder, observer, limits)
+                summary.pending = catalog.count_unembedded()
                 sweep(catalog)
-            return done
+            return summary
 
 
-class _Aside:
-    """Where what can't be used any more is kept: a folder of this repair's own, made when something comes."""
+class _Quarantine:
+    """A folder inside the index, one for each repair, that keeps files which can't be used; made for the first file.
+
+    `paths` are the copies.
+    """
 
     def __init__(self, index: Path) -> None:
         self.index = index
         self.folder = index / DAMAGED_DIR / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        self.moved: list[str] = []
+        self.paths: list[str] = []
 
-    def copy(self, path: Path) -> None:
+    def copy_file(self, path: Path) -> None:
+        """Keep a copy of the file, if it exists."""
         if path.is_file():
-            target = self._place(path)
+            target = self._target(path)
             copy2(path, target)
             sync_file(target)
             sync_folder(target.parent)
 
-    def link(self, folder: Path) -> None:
-        """Keep the folder's files when its own name goes; links take no space, and reading them may fail."""
+    def keep_folder(self, folder: Path) -> None:
+        """Keep hard links to the folder's files, which take no space and need not be read; then it may be deleted."""
         if folder.is_dir() and not folder.is_symlink():
-            target = self._place(folder)
-            copytree(folder, target, symlinks=True, copy_function=_link)
+            target = self._target(folder)
+            copytree(folder, target, symlinks=True, copy_function=_hard_link_or_copy)
             sync_folder(target)
             sync_folder(target.parent)
         elif folder.exists() or folder.is_symlink():
-            _link(str(folder), str(self._place(folder)))
+            _hard_link_or_copy(str(folder), str(self._target(folder)))
 
-    def _place(self, path: Path) -> Path:
+    def _target(self, path: Path) -> Path:
         if self.folder.parent.is_symlink():
-            raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "remove it")
+            raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "link-in-index")
         target = self.folder / path.relative_to(self.index)
         make_folder(target.parent)
-        self.moved.append(str(target))
+        self.paths.append(str(target))
         return target
 
 
-def _link(source: str, target: str) -> None:
+def _hard_link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:  # file systems without links are many
+    except OSError:  # many file systems have no hard links
         copy2(source, target, follow_symlinks=False)
 
 
-def _mend_catalog(index: Path, aside: _Aside, done: RepairSummary) -> None:
-    """Put what can be read of a damaged catalog in its place."""
+def _repair_catalog(index: Path, quarantine: _Quarantine, summary: RepairSummary) -> None:
+    """Replace a damaged catalog by a new one with its intact rows."""
     delete_recovery_files(index)
     for suffix in SUFFIXES:
-        _refuse_no_file(index / f"{CATALOG_FILE}{suffix}")
-    if _catalog_is_sound(index):
+        _refuse_link(index / f"{CATALOG_FILE}{suffix}")
+    if _is_catalog_intact(index):
         return
-    done.catalog = True
+    summary.catalog = True
     for suffix in ("", "-wal"):
-        aside.copy(index / f"{CATALOG_FILE}{suffix}")
-    salvaged = recover_catalog(index)
-    if salvaged is None:
-        reason = f"its catalog is beyond saving; a copy is in {aside.folder}"
-        raise IndexCorruptError(
-            str(index), reason, "delete the index folder, then index again, or `vsearch import` what you have exported"
-        )
-    done.lost.update(salvaged.lost)
-    done.reread += salvaged.reread
-    done.recalled += salvaged.recalled
+        quarantine.copy_file(index / f"{CATALOG_FILE}{suffix}")
+    recovered = recover_catalog(index)
+    if recovered is None:
+        reason = f"its catalog can't be repaired; a copy is in {quarantine.folder}"
+        raise IndexCorruptError(str(index), reason, "catalog-beyond-repair")
+    summary.lost.update(recovered.lost)
+    summary.reread += recovered.reread
+    summary.recalled += recovered.recalled
 
 
-def _refuse_no_file(path: Path) -> None:
-    """Raise IndexCorruptError for what would be read for ever, or shows what lies outside of the index."""
+def _refuse_link(path: Path) -> None:
+    """Raise IndexCorruptError for a pipe, which would block, or a link, which could lead out of the index."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise IndexCorruptError(str(path), "is no file, or a link", "put the file itself in its place, or delete it")
+        raise IndexCorruptError(str(path), "is a link, or not a file", "catalog-not-a-file")
 
 
-def _catalog_is_sound(index: Path) -> bool:
+def _is_catalog_intact(index: Path) -> bool:
     if not has_our_header(index):
         return False
     try:
@@ -178,156 +189,164 @@ def _catalog_is_sound(index: Path) -> bool:
         return False
 
 
-def _mend_segments(
-    catalog: Catalog, settings: IndexSettings, aside: _Aside, done: RepairSummary, observer: Observer
-) -> None:
-    """Replace damaged segments by one of their saved rows; files that lack vectors become staged."""
-    dimension = settings.fingerprint.dimension
-    healthy: list[SegmentRecord] = []
-    damaged: list[SegmentRecord] = []
-    for record in catalog.segments():
-        (healthy if _is_sound(catalog, record, dimension) else damaged).append(record)
-    named = {record.name for record in (*healthy, *damaged)}
-    _reserve_ids(catalog, healthy)
-    chunk_ids, file_ids = catalog.live_chunks()
-    held = np.isin(chunk_ids, _held(catalog, healthy, chunk_ids, file_ids))
-    wanted = {*chunk_ids[~held].tolist()}
-    # Not for damage alone: what repairs that were killed have left would be looked through by each that follows.
-    forgetful = done.catalog or not damaged or not are_there(catalog.index, named)
-    sources = [*(_unnamed(catalog, named, aside) if wanted and forgetful else ()), *damaged]
-    found = (pair for record in sources for pair in _saved(catalog, record, dimension))
-    saved = {number: vector for number, vector in found if number in wanted}
-    has_vector = held | np.isin(chunk_ids, np.fromiter(saved, np.int64, len(saved)))
-    lacking = np.unique(file_ids[~has_vector])
-    lacks = np.isin(file_ids, lacking)
-    kept = chunk_ids[~lacks & ~held]
-    if not damaged and not wanted and not _bury_again(catalog, healthy, write=False):
-        return
-    for record in healthy:
-        saved |= _some_vectors(catalog, record, chunk_ids[lacks], file_ids[lacks])
-    written = (
-        _write(catalog, settings, kept, file_ids[np.searchsorted(chunk_ids, kept)], saved, observer)
-        if len(kept)
-        else None
-    )
-    for record in damaged:  # before the commit: from then on any writer may sweep them
-        aside.link(catalog.index / SEGMENTS_DIR / record.name)
-    with catalog.transaction():
-        catalog.drop_segments(record.id for record in damaged)
-        if written is not None:
-            catalog.add_segment(written[0], len(kept), written[1])
-        done.staged += catalog.unpublish_files(lacking.tolist())
-        again = [number for number in catalog.staged_chunks() if number in saved]
-        catalog.stage_vectors(again, np.array([saved[number] for number in again], np.int16).reshape(-1, dimension))
-        _bury_again(catalog, healthy, write=True)
-        mark_commit(catalog)
-    done.rebuilt, done.rows = len(sources), len(kept)
+class _SegmentRepair:
+    """Replaces the damaged segments by one of their intact rows, and sets all tombstones as the catalog says."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: IndexSettings,
+        quarantine: _Quarantine,
+        observer: Observer,
+        limits: IndexLimits,
+    ) -> None:
+        self.catalog = catalog
+        self.settings = settings
+        self.dimension = settings.fingerprint.dimension
+        self.quarantine = quarantine
+        self.observer = observer
+        self.limits = limits
+        self.intact: list[SegmentRecord] = []
+        self.damaged: list[SegmentRecord] = []
+        for record in catalog.segments():
+            (self.intact if self._is_intact(record) else self.damaged).append(record)
+
+    def _is_intact(self, record: SegmentRecord) -> bool:
+        if any(segment_faults(self.catalog.index, record, full=True)):
+            return False
+        try:
+            view = view_segment(self.catalog, record)
+        except IndexCorruptError:
+            return False
+        return not any(content_faults(self.catalog.index, record, view, self.settings))
+
+    def run(self, summary: RepairSummary) -> None:
+        """Repair the segments in one commit; files whose vectors are lost become staged. Raises StoppedError."""
+        self._reserve_ids()
+        chunk_ids, file_ids = self.catalog.live_chunks()
+        in_intact = np.isin(chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids))
+        missing = {*chunk_ids[~in_intact].tolist()}
+        sources = [*self._orphans(missing, catalog_replaced=summary.catalog), *self.damaged]
+        found = (pair for record in sources for pair in self._intact_vectors(record))
+        vectors = {chunk_id: vector for chunk_id, vector in found if chunk_id in missing}
+        has_vector = in_intact | np.isin(chunk_ids, np.fromiter(vectors, np.int64, len(vectors)))
+        incomplete_files = np.unique(file_ids[~has_vector])
+        in_incomplete = np.isin(file_ids, incomplete_files)
+        rebuilt = chunk_ids[~in_incomplete & ~in_intact]
+        if not self.damaged and not missing and not self._wrong_tombstones():
+            return
+        for record in self.intact:
+            vectors |= self._live_vectors(record, chunk_ids[in_incomplete], file_ids[in_incomplete])
+        written = None
+        if len(rebuilt):
+            written = self._write_segment(rebuilt, file_ids[np.searchsorted(chunk_ids, rebuilt)], vectors)
+        for record in self.damaged:  # before the commit: from then on any writer may delete them
+            self.quarantine.keep_folder(self.catalog.index / SEGMENTS_DIR / record.name)
+        with self.catalog.transaction():
+            self.catalog.drop_segments(record.id for record in self.damaged)
+            if written is not None:
+                self.catalog.add_segment(written[0], len(rebuilt), written[1])
+            summary.staged += self.catalog.unpublish_files(incomplete_files.tolist())
+            self._stage_vectors(vectors)
+            for record, tombstones in self._wrong_tombstones():
+                self.catalog.set_tombstones(record.id, tombstones)
+            advance_generation(self.catalog)
+        summary.rebuilt, summary.rows = len(sources), len(rebuilt)
+
+    def _reserve_ids(self) -> None:
+        """Never let a recovered catalog, which may have forgotten ids, give a new chunk or file the id of another."""
+        for record in self.intact:
+            view = view_segment(self.catalog, record)
+            reserve_ids(self.catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
+            reserve_ids(self.catalog.connection, "files", int(view.file_ids.max(initial=0)))
+
+    def _chunks_of_intact_segments(self, chunk_ids: Ids, file_ids: Ids) -> Ids:
+        """Return the live chunks that intact segments have rows for, whatever their tombstones say."""
+        views = (view_segment(self.catalog, record) for record in self.intact)
+        found = [view.chunk_ids[is_live(view, chunk_ids, file_ids)] for view in views]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+
+    def _orphans(self, missing: Collection[int], *, catalog_replaced: bool) -> list[SegmentRecord]:
+        """Return unnamed segments that may have vectors of the missing chunks, and keep all unnamed folders.
+
+        The catalog may have lost its list of segments, or was restored from a backup, or a named segment is lost that
+        was merged from unnamed ones. Damaged segments alone are no reason to look: their orphans are what killed
+        repairs have left, and would be read by each repair that follows.
+        """
+        names = {record.name for record in (*self.intact, *self.damaged)}
+        is_list_complete = not catalog_replaced and self.damaged and segments_exist(self.catalog.index, names)
+        if not missing or is_list_complete:
+            return []
+        usable, folders = orphan_segments(self.catalog.index, self.catalog.settings(), names)
+        for folder in folders:
+            self.quarantine.keep_folder(folder)
+        return usable
+
+    def _intact_vectors(self, record: SegmentRecord) -> Iterator[tuple[int, NDArray[np.int16]]]:
+        """Yield (chunk id, vector) for the rows of a damaged segment whose checksums are right."""
+        ids, vectors = record.manifest.get(CHUNK_IDS), record.manifest.get(vectors_name())
+        if ids is None or vectors is None or vectors.shape != (record.rows, self.dimension):
+            return
+        if (vectors.dtype, ids.dtype) != ("<i2", "<i8"):
+            return
+        matrix, intact = salvage_array(self.catalog.index, record.name, vectors_name(), vectors)
+        chunk_ids, has_id = salvage_array(self.catalog.index, record.name, CHUNK_IDS, ids)
+        intact &= has_id
+        intact[non_unit_rows(matrix)] = False
+        for row in np.flatnonzero(intact).tolist():
+            yield int(chunk_ids[row]), matrix[row]
+
+    def _live_vectors(self, record: SegmentRecord, chunk_ids: Ids, file_ids: Ids) -> dict[int, NDArray[np.int16]]:
+        """Return the vectors, by chunk id, that an intact segment has of these live chunks."""
+        view = view_segment(self.catalog, record)
+        rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
+        return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
+
+    def _write_segment(
+        self, chunk_ids: Ids, file_ids: Ids, vectors: dict[int, NDArray[np.int16]]
+    ) -> tuple[str, Manifest]:
+        """Write a segment of chunks whose vectors are intact. Raises StoppedError."""
+        numbers = chunk_ids.tolist()
+        blocks = (numbers[start : start + _ROWS_PER_BLOCK] for start in range(0, len(numbers), _ROWS_PER_BLOCK))
+        matrix = (np.stack([vectors[number] for number in block]) for block in blocks)
+        text_vectors = {TEXT: VectorBlocks((len(numbers), self.dimension), matrix)}
+        segment = NewSegment(
+            self.catalog, chunk_ids, file_ids, text_vectors, observer=self.observer, limits=self.limits
+        )
+        return write_parts(segment, self.catalog.settings())
+
+    def _stage_vectors(self, vectors: dict[int, NDArray[np.int16]]) -> None:
+        """Give staged chunks the vectors that are known, so that only the lost ones are embedded again."""
+        known = [chunk_id for chunk_id in self.catalog.staged_chunks() if chunk_id in vectors]
+        matrix = np.array([vectors[chunk_id] for chunk_id in known], np.int16)
+        self.catalog.stage_vectors(known, matrix.reshape(-1, self.dimension))
+
+    def _wrong_tombstones(self) -> Sequence[tuple[SegmentRecord, NDArray[np.bool_]]]:
+        """Return the right tombstones of the intact segments that have others: each live chunk has exactly one row."""
+        wrong = []
+        chunk_ids, file_ids = self.catalog.live_chunks()
+        seen = np.empty(0, np.int64)
+        for record in reversed(self.intact):  # if two segments have a row of a chunk, the newer one counts
+            view = view_segment(self.catalog, record)
+            rows = view.chunk_ids
+            live = is_live(view, chunk_ids, file_ids)
+            first = np.zeros(len(rows), np.bool_)
+            first[np.flatnonzero(live)[np.unique(rows[live], return_index=True)[1]]] = True
+            alive = first & ~np.isin(rows, seen)
+            seen = np.concatenate([seen, rows[alive]])
+            if not np.array_equal(alive, record.alive):
+                wrong.append((record, ~alive))
+        return wrong
 
 
-def _is_sound(catalog: Catalog, record: SegmentRecord, dimension: int) -> bool:
-    if any(segment_faults(catalog.index, record, full=True)):
-        return False
-    try:
-        view = view_segment(catalog, record)
-    except IndexCorruptError:
-        return False
-    return not any(content_faults(catalog.index, record, view, dimension))
-
-
-def _reserve_ids(catalog: Catalog, healthy: Sequence[SegmentRecord]) -> None:
-    """Never hand out an id that a segment still has rows of, whatever a salvaged catalog remembers."""
-    for record in healthy:
-        view = view_segment(catalog, record)
-        reserve_ids(catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
-        reserve_ids(catalog.connection, "files", int(view.file_ids.max(initial=0)))
-
-
-def _unnamed(catalog: Catalog, named: Collection[str], aside: _Aside) -> list[SegmentRecord]:
-    """Segments that the catalog does not name though they may have what it lacks: where its list of them is lost, where
-    it was put back from a backup, or where a named one is lost and what it was made of is still there. All are kept."""
-    usable, folders = orphan_segments(catalog.index, catalog.settings(), named)
-    for folder in folders:
-        aside.link(folder)
-    return usable
-
-
-def _held(
-    catalog: Catalog, healthy: Sequence[SegmentRecord], chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The live chunks that sound segments have rows for, tombstones or not: those follow from the catalog."""
-    views = (view_segment(catalog, record) for record in healthy)
-    parts = [view.chunk_ids[is_live(view, chunk_ids, file_ids)] for view in views]
-    return np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
-
-
-def _saved(catalog: Catalog, record: SegmentRecord, dimension: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """The chunks and vectors of a damaged segment's rows that are what was written."""
-    manifest = record.manifest
-    if not {"vectors", "chunk_ids"} <= manifest.keys() or manifest["vectors"].shape != (record.rows, dimension):
-        return
-    if (manifest["vectors"].dtype, manifest["chunk_ids"].dtype) != ("<i2", "<i8"):
-        return
-    vectors, sound = salvage_array(catalog.index, record.name, "vectors", manifest["vectors"])
-    numbers, known = salvage_array(catalog.index, record.name, "chunk_ids", manifest["chunk_ids"])
-    sound &= known
-    sound[non_unit_rows(vectors)] = False
-    for row in np.flatnonzero(sound).tolist():
-        yield int(numbers[row]), vectors[row]
-
-
-def _some_vectors(
-    catalog: Catalog, record: SegmentRecord, chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]
-) -> Vectors:
-    view = view_segment(catalog, record)
-    rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
-    return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
-
-
-def _write(
+def _embed_staged(
     catalog: Catalog,
     settings: IndexSettings,
-    chunk_ids: NDArray[np.int64],
-    file_ids: NDArray[np.int64],
-    vectors: Vectors,
+    open_embedder: OpenEmbedder,
     observer: Observer,
-) -> tuple[str, Manifest]:
-    """Write a segment of saved rows, with postings made anew from the texts, and a graph if the rows are many.
-
-    Raises StoppedError.
-    """
-    writer = SegmentWriter(catalog.index)
-    numbers = chunk_ids.tolist()
-    blocks = [numbers[start : start + _ROWS] for start in range(0, len(numbers), _ROWS)]
-    matrix = (np.stack([vectors[number] for number in block]) for block in blocks)
-    writer.add("vectors", np.dtype(np.int16), (len(numbers), settings.fingerprint.dimension), matrix)
-    postings = passage_postings(catalog, settings.analysis, numbers)
-    writer.add_arrays({"chunk_ids": chunk_ids, "file_ids": file_ids, **postings.arrays()})
-    writer.add_arrays(link(writer.map("vectors"), observer))
-    return writer.finish(catalog.settings())
-
-
-def _bury_again(catalog: Catalog, healthy: Sequence[SegmentRecord], *, write: bool) -> bool:
-    """Whether tombstones are other than the live chunks say, each of which has one row; with `write`, set them so."""
-    differ = False
-    chunk_ids, file_ids = catalog.live_chunks()
-    claimed = np.empty(0, np.int64)
-    for record in reversed(healthy):  # where two segments have a row of a chunk, the newer one counts
-        view = view_segment(catalog, record)
-        rows = view.chunk_ids
-        right = is_live(view, chunk_ids, file_ids)
-        first = np.zeros(len(rows), np.bool_)
-        first[np.flatnonzero(right)[np.unique(rows[right], return_index=True)[1]]] = True
-        alive = first & ~np.isin(rows, claimed)
-        claimed = np.concatenate([claimed, rows[alive]])
-        if not np.array_equal(alive, record.alive):
-            differ = True
-            if write:
-                catalog.set_tombstones(record.id, ~alive)
-    return differ
-
-
-def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedder, observer: Observer) -> int:
-    """Give all staged chunks vectors and make their files live. Returns how many."""
+    limits: IndexLimits,
+) -> int:
+    """Give all staged chunks vectors and make their files live. Return the number of chunks."""
 
     @cache
     def embedder() -> Embedder:
@@ -343,9 +362,10 @@ def _embed(catalog: Catalog, settings: IndexSettings, open_embedder: OpenEmbedde
             after,
             observer,
             lambda part: observer.progress(Progress("embedding", done + part, total)),  # noqa: B023
+            limits,
         )
         if block is None:
             break
         after, done = block.last, done + block.embedded + block.reused
-    commit_staged(catalog, settings.analysis)
+    commit_staged(catalog, limits=limits)
     return done

@@ -8,7 +8,7 @@ from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
-from vsearch_core.model import EmbedderSpec, Fingerprint
+from vsearch_core.model import TEXT, EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 
 CHUNKER = "1"  # changes when the same document would be cut otherwise
@@ -32,10 +32,15 @@ class IndexOptions:
 
     @property
     def spec(self) -> EmbedderSpec:
-        """The embedder that a new index gets. It keeps the default address, so that queries go there too."""
+        """Return the spec of a new index's embedder, with the default address, so that queries go there too."""
         provider = self.embedder or config.EMBEDDER
         base_url = self.base_url or self.default_base_urls.get(provider)
         return EmbedderSpec(provider, self.model, self.dimension, base_url)
+
+    def spec_for(self, settings: "IndexSettings") -> EmbedderSpec:
+        """Return the spec of an existing index's embedder, found where these options say it is now."""
+        own = settings.spec
+        return replace(own, model=self.model or own.model, base_url=self.base_url or own.base_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,11 @@ class IndexSettings:
     language: str
     base_url: str | None = None
     analyzer: int = field(default=VERSION, compare=False)  # of the postings, until they are made anew
+
+    @property
+    def spaces(self) -> Mapping[str, Fingerprint]:
+        """Return the fingerprint of each vector space's embedder, by the space's name."""
+        return {TEXT: self.fingerprint}
 
     @property
     def spec(self) -> EmbedderSpec:

@@ -1,6 +1,7 @@
 """What a reader sees: one generation of the index, pinned for as long as the snapshot is open."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,41 +12,63 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.graphs import PREFIX, stored_graph
+from vsearch_core.index.parts import CHUNK_IDS, FILE_IDS, Part, open_parts, stored_graph, vectors_name
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.io_errors import sqlite_errors, storage_errors
-from vsearch_core.store.segment import ABOUT, Manifest, open_segment
-
-# Large arrays of which a query reads little; whoever reads them verifies that: docs/adr/0006-verification.md
-VERIFIED_WHEN_READ = frozenset({"vectors", "postings_rows", "postings_counts"})
+from vsearch_core.store.segment import Manifest, damaged_blocks
 
 Opened = TypeVar("Opened")
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
-    """A segment's mapped arrays: vectors (n, dimension) int16, ids (n,) int64, `alive` (n,) bool.
+    """A segment as a snapshot has it open: its mapped arrays by name, and `alive` (n,) bool, False for deleted rows.
 
-    The graph is as it was found: whoever walks it checks it first (`ann.check`).
+    Arrays that are verified when read, such as the vectors and the graph's, are not verified yet: see `checksum_ok`
+    and docs/adr/0006-verification.md. `ann.check.check_graph` must pass before the graph is searched.
     """
 
     name: str
-    vectors: NDArray[Any]
-    chunk_ids: NDArray[np.int64]
-    file_ids: NDArray[np.int64]
-    postings: Postings
+    arrays: Mapping[str, NDArray[Any]]
     alive: NDArray[np.bool_]
+    postings: Postings
     graph: Graph | None
     manifest: Manifest
+
+    @property
+    def vectors(self) -> NDArray[Any]:
+        """Return the vectors of the text space, (n, dimension) int16 (`ann.flat.to_fixed`)."""
+        return self.arrays[vectors_name()]
+
+    @property
+    def chunk_ids(self) -> NDArray[np.int64]:
+        """Return each row's chunk id, (n,)."""
+        return self.arrays[CHUNK_IDS]
+
+    @property
+    def file_ids(self) -> NDArray[np.int64]:
+        """Return each row's file id, (n,)."""
+        return self.arrays[FILE_IDS]
+
+    def checksum_ok(self, array: str, start: int = 0, stop: int | None = None) -> bool:
+        """Return True if an array, or its rows from `start` to `stop`, are what was written, by their checksums."""
+        mapped = self.arrays[array]
+        row_bytes = mapped.itemsize * math.prod(mapped.shape[1:])
+        end = None if stop is None else stop * row_bytes
+        return not damaged_blocks(mapped, self.manifest[array], start * row_bytes, end)
+
+    def damaged_array(self, part: Part) -> str | None:
+        """Return the name of an array of the part that is not what was written, by its checksums; None if all are."""
+        return next((name for name in self.arrays if part.owns(name) and not self.checksum_ok(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One generation. Rows of all segments are numbered through, oldest segment first."""
+    """One generation. Global rows number the rows of all segments consecutively, oldest segment first."""
 
     catalog: Catalog
     settings: IndexSettings
@@ -110,27 +133,13 @@ def _open(index: Path) -> Snapshot:
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     """Map a segment. Raises FileNotFoundError and IndexCorruptError."""
-    asked = {name: entry for name, entry in record.manifest.items() if name != ABOUT}
-    unverified = [name for name in asked if name in VERIFIED_WHEN_READ or name.startswith(PREFIX)]
-    arrays = open_segment(catalog.index, record.name, asked, unverified)
+    arrays = open_parts(catalog.index, record)
     try:
-        view = SegmentView(
-            record.name,
-            arrays["vectors"],
-            arrays["chunk_ids"],
-            arrays["file_ids"],
-            Postings.from_arrays(arrays),
-            record.alive,
-            stored_graph(arrays),
-            record.manifest,
-        )
+        postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)
     except KeyError as error:
         raise IndexCorruptError(
             f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}"
         ) from None
     except ValueError as error:
         raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error)) from None
-    lengths = {len(view.vectors), len(view.chunk_ids), len(view.file_ids), len(view.postings.lengths)}
-    if lengths != {record.rows}:
-        raise IndexCorruptError(f"{catalog.index}: segment {record.name}", f"its arrays are not of {record.rows} rows")
-    return view
+    return SegmentView(record.name, arrays, record.alive, postings, graph, record.manifest)

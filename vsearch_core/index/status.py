@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsearch_core.index.graphs import PREFIX, has_graph
+from vsearch_core.index.parts import GRAPH, part_sizes
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
-from vsearch_core.store.segment import ABOUT
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.vectors import unfinished_re_embeddings
@@ -53,7 +52,7 @@ def read_status(snapshot: Snapshot) -> Status:
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
     sources = catalog.sources()
-    linked = [record for record in records if has_graph(record.manifest.keys())]
+    linked = [record for record in records if GRAPH.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     return Status(
         index=catalog.index,
@@ -97,9 +96,8 @@ def _sizes(snapshot: Snapshot) -> dict[str, int]:
     text = catalog.text_bytes()
     rest = sum(path.stat().st_size for path in files if path.exists()) - text
     aside = sum(path.lstat().st_size for path in (catalog.index / DAMAGED_DIR).rglob("*") if path.is_file())
-    sizes = {"vectors": 0, "graph": 0, "postings": 0, "ids": 0, "text": text, "catalog": rest, "damaged": aside}
-    parts = {"vectors": "vectors", PREFIX: "graph", "postings_": "postings", ABOUT: "catalog"}
-    for record in catalog.segments():
-        for name, entry in record.manifest.items():
-            sizes[next((part for prefix, part in parts.items() if name.startswith(prefix)), "ids")] += entry.bytes
-    return sizes
+    segments = part_sizes(catalog.segments())
+    segments["catalog"] += rest
+    parts = dict.fromkeys(("vectors", "graph", "postings", "ids", *segments))  # in the order of earlier versions
+    del parts["catalog"]
+    return {**{part: segments[part] for part in parts}, "text": text, "catalog": segments["catalog"], "damaged": aside}

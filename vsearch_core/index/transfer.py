@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import disk_usage
 from uuid import uuid4
 
 from vsearch_core.errors import (
@@ -19,6 +18,7 @@ from vsearch_core.errors import (
     StorageError,
 )
 from vsearch_core.index.check import check_index
+from vsearch_core.index.commit import require_free_space
 from vsearch_core.index.snapshot import open_generation
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, Read, Write, pack
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -91,7 +91,8 @@ def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -
         make_folder(index)
         with writer_lock(index):
             _refuse_to_overwrite(index, replace=replace)
-            _refuse_too_large(index, contents)
+            # The catalog is received, and then copied.
+            require_free_space(index, contents.bytes + contents.members[0].bytes, "the archive")
             unpacked = index / SEGMENTS_DIR / uuid4().hex  # where what no catalog names is swept
             try:
                 _unpack(unpacked, archive, contents)
@@ -146,17 +147,6 @@ def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
     if (live or staged) and not replace:
         raise InputError(
             str(index), "there is an index here already", "replace it with --replace, or choose another --index"
-        )
-
-
-def _refuse_too_large(index: Path, contents: Contents) -> None:
-    needed = contents.bytes + contents.members[0].bytes  # the catalog is received, and then copied
-    free = disk_usage(index).free
-    if needed > free:
-        raise StorageError(
-            str(index),
-            f"no space left for the archive: it needs {needed:,} bytes, {free:,} are free",
-            "free some space and run it again",
         )
 
 

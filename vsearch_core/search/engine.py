@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import InputError
+from vsearch_core.model import TEXT
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
-
-TEXT = "text"  # the vector space of the chunks' text
 
 # Capabilities. Each engine names those it has; the two routes are capabilities, too.
 FILTERS = "filters"  # conditions on a chunk's file

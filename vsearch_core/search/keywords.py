@@ -8,17 +8,15 @@ from numpy.typing import NDArray
 
 from vsearch_core import config, kernel_cache
 from vsearch_core.ann.flat import top_k
+from vsearch_core.index.parts import POSTINGS
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
 from vsearch_core.search.vectors import do_nothing
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.segment import damaged_blocks
 
 if TYPE_CHECKING:
     from vsearch_core.lexical.maxscore import MaxScore
-
-_VERIFIED = {"postings_rows": "rows", "postings_counts": "counts"}
 
 
 class KeywordRoute:
@@ -83,8 +81,6 @@ class KeywordRoute:
 
     def _verify(self, part: int, start: int, end: int) -> None:
         """Compare the checksums of the part of a segment's postings that is about to be read."""
-        segment = self._segments[part]
-        for name, field in _VERIFIED.items():
-            array = getattr(segment.postings, field)
-            if damaged_blocks(array, segment.manifest[name], start * array.itemsize, end * array.itemsize):
+        for name in POSTINGS.verified_when_read:
+            if not self._segments[part].checksum_ok(name, start, end):
                 raise ValueError(f"its {name} are damaged")

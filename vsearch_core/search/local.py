@@ -14,7 +14,8 @@ from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.bm25 import idf
 from vsearch_core.lexical.query import ParsedQuery
-from vsearch_core.search.engine import CAPABILITIES, TEXT, Candidates, Ids, Selection, Vectors, unsupported
+from vsearch_core.model import TEXT
+from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.keywords import KeywordRoute

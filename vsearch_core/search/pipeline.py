@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
+from vsearch_core.model import TEXT
 from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
-from vsearch_core.search.engine import TEXT, Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
+from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
 from vsearch_core.search.fusion import KEYWORD, Fusion, fuse
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens

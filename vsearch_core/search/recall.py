@@ -7,7 +7,7 @@ import numpy as np
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.search.engine import TEXT
+from vsearch_core.model import TEXT
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import VECTOR
 from vsearch_core.search.local import LocalSearcher
