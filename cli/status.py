@@ -12,7 +12,7 @@ from .opening import open_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
 
 if TYPE_CHECKING:
-    from vsearch_core import FileState, Index, Status, Tuned
+    from vsearch_core import FileState, Index, Status, TunedFusion
 
 LINES_AT_ONCE = 1000
 
@@ -97,7 +97,7 @@ def _file_line(root: Path, file: "FileState") -> str:
     return f"{file.state:<8} {path}" + (f": {one_line(file.reason)}" if file.reason else "")
 
 
-def _fusion(tuned: "Tuned | None", verdicts: int) -> str:
+def _fusion(tuned: "TunedFusion | None", verdicts: int) -> str:
     """Describe how queries combine the routes."""
     from vsearch_core.search.fusion import Fusion
 

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Hit, NearDuplicate, Results
-    from vsearch_core.search.tuned import Tuned
+    from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.store.states import FileState
 
     __version__: str
@@ -120,7 +120,7 @@ __all__ = [
     "StorageError",
     "StoredText",
     "TransferSummary",
-    "Tuned",
+    "TunedFusion",
     "Tuning",
     "UpdateFailed",
     "UpdateOptions",
@@ -162,7 +162,7 @@ _MODULES = {
     **dict.fromkeys(("DuplicateMember", "Duplicates"), "search.duplicates"),
     "Filters": "search.filters",
     "SearchRequest": "search.request",
-    "Tuned": "search.tuned",
+    "TunedFusion": "search.tuned",
     "FileState": "store.states",
 }
 

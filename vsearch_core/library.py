@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.rerank import Rerank
     from vsearch_core.search.results import Results
     from vsearch_core.search.rocchio import Example
-    from vsearch_core.search.tuned import Tuned
+    from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.store.states import FileState
     from vsearch_core.text.extract.options import ExtractOptions
 
@@ -914,12 +914,12 @@ class Index:
         with self._readers.lend() as reader:
             yield from read_states(reader.snapshot)
 
-    def tuned(self) -> "Tuned | None":
+    def tuned(self) -> "TunedFusion | None":
         """Return the fusion that was learned for this index, or None if there is none."""
-        from vsearch_core.search.tuned import tuned
+        from vsearch_core.search.tuned import load_tuned_fusion
 
         with self._readers.lend() as reader:
-            return tuned(reader.snapshot.catalog)
+            return load_tuned_fusion(reader.snapshot.catalog)
 
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from process import Vsearch, write_files
 
 from vsearch_core.evaluate.tune import store_fusion
-from vsearch_core.search.tuned import Tuned
+from vsearch_core.search.tuned import TunedFusion
 from vsearch_core.store.catalog import Catalog
 
 KEYS = [
@@ -37,7 +37,7 @@ def make_by_another(project: Path) -> None:
 
 def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: Path) -> None:
     make_by_another(indexed)
-    store_fusion(indexed / ".vsearch", Tuned("rrf", 0.5, 20, 0.9, 0.8))
+    store_fusion(indexed / ".vsearch", TunedFusion("rrf", 0.5, 20, 0.9, 0.8))
     error = vsearch("index", "--model", "sentence-transformers/all-MiniLM-L6-v2", cwd=indexed).error
     assert "its vectors were made by some/other" in error
     command = shlex.split(error.split("`")[1])

@@ -24,7 +24,7 @@ from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.tuned import Tuned, tuned
+from vsearch_core.search.tuned import TunedFusion, load_tuned_fusion
 from vsearch_core.store.vectors import unfinished_re_embeddings
 
 DOCS = Path("docs")
@@ -247,10 +247,10 @@ def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) ->
 
 
 def test_what_was_learned_of_the_old_vectors_is_forgotten(root: Path) -> None:
-    store_fusion(root / ".vsearch", Tuned("convex", 0.25, 20, 0.9, 0.8))
+    store_fusion(root / ".vsearch", TunedFusion("convex", 0.25, 20, 0.9, 0.8))
     assert re_embed(root, other()).untuned
     with open_snapshot(root / ".vsearch") as snapshot:
-        assert tuned(snapshot.catalog) is None
+        assert load_tuned_fusion(snapshot.catalog) is None
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 

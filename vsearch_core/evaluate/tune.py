@@ -20,7 +20,7 @@ from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import EmbedQuery
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.snippets import Snippet
-from vsearch_core.search.tuned import Tuned
+from vsearch_core.search.tuned import TunedFusion
 from vsearch_core.store.catalog import Catalog, StoredChunk
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
@@ -46,9 +46,9 @@ class TuningResult:
     p: float
 
     @property
-    def setting(self) -> Tuned:
+    def setting(self) -> TunedFusion:
         """Return the result in the form that the index stores."""
-        return Tuned(self.fusion.method, self.fusion.alpha, self.queries, self.ndcg_10, self.former_ndcg_10)
+        return TunedFusion(self.fusion.method, self.fusion.alpha, self.queries, self.ndcg_10, self.former_ndcg_10)
 
     @property
     def wins(self) -> bool:
@@ -82,7 +82,7 @@ def tune_fusion(
     )
 
 
-def store_fusion(index: Path, tuned: Tuned | None) -> None:
+def store_fusion(index: Path, tuned: TunedFusion | None) -> None:
     """Store a tuned fusion in the index; None restores the default.
 
     Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.

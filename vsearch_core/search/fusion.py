@@ -44,6 +44,11 @@ class Fusion:
         return f"{words} (tuned)" if self.tuned else words
 
 
+def requested_fusion(method: str | None, alpha: float | None) -> Fusion:
+    """Return a fusion with the defaults in place of what is None."""
+    return Fusion(method or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
+
+
 def fuse(scores: Mapping[str, Scores], fusion: Fusion, depth: int) -> Scores:
     """Combine the routes' scores of the same n candidates, each (n,), into one score each; 0 or less is no match.
 

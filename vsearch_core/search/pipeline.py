@@ -12,7 +12,7 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.model import TEXT
 from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
 from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
-from vsearch_core.search.fusion import KEYWORD, Fusion, fuse
+from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
 from vsearch_core.search.request import SearchRequest
@@ -93,8 +93,7 @@ def _fusion(searcher: Searcher, request: SearchRequest, legible: float | None) -
     if request.fusion is None and request.alpha is None:
         fusion = searcher.fusion
     else:
-        alpha = config.FUSION_ALPHA if request.alpha is None else request.alpha
-        fusion = Fusion(request.fusion or config.FUSIONS[0], alpha)
+        fusion = requested_fusion(request.fusion, request.alpha)
     return fusion if legible is None else fusion.for_legibility(legible)
 
 

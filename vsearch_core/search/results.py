@@ -24,7 +24,7 @@ class Hit:
 
     `scores` holds each route's own score ("vector": cosine, "keyword": BM25), or None where it has none. `place` names
     the position in the file as a reader of that format would ("slide 4", "Sales!2:9"); None where a line says it.
-    `before` and `after` are the text around the hit, if context was requested: `before + text + after` is continuous text.
+    `before` and `after` are the text around the hit, if context was requested; `before + text + after` is continuous.
     `alike` are the near-duplicates that it stands for.
     """
 

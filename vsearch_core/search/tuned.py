@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import FUSION
-from vsearch_core.search.fusion import Fusion
+from vsearch_core.search.fusion import Fusion, requested_fusion
 from vsearch_core.store.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
-    """A learned fusion, the number of queries it was learned from, and its nDCG@10 on held-out queries.
+class TunedFusion:
+    """A learned fusion, the number of queries that it was learned from, and its nDCG@10 on held-out queries.
 
-    `former_ndcg_10` is that of the fusion in use before.
+    `former_ndcg_10` is the nDCG@10 of the fusion in use before.
     """
 
     method: str
@@ -33,13 +33,13 @@ class Tuned:
         return Fusion(self.method, self.alpha, tuned=True)
 
 
-def tuned(catalog: Catalog) -> Tuned | None:
+def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
     """Return the index's tuned fusion, or None if it was not tuned. Raises IndexCorruptError."""
     stored = catalog.settings().get(FUSION)
     if not stored:
         return None
     try:
-        values = Tuned(**json.loads(stored))
+        values = TunedFusion(**json.loads(stored))
         if values.method not in config.FUSIONS or not 0 <= values.alpha <= 1:
             raise ValueError(stored)
     except (ValueError, TypeError, RecursionError) as error:
@@ -50,6 +50,6 @@ def tuned(catalog: Catalog) -> Tuned | None:
 def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:
     """Return the requested fusion, else the one that the index was tuned to, else the default."""
     if fusion is None and alpha is None:
-        found = tuned(catalog)
+        found = load_tuned_fusion(catalog)
         return Fusion() if found is None else found.fusion
-    return Fusion(fusion or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
+    return requested_fusion(fusion, alpha)
