@@ -1,4 +1,4 @@
-"""The prepared `vsearch`, and documents that take a while to index."""
+"""Fixtures: the installed `vsearch`, documents that take a while to index, and the prepared scenarios."""
 
 import random
 import sqlite3
@@ -17,7 +17,7 @@ from faults.runner import Runner, running
 from faults.scenarios import SCENARIOS, Project, prepare
 from process import Vsearch, answers, prepared, write_files
 
-QUESTIONS = ("pump valve", "bread oven loaf", "error network retry")
+QUERIES = ("pump valve", "bread oven loaf", "error network retry")
 OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
 _WORDS = (
     *("pump", "valve", "engine", "retry", "error", "network", "index", "search", "river", "seed", "library", "loaf"),
@@ -30,7 +30,7 @@ Answers = list[list[tuple[str, int, float]]]
 
 @dataclass(frozen=True)
 class Work:
-    """Documents, and what an undisturbed index of them is; `seconds` are those of the process, then of its run."""
+    """Documents, and the results of indexing them without faults; `run_seconds` is the part of `seconds` in the run."""
 
     documents: Path
     chunks: int
@@ -41,19 +41,19 @@ class Work:
 
 @pytest.fixture(scope="session")
 def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
-    """Runs the command; the model is prepared."""
+    """Run the installed command, with a prepared model."""
     return prepared(tmp_path_factory.getbasetemp() / "vsearch")
 
 
-def ask(vsearch: Vsearch, project: Path) -> Answers:
-    """The answers to all questions, in one generation."""
-    ran = vsearch("query", "-", cwd=project, stdin="\n".join(QUESTIONS))
+def query_all(vsearch: Vsearch, project: Path) -> Answers:
+    """Return the hits of all queries, in one generation."""
+    ran = vsearch("query", "-", cwd=project, stdin="\n".join(QUERIES))
     assert ran.status in {0, 1}, ran
     return answers(ran.json_lines)
 
 
 def kept_vectors(project: Path) -> int:
-    """Vectors that the index keeps, whether a segment holds them or not."""
+    """Return the number of vectors in the index, staged ones included."""
     path = project / ".vsearch" / "catalog.sqlite"
     if not path.exists():
         return 0
@@ -65,11 +65,11 @@ def kept_vectors(project: Path) -> int:
 
 @pytest.fixture(scope="session")
 def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Work:
-    """Many small chunks: a second or two of embedding, in several batches."""
+    """Index many small chunks: a second or two of embedding, in several batches."""
     base = tmp_path_factory.mktemp("work")
-    chance = random.Random(7)
+    rng = random.Random(7)
     for number in range(45):
-        entries = (f"Entry {number}-{part}: {' '.join(chance.choices(_WORDS, k=16))}." for part in range(24))
+        entries = (f"Entry {number}-{part}: {' '.join(rng.choices(_WORDS, k=16))}." for part in range(24))
         write_files(base / "documents", {f"{number:02}.txt": "\n\n".join(entries)})
     whole = base / "whole"
     whole.mkdir()
@@ -78,12 +78,12 @@ def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Work:
     seconds = time.monotonic() - started
     assert ran.status == 0, ran
     assert ran.json["embedded"] == ran.json["chunks"] > 1000
-    return Work(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], ask(vsearch, whole))
+    return Work(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], query_all(vsearch, whole))
 
 
 @pytest.fixture(scope="session")
 def memory() -> Iterator[Path]:
-    """A folder in memory, where there is one: thousands of trials sync tens of files each."""
+    """Return a folder in memory, if there is one: thousands of trials sync tens of files each."""
     place = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="vsearch-faults-", dir=place if place.is_dir() else None) as folder:
         yield Path(folder)
@@ -91,17 +91,17 @@ def memory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def runner(memory: Path) -> Iterator[Runner]:
-    """Runs the command through the shim."""
+    """Run the command through the shim."""
     if not sys.platform.startswith("linux"):
-        pytest.skip("the shim knows Linux's calls")
+        pytest.skip("the shim intercepts Linux's calls only")
     if sqlite_calls.library() is None:
-        pytest.skip("SQLite is linked into the interpreter: its calls can't be led through the shim")
+        pytest.skip("SQLite is linked into the interpreter, so its calls can't be intercepted")
     with running(memory / "home") as run:
         yield run
 
 
 @pytest.fixture(scope="session")
 def projects(runner: Runner, memory: Path) -> Projects:
-    """The scenarios by name, each made ready when it is first asked for."""
+    """Return the scenarios by name, each prepared on first use."""
     scenarios = {scenario.name: scenario for scenario in SCENARIOS}
     return cache(lambda name: prepare(runner, memory / name, scenarios[name]))

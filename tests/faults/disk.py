@@ -1,9 +1,9 @@
-"""What a disk may hold after a power cut: only what was synced is certain, of the rest any part may have arrived.
+"""A model of a disk's contents after a power cut: synced data is certain, and any part of the rest may be there.
 
-The model is the portable reading of POSIX: `fsync` of a file makes its bytes certain, `fsync` of a folder the names in
-it, and neither does the other's work. Of what was not synced each write, truncation and change of a name is there or
-not, whatever came before or after it; the last write that is there may be torn. A rename within a folder is there as a
-whole or not, one between folders may be there by halves.
+The model follows POSIX in its portable reading: `fsync` of a file makes its bytes certain, `fsync` of a folder makes
+the names in it certain, and neither does the other. Each write, truncation and change of a name that was not synced is
+there or not, independently of the others; the last write that is there may be torn. A rename within a folder is
+atomic; one between folders may be half there.
 """
 
 import random
@@ -14,25 +14,25 @@ from pathlib import Path
 
 from faults.shim import Event
 
-TEAR = 512  # bytes: what a disk writes as a whole
+TEAR = 512  # bytes that a disk writes atomically
 
-Keep = Callable[[], bool]  # decides what becomes of a step that was not synced
+Keep = Callable[[], bool]  # decides whether an unsynced step survives
 
 
 @dataclass
 class File:
-    """`certain` bytes, and the writes since, each (offset, data), or (size, None) for a truncation."""
+    """A file: its `certain` bytes, and the steps since: writes (offset, data) and truncations (size, None)."""
 
     certain: bytearray = field(default_factory=bytearray)
     steps: list[tuple[int, bytes | None]] = field(default_factory=list)
 
     def sync(self) -> None:
-        """All steps become certain."""
+        """Make all steps certain."""
         self.certain = self.survivor(lambda: True)
         self.steps.clear()
 
     def survivor(self, keep: Keep, tear: Callable[[bytes], bytes] = bytes) -> bytearray:
-        """The bytes after a power cut. `tear` may shorten the last write."""
+        """Return the bytes after a power cut. `tear` may shorten the last write."""
         content = bytearray(self.certain)
         kept = [step for step in self.steps if keep()]
         for number, (offset, data) in enumerate(kept):
@@ -40,32 +40,32 @@ class File:
                 del content[offset:]
                 content.extend(bytes(offset - len(content)))
                 continue
-            piece = tear(data) if number == len(kept) - 1 else data
+            written = tear(data) if number == len(kept) - 1 else data
             content.extend(bytes(max(0, offset - len(content))))
-            content[offset : offset + len(piece)] = piece
+            content[offset : offset + len(written)] = written
         return content
 
 
 @dataclass
 class Folder:
-    """`certain` names, and the changes since: each maps names to what they mean from then on, None for nothing."""
+    """A folder: its `certain` names, and the steps since, each of which maps names to nodes, or to None if deleted."""
 
     certain: dict[str, "File | Folder"] = field(default_factory=dict)
     steps: list[dict[str, "File | Folder | None"]] = field(default_factory=list)
     now: dict[str, "File | Folder"] = field(default_factory=dict)
 
     def change(self, names: dict[str, "File | Folder | None"]) -> None:
-        """A step that is there as a whole or not."""
+        """Add an atomic step."""
         self.steps.append(names)
         _apply(self.now, names)
 
     def sync(self) -> None:
-        """All steps become certain."""
+        """Make all steps certain."""
         self.certain = dict(self.now)
         self.steps.clear()
 
     def survivor(self, keep: Keep) -> dict[str, "File | Folder"]:
-        """The names after a power cut."""
+        """Return the names after a power cut."""
         names = dict(self.certain)
         for step in self.steps:
             if keep():
@@ -82,7 +82,7 @@ def _apply(names: dict[str, File | Folder], step: dict[str, File | Folder | None
 
 
 class Disk:
-    """Plays events on the tree under `top`; all that is there at the start is certain."""
+    """Replays events on the tree under `top`; everything that is there at the start is certain."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -90,7 +90,7 @@ class Disk:
         self._files: dict[int, File] = {}  # by inode number, from the first event about them on
 
     def play(self, events: Sequence[Event]) -> None:
-        """Do what the events say."""
+        """Replay the events."""
         for event in events:
             path = Path(event.path)
             if event.kind == "create":
@@ -116,14 +116,17 @@ class Disk:
             else:
                 assert event.kind in {"committed", "embedded"}, event
 
-    def cut(self, chance: random.Random, share: float) -> dict[Path, bytes | None]:
-        """Every path after a power cut, None for a folder. A step not synced is kept with chance `share`."""
+    def cut(self, rng: random.Random, share: float) -> dict[Path, bytes | None]:
+        """Return the contents of every path after a power cut, None for a folder.
+
+        An unsynced step survives with probability `share`.
+        """
 
         def keep() -> bool:
-            return chance.random() < share
+            return rng.random() < share
 
         def tear(data: bytes) -> bytes:
-            return data if share == 1 or chance.random() < 0.5 else data[: chance.randrange(0, len(data) + 1, TEAR)]
+            return data if share == 1 or rng.random() < 0.5 else data[: rng.randrange(0, len(data) + 1, TEAR)]
 
         found: dict[Path, bytes | None] = {}
 
@@ -172,7 +175,7 @@ def _read(path: Path) -> Folder:
 
 
 def lay_out(top: Path, tree: dict[Path, bytes | None]) -> None:
-    """Put the tree on the real disk in place of what is there."""
+    """Replace the contents of the real folder `top` by the tree."""
     shutil.rmtree(top)
     top.mkdir()
     for path, content in tree.items():

@@ -1,4 +1,4 @@
-"""What must hold after any disturbance, found out by other means than the product's own."""
+"""Invariants that must hold after any fault, checked independently of the product where possible."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -19,46 +19,46 @@ from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import unpack_text
 
-QUESTIONS = ("pump valve", "bread oven loaf", "wheel")
+QUERIES = ("pump valve", "bread oven loaf", "wheel")
 EVERYTHING = 10_000  # hits: more than there are chunks
 REFRESH = ("index", "--json")
 
 
 def check_after(runner: Runner, project: Project, outcome: Outcome) -> None:
-    """The index is whole, at a generation that may be, none that was acknowledged is lost, and a re-run goes on."""
+    """Check that the index is intact, that no acknowledged commit is lost, and that a re-run completes."""
     check_generation(project, outcome.committed)
     check_rerun(runner, project, outcome.embedded)
 
 
 def check_generation(project: Project, acknowledged: int = 0) -> None:
-    """The index opens at an allowed generation and is sound; there may be none where there was none before.
+    """Check that the index opens at an allowed generation and is intact; it may be missing if there was none before.
 
-    One that is to be repaired may be damaged as long as no repair was acknowledged: the re-run tells what it has lost.
+    In a repair scenario it may be damaged as long as no repair was acknowledged: the re-run then checks the losses.
     """
-    if project.mended is not None:
+    if project.repaired is not None:
         if check_index(project.index, full=True).faults:
             assert not acknowledged, "a repair was acknowledged, and the index is damaged"
             return
-        if contents(project.index / "catalog.sqlite") == project.mended:
-            check_mended(project)
+        if contents(project.index / "catalog.sqlite") == project.repaired:
+            check_repaired(project)
             return
     catalog = project.index / "catalog.sqlite"
     if not catalog.exists():
         assert not project.base.exists(), "the index is gone"
-        assert not acknowledged, "what was acknowledged is gone"
+        assert not acknowledged, "an acknowledged commit is gone"
         return
     with open_snapshot(project.index) as snapshot:
         generation = snapshot.generation
         assert generation >= acknowledged, f"generation {acknowledged} was acknowledged, {generation} is there"
         state = generation, dict(snapshot.catalog.connection.execute("SELECT path, hash FROM files WHERE live"))
         allowed = project.states if project.base.exists() else [(0, {}), *project.states]
-        assert state in allowed, f"generation {generation} is none of an undisturbed run"
-        check_sound(snapshot)
-        check_answers(snapshot, project.texts(state[1]))
+        assert state in allowed, f"generation {generation} does not occur in an undisturbed run"
+        check_intact(snapshot)
+        check_results(snapshot, project.texts(state[1]))
 
 
 def check_rerun(runner: Runner, project: Project, embedded: int) -> None:
-    """The same command completes, and embeds at most one batch twice."""
+    """Check that the same command completes, and embeds at most one batch twice."""
     was_done = project.once and live_files(project.index / "catalog.sqlite")[1] == project.states[-1][1]
     again = project.run(runner, *(REFRESH if was_done else ()))
     assert project.is_done(again), again
@@ -67,36 +67,36 @@ def check_rerun(runner: Runner, project: Project, embedded: int) -> None:
 
 
 def check_end(project: Project) -> None:
-    """The index is where an undisturbed run ends, and nothing else is left."""
-    if project.mended is not None:
-        check_mended(project)
+    """Check that the index is in the final state of an undisturbed run, and that nothing else is left."""
+    if project.repaired is not None:
+        check_repaired(project)
         return
     final = project.states[-1][1]
-    assert live_files(project.index / "catalog.sqlite")[1] == final, "the end is not that of an undisturbed run"
+    assert live_files(project.index / "catalog.sqlite")[1] == final, "the final state differs from an undisturbed run's"
     with open_snapshot(project.index) as snapshot:
-        check_sound(snapshot)
-        check_answers(snapshot, project.texts(final))
+        check_intact(snapshot)
+        check_results(snapshot, project.texts(final))
         named = {segment.name for segment in snapshot.catalog.segments()}
-        assert snapshot.catalog.counts()[1:] == (0, 0), "something is staged still"
+        assert snapshot.catalog.counts()[1:] == (0, 0), "something is still staged"
     assert not list(project.index.glob("re-embed*")), "a re-embedding is left"
     folder = project.index / "segments"
     assert {path.name for path in folder.iterdir()} == named, "an orphan is left"
 
 
-def check_mended(project: Project) -> None:
-    """The catalog holds what an undisturbed repair saves, the rest agrees with it, and the damaged files are kept."""
-    assert contents(project.index / "catalog.sqlite") == project.mended, "not all is saved that can be"
+def check_repaired(project: Project) -> None:
+    """Check that as much is recovered as by an undisturbed repair, and that damaged files are kept."""
+    assert contents(project.index / "catalog.sqlite") == project.repaired, "not everything was recovered"
     kept = {path.read_bytes() for path in project.index.rglob("*.npy")}
     assert all(path.read_bytes() in kept for path in project.base.rglob("*.npy")), "a damaged file is not kept"
     with open_snapshot(project.index) as snapshot:
-        check_sound(snapshot)
+        check_intact(snapshot)
         query = "SELECT path, ordinal, text FROM chunks JOIN files ON files.id = file_id WHERE live"
         rows = snapshot.catalog.connection.execute(query)
-        check_answers(snapshot, {(path, number): unpack_text(text) for path, number, text in rows})
+        check_results(snapshot, {(path, number): unpack_text(text) for path, number, text in rows})
 
 
-def check_sound(snapshot: Snapshot) -> None:
-    """SQLite finds the catalog whole, and every live chunk has one live row, and the product's full check agrees."""
+def check_intact(snapshot: Snapshot) -> None:
+    """Check that SQLite finds no damage, that every live chunk has one live row, and that the full check agrees."""
     assert not check_index(snapshot.catalog.index, full=True).faults
     catalog = snapshot.catalog.connection
     assert catalog.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -112,33 +112,38 @@ def check_sound(snapshot: Snapshot) -> None:
     assert sorted(rows) == sorted(chunks), "rows and chunks differ"
 
 
-def check_answers(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> None:
-    """By vector each of the chunks with its cosine; by keyword just the chunks that hold a term."""
+def check_results(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> None:
+    """Check that vector search finds all chunks with their cosines, and keyword search those with a query term."""
     searcher = LocalSearcher(snapshot)
     model = snapshot.settings.model
     analysis = snapshot.settings.analysis
-    for question in QUESTIONS:
-        asked = embedder_of(model).embed_queries([question])[0]
+    for query in QUERIES:
+        vector = embedder_of(model).embed_queries([query])[0]
+        embedded = EmbeddedQuery(vector)
         found = search(
-            searcher, SearchRequest(question, EVERYTHING, "vector"), lambda _, vector=asked: EmbeddedQuery(vector)
+            searcher,
+            SearchRequest(query, EVERYTHING, "vector"),
+            lambda _, embedded=embedded: embedded,  # type: ignore[misc]
         )
         scores = {(hit.path, hit.chunk): hit.score for hit in found.hits}
-        expected = {place: float(vector_of(text, model) @ asked) for place, text in texts.items()}
+        expected = {place: float(vector_of(text, model) @ vector) for place, text in texts.items()}
         assert scores.keys() == expected.keys()
         assert all(abs(scores[place] - expected[place]) < 1e-3 for place in expected)
         fields = {place: KeywordFields(text, place[0], None, None, None) for place, text in texts.items()}
-        found = search(searcher, SearchRequest(question, EVERYTHING, "keyword"))
-        held = {place for place, of in fields.items() if {*found.terms} & set(analysis.chunk_terms(of, "en"))}
-        assert {(hit.path, hit.chunk) for hit in found.hits} == held
+        found = search(searcher, SearchRequest(query, EVERYTHING, "keyword"))
+        matching = {place for place, of in fields.items() if {*found.terms} & set(analysis.chunk_terms(of, "en"))}
+        assert {(hit.path, hit.chunk) for hit in found.hits} == matching
 
 
 @cache
 def embedder_of(model: str) -> WordEmbedder:
-    """The stand-in for that model."""
+    """Return the stub embedder of that model."""
     return WordEmbedder(model, DIMENSIONS.get(model, 48))
 
 
 @cache
 def vector_of(text: str, model: str) -> NDArray[np.float32]:
-    """The stand-in model's vector, as precise as a segment keeps it."""
-    return to_fixed(embedder_of(model).embed_queries([text])).astype(np.float32)[0] / 32767
+    """Return the stub's vector of the text, with the precision of a segment."""
+    vectors = to_fixed(embedder_of(model).embed_queries([text])).astype(np.float32)
+    vector: NDArray[np.float32] = vectors[0] / np.float32(32767)
+    return vector

@@ -1,4 +1,4 @@
-"""Starts the server that forks a child for each run, and asks it for runs."""
+"""Start the server that forks a child for each run, and send it requests."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from faults.server import Outcome, Request, read_message, write_message
 
 
 class Runner:
-    """`runner(...)` runs the command in a fresh child of the server."""
+    """Call it to run the command in a new child of the server."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
@@ -22,19 +22,19 @@ class Runner:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         write_message(self._process.stdin, Request([str(word) for word in argv], cwd, watched, **more))
-        outcome = read_message(self._process.stdout)
+        outcome: Outcome | None = read_message(self._process.stdout)
         assert outcome is not None, "the server has died"
         return outcome
 
     def call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call a function where the commands run; what it raises is raised here."""
+        """Call a function in a child of the server; fail if it raises."""
         outcome = self(cwd=Path("/"), call=partial(function, *arguments))
         assert outcome.status == 0, outcome.stderr
 
 
 @contextmanager
 def running(home: Path, prefix: Sequence[str] = ()) -> Iterator[Runner]:
-    """A server with its own HOME, started through the `prefix` command."""
+    """Run a server with its own HOME inside the block, started by the `prefix` command."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),

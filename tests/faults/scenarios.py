@@ -1,4 +1,4 @@
-"""What is disturbed: a command in a project whose index and documents are in a known state. A new one is one entry."""
+"""The scenarios that faults are injected into: each is a command on an index and documents in a known state."""
 
 import hashlib
 import random
@@ -44,24 +44,24 @@ _NOTHING = Outcome(0, "", "", 0, 0)
 
 @dataclass(frozen=True)
 class Scenario:
-    """`steps` are edits of the documents' folder and commands, done in peace; `argv` is the command that is disturbed.
+    """A command, `argv`, to inject faults into, after the `steps`: edits of the documents' folder, and other commands.
 
-    In commands, DOCS stands for the documents' folder and HERE for a folder that is the same for all projects.
+    In commands, DOCS stands for the documents' folder and HERE for the folder that contains it.
     """
 
     name: str
     steps: Sequence[Edit | Sequence[str]]
     argv: Sequence[str]
-    once: bool = False  # done, it is refused: there is nothing left to do
-    damage: Edit | None = None  # is done to the index last
+    once: bool = False  # a second run is refused, since nothing is left to do
+    damage: Edit | None = None  # applied to the index last
 
 
 @dataclass(frozen=True)
 class Project:
-    """A scenario made ready. `folder` is where it is tried; `base` is the index that each trial begins with, if any.
+    """A prepared scenario. `folder` is where it runs; `base` is the index that each trial begins with, if any.
 
-    `chunks` are those of each version of each document, by its hash; `states` are all generations that may be seen.
-    `mended` is what the catalog holds after an undisturbed repair, where the base is damaged.
+    `chunks` has the chunks of each version of each document, by its hash; `states` has all generations that may appear.
+    `repaired` has the catalog's contents after an undisturbed repair, if the base is damaged.
     """
 
     name: str
@@ -73,15 +73,15 @@ class Project:
     states: Sequence[tuple[int, State]]
     undisturbed: Outcome
     once: bool
-    mended: Contents | None = None
+    repaired: Contents | None = None
 
     @property
     def index(self) -> Path:
-        """The index under trial."""
+        """Return the folder of the index under trial."""
         return self.folder / ".vsearch"
 
     def texts(self, state: State) -> dict[tuple[str, int], str]:
-        """The chunks that are found in that state, by path and number."""
+        """Return the texts of the chunks of that state, by path and number."""
         return {
             (path, number): text for path, digest in state.items() for number, text in enumerate(self.chunks[digest])
         }
@@ -92,29 +92,29 @@ class Project:
         return runner(*words, "--index", self.index, cwd=self.documents, watched=[self.folder], **more)
 
     def is_done(self, outcome: Outcome) -> bool:
-        """Whether the command came to its end; a repair that could not save all says so by its status."""
-        return outcome.status == 0 or (self.mended is not None and outcome.status == 2 and bool(outcome.stdout))
+        """Return True if the command completed; a repair that could not recover everything exits with status 2."""
+        return outcome.status == 0 or (self.repaired is not None and outcome.status == 2 and bool(outcome.stdout))
 
     def reset(self) -> None:
-        """Put the index back to what the trial begins with."""
+        """Restore the index that each trial begins with."""
         shutil.rmtree(self.index, ignore_errors=True)
         if self.base.exists():
             shutil.copytree(self.base, self.index)
 
 
-def text(chance: random.Random, chunks: int) -> str:
-    """A document of about so many chunks."""
-    return "\n\n".join(f"{' '.join(chance.choices(_WORDS, k=16))}." for _ in range(chunks))
+def text(rng: random.Random, chunks: int) -> str:
+    """Return a document of about that many chunks."""
+    return "\n\n".join(f"{' '.join(rng.choices(_WORDS, k=16))}." for _ in range(chunks))
 
 
 def write(documents: Path, *, seed: int, names: Sequence[str], chunks: int = 2) -> None:
-    """Write the documents anew."""
-    chance = random.Random(seed)
-    write_files(documents, {f"{name}.txt": text(chance, chunks) for name in names})
+    """Write or rewrite the documents."""
+    rng = random.Random(seed)
+    write_files(documents, {f"{name}.txt": text(rng, chunks) for name in names})
 
 
 def change(documents: Path) -> None:
-    """An edit of every kind: changed, grown, emptied, deleted, moved, copied, added."""
+    """Edit the documents in every way: change, grow, empty, delete, move, copy, add."""
     write(documents, seed=11, names=("a0", "a1", "sub/c0"), chunks=3)
     write(documents, seed=12, names=("n0", "n1", "n2"))
     (documents / "a2.txt").write_text("")
@@ -123,7 +123,7 @@ def change(documents: Path) -> None:
     shutil.copy(documents / "a5.txt", documents / "copy.txt")
 
 
-def forget(documents: Path) -> None:
+def delete_index(documents: Path) -> None:
     """Delete the index."""
     shutil.rmtree(documents.parent / "trial" / ".vsearch")
 
@@ -137,7 +137,7 @@ REPAIR = ("repair", "--json")
 
 
 def damage_segments(index: Path) -> None:
-    """Spoil one segment's postings and another one's vectors."""
+    """Damage one segment's postings and another one's vectors."""
     with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
         (one,), (other,), *_ = connection.execute("SELECT name FROM segments ORDER BY id").fetchall()
     flip(index / "segments" / one / "postings_rows.npy", -3)
@@ -145,7 +145,7 @@ def damage_segments(index: Path) -> None:
 
 
 def damage_row(index: Path) -> None:
-    """Spoil a byte of a chunk's text in a page of the catalog."""
+    """Damage a byte of a chunk's text in a page of the catalog."""
     with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
         (packed,) = connection.execute("SELECT text FROM chunks ORDER BY id LIMIT 1 OFFSET 5").fetchone()
     catalog = index / "catalog.sqlite"
@@ -153,7 +153,7 @@ def damage_row(index: Path) -> None:
 
 
 def damage_pages(index: Path) -> None:
-    """Wipe the catalog's first page, that of the settings and that of the list of segments."""
+    """Zero the catalog's first page, and the root pages of the settings and the segments."""
     with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
         query = "SELECT rootpage FROM sqlite_master WHERE name IN ('settings', 'segments')"
         roots = [root for (root,) in connection.execute(query)]
@@ -165,11 +165,12 @@ def damage_pages(index: Path) -> None:
 
 
 def damage_header(index: Path) -> None:
-    """Spoil the catalog's first byte while its last commit is in the log."""
+    """Damage the catalog's first byte while its last commit is in the log."""
     catalog, log = index / "catalog.sqlite", index / "catalog.sqlite-wal"
     with closing(sqlite3.connect(catalog, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("SELECT count(*) FROM files").fetchone()  # the last to close folds the log: not the writer
+        # A connection that has read keeps the log: only the last one to close folds it, and that is not the writer.
+        connection.execute("SELECT count(*) FROM files").fetchone()
         before = catalog.read_bytes()
         with closing(Catalog.open_to_write(index)) as writer, writer.transaction():
             advance_generation(writer)
@@ -180,14 +181,14 @@ def damage_header(index: Path) -> None:
 
 
 def flip(path: Path, offset: int) -> None:
-    """Turn a bit over."""
+    """Flip a bit of the byte at the offset."""
     data = bytearray(path.read_bytes())
     data[offset] ^= 8
     path.write_bytes(data)
 
 
 def churn(rounds: int) -> list[Edit | Sequence[str]]:
-    """Commits that leave so many small segments behind."""
+    """Return the steps of that many commits, each of which leaves a small segment."""
     steps: list[Edit | Sequence[str]] = []
     for number in range(rounds):
         steps += [partial(write, seed=20 + number, names=(f"r{number}",)), INDEX]
@@ -200,7 +201,7 @@ SCENARIOS = (
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
     Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub"), once=True),
     Scenario("import", [FIRST, INDEX, EXPORT, change, INDEX], ("import", "--json", "--replace", "HERE/it.tar")),
-    Scenario("first import", [FIRST, INDEX, EXPORT, forget], ("import", "--json", "--replace", "HERE/it.tar")),
+    Scenario("first import", [FIRST, INDEX, EXPORT, delete_index], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
     Scenario("re-embed", [FIRST, INDEX, partial(write, seed=60, names=("a0", "n0")), INDEX], RE_EMBED),
     Scenario("feedback", [FIRST, INDEX], FEEDBACK),
@@ -213,14 +214,14 @@ SCENARIOS = (
 
 
 def chunks_of(path: Path) -> tuple[bytes, Sequence[str]]:
-    """A document's hash, and its chunks."""
+    """Return a document's hash and its chunks."""
     data = path.read_bytes()
     chunks = split(extract(path.name, data), CHUNKING)
     return hashlib.blake2b(data, digest_size=16).digest(), [chunk.text for chunk in chunks]
 
 
 def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
-    """Do the steps and one undisturbed run of the command, and remember what it did."""
+    """Do the steps and one undisturbed run of the command, and keep what it did."""
     documents, trial, base = folder / "documents", folder / "trial", folder / "base"
     for each in (documents, trial):
         each.mkdir(parents=True)
@@ -246,14 +247,14 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
             scenario.damage(project.index)
         shutil.copytree(project.index, base)
     done = project.run(runner, recording=True)
-    mended = None if scenario.damage is None else contents(catalog)
-    project = replace(project, undisturbed=done, mended=mended)
+    repaired = None if scenario.damage is None else contents(catalog)
+    project = replace(project, undisturbed=done, repaired=repaired)
     assert project.is_done(done), done
     states += [*done.states.items(), live_files(catalog)]
     return replace(project, states=states)
 
 
 def contents(catalog: Path) -> Contents:
-    """What the catalog holds, but names and numbers that no run has in common with another."""
+    """Return the catalog's contents without the names and numbers that differ from run to run."""
     with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=ro", uri=True)) as connection:
         return tuple(connection.execute(query).fetchall() for query in _CONTENTS)

@@ -1,10 +1,11 @@
-"""A process with everything imported that forks a child for each run of the command: a run costs milliseconds.
+"""A server process with everything imported: it forks a child for each run of the command, which takes milliseconds.
 
-It reads a pickled Request from stdin and writes a pickled Outcome to stdout until stdin ends. The children run the real
-`main()` through the shim, with a stand-in for the model.
+It reads pickled Requests from stdin and writes a pickled Outcome for each to stdout, until stdin ends. The children run
+the real `main()` through the shim, with a stub embedder.
 """
 
 import gc
+import importlib
 import os
 import pickle
 import signal
@@ -18,16 +19,16 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 from urllib.parse import quote
 
 from faults import shim as python_calls
 from faults import sqlite_calls
-from faults.shim import IN_PEACE, Event, Plan, Shim
+from faults.shim import NO_FAULT, Event, Plan, Shim
 
-BATCH = 4  # texts the stand-in for the model embeds at a time
-DIMENSIONS = {"other": 32}  # of its models; else 48
-# So small that a few documents pass through every step of a long run.
+BATCH = 4  # texts that the stub embedder embeds at a time
+DIMENSIONS = {"other": 32}  # of the stub's models; 48 for others
+# Limits so small that a few documents pass through every step of a long run.
 LIMITS = {
     "chunks_per_commit": 12,
     "chunks_per_block": 8,
@@ -39,22 +40,22 @@ LIMITED = {
     "vsearch_core.index.re_embedding": "re_embed_index",
     "vsearch_core.index.repair": "repair_index",
 }
-CRASHED = 70  # the status of a child whose `main()` let an exception through
+CRASHED = 70  # the exit status of a child whose `main()` raised an exception
 
 State = Mapping[str, bytes]  # the live files of a generation: path and hash
 
 
 @dataclass(frozen=True)
 class Request:
-    """A command to run in `cwd`; calls under `watched` are counted. With `kill_after` it is killed by the clock.
+    """A command to run in `cwd`; calls under `watched` are intercepted. It is killed after `kill_after` seconds.
 
-    With `call`, that is called in peace instead, by a child that sees what the server sees.
+    With `call`, the child calls that function instead, without faults.
     """
 
     argv: Sequence[str]
     cwd: Path
     watched: Sequence[Path]
-    plan: Plan = IN_PEACE
+    plan: Plan = NO_FAULT
     recording: bool = False
     stdin: bytes = b""
     kill_after: float | None = None  # seconds
@@ -63,35 +64,35 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `status` is negative for a signal; `states` are known where it recorded."""
+    """The result of a run. `status` is negative for a signal; `events` and `states` are there if it was recorded."""
 
     status: int
     stdout: str
     stderr: str
     embedded: int
-    committed: int  # the last generation that was acknowledged; 0: none
+    committed: int  # the last acknowledged generation; 0 if none
     calls: Sequence[str] = ()
     events: Sequence[Event] = field(default=(), repr=False)
     states: Mapping[int, State] = field(default_factory=dict, repr=False)
 
 
-def read_message(stream: BinaryIO) -> Any:
-    """The next message; None at the end, or where a kill has cut it off."""
+def read_message(stream: IO[bytes]) -> Any:
+    """Return the next message; None at the end, or if a kill has cut it off."""
     head = stream.read(8)
     size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
     data = stream.read(size)
     return pickle.loads(data) if size and len(data) == size else None
 
 
-def write_message(stream: BinaryIO, message: Any) -> None:
-    """Send a message, its length first."""
+def write_message(stream: IO[bytes], message: Any) -> None:
+    """Send a message, preceded by its length."""
     data = pickle.dumps(message)
     stream.write(struct.pack("<Q", len(data)) + data)
     stream.flush()
 
 
 def live_files(catalog: Path) -> tuple[int, State]:
-    """The generation, and its live files, as the catalog says through a connection of its own."""
+    """Read the generation and its live files from the catalog, with a new connection."""
     with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=ro", uri=True)) as connection:
         connection.execute("BEGIN")
         row = connection.execute("SELECT value FROM settings WHERE key = 'generation'").fetchone()
@@ -107,15 +108,14 @@ def main() -> None:
     _import_all()
     python_calls.install(shim)
     sqlite_calls.install(shim)
-    gc.freeze()  # a collection in a child would touch, and so copy, all that the parent has imported
+    gc.freeze()  # a collection in a child would copy all pages that the parent has imported
     while (request := read_message(requests)) is not None:
         write_message(replies, _run(shim, request))
-    os._exit(0)  # SQLite may call the shim even while an interpreter takes itself apart
+    os._exit(0)  # SQLite may call the shim even while the interpreter shuts down
 
 
 def _import_all() -> None:
-    """Everything that a run imports, so that no child has to, and the stand-ins in their places."""
-    import importlib
+    """Import everything that a run imports, so that no child has to, and set the small limits."""
     import pkgutil
 
     import filelock  # noqa: F401
@@ -138,30 +138,30 @@ def _import_all() -> None:
 
 
 def _run(shim: Shim, request: Request) -> Outcome:
-    """Fork a child for the request, and say how it ended."""
+    """Fork a child for the request, and return its outcome."""
     pipes = {name: os.pipe() for name in ("stdout", "stderr", "report")}
-    asked = os.memfd_create("stdin")
-    os.write(asked, request.stdin)
-    os.lseek(asked, 0, os.SEEK_SET)
+    stdin = os.memfd_create("stdin")
+    os.write(stdin, request.stdin)
+    os.lseek(stdin, 0, os.SEEK_SET)
     child = os.fork()
     if child == 0:
         ends = {name: pipe[1] for name, pipe in pipes.items()}
-        for number, fd in ((0, asked), (1, ends["stdout"]), (2, ends["stderr"])):
+        for number, fd in ((0, stdin), (1, ends["stdout"]), (2, ends["stderr"])):
             os.dup2(fd, number)
-        _be_child(shim, request, os.fdopen(ends["report"], "wb", buffering=0))
+        _run_child(shim, request, os.fdopen(ends["report"], "wb", buffering=0))
     for _, end in pipes.values():
         os.close(end)
-    os.close(asked)
+    os.close(stdin)
     if request.kill_after is not None:
         time.sleep(request.kill_after)
         os.kill(child, signal.SIGKILL)
-    contents = _drain({name: pipe[0] for name, pipe in pipes.items()})
+    contents = _read_pipes({name: pipe[0] for name, pipe in pipes.items()})
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return _outcome(status, contents)
 
 
-def _drain(ends: Mapping[str, int]) -> dict[str, bytes]:
-    """All that comes out of the pipes, read side by side so that none fills up."""
+def _read_pipes(ends: Mapping[str, int]) -> dict[str, bytes]:
+    """Read all pipes to their ends, side by side so that none fills up."""
     import selectors
 
     contents = dict.fromkeys(ends, b"")
@@ -186,46 +186,44 @@ def _outcome(status: int, contents: Mapping[str, bytes]) -> Outcome:
     while (message := read_message(stream)) is not None:
         name, value = message
         facts[name] = facts[name] + value if name == "embedded" else value
-    texts = {name: contents[name].decode("utf-8", "replace") for name in ("stdout", "stderr")}
-    return Outcome(status=status, **texts, **facts)
+    stdout, stderr = (contents[name].decode("utf-8", "replace") for name in ("stdout", "stderr"))
+    return Outcome(status, stdout, stderr, **facts)
 
 
-def _be_child(shim: Shim, request: Request, report: Any) -> None:
-    """Run the command and end this process."""
+def _run_child(shim: Shim, request: Request, pipe: Any) -> None:
+    """Run the command and exit."""
     status: Any = CRASHED
     states: dict[int, State] = {}
 
-    def tell(name: str, value: Any) -> None:
-        write_message(report, (name, value))
+    def report(name: str, value: Any) -> None:
+        write_message(pipe, (name, value))
 
     try:
         if request.call is not None:
             request.call()
             sys.exit(0)
-        _stand_in_for_the_model(shim, tell)
-        _acknowledge_commits(shim, tell, states)
+        _install_stub_embedder(shim, report)
+        _report_commits(shim, report, states)
         os.chdir(request.cwd)
         sys.argv = ["vsearch", *request.argv]
         shim.plan, shim.recording = request.plan, request.recording
         shim.watched = tuple(map(str, request.watched))
-        from vsearch_cli.main import main as command
-
-        command()
+        importlib.import_module("vsearch_cli.main").main()
     except SystemExit as ended:
         status = ended.code or 0
-    except BaseException:  # this process ends here whatever happens
+    except BaseException:  # the process exits below in any case
         traceback.print_exc()
     finally:
         shim.watched = ()
         sys.stdout.flush()
         if request.recording:
-            tell("states", states)
-            tell("events", shim.events)
-        tell("calls", shim.calls)
+            report("states", states)
+            report("events", shim.events)
+        report("calls", shim.calls)
         os._exit(status)
 
 
-def _stand_in_for_the_model(shim: Shim, tell: Callable[[str, Any], None]) -> None:
+def _install_stub_embedder(shim: Shim, report: Callable[[str, Any], None]) -> None:
     from support import WordEmbedder
 
     import vsearch_core.embed.open as opening
@@ -235,18 +233,18 @@ def _stand_in_for_the_model(shim: Shim, tell: Callable[[str, Any], None]) -> Non
     class Counting(WordEmbedder):
         def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
             for batch in super().embed_documents(texts):
-                tell("embedded", len(batch.indices))
-                shim.note("embedded", offset=len(batch.indices))
+                report("embedded", len(batch.indices))
+                shim.record("embedded", offset=len(batch.indices))
                 yield batch
 
     def opened(spec: EmbedderSpec, **_: object) -> Counting:
-        return Counting(spec.model or "words", DIMENSIONS.get(spec.model, 48), BATCH)
+        return Counting(spec.model or "words", DIMENSIONS.get(spec.model or "", 48), BATCH)
 
-    opening.open_embedder = opened  # type: ignore[assignment]
+    opening.open_embedder = opened
 
 
-def _acknowledge_commits(shim: Shim, tell: Callable[[str, Any], None], states: dict[int, State]) -> None:
-    """Report each generation once the transaction that makes it has returned."""
+def _report_commits(shim: Shim, report: Callable[[str, Any], None], states: dict[int, State]) -> None:
+    """Report each generation once the transaction that commits it has returned."""
     from vsearch_core.store.catalog import Catalog
 
     transaction = Catalog.transaction
@@ -262,8 +260,8 @@ def _acknowledge_commits(shim: Shim, tell: Callable[[str, Any], None], states: d
         if generation == last:
             return
         last = generation
-        tell("committed", generation)
-        shim.note("committed", offset=generation)
+        report("committed", generation)
+        shim.record("committed", offset=generation)
         if shim.recording:
             watched, shim.watched = shim.watched, ()
             states[generation] = live_files(self.index / "catalog.sqlite")[1]

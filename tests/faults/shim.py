@@ -1,8 +1,8 @@
-"""Every file-system call that a command makes in the folders it writes to, counted; any of them can kill or fail.
+"""Intercept, count and record every file-system call that a command makes in watched folders; any can kill or fail.
 
-Two ways lead from the product to the kernel. Python's (`open`, `os`, `mmap`) is replaced here by functions that ask the
-shim first; SQLite's goes through the table of system calls that its VFS lets a test replace (`faults.sqlite_calls`).
-What a call did is noted too, for the tests that cut the power.
+The product reaches the kernel in two ways. Python's calls (`open`, `os`, `mmap`) are replaced here by functions that
+call the shim first; SQLite's go through the table of system calls that its VFS lets a test replace
+(`faults.sqlite_calls`). The effect of each call is recorded, too, for the tests that cut the power.
 """
 
 import builtins
@@ -10,10 +10,11 @@ import errno
 import io
 import mmap
 import os
-import shutil  # noqa: F401 - it looks at `os` when it is imported, so that has to be before `os` is replaced
+import shutil  # noqa: F401 - it inspects `os` at import, which must happen before `os` is patched
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 READS = frozenset({"open", "read", "map", "list"})
@@ -22,7 +23,7 @@ WRITES = frozenset({"write", "truncate", "sync", "close", "rename", "link", "unl
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens at call number `at` (from 1; 0: nothing ever does), and at all later ones where it is `lasting`.
+    """The fault to inject at call number `at`, from 1 (0: none), and at all later calls if it is `lasting`.
 
     `action` is "kill", "tear" (half of a write, then kill), "short" (half of a write), or "fail" with `error`.
     """
@@ -33,12 +34,12 @@ class Plan:
     lasting: bool = False
 
 
-IN_PEACE = Plan()
+NO_FAULT = Plan()
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a call did: `kind`, the path, the file's inode number, and what else replaying it takes."""
+    """The effect of a call: its kind, the path, the file's inode number, and what else replaying it takes."""
 
     kind: str
     path: str = ""
@@ -50,22 +51,22 @@ class Event:
 
 @dataclass
 class Shim:
-    """Counts the calls under `watched`, lets the plan happen, and notes calls (and events where it records)."""
+    """Counts the calls under `watched`, injects the plan's fault, and records events if `recording`."""
 
     watched: tuple[str, ...] = ()
-    plan: Plan = IN_PEACE
+    plan: Plan = NO_FAULT
     recording: bool = False
     calls: list[str] = field(default_factory=list)  # kinds of calls, in order: call n is calls[n - 1]
     events: list[Event] = field(default_factory=list)
     paths: dict[int, str] = field(default_factory=dict)  # of open descriptors
 
-    def sees(self, path: str | None) -> bool:
-        """Whether the path, absolute, is watched."""
+    def watches(self, path: str | None) -> bool:
+        """Return True if the absolute path is watched."""
         return path is not None and path.startswith(self.watched)
 
-    def ask(self, kind: str, path: str | None, size: int = 0) -> int:
-        """Count a call, and let the plan happen to it: raises OSError, kills, or gives how many bytes to write."""
-        if not self.watched or not self.sees(path):
+    def intercept(self, kind: str, path: str | None, size: int = 0) -> int:
+        """Count a call and apply the plan: raise OSError, kill the process, or return the number of bytes to write."""
+        if not self.watched or not self.watches(path):
             return size
         self.calls.append(kind)
         number, plan = len(self.calls), self.plan
@@ -77,30 +78,30 @@ class Shim:
             raise OSError(plan.error, os.strerror(plan.error), path)
         return (size + 1) // 2
 
-    def after_write(self) -> None:
-        """The second half of "tear"."""
+    def finish_tear(self) -> None:
+        """Kill the process if the write was half of a "tear"."""
         if self.plan.action == "tear" and len(self.calls) == self.plan.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def note(self, kind: str, path: str | None = None, fd: int | None = None, **more: Any) -> None:
-        """Remember what a call did."""
+    def record(self, kind: str, path: str | None = None, fd: int | None = None, **more: Any) -> None:
+        """Record the effect of a call."""
         path = self.paths.get(fd) if path is None and fd is not None else path
-        if self.recording and (path is None or self.sees(path)):
+        if self.recording and (path is None or self.watches(path)):
             inode = 0 if fd is None else _REAL["fstat"](fd).st_ino
             self.events.append(Event(kind, path or "", inode, **more))
 
-    def opened(self, fd: int, path: str, *, created: bool, emptied: bool = False) -> None:
-        """Remember a descriptor, and the file that its opening made or emptied."""
+    def record_open(self, fd: int, path: str, *, created: bool, emptied: bool = False) -> None:
+        """Track a descriptor, and record the file that opening it created or truncated."""
         self.paths[fd] = path
         if created:
-            self.note("create", path, fd)
+            self.record("create", path, fd)
         elif emptied:
-            self.note("truncate", path, fd)
+            self.record("truncate", path, fd)
 
-    def synced(self, fd: int) -> None:
-        """Remember that a file, or a folder's list of names, is on the disk."""
+    def record_sync(self, fd: int) -> None:
+        """Record that a file's bytes, or a folder's names, are synced."""
         path = self.paths.get(fd, "")
-        self.note("sync folder" if os.path.isdir(path) else "sync", path, fd)  # noqa: PTH112 - strings throughout
+        self.record("sync folder" if os.path.isdir(path) else "sync", path, fd)  # noqa: PTH112 - strings throughout
 
 
 _REAL: dict[str, Callable[..., Any]] = {
@@ -115,24 +116,30 @@ _real_mmap = mmap.mmap
 
 
 def install(shim: Shim) -> None:
-    """Replace Python's calls for the rest of this process's life."""
+    """Patch Python's calls for the rest of the process's life."""
     for name, kind in (("rename", "rename"), ("replace", "rename")):
         setattr(os, name, _renaming(shim, kind, _REAL[name]))
     for name, kind in (("unlink", "unlink"), ("remove", "unlink"), ("mkdir", "mkdir"), ("rmdir", "rmdir")):
         setattr(os, name, _naming(shim, kind, _REAL[name]))
     for name in ("scandir", "listdir"):
         setattr(os, name, _listing(shim, _REAL[name]))
-    os.link, os.sendfile = _linking(shim), _sending(shim)
+    _patch(os, link=_linking(shim), sendfile=_sending(shim))
     for name in ("symlink", "truncate"):
         setattr(os, name, _unknown(shim, name, _REAL[name]))
-    os.open, os.close = _opening(shim), _closing(shim)
-    os.read, os.write, os.fsync, os.ftruncate = _reading(shim), _writing(shim), _syncing(shim), _truncating(shim)
-    mmap.mmap = _mapping(shim)
-    builtins.open = io.open = _opening_file(shim)
+    _patch(os, open=_opening(shim), close=_closing(shim), read=_reading(shim), write=_writing(shim))
+    _patch(os, fsync=_syncing(shim), ftruncate=_truncating(shim))
+    _patch(mmap, mmap=_mapping(shim))
+    for module in (builtins, io):
+        _patch(module, open=_opening_file(shim))
+
+
+def _patch(module: ModuleType, **calls: Callable[..., Any]) -> None:
+    for name, call in calls.items():
+        setattr(module, name, call)
 
 
 def _absolute(shim: Shim, path: Any, folder: int | None = None) -> str | None:
-    """The path that a call means; None for one that is a descriptor we know nothing of."""
+    """Return the absolute path of a call's argument; None for an unknown descriptor."""
     if isinstance(path, int):
         return shim.paths.get(path)
     text = os.fsdecode(path)
@@ -144,9 +151,9 @@ def _absolute(shim: Shim, path: Any, folder: int | None = None) -> str | None:
 def _renaming(shim: Shim, kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def call(source: Any, target: Any, **folders: Any) -> None:
         path, other = _absolute(shim, source), _absolute(shim, target)
-        shim.ask(kind, path if shim.sees(path) else other)
+        shim.intercept(kind, path if shim.watches(path) else other)
         real(source, target, **folders)
-        shim.note(kind, path, target=other)
+        shim.record(kind, path, target=other)
 
     return call
 
@@ -154,16 +161,16 @@ def _renaming(shim: Shim, kind: str, real: Callable[..., Any]) -> Callable[..., 
 def _naming(shim: Shim, kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def call(path: Any, *arguments: Any, dir_fd: int | None = None) -> None:
         name = _absolute(shim, path, dir_fd)
-        shim.ask(kind, name)
+        shim.intercept(kind, name)
         real(path, *arguments, dir_fd=dir_fd)
-        shim.note(kind, name)
+        shim.record(kind, name)
 
     return call
 
 
 def _listing(shim: Shim, real: Callable[..., Any]) -> Callable[..., Any]:
     def call(path: Any = ".") -> Any:
-        shim.ask("list", _absolute(shim, path))
+        shim.intercept("list", _absolute(shim, path))
         return real(path)
 
     return call
@@ -171,7 +178,9 @@ def _listing(shim: Shim, real: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unknown(shim: Shim, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def call(first: Any, *arguments: Any, **options: Any) -> Any:
-        assert not shim.sees(_absolute(shim, first)), f"teach the shim os.{name}, which the product now calls"
+        assert not shim.watches(_absolute(shim, first)), (
+            f"the product now calls os.{name}, which the shim does not intercept"
+        )
         return real(first, *arguments, **options)
 
     return call
@@ -180,18 +189,18 @@ def _unknown(shim: Shim, name: str, real: Callable[..., Any]) -> Callable[..., A
 def _linking(shim: Shim) -> Callable[..., None]:
     def call(source: Any, target: Any, **options: Any) -> None:
         path, other = _absolute(shim, source), _absolute(shim, target)
-        shim.ask("link", other)
+        shim.intercept("link", other)
         _REAL["link"](source, target, **options)
-        shim.note("link", path, target=other)
+        shim.record("link", path, target=other)
 
     return call
 
 
 def _sending(shim: Shim) -> Callable[..., int]:
-    """Whoever copies by `sendfile` goes on by reading and writing where it is not supported, and that we count."""
+    """Refuse `sendfile`, so that copying falls back to reads and writes, which are intercepted."""
 
-    def call(target: int, *arguments: Any) -> int:
-        if shim.sees(shim.paths.get(target)):
+    def call(target: int, *arguments: Any) -> Any:
+        if shim.watches(shim.paths.get(target)):
             raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
         return _REAL["sendfile"](target, *arguments)
 
@@ -199,17 +208,17 @@ def _sending(shim: Shim) -> Callable[..., int]:
 
 
 def _opening(shim: Shim) -> Callable[..., int]:
-    def call(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    def call(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> Any:
         name = _absolute(shim, path, dir_fd)
-        if not shim.sees(name):
+        if not shim.watches(name):
             fd = _REAL["open"](path, flags, mode, dir_fd=dir_fd)
-            shim.paths.pop(fd, None)  # of one that `os.fdopen` took, and closed unseen
+            shim.paths.pop(fd, None)  # its former use ended unseen, closed by a file of `os.fdopen`
             return fd
         assert name is not None
-        shim.ask("open", name)
+        shim.intercept("open", name)
         created = bool(flags & os.O_CREAT) and not os.path.lexists(name)
         fd = _REAL["open"](path, flags, mode, dir_fd=dir_fd)
-        shim.opened(fd, name, created=created, emptied=bool(flags & os.O_TRUNC))
+        shim.record_open(fd, name, created=created, emptied=bool(flags & os.O_TRUNC))
         return fd
 
     return call
@@ -219,28 +228,28 @@ def _closing(shim: Shim) -> Callable[[int], None]:
     def call(fd: int) -> None:
         path = shim.paths.pop(fd, None)
         _REAL["close"](fd)
-        shim.ask("close", path)
+        shim.intercept("close", path)
 
     return call
 
 
 def _reading(shim: Shim) -> Callable[..., bytes]:
-    def call(fd: int, count: int) -> bytes:
-        shim.ask("read", shim.paths.get(fd))
+    def call(fd: int, count: int) -> Any:
+        shim.intercept("read", shim.paths.get(fd))
         return _REAL["read"](fd, count)
 
     return call
 
 
 def _writing(shim: Shim) -> Callable[..., int]:
-    def call(fd: int, data: Any) -> int:
+    def call(fd: int, data: Any) -> Any:
         path, view = shim.paths.get(fd), memoryview(data).cast("B")
-        count = shim.ask("write", path, len(view))
-        at = os.lseek(fd, 0, os.SEEK_CUR) if shim.sees(path) else 0
+        count = shim.intercept("write", path, len(view))
+        at = os.lseek(fd, 0, os.SEEK_CUR) if shim.watches(path) else 0
         done = _REAL["write"](fd, view[:count])
-        if shim.sees(path):
-            shim.after_write()
-            shim.note("write", path, fd, offset=at, data=bytes(view[:done]))
+        if shim.watches(path):
+            shim.finish_tear()
+            shim.record("write", path, fd, offset=at, data=bytes(view[:done]))
         return done
 
     return call
@@ -248,9 +257,9 @@ def _writing(shim: Shim) -> Callable[..., int]:
 
 def _truncating(shim: Shim) -> Callable[..., None]:
     def call(fd: int, size: int) -> None:
-        shim.ask("truncate", shim.paths.get(fd))
+        shim.intercept("truncate", shim.paths.get(fd))
         _REAL["ftruncate"](fd, size)
-        shim.note("truncate", fd=fd, offset=size)
+        shim.record("truncate", fd=fd, offset=size)
 
     return call
 
@@ -258,32 +267,32 @@ def _truncating(shim: Shim) -> Callable[..., None]:
 def _syncing(shim: Shim) -> Callable[[Any], None]:
     def call(file: Any) -> None:
         fd = file if isinstance(file, int) else file.fileno()
-        shim.ask("sync", shim.paths.get(fd))
+        shim.intercept("sync", shim.paths.get(fd))
         _REAL["fsync"](fd)
-        shim.synced(fd)
+        shim.record_sync(fd)
 
     return call
 
 
 def _mapping(shim: Shim) -> Callable[..., mmap.mmap]:
     def call(fd: int, *arguments: Any, **options: Any) -> mmap.mmap:
-        shim.ask("map", shim.paths.get(fd))
+        shim.intercept("map", shim.paths.get(fd))
         return _real_mmap(fd, *arguments, **options)
 
     return call
 
 
 class _File(io.FileIO):
-    """A raw file all of whose calls go through `os`, and so through the shim."""
+    """A raw file whose calls go through `os`, and so through the shim."""
 
     shim: Shim
 
     def readinto(self, buffer: Any) -> int:
-        self.shim.ask("read", self.shim.paths.get(self.fileno()))
+        self.shim.intercept("read", self.shim.paths.get(self.fileno()))
         return super().readinto(buffer) or 0
 
     def readall(self) -> bytes:
-        self.shim.ask("read", self.shim.paths.get(self.fileno()))
+        self.shim.intercept("read", self.shim.paths.get(self.fileno()))
         return super().readall()
 
     def write(self, data: Any) -> int:
@@ -299,7 +308,7 @@ class _File(io.FileIO):
             return
         path = self.shim.paths.pop(self.fileno(), None)
         super().close()
-        self.shim.ask("close", path)
+        self.shim.intercept("close", path)
 
 
 def _opening_file(shim: Shim) -> Callable[..., Any]:
@@ -315,7 +324,7 @@ def _opening_file(shim: Shim) -> Callable[..., Any]:
         closefd: bool = True,
         opener: Any = None,
     ) -> Any:
-        if isinstance(file, int) or not shim.sees(_absolute(shim, file)):
+        if isinstance(file, int) or not shim.watches(_absolute(shim, file)):
             return _real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
         raw = _File(file, mode.replace("b", "").replace("t", ""), opener=opener or os.open)
         if "b" in mode and buffering == 0:

@@ -1,7 +1,7 @@
-"""SQLite's own system calls, led through the shim.
+"""Route SQLite's own system calls through the shim.
 
 The unix VFS keeps its system calls in a table that `xSetSystemCall` replaces one by one, "for testing"
-(https://sqlite.org/c3ref/vfs.html). Only fsync is not in it: that one is caught at each file's `xSync`.
+(https://sqlite.org/c3ref/vfs.html). Only fsync is not in it: it is intercepted at each file's `xSync`.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from faults.shim import Shim
 
 INT, LONG, POINTER, TEXT = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p, ctypes.c_char_p
 SQLITE_IOERR_FSYNC = 10 | 4 << 8
-_X_SYNC = 5  # where sqlite3_io_methods keeps it, counted in pointers; the version's int is number 0
+_X_SYNC = 5  # its place in sqlite3_io_methods, counted in pointers after the version's int
 _METHODS = 19  # pointers of sqlite3_io_methods, version 3
 
 
@@ -27,11 +27,11 @@ class _Vfs(ctypes.Structure):
     )
 
 
-_kept: list[Any] = []  # what C points to must live as long as the process
+_kept: list[Any] = []  # objects that C points to must live as long as the process
 
 
 def library() -> ctypes.CDLL | None:
-    """The SQLite that the module `sqlite3` uses; None where it can't be reached from outside (linked statically)."""
+    """Return the SQLite library of the module `sqlite3`; None if it is linked statically, and so can't be patched."""
     import _sqlite3
 
     try:
@@ -43,7 +43,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def install(shim: Shim) -> None:
-    """Lead all of SQLite's calls through the shim for the rest of this process's life."""
+    """Route all of SQLite's calls through the shim for the rest of the process's life."""
     sqlite = library()
     assert sqlite is not None
     sqlite.sqlite3_initialize()
@@ -60,7 +60,7 @@ def _replace(vfs: Any, name: bytes, signature: tuple[Any, ...], wrapper: Callabl
     put = ctypes.CFUNCTYPE(INT, POINTER, TEXT, POINTER)(vfs.contents.xSetSystemCall)
     address = get(vfs, name)
     if not address:
-        return  # this build of SQLite does without the call
+        return  # this build of SQLite does not use the call
     real = kind(address)
     failed = -1
 
@@ -76,63 +76,63 @@ def _replace(vfs: Any, name: bytes, signature: tuple[Any, ...], wrapper: Callabl
 
 
 def _calls(shim: Shim) -> list[tuple[bytes, tuple[Any, ...], Callable[..., Any]]]:
-    def opens(real: Any, path: bytes, flags: int, mode: int) -> int:
+    def opens(real: Any, path: bytes, flags: int, mode: int) -> Any:
         name = os.fsdecode(path)
-        shim.ask("open", name)
-        created = shim.sees(name) and bool(flags & os.O_CREAT) and not os.path.lexists(name)
+        shim.intercept("open", name)
+        created = shim.watches(name) and bool(flags & os.O_CREAT) and not os.path.lexists(name)
         fd = real(path, flags, mode)
-        if fd >= 0 and shim.sees(name):
-            shim.opened(fd, name, created=created)
+        if fd >= 0 and shim.watches(name):
+            shim.record_open(fd, name, created=created)
         return fd
 
-    def syncs_folder(real: Any, path: bytes, result: Any) -> int:
-        """SQLite opens a folder for one purpose: to sync it."""
+    def syncs_folder(real: Any, path: bytes, result: Any) -> Any:
+        """SQLite opens a folder only to sync it."""
         folder = os.path.dirname(os.fsdecode(path))  # noqa: PTH120 - as SQLite cuts it
-        shim.ask("sync", folder)
+        shim.intercept("sync", folder)
         status = real(path, result)
         if status == 0:
-            shim.note("sync folder", folder)
+            shim.record("sync folder", folder)
         return status
 
-    def closes(real: Any, fd: int) -> int:
+    def closes(real: Any, fd: int) -> Any:
         path = shim.paths.pop(fd, None)
         status = real(fd)
-        shim.ask("close", path)
+        shim.intercept("close", path)
         return status
 
-    def reads(real: Any, fd: int, *arguments: Any) -> int:
-        shim.ask("read", shim.paths.get(fd))
+    def reads(real: Any, fd: int, *arguments: Any) -> Any:
+        shim.intercept("read", shim.paths.get(fd))
         return real(fd, *arguments)
 
-    def writes(real: Any, fd: int, buffer: int, count: int, *offset: int) -> int:
+    def writes(real: Any, fd: int, buffer: int, count: int, *offset: int) -> Any:
         path = shim.paths.get(fd)
-        count = shim.ask("write", path, count)
-        if not shim.sees(path):
+        count = shim.intercept("write", path, count)
+        if not shim.watches(path):
             return real(fd, buffer, count, *offset)
         at = offset[0] if offset else os.lseek(fd, 0, os.SEEK_CUR)
         done = real(fd, buffer, count, *offset)
-        shim.after_write()
+        shim.finish_tear()
         if done > 0 and shim.recording:
-            shim.note("write", path, fd, offset=at, data=ctypes.string_at(buffer, done))
+            shim.record("write", path, fd, offset=at, data=ctypes.string_at(buffer, done))
         return done
 
-    def truncates(real: Any, fd: int, size: int) -> int:
-        shim.ask("truncate", shim.paths.get(fd))
+    def truncates(real: Any, fd: int, size: int) -> Any:
+        shim.intercept("truncate", shim.paths.get(fd))
         status = real(fd, size)
         if status == 0:
-            shim.note("truncate", fd=fd, offset=size)
+            shim.record("truncate", fd=fd, offset=size)
         return status
 
-    def unlinks(real: Any, path: bytes) -> int:
+    def unlinks(real: Any, path: bytes) -> Any:
         name = os.fsdecode(path)
-        shim.ask("unlink", name)
+        shim.intercept("unlink", name)
         status = real(path)
         if status == 0:
-            shim.note("unlink", name)
+            shim.record("unlink", name)
         return status
 
-    def maps(real: Any, address: Any, length: int, protection: int, flags: int, fd: int, offset: int) -> int:
-        shim.ask("map", shim.paths.get(fd))
+    def maps(real: Any, address: Any, length: int, protection: int, flags: int, fd: int, offset: int) -> Any:
+        shim.intercept("map", shim.paths.get(fd))
         return real(address, length, protection, flags, fd, offset)
 
     size = ctypes.c_size_t
@@ -153,33 +153,36 @@ def _calls(shim: Shim) -> list[tuple[bytes, tuple[Any, ...], Callable[..., Any]]
 
 
 def _catch_sync(vfs: _Vfs, shim: Shim) -> None:
-    """Give each file that is opened from now on a table of methods whose `xSync` asks the shim."""
-    # The name is no TEXT: SQLite keeps the pointer, and reads the URI's parameters behind the name.
+    """Give each file that is opened from now on a table of methods whose `xSync` calls the shim."""
+    # The name is not TEXT: SQLite keeps the pointer, and reads the URI's parameters after the name.
     opening = ctypes.CFUNCTYPE(INT, POINTER, POINTER, ctypes.POINTER(POINTER), INT, POINTER)
     syncing = ctypes.CFUNCTYPE(INT, POINTER, INT)
+    assert vfs.xOpen is not None
     real_open = opening(vfs.xOpen)
     files: dict[int, str] = {}
     tables: dict[int, Any] = {}
 
     def patched(address: int) -> Any:
         table = (POINTER * _METHODS).from_buffer_copy((POINTER * _METHODS).from_address(address))
-        real = syncing(table[_X_SYNC])
+        address_of_sync = table[_X_SYNC]
+        assert address_of_sync is not None
+        real = syncing(address_of_sync)
 
-        def sync(file: int, flags: int) -> int:
+        def sync(file: int, flags: int) -> Any:
             path = files.get(file)
             try:
-                shim.ask("sync", path)
+                shim.intercept("sync", path)
             except OSError:
                 return SQLITE_IOERR_FSYNC
-            if shim.recording and shim.sees(path):
-                _note_sync(shim, path)
+            if shim.recording and shim.watches(path):
+                _record_sync(shim, path)
             return real(file, flags)
 
         _kept.append(syncing(sync))
         table[_X_SYNC] = ctypes.cast(_kept[-1], POINTER).value
         return table
 
-    def opens(self: int, name: int | None, file: Any, flags: int, result: Any) -> int:
+    def opens(self: int, name: int | None, file: Any, flags: int, result: Any) -> Any:
         status = real_open(self, name, file, flags, result)
         address = file[0]
         if status == 0 and name and address:
@@ -192,7 +195,7 @@ def _catch_sync(vfs: _Vfs, shim: Shim) -> None:
     vfs.xOpen = ctypes.cast(_kept[-2], POINTER).value
 
 
-def _note_sync(shim: Shim, path: str | None) -> None:
-    """SQLite's file is among the open descriptors; by its inode the sync is the file's whatever its name is now."""
+def _record_sync(shim: Shim, path: str | None) -> None:
+    """Record a sync under the file's inode, found among the open descriptors, since its name may have changed."""
     fd = next(fd for fd, name in reversed(shim.paths.items()) if name == path)
-    shim.note("sync", path, fd)
+    shim.record("sync", path, fd)

@@ -1,6 +1,6 @@
-"""Export and import on disks of many sizes, most too small: done, or one line says that it is not and nothing changed.
+"""Export and import with little free space: they succeed, or fail with one line and change nothing.
 
-That an import may be killed, fail and lose power at any call is in the other files here (scenarios.py).
+The other files here kill, fail and cut the power of an import at any call (scenarios.py).
 """
 
 import re
@@ -35,7 +35,7 @@ def archive(tmp_path: Path, embedder: WordEmbedder) -> Path:
 
 @pytest.fixture
 def replaced(tmp_path: Path, embedder: WordEmbedder) -> Path:
-    """An index to be replaced."""
+    """Make the index that imports replace."""
     return make_project(tmp_path / "replaced", OLD, embedder)
 
 
@@ -44,8 +44,8 @@ def found(vsearch: Vsearch, project: Path) -> list[str]:
     return sorted(hit["text"].strip() for hit in ran.json_lines)
 
 
-def leave(volume: Volume, size: int) -> None:
-    """Leave so many bytes free on the volume."""
+def fill(volume: Volume, size: int) -> None:
+    """Fill the volume until `size` bytes are free."""
     filler = volume.outside / "filler"
     filler.unlink(missing_ok=True)
     filler.write_bytes(bytes(shutil.disk_usage(volume.outside).free - size))
@@ -58,7 +58,7 @@ def check_full(vsearch: Vsearch, at: Path, archive: Path, sizes: Sequence[int]) 
         for size in sizes:
             shutil.rmtree(volume.outside / ".vsearch", ignore_errors=True)
             shutil.copytree(archive.parent / "replaced" / ".vsearch", volume.outside / ".vsearch")
-            leave(volume, size * 1024)
+            fill(volume, size * 1024)
             ran = volume.vsearch("import", "--replace", archive, cwd=at)
             check_outcome(ran)
             assert found(volume.vsearch, at) == sorted((OLD if ran.status else NEW).values())
@@ -79,13 +79,13 @@ def check_outcome(ran: Ran) -> None:
 
 
 @pytest.mark.usefixtures("replaced")
-def test_on_a_full_disk_it_is_the_old_index_or_the_new_one(vsearch: Vsearch, tmp_path: Path, archive: Path) -> None:
+def test_on_a_full_disk_the_index_is_the_old_or_the_new_one(vsearch: Vsearch, tmp_path: Path, archive: Path) -> None:
     check_full(vsearch, tmp_path / "disk", archive, (0, 550, 1500))
 
 
 @pytest.mark.faults
 @pytest.mark.usefixtures("replaced")
-def test_at_any_size_of_the_disk_it_is_the_old_index_or_the_new_one(
+def test_with_any_free_space_the_index_is_the_old_or_the_new_one(
     vsearch: Vsearch, tmp_path: Path, archive: Path
 ) -> None:
     check_full(vsearch, tmp_path / "disk", archive, range(0, 1600, 40))

@@ -1,4 +1,4 @@
-"""Six readers, two writers and a compactor at once: every answer is that of exactly one generation."""
+"""Six readers, two writers and a compactor at once: the results of each search come from exactly one generation."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ Seen = dict[int, dict[str, int]]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project whose index holds version 0 of both writers."""
+    """Make a project whose index has version 0 of both writers."""
     for writer in workers.WRITERS:
         workers.write_version(tmp_path, writer, 0)
     workers.update(tmp_path, *workers.WRITERS)
@@ -55,8 +55,8 @@ def result(process: "subprocess.Popen[str]", seconds: float) -> Any:
     return json.loads(out)
 
 
-def ask_by_command(vsearch: Vsearch, root: Path, seconds: float) -> tuple[int, Seen]:
-    """The installed command among the readers: how many answers, and the versions by generation."""
+def query_by_command(vsearch: Vsearch, root: Path, seconds: float) -> tuple[int, Seen]:
+    """Read by the installed command; return the number of searches, and the versions by generation."""
     seen: Seen = {}
     answers = last = 0
     for _ in workers.until(seconds):
@@ -73,7 +73,7 @@ def ask_by_command(vsearch: Vsearch, root: Path, seconds: float) -> tuple[int, S
 def check_together(vsearch: Vsearch, root: Path, seconds: float) -> dict[str, Any]:
     others = [start(root, role, "", seconds) for role in ROLES]
     writers = {writer: start(root, "write", writer, seconds) for writer in workers.WRITERS}
-    answers, seen = ask_by_command(vsearch, root, seconds)
+    answers, seen = query_by_command(vsearch, root, seconds)
     committed = {writer: result(process, seconds)["committed"] for writer, process in writers.items()}
     results = [result(process, seconds) for process in others]
 
@@ -85,9 +85,9 @@ def check_together(vsearch: Vsearch, root: Path, seconds: float) -> dict[str, An
     ordered = [by_generation[generation] for generation in sorted(by_generation)]
     for writer in workers.WRITERS:
         in_order = [found[writer] for found in ordered]
-        assert in_order == sorted(in_order), "a commit was taken back"
+        assert in_order == sorted(in_order), "a commit was undone"
     with open_snapshot(root / ".vsearch") as snapshot:
-        assert workers.ask(snapshot, "keyword")[1] == committed, "an acknowledged commit is lost"
+        assert workers.query_versions(snapshot, "keyword")[1] == committed, "an acknowledged commit is lost"
         generation = snapshot.generation
     assert all(each["answers"] for each in results[:-1])
     assert answers
@@ -113,8 +113,8 @@ def test_readers_writers_and_a_compactor_together_for_five_minutes(vsearch: Vsea
 
 
 @pytest.mark.parametrize("broken", ["mixed", "missing", "twice"])
-def test_the_check_sees_an_answer_that_no_generation_gives(broken: str) -> None:
-    """The tests above can fail."""
+def test_the_check_detects_results_that_no_generation_has(broken: str) -> None:
+    """The check of the tests above can fail."""
     texts = [workers.text(writer, number, 3) for writer in workers.WRITERS for number in range(workers.FILES)]
     if broken == "mixed":
         texts[0] = workers.text(workers.WRITERS[0], 0, 6)
@@ -151,4 +151,4 @@ def test_a_hundred_merges_under_an_open_reader(root: Path) -> None:
             assert hits() == before
         assert len(list((index / "segments").iterdir())) == 1
     with open_snapshot(index) as snapshot:
-        assert workers.ask(snapshot, "vector")[1] == {"first": 91, "second": 96}
+        assert workers.query_versions(snapshot, "vector")[1] == {"first": 91, "second": 96}

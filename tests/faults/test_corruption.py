@@ -1,4 +1,4 @@
-"""Flipped bits, truncations, and files that are swapped, empty, missing or too many: nothing crashes, nothing lies."""
+"""Flipped bits, truncations, and swapped, empty, missing or extra files: no crash, and no wrong result."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
 
-PART = 50  # damages a task
+PART = 50  # damages of one task
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Executor]:
-    """Other processes to look at damage in: one that dies of a signal fails the test."""
+    """Start processes to examine damages in: one that is killed by a signal fails the test."""
     with ProcessPoolExecutor(2, get_context("spawn")) as executor:
         yield executor
 
@@ -39,8 +39,8 @@ def examined(pool: Executor, index: Path, file: Path, flips: int, cuts: int, kno
     return [outcome for task in tasks for outcome in task.result()]
 
 
-def holds(kind: str, found: Sequence[Outcome]) -> None:
-    """Nothing is silently wrong, and the full check finds all that is not unused space."""
+def check_outcomes(kind: str, found: Sequence[Outcome]) -> None:
+    """Check that no result is silently wrong, and that the full check finds all damage except in unused space."""
     for outcome in found:
         assert outcome.query != "wrong", (kind, outcome)
         assert outcome.full or kind in {"catalog", "lock", "log"}, (kind, outcome)
@@ -52,7 +52,7 @@ def holds(kind: str, found: Sequence[Outcome]) -> None:
 def test_some_damages_of_each_file(index: Path, pool: Executor) -> None:
     known = [answers(index)]
     for kind, file in files_by_kind(index).items():
-        holds(kind, examined(pool, index, file, 16, 4, known))
+        check_outcomes(kind, examined(pool, index, file, 16, 4, known))
 
 
 @pytest.mark.faults
@@ -63,11 +63,11 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
     with capsys.disabled():
         print("\n" + table(rows))
     for kind, found in rows:
-        holds(kind, found)
+        check_outcomes(kind, found)
 
 
 @pytest.fixture(scope="module")
-def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_with_graph(tmp_path_factory.mktemp("linked") / "project")
 
 
@@ -77,42 +77,44 @@ def graph_files(index: Path) -> dict[str, Path]:
     return found
 
 
-def walks_are_refused(kind: str, found: Sequence[Outcome]) -> None:
-    """A process that walks a graph compares all of it first: nothing damaged reaches a kernel."""
+def check_refused_searches(kind: str, found: Sequence[Outcome]) -> None:
+    """Check that searches are refused: a process verifies a whole graph before a kernel reads it."""
     for outcome in found:
         assert (outcome.query, outcome.full) == ("refused", True), (kind, outcome)
 
 
-def test_some_damages_of_each_file_of_a_graph(linked: Path, pool: Executor) -> None:
-    known = [pool.submit(answers, linked).result()]
-    for kind, file in graph_files(linked).items():
-        walks_are_refused(kind, examined(pool, linked, file, 3, 1, known))
+def test_some_damages_of_each_file_of_a_graph(with_graph: Path, pool: Executor) -> None:
+    known = [pool.submit(answers, with_graph).result()]
+    for kind, file in graph_files(with_graph).items():
+        check_refused_searches(kind, examined(pool, with_graph, file, 3, 1, known))
 
 
 @pytest.mark.faults
 def test_a_thousand_flips_of_each_file_of_a_graph(
-    linked: Path, pool: Executor, capsys: pytest.CaptureFixture[str]
+    with_graph: Path, pool: Executor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = [pool.submit(answers, linked).result()]
-    rows = [(kind, examined(pool, linked, file, 1000, 200, known)) for kind, file in graph_files(linked).items()]
+    known = [pool.submit(answers, with_graph).result()]
+    rows = [
+        (kind, examined(pool, with_graph, file, 1000, 200, known)) for kind, file in graph_files(with_graph).items()
+    ]
     with capsys.disabled():
         print("\n" + table(rows))
     for kind, found in rows:
-        walks_are_refused(kind, found)
+        check_refused_searches(kind, found)
 
 
 @pytest.fixture(scope="module")
 def generations(index: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Answers]:
-    """The answers of the index with its write-ahead log, and without."""
+    """Return the hits of the index with its write-ahead log, and without."""
     before = Path(shutil.copytree(index.parent / "unfolded", tmp_path_factory.mktemp("log") / "before"))
     (before / LOG).unlink()
     return [answers(index), answers(before)]
 
 
 def test_some_damages_of_the_write_ahead_log(index: Path, pool: Executor, generations: list[Answers]) -> None:
-    """A damaged log ends where the damage is: what was committed behind it is as if it had not happened."""
+    """A damaged log ends at the damage; commits after it are lost."""
     found = examined(pool, index.parent / "unfolded", Path(LOG), 3, 1, generations)
-    holds("log", found)
+    check_outcomes("log", found)
     assert {outcome.query for outcome in found} <= {"same", "older"}
     whole = Path(shutil.copytree(index.parent / "unfolded", index.parent / "folded"))
     assert answers(whole) == generations[0] != generations[1]
@@ -125,7 +127,7 @@ def test_a_thousand_flips_of_the_write_ahead_log(
     found = examined(pool, index.parent / "unfolded", Path(LOG), 1000, 200, generations)
     with capsys.disabled():
         print("\n" + table([("log", found)]))
-    holds("log", found)
+    check_outcomes("log", found)
 
 
 @pytest.fixture
@@ -198,4 +200,4 @@ def test_an_empty_and_a_missing_catalog(copy: Path) -> None:
     (copy / CATALOG_FILE).unlink()
     for look in (answers, check_index):
         with pytest.raises(VsearchError):
-            look(copy)  # type: ignore[operator]
+            look(copy)

@@ -37,7 +37,7 @@ def try_size(runner: Runner, volume: Volume, prepared: Project, size: int) -> bo
     check_refused(outcome)
     if not project.is_done(outcome):
         assert "free some space" in outcome.stderr, outcome
-    if prepared.mended is not None:
+    if prepared.repaired is not None:
         resize(volume, ROOMY)  # to read its log takes room, too
     runner.call(check_generation, project, outcome.committed)
     resize(volume, ROOMY)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from process import Ran, Vsearch, checked, finished, until
 
-from .conftest import OPTIONS, Work, ask, kept_vectors
+from .conftest import OPTIONS, Work, kept_vectors, query_all
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAID = re.compile(
@@ -54,7 +54,7 @@ def assert_kept(vsearch: Vsearch, work: Work, project: Path, ran: Ran) -> int:
     assert summary["interrupted"] is True
     status = vsearch("status", "--json", cwd=project).json
     assert status["chunks"] == summary["chunks"]
-    assert len(ask(vsearch, project)) == len(work.answers)
+    assert len(query_all(vsearch, project)) == len(work.answers)
     return int(summary["embedded"])
 
 
@@ -64,7 +64,7 @@ def assert_whole(vsearch: Vsearch, work: Work, project: Path, embedded: int) -> 
     assert ran.status == 0, ran
     assert (ran.json["chunks"], ran.json["pending"]) == (work.chunks, 0)
     assert embedded + ran.json["embedded"] == work.chunks
-    assert ask(vsearch, project) == in_project(work, project)
+    assert query_all(vsearch, project) == in_project(work, project)
 
 
 def in_project(work: Work, project: Path) -> object:
@@ -128,7 +128,7 @@ def test_a_second_signal_ends_it_at_once_and_still_loses_nothing(vsearch: Vsearc
     assert ran.err.count("\n") == 1
     again = vsearch("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
     assert (again.status, again.json["chunks"]) == (0, work.chunks)
-    assert ask(vsearch, tmp_path) == work.answers
+    assert query_all(vsearch, tmp_path) == work.answers
 
 
 INTERRUPTED_AT_IMPORT = """

@@ -10,7 +10,7 @@ from faults.oracle import check_after, check_generation
 from faults.runner import Runner
 from faults.scenarios import SCENARIOS, Project
 from faults.server import Outcome
-from faults.shim import IN_PEACE, Plan
+from faults.shim import NO_FAULT, Plan
 
 from .conftest import Projects
 
@@ -58,10 +58,10 @@ def plans_for(project: Project, call: int) -> list[Plan]:
 @pytest.mark.parametrize("name", NAMES)
 def test_some_calls_that_fail(runner: Runner, projects: Projects, name: str) -> None:
     project = projects(name)
-    chance = random.Random(name)
+    rng = random.Random(name)
     calls = range(1, len(project.undisturbed.calls) + 1)
-    for call in chance.sample(calls, 6):
-        fail_at(runner, project, chance.choice(plans_for(project, call)))
+    for call in rng.sample(calls, 6):
+        fail_at(runner, project, rng.choice(plans_for(project, call)))
 
 
 def test_no_write_that_fails_leaves_half_a_catalog(runner: Runner, projects: Projects) -> None:
@@ -83,7 +83,7 @@ def test_every_call_that_fails(runner: Runner, projects: Projects, name: str, pl
             fail_at(runner, project, replace(plan, at=call))
 
 
-def ask(runner: Runner, project: Project, plan: Plan = IN_PEACE) -> Outcome:
+def run_query(runner: Runner, project: Project, plan: Plan = NO_FAULT) -> Outcome:
     return project.run(runner, *QUERY, plan=plan)
 
 
@@ -94,7 +94,7 @@ def hits(outcome: Outcome) -> object:
 
 
 def check_query(runner: Runner, project: Project, right: Outcome, plan: Plan) -> None:
-    outcome = ask(runner, project, plan)
+    outcome = run_query(runner, project, plan)
     check_refused(outcome)
     assert (outcome.status == 2) == (not outcome.stdout), outcome
     if outcome.status == 0:
@@ -104,7 +104,7 @@ def check_query(runner: Runner, project: Project, right: Outcome, plan: Plan) ->
 def check_queries(runner: Runner, project: Project, error: int, calls: Callable[[int], Iterable[int]]) -> None:
     """The query is right, or an error, whichever of its calls fails; `calls` chooses among so many."""
     project.reset()
-    right = ask(runner, project)
+    right = run_query(runner, project)
     assert right.status == 0
     assert len(right.calls) > 20
     for call in calls(len(right.calls)):

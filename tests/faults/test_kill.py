@@ -1,4 +1,4 @@
-"""SIGKILL at every file-system call and at any time: nothing acknowledged is lost, and a re-run is cheap."""
+"""SIGKILL at every file-system call and at any time: no acknowledged commit is lost, and a re-run is cheap."""
 
 import random
 import signal
@@ -13,7 +13,7 @@ from faults.server import BATCH
 from faults.shim import Plan
 from process import DEADLINE, Vsearch
 
-from .conftest import OPTIONS, Projects, Work, ask, kept_vectors
+from .conftest import OPTIONS, Projects, Work, kept_vectors, query_all
 
 NAMES = [scenario.name for scenario in SCENARIOS]
 MOMENTS = 600  # over all scenarios
@@ -27,7 +27,7 @@ def kill_at(runner: Runner, project: Project, call: int, action: str = "kill") -
 
 
 def sample(project: Project, count: int) -> list[int]:
-    """Calls spread over the whole run."""
+    """Return random calls of the run."""
     total = len(project.undisturbed.calls)
     return sorted(random.Random(5).sample(range(1, total + 1), count))
 
@@ -52,16 +52,16 @@ def test_killed_at_every_call(runner: Runner, projects: Projects, name: str) -> 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_at_any_time(runner: Runner, projects: Projects, name: str) -> None:
-    """The clock kills, wherever the run then is, SQLite's own code included."""
+    """A timer kills the run wherever it is, SQLite's own code included."""
     project = projects(name)
-    chance = random.Random(name)
+    rng = random.Random(name)
     project.reset()
     started = time.monotonic()
     project.run(runner)
     seconds = time.monotonic() - started
     for _ in range(MOMENTS // len(NAMES)):
         project.reset()
-        outcome = project.run(runner, kill_after=chance.uniform(0, seconds))
+        outcome = project.run(runner, kill_after=rng.uniform(0, seconds))
         assert project.is_done(outcome) or outcome.status == -signal.SIGKILL, outcome
         check_after(runner, project, outcome)
 
@@ -69,7 +69,7 @@ def test_killed_at_any_time(runner: Runner, projects: Projects, name: str) -> No
 @pytest.mark.faults
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -> None:
-    """Each run goes on from what the one before has left, and gets a little farther."""
+    """Each run continues the one before, and gets a little further."""
     project = projects(name)
     for step in (7, 31, 60):
         project.reset()
@@ -82,7 +82,7 @@ def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -
             assert outcome.status == -signal.SIGKILL, outcome
             call += step
             kills += 1
-        # Runs that go on from one another commit at other moments than one run does, and so count other generations.
+        # Resumed runs commit at other moments than one run does, so their generations differ.
         assert embedded <= project.undisturbed.embedded + BATCH * kills
         check_end(project)
         check_rerun(runner, project, outcome.embedded)
@@ -91,7 +91,7 @@ def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -
 def test_the_installed_command_killed_again_and_again_loses_no_batch(
     vsearch: Vsearch, work: Work, tmp_path: Path
 ) -> None:
-    """With the real model: six moments spread over a run; each run goes on from what the one before has left."""
+    """Kill it with the real model at six moments of a run; each run continues the one before."""
     kills = 0
     kept = 0
     for number in range(6):
@@ -102,11 +102,11 @@ def test_the_installed_command_killed_again_and_again_loses_no_batch(
         process.communicate(timeout=DEADLINE)
         kills += process.returncode == -signal.SIGKILL
         now = kept_vectors(tmp_path)
-        assert now >= kept, "a vector that was kept is gone"
+        assert now >= kept, "a stored vector is gone"
         kept = now
         if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
-            assert ask(vsearch, tmp_path) in ([[], [], []], work.answers)
+            assert query_all(vsearch, tmp_path) in ([[], [], []], work.answers)
     assert kills >= 2
     ran = vsearch("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
     assert (ran.status, ran.json["chunks"], ran.json["embedded"]) == (0, work.chunks, work.chunks - kept)
-    assert ask(vsearch, tmp_path) == work.answers
+    assert query_all(vsearch, tmp_path) == work.answers

@@ -1,4 +1,4 @@
-"""What the other tests here rely on: the shim misses nothing, and the disk loses what it should."""
+"""Tests of the test tools: the shim misses no call, and the model of a disk loses what it should."""
 
 import random
 from pathlib import Path
@@ -13,13 +13,13 @@ from .conftest import Projects
 
 
 def files(top: Path) -> dict[str, bytes]:
-    """All files but SQLite's shared memory and empty log: any reader makes them, and no crash needs them."""
+    """Return all files except SQLite's shared memory and empty logs, which any reader creates."""
     found = {path.relative_to(top).as_posix(): path.read_bytes() for path in top.rglob("*") if path.is_file()}
     return {name: data for name, data in found.items() if data and not name.endswith("-shm")}
 
 
 @pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
-def test_the_events_of_a_run_make_the_files_that_it_left(runner: Runner, projects: Projects, name: str) -> None:
+def test_replaying_the_events_of_a_run_gives_its_files(runner: Runner, projects: Projects, name: str) -> None:
     project = projects(name)
     project.reset()
     events = project.run(runner, recording=True).events

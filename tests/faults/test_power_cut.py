@@ -1,4 +1,4 @@
-"""A power cut that loses or reorders what was not synced: the same promises hold as for a kill."""
+"""A power cut that loses or reorders unsynced writes: the same guarantees hold as for a kill."""
 
 import random
 
@@ -11,11 +11,11 @@ from faults.scenarios import SCENARIOS, Project
 from .conftest import Projects
 
 NAMES = [scenario.name for scenario in SCENARIOS]
-SHARES = (0.0, 0.5, 0.9)  # how much of what was not synced has arrived
+SHARES = (0.0, 0.5, 0.9)  # of the unsynced steps that survive
 
 
 def cut_power(runner: Runner, project: Project, after: int, share: float) -> None:
-    """Leave on the disk what a power cut after so many events may leave; nothing that was promised is lost."""
+    """Put on the disk what a power cut after that event may leave, and check that no acknowledged commit is lost."""
     events = project.undisturbed.events[:after]
     project.reset()
     disk = Disk(project.folder)
@@ -34,10 +34,10 @@ def cut_power(runner: Runner, project: Project, after: int, share: float) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_some_power_cuts(runner: Runner, projects: Projects, name: str) -> None:
     project = projects(name)
-    chance = random.Random(name)
+    rng = random.Random(name)
     events = range(1, len(project.undisturbed.events) + 1)
-    for after in [*chance.sample(events, 5), events[-1]]:
-        cut_power(runner, project, after, chance.choice(SHARES))
+    for after in [*rng.sample(events, 5), events[-1]]:
+        cut_power(runner, project, after, rng.choice(SHARES))
 
 
 @pytest.mark.faults

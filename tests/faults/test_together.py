@@ -1,4 +1,4 @@
-"""Several processes at once: one writer, any number of readers, nobody in anybody's way."""
+"""Several processes at once: one writer and any number of readers, which do not block one another."""
 
 import re
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from process import Vsearch, answers, checked, finished, until, write_files
 
-from .conftest import OPTIONS, QUESTIONS, Work
+from .conftest import OPTIONS, QUERIES, Work
 
 
 def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
@@ -14,12 +14,12 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
 ) -> None:
     first = vsearch.start("index", "--json", *OPTIONS, work.documents, work.documents / "00.txt", cwd=tmp_path)
     until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the first writer's catalog")
-    # More work than the second one waits for.
+    # This is more work than the second writer waits for.
     second = vsearch.start("index", *OPTIONS, work.documents, cwd=tmp_path)
     outcomes = [checked(finished(process)) for process in (second, first)]
     assert outcomes[1].status == 0, outcomes
     assert outcomes[1].json["chunks"] == work.chunks
-    # It may have waited long enough to find the work done; what it may not do is break in, or fail without a word.
+    # It may have waited long enough to find the work done; it must not interfere, or fail without a message.
     if outcomes[0].status:
         assert re.fullmatch(
             rf"{re.escape(str(tmp_path))}/\.vsearch: another vsearch is writing to this index"
@@ -28,7 +28,7 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
         )
 
 
-def test_a_writer_that_does_not_end_is_named_as_the_reason(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_a_writer_that_does_not_end_is_reported(vsearch: Vsearch, tmp_path: Path) -> None:
     from filelock import FileLock
 
     write_files(tmp_path, {"a.txt": "The pump."})
@@ -42,13 +42,13 @@ def test_a_writer_that_does_not_end_is_named_as_the_reason(vsearch: Vsearch, tmp
     assert vsearch("index", ".", cwd=tmp_path).status == 0
 
 
-def test_a_lock_file_left_behind_locks_nothing(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_a_leftover_lock_file_is_not_a_lock(vsearch: Vsearch, tmp_path: Path) -> None:
     write_files(tmp_path, {"a.txt": "The pump.", ".vsearch/writer.lock": "4711"})
     assert vsearch("index", ".", cwd=tmp_path).status == 0
 
 
-def test_readers_always_answer_and_from_one_generation(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
-    """The documents are edited and indexed again and again; each answer must be whole, old or new."""
+def test_readers_always_get_results_of_one_generation(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+    """The documents are edited and indexed repeatedly; all hits of a search must be of one edition."""
     documents = {f"{number}.txt": "pump edition zero\n" for number in range(8)}
     write_files(tmp_path / "documents", documents)
     assert vsearch("index", "-q", "documents", cwd=tmp_path).status == 0
@@ -62,17 +62,17 @@ def test_readers_always_answer_and_from_one_generation(vsearch: Vsearch, work: W
             assert ran.status == 0, ran
             texts = {hit["text"] for hit in ran.json["hits"]}
             assert len(ran.json["hits"]) == 8
-            assert len(texts) == 1, "an answer from two generations"
+            assert len(texts) == 1, "hits of two generations"
             seen.add(ran.json["generation"])
         assert checked(finished(writer)).status == 0
     assert len(seen) > 1
 
 
-def test_readers_answer_during_the_first_run(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+def test_readers_get_results_during_the_first_run(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
     writer = vsearch.start("index", "-q", *OPTIONS, work.documents, cwd=tmp_path)
     until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the catalog")
     while writer.poll() is None:
-        ran = vsearch("query", "--mode", "keyword", "-", cwd=tmp_path, stdin="\n".join(QUESTIONS))
+        ran = vsearch("query", "--mode", "keyword", "-", cwd=tmp_path, stdin="\n".join(QUERIES))
         assert ran.status in {0, 1}, ran
-        assert len(answers(ran.json_lines)) == len(QUESTIONS)
+        assert len(answers(ran.json_lines)) == len(QUERIES)
     assert checked(finished(writer)).status == 0

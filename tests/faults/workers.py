@@ -2,9 +2,9 @@
 
     python workers.py write|merge|read|hold ROOT NAME SECONDS
 
-Each writer NAME has a folder of its own and rewrites all of it, one version after the other; each commit so moves one
-folder from one version to the next. Each file of version v has 1 + v % 3 chunks, so what an index says at version v is
-known to the last chunk. Every worker prints what it did and saw as one JSON object.
+Each writer NAME has a folder of its own and rewrites all of it, one version after the other, so that each commit moves
+one folder from one version to the next. Each file of version v has 1 + v % 3 chunks, so the exact chunks of every
+version are known. Every worker prints what it did and saw as one JSON object.
 """
 
 import json
@@ -30,7 +30,7 @@ from vsearch_core.store.lock import writer_lock
 
 FILES = 6
 WRITERS = ("first", "second")
-WORDS = 20  # a chunk
+WORDS = 20  # of a chunk
 ALL = 10_000
 
 
@@ -39,7 +39,7 @@ def embedder() -> WordEmbedder:
 
 
 def text(writer: str, number: int, version: int) -> str:
-    """A file: each paragraph is one chunk, and says of itself what and of which version it is."""
+    """Return a file's text; each paragraph is one chunk, and names its writer, file, part and version."""
     parts = (f"marker {writer} file{number} part{part} version {version} " for part in range(1 + version % 3))
     return "\n\n".join(part + "word " * (WORDS - 6) for part in parts)
 
@@ -56,31 +56,31 @@ def update(root: Path, *names: str) -> None:
 
 
 def versions(results: Results) -> dict[str, int]:
-    """Each writer's version in an answer that holds every chunk. Raises AssertionError for a mixture of versions."""
+    """Return each writer's version in results with every chunk. Raises AssertionError for a mixture of versions."""
     found: dict[str, dict[int, set[tuple[int, int]]]] = {writer: {} for writer in WRITERS}
     for hit in results.hits:
         _, writer, file, part, _, version, *_ = hit.text.split()
         places = found[writer].setdefault(int(version), set())
         place = int(file.removeprefix("file")), int(part.removeprefix("part"))
-        assert place not in places, f"twice in one answer: {writer} {place}"
+        assert place not in places, f"twice in one result: {writer} {place}"
         places.add(place)
-    for writer, places in found.items():
-        assert len(places) == 1, f"{writer} at versions {sorted(places)} in one answer"
-        ((version, seen),) = places.items()
-        whole = {(number, part) for number in range(FILES) for part in range(1 + version % 3)}
-        assert seen == whole, f"{writer} at version {version} lacks {whole - seen}"
+    for writer, by_version in found.items():
+        assert len(by_version) == 1, f"{writer} at versions {sorted(by_version)} in one result"
+        ((only, seen),) = by_version.items()
+        whole = {(number, part) for number in range(FILES) for part in range(1 + only % 3)}
+        assert seen == whole, f"{writer} at version {only} lacks {whole - seen}"
     assert results.matched == len(results.hits)
-    return {writer: next(iter(places)) for writer, places in found.items()}
+    return {writer: next(iter(by_version)) for writer, by_version in found.items()}
 
 
-def ask(snapshot: Snapshot, mode: str) -> tuple[int, dict[str, int]]:
-    """The generation and the versions of an answer."""
+def query_versions(snapshot: Snapshot, mode: str) -> tuple[int, dict[str, int]]:
+    """Search for all chunks; return the generation and each writer's version."""
     results = search(LocalSearcher(snapshot), SearchRequest("marker", k=ALL, mode=mode), query_embedding(embedder()))
     return results.generation, versions(results)
 
 
 def until(seconds: float, unfinished: Callable[[], bool] = lambda: False) -> Iterator[int]:
-    """Count until the time is over and nothing is unfinished."""
+    """Count until the time is over and `unfinished` returns False."""
     end, number = time.monotonic() + seconds, 0
     while time.monotonic() < end or unfinished():
         yield number
@@ -116,12 +116,12 @@ def merge(root: Path, _name: str, seconds: float) -> dict[str, object]:
 
 
 def read(root: Path, _name: str, seconds: float) -> dict[str, object]:
-    """A new snapshot for every answer; generations never go back."""
+    """Open a new snapshot for every search; generations never decrease."""
     seen: dict[int, dict[str, int]] = {}
     answers, last = 0, 0
     for number in until(seconds):
         with open_snapshot(root / ".vsearch") as snapshot:
-            generation, found = ask(snapshot, ("keyword", "vector", "hybrid")[number % 3])
+            generation, found = query_versions(snapshot, ("keyword", "vector", "hybrid")[number % 3])
         assert generation >= last, f"generation {generation} after {last}"
         assert seen.setdefault(generation, found) == found, f"two answers of generation {generation}"
         answers, last = answers + 1, generation
@@ -129,14 +129,14 @@ def read(root: Path, _name: str, seconds: float) -> dict[str, object]:
 
 
 def hold(root: Path, _name: str, seconds: float) -> dict[str, object]:
-    """A snapshot is kept for half a second; its answers stay as they are."""
+    """Keep each snapshot for half a second; its results never change."""
     seen: dict[int, dict[str, int]] = {}
     answers = 0
     for _ in until(seconds):
         with open_snapshot(root / ".vsearch") as snapshot:
-            first = ask(snapshot, "keyword")
+            first = query_versions(snapshot, "keyword")
             for number in until(0.5):
-                assert ask(snapshot, ("keyword", "vector", "hybrid")[number % 3]) == first
+                assert query_versions(snapshot, ("keyword", "vector", "hybrid")[number % 3]) == first
                 answers += 1
         assert seen.setdefault(*first) == first[1]
     return {"answers": answers, "seen": seen}

@@ -23,7 +23,7 @@ from vsearch_core.store.segment import (
     open_array,
     open_segment,
     read_about,
-    salvage_array,
+    recover_array,
     sweep_orphans,
     write_segment,
 )
@@ -153,7 +153,7 @@ def test_damaged_blocks_determine_the_lost_rows(tmp_path: Path) -> None:
     assert damaged_blocks(array, manifest["a"], 99_999, 100_000) == [6]
     assert damaged_blocks(array, manifest["a"], 7, 7) == []
     path.write_bytes(data[:50_000])  # cut short
-    recovered, intact = salvage_array(tmp_path, name, "a", manifest["a"])
+    recovered, intact = recover_array(tmp_path, name, "a", manifest["a"])
     assert intact.tolist() == [number < 3 * BLOCK_BYTES // 200 for number in range(500)]
     np.testing.assert_array_equal(recovered[intact], rows[intact])
 

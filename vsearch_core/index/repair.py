@@ -37,7 +37,7 @@ from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.recovery.catalog import delete_recovery_files, recover_catalog
 from vsearch_core.store.recovery.segments import orphan_segments
-from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, salvage_array
+from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, recover_array
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, SUFFIXES, reserve_ids
 
 _ROWS_PER_BLOCK = 512  # rows whose vectors are in memory at a time
@@ -289,8 +289,8 @@ class _SegmentRepair:
             return
         if (vectors.dtype, ids.dtype) != ("<i2", "<i8"):
             return
-        matrix, intact = salvage_array(self.catalog.index, record.name, vectors_name(), vectors)
-        chunk_ids, has_id = salvage_array(self.catalog.index, record.name, CHUNK_IDS, ids)
+        matrix, intact = recover_array(self.catalog.index, record.name, vectors_name(), vectors)
+        chunk_ids, has_id = recover_array(self.catalog.index, record.name, CHUNK_IDS, ids)
         intact &= has_id
         intact[non_unit_rows(matrix)] = False
         for row in np.flatnonzero(intact).tolist():

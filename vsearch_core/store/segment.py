@@ -188,7 +188,7 @@ def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.boo
     return touched
 
 
-def salvage_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def recover_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a damaged file: the array in memory, and a mask of its intact rows, shape (rows,).
 
     Rows that the file lacks are zero. Raises OSError.
