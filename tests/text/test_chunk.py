@@ -1,4 +1,4 @@
-"""The chunker's promises, on random documents, and its choice of boundaries, on small ones."""
+"""Invariants of the chunker on random documents, and its choice of boundaries on small ones."""
 
 import itertools
 from typing import Literal
@@ -51,9 +51,9 @@ def test_invariants_of_any_document(document: Document, options: ChunkOptions) -
     starts = [chunk.start_char for chunk in chunks]
     assert all(before < after for before, after in itertools.pairwise(starts))
     for chunk in chunks:
-        passage = text[chunk.start_char : chunk.end_char]
-        assert passage == passage.strip() != ""
-        assert count_words(passage) <= options.limit
+        piece = text[chunk.start_char : chunk.end_char]
+        assert piece == piece.strip() != ""
+        assert count_words(piece) <= options.limit
         covered.update(range(chunk.start_char, chunk.end_char))
         first_line = text.count("\n", 0, chunk.start_char) + 1
         last_line = text.count("\n", 0, chunk.end_char) + 1
@@ -62,7 +62,7 @@ def test_invariants_of_any_document(document: Document, options: ChunkOptions) -
         span = next(span for span in document.spans if span.start <= chunk.start_char < span.end)
         assert (chunk.page, chunk.heading) == (span.page, " > ".join(span.heading) or None)
         repeated = span.header and chunk.start_char > span.start and text[span.start : chunk.start_char].strip() != ""
-        assert chunk.text == (f"{span.header}\n{passage}" if repeated else passage)
+        assert chunk.text == (f"{span.header}\n{piece}" if repeated else piece)
     for span in document.spans:
         assert all(place in covered for place in range(span.start, span.end) if not text[place].isspace())
     inside = {place for span in document.spans for place in range(span.start, span.end)}

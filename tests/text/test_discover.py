@@ -1,4 +1,4 @@
-"""Discovery on real folders. The rules are held against git's own answer where git is installed."""
+"""Discovery on real folders. The rules are compared with git if it is installed."""
 
 import errno
 import os
@@ -298,7 +298,7 @@ def test_file_deleted_during_the_walk(tmp_path: Path) -> None:
 
 @pytest.fixture
 def deep_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with more levels than Python's stack, taken down again because pytest's own clean-up can't."""
+    """A folder has more levels than Python's stack. It is deleted here, because pytest's own clean-up can't."""
     monkeypatch.chdir(tmp_path)
     levels = 1200
     for _ in range(levels):

@@ -1,4 +1,4 @@
-"""Source code: where definitions begin and end, in several languages, and against Python's own parser."""
+"""Source code: where definitions begin and end, in several languages, compared with Python's own parser."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from vsearch_core.text.extract.registry import extract
 
 
 def lines_of(document: Document) -> dict[int, str]:
-    """The definitions that each line is in, by line."""
+    """Return the enclosing definitions of each line."""
     found = {}
     for span in document.spans:
         first = document.text.count("\n", 0, span.start) + 1
@@ -169,7 +169,7 @@ def enclosing(body: list[ast.stmt], trail: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def test_definitions_agree_with_the_parser_of_python() -> None:
-    """On the standard library's own files: which definition each line is in, comments aside."""
+    """Compare the definition of each line, without comments, in files of the standard library."""
     right = wrong = 0
     folder = Path(ast.__file__).parent
     for path in sorted(folder.glob("[a-d]*.py")):

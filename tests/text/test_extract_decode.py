@@ -1,4 +1,4 @@
-"""Which bytes are text, and in which encoding."""
+"""Text and binary data, and encodings."""
 
 import os
 

@@ -57,8 +57,8 @@ def test_text_boxes_tabs_breaks_and_deletions() -> None:
 
 def test_page_numbers_are_those_that_word_saved() -> None:
     turn = "<w:lastRenderedPageBreak/>"
-    amid = f"<w:p><w:r><w:t>begins on one </w:t>{turn}<w:t>and ends on two</w:t></w:r></w:p>"
-    body = p("one") + amid + p("two") + f"<w:p><w:r>{turn}<w:t>three</w:t></w:r></w:p>"
+    across = f"<w:p><w:r><w:t>begins on one </w:t>{turn}<w:t>and ends on two</w:t></w:r></w:p>"
+    body = p("one") + across + p("two") + f"<w:p><w:r>{turn}<w:t>three</w:t></w:r></w:p>"
     document = extract("a.docx", docx(body))
     assert [(span.page, document.text[span.start : span.end].split("\n")[0]) for span in document.spans] == [
         (1, "one"),

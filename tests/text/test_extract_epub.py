@@ -1,4 +1,4 @@
-"""Books: sections in reading order, under the titles that they or the table of contents have."""
+"""Books: sections in reading order, under their own titles or those of the table of contents."""
 
 import pytest
 from packages import epub

@@ -1,4 +1,4 @@
-"""Every extractor on thousands of garbled files: a sound document or one kind of error, whatever the bytes.
+"""Every format on thousands of corrupted files: a valid document or an ExtractionError, whatever the bytes.
 
 The registry turns what an extractor did not expect into an error of the file. Here the extractors are called beneath
 it, so that nothing of ours hides there.
@@ -78,7 +78,7 @@ TOKENS = [  # what means something to one parser or another
 
 
 def mutated(data: bytes, dice: random.Random, other: bytes) -> bytes:
-    """The data after one to six changes: bits, cuts, blocks moved, repeated or from elsewhere, tokens."""
+    """Return the data after one to six changes: bits, cuts, blocks moved, repeated or from elsewhere, tokens."""
     garbled = bytearray(data)
     for _ in range(dice.randint(1, 6)):
         at, length = dice.randrange(len(garbled) + 1), dice.choice((1, 2, 4, 16, 64, 256))
@@ -102,7 +102,7 @@ def mutated(data: bytes, dice: random.Random, other: bytes) -> bytes:
 
 
 def variants(name: str, count: int) -> Iterator[bytes]:
-    """Garbled versions of a sample; of a package half the time one of its members is garbled, and packed again."""
+    """Yield corrupted versions of a sample. Of a package, mostly one member is corrupted, and packed again."""
     dice = random.Random(name)
     whole, others = SAMPLES[name], [*SAMPLES.values()]
     members: dict[str, bytes] = {}
@@ -119,12 +119,12 @@ def variants(name: str, count: int) -> Iterator[bytes]:
 
 
 def beneath(name: str) -> Callable[[str, bytes], Document]:
-    """What reads such a file, without the registry's net below it; for a compressed file, with it."""
+    """Return the format's own function, without the registry's error handling; for a compressed file, with it."""
     return extract if name.endswith(".gz") else lambda name, data: load(format_of(name))(name, data, DEFAULTS)
 
 
 def check(name: str, data: bytes) -> None:
-    """Raises AssertionError where the extractor does what none may."""
+    """Raise AssertionError if the document is invalid or an unexpected error is raised."""
     try:
         document = beneath(name)(name, data)
     except ExtractionError as error:
@@ -147,7 +147,7 @@ def check(name: str, data: bytes) -> None:
 
 
 def where(error: BaseException) -> str:
-    """The deepest of our lines that the error came through."""
+    """Return the deepest line of our code in the error's traceback."""
     place, trace = "?", error.__traceback__
     while trace:
         file = trace.tb_frame.f_code.co_filename
@@ -172,7 +172,7 @@ def bounded(seconds: int) -> Iterator[None]:
 
 
 def fuzz(name: str, count: int) -> None:
-    """Every input is tried; one failure of each kind is told, with the bytes that cause it."""
+    """Check all variants, and report one failure of each kind with the shortest bytes that cause it."""
     found: dict[str, bytes] = {}
     for data in variants(name, count):
         try:

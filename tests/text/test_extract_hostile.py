@@ -1,4 +1,4 @@
-"""Files made to do harm, or broken: each costs one error of one line, little time and little memory."""
+"""Malicious and damaged files: each gives an error of one line, in little time and memory."""
 
 import bz2
 import gzip
@@ -125,7 +125,7 @@ def test_a_pdf_with_reference_cycles_is_refused(kind: str) -> None:
 
 
 def test_a_pdf_with_avoidable_cycles_is_read() -> None:
-    """A form that draws itself twice, and an outline whose entries follow each other without end."""
+    """A form draws itself twice, and the entries of an outline are in a cycle."""
     form = stream(b"BT /F1 9 Tf (in) Tj ET /X Do /X Do", b"/Type /XObject /Subtype /Form /Resources 9 0 R")
     outline = [
         b"<< /Type /Outlines /First 8 0 R /Last 8 0 R /Count 1 >>",
@@ -217,7 +217,7 @@ def test_too_many_headings() -> None:
     assert len(document.spans) == 10 and document.spans[-1].end == len(document.text)
 
 
-GROWING: dict[str, Callable[[int], bytes]] = {  # what once took time that grew with the square of the length
+GROWING: dict[str, Callable[[int], bytes]] = {  # files that once took time quadratic in their length
     "a.tex": lambda n: b"\\begin{document}" + b"\\cite[\\f[\\(\\[" * (n // 14),
     "a.1": lambda n: b".TH A 1\n" + b"\\f[" * (n // 3),
     "b.1": lambda n: b'.\\" c\n' * (n // 6) + b"x",
@@ -245,7 +245,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {  # what once took time that grew 
 
 @pytest.mark.parametrize("name", GROWING)
 def test_time_is_linear_in_the_size(name: str) -> None:
-    """A reader whose time grows with the square would need many minutes for a million characters."""
+    """Quadratic time would take many minutes for a million characters."""
     import signal
 
     data = GROWING[name](1_000_000)

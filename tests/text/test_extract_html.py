@@ -1,4 +1,4 @@
-"""The main text of pages, where it came from, and pages that are odd."""
+"""HTML: the main text of pages, its source lines, and malformed pages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What extractors say of files that they can't open, or not wholly."""
+"""Files that can't be opened, or can be read only in part."""
 
 import io
 import os
@@ -17,7 +17,7 @@ MESSAGE = b"From x Mon Feb  5 10:00:00 2024\nSubject: T\n\ntext\n\n"
 
 
 def without(data: bytes, member: str) -> bytes:
-    """The package without that member."""
+    """Return the package without that member."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as package, zipfile.ZipFile(out, "w") as fewer:
         for name in package.namelist():
@@ -49,7 +49,7 @@ def test_parts_beyond_the_limit_are_reported() -> None:
 
 
 def locked(password: str) -> bytes:
-    """A Word document as Office encrypts it; of more than 4 kB, as the library's writer needs."""
+    """Return a Word document encrypted like Office does it. It has more than 4 kB, as the library's writer needs."""
     agile = pytest.importorskip("msoffcrypto.method.ecma376_agile").ECMA376Agile
     text = "heron " + os.urandom(8000).hex()
     encrypted: bytes = agile.encrypt(password, io.BytesIO(docx(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>")))

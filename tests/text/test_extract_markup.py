@@ -1,4 +1,4 @@
-"""AsciiDoc, Org, LaTeX and manual pages: headings, code, and lines that are the source's."""
+"""AsciiDoc, Org, LaTeX and manual pages: headings, code, and source lines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Outlook messages: properties by number. The container is olefile's business; a stand-in plays it."""
+"""Outlook messages: properties by number, with a stand-in for the container that olefile reads."""
 
 import struct
 
@@ -12,7 +12,7 @@ olefile = pytest.importorskip("olefile")
 
 
 class Container:
-    """What `olefile.OleFileIO` gives, from a mapping of paths to bytes."""
+    """A stand-in for `olefile.OleFileIO`, made from a mapping of paths to bytes."""
 
     def __init__(self, streams: dict[str, bytes]) -> None:
         self.streams = streams

@@ -1,4 +1,4 @@
-"""Notebooks: a page a cell."""
+"""Notebooks: a page for each cell."""
 
 import json
 

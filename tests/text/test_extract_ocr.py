@@ -1,4 +1,4 @@
-"""Scanned PDFs, with a script in the place of OCRmyPDF; and, where it is installed, with the program itself."""
+"""Scanned PDFs, with a script in place of OCRmyPDF, and with the program itself if it is installed."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Running heads and feet of pages."""
+"""Headers and footers of pages."""
 
 from vsearch_core.text.extract.page_headers import without_page_headers
 
@@ -16,8 +16,8 @@ def test_headers_of_left_and_right_pages() -> None:
 
 
 def test_lines_inside_pages_or_on_two_pages_only_stay() -> None:
-    amid = [f"{word} one\n{word} two\nthe same\n{word} three\n{word} four" for word in "abcdef"]
-    assert without_page_headers(amid) == amid
+    inside = [f"{word} one\n{word} two\nthe same\n{word} three\n{word} four" for word in "abcdef"]
+    assert without_page_headers(inside) == inside
     two = ["Head\na", "Head\nb"]
     assert without_page_headers(two) == two
 

@@ -66,7 +66,7 @@ def test_blank_pages_hold_no_text() -> None:
 
 
 def test_drawings_may_be_text() -> None:
-    """Letters drawn as curves, say: no images, and not blank either."""
+    """Such as letters drawn as curves: the page has no image, and is not blank either."""
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf(""))))
     drawing = DecodedStreamObject()
     drawing.set_data(b"0 0 100 100 re f")
@@ -147,7 +147,7 @@ def test_pypdf_prints_and_logs_nothing(capfd: pytest.CaptureFixture[str]) -> Non
 
 
 def with_outline(data: bytes, *entries: tuple[str, int, int]) -> bytes:
-    """The PDF with an outline: title, page from 1, number of the entry above it or -1."""
+    """Return the PDF with an outline of entries: title, page from 1, number of the parent entry or -1."""
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
     items: list[object] = []
     for title, page, above in entries:

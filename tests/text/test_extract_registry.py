@@ -1,4 +1,4 @@
-"""The table from suffixes to extractors, and plain text, which is its default."""
+"""The registry of formats, and plain text, which is its default."""
 
 import gzip
 

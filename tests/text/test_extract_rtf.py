@@ -1,4 +1,4 @@
-"""RTF: groups, code pages, styles, and what is no text."""
+"""RTF: groups, code pages, styles, and groups without text."""
 
 import pytest
 

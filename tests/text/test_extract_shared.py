@@ -54,7 +54,7 @@ def test_every_file_gives_text_or_an_expected_error(capfd: pytest.CaptureFixture
 
 
 def test_encodings() -> None:
-    """At least 98 of 100 files come out as their folder's name says, character for character; nearly all nearly so."""
+    """At least 98 of 100 files are decoded exactly as by the encoding that their folder's name gives."""
     right = near = wrong = 0
     for path in sorted(DOCUMENTS.glob("chardet-encodings/*/*")):
         data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Spreadsheets: values as they are shown, rows where they stand, sheets apart."""
+"""Spreadsheets: values as shown, row numbers as lines, and sheets as pages."""
 
 import pytest
 from packages import xlsx

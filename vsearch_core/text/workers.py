@@ -1,7 +1,7 @@
 """A pool of worker processes that read files: a parser that hangs, crashes or fills the memory fails its file only.
 
 Each worker has a thread here that sends it files, a few ahead, and receives the results, so that workers stay busy
-while the run does something else. Workers are started anew, not forked: they inherit no open file and no lock.
+while the run does something else. Workers are new processes, not forked: they inherit no open file and no lock.
 """
 
 import os

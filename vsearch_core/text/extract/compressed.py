@@ -14,7 +14,7 @@ _BLOCK = 1 << 20
 def unpack(name: str, data: bytes, limit: int) -> bytes:
     """Return the unpacked bytes. Raises ExtractionError if they are damaged, or more than `limit`.
 
-    The suffix of `name` tells the compression: ".gz", ".bz2", or else xz.
+    The suffix of `name` determines the compression: ".gz", ".bz2", or else xz.
     """
     parts: list[bytes] = []
     length = 0

@@ -86,8 +86,8 @@ def _binary(name: str, data: bytes) -> BinaryFileError:
 def _wide(data: bytes) -> str | None:
     """Decode UTF-16 or UTF-32 without a byte order mark; return None for anything else.
 
-    In texts with at least some Latin letters, spaces or line ends, the NULs stand at the same place of each two or four
-    bytes, which tells the encoding.
+    If a text has some Latin letters, spaces or line ends, its NULs are at one place of each two or four bytes, which
+    depends on the encoding.
     """
     sample = data[: SAMPLE & ~3]
     columns = [sample[place::4].count(0) for place in range(4)]

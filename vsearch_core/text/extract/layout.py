@@ -66,7 +66,7 @@ class TextLayout:
     def end_block(self) -> None:
         """End the line, and put a blank one before the next."""
         self.end_line()
-        self._blank = self._blank or not self._marker  # what follows a dash stands beside it
+        self._blank = self._blank or not self._marker  # the text after a dash is on its line
 
     def add_heading(self, first_row: int, level: int) -> None:
         """Make the rows from `first_row` on, without leading blank ones, a heading."""
