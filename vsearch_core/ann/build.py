@@ -100,7 +100,7 @@ def batches(nodes: int) -> Iterator[tuple[int, int]]:
 
 
 def entry_count(nodes: int) -> int:
-    """Return the number of entry nodes of a graph: √n / 2, and at least 16 if there are so many nodes."""
+    """Return the number of entry nodes of a graph: √n / 2, at least 16, at most n."""
     return min(nodes, max(16, int(nodes**0.5 / 2)))
 
 

@@ -202,7 +202,7 @@ class GraphSearcher:
         return batch.run(scan)[0]
 
     def _search_graph(self, batch: "_Batch", allowed: NDArray[np.bool_], share: float) -> NearestRows:
-        """Search the graph for rows of which `share` are allowed; all are if `allowed` is empty.
+        """Search the graph; `share` of the rows are allowed, or all if `allowed` is empty.
 
         Queries that end with too few allowed candidates scan all sketches instead: there may be better rows that no
         edge leads to from where the search began.

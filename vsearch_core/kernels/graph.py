@@ -23,7 +23,7 @@ from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Lanes, StoredR
 
 STARTS = 3  # the best entry nodes with which a search starts
 MARGIN = 3.0  # standard errors by which an estimate is assumed to be off at most
-CANDIDATES_PER_SIGMA = 512  # widens that margin by one standard error for each so many candidates in the pool
+CANDIDATES_PER_SIGMA = 512  # the margin grows by one standard error per 512 candidates in the pool
 IDLE, GATHER, SCORE, FINISH = 0, 1, 2, 3  # the phases of a lane: what it does in its next step
 PHASE, QUERY, EXCESS, NODE, COUNT = 0, 1, 2, 3, 4  # the columns of `Lanes.state`
 
