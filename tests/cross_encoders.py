@@ -1,4 +1,4 @@
-"""Cross-encoders small enough to be read through: they count good words."""
+"""Small cross-encoders with predictable scores: they count good and bad words."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "pump", "good", "bad", "filler", "question")
-GOOD, BAD, BIAS = 2.0, -1.0, -1.0  # what a word adds to the output, whichever side it stands on
+GOOD, BAD, BIAS = 2.0, -1.0, -1.0  # added to the output by a word, on either side
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Words at blanks, [CLS] question [SEP] passage [SEP]."""
+    """Write a tokenizer that splits at blanks: [CLS] query [SEP] text [SEP]."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, "[UNK]"))
@@ -24,7 +24,7 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def write_counting(folder: Path, max_tokens: int = 512, outputs: int = 1) -> Path:
-    """A model with an ONNX graph: the sum of its words' values, plus BIAS, is its output."""
+    """Write a model with an ONNX graph, whose output is BIAS plus the values of the words."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

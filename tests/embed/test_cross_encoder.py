@@ -1,4 +1,4 @@
-"""Cross-encoders: every word of a passage is read, and the best window counts."""
+"""Cross-encoders: every word of a text is read, and the best window counts."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contracts.reranker import RerankerContract
 from cross_encoders import BAD, BIAS, GOOD, WORDS, write_counting, write_tokenizer
 
 from vsearch_core.embed.cross_encoder import CrossEncoder, open_cross_encoder
@@ -15,7 +16,7 @@ from vsearch_core.errors import InputError, ModelError
 
 
 def logistic(value: float) -> float:
-    return 1 / (1 + np.exp(-value))
+    return float(1 / (1 + np.exp(-value)))
 
 
 @pytest.fixture(scope="module")
@@ -28,38 +29,40 @@ def counting(folder: Path) -> CrossEncoder:
     return open_cross_encoder(str(folder))
 
 
+class TestCrossEncoderContract(RerankerContract):
+    @pytest.fixture
+    def reranker(self, counting: CrossEncoder) -> CrossEncoder:
+        return counting
+
+
 def test_a_score_is_the_logistic_of_the_output(counting: CrossEncoder) -> None:
-    found = counting.score("question", ["good pump good", "bad pump", "", "pump \ud800"])
+    scores = counting.score("question", ["good pump good", "bad pump", "", "pump \ud800"])
     expected = [logistic(2 * GOOD + BIAS), logistic(BAD + BIAS), logistic(BIAS), logistic(BIAS)]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert found.dtype == np.float32
-
-
-def test_no_passages_no_scores(counting: CrossEncoder) -> None:
-    assert counting.score("question", []).shape == (0,)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    assert scores.dtype == np.float32
 
 
 @pytest.mark.parametrize("at", [0, 100, 123, 124, 200, 333, 499])
-def test_of_a_long_passage_no_word_is_cut_and_the_best_window_counts(counting: CrossEncoder, at: int) -> None:
+def test_no_word_of_a_long_text_is_cut_and_the_best_window_counts(counting: CrossEncoder, at: int) -> None:
     words = ["filler"] * 500
     words[at] = "good"
     (score,) = counting.score("question", [" ".join(words)])
     assert score == pytest.approx(logistic(GOOD + BIAS), rel=1e-5)
 
 
-def test_a_long_passage_s_bad_windows_do_not_count(counting: CrossEncoder) -> None:
-    passage = " ".join(["bad"] * 300 + ["good"] * 2 + ["filler"] * 150)
-    assert counting.score("question", [passage])[0] >= logistic(BIAS) - 1e-6
+def test_bad_windows_of_a_long_text_do_not_count(counting: CrossEncoder) -> None:
+    text = " ".join(["bad"] * 300 + ["good"] * 2 + ["filler"] * 150)
+    assert counting.score("question", [text])[0] >= logistic(BIAS) - 1e-6
 
 
-def test_passages_keep_their_places_among_windows(counting: CrossEncoder) -> None:
+def test_texts_keep_their_order_among_windows(counting: CrossEncoder) -> None:
     long = " ".join(["filler"] * 400)
-    found = counting.score("question", [long, "good", long + " good good", "bad"])
+    scores = counting.score("question", [long, "good", long + " good good", "bad"])
     expected = [BIAS, GOOD + BIAS, 2 * GOOD + BIAS, BAD + BIAS]
-    np.testing.assert_allclose(found, [logistic(value) for value in expected], rtol=1e-5)
+    np.testing.assert_allclose(scores, [logistic(value) for value in expected], rtol=1e-5)
 
 
-def test_a_question_that_leaves_no_room_is_refused(counting: CrossEncoder) -> None:
+def test_a_query_that_leaves_no_room_is_refused(counting: CrossEncoder) -> None:
     counting.score(" ".join(["question"] * (128 - 2 - 2 * WINDOW_OVERLAP)), ["pump"])
     with pytest.raises(InputError, match=r"of the 128 that counting reads$"):
         counting.score("question " * 63, ["pump"])
@@ -96,12 +99,12 @@ def test_a_damaged_model_is_named(folder: Path, tmp_path: Path, kind: str) -> No
         open_cross_encoder(str(model)).score("question", ["pump"])
 
 
-def test_a_folder_that_holds_none(tmp_path: Path) -> None:
+def test_a_folder_without_a_cross_encoder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds no tokenizer\.json"):
         open_cross_encoder(str(tmp_path))
 
 
-def test_a_model_that_is_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_model_that_can_not_be_scores_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match="neither a folder nor a name"):
@@ -128,13 +131,13 @@ def torch_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
-def test_a_model_without_a_graph_is_sentence_transformers_own(torch_folder: Path) -> None:
+def test_a_model_without_a_graph_is_run_by_sentence_transformers(torch_folder: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers")
     ours = open_cross_encoder(str(torch_folder))
-    passages = ["good pump good", "bad pump", "filler"]
+    texts = ["good pump good", "bad pump", "filler"]
     oracle = sentence_transformers.CrossEncoder(str(torch_folder), local_files_only=True)
-    expected = oracle.predict([("question", passage) for passage in passages], show_progress_bar=False)
-    np.testing.assert_allclose(ours.score("question", passages), expected, atol=1e-5)
+    expected = oracle.predict([("question", text) for text in texts], show_progress_bar=False)
+    np.testing.assert_allclose(ours.score("question", texts), expected, atol=1e-5)
     long = " ".join(["filler"] * 300)
     window = " ".join(["filler"] * 124)  # 128 without [CLS], the question and two [SEP]
     assert ours.score("question", [long])[0] >= ours.score("question", [window])[0] - 1e-5

@@ -58,7 +58,7 @@ class TestContract(EmbedderContract):
 
 
 def windows_by_oracle(oracle: "SentenceTransformer", embedder: LocalEmbedder, text: str) -> NDArray[np.float32]:
-    """The text's vector as sentence-transformers' model makes it, window by window."""
+    """Return the text's vector from sentence-transformers' model, window by window."""
     import torch
 
     windows = embedder.windows(text)
@@ -68,7 +68,7 @@ def windows_by_oracle(oracle: "SentenceTransformer", embedder: LocalEmbedder, te
     features.append({"input_ids": last, "attention_mask": torch.ones_like(last)})
     vectors = np.concatenate([oracle(each)["sentence_embedding"].numpy() for each in features])
     mean = np.average(vectors, axis=0, weights=[window.shape[1] for window in windows])
-    return mean / np.linalg.norm(mean)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
 def test_fp32_equals_sentence_transformers(oracle: "SentenceTransformer", fp32: LocalEmbedder) -> None:

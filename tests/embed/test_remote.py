@@ -77,7 +77,7 @@ def opened(
     **state: Any,
 ) -> Iterator[Opened]:
     """Yield an embedder that uses that package, and the server that it sends requests to."""
-    time, reports = FakeTime(), []
+    time, reports = FakeTime(), list[str]()
     is_gemini = wire in ADAPTERS
     model = model or (None if is_gemini else "text-embedding-3-small")
     with serving("gemini" if is_gemini else dialect, moods, **state) as provider:

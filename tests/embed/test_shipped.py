@@ -22,7 +22,7 @@ def export(folder: Path, *, outputs: str = "last_hidden_state") -> Path:
     import torch
     from transformers import AutoModel
 
-    class Tokens(torch.nn.Module):
+    class Tokens(torch.nn.Module):  # type: ignore[misc]  # torch is untyped here
         def __init__(self) -> None:
             super().__init__()
             self.inner = AutoModel.from_pretrained(folder).eval()
@@ -146,7 +146,7 @@ def test_every_input_is_worked_out_from_the_tokens(folder: Path) -> None:
         (lambda folder: write_graph(folder, ("attention_mask",)), "has no input input_ids"),
         (lambda folder: write_graph(folder, kind=6), "its input input_ids isn't int64"),
         (lambda folder: write_graph(folder, output="logits"), "gives logits, not last_hidden_state"),
-        (lambda folder: write_graph(folder, opset=10), "is written in opset 10, 11 is the least"),
+        (lambda folder: write_graph(folder, opset=10), "is written in opset 10, 11 is the oldest supported"),
         (
             lambda folder: write_graph(folder, output="sentence_embedding"),
             r"gives float32 of shape \(1, 3, 16\), not one",

@@ -1,0 +1,1 @@
+"""Embedders: text to unit vectors, on this machine or at a provider."""

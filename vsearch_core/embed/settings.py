@@ -1,4 +1,4 @@
-"""What a sentence-transformers model folder says beside its weights: pooling, length limit, prompts."""
+"""Reads the settings of a sentence-transformers model folder: pooling, length limit, prompts."""
 
 import json
 import re
@@ -17,8 +17,7 @@ ACTIVATIONS = {"Identity": "", "Tanh": "Tanh", "ReLU": "Relu"}  # torch's class:
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as sentence-transformers looks for them, the first one first
 
-# Families whose files say nothing of the prefixes that their model cards ask for, by the model's name without owner:
-# (name, before a query, before a document).
+# Families whose files lack the prefixes that their model cards require: (name without owner, query, document).
 E5 = ("query: ", "passage: ")
 BGE = "Represent this sentence for searching relevant passages: "
 FAMILIES = (
@@ -33,7 +32,7 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """A linear layer after the pooling: where its weights are, what it takes and gives, ONNX's activation or ""."""
+    """A linear layer after the pooling; `activation` is ONNX's operator, or "" for none."""
 
     weights: Path
     inputs: int
@@ -44,9 +43,15 @@ class Dense:
 
 @dataclass(frozen=True, slots=True)
 class SentenceSettings:
-    """`max_tokens` counts [CLS] and [SEP]; it is None where the folder sets no limit. The prefixes go before a text.
+    """The settings of a model besides its encoder.
 
-    `lower_case`: the text is lowered whatever the tokenizer does.
+    Attributes:
+        pooling: How the tokens' vectors become one.
+        dense: The linear layers after it.
+        max_tokens: The longest window, [CLS] and [SEP] included; None if the folder sets no limit.
+        lower_case: True if texts are lower-cased whatever the tokenizer does.
+        query_prefix: Put before each query.
+        document_prefix: Put before each document.
     """
 
     pooling: Pooling
@@ -57,12 +62,12 @@ class SentenceSettings:
     document_prefix: str
 
     def dimension(self, hidden: int) -> int:
-        """The embedding's, where the encoder's vectors have `hidden` numbers."""
+        """Return the embedding's dimension, if the encoder's vectors have `hidden` numbers."""
         return self.dense[-1].outputs if self.dense else hidden
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "SentenceSettings":
-        """Of the model of that name. Raises ModelError, which names what isn't known."""
+        """Read the settings of the model with that name. Raises ModelError, which names an unsupported setting."""
         sentence = read_optional(folder / "sentence_bert_config.json")
         prompts = read_optional(folder / "config_sentence_transformers.json").get("prompts")
         lengths = [
@@ -82,9 +87,9 @@ class SentenceSettings:
 
 
 def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
-    """(before a query, before a document) for the model of that name, whose files state those prompts.
+    """Return the prefixes (of a query, of a document) for a model with that name and those prompts in its files.
 
-    What the files state wins; where they state nothing for either side, the family's custom is followed.
+    Prompts in the files win; without any, the model's family decides.
     """
     query = str(prompts.get("query") or "")
     document = next((str(prompts[key]) for key in DOCUMENT_PROMPTS if prompts.get(key)), "")
@@ -95,7 +100,7 @@ def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
-    """The JSON value, of that kind. Raises ModelError where the file can't be read or holds something else."""
+    """Return the file's JSON value. Raises ModelError if it can't be read or is of another kind."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -108,13 +113,13 @@ def read_json(path: Path, kind: type = dict) -> Any:
 
 
 def read_optional(path: Path) -> dict[str, Any]:
-    """The JSON object, {} where there is no such file. Raises ModelError."""
+    """Return the file's JSON object, or {} if there is no such file. Raises ModelError."""
     settings: dict[str, Any] = read_json(path) if path.is_file() else {}
     return settings
 
 
 def _modules(folder: Path) -> dict[str, list[str]]:
-    """Each kind of module's folders, as `modules.json` names them; a bare transformer where there is none."""
+    """Return the folders of each kind of module, by `modules.json`; without one, it is a bare transformer."""
     path = folder / "modules.json"
     modules = read_json(path, list) if path.is_file() else []
     places: dict[str, list[str]] = {kind: [] for kind in MODULES}
@@ -131,7 +136,7 @@ def _modules(folder: Path) -> dict[str, list[str]]:
 
 
 def _pooling(folders: list[Path], *, prefixed: bool) -> Pooling:
-    """As the pooling module's settings say; mean where there is no such module, as is the custom."""
+    """Return the pooling module's mode, or mean if there is no such module."""
     if not folders:
         return "mean"
     path = folders[0] / "config.json"

@@ -1,0 +1,1 @@
+"""ONNX graphs of encoders: writing, quantising and running them."""

@@ -1,12 +1,12 @@
-"""Writes a sentence encoder of the BERT kind as an ONNX graph, from `config.json` and `model.safetensors`.
+"""Writes a BERT-like sentence encoder as an ONNX graph, from `config.json` and `model.safetensors`.
 
-The graph takes one text's tokens, `input_ids` int64 (1, tokens), and gives its `embedding` float32 (1, dimension),
-pooled and of unit length. It has no attention mask because a run holds one window and so no padding: measured on two
-cores, one unpadded window a thread is 1.4 times as fast as padded batches, and a vector then can't depend on its
-neighbours, not even through the int8 range that a batch would share.
+The graph's input is one text's tokens, `input_ids` int64 (1, tokens); its output is the `embedding`, float32
+(1, dimension), pooled and of unit length. It has no attention mask, because a run holds one window and so no padding:
+measured on two cores, one unpadded window a thread is 1.4 times as fast as padded batches, and a vector then can't
+depend on its neighbours, not even through the int8 range that a batch would share.
 
-The nodes are the ones that ONNX Runtime's fusion passes would arrive at, so that a session opens without any
-optimisation, except for SkipLayerNormalization, which is nine times as slow as Add and LayerNormalization.
+The nodes are those that ONNX Runtime's fusion passes would make, so that a session opens without optimisation; all but
+SkipLayerNormalization, which is nine times as slow as Add and LayerNormalization.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from vsearch_core.embed.onnx.head import add_head
 from vsearch_core.embed.settings import SentenceSettings
 from vsearch_core.embed.tensors import TensorReader, open_weights
 
-BUCKETS = 32  # of distances, in MPNet: 16 a direction, of which 8 are exact and 8 grow to FARTHEST
-FARTHEST = 128
+BUCKETS = 32  # of distances, in MPNet: 16 a direction, 8 of them exact and 8 growing to MAX_DISTANCE
+MAX_DISTANCE = 128
 
 
 def write_encoder(
@@ -35,9 +35,9 @@ def write_encoder(
 ) -> None:
     """Write `target` (the graph) and, beside it, `target` with the suffix .bin (the numbers, which a session maps).
 
-    fp32, or int8 where `max_inputs` of the fp32 graph are given: each column of a weight matrix, and each row of
-    the word embeddings, then is 8-bit integers with a float32 scale. Raises ModelError where the model in `folder` is
-    of another kind or a tensor is missing.
+    The graph is fp32, or int8 if `max_inputs` of the fp32 graph are given: then each column of a weight matrix, and
+    each row of the word embeddings, is 8-bit integers with a float32 scale. Raises ModelError if the model in `folder`
+    is of another kind or lacks a tensor.
     """
     config = EncoderConfig.read(folder)
     source = folder / WEIGHTS
@@ -57,7 +57,7 @@ class _Encoder:
     weights: TensorReader
 
     def add(self) -> str:
-        """The tokens' vectors, (1, tokens, hidden)."""
+        """Add all layers; the result is the tokens' vectors, (1, tokens, hidden)."""
         names, hidden = self.config.family, self._embeddings()
         bias = self._distance_bias() if names.relative else None
         for layer in range(self.config.layers):
@@ -79,13 +79,13 @@ class _Encoder:
         return self._norm("embeddings.LayerNorm", graph.node("Add", words, used))
 
     def _distance_bias(self) -> str:
-        """What is added to the scores of each two tokens in every layer: (1, heads, tokens, tokens)."""
+        """Add the bias of attention by the distance of two tokens, (1, heads, tokens, tokens)."""
         graph, count = self.graph, self.config.max_positions
         table = self.weights("encoder.relative_attention_bias.weight", (BUCKETS, self.config.heads))
         by_distance = graph.constant(table[_buckets(np.arange(1 - count, count))].T[None])  # (1, heads, distances)
         length = graph.node("Squeeze", graph.node("Shape", "input_ids", start=1, end=2))
-        place = graph.node("Range", graph.scalar(0), length, graph.scalar(1))
-        row, column = (graph.node("Unsqueeze", place, graph.index(axis)) for axis in (1, 0))
+        positions = graph.node("Range", graph.scalar(0), length, graph.scalar(1))
+        row, column = (graph.node("Unsqueeze", positions, graph.index(axis)) for axis in (1, 0))
         distance = graph.node("Add", graph.node("Sub", column, row), graph.scalar(count - 1))
         return graph.node("Gather", by_distance, distance, axis=2)
 
@@ -110,7 +110,10 @@ class _Encoder:
     def _linear(
         self, name: str, inputs: int, outputs: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A linear layer's weight (outputs, inputs) and bias (outputs,); outputs None is the hidden size, -1 any."""
+        """Return a linear layer's weight (outputs, inputs) and bias (outputs,).
+
+        `outputs` is the hidden size if it is None, and any number if it is -1.
+        """
         weight = self.weights(f"{name}.weight", (self.config.hidden if outputs is None else outputs, inputs))
         return weight, self.weights(f"{name}.bias", (len(weight),))
 
@@ -121,9 +124,9 @@ class _Encoder:
 
 
 def _buckets(distances: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of MPNet's table for distances from a token to another (Raffel et al., "T5", JMLR 2020, section 2.1)."""
+    """Return the rows of MPNet's table for distances between tokens (Raffel et al., "T5", JMLR 2020, section 2.1)."""
     exact = BUCKETS // 4
     far = np.abs(distances)
-    ratio = np.log(np.maximum(far, 1).astype(np.float32) / exact) / np.float32(np.log(FARTHEST / exact))
+    ratio = np.log(np.maximum(far, 1).astype(np.float32) / exact) / np.float32(np.log(MAX_DISTANCE / exact))
     grown = np.minimum(exact + (ratio * exact).astype(np.int64), BUCKETS // 2 - 1)
     return np.where(distances > 0, BUCKETS // 2, 0) + np.where(far < exact, far, grown)

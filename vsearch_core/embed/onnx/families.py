@@ -1,4 +1,4 @@
-"""The families of encoders that we write as ONNX graphs: BERT, and those that differ from it by little but names."""
+"""The families of encoders that we write as ONNX graphs: BERT, and those that hardly differ but in names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,14 @@ GELU = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}  # conf
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What a family calls the parts of a layer, and how it differs.
+    """A family's names for the parts of a layer, and its differences from BERT.
 
-    `typed`: there are token types, of which all ours are 0. `padded`: position 0 is in the row after the padding
-    token's. `relative`: attention is biased by the distance of two tokens. `keys` are config.json's words for the
-    hidden size, the layers, the heads and the activation; `epsilon` stands where config.json has no layer_norm_eps.
+    Attributes:
+        typed: True if there are token types; ours are all 0.
+        padded: True if the position table begins with rows for the padding.
+        relative: True if attention is biased by the distance of two tokens.
+        keys: The keys in config.json of the hidden size, the layers, the heads and the activation.
+        epsilon: Used if config.json has no layer_norm_eps.
     """
 
     layers: str = "encoder.layer"
@@ -74,9 +77,17 @@ DEFAULT_PADDING = 1  # the padding token's id where config.json doesn't say, in 
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """What decides the shape of the graph. `max_positions` counts the tokens that a text may have.
+    """The settings that decide the shape of the graph.
 
-    `first_position` is the row of the position table that belongs to the first token, `gelu` ONNX's approximation.
+    Attributes:
+        family: The model's family.
+        hidden: The length of a token's vector.
+        layers: The number of layers.
+        heads: The number of attention heads.
+        max_positions: The most tokens of a text.
+        first_position: The row of the position table for the first token.
+        gelu: The approximation of Gelu, by ONNX's name.
+        epsilon: Added to the variance by layer normalisation.
     """
 
     family: Family
@@ -90,7 +101,7 @@ class EncoderConfig:
 
     @classmethod
     def read(cls, folder: Path) -> "EncoderConfig":
-        """From `folder/config.json`. Raises ModelError, which names what this writer doesn't know."""
+        """Read `folder/config.json`. Raises ModelError, which names an unsupported setting."""
         path = folder / "config.json"
         raw = read_json(path)
         if reason := unsupported_feature(raw):
@@ -121,7 +132,7 @@ class EncoderConfig:
 
 
 def position_count(raw: Mapping[str, Any]) -> int | None:
-    """How many tokens a model has positions for, by its config.json; None where that says nothing."""
+    """Return the number of tokens that a model has positions for, by its config.json; None if that doesn't say."""
     positions = raw.get("max_position_embeddings")
     if not isinstance(positions, int):
         return None
@@ -135,7 +146,7 @@ def _first_position(family: Family, raw: Mapping[str, Any]) -> int:
 
 
 def unsupported_feature(raw: Mapping[str, Any]) -> str | None:
-    """What a config.json has that this writer doesn't know; None where it knows all."""
+    """Return a reason why no graph can be written for this config.json, or None if one can."""
     family = FAMILIES.get(str(raw.get("model_type", "bert")))
     if family is None:
         return f"model_type is {raw['model_type']!r}, only {', '.join(FAMILIES)} are known"

@@ -1,4 +1,4 @@
-"""What an ONNX graph is written with: nodes and constants in the making, and a model's tensors to make them of."""
+"""Builds ONNX graphs from nodes and constants."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9
-NAMES = "vsearch/"  # before every name of ours, which may stand among those of a graph from elsewhere
+NAMES = "vsearch/"  # before our names, which may be in one graph with those of another exporter
 ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of the data file
 
 
 class GraphBuilder:
-    """Nodes and constants in the making. A method that adds a node returns the name of what it computes."""
+    """Collects a graph's nodes and constants; a method that adds a node returns the name of its output."""
 
     def __init__(self, data: BinaryIO, location: str, max_inputs: Sequence[NDArray[np.float32]] | None) -> None:
         self._data = data
@@ -31,7 +31,7 @@ class GraphBuilder:
         self._constants: list[TensorProto] = []
 
     def constant(self, values: NDArray[Any]) -> str:
-        """A constant whose numbers go to the data file, each tensor from a page's start on."""
+        """Add a constant whose numbers go to the data file, aligned to a page."""
         import onnx
 
         tensor = onnx.TensorProto(
@@ -49,11 +49,11 @@ class GraphBuilder:
         return str(tensor.name)
 
     def index(self, *values: int) -> str:
-        """A small int64 constant, kept in the graph itself because shapes are worked out from it."""
+        """Add a small int64 constant to the graph itself, which shapes are computed from."""
         return self._inline(np.array(values, dtype=np.int64))
 
     def scalar(self, value: int) -> str:
-        """An int64 constant without dimensions."""
+        """Add an int64 constant without dimensions."""
         return self._inline(np.array(value, dtype=np.int64))
 
     def _inline(self, values: NDArray[np.int64]) -> str:
@@ -64,6 +64,7 @@ class GraphBuilder:
         return name
 
     def nodes(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> list[str]:
+        """Add a node with several outputs."""
         from onnx import helper
 
         names = [f"{NAMES}{kind}_{len(self._nodes)}_{number}" for number in range(outputs)]
@@ -71,10 +72,11 @@ class GraphBuilder:
         return names
 
     def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output."""
         return self.nodes(kind, *inputs, domain=domain, **attributes)[0]
 
     def rename_last(self, name: str, new_name: str) -> None:
-        """Give the value of the last node, which is `name`, another name."""
+        """Rename the output of the last node, `name`."""
         assert [*self._nodes[-1].output] == [name]
         self._nodes[-1].output[0] = new_name
 
@@ -84,7 +86,7 @@ class GraphBuilder:
         return len(self._nodes)
 
     def linear(self, source: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """source (…, inputs) · weight (outputs, inputs)ᵀ + bias (outputs,)."""
+        """Add source (…, inputs) · weight (outputs, inputs)ᵀ + bias (outputs,)."""
         if not self._int8:
             product = self.node("MatMul", source, self.constant(weight.T))
             return self.node("Add", product, self.constant(bias))
@@ -95,7 +97,7 @@ class GraphBuilder:
         return self.node("DynamicQuantizeMatMul", source, *constants, domain=MICROSOFT)
 
     def lookup(self, table: NDArray[np.float32], rows: str) -> str:
-        """table[rows]."""
+        """Add table[rows]."""
         if not self._int8:
             return self.node("Gather", self.constant(table), rows)
         codes, scales = quantize_rows(table)
@@ -103,7 +105,7 @@ class GraphBuilder:
         return self.node("Mul", values, self.node("Gather", self.constant(scales[:, None]), rows))
 
     def save(self, target: Path, dimension: int) -> None:
-        """Write the graph; its last node's value is the embedding."""
+        """Write the graph; the output of its last node is the embedding."""
         import onnx
         from onnx import helper
 
@@ -113,7 +115,7 @@ class GraphBuilder:
         target.write_bytes(onnx.ModelProto.SerializeToString(model))
 
     def surround(self, model: "ModelProto", before: int) -> None:
-        """Put the first `before` nodes ahead of the model's and the others behind; the last one's is the embedding."""
+        """Put the first `before` nodes before the model's and the others after; the last output is the embedding."""
         sources, results = self._ends("dimension")
         nodes = [*self._nodes[:before], *model.graph.node, *self._nodes[before:]]
         for field, values in (("node", nodes), ("input", sources), ("output", results)):
@@ -122,7 +124,7 @@ class GraphBuilder:
         model.graph.initializer.extend(self._constants)
 
     def _ends(self, dimension: int | str) -> tuple[list["ValueInfoProto"], list["ValueInfoProto"]]:
-        """What goes in and what comes out."""
+        """Return the graph's inputs and outputs."""
         from onnx import TensorProto, helper
 
         self._nodes[-1].output[0] = "embedding"

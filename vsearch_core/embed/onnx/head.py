@@ -1,4 +1,4 @@
-"""What follows an encoder in a graph: pooling, linear layers, unit length. Its operators are alike in every opset."""
+"""Adds what follows an encoder in a graph: pooling, linear layers, unit length; by operators of every opset."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def add_head(graph: GraphBuilder, tokens: str, settings: SentenceSettings) -> st
 
 
 def add_norm(graph: GraphBuilder, vector: str) -> str:
-    """The vector (1, dimension) at unit length."""
+    """Add the scaling of the vector (1, dimension) to unit length."""
     return graph.node("LpNormalization", vector, axis=-1, p=2)
 
 

@@ -1,8 +1,8 @@
-"""The arithmetic of 8-bit weights, and the measuring that it needs.
+"""Quantises weights to 8 bits, and measures the ranges of inputs for it.
 
-ONNX Runtime gives a product's whole left side one 8-bit range, which a few channels of a transformer stretch: measured
-on single words, int8 then falls to a cosine of 0.94 to fp32. Dividing those channels by a factor, and multiplying the
-weights that meet them, keeps the product and evens the ranges (Xiao et al., "SmoothQuant", ICML 2023): 0.99.
+ONNX Runtime gives the whole left side of a product one 8-bit range, which a few channels of a transformer widen:
+measured on single words, int8 then has a cosine of 0.94 to fp32. Dividing those channels by a factor, and multiplying
+their weights by it, keeps the product and evens the ranges (Xiao et al., "SmoothQuant", ICML 2023): 0.99.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from vsearch_core.errors import ModelError, first_line
 ALPHA = 0.65  # how much of a channel's range moves into the weights; 0.5 and 0.8 are both worse by a cosine of 0.02
 SAMPLES = 128
 SAMPLE_TOKENS = 48
-SMALLEST = 1e-5  # stands for a channel that is never used
+SMALLEST = 1e-5  # the magnitude assumed for a channel that is never used
 
 
 def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """(codes, scales) with rows ≈ codes · scales[:, None]; each row's largest magnitude becomes 127."""
+    """Return (codes, scales) with rows ≈ codes · scales[:, None]; each row's largest magnitude becomes 127."""
     scales = np.abs(rows).max(axis=1) / np.float32(127)
     scales[scales == 0] = 1
     codes = np.rint(rows / scales[:, None]).astype(np.int8)
@@ -28,9 +28,9 @@ def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
 
 
 def smoothing_factors(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each channel's factor, (inputs,): divide the inputs by it, multiply the columns of `weight` (outputs, inputs).
+    """Return each channel's factor, (inputs,), to divide the inputs by and to multiply the columns of `weight` by.
 
-    `largest` (inputs,) are the inputs' largest magnitudes.
+    `largest` (inputs,) are the inputs' largest magnitudes; `weight` is (outputs, inputs).
     """
     inputs = np.maximum(largest, SMALLEST)
     columns = np.maximum(np.abs(weight).max(axis=0), SMALLEST)
@@ -39,7 +39,7 @@ def smoothing_factors(largest: NDArray[np.float32], weight: NDArray[np.float32])
 
 
 def max_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np.float32]]:
-    """For each MatMul of an fp32 encoder, in order, its left side's largest magnitude per channel.
+    """Return the largest magnitude per channel of the left side of each MatMul of an fp32 encoder, in order.
 
     Measured over random words of the model's own vocabulary, so that it needs no text and favours none. Writes and
     removes a file beside `graph`. Raises ModelError where the tokenizer gives what the encoder can't take.
@@ -68,7 +68,7 @@ def max_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np
 
 
 def _samples(path: Path, max_tokens: int) -> list[NDArray[np.int64]]:
-    """Rows of token ids (1, tokens) as a text of random words would give; the same at every call."""
+    """Return token ids (1, tokens) of texts of random words, the same at every call."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))

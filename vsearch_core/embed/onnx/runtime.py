@@ -18,10 +18,10 @@ VNNI = {"avx512_vnni", "avx_vnni"}  # as Linux names them
 
 
 def onnxruntime() -> ModuleType:
-    """The module, which must be imported nowhere else.
+    """Import ONNX Runtime and return it; it must be imported nowhere else.
 
-    Some builds write a device id and an event database into the home folder when they are imported, to be uploaded;
-    this variable prevents it, `disable_telemetry_events()` does not. Somebody who sets it keeps their own choice.
+    Some builds write a device id and an event database into the home folder when they are imported, to be uploaded.
+    Only this variable prevents it, `disable_telemetry_events()` does not. A user's own setting is kept.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as module
@@ -30,11 +30,13 @@ def onnxruntime() -> ModuleType:
 
 
 def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceSession":
-    """A graph on the CPU. A run uses one core: as many runs as there are cores, side by side, are 1.35 times as fast as
-    all cores on one after another. `cores` 0 is for those who make one run at a time: it takes all.
+    """Return a session that runs a graph on the CPU. Errors are exceptions without a narrower base than Exception.
 
-    `optimised`: ONNX Runtime rewrites the graph first, which those that we write fused do not need. It prints nothing;
-    failures arrive as exceptions, which share no narrower base than Exception.
+    Args:
+        graph: The graph's file.
+        optimised: Let ONNX Runtime rewrite the graph first; those that we write don't need it.
+        cores: The cores that a run uses; 0 takes all, for one run at a time. One core a run, with as many runs at a
+            time as there are cores, is 1.35 times as fast as all cores on one run after another.
     """
     ort = onnxruntime()
     levels = ort.GraphOptimizationLevel
@@ -48,7 +50,7 @@ def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceS
 
 @cache
 def best_precision() -> tuple[Precision, str]:
-    """The precision to use on this CPU, and why, in a few words.
+    """Return the precision to use on this CPU, and why.
 
     x86 without VNNI adds pairs of uint8 × int8 products in 16 bits, which saturate: int8 would be wrong there, not only
     slow. ARM widens before it adds.
@@ -62,7 +64,7 @@ def best_precision() -> tuple[Precision, str]:
 
 
 def _cpu_flags() -> set[str]:
-    """The first core's feature flags; the file repeats them for every core, so the reading stops there."""
+    """Return the feature flags of the first core; the file repeats them for every core."""
     try:
         with CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
             return next((set(line.split()) for line in lines if line.startswith("flags")), set())

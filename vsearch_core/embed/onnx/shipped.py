@@ -1,4 +1,4 @@
-"""Takes the ONNX graph that a model of another architecture ships with, and makes it look like those that we write."""
+"""Adapts the ONNX graph that a model ships, for architectures that we can't write ourselves."""
 
 import shutil
 from pathlib import Path
@@ -16,18 +16,18 @@ from vsearch_core.errors import ModelError, first_line
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-TOKENS = ("last_hidden_state", "token_embeddings")  # what exporters call the tokens' vectors
-POOLED = "sentence_embedding"  # and what they call the whole model's vector, pooling and all
+TOKENS = ("last_hidden_state", "token_embeddings")  # exporters' names for the tokens' vectors
+POOLED = "sentence_embedding"  # and for the pooled vector
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
-LEAST_OPSET = 11  # the first whose Gather counts from the end
+MIN_OPSET = 11  # the first whose Gather counts from the end
 
 
 def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
-    """Write `target`, and its numbers beside it with the suffix .bin, as `write_encoder` does; returns the dimension.
+    """Write `target`, and its numbers beside it with the suffix .bin, as `write_encoder` does. Return the dimension.
 
-    The tokens are the only input: a run holds one window, so the mask is all ones and the types are all zero.
-    fp32 only, optimised by ONNX Runtime as far as holds on any CPU. Raises ModelError where the graph wants or gives
-    other things.
+    The tokens are the only input: a run holds one window, so the mask is all ones and the types are all zero. The graph
+    is fp32, optimised by ONNX Runtime in ways that are valid on any CPU. Raises ModelError if the graph has other
+    inputs or outputs.
     """
     import onnx
 
@@ -49,7 +49,7 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
 
 
 def check_supported(source: Path, model: "ModelProto") -> None:
-    """Raise ModelError where the graph's inputs, outputs or operators are not such as we can serve."""
+    """Raise ModelError if the graph has inputs, outputs or operators that we don't support."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
     outputs = [each.name for each in model.graph.output]
@@ -62,12 +62,14 @@ def check_supported(source: Path, model: "ModelProto") -> None:
     if not {POOLED, *TOKENS} & set(outputs):
         raise ModelError(str(source), f"gives {', '.join(outputs)}, not {TOKENS[0]}", "model-unsupported")
     opset = next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), 0)
-    if opset < LEAST_OPSET:
-        raise ModelError(str(source), f"is written in opset {opset}, {LEAST_OPSET} is the least", "model-unsupported")
+    if opset < MIN_OPSET:
+        raise ModelError(
+            str(source), f"is written in opset {opset}, {MIN_OPSET} is the oldest supported", "model-unsupported"
+        )
 
 
 def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
-    """Copy the files that hold the graph's numbers; returns the copies."""
+    """Copy the files that hold the graph's numbers. Return the copies."""
     entries = [entry for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"]
     copies = []
     for name in sorted({entry.value for entry in entries}):
@@ -80,38 +82,38 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
 
 
 def _wrap(model: "ModelProto", graph: GraphBuilder, settings: SentenceSettings) -> None:
-    """Compute the other inputs from `input_ids`, and the embedding from what the graph gives."""
+    """Compute the other inputs from `input_ids`, and the embedding from the graph's outputs."""
     from onnx import TensorProto, helper
 
-    wanted = {each.name for each in model.graph.input}
+    inputs = {each.name for each in model.graph.input}
     shape = graph.node("Shape", INPUTS[0])
     for name, value in (("attention_mask", 1), ("token_type_ids", 0)):
-        if name in wanted:
+        if name in inputs:
             filled = helper.make_tensor("value", TensorProto.INT64, [1], [value])
             graph.rename_last(graph.node("ConstantOfShape", shape, value=filled), name)
-    if "position_ids" in wanted:
+    if "position_ids" in inputs:
         length = graph.node("Gather", shape, graph.scalar(1))
-        places = graph.node("Range", graph.scalar(0), length, graph.scalar(1))
-        graph.rename_last(graph.node("Reshape", places, graph.index(1, -1)), "position_ids")
+        positions = graph.node("Range", graph.scalar(0), length, graph.scalar(1))
+        graph.rename_last(graph.node("Reshape", positions, graph.index(1, -1)), "position_ids")
     before = graph.size
-    given = [each.name for each in model.graph.output]
-    if POOLED in given:
+    outputs = [each.name for each in model.graph.output]
+    if POOLED in outputs:
         add_norm(graph, POOLED)
     else:
-        add_head(graph, next(name for name in TOKENS if name in given), settings)
+        add_head(graph, next(name for name in TOKENS if name in outputs), settings)
     graph.surround(model, before)
 
 
 def _optimise(source: Path, unfinished: Path, target: Path) -> int:
-    """Write the graph as ONNX Runtime would run it, and run it once; returns the embedding's dimension."""
+    """Write the graph as ONNX Runtime would run it, and run it once. Return the embedding's dimension."""
     ort = onnxruntime()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # "all" would suit this CPU only
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 4  # failures arrive as exceptions
-    place = "session.optimized_model_external_initializers"
-    options.add_session_config_entry(f"{place}_file_name", target.with_suffix(".bin").name)
-    options.add_session_config_entry(f"{place}_min_size_in_bytes", "1024")
+    key = "session.optimized_model_external_initializers"
+    options.add_session_config_entry(f"{key}_file_name", target.with_suffix(".bin").name)
+    options.add_session_config_entry(f"{key}_min_size_in_bytes", "1024")
     try:
         session = ort.InferenceSession(unfinished, options, providers=["CPUExecutionProvider"])
         vector: Any = session.run(["embedding"], {INPUTS[0]: np.array([[0, 1, 2]], dtype=np.int64)})[0]

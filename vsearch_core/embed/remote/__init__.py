@@ -1,0 +1,1 @@
+"""Embedders that send texts to a provider."""

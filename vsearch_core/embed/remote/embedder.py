@@ -37,7 +37,8 @@ class SendRequest(Protocol):
     Raises RequestFailure.
     """
 
-    def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]: ...
+    def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]:
+        """Send one request."""
 
 
 @dataclass(frozen=True, slots=True)
