@@ -13,13 +13,13 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.errors import FilterError, InputError
 from vsearch_core.index.settings import IndexOptions
+from vsearch_core.model import TEXT
 from vsearch_core.search.engine import (
     CAPABILITIES,
     CLAUSES,
     CONTEXT,
     FEEDBACK,
     FILTERS,
-    TEXT,
     VECTORS,
     Candidates,
     Searcher,

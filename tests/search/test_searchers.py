@@ -129,6 +129,16 @@ def test_near_duplicates_are_read_in_one_call(tmp_path: Path) -> None:
     assert searcher.calls == [40, 40]  # to compare them, and to show them
 
 
+def test_the_context_of_all_hits_is_read_in_one_call(tmp_path: Path) -> None:
+    write_documents(tmp_path)
+    make_index(tmp_path, EMBEDDER, Path(), options=OPTIONS)
+    with open_snapshot(tmp_path / ".vsearch") as snapshot:
+        searcher = CountingSearcher(snapshot)
+    hits = answered(searcher, SearchRequest("river mill", 4, context=1)).hits
+    assert len(hits) == 4 and any(hit.before or hit.after for hit in hits)
+    assert len(searcher.calls) == 2 and searcher.calls[0] == 4 < searcher.calls[1]
+
+
 def test_an_example_that_is_still_a_name_is_refused(engines: tuple[Searcher, Searcher]) -> None:
     with pytest.raises(ArgumentError, match="was not resolved") as caught:
         answered(engines[0], SearchRequest("pump", more_like=("notes/bread.txt",)))

@@ -40,7 +40,7 @@ def segment(rows: int, seed: int, *, with_graph: bool) -> SegmentView:
     ids = np.arange(rows)
     empty = postings.build([[] for _ in range(rows)])
     graph = build(fixed) if with_graph else None
-    arrays = {"vectors": fixed, "chunk_ids": ids, "file_ids": ids, **graph_arrays(graph)}
+    arrays: dict[str, NDArray[Any]] = {"vectors": fixed, "chunk_ids": ids, "file_ids": ids, **graph_arrays(graph)}
     return SegmentView(f"number {seed}", arrays, np.ones(rows, np.bool_), empty, graph, manifest_of(arrays))
 
 

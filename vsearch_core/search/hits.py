@@ -1,6 +1,7 @@
 """Hits from candidates: hydrate them, and add their surroundings within the budget of tokens."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,15 +67,20 @@ def _near_duplicate(stored: StoredChunk) -> NearDuplicate:
 def arranged(searcher: Searcher, request: SearchRequest, hits: Sequence[Hit]) -> tuple[Hit, ...]:
     """Return the hits with their context, or packed into the request's budget of tokens."""
 
-    def around(hit: Hit) -> Sequence[StoredChunk]:
-        if not request.context:
-            return ()
-        ids = searcher.chunk_ids(hit.path, max(0, hit.chunk - request.context), hit.chunk + request.context)
-        return searcher.hydrate(ids)
-
     def excerpt(text: str, width: int) -> Snippet:
         return searcher.excerpts(request, [text], width)[0]
 
-    if request.max_tokens is None:
-        return tuple(with_context(hit, around(hit)) if request.context else hit for hit in hits)
-    return tuple(pack(((hit, widened(hit, around(hit))) for hit in hits), request.max_tokens, excerpt))
+    context = _context(searcher, hits, request.context) if request.context and hits else [()] * len(hits)
+    if request.max_tokens is not None:
+        wide = (widened(hit, around) for hit, around in zip(hits, context, strict=True))
+        return tuple(pack(zip(hits, wide, strict=True), request.max_tokens, excerpt))
+    if request.context:
+        return tuple(with_context(hit, around) for hit, around in zip(hits, context, strict=True))
+    return tuple(hits)
+
+
+def _context(searcher: Searcher, hits: Sequence[Hit], count: int) -> list[Sequence[StoredChunk]]:
+    """Return each hit's chunk with up to `count` chunks before and after it, all hydrated in one call."""
+    ids = [searcher.chunk_ids(hit.path, max(0, hit.chunk - count), hit.chunk + count) for hit in hits]
+    chunks = iter(searcher.hydrate(np.concatenate(ids)))
+    return [list(islice(chunks, len(each))) for each in ids]
