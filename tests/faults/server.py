@@ -130,8 +130,8 @@ def _import_all() -> None:
             if "kernels" not in module.name and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
     limits = sys.modules["vsearch_core.index.limits"].IndexLimits(**LIMITS)
-    for module, name in LIMITED.items():  # the callers import them when they are called
-        setattr(sys.modules[module], name, partial(getattr(sys.modules[module], name), limits=limits))
+    for place, name in LIMITED.items():  # the callers import them when they are called
+        setattr(sys.modules[place], name, partial(getattr(sys.modules[place], name), limits=limits))
     assert vsearch_core
     np.random.default_rng(0).standard_normal(1)
     WordEmbedder().embed_queries(["a word"])
