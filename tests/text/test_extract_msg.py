@@ -73,5 +73,6 @@ def test_damaged() -> None:
 
 def test_without_olefile_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda _: None)
-    with pytest.raises(ExtractionError, match=r"needs olefile: pip install 'vsearch\[msg\]'"):
+    with pytest.raises(ExtractionError, match=r"^a.msg: is an Outlook message, which needs olefile$") as caught:
         registry.extract("a.msg", b"")
+    assert (caught.value.code, caught.value.details) == ("extra-missing", {"extra": "msg"})

@@ -24,6 +24,7 @@ from vsearch_core.text.extract.registry import EXTRACTOR_VERSION
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.reading import open_reader
 
+_ADVISED = frozenset({"extra-missing", "old-office-file"})  # codes whose advice is stored, as that of a missing option
 
 def extractor_version(missing_option: str = "") -> str:
     """Return the version to record for a skipped file: the extractors', and the extract option that might help."""
@@ -165,7 +166,7 @@ class Stager:
     def _skip(self, found: FoundFile, ctime_ns: int, error: ExtractionError) -> None:
         file, former, binary = found.file, self._live.get(found.stored), isinstance(error, BinaryFileError)
         option = remedy(error)
-        advice = self._observer.advice(error) if option else ""
+        advice = self._observer.advice(error) if option or error.code in _ADVISED else ""
         reason = f"{error.reason}; {advice}" if advice else error.reason
         version, times = extractor_version(option), (file.size, file.mtime_ns, ctime_ns)
         record_skipped(self._catalog, SkippedFile(found.stored, *times, binary, reason, version))

@@ -79,8 +79,10 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
 
 def _binary(name: str, data: bytes) -> BinaryFileError:
     old = data.startswith(OLE_CONTAINER) and name.lower().endswith(_OLD_OFFICE)
-    reason = f"is an Office file of before 2007, which is not read: save it as {name[-3:].lower()}x"
-    return BinaryFileError(name, reason if old else "is binary, not text")
+    if not old:
+        return BinaryFileError(name, "is binary, not text")
+    reason = "is an Office file of before 2007, which is not read"
+    return BinaryFileError(name, reason, "old-office-file", suffix=f"{name[-3:].lower()}x")
 
 
 def _wide(data: bytes) -> str | None:

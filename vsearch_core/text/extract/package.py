@@ -141,7 +141,8 @@ class _Relations:
 def _decrypted(name: str, data: bytes, password: str) -> bytes:
     """Return the package within an encrypted Office file."""
     if _ENCRYPTED_PACKAGE not in data:
-        raise ExtractionError(name, "is an old binary Office file, whatever its name says", "old-office-file")
+        reason, suffix = "is an old binary Office file, whatever its name says", name.rpartition(".")[2].lower()
+        raise ExtractionError(name, reason, "old-office-file", suffix=suffix)
     if not password:
         raise encrypted(name, password)
     try:

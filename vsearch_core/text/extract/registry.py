@@ -100,13 +100,13 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         data = unpack(name, data, options.limits.unpacked_bytes)
     row = format_of(name)
     if not row.is_readable:
-        reason = f"is an {row.name}, which needs {row.needs}: pip install 'vsearch[{row.extra}]'"
-        raise ExtractionError(name, reason, "extra-missing")
+        reason = f"is an {row.name}, which needs {row.needs}"
+        raise ExtractionError(name, reason, "extra-missing", extra=row.extra)
     try:
         return load(row)(_uncompressed(name), data, options)
     except ExtractionError as error:
         if not data:
-            raise type(error)(name, "is empty", error.code) from None
+            raise type(error)(name, "is empty", error.code, **error.details) from None
         raise error.about(name) from None
     except MemoryError:
         raise
