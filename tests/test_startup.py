@@ -22,7 +22,7 @@ NOT_FOR_A_QUERY = {
     *("onnx", "torch", "transformers", "sentence_transformers", "huggingface_hub", "safetensors", "pypdf", "lxml"),
     *("chardet", "yaml", "pathspec", "tqdm", "numba", "numpy.ma", "rich", "pydantic", "filelock", "asyncio"),
     *("google.genai", "google.generativeai", "httpx2", "tenacity"),
-    *("vsearch_core.search.conditions", "vsearch_core.lexical.phrase"),
+    *("vsearch_core.search.clauses", "vsearch_core.lexical.phrase"),
 }
 
 
