@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vsearch_core import config
-from vsearch_core.errors import FilterError, InputError
+from vsearch_core.errors import ArgumentError, FilterError, InputError
 
 from . import locate
 from .advice import describe
@@ -73,6 +73,9 @@ def query(
     output = arguments.output
     if text == "-" and (arguments.as_paths or arguments.full):
         raise InputError("query -", "prints JSON; leave out --paths and --full")
+    if rerank is not None and more_like and not text:  # before the model is looked for
+        reason = "it needs a query's text, and there are only examples"
+        raise ArgumentError("rerank", reason, "rerank-needs-text")
     folder = locate.index_to_read(arguments.index_dir)
     chosen = choose(folder, mode=mode, ef=ef)
     options: SearchOptions = {

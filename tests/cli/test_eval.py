@@ -139,7 +139,7 @@ def test_questions_are_put_to_the_nearest_index(vsearch: Vsearch, library: Path,
     write_files(tmp_path, {"questions.jsonl": "".join(json.dumps(line) + "\n" for line in lines)})
     ran = vsearch("eval", "--mode", "keyword", "--json", tmp_path / "questions.jsonl", cwd=library)
     assert ran.status == 0
-    assert "1 judged file not in the index, gone.md" in ran.err
+    assert "1 judged file not in the index, such as gone.md" in ran.err
     assert ran.json["modes"][0]["mrr_10"] == pytest.approx(2 / 3)
 
 

@@ -22,7 +22,7 @@ def test_text(vsearch: Vsearch, project: Path) -> None:
     assert ran.lines[1] == "files     2 new"
     assert ran.lines[2] == "chunks    2 new, 2 to embed"
     assert ran.lines[3] == "tokens    5 or so (one for four bytes of UTF-8)"
-    assert re.fullmatch(r"time      \d+\.\d s or so \(as some chunks took just now\)", ran.lines[5])
+    assert re.fullmatch(r"time      \d+\.\d s or so \(measured on a few chunks\)", ran.lines[5])
     assert ran.lines[6] == "sent      nothing"
 
 
@@ -41,7 +41,7 @@ def test_what_would_be_sent_is_said_before_anybody_is_asked(vsearch: Vsearch, pr
     ran = vsearch("index", "--plan", ".", cwd=project, **environment)
     assert ran.lines[4:] == [
         "requests  1",
-        "time      1.0 s or so (a second a request, at your --rpm and --tpm)",
+        "time      1.0 s or so (one second for each request, within --rpm and --tpm)",
         "sent      9 B of text to example.org (openai)",
     ]
 

@@ -16,7 +16,7 @@ def test_remove_says_what_it_did_and_what_stays_out(vsearch: Vsearch, project: P
     ran = vsearch("remove", "old", cwd=project / "docs")
     assert ran.status == 0
     assert re.fullmatch(rf"{project}/\.vsearch: 1 file, 1 chunk \(2 files removed\) in \d+\.\d s\n", ran.out)
-    assert ran.err == "old: stays out of the index, until you name it: vsearch index old\n"
+    assert ran.err == "old: stays out of the index until you name it: vsearch index old\n"
     assert vsearch("status", "--json", cwd=project).json["removed"] == ["docs/old"]
     assert vsearch("index", cwd=project).status == 0
     assert found(vsearch, project) == ["docs/a.txt"]
@@ -34,7 +34,7 @@ def test_compact_says_what_it_did(vsearch: Vsearch, indexed: Path) -> None:
     ran = vsearch("compact", "--json", cwd=indexed)
     assert (ran.status, ran.json["schema"], ran.json["rows"]) == (0, "vsearch.compact/1", 2)
     ran = vsearch("compact", cwd=indexed)
-    words = r"2 chunks \(0 segments merged, 0 dead rows dropped; [\d.]+ kB before, [\d.]+ kB now\) in \d+\.\d s\n"
+    words = r"2 chunks \(0 segments merged, 0 deleted rows dropped; [\d.]+ kB before, [\d.]+ kB now\) in \d+\.\d s\n"
     assert re.fullmatch(rf"{indexed}/\.vsearch: {words}", ran.out)
     assert vsearch("query", "--json", "pump", cwd=indexed).json["hits"] == before["hits"]
     assert vsearch("status", "--json", cwd=indexed).json["segments"] == 1

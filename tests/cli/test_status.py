@@ -55,7 +55,7 @@ def test_status_tells_what_repairs_have_set_aside(vsearch: Vsearch, indexed: Pat
     """Also a repair that was killed, and so could not say so."""
     aside = write_files(indexed / ".vsearch/damaged/20260101T000000.000000Z", {"catalog.sqlite": "x" * 3000})
     assert vsearch("status", "--json", cwd=indexed).json["size"]["damaged"] == 3000
-    line = f"set aside 3.0 kB in {aside.parent}: nothing reads it, delete it when nothing is missed"
+    line = f"set aside 3.0 kB in {aside.parent}: not used; delete it once you miss nothing"
     assert line in vsearch("status", cwd=indexed).lines
 
 
