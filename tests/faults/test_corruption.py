@@ -132,7 +132,7 @@ def test_a_thousand_flips_of_the_write_ahead_log(
 
 @pytest.fixture
 def copy(index: Path, tmp_path: Path) -> Path:
-    """An index to be damaged."""
+    """Return a copy of the index to damage."""
     return Path(shutil.copytree(index, tmp_path / "copy" / ".vsearch"))
 
 
@@ -140,14 +140,15 @@ def larger(index: Path) -> Path:
     return max((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "vectors.npy").stat().st_size)
 
 
-def is_found(index: Path) -> None:
+def check_found(index: Path) -> None:
+    """Check that queries are refused and both checks find the damage."""
     with pytest.raises(VsearchError):
         answers(index)
     assert check_index(index, full=True).faults
     assert check_index(index).faults
 
 
-def test_swapped_files(copy: Path) -> None:
+def test_files_of_a_segment_are_swapped(copy: Path) -> None:
     folder = larger(copy)
     for one, other in (
         ("chunk_ids", "file_ids"),
@@ -157,34 +158,34 @@ def test_swapped_files(copy: Path) -> None:
         (folder / f"{one}.npy").rename(folder / "x")
         (folder / f"{other}.npy").rename(folder / f"{one}.npy")
         (folder / "x").rename(folder / f"{other}.npy")
-    is_found(copy)
+    check_found(copy)
 
 
-def test_swapped_segments(copy: Path) -> None:
+def test_segments_are_swapped(copy: Path) -> None:
     one, other = (copy / SEGMENTS_DIR).iterdir()
     one.rename(copy / "x")
     other.rename(one)
     (copy / "x").rename(other)
-    is_found(copy)
+    check_found(copy)
 
 
 @pytest.mark.parametrize("kind", ["vectors", "chunk_ids", "postings_terms"])
-@pytest.mark.parametrize("what", ["empty", "missing", "folder", "link"])
-def test_empty_missing_and_other_things(copy: Path, kind: str, what: str) -> None:
+@pytest.mark.parametrize("replacement", ["empty", "missing", "folder", "link"])
+def test_a_file_is_empty_missing_a_folder_or_a_link(copy: Path, kind: str, replacement: str) -> None:
     path = larger(copy) / f"{kind}.npy"
     data = path.read_bytes()
     path.unlink()
-    if what == "empty":
+    if replacement == "empty":
         path.touch()
-    elif what == "folder":
+    elif replacement == "folder":
         path.mkdir()
-    elif what == "link":
+    elif replacement == "link":
         (copy.parent / "outside.npy").write_bytes(data)
         path.symlink_to(copy.parent / "outside.npy")
-    is_found(copy)
+    check_found(copy)
 
 
-def test_extra_files(copy: Path, index: Path) -> None:
+def test_extra_files_are_found_and_repaired(copy: Path, index: Path) -> None:
     (larger(copy) / "extra.npy").write_bytes(b"x")
     (copy / "extra").mkdir()
     assert answers(copy) == answers(index)
@@ -194,9 +195,9 @@ def test_extra_files(copy: Path, index: Path) -> None:
     assert not check_index(copy, full=True).faults
 
 
-def test_an_empty_and_a_missing_catalog(copy: Path) -> None:
+def test_the_catalog_is_empty_or_missing(copy: Path) -> None:
     (copy / CATALOG_FILE).write_bytes(b"")
-    is_found(copy)
+    check_found(copy)
     (copy / CATALOG_FILE).unlink()
     for look in (answers, check_index):
         with pytest.raises(VsearchError):

@@ -1,4 +1,4 @@
-"""Disks of many sizes, most too small for a run: one line, the generation before answers, and room lets it go on."""
+"""Disks of many sizes, most too small: the run fails with one line, the index stays usable, and space lets it go on."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from .test_io_errors import check_refused
 
 SIZES = 24
 ROOMY = 1 << 26  # bytes
-SMALL = {"feedback", "tune"}  # what these write has room wherever the index can be opened
+SMALL = {"feedback", "tune"}  # commands that write so little that they have room wherever the index can be opened
 
 
 def resize(volume: Volume, size: int) -> None:
@@ -27,7 +27,7 @@ def resize(volume: Volume, size: int) -> None:
 
 
 def try_size(runner: Runner, volume: Volume, prepared: Project, size: int) -> bool:
-    """Run on a disk of that many bytes, check, and go on with more room. Says whether the first run did all."""
+    """Run on a disk of that many bytes, check, and go on with more space. Returns True if the first run completed."""
     index = volume.outside / ".vsearch"
     shutil.rmtree(index, ignore_errors=True)
     resize(volume, size)
@@ -38,7 +38,7 @@ def try_size(runner: Runner, volume: Volume, prepared: Project, size: int) -> bo
     if not project.is_done(outcome):
         assert "free some space" in outcome.stderr, outcome
     if prepared.repaired is not None:
-        resize(volume, ROOMY)  # to read its log takes room, too
+        resize(volume, ROOMY)  # reading its log takes space, too
     runner.call(check_generation, project, outcome.committed)
     resize(volume, ROOMY)
     again = project.run(runner)
@@ -51,7 +51,7 @@ def try_size(runner: Runner, volume: Volume, prepared: Project, size: int) -> bo
 
 @contextmanager
 def small_disk(tmp_path: Path) -> Iterator[tuple[Volume, Runner]]:
-    """A file system in memory whose size can be set, and a server that sees it."""
+    """Mount a file system in memory whose size can be set, and start a server that sees it."""
     at, home = tmp_path / "disk", tmp_path / "home"
     for each in (at, home):
         each.mkdir()
@@ -61,13 +61,13 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Volume, Runner]]:
 
 
 def portable(project: Project) -> Project:
-    """The project as it can travel to the server."""
+    """Return the project in a form that can be pickled for the server."""
     return replace(project, undisturbed=replace(project.undisturbed, events=()))
 
 
 @pytest.mark.parametrize("name", ["repair row", "repair header"])
-def test_a_disk_that_is_full_is_not_taken_for_damage(projects: Projects, name: str, tmp_path: Path) -> None:
-    """The copies, one to keep and one to read, have room there, but not the file that SQLite reads a log with."""
+def test_a_full_disk_is_not_mistaken_for_damage(projects: Projects, name: str, tmp_path: Path) -> None:
+    """There is space for the copies that a repair makes, but not for the file that SQLite needs to read a log."""
     project = portable(projects(name))
     copied = sum(path.stat().st_size for path in project.base.glob("catalog.sqlite*"))
     with small_disk(tmp_path) as (volume, runner):

@@ -23,30 +23,30 @@ SAID = re.compile(
 
 
 def interrupted(vsearch: Vsearch, work: Work, project: Path, after: float, number: int) -> Ran:
-    """Index, and get a signal so many seconds after signals are first listened to."""
+    """Start indexing, and send a signal `after` seconds after the process has installed its handler."""
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=project)
     until(lambda: catches(process.pid, signal.SIGTERM) or process.poll() is not None, "the signal handlers")
     time.sleep(after)
     process.send_signal(number)
     ran = finished(process)
     if ran.status == -number and ran.stdout:
-        return Ran(0, ran.stdout, ran.stderr)  # all was done and said; the signal only met the interpreter's end
+        return Ran(0, ran.stdout, ran.stderr)  # it had completed; the signal came while the interpreter shut down
     return checked(ran)
 
 
 def catches(process: int, number: int) -> bool:
-    """Whether the process has a handler for the signal."""
+    """Return True if the process has a handler for the signal."""
     status = Path(f"/proc/{process}/status").read_text()
     caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def assert_kept(vsearch: Vsearch, work: Work, project: Path, ran: Ran) -> int:
-    """The run said how to go on, and left an index that can be asked, if any. Gives how many chunks it embedded."""
+    """Check that the run said how to go on, and left a searchable index, if any. Returns what it embedded."""
     if ran.status == 0:  # it was done before the signal came
         return int(ran.json["embedded"])
     assert ran.status == 130
-    if not ran.stdout:  # before the run began there was nothing to tell
+    if not ran.stdout:  # the run had not begun
         assert ran.err == "vsearch: interrupted\n"
         return 0
     assert SAID.fullmatch(ran.err), ran
@@ -59,7 +59,7 @@ def assert_kept(vsearch: Vsearch, work: Work, project: Path, ran: Ran) -> int:
 
 
 def assert_whole(vsearch: Vsearch, work: Work, project: Path, embedded: int) -> None:
-    """One more run completes the index, embeds only what was missing, and the answers are those of an unbroken run."""
+    """Check that one more run completes the index, and embeds only what was missing."""
     ran = vsearch("index", "--json", *OPTIONS, work.documents, cwd=project)
     assert ran.status == 0, ran
     assert (ran.json["chunks"], ran.json["pending"]) == (work.chunks, 0)
@@ -68,26 +68,26 @@ def assert_whole(vsearch: Vsearch, work: Work, project: Path, embedded: int) -> 
 
 
 def in_project(work: Work, project: Path) -> object:
-    """The answers of the unbroken run; the documents lie outside of both projects, so their paths are the same."""
+    """Return the hits of the uninterrupted run; the documents are outside both projects, so their paths are equal."""
     assert not work.documents.is_relative_to(project)
     return work.answers
 
 
 def moments(work: Work, count: int) -> Sequence[float]:
-    """So many moments spread over a run."""
+    """Return `count` moments spread over a run."""
     return [work.run_seconds * (number + 0.2) / count for number in range(count)]
 
 
 @pytest.mark.parametrize("start", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_run_stopped_again_and_again_loses_nothing(vsearch: Vsearch, work: Work, tmp_path: Path, start: int) -> None:
-    """Ten moments in all, SIGINT and SIGTERM by turns: each five runs go on from one another."""
+def test_a_repeatedly_interrupted_run_loses_no_vector(vsearch: Vsearch, work: Work, tmp_path: Path, start: int) -> None:
+    """There are ten moments in all, SIGINT and SIGTERM by turns, in two series of five resumed runs."""
     embedded, stops = 0, 0
     for turn, after in enumerate(moments(work, 10)[start::2]):
         ran = interrupted(vsearch, work, tmp_path, after, SIGNALS[(turn + start) % 2])
         if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
             embedded += assert_kept(vsearch, work, tmp_path, ran)
         stops += ran.status == 130
-    assert stops  # not all moments: a run goes on from the last, and may be over by then
+    assert stops  # not at every moment: a resumed run may be over by then
     assert_whole(vsearch, work, tmp_path, embedded)
 
 
@@ -118,7 +118,7 @@ def test_a_stop_at_any_moment(
     assert_whole(vsearch, work, tmp_path, embedded)
 
 
-def test_a_second_signal_ends_it_at_once_and_still_loses_nothing(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_run_at_once_and_loses_no_vector(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
     until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
     process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Calls that fail: one line and status 2, the generation before still answers, and the run goes on afterwards."""
+"""Failing calls: the run ends with one line and status 2, the index stays usable, and a re-run goes on."""
 
 import errno
 import random
@@ -24,13 +24,13 @@ QUERY = ("query", "--json", "-k", "1000", "--mode", "hybrid", "pump valve")
 
 
 def described(plan: Plan) -> str:
-    """The plan as a test's name says it."""
+    """Return the plan's name in test ids."""
     what = errno.errorcode[plan.error] if plan.error else plan.action
     return f"{what}-{'from then on' if plan.lasting else 'once'}"
 
 
 def check_refused(outcome: Outcome) -> None:
-    """The run ended in one line that names what failed, after what a repair has lost; or the call did not matter."""
+    """Check that the run ended with one line that names the failure, after a repair's losses, or was not affected."""
     assert outcome.status in {0, 2}, outcome
     assert "Traceback" not in outcome.stderr, outcome
     assert "internal error" not in outcome.stderr, outcome
@@ -50,13 +50,13 @@ def fail_at(runner: Runner, project: Project, plan: Plan) -> None:
 
 
 def plans_for(project: Project, call: int) -> list[Plan]:
-    """What can go wrong at the call."""
+    """Return the faults that can happen at the call."""
     kind = project.undisturbed.calls[call - 1]
     return [replace(plan, at=call) for plan in PLANS if kind == "write" or plan.action == "fail"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_some_calls_that_fail(runner: Runner, projects: Projects, name: str) -> None:
+def test_some_failing_calls(runner: Runner, projects: Projects, name: str) -> None:
     project = projects(name)
     rng = random.Random(name)
     calls = range(1, len(project.undisturbed.calls) + 1)
@@ -64,8 +64,8 @@ def test_some_calls_that_fail(runner: Runner, projects: Projects, name: str) -> 
         fail_at(runner, project, rng.choice(plans_for(project, call)))
 
 
-def test_no_write_that_fails_leaves_half_a_catalog(runner: Runner, projects: Projects) -> None:
-    """Closing SQLite says nothing of what it could not write, so a catalog takes its name only when all is in it."""
+def test_a_failing_write_never_leaves_a_partial_catalog(runner: Runner, projects: Projects) -> None:
+    """Closing SQLite reports no failed write, so a catalog gets its name only once it is complete."""
     project = projects("index")
     calls = project.undisturbed.calls
     for call, kind in enumerate(calls[: calls.index("rename")], 1):
@@ -76,7 +76,7 @@ def test_no_write_that_fails_leaves_half_a_catalog(runner: Runner, projects: Pro
 @pytest.mark.faults
 @pytest.mark.parametrize("plan", PLANS, ids=described)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_call_that_fails(runner: Runner, projects: Projects, name: str, plan: Plan) -> None:
+def test_every_failing_call(runner: Runner, projects: Projects, name: str, plan: Plan) -> None:
     project = projects(name)
     for call, kind in enumerate(project.undisturbed.calls, 1):
         if kind == "write" or plan.action == "fail":
@@ -102,7 +102,7 @@ def check_query(runner: Runner, project: Project, right: Outcome, plan: Plan) ->
 
 
 def check_queries(runner: Runner, project: Project, error: int, calls: Callable[[int], Iterable[int]]) -> None:
-    """The query is right, or an error, whichever of its calls fails; `calls` chooses among so many."""
+    """Check that the query gives the right hits or fails, for each failing call that `calls` selects."""
     project.reset()
     right = run_query(runner, project)
     assert right.status == 0
@@ -114,11 +114,11 @@ def check_queries(runner: Runner, project: Project, error: int, calls: Callable[
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
-def test_a_query_some_of_whose_calls_fail(runner: Runner, projects: Projects, error: int) -> None:
+def test_some_failing_calls_of_a_query(runner: Runner, projects: Projects, error: int) -> None:
     check_queries(runner, projects("reindex"), error, lambda count: random.Random(error).sample(range(1, count + 1), 6))
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
-def test_a_query_any_of_whose_calls_fails(runner: Runner, projects: Projects, error: int) -> None:
+def test_every_failing_call_of_a_query(runner: Runner, projects: Projects, error: int) -> None:
     check_queries(runner, projects("merge"), error, lambda count: range(1, count + 1))
