@@ -47,9 +47,9 @@ def tune(
             emit(to_json({"schema": "vsearch.tune/1", "stored": False}) if as_json else f"{folder}: using the default")
             return 0
         dataset, document_id = _judged(index, questions)
-        complain_of_missing(index.missing_documents(dataset, document_id))
         fixed = configured(folder, fusion=None, alpha=None)
         done = index.tune(dataset, document_id=document_id, dry_run=dry_run, **fixed)
+        complain_of_missing(index.missing_documents(dataset, document_id))
     if done.stored and any(value is not None for value in fixed.values()):
         complain("your configuration sets fusion or alpha, so queries use those; see `vsearch config`")
     if as_json:

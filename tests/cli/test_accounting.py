@@ -18,7 +18,7 @@ PICTURES = "only pictures on page 2 (OCR reads them)"
 @pytest.fixture
 def mixed(vsearch: Vsearch, project: Path) -> Path:
     """An indexed folder of which not all could be read."""
-    files = {
+    files: dict[str, str | bytes] = {
         "-scan.pdf": with_pictures(make_pdf(""), [1]),
         "bad.pdf": b"no PDF",
         "empty.docx": docx(""),

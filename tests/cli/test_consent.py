@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process import DEADLINE, Ran, Vsearch, checked, write_files
@@ -48,7 +49,7 @@ def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
 
     def run(*arguments: str | Path, typed: str | None = None, cwd: Path = project, **more: str) -> Ran:
         command = [sys.executable, "-c", STAND_IN, *map(str, arguments)]
-        settings = {"cwd": cwd, "env": {**environment, **more}, "stdout": subprocess.PIPE}
+        settings: dict[str, Any] = {"cwd": cwd, "env": {**environment, **more}, "stdout": subprocess.PIPE}
         if typed is None:
             done = subprocess.run(
                 command, **settings, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DEADLINE, check=False

@@ -21,7 +21,9 @@ def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, proje
     assert vsearch("index", ".", cwd=project).status == 0
 
     def best(*question: str) -> dict[str, object]:
-        return vsearch("query", "--mode", "keyword", "-k", "1", "--json", *question, cwd=project).json["hits"][0]
+        ran = vsearch("query", "--mode", "keyword", "-k", "1", "--json", *question, cwd=project)
+        hit: dict[str, object] = ran.json["hits"][0]
+        return hit
 
     assert [best(word)["place"] for word in ("heron", "sourdough", "tenant", "volcano")] == [
         "'The list'!2:3",

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from pdfs import make_pdf
 from process import Vsearch, write_files
 
-from .conftest import EVIL_NAME, make_pdf
+from .conftest import EVIL_NAME
 
 KEYS = [
     *("schema", "index", "files", "chunks", "added", "changed", "unchanged", "removed", "skipped", "failed"),

@@ -40,7 +40,8 @@ class WordMixer:
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         sums = np.stack([sum(self._vectors[word] for word in re.findall(r"[a-z]+", text)) for text in texts])
-        return (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
+        vectors: NDArray[np.float32] = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
+        return vectors
 
     def legible_share(self, query: str) -> float:
         return 1.0

@@ -75,7 +75,16 @@ def start(vsearch: Vsearch, project: Path, static: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*paths: str, by: Vsearch = vsearch, waiting: str = "watching") -> Watched:
-        command = ("index", *(paths or (".",)), "--watch", "--json", "--embedder", "static", "--model", static)
+        command: tuple[str | Path, ...] = (
+            "index",
+            *(paths or (".",)),
+            "--watch",
+            "--json",
+            "--embedder",
+            "static",
+            "--model",
+            static,
+        )
         started.append(by.start(*command, cwd=project))
         watched = Watched(started[-1])
         watched.until_said(waiting)
