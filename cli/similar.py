@@ -25,5 +25,6 @@ def similar(
     folder = locate.index_to_read(arguments.index_dir)
     options = arguments.search_options(folder)
     with interruptible() as observer, open_index(folder, yes=arguments.yes, report=say, observer=observer) as index:
-        results = index.similar(str(locate.expanded(file)), snippets=output == "text", **options)
+        options["more_like"] = [str(locate.expanded(file))]
+        results = index.similar(file, snippets=output == "text", **options)
         return render.show(results, index.root, arguments)

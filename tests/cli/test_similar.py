@@ -39,6 +39,7 @@ def test_a_line_chooses_the_passage(vsearch: Vsearch, mill: Path) -> None:
     last = vsearch("similar", "sub/long.txt:35", "--json", *SMALL, cwd=mill).json
     assert last["hits"][0]["path"] in {"bread.txt", "cake.md"}
     assert last["query"] == "sub/long.txt:35"
+    assert vsearch("similar", "./pump.txt", "--json", cwd=mill).json["query"] == "./pump.txt"  # as it was typed
 
 
 def test_the_answer_is_a_query_s(vsearch: Vsearch, mill: Path) -> None:
