@@ -56,10 +56,10 @@ def test_a_repair_says_what_it_could_not_save(vsearch: Vsearch, indexed: Path) -
     sources, settings, *_ = ran.err.splitlines()
     assert sources == (
         f"vsearch: {indexed}/.vsearch: at least 1 row of its sources can't be saved;"
-        " name all folders again, in one run of `vsearch index PATH…`, and remove again what had been"
+        " name all folders again in one `vsearch index PATH…`, and remove again what you had removed"
     )
     assert settings.startswith(f"vsearch: {indexed}/.vsearch: settings are lost (analyzer, base_url, ")
-    assert settings.endswith("; they are now those of the last segment's commit")
+    assert settings.endswith("; those of the last segment's commit replace them")
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 
 
@@ -79,7 +79,7 @@ def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
 
     ran = vsearch("repair", cwd=indexed)
     assert ran.status == 2
-    assert "pump.txt: has lost vectors and is not searched until `vsearch index` has embedded it" in ran.err
+    assert "pump.txt: has lost vectors, so it can't be found; embed it with `vsearch index`" in ran.err
     assert "set aside: " in ran.err
     assert ran.out == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
     assert vsearch("check", "--full", cwd=indexed).status == 0

@@ -34,7 +34,7 @@ def judged(tmp_path: Path) -> Path:
 def test_eval_measures_every_mode(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
     ran = vsearch("eval", judged, cwd=tmp_path)
     assert (ran.status, ran.err) == (0, "")
-    assert ran.lines[0] == f"{judged}: 3 judged questions"
+    assert ran.lines[0] == f"{judged}: 3 judged queries"
     assert ran.lines[1].split() == ["mode", "nDCG@10", "95", "%", "recall@10", "recall@100", "MRR@10", "queries/s"]
     assert [line.split()[0] for line in ran.lines[2:5]] == ["hybrid", "vector", "keyword"]
     one = r"\w+ +1\.0000 1\.0000-1\.0000 +1\.0000 +1\.0000 +1\.0000 +\d+"
