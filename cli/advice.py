@@ -29,6 +29,13 @@ ADVICE: Mapping[str, str] = {
     "export-source-damaged": "check the disk, and index again",
     "catalog-beyond-repair": "delete the index folder, then index again, or `vsearch import` what you have exported",
     "link-in-index": "remove it",
+    "dimension-not-available": "leave --dimensions out, or choose another model",
+    "keywords-outdated": "run `vsearch index`: it rebuilds the keywords and embeds nothing",
+    "other-embedder": "leave {argument} out, or embed it again with `vsearch index --re-embed {argument} {requested}`",
+    "other-chunking": "leave {argument} out, or index again into a new folder with --index",
+    "other-model": "use that model, or embed it again with"
+    " `vsearch index --re-embed --embedder {provider} --model {model}`",
+    "index-exists": "replace it with --replace, or choose another --index",
     "nothing-to-refresh": "name a file or folder",
     "nothing-to-remove": "see what it holds with `vsearch status`",
     # files and disks
@@ -160,11 +167,19 @@ def describe(error: VsearchError) -> str:
 
 def advice_for(error: VsearchError) -> str:
     """Return what the user can do about the error, or "" if the table has nothing for its code."""
-    return ADVICE[error.code].format_map(error.details) if error.code in ADVICE else error.next_step
+    if error.code not in ADVICE:
+        return error.next_step
+    details = {key: _option(str(value)) if key == "argument" else value for key, value in error.details.items()}
+    return ADVICE[error.code].format_map(details)
 
 
 def _subject(error: VsearchError) -> str:
     """Return the error's subject, with arguments spelled as options."""
     if not isinstance(error, ArgumentError):
         return error.subject
-    return ", ".join(OPTIONS.get(name, "--" + name.replace("_", "-")) for name in error.subject.split(", "))
+    return ", ".join(map(_option, error.subject.split(", ")))
+
+
+def _option(argument: str) -> str:
+    """Return the option of the command line for an argument of the library."""
+    return OPTIONS.get(argument, "--" + argument.replace("_", "-"))

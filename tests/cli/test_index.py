@@ -210,9 +210,9 @@ def test_an_option_that_makes_no_sense_is_refused_and_leaves_no_index(
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (("--chunk-words", "100"), "it was made with --chunk-words 500, not 100"),
-        (("--overlap-words", "10"), "it was made with --overlap-words 50, not 10"),
-        (("--language", "de"), "it was made with --language auto, not de"),
+        (("--chunk-words", "100"), "made with chunk words 500, not 100"),
+        (("--overlap-words", "10"), "made with overlap words 50, not 10"),
+        (("--language", "de"), "made with language auto, not de"),
     ],
 )
 def test_an_option_that_the_index_was_not_made_with_is_refused(

@@ -24,21 +24,24 @@ def test_a_static_model_is_remembered(vsearch: Vsearch, project: Path, static: P
     assert (found["hits"][0]["path"], round(found["hits"][0]["score"], 3)) == ("bread.txt", 1)
     assert vsearch("status", "--json", cwd=project).json["fingerprint"]["provider"] == "static"
     error = vsearch("index", "--embedder", "local", cwd=project).error
-    assert "it was made with --embedder static, not local" in error
+    assert "made with embedder static, not local" in error
 
 
 def test_dimensions_are_cut_and_remembered(vsearch: Vsearch, project: Path, static: Path) -> None:
     write_files(project, FILES)
     command = ("index", ".", "--embedder", "static", "--model", static)
     error = vsearch(*command, "-q", "--dimensions", "17", cwd=project).error
-    assert error == "--dimensions 17: tiny static makes vectors of 16; leave --dimensions out, or choose another model"
+    assert (
+        error
+        == "--dimensions: tiny static makes vectors of 16, not 17; leave --dimensions out, or choose another model"
+    )
     assert vsearch(*command, "--dimensions", "8", cwd=project).status == 0
     assert vsearch("status", "--json", cwd=project).json["fingerprint"]["dimension"] == 8
     assert vsearch("query", "zebras eat grass", "--mode", "vector", "--paths", cwd=project).lines[0] == "bread.txt"
     write_files(project, {"more.txt": "the dogs"})
     assert vsearch("index", cwd=project).status == 0
     error = vsearch("index", "--dimensions", "4", cwd=project).error
-    assert "it was made with --dimensions 8, not 4" in error
+    assert "made with dimension 8, not 4" in error
 
 
 def test_models_and_all_embedders_are_listed(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:

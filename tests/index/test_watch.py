@@ -29,8 +29,8 @@ from vsearch_core.index.watch import (
 from vsearch_core.index.writer import UpdateSummary
 from vsearch_core.text.discover import DiscoverOptions
 
-PACE = WatchSchedule()
-AT_ONCE = WatchSchedule(quiet=0.0, rest=0.0, retry=0.0)
+SCHEDULE = WatchSchedule()
+AT_ONCE = WatchSchedule(settle=0.0, cooldown_factor=0.0, retry_after=0.0)
 
 
 def due_at(changes: Callable[[float], bool], wait: NextRun, end: float = 2000.0) -> float | None:
@@ -43,7 +43,7 @@ def due_at(changes: Callable[[float], bool], wait: NextRun, end: float = 2000.0)
             now += TICK
             yield changes(now)
 
-    return now if is_due(ticks(), wait, PACE, lambda: now) else None
+    return now if is_due(ticks(), wait, SCHEDULE, lambda: now) else None
 
 
 def once(second: float) -> Callable[[float], bool]:
@@ -51,43 +51,45 @@ def once(second: float) -> Callable[[float], bool]:
 
 
 def test_a_run_is_due_when_it_has_been_quiet_for_a_moment() -> None:
-    assert due_at(once(3.0), NextRun(at_most=600)) == 3.0 + PACE.quiet
+    assert due_at(once(3.0), NextRun(at_latest=600)) == 3.0 + SCHEDULE.settle
 
 
 def test_changes_that_go_on_are_waited_for_but_not_for_ever() -> None:
-    assert due_at(lambda now: 3.0 <= now <= 4.0, NextRun(at_most=600)) == 4.0 + PACE.quiet
-    assert due_at(lambda now: now >= 3.0, NextRun(at_most=600)) == 3.0 + PACE.patience
+    assert due_at(lambda now: 3.0 <= now <= 4.0, NextRun(at_latest=600)) == 4.0 + SCHEDULE.settle
+    assert due_at(lambda now: now >= 3.0, NextRun(at_latest=600)) == 3.0 + SCHEDULE.max_delay
 
 
 def test_after_a_long_run_there_is_a_rest_in_which_changes_are_remembered() -> None:
-    assert due_at(once(3.0), NextRun(rest=40, at_most=600)) == 40
-    assert due_at(lambda now: True, NextRun(rest=40, at_most=600)) == 40
-    assert due_at(once(39.75), NextRun(rest=40, at_most=600)) == 39.75 + PACE.quiet
+    assert due_at(once(3.0), NextRun(not_before=40, at_latest=600)) == 40
+    assert due_at(lambda now: True, NextRun(not_before=40, at_latest=600)) == 40
+    assert due_at(once(39.75), NextRun(not_before=40, at_latest=600)) == 39.75 + SCHEDULE.settle
 
 
 def test_without_a_change_a_run_is_due_after_a_while() -> None:
-    assert due_at(lambda now: False, NextRun(at_most=600)) == 600
+    assert due_at(lambda now: False, NextRun(at_latest=600)) == 600
 
 
 def test_what_is_pending_is_due_without_another_change() -> None:
-    assert due_at(lambda now: False, NextRun(pending=True, at_most=600)) == PACE.quiet
-    assert due_at(lambda now: False, NextRun(rest=16, pending=True)) == 16
+    assert due_at(lambda now: False, NextRun(pending=True, at_latest=600)) == SCHEDULE.settle
+    assert due_at(lambda now: False, NextRun(not_before=16, pending=True)) == 16
 
 
 def test_nothing_is_due_once_the_ticks_end() -> None:
-    assert due_at(lambda now: True, NextRun(rest=40, at_most=600), end=30) is None
+    assert due_at(lambda now: True, NextRun(not_before=40, at_latest=600), end=30) is None
 
 
 @given(st.sets(st.integers(1, 400)), st.integers(0, 60), st.booleans())
-def test_no_change_waits_longer_than_patience_or_rest(changed: set[int], rest: int, pending: bool) -> None:
+def test_no_change_waits_longer_than_the_maximum_delay_or_the_cooldown(
+    changed: set[int], rest: int, pending: bool
+) -> None:
     first = 0.0 if pending else min(changed, default=2400) * TICK
     due = due_at(lambda now: now / TICK in changed, NextRun(rest, 600, pending))
     assert due is not None
-    assert rest <= due <= max(min(first + PACE.patience, 600), rest, 2 * TICK) + PACE.quiet
+    assert rest <= due <= max(min(first + SCHEDULE.max_delay, 600), rest, 2 * TICK) + SCHEDULE.settle
 
 
 def test_pauses_after_errors_grow_up_to_a_minute() -> None:
-    assert [PACE.pause(failures) for failures in (1, 2, 3, 5, 6, 9999)] == [2, 4, 8, 32, 60, 60]
+    assert [SCHEDULE.pause(failures) for failures in (1, 2, 3, 5, 6, 9999)] == [2, 4, 8, 32, 60, 60]
 
 
 @pytest.fixture
@@ -101,12 +103,12 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ground(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> WatchedTree:
+def watched(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> WatchedTree:
     return WatchedTree(tree / index, [Source(tree / path, DiscoverOptions(**options)) for path in sources])  # type: ignore[arg-type]
 
 
 def test_the_folders_are_those_that_a_run_walks(tree: Path) -> None:
-    folders = {os.path.relpath(folder, tree) for folder in ground(tree, "docs", "alone/f.md").folders}
+    folders = {os.path.relpath(folder, tree) for folder in watched(tree, "docs", "alone/f.md").folders}
     assert folders == {"docs", "docs/sub", "docs/keep", "alone"}
 
 
@@ -135,12 +137,12 @@ def test_the_folders_are_those_that_a_run_walks(tree: Path) -> None:
     ],
 )
 def test_what_no_run_would_look_at_concerns_nobody(tree: Path, path: str, concerns: bool) -> None:
-    assert ground(tree, "docs", "alone/f.md").concerns(str(tree / path)) is concerns
+    assert watched(tree, "docs", "alone/f.md").concerns(str(tree / path)) is concerns
 
 
 def test_patterns_leave_out_what_is_a_file(tree: Path) -> None:
     (tree / "docs" / "x.txt").write_text("x")
-    taken = ground(tree, "docs", include=("*.md",), exclude=("keep/",))
+    taken = watched(tree, "docs", include=("*.md",), exclude=("keep/",))
     assert [taken.concerns(str(tree / "docs" / name)) for name in ("a.md", "x.txt", "sub", "keep")] == [
         *(True, False, True, False)
     ]
@@ -149,8 +151,11 @@ def test_patterns_leave_out_what_is_a_file(tree: Path) -> None:
 
 def test_the_index_itself_concerns_nobody(tree: Path) -> None:
     (tree / "docs" / "index" / "segments").mkdir(parents=True)
-    taken = ground(tree, "docs", index="docs/index")
-    assert taken.folders == ground(tree, "docs").folders - {str(tree / "docs/index"), str(tree / "docs/index/segments")}
+    taken = watched(tree, "docs", index="docs/index")
+    assert taken.folders == watched(tree, "docs").folders - {
+        str(tree / "docs/index"),
+        str(tree / "docs/index/segments"),
+    }
     assert str(tree / "docs") in taken.folders
     assert not taken.concerns(str(tree / "docs" / "index"))
 
@@ -163,7 +168,7 @@ def test_the_innermost_source_decides(tree: Path) -> None:
 
 
 def test_a_source_that_is_not_there_is_told_by_its_identity(tree: Path) -> None:
-    taken = ground(tree, "docs", "nowhere")
+    taken = watched(tree, "docs", "nowhere")
     before = taken.identities()
     (tree / "nowhere").mkdir()
     assert before != taken.identities()
@@ -193,7 +198,7 @@ def test_a_run_that_fails_is_tried_again(tree: Path, made: UpdateSummary) -> Non
             raise outcome
         return outcome
 
-    events = watch_index(made.index, update, lambda: False, replace(AT_ONCE, retry=0.01))
+    events = watch_index(made.index, update, lambda: False, replace(AT_ONCE, retry_after=0.01))
     assert next(events) == WatchStarted(3, None)
     failures = [next(events), next(events)]
     assert [each.pause for each in failures if isinstance(each, UpdateFailed)] == [0.01, 0.02]
@@ -226,7 +231,7 @@ def test_where_no_events_are_to_be_had_it_looks_now_and_then(
         yield
 
     monkeypatch.setattr(watchfiles, "watch", watch)
-    events = watch_index(made.index, lambda: made, lambda: False, replace(AT_ONCE, look=0.0, share=0.0))
+    events = watch_index(made.index, lambda: made, lambda: False, replace(AT_ONCE, poll_every=0.0, rescan_factor=0.0))
     blind = WatchStarted(3, "OS file watch limit reached")
     assert [next(events) for _ in range(4)] == [blind, made, blind, made]
     events.close()

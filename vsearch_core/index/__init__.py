@@ -1,0 +1,1 @@
+"""Write, read and maintain an index: commits, segments, snapshots, checks and repairs."""

@@ -1,4 +1,4 @@
-"""Is the index sound? Read-only, and able to look at anything: each fault is named, none is an exception."""
+"""Check an index for damage, without changing it; every fault is reported, and none raises."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -19,14 +19,14 @@ from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
 
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5  # checks, each of another generation
 
-Recall = Callable[[Snapshot], Sequence[Fault]]
+RecallCheck = Callable[[Snapshot], Sequence[Fault]]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found. `generation`, `files` and `chunks` are None where the catalog can't tell."""
+    """Result of a check. `generation`, `files` and `chunks` are None if the catalog can't be read."""
 
     index: Path
     full: bool
@@ -36,27 +36,29 @@ class CheckReport:
     chunks: int | None
 
 
-def check_index(index: Path, *, full: bool = False, recall: Recall | None = None) -> CheckReport:
-    """Look for faults, in one generation; writers go on meanwhile.
+def check_index(index: Path, *, full: bool = False, recall: RecallCheck | None = None) -> CheckReport:
+    """Check one generation of the index; it may be written to meanwhile.
 
-    Quick: the catalog opens, settings are complete, files are there and of the right size, the small ones intact,
-    counts agree. Full: every byte and every relation too, and, by `recall`, that rows are found by their own vectors.
+    A quick check: the catalog opens, its settings are complete, all files exist with the right size, the checksums of
+    small files are right, and counts agree. A full check verifies every byte and every relation too and, with `recall`,
+    that rows are found by their own vectors.
+
     Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, StorageError.
     """
     with storage_errors(index):
         report = _check(index, full=full, recall=recall)
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             former = report.generation
             if not report.faults:
                 break
-            # A compaction may have swept files between the catalog's word and our look at them.
+            # A compaction may have deleted files after the catalog was read.
             report = _check(index, full=full, recall=recall)
             if report.generation == former:
                 break
     return report
 
 
-def _check(index: Path, *, full: bool, recall: Recall | None) -> CheckReport:
+def _check(index: Path, *, full: bool, recall: RecallCheck | None) -> CheckReport:
     faults: list[Fault] = []
     if (index / CATALOG_FILE).is_file() and not has_our_header(index):
         faults.append(Fault(str(index / CATALOG_FILE), "its header is damaged"))
@@ -79,7 +81,7 @@ def _check(index: Path, *, full: bool, recall: Recall | None) -> CheckReport:
             return CheckReport(index, full, (*faults, Fault(error.thing, error.reason)), None, None, None)
 
 
-def _segments(catalog: Catalog, *, full: bool, recall: Recall | None) -> list[Fault]:
+def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> list[Fault]:
     settings = IndexSettings.from_catalog(catalog)
     records = catalog.segments()
     faults: list[Fault] = []
@@ -108,7 +110,7 @@ def content_faults(index: Path, record: SegmentRecord, view: SegmentView, settin
 
 
 def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:
-    """Whether the live chunks are exactly the segments' live rows, each once and of the right file."""
+    """Yield the differences between the live chunks and the segments' live rows: each chunk has one, of its file."""
     chunk_ids, file_ids = catalog.live_chunks()
     rows = [(view.chunk_ids[view.alive], view.file_ids[view.alive]) for view in views]
     found = np.concatenate([np.empty(0, np.int64), *(chunks for chunks, _ in rows)])
@@ -116,7 +118,7 @@ def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]
     order = np.argsort(found, kind="stable")
     found, files = found[order], files[order]
     if (np.diff(found) == 0).any():
-        yield Fault("segments", "hold live chunks twice")
+        yield Fault("segments", "have two rows for some live chunks")
     elif not np.array_equal(found, chunk_ids):
         missing, unknown = np.isin(chunk_ids, found, invert=True), np.isin(found, chunk_ids, invert=True)
         reason = f"lack {missing.sum()} live chunks and have {unknown.sum()} that the catalog does not know"
@@ -124,11 +126,14 @@ def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]
     elif not np.array_equal(files, file_ids):
         yield Fault("segments", f"give {(files != file_ids).sum()} chunks to other files than the catalog does")
     if any((is_live(view, chunk_ids, file_ids) & ~view.alive).any() for view in views):
-        yield Fault("segments", "bury rows of live chunks")
+        yield Fault("segments", "mark rows of live chunks as deleted")
 
 
 def is_live(view: SegmentView, chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows are of the live chunks, ascending, and of the same files, shape (rows,); tombstones are not asked."""
+    """Return a mask (rows,) of the rows whose chunk and file are among the live ones, whatever the tombstones say.
+
+    `chunk_ids` are ascending, and `file_ids` their files.
+    """
     at = np.searchsorted(chunk_ids, view.chunk_ids)
     live = at < len(chunk_ids)
     at = at[live]

@@ -18,6 +18,7 @@ class RowMap:
     """
 
     def __init__(self, lengths: Iterable[int]) -> None:
+        """Make the map of segments with these numbers of rows."""
         self.starts: Rows = np.cumsum([0, *lengths], dtype=np.int64)
 
     @property

@@ -1,25 +1,26 @@
-"""What an index was made with; vectors, chunks and terms are comparable only while it stays the same."""
+"""Settings of an index. Its vectors, chunks and terms can only be compared while these stay the same."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from vsearch_core import config
-from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError
+from vsearch_core.errors import ArgumentError, IndexCorruptError, IndexMismatchError, InputError
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.model import TEXT, EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
 
-CHUNKER = "1"  # changes when the same document would be cut otherwise
-ANALYZER = "analyzer"  # the setting that names the analysis which the postings were made by
-FUSION = "fusion"  # the setting that holds what `vsearch tune` has learned (`search.tuned`): true of these vectors only
-READABLE = {"1", "2"}  # earlier analyzers whose terms questions can be made into
+CHUNKER = "1"  # version of the chunker: changes when the same document would give other chunks
+ANALYZER = "analyzer"  # the setting with the signature of the analysis that made the postings
+FUSION = "fusion"  # the setting with the tuned fusion (`search.tuned`), which holds for these vectors only
+COMPATIBLE_ANALYZERS = {"1", "2"}  # earlier analyzers whose terms a query can be analyzed into
 
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """What the user asked for; None leaves the choice to the index, or to the default where there is none yet."""
+    """Options for an index. None leaves the choice to the index or, for a new one, to the default."""
 
     embedder: str | None = None
     model: str | None = None
@@ -45,7 +46,7 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """The settings that an index keeps for life. `model` and `base_url` open the embedder again: see `EmbedderSpec`."""
+    """Settings that an index keeps. `model` and `base_url` open its embedder again (`EmbedderSpec`)."""
 
     fingerprint: Fingerprint
     model: str
@@ -53,7 +54,7 @@ class IndexSettings:
     overlap_words: int
     language: str
     base_url: str | None = None
-    analyzer: int = field(default=VERSION, compare=False)  # of the postings, until they are made anew
+    analyzer: int = field(default=VERSION, compare=False)  # the version that made the postings
 
     @property
     def spaces(self) -> Mapping[str, Fingerprint]:
@@ -62,22 +63,22 @@ class IndexSettings:
 
     @property
     def spec(self) -> EmbedderSpec:
-        """The embedder that made the vectors."""
+        """Return the spec of the embedder that made the vectors."""
         made_by = self.fingerprint
         return EmbedderSpec(made_by.provider, self.model, made_by.dimension, self.base_url)
 
     @property
     def analysis(self) -> Analysis:
-        """The analysis of passages, and of questions once all postings are made by it."""
+        """Return the analysis of chunks, and of queries if it has made all postings."""
         return Analysis(self.language)
 
     @property
     def query_analysis(self) -> Analysis:
-        """The analysis of questions."""
+        """Return the analysis of queries, by the analyzer that made the postings."""
         return Analysis(self.language, self.analyzer)
 
     def to_catalog(self) -> dict[str, str]:
-        """The settings as the catalog stores them."""
+        """Return the settings as the catalog stores them."""
         return {
             "fingerprint": json.dumps(asdict(self.fingerprint)),
             "model": self.model,
@@ -91,10 +92,10 @@ class IndexSettings:
 
     @classmethod
     def from_catalog(cls, catalog: Catalog, *, renewing: bool = False) -> "IndexSettings":
-        """Read them back.
+        """Return the settings that the catalog stores.
 
-        Raises IndexMismatchError when this version would cut text otherwise, or analyze it in a way that does not find
-        what the index holds (unless the caller is `renewing` its postings), and IndexCorruptError.
+        Raises IndexMismatchError if this version would chunk text otherwise, or has no analyzer for queries that finds
+        the index's terms (unless the caller is `renewing` its postings), and IndexCorruptError.
         """
         values = catalog.settings()
         try:
@@ -111,31 +112,28 @@ class IndexSettings:
         except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
             raise IndexCorruptError(str(catalog.label), f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:
-            reason = f"it was made with chunker {chunker}, this vsearch has {CHUNKER}"
-            raise IndexMismatchError(str(catalog.label), reason, "index again into a new folder with --index")
+            reason = f"made with chunker {chunker}, not {CHUNKER}, which this version has"
+            raise IndexMismatchError(str(catalog.label), reason, "index-too-old")
         _refuse_other_analyzer(str(catalog.label), signature, ours, renewing=renewing)
         return replace(settings, analyzer=int(signature.partition(":")[0]))
 
 
 def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: bool) -> None:
     (version, _, language), (own, _, own_language) = signature.partition(":"), ours.partition(":")
-    if signature == ours or (language == own_language and version in READABLE):
+    if signature == ours or (language == own_language and version in COMPATIBLE_ANALYZERS):
         return
-    reason = f"it was made with analyzer {signature}, this vsearch has {ours}"
+    reason = f"made with analyzer {signature}, not {ours}, which this version has"
     if not version.isdecimal() or int(version) > int(own):
         raise IndexMismatchError(index, reason, "index-version")
     if not renewing:
-        raise IndexMismatchError(index, reason, "run `vsearch index`: it makes the keywords anew and embeds nothing")
+        raise IndexMismatchError(index, reason, "keywords-outdated")
 
 
 def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettings:
-    """The settings of a new index. Raises InputError where the model has not the dimension that was asked for."""
+    """Return the settings of a new index. Raises ArgumentError if the model's vectors have another dimension."""
     if options.dimension not in (None, fingerprint.dimension):
-        raise InputError(
-            f"--dimensions {options.dimension}",
-            f"{fingerprint.model} makes vectors of {fingerprint.dimension}",
-            "leave --dimensions out, or choose another model",
-        )
+        reason = f"{fingerprint.model} makes vectors of {fingerprint.dimension}, not {options.dimension}"
+        raise ArgumentError("dimension", reason, "dimension-not-available")
     words, overlap = chunk_sizes(options)
     model = options.model or fingerprint.model
     language = options.language or config.LANGUAGE
@@ -143,55 +141,48 @@ def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettin
 
 
 def chunk_sizes(options: IndexOptions) -> tuple[int, int]:
-    """Words a chunk and words of overlap, as asked for or by default."""
+    """Return the words per chunk and the words of overlap, as given or by default.
+
+    If only the chunk size is given, the overlap keeps its proportion to it.
+    """
     words = config.CHUNK_WORDS if options.chunk_words is None else options.chunk_words
-    # Somebody who asks for small chunks and says nothing of the overlap keeps the default's proportion.
     overlap = words * config.OVERLAP_WORDS // config.CHUNK_WORDS
     return words, overlap if options.overlap_words is None else options.overlap_words
 
 
 def refuse_other_options(index: str, settings: IndexSettings, options: IndexOptions) -> None:
-    """Raise IndexMismatchError when what is asked for is not what the index has."""
-    pairs = (
-        ("--embedder", options.embedder, settings.fingerprint.provider),
-        ("--dimensions", options.dimension, settings.fingerprint.dimension),
-    )
-    for option, asked, has in pairs:
-        if asked is not None and asked != has:
-            raise IndexMismatchError(
-                index,
-                f"it was made with {option} {has}, not {asked}",
-                f"leave {option} out, or embed it again with `vsearch index --re-embed {option} {asked}`",
-            )
+    """Raise IndexMismatchError if an option differs from what the index was made with."""
+    made_with = {"embedder": settings.fingerprint.provider, "dimension": settings.fingerprint.dimension}
+    _refuse_differences(index, made_with, options, "other-embedder")
     refuse_other_chunking(index, settings, options)
 
 
 def refuse_other_chunking(index: str, settings: IndexSettings, options: IndexOptions) -> None:
-    """Raise IndexMismatchError for what only reading the documents again could change: the index has chunks only."""
-    pairs = (
-        ("--chunk-words", options.chunk_words, settings.chunk_words),
-        ("--overlap-words", options.overlap_words, settings.overlap_words),
-        ("--language", options.language, settings.language),
-    )
-    for option, asked, has in pairs:
-        if asked is not None and asked != has:
-            raise IndexMismatchError(
-                index,
-                f"it was made with {option} {has}, not {asked}",
-                f"leave {option} out, or index again into a new folder with --index",
-            )
+    """Raise IndexMismatchError for an option that only reading the documents again could satisfy.
+
+    The index has no documents, only their chunks.
+    """
+    made_with = {name: getattr(settings, name) for name in ("chunk_words", "overlap_words", "language")}
+    _refuse_differences(index, made_with, options, "other-chunking")
+
+
+def _refuse_differences(index: str, made_with: Mapping[str, Any], options: IndexOptions, code: str) -> None:
+    for argument, present in made_with.items():
+        requested = getattr(options, argument)
+        if requested is not None and requested != present:
+            reason = f"made with {argument.replace('_', ' ')} {present}, not {requested}"
+            raise IndexMismatchError(index, reason, code, argument=argument, present=present, requested=requested)
 
 
 def refuse_other_model(index: str, settings: IndexSettings, fingerprint: Fingerprint) -> None:
-    """Raise IndexMismatchError, naming the difference, when vectors of the two could not be compared."""
+    """Raise IndexMismatchError, naming the first difference, if vectors of the two models can't be compared."""
     ours, theirs = asdict(settings.fingerprint), asdict(fingerprint)
-    for part, has in ours.items():
-        if theirs[part] != has:
-            shown = (has[:12], theirs[part][:12]) if part == "weights" else (has, theirs[part])
-            raise IndexMismatchError(
-                index,
-                f"its vectors were made by {settings.fingerprint.model} ({part} {shown[0]}),"
-                f" not by {fingerprint.model} ({part} {shown[1]})",
-                "use that model, or embed it again with"
-                f" `vsearch index --re-embed --embedder {fingerprint.provider} --model {fingerprint.model}`",
+    for key, present in ours.items():
+        if theirs[key] != present:
+            shown = (present[:12], theirs[key][:12]) if key == "weights" else (present, theirs[key])
+            reason = (
+                f"its vectors were made by {settings.fingerprint.model} ({key} {shown[0]}),"
+                f" not by {fingerprint.model} ({key} {shown[1]})"
             )
+            details = {"provider": fingerprint.provider, "model": fingerprint.model}
+            raise IndexMismatchError(index, reason, "other-model", **details)

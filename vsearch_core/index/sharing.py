@@ -1,4 +1,4 @@
-"""Vectors that a user's projects share, if the user allows it: what one has embedded costs the others nothing."""
+"""A cache of vectors in the user's cache folder, shared by all of the user's indexes that use it."""
 
 import json
 import sqlite3
@@ -34,9 +34,10 @@ def sharing(
 
 
 class SharingEmbedder:
-    """An embedder that is asked only for texts that no project has had embedded by the like of it."""
+    """Wraps an embedder with the cache that all indexes share: texts that the same model has embedded cost nothing."""
 
     def __init__(self, embedder: Embedder, spec: EmbedderSpec, path: Path, limit: int) -> None:
+        """Wrap the embedder that `spec` describes; the cache is the file at `path`, at most `limit` bytes."""
         self._embedder = embedder
         self._path, self._limit = path, limit
         made_by = json.dumps(asdict(embedder.fingerprint))
@@ -44,20 +45,20 @@ class SharingEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """As `Embedder`."""
+        """Return what the wrapped embedder returns."""
         return self._embedder.fingerprint
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `Embedder`; questions are not shared."""
+        """Embed queries, which are not cached."""
         return self._embedder.embed_queries(texts)
 
     def legible_share(self, query: str) -> float:
-        """As `Embedder`."""
+        """Return what the wrapped embedder returns."""
         return self._embedder.legible_share(query)
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """As `Embedder`; the vectors that are known come first."""
-        shared = _Shared(self._path, self._space, 2 * self.fingerprint.dimension, self._limit)
+        """Embed documents as `Embedder` does; batches of cached vectors come first."""
+        shared = _CacheFile(self._path, self._space, 2 * self.fingerprint.dimension, self._limit)
         try:
             known = shared.get(texts)
             have = [number for number, text in enumerate(texts) if text in known]
@@ -65,42 +66,42 @@ class SharingEmbedder:
                 fixed = np.frombuffer(b"".join(known[texts[number]] for number in have), np.int16)
                 yield Batch(np.array(have), from_fixed(fixed.reshape(len(have), -1)))
             rest = np.array([number for number, text in enumerate(texts) if text not in known], np.int64)
-            asked = [texts[number] for number in rest.tolist()]
-            for batch in self._embedder.embed_documents(asked) if asked else ():
-                shared.put([asked[number] for number in batch.indices.tolist()], to_fixed(batch.vectors))
+            missing = [texts[number] for number in rest.tolist()]
+            for batch in self._embedder.embed_documents(missing) if missing else ():
+                shared.put([missing[number] for number in batch.indices.tolist()], to_fixed(batch.vectors))
                 yield Batch(rest[batch.indices], batch.vectors)
         finally:
             shared.close()
 
 
-class _Shared:
-    """The shared file. Whatever is wrong with it, nothing is known then and nothing kept; if damaged, it is deleted."""
+class _CacheFile:
+    """The cache file. If it can't be used, every text is a miss, and nothing is stored; if damaged, it is deleted."""
 
     def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int) -> None:
         self._path = path
         self._file: VectorFile | None = None
-        self._file = self._tried(lambda: VectorFile(self._new(), space, row_bytes, limit))
+        self._file = self._or_none(lambda: VectorFile(self._new(), space, row_bytes, limit))
 
     def _new(self) -> Path:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)  # vectors tell something of the texts: they are nobody else's business
+        self._path.touch(mode=0o600)  # private: vectors reveal something of the texts
         return self._path
 
     def get(self, texts: Sequence[str]) -> dict[str, bytes]:
         file = self._file
-        return (self._tried(lambda: file.get(texts)) if file else None) or {}
+        return (self._or_none(lambda: file.get(texts)) if file else None) or {}
 
     def put(self, texts: Sequence[str], vectors: NDArray[np.int16]) -> None:
         file = self._file
         if file:
-            self._tried(lambda: file.put(texts, map(bytes, vectors)))
+            self._or_none(lambda: file.put(texts, map(bytes, vectors)))
 
     def close(self) -> None:
         file = self._file
         if file:
-            self._tried(file.close)
+            self._or_none(file.close)
 
-    def _tried(self, do: Callable[[], T]) -> T | None:
+    def _or_none(self, do: Callable[[], T]) -> T | None:
         try:
             return do()
         except (sqlite3.Error, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a reader sees: one generation of the index, pinned for as long as the snapshot is open."""
+"""Snapshots: a reader sees one generation of the index for as long as it has the snapshot open."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +82,7 @@ class Snapshot:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that passages were analyzed in, sorted."""
+        """Return the languages that the chunks were analyzed in, sorted."""
         if self.settings.language != AUTO:
             return (self.settings.language,)
         return tuple(sorted({language for segment in self.segments for language in segment.postings.languages}))
@@ -90,21 +90,24 @@ class Snapshot:
 
 @contextmanager
 def open_snapshot(index: Path) -> Iterator[Snapshot]:
-    """Pin the current generation inside the block; writers go on meanwhile.
+    """Open the current generation for the block; the index may be written to meanwhile.
 
     Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError, StorageError.
     """
     with storage_errors(index):
         snapshot = _open(index)
     try:
-        with sqlite_errors(index):  # other errors of the block are not the index's business
+        with sqlite_errors(index):  # not the other errors of the block
             yield snapshot
     finally:
         snapshot.catalog.close()
 
 
 def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Opened]) -> tuple[Catalog, list[Opened]]:
-    """The current generation: its catalog, for the caller to close, and its segments, `opened`, oldest first."""
+    """Return the current generation's catalog, which the caller closes, and its segments, oldest first, each `opened`.
+
+    Raises what `opened` raises, and IndexCorruptError if a file is missing.
+    """
     former = None
     while True:
         catalog = Catalog.open_to_read(index, check_same_thread=False)  # a snapshot may move between threads
@@ -115,7 +118,7 @@ def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Open
             catalog.close()
             if generation == former:
                 raise IndexCorruptError(str(error.filename), "the file is gone from the index") from None
-            # A compaction may have swept it between the catalog's word and our opening it: the next generation has it.
+            # A compaction may have deleted it after the catalog was read; then the next generation has its rows.
             former = generation
         except BaseException:
             catalog.close()

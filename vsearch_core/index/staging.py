@@ -62,6 +62,7 @@ class Stager:
         extract_options: ExtractOptions,
         limits: IndexLimits = DEFAULT_LIMITS,
     ) -> None:
+        """Record the plan in the catalog, and begin to read its changed files; `live` are the live files by path."""
         with catalog.transaction():
             catalog.delete_files(record.id for record in plan.stale)
             clear_skipped(catalog, plan.no_longer_skipped)

@@ -1,4 +1,4 @@
-"""What there is to know about an index without searching it."""
+"""Status of an index: its settings, counts and sizes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from vsearch_core.store.vectors import unfinished_re_embeddings
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """An index's facts. Sizes are bytes on disk by part.
+    """Facts about an index.
 
-    The parts are vectors, graph, postings, ids, text (compressed), catalog (the rest), damaged (what repairs have set
-    aside, also ones that were killed, and nothing reads). `removed` are paths in the
-    sources that stay out of the index. `graph_segments` of the segments, with `graph_rows` rows in all, have a graph.
-    `pending_files` and `pending_chunks` are what an interrupted run has left to embed; `re_embedding`: whether giving
-    it another model's vectors has begun. `files_by_state` counts what `store.states` tells of each file.
+    `size` is the bytes on disk by part: vectors, graph, postings, ids, text (compressed), catalog (the rest of it) and
+    damaged (copies that repairs have set aside, which nothing reads). `removed` are paths inside the sources that stay
+    out of the index. `graph_segments` segments, with `graph_rows` rows, have a graph. `pending_files` and
+    `pending_chunks` are left to embed by a stopped run; `re_embedding` is True if a re-embedding was stopped.
+    `files_by_state` counts files by `store.states.STATES`.
     """
 
     index: Path
@@ -48,7 +48,7 @@ class Status:
 
 
 def read_status(snapshot: Snapshot) -> Status:
-    """The status of the snapshot's generation."""
+    """Return the status of the snapshot's generation."""
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
     sources = catalog.sources()
@@ -80,7 +80,7 @@ def read_status(snapshot: Snapshot) -> Status:
 
 
 def read_states(snapshot: Snapshot) -> Iterator[FileState]:
-    """What became of each file, by path. Raises IndexCorruptError where the list of files is damaged."""
+    """Yield the state of each file, by path. Raises IndexCorruptError if the catalog's list of files is damaged."""
     snapshot.catalog.refuse_damaged_files(sum(record.live_rows for record in snapshot.catalog.segments()))
     return file_states(snapshot.catalog)
 

@@ -1,4 +1,4 @@
-"""Snapshots that travel: a generation out of an index into an archive, and from an archive into an index."""
+"""Export a generation of an index as an archive, and import an archive into an index."""
 
 import sqlite3
 import time
@@ -36,13 +36,13 @@ from vsearch_core.store.segment import (
 )
 from vsearch_core.store.tables import CATALOG_FILE, LINEAGE, start_lineage
 
-# What values of a catalog that others wrote can lead to, when they are not what we write.
+# Errors from values in a catalog that this program did not write.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class TransferSummary:
-    """What an archive holds: live files and chunks, segments, and the members' bytes."""
+    """Counts of an archive: live files and chunks, segments, and the bytes of its members."""
 
     index: Path
     generation: int
@@ -54,9 +54,9 @@ class TransferSummary:
 
 
 def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
-    """Give the current generation, as an archive, to `write`, piece by piece; writers go on meanwhile.
+    """Write the current generation as an archive, by calls of `write`; the index may be written to meanwhile.
 
-    `scratch` is an empty folder with room for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
+    `scratch` is an empty folder with space for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
     IndexCorruptError, StorageError, and ArchiveError for a file that is not what the catalog says.
     """
     started = time.perf_counter()
@@ -68,7 +68,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
             replace_generation(copy, catalog)
         with storage_errors(index):
             generation, (files, _, _) = catalog.generation, catalog.counts()
-    # Closed by now: however slowly the archive is taken, the writers' log does not grow for it.
+    # The catalog is closed by now: a slow `write` does not make the writers' log grow.
     with storage_errors(scratch.parent):
         contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
         for piece in pack(contents, {CATALOG_FILE: read_blocks(scratch / CATALOG_FILE), **_segment_files(segments)}):
@@ -77,11 +77,11 @@ def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
 
 
 def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -> TransferSummary:
-    """Make the index say what an archive says; `read` gives its bytes, `name` names it in errors.
+    """Replace the index's content by an archive's; `read` returns its bytes, and `name` is the subject of errors.
 
-    All is received, verified and durable before one transaction swaps it in: whatever happens, the index is the old one
-    or the new one, and readers of the old one go on. An index that holds files is replaced on request only; its sources
-    stay its own. Raises InputError, IndexNotFoundError where an index has lost its catalog, ArchiveError,
+    Everything is received, verified and durable before one transaction swaps it in: whatever happens, the index is the
+    old one or the new one, and readers of the old one continue. An index with files is replaced only with `replace`;
+    its sources are kept. Raises InputError, IndexNotFoundError if an index has lost its catalog, ArchiveError,
     IndexLockedError, IndexMismatchError, IndexVersionError, StorageError.
     """
     started = time.perf_counter()
@@ -93,7 +93,9 @@ def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -
             _refuse_to_overwrite(index, replace=replace)
             # The catalog is received, and then copied.
             require_free_space(index, contents.bytes + contents.members[0].bytes, "the archive")
-            unpacked = index / SEGMENTS_DIR / uuid4().hex  # where what no catalog names is swept
+            unpacked = (
+                index / SEGMENTS_DIR / uuid4().hex
+            )  # a folder that the next writer deletes if no catalog names it
             try:
                 _unpack(unpacked, archive, contents)
                 return _swap_in(index, unpacked, name, contents, started)
@@ -102,7 +104,7 @@ def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -
 
 
 def _segment(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
-    """A segment's maps; nothing is verified, for packing does that."""
+    """Map a segment's arrays; packing verifies them."""
     return record, open_segment(catalog.index, record.name, record.manifest, unverified=record.manifest)
 
 
@@ -145,9 +147,7 @@ def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
     with closing(Catalog.open_to_write(index)) as catalog:
         live, staged, _ = catalog.counts()
     if (live or staged) and not replace:
-        raise InputError(
-            str(index), "there is an index here already", "replace it with --replace, or choose another --index"
-        )
+        raise InputError(str(index), "there is an index here already", "index-exists")
 
 
 def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
@@ -164,10 +164,10 @@ def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
 
 
 def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> TransferSummary:
-    with _judged(name):
+    with _archive_errors(name):
         received = Catalog.open_to_write(unpacked, label=Path(name))  # brings an older format up to date
     with closing(received):
-        with _judged(name):
+        with _archive_errors(name):
             records = _verified_segments(unpacked, name, received, contents)
         renamed = {record.name: _move_in(index, unpacked, record.name) for record in records}
         sync_folder(index / SEGMENTS_DIR)
@@ -176,14 +176,17 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
             former = target.settings().get(LINEAGE)
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-            if target.settings().get(LINEAGE) in {None, former}:  # a backup: ids have meant something else since
+            if target.settings().get(LINEAGE) in {
+                None,
+                former,
+            }:  # the archive is a backup: since then, ids have got other meanings
                 start_lineage(target.connection)
         files, _, _ = received.counts()
         return _summary(index, generation, files, contents, records, started)
 
 
 def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
-    """The archive's segments, once it is known to be a sound index, and to be the one that it lists."""
+    """Return the archive's segments. Raises IndexCorruptError unless they are intact and the ones that it lists."""
     for fault in check_index(unpacked, full=True).faults:
         inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
         raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, "archive-damaged")
@@ -194,15 +197,15 @@ def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: C
 
 
 def _move_in(index: Path, unpacked: Path, segment: str) -> str:
-    """Give a segment's folder a new name: a file that a reader may have mapped is never written over."""
+    """Move a segment's folder under a new name: a file that a reader may have mapped is never overwritten."""
     name = uuid4().hex
     (unpacked / SEGMENTS_DIR / segment).rename(index / SEGMENTS_DIR / name)
     return name
 
 
 @contextmanager
-def _judged(name: str) -> Iterator[None]:
-    """Let errors about what was received name the archive that it came from."""
+def _archive_errors(name: str) -> Iterator[None]:
+    """Raise errors about received files as errors about the archive that they came from."""
     try:
         with storage_errors(Path(name)):
             yield
@@ -216,7 +219,7 @@ def _judged(name: str) -> Iterator[None]:
 
 @contextmanager
 def _target(index: Path) -> Iterator[Catalog]:
-    """The index's catalog, in a transaction; or a new one that appears when the block has ended."""
+    """Open the index's catalog in a transaction, or a new catalog, which appears when the block has ended."""
     if (index / CATALOG_FILE).exists():
         with closing(Catalog.open_to_write(index)) as catalog:
             with catalog.transaction():
@@ -226,15 +229,17 @@ def _target(index: Path) -> Iterator[Catalog]:
     else:
         with Catalog.new(index) as catalog:
             yield catalog
-        Catalog.open_to_write(index).close()  # gives it the log that SQLite, which says nothing, could not at creation
+        Catalog.open_to_write(
+            index
+        ).close()  # switches its log on, which SQLite may fail to do at creation without an error
 
 
 def _sweep(index: Path) -> None:
-    """Delete what was received and is not named, on success (the archive's catalog) and on failure (all of it)."""
+    """Delete received files that no catalog names: the archive's catalog after a success, all after a failure."""
     named: set[str] = set()
     with suppress(
         IndexStateError, StorageError, OSError, sqlite3.Error
-    ):  # what can't be deleted now is swept by the next writer
+    ):  # the next writer deletes what can't be deleted now
         if (index / CATALOG_FILE).exists():
             with closing(Catalog.open_to_read(index)) as catalog:
                 named = {record.name for record in catalog.segments()}

@@ -1,7 +1,7 @@
-"""When to bring an index up to date again: watches what it was made of, and says when something may have changed.
+"""Watch the sources of an index, and bring it up to date when they change.
 
-The run itself is the truth: it walks and compares. Events only say when, so that one too many costs a run that changes
-nothing, and one that was lost is made up for by the next run.
+An update walks and compares, so it is always right; file events only say when to run one. An event too many costs a run
+that changes nothing, and a lost one is made up for by the next run.
 """
 
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from vsearch_core.errors import InputError, VsearchError
-from vsearch_core.index.sources import Source, is_within, source_from_json
+from vsearch_core.errors import ArgumentError, VsearchError
+from vsearch_core.index.sources import Source, catalog_sources, is_within
 from vsearch_core.index.writer import UpdateSummary
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
@@ -25,53 +25,54 @@ from vsearch_core.text.discover import Reach
 if TYPE_CHECKING:
     from watchfiles.main import FileChange
 
-TICK = 0.25  # seconds: so often it is asked whether to stop or to run
-STEP_MS = 100  # so often watchfiles looks whether events have come
+TICK = 0.25  # seconds between two looks at what has changed
+STEP_MS = 100  # milliseconds between two looks of watchfiles at events
 
-# Names that editors and office programs give what is there for a moment only. They cause no run, but a run takes them
-# as it takes any file.
-PASSING = re.compile(r"4913|#.*#|.*~|~\$.*|.*\.tmp", re.DOTALL)
+# Names of files that editors and office programs make for a moment. They cause no run, but a run indexes them like any
+# other file.
+TRANSIENT_NAME = re.compile(r"4913|#.*#|.*~|~\$.*|.*\.tmp", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSchedule:
-    """When a run is due, in seconds; `rest` and `share` are in lengths of the last run.
+    """Times, in seconds, that decide when the next update runs.
 
-    A run begins once nothing has changed for `quiet`, at the latest after `patience`; but not before the last one's
-    length times `rest` has passed, so that a folder which changes for ever costs a share of the time. Without any
-    change it begins after `net`, in case an event was lost, or after `look` where none are to be had, and after `share`
-    at the earliest. After errors the pause doubles from `retry` to `retry_at_most`.
+    A run begins once nothing has changed for `settle`, or `max_delay` after the first change; but not before the last
+    run's length times `cooldown_factor` has passed, so that a folder that always changes takes a share of the time.
+    Without a change it begins after `rescan_every`, in case an event was lost, or after `poll_every` if there are no
+    events, and not before the last run's length times `rescan_factor`. After errors, the pause doubles from
+    `retry_after` to `max_retry_after`.
     """
 
-    quiet: float = 0.5
-    patience: float = 5.0
-    rest: float = 1.0
-    net: float = 600.0
-    look: float = 10.0
-    share: float = 20.0
-    retry: float = 2.0
-    retry_at_most: float = 60.0
+    settle: float = 0.5
+    max_delay: float = 5.0
+    cooldown_factor: float = 1.0
+    rescan_every: float = 600.0
+    poll_every: float = 10.0
+    rescan_factor: float = 20.0
+    retry_after: float = 2.0
+    max_retry_after: float = 60.0
 
     def pause(self, failures: int) -> float:
-        """How long to wait after so many errors in a row, at least one."""
-        return min(self.retry * 2.0 ** min(failures - 1, 30), self.retry_at_most)
+        """Return the pause after a number of failed runs in a row, at least one."""
+        return min(self.retry_after * 2.0 ** min(failures - 1, 30), self.max_retry_after)
 
 
 @dataclass(frozen=True, slots=True)
 class NextRun:
-    """What the next run waits for, in seconds from now: `rest` at least, without any change `at_most`.
+    """When the next run may begin, in seconds from now: `not_before`, and `at_latest` even without a change.
 
-    `pending`: there is a change already.
+    `pending` is True if there was a change already.
     """
 
-    rest: float = 0.0
-    at_most: float = 0.0
+    not_before: float = 0.0
+    at_latest: float = 0.0
     pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WatchStarted:
-    """So many folders tell of changes; or none do, for the `obstacle`, and the index is looked after now and then."""
+    """Watching began, of so many folders; an `obstacle` says why there are no events, only runs at intervals."""
 
     folders: int
     obstacle: str | None
@@ -86,79 +87,81 @@ class UpdateFailed:
 
 
 def require_watchfiles() -> None:
-    """Raise InputError where the package isn't installed."""
+    """Raise ArgumentError if the package watchfiles isn't installed."""
     if find_spec("watchfiles") is None:
-        raise InputError("--watch", "the package watchfiles isn't installed", "run `pip install 'vsearch[watch]'`")
+        raise ArgumentError("watch", "the package watchfiles isn't installed", "package-missing", extra="watch")
 
 
 def watch_index(
     index: Path,
     update: Callable[[], UpdateSummary],
-    stop: Callable[[], bool],
-    pace: WatchSchedule = WatchSchedule(),
+    should_stop: Callable[[], bool],
+    schedule: WatchSchedule = WatchSchedule(),
 ) -> Generator[WatchStarted | UpdateSummary | UpdateFailed, None, None]:
-    """Watch what the index was made of, and `update` it at once and whenever that may have changed, until `stop`.
+    """Call `update` at once, and whenever the index's sources may have changed, until `should_stop()` returns True.
 
-    Yields what is watched, whenever that is taken up anew, and what came of each run. Raises InputError where
+    Yields WatchStarted whenever the folders to watch have changed, and the summary of each run. Raises ArgumentError if
     watchfiles isn't installed; later errors are yielded, and the run is tried again after a pause that grows.
     """
     require_watchfiles()
-    watcher, ground, failures = Watcher(stop), WatchedTree(index, ()), 0
-    wait = NextRun()
+    watcher, tree, failures = Watcher(should_stop), WatchedTree(index, ()), 0
+    next_run = NextRun()
     try:
-        while is_due(watcher.ticks(ground), wait, pace, time.monotonic):
+        while is_due(watcher.ticks(tree), next_run, schedule, time.monotonic):
             began = time.monotonic()
             try:
-                if watcher.is_stale:  # first, so that it tells of what changes from here on
-                    ground = WatchedTree(index, known_sources(index))
-                    yield watcher.take_up(ground)
+                if watcher.is_stale:  # before the run, so that changes during the run are seen
+                    tree = WatchedTree(index, known_sources(index))
+                    yield watcher.start(tree)
                 summary = update()
                 yield summary
                 if summary.interrupted:
                     return
-                known, ground = ground.folders, WatchedTree(index, known_sources(index))
+                watched, tree = tree.folders, WatchedTree(index, known_sources(index))
             except VsearchError as error:
                 failures += 1
-                wait = NextRun(rest=pace.pause(failures), pending=True)
-                yield UpdateFailed(error, wait.rest)
+                next_run = NextRun(not_before=schedule.pause(failures), pending=True)
+                yield UpdateFailed(error, next_run.not_before)
                 continue
             failures, took = 0, time.monotonic() - began
-            at_most = max(pace.look if watcher.obstacle else pace.net, pace.share * took)
-            wait = NextRun(pace.rest * took, at_most, pending=watcher.is_stale or ground.folders != known)
-            watcher.is_stale = wait.pending or watcher.obstacle is not None
+            interval = schedule.poll_every if watcher.obstacle else schedule.rescan_every
+            at_latest = max(interval, schedule.rescan_factor * took)
+            is_pending = watcher.is_stale or tree.folders != watched
+            next_run = NextRun(schedule.cooldown_factor * took, at_latest, is_pending)
+            watcher.is_stale = is_pending or watcher.obstacle is not None
     finally:
         watcher.close()
 
 
-def is_due(ticks: Iterable[bool], wait: NextRun, pace: WatchSchedule, clock: Callable[[], float]) -> bool:
-    """Wait until a run is due: true; or until the ticks end: false. A tick says whether anything changed before it."""
+def is_due(ticks: Iterable[bool], next_run: NextRun, schedule: WatchSchedule, clock: Callable[[], float]) -> bool:
+    """Wait until a run is due, and return True; return False if the ticks end before. A tick is True after a change."""
     began = clock()
-    first = last = began if wait.pending else None
+    first = last = began if next_run.pending else None
     for changed in ticks:
         now = clock()
         if changed:
             first, last = now if first is None else first, now
-        if now - began < wait.rest:
+        if now - began < next_run.not_before:
             continue
         if first is None or last is None:
-            if now - began >= wait.at_most:
+            if now - began >= next_run.at_latest:
                 return True
-        elif now - last >= pace.quiet or now - first >= pace.patience:
+        elif now - last >= schedule.settle or now - first >= schedule.max_delay:
             return True
     return False
 
 
 def known_sources(index: Path) -> tuple[Source, ...]:
-    """What the index was made of. Raises IndexStateError."""
+    """Return the sources that the index was made of. Raises IndexStateError."""
     with storage_errors(index), closing(Catalog.open_to_read(index)) as catalog:
-        sources = catalog.sources()
-    return tuple(source_from_json(index.parent, path, options) for path, options in sources.items())
+        return tuple(catalog_sources(index.parent, catalog))
 
 
 class WatchedTree:
-    """What the sources let a run find: the `folders` that it walks, and which paths concern it."""
+    """The folders that a run walks, `folders`, and a test for the paths that it may index."""
 
     def __init__(self, index: Path, sources: Iterable[Source]) -> None:
+        """Walk the sources for their folders; the index's own are left out."""
         self._index = [str(index)]
         inner_first = sorted(sources, key=lambda source: len(str(source.path)), reverse=True)
         self._reaches = {
@@ -169,16 +172,16 @@ class WatchedTree:
         self.folders = frozenset(folder for folder in walked if not is_within(folder, self._index))
 
     def concerns(self, path: str) -> bool:
-        """Whether a change of the absolute path may change what a run finds."""
-        if PASSING.fullmatch(os.path.basename(path)) or is_within(path, self._index):  # noqa: PTH119 - many paths
+        """Return True if a change of the absolute path may change the result of a run."""
+        if TRANSIENT_NAME.fullmatch(os.path.basename(path)) or is_within(path, self._index):  # noqa: PTH119 - many paths
             return False
         for source, reach in self._reaches.items():
-            if is_within(path, [source]):  # the innermost one's options decide
+            if is_within(path, [source]):  # the innermost source's options decide
                 return reach is not None and reach.may_take(path)
         return False
 
     def identities(self) -> list[tuple[int, int] | None]:
-        """What tells whether a source has come, gone or been replaced: events can't be had of what is not there."""
+        """Return the device and inode of each source, None for one that doesn't exist, which has no events."""
         return [_identity(source) for source in self._reaches]
 
 
@@ -191,30 +194,31 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 class Watcher:
-    """Tells, tick by tick, whether anything has changed in the folders that it has taken up.
+    """Watches the folders of a tree for changes.
 
-    Each folder is watched for itself: a watch of all below would follow links to anywhere, and spend the system's
-    watches on folders that no run enters. `is_stale`: the folders are not the same any more, and events may be missed
-    until they are taken up anew. `obstacle` says why no events are to be had.
+    Each folder is watched on its own: a recursive watch would follow links out of the tree, and use up the system's
+    watches on folders that no run enters. `is_stale` is True if the folders have changed, so that events may be missed
+    until it is started again. `obstacle` says why there are no events.
     """
 
     def __init__(self, stop: Callable[[], bool]) -> None:
+        """Make a watcher that watches nothing yet."""
         self._stop = stop
         self._changes: Generator[set[FileChange], None, None] | None = None
         self._identities: list[tuple[int, int] | None] = []
         self.is_stale = True
         self.obstacle: str | None = None
 
-    def take_up(self, ground: WatchedTree) -> WatchStarted:
-        """Watch the ground's folders, and what was watched before no more."""
+    def start(self, tree: WatchedTree) -> WatchStarted:
+        """Watch the tree's folders, and no others any more."""
         from watchfiles import watch
 
         self.close()
-        self.is_stale, self.obstacle, self._identities = False, None, ground.identities()
-        if not ground.folders:
+        self.is_stale, self.obstacle, self._identities = False, None, tree.identities()
+        if not tree.folders:
             return WatchStarted(0, None)
         self._changes = watch(
-            *sorted(ground.folders),
+            *sorted(tree.folders),
             watch_filter=None,
             debounce=int(TICK * 1000),
             step=STEP_MS,
@@ -225,36 +229,36 @@ class Watcher:
             ignore_permission_denied=False,  # true hides that the system's watches are used up
         )
         try:
-            next(self._changes, None)  # it begins to watch when it is first asked
+            next(self._changes, None)  # it begins to watch at the first call
         except FileNotFoundError:
-            self.is_stale, self._changes = True, None  # a folder has gone since it was found
+            self.is_stale, self._changes = True, None  # a folder was deleted since it was found
         except (OSError, RuntimeError) as error:
             self.obstacle, self._changes = str(error).partition(" about ")[0].rstrip("."), None
-        return WatchStarted(len(ground.folders), self.obstacle)
+        return WatchStarted(len(tree.folders), self.obstacle)
 
-    def ticks(self, ground: WatchedTree) -> Iterator[bool]:
-        """Whether anything that concerns the ground has changed since the last tick; ends once it is to stop."""
+    def ticks(self, tree: WatchedTree) -> Iterator[bool]:
+        """Yield, every TICK seconds, True if anything that concerns the tree has changed; end when it is to stop."""
         while not self._stop():
             paths = self._changed()
-            identities = ground.identities()
-            moved = paths is None or identities != self._identities or not paths.isdisjoint(ground.folders)
+            identities = tree.identities()
+            is_changed = paths is None or identities != self._identities or not paths.isdisjoint(tree.folders)
             self._identities = identities
-            self.is_stale |= moved
-            yield moved or any(map(ground.concerns, paths or ()))
+            self.is_stale |= is_changed
+            yield is_changed or any(map(tree.concerns, paths or ()))
 
     def _changed(self) -> set[str] | None:
-        """The paths that events have come of within a tick; None where they can't be told."""
+        """Return the paths that changed within a tick; None if they can't be known."""
         if self._changes is None:
             time.sleep(TICK)
             return set()
         try:
             return {path for _, path in next(self._changes, ())}
-        except (OSError, RuntimeError):  # such as a name that is not UTF-8, which watchfiles can't tell
+        except (OSError, RuntimeError):  # such as a name that is not UTF-8, which watchfiles can't report
             self._changes = None
             return None
 
     def close(self) -> None:
-        """End the watch."""
+        """Stop watching."""
         if self._changes is not None:
             self._changes.close()
             self._changes = None
