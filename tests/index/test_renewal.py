@@ -143,10 +143,11 @@ def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monke
     assert signature(root) == f"{VERSION}:en"
 
 
-def test_an_index_that_can_not_be_asked_names_the_command(root: Path) -> None:
+def test_an_index_with_outdated_keywords_is_refused_by_its_own_code(root: Path) -> None:
     put_analyzer(root, "0:en")
-    with pytest.raises(IndexMismatchError, match=r"analyzer 0:en.*run `vsearch index`.*embeds nothing"):
+    with pytest.raises(IndexMismatchError, match="analyzer 0:en") as outdated:
         found(root, "pump")
+    assert outdated.value.code == "keywords-outdated"
 
 
 def test_a_newer_analyzer_is_refused_and_left_alone(root: Path) -> None:

@@ -483,7 +483,7 @@ def test_another_model_is_refused_and_loses_nothing(root: Path, embedder: WordEm
     make_index(root, embedder, DOCS)
     write(root, "docs/fig.txt", "About the fig.")
     for other in (WordEmbedder("other"), WordEmbedder(dimension=8)):
-        with pytest.raises(IndexMismatchError, match="use that model"):
+        with pytest.raises(IndexMismatchError, match="its vectors were made by words"):
             make_index(root, other, DOCS)
     assert make_index(root, embedder).added == 1
 
