@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import WordEmbedder, make_index
 
-from vsearch_core.errors import InputError, ModelError
+from vsearch_core.errors import ArgumentError, ModelError
 from vsearch_core.index.sources import Source
 from vsearch_core.index.watch import (
     TICK,
@@ -174,10 +174,11 @@ def test_a_source_that_is_not_there_is_told_by_its_identity(tree: Path) -> None:
     assert before != taken.identities()
 
 
-def test_without_the_package_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)
-    with pytest.raises(InputError, match=r"run `pip install 'vsearch\[watch\]'`"):
+    with pytest.raises(ArgumentError, match="watchfiles isn't installed") as caught:
         require_watchfiles()
+    assert (caught.value.code, caught.value.details) == ("package-missing", {"extra": "watch"})
 
 
 @pytest.fixture
