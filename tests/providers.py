@@ -1,7 +1,7 @@
-"""Embedding providers on loopback that speak the real wire formats, and can be told to misbehave.
+"""Embedding providers on loopback that use the real wire formats, with faults on request.
 
-A vector is the sum of a fixed direction a word, so that texts which share words are near. A text is read up to `reads`
-words; what comes after them is cut without a word, as Gemini does, or refused, as others do.
+A vector is the sum of a fixed direction for each word, so that texts with common words are near. A text is read up to
+`reads` words; the rest is silently cut, as by Gemini, or the text is refused, as by others.
 """
 
 import base64
@@ -26,12 +26,12 @@ KEY = "AIza-this-key-must-never-be-seen-0123456789"
 HANG = 60.0  # seconds
 DIALECTS = ("openai", "ollama", "llama.cpp", "vllm", "tei", "lm studio")
 
-Mood = str  # "" for a proper answer; else a misbehaviour of `Provider.misbehave` or `Provider.spoil`
-Moods = Callable[[int], Mood]
+Fault = str  # "" for a proper response; else a fault of `_Handler._apply_fault` or `spoil_vectors`
+Faults = Callable[[int], Fault]
 
 
 def direction(text: str, dimension: int) -> NDArray[np.float64]:
-    """The unit vector that a text gets."""
+    """Return the unit vector that a text gets."""
     total = np.full(dimension, 1e-3)
     for word in re.findall(r"\w+", text.lower()):
         total = total + _word(word, dimension)
@@ -46,7 +46,7 @@ def _word(word: str, dimension: int) -> NDArray[np.float64]:
 
 
 class RefusedError(Exception):
-    """An error answer: status and JSON body."""
+    """An error response: status and JSON body."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status)
@@ -55,12 +55,12 @@ class RefusedError(Exception):
 
 
 @dataclass
-class Provider:
-    """The state of a server. `moods(n)` is how it treats its n-th request, from 0."""
+class FakeProvider:
+    """The state of a server. `faults(n)` is the fault of its n-th response, from 0."""
 
     dialect: str
-    moods: Moods = lambda _: ""
-    dimension: int = 48  # of models that nobody names a dimension for
+    faults: Faults = lambda _: ""
+    dimension: int = 48  # of the vectors, if the request names none
     reads: int = 2_000  # words of a text
     url: str = ""
     key: str | None = KEY
@@ -80,13 +80,13 @@ class Provider:
             return list(body["input"])
         return ["".join(part["text"] for part in each["content"]["parts"]) for each in body["requests"]]
 
-    def answer(self, path: str, body: Any, key: str | None, mood: Mood) -> Any:
-        """The JSON answer. Raises RefusedError."""
+    def answer(self, path: str, body: Any, key: str | None, fault: Fault) -> Any:
+        """Return the JSON response. Raises RefusedError."""
         if self.dialect == "gemini":
-            return self._gemini(path, body, key, mood)
-        return self._openai(path, body, key, mood)
+            return self._gemini(path, body, key, fault)
+        return self._openai(path, body, key, fault)
 
-    def _gemini(self, path: str, body: Any, key: str | None, mood: Mood) -> Any:
+    def _gemini(self, path: str, body: Any, key: str | None, fault: Fault) -> Any:
         if key != self.key:
             raise RefusedError(400, _google_error(400, f"API key not valid: {key}. Please pass a valid API key."))
         match = re.fullmatch(r"/v1beta/models/([\w.-]+):batchEmbedContents", path)
@@ -105,9 +105,9 @@ class Provider:
             assert (task in {"RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT", 1, 2}) == (match[1] == "gemini-embedding-001")
             read = " ".join(parts[0]["text"].split()[: self.reads])
             vectors.append(3 * direction(read, each["outputDimensionality"]))  # not unit length, as the real one's
-        return {"embeddings": [{"values": vector} for vector in spoiled([list(each) for each in vectors], mood)]}
+        return {"embeddings": [{"values": vector} for vector in spoil_vectors([list(each) for each in vectors], fault)]}
 
-    def _openai(self, path: str, body: Any, key: str | None, mood: Mood) -> Any:
+    def _openai(self, path: str, body: Any, key: str | None, fault: Fault) -> Any:
         if self.dialect == "openai" and key != self.key:
             raise RefusedError(
                 401, {"error": {"message": f"Incorrect API key provided: {key}.", "code": "invalid_api_key"}}
@@ -127,7 +127,7 @@ class Provider:
             words = [each[: self.reads] for each in words]
         elif longest := max((len(each) for each in words if len(each) > self.reads), default=0):
             raise self._too_long(longest)
-        vectors = spoiled([list(direction(" ".join(each), dimension)) for each in words], mood)
+        vectors = spoil_vectors([list(direction(" ".join(each), dimension)) for each in words], fault)
         return self._openai_body(body, vectors, sum(map(len, words)))
 
     def _openai_body(self, body: Any, vectors: list[Any], read: int) -> Any:
@@ -163,10 +163,10 @@ class Provider:
                 return RefusedError(400, {"error": {"message": message, "type": "invalid_request_error", "code": None}})
 
 
-def spoiled(vectors: list[Any], mood: Mood) -> list[Any]:
-    """The vectors of a server that answers wrongly and says nothing of it."""
+def spoil_vectors(vectors: list[Any], fault: Fault) -> list[Any]:
+    """Return the vectors as a server gives them that has a fault without an error status."""
     first, *others = vectors
-    wrong: dict[Mood, list[Any]] = {
+    wrong: dict[Fault, list[Any]] = {
         "short": others,
         "extra": [first, *others, first],
         "nan": [["NaN", *first[1:]], *others],
@@ -175,11 +175,11 @@ def spoiled(vectors: list[Any], mood: Mood) -> list[Any]:
         "dimension": [vector[:-1] for vector in vectors],
         "one dimension": [first[:-1], *others],
     }
-    return wrong.get(mood, vectors)
+    return wrong.get(fault, vectors)
 
 
 def throttled(dialect: str, delay: float | None, **more: str) -> tuple[int, Any, dict[str, str]]:
-    """Status, body and headers of a 429."""
+    """Return status, body and headers of a 429."""
     if dialect != "gemini":
         body = {"error": {"message": "Rate limit reached for requests", "code": "rate_limit_exceeded", **more}}
         return 429, body, {} if delay is None else {"Retry-After": f"{delay:g}"}
@@ -204,7 +204,7 @@ def _base64(vector: list[Any]) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    provider: Provider
+    provider: FakeProvider
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -217,22 +217,22 @@ class _Handler(BaseHTTPRequestHandler):
             number = len(provider.requests)
             provider.requests.append(body)
             provider.keys.append(key or None)
-        mood = provider.moods(number)
-        if not self._misbehave(mood):
+        fault = provider.faults(number)
+        if not self._apply_fault(fault):
             try:
-                answer = provider.answer(urlsplit(self.path).path, body, key or None, mood)
+                answer = provider.answer(urlsplit(self.path).path, body, key or None, fault)
             except RefusedError as refused:
                 self._send(refused.status, refused.body)
             else:
-                if not mood:
+                if not fault:
                     with provider.lock:
                         provider.answered.update(provider.texts_of(body))
                 self._send(200, answer)
         provider.after(number)
 
-    def _misbehave(self, mood: Mood) -> bool:
-        """Answer as such a mood says; False for those that spoil a proper answer."""
-        kind, _, value = mood.partition(" ")
+    def _apply_fault(self, fault: Fault) -> bool:
+        """Respond with the fault. Return False for one that only spoils the vectors of a proper response."""
+        kind, _, value = fault.partition(" ")
         gemini = self.provider.dialect == "gemini"
         match kind:
             case "429":
@@ -248,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
                 status = int(kind)
                 self._send(status, {"error": {"message": words, "code": status, "status": "INTERNAL"}})
             case "hang":
-                select.select([self.connection], [], [], HANG)  # until the client has had enough
+                select.select([self.connection], [], [], HANG)  # until the client gives up
                 self.close_connection = True
             case "drop":
                 self.close_connection = True
@@ -288,9 +288,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(dialect: str, moods: Moods = lambda _: "", **state: Any) -> Iterator[Provider]:
-    """A provider that is up while the block runs: "gemini" or one of DIALECTS."""
-    provider = Provider(dialect, moods, **state)
+def serving(dialect: str, faults: Faults = lambda _: "", **state: Any) -> Iterator[FakeProvider]:
+    """Run a provider, "gemini" or one of DIALECTS, while the block runs."""
+    provider = FakeProvider(dialect, faults, **state)
     handler = type("Handler", (_Handler,), {"provider": provider})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from process import DEADLINE, Vsearch, checked, finished, until, write_files
-from providers import KEY, Provider, serving
+from providers import KEY, FakeProvider, serving
 
 KEYS = {"GEMINI_API_KEY": KEY, "OPENAI_API_KEY": KEY}
 ADDRESSES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
 FILES = {"pump.txt": "The pump needs grease.\n", "bread.txt": "Rye bread needs time.\n"}
 
 
-def remote(name: str, provider: Provider) -> list[str]:
+def remote(name: str, provider: FakeProvider) -> list[str]:
     """The options that lead `index` to the provider."""
     model = ["--model", "text-embedding-3-small"] if name == "openai" else []
     return ["--embedder", name, "--base-url", provider.url, "--dimensions", "128", *model]
@@ -142,11 +142,11 @@ def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunk
             running[-1].kill()
             running[-1].wait(DEADLINE)
 
-    def moods(number: int) -> str:
+    def faults(number: int) -> str:
         kill(number, "before")
         return chance.choices(["429 0.01", "429 0.05", "drop", "short", ""], [10, 10, 5, 5, 70])[0]
 
-    with serving(dialect(name), moods, after=lambda number: kill(number, "after")) as provider:
+    with serving(dialect(name), faults, after=lambda number: kill(number, "after")) as provider:
         options = [*remote(name, provider), *SMALL_CHUNKS, "-q"]
         environment = {**vsearch.environment, **KEYS}
         heard = b""

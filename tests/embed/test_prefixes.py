@@ -24,7 +24,7 @@ def test_a_family_is_known_by_its_name(name: str, expected: tuple[str, str]) -> 
     assert prefixes(name, {}) == expected
 
 
-def test_what_the_files_state_wins() -> None:
+def test_prompts_in_the_files_win() -> None:
     assert prefixes("intfloat/e5-base-v2", {"query": "q: "}) == ("q: ", "")
     assert prefixes("x/y", {"passage": "p: ", "corpus": "c: "}) == ("", "p: ")
     assert prefixes("x/y", {"document": "", "corpus": "c: "}) == ("", "c: ")

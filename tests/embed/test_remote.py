@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contracts.embedder import LONG, ODD, TEXTS, EmbedderContract
-from providers import DIALECTS, KEY, Moods, Provider, direction, serving
+from providers import DIALECTS, KEY, FakeProvider, Faults, direction, serving
 
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.open import open_embedder
@@ -57,7 +57,7 @@ class FakeTime:
 @dataclass
 class Opened:
     embedder: RemoteEmbedder
-    provider: Provider
+    provider: FakeProvider
     time: FakeTime
     reports: list[str]
 
@@ -65,7 +65,7 @@ class Opened:
 @contextmanager
 def opened(
     wire: str,
-    moods: Moods = lambda _: "",
+    faults: Faults = lambda _: "",
     *,
     model: str | None = None,
     dimension: int | None = 128,
@@ -80,7 +80,7 @@ def opened(
     time, reports = FakeTime(), list[str]()
     is_gemini = wire in ADAPTERS
     model = model or (None if is_gemini else "text-embedding-3-small")
-    with serving("gemini" if is_gemini else dialect, moods, **state) as provider:
+    with serving("gemini" if is_gemini else dialect, faults, **state) as provider:
         spec = EmbedderSpec("gemini" if is_gemini else "openai", model, dimension, provider.url)
         policy = RequestPolicy(rpm, None, timeout, stop=stop, report=reports.append, clock=time.clock)
         with pytest.MonkeyPatch.context() as patch:
@@ -140,7 +140,7 @@ def test_vectors_belong_to_their_texts_and_requests_are_full(wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", ["google-genai", "google-generativeai"])
-def test_gemini_is_asked_as_each_model_wants(wire: str) -> None:
+def test_requests_fit_each_gemini_model(wire: str) -> None:
     with opened(wire, dimension=None) as each:
         embed_all(each.embedder, ["a document"])
         each.embedder.embed_queries(["a question"])
@@ -167,19 +167,19 @@ def test_both_packages_have_one_fingerprint_and_one_vector() -> None:
     assert np.abs(made[0][1] - made[1][1]).max() < 1e-6
 
 
-@pytest.mark.parametrize("mood", [*BAD_BODIES, "429", "429 0.1", "429 5", "500", "503", "hang", "drop"])
-def test_a_misbehaviour_costs_a_request_and_nothing_else(wire: str, mood: str) -> None:
+@pytest.mark.parametrize("fault", [*BAD_BODIES, "429", "429 0.1", "429 5", "500", "503", "hang", "drop"])
+def test_a_fault_costs_one_request_and_nothing_else(wire: str, fault: str) -> None:
     texts = [f"text {number}" for number in range(40)]
-    with opened(wire, lambda number: mood if number == 0 else "", timeout=TIMEOUT) as each:
+    with opened(wire, lambda number: fault if number == 0 else "", timeout=TIMEOUT) as each:
         vectors = embed_all(each.embedder, texts)
         assert len(each.provider.requests) == (2 if wire != "openai" else 3)
         assert max(each.provider.answered.values()) == 1
-        assert (each.time.slept >= 5) == (mood == "429 5")
+        assert (each.time.slept >= 5) == (fault == "429 5")
     assert np.abs(vectors - np.stack([direction(text, 128) for text in texts])).max() < 1e-6
 
 
 @pytest.mark.parametrize(
-    ("mood", "line", "code", "details"),
+    ("fault", "line", "code", "details"),
     [
         ("html", r"the response is no list of embeddings \(\w+\)", "embedding-interrupted", "later"),
         ("short", "the response has 0 vectors for 1 texts", "embedding-interrupted", "later"),
@@ -192,9 +192,9 @@ def test_a_misbehaviour_costs_a_request_and_nothing_else(wire: str, mood: str) -
     ],
 )
 def test_a_lasting_failure_is_one_line_without_the_key(
-    wire: str, mood: str, line: str, code: str, details: str
+    wire: str, fault: str, line: str, code: str, details: str
 ) -> None:
-    with opened(wire, lambda _: mood) as each, pytest.raises(ProviderError, match=line) as caught:
+    with opened(wire, lambda _: fault) as each, pytest.raises(ProviderError, match=line) as caught:
         embed_all(each.embedder, ["text"])
     (detail,) = caught.value.details.values()
     assert caught.value.code == code
@@ -225,18 +225,18 @@ def test_a_query_is_retried_for_less_long(wire: str) -> None:
 def test_a_stop_while_waiting_ends_the_iteration(wire: str) -> None:
     stopping = threading.Event()
 
-    def moods(number: int) -> str:
+    def faults(number: int) -> str:
         if number:
             stopping.set()
         return "429 100" if number else ""
 
-    with opened(wire, moods, stop=stopping.is_set) as each:
+    with opened(wire, faults, stop=stopping.is_set) as each:
         batches = list(each.embedder.embed_documents([f"text {number}" for number in range(300)]))
         assert len(batches) == 1
         assert each.time.slept < 1
 
 
-def test_the_pace_counts_texts_at_gemini_and_requests_elsewhere(wire: str) -> None:
+def test_the_rate_limit_counts_texts_at_gemini_and_requests_elsewhere(wire: str) -> None:
     with opened(wire, rpm=40) as each:
         embed_all(each.embedder, [f"text {number}" for number in range(120)])
         sizes = [len(each.provider.texts_of(body)) for body in each.provider.requests]
@@ -258,7 +258,7 @@ def test_words_from_none_to_a_hundred_thousand(wire: str) -> None:
     assert not np.array_equal(vectors[-1], tail[0])
 
 
-def test_what_is_sent_is_json_that_any_server_takes(wire: str) -> None:
+def test_requests_are_json_that_any_server_accepts(wire: str) -> None:
     with opened(wire) as each:
         embed_all(each.embedder, ODD)
         sent = each.provider.texts
@@ -280,7 +280,7 @@ def test_texts_that_a_server_finds_too_long_go_in_parts(dialect: str) -> None:
         assert all(answered[text] == 1 for text in texts if text != long)
 
 
-def test_a_dimension_that_the_server_has_to_be_told() -> None:
+def test_the_dimension_is_named_to_a_server_that_needs_it() -> None:
     with opened("openai", dialect="vllm", model="matryoshka", dimension=16) as each:
         assert embed_all(each.embedder, ["one", "two"]).shape == (2, 16)
         assert [body.get("dimensions") for body in each.provider.requests] == [None, 16]
@@ -291,16 +291,16 @@ def test_a_dimension_that_the_server_has_to_be_told() -> None:
         embed_all(each.embedder, ["one"])
 
 
-def test_a_dimension_that_nobody_knew_is_the_first_answers() -> None:
-    moods = ["", "", "dimension", "", ""]
-    with opened("openai", moods.__getitem__, dialect="ollama", model="m", dimension=None) as each:
+def test_an_unknown_dimension_comes_from_the_first_response() -> None:
+    faults = ["", "", "dimension", "", ""]
+    with opened("openai", faults.__getitem__, dialect="ollama", model="m", dimension=None) as each:
         assert each.embedder.fingerprint.dimension == 48
         vectors = embed_all(each.embedder, [f"text {number}" for number in range(96)])
         assert vectors.shape == (96, 48)
-        assert len(each.provider.requests) == len(moods)
+        assert len(each.provider.requests) == len(faults)
 
 
-def test_a_part_with_nothing_to_see_is_not_sent_empty(wire: str) -> None:
+def test_a_window_without_visible_text_is_not_sent_empty(wire: str) -> None:
     with opened(wire) as each:
         assert embed_all(each.embedder, ["start" + " " * 40_000 + "end"]).shape == (1, 128)
         assert len(each.provider.texts) > 2
@@ -318,7 +318,7 @@ def test_a_redirect_is_not_followed(wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", ["google-genai", "openai"])
-def test_what_stays_on_this_machine_goes_through_no_proxy(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_this_machine_go_through_no_proxy(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with serving("openai") as proxy:
@@ -351,14 +351,14 @@ def test_an_address_that_only_the_client_finds_wrong_is_one_line(base_url: str) 
     assert caught.value.code == "invalid-address"
 
 
-def test_a_server_that_misses_the_key_is_no_refusal_of_it() -> None:
+def test_a_server_that_requires_a_key_gets_its_own_error() -> None:
     line = "the server requires a key, and none was sent .status 401."
     with opened("openai", trusted=False) as each, pytest.raises(ProviderError, match=line) as caught:
         each.embedder.embed_queries(["x"])
     assert caught.value.code == "openai-url-untrusted"
 
 
-def test_our_openai_server_speaks_what_openais_package_reads() -> None:
+def test_openais_package_can_read_our_server() -> None:
     from openai import OpenAI
 
     for dialect in DIALECTS:
@@ -404,7 +404,7 @@ def test_the_key_goes_only_to_a_trusted_address() -> None:
         ),
     ],
 )
-def test_what_can_not_be_opened_is_said_before_anything_is_sent(spec: EmbedderSpec, line: str) -> None:
+def test_invalid_options_are_refused_before_anything_is_sent(spec: EmbedderSpec, line: str) -> None:
     with pytest.raises(InputError, match=line) as caught:
         open_embedder(spec, credentials=CREDENTIALS)
     assert "secret" not in str(caught.value)
@@ -428,12 +428,12 @@ def test_a_malformed_key_is_named_and_not_repeated(key: str) -> None:
         Credentials(key, key_name="THE_KEY")
 
 
-def test_the_key_is_no_part_of_what_is_printed() -> None:
+def test_the_key_is_not_in_the_repr() -> None:
     assert KEY not in repr(CREDENTIALS)
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_a_storm(wire: str, count: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_many_faults_at_once(wire: str, count: int, capfd: pytest.CaptureFixture[str]) -> None:
     """30 % throttled, 10 % each 500 and 503, 5 % timeouts, 10 % bad bodies: every text once, in place, in bounds."""
     chance = random.Random(count)
     bad = dict.fromkeys(BAD_BODIES, 10 / len(BAD_BODIES))

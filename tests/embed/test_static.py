@@ -125,7 +125,7 @@ def test_tokens_are_summed_in_pieces(word_model: PreparedModel, meaningful: Stat
     assert np.abs(embed_all(in_pieces, TEXTS) - embed_all(meaningful, TEXTS)).max() <= 1e-6
 
 
-def test_what_is_prepared_is_used_again(tmp_path: Path, empty_cache: Path) -> None:
+def test_a_prepared_model_is_used_again(tmp_path: Path, empty_cache: Path) -> None:
     said: list[str] = []
     folder = write_static(tmp_path / "model")
     first, again = (open_embedder(EmbedderSpec("static", str(folder)), report=said.append) for _ in range(2))
@@ -151,7 +151,7 @@ def test_what_is_prepared_is_used_again(tmp_path: Path, empty_cache: Path) -> No
         (lambda folder: write_static(folder, weights=np.ones(9)), "its tables don't fit each other"),
     ],
 )
-def test_what_is_no_static_model_is_named(
+def test_a_file_that_is_not_a_static_model_is_named(
     tmp_path: Path, empty_cache: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     folder = write_static(tmp_path / "model")

@@ -39,7 +39,7 @@ def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
         (400, "the input length exceeds the context length", "too long"),
     ],
 )
-def test_what_a_status_means(status: int, words: str, kind: str) -> None:
+def test_the_meaning_of_a_status(status: int, words: str, kind: str) -> None:
     failure = failure_from_status(status, words, CREDENTIALS)
     assert failure.kind == kind
     assert words in failure.reason

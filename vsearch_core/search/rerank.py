@@ -16,7 +16,7 @@ Scores = NDArray[np.float32]
 
 
 class Reranker(Protocol):
-    """A model that scores texts for a query, such as `embed.cross.CrossEncoder`."""
+    """A model that scores texts for a query, such as `embed.cross_encoder.CrossEncoder`."""
 
     def score(self, query: str, texts: Sequence[str], /) -> Scores:
         """Return how well each text answers, from 0 to 1, (n,); no text is cut. Raises ModelError, InputError."""
