@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.base import Batch
+from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
@@ -55,7 +55,7 @@ class WordEmbedder:
 
 def make_index(
     root: Path,
-    embedder: WordEmbedder,
+    embedder: Embedder,
     *paths: Path,
     observer: Observer | None = None,
     options: IndexOptions | None = None,

@@ -11,7 +11,9 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import parts
 from vsearch_core.index.check import check_index
 from vsearch_core.index.compaction import compact_index
+from vsearch_core.index.limits import DEFAULT_LIMITS
 from vsearch_core.index.parts import FormerSegment, Input, NewSegment, Part
+from vsearch_core.index.progress import Observer
 from vsearch_core.index.re_embedding import re_embed_index
 from vsearch_core.index.repair import repair_index
 from vsearch_core.index.settings import IndexOptions
@@ -132,7 +134,7 @@ def test_a_copy_has_the_very_arrays_of_the_former_segment(index: Path) -> None:
         record = snapshot.catalog.segments()[0]
         arrays = parts.open_former(index, record).arrays
         former = FormerSegment(arrays, np.ones(record.rows, np.bool_))
-        copy = NewSegment.merge(snapshot.catalog, [former], parts.Observer(), parts.DEFAULT_LIMITS)
+        copy = NewSegment.merge(snapshot.catalog, [former], Observer(), DEFAULT_LIMITS)
         _, manifest = parts.write_parts(copy, snapshot.catalog.settings())
     assert {name: entry for name, entry in manifest.items() if name != "about"} == {
         name: entry for name, entry in record.manifest.items() if name != "about"

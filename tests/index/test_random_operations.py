@@ -249,7 +249,7 @@ class Operations(RuleBasedStateMachine):
     @rule()
     def open_reader(self) -> None:
         context = open_snapshot(self.index)
-        self.readers.append((context, context.__enter__(), dict(self.live)))  # type: ignore[attr-defined, arg-type]
+        self.readers.append((context, context.__enter__(), dict(self.live)))  # type: ignore[arg-type]
 
     @precondition(lambda self: self.readers)
     @rule(words=some_words)

@@ -11,7 +11,7 @@ from vsearch_core.errors import IndexMismatchError
 from vsearch_core.index import renewal
 from vsearch_core.index.check import check_index
 from vsearch_core.index.limits import IndexLimits
-from vsearch_core.index.parts import chunk_postings
+from vsearch_core.index.parts import chunk_postings, write_parts
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.repair import repair_index
 from vsearch_core.index.settings import IndexSettings
@@ -131,7 +131,6 @@ def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monke
         make_index(root, WordEmbedder(dimension=16), observer=Observer(should_stop=lambda: next(stops)))
     assert folders() == 3
     seen: list[int] = []
-    write_parts = renewal.write_parts
 
     def counting(*given: Any, **options: Any) -> Any:
         seen.append(folders())

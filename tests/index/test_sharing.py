@@ -4,12 +4,15 @@ import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from support import WordEmbedder, make_index
 
+from vsearch_core import config
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import embed_all
 from vsearch_core.index.settings import IndexOptions
@@ -26,10 +29,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / SHARED_FILE
 
 
-def embedded(texts: list[str], spec: EmbedderSpec = SPEC, by: WordEmbedder | None = None, **more: int) -> list[str]:
+def embedded(
+    texts: list[str], spec: EmbedderSpec = SPEC, by: WordEmbedder | None = None, limit: int = config.SHARED_BYTES
+) -> list[str]:
     """The texts that the embedder itself was asked for; all vectors are as it gives them."""
     by = by or WordEmbedder()
-    found = embed_all(sharing(lambda _: by, **more)(spec), texts)
+    found = embed_all(sharing(lambda _: by, limit=limit)(spec), texts)
     asked = list(by.embedded)
     assert np.array_equal(to_fixed(found), to_fixed(by.embed_queries(texts)))
     return asked
@@ -41,7 +46,8 @@ def test_a_text_is_embedded_for_all_projects_at_once(tmp_path: Path, cache: Path
         (tmp_path / project / "a.txt").write_text("The pump needs grease.")
     first, second = WordEmbedder(), WordEmbedder()
     for project, embedder in (("one", first), ("two", second)):
-        make_index(tmp_path / project, sharing(lambda _, embedder=embedder: embedder)(SPEC), Path("a.txt"))  # type: ignore[arg-type]
+        shared = partial(lambda own, _spec: own, embedder)
+        make_index(tmp_path / project, sharing(shared)(SPEC), Path("a.txt"))
     assert (len(first.embedded), len(second.embedded)) == (1, 0)
     assert cache.stat().st_mode & 0o777 == 0o600
 
@@ -61,7 +67,7 @@ def test_known_and_new_texts_come_to_their_places() -> None:
         (SPEC, {"provider": "other"}),
     ],
 )
-def test_embedders_share_with_their_like_only(spec: EmbedderSpec, changes: dict[str, str]) -> None:
+def test_embedders_share_with_their_like_only(spec: EmbedderSpec, changes: dict[str, Any]) -> None:
     assert embedded(TEXTS) == TEXTS
     other = WordEmbedder()
     other.fingerprint = replace(other.fingerprint, **changes)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 
 import pytest
 from filelock import FileLock
@@ -42,6 +43,7 @@ from vsearch_core.store import generation, tables
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
 from vsearch_core.store.catalog import TEXT_LIMIT, Catalog
 from vsearch_core.store.files import Data, checksum
+from vsearch_core.store.lock import writer_lock
 
 
 @pytest.fixture
@@ -185,7 +187,7 @@ def test_an_index_is_not_replaced_unasked(root: Path, archive: bytes, embedder: 
 
 
 def test_only_one_writes(root: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "writer_lock", partial(transfer.writer_lock, wait=0))
+    monkeypatch.setattr(transfer, "writer_lock", partial(writer_lock, wait=0))
     with FileLock(root / ".vsearch" / "writer.lock"), pytest.raises(IndexLockedError):
         imported(root, archive, replace=True)
 
@@ -229,7 +231,7 @@ def test_a_damaged_index_is_not_exported(root: Path, tmp_path: Path) -> None:
 def test_an_archive_that_does_not_fit_is_refused_before_anything_is_written(
     archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = commit.disk_usage(tmp_path)._replace(free=1000)
+    free = disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(commit, "disk_usage", lambda _: free)
     with pytest.raises(StorageError, match="not enough free space for the archive"):
         imported(tmp_path / "new", archive)
@@ -308,7 +310,10 @@ def repacked(generation: int, files: dict[str, bytes]) -> bytes:
 
 
 def sql(script: str) -> Change:
-    return lambda connection: connection.execute(script) and None
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute(script)
+
+    return change
 
 
 def manifest(**changes: object) -> Change:
