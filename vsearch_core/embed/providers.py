@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,8 @@ def _status(name: str, provider: EmbeddingProvider) -> ProviderStatus:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and a query needs none of it
+
     try:
         return version(package)
     except PackageNotFoundError:
