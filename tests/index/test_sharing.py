@@ -32,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def embedded(
     texts: list[str], spec: EmbedderSpec = SPEC, by: WordEmbedder | None = None, limit: int = config.SHARED_BYTES
 ) -> list[str]:
-    """The texts that the embedder itself was asked for; all vectors are as it gives them."""
+    """Return the texts that reached the embedder itself; all vectors must be those that it makes."""
     by = by or WordEmbedder()
     found = embed_all(sharing(lambda _: by, limit=limit)(spec), texts)
     asked = list(by.embedded)
