@@ -168,7 +168,7 @@ def describe(error: VsearchError) -> str:
 def advice_for(error: VsearchError) -> str:
     """Return what the user can do about the error, or "" if the table has nothing for its code."""
     if error.code not in ADVICE:
-        return error.next_step
+        return ""
     details = {key: _option(str(value)) if key == "argument" else value for key, value in error.details.items()}
     return ADVICE[error.code].format_map(details)
 

@@ -46,7 +46,7 @@ Damage = tuple[str, int]  # ("flip", bit number) or ("cut", bytes kept)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DamageOutcome:
     """The results on a damaged copy.
 
     `query` is "refused", "same", "older" or "wrong"; `quick` and `full` tell if that check found a fault, `changed` if
@@ -133,7 +133,7 @@ def contents(index: Path) -> list[object]:
         return [connection.execute(f"SELECT rowid, * FROM {table} ORDER BY 1").fetchall() for table in TABLES]
 
 
-def outcomes(index: Path, file: Path, damages: Sequence[Damage], known: Sequence[Answers]) -> list[Outcome]:
+def outcomes(index: Path, file: Path, damages: Sequence[Damage], known: Sequence[Answers]) -> list[DamageOutcome]:
     """Return the outcome of each damage. `known` are the right hits of each generation, newest first."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -144,7 +144,7 @@ def outcomes(index: Path, file: Path, damages: Sequence[Damage], known: Sequence
 
 def _outcome(
     index: Path, copy: Path, file: Path, damage: Damage, known: Sequence[Answers], rows: list[object]
-) -> Outcome:
+) -> DamageOutcome:
     damaged_copy(index, copy, file, damage)
     try:
         found = answers(copy)
@@ -157,7 +157,7 @@ def _outcome(
     except (sqlite3.Error, UnicodeDecodeError, OverflowError):
         changed = True
     shutil.rmtree(copy)
-    return Outcome(damage, query, quick, full, changed)
+    return DamageOutcome(damage, query, quick, full, changed)
 
 
 def _finds(index: Path, *, full: bool) -> bool:
@@ -174,7 +174,7 @@ def spread(count: int, size: int, kind: str) -> list[Damage]:
     return [("flip", (size * number // count) * 8 + number * 5 % 8) for number in range(count)]
 
 
-def table(rows: Iterable[tuple[str, Sequence[Outcome]]]) -> str:
+def table(rows: Iterable[tuple[str, Sequence[DamageOutcome]]]) -> str:
     """Return the figures as a text table."""
     lines = [
         f"{'file':<24} {'damages':>8} {'refused':>8} {'quick':>8} {'full':>8} {'harmless':>9} {'older':>6} {'wrong':>6}"

@@ -31,18 +31,7 @@ class VsearchError(Exception):
         self.details = details
 
     def __str__(self) -> str:
-        advice = f"; {self.next_step}" if self.next_step else ""
-        return f"{self.subject}: {self.reason}{advice}"
-
-    @property
-    def thing(self) -> str:
-        """Return the subject, by its former name, while raise sites move to `subject`."""
-        return self.subject
-
-    @property
-    def next_step(self) -> str:
-        """Return the advice that a raise site still gives as a sentence, while they move to codes."""
-        return self.code if " " in self.code else ""
+        return f"{self.subject}: {self.reason}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.subject, self.reason, self.code, self.details)

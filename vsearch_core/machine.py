@@ -1,4 +1,4 @@
-"""What the operating system gives this process."""
+"""Facts about the machine that the process runs on."""
 
 import os
 

@@ -17,9 +17,6 @@ REFERENCE = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text(
 FILES = sorted(CORE.glob("**/*.py"))
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VsearchError)}
 
-# Folders that still give advice themselves. This list only shrinks.
-PENDING: set[str] = set()
-
 # Codes whose reason says everything: nothing general can be done about them.
 WITHOUT_ADVICE = {
     *("error", "index-closed", "index-mismatch", "index-unusable", "invalid-argument", "invalid-filter"),
@@ -27,10 +24,6 @@ WITHOUT_ADVICE = {
 }
 OF_OCRMYPDF = "--quiet"  # an option of that program
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
-
-def folder_of(path: Path) -> str:
-    return path.relative_to(CORE).parts[0]
 
 
 def constants(node: ast.AST | None) -> Iterator[str]:
@@ -81,8 +74,6 @@ def test_no_code_is_said_to_need_no_advice_in_vain() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CORE)))
 def test_the_library_names_no_option_and_no_command(path: Path) -> None:
-    if folder_of(path) in PENDING:
-        pytest.skip("still gives advice itself")
     options = "|".join(sorted(set(re.findall(r"--([a-z][a-z-]+)", REFERENCE))))
     pattern = re.compile(rf"(?<![\w-])--(?:{options})\b(?!-)|\bvsearch (?:{'|'.join(COMMANDS)})\b")
     for text in constants(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""What every embedder promises. A new one inherits `EmbedderContract` and supplies the `embedder` fixture."""
+"""The contract of embedders. A new one inherits `EmbedderContract` and supplies the `embedder` fixture."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ from vsearch_core.embed.remote.retry import (
 
 
 @dataclass
-class FakeTime:
+class FakeClock:
     """A clock whose pauses take no time."""
 
     seconds: float = 1000.0
@@ -43,7 +43,7 @@ class FailingRequest:
     """Fails as listed, then succeeds; `sent` are the times of the tries."""
 
     failures: Iterator[RequestFailure]
-    time: FakeTime
+    time: FakeClock
     sent: list[float] = field(default_factory=list)
 
     def __call__(self) -> str:
@@ -60,7 +60,7 @@ def send(
     stop: Callable[[], bool] = lambda: False,
     report: list[str] | None = None,
 ) -> tuple[str | RequestFailure, FailingRequest]:
-    now = FakeTime()
+    now = FakeClock()
     request = FailingRequest(iter(failures), now)
     lines: list[str] = [] if report is None else report
     client = RetryingClient(RequestPolicy(clock=now.clock, stop=stop, report=lines.append))
@@ -210,7 +210,7 @@ def test_more_than_a_minute_allows_waits_for_an_empty_minute() -> None:
 
 
 def test_the_client_keeps_to_the_rate_limit() -> None:
-    now = FakeTime()
+    now = FakeClock()
     client = RetryingClient(RequestPolicy(rpm=2, clock=now.clock))
     request = FailingRequest(iter(()), now)
     for _ in range(5):

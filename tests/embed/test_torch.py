@@ -94,7 +94,7 @@ def test_a_decoder_is_run_with_its_own_pooling(tmp_path: Path) -> None:
 
 
 def device_of(*there: str) -> Any:
-    """What stands in for torch on a machine with these devices."""
+    """Return a stand-in for torch on a machine with these devices."""
     return SimpleNamespace(
         cuda=SimpleNamespace(is_available=lambda: "cuda" in there),
         backends=SimpleNamespace(mps=SimpleNamespace(is_available=lambda: "mps" in there)),

@@ -1,4 +1,4 @@
-"""What all providers share: addresses, excerpts without the key, and the meaning of HTTP statuses."""
+"""Parts that all providers share: addresses, excerpts without the key, and the meaning of HTTP statuses."""
 
 import pytest
 

@@ -29,7 +29,7 @@ Answers = list[list[tuple[str, int, float]]]
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """Documents, and the results of indexing them without faults; `run_seconds` is the part of `seconds` in the run."""
 
     documents: Path
@@ -64,7 +64,7 @@ def kept_vectors(project: Path) -> int:
 
 
 @pytest.fixture(scope="session")
-def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Work:
+def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Workload:
     """Index many small chunks: a second or two of embedding, in several batches."""
     base = tmp_path_factory.mktemp("work")
     rng = random.Random(7)
@@ -78,7 +78,7 @@ def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Work:
     seconds = time.monotonic() - started
     assert ran.status == 0, ran
     assert ran.json["embedded"] == ran.json["chunks"] > 1000
-    return Work(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], query_all(vsearch, whole))
+    return Workload(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], query_all(vsearch, whole))
 
 
 @pytest.fixture(scope="session")

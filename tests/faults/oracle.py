@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from faults.runner import Runner
 from faults.scenarios import Project, contents
-from faults.server import BATCH, DIMENSIONS, Outcome, live_files
+from faults.server import BATCH, DIMENSIONS, ServedRun, live_files
 from numpy.typing import NDArray
 from support import WordEmbedder
 
@@ -24,7 +24,7 @@ EVERYTHING = 10_000  # hits: more than there are chunks
 REFRESH = ("index", "--json")
 
 
-def check_after(runner: Runner, project: Project, outcome: Outcome) -> None:
+def check_after(runner: Runner, project: Project, outcome: ServedRun) -> None:
     """Check that the index is intact, that no acknowledged commit is lost, and that a re-run completes."""
     check_generation(project, outcome.committed)
     check_rerun(runner, project, outcome.embedded)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from faults.server import Outcome, Request, read_message, write_message
+from faults.server import Request, ServedRun, read_message, write_message
 
 
 class Runner:
@@ -18,11 +18,11 @@ class Runner:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
-    def __call__(self, *argv: str | Path, cwd: Path, watched: Sequence[Path] = (), **more: Any) -> Outcome:
+    def __call__(self, *argv: str | Path, cwd: Path, watched: Sequence[Path] = (), **more: Any) -> ServedRun:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         write_message(self._process.stdin, Request([str(word) for word in argv], cwd, watched, **more))
-        outcome: Outcome | None = read_message(self._process.stdout)
+        outcome: ServedRun | None = read_message(self._process.stdout)
         assert outcome is not None, "the server has died"
         return outcome
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from faults.runner import Runner
-from faults.server import Outcome, State, live_files
+from faults.server import ServedRun, State, live_files
 from process import write_files
 
 from vsearch_core.index.commit import advance_generation
@@ -39,7 +39,7 @@ _CONTENTS = (
 
 Edit = Callable[[Path], None]
 Contents = tuple[list[tuple[object, ...]], ...]
-_NOTHING = Outcome(0, "", "", 0, 0)
+_NOTHING = ServedRun(0, "", "", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Project:
     chunks: Mapping[bytes, Sequence[str]]
     argv: Sequence[str]
     states: Sequence[tuple[int, State]]
-    undisturbed: Outcome
+    undisturbed: ServedRun
     once: bool
     repaired: Contents | None = None
 
@@ -86,12 +86,12 @@ class Project:
             (path, number): text for path, digest in state.items() for number, text in enumerate(self.chunks[digest])
         }
 
-    def run(self, runner: Runner, *argv: str, **more: Any) -> Outcome:
+    def run(self, runner: Runner, *argv: str, **more: Any) -> ServedRun:
         """Run the command, or another one, on the index under trial."""
         words = argv or self.argv
         return runner(*words, "--index", self.index, cwd=self.documents, watched=[self.folder], **more)
 
-    def is_done(self, outcome: Outcome) -> bool:
+    def is_done(self, outcome: ServedRun) -> bool:
         """Return True if the command completed; a repair that could not recover everything exits with status 2."""
         return outcome.status == 0 or (self.repaired is not None and outcome.status == 2 and bool(outcome.stdout))
 

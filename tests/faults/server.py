@@ -1,7 +1,7 @@
 """A server process with everything imported: it forks a child for each run of the command, which takes milliseconds.
 
-It reads pickled Requests from stdin and writes a pickled Outcome for each to stdout, until stdin ends. The children run
-the real `main()` through the shim, with a stub embedder.
+It reads pickled Requests from stdin and writes a pickled ServedRun for each to stdout, until stdin ends. The children
+run the real `main()` through the shim, with a stub embedder.
 """
 
 import gc
@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from faults import shim as python_calls
 from faults import sqlite_calls
-from faults.shim import NO_FAULT, Event, Plan, Shim
+from faults.shim import NO_FAULT, Event, FaultPlan, Shim
 
 BATCH = 4  # texts that the stub embedder embeds at a time
 DIMENSIONS = {"other": 32}  # of the stub's models; 48 for others
@@ -55,7 +55,7 @@ class Request:
     argv: Sequence[str]
     cwd: Path
     watched: Sequence[Path]
-    plan: Plan = NO_FAULT
+    plan: FaultPlan = NO_FAULT
     recording: bool = False
     stdin: bytes = b""
     kill_after: float | None = None  # seconds
@@ -63,7 +63,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ServedRun:
     """The result of a run. `status` is negative for a signal; `events` and `states` are there if it was recorded."""
 
     status: int
@@ -137,7 +137,7 @@ def _import_all() -> None:
     WordEmbedder().embed_queries(["a word"])
 
 
-def _run(shim: Shim, request: Request) -> Outcome:
+def _run(shim: Shim, request: Request) -> ServedRun:
     """Fork a child for the request, and return its outcome."""
     pipes = {name: os.pipe() for name in ("stdout", "stderr", "report")}
     stdin = os.memfd_create("stdin")
@@ -178,7 +178,7 @@ def _read_pipes(ends: Mapping[str, int]) -> dict[str, bytes]:
     return contents
 
 
-def _outcome(status: int, contents: Mapping[str, bytes]) -> Outcome:
+def _outcome(status: int, contents: Mapping[str, bytes]) -> ServedRun:
     from io import BytesIO
 
     facts: dict[str, Any] = {"embedded": 0, "committed": 0}
@@ -187,7 +187,7 @@ def _outcome(status: int, contents: Mapping[str, bytes]) -> Outcome:
         name, value = message
         facts[name] = facts[name] + value if name == "embedded" else value
     stdout, stderr = (contents[name].decode("utf-8", "replace") for name in ("stdout", "stderr"))
-    return Outcome(status, stdout, stderr, **facts)
+    return ServedRun(status, stdout, stderr, **facts)
 
 
 def _run_child(shim: Shim, request: Request, pipe: Any) -> None:

@@ -22,7 +22,7 @@ WRITES = frozenset({"write", "truncate", "sync", "close", "rename", "link", "unl
 
 
 @dataclass(frozen=True)
-class Plan:
+class FaultPlan:
     """The fault to inject at call number `at`, from 1 (0: none), and at all later calls if it is `lasting`.
 
     `action` is "kill", "tear" (half of a write, then kill), "short" (half of a write), or "fail" with `error`.
@@ -34,7 +34,7 @@ class Plan:
     lasting: bool = False
 
 
-NO_FAULT = Plan()
+NO_FAULT = FaultPlan()
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Shim:
     """Counts the calls under `watched`, injects the plan's fault, and records events if `recording`."""
 
     watched: tuple[str, ...] = ()
-    plan: Plan = NO_FAULT
+    plan: FaultPlan = NO_FAULT
     recording: bool = False
     calls: list[str] = field(default_factory=list)  # kinds of calls, in order: call n is calls[n - 1]
     events: list[Event] = field(default_factory=list)

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from damage import LOG, Answers, Outcome, answers, build, build_with_graph, files_by_kind, outcomes, spread, table
+from damage import LOG, Answers, DamageOutcome, answers, build, build_with_graph, files_by_kind, outcomes, spread, table
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
@@ -31,7 +31,9 @@ def pool() -> Iterator[Executor]:
         yield executor
 
 
-def examined(pool: Executor, index: Path, file: Path, flips: int, cuts: int, known: Sequence[Answers]) -> list[Outcome]:
+def examined(
+    pool: Executor, index: Path, file: Path, flips: int, cuts: int, known: Sequence[Answers]
+) -> list[DamageOutcome]:
     size = (index / file).stat().st_size
     damages = [*spread(flips, size, "flip"), *spread(cuts, size, "cut")] if size else []
     parts = [damages[start : start + PART] for start in range(0, len(damages), PART)]
@@ -39,7 +41,7 @@ def examined(pool: Executor, index: Path, file: Path, flips: int, cuts: int, kno
     return [outcome for task in tasks for outcome in task.result()]
 
 
-def check_outcomes(kind: str, found: Sequence[Outcome]) -> None:
+def check_outcomes(kind: str, found: Sequence[DamageOutcome]) -> None:
     """Check that no result is silently wrong, and that the full check finds all damage except in unused space."""
     for outcome in found:
         assert outcome.query != "wrong", (kind, outcome)
@@ -77,7 +79,7 @@ def graph_files(index: Path) -> dict[str, Path]:
     return found
 
 
-def check_refused_searches(kind: str, found: Sequence[Outcome]) -> None:
+def check_refused_searches(kind: str, found: Sequence[DamageOutcome]) -> None:
     """Check that searches are refused: a process verifies a whole graph before a kernel reads it."""
     for outcome in found:
         assert (outcome.query, outcome.full) == ("refused", True), (kind, outcome)

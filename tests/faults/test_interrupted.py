@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from process import Ran, Vsearch, checked, finished, until
 
-from .conftest import OPTIONS, Work, kept_vectors, query_all
+from .conftest import OPTIONS, Workload, kept_vectors, query_all
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAID = re.compile(
@@ -22,7 +22,7 @@ SAID = re.compile(
 )
 
 
-def interrupted(vsearch: Vsearch, work: Work, project: Path, after: float, number: int) -> Ran:
+def interrupted(vsearch: Vsearch, work: Workload, project: Path, after: float, number: int) -> Ran:
     """Start indexing, and send a signal `after` seconds after the process has installed its handler."""
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=project)
     until(lambda: catches(process.pid, signal.SIGTERM) or process.poll() is not None, "the signal handlers")
@@ -41,7 +41,7 @@ def catches(process: int, number: int) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
-def assert_kept(vsearch: Vsearch, work: Work, project: Path, ran: Ran) -> int:
+def assert_kept(vsearch: Vsearch, work: Workload, project: Path, ran: Ran) -> int:
     """Check that the run said how to go on, and left a searchable index, if any. Returns what it embedded."""
     if ran.status == 0:  # it was done before the signal came
         return int(ran.json["embedded"])
@@ -58,7 +58,7 @@ def assert_kept(vsearch: Vsearch, work: Work, project: Path, ran: Ran) -> int:
     return int(summary["embedded"])
 
 
-def assert_whole(vsearch: Vsearch, work: Work, project: Path, embedded: int) -> None:
+def assert_whole(vsearch: Vsearch, work: Workload, project: Path, embedded: int) -> None:
     """Check that one more run completes the index, and embeds only what was missing."""
     ran = vsearch("index", "--json", *OPTIONS, work.documents, cwd=project)
     assert ran.status == 0, ran
@@ -67,19 +67,21 @@ def assert_whole(vsearch: Vsearch, work: Work, project: Path, embedded: int) -> 
     assert query_all(vsearch, project) == in_project(work, project)
 
 
-def in_project(work: Work, project: Path) -> object:
+def in_project(work: Workload, project: Path) -> object:
     """Return the hits of the uninterrupted run; the documents are outside both projects, so their paths are equal."""
     assert not work.documents.is_relative_to(project)
     return work.answers
 
 
-def moments(work: Work, count: int) -> Sequence[float]:
+def moments(work: Workload, count: int) -> Sequence[float]:
     """Return `count` moments spread over a run."""
     return [work.run_seconds * (number + 0.2) / count for number in range(count)]
 
 
 @pytest.mark.parametrize("start", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_repeatedly_interrupted_run_loses_no_vector(vsearch: Vsearch, work: Work, tmp_path: Path, start: int) -> None:
+def test_a_repeatedly_interrupted_run_loses_no_vector(
+    vsearch: Vsearch, work: Workload, tmp_path: Path, start: int
+) -> None:
     """There are ten moments in all, SIGINT and SIGTERM by turns, in two series of five resumed runs."""
     embedded, stops = 0, 0
     for turn, after in enumerate(moments(work, 10)[start::2]):
@@ -93,7 +95,7 @@ def test_a_repeatedly_interrupted_run_loses_no_vector(vsearch: Vsearch, work: Wo
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_one_stop_halfway_keeps_what_was_embedded(
-    vsearch: Vsearch, work: Work, tmp_path: Path, number: signal.Signals
+    vsearch: Vsearch, work: Workload, tmp_path: Path, number: signal.Signals
 ) -> None:
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
     until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
@@ -109,7 +111,7 @@ def test_one_stop_halfway_keeps_what_was_embedded(
 @pytest.mark.parametrize("moment", range(60))
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_stop_at_any_moment(
-    vsearch: Vsearch, work: Work, tmp_path: Path, number: signal.Signals, moment: int
+    vsearch: Vsearch, work: Workload, tmp_path: Path, number: signal.Signals, moment: int
 ) -> None:
     ran = interrupted(vsearch, work, tmp_path, moments(work, 60)[moment], number)
     embedded = 0
@@ -118,7 +120,9 @@ def test_a_stop_at_any_moment(
     assert_whole(vsearch, work, tmp_path, embedded)
 
 
-def test_a_second_signal_ends_the_run_at_once_and_loses_no_vector(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_run_at_once_and_loses_no_vector(
+    vsearch: Vsearch, work: Workload, tmp_path: Path
+) -> None:
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
     until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
     process.send_signal(signal.SIGINT)
@@ -144,7 +148,9 @@ main()
 
 
 @pytest.mark.parametrize("module", ["typer", "vsearch_core.index.writer", "numpy", "onnxruntime"])
-def test_ctrl_c_while_it_starts_shows_no_traceback(vsearch: Vsearch, work: Work, tmp_path: Path, module: str) -> None:
+def test_ctrl_c_while_it_starts_shows_no_traceback(
+    vsearch: Vsearch, work: Workload, tmp_path: Path, module: str
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_AT_IMPORT, module, "index", *OPTIONS, work.documents],
         cwd=tmp_path,

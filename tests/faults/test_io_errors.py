@@ -9,27 +9,27 @@ import pytest
 from faults.oracle import check_after, check_generation
 from faults.runner import Runner
 from faults.scenarios import SCENARIOS, Project
-from faults.server import Outcome
-from faults.shim import NO_FAULT, Plan
+from faults.server import ServedRun
+from faults.shim import NO_FAULT, FaultPlan
 
 from .conftest import Projects
 
 NAMES = [scenario.name for scenario in SCENARIOS]
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
 PLANS = [
-    *(Plan(0, "fail", error, lasting) for error in ERRORS for lasting in (False, True)),
-    *(Plan(0, "short", 0, lasting) for lasting in (False, True)),
+    *(FaultPlan(0, "fail", error, lasting) for error in ERRORS for lasting in (False, True)),
+    *(FaultPlan(0, "short", 0, lasting) for lasting in (False, True)),
 ]
 QUERY = ("query", "--json", "-k", "1000", "--mode", "hybrid", "pump valve")
 
 
-def described(plan: Plan) -> str:
+def described(plan: FaultPlan) -> str:
     """Return the plan's name in test ids."""
     what = errno.errorcode[plan.error] if plan.error else plan.action
     return f"{what}-{'from then on' if plan.lasting else 'once'}"
 
 
-def check_refused(outcome: Outcome) -> None:
+def check_refused(outcome: ServedRun) -> None:
     """Check that the run ended with one line that names the failure, after a repair's losses, or was not affected."""
     assert outcome.status in {0, 2}, outcome
     assert "Traceback" not in outcome.stderr, outcome
@@ -40,7 +40,7 @@ def check_refused(outcome: Outcome) -> None:
         assert len([line for line in lines if "lost" not in line and "can't be saved" not in line]) == 1, outcome
 
 
-def fail_at(runner: Runner, project: Project, plan: Plan) -> None:
+def fail_at(runner: Runner, project: Project, plan: FaultPlan) -> None:
     project.reset()
     outcome = project.run(runner, plan=plan)
     check_refused(outcome)
@@ -49,7 +49,7 @@ def fail_at(runner: Runner, project: Project, plan: Plan) -> None:
     check_after(runner, project, outcome)
 
 
-def plans_for(project: Project, call: int) -> list[Plan]:
+def plans_for(project: Project, call: int) -> list[FaultPlan]:
     """Return the faults that can happen at the call."""
     kind = project.undisturbed.calls[call - 1]
     return [replace(plan, at=call) for plan in PLANS if kind == "write" or plan.action == "fail"]
@@ -70,30 +70,30 @@ def test_a_failing_write_never_leaves_a_partial_catalog(runner: Runner, projects
     calls = project.undisturbed.calls
     for call, kind in enumerate(calls[: calls.index("rename")], 1):
         if kind == "write":
-            fail_at(runner, project, Plan(call, "fail", errno.ENOSPC))
+            fail_at(runner, project, FaultPlan(call, "fail", errno.ENOSPC))
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("plan", PLANS, ids=described)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_failing_call(runner: Runner, projects: Projects, name: str, plan: Plan) -> None:
+def test_every_failing_call(runner: Runner, projects: Projects, name: str, plan: FaultPlan) -> None:
     project = projects(name)
     for call, kind in enumerate(project.undisturbed.calls, 1):
         if kind == "write" or plan.action == "fail":
             fail_at(runner, project, replace(plan, at=call))
 
 
-def run_query(runner: Runner, project: Project, plan: Plan = NO_FAULT) -> Outcome:
+def run_query(runner: Runner, project: Project, plan: FaultPlan = NO_FAULT) -> ServedRun:
     return project.run(runner, *QUERY, plan=plan)
 
 
-def hits(outcome: Outcome) -> object:
+def hits(outcome: ServedRun) -> object:
     import json
 
     return json.loads(outcome.stdout)["hits"]
 
 
-def check_query(runner: Runner, project: Project, right: Outcome, plan: Plan) -> None:
+def check_query(runner: Runner, project: Project, right: ServedRun, plan: FaultPlan) -> None:
     outcome = run_query(runner, project, plan)
     check_refused(outcome)
     assert (outcome.status == 2) == (not outcome.stdout), outcome
@@ -109,7 +109,7 @@ def check_queries(runner: Runner, project: Project, error: int, calls: Callable[
     assert len(right.calls) > 20
     for call in calls(len(right.calls)):
         for lasting in (False, True):
-            check_query(runner, project, right, Plan(call, "fail", error, lasting))
+            check_query(runner, project, right, FaultPlan(call, "fail", error, lasting))
     check_generation(project)
 
 

@@ -10,10 +10,10 @@ from faults.oracle import check_after, check_end, check_rerun
 from faults.runner import Runner
 from faults.scenarios import SCENARIOS, Project
 from faults.server import BATCH
-from faults.shim import Plan
+from faults.shim import FaultPlan
 from process import DEADLINE, Vsearch
 
-from .conftest import OPTIONS, Projects, Work, kept_vectors, query_all
+from .conftest import OPTIONS, Projects, Workload, kept_vectors, query_all
 
 NAMES = [scenario.name for scenario in SCENARIOS]
 MOMENTS = 600  # over all scenarios
@@ -21,7 +21,7 @@ MOMENTS = 600  # over all scenarios
 
 def kill_at(runner: Runner, project: Project, call: int, action: str = "kill") -> None:
     project.reset()
-    outcome = project.run(runner, plan=Plan(call, action))
+    outcome = project.run(runner, plan=FaultPlan(call, action))
     assert outcome.status == -signal.SIGKILL, (call, outcome)
     check_after(runner, project, outcome)
 
@@ -75,7 +75,7 @@ def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -
         project.reset()
         embedded, kills, call = 0, 0, step
         while True:
-            outcome = project.run(runner, plan=Plan(call))
+            outcome = project.run(runner, plan=FaultPlan(call))
             embedded += outcome.embedded
             if project.is_done(outcome) or (project.once and outcome.status == 2):
                 break
@@ -89,7 +89,7 @@ def test_killed_again_and_again(runner: Runner, projects: Projects, name: str) -
 
 
 def test_the_installed_command_killed_again_and_again_loses_no_batch(
-    vsearch: Vsearch, work: Work, tmp_path: Path
+    vsearch: Vsearch, work: Workload, tmp_path: Path
 ) -> None:
     """Kill it with the real model at six moments of a run; each run continues the one before."""
     kills = 0

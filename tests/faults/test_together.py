@@ -6,11 +6,11 @@ from pathlib import Path
 
 from process import Vsearch, answers, checked, finished, until, write_files
 
-from .conftest import OPTIONS, QUERIES, Work
+from .conftest import OPTIONS, QUERIES, Workload
 
 
 def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
-    vsearch: Vsearch, work: Work, tmp_path: Path
+    vsearch: Vsearch, work: Workload, tmp_path: Path
 ) -> None:
     first = vsearch.start("index", "--json", *OPTIONS, work.documents, work.documents / "00.txt", cwd=tmp_path)
     until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the first writer's catalog")
@@ -47,7 +47,7 @@ def test_a_leftover_lock_file_is_not_a_lock(vsearch: Vsearch, tmp_path: Path) ->
     assert vsearch("index", ".", cwd=tmp_path).status == 0
 
 
-def test_readers_always_get_results_of_one_generation(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+def test_readers_always_get_results_of_one_generation(vsearch: Vsearch, work: Workload, tmp_path: Path) -> None:
     """The documents are edited and indexed repeatedly; all hits of a search must be of one edition."""
     documents = {f"{number}.txt": "pump edition zero\n" for number in range(8)}
     write_files(tmp_path / "documents", documents)
@@ -68,7 +68,7 @@ def test_readers_always_get_results_of_one_generation(vsearch: Vsearch, work: Wo
     assert len(seen) > 1
 
 
-def test_readers_get_results_during_the_first_run(vsearch: Vsearch, work: Work, tmp_path: Path) -> None:
+def test_readers_get_results_during_the_first_run(vsearch: Vsearch, work: Workload, tmp_path: Path) -> None:
     writer = vsearch.start("index", "-q", *OPTIONS, work.documents, cwd=tmp_path)
     until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the catalog")
     while writer.poll() is None:

@@ -1,4 +1,4 @@
-"""What became of each file, and which are tried again when."""
+"""The state of each file, and the files that are tried again."""
 
 import os
 from pathlib import Path

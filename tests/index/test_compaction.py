@@ -54,7 +54,7 @@ def test_what_is_written_anyway_takes_along_no_more_than_itself() -> None:
 
 
 class Merging:
-    """What the policy makes of segments, and how many rows it has written for it."""
+    """Apply the policy; return the segments that it leaves, and the rows that it has written."""
 
     def __init__(self) -> None:
         self.segments: list[SegmentRecord] = []
@@ -74,7 +74,7 @@ class Merging:
 
 
 def tier(rows: int) -> int:
-    """How many sizes there are up to one of so many rows, but for the smallest."""
+    """Return the number of sizes up to that of so many rows, without the smallest."""
     return next(number for number in range(99) if rows < LIMITS.smallest_tier_rows * LIMITS.tier_growth**number)
 
 

@@ -134,7 +134,7 @@ class Operations(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def index_some(self, data: st.DataObject) -> None:
-        """What is named is brought up to date; elsewhere, only what a stopped run has begun is completed."""
+        """Bring named paths up to date; elsewhere, only complete what a stopped run has begun."""
         names = [*FOLDERS[1:], *sorted(self.disk)]
         self.index_completely(*data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3)))
 
@@ -158,7 +158,7 @@ class Operations(RuleBasedStateMachine):
         self.sources = {name: taken for name, taken in self.sources.items() if name not in lost}
 
     def walk(self, *named: str) -> tuple[dict[str, list[State]], set[str]]:
-        """What a complete run makes of the paths that it covers, and the sources that go with their files.
+        """Expect the result of a complete run on its paths, and the sources that leave with their files.
 
         As in `sources.choose_walk`. Of two sources that hold a path, the inner one decides whether it is taken.
         """
@@ -180,7 +180,7 @@ class Operations(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
-        """What is removed is gone at once, and stays away until it, or something in it, is named."""
+        """Remove a path: it is gone at once, and stays out until it, or something in it, is named."""
         held = {*self.live, *(name for name, taken in self.sources.items() if taken)}
         around = {folder for folder in FOLDERS if any(holds(folder, name) for name in held)}
         if not held:

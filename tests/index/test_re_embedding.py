@@ -85,7 +85,7 @@ def answers(root: Path, by: WordEmbedder) -> list[tuple[str, int, float]]:
 
 
 def fresh_answers(root: Path, by: WordEmbedder, elsewhere: Path) -> list[tuple[str, int, float]]:
-    """What an index that is made by that model at once answers."""
+    """Return the answers of an index that is made by that model from the start."""
     shutil.copytree(root / "docs", elsewhere / "docs")
     make_index(elsewhere, by, DOCS, options=SMALL)
     return answers(elsewhere, by)

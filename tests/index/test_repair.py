@@ -1,4 +1,4 @@
-"""What a repair saves: all that can be; and it says what can't."""
+"""A repair saves everything that can be saved, and reports the rest."""
 
 import os
 import shutil
@@ -53,7 +53,7 @@ def larger(index: Path) -> Path:
 
 
 def places(index: Path) -> list[tuple[str, int]]:
-    """What is found by meaning: BM25 counts dead rows too, which a repair drops."""
+    """Return the results of vector search: BM25 would count deleted rows too, which a repair drops."""
     return [hit[:2] for hit in answers(index)[1]]
 
 

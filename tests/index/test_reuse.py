@@ -1,4 +1,4 @@
-"""What is not embedded again, and how a file is known to be unchanged."""
+"""Texts that are not embedded again, and files that are recognised as unchanged."""
 
 import os
 import shutil

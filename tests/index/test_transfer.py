@@ -392,7 +392,7 @@ def test_a_forged_catalog_is_refused_and_leaves_nothing(
     segments = {path.name for path in (root / ".vsearch" / "segments").iterdir()}
     with pytest.raises(ArchiveError) as caught:
         imported(root, forged(archive, tmp_path, change, sealed=sealed), replace=True)
-    assert caught.value.thing == "it", caught.value
+    assert caught.value.subject == "it", caught.value
     assert str(root) not in caught.value.reason
     assert answers(root, embedder) == before
     assert {path.name for path in (root / ".vsearch" / "segments").iterdir()} == segments
@@ -416,18 +416,18 @@ def test_another_version_is_named(archive: bytes, tmp_path: Path) -> None:
     with pytest.raises(IndexVersionError, match="format 99") as version:
         imported(tmp_path / "new", newer)
     assert version.value.code == "index-version"
-    assert version.value.thing == "it"
+    assert version.value.subject == "it"
     other = forged(archive, tmp_path, sql("UPDATE settings SET value = '99' WHERE key = 'chunker'"), sealed=True)
     with pytest.raises(IndexMismatchError, match="chunker 99") as mismatch:
         imported(tmp_path / "new", other)
-    assert mismatch.value.thing == "it"
+    assert mismatch.value.subject == "it"
 
 
 @pytest.mark.parametrize("data", [b"", b"not a database", b"SQLite format 3\0" + b"\xff" * 5000])
 def test_a_catalog_that_is_none_is_refused(archive: bytes, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ArchiveError) as caught:
         imported(tmp_path / "new", repacked(2, {"catalog.sqlite": data}))
-    assert caught.value.thing == "it"
+    assert caught.value.subject == "it"
 
 
 def test_every_page_of_the_catalog_is_looked_at(archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:

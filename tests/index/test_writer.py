@@ -1,4 +1,4 @@
-"""What a run does to the index, with a model of a few lines."""
+"""The effects of a run on the index, with a model of a few lines."""
 
 import os
 from collections.abc import Sequence
@@ -358,7 +358,7 @@ def test_a_stopped_run_keeps_what_it_has_and_the_next_one_goes_on(
 
 
 def test_a_run_that_dies_between_batches_loses_none(root: Path, embedder: WordEmbedder) -> None:
-    """What a kill leaves: staged chunks and vectors, and no commit."""
+    """Leave what a killed run leaves: staged chunks and vectors, and no commit."""
     embedder.batch = 1
 
     class Killed(BaseException):

@@ -27,7 +27,7 @@ class Embedder(Protocol):
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What identifies the embedder: only vectors of equal fingerprints can be compared."""
+        """The identity of the embedder: only vectors of equal fingerprints can be compared."""
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield each text's vector exactly once, in batches, as they are done, in any order.

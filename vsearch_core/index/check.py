@@ -66,7 +66,7 @@ def _check(index: Path, *, full: bool, recall: RecallCheck | None) -> CheckRepor
         with storage_errors(index):
             catalog = Catalog.open_to_read(index)
     except IndexCorruptError as error:
-        faults.append(Fault(error.thing, error.reason))
+        faults.append(Fault(error.subject, error.reason))
         return CheckReport(index, full, (*faults, *(unopened_catalog_faults(index) if full else ())), None, None, None)
     with closing(catalog):
         if full:
@@ -78,7 +78,7 @@ def _check(index: Path, *, full: bool, recall: RecallCheck | None) -> CheckRepor
                 chunks = sum(record.live_rows for record in catalog.segments())
                 return CheckReport(index, full, tuple(faults), catalog.generation, live, chunks)
         except IndexCorruptError as error:
-            return CheckReport(index, full, (*faults, Fault(error.thing, error.reason)), None, None, None)
+            return CheckReport(index, full, (*faults, Fault(error.subject, error.reason)), None, None, None)
 
 
 def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> list[Fault]:

@@ -35,7 +35,7 @@ _SAMPLE = 8  # chunks that are embedded, on this machine only, to measure the ti
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run would do.
+    """The work that a run would do.
 
     Files are counted as in `UpdateSummary`, except that a moved file is `new` and `gone`. Of the `chunks` that are new,
     `embed` would be embedded: their text is new to the index; vectors shared between indexes are not considered. They

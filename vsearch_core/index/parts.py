@@ -40,7 +40,7 @@ Mask = NDArray[np.bool_]
 
 
 class Input(Enum):
-    """What a part is computed from. When an input changes, the parts made from it are built again."""
+    """The inputs that a part is computed from. When an input changes, the parts made from it are built again."""
 
     ROWS = "rows"
     VECTORS = "vectors"

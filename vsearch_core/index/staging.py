@@ -26,6 +26,7 @@ from vsearch_core.text.reading import open_reader
 
 _ADVISED = frozenset({"extra-missing", "old-office-file"})  # codes whose advice is stored, as that of a missing option
 
+
 def extractor_version(missing_option: str = "") -> str:
     """Return the version to record for a skipped file: the extractors', and the extract option that might help."""
     return f"{EXTRACTOR_VERSION} without {missing_option}" if missing_option else EXTRACTOR_VERSION
@@ -33,7 +34,7 @@ def extractor_version(missing_option: str = "") -> str:
 
 @dataclass(slots=True)
 class StagingResult:
-    """What became of the changed files.
+    """The results of reading the changed files.
 
     `touched` counts files whose times changed and whose bytes did not, `binary` and `failed` those that hold no text or
     can't be read. `removed` are live files that hold no text any more.

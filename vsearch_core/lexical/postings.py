@@ -42,7 +42,7 @@ _TYPES: Mapping[str, Collection[str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
-    """How often each row contains each term; T terms, R rows, P postings, B bytes of vocabulary.
+    """Counts of each term in each row; T terms, R rows, P postings, B bytes of vocabulary.
 
     `terms` (B,) uint8: the UTF-8 of all terms, concatenated in ascending order of bytes.
     `term_offsets` (T+1,) uint32 or uint64: where each term starts in `terms`.

@@ -38,7 +38,7 @@ RETIRED_MODELS = {"text-embedding-004", "embedding-001"}
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
-    """Where requests go, and with which model, key and timeout (seconds)."""
+    """The address, model, key and timeout (seconds) of requests."""
 
     model: str
     dimension: int

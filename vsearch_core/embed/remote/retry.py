@@ -83,7 +83,7 @@ class RetryClock:
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How long a failing request is retried.
+    """Limits on retries of a failing request.
 
     Attributes:
         tries: The most tries of one request.

@@ -51,7 +51,7 @@ _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CAN
 
 @dataclass(frozen=True, slots=True)
 class RecoveredCatalog:
-    """What a rebuilt catalog lacks.
+    """The losses of a rebuilt catalog.
 
     `lost` has the least number of rows that are known to be lost, by table; `reread` the paths of files that lost text
     and must be read again; `recalled` the names of settings that were lost and taken from a segment.

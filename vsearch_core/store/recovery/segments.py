@@ -1,4 +1,4 @@
-"""What segments say of the index whose catalog was lost: its settings, and which segments belong to it."""
+"""Facts about an index with a lost catalog, read from its segments: its settings, and which segments belong to it."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
