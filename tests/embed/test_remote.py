@@ -416,7 +416,7 @@ def test_a_missing_key_or_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     for provider in ("gemini", "openai"):
         with pytest.raises(ModelError, match="its package is not installed") as caught:
             open_embedder(EmbedderSpec(provider), credentials=CREDENTIALS)
-        assert (caught.value.code, caught.value.details) == ("extra-missing", {"extra": provider})
+        assert (caught.value.code, caught.value.details) == ("package-missing", {"extra": provider})
         with pytest.raises(ModelError, match="there is no API key") as caught:
             open_embedder(EmbedderSpec(provider))
         assert caught.value.code == f"{provider}-key-missing"

@@ -217,7 +217,7 @@ def test_the_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     message = "embedder sentence-transformers: the package no-such-package isn't installed"
     with pytest.raises(ModelError, match=message) as caught:
         open_embedder(EmbedderSpec("sentence-transformers"))
-    assert (caught.value.code, caught.value.details) == ("extra-missing", {"extra": "torch"})
+    assert (caught.value.code, caught.value.details) == ("package-missing", {"extra": "torch"})
 
 
 def test_no_code_of_a_model_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
