@@ -179,10 +179,11 @@ def test_an_import_is_done_though_space_can_not_be_given_back(
     assert answers(root, embedder) == old
 
 
-def test_an_index_is_not_replaced_unasked(root: Path, archive: bytes, embedder: WordEmbedder) -> None:
+def test_an_index_with_files_is_replaced_only_on_request(root: Path, archive: bytes, embedder: WordEmbedder) -> None:
     before = answers(root, embedder)
-    with pytest.raises(InputError, match="--replace"):
+    with pytest.raises(InputError, match="an index here already") as caught:
         imported(root, archive)
+    assert caught.value.code == "index-exists"
     assert answers(root, embedder) == before
 
 
