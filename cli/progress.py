@@ -85,9 +85,11 @@ class Bar:
         self._bar: Any = None
 
     def __enter__(self) -> "Bar":
+        """Return the bar."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Remove the bar."""
         self.close()
 
     def close(self) -> None:

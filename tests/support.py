@@ -38,7 +38,8 @@ class WordEmbedder:
             yield Batch(np.arange(start, start + len(some)), self.embed_queries(some))
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.stack([self._vector(text) for text in texts])
+        vectors = np.array([self._vector(text) for text in texts], np.float32)
+        return vectors.reshape(len(texts), self.fingerprint.dimension)
 
     def legible_share(self, query: str) -> float:
         return 1.0

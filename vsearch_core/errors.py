@@ -31,9 +31,11 @@ class VsearchError(Exception):
         self.details = details
 
     def __str__(self) -> str:
+        """Return "subject: reason"."""
         return f"{self.subject}: {self.reason}"
 
     def __reduce__(self) -> tuple[object, ...]:
+        """Return what makes the error again, so that it can cross a process boundary."""
         return _rebuild, (type(self), self.subject, self.reason, self.code, self.details)
 
     def about(self, subject: str) -> "VsearchError":

@@ -289,7 +289,9 @@ class _Embedders:
         self.require_consent(spec)
         with self._lock:
             if self._opened is None or self._opened[0] != spec:
-                self._opened = spec, self._open_embedder(spec)
+                from vsearch_core.embed.base import LockedEmbedder
+
+                self._opened = spec, LockedEmbedder(self._open_embedder(spec))
             return self._opened[1]
 
     def embed_query(self, settings: "IndexSettings", text: str) -> "EmbeddedQuery":
@@ -299,9 +301,7 @@ class _Embedders:
         """
         from vsearch_core.search.pipeline import query_embedding
 
-        embedder = self.open_for(settings)
-        with self._lock:  # embedders make no promise about threads
-            return query_embedding(embedder)(text)
+        return query_embedding(self.open_for(settings))(text)
 
     def is_open(self, spec: "EmbedderSpec") -> bool:
         """Return True if the embedder has been opened before."""
@@ -458,12 +458,15 @@ class Index:
         self._readers = _ReaderPool(path, observer.compiling)
 
     def __enter__(self) -> "Index":
+        """Return the index itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the index."""
         self.close()
 
     def __repr__(self) -> str:
+        """Return the class and the path of the index folder."""
         return f"Index({str(self.path)!r})"
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +44,41 @@ class Embedder(Protocol):
 
 
 OpenEmbedder = Callable[[EmbedderSpec], Embedder]
+
+
+class LockedEmbedder:
+    """Lets threads share an embedder that is made for one thread at a time: each call, and each batch, takes a lock."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        """Share `embedder`, which nobody else may use from now on."""
+        self._embedder = embedder
+        self._lock = Lock()
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The embedder's fingerprint."""
+        with self._lock:
+            return self._embedder.fingerprint
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """Yield the texts' vectors; other threads get their turn between two batches. Raises ModelError."""
+        batches = iter(self._embedder.embed_documents(texts))
+        while True:
+            with self._lock:
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
+        with self._lock:
+            return self._embedder.embed_queries(texts)
+
+    def legible_share(self, query: str) -> float:
+        """Return the share of the query that the model can read, 0 to 1."""
+        with self._lock:
+            return self._embedder.legible_share(query)
 
 
 def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:

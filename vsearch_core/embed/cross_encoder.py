@@ -36,6 +36,7 @@ class CrossEncoder:
     """A cross-encoder in a folder; nothing is loaded before the first query. Not to be shared by threads."""
 
     def __init__(self, folder: Path, graph: Path | None) -> None:
+        """Use the model in `folder`, run as the ONNX graph `graph`, or by sentence-transformers where it is None."""
         self._folder = folder
         self._graph = graph
 

@@ -18,6 +18,7 @@ class ShortenedEmbedder:
     """
 
     def __init__(self, embedder: Embedder, dimension: int) -> None:
+        """Cut the vectors of `embedder` to their first `dimension` numbers."""
         self._embedder = embedder
         self._dimension = dimension
 

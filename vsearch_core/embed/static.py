@@ -48,6 +48,7 @@ class StaticEmbedder:
     """
 
     def __init__(self, model: PreparedModel, limits: StaticLimits | None = None) -> None:
+        """Use a prepared model; `limits` bound the texts and tokens that are in memory at a time."""
         self._model = model
         self._limits = limits or StaticLimits()
 

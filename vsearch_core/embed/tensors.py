@@ -17,6 +17,7 @@ class TensorReader:
     """
 
     def __init__(self, path: Path, file: Any, anchor: str) -> None:
+        """Read from `file`, an open safetensors file at `path`, whose encoder has the tensor `anchor`."""
         self._path = path
         self._file = file
         self._names = set(file.keys())

@@ -23,6 +23,10 @@ class GraphBuilder:
     """Collects a graph's nodes and constants; a method that adds a node returns the name of its output."""
 
     def __init__(self, data: BinaryIO, location: str, max_inputs: Sequence[NDArray[np.float32]] | None) -> None:
+        """Write constants to `data`, a file that the graph will name as `location`.
+
+        `max_inputs` has the largest absolute inputs of each int8 product, in order; None computes in fp32.
+        """
         self._data = data
         self._location = location
         self._int8 = max_inputs is not None

@@ -26,6 +26,7 @@ class Credentials:
     key_name: str = "API key"
 
     def __post_init__(self) -> None:
+        """Raise ModelError for a key that no HTTP header can hold."""
         key = self.api_key
         if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
             raise ModelError(self.key_name, "holds characters that can't be part of a key", "malformed-key")

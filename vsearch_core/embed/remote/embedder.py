@@ -93,6 +93,7 @@ class RemoteEmbedder:
     """
 
     def __init__(self, model: ProviderModel, send: SendRequest, policy: RequestPolicy) -> None:
+        """Embed with `model` by requests that `send` sends, under the rate limits and timeouts of `policy`."""
         self._model = model
         self._send = send
         self._dimension = model.dimension  # if None, the first response sets it

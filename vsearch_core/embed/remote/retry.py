@@ -51,6 +51,7 @@ class RequestFailure(Exception):  # noqa: N818 - an error only once no retry has
         code: str = "",
         **details: JsonValue,
     ) -> None:
+        """Set the attributes; a throttled request that must wait longer than MAX_DELAY becomes a spent quota."""
         super().__init__(kind, reason)
         far = kind in {"throttled", "server"} and delay is not None and delay > MAX_DELAY
         self.kind: FailureKind = "quota" if far else kind
@@ -125,6 +126,7 @@ class RateLimiter:
     """Keeps the requests and tokens of any 60 seconds within limits; None is no limit."""
 
     def __init__(self, rpm: int | None, tpm: int | None) -> None:
+        """Allow `rpm` requests and `tpm` tokens a minute."""
         self._limits = (rpm, tpm)
         self._spent: deque[tuple[float, int, int]] = deque()  # (time, requests, tokens) of the last minute
 
@@ -155,6 +157,7 @@ class RetryingClient:
     """Sends one provider's requests, one at a time, each until it succeeds or retrying is pointless."""
 
     def __init__(self, policy: RequestPolicy) -> None:
+        """Use the rate limits, retry limits, clock and callbacks of `policy`."""
         self._policy = policy
         self._limiter = RateLimiter(policy.rpm, policy.tpm)
         self._reached = False
