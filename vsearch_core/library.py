@@ -361,7 +361,7 @@ class _ReaderPool:
         self._engine_starting = engine_starting
         self._lock = Lock()
         self._epoch = 0
-        self._generation: int | None = None  # that the epoch's readers have, once one is open
+        self._state: tuple[str, int] | None = None  # of the catalog, as the epoch's readers see it, once one is open
         self._idle: list[_IndexReader] = []
         self._closed = False
 
@@ -385,18 +385,19 @@ class _ReaderPool:
                 reader.close()
 
     def _adopt(self, reader: _IndexReader) -> None:
-        """Begin an epoch with a new reader if its generation is another than that of the readers before it."""
+        """Begin an epoch with a new reader if it sees another state of the index than the readers before it."""
+        state = reader.snapshot.catalog.state
         with self._lock:
             current = reader.epoch == self._epoch
-            known, self._generation = self._generation, reader.snapshot.generation if current else self._generation
-        if current and known not in {None, reader.snapshot.generation}:
-            reader.epoch = self.renew(reader.snapshot.generation)
+            known, self._state = self._state, state if current else self._state
+        if current and known not in {None, state}:
+            reader.epoch = self.renew(state)
 
-    def renew(self, generation: int | None = None) -> int:
+    def renew(self, state: tuple[str, int] | None = None) -> int:
         """End the epoch, since a newer generation is committed, and return the new one's number."""
         with self._lock:
             self._epoch += 1
-            self._generation = generation
+            self._state = state
             epoch = self._epoch
             stale, self._idle = self._idle, []
         for reader in stale:
@@ -410,11 +411,11 @@ class _ReaderPool:
 
         self._refuse_closed()
         with storage_errors(self._index), closing(Catalog.open_to_read(self._index)) as catalog:
-            generation = catalog.generation
+            state = catalog.state
         with self._lock:
-            changed = self._generation not in {None, generation}
+            changed = self._state not in {None, state}
         if changed:
-            self.renew(generation)
+            self.renew(state)
         return changed
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """`Index`: what it does to an index, and what it lets callers see."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,17 @@ def test_another_objects_commit_is_seen_after_refresh(index: vsearch.Index, note
     assert index.generation > before
     assert names(index) == ["bread.txt", "fees.md"]
     assert not index.refresh()
+
+
+def test_an_index_that_was_deleted_and_made_anew_is_seen_after_refresh(index: vsearch.Index, notes: Path) -> None:
+    before = index.generation
+    shutil.rmtree(index.path)
+    (notes / "pump.md").unlink()
+    with vsearch.open_index(notes, create=True, open_embedder=lambda _spec: WordEmbedder()) as other:
+        other.update([notes])
+        assert other.generation == before
+    assert index.refresh()
+    assert names(index) == ["bread.txt", "fees.md"]
 
 
 def test_closing_twice_is_harmless_and_later_calls_are_refused(index: vsearch.Index) -> None:

@@ -24,7 +24,7 @@ from vsearch_core.store import connections
 from vsearch_core.store.checksums import checksum_ok, rows_with_bad_checksums, seal, seal_matches
 from vsearch_core.store.files import sync_folder
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
-from vsearch_core.store.tables import CATALOG_FILE, FORMAT, CatalogFormat, start_lineage
+from vsearch_core.store.tables import CATALOG_FILE, FORMAT, LINEAGE, CatalogFormat, start_lineage
 
 TEXT_LIMIT = 1 << 26  # bytes of one chunk's text: the most that a forged index can make a reader unpack
 
@@ -197,6 +197,12 @@ class Catalog:
     def generation(self) -> int:
         """Return the number of commits so far."""
         return int(self.settings().get("generation", 0))
+
+    @property
+    def state(self) -> tuple[str, int]:
+        """Return the lineage and the generation: together they differ also where an index was deleted and made anew."""
+        settings = self.settings()
+        return settings.get(LINEAGE, ""), int(settings.get("generation", 0))
 
     def sources(self) -> dict[str, dict[str, JsonValue]]:
         """Return the source paths with the options that each is walked with. Raises IndexCorruptError."""
