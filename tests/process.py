@@ -21,12 +21,14 @@ from vsearch_core import kernel_cache
 COMMAND = Path(sys.executable).with_name("vsearch")
 DEADLINE = 60.0  # seconds: only a hang takes so long
 
-# What would steer a terminal or hide text on it: C0 but tab and newline, DEL, C1, bidi marks, line separators.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+# Characters that control a terminal or hide text on it: C0 but tab and newline, DEL, C1, bidi marks, line separators.
+_CONTROL_CHARACTERS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """A finished command: its exit status and its output."""
 
     status: int
@@ -47,7 +49,7 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """The one JSON object on stdout."""
+        """Return the one JSON object on stdout."""
         assert self.out.count("\n") == 1, self
         return json.loads(self.out)
 
@@ -57,7 +59,7 @@ class Ran:
 
     @property
     def error(self) -> str:
-        """The message of a command that failed by the contract: status 2, no result, one line on stderr."""
+        """Return the message of a command that failed as it should: status 2, no result, one line on stderr."""
         assert self.status == 2, self
         assert self.stdout == b"", self
         assert self.err.startswith("vsearch: "), self
@@ -68,12 +70,14 @@ class Ran:
 
 @dataclass(frozen=True)
 class Vsearch:
-    """`vsearch(...)` runs the command and refuses what no run may do: hang, show a traceback, steer the terminal."""
+    """`vsearch(...)` runs the command, and fails if it hangs, shows a traceback or controls the terminal."""
 
     environment: Mapping[str, str]
     prefix: tuple[str, ...] = ()
 
-    def __call__(self, *arguments: str | Path, cwd: Path | str, stdin: bytes | str = b"", **environment: str) -> Ran:
+    def __call__(
+        self, *arguments: str | Path, cwd: Path | str, stdin: bytes | str = b"", **environment: str
+    ) -> CommandResult:
         done = subprocess.run(
             self.command(*arguments),
             cwd=cwd,
@@ -83,10 +87,10 @@ class Vsearch:
             timeout=DEADLINE,
             check=False,
         )
-        return checked(Ran(done.returncode, done.stdout, done.stderr))
+        return assert_well_behaved(CommandResult(done.returncode, done.stdout, done.stderr))
 
     def start(self, *arguments: str | Path, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
-        """The command under way."""
+        """Start the command; return its process."""
         settings: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
         settings |= {"stdin": subprocess.DEVNULL, "env": dict(self.environment), **options}
         process: subprocess.Popen[bytes] = subprocess.Popen(self.command(*arguments), cwd=cwd, **settings)
@@ -96,7 +100,7 @@ class Vsearch:
         return [*self.prefix, str(COMMAND), *map(str, arguments)]
 
     def without_privileges(self) -> "Vsearch":
-        """The same command for whom permissions hold, even where root runs the tests. Skips where that can't be had."""
+        """Return the command without root's privileges, so that permissions apply to it; skip if that is impossible."""
         if os.geteuid() != 0:
             return self
         prefix = (sys.executable, "-c", _DROP_PRIVILEGES)
@@ -106,7 +110,7 @@ class Vsearch:
         return replace(self, prefix=(*self.prefix, *prefix))
 
 
-# PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: the next program is root whom permissions bind.
+# PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: the next program runs as root, but permissions apply.
 _DROP_PRIVILEGES = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -117,40 +121,40 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def checked(ran: Ran) -> Ran:
-    """The run, when it kept to what holds for every run."""
-    assert ran.status in {0, 1, 2, 130}, ran
-    assert b"Traceback" not in ran.stdout + ran.stderr, ran
-    assert "internal error" not in ran.err, ran
-    assert not _STEERING.search(ran.err), ran
-    return ran
+def assert_well_behaved(result: CommandResult) -> CommandResult:
+    """Check what must hold for every run; return its result."""
+    assert result.status in {0, 1, 2, 130}, result
+    assert b"Traceback" not in result.stdout + result.stderr, result
+    assert "internal error" not in result.err, result
+    assert not _CONTROL_CHARACTERS.search(result.err), result
+    return result
 
 
-def finished(process: "subprocess.Popen[bytes]", seconds: float = DEADLINE) -> Ran:
-    """Wait for a started command."""
+def wait_for(process: "subprocess.Popen[bytes]", seconds: float = DEADLINE) -> CommandResult:
+    """Wait until a started command ends; return its result."""
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-    return Ran(process.returncode, out, err)
+    return CommandResult(process.returncode, out, err)
 
 
-def steers(text: str) -> bool:
+def controls_terminal(text: str) -> bool:
     """Return True if the text could control a terminal or hide text on it."""
-    return _STEERING.search(text) is not None
+    return _CONTROL_CHARACTERS.search(text) is not None
 
 
-def answers(results: Iterable[Any]) -> list[list[tuple[str, int, float]]]:
-    """The hits of `query -` as (path, chunk, score): what must be the same however the index came about."""
+def hit_keys(results: Iterable[Any]) -> list[list[tuple[str, int, float]]]:
+    """Return the hits of `query -` as (path, chunk, score), which don't depend on how the index was made."""
     return [[(hit["path"], hit["chunk"], round(hit["score"], 3)) for hit in each["hits"]] for each in results]
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
-    """Wait for the condition; fails after so long."""
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    """Wait until the condition is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         time.sleep(0.002)
 
 
@@ -161,7 +165,7 @@ def is_running(pid: int) -> bool:
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Make the files, and the folders above them."""
+    """Write the files, and make the folders above them."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,8 +174,8 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 @cache
-def prepared(base: Path) -> Vsearch:
-    """A `vsearch` with its own HOME, Hugging Face kept offline, and a model cache that one `index` has filled."""
+def prepare_vsearch(base: Path) -> Vsearch:
+    """Return a `vsearch` with its own HOME, offline, and with a model cache that one `index` has filled."""
     home, model_cache, project = base / "home", base / "model-cache", base / "first project"
     for folder in (home, project):
         folder.mkdir(parents=True)
@@ -187,26 +191,26 @@ def prepared(base: Path) -> Vsearch:
             "TERM": "xterm-256color",
         }
     )
-    ran = vsearch("index", write_files(project, {"first.txt": "The first document."}), cwd=project)
-    assert ran.status == 0, ran
+    result = vsearch("index", write_files(project, {"first.txt": "The first document."}), cwd=project)
+    assert result.status == 0, result
     return vsearch
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A file system of its own, which only commands run through `vsearch` see at its place.
+    """A file system that only commands run through `vsearch` see at `path`.
 
-    The mount lives in a name space that dies with this process, so nothing is ever left behind.
+    The mount is in a name space that ends with this process, so that nothing is left behind.
     """
 
     vsearch: Vsearch
-    path: Path  # where the commands find it
-    outside: Path  # the same, as the tests can reach it
+    path: Path  # for the commands
+    outside: Path  # the same folder, for the tests
 
 
 @contextmanager
-def mounted(vsearch: Vsearch, at: Path, script: str) -> Iterator[Volume]:
-    """Mount what the script mounts at `at`, seen by nobody else. Skips where that is not allowed."""
+def mount(vsearch: Vsearch, at: Path, script: str) -> Iterator[Volume]:
+    """Run the script, which mounts a file system at `at`, in a mount name space. Skips if that is not allowed."""
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     with tempfile.TemporaryFile() as complaint:
         try:
@@ -226,7 +230,7 @@ def mounted(vsearch: Vsearch, at: Path, script: str) -> Iterator[Volume]:
                 stderr=complaint,
             )
         except FileNotFoundError:
-            pytest.skip("there is no unshare(1) here to mount a file system with")
+            pytest.skip("unshare(1) is missing, which mounts file systems")
         with holder:
             assert holder.stdin is not None
             assert holder.stdout is not None

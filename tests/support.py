@@ -21,9 +21,9 @@ SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 class WordEmbedder:
-    """Embeds a text as the sum of a fixed random direction a word, which each model has its own of.
+    """Embeds a text as the sum of its words' fixed random vectors; each model has its own.
 
-    `embedded` lists every document it was given.
+    `embedded` lists every document that it has embedded.
     """
 
     def __init__(self, model: str = "words", dimension: int = 48, batch: int = 8) -> None:
@@ -33,9 +33,9 @@ class WordEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         for start in range(0, len(texts), self.batch):
-            some = list(texts[start : start + self.batch])
-            self.embedded += some
-            yield Batch(np.arange(start, start + len(some)), self.embed_queries(some))
+            batch = list(texts[start : start + self.batch])
+            self.embedded += batch
+            yield Batch(np.arange(start, start + len(batch)), self.embed_queries(batch))
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = np.array([self._vector(text) for text in texts], np.float32)
@@ -63,7 +63,7 @@ def make_index(
     discover: DiscoverOptions | None = None,
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> UpdateSummary:
-    """Index paths (relative to root, or all that were indexed before) into root/.vsearch."""
+    """Index the paths, relative to `root`, into root/.vsearch; without paths, all that were indexed before."""
     return update_index(
         root / ".vsearch",
         [Source(root / path, discover or DiscoverOptions()) for path in paths],

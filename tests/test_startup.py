@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from process import Vsearch, prepared, write_files
+from process import Vsearch, prepare_vsearch, write_files
 
 PROBE = """
 import atexit, sys
@@ -28,7 +28,7 @@ NOT_FOR_A_QUERY = {
 
 @pytest.fixture(scope="module")
 def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
-    return prepared(tmp_path_factory.getbasetemp() / "vsearch")
+    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
 @pytest.fixture(scope="module")

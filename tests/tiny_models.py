@@ -1,4 +1,4 @@
-"""Tiny models with random weights, in the layouts in which real ones come. Nothing is fetched."""
+"""Tiny models with random weights, in the layouts of real ones; nothing is downloaded."""
 
 import json
 from collections.abc import Mapping
@@ -25,17 +25,17 @@ OTHER_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of their ids
 
 
 def write_model(folder: Path, architecture: str = "bert", **changes: Any) -> Path:
-    """A transformer and its tokenizer; `changes` replace keys of its configuration before it is made."""
+    """Write a transformer and its tokenizer; `changes` replace keys of its configuration."""
     import torch
     from transformers import AutoConfig, AutoModel
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, **SHAPE | SHAPES[architecture] | changes)
     model = AutoModel.from_config(config).float()
-    for parameter in model.parameters():  # the usual small numbers would hide a wrong formula
+    for parameter in model.parameters():  # the default, small weights would hide a wrong formula
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.4)
-        else:  # of a LayerNorm or a bias
+        else:  # a LayerNorm or a bias
             torch.nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.1)
     model.save_pretrained(folder)
     tokenizer_of(architecture).save_pretrained(folder)
@@ -43,7 +43,7 @@ def write_model(folder: Path, architecture: str = "bert", **changes: Any) -> Pat
 
 
 def tokenizer_of(architecture: str) -> Any:
-    """As the family's: WordPiece, byte-level BPE, or Unigram; Qwen's ends a text and begins none."""
+    """Return a tokenizer of the family's kind: WordPiece, byte-level BPE or Unigram; Qwen's adds only an end token."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -103,7 +103,7 @@ def add_modules(folder: Path, pooling: str = "mean", dense: int = 0, **sentence:
 
 
 def write_static(folder: Path, **tables: Any) -> Path:
-    """A Model2Vec model of 16 dimensions; `tables` replace or add to those of its safetensors file."""
+    """Write a Model2Vec model of 16 dimensions; `tables` replace or extend those of its safetensors file."""
     import numpy as np
     from safetensors.numpy import save_file
 

@@ -1,4 +1,4 @@
-"""One prepared `vsearch` and one indexed library for all tests that only read; helpers to look at what it printed."""
+"""One prepared `vsearch`, and one indexed library for all tests that only read."""
 
 import os
 import pty
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pdfs import make_pdf
-from process import DEADLINE, Vsearch, prepared, write_files
+from process import DEADLINE, Vsearch, prepare_vsearch, write_files
 
 OLD = 1_577_880_000  # 2020-01-01T12:00 UTC
 EVIL_NAME = "evil \x1b[31m\u202e name.txt"
@@ -48,24 +48,24 @@ Drain the pump before the first frost, or the casing cracks.
 
 @pytest.fixture(scope="session")
 def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
-    """Runs the command; the model is prepared."""
-    return prepared(tmp_path_factory.getbasetemp() / "vsearch")
+    """Return the installed command, with its model prepared."""
+    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
 @pytest.fixture(scope="session")
 def library(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An indexed project of mixed documents. For reading only."""
+    """Return an indexed project of mixed documents, which tests must not change."""
     project = write_files(tmp_path_factory.mktemp("library"), FILES)
     (project / "annual report.pdf").write_bytes(make_pdf("Accounts and auditors", "The heron nests by the weir"))
     os.utime(project / "notes" / "retries.md", (OLD, OLD))
-    ran = vsearch("index", ".", cwd=project)
-    assert ran.status == 0, ran
+    result = vsearch("index", ".", cwd=project)
+    assert result.status == 0, result
     return project
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """An empty folder to index in."""
+    """Return an empty folder to index in."""
     folder = tmp_path / "project"
     folder.mkdir()
     return folder
@@ -73,16 +73,16 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def indexed(vsearch: Vsearch, project: Path) -> Path:
-    """A small indexed project that a test may change."""
+    """Return a small indexed project that the test may change."""
     write_files(project, {"pump.txt": "The pump needs grease.\n", "bread.txt": "Rye bread needs time.\n"})
-    ran = vsearch("index", ".", cwd=project)
-    assert ran.status == 0, ran
+    result = vsearch("index", ".", cwd=project)
+    assert result.status == 0, result
     return project
 
 
 @pytest.fixture
 def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
-    """Run the command with stdout and stderr on terminals of their own; gives (status, stdout, stderr)."""
+    """Return a function that runs the command on two terminals, and returns (status, stdout, stderr)."""
 
     def run(*arguments: str | Path, cwd: Path, **environment: str) -> tuple[int, str, str]:
         masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
@@ -98,25 +98,25 @@ def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
         )
         for slave in slaves:
             os.close(slave)
-        heard = _read_all(masters)
-        return process.wait(DEADLINE), heard[0].replace("\r\n", "\n"), heard[1]
+        output = _read_all(masters)
+        return process.wait(DEADLINE), output[0].replace("\r\n", "\n"), output[1]
 
     return run
 
 
 def _read_all(masters: tuple[int, ...]) -> list[str]:
-    heard = dict.fromkeys(masters, b"")
+    output = dict.fromkeys(masters, b"")
     waiting = list(masters)
     while waiting:
         ready, _, _ = select.select(waiting, [], [], DEADLINE)
-        assert ready, f"nothing came for {DEADLINE:.0f} s after {heard}"
+        assert ready, f"no output for {DEADLINE:.0f} s after {output}"
         for master in ready:
             try:
                 data = os.read(master, 65536)
             except OSError:  # EIO: the last writer has closed its side
                 data = b""
-            heard[master] += data
+            output[master] += data
             if not data:
                 waiting.remove(master)
                 os.close(master)
-    return [heard[master].decode() for master in masters]
+    return [output[master].decode() for master in masters]

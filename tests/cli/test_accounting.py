@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from packages import docx
 from pdfs import encrypted, make_pdf, recognising, with_pictures
-from process import Vsearch, steers, write_files
+from process import Vsearch, controls_terminal, write_files
 
 from .conftest import EVIL_NAME
 
@@ -30,11 +30,11 @@ def mixed(vsearch: Vsearch, project: Path) -> Path:
         EVIL_NAME: "",
     }
     write_files(project, files)
-    ran = vsearch("index", "-v", "--max-file-size", "10kB", ".", cwd=project)
-    assert ran.status == 2
-    assert "4 files, 2 chunks (4 added, 2 skipped, 3 could not be read," in ran.out
-    assert " 1 indexed only in part, 2 without text) in " in ran.out
-    assert sorted(ran.err.splitlines()) == [
+    result = vsearch("index", "-v", "--max-file-size", "10kB", ".", cwd=project)
+    assert result.status == 2
+    assert "4 files, 2 chunks (4 added, 2 skipped, 3 could not be read," in result.out
+    assert " 1 indexed only in part, 2 without text) in " in result.out
+    assert sorted(result.err.splitlines()) == [
         "skipped large.txt: 20,000 bytes, more than 10,000",
         "skipped sub/binary.bin: is binary, not text",
         f"vsearch: -scan.pdf: {SCANNED}; left out of the index",
@@ -59,16 +59,16 @@ LINES = [
 
 
 def test_a_line_a_file(vsearch: Vsearch, mixed: Path) -> None:
-    ran = vsearch("status", "--files", cwd=mixed)
-    assert (ran.status, ran.err, ran.lines) == (0, "", LINES)
+    result = vsearch("status", "--files", cwd=mixed)
+    assert (result.status, result.err, result.lines) == (0, "", LINES)
     assert vsearch("status", "--files", cwd=mixed / "sub").lines[-1] == "skipped  binary.bin: is binary, not text"
     assert "files     4, 1 of them partly; 2 skipped, 3 failed (--files says why)" in vsearch("status", cwd=mixed).lines
 
 
 def test_json(vsearch: Vsearch, mixed: Path) -> None:
-    ran = vsearch("status", "--files", "--json", cwd=mixed)
-    assert not steers(ran.out.rstrip("\n"))
-    status = ran.json
+    result = vsearch("status", "--files", "--json", cwd=mixed)
+    assert not controls_terminal(result.out.rstrip("\n"))
+    status = result.json
     assert status["files_by_state"] == {"indexed": 3, "partly": 1, "pending": 0, "skipped": 2, "failed": 3}
     assert [list(file) for file in status["by_file"]] == [["path", "state", "reason"]] * len(LINES)
     assert status["by_file"][3] == {"path": EVIL_NAME, "state": "indexed", "reason": "holds no text"}
@@ -79,17 +79,19 @@ def test_json(vsearch: Vsearch, mixed: Path) -> None:
 
 def test_an_empty_index_has_no_files(vsearch: Vsearch, project: Path) -> None:
     assert vsearch("index", ".", cwd=project).status == 0
-    ran = vsearch("status", "--files", cwd=project)
-    assert (ran.status, ran.out, ran.err) == (0, "", "")
+    result = vsearch("status", "--files", cwd=project)
+    assert (result.status, result.out, result.err) == (0, "", "")
 
 
 def test_the_password_of_the_environment(vsearch: Vsearch, mixed: Path) -> None:
-    ran = vsearch("index", "-q", cwd=mixed, VSEARCH_PASSWORD="open barley")
-    assert "vsearch: locked.pdf: is encrypted, and the password does not open it; give the right one; left" in ran.err
-    ran = vsearch("index", cwd=mixed, VSEARCH_PASSWORD="open sesame")
-    assert (ran.status, "locked.pdf" in ran.err) == (2, False)
+    result = vsearch("index", "-q", cwd=mixed, VSEARCH_PASSWORD="open barley")
+    assert (
+        "vsearch: locked.pdf: is encrypted, and the password does not open it; give the right one; left" in result.err
+    )
+    result = vsearch("index", cwd=mixed, VSEARCH_PASSWORD="open sesame")
+    assert (result.status, "locked.pdf" in result.err) == (2, False)
     assert vsearch("query", "-k", "1", "--paths", "secret", cwd=mixed).lines == ["locked.pdf"]
-    said = ran.out + ran.err + vsearch("status", "--files", "--json", cwd=mixed).out
+    said = result.out + result.err + vsearch("status", "--files", "--json", cwd=mixed).out
     kept = b"".join(path.read_bytes() for path in (mixed / ".vsearch").rglob("*") if path.is_file())
     assert ("sesame" in said, b"sesame" in kept) == (False, False)
     assert vsearch("index", "--json", cwd=mixed).json["unchanged"] == 5

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from process import DEADLINE, Vsearch, checked, finished, write_files
+from process import DEADLINE, Vsearch, assert_well_behaved, wait_for, write_files
 
 SUMMARY_KEYS = ["schema", "index", "generation", "files", "chunks", "segments", "bytes", "seconds", "archive"]
 
@@ -15,9 +15,9 @@ SUMMARY_KEYS = ["schema", "index", "generation", "files", "chunks", "segments", 
 def archive(vsearch: Vsearch, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library's index in a file. For reading only."""
     path = tmp_path_factory.mktemp("archives") / "library.tar"
-    ran = vsearch("export", path, cwd=library)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith(f"{path}: generation 1: 9 files, ")
+    result = vsearch("export", path, cwd=library)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"{path}: generation 1: 9 files, ")
     assert list(path.parent.iterdir()) == [path]
     return path
 
@@ -25,9 +25,9 @@ def archive(vsearch: Vsearch, library: Path, tmp_path_factory: pytest.TempPathFa
 def test_an_imported_index_answers_without_the_documents(
     vsearch: Vsearch, library: Path, archive: Path, project: Path
 ) -> None:
-    ran = vsearch("import", archive, cwd=project)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith(f"{project}/.vsearch: generation 1: 9 files, ")
+    result = vsearch("import", archive, cwd=project)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"{project}/.vsearch: generation 1: 9 files, ")
     for arguments in (("pump in winter",), ("--mode", "keyword", "2026.4.10"), ("--ext", "py", "borrower")):
         here, there = (vsearch("query", "--json", *arguments, cwd=where).json for where in (project, library))
         assert here["hits"] == there["hits"] != []
@@ -40,8 +40,8 @@ def test_a_run_where_the_documents_are_not_loses_nothing(vsearch: Vsearch, archi
     assert vsearch("import", archive, cwd=project).status == 0
     write_files(project, {"new/mill.txt": "The mill."})
     for arguments in ((), ("new",)):
-        ran = vsearch("index", "--json", *arguments, cwd=project)
-        assert (ran.status, ran.json["removed"]) == (0, 0)
+        result = vsearch("index", "--json", *arguments, cwd=project)
+        assert (result.status, result.json["removed"]) == (0, 0)
     assert vsearch("status", "--json", cwd=project).json["files"] == 10
 
 
@@ -59,17 +59,17 @@ def test_the_summaries_have_the_keys_of_the_contract(vsearch: Vsearch, indexed: 
 
 
 def test_an_archive_goes_through_a_pipe(vsearch: Vsearch, library: Path, archive: Path, project: Path) -> None:
-    ran = vsearch("export", "-", cwd=library)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.stdout == archive.read_bytes()
-    assert vsearch("import", "-", cwd=project, stdin=ran.stdout).status == 0
+    result = vsearch("export", "-", cwd=library)
+    assert (result.status, result.err) == (0, "")
+    assert result.stdout == archive.read_bytes()
+    assert vsearch("import", "-", cwd=project, stdin=result.stdout).status == 0
     assert vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=project).out == "notes/retries.md\n"
 
 
 def test_an_archive_that_tar_unpacks_is_an_index(vsearch: Vsearch, archive: Path, project: Path) -> None:
     subprocess.run(["tar", "-xf", archive, "-C", project], check=True, timeout=DEADLINE)
-    ran = vsearch("query", "--index", ".", "-k", "1", "--json", "exponential backoff", cwd=project)
-    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+    result = vsearch("query", "--index", ".", "-k", "1", "--json", "exponential backoff", cwd=project)
+    assert result.json["hits"][0]["path"] == "notes/retries.md"
 
 
 def test_a_file_is_replaced_on_request_only(vsearch: Vsearch, indexed: Path) -> None:
@@ -141,8 +141,8 @@ def test_an_export_that_is_stopped_leaves_nothing(
     assert process.stdout is not None
     assert process.stdout.read(512)  # now it waits for more to be read: a pipe holds less than the archive
     process.send_signal(number)
-    ran = checked(finished(process))
-    assert (ran.status, ran.err) == (130, "vsearch: interrupted\n")
+    result = assert_well_behaved(wait_for(process))
+    assert (result.status, result.err) == (130, "vsearch: interrupted\n")
     assert list(scratch.iterdir()) == []
 
 
@@ -177,8 +177,8 @@ def test_an_index_is_replaced_on_request_only(vsearch: Vsearch, indexed: Path, a
         f"{indexed}/.vsearch: there is an index here already; replace it with --replace, or choose another --index"
     )
     assert vsearch("status", "--json", cwd=indexed).json["files"] == 2
-    ran = vsearch("import", "--replace", "--json", archive, cwd=indexed)
-    assert (ran.status, ran.json["generation"], ran.json["files"]) == (0, 2, 9)
+    result = vsearch("import", "--replace", "--json", archive, cwd=indexed)
+    assert (result.status, result.json["generation"], result.json["files"]) == (0, 2, 9)
     status = vsearch("status", "--json", cwd=indexed).json
     assert (status["files"], status["generation"], status["sources"]) == (9, 2, ["."])
 

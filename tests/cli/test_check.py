@@ -15,9 +15,9 @@ def vectors(project: Path) -> Path:
 
 def test_a_sound_index(vsearch: Vsearch, library: Path) -> None:
     for options in ((), ("--full",)):
-        ran = vsearch("check", *options, cwd=library)
-        assert (ran.status, ran.err) == (0, "")
-        assert ran.out.startswith(f"{library}/.vsearch: intact (9 files, ")
+        result = vsearch("check", *options, cwd=library)
+        assert (result.status, result.err) == (0, "")
+        assert result.out.startswith(f"{library}/.vsearch: intact (9 files, ")
     report = vsearch("check", "--full", "--json", cwd=library).json
     assert list(report) == ["schema", "index", "full", "faults", "generation", "files", "chunks", "sound"]
     assert (report["schema"], report["full"], report["faults"], report["sound"]) == ("vsearch.check/1", True, [], True)
@@ -39,9 +39,9 @@ def test_a_catalog_whose_beginning_is_overwritten_is_mended_whole(vsearch: Vsear
     with catalog.open("r+b") as file:
         file.write(bytes(20_000))
     assert vsearch("query", "pump", cwd=indexed).status == 2
-    ran = vsearch("repair", cwd=indexed)
-    assert (ran.status, ran.out) == (0, f"{indexed}/.vsearch: catalog rebuilt\n")
-    assert ran.err.startswith("set aside: ")
+    result = vsearch("repair", cwd=indexed)
+    assert (result.status, result.out) == (0, f"{indexed}/.vsearch: catalog rebuilt\n")
+    assert result.err.startswith("set aside: ")
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 0
 
@@ -51,9 +51,9 @@ def test_a_repair_says_what_it_could_not_save(vsearch: Vsearch, indexed: Path) -
     with catalog.open("r+b") as file:
         file.seek(2 * 16384)
         file.write(bytes(3 * 16384))  # settings and sources
-    ran = vsearch("repair", cwd=indexed)
-    assert ran.status == 2
-    sources, settings, *_ = ran.err.splitlines()
+    result = vsearch("repair", cwd=indexed)
+    assert result.status == 2
+    sources, settings, *_ = result.err.splitlines()
     assert sources == (
         f"vsearch: {indexed}/.vsearch: at least 1 row of its sources can't be saved;"
         " name all folders again in one `vsearch index PATH…`, and remove again what you had removed"
@@ -69,19 +69,21 @@ def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     assert vsearch("check", cwd=indexed).status == 0  # only the full check reads vectors
-    ran = vsearch("check", "--full", cwd=indexed)
-    assert ran.status == 2
-    assert ran.lines == [f"{path}: is damaged: 1 of 1 blocks differ"]
-    assert ran.err == f"vsearch: {indexed}/.vsearch: 1 fault found; repair it with `vsearch repair`\n"
+    result = vsearch("check", "--full", cwd=indexed)
+    assert result.status == 2
+    assert result.lines == [f"{path}: is damaged: 1 of 1 blocks differ"]
+    assert result.err == f"vsearch: {indexed}/.vsearch: 1 fault found; repair it with `vsearch repair`\n"
     (fault,) = vsearch("check", "--full", "--json", cwd=indexed).json["faults"]
     assert fault == {"thing": str(path), "reason": "is damaged: 1 of 1 blocks differ"}
     assert "vsearch repair" in vsearch("query", "pump", cwd=indexed).error
 
-    ran = vsearch("repair", cwd=indexed)
-    assert ran.status == 2
-    assert "pump.txt: has lost vectors, so it can't be found; embed it with `vsearch index`" in ran.err
-    assert "set aside: " in ran.err
-    assert ran.out == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
+    result = vsearch("repair", cwd=indexed)
+    assert result.status == 2
+    assert "pump.txt: has lost vectors, so it can't be found; embed it with `vsearch index`" in result.err
+    assert "set aside: " in result.err
+    assert (
+        result.out == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
+    )
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 2
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
@@ -89,9 +91,9 @@ def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
 
 def test_lost_vectors_are_embedded_on_request(vsearch: Vsearch, indexed: Path) -> None:
     vectors(indexed).unlink()
-    ran = vsearch("repair", "--re-embed", "--json", cwd=indexed)
-    assert ran.status == 0, ran
-    assert (ran.json["schema"], ran.json["embedded"], ran.json["pending"]) == ("vsearch.repair/1", 2, 0)
+    result = vsearch("repair", "--re-embed", "--json", cwd=indexed)
+    assert result.status == 0, result
+    assert (result.json["schema"], result.json["embedded"], result.json["pending"]) == ("vsearch.repair/1", 2, 0)
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("repair", cwd=indexed).out == f"{indexed}/.vsearch: nothing to repair\n"
 
@@ -100,9 +102,9 @@ def test_a_damaged_catalog(vsearch: Vsearch, indexed: Path) -> None:
     with closing(sqlite3.connect(indexed / ".vsearch" / "catalog.sqlite")) as connection, connection:
         connection.execute("UPDATE chunks SET start_line = 77")
     assert "is damaged in the catalog" in vsearch("query", "pump", cwd=indexed).error
-    ran = vsearch("repair", cwd=indexed)
-    assert ran.status == 2
-    assert "pump.txt: some of its text is lost; read it again with `vsearch index`" in ran.err
+    result = vsearch("repair", cwd=indexed)
+    assert result.status == 2
+    assert "pump.txt: some of its text is lost; read it again with `vsearch index`" in result.err
     assert vsearch("index", cwd=indexed).status == 0
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 

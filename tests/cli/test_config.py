@@ -73,8 +73,8 @@ def test_what_a_new_index_is_made_with(vsearch: Vsearch, project: Path) -> None:
     )
     inner = project / "inner"
     inner.mkdir()
-    ran = vsearch("index", "--json", project, cwd=inner)
-    assert (ran.status, ran.json["index"], ran.json["files"]) == (0, str(project / ".vsearch"), 3)
+    result = vsearch("index", "--json", project, cwd=inner)
+    assert (result.status, result.json["index"], result.json["files"]) == (0, str(project / ".vsearch"), 3)
     status = vsearch("status", "--json", cwd=project).json
     assert (status["chunk_words"], status["overlap_words"], status["language"]) == (60, 6, "de")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process import DEADLINE, Ran, Vsearch, checked, write_files
+from process import DEADLINE, CommandResult, Vsearch, assert_well_behaved, write_files
 
 TESTS = Path(__file__).parent.parent
 STAND_IN = """
@@ -33,7 +33,7 @@ main()
 """
 REFUSED = "nothing was sent to generativelanguage.googleapis.com; allow it with --yes"
 
-Remote = Callable[..., Ran]
+Remote = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -47,14 +47,14 @@ def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
         "VSEARCH_EMBEDDER": "gemini",
     }
 
-    def run(*arguments: str | Path, typed: str | None = None, cwd: Path = project, **more: str) -> Ran:
+    def run(*arguments: str | Path, typed: str | None = None, cwd: Path = project, **more: str) -> CommandResult:
         command = [sys.executable, "-c", STAND_IN, *map(str, arguments)]
         settings: dict[str, Any] = {"cwd": cwd, "env": {**environment, **more}, "stdout": subprocess.PIPE}
         if typed is None:
             done = subprocess.run(
                 command, **settings, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DEADLINE, check=False
             )
-            return checked(Ran(done.returncode, done.stdout, done.stderr))
+            return assert_well_behaved(CommandResult(done.returncode, done.stdout, done.stderr))
         keyboard, terminal = pty.openpty()
         with subprocess.Popen(command, **settings, stdin=terminal, stderr=terminal, start_new_session=True) as process:
             os.write(keyboard, typed.encode())
@@ -67,7 +67,7 @@ def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
             except OSError:  # all has been heard
                 break
         os.close(keyboard)
-        return Ran(process.returncode, out, heard.replace(b"\r\n", b"\n"))
+        return CommandResult(process.returncode, out, heard.replace(b"\r\n", b"\n"))
 
     return run
 
@@ -85,23 +85,23 @@ def test_yes_is_remembered(remote: Remote, project: Path) -> None:
 
 
 def test_the_question_is_asked_once(remote: Remote, project: Path) -> None:
-    ran = remote("index", ".", typed="y\n")
-    assert ran.status == 0, ran
+    result = remote("index", ".", typed="y\n")
+    assert result.status == 0, result
     question = (
         f"{project}/.vsearch: its text, your queries and your API key would be sent to"
         " generativelanguage.googleapis.com (gemini). Continue? [y/N] "
     )
-    assert ran.err.count(question) == 1
-    assert "SENT" in ran.err
+    assert result.err.count(question) == 1
+    assert "SENT" in result.err
     assert "Continue?" not in remote("query", "grease", typed="").err
 
 
 @pytest.mark.parametrize("typed", ["\n", "yes please\n"])
 def test_anything_but_yes_is_no(remote: Remote, project: Path, typed: str) -> None:
-    ran = remote("index", ".", typed=typed)
-    assert ran.status == 2
-    assert REFUSED in ran.err
-    assert "SENT" not in ran.err
+    result = remote("index", ".", typed=typed)
+    assert result.status == 2
+    assert REFUSED in result.err
+    assert "SENT" not in result.err
     assert not (project / ".vsearch").exists()
 
 
@@ -116,8 +116,8 @@ def test_an_index_brings_no_consent_along(remote: Remote, project: Path, tmp_pat
     assert REFUSED in remote("query", "grease", HOME=str(tmp_path / "somebody")).error
     write_files(project, {"new.txt": "The new pump."})
     (project / ".vsearch/config.toml").write_text('base_url = "https://example.org/v1"\n')
-    ran = remote("index")
-    assert ran.status == 0, "the index keeps its address"
+    result = remote("index")
+    assert result.status == 0, "the index keeps its address"
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_every_command_that_sends_asks(remote: Remote, project: Path, tmp_path: 
         },
     )
     words = [word.format(outside=outside, judged=judged) for word in command]
-    ran = remote(*words, HOME=str(tmp_path / "somebody"))
-    assert "SENT" not in ran.err
+    result = remote(*words, HOME=str(tmp_path / "somebody"))
+    assert "SENT" not in result.err
     if command != ("repair",):  # has nothing to embed
-        assert "nothing was sent to generativelanguage.googleapis.com; allow it with --yes" in ran.out + ran.err
+        assert "nothing was sent to generativelanguage.googleapis.com; allow it with --yes" in result.out + result.err
 
 
 @pytest.mark.parametrize("text", ["{", "[1, {}]"])
@@ -164,9 +164,9 @@ def test_a_damaged_memory_is_no_consent(remote: Remote, tmp_path: Path, text: st
 
 def test_a_memory_that_cannot_be_kept_stops_nobody(remote: Remote, tmp_path: Path) -> None:
     write_files(tmp_path / "home/.local", {"state": "in the way"})
-    ran = remote("index", "--yes", ".")
-    assert ran.status == 0
-    assert "you will be asked again" in ran.err
+    result = remote("index", "--yes", ".")
+    assert result.status == 0
+    assert "you will be asked again" in result.err
 
 
 def test_what_is_embedded_here_asks_nobody(remote: Remote) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from process import Vsearch, steers, write_files
+from process import Vsearch, controls_terminal, write_files
 
 from .conftest import EVIL_NAME
 
@@ -32,9 +32,9 @@ def members(answer: dict[str, list[dict[str, list[dict[str, str]]]]]) -> list[se
 
 
 def test_groups_as_json(vsearch: Vsearch, copies: Path) -> None:
-    ran = vsearch("duplicates", "--json", cwd=copies)
-    assert ran.status == 0
-    answer = ran.json
+    result = vsearch("duplicates", "--json", cwd=copies)
+    assert result.status == 0
+    answer = result.json
     assert list(answer) == ["schema", "threshold", "generation", "searched", "matched", "took_ms", "groups"]
     assert (answer["schema"], answer["threshold"], answer["searched"]) == ("vsearch.duplicates/1", 0.8, 6)
     assert members(answer) == [{"lease.txt", "old/lease.md", "old/edited.txt"}, {EVIL_NAME, "bread.txt"}]
@@ -45,11 +45,11 @@ def test_groups_as_json(vsearch: Vsearch, copies: Path) -> None:
 
 
 def test_groups_as_text(vsearch: Vsearch, copies: Path) -> None:
-    ran = vsearch("duplicates", cwd=copies)
-    assert (ran.status, ran.err) == (0, "")
-    large, small = ran.out.split("\n\n")
+    result = vsearch("duplicates", cwd=copies)
+    assert (result.status, result.err) == (0, "")
+    large, small = result.out.split("\n\n")
     assert all(re.fullmatch(r".+:1  [01]\.\d{3}", line) for line in [*large.split("\n"), *small.split("\n")[:-1]])
-    assert not steers(ran.out)
+    assert not controls_terminal(result.out)
 
 
 def test_the_threshold_decides(vsearch: Vsearch, copies: Path) -> None:
@@ -64,8 +64,8 @@ def test_filters_hold(vsearch: Vsearch, copies: Path) -> None:
 
 
 def test_none_is_status_1(vsearch: Vsearch, copies: Path) -> None:
-    ran = vsearch("duplicates", "--path", "pump.txt", cwd=copies)
-    assert (ran.status, ran.out, ran.err) == (1, "", "no two of 1 chunk are alike to 0.8\n")
+    result = vsearch("duplicates", "--path", "pump.txt", cwd=copies)
+    assert (result.status, result.out, result.err) == (1, "", "no two of 1 chunk are alike to 0.8\n")
     assert vsearch("duplicates", "--path", "pump.txt", "--json", cwd=copies).json["groups"] == []
 
 

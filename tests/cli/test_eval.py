@@ -32,15 +32,15 @@ def judged(tmp_path: Path) -> Path:
 
 
 def test_eval_measures_every_mode(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
-    ran = vsearch("eval", judged, cwd=tmp_path)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.lines[0] == f"{judged}: 3 judged queries"
-    assert ran.lines[1].split() == ["mode", "nDCG@10", "95", "%", "recall@10", "recall@100", "MRR@10", "queries/s"]
-    assert [line.split()[0] for line in ran.lines[2:5]] == ["hybrid", "vector", "keyword"]
+    result = vsearch("eval", judged, cwd=tmp_path)
+    assert (result.status, result.err) == (0, "")
+    assert result.lines[0] == f"{judged}: 3 judged queries"
+    assert result.lines[1].split() == ["mode", "nDCG@10", "95", "%", "recall@10", "recall@100", "MRR@10", "queries/s"]
+    assert [line.split()[0] for line in result.lines[2:5]] == ["hybrid", "vector", "keyword"]
     one = r"\w+ +1\.0000 1\.0000-1\.0000 +1\.0000 +1\.0000 +1\.0000 +\d+"
-    assert all(re.fullmatch(one, line) for line in ran.lines[2:5]), ran.out
+    assert all(re.fullmatch(one, line) for line in result.lines[2:5]), result.out
     against = "nDCG@10 +0.0000 (+0.0000 to +0.0000), p = 1.0000"
-    assert ran.lines[5:] == [f"hybrid against {other}: {against}" for other in ("vector", "keyword")]
+    assert result.lines[5:] == [f"hybrid against {other}: {against}" for other in ("vector", "keyword")]
 
 
 def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_questions_are_put_to_the_nearest_index(vsearch: Vsearch, library: Path,
         {"text": "lost", "paths": {"gone.md": 1}},
     ]
     write_files(tmp_path, {"questions.jsonl": "".join(json.dumps(line) + "\n" for line in lines)})
-    ran = vsearch("eval", "--mode", "keyword", "--json", tmp_path / "questions.jsonl", cwd=library)
-    assert ran.status == 0
-    assert "1 judged file not in the index, such as gone.md" in ran.err
-    assert ran.json["modes"][0]["mrr_10"] == pytest.approx(2 / 3)
+    result = vsearch("eval", "--mode", "keyword", "--json", tmp_path / "questions.jsonl", cwd=library)
+    assert result.status == 0
+    assert "1 judged file not in the index, such as gone.md" in result.err
+    assert result.json["modes"][0]["mrr_10"] == pytest.approx(2 / 3)
 
 
 def test_known_items_need_no_judgements(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:

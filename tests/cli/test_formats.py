@@ -21,8 +21,8 @@ def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, proje
     assert vsearch("index", ".", cwd=project).status == 0
 
     def best(*question: str) -> dict[str, object]:
-        ran = vsearch("query", "--mode", "keyword", "-k", "1", "--json", *question, cwd=project)
-        hit: dict[str, object] = ran.json["hits"][0]
+        result = vsearch("query", "--mode", "keyword", "-k", "1", "--json", *question, cwd=project)
+        hit: dict[str, object] = result.json["hits"][0]
         return hit
 
     assert [best(word)["place"] for word in ("heron", "sourdough", "tenant", "volcano")] == [
@@ -32,8 +32,8 @@ def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, proje
         "cell 1",
     ]
     assert best("melting", "--where", "author = 'Ann'")["path"] == "m.eml"
-    ran = vsearch("query", "--mode", "keyword", "-k", "1", "sourdough", cwd=project)
-    assert ran.lines[0].startswith("talk.pptx  slide 2  ")
+    result = vsearch("query", "--mode", "keyword", "-k", "1", "sourdough", cwd=project)
+    assert result.lines[0].startswith("talk.pptx  slide 2  ")
     assert (
         vsearch("query", "--mode", "keyword", "heron", cwd=project).lines[0].startswith("birds.xlsx  'The list'!2:3  ")
     )
@@ -41,13 +41,13 @@ def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, proje
 
 
 def test_formats_lists_what_is_read(vsearch: Vsearch, project: Path) -> None:
-    ran = vsearch("formats", cwd=project)
-    assert ran.status == 0
-    assert any(line.split()[0] == "PDF" and ".pdf" in line for line in ran.lines)
-    assert "compressed .gz .bz2 .xz after any of these" in (" ".join(line.split()) for line in ran.lines)
+    result = vsearch("formats", cwd=project)
+    assert result.status == 0
+    assert any(line.split()[0] == "PDF" and ".pdf" in line for line in result.lines)
+    assert "compressed .gz .bz2 .xz after any of these" in (" ".join(line.split()) for line in result.lines)
     lacks_program = shutil.which("ocrmypdf", path=vsearch.environment["PATH"]) is None
-    assert ran.lines[-1].startswith("scanned, --ocr ")
-    assert ran.lines[-1].endswith("(needs: ocrmypdf on the PATH)") == lacks_program
+    assert result.lines[-1].startswith("scanned, --ocr ")
+    assert result.lines[-1].endswith("(needs: ocrmypdf on the PATH)") == lacks_program
     rows = {row["name"]: row for row in vsearch("formats", "--json", cwd=project).json["formats"]}
     assert rows["PowerPoint presentation"]["unit"] == "slide"
     assert rows["Outlook message"]["extra"] == "msg"

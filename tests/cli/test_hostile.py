@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from packages import docx, ooxml, pack, xlsx
-from process import Ran, Vsearch, checked, finished, write_files
+from process import CommandResult, Vsearch, assert_well_behaved, wait_for, write_files
 from samples import SAMPLES, pdf_page, stream
 
 MEGABYTES = 1000  # the most that any process of the command may have held at a time
@@ -145,19 +145,19 @@ def build(project: Path, *groups: dict[str, bytes]) -> None:
     os.mkfifo(project / "pipe.txt")
 
 
-def index(vsearch: Vsearch, project: Path, measured: Path) -> Ran:
+def index(vsearch: Vsearch, project: Path, measured: Path) -> CommandResult:
     """Run `index`; no process of it may have grown beyond the limit."""
     watched = replace(vsearch, prefix=(*vsearch.prefix, sys.executable, "-c", _MEASURED, str(measured)))
     with changing(project / "changing.log"):
-        ran = checked(finished(watched.start("index", "-v", ".", cwd=project), seconds=600))
+        result = assert_well_behaved(wait_for(watched.start("index", "-v", ".", cwd=project), seconds=600))
     assert int(measured.read_text()) < MEGABYTES * 1000, "kilobytes"
-    return ran
+    return result
 
 
-def holds(vsearch: Vsearch, project: Path, ran: Ran, names: dict[str, bytes]) -> None:
+def holds(vsearch: Vsearch, project: Path, result: CommandResult, names: dict[str, bytes]) -> None:
     """The report and the outcome that a run must have."""
-    assert ran.status == 2, ran
-    lines = ran.err.splitlines()
+    assert result.status == 2, result
+    lines = result.err.splitlines()
     assert all(line.startswith(("vsearch: ", "skipped ")) for line in lines), lines
     for name in names:
         said = [line for line in lines if line.startswith(f"vsearch: {name}: ")]

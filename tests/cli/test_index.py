@@ -18,10 +18,10 @@ KEYS = [
 
 def index(vsearch: Vsearch, project: Path, *arguments: str | Path) -> dict[str, object]:
     """Run `index --json`, which must succeed; its summary."""
-    ran = vsearch("index", "--json", *arguments, cwd=project)
-    assert ran.status == 0, ran
-    assert ran.err == "", ran
-    return dict(ran.json)
+    result = vsearch("index", "--json", *arguments, cwd=project)
+    assert result.status == 0, result
+    assert result.err == "", result
+    return dict(result.json)
 
 
 def counts(summary: dict[str, object]) -> dict[str, object]:
@@ -36,9 +36,11 @@ def paths(vsearch: Vsearch, project: Path) -> list[str]:
 
 def test_one_line_says_what_was_done(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "b.txt": "The bread."})
-    ran = vsearch("index", ".", cwd=project)
-    assert (ran.status, ran.err) == (0, "")
-    assert re.fullmatch(rf"{re.escape(str(project))}/\.vsearch: 2 files, 2 chunks \(2 added\) in \d+\.\d s\n", ran.out)
+    result = vsearch("index", ".", cwd=project)
+    assert (result.status, result.err) == (0, "")
+    assert re.fullmatch(
+        rf"{re.escape(str(project))}/\.vsearch: 2 files, 2 chunks \(2 added\) in \d+\.\d s\n", result.out
+    )
 
 
 def test_json_has_the_keys_of_the_contract(vsearch: Vsearch, project: Path) -> None:
@@ -103,34 +105,34 @@ def test_what_is_skipped_is_counted_and_named_only_when_asked(vsearch: Vsearch, 
     os.mkfifo(project / "pipe")
     (project / "dangling").symlink_to("nowhere")
     arguments = ("index", "--max-file-size", "100", ".")
-    ran = vsearch(*arguments, cwd=project)
-    assert (ran.status, ran.err) == (0, "")
-    assert "1 added, 4 skipped (-v says why)" in ran.out or "1 added, 3 skipped (-v says why)" in ran.out
-    ran = vsearch(*arguments, "-v", cwd=project)
-    assert "skipped large.txt: 500 bytes, more than 100\n" in ran.err
-    assert "skipped pipe: a named pipe\n" in ran.err
-    assert "skipped dangling: dangling symbolic link\n" in ran.err
+    result = vsearch(*arguments, cwd=project)
+    assert (result.status, result.err) == (0, "")
+    assert "1 added, 4 skipped (-v says why)" in result.out or "1 added, 3 skipped (-v says why)" in result.out
+    result = vsearch(*arguments, "-v", cwd=project)
+    assert "skipped large.txt: 500 bytes, more than 100\n" in result.err
+    assert "skipped pipe: a named pipe\n" in result.err
+    assert "skipped dangling: dangling symbolic link\n" in result.err
 
 
 def test_a_binary_file_is_skipped_every_time(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "image.bin": bytes(range(256)) * 8})
     for _ in range(2):
-        ran = vsearch("index", "-v", ".", cwd=project)
-        assert ran.status == 0
-        assert ran.err == "skipped image.bin: is binary, not text\n"
+        result = vsearch("index", "-v", ".", cwd=project)
+        assert result.status == 0
+        assert result.err == "skipped image.bin: is binary, not text\n"
 
 
 def test_names_never_steer_the_terminal(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {EVIL_NAME: b"\0\1\2" * 100, "a.txt": "The pump."})
-    ran = vsearch("index", "-v", ".", cwd=project)  # the call itself refuses control characters on stderr
-    assert ran.status == 0
-    assert "name.txt: is binary" in ran.err
+    result = vsearch("index", "-v", ".", cwd=project)  # the call itself refuses control characters on stderr
+    assert result.status == 0
+    assert "name.txt: is binary" in result.err
 
 
 def test_quiet_says_nothing(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
-    ran = vsearch("index", "-q", ".", cwd=project)
-    assert (ran.status, ran.out, ran.err) == (0, "", "")
+    result = vsearch("index", "-q", ".", cwd=project)
+    assert (result.status, result.out, result.err) == (0, "", "")
 
 
 def test_quiet_still_prints_the_json_that_was_asked_for(vsearch: Vsearch, project: Path) -> None:
@@ -229,10 +231,10 @@ def test_the_options_that_it_was_made_with_are_welcome(vsearch: Vsearch, indexed
 
 def test_a_file_that_can_not_be_read_warns_and_does_not_stop_the_rest(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"good.txt": "The pump.", "bad.pdf": b"%PDF-1.4\nnothing of a PDF"})
-    ran = vsearch("index", ".", cwd=project)
-    assert ran.status == 2
-    assert re.fullmatch(r"vsearch: bad\.pdf: is no readable PDF \(.*\); left out of the index\n", ran.err)
-    assert "1 file, 1 chunk (1 added, 1 could not be read)" in ran.out
+    result = vsearch("index", ".", cwd=project)
+    assert result.status == 2
+    assert re.fullmatch(r"vsearch: bad\.pdf: is no readable PDF \(.*\); left out of the index\n", result.err)
+    assert "1 file, 1 chunk (1 added, 1 could not be read)" in result.out
     assert paths(vsearch, project) == ["good.txt"]
 
 
@@ -247,10 +249,10 @@ def test_a_file_that_can_not_be_read_warns_and_does_not_stop_the_rest(vsearch: V
 )
 def test_a_corrupt_pdf_warns_on_one_line(vsearch: Vsearch, project: Path, name: str, content: bytes) -> None:
     write_files(project, {name: content, "good.txt": "The pump."})
-    ran = vsearch("index", ".", cwd=project)
-    assert ran.status in {0, 2}
-    assert ran.err.count("\n") == (1 if ran.status == 2 else 0)
-    assert paths(vsearch, project) == ["good.txt"] if ran.status == 2 else True
+    result = vsearch("index", ".", cwd=project)
+    assert result.status in {0, 2}
+    assert result.err.count("\n") == (1 if result.status == 2 else 0)
+    assert paths(vsearch, project) == ["good.txt"] if result.status == 2 else True
     assert "good.txt" in paths(vsearch, project)
 
 
@@ -259,10 +261,10 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
     index(vsearch, project, ".")
     write_files(project, {"a.pdf": b"%PDF-1.4\nnothing of a PDF"})
     for _ in range(2):  # when it is read in vain, and when that is remembered
-        ran = vsearch("index", cwd=project)
-        assert ran.status == 2
+        result = vsearch("index", cwd=project)
+        assert result.status == 2
         assert re.fullmatch(
-            r"vsearch: a\.pdf: is no readable PDF \(.*\); its former text stays in the index\n", ran.err
+            r"vsearch: a\.pdf: is no readable PDF \(.*\); its former text stays in the index\n", result.err
         )
     assert vsearch("index", "--json", cwd=project).json["failed"] == 1
     assert paths(vsearch, project) == ["a.pdf"]
@@ -288,9 +290,9 @@ def test_one_missing_path_stops_before_anything_is_indexed(vsearch: Vsearch, pro
 
 
 def test_an_empty_folder_is_an_index_without_documents(vsearch: Vsearch, project: Path) -> None:
-    ran = vsearch("index", ".", cwd=project)
-    assert ran.status == 0
-    assert "0 files, 0 chunks (nothing found)" in ran.out
+    result = vsearch("index", ".", cwd=project)
+    assert result.status == 0
+    assert "0 files, 0 chunks (nothing found)" in result.out
     asked = vsearch("query", "pump", cwd=project)
     assert (asked.status, asked.out) == (1, "")
     assert asked.err == "no hit: the index is empty; add documents with `vsearch index PATH`\n"
@@ -312,18 +314,18 @@ def test_a_source_that_has_vanished_is_no_deletion(vsearch: Vsearch, project: Pa
     write_files(project, {"disk/a.txt": "The pump."})
     index(vsearch, project, "disk")
     (project / "disk").rename(project / "unmounted")
-    ran = vsearch("index", cwd=project)
-    assert ran.status == 2
-    assert ran.err == "vsearch: disk: was indexed before and is missing now; its files stay\n"
+    result = vsearch("index", cwd=project)
+    assert result.status == 2
+    assert result.err == "vsearch: disk: was indexed before and is missing now; its files stay\n"
     assert paths(vsearch, project) == ["disk/a.txt"]
 
 
 def test_a_file_without_read_permission_warns_and_does_not_stop_the_rest(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"secret.txt": "The pump.", "good.txt": "The pump."})
     (project / "secret.txt").chmod(0)
-    ran = vsearch.without_privileges()("index", ".", cwd=project)
-    assert ran.status == 2
-    assert ran.err == "vsearch: secret.txt: permission denied; left out of the index\n"
+    result = vsearch.without_privileges()("index", ".", cwd=project)
+    assert result.status == 2
+    assert result.err == "vsearch: secret.txt: permission denied; left out of the index\n"
     assert paths(vsearch, project) == ["good.txt"]
 
 
@@ -332,9 +334,9 @@ def test_a_folder_without_read_permission_warns_and_keeps_what_it_held(vsearch: 
     index(vsearch, project, ".")
     (project / "locked").chmod(0)
     try:
-        ran = vsearch.without_privileges()("index", ".", cwd=project)
+        result = vsearch.without_privileges()("index", ".", cwd=project)
     finally:
         (project / "locked").chmod(0o755)
-    assert ran.status == 2
-    assert ran.err == "vsearch: locked: permission denied; its former text stays in the index\n"
+    assert result.status == 2
+    assert result.err == "vsearch: locked: permission denied; its former text stays in the index\n"
     assert paths(vsearch, project) == ["good.txt", "locked/a.txt"]

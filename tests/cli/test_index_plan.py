@@ -13,17 +13,17 @@ KEYS = [
 
 def test_text(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "b.txt": "The bread."})
-    ran = vsearch("index", "--plan", ".", cwd=project)
-    assert (ran.status, ran.err) == (0, "")
+    result = vsearch("index", "--plan", ".", cwd=project)
+    assert (result.status, result.err) == (0, "")
     assert not (project / ".vsearch").exists()
-    assert [line.split()[0] for line in ran.lines] == [
+    assert [line.split()[0] for line in result.lines] == [
         *("index", "files", "chunks", "tokens", "requests", "time", "sent"),
     ]
-    assert ran.lines[1] == "files     2 new"
-    assert ran.lines[2] == "chunks    2 new, 2 to embed"
-    assert ran.lines[3] == "tokens    5 or so (one for four bytes of UTF-8)"
-    assert re.fullmatch(r"time      \d+\.\d s or so \(measured on a few chunks\)", ran.lines[5])
-    assert ran.lines[6] == "sent      nothing"
+    assert result.lines[1] == "files     2 new"
+    assert result.lines[2] == "chunks    2 new, 2 to embed"
+    assert result.lines[3] == "tokens    5 or so (one for four bytes of UTF-8)"
+    assert re.fullmatch(r"time      \d+\.\d s or so \(measured on a few chunks\)", result.lines[5])
+    assert result.lines[6] == "sent      nothing"
 
 
 def test_json(vsearch: Vsearch, indexed: Path) -> None:
@@ -38,8 +38,8 @@ def test_json(vsearch: Vsearch, indexed: Path) -> None:
 def test_what_would_be_sent_is_said_before_anybody_is_asked(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     environment = {"VSEARCH_EMBEDDER": "openai", "VSEARCH_BASE_URL": "https://example.org/v1"}
-    ran = vsearch("index", "--plan", ".", cwd=project, **environment)
-    assert ran.lines[4:] == [
+    result = vsearch("index", "--plan", ".", cwd=project, **environment)
+    assert result.lines[4:] == [
         "requests  1",
         "time      1.0 s or so (one second for each request, within --rpm and --tpm)",
         "sent      9 B of text to example.org (openai)",

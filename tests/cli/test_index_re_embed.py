@@ -44,14 +44,14 @@ def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: P
     assert command[:3] == ["vsearch", "index", "--re-embed"]
     planned = vsearch(*command[1:], "--plan", "--json", cwd=indexed).json
     assert (planned["schema"], planned["embed"], planned["unchanged"]) == ("vsearch.plan/1", 2, 2)
-    ran = vsearch(*command[1:], "--json", cwd=indexed)
-    assert "the fusion that `vsearch tune` learned for the former vectors is deleted" in ran.err
-    done = ran.json
+    result = vsearch(*command[1:], "--json", cwd=indexed)
+    assert "the fusion that `vsearch tune` learned for the former vectors is deleted" in result.err
+    done = result.json
     assert sorted(done) == sorted(KEYS)
     assert (done["schema"], done["chunks"], done["embedded"]) == ("vsearch.re-embed/1", 2, 2)
     assert vsearch("query", "--paths", "-k", "1", "grease", cwd=indexed).out == "pump.txt\n"
-    ran = vsearch(*command[1:], cwd=indexed)
-    assert ran.out.startswith(f"{indexed}/.vsearch: 2 chunks (0 texts embedded by sentence-transformers/all-Mini")
+    result = vsearch(*command[1:], cwd=indexed)
+    assert result.out.startswith(f"{indexed}/.vsearch: 2 chunks (0 texts embedded by sentence-transformers/all-Mini")
 
 
 def test_what_does_not_go_together_is_refused(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:

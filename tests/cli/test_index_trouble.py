@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from process import Ran, Volume, Vsearch, mounted, write_files
+from process import CommandResult, Volume, Vsearch, mount, write_files
 
 from vsearch_core.store.catalog import Catalog
 
@@ -176,7 +176,7 @@ def read_only(request: pytest.FixtureRequest, vsearch: Vsearch, indexed: Path) -
     """A project whose index can't be written: by its permissions, or because its file system is mounted so."""
     if request.param == "mount":
         script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"'
-        with mounted(vsearch, indexed, script) as volume:
+        with mount(vsearch, indexed, script) as volume:
             yield volume.vsearch, indexed
         return
     everything = [indexed / ".vsearch", *(indexed / ".vsearch").rglob("*")]
@@ -191,8 +191,8 @@ def read_only(request: pytest.FixtureRequest, vsearch: Vsearch, indexed: Path) -
 
 def test_a_read_only_index_answers(read_only: tuple[Vsearch, Path]) -> None:
     vsearch, project = read_only
-    ran = vsearch(*GREASE, cwd=project)
-    assert (ran.status, ran.out, ran.err) == (0, "pump.txt\n", "")
+    result = vsearch(*GREASE, cwd=project)
+    assert (result.status, result.out, result.err) == (0, "pump.txt\n", "")
     assert vsearch("status", cwd=project).status == 0
 
 
@@ -228,16 +228,16 @@ def grow(volume: Volume, number: int) -> None:
     write_files(volume.outside / "docs", {f"{number}.txt": f"{NAMES[number]}\n" + " ".join(words)})
 
 
-def assert_full(ran: Ran) -> None:
-    error = ran.error.lower()
-    assert re.search("no space left|disk is full|full", error), ran
-    assert "free some space" in error, ran
+def assert_full(result: CommandResult) -> None:
+    error = result.error.lower()
+    assert re.search("no space left|disk is full|full", error), result
+    assert "free some space" in error, result
 
 
 @pytest.mark.parametrize("size", ["4k", "16k", "64k"])
 def test_a_disk_too_small_for_an_index_is_an_error(vsearch: Vsearch, tmp_path: Path, size: str) -> None:
     write_files(tmp_path, {"docs/a.txt": "The pump needs grease. " * 300, "disk/x": ""})
-    with mounted(vsearch, tmp_path / "disk", TMPFS.format(size=size)) as volume:
+    with mount(vsearch, tmp_path / "disk", TMPFS.format(size=size)) as volume:
         assert_full(volume.vsearch("index", tmp_path / "docs", cwd=tmp_path / "disk"))
 
 
@@ -247,7 +247,7 @@ def test_on_a_full_disk_the_old_generation_answers_and_the_run_goes_on_later(
 ) -> None:
     at = tmp_path / "disk"
     at.mkdir()
-    with mounted(vsearch, at, TMPFS.format(size="8m")) as volume:
+    with mount(vsearch, at, TMPFS.format(size="8m")) as volume:
         run = volume.vsearch
         write_files(volume.outside / "docs", {"pump.txt": "The pump needs grease.\n"})
         assert run("index", "-q", "docs", cwd=at).status == 0
@@ -276,9 +276,9 @@ def fill(volume: Volume, leave: int) -> None:
 def test_a_query_needs_no_free_space(vsearch: Vsearch, tmp_path: Path) -> None:
     at = tmp_path / "disk"
     at.mkdir()
-    with mounted(vsearch, at, TMPFS.format(size="2m")) as volume:
+    with mount(vsearch, at, TMPFS.format(size="2m")) as volume:
         write_files(volume.outside / "docs", {"pump.txt": "The pump needs grease.\n"})
         assert volume.vsearch("index", "-q", "docs", cwd=at).status == 0
         fill(volume, leave=0)
-        ran = volume.vsearch(*GREASE, cwd=at)
-        assert (ran.status, ran.out, ran.err) == (0, "docs/pump.txt\n", "")
+        result = volume.vsearch(*GREASE, cwd=at)
+        assert (result.status, result.out, result.err) == (0, "docs/pump.txt\n", "")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from process import Vsearch, checked, finished, is_running, until, write_files
+from process import Vsearch, assert_well_behaved, is_running, wait_for, wait_until, write_files
 
 HASTY = """
 from vsearch_core.text import limits, reading
@@ -38,7 +38,7 @@ def children(pid: int) -> list[int]:
 def started(vsearch: Vsearch, project: Path) -> "tuple[subprocess.Popen[bytes], list[int]]":
     """`vsearch index` at work on the slow file, and its workers."""
     process = vsearch.start("index", ".", cwd=project, start_new_session=True)
-    until(lambda: bool(children(process.pid)), "a worker")
+    wait_until(lambda: bool(children(process.pid)), "a worker")
     return process, children(process.pid)
 
 
@@ -62,15 +62,15 @@ def test_an_example_is_read_under_guard(vsearch: Vsearch, busy: Path) -> None:
 def test_a_stop_does_not_wait_for_a_reader(vsearch: Vsearch, busy: Path, how: signal.Signals) -> None:
     process, workers = started(vsearch, busy)
     process.send_signal(how)
-    ran = checked(finished(process))
-    assert ran.status == 130
-    assert ran.err.count("\n") == 1
-    assert "file" in ran.err and "still to read" in ran.err
-    until(lambda: not any(map(is_running, workers)), "the workers' end")
+    result = assert_well_behaved(wait_for(process))
+    assert result.status == 130
+    assert result.err.count("\n") == 1
+    assert "file" in result.err and "still to read" in result.err
+    wait_until(lambda: not any(map(is_running, workers)), "the workers' end")
 
 
 def test_readers_end_with_a_run_that_is_killed(vsearch: Vsearch, busy: Path) -> None:
     process, workers = started(vsearch, busy)
     process.kill()
-    finished(process)
-    until(lambda: not any(map(is_running, workers)), "the workers' end")
+    wait_for(process)
+    wait_until(lambda: not any(map(is_running, workers)), "the workers' end")

@@ -49,12 +49,13 @@ def test_models_and_all_embedders_are_listed(vsearch: Vsearch, project: Path, tm
     write_files(project, FILES)
     cache = {"VSEARCH_CACHE_DIR": str(tmp_path / "cache")}
     assert vsearch("index", ".", "--model", e5, cwd=project, **cache).status == 0
-    ran = vsearch("models", cwd=project, **cache)
+    result = vsearch("models", cwd=project, **cache)
     assert (
-        "e5-small\n  vectors    16 dimensions, windows of 40 tokens\n  prefix     'query: ' before a query" in ran.out
+        "e5-small\n  vectors    16 dimensions, windows of 40 tokens\n  prefix     'query: ' before a query"
+        in result.out
     )
-    assert "\n--embedder sentence-transformers\n  sentence-transformers " in ran.out
-    assert "\n--embedder static\n  nothing to install\n" in ran.out
+    assert "\n--embedder sentence-transformers\n  sentence-transformers " in result.out
+    assert "\n--embedder static\n  nothing to install\n" in result.out
     listed = vsearch("models", "--json", cwd=project, **cache).json
     assert [(model["name"], model["provider"]) for model in listed["models"]][1:] == [("e5-small", "local")]
     embedders = {each["name"]: each for each in listed["embedders"]}

@@ -9,18 +9,18 @@ from process import Vsearch, write_files
 
 
 def test_the_nearest_index_upward_is_meant(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=library / "notes" / "deep")
-    assert ran.out == "../retries.md\n"
+    result = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=library / "notes" / "deep")
+    assert result.out == "../retries.md\n"
 
 
 def test_text_paths_are_as_the_working_folder_sees_them(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "exponential backoff", cwd=library / "notes")
-    assert ran.lines[0].startswith("retries.md:3  ")
+    result = vsearch("query", "-k", "1", "exponential backoff", cwd=library / "notes")
+    assert result.lines[0].startswith("retries.md:3  ")
 
 
 def test_json_paths_are_relative_to_the_root_wherever_one_is(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--json", "exponential backoff", cwd=library / "notes" / "deep")
-    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+    result = vsearch("query", "-k", "1", "--json", "exponential backoff", cwd=library / "notes" / "deep")
+    assert result.json["hits"][0]["path"] == "notes/retries.md"
 
 
 def test_a_project_inside_a_project_has_its_own_index(vsearch: Vsearch, indexed: Path) -> None:
@@ -39,13 +39,13 @@ def test_index_in_a_subfolder_adds_to_the_projects_index(vsearch: Vsearch, index
 
 @pytest.mark.parametrize("named", [".", ".vsearch"])
 def test_index_names_the_project_or_its_index(vsearch: Vsearch, library: Path, tmp_path: Path, named: str) -> None:
-    ran = vsearch("query", "-k", "1", "--paths", "--index", library / named, "exponential backoff", cwd=tmp_path)
-    assert (tmp_path / ran.out.strip()).resolve() == (library / "notes" / "retries.md").resolve()
+    result = vsearch("query", "-k", "1", "--paths", "--index", library / named, "exponential backoff", cwd=tmp_path)
+    assert (tmp_path / result.out.strip()).resolve() == (library / "notes" / "retries.md").resolve()
 
 
 def test_a_relative_index_is_relative_to_the_working_folder(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("status", "--json", "--index", "..", cwd=library / "notes")
-    assert ran.json["index"] == str(library / ".vsearch")
+    result = vsearch("status", "--json", "--index", "..", cwd=library / "notes")
+    assert result.json["index"] == str(library / ".vsearch")
 
 
 def test_an_index_can_live_anywhere_under_any_name(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_an_index_can_live_anywhere_under_any_name(vsearch: Vsearch, project: Pa
     elsewhere = tmp_path / "my indexes" / "100% ünïcode?#&"
     assert vsearch("index", "--index", elsewhere, ".", cwd=project).status == 0
     assert not (project / ".vsearch").exists()
-    ran = vsearch("query", "--index", elsewhere, "pump", cwd=project)
-    assert ran.lines[0].split(":")[0].endswith("pump.txt")
+    result = vsearch("query", "--index", elsewhere, "pump", cwd=project)
+    assert result.lines[0].split(":")[0].endswith("pump.txt")
 
 
 def test_a_name_that_is_not_utf8_is_refused_before_anything_is_made(vsearch: Vsearch, project: Path) -> None:
@@ -106,20 +106,20 @@ def test_sources_are_stored_without_dots(vsearch: Vsearch, project: Path) -> Non
 def test_a_moved_project_still_answers_and_refreshes(vsearch: Vsearch, indexed: Path) -> None:
     moved = indexed.rename(indexed.with_name("moved"))
     assert vsearch("query", "-k", "1", "--paths", "grease", cwd=moved).out == "pump.txt\n"
-    ran = vsearch("index", "--json", cwd=moved)
-    assert (ran.json["unchanged"], ran.json["embedded"]) == (2, 0)
+    result = vsearch("index", "--json", cwd=moved)
+    assert (result.json["unchanged"], result.json["embedded"]) == (2, 0)
 
 
 def test_a_copied_index_answers(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
     shutil.copytree(library / ".vsearch", tmp_path / "copy" / ".vsearch")
-    ran = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=tmp_path / "copy")
-    assert ran.out == "notes/retries.md\n"
+    result = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=tmp_path / "copy")
+    assert result.out == "notes/retries.md\n"
 
 
 def test_a_project_reached_through_a_link_is_the_same(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(indexed)
-    ran = vsearch("index", "--json", ".", cwd=tmp_path / "link")
-    assert (ran.json["unchanged"], ran.json["added"], ran.json["removed"]) == (2, 0, 0)
+    result = vsearch("index", "--json", ".", cwd=tmp_path / "link")
+    assert (result.json["unchanged"], result.json["added"], result.json["removed"]) == (2, 0, 0)
 
 
 @pytest.mark.parametrize("command", [("query", "pump"), ("status",), ("query", "-")])
@@ -161,5 +161,5 @@ def test_a_deleted_working_folder_is_an_error(vsearch: Vsearch, tmp_path: Path) 
 
 def test_a_home_folder_that_is_none_is_an_error(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
-    ran = vsearch("index", "--model", "~nobody-of-that-name/model", "a.txt", cwd=project)
-    assert ran.error.startswith("~nobody-of-that-name/model: there is no such home folder; ")
+    result = vsearch("index", "--model", "~nobody-of-that-name/model", "a.txt", cwd=project)
+    assert result.error.startswith("~nobody-of-that-name/model: there is no such home folder; ")

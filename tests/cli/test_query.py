@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from process import Vsearch, steers, write_files
+from process import Vsearch, controls_terminal, write_files
 
 
 def headlines(out: str) -> list[str]:
@@ -13,14 +13,14 @@ def headlines(out: str) -> list[str]:
 
 
 def test_a_hit_is_its_place_heading_score_and_best_sentence(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "when to drain the pump", cwd=library)
-    assert ran.status == 0
-    assert ran.err == ""
+    result = vsearch("query", "-k", "1", "when to drain the pump", cwd=library)
+    assert result.status == 0
+    assert result.err == ""
     assert re.fullmatch(
         r"notes/pump\.md:17  Pump\S*( > Winter)?  \d\.\d{3}\n"
         r"    Drain the pump before the first frost, or the casing cracks\.\n",
-        ran.out,
-    ), ran.out
+        result.out,
+    ), result.out
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_a_hit_is_its_place_heading_score_and_best_sentence(vsearch: Vsearch, li
     ],
 )
 def test_the_line_holds_the_snippet(vsearch: Vsearch, library: Path, question: str, snippet: str) -> None:
-    ran = vsearch("query", "-k", "1", question, cwd=library)
-    place, shown = ran.lines[0].split("  ")[0], ran.lines[1]
+    result = vsearch("query", "-k", "1", question, cwd=library)
+    place, shown = result.lines[0].split("  ")[0], result.lines[1]
     assert snippet in shown
     path, line = place.rsplit(":", 1)
     named = (library / path).read_text().splitlines()[int(line) - 1]
@@ -48,25 +48,25 @@ def test_the_line_is_the_row_s_also_below_a_repeated_header(vsearch: Vsearch, pr
     write_files(project, {"pumps.csv": f"name;place;year\n{rows}"})
     assert vsearch("index", "--chunk-words", "120", ".", cwd=project).status == 0
     for number in (3, 33, 83):
-        ran = vsearch("query", "-k", "1", "--mode", "keyword", f'"pump {number};"', cwd=project)
-        assert ran.lines[0].startswith(f"pumps.csv:{number + 2}  " if number > 3 else "pumps.csv:1  ")
+        result = vsearch("query", "-k", "1", "--mode", "keyword", f'"pump {number};"', cwd=project)
+        assert result.lines[0].startswith(f"pumps.csv:{number + 2}  " if number > 3 else "pumps.csv:1  ")
 
 
 def test_a_pdf_shows_the_page_and_no_line(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "where does the heron nest", cwd=library)
-    assert ran.lines[0].startswith("annual report.pdf  page 2  ")
-    assert "The heron nests by the weir" in ran.lines[1]
+    result = vsearch("query", "-k", "1", "where does the heron nest", cwd=library)
+    assert result.lines[0].startswith("annual report.pdf  page 2  ")
+    assert "The heron nests by the weir" in result.lines[1]
 
 
 def test_html_shows_its_headings(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "how long may I keep a hammer drill", cwd=library)
-    assert ran.lines[0].startswith("page.html:1  Borrowing")
+    result = vsearch("query", "-k", "1", "how long may I keep a hammer drill", cwd=library)
+    assert result.lines[0].startswith("page.html:1  Borrowing")
 
 
 def test_hits_are_separated_by_an_empty_line(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "3", "pump", cwd=library)
-    assert len(headlines(ran.out)) == 3
-    assert ran.lines.count("") == 2
+    result = vsearch("query", "-k", "3", "pump", cwd=library)
+    assert len(headlines(result.out)) == 3
+    assert result.lines.count("") == 2
 
 
 def test_k_limits_the_hits(vsearch: Vsearch, library: Path) -> None:
@@ -74,50 +74,50 @@ def test_k_limits_the_hits(vsearch: Vsearch, library: Path) -> None:
 
 
 def test_full_shows_the_whole_passage(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--full", "backoff", cwd=library)
-    assert ran.lines[1:] == [
+    result = vsearch("query", "-k", "1", "--full", "backoff", cwd=library)
+    assert result.lines[1:] == [
         "    # Service",
         "    ",
         "    Requests that fail are retried three times with exponential backoff.",
     ]
-    assert ran.lines[0].startswith("notes/retries.md:1  ")
+    assert result.lines[0].startswith("notes/retries.md:1  ")
 
 
 def test_explain_tells_terms_scores_and_times(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--explain", "retried requests", cwd=library)
+    result = vsearch("query", "-k", "1", "--explain", "retried requests", cwd=library)
     assert re.search(
-        r"\n    score \d\.\d{4}: vector 0\.\d{4}, keyword \d+\.\d{4}; chunk 0, characters 0-\d+\n", ran.out
+        r"\n    score \d\.\d{4}: vector 0\.\d{4}, keyword \d+\.\d{4}; chunk 0, characters 0-\d+\n", result.out
     )
-    assert "\nterms: retri request\n" in ran.out
+    assert "\nterms: retri request\n" in result.out
     said = r"\nmode hybrid \(.+\), exact \(all vectors scanned\), generation 1, (\d+) of \1 chunks allowed\n"
-    assert re.search(said, ran.out)
-    assert re.search(r"\ntook filter .* ms, embed .* ms, search .* ms, hydrate .* ms, total .* ms\n$", ran.out)
+    assert re.search(said, result.out)
+    assert re.search(r"\ntook filter .* ms, embed .* ms, search .* ms, hydrate .* ms, total .* ms\n$", result.out)
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
 def test_each_mode_finds_the_plain_answer(vsearch: Vsearch, library: Path, mode: str) -> None:
-    ran = vsearch("query", "--mode", mode, "--json", "exponential backoff", cwd=library)
-    assert ran.status == 0
-    assert ran.json["mode"] == mode
-    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+    result = vsearch("query", "--mode", mode, "--json", "exponential backoff", cwd=library)
+    assert result.status == 0
+    assert result.json["mode"] == mode
+    assert result.json["hits"][0]["path"] == "notes/retries.md"
 
 
 def test_meaning_finds_what_shares_no_word(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--mode", "vector", "--paths", "trying again after errors", cwd=library)
-    assert ran.out == "notes/retries.md\n"
+    result = vsearch("query", "-k", "1", "--mode", "vector", "--paths", "trying again after errors", cwd=library)
+    assert result.out == "notes/retries.md\n"
 
 
 @pytest.mark.parametrize("term", ["2026.4.10", "getUserName", "username", "calendar", "浸泡"])
 def test_keywords_find_versions_identifiers_and_cjk(vsearch: Vsearch, library: Path, term: str) -> None:
     expected = {"2026.4.10": "changes.txt", "calendar": "changes.txt", "浸泡": "中文.md"}.get(term, "code/client.py")
     term = {"username": "user name"}.get(term, term)
-    ran = vsearch("query", "-k", "1", "--mode", "keyword", "--paths", term, cwd=library)
-    assert ran.out == f"{expected}\n"
+    result = vsearch("query", "-k", "1", "--mode", "keyword", "--paths", term, cwd=library)
+    assert result.out == f"{expected}\n"
 
 
 def test_rrf_is_another_fusion_with_scores_of_its_own(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--fusion", "rrf", "--json", "exponential backoff", cwd=library)
-    best = ran.json["hits"][0]
+    result = vsearch("query", "--fusion", "rrf", "--json", "exponential backoff", cwd=library)
+    best = result.json["hits"][0]
     assert best["path"] == "notes/retries.md"
     assert best["score"] == pytest.approx(2 / 61, abs=1e-5)  # first of both routes
 
@@ -130,32 +130,34 @@ def test_alpha_one_is_the_vectors_order(vsearch: Vsearch, library: Path) -> None
 
 
 def test_exact_changes_nothing_where_all_is_exact(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--exact", "--json", "pump", cwd=library)
-    assert ran.json["exact"] is True
+    result = vsearch("query", "--exact", "--json", "pump", cwd=library)
+    assert result.json["exact"] is True
 
 
 def test_no_hit_is_status_1_and_says_why_on_stderr(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--mode", "keyword", "xylophone", cwd=library)
-    assert (ran.status, ran.out) == (1, "")
-    assert ran.err == "no hit: no chunk has these words; try --mode hybrid\n"
+    result = vsearch("query", "--mode", "keyword", "xylophone", cwd=library)
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "no hit: no chunk has these words; try --mode hybrid\n"
 
 
 def test_a_filter_that_leaves_nothing_is_named_as_the_reason(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--ext", "nope", "pump", cwd=library)
-    assert (ran.status, ran.out) == (1, "")
-    assert re.fullmatch(r"no hit: the filter leaves none of \d+ chunks; loosen it\n", ran.err)
+    result = vsearch("query", "--ext", "nope", "pump", cwd=library)
+    assert (result.status, result.out) == (1, "")
+    assert re.fullmatch(r"no hit: the filter leaves none of \d+ chunks; loosen it\n", result.err)
 
 
 def test_min_score_that_leaves_nothing_is_named_as_the_reason(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--min-score", "2", "pump", cwd=library)
-    assert (ran.status, ran.out) == (1, "")
-    assert ran.err == "no hit: every score is below --min-score; lower it\n"
+    result = vsearch("query", "--min-score", "2", "pump", cwd=library)
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "no hit: every score is below --min-score; lower it\n"
 
 
 def test_a_query_of_function_words_has_no_keywords(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--mode", "keyword", "the of and", cwd=library)
-    assert (ran.status, ran.out) == (1, "")
-    assert ran.err == "no hit: the query has only function words, which keyword search leaves out; try --mode hybrid\n"
+    result = vsearch("query", "--mode", "keyword", "the of and", cwd=library)
+    assert (result.status, result.out) == (1, "")
+    assert (
+        result.err == "no hit: the query has only function words, which keyword search leaves out; try --mode hybrid\n"
+    )
 
 
 def test_a_query_of_function_words_has_a_meaning(vsearch: Vsearch, library: Path) -> None:
@@ -169,35 +171,35 @@ def test_an_empty_query_is_an_error(vsearch: Vsearch, library: Path, text: str, 
 
 
 def test_control_characters_in_a_query_are_blanks(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--paths", "\x1bexponential\x07backoff\u202e", cwd=library)
-    assert ran.out == "notes/retries.md\n"
+    result = vsearch("query", "-k", "1", "--paths", "\x1bexponential\x07backoff\u202e", cwd=library)
+    assert result.out == "notes/retries.md\n"
 
 
 @pytest.mark.parametrize("options", [(), ("--full",), ("--explain",), ("--full", "--explain")])
 def test_documents_and_names_never_steer_the_terminal(
     vsearch: Vsearch, library: Path, options: tuple[str, ...]
 ) -> None:
-    ran = vsearch("query", "-k", "1", "parrot in the belfry", *options, cwd=library)
-    assert "parrot" in ran.out
-    assert "belfry" in ran.out
-    assert not steers(ran.out)
+    result = vsearch("query", "-k", "1", "parrot in the belfry", *options, cwd=library)
+    assert "parrot" in result.out
+    assert "belfry" in result.out
+    assert not controls_terminal(result.out)
 
 
 def test_a_query_never_steers_the_terminal(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--explain", "pump \x1b[31m\u202e\x9b", cwd=library)
-    assert ran.status == 0
-    assert not steers(ran.out)
+    result = vsearch("query", "--explain", "pump \x1b[31m\u202e\x9b", cwd=library)
+    assert result.status == 0
+    assert not controls_terminal(result.out)
 
 
 def test_a_query_that_is_not_utf8_is_answered(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--json", b"backoff \xff".decode("utf-8", "surrogateescape"), cwd=library)
-    assert ran.status == 0
-    assert ran.json["hits"][0]["path"] == "notes/retries.md"
+    result = vsearch("query", "-k", "1", "--json", b"backoff \xff".decode("utf-8", "surrogateescape"), cwd=library)
+    assert result.status == 0
+    assert result.json["hits"][0]["path"] == "notes/retries.md"
 
 
 def test_a_very_long_query_is_answered(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--paths", "exponential backoff of failed requests " * 1000, cwd=library)
-    assert ran.out == "notes/retries.md\n"
+    result = vsearch("query", "-k", "1", "--paths", "exponential backoff of failed requests " * 1000, cwd=library)
+    assert result.out == "notes/retries.md\n"
 
 
 def test_a_query_that_begins_with_a_dash_comes_after_two(vsearch: Vsearch, library: Path) -> None:
@@ -207,28 +209,30 @@ def test_a_query_that_begins_with_a_dash_comes_after_two(vsearch: Vsearch, libra
 def test_the_sources_are_not_needed_to_answer(vsearch: Vsearch, indexed: Path) -> None:
     for path in indexed.glob("*.txt"):
         path.unlink()
-    ran = vsearch("query", "-k", "1", "grease", cwd=indexed)
-    assert "The pump needs grease." in ran.out
+    result = vsearch("query", "-k", "1", "grease", cwd=indexed)
+    assert "The pump needs grease." in result.out
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
 def test_operators_narrow_every_mode(vsearch: Vsearch, library: Path, mode: str) -> None:
-    ran = vsearch("query", "--mode", mode, "--json", '"inlet valve" pump -frozen', cwd=library)
-    assert [hit["path"] for hit in ran.json["hits"]] == ["notes/pump.md"]
-    assert ran.json["matched"] == 1 < ran.json["searched"]
+    result = vsearch("query", "--mode", mode, "--json", '"inlet valve" pump -frozen', cwd=library)
+    assert [hit["path"] for hit in result.json["hits"]] == ["notes/pump.md"]
+    assert result.json["matched"] == 1 < result.json["searched"]
     assert vsearch("query", "--mode", mode, '"valve inlet"', cwd=library).status == 1
 
 
 def test_conditions_that_leave_nothing_are_named(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "pump +nowhere", cwd=library)
-    assert (ran.status, ran.out) == (1, "")
-    assert 'no hit: the filter, or what "quotes", + and - ask for, leaves none of' in ran.err
+    result = vsearch("query", "pump +nowhere", cwd=library)
+    assert (result.status, result.out) == (1, "")
+    assert 'no hit: the filter, or what "quotes", + and - ask for, leaves none of' in result.err
 
 
 def test_plain_takes_operators_as_words(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--plain", "--json", "--explain", "--mode", "keyword", '"valve inlet" +nowhere', cwd=library)
-    assert ran.json["hits"][0]["path"] == "notes/pump.md"
-    assert ran.json["explain"]["terms"] == ["valv", "inlet", "nowher"]
+    result = vsearch(
+        "query", "--plain", "--json", "--explain", "--mode", "keyword", '"valve inlet" +nowhere', cwd=library
+    )
+    assert result.json["hits"][0]["path"] == "notes/pump.md"
+    assert result.json["explain"]["terms"] == ["valv", "inlet", "nowher"]
 
 
 def test_bad_syntax_is_words(vsearch: Vsearch, library: Path) -> None:
@@ -237,5 +241,5 @@ def test_bad_syntax_is_words(vsearch: Vsearch, library: Path) -> None:
 
 
 def test_a_prefix_finds_and_marks(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--mode", "keyword", "-k", "1", "expon*", cwd=library)
-    assert "exponential backoff" in ran.out
+    result = vsearch("query", "--mode", "keyword", "-k", "1", "expon*", cwd=library)
+    assert "exponential backoff" in result.out

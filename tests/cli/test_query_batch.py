@@ -8,11 +8,11 @@ from process import DEADLINE, Vsearch
 
 
 def test_line_n_answers_query_n(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "-", cwd=library, stdin="exponential backoff\nhammer drill\nsticky crumb\n")
-    assert ran.status == 0
-    assert ran.err == ""
-    assert [answer["query"] for answer in ran.json_lines] == ["exponential backoff", "hammer drill", "sticky crumb"]
-    found = [answer["hits"][0]["path"] for answer in ran.json_lines]
+    result = vsearch("query", "-k", "1", "-", cwd=library, stdin="exponential backoff\nhammer drill\nsticky crumb\n")
+    assert result.status == 0
+    assert result.err == ""
+    assert [answer["query"] for answer in result.json_lines] == ["exponential backoff", "hammer drill", "sticky crumb"]
+    found = [answer["hits"][0]["path"] for answer in result.json_lines]
     assert found == ["notes/retries.md", "page.html", "notes/deep/er/bread.txt"]
 
 
@@ -23,42 +23,42 @@ def test_a_line_is_what_json_prints_for_one_query(vsearch: Vsearch, library: Pat
 
 
 def test_empty_lines_keep_their_place_and_are_errors(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-", cwd=library, stdin="pump\n\n \t\npump\n")
-    assert ran.status == 2
-    assert ran.err == 'vsearch: some queries could not be answered; their lines hold an "error"\n'
-    assert ["error" in answer for answer in ran.json_lines] == [False, True, True, False]
-    refused = ran.json_lines[1]
-    assert list(refused) == [*ran.json_lines[0], "error"]
+    result = vsearch("query", "-", cwd=library, stdin="pump\n\n \t\npump\n")
+    assert result.status == 2
+    assert result.err == 'vsearch: some queries could not be answered; their lines hold an "error"\n'
+    assert ["error" in answer for answer in result.json_lines] == [False, True, True, False]
+    refused = result.json_lines[1]
+    assert list(refused) == [*result.json_lines[0], "error"]
     assert refused["mode"] is None
     assert (refused["schema"], refused["query"], refused["hits"]) == ("vsearch.results/1", "", [])
     assert refused["error"].startswith("query: it is empty")
 
 
 def test_bytes_that_are_no_utf8_are_replaced(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "-", cwd=library, stdin=b"exponential \xff backoff\n\xc3\npump\n")
-    assert [answer["query"] for answer in ran.json_lines] == ["exponential \ufffd backoff", "\ufffd", "pump"]
-    assert ran.json_lines[0]["hits"][0]["path"] == "notes/retries.md"
+    result = vsearch("query", "-k", "1", "-", cwd=library, stdin=b"exponential \xff backoff\n\xc3\npump\n")
+    assert [answer["query"] for answer in result.json_lines] == ["exponential \ufffd backoff", "\ufffd", "pump"]
+    assert result.json_lines[0]["hits"][0]["path"] == "notes/retries.md"
 
 
 def test_windows_line_ends_are_line_ends(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "-", cwd=library, stdin="pump\r\nbread\r\n")
-    assert [answer["query"] for answer in ran.json_lines] == ["pump", "bread"]
+    result = vsearch("query", "-k", "1", "-", cwd=library, stdin="pump\r\nbread\r\n")
+    assert [answer["query"] for answer in result.json_lines] == ["pump", "bread"]
 
 
 def test_other_line_separators_are_no_line_ends(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "-", cwd=library, stdin="pump\u2028in\x0cwinter\x85now\n")
-    assert len(ran.json_lines) == 1
-    assert ran.out.count("\n") == 1
+    result = vsearch("query", "-k", "1", "-", cwd=library, stdin="pump\u2028in\x0cwinter\x85now\n")
+    assert len(result.json_lines) == 1
+    assert result.out.count("\n") == 1
 
 
 def test_no_line_is_no_hit(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-", cwd=library)
-    assert (ran.status, ran.stdout) == (1, b"")
+    result = vsearch("query", "-", cwd=library)
+    assert (result.status, result.stdout) == (1, b"")
 
 
 def test_no_hit_in_any_line_is_status_1(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--mode", "keyword", "-", cwd=library, stdin="xylophone\nzeppelin\n")
-    assert (ran.status, [answer["hits"] for answer in ran.json_lines]) == (1, [[], []])
+    result = vsearch("query", "--mode", "keyword", "-", cwd=library, stdin="xylophone\nzeppelin\n")
+    assert (result.status, [answer["hits"] for answer in result.json_lines]) == (1, [[], []])
 
 
 def test_a_bad_filter_ends_it_before_any_line_is_read(vsearch: Vsearch, library: Path) -> None:
@@ -70,8 +70,8 @@ def test_a_bad_filter_ends_it_before_any_line_is_read(vsearch: Vsearch, library:
 
 
 def test_filters_hold_for_every_line(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--ext", "py", "-", cwd=library, stdin="pump\nbread\n")
-    assert {hit["path"] for answer in ran.json_lines for hit in answer["hits"]} == {"code/client.py"}
+    result = vsearch("query", "--ext", "py", "-", cwd=library, stdin="pump\nbread\n")
+    assert {hit["path"] for answer in result.json_lines for hit in answer["hits"]} == {"code/client.py"}
 
 
 def test_an_answer_comes_before_the_next_question(vsearch: Vsearch, library: Path) -> None:

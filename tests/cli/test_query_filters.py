@@ -77,8 +77,8 @@ def test_where_that_is_no_reading_condition_is_refused(vsearch: Vsearch, library
 
 
 def test_where_can_not_undo_the_other_filters(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--ext", "py", "--where", "1) OR (1", "pump", cwd=library)
-    assert ran.error.startswith("--where")
+    result = vsearch("query", "--ext", "py", "--where", "1) OR (1", "pump", cwd=library)
+    assert result.error.startswith("--where")
 
 
 def test_refused_statements_have_changed_nothing(vsearch: Vsearch, library: Path, everything: set[str]) -> None:
@@ -153,13 +153,13 @@ def test_group_by_file_alone_reaches_files_beyond_the_candidates(vsearch: Vsearc
     write_files(project, {"long.txt": "\n\n".join(sentence.format(number) for number in range(200))})
     write_files(project, {f"{number}.txt": f"Bread {number}." for number in range(5)})
     assert vsearch("index", "--chunk-words", "20", "--overlap-words", "0", ".", cwd=project).status == 0
-    ran = vsearch("query", "--paths", "--group-by", "file", "pump", cwd=project)
-    assert len(ran.lines) == 6
+    result = vsearch("query", "--paths", "--group-by", "file", "pump", cwd=project)
+    assert len(result.lines) == 6
 
 
 def test_dates_are_local_time(vsearch: Vsearch, indexed: Path) -> None:
     os.utime(indexed / "pump.txt", (1_577_836_800, 1_577_836_800))  # 2020-01-01T00:00 UTC, the evening before in Lima
     assert vsearch("index", cwd=indexed).status == 0
-    ran = vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="America/Lima")
-    assert ran.out == "pump.txt\n"
+    result = vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="America/Lima")
+    assert result.out == "pump.txt\n"
     assert vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="UTC").status == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from process import Ran, Vsearch, finished
+from process import CommandResult, Vsearch, wait_for
 
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.embed.open import open_embedder
@@ -67,12 +67,12 @@ def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-def ask(vsearch: Vsearch, project: Path, *arguments: str) -> Ran:
+def ask(vsearch: Vsearch, project: Path, *arguments: str) -> CommandResult:
     """A query that succeeds, and says nothing but perhaps that it prepares."""
-    ran = vsearch("query", *arguments, cwd=project)
-    assert ran.status == 0, ran
-    assert ran.err in {"", PREPARING}
-    return ran
+    result = vsearch("query", *arguments, cwd=project)
+    assert result.status == 0, result
+    assert result.err in {"", PREPARING}
+    return result
 
 
 def places(answer: dict[str, list[dict[str, object]]]) -> list[tuple[object, object]]:
@@ -116,8 +116,8 @@ def test_a_filter_and_a_floor_hold_in_a_walk(vsearch: Vsearch, linked: Path) -> 
 
 
 def test_a_batch_walks_when_it_is_told_to(vsearch: Vsearch, linked: Path) -> None:
-    ran = vsearch("query", "-", "--ef", "200", cwd=linked, stdin="bread\npump\n")
-    assert [answer["exact"] for answer in ran.json_lines] == [False, False]
+    result = vsearch("query", "-", "--ef", "200", cwd=linked, stdin="bread\npump\n")
+    assert [answer["exact"] for answer in result.json_lines] == [False, False]
 
 
 def test_exact_and_ef_exclude_one_another(vsearch: Vsearch, linked: Path) -> None:
@@ -174,11 +174,11 @@ def test_a_cache_that_can_not_be_written_costs_time_only(vsearch: Vsearch, linke
     try:
         for path in modes:
             path.chmod(0o555)
-        ran = bound("query", "--json", "--ef", "200", "bread", cwd=linked, NUMBA_CACHE_DIR="")
+        result = bound("query", "--json", "--ef", "200", "bread", cwd=linked, NUMBA_CACHE_DIR="")
     finally:
         for path, mode in modes.items():
             path.chmod(mode)
-    assert (ran.status, ran.err, ran.json["exact"]) == (0, PREPARING, False)
+    assert (result.status, result.err, result.json["exact"]) == (0, PREPARING, False)
     assert not (cache / "kernels").exists()
 
 
@@ -192,8 +192,8 @@ def test_the_compiler_is_not_waited_for(vsearch: Vsearch, linked: Path, tmp_path
     assert process.stderr.readline().decode() == PREPARING
     time.sleep(later)
     process.send_signal(signal.SIGINT)
-    ran = finished(process)
-    assert (ran.status, ran.out, ran.err.strip()) == (130, "", "vsearch: interrupted")
+    result = wait_for(process)
+    assert (result.status, result.out, result.err.strip()) == (130, "", "vsearch: interrupted")
     assert not list(tmp_path.glob("kernels/*/scan.scan_rows*"))  # the last one that would be compiled
 
 
@@ -204,5 +204,5 @@ def test_two_first_uses_at_once_do_not_disturb_one_another(vsearch: Vsearch, lin
     started = [vsearch.start(*arguments, cwd=linked, env=environment) for _ in range(2)]
     outputs = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
-    assert places(Ran(0, *outputs[0]).json) == places(Ran(0, *outputs[1]).json)
+    assert places(CommandResult(0, *outputs[0]).json) == places(CommandResult(0, *outputs[1]).json)
     assert ask(vsearch, linked, *arguments[1:]).json["exact"] is False

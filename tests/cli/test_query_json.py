@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from process import Vsearch, steers, write_files
+from process import Vsearch, controls_terminal, write_files
 
 from .conftest import EVIL_NAME
 
@@ -63,10 +63,10 @@ def test_the_route_that_the_mode_leaves_out_is_null(vsearch: Vsearch, library: P
 
 
 def test_json_without_hits_is_still_the_object(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--json", "--ext", "nope", "pump", cwd=library)
-    assert ran.status == 1
-    assert list(ran.json) == KEYS
-    assert (ran.json["hits"], ran.json["matched"]) == ([], 0)
+    result = vsearch("query", "--json", "--ext", "nope", "pump", cwd=library)
+    assert result.status == 1
+    assert list(result.json) == KEYS
+    assert (result.json["hits"], result.json["matched"]) == ([], 0)
 
 
 def test_json_explains_when_asked(vsearch: Vsearch, library: Path) -> None:
@@ -80,11 +80,11 @@ def test_json_explains_when_asked(vsearch: Vsearch, library: Path) -> None:
 
 @pytest.mark.parametrize("output", ["--json", "--jsonl"])
 def test_json_escapes_what_would_steer_a_terminal(vsearch: Vsearch, library: Path, output: str) -> None:
-    ran = vsearch("query", "-k", "1", output, "parrot in the belfry \u202e", cwd=library)
-    assert not steers(ran.out)
-    assert r"\u001b[31m" in ran.out
-    assert r"\u202e" in ran.out
-    found = json.loads(ran.out)
+    result = vsearch("query", "-k", "1", output, "parrot in the belfry \u202e", cwd=library)
+    assert not controls_terminal(result.out)
+    assert r"\u001b[31m" in result.out
+    assert r"\u202e" in result.out
+    found = json.loads(result.out)
     best = found["hits"][0] if output == "--json" else found
     assert best["path"] == EVIL_NAME
     assert "\x1b[31mred\x1b[0m \u202etxet nedda\u202c sits in the \x07 belfry" in best["text"]
@@ -95,14 +95,14 @@ def test_json_is_readable_in_any_script(vsearch: Vsearch, library: Path) -> None
 
 
 def test_jsonl_is_the_same_hits_one_a_line(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--jsonl", "pump", cwd=library)
-    assert ran.json_lines == vsearch("query", "--json", "pump", cwd=library).json["hits"]
-    assert len(ran.json_lines) > 1
+    result = vsearch("query", "--jsonl", "pump", cwd=library)
+    assert result.json_lines == vsearch("query", "--json", "pump", cwd=library).json["hits"]
+    assert len(result.json_lines) > 1
 
 
 def test_jsonl_without_hits_is_empty(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--jsonl", "--ext", "nope", "pump", cwd=library)
-    assert (ran.status, ran.stdout) == (1, b"")
+    result = vsearch("query", "--jsonl", "--ext", "nope", "pump", cwd=library)
+    assert (result.status, result.stdout) == (1, b"")
 
 
 def test_paths_are_the_hits_files_each_once_best_first(vsearch: Vsearch, project: Path) -> None:
@@ -111,28 +111,28 @@ def test_paths_are_the_hits_files_each_once_best_first(vsearch: Vsearch, project
     assert vsearch("index", "--chunk-words", "20", ".", cwd=project).status == 0
     hits = vsearch("query", "-k", "100", "--json", "pump valve", cwd=project).json["hits"]
     assert len(hits) > 5
-    ran = vsearch("query", "-k", "100", "--paths", "pump valve", cwd=project)
-    assert ran.lines == list(dict.fromkeys(hit["path"] for hit in hits))
+    result = vsearch("query", "-k", "100", "--paths", "pump valve", cwd=project)
+    assert result.lines == list(dict.fromkeys(hit["path"] for hit in hits))
 
 
 def test_null_ends_each_path_so_that_any_name_survives(vsearch: Vsearch, project: Path) -> None:
     names = {"with space.txt", "with\nnewline.txt", "naïve 文書.txt", "quote'\".txt", "-dash.txt", EVIL_NAME}
     write_files(project, {name: f"The pump number {number}." for number, name in enumerate(names)})
     assert vsearch("index", "-q", ".", cwd=project).status == 0
-    ran = vsearch("query", "--paths", "-0", "pump", cwd=project)
-    assert ran.stdout.endswith(b"\0")
-    assert {os.fsdecode(name) for name in ran.stdout.split(b"\0")[:-1]} == names
-    assert all((project / os.fsdecode(name)).exists() for name in ran.stdout.split(b"\0")[:-1])
+    result = vsearch("query", "--paths", "-0", "pump", cwd=project)
+    assert result.stdout.endswith(b"\0")
+    assert {os.fsdecode(name) for name in result.stdout.split(b"\0")[:-1]} == names
+    assert all((project / os.fsdecode(name)).exists() for name in result.stdout.split(b"\0")[:-1])
 
 
 def test_long_option_of_null(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "-k", "1", "--paths", "--null", "exponential backoff", cwd=library)
-    assert ran.stdout == b"notes/retries.md\0"
+    result = vsearch("query", "-k", "1", "--paths", "--null", "exponential backoff", cwd=library)
+    assert result.stdout == b"notes/retries.md\0"
 
 
 def test_paths_without_hits_are_empty(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("query", "--paths", "--ext", "nope", "pump", cwd=library)
-    assert (ran.status, ran.stdout) == (1, b"")
+    result = vsearch("query", "--paths", "--ext", "nope", "pump", cwd=library)
+    assert (result.status, result.stdout) == (1, b"")
 
 
 @pytest.mark.parametrize("options", [("--json", "--jsonl"), ("--json", "--paths"), ("--jsonl", "--paths")])

@@ -64,5 +64,5 @@ def test_a_model_that_is_none_is_an_error(vsearch: Vsearch, judged: Path, model:
 
 def test_examples_alone_can_not_be_judged(vsearch: Vsearch, judged: Path, judge: Path) -> None:
     for model in (str(judge), "nowhere/at-all"):  # which is not even looked for
-        ran = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=judged)
-        assert "it needs a query's text, and there are only examples; give TEXT, too" in ran.error
+        result = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=judged)
+        assert "it needs a query's text, and there are only examples; give TEXT, too" in result.error

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from process import DEADLINE, Vsearch, checked, finished, until, write_files
+from process import DEADLINE, Vsearch, assert_well_behaved, wait_for, wait_until, write_files
 from providers import KEY, FakeProvider, serving
 
 KEYS = {"GEMINI_API_KEY": KEY, "OPENAI_API_KEY": KEY}
@@ -39,15 +39,15 @@ SMALL_CHUNKS = ("--chunk-words", "20", "--overlap-words", "0")
 def test_index_and_query(vsearch: Vsearch, project: Path, name: str) -> None:
     write_files(project, FILES)
     with serving(dialect(name)) as provider:
-        ran = vsearch("index", ".", *remote(name, provider), cwd=project, **KEYS)
-        assert ran.status == 0, ran
+        result = vsearch("index", ".", *remote(name, provider), cwd=project, **KEYS)
+        assert result.status == 0, result
         named = {**KEYS, ADDRESSES[name]: provider.url}
         asked = vsearch("query", "grease for the pump", "--json", "--explain", "--mode", "vector", cwd=project, **named)
         assert asked.json["hits"][0]["path"] == "pump.txt"
         again = vsearch("index", cwd=project, **named)
         assert len(provider.requests) == 2  # one for the documents, one for the query
         status = vsearch("status", "--json", cwd=project)
-        said = [ran, asked, again, status]
+        said = [result, asked, again, status]
     assert not any(KEY in each.out + each.err for each in said)
     held = [path for path in (project / ".vsearch").rglob("*") if path.is_file()]
     assert held
@@ -58,8 +58,8 @@ def test_a_query_sends_no_key_where_only_the_index_says_so(vsearch: Vsearch, pro
     write_files(project, FILES)
     with serving("ollama") as provider:
         options = ("--embedder", "openai", "--model", "m", "--dimensions", "48", "--base-url", provider.url)
-        ran = vsearch("index", ".", *options, cwd=project, **KEYS)
-        assert ran.status == 0, ran
+        result = vsearch("index", ".", *options, cwd=project, **KEYS)
+        assert result.status == 0, result
         assert vsearch("query", "grease", cwd=project, **KEYS).status == 0
         assert provider.keys == [KEY, None]
 
@@ -80,11 +80,11 @@ def test_a_spent_quota_keeps_what_is_embedded_and_says_when_to_go_on(vsearch: Vs
     many_files(project, 8, 40)
     with serving("gemini", lambda number: "day" if number == 2 else "") as provider:
         options = [*remote("gemini", provider), *SMALL_CHUNKS]
-        ran = vsearch("index", ".", *options, "-q", cwd=project, **KEYS)
-        assert ran.error.startswith(
+        result = vsearch("index", ".", *options, "-q", cwd=project, **KEYS)
+        assert result.error.startswith(
             "gemini gemini-embedding-001: the day's quota is used up; what is embedded is kept; "
         )
-        assert "run the same command again after" in ran.error
+        assert "run the same command again after" in result.error
         assert vsearch("query", "f0c3", "-k", "1", "--mode", "keyword", "--paths", cwd=project).out == "0.txt\n"
         again = vsearch("index", ".", *options, cwd=project, **KEYS)
         assert again.status == 0, again
@@ -98,13 +98,13 @@ def test_ctrl_c_ends_a_pause(vsearch: Vsearch, project: Path) -> None:
         options = [*remote("openai", provider), *SMALL_CHUNKS]
         environment = {**vsearch.environment, **KEYS}
         process = vsearch.start("index", ".", *options, cwd=project, env=environment)
-        until(lambda: len(provider.requests) == 3, "the third request")
+        wait_until(lambda: len(provider.requests) == 3, "the third request")
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        ran = checked(finished(process))
-        assert ran.status == 130, ran
-        assert "waiting 100 s: status 429: Rate limit reached for requests" in ran.err
-        assert "what is embedded is kept" in ran.err
+        result = assert_well_behaved(wait_for(process))
+        assert result.status == 130, result
+        assert "waiting 100 s: status 429: Rate limit reached for requests" in result.err
+        assert "what is embedded is kept" in result.err
         assert time.monotonic() - started < 30
         assert vsearch("index", ".", *options, cwd=project, **KEYS).status == 0
         assert set(provider.answered.values()) == {1}
@@ -161,8 +161,8 @@ def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunk
             assert provider.answered.total() >= paid
             assert twice <= (number + 1) * (100 if name == "gemini" else 32)
         deadly.clear()
-        ran = vsearch("index", ".", *options, cwd=project, **KEYS)
-        assert ran.status == 0, ran
+        result = vsearch("index", ".", *options, cwd=project, **KEYS)
+        assert result.status == 0, result
         status = vsearch("status", "--json", cwd=project).json
     assert sum(process.returncode == -signal.SIGKILL for process in running) >= min(kills, 3)
     assert len(provider.answered) == chunks

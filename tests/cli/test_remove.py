@@ -13,28 +13,28 @@ def found(vsearch: Vsearch, project: Path) -> list[str]:
 def test_remove_says_what_it_did_and_what_stays_out(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"docs/a.txt": "The pump.", "docs/old/b.txt": "A pump.", "docs/old/c.txt": "Pump!"})
     assert vsearch("index", "docs", cwd=project).status == 0
-    ran = vsearch("remove", "old", cwd=project / "docs")
-    assert ran.status == 0
-    assert re.fullmatch(rf"{project}/\.vsearch: 1 file, 1 chunk \(2 files removed\) in \d+\.\d s\n", ran.out)
-    assert ran.err == "old: stays out of the index until you name it: vsearch index old\n"
+    result = vsearch("remove", "old", cwd=project / "docs")
+    assert result.status == 0
+    assert re.fullmatch(rf"{project}/\.vsearch: 1 file, 1 chunk \(2 files removed\) in \d+\.\d s\n", result.out)
+    assert result.err == "old: stays out of the index until you name it: vsearch index old\n"
     assert vsearch("status", "--json", cwd=project).json["removed"] == ["docs/old"]
     assert vsearch("index", cwd=project).status == 0
     assert found(vsearch, project) == ["docs/a.txt"]
     error = vsearch("remove", "nowhere", cwd=project).error
     assert error == f"{project}/nowhere: the index has nothing of it; see what it holds with `vsearch status`"
-    ran = vsearch("remove", "--json", "docs", cwd=project)
-    assert (ran.json["schema"], ran.json["removed"], ran.json["files"]) == ("vsearch.remove/1", 1, 0)
-    assert ran.err == ""
+    result = vsearch("remove", "--json", "docs", cwd=project)
+    assert (result.json["schema"], result.json["removed"], result.json["files"]) == ("vsearch.remove/1", 1, 0)
+    assert result.err == ""
 
 
 def test_compact_says_what_it_did(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "pump.txt").write_text("Another pump.\n")
     assert vsearch("index", cwd=indexed).status == 0
     before = vsearch("query", "--json", "pump", cwd=indexed).json
-    ran = vsearch("compact", "--json", cwd=indexed)
-    assert (ran.status, ran.json["schema"], ran.json["rows"]) == (0, "vsearch.compact/1", 2)
-    ran = vsearch("compact", cwd=indexed)
+    result = vsearch("compact", "--json", cwd=indexed)
+    assert (result.status, result.json["schema"], result.json["rows"]) == (0, "vsearch.compact/1", 2)
+    result = vsearch("compact", cwd=indexed)
     words = r"2 chunks \(0 segments merged, 0 deleted rows dropped; [\d.]+ kB before, [\d.]+ kB now\) in \d+\.\d s\n"
-    assert re.fullmatch(rf"{indexed}/\.vsearch: {words}", ran.out)
+    assert re.fullmatch(rf"{indexed}/\.vsearch: {words}", result.out)
     assert vsearch("query", "--json", "pump", cwd=indexed).json["hits"] == before["hits"]
     assert vsearch("status", "--json", cwd=indexed).json["segments"] == 1

@@ -91,8 +91,8 @@ def test_a_file_that_can_not_be_read_is_named_as_it_was_typed(vsearch: Vsearch, 
 
 
 def test_no_hit_is_status_1(vsearch: Vsearch, mill: Path) -> None:
-    ran = vsearch("similar", "pump.txt", "--ext", "nope", cwd=mill)
-    assert (ran.status, ran.out) == (1, "")
+    result = vsearch("similar", "pump.txt", "--ext", "nope", cwd=mill)
+    assert (result.status, result.out) == (1, "")
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])

@@ -18,9 +18,9 @@ MODEL_KEYS = [
 
 
 def test_status_is_a_table_of_facts(vsearch: Vsearch, library: Path) -> None:
-    ran = vsearch("status", cwd=library)
-    assert (ran.status, ran.err) == (0, "")
-    facts = dict(line.split(maxsplit=1) for line in ran.lines)
+    result = vsearch("status", cwd=library)
+    assert (result.status, result.err) == (0, "")
+    facts = dict(line.split(maxsplit=1) for line in result.lines)
     names = ("index", "sources", "files", "chunks", "model", "chunking", "size", "commit", "pending", "fusion")
     assert list(facts) == [*names]
     assert facts["index"] == f"{library}/.vsearch (format 1, generation 1)"
@@ -85,34 +85,34 @@ def test_status_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> N
 
 
 def test_models_shows_what_would_be_used(vsearch: Vsearch, tmp_path: Path) -> None:
-    ran = vsearch("models", cwd=tmp_path)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.lines[0] == "sentence-transformers/all-MiniLM-L6-v2"
-    assert ran.lines[1] == "  vectors    384 dimensions, windows of 256 tokens"
-    assert re.search(r"\n  files      int8, fp32\n  would use  (int8|fp32): \S", ran.out)
+    result = vsearch("models", cwd=tmp_path)
+    assert (result.status, result.err) == (0, "")
+    assert result.lines[0] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert result.lines[1] == "  vectors    384 dimensions, windows of 256 tokens"
+    assert re.search(r"\n  files      int8, fp32\n  would use  (int8|fp32): \S", result.out)
 
 
 def test_models_json_has_the_keys_of_the_contract(vsearch: Vsearch, tmp_path: Path) -> None:
-    ran = vsearch("models", "--json", cwd=tmp_path)
-    assert list(ran.json) == ["schema", "models", "embedders"]
-    assert ran.json["schema"] == "vsearch.models/1"
-    (model,) = ran.json["models"]
+    result = vsearch("models", "--json", cwd=tmp_path)
+    assert list(result.json) == ["schema", "models", "embedders"]
+    assert result.json["schema"] == "vsearch.models/1"
+    (model,) = result.json["models"]
     assert list(model) == MODEL_KEYS
     assert (model["name"], model["dimension"]) == ("sentence-transformers/all-MiniLM-L6-v2", 384)
     assert Path(model["location"]).is_dir()
 
 
 def test_models_before_the_first_use_says_that_preparing_is_to_come(vsearch: Vsearch, tmp_path: Path) -> None:
-    ran = vsearch("models", cwd=tmp_path, VSEARCH_CACHE_DIR=str(tmp_path / "empty cache"))
-    assert "not prepared yet" in ran.out
+    result = vsearch("models", cwd=tmp_path, VSEARCH_CACHE_DIR=str(tmp_path / "empty cache"))
+    assert "not prepared yet" in result.out
     assert not (tmp_path / "empty cache").exists()
 
 
 def test_the_first_use_says_on_one_line_that_it_takes_a_while(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
-    ran = vsearch("index", ".", cwd=project, VSEARCH_CACHE_DIR=str(project / ".cache"))
-    assert ran.status == 0
-    assert ran.err == "preparing sentence-transformers/all-MiniLM-L6-v2 (once a machine) …\n"
+    result = vsearch("index", ".", cwd=project, VSEARCH_CACHE_DIR=str(project / ".cache"))
+    assert result.status == 0
+    assert result.err == "preparing sentence-transformers/all-MiniLM-L6-v2 (once a machine) …\n"
 
 
 def test_a_cache_folder_that_can_not_be_written_is_named(vsearch: Vsearch, project: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from process import DEADLINE, Vsearch, finished, write_files
+from process import DEADLINE, Vsearch, wait_for, write_files
 
 OnATerminal = Callable[..., tuple[int, str, str]]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -64,8 +64,8 @@ def test_quiet_shows_a_terminal_nothing(on_a_terminal: OnATerminal, project: Pat
 
 def test_no_progress_where_stderr_is_no_terminal(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
-    ran = vsearch("index", ".", cwd=project)
-    assert (ran.status, ran.err) == (0, "")
+    result = vsearch("index", ".", cwd=project)
+    assert (result.status, result.err) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_help_into_a_closed_pipe_is_silent(vsearch: Vsearch, library: Path, argu
         process = vsearch.start(*arguments, cwd=library, stdout=writing)
     finally:
         os.close(writing)
-    assert finished(process).stderr == b""
+    assert wait_for(process).stderr == b""
 
 
 def test_a_pipe_closed_in_the_middle_is_silent(vsearch: Vsearch, library: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_closed_stderr_costs_nothing(vsearch: Vsearch, library: Path) -> None:
         process = vsearch.start("query", "--mode", "keyword", "xylophone", cwd=library, stderr=writing)
     finally:
         os.close(writing)
-    assert finished(process).status == 1
+    assert wait_for(process).status == 1
 
 
 def test_no_stdout_at_all_is_no_traceback(vsearch: Vsearch, library: Path) -> None:
@@ -141,16 +141,16 @@ def test_no_stdout_at_all_is_no_traceback(vsearch: Vsearch, library: Path) -> No
 
 def test_a_full_disk_behind_stdout_is_an_error(vsearch: Vsearch, library: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        ran = finished(vsearch.start("query", "--json", "pump", cwd=library, stdout=full))
-    assert ran.status == 2
-    assert ran.err.startswith("vsearch: ")
-    assert ran.err.count("\n") == 1
-    assert "no space left" in ran.err.lower()
-    assert "internal error" not in ran.err
+        result = wait_for(vsearch.start("query", "--json", "pump", cwd=library, stdout=full))
+    assert result.status == 2
+    assert result.err.startswith("vsearch: ")
+    assert result.err.count("\n") == 1
+    assert "no space left" in result.err.lower()
+    assert "internal error" not in result.err
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
 def test_any_locale_gets_utf8(vsearch: Vsearch, library: Path, locale: str) -> None:
-    ran = vsearch("query", "-k", "1", "磨刀石", cwd=library, LC_ALL=locale, PYTHONIOENCODING="ascii")
-    assert ran.status == 0
-    assert ran.lines[0].startswith("中文.md:")
+    result = vsearch("query", "-k", "1", "磨刀石", cwd=library, LC_ALL=locale, PYTHONIOENCODING="ascii")
+    assert result.status == 0
+    assert result.lines[0].startswith("中文.md:")

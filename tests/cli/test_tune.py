@@ -35,8 +35,8 @@ def decoys(vsearch: Vsearch, tmp_path: Path) -> Path:
 
 
 def test_feedback_is_kept_and_counted(vsearch: Vsearch, project: Path) -> None:
-    ran = vsearch("feedback", "retries?", "retries.md:3", cwd=project / "notes")
-    assert (ran.status, ran.out) == (0, "good: notes/retries.md for retries?\n")
+    result = vsearch("feedback", "retries?", "retries.md:3", cwd=project / "notes")
+    assert (result.status, result.out) == (0, "good: notes/retries.md for retries?\n")
     noted = vsearch("feedback", " retries? ", "notes/pump.md", "bad", "--json", cwd=project / "code").json
     assert (noted["query"], noted["path"], noted["good"]) == ("retries?", "notes/pump.md", False)
     lines = (project / ".vsearch" / "feedback.jsonl").read_text().splitlines()
@@ -92,9 +92,9 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
 
 
 def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
-    ran = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.8")
-    assert (ran.json["stored"], ran.json["former"]["alpha"]) == (True, 0.8)
-    assert "your configuration sets fusion or alpha, so queries use those" in ran.err
+    result = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.8")
+    assert (result.json["stored"], result.json["former"]["alpha"]) == (True, 0.8)
+    assert "your configuration sets fusion or alpha, so queries use those" in result.err
 
 
 def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
@@ -112,9 +112,9 @@ def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
 def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -> None:
     lines = [json.dumps({"text": word, "paths": [f"docs/{word}.txt"]}) for word in WORDS]
     write_files(decoys, {"easy.jsonl": "\n".join(lines)})
-    ran = vsearch("tune", "easy.jsonl", cwd=decoys)
-    assert ran.status == 0
-    assert ran.lines[-1] == "not stored: it is no better than the present one, or only by chance"
+    result = vsearch("tune", "easy.jsonl", cwd=decoys)
+    assert result.status == 0
+    assert result.lines[-1] == "not stored: it is no better than the present one, or only by chance"
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 

@@ -10,25 +10,25 @@ COMMANDS = ("index", "query", "status", "eval", "models")
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
 def test_help_names_every_command(vsearch: Vsearch, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    ran = vsearch(*arguments, cwd=tmp_path)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith("Usage: vsearch ")
-    assert all(f"\n  {command} " in ran.out for command in COMMANDS)
-    assert "Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted." in ran.out
+    result = vsearch(*arguments, cwd=tmp_path)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("Usage: vsearch ")
+    assert all(f"\n  {command} " in result.out for command in COMMANDS)
+    assert "Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted." in result.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(vsearch: Vsearch, tmp_path: Path, command: str) -> None:
-    ran = vsearch(command, "--help", cwd=tmp_path)
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith(f"Usage: vsearch {command} ")
+    result = vsearch(command, "--help", cwd=tmp_path)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"Usage: vsearch {command} ")
 
 
 def test_version(vsearch: Vsearch, tmp_path: Path) -> None:
     from importlib.metadata import version
 
-    ran = vsearch("--version", cwd=tmp_path)
-    assert (ran.status, ran.out, ran.err) == (0, f"vsearch {version('vsearch')}\n", "")
+    result = vsearch("--version", cwd=tmp_path)
+    assert (result.status, result.out, result.err) == (0, f"vsearch {version('vsearch')}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_wrong_usage_is_one_line_and_status_2(
 
 @pytest.mark.parametrize("score", ["nan", "inf"])
 def test_a_score_that_is_no_number_gives_valid_json_or_an_error(vsearch: Vsearch, library: Path, score: str) -> None:
-    ran = vsearch("query", "--json", "--min-score", score, "pump", cwd=library)
-    assert ran.status in {1, 2}
-    assert ran.status == 2 or ran.json["hits"] == []
+    result = vsearch("query", "--json", "--min-score", score, "pump", cwd=library)
+    assert result.status in {1, 2}
+    assert result.status == 2 or result.json["hits"] == []
 
 
 def test_a_wrong_option_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_it_writes_nothing_into_home_and_reports_to_nobody(vsearch: Vsearch, lib
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     home.mkdir()
     scratch.mkdir()
-    ran = vsearch("query", "-k", "1", "pump", cwd=library, HOME=str(home), TMPDIR=str(scratch))
-    assert ran.status == 0
+    result = vsearch("query", "-k", "1", "pump", cwd=library, HOME=str(home), TMPDIR=str(scratch))
+    assert result.status == 0
     assert [*home.rglob("*"), *scratch.rglob("*")] == []
 
 

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import IO, Any
 
 import pytest
-from process import DEADLINE, Vsearch, until, write_files
+from process import DEADLINE, Vsearch, wait_until, write_files
 from tiny_models import write_static
 
 from vsearch_core.store.lock import writer_lock
@@ -46,11 +46,13 @@ class Watched:
                 self.said += line.decode()
 
     def until_said(self, text: str) -> None:
-        until(lambda: text in self.said, repr(text))
+        wait_until(lambda: text in self.said, repr(text))
 
     def until_done(self, **counts: int) -> None:
         """Wait until the runs after the first one have added, changed … so many files in all."""
-        until(lambda: self.done(*counts) == counts, f"runs that come to {counts}", DEADLINE + sum(counts.values()) / 50)
+        wait_until(
+            lambda: self.done(*counts) == counts, f"runs that come to {counts}", DEADLINE + sum(counts.values()) / 50
+        )
 
     def done(self, *names: str) -> dict[str, int]:
         return {name: sum(run[name] for run in self.runs[1:]) for name in names}
@@ -140,7 +142,7 @@ def test_a_folder_that_is_deleted_and_made_again_is_watched_again(project: Path,
     write_files(project, {"docs/a.txt": "The pump.", "note.txt": "A note."})
     watched = start("docs", "note.txt")
     shutil.rmtree(project / "docs")
-    watched.until_said("docs: was indexed before and is not there now")
+    watched.until_said("docs: was indexed before and is missing now")
     write_files(project, {"docs/b.txt": "The bread."})
     watched.until_done(added=1, removed=1)
     write_files(project, {"docs/c.txt": "The oven."})

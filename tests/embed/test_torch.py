@@ -148,13 +148,13 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(
     texts = [f"the cat {'and dogs ' * (number % 9)}" for number in range(200)]
     expected = embed_all(tiny, texts)
     whole: Encode = LoadedModel.encode
-    ran: list[int] = []
+    result: list[int] = []
 
     def encode(loaded: LoadedModel, windows: Sequence[list[int]]) -> NDArray[np.float32]:
         tokens = len(windows) * max(map(len, windows))
         if tokens > 300:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        ran.append(tokens)
+        result.append(tokens)
         return whole(loaded, windows)
 
     monkeypatch.setattr(LoadedModel, "encode", encode)
@@ -165,8 +165,8 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(
     for batch in batches:
         assert np.abs(batch.vectors - expected[batch.indices]).max() <= 1e-5
     assert said == ["cpu ran out of memory; going on with smaller batches"]
-    assert max(ran) <= 300
-    assert np.median(ran) > 150  # halved as often as needed, not more
+    assert max(result) <= 300
+    assert np.median(result) > 150  # halved as often as needed, not more
 
 
 def test_a_window_that_does_not_fit_alone_is_named(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_no_code_of_a_model_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     remote = {"model_type": "made-up", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}}
     write_json(folder / "config.json", said | remote)
-    (folder / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
+    (folder / "code.py").write_text(f"open({str(tmp_path / 'result')!r}, 'w')\n", encoding="utf-8")
     with pytest.raises(ModelError, match="model tiny: can't be loaded"):
         embed_all(TorchEmbedder(str(folder), "cpu"), ["the cat"])
     assert not (tmp_path / "ran").exists()

@@ -15,7 +15,7 @@ import pytest
 from faults import sqlite_calls
 from faults.runner import Runner, running
 from faults.scenarios import SCENARIOS, Project, prepare
-from process import Vsearch, answers, prepared, write_files
+from process import Vsearch, hit_keys, prepare_vsearch, write_files
 
 QUERIES = ("pump valve", "bread oven loaf", "error network retry")
 OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
@@ -25,7 +25,7 @@ _WORDS = (
 )
 
 Projects = Callable[[str], Project]
-Answers = list[list[tuple[str, int, float]]]
+Hits = list[list[tuple[str, int, float]]]
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class Workload:
     chunks: int
     seconds: float
     run_seconds: float
-    answers: Answers
+    hits: Hits
 
 
 @pytest.fixture(scope="session")
 def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
     """Run the installed command, with a prepared model."""
-    return prepared(tmp_path_factory.getbasetemp() / "vsearch")
+    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
-def query_all(vsearch: Vsearch, project: Path) -> Answers:
+def query_all(vsearch: Vsearch, project: Path) -> Hits:
     """Return the hits of all queries, in one generation."""
-    ran = vsearch("query", "-", cwd=project, stdin="\n".join(QUERIES))
-    assert ran.status in {0, 1}, ran
-    return answers(ran.json_lines)
+    result = vsearch("query", "-", cwd=project, stdin="\n".join(QUERIES))
+    assert result.status in {0, 1}, result
+    return hit_keys(result.json_lines)
 
 
 def kept_vectors(project: Path) -> int:
@@ -74,11 +74,13 @@ def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Workload
     whole = base / "whole"
     whole.mkdir()
     started = time.monotonic()
-    ran = vsearch("index", "--json", *OPTIONS, base / "documents", cwd=whole)
+    result = vsearch("index", "--json", *OPTIONS, base / "documents", cwd=whole)
     seconds = time.monotonic() - started
-    assert ran.status == 0, ran
-    assert ran.json["embedded"] == ran.json["chunks"] > 1000
-    return Workload(base / "documents", ran.json["chunks"], seconds, ran.json["seconds"], query_all(vsearch, whole))
+    assert result.status == 0, result
+    assert result.json["embedded"] == result.json["chunks"] > 1000
+    return Workload(
+        base / "documents", result.json["chunks"], seconds, result.json["seconds"], query_all(vsearch, whole)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from process import Ran, Volume, Vsearch, mounted, write_files
+from process import CommandResult, Volume, Vsearch, mount, write_files
 from support import WordEmbedder, make_index
 
 from vsearch_core.index.transfer import export_index
@@ -40,8 +40,8 @@ def replaced(tmp_path: Path, embedder: WordEmbedder) -> Path:
 
 
 def found(vsearch: Vsearch, project: Path) -> list[str]:
-    ran = vsearch("query", "--mode", "keyword", "--jsonl", "pump", cwd=project)
-    return sorted(hit["text"].strip() for hit in ran.json_lines)
+    result = vsearch("query", "--mode", "keyword", "--jsonl", "pump", cwd=project)
+    return sorted(hit["text"].strip() for hit in result.json_lines)
 
 
 def fill(volume: Volume, size: int) -> None:
@@ -54,16 +54,16 @@ def fill(volume: Volume, size: int) -> None:
 def check_full(vsearch: Vsearch, at: Path, archive: Path, sizes: Sequence[int]) -> None:
     at.mkdir()
     outcomes = set()
-    with mounted(vsearch, at, 'mount -t tmpfs -o size=4m,mode=0777 tmpfs "$1"') as volume:
+    with mount(vsearch, at, 'mount -t tmpfs -o size=4m,mode=0777 tmpfs "$1"') as volume:
         for size in sizes:
             shutil.rmtree(volume.outside / ".vsearch", ignore_errors=True)
             shutil.copytree(archive.parent / "replaced" / ".vsearch", volume.outside / ".vsearch")
             fill(volume, size * 1024)
-            ran = volume.vsearch("import", "--replace", archive, cwd=at)
-            check_outcome(ran)
-            assert found(volume.vsearch, at) == sorted((OLD if ran.status else NEW).values())
+            result = volume.vsearch("import", "--replace", archive, cwd=at)
+            check_outcome(result)
+            assert found(volume.vsearch, at) == sorted((OLD if result.status else NEW).values())
             assert len(list((volume.outside / ".vsearch" / "segments").iterdir())) == 1
-            outcomes.add(ran.status)
+            outcomes.add(result.status)
             exported = volume.vsearch("export", "it.tar", cwd=at)
             check_outcome(exported)
             assert (volume.outside / "it.tar").exists() == (exported.status == 0)
@@ -72,10 +72,10 @@ def check_full(vsearch: Vsearch, at: Path, archive: Path, sizes: Sequence[int]) 
     assert outcomes == {0, 2}
 
 
-def check_outcome(ran: Ran) -> None:
-    if ran.status:
-        assert re.search("no space left|full", ran.error), ran
-        assert "free some space" in ran.error, ran
+def check_outcome(result: CommandResult) -> None:
+    if result.status:
+        assert re.search("no space left|full", result.error), result
+        assert "free some space" in result.error, result
 
 
 @pytest.mark.usefixtures("replaced")

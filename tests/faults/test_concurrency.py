@@ -60,12 +60,12 @@ def query_by_command(vsearch: Vsearch, root: Path, seconds: float) -> tuple[int,
     seen: Seen = {}
     answers = last = 0
     for _ in workers.until(seconds):
-        ran = vsearch("query", "--mode", "keyword", "--json", "-k", str(workers.ALL), "marker", cwd=root)
-        assert ran.status == 0, ran
-        assert ran.json["generation"] >= last
-        answers, last = answers + 1, ran.json["generation"]
-        hits = [SimpleNamespace(text=hit["text"]) for hit in ran.json["hits"]]
-        found = workers.versions(SimpleNamespace(hits=hits, matched=ran.json["matched"]))  # type: ignore[arg-type]
+        output = vsearch("query", "--mode", "keyword", "--json", "-k", str(workers.ALL), "marker", cwd=root)
+        assert output.status == 0, output
+        assert output.json["generation"] >= last
+        answers, last = answers + 1, output.json["generation"]
+        hits = [SimpleNamespace(text=hit["text"]) for hit in output.json["hits"]]
+        found = workers.versions(SimpleNamespace(hits=hits, matched=output.json["matched"]))  # type: ignore[arg-type]
         assert seen.setdefault(last, found) == found
     return answers, seen
 

@@ -11,7 +11,7 @@ import pytest
 from faults.oracle import REFRESH, check_end, check_generation
 from faults.runner import Runner, running
 from faults.scenarios import SCENARIOS, Project
-from process import Volume, Vsearch, mounted
+from process import Volume, Vsearch, mount
 
 from .conftest import Projects
 from .test_io_errors import check_refused
@@ -56,7 +56,7 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Volume, Runner]]:
     for each in (at, home):
         each.mkdir()
     script = f'mount -t tmpfs -o size={ROOMY} tmpfs "$1"'
-    with mounted(Vsearch({}), at, script) as volume, running(home, volume.vsearch.prefix) as runner:
+    with mount(Vsearch({}), at, script) as volume, running(home, volume.vsearch.prefix) as runner:
         yield volume, runner
 
 

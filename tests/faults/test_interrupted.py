@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from process import Ran, Vsearch, checked, finished, until
+from process import CommandResult, Vsearch, assert_well_behaved, wait_for, wait_until
 
 from .conftest import OPTIONS, Workload, kept_vectors, query_all
 
@@ -22,16 +22,18 @@ SAID = re.compile(
 )
 
 
-def interrupted(vsearch: Vsearch, work: Workload, project: Path, after: float, number: int) -> Ran:
+def interrupted(vsearch: Vsearch, work: Workload, project: Path, after: float, number: int) -> CommandResult:
     """Start indexing, and send a signal `after` seconds after the process has installed its handler."""
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=project)
-    until(lambda: catches(process.pid, signal.SIGTERM) or process.poll() is not None, "the signal handlers")
+    wait_until(lambda: catches(process.pid, signal.SIGTERM) or process.poll() is not None, "the signal handlers")
     time.sleep(after)
     process.send_signal(number)
-    ran = finished(process)
-    if ran.status == -number and ran.stdout:
-        return Ran(0, ran.stdout, ran.stderr)  # it had completed; the signal came while the interpreter shut down
-    return checked(ran)
+    result = wait_for(process)
+    if result.status == -number and result.stdout:
+        return CommandResult(
+            0, result.stdout, result.stderr
+        )  # it had completed; the signal came while the interpreter shut down
+    return assert_well_behaved(result)
 
 
 def catches(process: int, number: int) -> bool:
@@ -41,36 +43,36 @@ def catches(process: int, number: int) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
-def assert_kept(vsearch: Vsearch, work: Workload, project: Path, ran: Ran) -> int:
+def assert_kept(vsearch: Vsearch, work: Workload, project: Path, result: CommandResult) -> int:
     """Check that the run said how to go on, and left a searchable index, if any. Returns what it embedded."""
-    if ran.status == 0:  # it was done before the signal came
-        return int(ran.json["embedded"])
-    assert ran.status == 130
-    if not ran.stdout:  # the run had not begun
-        assert ran.err == "vsearch: interrupted\n"
+    if result.status == 0:  # it was done before the signal came
+        return int(result.json["embedded"])
+    assert result.status == 130
+    if not result.stdout:  # the run had not begun
+        assert result.err == "vsearch: interrupted\n"
         return 0
-    assert SAID.fullmatch(ran.err), ran
-    summary = ran.json
+    assert SAID.fullmatch(result.err), result
+    summary = result.json
     assert summary["interrupted"] is True
     status = vsearch("status", "--json", cwd=project).json
     assert status["chunks"] == summary["chunks"]
-    assert len(query_all(vsearch, project)) == len(work.answers)
+    assert len(query_all(vsearch, project)) == len(work.hits)
     return int(summary["embedded"])
 
 
 def assert_whole(vsearch: Vsearch, work: Workload, project: Path, embedded: int) -> None:
     """Check that one more run completes the index, and embeds only what was missing."""
-    ran = vsearch("index", "--json", *OPTIONS, work.documents, cwd=project)
-    assert ran.status == 0, ran
-    assert (ran.json["chunks"], ran.json["pending"]) == (work.chunks, 0)
-    assert embedded + ran.json["embedded"] == work.chunks
+    result = vsearch("index", "--json", *OPTIONS, work.documents, cwd=project)
+    assert result.status == 0, result
+    assert (result.json["chunks"], result.json["pending"]) == (work.chunks, 0)
+    assert embedded + result.json["embedded"] == work.chunks
     assert query_all(vsearch, project) == in_project(work, project)
 
 
 def in_project(work: Workload, project: Path) -> object:
     """Return the hits of the uninterrupted run; the documents are outside both projects, so their paths are equal."""
     assert not work.documents.is_relative_to(project)
-    return work.answers
+    return work.hits
 
 
 def moments(work: Workload, count: int) -> Sequence[float]:
@@ -85,10 +87,10 @@ def test_a_repeatedly_interrupted_run_loses_no_vector(
     """There are ten moments in all, SIGINT and SIGTERM by turns, in two series of five resumed runs."""
     embedded, stops = 0, 0
     for turn, after in enumerate(moments(work, 10)[start::2]):
-        ran = interrupted(vsearch, work, tmp_path, after, SIGNALS[(turn + start) % 2])
+        result = interrupted(vsearch, work, tmp_path, after, SIGNALS[(turn + start) % 2])
         if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
-            embedded += assert_kept(vsearch, work, tmp_path, ran)
-        stops += ran.status == 130
+            embedded += assert_kept(vsearch, work, tmp_path, result)
+        stops += result.status == 130
     assert stops  # not at every moment: a resumed run may be over by then
     assert_whole(vsearch, work, tmp_path, embedded)
 
@@ -98,12 +100,12 @@ def test_one_stop_halfway_keeps_what_was_embedded(
     vsearch: Vsearch, work: Workload, tmp_path: Path, number: signal.Signals
 ) -> None:
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
-    until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
+    wait_until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
     process.send_signal(number)
-    ran = checked(finished(process))
-    assert ran.status == 130, ran
-    assert 0 < ran.json["pending"] < work.chunks
-    embedded = assert_kept(vsearch, work, tmp_path, ran)
+    result = assert_well_behaved(wait_for(process))
+    assert result.status == 130, result
+    assert 0 < result.json["pending"] < work.chunks
+    embedded = assert_kept(vsearch, work, tmp_path, result)
     assert_whole(vsearch, work, tmp_path, embedded)
 
 
@@ -113,10 +115,10 @@ def test_one_stop_halfway_keeps_what_was_embedded(
 def test_a_stop_at_any_moment(
     vsearch: Vsearch, work: Workload, tmp_path: Path, number: signal.Signals, moment: int
 ) -> None:
-    ran = interrupted(vsearch, work, tmp_path, moments(work, 60)[moment], number)
+    result = interrupted(vsearch, work, tmp_path, moments(work, 60)[moment], number)
     embedded = 0
     if (tmp_path / ".vsearch" / "catalog.sqlite").exists():
-        embedded = assert_kept(vsearch, work, tmp_path, ran)
+        embedded = assert_kept(vsearch, work, tmp_path, result)
     assert_whole(vsearch, work, tmp_path, embedded)
 
 
@@ -124,15 +126,15 @@ def test_a_second_signal_ends_the_run_at_once_and_loses_no_vector(
     vsearch: Vsearch, work: Workload, tmp_path: Path
 ) -> None:
     process = vsearch.start("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
-    until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
+    wait_until(lambda: kept_vectors(tmp_path) > 0, "the first batch")
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    ran = checked(finished(process))
-    assert ran.status == 130
-    assert ran.err.count("\n") == 1
+    result = assert_well_behaved(wait_for(process))
+    assert result.status == 130
+    assert result.err.count("\n") == 1
     again = vsearch("index", "--json", *OPTIONS, work.documents, cwd=tmp_path)
     assert (again.status, again.json["chunks"]) == (0, work.chunks)
-    assert query_all(vsearch, tmp_path) == work.answers
+    assert query_all(vsearch, tmp_path) == work.hits
 
 
 INTERRUPTED_AT_IMPORT = """

@@ -4,7 +4,7 @@ import re
 import time
 from pathlib import Path
 
-from process import Vsearch, answers, checked, finished, until, write_files
+from process import Vsearch, assert_well_behaved, hit_keys, wait_for, wait_until, write_files
 
 from .conftest import OPTIONS, QUERIES, Workload
 
@@ -13,10 +13,10 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
     vsearch: Vsearch, work: Workload, tmp_path: Path
 ) -> None:
     first = vsearch.start("index", "--json", *OPTIONS, work.documents, work.documents / "00.txt", cwd=tmp_path)
-    until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the first writer's catalog")
+    wait_until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the first writer's catalog")
     # This is more work than the second writer waits for.
     second = vsearch.start("index", *OPTIONS, work.documents, cwd=tmp_path)
-    outcomes = [checked(finished(process)) for process in (second, first)]
+    outcomes = [assert_well_behaved(wait_for(process)) for process in (second, first)]
     assert outcomes[1].status == 0, outcomes
     assert outcomes[1].json["chunks"] == work.chunks
     # It may have waited long enough to find the work done; it must not interfere, or fail without a message.
@@ -58,21 +58,21 @@ def test_readers_always_get_results_of_one_generation(vsearch: Vsearch, work: Wo
             (tmp_path / "documents" / name).write_text(f"pump edition {edition} {'again ' * len(edition)}\n")
         writer = vsearch.start("index", "-q", cwd=tmp_path)
         while writer.poll() is None:
-            ran = vsearch("query", "--mode", "keyword", "--no-collapse", "--json", "pump", cwd=tmp_path)
-            assert ran.status == 0, ran
-            texts = {hit["text"] for hit in ran.json["hits"]}
-            assert len(ran.json["hits"]) == 8
+            result = vsearch("query", "--mode", "keyword", "--no-collapse", "--json", "pump", cwd=tmp_path)
+            assert result.status == 0, result
+            texts = {hit["text"] for hit in result.json["hits"]}
+            assert len(result.json["hits"]) == 8
             assert len(texts) == 1, "hits of two generations"
-            seen.add(ran.json["generation"])
-        assert checked(finished(writer)).status == 0
+            seen.add(result.json["generation"])
+        assert assert_well_behaved(wait_for(writer)).status == 0
     assert len(seen) > 1
 
 
 def test_readers_get_results_during_the_first_run(vsearch: Vsearch, work: Workload, tmp_path: Path) -> None:
     writer = vsearch.start("index", "-q", *OPTIONS, work.documents, cwd=tmp_path)
-    until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the catalog")
+    wait_until((tmp_path / ".vsearch" / "catalog.sqlite").exists, "the catalog")
     while writer.poll() is None:
-        ran = vsearch("query", "--mode", "keyword", "-", cwd=tmp_path, stdin="\n".join(QUERIES))
-        assert ran.status in {0, 1}, ran
-        assert len(answers(ran.json_lines)) == len(QUERIES)
-    assert checked(finished(writer)).status == 0
+        result = vsearch("query", "--mode", "keyword", "-", cwd=tmp_path, stdin="\n".join(QUERIES))
+        assert result.status in {0, 1}, result
+        assert len(hit_keys(result.json_lines)) == len(QUERIES)
+    assert assert_well_behaved(wait_for(writer)).status == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from contracts.reader import go_on, stop, take_all
-from process import is_running, until
+from process import is_running, wait_until
 
 from vsearch_core.errors import BinaryFileError, ExtractionError, StorageError
 from vsearch_core.text import workers
@@ -163,7 +163,7 @@ def test_the_window_bounds_files_read_ahead(tmp_path: Path) -> None:
     files = files_that(*["note"] * 300, folder=tmp_path, size=1000)
     with pool(files, WorkerLimits(window_bytes=20_000)) as reader:
         assert len(reader.take(1)) == 1
-        until(lambda: len(list(tmp_path.iterdir())) > 10, "files to be read ahead")
+        wait_until(lambda: len(list(tmp_path.iterdir())) > 10, "files to be read ahead")
         time.sleep(0.2)
         assert len(list(tmp_path.iterdir())) < 120
         assert len(take_all(reader)) == 299
@@ -171,7 +171,7 @@ def test_the_window_bounds_files_read_ahead(tmp_path: Path) -> None:
 
 def test_large_files_do_not_wait_for_one_another(tmp_path: Path) -> None:
     with pool(files_that("hang", "note", folder=tmp_path, size=3 * WorkerLimits().window_bytes)):
-        until((tmp_path / "1 note").exists, "the second file to be read beside the first")
+        wait_until((tmp_path / "1 note").exists, "the second file to be read beside the first")
 
 
 def test_a_worker_imports_only_what_reading_needs() -> None:
@@ -198,9 +198,9 @@ def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
     temporary.mkdir()
     environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(temporary)}
     with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], env=environment) as parent:
-        until(lambda: note.exists() and note.read_text() != "", "a worker")
+        wait_until(lambda: note.exists() and note.read_text() != "", "a worker")
         parent.kill()
-    until(lambda: not is_running(int(note.read_text())), "the worker's end")
+    wait_until(lambda: not is_running(int(note.read_text())), "the worker's end")
     assert list(temporary.iterdir()) == []
 
 
