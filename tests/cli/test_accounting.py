@@ -17,7 +17,7 @@ PICTURES = "only pictures on page 2 (OCR reads them)"
 
 @pytest.fixture
 def mixed(vsearch: Vsearch, project: Path) -> Path:
-    """An indexed folder of which not all could be read."""
+    """Return an indexed folder with files that could not be read, or only in part."""
     files: dict[str, str | bytes] = {
         "-scan.pdf": with_pictures(make_pdf(""), [1]),
         "bad.pdf": b"no PDF",
@@ -58,14 +58,14 @@ LINES = [
 ]
 
 
-def test_a_line_a_file(vsearch: Vsearch, mixed: Path) -> None:
+def test_files_are_listed_one_a_line(vsearch: Vsearch, mixed: Path) -> None:
     result = vsearch("status", "--files", cwd=mixed)
     assert (result.status, result.err, result.lines) == (0, "", LINES)
     assert vsearch("status", "--files", cwd=mixed / "sub").lines[-1] == "skipped  binary.bin: is binary, not text"
     assert "files     4, 1 of them partly; 2 skipped, 3 failed (--files says why)" in vsearch("status", cwd=mixed).lines
 
 
-def test_json(vsearch: Vsearch, mixed: Path) -> None:
+def test_files_are_listed_as_json(vsearch: Vsearch, mixed: Path) -> None:
     result = vsearch("status", "--files", "--json", cwd=mixed)
     assert not controls_terminal(result.out.rstrip("\n"))
     status = result.json
@@ -83,7 +83,7 @@ def test_an_empty_index_has_no_files(vsearch: Vsearch, project: Path) -> None:
     assert (result.status, result.out, result.err) == (0, "", "")
 
 
-def test_the_password_of_the_environment(vsearch: Vsearch, mixed: Path) -> None:
+def test_the_password_can_come_from_the_environment(vsearch: Vsearch, mixed: Path) -> None:
     result = vsearch("index", "-q", cwd=mixed, VSEARCH_PASSWORD="open barley")
     assert (
         "vsearch: locked.pdf: is encrypted, and the password does not open it; give the right one; left" in result.err
@@ -91,19 +91,19 @@ def test_the_password_of_the_environment(vsearch: Vsearch, mixed: Path) -> None:
     result = vsearch("index", cwd=mixed, VSEARCH_PASSWORD="open sesame")
     assert (result.status, "locked.pdf" in result.err) == (2, False)
     assert vsearch("query", "-k", "1", "--paths", "secret", cwd=mixed).lines == ["locked.pdf"]
-    said = result.out + result.err + vsearch("status", "--files", "--json", cwd=mixed).out
+    output = result.out + result.err + vsearch("status", "--files", "--json", cwd=mixed).out
     kept = b"".join(path.read_bytes() for path in (mixed / ".vsearch").rglob("*") if path.is_file())
-    assert ("sesame" in said, b"sesame" in kept) == (False, False)
+    assert ("sesame" in output, b"sesame" in kept) == (False, False)
     assert vsearch("index", "--json", cwd=mixed).json["unchanged"] == 5
 
 
-def test_the_password_of_the_command_line(vsearch: Vsearch, mixed: Path) -> None:
+def test_the_password_can_come_from_the_command_line(vsearch: Vsearch, mixed: Path) -> None:
     plan = vsearch("index", "--plan", "--json", "--password", "open sesame", cwd=mixed).json
     assert (plan["new"], plan["failed"]) == (1, 2)
     assert vsearch("index", "--json", "--password", "open sesame", cwd=mixed).json["added"] == 1
 
 
-def test_ocr(vsearch: Vsearch, mixed: Path, tmp_path: Path) -> None:
+def test_ocr_reads_scanned_pages(vsearch: Vsearch, mixed: Path, tmp_path: Path) -> None:
     path = recognising(tmp_path / "programs", make_pdf("typed", "A scanned heron"))
     summary = vsearch("index", "--ocr", "--json", cwd=mixed, PATH=path).json
     assert (summary["added"], summary["changed"], summary["failed"], summary["partly"]) == (1, 1, 2, 0)

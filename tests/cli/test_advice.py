@@ -1,4 +1,4 @@
-"""Advice: the library states facts, and every fact that a user can do something about has its advice in one table."""
+"""The library states facts; one table has the advice for every error that a user can do something about."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ REFERENCE = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text(
 FILES = sorted(CORE.glob("**/*.py"))
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VsearchError)}
 
-# Codes whose reason says everything: nothing general can be done about them.
+# Codes without advice: nothing general can be done about these errors.
 WITHOUT_ADVICE = {
     *("error", "index-closed", "index-mismatch", "index-unusable", "invalid-argument", "invalid-filter"),
     *("invalid-input", "provider-failed", "unreadable-file", "unsupported"),
@@ -67,7 +67,7 @@ def test_no_advice_is_unused() -> None:
     assert set(ADVICE) - strings == {"stdout-failed"}, "that one is raised by cli/output.py"
 
 
-def test_no_code_is_said_to_need_no_advice_in_vain() -> None:
+def test_every_code_listed_without_advice_is_raised() -> None:
     assert WITHOUT_ADVICE - raised_codes() == set()
     assert WITHOUT_ADVICE & set(ADVICE) == set()
 
@@ -83,7 +83,7 @@ def test_the_library_names_no_option_and_no_command(path: Path) -> None:
         assert not pattern.search(comment), f"line {number}: {comment}"
 
 
-def test_the_codes_are_found_in_source() -> None:
+def test_codes_are_found_in_source() -> None:
     source = """
 def f(path, code="from-default"):
     raise InputError(path, "reason", "third-argument" if path else "other-branch", key="not-a-code")

@@ -1,4 +1,4 @@
-"""`vsearch export` and `vsearch import`: an index in one file, taken in whole or not at all."""
+"""`vsearch export` and `vsearch import`: an index in one file, imported completely or not at all."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ SUMMARY_KEYS = ["schema", "index", "generation", "files", "chunks", "segments", 
 
 @pytest.fixture(scope="module")
 def archive(vsearch: Vsearch, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library's index in a file. For reading only."""
+    """Return the library's index in a file, which tests must not change."""
     path = tmp_path_factory.mktemp("archives") / "library.tar"
     result = vsearch("export", path, cwd=library)
     assert (result.status, result.err) == (0, "")
@@ -22,7 +22,7 @@ def archive(vsearch: Vsearch, library: Path, tmp_path_factory: pytest.TempPathFa
     return path
 
 
-def test_an_imported_index_answers_without_the_documents(
+def test_an_imported_index_can_be_searched_without_the_documents(
     vsearch: Vsearch, library: Path, archive: Path, project: Path
 ) -> None:
     result = vsearch("import", archive, cwd=project)
@@ -36,7 +36,7 @@ def test_an_imported_index_answers_without_the_documents(
     assert (status["files"], status["sources"], status["pending_files"]) == (9, [], 0)
 
 
-def test_a_run_where_the_documents_are_not_loses_nothing(vsearch: Vsearch, archive: Path, project: Path) -> None:
+def test_a_run_without_the_documents_keeps_the_imported_files(vsearch: Vsearch, archive: Path, project: Path) -> None:
     assert vsearch("import", archive, cwd=project).status == 0
     write_files(project, {"new/mill.txt": "The mill."})
     for arguments in ((), ("new",)):
@@ -58,7 +58,7 @@ def test_the_summaries_have_the_keys_of_the_contract(vsearch: Vsearch, indexed: 
     assert {**back, "schema": "", "index": "", "seconds": 0} == {**out, "schema": "", "index": "", "seconds": 0}
 
 
-def test_an_archive_goes_through_a_pipe(vsearch: Vsearch, library: Path, archive: Path, project: Path) -> None:
+def test_an_archive_can_be_piped(vsearch: Vsearch, library: Path, archive: Path, project: Path) -> None:
     result = vsearch("export", "-", cwd=library)
     assert (result.status, result.err) == (0, "")
     assert result.stdout == archive.read_bytes()
@@ -72,7 +72,7 @@ def test_an_archive_that_tar_unpacks_is_an_index(vsearch: Vsearch, archive: Path
     assert result.json["hits"][0]["path"] == "notes/retries.md"
 
 
-def test_a_file_is_replaced_on_request_only(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_file_is_replaced_only_on_request(vsearch: Vsearch, indexed: Path) -> None:
     write_files(indexed, {"it.tar": "somebody's own"})
     assert vsearch("export", "it.tar", cwd=indexed).error == (
         f"{indexed}/it.tar: exists already; name another file, or replace it with --force"
@@ -95,13 +95,13 @@ def test_an_archive_has_the_permissions_of_any_new_file(vsearch: Vsearch, indexe
     ("target", "reason"),
     [("docs", "is a folder"), ("nowhere/it.tar", "there is no such folder")],
 )
-def test_a_target_that_can_not_be_written_is_named(vsearch: Vsearch, indexed: Path, target: str, reason: str) -> None:
+def test_a_target_that_cannot_be_written_is_named(vsearch: Vsearch, indexed: Path, target: str, reason: str) -> None:
     (indexed / "docs").mkdir()
     assert reason in vsearch("export", "--force", target, cwd=indexed).error
 
 
 @pytest.mark.parametrize("arguments", [("export", "--force"), ("import", "--replace")])
-def test_a_name_that_can_not_be_is_an_error(vsearch: Vsearch, indexed: Path, arguments: tuple[str, ...]) -> None:
+def test_an_impossible_name_is_an_error(vsearch: Vsearch, indexed: Path, arguments: tuple[str, ...]) -> None:
     assert "too long" in vsearch(*arguments, "a" * 256, cwd=indexed).error
     assert "no such home folder" in vsearch(*arguments, "~nobody-of-that-name/it.tar", cwd=indexed).error
 
@@ -111,7 +111,7 @@ def test_the_longest_name_can_be_exported_to(vsearch: Vsearch, indexed: Path) ->
     assert (indexed / ("a" * 255)).is_file()
 
 
-def test_only_a_file_is_replaced_and_none_of_the_index(vsearch: Vsearch, indexed: Path) -> None:
+def test_an_export_replaces_only_files_outside_the_index(vsearch: Vsearch, indexed: Path) -> None:
     os.mkfifo(indexed / "pipe")
     assert "not a regular file" in vsearch("export", "--force", "pipe", cwd=indexed).error
     assert (indexed / "pipe").is_fifo()
@@ -119,7 +119,7 @@ def test_only_a_file_is_replaced_and_none_of_the_index(vsearch: Vsearch, indexed
     assert vsearch("check", "--full", cwd=indexed).status == 0
 
 
-def test_places_that_may_not_be_seen_are_named(vsearch: Vsearch, indexed: Path) -> None:
+def test_folders_without_permission_are_named(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "closed" / "inner").mkdir(parents=True)
     vsearch("export", "it.tar", cwd=indexed)
     (indexed / "closed").chmod(0)
@@ -132,28 +132,28 @@ def test_places_that_may_not_be_seen_are_named(vsearch: Vsearch, indexed: Path) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_export_that_is_stopped_leaves_nothing(
+def test_an_interrupted_export_leaves_no_file(
     vsearch: Vsearch, indexed: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     process = vsearch.start("export", "-", cwd=indexed, env={**vsearch.environment, "TMPDIR": str(scratch)})
     assert process.stdout is not None
-    assert process.stdout.read(512)  # now it waits for more to be read: a pipe holds less than the archive
+    assert process.stdout.read(512)  # the export now waits: a pipe holds less than the archive
     process.send_signal(number)
     result = assert_well_behaved(wait_for(process))
     assert (result.status, result.err) == (130, "vsearch: interrupted\n")
     assert list(scratch.iterdir()) == []
 
 
-def test_a_folder_that_may_not_be_written_is_named(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "docs").mkdir(mode=0o500)
     error = vsearch.without_privileges()("export", "docs/it.tar", cwd=indexed).error
     assert str(indexed / "docs") in error
     assert "permission denied" in error
 
 
-def test_stdout_takes_the_archive_and_nothing_else(vsearch: Vsearch, indexed: Path) -> None:
+def test_stdout_has_only_the_archive(vsearch: Vsearch, indexed: Path) -> None:
     assert "writes the archive to stdout" in vsearch("export", "-", "--json", cwd=indexed).error
 
 
@@ -172,7 +172,7 @@ def test_without_an_index_there_is_nothing_to_export(vsearch: Vsearch, project: 
     assert list(project.iterdir()) == []
 
 
-def test_an_index_is_replaced_on_request_only(vsearch: Vsearch, indexed: Path, archive: Path) -> None:
+def test_an_index_is_replaced_only_on_request(vsearch: Vsearch, indexed: Path, archive: Path) -> None:
     assert vsearch("import", archive, cwd=indexed).error == (
         f"{indexed}/.vsearch: there is an index here already; replace it with --replace, or choose another --index"
     )
@@ -184,7 +184,7 @@ def test_an_index_is_replaced_on_request_only(vsearch: Vsearch, indexed: Path, a
 
 
 @pytest.mark.parametrize("content", [b"", b"a text\n" * 1000])
-def test_what_is_no_archive_is_refused(vsearch: Vsearch, project: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(vsearch: Vsearch, project: Path, content: bytes) -> None:
     write_files(project, {"it.tar": content})
     assert str(project / "it.tar") in vsearch("import", "it.tar", cwd=project).error
     assert [path.name for path in project.iterdir()] == ["it.tar"]
@@ -202,6 +202,6 @@ def test_a_damaged_archive_is_refused_and_the_index_stays(vsearch: Vsearch, inde
 
 
 @pytest.mark.parametrize("name", ["missing.tar", "docs"])
-def test_a_file_that_can_not_be_read_is_named(vsearch: Vsearch, project: Path, name: str) -> None:
+def test_a_file_that_cannot_be_read_is_named(vsearch: Vsearch, project: Path, name: str) -> None:
     (project / "docs").mkdir()
     assert vsearch("import", name, cwd=project).error.startswith(f"{project}/{name}: ")

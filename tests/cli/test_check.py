@@ -1,4 +1,4 @@
-"""`vsearch check` and `vsearch repair`: faults are named, and mended."""
+"""`vsearch check` reports faults, and `vsearch repair` repairs them."""
 
 import shutil
 import sqlite3
@@ -13,7 +13,7 @@ def vectors(project: Path) -> Path:
     return path
 
 
-def test_a_sound_index(vsearch: Vsearch, library: Path) -> None:
+def test_an_intact_index_has_no_faults(vsearch: Vsearch, library: Path) -> None:
     for options in ((), ("--full",)):
         result = vsearch("check", *options, cwd=library)
         assert (result.status, result.err) == (0, "")
@@ -25,7 +25,7 @@ def test_a_sound_index(vsearch: Vsearch, library: Path) -> None:
 
 def test_checking_changes_nothing(vsearch: Vsearch, indexed: Path) -> None:
     def files() -> dict[Path, bytes]:
-        # SQLite makes its shared memory, and an empty log, beside a catalog that is read.
+        # Reading a catalog makes SQLite create its shared memory and an empty log.
         kept = (path for path in (indexed / ".vsearch").rglob("*") if path.is_file() and not path.name.endswith("-shm"))
         return {path: path.read_bytes() for path in kept if path.read_bytes()}
 
@@ -34,7 +34,7 @@ def test_checking_changes_nothing(vsearch: Vsearch, indexed: Path) -> None:
     assert files() == before
 
 
-def test_a_catalog_whose_beginning_is_overwritten_is_mended_whole(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_catalog_with_an_overwritten_beginning_is_repaired_without_loss(vsearch: Vsearch, indexed: Path) -> None:
     catalog = indexed / ".vsearch" / "catalog.sqlite"
     with catalog.open("r+b") as file:
         file.write(bytes(20_000))
@@ -46,7 +46,7 @@ def test_a_catalog_whose_beginning_is_overwritten_is_mended_whole(vsearch: Vsear
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 0
 
 
-def test_a_repair_says_what_it_could_not_save(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_repair_reports_losses(vsearch: Vsearch, indexed: Path) -> None:
     catalog = indexed / ".vsearch" / "catalog.sqlite"
     with catalog.open("r+b") as file:
         file.seek(2 * 16384)
@@ -63,7 +63,7 @@ def test_a_repair_says_what_it_could_not_save(vsearch: Vsearch, indexed: Path) -
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 
 
-def test_damage_is_named_and_mended(vsearch: Vsearch, indexed: Path) -> None:
+def test_damage_is_reported_and_repaired(vsearch: Vsearch, indexed: Path) -> None:
     path = vectors(indexed)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -98,7 +98,7 @@ def test_lost_vectors_are_embedded_on_request(vsearch: Vsearch, indexed: Path) -
     assert vsearch("repair", cwd=indexed).out == f"{indexed}/.vsearch: nothing to repair\n"
 
 
-def test_a_damaged_catalog(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_damaged_catalog_is_repaired(vsearch: Vsearch, indexed: Path) -> None:
     with closing(sqlite3.connect(indexed / ".vsearch" / "catalog.sqlite")) as connection, connection:
         connection.execute("UPDATE chunks SET start_line = 77")
     assert "is damaged in the catalog" in vsearch("query", "pump", cwd=indexed).error
@@ -109,7 +109,7 @@ def test_a_damaged_catalog(vsearch: Vsearch, indexed: Path) -> None:
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 
 
-def test_no_index(vsearch: Vsearch, project: Path) -> None:
+def test_without_an_index_it_is_an_error(vsearch: Vsearch, project: Path) -> None:
     shutil.rmtree(project / ".vsearch", ignore_errors=True)
     for command in ("check", "repair"):
         assert "make one with `vsearch index PATH`" in vsearch(command, cwd=project).error

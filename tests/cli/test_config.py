@@ -1,4 +1,4 @@
-"""Defaults: where they are from, which of them counts, and what happens to one that makes no sense."""
+"""Defaults: their sources, which of them wins, and invalid ones."""
 
 import os
 import shutil
@@ -16,12 +16,12 @@ DOCUMENTS = {f"{name}.txt": f"The pump of {name} needs grease.\n" for name in ("
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A HOME of the test's own."""
+    """Return a HOME for the test."""
     return tmp_path / "home"
 
 
 def settings(vsearch: Vsearch, cwd: Path, **environment: str) -> dict[str, tuple[Any, str]]:
-    """Every key's value and where it is from."""
+    """Return every key's value and source."""
     values = vsearch("config", "--json", cwd=cwd, **environment).json["values"]
     return {each["key"]: (each["value"], each["from"]) for each in values}
 
@@ -36,7 +36,7 @@ def hits(vsearch: Vsearch, project: Path, *options: str, **environment: str) -> 
     return len(vsearch("query", *options, "--json", "pump", cwd=project, **environment).json["hits"])
 
 
-def test_the_closer_source_wins(vsearch: Vsearch, indexed: Path, home: Path) -> None:
+def test_the_more_specific_source_wins(vsearch: Vsearch, indexed: Path, home: Path) -> None:
     write_files(indexed, DOCUMENTS)
     environment = {"HOME": str(home)}
     assert vsearch("index", cwd=indexed, **environment).status == 0
@@ -54,18 +54,18 @@ def test_the_closer_source_wins(vsearch: Vsearch, indexed: Path, home: Path) -> 
     assert hits(vsearch, indexed, "-k", "1", **environment) == 1
 
 
-def test_an_empty_variable_says_nothing(vsearch: Vsearch, indexed: Path) -> None:
+def test_an_empty_variable_is_ignored(vsearch: Vsearch, indexed: Path) -> None:
     assert settings(vsearch, indexed, VSEARCH_K="", VSEARCH_MODEL=" ")["k"] == (10, "built in")
 
 
-def test_what_a_query_does_by_default(vsearch: Vsearch, indexed: Path) -> None:
+def test_query_options_have_configurable_defaults(vsearch: Vsearch, indexed: Path) -> None:
     write_config(indexed / ".vsearch", 'mode = "keyword"\nfusion = "rrf"\nef = 200\n')
     assert vsearch("query", "--json", "grease", cwd=indexed).json["mode"] == "keyword"
     assert vsearch("query", "--json", "--mode", "hybrid", "grease", cwd=indexed).json["mode"] == "hybrid"
     assert vsearch("query", "--json", "--mode", "vector", "--exact", "grease", cwd=indexed).json["exact"]
 
 
-def test_what_a_new_index_is_made_with(vsearch: Vsearch, project: Path) -> None:
+def test_index_options_have_configurable_defaults(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {**DOCUMENTS, "skip.md": "The pump.", "big.txt": "pump " * 500})
     write_config(
         project / ".vsearch",
@@ -79,7 +79,7 @@ def test_what_a_new_index_is_made_with(vsearch: Vsearch, project: Path) -> None:
     assert (status["chunk_words"], status["overlap_words"], status["language"]) == (60, 6, "de")
 
 
-def test_an_index_keeps_what_it_was_made_with(vsearch: Vsearch, indexed: Path) -> None:
+def test_an_index_keeps_its_options(vsearch: Vsearch, indexed: Path) -> None:
     write_config(indexed / ".vsearch", 'chunk_words = 60\nlanguage = "de"\nmodel = "none/such"\n')
     (indexed / "new.txt").write_text("The new pump.")
     assert vsearch("index", "--json", cwd=indexed).json["added"] == 1
@@ -87,7 +87,7 @@ def test_an_index_keeps_what_it_was_made_with(vsearch: Vsearch, indexed: Path) -
     assert "made with chunk words 500, not 60" in vsearch("index", "--chunk-words", "60", cwd=indexed).error
 
 
-def test_a_model_is_of_the_embedder_that_it_was_set_for(vsearch: Vsearch, project: Path, home: Path) -> None:
+def test_a_configured_model_applies_to_its_embedder_only(vsearch: Vsearch, project: Path, home: Path) -> None:
     write_config(home / ".config/vsearch", 'embedder = "other"\nmodel = "a/model"\ndimensions = 5\n')
     found = settings(vsearch, project, HOME=str(home))
     assert [found[key][0] for key in ("embedder", "model", "dimensions")] == ["other", "a/model", 5]
@@ -116,14 +116,14 @@ def test_a_model_is_of_the_embedder_that_it_was_set_for(vsearch: Vsearch, projec
         (b"k = '\xff'", "is not TOML ("),
     ],
 )
-def test_a_file_that_makes_no_sense_is_named(tmp_path: Path, text: str | bytes, reason: str) -> None:
+def test_an_invalid_file_is_named(tmp_path: Path, text: str | bytes, reason: str) -> None:
     write_files(tmp_path, {"config.toml": text})
     with pytest.raises(InputError) as caught:
         read_defaults(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}/config.toml: {reason}")
 
 
-def test_only_commands_that_have_defaults_mind_a_bad_file(vsearch: Vsearch, indexed: Path) -> None:
+def test_only_commands_with_defaults_fail_for_an_invalid_file(vsearch: Vsearch, indexed: Path) -> None:
     write_config(indexed / ".vsearch", "k = '\x1b[31m\u202e'\n")
     for command in (("query", "pump"), ("index",), ("config",)):
         assert "config.toml: is not TOML" in vsearch(*command, cwd=indexed).error
@@ -139,7 +139,7 @@ def test_only_commands_that_have_defaults_mind_a_bad_file(vsearch: Vsearch, inde
         ("VSEARCH_MODE", "magic", "'magic' is not one of"),
     ],
 )
-def test_a_variable_that_makes_no_sense_is_named(
+def test_an_invalid_variable_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, text: str, error: str
 ) -> None:
     monkeypatch.setenv(variable, text)
@@ -153,7 +153,7 @@ def test_a_file_that_cannot_be_read_is_named(vsearch: Vsearch, indexed: Path) ->
     assert error.endswith("config.toml: can't be read (permission denied); check its permissions")
 
 
-def test_what_would_be_waited_for_is_not_read(vsearch: Vsearch, indexed: Path) -> None:
+def test_special_files_are_not_read(vsearch: Vsearch, indexed: Path) -> None:
     os.mkfifo(indexed / ".vsearch/config.toml")
     assert vsearch("query", "pump", cwd=indexed).status == 0
 
@@ -179,7 +179,7 @@ def test_config_sets_a_key_and_leaves_the_rest(vsearch: Vsearch, project: Path, 
     assert [each.name for each in (project / ".vsearch").iterdir()] == ["config.toml"]
 
 
-def test_config_refuses_what_it_cannot_set(vsearch: Vsearch, project: Path) -> None:
+def test_config_refuses_invalid_keys_and_values(vsearch: Vsearch, project: Path) -> None:
     assert (
         "config nope: there is no such setting; choose one of: embedder,"
         in vsearch("config", "nope", cwd=project).error
@@ -192,8 +192,8 @@ def test_config_refuses_what_it_cannot_set(vsearch: Vsearch, project: Path) -> N
     assert path.read_text() == "exclude = [\n 'a'\n]\n"
 
 
-def test_nothing_loses_or_minds_the_projects_file(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
-    """No sweep, no repair, no import; and an index of another name may have it before it has anything else."""
+def test_every_command_keeps_the_projects_file(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    """So do clean-up, repair and import; and a new index may be made in a folder that has only that file."""
     path = write_config(indexed / ".vsearch", "k = 1\n")
     archive = tmp_path / "it.tar"
     for command in (

@@ -1,4 +1,4 @@
-"""Who is asked before texts leave the machine, how often, and what a refusal costs. The provider is a stand-in."""
+"""Consent before texts leave the machine: who is asked, how often, and what a refusal does. The provider is a fake."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from process import DEADLINE, CommandResult, Vsearch, assert_well_behaved, write_files
 
 TESTS = Path(__file__).parent.parent
-STAND_IN = """
+FAKE_PROVIDER = """
 import sys
 from dataclasses import replace
 from support import WordEmbedder
@@ -38,7 +38,7 @@ Remote = Callable[..., CommandResult]
 
 @pytest.fixture
 def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
-    """Runs the command in the project with a provider elsewhere; `typed` is what a user at a terminal types."""
+    """Return a function that runs the command with a remote provider; `typed` is what a user types at a terminal."""
     write_files(project, {"pump.txt": "The pump needs grease.\n"})
     environment = {
         **vsearch.environment,
@@ -48,7 +48,7 @@ def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
     }
 
     def run(*arguments: str | Path, typed: str | None = None, cwd: Path = project, **more: str) -> CommandResult:
-        command = [sys.executable, "-c", STAND_IN, *map(str, arguments)]
+        command = [sys.executable, "-c", FAKE_PROVIDER, *map(str, arguments)]
         settings: dict[str, Any] = {"cwd": cwd, "env": {**environment, **more}, "stdout": subprocess.PIPE}
         if typed is None:
             done = subprocess.run(
@@ -60,14 +60,14 @@ def remote(vsearch: Vsearch, project: Path, tmp_path: Path) -> Remote:
             os.write(keyboard, typed.encode())
             out, _ = process.communicate(timeout=DEADLINE)
         os.close(terminal)
-        heard = b""
+        output = b""
         while True:
             try:
-                heard += os.read(keyboard, 65536)
-            except OSError:  # all has been heard
+                output += os.read(keyboard, 65536)
+            except OSError:  # the terminal is closed
                 break
         os.close(keyboard)
-        return CommandResult(process.returncode, out, heard.replace(b"\r\n", b"\n"))
+        return CommandResult(process.returncode, out, output.replace(b"\r\n", b"\n"))
 
     return run
 
@@ -84,7 +84,7 @@ def test_yes_is_remembered(remote: Remote, project: Path) -> None:
         assert remote(*command).status in {0, 1}
 
 
-def test_the_question_is_asked_once(remote: Remote, project: Path) -> None:
+def test_consent_is_asked_for_once(remote: Remote, project: Path) -> None:
     result = remote("index", ".", typed="y\n")
     assert result.status == 0, result
     question = (
@@ -105,8 +105,8 @@ def test_anything_but_yes_is_no(remote: Remote, project: Path, typed: str) -> No
     assert not (project / ".vsearch").exists()
 
 
-def test_an_index_brings_no_consent_along(remote: Remote, project: Path, tmp_path: Path) -> None:
-    """Not to another user, nor to another folder, nor for another host."""
+def test_consent_is_not_stored_in_the_index(remote: Remote, project: Path, tmp_path: Path) -> None:
+    """Another user, another folder and another host need their own consent."""
     assert remote("index", "--yes", ".").status == 0
     elsewhere = project.rename(tmp_path / "elsewhere")
     assert REFUSED in remote("query", "grease", cwd=elsewhere).error
@@ -133,7 +133,9 @@ def test_an_index_brings_no_consent_along(remote: Remote, project: Path, tmp_pat
         ("repair",),
     ],
 )
-def test_every_command_that_sends_asks(remote: Remote, project: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_every_command_that_sends_text_asks(
+    remote: Remote, project: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
     write_files(project, {"mills.txt": " ".join(f"The mill number {number} grinds rye." for number in range(40))})
     assert remote("index", "--yes", ".").status == 0
     outside = write_files(tmp_path / "outside", {"mill.txt": "The mill."}) / "mill.txt"
@@ -153,7 +155,7 @@ def test_every_command_that_sends_asks(remote: Remote, project: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("text", ["{", "[1, {}]"])
-def test_a_damaged_memory_is_no_consent(remote: Remote, tmp_path: Path, text: str) -> None:
+def test_a_damaged_consent_file_gives_no_consent(remote: Remote, tmp_path: Path, text: str) -> None:
     write_files(tmp_path / "home/.local/state/vsearch", {"consent.json": text})
     assert REFUSED in remote("index", ".").error
     assert remote("index", "--yes", ".").status == 0
@@ -162,13 +164,13 @@ def test_a_damaged_memory_is_no_consent(remote: Remote, tmp_path: Path, text: st
     assert remote("query", "grease").status == 0
 
 
-def test_a_memory_that_cannot_be_kept_stops_nobody(remote: Remote, tmp_path: Path) -> None:
+def test_consent_that_cannot_be_stored_holds_for_the_run(remote: Remote, tmp_path: Path) -> None:
     write_files(tmp_path / "home/.local", {"state": "in the way"})
     result = remote("index", "--yes", ".")
     assert result.status == 0
     assert "you will be asked again" in result.err
 
 
-def test_what_is_embedded_here_asks_nobody(remote: Remote) -> None:
+def test_local_embedders_need_no_consent(remote: Remote) -> None:
     for base_url in ("http://localhost:11434/v1", "http://127.0.0.1:8080"):
         assert remote("index", ".", VSEARCH_BASE_URL=base_url).status == 0

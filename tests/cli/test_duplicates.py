@@ -1,4 +1,4 @@
-"""`vsearch duplicates`: what is in the index more than once."""
+"""`vsearch duplicates`."""
 
 import re
 from pathlib import Path
@@ -52,18 +52,18 @@ def test_groups_as_text(vsearch: Vsearch, copies: Path) -> None:
     assert not controls_terminal(result.out)
 
 
-def test_the_threshold_decides(vsearch: Vsearch, copies: Path) -> None:
+def test_the_threshold_sets_what_counts_as_a_duplicate(vsearch: Vsearch, copies: Path) -> None:
     answer = vsearch("duplicates", "--threshold", "0.99", "--json", "--path", "*.[tm]*", cwd=copies).json
     assert {"lease.txt", "old/edited.txt"} not in members(answer)
     assert "old/edited.txt" not in set().union(*members(answer))
 
 
-def test_filters_hold(vsearch: Vsearch, copies: Path) -> None:
+def test_filters_apply(vsearch: Vsearch, copies: Path) -> None:
     answer = vsearch("duplicates", "--path", "old", "--json", cwd=copies).json
     assert (members(answer), answer["matched"], answer["searched"]) == ([{"old/lease.md", "old/edited.txt"}], 2, 6)
 
 
-def test_none_is_status_1(vsearch: Vsearch, copies: Path) -> None:
+def test_no_duplicates_is_status_1(vsearch: Vsearch, copies: Path) -> None:
     result = vsearch("duplicates", "--path", "pump.txt", cwd=copies)
     assert (result.status, result.out, result.err) == (1, "", "no two of 1 chunk are alike to 0.8\n")
     assert vsearch("duplicates", "--path", "pump.txt", "--json", cwd=copies).json["groups"] == []

@@ -1,4 +1,4 @@
-"""The variables that commands read, and pass on to the library."""
+"""The environment variables that commands read and pass to the library."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_addresses_by_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.credentials("local", None).trusted_url is None
 
 
-def test_the_first_variable_that_holds_a_key_is_used_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_variable_with_a_key_is_used_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.credentials("gemini", None).api_key is None
     monkeypatch.setenv("GEMINI_API_KEY", " ")
     monkeypatch.setenv("GOOGLE_API_KEY", " a-key \n")

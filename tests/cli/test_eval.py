@@ -1,4 +1,4 @@
-"""`vsearch eval`: judged questions in BEIR layout."""
+"""`vsearch eval`: queries with relevance judgements in BEIR layout."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def jsonl(texts: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> Path:
+def dataset(tmp_path: Path) -> Path:
     lines = "".join(f"{query}\t{document}\t1\n" for query, document in JUDGED.items())
     files = {
         "corpus.jsonl": jsonl(DOCUMENTS),
@@ -31,10 +31,10 @@ def judged(tmp_path: Path) -> Path:
     return write_files(tmp_path / "judged", files)
 
 
-def test_eval_measures_every_mode(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
-    result = vsearch("eval", judged, cwd=tmp_path)
+def test_eval_measures_every_mode(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
+    result = vsearch("eval", dataset, cwd=tmp_path)
     assert (result.status, result.err) == (0, "")
-    assert result.lines[0] == f"{judged}: 3 judged queries"
+    assert result.lines[0] == f"{dataset}: 3 judged queries"
     assert result.lines[1].split() == ["mode", "nDCG@10", "95", "%", "recall@10", "recall@100", "MRR@10", "queries/s"]
     assert [line.split()[0] for line in result.lines[2:5]] == ["hybrid", "vector", "keyword"]
     one = r"\w+ +1\.0000 1\.0000-1\.0000 +1\.0000 +1\.0000 +1\.0000 +\d+"
@@ -43,8 +43,8 @@ def test_eval_measures_every_mode(vsearch: Vsearch, judged: Path, tmp_path: Path
     assert result.lines[5:] == [f"hybrid against {other}: {against}" for other in ("vector", "keyword")]
 
 
-def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
-    answer = vsearch("eval", "--mode", "keyword", "--json", judged, cwd=tmp_path).json
+def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
+    answer = vsearch("eval", "--mode", "keyword", "--json", dataset, cwd=tmp_path).json
     assert list(answer) == ["schema", "queries", "modes", "comparisons"]
     assert (answer["schema"], answer["queries"]) == ("vsearch.eval/1", 3)
     (mode,) = answer["modes"]
@@ -52,22 +52,22 @@ def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, judged: Path, 
     assert (mode["mode"], mode["ndcg_10"]) == ("keyword", 1.0)
 
 
-def test_eval_leaves_nothing_behind(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+def test_eval_leaves_no_files(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    assert vsearch("eval", "--mode", "keyword", judged, cwd=tmp_path, TMPDIR=str(tmp_path)).status == 0
+    assert vsearch("eval", "--mode", "keyword", dataset, cwd=tmp_path, TMPDIR=str(tmp_path)).status == 0
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_eval_keeps_its_index_where_told(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+def test_eval_keeps_its_index_in_the_given_folder(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    first = vsearch("eval", "--keep", kept, judged, cwd=tmp_path)
+    first = vsearch("eval", "--keep", kept, dataset, cwd=tmp_path)
     assert (kept / ".vsearch").is_dir()
-    again = vsearch("eval", "--keep", kept, judged, cwd=tmp_path)
+    again = vsearch("eval", "--keep", kept, dataset, cwd=tmp_path)
     assert [line.split()[:6] for line in again.lines[2:]] == [line.split()[:6] for line in first.lines[2:]]
     assert vsearch("status", "--json", "--index", kept, cwd=tmp_path).json["generation"] == 1
 
 
-def test_the_folders_own_files_can_be_the_documents(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_without_a_corpus_the_files_of_the_folder_are_evaluated(vsearch: Vsearch, tmp_path: Path) -> None:
     files = {
         "notes/pump.md": DOCUMENTS["d/3"],
         "bread.txt": DOCUMENTS["d2"],
@@ -91,46 +91,46 @@ def test_the_folders_own_files_can_be_the_documents(vsearch: Vsearch, tmp_path: 
         ("corpus.jsonl", b"\xff\xfe\n", "corpus.jsonl:1: is not UTF-8"),
     ],
 )
-def test_a_malformed_set_is_named_with_file_and_line(
-    vsearch: Vsearch, judged: Path, name: str, content: str | bytes | None, error: str
+def test_a_malformed_dataset_is_refused_with_file_and_line(
+    vsearch: Vsearch, dataset: Path, name: str, content: str | bytes | None, error: str
 ) -> None:
     if content is None:
-        (judged / name).unlink()
+        (dataset / name).unlink()
     else:
-        write_files(judged, {name: content})
-    assert error in vsearch("eval", judged, cwd=judged).error
+        write_files(dataset, {name: content})
+    assert error in vsearch("eval", dataset, cwd=dataset).error
 
 
-def test_a_folder_that_is_not_there_is_an_error(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(vsearch: Vsearch, tmp_path: Path) -> None:
     assert "nowhere" in vsearch("eval", "nowhere", cwd=tmp_path).error
 
 
-def test_a_run_is_written_and_compared_with_itself(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+def test_a_run_is_written_and_compared_with_itself(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
     kept, run = tmp_path / "kept", tmp_path / "run.trec"
-    assert vsearch("eval", "--mode", "keyword", "--keep", kept, "--run", run, judged, cwd=tmp_path).status == 0
+    assert vsearch("eval", "--mode", "keyword", "--keep", kept, "--run", run, dataset, cwd=tmp_path).status == 0
     assert {line.split()[0] for line in run.read_text().splitlines()} == QUERIES.keys()
     assert re.fullmatch(r"q1 Q0 d1 1 \d\.\d+ vsearch-keyword", run.read_text().splitlines()[0])
-    answer = vsearch("eval", "--keep", kept, "--compare", run, "--json", judged, cwd=tmp_path).json
+    answer = vsearch("eval", "--keep", kept, "--compare", run, "--json", dataset, cwd=tmp_path).json
     against = [(each["mode"], each["against"], each["ndcg_10"], each["p"]) for each in answer["comparisons"]]
     assert against[2:] == [(mode, str(run), 0.0, 1.0) for mode in ("hybrid", "vector", "keyword")]
 
 
-def test_a_run_that_found_less_differs(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
+def test_a_run_with_fewer_results_is_compared(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "run.trec").write_text("q1 Q0 d1 1 2.5 other\n")
-    answer = vsearch("eval", "--mode", "keyword", "--compare", "run.trec", "--json", judged, cwd=tmp_path).json
+    answer = vsearch("eval", "--mode", "keyword", "--compare", "run.trec", "--json", dataset, cwd=tmp_path).json
     (comparison,) = answer["comparisons"]
-    assert comparison["ndcg_10"] == pytest.approx(2 / 3)  # what a run lacks counts as not found
+    assert comparison["ndcg_10"] == pytest.approx(2 / 3)  # a query that the run lacks counts as not found
     assert comparison["interval"][0] >= 0
-    assert 0.25 < comparison["p"] <= 1  # three questions prove nothing
+    assert 0.25 < comparison["p"] <= 1  # three queries prove nothing
 
 
-def test_another_split(vsearch: Vsearch, judged: Path, tmp_path: Path) -> None:
-    write_files(judged, {"qrels/train.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t1\n"})
-    answer = vsearch("eval", "--split", "train", "--mode", "keyword", "--json", judged, cwd=tmp_path).json
+def test_another_split_can_be_chosen(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
+    write_files(dataset, {"qrels/train.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t1\n"})
+    answer = vsearch("eval", "--split", "train", "--mode", "keyword", "--json", dataset, cwd=tmp_path).json
     assert answer["queries"] == 1
 
 
-def test_questions_are_put_to_the_nearest_index(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
+def test_queries_without_documents_use_the_nearest_index(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
     lines = [
         {"text": "exponential backoff", "paths": ["notes/retries.md"]},
         {"_id": "w", "text": "frost", "passage": "Drain the pump\nbefore the first frost"},
@@ -167,7 +167,5 @@ def test_known_items_need_no_judgements(vsearch: Vsearch, library: Path, tmp_pat
         (("--known-items", "3", "--mode", "keyword", "--run", "no/folder"), "no/folder: no such file"),
     ],
 )
-def test_what_can_not_be_measured_is_named(
-    vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str
-) -> None:
+def test_invalid_arguments_are_refused(vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str) -> None:
     assert error in vsearch("eval", *arguments, cwd=library).error

@@ -8,7 +8,7 @@ from packages import docx, pptx, shape, xlsx
 from process import Vsearch, write_files
 
 
-def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, project: Path) -> None:
+def test_the_place_of_a_hit_is_named_as_its_program_names_it(vsearch: Vsearch, project: Path) -> None:
     rows = "".join(
         f'<row r="{n}"><c r="A{n}" t="str"><v>{a}</v></c><c r="B{n}" t="str"><v>{b}</v></c></row>'
         for n, a, b in ((2, "bird", "count"), (3, "heron", "seven"))
@@ -40,7 +40,7 @@ def test_the_place_of_a_hit_is_what_its_program_calls_it(vsearch: Vsearch, proje
     assert vsearch("query", "--mode", "keyword", "tenant", cwd=project).lines[0].startswith("lease.docx  ")
 
 
-def test_formats_lists_what_is_read(vsearch: Vsearch, project: Path) -> None:
+def test_formats_lists_the_readable_formats(vsearch: Vsearch, project: Path) -> None:
     result = vsearch("formats", cwd=project)
     assert result.status == 0
     assert any(line.split()[0] == "PDF" and ".pdf" in line for line in result.lines)

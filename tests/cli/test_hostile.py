@@ -1,4 +1,4 @@
-"""One folder of everything that is made to do harm: each costs a line at most, and the files beside it are indexed."""
+"""A folder of hostile files: each is reported in at most one line, and the files beside it are indexed."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from packages import docx, ooxml, pack, xlsx
 from process import CommandResult, Vsearch, assert_well_behaved, wait_for, write_files
 from samples import SAMPLES, pdf_page, stream
 
-MEGABYTES = 1000  # the most that any process of the command may have held at a time
+MEGABYTES = 1000  # the highest peak memory of any process of the command
 ENTITIES = "<!DOCTYPE x [{}]>"
 PARAGRAPH = "<w:p><w:r><w:t>&z;</w:t></w:r></w:p>"
 LAUGHS = "".join(f'<!ENTITY {b} "{f"&{a};" * 20}">' for a, b in zip("abcdefghij", "bcdefghijz", strict=True))
@@ -39,7 +39,7 @@ def with_entities(declarations: str) -> bytes:
 
 
 def package_bomb(member: str, start: bytes, block: bytes, count: int) -> bytes:
-    """A package whose one member grows to `count` blocks."""
+    """Return a package whose only member unpacks to `count` blocks."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package, package.open(member, "w") as file:
         file.write(start)
@@ -49,7 +49,7 @@ def package_bomb(member: str, start: bytes, block: bytes, count: int) -> bytes:
 
 
 def operators(millions: int, pages: int = 1) -> bytes:
-    """A PDF of pages of so many million operators each."""
+    """Return a PDF whose pages have that many million operators each."""
     compressor = zlib.compressobj(1)
     parts = [compressor.compress(b"BT (a) Tj ET "), *(compressor.compress(b"q " * 1_000_000) for _ in range(millions))]
     kids = b"/Kids [" + b"3 0 R " * pages + b"] /Count %d" % pages
@@ -57,7 +57,7 @@ def operators(millions: int, pages: int = 1) -> bytes:
 
 
 def refused() -> dict[str, bytes]:
-    """Files that can't be read, each of which must be named in one line."""
+    """Return files that can't be read; each must be named in one line."""
     nested = pack({"a.docx": pack({"b.docx": pack({"word/document.xml": "<a/>"})})})
     return {
         "zeros.txt.gz": gzip.compress(bytes(1 << 20)) * 1024,  # 1 GB: members of a gzip file follow each other
@@ -76,7 +76,7 @@ def refused() -> dict[str, bytes]:
 
 
 def bombs() -> dict[str, bytes]:
-    """More of those, which take seconds to make and to refuse."""
+    """Return more such files, which take seconds to make and to refuse."""
     spaces = b" " * (1 << 20)
     return {
         "gigabyte.docx": package_bomb("word/document.xml", b"<a>", spaces, 1024),
@@ -92,7 +92,7 @@ def bombs() -> dict[str, bytes]:
 
 
 def odd() -> dict[str, bytes]:
-    """Files of which something may be read, and which may be named in one line."""
+    """Return files that may be read in part, and may be named in one line."""
     cut = {f"cut-{name}": data[: len(data) // 2] for name, data in SAMPLES.items()}
     return {
         **cut,
@@ -109,7 +109,7 @@ def odd() -> dict[str, bytes]:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """A file that grows and shrinks all the time."""
+    """Make a file grow and shrink all the time."""
     path.write_bytes(b"")
     done = threading.Event()
 
@@ -146,7 +146,7 @@ def build(project: Path, *groups: dict[str, bytes]) -> None:
 
 
 def index(vsearch: Vsearch, project: Path, measured: Path) -> CommandResult:
-    """Run `index`; no process of it may have grown beyond the limit."""
+    """Run `index`; check the peak memory of its processes."""
     watched = replace(vsearch, prefix=(*vsearch.prefix, sys.executable, "-c", _MEASURED, str(measured)))
     with changing(project / "changing.log"):
         result = assert_well_behaved(wait_for(watched.start("index", "-v", ".", cwd=project), seconds=600))
@@ -155,13 +155,13 @@ def index(vsearch: Vsearch, project: Path, measured: Path) -> CommandResult:
 
 
 def holds(vsearch: Vsearch, project: Path, result: CommandResult, names: dict[str, bytes]) -> None:
-    """The report and the outcome that a run must have."""
+    """Check the messages and the outcome of a run."""
     assert result.status == 2, result
     lines = result.err.splitlines()
     assert all(line.startswith(("vsearch: ", "skipped ")) for line in lines), lines
     for name in names:
-        said = [line for line in lines if line.startswith(f"vsearch: {name}: ")]
-        assert len(said) == 1, (name, said)
+        reported = [line for line in lines if line.startswith(f"vsearch: {name}: ")]
+        assert len(reported) == 1, (name, reported)
     subjects = [line.split(": ")[1] if line.startswith("vsearch") else line.split(": ")[0] for line in lines]
     assert len(subjects) == len(set(subjects)), "one line each"
     assert {f"skipped {name}" for name in ("zeros.txt", "loop", "endless.txt", "pipe.txt")} <= set(subjects)
@@ -171,24 +171,24 @@ def holds(vsearch: Vsearch, project: Path, result: CommandResult, names: dict[st
     assert sum("new" in line or "escape" in line or "nnn" in line for line in found.lines) == 3
 
 
-def test_one_folder_of_hostile_files(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+def test_hostile_files_are_reported_and_the_rest_is_indexed(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
     build(project, refused(), odd())
     holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), refused())
 
 
 @pytest.mark.slow
-def test_one_folder_of_bombs(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+def test_decompression_bombs_are_refused(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
     build(project, bombs(), odd())
     holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), bombs())
 
 
 def endless() -> dict[str, bytes]:
-    """Files that break no rule of their formats, and take hours: only a limit on time ends them."""
+    """Their formats are valid, but reading takes hours: only the time limit stops it."""
     return {"pages.pdf": operators(1, pages=2000)}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("vsearch_core.text.workers") is None, reason="reading has no limit on time")
-def test_one_folder_of_files_without_end(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+def test_files_that_take_hours_are_stopped(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
     build(project, endless(), odd())
     holds(vsearch, project, index(vsearch, project, tmp_path / "kilobytes"), endless())

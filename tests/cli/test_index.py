@@ -1,4 +1,4 @@
-"""`vsearch index`: what it takes, what it says, and what a second run does."""
+"""`vsearch index`: which files it indexes, what it prints, and what a second run does."""
 
 import os
 import re
@@ -17,7 +17,7 @@ KEYS = [
 
 
 def index(vsearch: Vsearch, project: Path, *arguments: str | Path) -> dict[str, object]:
-    """Run `index --json`, which must succeed; its summary."""
+    """Run `index --json`, which must succeed; return its summary."""
     result = vsearch("index", "--json", *arguments, cwd=project)
     assert result.status == 0, result
     assert result.err == "", result
@@ -25,7 +25,7 @@ def index(vsearch: Vsearch, project: Path, *arguments: str | Path) -> dict[str, 
 
 
 def counts(summary: dict[str, object]) -> dict[str, object]:
-    """The counts of a summary that are not zero."""
+    """Return the counts of a summary that are not zero."""
     names = ("added", "changed", "unchanged", "removed", "skipped", "failed", "embedded", "pending")
     return {name: summary[name] for name in names if summary[name]}
 
@@ -34,7 +34,7 @@ def paths(vsearch: Vsearch, project: Path) -> list[str]:
     return sorted(vsearch("query", "-k", "100", "--paths", "pump", cwd=project).lines)
 
 
-def test_one_line_says_what_was_done(vsearch: Vsearch, project: Path) -> None:
+def test_the_summary_is_one_line(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "b.txt": "The bread."})
     result = vsearch("index", ".", cwd=project)
     assert (result.status, result.err) == (0, "")
@@ -66,7 +66,7 @@ def test_without_a_path_it_refreshes_what_was_indexed_before(vsearch: Vsearch, p
     assert paths(vsearch, project) == ["docs/a.txt", "docs/new.txt"]
 
 
-def test_with_a_path_it_leaves_the_rest_alone(vsearch: Vsearch, project: Path) -> None:
+def test_with_a_path_other_files_stay_unchanged(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"docs/a.txt": "The pump.", "other/b.txt": "A pump of another kind."})
     index(vsearch, project, "docs")
     (project / "docs" / "a.txt").unlink()
@@ -88,19 +88,19 @@ def test_a_touched_file_is_not_embedded_again(vsearch: Vsearch, indexed: Path) -
     assert vsearch("query", "--paths", "--until", "1970-01-02", "pump", cwd=indexed).out == "pump.txt\n"
 
 
-def test_a_file_that_is_gone_leaves_the_index(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_deleted_file_leaves_the_index(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "bread.txt").unlink()
     assert counts(index(vsearch, indexed)) == {"unchanged": 1, "removed": 1}
     assert paths(vsearch, indexed) == ["pump.txt"]
 
 
-def test_a_renamed_file_has_its_new_name_only(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_renamed_file_is_found_by_its_new_name_only(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "bread.txt").rename(indexed / "loaf.txt")
     index(vsearch, indexed)
     assert paths(vsearch, indexed) == ["loaf.txt", "pump.txt"]
 
 
-def test_what_is_skipped_is_counted_and_named_only_when_asked(vsearch: Vsearch, project: Path) -> None:
+def test_skipped_files_are_counted_and_named_if_verbose(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "image.bin": bytes(range(256)) * 8, "large.txt": "word " * 100})
     os.mkfifo(project / "pipe")
     (project / "dangling").symlink_to("nowhere")
@@ -122,25 +122,25 @@ def test_a_binary_file_is_skipped_every_time(vsearch: Vsearch, project: Path) ->
         assert result.err == "skipped image.bin: is binary, not text\n"
 
 
-def test_names_never_steer_the_terminal(vsearch: Vsearch, project: Path) -> None:
+def test_file_names_never_control_the_terminal(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {EVIL_NAME: b"\0\1\2" * 100, "a.txt": "The pump."})
-    result = vsearch("index", "-v", ".", cwd=project)  # the call itself refuses control characters on stderr
+    result = vsearch("index", "-v", ".", cwd=project)  # fails for control characters on stderr
     assert result.status == 0
     assert "name.txt: is binary" in result.err
 
 
-def test_quiet_says_nothing(vsearch: Vsearch, project: Path) -> None:
+def test_quiet_prints_nothing(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     result = vsearch("index", "-q", ".", cwd=project)
     assert (result.status, result.out, result.err) == (0, "", "")
 
 
-def test_quiet_still_prints_the_json_that_was_asked_for(vsearch: Vsearch, project: Path) -> None:
+def test_quiet_still_prints_json(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     assert vsearch("index", "-q", "--json", ".", cwd=project).json["added"] == 1
 
 
-def test_ignore_files_and_hidden_files_are_heeded(vsearch: Vsearch, project: Path) -> None:
+def test_ignored_and_hidden_files_are_left_out(vsearch: Vsearch, project: Path) -> None:
     write_files(
         project,
         {
@@ -158,19 +158,19 @@ def test_ignore_files_and_hidden_files_are_heeded(vsearch: Vsearch, project: Pat
     assert paths(vsearch, project) == ["a.txt", "sub/d.txt"]
 
 
-def test_no_ignore_takes_what_ignore_files_leave_out(vsearch: Vsearch, project: Path) -> None:
+def test_no_ignore_includes_ignored_files(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {".gitignore": "*.log\n", "a.txt": "The pump.", "b.log": "The pump."})
     index(vsearch, project, "--no-ignore", ".")
     assert paths(vsearch, project) == ["a.txt", "b.log"]
 
 
-def test_include_and_exclude_choose(vsearch: Vsearch, project: Path) -> None:
+def test_include_and_exclude_select_files(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.md": "The pump.", "b.txt": "The pump.", "c.py": "# The pump.", "old/d.md": "The pump."})
     index(vsearch, project, "--include", "*.md", "--include", "*.py", "--exclude", "old/", ".")
     assert paths(vsearch, project) == ["a.md", "c.py"]
 
 
-def test_what_was_chosen_holds_for_the_next_refresh(vsearch: Vsearch, project: Path) -> None:
+def test_a_refresh_uses_the_stored_patterns(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.md": "The pump."})
     index(vsearch, project, "--include", "*.md", ".")
     write_files(project, {"b.txt": "The pump.", "c.md": "The pump."})
@@ -178,13 +178,13 @@ def test_what_was_chosen_holds_for_the_next_refresh(vsearch: Vsearch, project: P
     assert paths(vsearch, project) == ["a.md", "c.md"]
 
 
-def test_single_files_can_be_named(vsearch: Vsearch, project: Path) -> None:
+def test_single_files_can_be_indexed(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "b.txt": "The pump.", "-c.txt": "The pump."})
     index(vsearch, project, "--", "a.txt", "-c.txt")
     assert paths(vsearch, project) == ["-c.txt", "a.txt"]
 
 
-def test_chunk_words_are_heeded(vsearch: Vsearch, project: Path) -> None:
+def test_chunk_words_set_the_size_of_chunks(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "\n\n".join(f"Sentence number {number} stands here alone." for number in range(40))})
     assert index(vsearch, project, "--chunk-words", "30", "--overlap-words", "0", ".")["chunks"] == 8
 
@@ -201,7 +201,7 @@ def test_chunk_words_are_heeded(vsearch: Vsearch, project: Path) -> None:
         (("--language", "xx"), "xx"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused_and_leaves_no_index(
+def test_an_invalid_option_is_refused_and_no_index_is_created(
     vsearch: Vsearch, project: Path, options: tuple[str, ...], error: str
 ) -> None:
     write_files(project, {"a.txt": "The pump."})
@@ -217,19 +217,19 @@ def test_an_option_that_makes_no_sense_is_refused_and_leaves_no_index(
         (("--language", "de"), "made with language auto, not de"),
     ],
 )
-def test_an_option_that_the_index_was_not_made_with_is_refused(
+def test_an_option_that_differs_from_the_indexs_is_refused(
     vsearch: Vsearch, indexed: Path, options: tuple[str, ...], error: str
 ) -> None:
     assert error in vsearch("index", *options, ".", cwd=indexed).error
     assert paths(vsearch, indexed) == ["bread.txt", "pump.txt"]
 
 
-def test_the_options_that_it_was_made_with_are_welcome(vsearch: Vsearch, indexed: Path) -> None:
+def test_the_options_that_the_index_was_made_with_are_accepted(vsearch: Vsearch, indexed: Path) -> None:
     options = ("--chunk-words", "500", "--overlap-words", "50", "--language", "auto", "--embedder", "local")
     assert counts(index(vsearch, indexed, *options, ".")) == {"unchanged": 2}
 
 
-def test_a_file_that_can_not_be_read_warns_and_does_not_stop_the_rest(vsearch: Vsearch, project: Path) -> None:
+def test_an_unreadable_file_is_reported_and_the_rest_is_indexed(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"good.txt": "The pump.", "bad.pdf": b"%PDF-1.4\nnothing of a PDF"})
     result = vsearch("index", ".", cwd=project)
     assert result.status == 2
@@ -247,7 +247,7 @@ def test_a_file_that_can_not_be_read_warns_and_does_not_stop_the_rest(vsearch: V
         ("scan.pdf", make_pdf("")),
     ],
 )
-def test_a_corrupt_pdf_warns_on_one_line(vsearch: Vsearch, project: Path, name: str, content: bytes) -> None:
+def test_a_corrupt_pdf_is_reported_in_one_line(vsearch: Vsearch, project: Path, name: str, content: bytes) -> None:
     write_files(project, {name: content, "good.txt": "The pump."})
     result = vsearch("index", ".", cwd=project)
     assert result.status in {0, 2}
@@ -260,7 +260,7 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
     write_files(project, {"a.pdf": make_pdf("The pump")})
     index(vsearch, project, ".")
     write_files(project, {"a.pdf": b"%PDF-1.4\nnothing of a PDF"})
-    for _ in range(2):  # when it is read in vain, and when that is remembered
+    for _ in range(2):  # when reading fails, and when the failure is on record
         result = vsearch("index", cwd=project)
         assert result.status == 2
         assert re.fullmatch(
@@ -270,32 +270,32 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
     assert paths(vsearch, project) == ["a.pdf"]
 
 
-def test_a_file_repaired_later_is_taken_up(vsearch: Vsearch, project: Path) -> None:
+def test_a_file_that_becomes_readable_is_indexed(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.pdf": b"%PDF-1.4\nnothing of a PDF"})
     assert vsearch("index", ".", cwd=project).status == 2
     write_files(project, {"a.pdf": make_pdf("The pump")})
     assert counts(index(vsearch, project)) == {"added": 1, "embedded": 1}
 
 
-def test_a_missing_folder_is_an_error_and_leaves_no_index(vsearch: Vsearch, project: Path) -> None:
+def test_a_missing_folder_is_an_error_and_no_index_is_created(vsearch: Vsearch, project: Path) -> None:
     error = vsearch("index", "no such folder", cwd=project).error
     assert error == f"{project}/no such folder: no such file or directory; check the path"
     assert not (project / ".vsearch").exists()
 
 
-def test_one_missing_path_stops_before_anything_is_indexed(vsearch: Vsearch, project: Path) -> None:
+def test_a_missing_path_is_an_error_before_anything_is_indexed(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     assert vsearch("index", "a.txt", "nowhere", cwd=project).error
     assert not (project / ".vsearch").exists()
 
 
-def test_an_empty_folder_is_an_index_without_documents(vsearch: Vsearch, project: Path) -> None:
+def test_an_empty_folder_gives_an_empty_index(vsearch: Vsearch, project: Path) -> None:
     result = vsearch("index", ".", cwd=project)
     assert result.status == 0
     assert "0 files, 0 chunks (nothing found)" in result.out
-    asked = vsearch("query", "pump", cwd=project)
-    assert (asked.status, asked.out) == (1, "")
-    assert asked.err == "no hit: the index is empty; add documents with `vsearch index PATH`\n"
+    result = vsearch("query", "pump", cwd=project)
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "no hit: the index is empty; add documents with `vsearch index PATH`\n"
 
 
 def test_empty_and_blank_files_are_files_without_chunks(vsearch: Vsearch, project: Path) -> None:
@@ -305,12 +305,12 @@ def test_empty_and_blank_files_are_files_without_chunks(vsearch: Vsearch, projec
     assert counts(index(vsearch, project, ".")) == {"unchanged": 3}
 
 
-def test_nothing_named_and_nothing_known_is_an_error(vsearch: Vsearch, project: Path) -> None:
+def test_without_a_path_and_an_index_it_is_an_error(vsearch: Vsearch, project: Path) -> None:
     assert "nothing to refresh" in vsearch("index", cwd=project).error
     assert not (project / ".vsearch").exists()
 
 
-def test_a_source_that_has_vanished_is_no_deletion(vsearch: Vsearch, project: Path) -> None:
+def test_files_of_a_missing_source_stay_in_the_index(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"disk/a.txt": "The pump."})
     index(vsearch, project, "disk")
     (project / "disk").rename(project / "unmounted")
@@ -320,7 +320,7 @@ def test_a_source_that_has_vanished_is_no_deletion(vsearch: Vsearch, project: Pa
     assert paths(vsearch, project) == ["disk/a.txt"]
 
 
-def test_a_file_without_read_permission_warns_and_does_not_stop_the_rest(vsearch: Vsearch, project: Path) -> None:
+def test_a_file_without_read_permission_is_reported_and_the_rest_is_indexed(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"secret.txt": "The pump.", "good.txt": "The pump."})
     (project / "secret.txt").chmod(0)
     result = vsearch.without_privileges()("index", ".", cwd=project)
@@ -329,7 +329,7 @@ def test_a_file_without_read_permission_warns_and_does_not_stop_the_rest(vsearch
     assert paths(vsearch, project) == ["good.txt"]
 
 
-def test_a_folder_without_read_permission_warns_and_keeps_what_it_held(vsearch: Vsearch, project: Path) -> None:
+def test_a_folder_without_read_permission_is_reported_and_its_files_stay(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"locked/a.txt": "The pump.", "good.txt": "The pump."})
     index(vsearch, project, ".")
     (project / "locked").chmod(0)

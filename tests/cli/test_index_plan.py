@@ -11,7 +11,7 @@ KEYS = [
 ]
 
 
-def test_text(vsearch: Vsearch, project: Path) -> None:
+def test_the_plan_as_text(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "b.txt": "The bread."})
     result = vsearch("index", "--plan", ".", cwd=project)
     assert (result.status, result.err) == (0, "")
@@ -26,7 +26,7 @@ def test_text(vsearch: Vsearch, project: Path) -> None:
     assert result.lines[6] == "sent      nothing"
 
 
-def test_json(vsearch: Vsearch, indexed: Path) -> None:
+def test_the_plan_as_json(vsearch: Vsearch, indexed: Path) -> None:
     write_files(indexed, {"bread.txt": "Rye bread needs time.\n", "new.txt": "A new pump.", "pump.txt": "Another."})
     planned = vsearch("index", "--plan", "--json", cwd=indexed).json
     assert sorted(planned) == sorted(KEYS)
@@ -35,7 +35,7 @@ def test_json(vsearch: Vsearch, indexed: Path) -> None:
     assert vsearch("status", "--json", cwd=indexed).json["files"] == 2
 
 
-def test_what_would_be_sent_is_said_before_anybody_is_asked(vsearch: Vsearch, project: Path) -> None:
+def test_the_plan_says_what_would_be_sent_before_consent_is_asked_for(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     environment = {"VSEARCH_EMBEDDER": "openai", "VSEARCH_BASE_URL": "https://example.org/v1"}
     result = vsearch("index", "--plan", ".", cwd=project, **environment)
@@ -46,9 +46,9 @@ def test_what_would_be_sent_is_said_before_anybody_is_asked(vsearch: Vsearch, pr
     ]
 
 
-def test_the_pace_makes_it_longer(vsearch: Vsearch, project: Path) -> None:
+def test_a_rate_limit_makes_the_plan_longer(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {f"{number}.txt": f"Pump {number}." for number in range(5)})
-    asked = ("index", "--plan", "--embedder", "gemini", "--json", ".")
-    assert vsearch(*asked, cwd=project).json["seconds"] == 1
-    assert vsearch(*asked, "--rpm", "1", cwd=project).json["seconds"] == 240
-    assert vsearch(*asked, cwd=project, VSEARCH_RPM="2").json["seconds"] == 90
+    arguments = ("index", "--plan", "--embedder", "gemini", "--json", ".")
+    assert vsearch(*arguments, cwd=project).json["seconds"] == 1
+    assert vsearch(*arguments, "--rpm", "1", cwd=project).json["seconds"] == 240
+    assert vsearch(*arguments, cwd=project, VSEARCH_RPM="2").json["seconds"] == 90

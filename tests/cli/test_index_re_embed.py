@@ -1,4 +1,4 @@
-"""`vsearch index --re-embed`, and vectors that projects share, as users meet them."""
+"""`vsearch index --re-embed`, and vectors that projects share."""
 
 import json
 import shlex
@@ -28,14 +28,14 @@ KEYS = [
 
 
 def make_by_another(project: Path) -> None:
-    """Let the index say that its vectors are another model's."""
+    """Change the fingerprint in the index to another model's."""
     with closing(Catalog.open_to_write(project / ".vsearch")) as catalog, catalog.transaction():
         made_by = json.loads(catalog.settings()["fingerprint"])
         catalog.put_setting("fingerprint", json.dumps({**made_by, "model": "some/other", "weights": "0" * 64}))
         catalog.put_setting("model", "some/other")
 
 
-def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_mismatch_names_the_command_that_resolves_it(vsearch: Vsearch, indexed: Path) -> None:
     make_by_another(indexed)
     store_fusion(indexed / ".vsearch", TunedFusion("rrf", 0.5, 20, 0.9, 0.8))
     error = vsearch("index", "--model", "sentence-transformers/all-MiniLM-L6-v2", cwd=indexed).error
@@ -54,13 +54,13 @@ def test_a_mismatch_names_the_command_that_mends_it(vsearch: Vsearch, indexed: P
     assert result.out.startswith(f"{indexed}/.vsearch: 2 chunks (0 texts embedded by sentence-transformers/all-Mini")
 
 
-def test_what_does_not_go_together_is_refused(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+def test_conflicting_options_are_refused(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     assert "leave the paths out" in vsearch("index", "--re-embed", "pump.txt", cwd=indexed).error
     assert "made with chunk words" in vsearch("index", "--re-embed", "--chunk-words", "60", cwd=indexed).error
     assert "there is no index here" in vsearch("index", "--re-embed", cwd=tmp_path).error
 
 
-def test_projects_share_vectors_only_where_the_user_says_so(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+def test_projects_share_vectors_only_on_request(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     home, cache = tmp_path / "home", Path(vsearch.environment["VSEARCH_CACHE_DIR"]) / "vectors.sqlite"
     project = write_files(tmp_path / "other", {"pump.txt": "The pump needs grease.\n"})
     write_files(project, {".vsearch/config.toml": "share_vectors = true\n"})

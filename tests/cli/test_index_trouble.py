@@ -22,7 +22,7 @@ def catalog(project: Path) -> sqlite3.Connection:
 
 
 def put_setting(project: Path, key: str, value: str) -> None:
-    """As another vsearch would have written it: with the checksums right."""
+    """Write a setting as another version would: with a correct checksum."""
     with closing(Catalog.open_to_write(project / ".vsearch")) as writer, writer.transaction():
         writer.put_setting(key, value)
 
@@ -60,7 +60,9 @@ def test_an_index_made_by_another_chunker_or_analyzer_is_refused(vsearch: Vsearc
 
 
 @pytest.mark.parametrize("command", [("query", "pump"), ("query", "-"), ("index", "."), ("status",)])
-def test_a_newer_format_is_refused_and_left_alone(vsearch: Vsearch, indexed: Path, command: tuple[str, ...]) -> None:
+def test_a_newer_format_is_refused_and_left_unchanged(
+    vsearch: Vsearch, indexed: Path, command: tuple[str, ...]
+) -> None:
     put_setting(indexed, "min_reader", "99")
     with closing(catalog(indexed)) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -73,7 +75,7 @@ def test_a_newer_format_is_refused_and_left_alone(vsearch: Vsearch, indexed: Pat
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all\n" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
 @pytest.mark.parametrize("command", [("query", "pump"), ("index", "."), ("status",)])
-def test_a_catalog_that_is_none_is_refused(
+def test_a_file_that_is_not_a_catalog_is_refused(
     vsearch: Vsearch, indexed: Path, content: bytes, command: tuple[str, ...]
 ) -> None:
     for path in (indexed / ".vsearch").glob("catalog.sqlite*"):
@@ -90,8 +92,8 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("place", ["here", "below", "named"])
-def test_an_index_that_has_lost_its_catalog_is_no_new_one(vsearch: Vsearch, indexed: Path, place: str) -> None:
-    """Its segments may be hours of embedding: no command sweeps them, nor takes another index instead."""
+def test_an_index_without_its_catalog_is_refused(vsearch: Vsearch, indexed: Path, place: str) -> None:
+    """Its segments may hold hours of embedding: no command deletes them or uses another index instead."""
     index, below = indexed / ".vsearch", indexed / "below"
     below.mkdir()
     (below / "pump.txt").write_text("The pump.")
@@ -112,7 +114,7 @@ def test_an_index_that_has_lost_its_catalog_is_no_new_one(vsearch: Vsearch, inde
     assert vsearch(*GREASE, cwd=indexed).out == "pump.txt\n"
 
 
-def test_an_archive_takes_the_place_of_a_lost_index_on_request(vsearch: Vsearch, indexed: Path) -> None:
+def test_an_import_replaces_an_index_without_a_catalog_on_request(vsearch: Vsearch, indexed: Path) -> None:
     assert vsearch("export", "it.tar", cwd=indexed).status == 0
     (indexed / ".vsearch" / "catalog.sqlite").unlink()
     assert "its catalog.sqlite is gone" in vsearch("import", "it.tar", cwd=indexed).error
@@ -152,7 +154,7 @@ def test_a_damaged_segment_file_is_named(vsearch: Vsearch, indexed: Path, damage
     assert str(path) in vsearch("query", "pump", cwd=indexed).error
 
 
-def test_no_segments_folder_at_all_is_named(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_missing_segments_folder_is_named(vsearch: Vsearch, indexed: Path) -> None:
     shutil.rmtree(indexed / ".vsearch" / "segments")
     assert str(indexed / ".vsearch" / "segments") in vsearch("query", "pump", cwd=indexed).error
 
@@ -173,7 +175,7 @@ def test_a_folder_without_permission_is_named(vsearch: Vsearch, indexed: Path) -
 
 @pytest.fixture(params=["permissions", "mount"])
 def read_only(request: pytest.FixtureRequest, vsearch: Vsearch, indexed: Path) -> Iterator[tuple[Vsearch, Path]]:
-    """A project whose index can't be written: by its permissions, or because its file system is mounted so."""
+    """A project whose index can't be written: by its permissions, or because its file system is mounted read-only."""
     if request.param == "mount":
         script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"'
         with mount(vsearch, indexed, script) as volume:
@@ -189,14 +191,14 @@ def read_only(request: pytest.FixtureRequest, vsearch: Vsearch, indexed: Path) -
             path.chmod(mode)
 
 
-def test_a_read_only_index_answers(read_only: tuple[Vsearch, Path]) -> None:
+def test_a_read_only_index_can_be_searched(read_only: tuple[Vsearch, Path]) -> None:
     vsearch, project = read_only
     result = vsearch(*GREASE, cwd=project)
     assert (result.status, result.out, result.err) == (0, "pump.txt\n", "")
     assert vsearch("status", cwd=project).status == 0
 
 
-def test_a_read_only_index_refuses_to_be_written(read_only: tuple[Vsearch, Path]) -> None:
+def test_a_read_only_index_cannot_be_written(read_only: tuple[Vsearch, Path]) -> None:
     vsearch, project = read_only
     error = vsearch("index", ".", cwd=project).error
     assert str(project / ".vsearch") in error
@@ -223,7 +225,7 @@ NAMES = ("anvil", "bellows", "crucible", "dynamo", "easel", "flange")
 
 
 def grow(volume: Volume, number: int) -> None:
-    """Add a document that needs room, though it has few tokens: words that do not compress."""
+    """Add a document that needs much space but has few tokens: its words do not compress."""
     words = (hashlib.shake_256(f"{number} {word}".encode()).hexdigest(100) for word in range(300))
     write_files(volume.outside / "docs", {f"{number}.txt": f"{NAMES[number]}\n" + " ".join(words)})
 
@@ -242,9 +244,7 @@ def test_a_disk_too_small_for_an_index_is_an_error(vsearch: Vsearch, tmp_path: P
 
 
 @pytest.mark.parametrize("left", [8, 60, 200, 400])
-def test_on_a_full_disk_the_old_generation_answers_and_the_run_goes_on_later(
-    vsearch: Vsearch, tmp_path: Path, left: int
-) -> None:
+def test_on_a_full_disk_searches_work_and_a_later_run_resumes(vsearch: Vsearch, tmp_path: Path, left: int) -> None:
     at = tmp_path / "disk"
     at.mkdir()
     with mount(vsearch, at, TMPFS.format(size="8m")) as volume:
@@ -264,11 +264,11 @@ def test_on_a_full_disk_the_old_generation_answers_and_the_run_goes_on_later(
         assert (status["files"], status["pending_chunks"]) == (7, 0)
         assert run("query", "--paths", "--mode", "keyword", "flange", cwd=at).out == "docs/5.txt\n"
         named = {path.name for path in (volume.outside / ".vsearch" / "segments").iterdir()}
-        assert len(named) == status["segments"]  # what the failed run left is swept
+        assert len(named) == status["segments"]  # what the failed run left is deleted
 
 
 def fill(volume: Volume, leave: int) -> None:
-    """Leave so many bytes free on the volume."""
+    """Fill the volume until `leave` bytes are free."""
     usage = shutil.disk_usage(volume.outside)
     (volume.outside / "filler").write_bytes(b"\0" * (usage.free - leave))
 

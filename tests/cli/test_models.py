@@ -1,4 +1,4 @@
-"""Models other than the default: chosen at the first `index`, remembered, listed."""
+"""Models other than the default: chosen at the first `index`, stored and listed."""
 
 import re
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_models_and_all_embedders_are_listed(vsearch: Vsearch, project: Path, tm
         (("--embedder", "static"), "embedder static: has no default model; name one with --model"),
     ],
 )
-def test_what_an_embedder_has_not_is_refused(
+def test_options_that_an_embedder_lacks_are_refused(
     vsearch: Vsearch, project: Path, options: tuple[str, ...], message: str
 ) -> None:
     write_files(project, FILES)
@@ -85,12 +85,14 @@ def test_what_an_embedder_has_not_is_refused(
 
 
 @pytest.mark.slow
-def test_sentence_transformers_is_remembered_and_quiet(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+def test_sentence_transformers_is_remembered_and_prints_nothing(
+    vsearch: Vsearch, project: Path, tmp_path: Path
+) -> None:
     model = add_modules(write_model(tmp_path / "tiny"))
     write_files(project, FILES)
     made = vsearch(
         "index", ".", "--embedder", "sentence-transformers", "--model", model, "--device", "cpu", cwd=project
     )
     assert (made.status, made.err) == (0, "")
-    asked = vsearch("query", "zebras eat grass", "--mode", "vector", "--paths", cwd=project)
-    assert (asked.lines[0], asked.err) == ("bread.txt", "")
+    hits = vsearch("query", "zebras eat grass", "--mode", "vector", "--paths", cwd=project)
+    assert (hits.lines[0], hits.err) == ("bread.txt", "")

@@ -25,7 +25,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, An
     return calls
 
 
-def test_a_key_goes_where_the_user_agreed_to_or_named(opened: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_a_key_is_sent_only_where_the_user_agreed_or_named_the_address(
+    opened: list[dict[str, Any]], tmp_path: Path
+) -> None:
     far, near = EmbedderSpec("openai", "m", base_url=FAR), EmbedderSpec("openai", "m", base_url=NEAR)
     embedder_opener(tmp_path, report=print)(far)
     embedder_opener(tmp_path, report=print)(near)
@@ -33,7 +35,7 @@ def test_a_key_goes_where_the_user_agreed_to_or_named(opened: list[dict[str, Any
     assert [call["credentials"].trusted_url for call in opened] == [FAR, None, NEAR]
 
 
-def test_no_embedder_elsewhere_is_opened_without_consent(opened: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_no_remote_embedder_is_opened_without_consent(opened: list[dict[str, Any]], tmp_path: Path) -> None:
     options = {"embedder": "openai", "model": "m", "base_url": FAR}
     with pytest.raises(InputError, match="nothing was sent to") as refused:
         open_index(tmp_path, create=True, **options).update([tmp_path])
@@ -41,7 +43,7 @@ def test_no_embedder_elsewhere_is_opened_without_consent(opened: list[dict[str, 
     assert opened == []
 
 
-def test_what_is_configured_counts_unless_the_command_line_says_otherwise(
+def test_the_command_line_overrides_the_configuration(
     opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VSEARCH_DEVICE", "cuda")

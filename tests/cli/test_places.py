@@ -1,4 +1,4 @@
-"""Commands find the index that is meant, and print paths relative to the working folder."""
+"""Commands find the nearest index, and print paths relative to the working folder."""
 
 import os
 import shutil
@@ -8,17 +8,17 @@ import pytest
 from process import Vsearch, write_files
 
 
-def test_the_nearest_index_upward_is_meant(vsearch: Vsearch, library: Path) -> None:
+def test_the_nearest_index_upwards_is_used(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=library / "notes" / "deep")
     assert result.out == "../retries.md\n"
 
 
-def test_text_paths_are_as_the_working_folder_sees_them(vsearch: Vsearch, library: Path) -> None:
+def test_text_output_has_paths_relative_to_the_working_folder(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "exponential backoff", cwd=library / "notes")
     assert result.lines[0].startswith("retries.md:3  ")
 
 
-def test_json_paths_are_relative_to_the_root_wherever_one_is(vsearch: Vsearch, library: Path) -> None:
+def test_json_output_has_paths_relative_to_the_root(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "--json", "exponential backoff", cwd=library / "notes" / "deep")
     assert result.json["hits"][0]["path"] == "notes/retries.md"
 
@@ -38,12 +38,14 @@ def test_index_in_a_subfolder_adds_to_the_projects_index(vsearch: Vsearch, index
 
 
 @pytest.mark.parametrize("named", [".", ".vsearch"])
-def test_index_names_the_project_or_its_index(vsearch: Vsearch, library: Path, tmp_path: Path, named: str) -> None:
+def test_the_index_option_accepts_the_project_or_its_index(
+    vsearch: Vsearch, library: Path, tmp_path: Path, named: str
+) -> None:
     result = vsearch("query", "-k", "1", "--paths", "--index", library / named, "exponential backoff", cwd=tmp_path)
     assert (tmp_path / result.out.strip()).resolve() == (library / "notes" / "retries.md").resolve()
 
 
-def test_a_relative_index_is_relative_to_the_working_folder(vsearch: Vsearch, library: Path) -> None:
+def test_a_relative_index_option_is_relative_to_the_working_folder(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("status", "--json", "--index", "..", cwd=library / "notes")
     assert result.json["index"] == str(library / ".vsearch")
 
@@ -57,7 +59,7 @@ def test_an_index_can_live_anywhere_under_any_name(vsearch: Vsearch, project: Pa
     assert result.lines[0].split(":")[0].endswith("pump.txt")
 
 
-def test_a_name_that_is_not_utf8_is_refused_before_anything_is_made(vsearch: Vsearch, project: Path) -> None:
+def test_a_name_that_is_not_utf8_is_refused_before_anything_is_created(vsearch: Vsearch, project: Path) -> None:
     foreign = project / os.fsdecode(b"caf\xe9")
     try:
         foreign.mkdir()
@@ -72,7 +74,7 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_made(vsearch: Vse
         assert not (project / ".vsearch").exists()
 
 
-def test_an_index_whose_folder_got_a_name_that_is_not_utf8_is_refused(vsearch: Vsearch, indexed: Path) -> None:
+def test_an_index_in_a_folder_renamed_to_invalid_utf8_is_refused(vsearch: Vsearch, indexed: Path) -> None:
     try:
         foreign = indexed.rename(indexed.with_name(os.fsdecode(b"caf\xe9")))
     except OSError:
@@ -88,7 +90,7 @@ def test_paths_outside_the_root_are_absolute(vsearch: Vsearch, project: Path, tm
     assert vsearch("query", "--paths", "mill", cwd=project).out == f"{outside}/mill.txt\n"
 
 
-def test_one_file_has_one_path_however_it_is_named(vsearch: Vsearch, project: Path) -> None:
+def test_a_file_has_one_stored_path_for_all_spellings(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"docs/pump.txt": "The pump.", "other/x": ""})
     for name in ("docs", "./docs/", "docs/pump.txt", "other/../docs", project / "docs"):
         assert vsearch("index", name, cwd=project).status == 0
@@ -103,20 +105,20 @@ def test_sources_are_stored_without_dots(vsearch: Vsearch, project: Path) -> Non
     assert vsearch("status", "--json", cwd=project).json["sources"] == ["docs"]
 
 
-def test_a_moved_project_still_answers_and_refreshes(vsearch: Vsearch, indexed: Path) -> None:
+def test_a_moved_project_can_be_searched_and_updated(vsearch: Vsearch, indexed: Path) -> None:
     moved = indexed.rename(indexed.with_name("moved"))
     assert vsearch("query", "-k", "1", "--paths", "grease", cwd=moved).out == "pump.txt\n"
     result = vsearch("index", "--json", cwd=moved)
     assert (result.json["unchanged"], result.json["embedded"]) == (2, 0)
 
 
-def test_a_copied_index_answers(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
+def test_a_copied_index_can_be_searched(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
     shutil.copytree(library / ".vsearch", tmp_path / "copy" / ".vsearch")
     result = vsearch("query", "-k", "1", "--paths", "exponential backoff", cwd=tmp_path / "copy")
     assert result.out == "notes/retries.md\n"
 
 
-def test_a_project_reached_through_a_link_is_the_same(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+def test_a_project_reached_through_a_link_has_the_same_index(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(indexed)
     result = vsearch("index", "--json", ".", cwd=tmp_path / "link")
     assert (result.json["unchanged"], result.json["added"], result.json["removed"]) == (2, 0, 0)
@@ -132,9 +134,7 @@ def test_no_index_is_an_error_that_says_how_to_make_one(
 
 @pytest.mark.parametrize("command", [("query", "pump"), ("status",)])
 @pytest.mark.parametrize("place", ["nowhere", "folder", "file.txt"])
-def test_an_index_that_is_not_there_is_named(
-    vsearch: Vsearch, tmp_path: Path, command: tuple[str, ...], place: str
-) -> None:
+def test_a_missing_index_is_named(vsearch: Vsearch, tmp_path: Path, command: tuple[str, ...], place: str) -> None:
     write_files(tmp_path, {"folder/x": "", "file.txt": ""})
     error = vsearch(*command, "--index", place, cwd=tmp_path).error
     assert place in error
@@ -159,7 +159,7 @@ def test_a_deleted_working_folder_is_an_error(vsearch: Vsearch, tmp_path: Path) 
     assert b"internal error" not in done.stderr
 
 
-def test_a_home_folder_that_is_none_is_an_error(vsearch: Vsearch, project: Path) -> None:
+def test_an_unusable_home_folder_is_an_error(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     result = vsearch("index", "--model", "~nobody-of-that-name/model", "a.txt", cwd=project)
     assert result.error.startswith("~nobody-of-that-name/model: there is no such home folder; ")

@@ -8,11 +8,11 @@ from process import Vsearch, controls_terminal, write_files
 
 
 def headlines(out: str) -> list[str]:
-    """The lines that name a place: those that are neither indented nor empty."""
+    """Return the lines that name a place: those that are neither indented nor empty."""
     return [line for line in out.splitlines() if line and not line.startswith(" ")]
 
 
-def test_a_hit_is_its_place_heading_score_and_best_sentence(vsearch: Vsearch, library: Path) -> None:
+def test_a_hit_is_printed_with_place_heading_score_and_snippet(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "when to drain the pump", cwd=library)
     assert result.status == 0
     assert result.err == ""
@@ -24,7 +24,7 @@ def test_a_hit_is_its_place_heading_score_and_best_sentence(vsearch: Vsearch, li
 
 
 @pytest.mark.parametrize(
-    ("question", "snippet"),
+    ("query", "snippet"),
     [
         ("three exponential backoff", "retried three times"),
         ("sticky crumb loaf", "sticky crumb"),
@@ -33,8 +33,8 @@ def test_a_hit_is_its_place_heading_score_and_best_sentence(vsearch: Vsearch, li
         ("磨刀石", "磨刀石"),
     ],
 )
-def test_the_line_holds_the_snippet(vsearch: Vsearch, library: Path, question: str, snippet: str) -> None:
-    result = vsearch("query", "-k", "1", question, cwd=library)
+def test_the_snippet_is_at_the_printed_line(vsearch: Vsearch, library: Path, query: str, snippet: str) -> None:
+    result = vsearch("query", "-k", "1", query, cwd=library)
     place, shown = result.lines[0].split("  ")[0], result.lines[1]
     assert snippet in shown
     path, line = place.rsplit(":", 1)
@@ -43,7 +43,7 @@ def test_the_line_holds_the_snippet(vsearch: Vsearch, library: Path, question: s
     assert shown.strip().split("  ")[0][: len(named) // 2] in named
 
 
-def test_the_line_is_the_row_s_also_below_a_repeated_header(vsearch: Vsearch, project: Path) -> None:
+def test_the_line_is_that_of_the_row_even_below_a_repeated_header(vsearch: Vsearch, project: Path) -> None:
     rows = "".join(f"pump {number};Leiden;{1900 + number}\n" for number in range(90))
     write_files(project, {"pumps.csv": f"name;place;year\n{rows}"})
     assert vsearch("index", "--chunk-words", "120", ".", cwd=project).status == 0
@@ -52,13 +52,13 @@ def test_the_line_is_the_row_s_also_below_a_repeated_header(vsearch: Vsearch, pr
         assert result.lines[0].startswith(f"pumps.csv:{number + 2}  " if number > 3 else "pumps.csv:1  ")
 
 
-def test_a_pdf_shows_the_page_and_no_line(vsearch: Vsearch, library: Path) -> None:
+def test_a_pdf_hit_shows_the_page_and_no_line(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "where does the heron nest", cwd=library)
     assert result.lines[0].startswith("annual report.pdf  page 2  ")
     assert "The heron nests by the weir" in result.lines[1]
 
 
-def test_html_shows_its_headings(vsearch: Vsearch, library: Path) -> None:
+def test_an_html_hit_shows_its_headings(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "how long may I keep a hammer drill", cwd=library)
     assert result.lines[0].startswith("page.html:1  Borrowing")
 
@@ -73,7 +73,7 @@ def test_k_limits_the_hits(vsearch: Vsearch, library: Path) -> None:
     assert len(headlines(vsearch("query", "-k", "2", "water", cwd=library).out)) == 2
 
 
-def test_full_shows_the_whole_passage(vsearch: Vsearch, library: Path) -> None:
+def test_full_shows_the_whole_chunk(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "--full", "backoff", cwd=library)
     assert result.lines[1:] == [
         "    # Service",
@@ -83,26 +83,26 @@ def test_full_shows_the_whole_passage(vsearch: Vsearch, library: Path) -> None:
     assert result.lines[0].startswith("notes/retries.md:1  ")
 
 
-def test_explain_tells_terms_scores_and_times(vsearch: Vsearch, library: Path) -> None:
+def test_explain_shows_terms_scores_and_times(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "--explain", "retried requests", cwd=library)
     assert re.search(
         r"\n    score \d\.\d{4}: vector 0\.\d{4}, keyword \d+\.\d{4}; chunk 0, characters 0-\d+\n", result.out
     )
     assert "\nterms: retri request\n" in result.out
-    said = r"\nmode hybrid \(.+\), exact \(all vectors scanned\), generation 1, (\d+) of \1 chunks allowed\n"
-    assert re.search(said, result.out)
+    pattern = r"\nmode hybrid \(.+\), exact \(all vectors scanned\), generation 1, (\d+) of \1 chunks allowed\n"
+    assert re.search(pattern, result.out)
     assert re.search(r"\ntook filter .* ms, embed .* ms, search .* ms, hydrate .* ms, total .* ms\n$", result.out)
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
-def test_each_mode_finds_the_plain_answer(vsearch: Vsearch, library: Path, mode: str) -> None:
+def test_each_mode_finds_an_obvious_match(vsearch: Vsearch, library: Path, mode: str) -> None:
     result = vsearch("query", "--mode", mode, "--json", "exponential backoff", cwd=library)
     assert result.status == 0
     assert result.json["mode"] == mode
     assert result.json["hits"][0]["path"] == "notes/retries.md"
 
 
-def test_meaning_finds_what_shares_no_word(vsearch: Vsearch, library: Path) -> None:
+def test_vector_search_finds_chunks_without_common_words(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "1", "--mode", "vector", "--paths", "trying again after errors", cwd=library)
     assert result.out == "notes/retries.md\n"
 
@@ -115,44 +115,44 @@ def test_keywords_find_versions_identifiers_and_cjk(vsearch: Vsearch, library: P
     assert result.out == f"{expected}\n"
 
 
-def test_rrf_is_another_fusion_with_scores_of_its_own(vsearch: Vsearch, library: Path) -> None:
+def test_rrf_has_scores_of_its_own(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--fusion", "rrf", "--json", "exponential backoff", cwd=library)
     best = result.json["hits"][0]
     assert best["path"] == "notes/retries.md"
     assert best["score"] == pytest.approx(2 / 61, abs=1e-5)  # first of both routes
 
 
-def test_alpha_one_is_the_vectors_order(vsearch: Vsearch, library: Path) -> None:
+def test_alpha_1_ranks_like_vector_search(vsearch: Vsearch, library: Path) -> None:
     def paths(*options: str) -> str:
         return vsearch("query", "--paths", "pump in winter", *options, cwd=library).out
 
     assert paths("--alpha", "1") == paths("--mode", "vector")
 
 
-def test_exact_changes_nothing_where_all_is_exact(vsearch: Vsearch, library: Path) -> None:
+def test_exact_is_accepted_where_search_is_exact_anyway(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--exact", "--json", "pump", cwd=library)
     assert result.json["exact"] is True
 
 
-def test_no_hit_is_status_1_and_says_why_on_stderr(vsearch: Vsearch, library: Path) -> None:
+def test_no_hit_is_status_1_with_the_reason_on_stderr(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--mode", "keyword", "xylophone", cwd=library)
     assert (result.status, result.out) == (1, "")
     assert result.err == "no hit: no chunk has these words; try --mode hybrid\n"
 
 
-def test_a_filter_that_leaves_nothing_is_named_as_the_reason(vsearch: Vsearch, library: Path) -> None:
+def test_a_filter_that_matches_nothing_is_the_reason(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--ext", "nope", "pump", cwd=library)
     assert (result.status, result.out) == (1, "")
     assert re.fullmatch(r"no hit: the filter leaves none of \d+ chunks; loosen it\n", result.err)
 
 
-def test_min_score_that_leaves_nothing_is_named_as_the_reason(vsearch: Vsearch, library: Path) -> None:
+def test_a_min_score_that_no_hit_reaches_is_the_reason(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--min-score", "2", "pump", cwd=library)
     assert (result.status, result.out) == (1, "")
     assert result.err == "no hit: every score is below --min-score; lower it\n"
 
 
-def test_a_query_of_function_words_has_no_keywords(vsearch: Vsearch, library: Path) -> None:
+def test_a_query_of_function_words_has_no_keyword_hits(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--mode", "keyword", "the of and", cwd=library)
     assert (result.status, result.out) == (1, "")
     assert (
@@ -160,7 +160,7 @@ def test_a_query_of_function_words_has_no_keywords(vsearch: Vsearch, library: Pa
     )
 
 
-def test_a_query_of_function_words_has_a_meaning(vsearch: Vsearch, library: Path) -> None:
+def test_a_query_of_function_words_has_vector_hits(vsearch: Vsearch, library: Path) -> None:
     assert vsearch("query", "the of and", cwd=library).status == 0
 
 
@@ -176,7 +176,7 @@ def test_control_characters_in_a_query_are_blanks(vsearch: Vsearch, library: Pat
 
 
 @pytest.mark.parametrize("options", [(), ("--full",), ("--explain",), ("--full", "--explain")])
-def test_documents_and_names_never_steer_the_terminal(
+def test_documents_and_names_never_control_the_terminal(
     vsearch: Vsearch, library: Path, options: tuple[str, ...]
 ) -> None:
     result = vsearch("query", "-k", "1", "parrot in the belfry", *options, cwd=library)
@@ -185,7 +185,7 @@ def test_documents_and_names_never_steer_the_terminal(
     assert not controls_terminal(result.out)
 
 
-def test_a_query_never_steers_the_terminal(vsearch: Vsearch, library: Path) -> None:
+def test_a_query_never_controls_the_terminal(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--explain", "pump \x1b[31m\u202e\x9b", cwd=library)
     assert result.status == 0
     assert not controls_terminal(result.out)
@@ -202,11 +202,11 @@ def test_a_very_long_query_is_answered(vsearch: Vsearch, library: Path) -> None:
     assert result.out == "notes/retries.md\n"
 
 
-def test_a_query_that_begins_with_a_dash_comes_after_two(vsearch: Vsearch, library: Path) -> None:
+def test_a_query_that_begins_with_a_dash_follows_two_dashes(vsearch: Vsearch, library: Path) -> None:
     assert vsearch("query", "-k", "1", "--", "--max-backoff", cwd=library).status == 0
 
 
-def test_the_sources_are_not_needed_to_answer(vsearch: Vsearch, indexed: Path) -> None:
+def test_queries_do_not_need_the_source_files(vsearch: Vsearch, indexed: Path) -> None:
     for path in indexed.glob("*.txt"):
         path.unlink()
     result = vsearch("query", "-k", "1", "grease", cwd=indexed)
@@ -214,20 +214,20 @@ def test_the_sources_are_not_needed_to_answer(vsearch: Vsearch, indexed: Path) -
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
-def test_operators_narrow_every_mode(vsearch: Vsearch, library: Path, mode: str) -> None:
+def test_operators_filter_in_every_mode(vsearch: Vsearch, library: Path, mode: str) -> None:
     result = vsearch("query", "--mode", mode, "--json", '"inlet valve" pump -frozen', cwd=library)
     assert [hit["path"] for hit in result.json["hits"]] == ["notes/pump.md"]
     assert result.json["matched"] == 1 < result.json["searched"]
     assert vsearch("query", "--mode", mode, '"valve inlet"', cwd=library).status == 1
 
 
-def test_conditions_that_leave_nothing_are_named(vsearch: Vsearch, library: Path) -> None:
+def test_clauses_that_match_nothing_are_the_reason(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "pump +nowhere", cwd=library)
     assert (result.status, result.out) == (1, "")
     assert 'no hit: the filter, or what "quotes", + and - ask for, leaves none of' in result.err
 
 
-def test_plain_takes_operators_as_words(vsearch: Vsearch, library: Path) -> None:
+def test_plain_reads_operators_as_terms(vsearch: Vsearch, library: Path) -> None:
     result = vsearch(
         "query", "--plain", "--json", "--explain", "--mode", "keyword", '"valve inlet" +nowhere', cwd=library
     )
@@ -235,11 +235,11 @@ def test_plain_takes_operators_as_words(vsearch: Vsearch, library: Path) -> None
     assert result.json["explain"]["terms"] == ["valv", "inlet", "nowher"]
 
 
-def test_bad_syntax_is_words(vsearch: Vsearch, library: Path) -> None:
+def test_invalid_operators_are_read_as_terms(vsearch: Vsearch, library: Path) -> None:
     for query in ('pump "unbalanced', "pump + - * ( ] ", '"" pump', "pump -1", "pump --json"):
         assert vsearch("query", "--mode", "keyword", "--paths", query, cwd=library).lines[0] == "notes/pump.md", query
 
 
-def test_a_prefix_finds_and_marks(vsearch: Vsearch, library: Path) -> None:
+def test_a_prefix_matches_terms(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--mode", "keyword", "-k", "1", "expon*", cwd=library)
     assert "exponential backoff" in result.out

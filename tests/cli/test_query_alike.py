@@ -1,4 +1,4 @@
-"""Near-duplicates: shown once, named, and there for whoever asks."""
+"""Near-duplicates: collapsed into one hit that lists them, unless `--no-collapse` is given."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def leases(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
-def test_copies_are_one_hit_that_names_them(vsearch: Vsearch, leases: Path, mode: str) -> None:
+def test_copies_are_one_hit_that_lists_them(vsearch: Vsearch, leases: Path, mode: str) -> None:
     every = vsearch("query", "--mode", mode, "--no-collapse", "--json", "lease tenant", cwd=leases).json
     answer = vsearch("query", "--mode", mode, "--json", "lease tenant", cwd=leases).json
     (best,) = [hit for hit in answer["hits"] if hit["alike"]]
@@ -39,13 +39,13 @@ def test_copies_are_one_hit_that_names_them(vsearch: Vsearch, leases: Path, mode
     assert copies <= set(vsearch("query", "--paths", "clause of the lease of the mill", cwd=leases).out.splitlines())
 
 
-def test_hits_that_copies_would_have_taken_go_to_others(vsearch: Vsearch, leases: Path) -> None:
+def test_collapsed_copies_make_room_for_other_hits(vsearch: Vsearch, leases: Path) -> None:
     found = [hit["path"] for hit in vsearch("query", "-k", "2", "--json", "lease tenant", cwd=leases).json["hits"]]
     assert len(found) == 2
     assert "boat.txt" in found
 
 
-def test_text_names_the_copies(vsearch: Vsearch, leases: Path) -> None:
+def test_text_output_names_the_copies(vsearch: Vsearch, leases: Path) -> None:
     out = vsearch("query", "clause of the lease of the mill", cwd=leases).out
     (line,) = [line for line in out.splitlines() if " alike: " in line]
     assert line.startswith("    and 2 alike: ")

@@ -1,4 +1,4 @@
-"""Filters: which documents may answer."""
+"""The filter options of `vsearch query`."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ def everything(vsearch: Vsearch, library: Path) -> set[str]:
 
 
 def paths(vsearch: Vsearch, library: Path, *options: str) -> set[str]:
-    """All files that pass: mode vector answers with every chunk that the filter allows."""
+    """Return all files that pass the filter: mode vector returns every chunk that it allows."""
     command = ("query", "-k", "100", "--mode", "vector", "--json", "pump", *options)
     return {hit["path"] for hit in vsearch(*command, cwd=library).json["hits"]}
 
@@ -45,7 +45,7 @@ def test_where_is_an_expression_over_the_files(
     assert paths(vsearch, library, "--where", condition) == expected
 
 
-def test_matched_counts_what_the_filter_allows_and_searched_all(vsearch: Vsearch, library: Path) -> None:
+def test_matched_counts_allowed_chunks_and_searched_counts_all(vsearch: Vsearch, library: Path) -> None:
     answer = vsearch("query", "--json", "--ext", "py", "pump", cwd=library).json
     assert (answer["matched"], answer["searched"] > 8) == (1, True)
 
@@ -72,16 +72,16 @@ def test_matched_counts_what_the_filter_allows_and_searched_all(vsearch: Vsearch
         "((((",
     ],
 )
-def test_where_that_is_no_reading_condition_is_refused(vsearch: Vsearch, library: Path, condition: str) -> None:
+def test_a_where_that_is_not_a_read_only_condition_is_refused(vsearch: Vsearch, library: Path, condition: str) -> None:
     assert vsearch("query", "--where", condition, "pump", cwd=library).error.startswith("--where")
 
 
-def test_where_can_not_undo_the_other_filters(vsearch: Vsearch, library: Path) -> None:
+def test_where_cannot_undo_other_filters(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--ext", "py", "--where", "1) OR (1", "pump", cwd=library)
     assert result.error.startswith("--where")
 
 
-def test_refused_statements_have_changed_nothing(vsearch: Vsearch, library: Path, everything: set[str]) -> None:
+def test_refused_statements_change_nothing(vsearch: Vsearch, library: Path, everything: set[str]) -> None:
     for condition in ("1); DELETE FROM files; --", "1); DROP TABLE files; --"):
         vsearch("query", "--where", condition, "pump", cwd=library)
     assert paths(vsearch, library) == everything
@@ -107,7 +107,7 @@ def test_ext_is_a_list(vsearch: Vsearch, library: Path, listed: str) -> None:
     assert paths(vsearch, library, "--ext", listed) == {"code/client.py", "page.html"}
 
 
-def test_until_takes_what_is_old(vsearch: Vsearch, library: Path) -> None:
+def test_until_keeps_old_files(vsearch: Vsearch, library: Path) -> None:
     assert paths(vsearch, library, "--until", "2020-06-30") == {"notes/retries.md"}
 
 
@@ -120,13 +120,13 @@ def test_since_includes_its_day(vsearch: Vsearch, library: Path, everything: set
 
 
 @pytest.mark.parametrize("moment", ["2020-01-01T12:01", "2020-01-02", "30d"])
-def test_since_leaves_out_what_is_older(vsearch: Vsearch, library: Path, everything: set[str], moment: str) -> None:
+def test_since_leaves_out_older_files(vsearch: Vsearch, library: Path, everything: set[str], moment: str) -> None:
     assert paths(vsearch, library, "--since", moment) == everything - {"notes/retries.md"}
 
 
 @pytest.mark.parametrize("option", ["--since", "--until"])
 @pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "", "99999999999999d"])
-def test_what_is_no_date_is_an_error(vsearch: Vsearch, library: Path, option: str, moment: str) -> None:
+def test_an_invalid_date_is_an_error(vsearch: Vsearch, library: Path, option: str, moment: str) -> None:
     assert "neither a date nor an age" in vsearch("query", option, moment, "pump", cwd=library).error
 
 

@@ -1,4 +1,4 @@
-"""An index whose segment has a graph: `query` with and without it, and what `status` says of it."""
+"""An index whose segment has a graph: `query` with and without it, and `status`."""
 
 import re
 import signal
@@ -29,7 +29,7 @@ CHUNKS = 2400  # more than `ann.hnsw.ScanLimits.exact_rows`, so that a graph is 
 
 
 class WordMixer:
-    """Embeds a chunk as the sum of its words' real vectors: quick, and near to what the real model would say."""
+    """Embeds a chunk as the sum of its words' real vectors: fast, and similar to the real model's."""
 
     def __init__(self, real: Embedder) -> None:
         self.fingerprint = real.fingerprint
@@ -48,9 +48,9 @@ class WordMixer:
 
 
 @pytest.fixture(scope="module")
-def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose index has a graph. For reading only."""
-    project = tmp_path_factory.mktemp("linked")
+def graph_project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose index has a graph; tests must not change it."""
+    project = tmp_path_factory.mktemp("graph")
     random = np.random.default_rng(0)
     for name in ("one", "two"):
         chunks = (" ".join(random.choice(WORDS, 18)) + "." for _ in range(CHUNKS // 2))
@@ -67,8 +67,8 @@ def linked(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-def ask(vsearch: Vsearch, project: Path, *arguments: str) -> CommandResult:
-    """A query that succeeds, and says nothing but perhaps that it prepares."""
+def query(vsearch: Vsearch, project: Path, *arguments: str) -> CommandResult:
+    """Run a query, which must succeed; stderr may only announce the preparation of kernels."""
     result = vsearch("query", *arguments, cwd=project)
     assert result.status == 0, result
     assert result.err in {"", PREPARING}
@@ -80,63 +80,70 @@ def places(answer: dict[str, list[dict[str, object]]]) -> list[tuple[object, obj
 
 
 @pytest.mark.parametrize("options", [(), ("--mode", "vector"), ("--fusion", "rrf"), ("--group-by", "file")])
-def test_a_walk_answers_as_a_scan_does(vsearch: Vsearch, linked: Path, options: tuple[str, ...]) -> None:
-    question = ("--json", *options, "the pump and its valve by the river")
-    walked, scanned = ask(vsearch, linked, "--ef", "400", *question).json, ask(vsearch, linked, *question).json
-    assert (walked["exact"], scanned["exact"]) == (options == ("--group-by", "file"), True)
-    assert len(set(places(walked)) & set(places(scanned))) >= len(scanned["hits"]) - 1
-    scores = {place: hit["scores"] for place, hit in zip(places(scanned), scanned["hits"], strict=True)}
-    for place, hit in zip(places(walked), walked["hits"], strict=True):
+def test_graph_search_agrees_with_a_scan(vsearch: Vsearch, graph_project: Path, options: tuple[str, ...]) -> None:
+    arguments = ("--json", *options, "the pump and its valve by the river")
+    approximate, exact = (
+        query(vsearch, graph_project, "--ef", "400", *arguments).json,
+        query(vsearch, graph_project, *arguments).json,
+    )
+    assert (approximate["exact"], exact["exact"]) == (options == ("--group-by", "file"), True)
+    assert len(set(places(approximate)) & set(places(exact))) >= len(exact["hits"]) - 1
+    scores = {place: hit["scores"] for place, hit in zip(places(exact), exact["hits"], strict=True)}
+    for place, hit in zip(places(approximate), approximate["hits"], strict=True):
         assert hit["scores"] == pytest.approx(scores.get(place, hit["scores"]), abs=2e-6)
 
 
-def test_a_single_query_scans_and_so_does_exact(vsearch: Vsearch, linked: Path) -> None:
+def test_a_single_query_and_exact_scan_all_vectors(vsearch: Vsearch, graph_project: Path) -> None:
     for options in ((), ("--exact",)):
-        answer = ask(vsearch, linked, "--json", "--explain", *options, "bread").json
+        answer = query(vsearch, graph_project, "--json", "--explain", *options, "bread").json
         assert answer["exact"] is True
         assert (answer["explain"]["vectors"], answer["explain"]["ef"]) == ("scan", None)
 
 
-def test_explain_tells_of_the_walk(vsearch: Vsearch, linked: Path) -> None:
-    answer = ask(vsearch, linked, "--json", "--explain", "--ef", "200", "bread").json
+def test_explain_shows_graph_search(vsearch: Vsearch, graph_project: Path) -> None:
+    answer = query(vsearch, graph_project, "--json", "--explain", "--ef", "200", "bread").json
     assert (answer["explain"]["vectors"], answer["explain"]["ef"]) == ("graph", 200)
     assert (
         "\nmode hybrid (convex, alpha 0.75), approximate (graph walked, ef 200), "
-        in ask(vsearch, linked, "--explain", "--ef", "200", "bread").out
+        in query(vsearch, graph_project, "--explain", "--ef", "200", "bread").out
     )
 
 
-def test_a_filter_and_a_floor_hold_in_a_walk(vsearch: Vsearch, linked: Path) -> None:
-    answer = ask(vsearch, linked, "--json", "--ef", "200", "--path", "one.txt", "bread oven").json
+def test_filters_and_min_score_apply_to_graph_search(vsearch: Vsearch, graph_project: Path) -> None:
+    answer = query(vsearch, graph_project, "--json", "--ef", "200", "--path", "one.txt", "bread oven").json
     assert {hit["path"] for hit in answer["hits"]} == {"one.txt"}
     best = answer["hits"][0]["score"]
-    some = ask(vsearch, linked, "--json", "--ef", "200", "--mode", "vector", "--min-score", "0.6", "bread oven").json
+    some = query(
+        vsearch, graph_project, "--json", "--ef", "200", "--mode", "vector", "--min-score", "0.6", "bread oven"
+    ).json
     assert best > 0
     assert all(hit["score"] >= 0.6 for hit in some["hits"])
 
 
-def test_a_batch_walks_when_it_is_told_to(vsearch: Vsearch, linked: Path) -> None:
-    result = vsearch("query", "-", "--ef", "200", cwd=linked, stdin="bread\npump\n")
+def test_a_batch_searches_the_graph_with_ef(vsearch: Vsearch, graph_project: Path) -> None:
+    result = vsearch("query", "-", "--ef", "200", cwd=graph_project, stdin="bread\npump\n")
     assert [answer["exact"] for answer in result.json_lines] == [False, False]
 
 
-def test_exact_and_ef_exclude_one_another(vsearch: Vsearch, linked: Path) -> None:
-    assert "--exact, --ef" in vsearch("query", "--exact", "--ef", "200", "bread", cwd=linked).error
+def test_exact_and_ef_exclude_each_other(vsearch: Vsearch, graph_project: Path) -> None:
+    assert "--exact, --ef" in vsearch("query", "--exact", "--ef", "200", "bread", cwd=graph_project).error
 
 
-def test_status_tells_of_the_graph(vsearch: Vsearch, linked: Path) -> None:
-    status = vsearch("status", "--json", cwd=linked).json
+def test_status_shows_the_graph(vsearch: Vsearch, graph_project: Path) -> None:
+    status = vsearch("status", "--json", cwd=graph_project).json
     assert (status["graph_segments"], status["graph_rows"]) == (1, CHUNKS)
-    files = sum(path.stat().st_size for path in (linked / ".vsearch/segments").glob("*/graph_*.npy"))
+    files = sum(path.stat().st_size for path in (graph_project / ".vsearch/segments").glob("*/graph_*.npy"))
     assert status["size"]["graph"] == files > 0
     assert (
         f"chunks    {CHUNKS:,} in 1 segment, 1 of them ({CHUNKS:,} rows) with a graph\n"
-        in vsearch("status", cwd=linked).out
+        in vsearch("status", cwd=graph_project).out
     )
 
 
-def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, linked: Path, tmp_path: Path) -> None:
-    """A hostile index names what it likes: its checksums are right, and its graph points far outside."""
+def test_a_damaged_graph_is_a_one_line_error_and_exact_search_works(
+    vsearch: Vsearch, graph_project: Path, tmp_path: Path
+) -> None:
+    """A hostile index: its checksums are right, but its graph has nodes that are out of range."""
     import json
     import shutil
     from contextlib import closing
@@ -146,7 +153,7 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
     from vsearch_core.store.segment import write_segment
 
     project = tmp_path / "hostile"
-    shutil.copytree(linked, project)
+    shutil.copytree(graph_project, project)
     index = project / ".vsearch"
     (name,) = (path.name for path in (index / "segments").iterdir())
     entries = np.full(16, 2**31, np.uint32)
@@ -166,15 +173,15 @@ def test_a_damaged_graph_is_one_line_and_exact_still_answers(vsearch: Vsearch, l
     assert vsearch("query", "--exact", "bread", cwd=project).status == 0
 
 
-@pytest.mark.slow  # compiles anew
-def test_a_cache_that_can_not_be_written_costs_time_only(vsearch: Vsearch, linked: Path) -> None:
+@pytest.mark.slow  # compiles
+def test_without_a_writable_cache_kernels_are_compiled_each_time(vsearch: Vsearch, graph_project: Path) -> None:
     cache = Path(vsearch.environment["VSEARCH_CACHE_DIR"])
     modes = {path: path.stat().st_mode for path in [cache, *cache.rglob("*")] if path.is_dir()}
     bound = vsearch.without_privileges()
     try:
         for path in modes:
             path.chmod(0o555)
-        result = bound("query", "--json", "--ef", "200", "bread", cwd=linked, NUMBA_CACHE_DIR="")
+        result = bound("query", "--json", "--ef", "200", "bread", cwd=graph_project, NUMBA_CACHE_DIR="")
     finally:
         for path, mode in modes.items():
             path.chmod(mode)
@@ -182,27 +189,27 @@ def test_a_cache_that_can_not_be_written_costs_time_only(vsearch: Vsearch, linke
     assert not (cache / "kernels").exists()
 
 
-@pytest.mark.slow  # begins to compile anew
+@pytest.mark.slow  # begins to compile
 @pytest.mark.parametrize("later", [0.0, 0.7, 1.4, 2.1, 2.8])
-def test_the_compiler_is_not_waited_for(vsearch: Vsearch, linked: Path, tmp_path: Path, later: float) -> None:
-    """Ctrl-C at any time: LLVM calls Python back now and then, where an exception would be lost."""
+def test_ctrl_c_interrupts_the_compiler(vsearch: Vsearch, graph_project: Path, tmp_path: Path, later: float) -> None:
+    """Ctrl-C works at any time: LLVM calls Python back sometimes, where an exception would be lost."""
     environment = {**vsearch.environment, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    process = vsearch.start("query", "--ef", "200", "bread", cwd=linked, env=environment)
+    process = vsearch.start("query", "--ef", "200", "bread", cwd=graph_project, env=environment)
     assert process.stderr is not None
     assert process.stderr.readline().decode() == PREPARING
     time.sleep(later)
     process.send_signal(signal.SIGINT)
     result = wait_for(process)
     assert (result.status, result.out, result.err.strip()) == (130, "", "vsearch: interrupted")
-    assert not list(tmp_path.glob("kernels/*/scan.scan_rows*"))  # the last one that would be compiled
+    assert not list(tmp_path.glob("kernels/*/scan.scan_rows*"))  # the last kernel to be compiled
 
 
-@pytest.mark.slow  # compiles anew, twice
-def test_two_first_uses_at_once_do_not_disturb_one_another(vsearch: Vsearch, linked: Path, tmp_path: Path) -> None:
+@pytest.mark.slow  # compiles twice
+def test_two_processes_can_compile_at_once(vsearch: Vsearch, graph_project: Path, tmp_path: Path) -> None:
     environment = {**vsearch.environment, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
     arguments = ("query", "--json", "--ef", "200", "bread")
-    started = [vsearch.start(*arguments, cwd=linked, env=environment) for _ in range(2)]
+    started = [vsearch.start(*arguments, cwd=graph_project, env=environment) for _ in range(2)]
     outputs = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert places(CommandResult(0, *outputs[0]).json) == places(CommandResult(0, *outputs[1]).json)
-    assert ask(vsearch, linked, *arguments[1:]).json["exact"] is False
+    assert query(vsearch, graph_project, *arguments[1:]).json["exact"] is False

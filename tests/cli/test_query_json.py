@@ -1,4 +1,4 @@
-"""The machine-readable answers: `--json`, `--jsonl`, `--paths`. Scripts depend on every key and byte of them."""
+"""The machine-readable outputs `--json`, `--jsonl` and `--paths`. Scripts depend on every key and byte."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def test_json_has_the_keys_of_the_contract_in_their_order(vsearch: Vsearch, libr
     assert {"embed", "search", "total"} <= answer["took_ms"].keys()
 
 
-def test_json_says_what_was_asked_and_searched(vsearch: Vsearch, library: Path) -> None:
+def test_json_has_the_query_and_what_was_searched(vsearch: Vsearch, library: Path) -> None:
     answer = vsearch("query", "--json", "drain the pump", cwd=library).json
     assert answer["schema"] == "vsearch.results/1"
     assert answer["query"] == "drain the pump"
@@ -35,7 +35,7 @@ def test_json_says_what_was_asked_and_searched(vsearch: Vsearch, library: Path) 
     assert answer["searched"] == answer["matched"] >= 9
 
 
-def test_a_hit_says_where_its_text_stands(vsearch: Vsearch, library: Path) -> None:
+def test_a_hit_has_the_place_of_its_text(vsearch: Vsearch, library: Path) -> None:
     best = vsearch("query", "--json", "exponential backoff", cwd=library).json["hits"][0]
     source = (library / "notes/retries.md").read_text()
     assert source[best["start_char"] : best["end_char"]] == best["text"]
@@ -49,17 +49,17 @@ def test_a_pdf_hit_has_a_page(vsearch: Vsearch, library: Path) -> None:
     assert (best["path"], best["page"], best["place"]) == ("annual report.pdf", 1, "page 1")
 
 
-def test_ranks_count_from_one_and_scores_fall(vsearch: Vsearch, library: Path) -> None:
+def test_ranks_begin_at_1_and_scores_decrease(vsearch: Vsearch, library: Path) -> None:
     hits = vsearch("query", "--json", "water", cwd=library).json["hits"]
     assert [hit["rank"] for hit in hits] == list(range(1, len(hits) + 1))
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
 
 
-def test_the_route_that_the_mode_leaves_out_is_null(vsearch: Vsearch, library: Path) -> None:
-    by_word = vsearch("query", "--json", "--mode", "keyword", "pump", cwd=library).json["hits"][0]
-    by_meaning = vsearch("query", "--json", "--mode", "vector", "pump", cwd=library).json["hits"][0]
-    assert by_word["scores"] == {"vector": None, "keyword": by_word["score"]}
-    assert by_meaning["scores"] == {"vector": by_meaning["score"], "keyword": None}
+def test_the_score_of_an_unused_route_is_null(vsearch: Vsearch, library: Path) -> None:
+    keyword = vsearch("query", "--json", "--mode", "keyword", "pump", cwd=library).json["hits"][0]
+    vector = vsearch("query", "--json", "--mode", "vector", "pump", cwd=library).json["hits"][0]
+    assert keyword["scores"] == {"vector": None, "keyword": keyword["score"]}
+    assert vector["scores"] == {"vector": vector["score"], "keyword": None}
 
 
 def test_json_without_hits_is_still_the_object(vsearch: Vsearch, library: Path) -> None:
@@ -69,17 +69,17 @@ def test_json_without_hits_is_still_the_object(vsearch: Vsearch, library: Path) 
     assert (result.json["hits"], result.json["matched"]) == ([], 0)
 
 
-def test_json_explains_when_asked(vsearch: Vsearch, library: Path) -> None:
+def test_json_has_explain_on_request(vsearch: Vsearch, library: Path) -> None:
     answer = vsearch("query", "--json", "--explain", "retried requests", cwd=library).json
     assert list(answer) == [*KEYS, "explain"]
     fusion = {"method": "convex", "alpha": 0.75, "tuned": False, "legible": 1.0}
     assert answer["explain"] == {"terms": ["retri", "request"], "vectors": "scan", "ef": None, "fusion": fusion}
-    by_word = vsearch("query", "--json", "--explain", "--mode", "keyword", "requests", cwd=library).json
-    assert by_word["explain"] == {"terms": ["request"], "vectors": None, "ef": None}
+    keyword = vsearch("query", "--json", "--explain", "--mode", "keyword", "requests", cwd=library).json
+    assert keyword["explain"] == {"terms": ["request"], "vectors": None, "ef": None}
 
 
 @pytest.mark.parametrize("output", ["--json", "--jsonl"])
-def test_json_escapes_what_would_steer_a_terminal(vsearch: Vsearch, library: Path, output: str) -> None:
+def test_json_escapes_control_characters(vsearch: Vsearch, library: Path, output: str) -> None:
     result = vsearch("query", "-k", "1", output, "parrot in the belfry \u202e", cwd=library)
     assert not controls_terminal(result.out)
     assert r"\u001b[31m" in result.out
@@ -105,7 +105,7 @@ def test_jsonl_without_hits_is_empty(vsearch: Vsearch, library: Path) -> None:
     assert (result.status, result.stdout) == (1, b"")
 
 
-def test_paths_are_the_hits_files_each_once_best_first(vsearch: Vsearch, project: Path) -> None:
+def test_paths_are_the_files_of_the_hits_without_repeats(vsearch: Vsearch, project: Path) -> None:
     long = "\n\n".join(f"Paragraph {number} about the pump and its valve." for number in range(40))
     write_files(project, {"long.txt": long, "other.txt": "A valve."})
     assert vsearch("index", "--chunk-words", "20", ".", cwd=project).status == 0
@@ -115,7 +115,7 @@ def test_paths_are_the_hits_files_each_once_best_first(vsearch: Vsearch, project
     assert result.lines == list(dict.fromkeys(hit["path"] for hit in hits))
 
 
-def test_null_ends_each_path_so_that_any_name_survives(vsearch: Vsearch, project: Path) -> None:
+def test_null_ends_each_path_with_a_null_byte(vsearch: Vsearch, project: Path) -> None:
     names = {"with space.txt", "with\nnewline.txt", "naïve 文書.txt", "quote'\".txt", "-dash.txt", EVIL_NAME}
     write_files(project, {name: f"The pump number {number}." for number, name in enumerate(names)})
     assert vsearch("index", "-q", ".", cwd=project).status == 0
@@ -136,7 +136,7 @@ def test_paths_without_hits_are_empty(vsearch: Vsearch, library: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [("--json", "--jsonl"), ("--json", "--paths"), ("--jsonl", "--paths")])
-def test_outputs_exclude_one_another(vsearch: Vsearch, library: Path, options: tuple[str, ...]) -> None:
+def test_output_formats_exclude_each_other(vsearch: Vsearch, library: Path, options: tuple[str, ...]) -> None:
     assert "can't be combined; give one of them" in vsearch("query", *options, "pump", cwd=library).error
 
 
@@ -144,7 +144,7 @@ def test_null_needs_paths(vsearch: Vsearch, library: Path) -> None:
     assert "needs --paths" in vsearch("query", "-0", "pump", cwd=library).error
 
 
-def test_the_same_query_gives_the_same_answer(vsearch: Vsearch, library: Path) -> None:
+def test_the_same_query_gives_the_same_output(vsearch: Vsearch, library: Path) -> None:
     def answer() -> str:
         return re.sub(r'"took_ms": \{[^}]*\}', "", vsearch("query", "--json", "water pump", cwd=library).out)
 

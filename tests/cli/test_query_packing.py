@@ -1,4 +1,4 @@
-"""`--context` and `--max-tokens`: more text around a hit, or as much as a model can take."""
+"""`--context` and `--max-tokens`: text around a hit, and a budget for all hits."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def story(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_context_is_the_file_s_text_around_the_hit(vsearch: Vsearch, story: Path) -> None:
+def test_context_is_the_files_text_around_the_hit(vsearch: Vsearch, story: Path) -> None:
     (hit,) = vsearch("query", "-k", "1", "--context", "1", "--json", "heron", cwd=story).json["hits"]
     assert hit["text"] == STORY[hit["start_char"] : hit["end_char"]]
     assert hit["before"] and STORY[: hit["start_char"]].endswith(hit["before"])
@@ -28,13 +28,13 @@ def test_without_context_its_keys_are_null(vsearch: Vsearch, story: Path) -> Non
     assert (answer["hits"][0]["before"], answer["hits"][0]["after"], answer["tokens"]) == (None, None, None)
 
 
-def test_context_is_shown_as_one_stretch(vsearch: Vsearch, story: Path) -> None:
+def test_context_is_printed_with_its_hit_as_one_text(vsearch: Vsearch, story: Path) -> None:
     out = vsearch("query", "-k", "1", "--context", "100", "heron", cwd=story).out
     assert [line.strip() for line in out.split("\n")[1:] if line.strip()] == STORY.split("\n\n")
 
 
 @pytest.mark.parametrize("budget", [100, 400, 5000])
-def test_a_budget_is_kept_and_nothing_comes_twice(vsearch: Vsearch, story: Path, budget: int) -> None:
+def test_a_token_budget_is_kept_without_repeated_text(vsearch: Vsearch, story: Path, budget: int) -> None:
     answer = vsearch("query", "--max-tokens", str(budget), "--json", "the weir", cwd=story).json
     assert 0 < answer["tokens"] <= budget
     text = "\n\n".join(hit["text"] for hit in answer["hits"] if hit["path"] == "story.txt")
@@ -44,12 +44,12 @@ def test_a_budget_is_kept_and_nothing_comes_twice(vsearch: Vsearch, story: Path,
         assert {hit["path"] for hit in answer["hits"]} == {"story.txt", "other.txt"}
 
 
-def test_hits_at_most_hold_for_a_budget_too(vsearch: Vsearch, story: Path) -> None:
+def test_k_limits_the_hits_within_a_budget(vsearch: Vsearch, story: Path) -> None:
     answer = vsearch("query", "-k", "1", "--max-tokens", "5000", "--json", "heron", cwd=story).json
     assert len(answer["hits"]) == 1
 
 
-def test_a_budget_shows_whole_passages_and_explains_itself(vsearch: Vsearch, story: Path) -> None:
+def test_a_budget_shows_whole_chunks_and_their_size(vsearch: Vsearch, story: Path) -> None:
     out = vsearch("query", "--max-tokens", "5000", "--explain", "heron", cwd=story).out
     assert all(paragraph in out for paragraph in STORY.split("\n\n"))
     assert "\npacked into about " in out

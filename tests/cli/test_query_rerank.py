@@ -1,4 +1,4 @@
-"""`--rerank`: the judge's order, scores and time; offline, with a model on disk."""
+"""`--rerank`: order, scores and time; offline, with a model on disk."""
 
 from pathlib import Path
 
@@ -8,20 +8,20 @@ from process import Vsearch, write_files
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_counting(tmp_path_factory.mktemp("judge") / "counting")
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_counting(tmp_path_factory.mktemp("reranker") / "counting")
 
 
 @pytest.fixture(scope="module")
-def judged(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {f"{number}.txt": f"pump number {number} {'good ' * number}" for number in range(1, 5)}
-    folder = write_files(tmp_path_factory.mktemp("judged"), {**files, "long.txt": "filler " * 900 + "good " * 9})
+    folder = write_files(tmp_path_factory.mktemp("project"), {**files, "long.txt": "filler " * 900 + "good " * 9})
     assert vsearch("index", ".", cwd=folder).status == 0
     return folder
 
 
-def test_the_judge_s_order_and_scores(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    answer = vsearch("query", "--rerank", str(judge), "--json", "pump", cwd=judged).json
+def test_hits_have_the_rerankers_order_and_scores(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    answer = vsearch("query", "--rerank", str(reranker), "--json", "pump", cwd=project).json
     hits = answer["hits"]
     assert [hit["path"] for hit in hits[:5]] == ["long.txt", "4.txt", "3.txt", "2.txt", "1.txt"]
     assert [hit["score"] for hit in hits] == [hit["scores"]["rerank"] for hit in hits]
@@ -29,25 +29,27 @@ def test_the_judge_s_order_and_scores(vsearch: Vsearch, judged: Path, judge: Pat
     assert answer["took_ms"]["rerank"] > 0
 
 
-def test_explain_says_what_the_judge_said(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    out = vsearch("query", "--rerank", str(judge), "--explain", "pump", cwd=judged).out
+def test_explain_shows_the_rerankers_scores(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    out = vsearch("query", "--rerank", str(reranker), "--explain", "pump", cwd=project).out
     assert ", rerank 0.9" in out
     assert " ms, rerank " in out
 
 
-def test_only_the_best_are_judged_and_all_hits_are(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    few = vsearch("query", "-k", "2", "--rerank", str(judge), "--rerank-depth", "1", "--json", "pump", cwd=judged).json
-    plain = vsearch("query", "-k", "2", "--json", "pump", cwd=judged).json
+def test_rerank_depth_never_falls_below_the_number_of_hits(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    few = vsearch(
+        "query", "-k", "2", "--rerank", str(reranker), "--rerank-depth", "1", "--json", "pump", cwd=project
+    ).json
+    plain = vsearch("query", "-k", "2", "--json", "pump", cwd=project).json
     assert {hit["path"] for hit in few["hits"]} == {hit["path"] for hit in plain["hits"]}
 
 
-def test_the_least_score_is_the_judge_s(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    asked = ("query", "--rerank", str(judge), "--min-score", "0.9", "--mode", "keyword", "--paths", "pump")
-    assert vsearch(*asked, cwd=judged).lines == ["4.txt", "3.txt", "2.txt"]
+def test_min_score_applies_to_the_rerankers_score(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    arguments = ("query", "--rerank", str(reranker), "--min-score", "0.9", "--mode", "keyword", "--paths", "pump")
+    assert vsearch(*arguments, cwd=project).lines == ["4.txt", "3.txt", "2.txt"]
 
 
-def test_each_line_is_judged(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    answers = vsearch("query", "--rerank", str(judge), "-", cwd=judged, stdin="pump\nnumber\n").json_lines
+def test_each_query_of_a_batch_is_reranked(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    answers = vsearch("query", "--rerank", str(reranker), "-", cwd=project, stdin="pump\nnumber\n").json_lines
     assert all(answer["hits"][0]["scores"]["rerank"] > 0.9 for answer in answers)
 
 
@@ -58,11 +60,11 @@ def test_each_line_is_judged(vsearch: Vsearch, judged: Path, judge: Path) -> Non
         (".", "holds no tokenizer.json"),
     ],
 )
-def test_a_model_that_is_none_is_an_error(vsearch: Vsearch, judged: Path, model: str, reason: str) -> None:
-    assert reason in vsearch("query", "--rerank", model, "pump", cwd=judged).error
+def test_an_unusable_model_is_an_error(vsearch: Vsearch, project: Path, model: str, reason: str) -> None:
+    assert reason in vsearch("query", "--rerank", model, "pump", cwd=project).error
 
 
-def test_examples_alone_can_not_be_judged(vsearch: Vsearch, judged: Path, judge: Path) -> None:
-    for model in (str(judge), "nowhere/at-all"):  # which is not even looked for
-        result = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=judged)
+def test_examples_without_a_query_cannot_be_reranked(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    for model in (str(reranker), "nowhere/at-all"):  # it is not even opened
+        result = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=project)
         assert "it needs a query's text, and there are only examples; give TEXT, too" in result.error

@@ -15,8 +15,8 @@ ADDRESSES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
 FILES = {"pump.txt": "The pump needs grease.\n", "bread.txt": "Rye bread needs time.\n"}
 
 
-def remote(name: str, provider: FakeProvider) -> list[str]:
-    """The options that lead `index` to the provider."""
+def remote_options(name: str, provider: FakeProvider) -> list[str]:
+    """Return the options that name the provider."""
     model = ["--model", "text-embedding-3-small"] if name == "openai" else []
     return ["--embedder", name, "--base-url", provider.url, "--dimensions", "128", *model]
 
@@ -26,7 +26,7 @@ def dialect(name: str) -> str:
 
 
 def many_files(project: Path, files: int, chunks: int) -> None:
-    """Files of so many chunks each where a chunk has 20 words; no text comes twice."""
+    """Write `files` files of `chunks` chunks of 20 words; no text is repeated."""
     for number in range(files):
         paragraphs = (f"f{number}c{chunk} " + "word " * 18 + "end." for chunk in range(chunks))
         write_files(project, {f"{number}.txt": "\n\n".join(paragraphs)})
@@ -39,22 +39,22 @@ SMALL_CHUNKS = ("--chunk-words", "20", "--overlap-words", "0")
 def test_index_and_query(vsearch: Vsearch, project: Path, name: str) -> None:
     write_files(project, FILES)
     with serving(dialect(name)) as provider:
-        result = vsearch("index", ".", *remote(name, provider), cwd=project, **KEYS)
+        result = vsearch("index", ".", *remote_options(name, provider), cwd=project, **KEYS)
         assert result.status == 0, result
         named = {**KEYS, ADDRESSES[name]: provider.url}
-        asked = vsearch("query", "grease for the pump", "--json", "--explain", "--mode", "vector", cwd=project, **named)
-        assert asked.json["hits"][0]["path"] == "pump.txt"
+        query = vsearch("query", "grease for the pump", "--json", "--explain", "--mode", "vector", cwd=project, **named)
+        assert query.json["hits"][0]["path"] == "pump.txt"
         again = vsearch("index", cwd=project, **named)
         assert len(provider.requests) == 2  # one for the documents, one for the query
         status = vsearch("status", "--json", cwd=project)
-        said = [result, asked, again, status]
-    assert not any(KEY in each.out + each.err for each in said)
-    held = [path for path in (project / ".vsearch").rglob("*") if path.is_file()]
-    assert held
-    assert not any(KEY.encode() in path.read_bytes() for path in held)
+        results = [result, query, again, status]
+    assert not any(KEY in each.out + each.err for each in results)
+    stored = [path for path in (project / ".vsearch").rglob("*") if path.is_file()]
+    assert stored
+    assert not any(KEY.encode() in path.read_bytes() for path in stored)
 
 
-def test_a_query_sends_no_key_where_only_the_index_says_so(vsearch: Vsearch, project: Path) -> None:
+def test_a_query_sends_no_key_to_an_address_that_only_the_index_names(vsearch: Vsearch, project: Path) -> None:
     write_files(project, FILES)
     with serving("ollama") as provider:
         options = ("--embedder", "openai", "--model", "m", "--dimensions", "48", "--base-url", provider.url)
@@ -64,7 +64,7 @@ def test_a_query_sends_no_key_where_only_the_index_says_so(vsearch: Vsearch, pro
         assert provider.keys == [KEY, None]
 
 
-def test_the_address_of_the_environment_is_remembered_and_can_be_changed(vsearch: Vsearch, project: Path) -> None:
+def test_the_address_from_the_environment_is_stored_and_can_be_changed(vsearch: Vsearch, project: Path) -> None:
     write_files(project, FILES)
     options = ("--embedder", "openai", "--model", "m")
     with serving("ollama") as old, serving("llama.cpp") as new:
@@ -76,10 +76,10 @@ def test_the_address_of_the_environment_is_remembered_and_can_be_changed(vsearch
         assert (len(old.requests), len(new.requests)) == (before, 1)
 
 
-def test_a_spent_quota_keeps_what_is_embedded_and_says_when_to_go_on(vsearch: Vsearch, project: Path) -> None:
+def test_a_spent_quota_keeps_embedded_chunks_and_says_when_to_resume(vsearch: Vsearch, project: Path) -> None:
     many_files(project, 8, 40)
     with serving("gemini", lambda number: "day" if number == 2 else "") as provider:
-        options = [*remote("gemini", provider), *SMALL_CHUNKS]
+        options = [*remote_options("gemini", provider), *SMALL_CHUNKS]
         result = vsearch("index", ".", *options, "-q", cwd=project, **KEYS)
         assert result.error.startswith(
             "gemini gemini-embedding-001: the day's quota is used up; what is embedded is kept; "
@@ -92,10 +92,10 @@ def test_a_spent_quota_keeps_what_is_embedded_and_says_when_to_go_on(vsearch: Vs
         assert len(provider.answered) == 320
 
 
-def test_ctrl_c_ends_a_pause(vsearch: Vsearch, project: Path) -> None:
+def test_ctrl_c_ends_a_wait_between_retries(vsearch: Vsearch, project: Path) -> None:
     many_files(project, 5, 40)
     with serving("openai", lambda number: "429 100" if number == 2 else "") as provider:
-        options = [*remote("openai", provider), *SMALL_CHUNKS]
+        options = [*remote_options("openai", provider), *SMALL_CHUNKS]
         environment = {**vsearch.environment, **KEYS}
         process = vsearch.start("index", ".", *options, cwd=project, env=environment)
         wait_until(lambda: len(provider.requests) == 3, "the third request")
@@ -110,17 +110,17 @@ def test_ctrl_c_ends_a_pause(vsearch: Vsearch, project: Path) -> None:
         assert set(provider.answered.values()) == {1}
 
 
-def test_no_key_is_one_line_and_makes_nothing(vsearch: Vsearch, project: Path) -> None:
+def test_a_missing_key_is_a_one_line_error_and_no_index_is_created(vsearch: Vsearch, project: Path) -> None:
     write_files(project, FILES)
     for name, variable in (("gemini", "GEMINI_API_KEY"), ("openai", "OPENAI_API_KEY")):
         assert variable in vsearch("index", ".", "--embedder", name, "--yes", cwd=project).error
     assert not (project / ".vsearch").exists()
 
 
-def test_a_provider_that_is_away_is_one_line(vsearch: Vsearch, project: Path) -> None:
+def test_an_unreachable_provider_is_a_one_line_error(vsearch: Vsearch, project: Path) -> None:
     write_files(project, FILES)
     with serving("openai") as provider:
-        options = remote("openai", provider)
+        options = remote_options("openai", provider)
     error = vsearch("index", ".", *options, cwd=project, **KEYS).error
     assert error.startswith("openai text-embedding-3-small: can't be reached (ConnectError: ")
     assert error.endswith("what is embedded is kept; run the same command again later")
@@ -147,15 +147,15 @@ def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunk
         return chance.choices(["429 0.01", "429 0.05", "drop", "short", ""], [10, 10, 5, 5, 70])[0]
 
     with serving(dialect(name), faults, after=lambda number: kill(number, "after")) as provider:
-        options = [*remote(name, provider), *SMALL_CHUNKS, "-q"]
+        options = [*remote_options(name, provider), *SMALL_CHUNKS, "-q"]
         environment = {**vsearch.environment, **KEYS}
-        heard = b""
+        output = b""
         for number in range(kills):
             sent, paid = len(provider.requests), provider.answered.total()
             deadly[:] = [(sent + chance.randrange(1, 4), ("before", "after")[number % 2])]
             running.append(vsearch.start("index", ".", *options, cwd=project, env=environment))
             out, err = running[-1].communicate(timeout=DEADLINE)
-            heard += out + err
+            output += out + err
             twice = provider.answered.total() - len(provider.answered)
             assert running[-1].returncode in {0, -signal.SIGKILL}, err
             assert provider.answered.total() >= paid
@@ -168,15 +168,15 @@ def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunk
     assert len(provider.answered) == chunks
     assert max(provider.answered.values()) <= 2 + kills // 5
     assert status["chunks"] == chunks
-    assert KEY.encode() not in heard
+    assert KEY.encode() not in output
     assert vsearch("check", "--full", cwd=project).status == 0
 
 
-def test_kill_9_costs_a_batch_at_most(vsearch: Vsearch, project: Path) -> None:
+def test_kill_9_loses_at_most_one_batch(vsearch: Vsearch, project: Path) -> None:
     kill_and_go_on(vsearch, project, "openai", 3, 400)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gemini", "openai"])
-def test_kill_9_at_twenty_points_costs_a_batch_each_at_most(vsearch: Vsearch, project: Path, name: str) -> None:
+def test_kill_9_at_twenty_points_loses_at_most_one_batch_each(vsearch: Vsearch, project: Path, name: str) -> None:
     kill_and_go_on(vsearch, project, name, 20, 6000 if name == "gemini" else 2400)

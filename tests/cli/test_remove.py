@@ -10,7 +10,7 @@ def found(vsearch: Vsearch, project: Path) -> list[str]:
     return sorted(vsearch("query", "--paths", "--mode", "keyword", "pump", cwd=project).lines)
 
 
-def test_remove_says_what_it_did_and_what_stays_out(vsearch: Vsearch, project: Path) -> None:
+def test_remove_reports_files_removed_and_paths_kept_out(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"docs/a.txt": "The pump.", "docs/old/b.txt": "A pump.", "docs/old/c.txt": "Pump!"})
     assert vsearch("index", "docs", cwd=project).status == 0
     result = vsearch("remove", "old", cwd=project / "docs")
@@ -27,7 +27,7 @@ def test_remove_says_what_it_did_and_what_stays_out(vsearch: Vsearch, project: P
     assert result.err == ""
 
 
-def test_compact_says_what_it_did(vsearch: Vsearch, indexed: Path) -> None:
+def test_compact_reports_segments_and_rows(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "pump.txt").write_text("Another pump.\n")
     assert vsearch("index", cwd=indexed).status == 0
     before = vsearch("query", "--json", "pump", cwd=indexed).json

@@ -1,4 +1,4 @@
-"""`vsearch similar`, and questions moved by examples."""
+"""`vsearch similar`, and queries with examples."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FILES = {
     "cake.md": "# Cake\n\nA cake of butter and sugar is baked slowly in the oven.\n",
     "with:7": "Wild geese fly over the marsh in autumn.\n",
 }
-SMALL = ("--where", "dir = ''")  # all but the long one
+SMALL = ("--where", "dir = ''")  # without the long file
 LONG = "\n\n".join(["The hand pump draws water from the deep well."] * 9 + ["Bread is baked in the oven."] * 9)
 
 
@@ -27,14 +27,14 @@ def paths(vsearch: Vsearch, folder: Path, *arguments: str) -> list[str]:
     return vsearch(*arguments, "--paths", cwd=folder).lines
 
 
-def test_similar_finds_what_is_like_a_file_and_not_itself(vsearch: Vsearch, mill: Path) -> None:
+def test_similar_finds_other_files_than_the_example(vsearch: Vsearch, mill: Path) -> None:
     found = paths(vsearch, mill, "similar", "pump.txt")
     assert set(found[:2]) == {"well.txt", "sub/long.txt"}
     assert "pump.txt" not in found
     assert paths(vsearch, mill, "similar", "bread.txt")[0] in {"cake.md", "sub/long.txt"}
 
 
-def test_a_line_chooses_the_passage(vsearch: Vsearch, mill: Path) -> None:
+def test_a_line_selects_the_example_chunk(vsearch: Vsearch, mill: Path) -> None:
     assert paths(vsearch, mill, "similar", "sub/long.txt:1", *SMALL)[0] in {"well.txt", "pump.txt"}
     last = vsearch("similar", "sub/long.txt:35", "--json", *SMALL, cwd=mill).json
     assert last["hits"][0]["path"] in {"bread.txt", "cake.md"}
@@ -42,24 +42,24 @@ def test_a_line_chooses_the_passage(vsearch: Vsearch, mill: Path) -> None:
     assert vsearch("similar", "./pump.txt", "--json", cwd=mill).json["query"] == "./pump.txt"  # as it was typed
 
 
-def test_the_answer_is_a_query_s(vsearch: Vsearch, mill: Path) -> None:
+def test_the_output_has_the_format_of_a_query(vsearch: Vsearch, mill: Path) -> None:
     answer = vsearch("similar", "pump.txt", "--json", "--ext", "txt", cwd=mill).json
-    asked = vsearch("query", "pump", "--json", "--ext", "txt", cwd=mill).json
-    assert list(answer) == list(asked)
+    query = vsearch("query", "pump", "--json", "--ext", "txt", cwd=mill).json
+    assert list(answer) == list(query)
     assert (answer["schema"], answer["mode"]) == ("vsearch.results/1", "vector")
-    assert answer["matched"] == asked["matched"]
-    assert list(answer["hits"][0]) == list(asked["hits"][0])
+    assert answer["matched"] == query["matched"]
+    assert list(answer["hits"][0]) == list(query["hits"][0])
     assert vsearch("similar", "pump.txt", cwd=mill).out.startswith(("well.txt:1  ", "sub/long.txt:"))
 
 
-def test_names_are_the_working_folder_s_or_the_index_s(vsearch: Vsearch, mill: Path) -> None:
+def test_names_are_relative_to_the_working_folder_or_the_root(vsearch: Vsearch, mill: Path) -> None:
     at_root = vsearch("similar", "sub/long.txt:1", "--json", cwd=mill).json["hits"]
     below = vsearch("similar", "long.txt:1", "--json", cwd=mill / "sub").json["hits"]
     stored = vsearch("similar", "sub/long.txt:1", "--json", cwd=mill / "sub").json["hits"]
     assert at_root == below == stored
 
 
-def test_a_name_that_ends_like_a_line_is_a_name_first(vsearch: Vsearch, mill: Path) -> None:
+def test_a_file_name_that_ends_like_a_line_number_is_a_file_name(vsearch: Vsearch, mill: Path) -> None:
     assert "with:7" not in paths(vsearch, mill, "similar", "with:7")
     assert "with:7" not in paths(vsearch, mill, "similar", "with:7:1")
 
@@ -80,12 +80,12 @@ def test_a_file_that_is_not_indexed_is_embedded(vsearch: Vsearch, mill: Path, tm
         ("long" * 100, "neither in the index nor a file"),
     ],
 )
-def test_what_is_no_example_is_an_error(vsearch: Vsearch, mill: Path, name: str, reason: str) -> None:
+def test_an_invalid_example_is_an_error(vsearch: Vsearch, mill: Path, name: str, reason: str) -> None:
     assert reason in vsearch("similar", name, cwd=mill).error
     assert reason in vsearch("query", "pump", "--more-like", name, cwd=mill).error
 
 
-def test_a_file_that_can_not_be_read_is_named_as_it_was_typed(vsearch: Vsearch, mill: Path) -> None:
+def test_an_unreadable_file_is_named_as_typed(vsearch: Vsearch, mill: Path) -> None:
     write_files(mill, {"sub/broken.pdf": b"%PDF-1.7 and no more"})
     assert vsearch("similar", "sub/broken.pdf", cwd=mill).error.startswith("sub/broken.pdf: is no readable PDF (")
 
@@ -96,17 +96,17 @@ def test_no_hit_is_status_1(vsearch: Vsearch, mill: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
-def test_examples_move_a_question(vsearch: Vsearch, mill: Path, mode: str) -> None:
-    asked = ("query", "oven or pump", "--mode", mode, *SMALL)
-    liked = paths(vsearch, mill, *asked, "--more-like", "pump.txt")
-    assert "pump.txt" not in liked
-    assert liked[0] == "well.txt"
-    baked = paths(vsearch, mill, *asked, "--more-like", "cake.md", "--less-like", "pump.txt")
-    assert not {"cake.md", "pump.txt"} & set(baked)
-    assert baked[0] == "bread.txt"
+def test_examples_change_the_ranking_of_a_query(vsearch: Vsearch, mill: Path, mode: str) -> None:
+    query = ("query", "oven or pump", "--mode", mode, *SMALL)
+    pumps = paths(vsearch, mill, *query, "--more-like", "pump.txt")
+    assert "pump.txt" not in pumps
+    assert pumps[0] == "well.txt"
+    cakes = paths(vsearch, mill, *query, "--more-like", "cake.md", "--less-like", "pump.txt")
+    assert not {"cake.md", "pump.txt"} & set(cakes)
+    assert cakes[0] == "bread.txt"
 
 
-def test_examples_stand_for_the_question(vsearch: Vsearch, mill: Path) -> None:
+def test_examples_can_replace_the_query(vsearch: Vsearch, mill: Path) -> None:
     found = vsearch(
         "query", "--more-like", "pump.txt", "--more-like", "sub/long.txt:1", "--json", *SMALL, cwd=mill
     ).json
@@ -116,7 +116,7 @@ def test_examples_stand_for_the_question(vsearch: Vsearch, mill: Path) -> None:
     assert "query: it is empty" in vsearch("query", "--less-like", "pump.txt", cwd=mill).error
 
 
-def test_examples_move_each_line(vsearch: Vsearch, mill: Path) -> None:
+def test_examples_apply_to_each_query_of_a_batch(vsearch: Vsearch, mill: Path) -> None:
     answers = vsearch("query", "-", "--more-like", "pump.txt", cwd=mill, stdin="grease\noven\n").json_lines
     assert [answer["query"] for answer in answers] == ["grease", "oven"]
     assert all("pump.txt" not in {hit["path"] for hit in answer["hits"]} for answer in answers)

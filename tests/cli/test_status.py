@@ -1,4 +1,4 @@
-"""`vsearch status`, `vsearch models`: what is there, and what made it."""
+"""`vsearch status` and `vsearch models`."""
 
 import re
 from pathlib import Path
@@ -45,28 +45,28 @@ def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Pat
     assert list(status["size"]) == ["vectors", "graph", "postings", "ids", "text", "catalog", "damaged"]
 
 
-def test_the_sizes_add_up_to_what_is_on_the_disk(vsearch: Vsearch, library: Path) -> None:
+def test_the_sizes_add_up_to_the_size_on_disk(vsearch: Vsearch, library: Path) -> None:
     status = vsearch("status", "--json", cwd=library).json
     files = [path for path in (library / ".vsearch").rglob("*") if path.is_file() and not path.name.endswith("-shm")]
     assert sum(status["size"].values()) == sum(path.stat().st_size for path in files)
 
 
-def test_status_tells_what_repairs_have_set_aside(vsearch: Vsearch, indexed: Path) -> None:
-    """Also a repair that was killed, and so could not say so."""
+def test_status_lists_what_repairs_have_set_aside(vsearch: Vsearch, indexed: Path) -> None:
+    """It includes what a killed repair has set aside without reporting it."""
     aside = write_files(indexed / ".vsearch/damaged/20260101T000000.000000Z", {"catalog.sqlite": "x" * 3000})
     assert vsearch("status", "--json", cwd=indexed).json["size"]["damaged"] == 3000
     line = f"set aside 3.0 kB in {aside.parent}: not used; delete it once you miss nothing"
     assert line in vsearch("status", cwd=indexed).lines
 
 
-def test_status_tells_of_a_re_embedding_that_has_begun(vsearch: Vsearch, indexed: Path) -> None:
+def test_status_shows_an_unfinished_re_embedding(vsearch: Vsearch, indexed: Path) -> None:
     write_files(indexed / ".vsearch", {"re-embed-0123456789abcdef.sqlite": ""})
     assert vsearch("status", "--json", cwd=indexed).json["re_embedding"] is True
     line = "pending   another model's vectors: run the same `vsearch index --re-embed` to continue"
     assert line in vsearch("status", cwd=indexed).lines
 
 
-def test_status_counts_what_was_deleted(vsearch: Vsearch, indexed: Path) -> None:
+def test_status_counts_deleted_rows(vsearch: Vsearch, indexed: Path) -> None:
     (indexed / "pump.txt").write_text("The pump needs oil.\n")
     assert vsearch("index", cwd=indexed).status == 0
     status = vsearch("status", "--json", cwd=indexed).json
@@ -74,7 +74,7 @@ def test_status_counts_what_was_deleted(vsearch: Vsearch, indexed: Path) -> None
     assert status["generation"] > 1
 
 
-def test_status_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_status_never_controls_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
     project = write_files(tmp_path / "a \x1b[31m\u202e folder", {"docs \x07/a.txt": "The pump."})
     assert vsearch("index", "docs \x07", cwd=project).status == 0
     for arguments in (("status",), ("status", "--json")):
@@ -84,7 +84,7 @@ def test_status_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> N
         assert "\u202e" not in out
 
 
-def test_models_shows_what_would_be_used(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_models_shows_the_model_in_use(vsearch: Vsearch, tmp_path: Path) -> None:
     result = vsearch("models", cwd=tmp_path)
     assert (result.status, result.err) == (0, "")
     assert result.lines[0] == "sentence-transformers/all-MiniLM-L6-v2"
@@ -102,20 +102,20 @@ def test_models_json_has_the_keys_of_the_contract(vsearch: Vsearch, tmp_path: Pa
     assert Path(model["location"]).is_dir()
 
 
-def test_models_before_the_first_use_says_that_preparing_is_to_come(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_models_says_that_a_model_is_not_prepared_yet(vsearch: Vsearch, tmp_path: Path) -> None:
     result = vsearch("models", cwd=tmp_path, VSEARCH_CACHE_DIR=str(tmp_path / "empty cache"))
     assert "not prepared yet" in result.out
     assert not (tmp_path / "empty cache").exists()
 
 
-def test_the_first_use_says_on_one_line_that_it_takes_a_while(vsearch: Vsearch, project: Path) -> None:
+def test_the_first_use_announces_preparation_in_one_line(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     result = vsearch("index", ".", cwd=project, VSEARCH_CACHE_DIR=str(project / ".cache"))
     assert result.status == 0
     assert result.err == "preparing sentence-transformers/all-MiniLM-L6-v2 (once a machine) …\n"
 
 
-def test_a_cache_folder_that_can_not_be_written_is_named(vsearch: Vsearch, project: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_named(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump.", "cache": "a file, not a folder"})
     error = vsearch("index", "-q", "a.txt", cwd=project, VSEARCH_CACHE_DIR=str(project / "cache")).error
     assert str(project / "cache") in error

@@ -1,4 +1,4 @@
-"""Terminals and pipes: colour and progress only where somebody sees them, silence where nobody reads."""
+"""Terminals and pipes: colour and progress on terminals only, and no error message for a closed pipe."""
 
 import os
 import re
@@ -13,25 +13,27 @@ OnATerminal = Callable[..., tuple[int, str, str]]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def test_a_terminal_gets_colour(on_a_terminal: OnATerminal, library: Path) -> None:
+def test_output_to_a_terminal_is_coloured(on_a_terminal: OnATerminal, library: Path) -> None:
     status, out, _ = on_a_terminal("query", "-k", "1", "exponential backoff", cwd=library)
     assert status == 0
     assert "\x1b[35mnotes/retries.md:3\x1b[0m" in out
     assert "\x1b[1;31mexponential\x1b[0m \x1b[1;31mbackoff\x1b[0m" in out
 
 
-def test_colour_is_all_that_a_terminal_gets_more(on_a_terminal: OnATerminal, vsearch: Vsearch, library: Path) -> None:
+def test_output_to_a_terminal_differs_in_colour_only(
+    on_a_terminal: OnATerminal, vsearch: Vsearch, library: Path
+) -> None:
     _, out, _ = on_a_terminal("query", "pump in winter", cwd=library)
     assert COLOUR.sub("", out) == vsearch("query", "pump in winter", cwd=library).out
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_colour_can_be_declined(on_a_terminal: OnATerminal, library: Path, environment: dict[str, str]) -> None:
+def test_colour_can_be_turned_off(on_a_terminal: OnATerminal, library: Path, environment: dict[str, str]) -> None:
     _, out, _ = on_a_terminal("query", "-k", "1", "backoff", cwd=library, **environment)
     assert "\x1b" not in out
 
 
-def test_an_empty_no_color_declines_nothing(on_a_terminal: OnATerminal, library: Path) -> None:
+def test_an_empty_no_color_is_ignored(on_a_terminal: OnATerminal, library: Path) -> None:
     _, out, _ = on_a_terminal("query", "-k", "1", "backoff", cwd=library, NO_COLOR="")
     assert "\x1b[" in out
 
@@ -41,13 +43,13 @@ def test_json_is_never_coloured(on_a_terminal: OnATerminal, library: Path) -> No
     assert "\x1b" not in out
 
 
-def test_what_documents_hold_is_not_coloured_by_them(on_a_terminal: OnATerminal, library: Path) -> None:
+def test_documents_cannot_colour_the_output(on_a_terminal: OnATerminal, library: Path) -> None:
     _, out, _ = on_a_terminal("query", "-k", "1", "parrot in the belfry", cwd=library)
     assert "\x1b[31mred" not in out
     assert "\u202e" not in out
 
 
-def test_a_terminal_sees_progress_while_indexing(on_a_terminal: OnATerminal, project: Path) -> None:
+def test_progress_is_shown_on_a_terminal(on_a_terminal: OnATerminal, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     status, out, err = on_a_terminal("index", ".", cwd=project)
     assert status == 0
@@ -57,12 +59,12 @@ def test_a_terminal_sees_progress_while_indexing(on_a_terminal: OnATerminal, pro
 
 
 @pytest.mark.parametrize("options", [("-q",), ("--quiet",)])
-def test_quiet_shows_a_terminal_nothing(on_a_terminal: OnATerminal, project: Path, options: tuple[str, ...]) -> None:
+def test_quiet_shows_no_progress(on_a_terminal: OnATerminal, project: Path, options: tuple[str, ...]) -> None:
     write_files(project, {"a.txt": "The pump."})
     assert on_a_terminal("index", *options, ".", cwd=project) == (0, "", "")
 
 
-def test_no_progress_where_stderr_is_no_terminal(vsearch: Vsearch, project: Path) -> None:
+def test_progress_is_shown_only_on_a_terminal(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     result = vsearch("index", ".", cwd=project)
     assert (result.status, result.err) == (0, "")
@@ -120,7 +122,7 @@ def test_a_pipe_closed_in_the_middle_is_silent(vsearch: Vsearch, library: Path) 
         assert process.stderr.read() == b""
 
 
-def test_a_closed_stderr_costs_nothing(vsearch: Vsearch, library: Path) -> None:
+def test_a_closed_stderr_does_no_harm(vsearch: Vsearch, library: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -130,7 +132,7 @@ def test_a_closed_stderr_costs_nothing(vsearch: Vsearch, library: Path) -> None:
     assert wait_for(process).status == 1
 
 
-def test_no_stdout_at_all_is_no_traceback(vsearch: Vsearch, library: Path) -> None:
+def test_a_missing_stdout_shows_no_traceback(vsearch: Vsearch, library: Path) -> None:
     command = " ".join(f"'{word}'" for word in vsearch.command("query", "pump"))
     done = subprocess.run(
         ["sh", "-c", f"{command} >&-"], cwd=library, env=dict(vsearch.environment), capture_output=True, check=False
@@ -150,7 +152,7 @@ def test_a_full_disk_behind_stdout_is_an_error(vsearch: Vsearch, library: Path) 
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
-def test_any_locale_gets_utf8(vsearch: Vsearch, library: Path, locale: str) -> None:
+def test_output_is_utf8_in_any_locale(vsearch: Vsearch, library: Path, locale: str) -> None:
     result = vsearch("query", "-k", "1", "磨刀石", cwd=library, LC_ALL=locale, PYTHONIOENCODING="ascii")
     assert result.status == 0
     assert result.lines[0].startswith("中文.md:")

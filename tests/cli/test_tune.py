@@ -1,4 +1,4 @@
-"""`vsearch feedback` and `vsearch tune`: verdicts are kept, and a fusion is learned where there is one to learn."""
+"""`vsearch feedback` stores verdicts, and `vsearch tune` learns a fusion from them or from a dataset."""
 
 import json
 import shutil
@@ -15,26 +15,26 @@ WORDS = (
 
 @pytest.fixture
 def project(vsearch: Vsearch, library: Path, tmp_path: Path) -> Path:
-    """The library, to be written to."""
+    """Return a copy of the library that the test may change."""
     return Path(shutil.copytree(library, tmp_path / "library"))
 
 
 @pytest.fixture
 def decoys(vsearch: Vsearch, tmp_path: Path) -> Path:
-    """A project where only the right file has the question's noun, and the wrong ones have all its other words."""
+    """Return a project where only the relevant file has the query's noun; others have all of its other words."""
     files = {}
     for number, word in enumerate(WORDS):
         files[f"{word}.txt"] = f"{word} " + "about many further things that nobody has asked for in any question " * 3
         files[f"decoy-{number}.txt"] = f"where is the tool number {number} kept dry over winter"
-    judged = [{"text": f"where is the {word} kept dry over winter", "paths": [f"docs/{word}.txt"]} for word in WORDS]
-    questions = "".join(f"{json.dumps(each)}\n" for each in judged)
+    queries = [{"text": f"where is the {word} kept dry over winter", "paths": [f"docs/{word}.txt"]} for word in WORDS]
+    questions = "".join(f"{json.dumps(each)}\n" for each in queries)
     write_files(tmp_path / "docs", files)
     write_files(tmp_path, {"questions.jsonl": questions})
     assert vsearch("index", "docs", cwd=tmp_path).status == 0
     return tmp_path
 
 
-def test_feedback_is_kept_and_counted(vsearch: Vsearch, project: Path) -> None:
+def test_feedback_is_stored_and_counted(vsearch: Vsearch, project: Path) -> None:
     result = vsearch("feedback", "retries?", "retries.md:3", cwd=project / "notes")
     assert (result.status, result.out) == (0, "good: notes/retries.md for retries?\n")
     noted = vsearch("feedback", " retries? ", "notes/pump.md", "bad", "--json", cwd=project / "code").json
@@ -45,7 +45,7 @@ def test_feedback_is_kept_and_counted(vsearch: Vsearch, project: Path) -> None:
     assert "2 verdicts of `vsearch feedback`" in vsearch("status", cwd=project).out
 
 
-def test_feedback_outlives_what_tidies_the_index(vsearch: Vsearch, project: Path) -> None:
+def test_feedback_survives_commands_that_clean_up_the_index(vsearch: Vsearch, project: Path) -> None:
     vsearch("feedback", "retries?", "notes/retries.md", cwd=project)
     kept = (project / ".vsearch" / "feedback.jsonl").read_bytes()
     for command in (("index",), ("compact",), ("repair",), ("remove", "notes"), ("check", "--full")):
@@ -63,14 +63,14 @@ def test_feedback_outlives_what_tidies_the_index(vsearch: Vsearch, project: Path
         (("pump", "notes/pump.md", "meh"), "Invalid value"),
     ],
 )
-def test_feedback_on_nothing_is_refused(
+def test_feedback_on_an_unknown_file_is_refused(
     vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str
 ) -> None:
     assert error in vsearch("feedback", *arguments, cwd=library).error
     assert not (library / ".vsearch" / "feedback.jsonl").exists()
 
 
-def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Path) -> None:
+def test_tune_stores_a_better_fusion_and_queries_use_it(vsearch: Vsearch, decoys: Path) -> None:
     dry = vsearch("tune", "questions.jsonl", "--dry-run", "--json", cwd=decoys).json
     assert (dry["stored"], dry["questions"]) == (False, len(WORDS))
     learned = vsearch("tune", "questions.jsonl", "--json", cwd=decoys).json
@@ -81,8 +81,8 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert "(tuned) on 20 queries" in vsearch("status", cwd=decoys).out
     explained = vsearch("query", "--explain", "--json", "loaf", cwd=decoys).json["explain"]["fusion"]
     assert explained == {"method": learned["fusion"], "alpha": learned["alpha"], "tuned": True, "legible": 1.0}
-    asked = vsearch("query", "--explain", "--json", "--alpha", "0.5", "loaf", cwd=decoys).json["explain"]["fusion"]
-    assert asked == {"method": "convex", "alpha": 0.5, "tuned": False, "legible": 1.0}
+    fusion = vsearch("query", "--explain", "--json", "--alpha", "0.5", "loaf", cwd=decoys).json["explain"]["fusion"]
+    assert fusion == {"method": "convex", "alpha": 0.5, "tuned": False, "legible": 1.0}
     configured = vsearch("query", "--explain", "--json", "loaf", cwd=decoys, VSEARCH_ALPHA="0.25").json["explain"][
         "fusion"
     ]
@@ -91,25 +91,25 @@ def test_tune_stores_what_wins_and_queries_go_by_it(vsearch: Vsearch, decoys: Pa
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 
-def test_tune_minds_the_configuration(vsearch: Vsearch, decoys: Path) -> None:
+def test_tune_warns_of_a_configured_alpha(vsearch: Vsearch, decoys: Path) -> None:
     result = vsearch("tune", "questions.jsonl", "--json", cwd=decoys, VSEARCH_ALPHA="0.8")
     assert (result.json["stored"], result.json["former"]["alpha"]) == (True, 0.8)
     assert "your configuration sets fusion or alpha, so queries use those" in result.err
 
 
 def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
-    judged = [json.loads(line) for line in (decoys / "questions.jsonl").read_text().splitlines()]
-    vsearch("feedback", judged[0]["text"], judged[0]["paths"][0], cwd=decoys)
+    queries = [json.loads(line) for line in (decoys / "questions.jsonl").read_text().splitlines()]
+    vsearch("feedback", queries[0]["text"], queries[0]["paths"][0], cwd=decoys)
     noted = decoys / ".vsearch" / "feedback.jsonl"
     first = json.loads(noted.read_text())
-    for each in judged[1:]:  # as as many runs would write it
+    for each in queries[1:]:  # as many runs of `feedback` would write it
         verdict = {**first, "query": each["text"], "path": each["paths"][0]}
         noted.write_text(f"{noted.read_text()}{json.dumps(verdict)}\n")
     by_file = vsearch("tune", "questions.jsonl", "--dry-run", "--json", cwd=decoys).json
     assert vsearch("tune", "--dry-run", "--json", cwd=decoys).json == by_file
 
 
-def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -> None:
+def test_tune_stores_no_fusion_that_is_not_better(vsearch: Vsearch, decoys: Path) -> None:
     lines = [json.dumps({"text": word, "paths": [f"docs/{word}.txt"]}) for word in WORDS]
     write_files(decoys, {"easy.jsonl": "\n".join(lines)})
     result = vsearch("tune", "easy.jsonl", cwd=decoys)
@@ -128,7 +128,7 @@ def test_tune_stores_nothing_that_does_not_win(vsearch: Vsearch, decoys: Path) -
         (("--reset", "--dry-run"), "--reset: learns nothing"),
     ],
 )
-def test_what_teaches_nothing_is_refused(
+def test_queries_that_nothing_can_be_learned_from_are_refused(
     vsearch: Vsearch, project: Path, arguments: tuple[str, ...], error: str
 ) -> None:
     files = {

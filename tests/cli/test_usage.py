@@ -57,25 +57,25 @@ def test_version(vsearch: Vsearch, tmp_path: Path) -> None:
         (("models", "more"), "see `vsearch models --help`"),
     ],
 )
-def test_wrong_usage_is_one_line_and_status_2(
+def test_wrong_usage_is_a_one_line_error_with_status_2(
     vsearch: Vsearch, library: Path, arguments: tuple[str, ...], error: str
 ) -> None:
     assert error in vsearch(*arguments, cwd=library).error
 
 
 @pytest.mark.parametrize("score", ["nan", "inf"])
-def test_a_score_that_is_no_number_gives_valid_json_or_an_error(vsearch: Vsearch, library: Path, score: str) -> None:
+def test_nan_as_a_score_gives_valid_json_or_an_error(vsearch: Vsearch, library: Path, score: str) -> None:
     result = vsearch("query", "--json", "--min-score", score, "pump", cwd=library)
     assert result.status in {1, 2}
     assert result.status == 2 or result.json["hits"] == []
 
 
-def test_a_wrong_option_never_steers_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
+def test_an_invalid_option_never_controls_the_terminal(vsearch: Vsearch, tmp_path: Path) -> None:
     assert "No such command" in vsearch("\x1b[31m\u202e", cwd=tmp_path).error
 
 
-def test_it_writes_nothing_into_home_and_reports_to_nobody(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
-    """ONNX Runtime keeps a device id and a queue of usage reports for its maker there, unless it is told not to."""
+def test_nothing_is_written_to_home_and_no_usage_is_reported(vsearch: Vsearch, library: Path, tmp_path: Path) -> None:
+    """By default, ONNX Runtime would store a device id and a queue of usage reports in HOME."""
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     home.mkdir()
     scratch.mkdir()
@@ -84,5 +84,5 @@ def test_it_writes_nothing_into_home_and_reports_to_nobody(vsearch: Vsearch, lib
     assert [*home.rglob("*"), *scratch.rglob("*")] == []
 
 
-def test_no_home_at_all_is_fine(vsearch: Vsearch, library: Path) -> None:
+def test_commands_work_without_home(vsearch: Vsearch, library: Path) -> None:
     assert vsearch("query", "-k", "1", "pump", cwd=library, HOME="/nonexistent").status == 0

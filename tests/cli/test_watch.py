@@ -1,4 +1,4 @@
-"""`vsearch index --watch`, the installed command: what happens on disk is found, and it ends as it should."""
+"""`vsearch index --watch`: it finds changes on disk, and ends on request."""
 
 import json
 import os
@@ -17,21 +17,21 @@ from tiny_models import write_static
 
 from vsearch_core.store.lock import writer_lock
 
-Start = Callable[..., "Watched"]
+Start = Callable[..., "WatchProcess"]
 
 
-class Watched:
-    """A watch under way: its runs as they are told, and what it says on stderr."""
+class WatchProcess:
+    """A running `index --watch`: the runs that it reports, and its stderr."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
         self.runs: list[dict[str, Any]] = []
-        self.said = ""
+        self.stderr = ""
         assert process.stdout is not None
         assert process.stderr is not None
         self._threads = [
             Thread(target=self._read_runs, args=[process.stdout]),
-            Thread(target=self._read_said, args=[process.stderr]),
+            Thread(target=self._read_stderr, args=[process.stderr]),
         ]
         for thread in self._threads:
             thread.start()
@@ -40,24 +40,24 @@ class Watched:
         with stream:
             self.runs.extend(map(json.loads, stream))
 
-    def _read_said(self, stream: IO[bytes]) -> None:
+    def _read_stderr(self, stream: IO[bytes]) -> None:
         with stream:
             for line in stream:
-                self.said += line.decode()
+                self.stderr += line.decode()
 
-    def until_said(self, text: str) -> None:
-        wait_until(lambda: text in self.said, repr(text))
+    def wait_for_message(self, text: str) -> None:
+        wait_until(lambda: text in self.stderr, repr(text))
 
-    def until_done(self, **counts: int) -> None:
-        """Wait until the runs after the first one have added, changed … so many files in all."""
+    def wait_for_counts(self, **counts: int) -> None:
+        """Wait until the runs after the first one have added, changed … these numbers of files in total."""
         wait_until(
-            lambda: self.done(*counts) == counts, f"runs that come to {counts}", DEADLINE + sum(counts.values()) / 50
+            lambda: self.counts(*counts) == counts, f"runs that come to {counts}", DEADLINE + sum(counts.values()) / 50
         )
 
-    def done(self, *names: str) -> dict[str, int]:
+    def counts(self, *names: str) -> dict[str, int]:
         return {name: sum(run[name] for run in self.runs[1:]) for name in names}
 
-    def ended(self, number: signal.Signals | None = signal.SIGINT) -> int:
+    def stop(self, number: signal.Signals | None = signal.SIGINT) -> int:
         if number is not None:
             self.process.send_signal(number)
         status = self.process.wait(DEADLINE)
@@ -73,10 +73,10 @@ def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start(vsearch: Vsearch, project: Path, static: Path) -> Iterator[Start]:
-    """Begin to watch the project; whatever still runs at the end is killed."""
+    """Return a function that starts to watch the project; processes still running at the end are killed."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(*paths: str, by: Vsearch = vsearch, waiting: str = "watching") -> Watched:
+    def begin(*paths: str, by: Vsearch = vsearch, waiting: str = "watching") -> WatchProcess:
         command: tuple[str | Path, ...] = (
             "index",
             *(paths or (".",)),
@@ -88,8 +88,8 @@ def start(vsearch: Vsearch, project: Path, static: Path) -> Iterator[Start]:
             static,
         )
         started.append(by.start(*command, cwd=project))
-        watched = Watched(started[-1])
-        watched.until_said(waiting)
+        watched = WatchProcess(started[-1])
+        watched.wait_for_message(waiting)
         return watched
 
     yield begin
@@ -99,7 +99,7 @@ def start(vsearch: Vsearch, project: Path, static: Path) -> Iterator[Start]:
 
 
 def save_as_vim(path: Path, text: str) -> None:
-    """The backup, the probe called 4913, and the new file by the old name; a swap file beside it."""
+    """Save as vim does: a swap file, a probe called 4913, a backup, and a new file under the old name."""
     (path.parent / f".{path.name}.swp").write_text("swap")
     (path.parent / "4913").touch()
     (path.parent / "4913").unlink()
@@ -115,84 +115,84 @@ def save_by_replacing(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def test_what_happens_to_files_is_found(vsearch: Vsearch, project: Path, start: Start) -> None:
+def test_changes_of_files_are_found(vsearch: Vsearch, project: Path, start: Start) -> None:
     write_files(project, {"pump.txt": "The pump.", "bread.txt": "Rye bread.", "deep/oven.txt": "The oven."})
     watched = start()
     assert watched.runs[0]["added"] == 3
-    assert "watching 2 folders; press Ctrl-C to end\n" in watched.said
+    assert "watching 2 folders; press Ctrl-C to end\n" in watched.stderr
 
     save_as_vim(project / "pump.txt", "The pump of the mill.")
     (project / "bread.txt").rename(project / "loaf.txt")
     write_files(project, {"new/er/folder.txt": "A folder."})
-    watched.until_done(changed=1, moved=1, added=1, removed=0)
+    watched.wait_for_counts(changed=1, moved=1, added=1, removed=0)
     save_by_replacing(project / "pump.txt", "The pump of another mill.")
     write_files(project, {"new/er/file.txt": "A file, in a folder that is watched by now."})
-    watched.until_done(changed=2, moved=1, added=2, removed=0)
+    watched.wait_for_counts(changed=2, moved=1, added=2, removed=0)
     (project / "new").rename(project / "newer")
     shutil.rmtree(project / "deep")
-    watched.until_done(changed=2, moved=3, added=2, removed=1)
+    watched.wait_for_counts(changed=2, moved=3, added=2, removed=1)
     (project / ".gitignore").write_text("newer/\n")
-    watched.until_done(changed=2, moved=3, added=2, removed=3)
-    assert watched.ended() == 0
-    assert watched.said.endswith("watching 2 folders; press Ctrl-C to end\n")
+    watched.wait_for_counts(changed=2, moved=3, added=2, removed=3)
+    assert watched.stop() == 0
+    assert watched.stderr.endswith("watching 2 folders; press Ctrl-C to end\n")
     assert vsearch("query", "--mode", "keyword", "--paths", "mill", cwd=project).lines == ["pump.txt"]
 
 
-def test_a_folder_that_is_deleted_and_made_again_is_watched_again(project: Path, start: Start) -> None:
+def test_a_folder_that_is_deleted_and_recreated_is_watched_again(project: Path, start: Start) -> None:
     write_files(project, {"docs/a.txt": "The pump.", "note.txt": "A note."})
     watched = start("docs", "note.txt")
     shutil.rmtree(project / "docs")
-    watched.until_said("docs: was indexed before and is missing now")
+    watched.wait_for_message("docs: was indexed before and is missing now")
     write_files(project, {"docs/b.txt": "The bread."})
-    watched.until_done(added=1, removed=1)
+    watched.wait_for_counts(added=1, removed=1)
     write_files(project, {"docs/c.txt": "The oven."})
-    watched.until_done(added=2)
+    watched.wait_for_counts(added=2)
     save_by_replacing(project / "note.txt", "Another note.")
-    watched.until_done(changed=1)
-    assert watched.said.count("was indexed before") == 1
-    assert watched.ended(signal.SIGTERM) == 0
+    watched.wait_for_counts(changed=1)
+    assert watched.stderr.count("was indexed before") == 1
+    assert watched.stop(signal.SIGTERM) == 0
 
 
-def after_a_storm(project: Path, start: Start, files: int) -> Watched:
-    """A watch that has found so many new files, in twenty folders."""
+def watch_many_new_files(project: Path, start: Start, files: int) -> WatchProcess:
+    """Return a watch that has found `files` new files in twenty folders."""
     (project / "seed.txt").write_text("The seed.")
     watched = start()
-    write_files(project, {f"d{number % 20}/f{number}.txt": f"Passage {number % 50}." for number in range(files)})
-    watched.until_done(added=files)
+    write_files(project, {f"d{number % 20}/f{number}.txt": f"Chunk {number % 50}." for number in range(files)})
+    watched.wait_for_counts(added=files)
     return watched
 
 
-def test_a_storm_of_changes_is_a_few_runs(project: Path, start: Start) -> None:
-    watched = after_a_storm(project, start, 300)
+def test_many_changes_take_few_runs(project: Path, start: Start) -> None:
+    watched = watch_many_new_files(project, start, 300)
     assert len(watched.runs) < 20
-    assert watched.ended() == 0
+    assert watched.stop() == 0
 
 
 @pytest.mark.slow
-def test_a_storm_of_10_000_changes_is_a_few_runs(project: Path, start: Start) -> None:
-    watched = after_a_storm(project, start, 10_000)
+def test_10_000_changes_take_few_runs(project: Path, start: Start) -> None:
+    watched = watch_many_new_files(project, start, 10_000)
     (project / "d0").rename(project / "moved")
-    watched.until_done(moved=500)
+    watched.wait_for_counts(moved=500)
     for number in range(1, 20):
         shutil.rmtree(project / f"d{number}")
-    watched.until_done(removed=9_500)
+    watched.wait_for_counts(removed=9_500)
     assert len(watched.runs) < 20
-    assert watched.ended() == 0
+    assert watched.stop() == 0
 
 
-def test_another_writer_is_waited_for(project: Path, start: Start) -> None:
+def test_the_watch_waits_for_another_writer(project: Path, start: Start) -> None:
     (project / "a.txt").write_text("The pump.")
     watched = start()
     with writer_lock(project / ".vsearch", DEADLINE):
         (project / "b.txt").write_text("The bread.")
-        watched.until_said("another vsearch is writing to this index")
-    watched.until_done(added=1)
-    assert f"(process {os.getpid()} on " in watched.said
-    assert "; tried again in 2 s\n" in watched.said
-    assert watched.ended() == 0
+        watched.wait_for_message("another vsearch is writing to this index")
+    watched.wait_for_counts(added=1)
+    assert f"(process {os.getpid()} on " in watched.stderr
+    assert "; trying again in 2 s\n" in watched.stderr
+    assert watched.stop() == 0
 
 
-def test_nobody_reads_what_it_says(project: Path, start: Start, vsearch: Vsearch) -> None:
+def test_a_closed_stdout_ends_the_watch(project: Path, start: Start, vsearch: Vsearch) -> None:
     (project / "a.txt").write_text("The pump.")
     read, write = os.pipe()
     process = vsearch.start("index", ".", "--watch", cwd=project, stdout=write)
@@ -206,8 +206,8 @@ def test_nobody_reads_what_it_says(project: Path, start: Start, vsearch: Vsearch
     process.stderr.close()
 
 
-def test_where_watches_are_used_up_it_looks_now_and_then(project: Path, start: Start, vsearch: Vsearch) -> None:
-    limit = 'echo 1 >/proc/sys/user/max_inotify_watches && exec "$@"'  # of a name space that ends with the command
+def test_without_free_inotify_watches_it_polls(project: Path, start: Start, vsearch: Vsearch) -> None:
+    limit = 'echo 1 >/proc/sys/user/max_inotify_watches && exec "$@"'  # in a name space that ends with the command
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
     try:
         subprocess.run([*prefix, "true"], check=True, capture_output=True)
@@ -216,15 +216,15 @@ def test_where_watches_are_used_up_it_looks_now_and_then(project: Path, start: S
     write_files(project, {"a.txt": "The pump.", "b/c.txt": "The bread."})
     watched = start(by=replace(vsearch, prefix=prefix), waiting="can't watch 2 folders: ")
     (project / "d.txt").write_text("The oven.")
-    watched.until_done(added=1)
-    assert watched.ended() == 0
+    watched.wait_for_counts(added=1)
+    assert watched.stop() == 0
 
 
 @pytest.mark.parametrize("option", ["--plan", "--re-embed"])
-def test_what_is_done_once_is_refused(vsearch: Vsearch, indexed: Path, option: str) -> None:
+def test_options_for_a_single_run_are_refused(vsearch: Vsearch, indexed: Path, option: str) -> None:
     error = vsearch("index", "--watch", option, cwd=indexed).error
     assert error == f"--watch: can't be combined with {option}; leave one of them out"
 
 
-def test_an_error_at_the_start_ends_it(vsearch: Vsearch, project: Path) -> None:
+def test_an_error_of_the_first_run_ends_the_watch(vsearch: Vsearch, project: Path) -> None:
     assert vsearch("index", "nowhere", "--watch", cwd=project).error.endswith("check the path")

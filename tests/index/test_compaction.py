@@ -27,33 +27,33 @@ from vsearch_core.store.segment import ArrayEntry
 LIMITS = IndexLimits()
 
 
-def record(number: int, rows: int, dead: int = 0) -> SegmentRecord:
-    linked = {"graph_order": ArrayEntry("<u4", (rows,), 0, "", "")}
-    return SegmentRecord(number, str(number), rows, linked, np.arange(rows) < dead if dead else None)
+def record(number: int, rows: int, deleted: int = 0) -> SegmentRecord:
+    manifest = {"graph_order": ArrayEntry("<u4", (rows,), 0, "", "")}
+    return SegmentRecord(number, str(number), rows, manifest, np.arange(rows) < deleted if deleted else None)
 
 
-def test_few_segments_are_left_alone() -> None:
+def test_few_segments_are_not_merged() -> None:
     assert choose_segments([record(i, 100) for i in range(LIMITS.segments_per_tier - 1)]) == []
 
 
-def test_as_many_of_one_size_as_the_fan_out_are_merged() -> None:
+def test_a_full_tier_of_segments_is_merged() -> None:
     small = [record(i, 100) for i in range(LIMITS.segments_per_tier)]
     assert choose_segments([record(99, 50_000), *small]) == small
 
 
-def test_a_worn_segment_is_rewritten() -> None:
-    worn = record(1, 100, dead=int(100 * LIMITS.dead_share) + 1)
-    assert choose_segments([record(0, 100), worn]) == [worn]
-    assert choose_segments([record(1, 100, dead=int(100 * LIMITS.dead_share))]) == []
+def test_a_segment_with_many_deleted_rows_is_rewritten() -> None:
+    fragmented = record(1, 100, deleted=int(100 * LIMITS.dead_share) + 1)
+    assert choose_segments([record(0, 100), fragmented]) == [fragmented]
+    assert choose_segments([record(1, 100, deleted=int(100 * LIMITS.dead_share))]) == []
 
 
-def test_what_is_written_anyway_takes_along_no_more_than_itself() -> None:
-    worn, larger = record(1, 100, dead=10), record(2, 500)
+def test_a_rewrite_includes_smaller_segments_up_to_its_own_size() -> None:
+    fragmented, larger = record(1, 100, deleted=10), record(2, 500)
     small = [record(number, 40) for number in (3, 4, 5)]
-    assert choose_segments([worn, larger, *small]) == [worn, *small[:2]]
+    assert choose_segments([fragmented, larger, *small]) == [fragmented, *small[:2]]
 
 
-class Merging:
+class SimulatedIndex:
     """Apply the policy; return the segments that it leaves, and the rows that it has written."""
 
     def __init__(self) -> None:
@@ -74,42 +74,44 @@ class Merging:
 
 
 def tier(rows: int) -> int:
-    """Return the number of sizes up to that of so many rows, without the smallest."""
+    """Return the number of the tier of a segment with that many rows; the smallest is 0."""
     return next(number for number in range(99) if rows < LIMITS.smallest_tier_rows * LIMITS.tier_growth**number)
 
 
 @given(st.lists(st.integers(1, 5000) | st.integers(1, 20), max_size=150))
-def test_segments_stay_few_and_rows_are_seldom_written_again(commits: list[int]) -> None:
-    merging = Merging()
+def test_segments_stay_few_and_rows_are_rarely_rewritten(commits: list[int]) -> None:
+    simulation = SimulatedIndex()
     for number, rows in enumerate(commits, 1):
-        merging.segments.append(record(number, rows))
-        merging.compact()
-        sizes = Counter(tier(segment.rows) for segment in merging.segments)
+        simulation.segments.append(record(number, rows))
+        simulation.compact()
+        sizes = Counter(tier(segment.rows) for segment in simulation.segments)
         assert all(count < LIMITS.segments_per_tier for count in sizes.values())
     total = sum(commits)
-    assert sum(segment.rows for segment in merging.segments) == total
-    assert merging.written <= 2 * (
+    assert sum(segment.rows for segment in simulation.segments) == total
+    assert simulation.written <= 2 * (
         total * tier(total) + len(commits) * LIMITS.smallest_tier_rows / (LIMITS.segments_per_tier - 1)
     )
 
 
 @given(st.lists(st.tuples(st.integers(1, 3000), st.integers(0, 99), st.floats(0, 1)), max_size=60))
-def test_dead_rows_stay_few_and_are_worth_what_they_cost(commits: list[tuple[int, int, float]]) -> None:
-    merging = Merging()
+def test_deleted_rows_stay_few_at_a_bounded_cost(commits: list[tuple[int, int, float]]) -> None:
+    simulation = SimulatedIndex()
     for number, (rows, victim, share) in enumerate(commits, 1):
-        merging.segments.append(record(number, rows))
-        merging.compact()
-        if merging.segments:
-            place = victim % len(merging.segments)
-            segment = merging.segments[place]
-            merging.segments[place] = record(segment.id, segment.rows, int(share * segment.rows))
-        worn = [each for each in merging.segments if each.rows - each.live_rows > LIMITS.dead_share * each.rows]
-        chosen = choose_segments(merging.segments)
-        if worn:
-            dead = sum(segment.rows - segment.live_rows for segment in chosen)
-            assert sum(segment.live_rows for segment in chosen) <= 2 * dead * (1 / LIMITS.dead_share - 1) + 1e-6
-        merging.compact()
-        assert all(each.rows - each.live_rows <= LIMITS.dead_share * each.rows + 1e-6 for each in merging.segments)
+        simulation.segments.append(record(number, rows))
+        simulation.compact()
+        if simulation.segments:
+            place = victim % len(simulation.segments)
+            segment = simulation.segments[place]
+            simulation.segments[place] = record(segment.id, segment.rows, int(share * segment.rows))
+        fragmented = [
+            each for each in simulation.segments if each.rows - each.live_rows > LIMITS.dead_share * each.rows
+        ]
+        chosen = choose_segments(simulation.segments)
+        if fragmented:
+            deleted = sum(segment.rows - segment.live_rows for segment in chosen)
+            assert sum(segment.live_rows for segment in chosen) <= 2 * deleted * (1 / LIMITS.dead_share - 1) + 1e-6
+        simulation.compact()
+        assert all(each.rows - each.live_rows <= LIMITS.dead_share * each.rows + 1e-6 for each in simulation.segments)
 
 
 @pytest.fixture
@@ -128,21 +130,21 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
 def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
     with open_snapshot(root / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
-        found = []
+        hits_found = []
         for text in ("thing1 text", "everything", "about nothing", "thing2", "thing4"):
             results = search(searcher, SearchRequest(text, mode="vector"), query_embedding(embedder))
-            found += [(text, hit.path, hit.score) for hit in results.hits]
-        return sorted(found)
+            hits_found += [(text, hit.path, hit.score) for hit in results.hits]
+        return sorted(hits_found)
 
 
-def same(found: list[tuple[str, str, float]], expected: list[tuple[str, str, float]]) -> bool:
-    """The same hits; a BLAS may add up a row differently with other rows around it, in a score's last bits."""
-    return [hit[:2] for hit in found] == [hit[:2] for hit in expected] and np.allclose(
-        [hit[2] for hit in found], [hit[2] for hit in expected], atol=1e-6, rtol=0
+def are_same_hits(hits_found: list[tuple[str, str, float]], expected: list[tuple[str, str, float]]) -> bool:
+    """Return True if the hits are the same up to rounding: a BLAS may add up a row differently beside other rows."""
+    return [hit[:2] for hit in hits_found] == [hit[:2] for hit in expected] and np.allclose(
+        [hit[2] for hit in hits_found], [hit[2] for hit in expected], atol=1e-6, rtol=0
     )
 
 
-def test_a_merge_changes_no_answer(root: Path, embedder: WordEmbedder) -> None:
+def test_a_merge_changes_no_hit(root: Path, embedder: WordEmbedder) -> None:
     before = answers(root, embedder)
     catalog = Catalog.open_to_write(root / ".vsearch")
     records = catalog.segments()
@@ -151,10 +153,10 @@ def test_a_merge_changes_no_answer(root: Path, embedder: WordEmbedder) -> None:
     (merged,) = catalog.segments()
     assert merged.rows == merged.live_rows == 5
     catalog.close()
-    assert same(answers(root, embedder), before)
+    assert are_same_hits(answers(root, embedder), before)
 
 
-def test_a_segment_without_live_rows_goes(root: Path, embedder: WordEmbedder) -> None:
+def test_a_segment_without_live_rows_is_dropped(root: Path, embedder: WordEmbedder) -> None:
     for path in (root / "docs").iterdir():
         path.unlink()
     make_index(root, embedder)
@@ -177,15 +179,17 @@ def test_a_reader_keeps_its_generation_through_a_merge(root: Path, embedder: Wor
 
 
 @pytest.mark.parametrize("compactions", [3, pytest.param(100, marks=pytest.mark.slow)])
-def test_an_open_reader_answers_alike_through_compactions(root: Path, embedder: WordEmbedder, compactions: int) -> None:
+def test_an_open_reader_gives_the_same_hits_through_compactions(
+    root: Path, embedder: WordEmbedder, compactions: int
+) -> None:
     def ask() -> list[tuple[str, float, str]]:
-        found = []
+        hits_found = []
         for text in ("thing1 text", "everything", "edition"):
             query = SearchRequest(text, mode="hybrid")
             results = search(searcher, query, query_embedding(embedder))
             assert results.generation == snapshot.generation
-            found += [(hit.path, hit.score, hit.text) for hit in results.hits]
-        return found
+            hits_found += [(hit.path, hit.score, hit.text) for hit in results.hits]
+        return hits_found
 
     with open_snapshot(root / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
@@ -199,7 +203,7 @@ def test_an_open_reader_answers_alike_through_compactions(root: Path, embedder: 
         assert after.generation >= snapshot.generation + compactions
 
 
-def test_compacting_by_hand_leaves_one_segment_and_no_dead_rows(root: Path, embedder: WordEmbedder) -> None:
+def test_the_compact_command_leaves_one_segment_without_deleted_rows(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs/1.txt").write_text("Rewritten again.", encoding="utf-8")
     make_index(root, embedder)
     before = answers(root, embedder)
@@ -209,7 +213,7 @@ def test_compacting_by_hand_leaves_one_segment_and_no_dead_rows(root: Path, embe
     assert [(segment.rows, segment.tombstones) for segment in catalog.segments()] == [(5, None)]
     generation = catalog.generation
     catalog.close()
-    assert same(answers(root, embedder), before)
+    assert are_same_hits(answers(root, embedder), before)
     again = compact_index(root / ".vsearch")
     assert (again.segments, again.dropped) == (0, 0)
     catalog = Catalog.open_to_write(root / ".vsearch")
@@ -217,11 +221,11 @@ def test_compacting_by_hand_leaves_one_segment_and_no_dead_rows(root: Path, embe
     catalog.close()
 
 
-FEW_PAGES = 6 * 16_384  # bytes of the catalog, a page for a table or an index: larger numbers take more room
+FEW_PAGES = 6 * 16_384  # bytes of the catalog, a page for each table or index: larger numbers take more space
 
 
 @pytest.mark.slow
-def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_after_many_changes_the_index_equals_a_new_one(tmp_path: Path, embedder: WordEmbedder) -> None:
     """Thirty rounds in which a fifth of the files is edited, deleted or added, then ten of a fiftieth."""
     chance = random.Random(5)
     root, docs = tmp_path / "old", tmp_path / "old/docs"
@@ -241,7 +245,7 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
     def size(root: Path) -> int:
         return sum(path.stat().st_size for path in (root / ".vsearch").rglob("*") if path.is_file())
 
-    def found(root: Path) -> list[list[tuple[str, int, float]]]:
+    def hits_found(root: Path) -> list[list[tuple[str, int, float]]]:
         with open_snapshot(root / ".vsearch") as snapshot:
             searcher = LocalSearcher(snapshot)
             queries = [SearchRequest(" ".join(words[at : at + 4]), mode="vector") for at in range(0, 400, 8)]
@@ -262,10 +266,10 @@ def test_after_heavy_churn_the_index_is_as_good_as_new(tmp_path: Path, embedder:
                 write(number)
         make_index(root, embedder)
         assert files == 60 or is_as_large_as(root, fresh(f"new {turn}"))
-    old, new = found(root), found(fresh("new"))
+    old, new = hits_found(root), hits_found(fresh("new"))
     assert [[hit[:2] for hit in hits] for hits in old] == [[hit[:2] for hit in hits] for hits in new]
     scores = [[hit[2] for hits in each for hit in hits] for each in (old, new)]
-    assert scores[0] == pytest.approx(scores[1], abs=1e-6)  # where a row lies decides the last bit
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)  # a row's position affects the last bit
     compact_index(root / ".vsearch")
-    assert [[hit[:2] for hit in hits] for hits in found(root)] == [[hit[:2] for hit in hits] for hits in new]
+    assert [[hit[:2] for hit in hits] for hits in hits_found(root)] == [[hit[:2] for hit in hits] for hits in new]
     assert is_as_large_as(root, tmp_path / "new")

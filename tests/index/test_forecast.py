@@ -1,4 +1,4 @@
-"""The plan of a run is what the run then does, and changes nothing."""
+"""The plan of a run equals what the run then does, and changes nothing."""
 
 import random
 from dataclasses import replace
@@ -31,12 +31,12 @@ def plan(root: Path, *paths: Path, options: IndexOptions | None = None) -> Forec
 
 
 def everything(root: Path) -> dict[str, bytes]:
-    """All files and their bytes, but those through which SQLite's readers meet."""
+    """Return all files and their bytes, except SQLite's shared memory."""
     found = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm")))
     return {str(path): path.read_bytes() for path in found}
 
 
-def test_before_there_is_an_index(tmp_path: Path) -> None:
+def test_a_plan_needs_no_index(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "apple", "pear", "apple")
     write(tmp_path, "b.txt", "pear")
     planned = plan(tmp_path, DOCS, options=SMALL)
@@ -46,7 +46,7 @@ def test_before_there_is_an_index(tmp_path: Path) -> None:
     assert planned.seconds > 0
 
 
-def test_what_is_planned_is_what_is_done(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_a_plan_equals_the_run_that_follows(tmp_path: Path, embedder: WordEmbedder) -> None:
     """Random edits: the numbers of each plan are those of the run that follows."""
     chance = random.Random(3)
     words = [f"word{number}" for number in range(12)]
@@ -61,7 +61,7 @@ def test_what_is_planned_is_what_is_done(tmp_path: Path, embedder: WordEmbedder)
             else:
                 write(tmp_path, path.name, *chance.choices(words, k=3), f"only{number}")
         (tmp_path / "docs/data.bin").write_bytes(b"\0\1" * number)
-        if number == 4:  # a stopped run has staged what is to be embedded
+        if number == 4:  # an interrupted run has staged texts
             make_index(tmp_path, embedder, observer=Observer(should_stop=lambda: True))
         before = everything(tmp_path)
         planned = plan(tmp_path)
@@ -73,21 +73,25 @@ def test_what_is_planned_is_what_is_done(tmp_path: Path, embedder: WordEmbedder)
         assert (planned.skipped, planned.failed) == (done.skipped, done.failed)
 
 
-def test_a_provider_elsewhere_is_not_even_opened(tmp_path: Path) -> None:
+def test_a_plan_opens_no_remote_provider(tmp_path: Path) -> None:
     for number in range(101):
         write(tmp_path, f"{number}.txt", f"word{number}")
 
-    def never(_spec: EmbedderSpec) -> WordEmbedder:
+    def fail(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("it is opened")
 
-    asked = IndexOptions(embedder="openai", base_url="https://example.org/v1", chunk_words=20)
-    planned = forecast(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], asked, never)
-    assert (planned.recipient, planned.requests, planned.embed) == ("example.org", 4, 101)  # of 32 texts at most
+    run_options = IndexOptions(embedder="openai", base_url="https://example.org/v1", chunk_words=20)
+    planned = forecast(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], run_options, fail)
+    assert (planned.recipient, planned.requests, planned.embed) == (
+        "example.org",
+        4,
+        101,
+    )  # requests have 32 texts at most
     assert planned.bytes == sum(path.stat().st_size for path in (tmp_path / "docs").iterdir())
     assert planned.tokens == -(-planned.bytes // 4)
 
 
-def test_a_pace_counts_as_the_run_does() -> None:
+def test_a_plan_applies_the_runs_rate_limits() -> None:
     counts = dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0)
     plan = Forecast(
         Path(),
@@ -110,7 +114,7 @@ def test_a_pace_counts_as_the_run_does() -> None:
     assert at_rate_limits(replace(plan, embed=0, tokens=0, requests=0, seconds=0), 1, 1).seconds == 0
 
 
-def test_it_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_a_plan_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbedder) -> None:
     with pytest.raises(InputError, match="there is no index here yet"):
         plan(tmp_path)
     write(tmp_path, "a.txt", "apple")
@@ -119,7 +123,7 @@ def test_it_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbedder)
         plan(tmp_path, options=IndexOptions(chunk_words=30))
 
 
-def test_it_can_be_stopped(tmp_path: Path) -> None:
+def test_a_plan_can_be_stopped(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "apple")
     with pytest.raises(StoppedError):
         forecast(

@@ -1,4 +1,4 @@
-"""Segments with enough rows get a graph, now or at a later run."""
+"""Segments with enough rows get a graph, at once or at a later run."""
 
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def test_an_index_without_a_graph_gets_one_at_the_next_run(root: Path, embedder:
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
-def test_a_stop_while_a_graph_is_built_changes_nothing(root: Path, embedder: WordEmbedder, steps: int) -> None:
+def test_a_run_stopped_while_building_a_graph_changes_nothing(root: Path, embedder: WordEmbedder, steps: int) -> None:
     linked: list[Progress] = []
     observer = Observer(
         progress=lambda progress: linked.append(progress) if progress.stage == "linking" else None,
@@ -103,7 +103,7 @@ def test_a_stop_while_a_graph_is_built_changes_nothing(root: Path, embedder: Wor
     assert names(root) != before
 
 
-def test_a_graph_without_one_of_its_arrays_is_refused(root: Path, embedder: WordEmbedder) -> None:
+def test_a_graph_that_lacks_an_array_is_refused(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS, options=SMALL, limits=LIMITS)
     catalog = Catalog.open_to_write(root / ".vsearch")
     with catalog.transaction():

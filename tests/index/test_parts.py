@@ -69,14 +69,14 @@ def files(index: Path) -> list[Path]:
     return sorted((index / SEGMENTS_DIR).glob("*/toy_lengths.npy"))
 
 
-def test_it_is_built_at_a_commit_and_counted_in_the_status(index: Path) -> None:
+def test_a_part_is_built_at_a_commit_and_counted_in_the_status(index: Path) -> None:
     assert len(files(index)) == 2
     assert toy_is_right(index)
     with open_snapshot(index) as snapshot:
         assert read_status(snapshot).size["toy"] == sum(path.stat().st_size for path in files(index))
 
 
-def test_it_survives_a_merge(index: Path) -> None:
+def test_a_part_survives_a_merge(index: Path) -> None:
     (index.parent / DOCS / "three.txt").unlink()
     make_index(index.parent, WordEmbedder())
     compact_index(index)
@@ -84,14 +84,14 @@ def test_it_survives_a_merge(index: Path) -> None:
     assert toy_is_right(index)
 
 
-def test_it_survives_a_re_embedding(index: Path) -> None:
+def test_a_part_survives_a_re_embedding(index: Path) -> None:
     other = WordEmbedder("other", 32)
     re_embed_index(index, IndexOptions(model="other"), lambda _: other)
     assert len(files(index)) == 1
     assert toy_is_right(index)
 
 
-def test_a_damaged_one_is_refused_found_by_the_check_and_rebuilt_by_a_repair(index: Path) -> None:
+def test_a_damaged_part_is_refused_found_by_check_and_rebuilt_by_repair(index: Path) -> None:
     path = files(index)[0]
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
     with pytest.raises(IndexCorruptError), open_snapshot(index):
@@ -103,7 +103,7 @@ def test_a_damaged_one_is_refused_found_by_the_check_and_rebuilt_by_a_repair(ind
     assert toy_is_right(index)
 
 
-def test_its_own_faults_are_found_by_a_full_check(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_check_calls_the_parts_own_check(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build_wrong(segment: NewSegment, writer: SegmentWriter) -> None:
         writer.add_arrays({"toy_lengths": np.zeros(len(segment.chunk_ids), np.int64)})
 
@@ -114,7 +114,7 @@ def test_its_own_faults_are_found_by_a_full_check(index: Path, monkeypatch: pyte
     assert (Path(fault.thing).name, fault.reason) == ("toy_lengths.npy", "lengths are not positive")
 
 
-def test_segments_that_lack_it_get_it_at_their_next_merge(
+def test_segments_without_the_part_get_it_at_their_next_merge(
     tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / DOCS).mkdir()
@@ -129,7 +129,7 @@ def test_segments_that_lack_it_get_it_at_their_next_merge(
     assert toy_is_right(index)
 
 
-def test_a_copy_has_the_very_arrays_of_the_former_segment(index: Path) -> None:
+def test_a_copied_segment_has_the_same_files(index: Path) -> None:
     with open_snapshot(index) as snapshot:
         record = snapshot.catalog.segments()[0]
         arrays = parts.open_former(index, record).arrays

@@ -1,4 +1,4 @@
-"""Random sequences of everything that can happen to documents and to an index, against a plain dict."""
+"""Random sequences of all operations on documents and indexes, compared with a plain dict."""
 
 import io
 import os
@@ -59,9 +59,9 @@ def chunks(text: str) -> tuple[str, ...]:
 
 
 class Operations(RuleBasedStateMachine):
-    """By path, what the files say (`disk`) and the index must answer from (`live`).
+    """Texts by path: those on disk (`disk`), and those in the index (`live`).
 
-    `begun` are what stopped runs may have staged, `sources` whether the named and the removed paths are taken.
+    `begun` are the texts that stopped runs may have staged; `sources` maps named and removed paths to True if indexed.
     """
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class Operations(RuleBasedStateMachine):
             self.disk[to] = self.disk[path]
 
     def stamp(self, path: str) -> None:
-        """A modification time of its own: within one tick of the file system's clock edits look alike."""
+        """Set a new modification time: edits within one tick of the file system's clock look alike."""
         self.seconds += 1
         os.utime(self.root / path, (self.seconds, self.seconds))
 
@@ -134,7 +134,7 @@ class Operations(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def index_some(self, data: st.DataObject) -> None:
-        """Bring named paths up to date; elsewhere, only complete what a stopped run has begun."""
+        """Bring the named paths up to date; elsewhere, only texts staged by a stopped run may be committed."""
         names = [*FOLDERS[1:], *sorted(self.disk)]
         self.index_completely(*data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3)))
 
@@ -143,11 +143,11 @@ class Operations(RuleBasedStateMachine):
         self.run(*named)
         self.adopt({path: after.get(path, [self.live, *self.begun]) for path in PATHS})
         self.begun = []
-        self.sources = {name: taken for name, taken in self.sources.items() if name not in lost}
+        self.sources = {name: included for name, included in self.sources.items() if name not in lost}
 
     @rule(steps=st.integers(0, 25))
     def index_and_stop(self, steps: int) -> None:
-        """A stopped run may bring any file up to date, or leave it; it never makes anything else of one."""
+        """Stop a run: it may bring any file up to date or leave it, and nothing else."""
         after, lost = self.walk()
         left, before = iter(range(steps)), self.live
         summary = self.run(observer=Observer(should_stop=lambda: next(left, None) is None))
@@ -155,7 +155,7 @@ class Operations(RuleBasedStateMachine):
         self.begun.append(dict(self.disk))
         if summary.interrupted and not summary.uncompacted:
             lost = {name for name in lost if name in before and name not in self.live}
-        self.sources = {name: taken for name, taken in self.sources.items() if name not in lost}
+        self.sources = {name: included for name, included in self.sources.items() if name not in lost}
 
     def walk(self, *named: str) -> tuple[dict[str, list[State]], set[str]]:
         """Expect the result of a complete run on its paths, and the sources that leave with their files.
@@ -173,30 +173,30 @@ class Operations(RuleBasedStateMachine):
         after = {}
         for path in PATHS:
             around = [name for name in walked if holds(name, path)]
-            taken = bool(around) and self.sources[max(around, key=len)]
+            included = bool(around) and self.sources[max(around, key=len)]
             if around or path in lost:
-                after[path] = [self.disk if taken else {}]
+                after[path] = [self.disk if included else {}]
         return after, lost
 
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
-        """Remove a path: it is gone at once, and stays out until it, or something in it, is named."""
-        held = {*self.live, *(name for name, taken in self.sources.items() if taken)}
-        around = {folder for folder in FOLDERS if any(holds(folder, name) for name in held)}
-        if not held:
+        """Remove a path: it is gone at once, and stays out until it, or a path inside it, is named."""
+        known = {*self.live, *(name for name, included in self.sources.items() if included)}
+        around = {folder for folder in FOLDERS if any(holds(folder, name) for name in known)}
+        if not known:
             return
-        name = data.draw(st.sampled_from(sorted(held | around)))
+        name = data.draw(st.sampled_from(sorted(known | around)))
         done = remove_paths(self.index, [self.root / name])
         self.live = {path: text for path, text in self.live.items() if not holds(name, path)}
         self.begun = [{path: text for path, text in state.items() if not holds(name, path)} for state in self.begun]
-        self.sources = {source: taken for source, taken in self.sources.items() if not holds(name, source)}
+        self.sources = {source: included for source, included in self.sources.items() if not holds(name, source)}
         outer = [source for source in self.sources if holds(source, name)]
         if outer and self.sources[max(outer, key=len)]:
             self.sources[name] = False
         assert done.left_out == tuple(source for source in [name] if source in self.sources)
 
     def adopt(self, allowed: Mapping[str, Sequence[State]]) -> None:
-        """Take over what the index now says of each path, which must be what one of the states says."""
+        """Read each path's text from the index, check that one of the states has it, and make it the expected one."""
         after = self.answers_from()
         assert after.keys() <= allowed.keys()
         live = {}
@@ -236,7 +236,7 @@ class Operations(RuleBasedStateMachine):
     @precondition(lambda self: self.archives)
     @rule(data=st.data(), here=st.booleans())
     def import_(self, data: st.DataObject, here: bool) -> None:
-        """Into this index, which then is what it was; or into a new one elsewhere, which must not have an effect."""
+        """Import into this index, which then equals the exported one; or into a new one, which changes nothing here."""
         archive, state = data.draw(st.sampled_from(self.archives))
         index = self.index if here else self.root / "elsewhere" / ".vsearch"
         import_index(index, "archive", io.BytesIO(archive).read, replace=True)
@@ -254,7 +254,7 @@ class Operations(RuleBasedStateMachine):
     @precondition(lambda self: self.readers)
     @rule(words=some_words)
     def close_reader(self, words: str) -> None:
-        """However much has happened since, it answers from the generation that it was opened on."""
+        """Check that the reader still gives the hits of the generation that it was opened on."""
         context, snapshot, state = self.readers.pop(0)
         assert answers_from(snapshot) == expected(state)
         self.check_queries(snapshot, state, words)
@@ -306,7 +306,7 @@ def expected(state: State) -> dict[str, tuple[str, ...]]:
 
 
 def answers_from(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
-    """The texts that queries can find, by path, in the order of their numbers; each row is one chunk."""
+    """Return the chunks that queries can find, by path, in their order; each is in one row only."""
     chunk_ids = [chunk_id for segment in snapshot.segments for chunk_id in segment.chunk_ids[segment.alive].tolist()]
     found: dict[str, dict[int, str]] = {}
     for passage in snapshot.catalog.stored_chunks(chunk_ids):
@@ -317,7 +317,7 @@ def answers_from(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
 
 
 class LongOperations(Operations):
-    """The same for minutes."""
+    """More and longer sequences, which take minutes."""
 
 
 _QUICK = settings(max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])

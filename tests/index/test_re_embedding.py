@@ -1,4 +1,4 @@
-"""Another model's vectors in place of the old ones: all at once, from what there is, and never mixed."""
+"""Re-embedding replaces all vectors at once by another model's, from the stored texts, and never mixes models."""
 
 import random
 import shutil
@@ -33,7 +33,7 @@ OTHER = IndexOptions(model="other")
 WORDS = [f"word{number}" for number in range(40)]
 
 
-def other() -> WordEmbedder:
+def other_embedder() -> WordEmbedder:
     return WordEmbedder("other", 32)
 
 
@@ -47,7 +47,7 @@ def write(root: Path, names: str, seed: int) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
-    """Several segments with dead rows."""
+    """Return a project whose index has several segments with deleted rows."""
     write(tmp_path, "abcdef", 1)
     make_index(tmp_path, embedder, DOCS, options=SMALL)
     write(tmp_path, "bg", 2)
@@ -72,7 +72,7 @@ def re_embed(
     return re_embed_index(root / ".vsearch", options, lambda _: by, Observer(should_stop=stop), limits)
 
 
-def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
+def vector_hits(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
     question = SearchRequest("word1 word2 word3", 1000, "vector")
     found = search(LocalSearcher(snapshot), question, query_embedding(by))
     return [(hit.path, hit.chunk, round(hit.score, 3)) for hit in found.hits]
@@ -81,25 +81,25 @@ def ask(snapshot: Snapshot, by: WordEmbedder) -> list[tuple[str, int, float]]:
 def answers(root: Path, by: WordEmbedder) -> list[tuple[str, int, float]]:
     with open_snapshot(root / ".vsearch") as snapshot:
         assert snapshot.settings.fingerprint == by.fingerprint
-        return ask(snapshot, by)
+        return vector_hits(snapshot, by)
 
 
 def fresh_answers(root: Path, by: WordEmbedder, elsewhere: Path) -> list[tuple[str, int, float]]:
-    """Return the answers of an index that is made by that model from the start."""
+    """Return the hits of a new index that is made by that model."""
     shutil.copytree(root / "docs", elsewhere / "docs")
     make_index(elsewhere, by, DOCS, options=SMALL)
     return answers(elsewhere, by)
 
 
-def test_it_is_as_if_made_by_the_other_model(root: Path, tmp_path: Path) -> None:
+def test_a_re_embedded_index_equals_one_made_by_the_new_model(root: Path, tmp_path: Path) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
-        before, former = ask(snapshot, WordEmbedder()), snapshot.generation
-        by = other()
+        before, former = vector_hits(snapshot, WordEmbedder()), snapshot.generation
+        by = other_embedder()
         done = re_embed(root, by)
-        assert ask(snapshot, WordEmbedder()) == before, "a reader's generation has changed"
+        assert vector_hits(snapshot, WordEmbedder()) == before, "a reader's generation has changed"
     assert (done.former, done.model, done.chunks, done.embedded) == ("words", "other", 28, len(set(by.embedded)))
     assert (done.kept, done.interrupted, done.generation) == (0, False, former + 1)
-    assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
+    assert sorted(answers(root, other_embedder())) == sorted(fresh_answers(root, other_embedder(), tmp_path / "fresh"))
     assert check_index(root / ".vsearch", full=True).faults == ()
     assert unfinished_re_embeddings(root / ".vsearch") == []
     assert len(list((root / ".vsearch/segments").iterdir())) == 1
@@ -108,14 +108,14 @@ def test_it_is_as_if_made_by_the_other_model(root: Path, tmp_path: Path) -> None
 def test_queries_see_the_old_generation_until_the_end(root: Path) -> None:
     before = answers(root, WordEmbedder())
 
-    class WatchStarted(WordEmbedder):
+    class SearchingEmbedder(WordEmbedder):
         def embed_documents(self, texts):  # type: ignore[no-untyped-def]
             for batch in super().embed_documents(texts):
                 assert answers(root, WordEmbedder()) == before
                 yield batch
 
-    assert not re_embed(root, WatchStarted("other", 32)).interrupted
-    assert answers(root, other()) != before
+    assert not re_embed(root, SearchingEmbedder("other", 32)).interrupted
+    assert answers(root, other_embedder()) != before
 
 
 def test_a_stopped_re_embedding_continues(root: Path) -> None:
@@ -132,26 +132,26 @@ def test_a_stopped_re_embedding_continues(root: Path) -> None:
     assert len(by.embedded) == len(set(by.embedded)), "a text was embedded twice"
 
 
-def test_a_stop_while_a_provider_is_waited_for(root: Path) -> None:
-    """Its embedder yields no more batches then, and has not embedded all."""
+def test_a_stop_while_waiting_for_a_provider(root: Path) -> None:
+    """The embedder then yields no more batches, though texts are left."""
     stopping = False
 
-    class Waiting(WordEmbedder):
+    class WaitingEmbedder(WordEmbedder):
         def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
             nonlocal stopping
             yield next(super().embed_documents(texts))
             stopping = True
 
     before = answers(root, WordEmbedder())
-    by = Waiting("other", 32, batch=3)
+    by = WaitingEmbedder("other", 32, batch=3)
     stopped = re_embed_index(root / ".vsearch", OTHER, lambda _: by, Observer(should_stop=lambda: stopping))
     assert stopped.interrupted
     assert answers(root, WordEmbedder()) == before
-    assert re_embed(root, other()).kept == 3
+    assert re_embed(root, other_embedder()).kept == 3
 
 
-def test_what_has_changed_meanwhile_is_heeded(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
-    by = other()
+def test_changes_between_two_runs_are_included(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
+    by = other_embedder()
     re_embed(root, by, batches=1)
     write(root, "ah", 3)
     (root / "docs/c.txt").unlink()
@@ -159,40 +159,38 @@ def test_what_has_changed_meanwhile_is_heeded(root: Path, embedder: WordEmbedder
     make_index(root, embedder)
     re_embed(root, by)
     assert len(by.embedded) == len(set(by.embedded))
-    assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
+    assert sorted(answers(root, other_embedder())) == sorted(fresh_answers(root, other_embedder(), tmp_path / "fresh"))
 
 
 def test_models_do_not_mix(root: Path, tmp_path: Path) -> None:
-    """Of the same name and size even: the weights differ."""
-    first = other()
+    """Even models of the same name and size: their weights differ."""
+    first = other_embedder()
     re_embed(root, first, batches=1)
-    second = other()
+    second = other_embedder()
     second.fingerprint = Fingerprint("local", "other", "newer weights", 32, "sum+l2")
     done = re_embed(root, second)
     assert (done.kept, done.interrupted) == (0, False)
     assert unfinished_re_embeddings(root / ".vsearch") == []
 
 
-def test_staged_vectors_of_the_old_model_are_not_taken_for_new(
-    root: Path, embedder: WordEmbedder, tmp_path: Path
-) -> None:
+def test_staged_vectors_of_the_old_model_are_not_used(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
     write(root, "xyz", 4)
     make_index(root, embedder, observer=Observer(should_stop=lambda: len(embedder.embedded) % 8 == 0))
-    re_embed(root, other())
-    make_index(root, other())
-    assert sorted(answers(root, other())) == sorted(fresh_answers(root, other(), tmp_path / "fresh"))
+    re_embed(root, other_embedder())
+    make_index(root, other_embedder())
+    assert sorted(answers(root, other_embedder())) == sorted(fresh_answers(root, other_embedder(), tmp_path / "fresh"))
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
 def test_a_large_index_gets_its_graph(root: Path) -> None:
-    re_embed(root, other(), limits=IndexLimits(graph_rows=20))
+    re_embed(root, other_embedder(), limits=IndexLimits(graph_rows=20))
     with open_snapshot(root / ".vsearch") as snapshot:
         assert [segment.graph is not None for segment in snapshot.segments] == [True]
 
 
 @pytest.mark.parametrize("damage", ["cut", "scribbled", "foreign", "text", "link"])
-def test_a_damaged_beginning_is_begun_again(root: Path, tmp_path: Path, damage: str) -> None:
-    by = other()
+def test_a_damaged_unfinished_re_embedding_starts_over(root: Path, tmp_path: Path, damage: str) -> None:
+    by = other_embedder()
     re_embed(root, by, batches=2)
     (path,) = unfinished_re_embeddings(root / ".vsearch")
     precious = tmp_path / "precious.sqlite"
@@ -215,7 +213,7 @@ def test_a_damaged_beginning_is_begun_again(root: Path, tmp_path: Path, damage: 
 
 
 def test_a_damaged_row_is_embedded_again(root: Path) -> None:
-    by = other()
+    by = other_embedder()
     before = re_embed(root, by, batches=1).embedded
     (path,) = unfinished_re_embeddings(root / ".vsearch")
     vector = (np.round(by.embed_queries(by.embedded[:1])[0] * 32767)).astype(np.int16).tobytes()
@@ -227,14 +225,14 @@ def test_a_damaged_row_is_embedded_again(root: Path) -> None:
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
-def test_an_empty_index(root: Path, embedder: WordEmbedder) -> None:
+def test_an_empty_index_can_be_re_embedded(root: Path, embedder: WordEmbedder) -> None:
     for path in (root / "docs").iterdir():
         path.unlink()
     make_index(root, embedder)
-    assert re_embed(root, other()).chunks == 0
+    assert re_embed(root, other_embedder()).chunks == 0
     write(root, "a", 1)
-    make_index(root, other())
-    assert len(answers(root, other())) == 4
+    make_index(root, other_embedder())
+    assert len(answers(root, other_embedder())) == 4
 
 
 def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) -> None:
@@ -242,44 +240,44 @@ def test_the_same_model_has_nothing_to_do(root: Path, embedder: WordEmbedder) ->
         planned = forecast_re_embedding(root / ".vsearch", IndexOptions(), lambda _: embedder)
         done = re_embed(root, embedder, options=IndexOptions())
         assert (planned.embed, done.embedded, done.generation) == (0, 0, snapshot.generation)
-        newer = forecast_re_embedding(root / ".vsearch", IndexOptions(), lambda _: other())
+        newer = forecast_re_embedding(root / ".vsearch", IndexOptions(), lambda _: other_embedder())
         assert newer.embed > 0, "the same name, other weights"
 
 
-def test_what_was_learned_of_the_old_vectors_is_forgotten(root: Path) -> None:
+def test_a_fusion_tuned_on_the_old_vectors_is_dropped(root: Path) -> None:
     store_fusion(root / ".vsearch", TunedFusion("convex", 0.25, 20, 0.9, 0.8))
-    assert re_embed(root, other()).untuned
+    assert re_embed(root, other_embedder()).untuned
     with open_snapshot(root / ".vsearch") as snapshot:
         assert load_tuned_fusion(snapshot.catalog) is None
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
-def test_what_needs_the_documents_is_refused(root: Path) -> None:
-    for asked in (IndexOptions(chunk_words=30), IndexOptions(overlap_words=5), IndexOptions(language="de")):
+def test_options_that_need_the_documents_are_refused(root: Path) -> None:
+    for change in (IndexOptions(chunk_words=30), IndexOptions(overlap_words=5), IndexOptions(language="de")):
         with pytest.raises(IndexMismatchError, match="made with "):
-            re_embed(root, other(), options=asked)
+            re_embed(root, other_embedder(), options=change)
     with pytest.raises(ArgumentError, match=r"dimension: .*, not 5"):
-        re_embed(root, other(), options=IndexOptions(model="other", dimension=5))
+        re_embed(root, other_embedder(), options=IndexOptions(model="other", dimension=5))
     with pytest.raises(IndexNotFoundError):
-        re_embed(root / "nowhere", other())
+        re_embed(root / "nowhere", other_embedder())
 
 
-def test_a_disk_too_small_is_told_before_anything_is_embedded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_too_small_is_reported_before_embedding(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "disk_usage", lambda _: type("Usage", (), {"free": 4000}))
-    by = other()
+    by = other_embedder()
     with pytest.raises(StorageError, match="not enough free space for the new vectors"):
         re_embed(root, by)
     assert by.embedded == []
 
 
 def test_the_plan_counts_all_texts_once(root: Path) -> None:
-    planned = forecast_re_embedding(root / ".vsearch", OTHER, lambda _: other())
-    done = re_embed(root, other())
+    planned = forecast_re_embedding(root / ".vsearch", OTHER, lambda _: other_embedder())
+    done = re_embed(root, other_embedder())
     assert (planned.chunks, planned.embed, planned.unchanged) == (done.chunks, done.embedded, 7)
 
 
 @pytest.mark.parametrize(
-    ("asked", "spec"),
+    ("change", "spec"),
     [
         (IndexOptions(), EmbedderSpec("openai", "small", 256, "http://host")),
         (IndexOptions(model="large"), EmbedderSpec("openai", "large", None, "http://host")),
@@ -289,6 +287,6 @@ def test_the_plan_counts_all_texts_once(root: Path) -> None:
         (IndexOptions(embedder="openai", model="small"), EmbedderSpec("openai", "small", 256, "http://host")),
     ],
 )
-def test_what_is_left_open_is_as_the_index_has_it(asked: IndexOptions, spec: EmbedderSpec) -> None:
+def test_unset_options_keep_the_indexs_values(change: IndexOptions, spec: EmbedderSpec) -> None:
     made_by = Fingerprint("openai", "small", "", 256, "")
-    assert new_spec(IndexSettings(made_by, "small", 500, 50, "en", "http://host"), asked) == spec
+    assert new_spec(IndexSettings(made_by, "small", 500, 50, "en", "http://host"), change) == spec

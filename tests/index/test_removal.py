@@ -1,4 +1,4 @@
-"""`remove_paths`: what leaves, and what stays away."""
+"""`remove_paths`: files leave the index, and stay out."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
     return tmp_path
 
 
-def held(root: Path) -> list[str]:
-    """The live files, as their chunks tell, below docs."""
+def live_files(root: Path) -> list[str]:
+    """Return the files in docs that have live chunks."""
     with open_snapshot(root / ".vsearch") as snapshot:
         chunks = [chunk for view in snapshot.segments for chunk in view.chunk_ids[view.alive].tolist()]
         assert sorted(each.path for each in snapshot.catalog.stored_chunks(chunks)) == sorted(
@@ -36,72 +36,72 @@ def remove(root: Path, *names: str) -> tuple[str, ...]:
     return remove_paths(root / ".vsearch", [root / name for name in names]).left_out
 
 
-def test_a_removed_file_stays_away_until_it_is_named(root: Path, embedder: WordEmbedder) -> None:
+def test_a_removed_file_stays_out_until_it_is_named(root: Path, embedder: WordEmbedder) -> None:
     assert remove(root, "docs/sub/b.txt") == ("docs/sub/b.txt",)
     expected = ["a.txt", "sub/c.txt", "sub/deep/d.txt", "subtle.txt"]
-    assert held(root) == expected
+    assert live_files(root) == expected
     for paths in ((), (Path("docs"),), (Path("docs/sub"),)):
         make_index(root, embedder, *paths)
-        assert held(root) == expected
+        assert live_files(root) == expected
     make_index(root, embedder, Path("docs/sub/b.txt"))
-    assert held(root) == sorted([*expected, "sub/b.txt"])
+    assert live_files(root) == sorted([*expected, "sub/b.txt"])
     make_index(root, embedder)
-    assert held(root) == sorted([*expected, "sub/b.txt"])
+    assert live_files(root) == sorted([*expected, "sub/b.txt"])
 
 
-def test_a_removed_folder_takes_all_below_it_and_nothing_beside(root: Path, embedder: WordEmbedder) -> None:
+def test_removing_a_folder_removes_exactly_the_files_inside(root: Path, embedder: WordEmbedder) -> None:
     done = remove_paths(root / ".vsearch", [root / "docs/sub"])
     assert (done.removed, done.files, done.chunks) == (3, 2, 2)
     (root / "docs/sub/new.txt").write_text("New.", encoding="utf-8")
     make_index(root, embedder)
-    assert held(root) == ["a.txt", "subtle.txt"]
+    assert live_files(root) == ["a.txt", "subtle.txt"]
     make_index(root, embedder, Path("docs/sub/deep"))
     make_index(root, embedder)
-    assert held(root) == ["a.txt", "sub/deep/d.txt", "subtle.txt"]
-    assert remove(root, "docs/sub/deep") == ()  # the folder above keeps it away
+    assert live_files(root) == ["a.txt", "sub/deep/d.txt", "subtle.txt"]
+    assert remove(root, "docs/sub/deep") == ()  # the folder above it is removed already
     make_index(root, embedder)
-    assert held(root) == ["a.txt", "subtle.txt"]
+    assert live_files(root) == ["a.txt", "subtle.txt"]
 
 
-def test_a_removed_source_is_forgotten(root: Path, embedder: WordEmbedder) -> None:
+def test_a_removed_source_is_no_longer_a_source(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, Path("docs/sub"))
     assert remove(root, "docs") == ()
-    assert held(root) == []
+    assert live_files(root) == []
     with pytest.raises(InputError, match="nothing of it"):
         remove(root, "docs")
     make_index(root, embedder, Path("docs"))
-    assert len(held(root)) == 5
+    assert len(live_files(root)) == 5
 
 
-def test_a_source_within_a_source_stays_away_too(root: Path, embedder: WordEmbedder) -> None:
+def test_a_removed_nested_source_stays_out(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, Path("docs/sub"))
     assert remove(root, "docs/sub") == ("docs/sub",)
     make_index(root, embedder)
-    assert held(root) == ["a.txt", "subtle.txt"]
+    assert live_files(root) == ["a.txt", "subtle.txt"]
 
 
 @pytest.mark.parametrize("name", ["docs/sub", "docs/a.txt"])
 @pytest.mark.parametrize("paths", [(), (Path("docs"),)], ids=["all", "its folder"])
-def test_what_was_removed_stays_away_when_it_comes_back(
+def test_a_removed_file_that_is_recreated_stays_out(
     root: Path, embedder: WordEmbedder, name: str, paths: tuple[Path, ...]
 ) -> None:
     remove(root, name)
-    expected = held(root)
+    expected = live_files(root)
     (root / name).rename(root / "elsewhere")
     assert make_index(root, embedder, *paths).failed == 0
     (root / "elsewhere").rename(root / name)
     make_index(root, embedder, *paths)
-    assert held(root) == expected
+    assert live_files(root) == expected
     make_index(root, embedder, Path(name))
-    assert len(held(root)) == 5
+    assert len(live_files(root)) == 5
 
 
-def test_files_that_are_gone_can_be_removed(root: Path, embedder: WordEmbedder) -> None:
+def test_deleted_files_can_be_removed(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs").rename(root / "elsewhere")
     remove(root, "docs/a.txt")
-    assert "a.txt" not in held(root)
+    assert "a.txt" not in live_files(root)
     remove(root, "docs")
-    assert held(root) == []
+    assert live_files(root) == []
     assert make_index(root, embedder).failed == 0
 
 
@@ -109,19 +109,21 @@ def test_files_that_are_gone_can_be_removed(root: Path, embedder: WordEmbedder) 
 def test_an_unknown_path_is_refused_before_anything_is_removed(root: Path, unknown: str) -> None:
     with pytest.raises(InputError, match="nothing of it"):
         remove(root, "docs/a.txt", unknown)
-    assert len(held(root)) == 5
+    assert len(live_files(root)) == 5
 
 
-def test_stopped_after_the_removal_it_is_done_and_says_what_is_not(root: Path, embedder: WordEmbedder) -> None:
+def test_a_removal_stopped_after_its_commit_reports_the_unfinished_compaction(
+    root: Path, embedder: WordEmbedder
+) -> None:
     done = remove_paths(root / ".vsearch", [root / "docs/sub"], Observer(should_stop=lambda: True))
     assert (done.removed, done.uncompacted) == (3, True)
-    assert held(root) == ["a.txt", "subtle.txt"]
+    assert live_files(root) == ["a.txt", "subtle.txt"]
     assert not make_index(root, embedder).uncompacted
-    assert held(root) == ["a.txt", "subtle.txt"]
+    assert live_files(root) == ["a.txt", "subtle.txt"]
     assert not remove_paths(root / ".vsearch", [root / "docs/a.txt"]).uncompacted
 
 
-def test_what_was_passed_over_there_is_forgotten(root: Path, embedder: WordEmbedder) -> None:
+def test_records_of_skipped_files_are_removed(root: Path, embedder: WordEmbedder) -> None:
     for name in ("docs/sub/broken.pdf", "docs/broken.pdf"):
         (root / name).write_bytes(b"%PDF-1.7 garbage")
     assert make_index(root, embedder).failed == 2
@@ -130,7 +132,7 @@ def test_what_was_passed_over_there_is_forgotten(root: Path, embedder: WordEmbed
         assert skipped_paths(snapshot.catalog) == ["docs/broken.pdf"]
 
 
-def test_what_a_stopped_run_has_staged_is_forgotten_too(root: Path, embedder: WordEmbedder) -> None:
+def test_staged_texts_are_removed(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs/sub/e.txt").write_text("About apricots.", encoding="utf-8")
     embedder.embedded.clear()
     make_index(root, embedder, observer=Observer(should_stop=lambda: True, progress=lambda _: None))

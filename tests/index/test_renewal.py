@@ -1,4 +1,4 @@
-"""An index of an earlier analyzer gets new keywords from its texts, and embeds nothing."""
+"""The postings of an earlier analyzer are rebuilt from the stored texts; nothing is embedded."""
 
 import shutil
 from pathlib import Path
@@ -28,7 +28,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "v1" / "index"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project with an index of the first version: two segments, one with dead rows. The documents are gone."""
+    """Return a project with an index of the first version: two segments, one with deleted rows. It has no documents."""
     shutil.copytree(GOLDEN, tmp_path / ".vsearch")
     return tmp_path
 
@@ -38,9 +38,9 @@ def signature(root: Path) -> str:
         return snapshot.catalog.settings()["analyzer"]
 
 
-def found(root: Path, question: str) -> list[str]:
+def hit_paths(root: Path, query: str) -> list[str]:
     with open_snapshot(root / ".vsearch") as snapshot:
-        return [hit.path for hit in search(LocalSearcher(snapshot), SearchRequest(question, mode="keyword")).hits]
+        return [hit.path for hit in search(LocalSearcher(snapshot), SearchRequest(query, mode="keyword")).hits]
 
 
 def put_analyzer(root: Path, value: str) -> None:
@@ -52,7 +52,7 @@ def put_analyzer(root: Path, value: str) -> None:
 
 @pytest.mark.parametrize("former", ["1:en", "0:en"])
 @pytest.mark.parametrize("way", ["index", "repair"])
-def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
+def test_postings_are_rebuilt_from_the_texts(root: Path, former: str, way: str) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
         before = [(each.vectors.tolist(), each.chunk_ids.tolist(), each.alive.tolist()) for each in snapshot.segments]
         generation = snapshot.generation
@@ -64,7 +64,7 @@ def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
         assert repair_index(root / ".vsearch").renewed
         assert not repair_index(root / ".vsearch").renewed
     else:
-        make_index(root, embedder)  # its sources are not there now, and kept as they were
+        make_index(root, embedder)  # its sources are missing, so their files stay
     assert embedder.embedded == []
     assert signature(root) == f"{VERSION}:en"
     with open_snapshot(root / ".vsearch") as snapshot:
@@ -73,19 +73,21 @@ def test_keywords_are_made_anew(root: Path, former: str, way: str) -> None:
         if way == "repair":
             assert after == before
         assert all(len(each.postings.block_counts) for each in snapshot.segments)
-    assert found(root, "client") == ["documents/code/client.py"]  # by its name, which the first analyzer did not read
+    assert hit_paths(root, "client") == [
+        "documents/code/client.py"
+    ]  # found by the file's name, which the first analyzer did not index
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])
-def test_postings_built_in_blocks_are_those_built_at_once(root: Path, rows: int) -> None:
+def test_postings_built_in_blocks_equal_those_built_at_once(root: Path, rows: int) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
         ids = [number for each in snapshot.segments for number in each.chunk_ids.tolist()]
         whole = chunk_postings(snapshot.catalog, Analysis(), ids)
         parts = chunk_postings(snapshot.catalog, Analysis(), ids, IndexLimits(rows_per_postings_block=rows))
         nothing = chunk_postings(snapshot.catalog, Analysis(), [])
     assert len(whole.lengths) == len(ids) > 2 * rows
-    assert not whole.lengths.all()  # one that is not in the catalog any more
+    assert not whole.lengths.all()  # a row whose chunk the catalog has no longer
     for name, array in whole.arrays().items():
         assert parts.arrays()[name].tolist() == array.tolist()
     assert not len(nothing.lengths)
@@ -93,9 +95,9 @@ def test_postings_built_in_blocks_are_those_built_at_once(root: Path, rows: int)
 
 def test_the_first_analyzers_keywords_are_still_found(root: Path) -> None:
     assert signature(root) == "1:en"
-    assert found(root, "drain the pump")[0] == "documents/notes/pump.md"
-    assert found(root, '+pump -"rye bread" grea*')[0] == "documents/notes/pump.md"
-    assert found(root, "client") == []
+    assert hit_paths(root, "drain the pump")[0] == "documents/notes/pump.md"
+    assert hit_paths(root, '+pump -"rye bread" grea*')[0] == "documents/notes/pump.md"
+    assert hit_paths(root, "client") == []
 
 
 def test_the_second_analyzers_keywords_are_found_by_its_own_stems(
@@ -107,14 +109,14 @@ def test_the_second_analyzers_keywords_are_found_by_its_own_stems(
     make_index(tmp_path, WordEmbedder(dimension=16), Path("z"))
     monkeypatch.undo()
     assert signature(tmp_path).startswith("2:")
-    assert found(tmp_path, "дефицит") == found(tmp_path, "+дефицит") == ["z/note.md"]
-    assert found(tmp_path, "дефицитом") == found(tmp_path, "гастрит") == []
+    assert hit_paths(tmp_path, "дефицит") == hit_paths(tmp_path, "+дефицит") == ["z/note.md"]
+    assert hit_paths(tmp_path, "дефицитом") == hit_paths(tmp_path, "гастрит") == []
     assert repair_index(tmp_path / ".vsearch").renewed
     for word in ("дефицит", "дефицитом", "гастрит", "гастритом"):
-        assert found(tmp_path, word) == found(tmp_path, f"+{word}") == ["z/note.md"]
+        assert hit_paths(tmp_path, word) == hit_paths(tmp_path, f"+{word}") == ["z/note.md"]
 
 
-def test_a_stop_changes_nothing(root: Path) -> None:
+def test_an_interrupted_renewal_changes_nothing(root: Path) -> None:
     before = sorted((root / ".vsearch/segments").rglob("*.npy"))
     with pytest.raises(StoppedError):
         make_index(root, WordEmbedder(dimension=16), observer=Observer(should_stop=lambda: True))
@@ -122,7 +124,7 @@ def test_a_stop_changes_nothing(root: Path) -> None:
     assert sorted((root / ".vsearch/segments").rglob("*.npy")) == before
 
 
-def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_of_an_interrupted_renewal_are_deleted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def folders() -> int:
         return len(list((root / ".vsearch/segments").iterdir()))
 
@@ -132,26 +134,26 @@ def test_what_a_stopped_one_has_left_takes_no_room_in_the_next(root: Path, monke
     assert folders() == 3
     seen: list[int] = []
 
-    def counting(*given: Any, **options: Any) -> Any:
+    def count_folders(*arguments: Any, **options: Any) -> Any:
         seen.append(folders())
-        return write_parts(*given, **options)
+        return write_parts(*arguments, **options)
 
-    monkeypatch.setattr(renewal, "write_parts", counting)
+    monkeypatch.setattr(renewal, "write_parts", count_folders)
     make_index(root, WordEmbedder(dimension=16))
     assert seen == [2, 3]
     assert signature(root) == f"{VERSION}:en"
 
 
-def test_an_index_with_outdated_keywords_is_refused_by_its_own_code(root: Path) -> None:
+def test_an_index_with_outdated_postings_is_refused_with_its_own_code(root: Path) -> None:
     put_analyzer(root, "0:en")
     with pytest.raises(IndexMismatchError, match="analyzer 0:en") as outdated:
-        found(root, "pump")
+        hit_paths(root, "pump")
     assert outdated.value.code == "keywords-outdated"
 
 
-def test_a_newer_analyzer_is_refused_and_left_alone(root: Path) -> None:
+def test_a_newer_analyzer_is_refused_and_left_unchanged(root: Path) -> None:
     put_analyzer(root, f"{VERSION + 1}:en")
-    for act in (lambda: found(root, "pump"), lambda: make_index(root, WordEmbedder(dimension=16))):
+    for act in (lambda: hit_paths(root, "pump"), lambda: make_index(root, WordEmbedder(dimension=16))):
         with pytest.raises(IndexMismatchError) as caught:
             act()
         assert caught.value.code == "index-version"

@@ -1,4 +1,4 @@
-"""Texts that are not embedded again, and files that are recognised as unchanged."""
+"""Vectors of known texts are reused, and unchanged files are recognised."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ SMALL = IndexOptions(chunk_words=20, overlap_words=0)
 
 @pytest.fixture
 def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
-    """Three indexed files, the embedder's record cleared."""
+    """Return a project with three indexed files; the embedder's list of texts is empty."""
     (tmp_path / "docs").mkdir()
     for word in ("apple", "banana", "cherry"):
         (tmp_path / f"docs/{word}.txt").write_text(paragraphs(word, 4), encoding="utf-8")
@@ -40,12 +40,12 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
 
 
 def paragraphs(word: str, count: int) -> str:
-    """So many paragraphs, each of which becomes a chunk."""
+    """Return `count` paragraphs, each of which becomes a chunk."""
     return "\n\n".join(f"{word} number{number} " + f"filler{number} " * 15 + "end." for number in range(count))
 
 
 def vectors(root: Path) -> dict[tuple[str, int], bytes]:
-    """The stored vector of each live chunk, by path and number in the file."""
+    """Return the stored vector of each live chunk, by path and number in the file."""
     with open_snapshot(root / ".vsearch") as snapshot:
         found = {}
         for segment in snapshot.segments:
@@ -55,14 +55,14 @@ def vectors(root: Path) -> dict[tuple[str, int], bytes]:
         return found
 
 
-def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
+def fail(_spec: EmbedderSpec) -> WordEmbedder:
     raise AssertionError("no model is needed")
 
 
 def test_a_moved_file_needs_no_model_and_keeps_its_vectors(root: Path) -> None:
     before = vectors(root)
     (root / "docs/apple.txt").rename(root / "docs/windfall.txt")
-    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), unwanted)
+    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), fail)
     assert (summary.moved, summary.added, summary.removed, summary.embedded, summary.reused) == (1, 0, 0, 0, 4)
     after = vectors(root)
     assert {path for path, _ in after} == {"docs/banana.txt", "docs/cherry.txt", "docs/windfall.txt"}
@@ -71,7 +71,7 @@ def test_a_moved_file_needs_no_model_and_keeps_its_vectors(root: Path) -> None:
 
 def test_a_copied_file_is_added_without_a_model(root: Path) -> None:
     shutil.copy(root / "docs/apple.txt", root / "docs/twin.txt")
-    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), unwanted)
+    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), fail)
     assert (summary.moved, summary.added, summary.embedded, summary.reused) == (0, 1, 0, 4)
 
 
@@ -102,8 +102,8 @@ def test_equal_texts_of_one_run_are_embedded_once(root: Path, embedder: WordEmbe
     assert found["docs/one.txt", 0] == found["docs/three.txt", 0] != found["docs/one.txt", 1]
 
 
-def test_reuse_outlives_a_stopped_run(root: Path, embedder: WordEmbedder) -> None:
-    """A file is moved and another added; the run stops before it comes to the moved one."""
+def test_vectors_are_reused_after_an_interrupted_run(root: Path, embedder: WordEmbedder) -> None:
+    """A file is moved and another added; the run stops before it reaches the moved one."""
     (root / "docs/apple.txt").rename(root / "docs/zzz.txt")
     (root / "docs/aaa.txt").write_text(paragraphs("damson", 3), encoding="utf-8")
     make_index(root, embedder, observer=Observer(should_stop=lambda: True))
@@ -112,7 +112,7 @@ def test_reuse_outlives_a_stopped_run(root: Path, embedder: WordEmbedder) -> Non
     assert (summary.moved, summary.added, summary.embedded, summary.reused) == (1, 1, 3, 4)
 
 
-def test_a_reused_vector_is_what_embedding_gives(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
+def test_a_reused_vector_equals_a_newly_embedded_one(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
     (root / "docs/apple.txt").rename(root / "docs/b.txt")
     (root / "docs/cherry.txt").write_text(paragraphs("cherry", 6), encoding="utf-8")
     make_index(root, embedder)
@@ -122,7 +122,7 @@ def test_a_reused_vector_is_what_embedding_gives(root: Path, embedder: WordEmbed
 
 
 def test_a_move_is_one_commit(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else is committed before and after: no generation holds both places, and none lacks both."""
+    """No generation has both paths, and none lacks both, whatever is committed before and after."""
     (root / "docs/banana.txt").rename(root / "docs/m.txt")
     for name in ("a", "z"):
         (root / f"docs/{name}.txt").write_text(paragraphs(f"fig{name}", 4), encoding="utf-8")
@@ -143,7 +143,7 @@ def test_an_edit_that_keeps_size_and_time_is_seen(root: Path, embedder: WordEmbe
     assert make_index(root, embedder).changed == 1
 
 
-def test_times_vouch_for_bytes_only_once_they_have_settled(tmp_path: Path) -> None:
+def test_modification_times_are_trusted_only_once_they_have_settled(tmp_path: Path) -> None:
     now = 1_000 * SETTLED_NS
     old, fresh = SourceFile(tmp_path, 1, 7, 8), SourceFile(tmp_path, 1, 7, now - SETTLED_NS // 2)
     assert settled_ctime(old, now) == 8
@@ -151,10 +151,10 @@ def test_times_vouch_for_bytes_only_once_they_have_settled(tmp_path: Path) -> No
     assert settled_ctime(fresh, now + SETTLED_NS) == fresh.ctime_ns
 
 
-def test_a_file_that_changes_within_the_clock_of_the_file_system_is_seen(
+def test_a_change_within_one_tick_of_the_file_systems_clock_is_seen(
     tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a disk that notes times by steps of two seconds, an edit right after a run leaves them as they were."""
+    """On a disk that stores times in steps of two seconds, an edit right after a run does not change them."""
     step = time.time_ns()
     monkeypatch.setattr(
         "vsearch_core.text.discover.SourceFile", lambda path, size, *_: SourceFile(path, size, step, step)
@@ -167,8 +167,8 @@ def test_a_file_that_changes_within_the_clock_of_the_file_system_is_seen(
 
 
 @pytest.fixture
-def passing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A damaged, a binary and a good file, read in this process, where a test can replace the extractor."""
+def mixed_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a damaged, a binary and a good file, read in this process so that tests can patch the extractor."""
     monkeypatch.setattr("vsearch_core.text.reading.is_steady", lambda _name: True)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7 garbage")
@@ -177,8 +177,8 @@ def passing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
-    passing: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+def test_unreadable_files_are_opened_again_only_if_they_change(
+    mixed_root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
     opened: list[str] = []
@@ -187,32 +187,32 @@ def test_what_can_not_be_read_is_opened_again_only_when_it_changes(
         opened.append(name)
         raise ExtractionError(name, "it is damaged", "mend it")
 
-    first = make_index(passing, embedder, DOCS)
+    first = make_index(mixed_root, embedder, DOCS)
     monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
-    told: list[tuple[str, str]] = []
-    observer = Observer(file_failed=lambda *each: told.append(each), file_skipped=lambda *each: told.append(each))
-    second = make_index(passing, embedder, observer=observer)
+    reports: list[tuple[str, str]] = []
+    observer = Observer(file_failed=lambda *each: reports.append(each), file_skipped=lambda *each: reports.append(each))
+    second = make_index(mixed_root, embedder, observer=observer)
     assert opened == []
-    assert sorted(path for path, _ in told) == ["docs/broken.pdf", "docs/program.bin"]
+    assert sorted(path for path, _ in reports) == ["docs/broken.pdf", "docs/program.bin"]
     assert (first.failed, first.skipped) == (second.failed, second.skipped) == (1, 1)
-    (passing / "docs/broken.pdf").write_bytes(b"%PDF-1.7 other garbage")
-    assert make_index(passing, embedder).failed == 1
+    (mixed_root / "docs/broken.pdf").write_bytes(b"%PDF-1.7 other garbage")
+    assert make_index(mixed_root, embedder).failed == 1
     assert opened == ["broken.pdf"]
 
 
-def test_retry_and_new_readers_open_all_of_it_again(
-    passing: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+def test_retry_and_new_readers_open_unreadable_files_again(
+    mixed_root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
-    make_index(passing, embedder, DOCS)
+    make_index(mixed_root, embedder, DOCS)
     monkeypatch.setattr("vsearch_core.text.reading.extract", lambda *_: Document("", ()))
-    summary = writer.update_index(passing / ".vsearch", [], IndexOptions(), unwanted, retry=True)
+    summary = writer.update_index(mixed_root / ".vsearch", [], IndexOptions(), fail, retry=True)
     assert (summary.added, summary.failed, summary.skipped) == (2, 0, 0)
 
 
-def test_what_is_said_of_a_file_in_a_damaged_row_is_forgotten(passing: Path, embedder: WordEmbedder) -> None:
-    make_index(passing, embedder, DOCS)
-    index = passing / ".vsearch"
+def test_a_damaged_record_of_a_skipped_file_is_ignored(mixed_root: Path, embedder: WordEmbedder) -> None:
+    make_index(mixed_root, embedder, DOCS)
+    index = mixed_root / ".vsearch"
     with closing(sqlite3.connect(index / CATALOG_FILE)) as connection, connection:  # without a writer's triggers
         connection.execute("UPDATE passed_over SET reason = 'it is bad' WHERE NOT binary")
     with closing(Catalog.open_to_write(index)) as catalog:
@@ -220,23 +220,23 @@ def test_what_is_said_of_a_file_in_a_damaged_row_is_forgotten(passing: Path, emb
 
 
 def test_new_readers_read_what_the_old_ones_could_not(
-    passing: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+    mixed_root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
-    make_index(passing, embedder, DOCS)
+    make_index(mixed_root, embedder, DOCS)
     monkeypatch.setattr("vsearch_core.text.reading.extract", lambda *_: Document("", ()))
-    assert make_index(passing, embedder).added == 0
+    assert make_index(mixed_root, embedder).added == 0
     monkeypatch.setattr("vsearch_core.index.staging.EXTRACTOR_VERSION", "next")
-    assert make_index(passing, embedder).added == 2
+    assert make_index(mixed_root, embedder).added == 2
 
 
-def test_a_dead_row_lends_no_vector(root: Path, embedder: WordEmbedder) -> None:
-    """A repaired index may hold dead rows of a chunk that has another text by now."""
+def test_deleted_rows_are_not_reused(root: Path, embedder: WordEmbedder) -> None:
+    """A repaired index may have deleted rows of a chunk id that belongs to another text now."""
     with closing(Catalog.open_to_write(root / ".vsearch")) as catalog, catalog.transaction():
         (segment,) = catalog.segments()
-        dead = np.zeros(segment.rows, np.bool_)
-        dead[0] = True
-        catalog.set_tombstones(segment.id, dead)
+        tombstones = np.zeros(segment.rows, np.bool_)
+        tombstones[0] = True
+        catalog.set_tombstones(segment.id, tombstones)
     shutil.copy(root / "docs/apple.txt", root / "docs/copy.txt")
     summary = make_index(root, embedder)
     assert (summary.embedded, summary.reused) == (1, 3)

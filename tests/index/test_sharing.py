@@ -1,4 +1,4 @@
-"""Vectors that projects share: the same as embedding gives, bounded, and no trouble whatever happens to the file."""
+"""Vectors that projects share: they equal newly embedded ones, their file is bounded, and its damage does no harm."""
 
 import sqlite3
 import threading
@@ -29,15 +29,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / SHARED_FILE
 
 
-def embedded(
+def embed_shared(
     texts: list[str], spec: EmbedderSpec = SPEC, by: WordEmbedder | None = None, limit: int = config.SHARED_BYTES
 ) -> list[str]:
-    """Return the texts that reached the embedder itself; all vectors must be those that it makes."""
+    """Embed texts with sharing, check their vectors, and return the texts that the embedder itself had to embed."""
     by = by or WordEmbedder()
     found = embed_all(sharing(lambda _: by, limit=limit)(spec), texts)
-    asked = list(by.embedded)
+    new_texts = list(by.embedded)
     assert np.array_equal(to_fixed(found), to_fixed(by.embed_queries(texts)))
-    return asked
+    return new_texts
 
 
 def test_a_text_is_embedded_for_all_projects_at_once(tmp_path: Path, cache: Path) -> None:
@@ -52,9 +52,9 @@ def test_a_text_is_embedded_for_all_projects_at_once(tmp_path: Path, cache: Path
     assert cache.stat().st_mode & 0o777 == 0o600
 
 
-def test_known_and_new_texts_come_to_their_places() -> None:
-    assert embedded(TEXTS[:30]) == TEXTS[:30]
-    assert embedded([*TEXTS[20:40], *TEXTS[:3], "", "\ud800"]) == [*TEXTS[30:40], "", "\ud800"]
+def test_stored_and_new_vectors_are_returned_in_order() -> None:
+    assert embed_shared(TEXTS[:30]) == TEXTS[:30]
+    assert embed_shared([*TEXTS[20:40], *TEXTS[:3], "", "\ud800"]) == [*TEXTS[30:40], "", "\ud800"]
     assert list(sharing(lambda _: WordEmbedder())(SPEC).embed_documents([])) == []
 
 
@@ -67,16 +67,16 @@ def test_known_and_new_texts_come_to_their_places() -> None:
         (SPEC, {"provider": "other"}),
     ],
 )
-def test_embedders_share_with_their_like_only(spec: EmbedderSpec, changes: dict[str, Any]) -> None:
-    assert embedded(TEXTS) == TEXTS
+def test_only_embedders_with_equal_fingerprints_share(spec: EmbedderSpec, changes: dict[str, Any]) -> None:
+    assert embed_shared(TEXTS) == TEXTS
     other = WordEmbedder()
     other.fingerprint = replace(other.fingerprint, **changes)
-    assert embedded(TEXTS, spec, other) == TEXTS
+    assert embed_shared(TEXTS, spec, other) == TEXTS
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "foreign", "folder", "row"])
-def test_a_damaged_file_is_made_anew(cache: Path, damage: str) -> None:
-    embedded(TEXTS)
+def test_a_damaged_file_is_replaced(cache: Path, damage: str) -> None:
+    embed_shared(TEXTS)
     if damage == "text":
         cache.write_text("text " * 999)
     elif damage == "cut":
@@ -93,33 +93,33 @@ def test_a_damaged_file_is_made_anew(cache: Path, damage: str) -> None:
         vector = to_fixed(WordEmbedder().embed_queries(TEXTS[3:4])).tobytes()
         assert vector in data
         cache.write_bytes(data.replace(vector, vector[::-1]))
-    first = embedded(TEXTS)
+    first = embed_shared(TEXTS)
     assert first == (TEXTS[3:4] if damage == "row" else TEXTS)
-    embedded(TEXTS)
-    assert embedded(TEXTS) == (TEXTS if damage == "folder" else [])
+    embed_shared(TEXTS)
+    assert embed_shared(TEXTS) == (TEXTS if damage == "folder" else [])
 
 
-def test_a_folder_that_cannot_be_made_stops_nobody(cache: Path) -> None:
+def test_without_a_writable_folder_embedding_works(cache: Path) -> None:
     cache.parent.write_text("in the way")
-    assert embedded(TEXTS) == TEXTS
+    assert embed_shared(TEXTS) == TEXTS
 
 
-def test_it_stays_small(cache: Path) -> None:
+def test_the_size_of_the_file_is_limited(cache: Path) -> None:
     limit = 100_000
     for start in range(0, 2000, 50):
-        embedded([f"text {number}" for number in range(start, start + 50)], limit=limit)
+        embed_shared([f"text {number}" for number in range(start, start + 50)], limit=limit)
     assert cache.stat().st_size < 1.5 * limit
-    assert embedded([f"text {number}" for number in range(1990, 2000)], limit=limit) == []
-    assert embedded(["text 0"], limit=limit) == ["text 0"]
+    assert embed_shared([f"text {number}" for number in range(1990, 2000)], limit=limit) == []
+    assert embed_shared(["text 0"], limit=limit) == ["text 0"]
 
 
-def test_many_write_at_once() -> None:
+def test_concurrent_writers_work() -> None:
     failed: list[BaseException] = []
 
     def work(start: int) -> None:
         try:
             for _ in range(5):
-                embedded(TEXTS[start:] + TEXTS[:start])
+                embed_shared(TEXTS[start:] + TEXTS[:start])
         except BaseException as error:
             failed.append(error)
 
@@ -129,10 +129,10 @@ def test_many_write_at_once() -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    assert embedded(TEXTS) == []
+    assert embed_shared(TEXTS) == []
 
 
-def test_a_plain_index_shares_nothing(tmp_path: Path, cache: Path, embedder: WordEmbedder) -> None:
+def test_an_index_shares_nothing_by_default(tmp_path: Path, cache: Path, embedder: WordEmbedder) -> None:
     (tmp_path / "a.txt").write_text("The pump.")
     make_index(tmp_path, embedder, Path("a.txt"), options=IndexOptions())
     assert not cache.exists()

@@ -1,4 +1,4 @@
-"""Export and import: one generation whatever writers do meanwhile, swapped in whole; and forged archives."""
+"""Export and import: one generation despite concurrent writers, replaced as a whole; and forged archives."""
 
 import io
 import json
@@ -48,7 +48,7 @@ from vsearch_core.store.lock import writer_lock
 
 @pytest.fixture
 def root(tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of two segments, one with a dead row."""
+    """Return a project whose index has two segments, one with a deleted row."""
     root = tmp_path / "project"
     (root / "docs").mkdir(parents=True)
     for number in range(12):
@@ -59,7 +59,7 @@ def root(tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
     return root
 
 
-def exported(root: Path, scratch: Path) -> tuple[TransferSummary, bytes]:
+def export(root: Path, scratch: Path) -> tuple[TransferSummary, bytes]:
     scratch.mkdir()
     pieces: list[Data] = []
     summary = export_index(root / ".vsearch", scratch, pieces.append)
@@ -68,10 +68,10 @@ def exported(root: Path, scratch: Path) -> tuple[TransferSummary, bytes]:
 
 @pytest.fixture
 def archive(root: Path, tmp_path: Path) -> bytes:
-    return exported(root, tmp_path / "first scratch")[1]
+    return export(root, tmp_path / "first scratch")[1]
 
 
-def imported(root: Path, archive: bytes, *, replace: bool = False) -> TransferSummary:
+def import_archive(root: Path, archive: bytes, *, replace: bool = False) -> TransferSummary:
     return import_index(root / ".vsearch", "it", io.BytesIO(archive).read, replace=replace)
 
 
@@ -81,20 +81,22 @@ def answers(root: Path, embedder: WordEmbedder) -> list[tuple[str, str, float]]:
         return [(hit.path, hit.text, hit.score) for hit in results.hits]
 
 
-def test_an_import_answers_as_the_index_did(root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:
-    summary = imported(tmp_path / "new", archive)
+def test_an_imported_index_gives_the_same_hits(
+    root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    summary = import_archive(tmp_path / "new", archive)
     assert (summary.generation, summary.files, summary.chunks, summary.segments) == (2, 12, 12, 2)
     assert answers(tmp_path / "new", embedder) == answers(root, embedder)
     assert not (tmp_path / "new" / "docs").exists()
 
 
 def test_the_same_generation_gives_the_same_archive(root: Path, archive: bytes, tmp_path: Path) -> None:
-    summary, again = exported(root, tmp_path / "scratch")
+    summary, again = export(root, tmp_path / "scratch")
     assert again == archive
     assert summary.bytes < len(archive)
 
 
-def test_an_export_is_of_one_generation_whatever_is_written_meanwhile(
+def test_an_export_is_of_one_generation_despite_concurrent_writes(
     root: Path, embedder: WordEmbedder, tmp_path: Path
 ) -> None:
     before = answers(root, embedder)
@@ -113,49 +115,45 @@ def test_an_export_is_of_one_generation_whatever_is_written_meanwhile(
     summary = export_index(root / ".vsearch", tmp_path / "scratch", write)
     archive = b"".join(pieces)
     assert answers(root, embedder) != before
-    assert imported(tmp_path / "new", archive).generation == summary.generation == 2
+    assert import_archive(tmp_path / "new", archive).generation == summary.generation == 2
     assert answers(tmp_path / "new", embedder) == before
 
 
-def test_an_export_under_way_does_not_hold_up_the_log(root: Path, tmp_path: Path) -> None:
+def test_a_running_export_does_not_block_checkpoints(root: Path, tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
-    held: list[int] = []
+    checkpoints: list[int] = []
 
     def write(_: Data) -> None:
         with closing(Catalog.open_to_write(root / ".vsearch")) as catalog:
             with catalog.transaction():
                 catalog.put_setting("last_commit", "now")
             catalog.connection.execute("PRAGMA busy_timeout = 0")
-            held.append(catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            checkpoints.append(catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
     export_index(root / ".vsearch", tmp_path / "scratch", write)
-    assert set(held) == {0}
+    assert set(checkpoints) == {0}
 
 
-def test_what_is_not_committed_and_where_it_came_from_stay_behind(
-    root: Path, embedder: WordEmbedder, tmp_path: Path
-) -> None:
+def test_staged_texts_and_sources_are_not_exported(root: Path, embedder: WordEmbedder, tmp_path: Path) -> None:
     (root / "docs" / "new.txt").write_text("A document that is staged only.")
     seen: list[str] = []
     make_index(root, embedder, observer=Observer(progress=lambda _: seen.append(""), should_stop=lambda: bool(seen)))
-    _, archive = exported(root, tmp_path / "scratch")
+    _, archive = export(root, tmp_path / "scratch")
     assert b"staged only" not in archive
-    imported(tmp_path / "new", archive)
+    import_archive(tmp_path / "new", archive)
     with closing(Catalog.open_to_read(tmp_path / "new" / ".vsearch")) as catalog:
         assert catalog.counts() == (12, 0, 0)
         assert catalog.sources() == {}
 
 
-def test_an_index_that_is_replaced_keeps_its_sources_and_its_readers(
-    root: Path, archive: bytes, embedder: WordEmbedder
-) -> None:
-    """Going back to an export: readers see the generation grow, the next run finds what has changed since."""
+def test_a_replaced_index_keeps_its_sources_and_readers(root: Path, archive: bytes, embedder: WordEmbedder) -> None:
+    """After importing an older export, the generation still grows, and the next run finds what has changed since."""
     old = answers(root, embedder)
     (root / "docs" / "1.txt").write_text("Rewritten since the export.")
     make_index(root, embedder)
     new = answers(root, embedder)
     with open_snapshot(root / ".vsearch") as reader:
-        summary = imported(root, archive, replace=True)
+        summary = import_archive(root, archive, replace=True)
         assert summary.generation > reader.generation
         found = search(LocalSearcher(reader), SearchRequest("rewritten", mode="keyword")).hits
         assert [hit.path for hit in found] == ["docs/1.txt"]
@@ -164,7 +162,7 @@ def test_an_index_that_is_replaced_keeps_its_sources_and_its_readers(
     assert answers(root, embedder) == new
 
 
-def test_an_import_is_done_though_space_can_not_be_given_back(
+def test_an_import_succeeds_if_freeing_space_fails(
     root: Path, archive: bytes, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = answers(root, embedder)
@@ -175,26 +173,28 @@ def test_an_import_is_done_though_space_can_not_be_given_back(
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(Catalog, "release_space", fail)
-    assert imported(root, archive, replace=True).files == 12
+    assert import_archive(root, archive, replace=True).files == 12
     assert answers(root, embedder) == old
 
 
 def test_an_index_with_files_is_replaced_only_on_request(root: Path, archive: bytes, embedder: WordEmbedder) -> None:
     before = answers(root, embedder)
     with pytest.raises(InputError, match="an index here already") as caught:
-        imported(root, archive)
+        import_archive(root, archive)
     assert caught.value.code == "index-exists"
     assert answers(root, embedder) == before
 
 
-def test_only_one_writes(root: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_needs_the_writer_lock(root: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "writer_lock", partial(writer_lock, wait=0))
     with FileLock(root / ".vsearch" / "writer.lock"), pytest.raises(IndexLockedError):
-        imported(root, archive, replace=True)
+        import_archive(root, archive, replace=True)
 
 
-def test_a_run_without_the_documents_keeps_the_import(archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:
-    imported(tmp_path / "new", archive)
+def test_a_run_without_the_documents_keeps_the_imported_files(
+    archive: bytes, embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    import_archive(tmp_path / "new", archive)
     assert make_index(tmp_path / "new", embedder).removed == 0
     (tmp_path / "new" / "other").mkdir()
     (tmp_path / "new" / "other" / "a.txt").write_text("Something else.")
@@ -208,15 +208,15 @@ def test_an_empty_index_can_be_exported_and_imported(root: Path, embedder: WordE
     for path in (root / "docs").iterdir():
         path.unlink()
     make_index(root, embedder)
-    summary, archive = exported(root, tmp_path / "scratch")
+    summary, archive = export(root, tmp_path / "scratch")
     assert (summary.files, summary.chunks) == (0, 0)
-    assert imported(tmp_path / "new", archive).files == 0
+    assert import_archive(tmp_path / "new", archive).files == 0
     assert answers(tmp_path / "new", embedder) == []
 
 
 def test_an_export_without_an_index_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError):
-        exported(tmp_path, tmp_path / "scratch")
+        export(tmp_path, tmp_path / "scratch")
 
 
 def test_a_damaged_index_is_not_exported(root: Path, tmp_path: Path) -> None:
@@ -226,70 +226,72 @@ def test_a_damaged_index_is_not_exported(root: Path, tmp_path: Path) -> None:
     path.unlink()
     path.write_bytes(data)
     with pytest.raises(VsearchError, match="vectors"):
-        exported(root, tmp_path / "scratch")
+        export(root, tmp_path / "scratch")
 
 
-def test_an_archive_that_does_not_fit_is_refused_before_anything_is_written(
+def test_an_archive_larger_than_the_disk_is_refused_before_writing(
     archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(commit, "disk_usage", lambda _: free)
     with pytest.raises(StorageError, match="not enough free space for the archive"):
-        imported(tmp_path / "new", archive)
+        import_archive(tmp_path / "new", archive)
     assert [path.name for path in (tmp_path / "new" / ".vsearch").iterdir()] == ["writer.lock"]
 
 
-def test_every_table_is_replaced_or_kept_on_purpose() -> None:
+def test_every_table_is_either_replaced_or_kept() -> None:
     assert tables.TABLES.keys() == {*generation._ROWS, *generation._EMPTIED, "sources"}
 
 
-def is_sound(root: Path) -> bool:
+def is_intact(root: Path) -> bool:
     return not check_index(root / ".vsearch", full=True, recall=recall_faults).faults
 
 
-def test_an_import_is_a_sound_index(root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:
-    """Into nothing, over another index, unpacked by hand; and all of them go on as any other."""
-    imported(tmp_path / "new", archive)
+def test_an_imported_index_is_intact(root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:
+    """Imported as a new index, over another one, or unpacked by hand; all can be updated."""
+    import_archive(tmp_path / "new", archive)
     (tmp_path / "other" / "docs").mkdir(parents=True)
     (tmp_path / "other" / "docs" / "0.txt").write_text("An index of another folder.")
     make_index(tmp_path / "other", embedder, Path("docs"))
-    imported(tmp_path / "other", archive, replace=True)
+    import_archive(tmp_path / "other", archive, replace=True)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path / "by hand" / ".vsearch", filter="data")
     for name in ("new", "other", "by hand"):
-        assert is_sound(tmp_path / name)
+        assert is_intact(tmp_path / name)
         (tmp_path / name / "more.txt").write_text("One more document.")
         make_index(tmp_path / name, embedder, Path("more.txt"))
-        assert is_sound(tmp_path / name)
+        assert is_intact(tmp_path / name)
 
 
-def test_graphs_travel(root: Path, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_are_exported_and_imported(
+    root: Path, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(100):
         (root / "docs" / f"more {number}.txt").write_text(f"The pump number {number}, which is another one.")
     make_index(root, embedder, limits=IndexLimits(graph_rows=100))
     with open_snapshot(root / ".vsearch") as snapshot:
         files = {key for segment in snapshot.segments for key in segment.manifest}
     assert GRAPH.is_in(files)
-    imported(tmp_path / "new", exported(root, tmp_path / "scratch")[1])
+    import_archive(tmp_path / "new", export(root, tmp_path / "scratch")[1])
     with open_snapshot(tmp_path / "new" / ".vsearch") as snapshot:
         assert {key for segment in snapshot.segments for key in segment.manifest} == files
-    assert is_sound(tmp_path / "new")
+    assert is_intact(tmp_path / "new")
 
 
-def test_damaged_rows_do_not_travel_with_right_checksums(root: Path, tmp_path: Path) -> None:
+def test_damaged_rows_are_not_exported(root: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(root / ".vsearch" / "catalog.sqlite", isolation_level=None)) as connection:
         connection.execute("UPDATE chunks SET start_char = start_char + 1")
     with pytest.raises(IndexCorruptError, match="rows of its table chunks are damaged"):
-        exported(root, tmp_path / "scratch")
+        export(root, tmp_path / "scratch")
 
 
-# Forged archives: well-formed as archives, with all of the archive's checksums right
+# Forged archives: well-formed as archives, with correct checksums
 
 Change = Callable[[sqlite3.Connection], None]
 
 
-def forged(archive: bytes, tmp_path: Path, change: Change, *, sealed: bool) -> bytes:
-    """The archive with its catalog changed; sealed: with all of the catalog's checksums right, too."""
+def forge(archive: bytes, tmp_path: Path, change: Change, *, sealed: bool) -> bytes:
+    """Return the archive with a changed catalog; `sealed`: with correct checksums in the catalog, too."""
     reader = ArchiveReader("it", io.BytesIO(archive).read)
     contents = reader.contents()
     files = {member.name: b"".join(reader.member(member)) for member in contents.members}
@@ -302,10 +304,10 @@ def forged(archive: bytes, tmp_path: Path, change: Change, *, sealed: bool) -> b
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             change(connection)
     files["catalog.sqlite"] = path.read_bytes()
-    return repacked(contents.generation, files)
+    return pack_archive(contents.generation, files)
 
 
-def repacked(generation: int, files: dict[str, bytes]) -> bytes:
+def pack_archive(generation: int, files: dict[str, bytes]) -> bytes:
     members = [Member(name, len(data), checksum([data])) for name, data in files.items()]
     return b"".join(pack(Contents(generation, tuple(members)), {name: [data] for name, data in files.items()}))
 
@@ -318,7 +320,7 @@ def sql(script: str) -> Change:
 
 
 def manifest(**changes: object) -> Change:
-    """Change what the catalog says of the vectors of the first segment."""
+    """Change the manifest of the first segment's vectors."""
 
     def change(connection: sqlite3.Connection) -> None:
         (text,) = connection.execute("SELECT manifest FROM segments").fetchone()
@@ -351,7 +353,7 @@ FOREIGN = {
     "a chunk gone": sql("DELETE FROM chunks WHERE id = 3"),
     "a file gone": sql("DELETE FROM files WHERE id = 3"),
 }
-FORGED = {
+FORGERIES = {
     "a text that is none": sql("UPDATE chunks SET text = zeroblob(9) WHERE id = 3"),
     "a chunk of another file": sql("UPDATE chunks SET file_id = 4 WHERE id = 3"),
     "a chunk less": sql("DELETE FROM chunks WHERE id = 3"),
@@ -381,58 +383,62 @@ FORGED = {
 
 CHANGES = [
     *(pytest.param(change, False, id=name) for name, change in FOREIGN.items()),
-    *(pytest.param(change, True, id=f"{name}, sealed") for name, change in FORGED.items()),
+    *(pytest.param(change, True, id=f"{name}, sealed") for name, change in FORGERIES.items()),
 ]
 
 
 @pytest.mark.parametrize(("change", "sealed"), CHANGES)
-def test_a_forged_catalog_is_refused_and_leaves_nothing(
+def test_a_forged_catalog_is_refused_and_no_index_is_created(
     root: Path, archive: bytes, embedder: WordEmbedder, tmp_path: Path, change: Change, sealed: bool
 ) -> None:
     before = answers(root, embedder)
     segments = {path.name for path in (root / ".vsearch" / "segments").iterdir()}
     with pytest.raises(ArchiveError) as caught:
-        imported(root, forged(archive, tmp_path, change, sealed=sealed), replace=True)
+        import_archive(root, forge(archive, tmp_path, change, sealed=sealed), replace=True)
     assert caught.value.subject == "it", caught.value
     assert str(root) not in caught.value.reason
     assert answers(root, embedder) == before
     assert {path.name for path in (root / ".vsearch" / "segments").iterdir()} == segments
 
 
-def test_a_bomb_in_a_text_does_not_go_off(archive: bytes, tmp_path: Path) -> None:
+def test_a_decompression_bomb_in_a_text_is_refused(archive: bytes, tmp_path: Path) -> None:
     bomb = zlib.compress(bytes(TEXT_LIMIT + 1)).hex()
     with pytest.raises(ArchiveError, match="can't be unpacked"):
-        imported(tmp_path / "new", forged(archive, tmp_path, sql(f"UPDATE chunks SET text = x'{bomb}'"), sealed=True))
+        import_archive(
+            tmp_path / "new", forge(archive, tmp_path, sql(f"UPDATE chunks SET text = x'{bomb}'"), sealed=True)
+        )
 
 
 def test_a_first_import_that_fails_leaves_no_index(archive: bytes, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
-        imported(tmp_path / "new", forged(archive, tmp_path, FOREIGN["a trigger"], sealed=False))
+        import_archive(tmp_path / "new", forge(archive, tmp_path, FOREIGN["a trigger"], sealed=False))
     assert not list((tmp_path / "new" / ".vsearch" / "segments").iterdir())
     assert not (tmp_path / "new" / ".vsearch" / "catalog.sqlite").exists()
 
 
-def test_another_version_is_named(archive: bytes, tmp_path: Path) -> None:
-    newer = forged(archive, tmp_path, sql("PRAGMA user_version = 99"), sealed=False)
+def test_an_archive_of_another_version_is_refused(archive: bytes, tmp_path: Path) -> None:
+    newer = forge(archive, tmp_path, sql("PRAGMA user_version = 99"), sealed=False)
     with pytest.raises(IndexVersionError, match="format 99") as version:
-        imported(tmp_path / "new", newer)
+        import_archive(tmp_path / "new", newer)
     assert version.value.code == "index-version"
     assert version.value.subject == "it"
-    other = forged(archive, tmp_path, sql("UPDATE settings SET value = '99' WHERE key = 'chunker'"), sealed=True)
+    other = forge(archive, tmp_path, sql("UPDATE settings SET value = '99' WHERE key = 'chunker'"), sealed=True)
     with pytest.raises(IndexMismatchError, match="chunker 99") as mismatch:
-        imported(tmp_path / "new", other)
+        import_archive(tmp_path / "new", other)
     assert mismatch.value.subject == "it"
 
 
 @pytest.mark.parametrize("data", [b"", b"not a database", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_catalog_that_is_none_is_refused(archive: bytes, tmp_path: Path, data: bytes) -> None:
+def test_a_malformed_catalog_is_refused(archive: bytes, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ArchiveError) as caught:
-        imported(tmp_path / "new", repacked(2, {"catalog.sqlite": data}))
+        import_archive(tmp_path / "new", pack_archive(2, {"catalog.sqlite": data}))
     assert caught.value.subject == "it"
 
 
-def test_every_page_of_the_catalog_is_looked_at(archive: bytes, embedder: WordEmbedder, tmp_path: Path) -> None:
-    """Damage anywhere, under right checksums: refused, or without any effect on an answer."""
+def test_damage_to_any_page_of_the_catalog_is_refused_or_harmless(
+    archive: bytes, embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    """Damage under correct checksums is refused, or has no effect on any hit."""
     reader = ArchiveReader("it", io.BytesIO(archive).read)
     contents = reader.contents()
     files = {member.name: b"".join(reader.member(member)) for member in contents.members}
@@ -443,7 +449,7 @@ def test_every_page_of_the_catalog_is_looked_at(archive: bytes, embedder: WordEm
         data[start : start + 8] = b"\xff" * 8
         project = tmp_path / str(number)
         try:
-            imported(project, repacked(2, {**files, "catalog.sqlite": bytes(data)}))
+            import_archive(project, pack_archive(2, {**files, "catalog.sqlite": bytes(data)}))
         except VsearchError:
             refused += 1
             assert not (project / ".vsearch" / "catalog.sqlite").exists()

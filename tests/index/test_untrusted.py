@@ -1,4 +1,4 @@
-"""An index that somebody made up: it runs nothing, reads nothing outside itself, and asks for no absurd memory."""
+"""A forged index runs no code, reads nothing outside itself, and allocates no absurd amount of memory."""
 
 import json
 import os
@@ -28,25 +28,25 @@ from vsearch_core.store.segment import (
     write_segment,
 )
 
-MEMORY = 4 << 30  # bytes of address space: libraries map a lot; what a forged header asks for is more
+MEMORY = 4 << 30  # bytes of address space: libraries map much, but forged headers ask for more
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def intact_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("untrusted") / "project")
 
 
 @pytest.fixture
-def index(sound: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy to be forged; memory is limited, so that an absurd allocation fails."""
+def index(intact_index: Path, tmp_path: Path) -> Iterator[Path]:
+    """Return a copy to forge; memory is limited, so that an absurd allocation fails."""
     former = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, former[1]))
-    yield Path(shutil.copytree(sound, tmp_path / ".vsearch"))
+    yield Path(shutil.copytree(intact_index, tmp_path / ".vsearch"))
     resource.setrlimit(resource.RLIMIT_AS, former)
 
 
 def forge(index: Path, statement: str, *values: object) -> None:
-    """Change the catalog with all checksums right, as somebody who knows them would."""
+    """Change the catalog, with correct checksums, as an attacker would."""
     with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
         catalog.connection.execute(statement, values)
 
@@ -67,7 +67,7 @@ def is_refused(index: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "/etc", "", ".", "A" * 32, "0" * 32 + "\n"])
-def test_segment_names_do_not_lead_out(index: Path, name: str) -> None:
+def test_segment_names_cannot_leave_the_index(index: Path, name: str) -> None:
     assert not is_segment_name(name)
     forge(index, "UPDATE segments SET name = ?", name)
     is_refused(index)
@@ -98,7 +98,7 @@ def test_forged_manifests_are_refused(index: Path, change: Callable[[dict[str, A
 
 
 @pytest.mark.parametrize("manifest", ["[" * 100_000, "[]", "null", "{", '{"vectors": 3}', '{"chunk_ids": {}}'])
-def test_manifests_that_are_none_are_refused(index: Path, manifest: str) -> None:
+def test_malformed_manifests_are_refused(index: Path, manifest: str) -> None:
     forge(index, "UPDATE segments SET manifest = ?", manifest)
     is_refused(index)
 
@@ -109,8 +109,8 @@ def test_forged_row_counts_are_refused(index: Path, rows: int) -> None:
     is_refused(index)
 
 
-def test_rows_that_take_no_bytes_are_refused(index: Path) -> None:
-    """Their number is vouched for by nothing, and a boolean a row would fill the memory."""
+def test_arrays_of_zero_byte_rows_are_refused(index: Path) -> None:
+    """Nothing confirms their number, and one boolean a row would fill the memory."""
     with closing(Catalog.open_to_read(index)) as catalog:
         forged = catalog.segments()[0]
     nothing = np.empty((1 << 36, 0), np.int64)
@@ -131,7 +131,7 @@ POSTINGS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 @pytest.mark.parametrize(("key", "change"), POSTINGS.items())
-def test_postings_that_the_kernels_would_leave_are_refused(
+def test_out_of_range_postings_are_refused(
     index: Path, key: str, change: Callable[[NDArray[Any]], NDArray[Any]]
 ) -> None:
     with closing(Catalog.open_to_read(index)) as catalog:
@@ -151,7 +151,7 @@ def test_postings_that_the_kernels_would_leave_are_refused(
         compact_index(index)
 
 
-def test_tombstones_of_another_length_are_refused(index: Path) -> None:
+def test_tombstones_of_the_wrong_length_are_refused(index: Path) -> None:
     forge(index, "UPDATE segments SET dead = zeroblob(100000)")
     is_refused(index)
 
@@ -162,7 +162,7 @@ def test_a_forged_fingerprint_is_refused(index: Path, value: str) -> None:
     is_refused(index)
 
 
-def test_a_bomb_in_a_text_does_not_go_off(index: Path) -> None:
+def test_a_decompression_bomb_in_a_text_is_refused(index: Path) -> None:
     forge(index, "UPDATE chunks SET text = ?", zlib.compress(bytes(TEXT_LIMIT + 1)))
     with pytest.raises(IndexCorruptError, match=r"too long"):
         answers(index)
@@ -181,7 +181,7 @@ def test_links_and_pipes_are_not_followed(index: Path, tmp_path: Path) -> None:
     is_refused(index)
 
 
-def test_functions_of_ours_can_not_be_called_by_a_schema(index: Path) -> None:
+def test_a_schema_cannot_call_our_sql_functions(index: Path) -> None:
     with closing(connect(index, "rw")) as connection:
         connection.execute("CREATE VIEW v AS SELECT row_crc(1)")
     with pytest.raises(VsearchError):

@@ -1,4 +1,4 @@
-"""When a run is due, by a clock that the tests turn; what concerns a watched index; and how failures are borne."""
+"""When a run is due, by a simulated clock; which paths trigger it; and how failures are handled."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ AT_ONCE = WatchSchedule(settle=0.0, cooldown_factor=0.0, retry_after=0.0)
 
 
 def due_at(changes: Callable[[float], bool], wait: NextRun, end: float = 2000.0) -> float | None:
-    """The second at which a run is due, when the ticks up to `end` say `changes(second)`."""
+    """Return the second at which a run is due, if the ticks up to `end` report `changes(second)`."""
     now = 0.0
 
     def ticks() -> Iterator[bool]:
@@ -46,30 +46,30 @@ def due_at(changes: Callable[[float], bool], wait: NextRun, end: float = 2000.0)
     return now if is_due(ticks(), wait, SCHEDULE, lambda: now) else None
 
 
-def once(second: float) -> Callable[[float], bool]:
+def change_at(second: float) -> Callable[[float], bool]:
     return lambda now: now == second
 
 
 def test_a_run_is_due_when_it_has_been_quiet_for_a_moment() -> None:
-    assert due_at(once(3.0), NextRun(at_latest=600)) == 3.0 + SCHEDULE.settle
+    assert due_at(change_at(3.0), NextRun(at_latest=600)) == 3.0 + SCHEDULE.settle
 
 
-def test_changes_that_go_on_are_waited_for_but_not_for_ever() -> None:
+def test_continuous_changes_delay_a_run_up_to_a_maximum() -> None:
     assert due_at(lambda now: 3.0 <= now <= 4.0, NextRun(at_latest=600)) == 4.0 + SCHEDULE.settle
     assert due_at(lambda now: now >= 3.0, NextRun(at_latest=600)) == 3.0 + SCHEDULE.max_delay
 
 
-def test_after_a_long_run_there_is_a_rest_in_which_changes_are_remembered() -> None:
-    assert due_at(once(3.0), NextRun(not_before=40, at_latest=600)) == 40
+def test_after_a_long_run_changes_wait_for_the_cooldown() -> None:
+    assert due_at(change_at(3.0), NextRun(not_before=40, at_latest=600)) == 40
     assert due_at(lambda now: True, NextRun(not_before=40, at_latest=600)) == 40
-    assert due_at(once(39.75), NextRun(not_before=40, at_latest=600)) == 39.75 + SCHEDULE.settle
+    assert due_at(change_at(39.75), NextRun(not_before=40, at_latest=600)) == 39.75 + SCHEDULE.settle
 
 
 def test_without_a_change_a_run_is_due_after_a_while() -> None:
     assert due_at(lambda now: False, NextRun(at_latest=600)) == 600
 
 
-def test_what_is_pending_is_due_without_another_change() -> None:
+def test_pending_changes_are_due_without_another_change() -> None:
     assert due_at(lambda now: False, NextRun(pending=True, at_latest=600)) == SCHEDULE.settle
     assert due_at(lambda now: False, NextRun(not_before=16, pending=True)) == 16
 
@@ -103,12 +103,12 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def watched(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> WatchedTree:
+def watched_tree(tree: Path, *sources: str, index: str = ".vsearch", **options: tuple[str, ...]) -> WatchedTree:
     return WatchedTree(tree / index, [Source(tree / path, DiscoverOptions(**options)) for path in sources])  # type: ignore[arg-type]
 
 
-def test_the_folders_are_those_that_a_run_walks(tree: Path) -> None:
-    folders = {os.path.relpath(folder, tree) for folder in watched(tree, "docs", "alone/f.md").folders}
+def test_the_watched_folders_are_those_that_a_run_enters(tree: Path) -> None:
+    folders = {os.path.relpath(folder, tree) for folder in watched_tree(tree, "docs", "alone/f.md").folders}
     assert folders == {"docs", "docs/sub", "docs/keep", "alone"}
 
 
@@ -136,42 +136,42 @@ def test_the_folders_are_those_that_a_run_walks(tree: Path) -> None:
         ("elsewhere/h.md", False),
     ],
 )
-def test_what_no_run_would_look_at_concerns_nobody(tree: Path, path: str, concerns: bool) -> None:
-    assert watched(tree, "docs", "alone/f.md").concerns(str(tree / path)) is concerns
+def test_only_paths_that_a_run_would_read_trigger_a_run(tree: Path, path: str, concerns: bool) -> None:
+    assert watched_tree(tree, "docs", "alone/f.md").concerns(str(tree / path)) is concerns
 
 
-def test_patterns_leave_out_what_is_a_file(tree: Path) -> None:
+def test_patterns_exclude_files_but_not_deleted_paths(tree: Path) -> None:
     (tree / "docs" / "x.txt").write_text("x")
-    taken = watched(tree, "docs", include=("*.md",), exclude=("keep/",))
-    assert [taken.concerns(str(tree / "docs" / name)) for name in ("a.md", "x.txt", "sub", "keep")] == [
+    watched = watched_tree(tree, "docs", include=("*.md",), exclude=("keep/",))
+    assert [watched.concerns(str(tree / "docs" / name)) for name in ("a.md", "x.txt", "sub", "keep")] == [
         *(True, False, True, False)
     ]
-    assert taken.concerns(str(tree / "docs" / "gone"))  # it may have been a folder
+    assert watched.concerns(str(tree / "docs" / "gone"))  # a deleted path may have been a folder
 
 
-def test_the_index_itself_concerns_nobody(tree: Path) -> None:
+def test_changes_in_the_index_folder_are_ignored(tree: Path) -> None:
     (tree / "docs" / "index" / "segments").mkdir(parents=True)
-    taken = watched(tree, "docs", index="docs/index")
-    assert taken.folders == watched(tree, "docs").folders - {
+    watched = watched_tree(tree, "docs", index="docs/index")
+    assert watched.folders == watched_tree(tree, "docs").folders - {
         str(tree / "docs/index"),
         str(tree / "docs/index/segments"),
     }
-    assert str(tree / "docs") in taken.folders
-    assert not taken.concerns(str(tree / "docs" / "index"))
+    assert str(tree / "docs") in watched.folders
+    assert not watched.concerns(str(tree / "docs" / "index"))
 
 
 def test_the_innermost_source_decides(tree: Path) -> None:
     sources = [Source(tree / "docs", DiscoverOptions()), Source(tree / "docs" / "keep", None)]
-    taken = WatchedTree(tree / ".vsearch", sources)
-    assert taken.concerns(str(tree / "docs" / "sub" / "b.md"))
-    assert not taken.concerns(str(tree / "docs" / "keep" / "e.md"))
+    watched = WatchedTree(tree / ".vsearch", sources)
+    assert watched.concerns(str(tree / "docs" / "sub" / "b.md"))
+    assert not watched.concerns(str(tree / "docs" / "keep" / "e.md"))
 
 
-def test_a_source_that_is_not_there_is_told_by_its_identity(tree: Path) -> None:
-    taken = watched(tree, "docs", "nowhere")
-    before = taken.identities()
+def test_a_missing_source_is_noticed_by_its_identity(tree: Path) -> None:
+    watched = watched_tree(tree, "docs", "nowhere")
+    before = watched.identities()
     (tree / "nowhere").mkdir()
-    assert before != taken.identities()
+    assert before != watched.identities()
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,16 +182,16 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def made(tree: Path) -> UpdateSummary:
+def first_run(tree: Path) -> UpdateSummary:
     return make_index(tree, WordEmbedder(), Path("docs"))
 
 
-def test_the_sources_of_an_index_are_known(tree: Path, made: UpdateSummary) -> None:
-    assert known_sources(made.index) == (Source(tree / "docs", DiscoverOptions()),)
+def test_the_sources_of_an_index_are_known(tree: Path, first_run: UpdateSummary) -> None:
+    assert known_sources(first_run.index) == (Source(tree / "docs", DiscoverOptions()),)
 
 
-def test_a_run_that_fails_is_tried_again(tree: Path, made: UpdateSummary) -> None:
-    outcomes = iter((ModelError("m", "is away"), ModelError("m", "is away"), made))
+def test_a_failed_run_is_retried(tree: Path, first_run: UpdateSummary) -> None:
+    outcomes = iter((ModelError("m", "is away"), ModelError("m", "is away"), first_run))
 
     def update() -> UpdateSummary:
         outcome = next(outcomes)
@@ -199,32 +199,30 @@ def test_a_run_that_fails_is_tried_again(tree: Path, made: UpdateSummary) -> Non
             raise outcome
         return outcome
 
-    events = watch_index(made.index, update, lambda: False, replace(AT_ONCE, retry_after=0.01))
+    events = watch_index(first_run.index, update, lambda: False, replace(AT_ONCE, retry_after=0.01))
     assert next(events) == WatchStarted(3, None)
     failures = [next(events), next(events)]
     assert [each.pause for each in failures if isinstance(each, UpdateFailed)] == [0.01, 0.02]
-    assert next(events) is made
+    assert next(events) is first_run
     events.close()
 
 
-def test_it_ends_with_a_run_that_was_interrupted(made: UpdateSummary) -> None:
-    interrupted = replace(made, interrupted=True)
-    assert list(watch_index(made.index, lambda: interrupted, lambda: False))[1:] == [interrupted]
+def test_an_interrupted_run_ends_the_watch(first_run: UpdateSummary) -> None:
+    interrupted = replace(first_run, interrupted=True)
+    assert list(watch_index(first_run.index, lambda: interrupted, lambda: False))[1:] == [interrupted]
 
 
-def test_it_ends_when_it_is_told_to(made: UpdateSummary) -> None:
+def test_the_stop_event_ends_the_watch(first_run: UpdateSummary) -> None:
     calls: list[int] = []
 
     def update() -> UpdateSummary:
         calls.append(1)
-        return made
+        return first_run
 
-    assert list(watch_index(made.index, update, lambda: bool(calls)))[1:] == [made]
+    assert list(watch_index(first_run.index, update, lambda: bool(calls)))[1:] == [first_run]
 
 
-def test_where_no_events_are_to_be_had_it_looks_now_and_then(
-    made: UpdateSummary, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_file_system_events_it_polls(first_run: UpdateSummary, monkeypatch: pytest.MonkeyPatch) -> None:
     import watchfiles
 
     def watch(*_: object, **__: object) -> Iterator[object]:
@@ -232,13 +230,17 @@ def test_where_no_events_are_to_be_had_it_looks_now_and_then(
         yield
 
     monkeypatch.setattr(watchfiles, "watch", watch)
-    events = watch_index(made.index, lambda: made, lambda: False, replace(AT_ONCE, poll_every=0.0, rescan_factor=0.0))
+    events = watch_index(
+        first_run.index, lambda: first_run, lambda: False, replace(AT_ONCE, poll_every=0.0, rescan_factor=0.0)
+    )
     blind = WatchStarted(3, "OS file watch limit reached")
-    assert [next(events) for _ in range(4)] == [blind, made, blind, made]
+    assert [next(events) for _ in range(4)] == [blind, first_run, blind, first_run]
     events.close()
 
 
-def test_a_name_that_can_t_be_told_is_as_a_change(made: UpdateSummary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_cannot_be_decoded_counts_as_a_change(
+    first_run: UpdateSummary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import watchfiles
 
     opened: list[object] = []
@@ -252,6 +254,6 @@ def test_a_name_that_can_t_be_told_is_as_a_change(made: UpdateSummary, monkeypat
             yield set()
 
     monkeypatch.setattr(watchfiles, "watch", watch)
-    events = watch_index(made.index, lambda: made, lambda: False, AT_ONCE)
-    assert [next(events) for _ in range(4)] == [WatchStarted(3, None), made, WatchStarted(3, None), made]
+    events = watch_index(first_run.index, lambda: first_run, lambda: False, AT_ONCE)
+    assert [next(events) for _ in range(4)] == [WatchStarted(3, None), first_run, WatchStarted(3, None), first_run]
     events.close()

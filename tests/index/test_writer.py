@@ -51,8 +51,8 @@ def write(root: Path, name: str, text: str) -> Path:
     return path
 
 
-def found(root: Path, embedder: WordEmbedder, text: str, mode: str = "keyword") -> list[str]:
-    """The paths of the hits."""
+def hit_paths(root: Path, embedder: WordEmbedder, text: str, mode: str = "keyword") -> list[str]:
+    """Return the paths of the hits."""
     with open_snapshot(root / ".vsearch") as snapshot:
         searcher = LocalSearcher(snapshot)
         results = search(searcher, SearchRequest(text, mode=mode), query_embedding(embedder))
@@ -64,27 +64,27 @@ def generation(root: Path) -> int:
         return snapshot.generation
 
 
-def test_a_first_run(root: Path, embedder: WordEmbedder) -> None:
+def test_a_first_run_indexes_all_files(root: Path, embedder: WordEmbedder) -> None:
     summary = make_index(root, embedder, DOCS)
     assert (summary.files, summary.chunks, summary.added, summary.embedded, summary.pending) == (3, 3, 3, 3, 0)
     for mode in ("keyword", "vector", "hybrid"):
-        assert found(root, embedder, "banana", mode)[0] == "docs/banana.txt"
+        assert hit_paths(root, embedder, "banana", mode)[0] == "docs/banana.txt"
 
 
-def test_an_unchanged_folder_costs_nothing(root: Path, embedder: WordEmbedder) -> None:
+def test_an_unchanged_folder_is_not_embedded_again(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS)
     before = generation(root)
     embedder.embedded.clear()
 
-    def unwanted(_spec: EmbedderSpec) -> WordEmbedder:
+    def fail(_spec: EmbedderSpec) -> WordEmbedder:
         raise AssertionError("no model is needed")
 
-    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), unwanted)
+    summary = writer.update_index(root / ".vsearch", [], IndexOptions(), fail)
     assert (summary.unchanged, summary.embedded) == (3, 0)
     assert generation(root) == before
 
 
-def test_only_what_changed_is_embedded(root: Path, embedder: WordEmbedder) -> None:
+def test_only_changed_files_are_embedded(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS)
     embedder.embedded.clear()
     write(root, "docs/banana.txt", "Now it is about the durian.")
@@ -93,10 +93,10 @@ def test_only_what_changed_is_embedded(root: Path, embedder: WordEmbedder) -> No
     summary = make_index(root, embedder)
     assert (summary.added, summary.changed, summary.removed, summary.unchanged) == (1, 1, 1, 1)
     assert sorted(embedder.embedded) == ["About the elderberry.", "Now it is about the durian."]
-    assert found(root, embedder, '"the banana"') == []
-    assert found(root, embedder, '"the apple"') == []
-    assert found(root, embedder, "durian") == ["docs/banana.txt"]
-    assert sorted(found(root, embedder, "about", "vector")) == [
+    assert hit_paths(root, embedder, '"the banana"') == []
+    assert hit_paths(root, embedder, '"the apple"') == []
+    assert hit_paths(root, embedder, "durian") == ["docs/banana.txt"]
+    assert sorted(hit_paths(root, embedder, "about", "vector")) == [
         f"docs/{name}.txt" for name in ("banana", "cherry", "elder")
     ]
 
@@ -107,10 +107,10 @@ def test_a_touched_file_is_not_embedded_again(root: Path, embedder: WordEmbedder
     os.utime(root / "docs/apple.txt", ns=(1, 1))
     assert make_index(root, embedder).unchanged == 3
     assert embedder.embedded == []
-    assert not make_index(root, embedder).changed  # the new time was noted
+    assert not make_index(root, embedder).changed  # the new time is stored
 
 
-def test_paths_add_and_leave_the_rest(root: Path, embedder: WordEmbedder) -> None:
+def test_named_paths_are_added_and_the_rest_stays(root: Path, embedder: WordEmbedder) -> None:
     write(root, "notes/fig.txt", "About the fig.")
     make_index(root, embedder, DOCS)
     (root / "docs/apple.txt").unlink()
@@ -119,20 +119,20 @@ def test_paths_add_and_leave_the_rest(root: Path, embedder: WordEmbedder) -> Non
     assert make_index(root, embedder).removed == 1
 
 
-def test_a_nested_source_keeps_what_only_its_options_let_in(root: Path, embedder: WordEmbedder) -> None:
+def test_a_nested_source_keeps_files_that_only_its_options_include(root: Path, embedder: WordEmbedder) -> None:
     write(root, ".ignore", "*.log\n")
     write(root, "docs/logs/grape.log", "About the grape.")
     make_index(root, embedder, DOCS)
     make_index(root, embedder, Path("docs/logs"), discover=DiscoverOptions(use_ignore_files=False))
-    assert found(root, embedder, "grape") == ["docs/logs/grape.log"]
+    assert hit_paths(root, embedder, "grape") == ["docs/logs/grape.log"]
     make_index(root, embedder, DOCS)
-    assert found(root, embedder, "grape") == ["docs/logs/grape.log"]
+    assert hit_paths(root, embedder, "grape") == ["docs/logs/grape.log"]
     (root / "docs/logs/grape.log").unlink()
     make_index(root, embedder)
-    assert found(root, embedder, "grape") == []
+    assert hit_paths(root, embedder, "grape") == []
 
 
-def test_a_source_that_is_missing_is_told_and_loses_nothing(root: Path, embedder: WordEmbedder) -> None:
+def test_a_missing_source_is_reported_and_its_files_stay(root: Path, embedder: WordEmbedder) -> None:
     write(root, "notes/fig.txt", "About the fig.")
     make_index(root, embedder, DOCS)
     make_index(root, embedder, Path("notes"))
@@ -142,7 +142,7 @@ def test_a_source_that_is_missing_is_told_and_loses_nothing(root: Path, embedder
     summary = make_index(root, embedder, observer=Observer(source_missing=missing.append))
     assert missing == ["docs"]
     assert (summary.failed, summary.removed) == (1, 1)
-    assert found(root, embedder, "banana") == ["docs/banana.txt"]
+    assert hit_paths(root, embedder, "banana") == ["docs/banana.txt"]
 
 
 @pytest.mark.parametrize("refreshed", [(), (DOCS,)], ids=["all", "its folder"])
@@ -154,12 +154,12 @@ def test_a_file_that_was_named_and_then_deleted_leaves_the_index(
     (root / "docs/apple.txt").unlink()
     summary = make_index(root, embedder, *refreshed)
     assert (summary.removed, summary.failed) == (1, 0)
-    assert found(root, embedder, "apple") == []
+    assert hit_paths(root, embedder, "apple") == []
     assert make_index(root, embedder).failed == 0
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["deleted", "moved"])
-def test_a_deleted_source_leaves_with_its_file_even_after_a_stopped_run(
+def test_a_deleted_source_is_removed_with_its_file_after_an_interrupted_run(
     root: Path, embedder: WordEmbedder, moved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = IndexLimits(chunks_per_commit=1, chunks_per_block=1)
@@ -173,12 +173,12 @@ def test_a_deleted_source_leaves_with_its_file_even_after_a_stopped_run(
     assert make_index(root, embedder, observer=stop, limits=limits).interrupted
     summary = make_index(root, embedder, limits=limits)
     assert (summary.interrupted, summary.failed) == (False, 0)
-    assert found(root, embedder, "fig") == (["docs/a fig.txt"] if moved else [])
+    assert hit_paths(root, embedder, "fig") == (["docs/a fig.txt"] if moved else [])
     with open_snapshot(root / ".vsearch") as snapshot:
         assert list(snapshot.catalog.sources()) == ["docs"]
 
 
-def test_a_deleted_source_that_held_no_text_is_forgotten(root: Path, embedder: WordEmbedder) -> None:
+def test_a_deleted_source_without_text_is_removed(root: Path, embedder: WordEmbedder) -> None:
     broken = root / "docs/broken.pdf"
     broken.write_bytes(b"%PDF-1.7 garbage")
     make_index(root, embedder, Path("docs/broken.pdf"), DOCS)
@@ -192,13 +192,13 @@ def test_a_nested_source_keeps_its_exclusions(root: Path, embedder: WordEmbedder
     write(root, "docs/sub/grape.txt", "About the grape.")
     make_index(root, embedder, DOCS)
     make_index(root, embedder, Path("docs/sub"), discover=DiscoverOptions(exclude=("grape.txt",)))
-    assert found(root, embedder, "grape") == []
+    assert hit_paths(root, embedder, "grape") == []
     make_index(root, embedder)
     make_index(root, embedder, DOCS)
-    assert found(root, embedder, "grape") == []
+    assert hit_paths(root, embedder, "grape") == []
 
 
-def test_a_run_over_another_source_keeps_what_a_stopped_one_has_staged(root: Path, embedder: WordEmbedder) -> None:
+def test_a_run_over_another_source_keeps_staged_texts(root: Path, embedder: WordEmbedder) -> None:
     write(root, "notes/fig.txt", "About the fig.")
     make_index(root, embedder, Path("notes"))
     embedder.batch = 1
@@ -206,35 +206,37 @@ def test_a_run_over_another_source_keeps_what_a_stopped_one_has_staged(root: Pat
     make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
     make_index(root, embedder, Path("notes"))
     assert len(embedder.embedded) == len(set(embedder.embedded)) == 3
-    assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
+    assert hit_paths(root, embedder, "cherry") == ["docs/cherry.txt"]
 
 
-def test_a_text_that_turns_binary_leaves_the_index(root: Path, embedder: WordEmbedder) -> None:
+def test_a_text_file_that_becomes_binary_leaves_the_index(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS)
     (root / "docs/apple.txt").write_bytes(b"\0\1\2\3" * 100)
     summary = make_index(root, embedder)
     assert (summary.removed, summary.skipped) == (1, 1)
-    assert found(root, embedder, "apple") == []
+    assert hit_paths(root, embedder, "apple") == []
 
 
-def test_a_model_that_can_not_be_had_leaves_nothing_behind(tmp_path: Path) -> None:
-    def none(_spec: EmbedderSpec) -> WordEmbedder:
+def test_without_its_model_no_index_is_created(tmp_path: Path) -> None:
+    def refuse(_spec: EmbedderSpec) -> WordEmbedder:
         raise ModelError("model", "is nowhere", "bring it")
 
     write(tmp_path, "docs/a.txt", "text")
     with pytest.raises(ModelError):
-        writer.update_index(tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], IndexOptions(), none)
+        writer.update_index(
+            tmp_path / ".vsearch", [Source(tmp_path / "docs", DiscoverOptions())], IndexOptions(), refuse
+        )
     assert not (tmp_path / ".vsearch").exists()
 
 
-def test_a_dimension_that_the_model_lacks_leaves_nothing_behind(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_an_unsupported_dimension_is_refused_and_no_index_is_created(tmp_path: Path, embedder: WordEmbedder) -> None:
     write(tmp_path, "docs/a.txt", "text")
     with pytest.raises(ArgumentError, match=r"dimension: .* makes vectors of .*, not 7"):
         make_index(tmp_path, embedder, DOCS, options=IndexOptions(dimension=7))
     assert not (tmp_path / ".vsearch").exists()
 
 
-def test_an_index_keeps_where_its_embedder_was(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_an_index_stores_the_address_of_its_embedder(tmp_path: Path, embedder: WordEmbedder) -> None:
     write(tmp_path, "docs/a.txt", "text")
     make_index(tmp_path, embedder, DOCS, options=IndexOptions(base_url="http://127.0.0.1:9"))
     with open_snapshot(tmp_path / ".vsearch") as snapshot:
@@ -245,10 +247,10 @@ def test_files_outside_the_root_are_stored_absolute(root: Path, embedder: WordEm
     project = root / "project"
     project.mkdir()
     make_index(project, embedder, root / "docs")
-    assert found(project, embedder, "apple") == [str(root / "docs/apple.txt")]
+    assert hit_paths(project, embedder, "apple") == [str(root / "docs/apple.txt")]
 
 
-def test_an_empty_file_is_remembered_and_an_empty_folder_is_fine(root: Path, embedder: WordEmbedder) -> None:
+def test_empty_files_and_folders_are_indexed(root: Path, embedder: WordEmbedder) -> None:
     (root / "void").mkdir()
     assert make_index(root, embedder, Path("void")).files == 0
     write(root, "void/empty.txt", "")
@@ -256,7 +258,7 @@ def test_an_empty_file_is_remembered_and_an_empty_folder_is_fine(root: Path, emb
     assert make_index(root, embedder).unchanged == 1
 
 
-def test_failed_and_binary_files_are_told_and_do_not_stop_the_run(root: Path, embedder: WordEmbedder) -> None:
+def test_failed_and_binary_files_are_reported_and_the_run_continues(root: Path, embedder: WordEmbedder) -> None:
     (root / "docs/broken.pdf").write_bytes(b"%PDF-1.7 garbage")
     (root / "docs/program.bin").write_bytes(b"\0\1\2\3" * 100)
     failed: dict[str, str] = {}
@@ -268,7 +270,7 @@ def test_failed_and_binary_files_are_told_and_do_not_stop_the_run(root: Path, em
     assert list(skipped) == ["docs/program.bin"]
 
 
-def test_a_file_that_goes_before_it_is_read_is_no_failure(root: Path, embedder: WordEmbedder) -> None:
+def test_a_file_deleted_before_it_is_read_is_not_a_failure(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS)
     for name in ("apple", "banana", "fig"):
         write(root, f"docs/{name}.txt", "Read too late.")
@@ -281,8 +283,8 @@ def test_a_file_that_goes_before_it_is_read_is_no_failure(root: Path, embedder: 
 
     summary = make_index(root, embedder, observer=Observer(should_stop=delete))
     assert (summary.files, summary.failed, summary.changed, summary.added) == (3, 0, 1, 0)
-    assert found(root, embedder, "late") == ["docs/apple.txt"]
-    assert found(root, embedder, "banana") == ["docs/banana.txt"]
+    assert hit_paths(root, embedder, "late") == ["docs/apple.txt"]
+    assert hit_paths(root, embedder, "banana") == ["docs/banana.txt"]
     assert make_index(root, embedder).removed == 1
 
 
@@ -291,20 +293,21 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_last_good_version(
 ) -> None:
     make_index(root, embedder, DOCS)
 
-    def unreadable(name: str, data: bytes, *_: object) -> Document:
+    def fail_to_extract(name: str, data: bytes, *_: object) -> Document:
         raise ExtractionError(name, "it is damaged", "mend it")
 
-    monkeypatch.setattr("vsearch_core.text.reading.extract", unreadable)
+    monkeypatch.setattr("vsearch_core.text.reading.extract", fail_to_extract)
     write(root, "docs/apple.txt", "damaged")
     write(root, "docs/fig.txt", "damaged too")
-    told: list[tuple[str, str]] = []
+    reports: list[tuple[str, str]] = []
     observer = Observer(
-        file_failed=lambda path, _: told.append(("failed", path)), file_kept=lambda path, _: told.append(("kept", path))
+        file_failed=lambda path, _: reports.append(("failed", path)),
+        file_kept=lambda path, _: reports.append(("kept", path)),
     )
     summary = make_index(root, embedder, observer=observer)
-    assert told == [("kept", "docs/apple.txt"), ("failed", "docs/fig.txt")]
+    assert reports == [("kept", "docs/apple.txt"), ("failed", "docs/fig.txt")]
     assert (summary.failed, summary.removed, summary.files) == (2, 0, 3)
-    assert found(root, embedder, "apple") == ["docs/apple.txt"]
+    assert hit_paths(root, embedder, "apple") == ["docs/apple.txt"]
 
 
 FAULTS = (ExtractionError("a file", "it is damaged", "mend it"), PermissionError(13, "Permission denied"))
@@ -312,7 +315,7 @@ FAULTS = (ExtractionError("a file", "it is damaged", "mend it"), PermissionError
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["damaged", "unreadable"])
 @pytest.mark.parametrize("live", [False, True], ids=["only staged", "live too"])
-def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_there_is(
+def test_the_only_text_of_an_unreadable_file_is_kept_even_if_staged(
     root: Path, embedder: WordEmbedder, fault: Exception, live: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
@@ -330,18 +333,16 @@ def test_a_staged_text_whose_file_can_no_longer_be_read_is_kept_where_it_is_all_
 
     monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
     write(root, "docs/cherry.txt", "What nobody can read.")
-    told: list[str] = []
+    reports: list[str] = []
     for runs in (1, 2):
-        assert make_index(root, embedder, observer=Observer(file_kept=lambda path, _: told.append(path))).failed == 1
-        assert told == ["docs/cherry.txt"] * runs
-        assert found(root, embedder, "cherry") == ["docs/cherry.txt"]
-        assert found(root, embedder, "damson") == []
+        assert make_index(root, embedder, observer=Observer(file_kept=lambda path, _: reports.append(path))).failed == 1
+        assert reports == ["docs/cherry.txt"] * runs
+        assert hit_paths(root, embedder, "cherry") == ["docs/cherry.txt"]
+        assert hit_paths(root, embedder, "damson") == []
 
 
 @pytest.mark.parametrize("batches", range(6))
-def test_a_stopped_run_keeps_what_it_has_and_the_next_one_goes_on(
-    root: Path, embedder: WordEmbedder, batches: int
-) -> None:
+def test_an_interrupted_run_is_resumed_by_the_next(root: Path, embedder: WordEmbedder, batches: int) -> None:
     embedder.batch = 1
     observer = Observer(should_stop=lambda: len(embedder.embedded) >= batches)
     summary = make_index(root, embedder, DOCS, observer=observer)
@@ -351,14 +352,14 @@ def test_a_stopped_run_keeps_what_it_has_and_the_next_one_goes_on(
     if batches:
         assert summary.files == kept
         assert summary.pending == 3 - kept
-    assert len(found(root, embedder, "text", "vector")) == kept
+    assert len(hit_paths(root, embedder, "text", "vector")) == kept
     make_index(root, embedder)
     assert sorted(embedder.embedded) == sorted(set(embedder.embedded)), "a chunk was embedded twice"
-    assert len(found(root, embedder, "text", "vector")) == 3
+    assert len(hit_paths(root, embedder, "text", "vector")) == 3
 
 
-def test_a_run_that_dies_between_batches_loses_none(root: Path, embedder: WordEmbedder) -> None:
-    """Leave what a killed run leaves: staged chunks and vectors, and no commit."""
+def test_a_run_killed_between_batches_loses_none(root: Path, embedder: WordEmbedder) -> None:
+    """A killed run leaves staged chunks and vectors, and no commit."""
     embedder.batch = 1
 
     class Killed(BaseException):
@@ -370,32 +371,32 @@ def test_a_run_that_dies_between_batches_loses_none(root: Path, embedder: WordEm
 
     with pytest.raises(Killed):
         make_index(root, embedder, DOCS, observer=Observer(progress=die))
-    assert found(root, embedder, "text", "vector") == []
+    assert hit_paths(root, embedder, "text", "vector") == []
     make_index(root, embedder)
     assert len(embedder.embedded) == 3
-    assert len(found(root, embedder, "text", "vector")) == 3
+    assert len(hit_paths(root, embedder, "text", "vector")) == 3
 
 
-def test_a_file_that_changes_between_two_runs_is_staged_anew(root: Path, embedder: WordEmbedder) -> None:
+def test_a_file_that_changes_between_two_runs_is_staged_again(root: Path, embedder: WordEmbedder) -> None:
     embedder.batch = 1
     make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
     write(root, "docs/cherry.txt", "Rather about the damson.")
     make_index(root, embedder)
-    assert found(root, embedder, '"the cherry"') == []
-    assert found(root, embedder, "damson") == ["docs/cherry.txt"]
+    assert hit_paths(root, embedder, '"the cherry"') == []
+    assert hit_paths(root, embedder, "damson") == ["docs/cherry.txt"]
 
 
-def test_what_a_stopped_run_has_staged_and_is_old_by_now_is_never_committed(
+def test_outdated_staged_texts_are_never_committed(
     root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder.batch = 1
     make_index(root, embedder, DOCS, observer=Observer(should_stop=lambda: len(embedder.embedded) >= 1))
-    write(root, "docs/aaa.txt", "About the aubergine.")  # read before cherry.txt, but for its being staged
+    write(root, "docs/aaa.txt", "About the aubergine.")  # it would be read before cherry.txt if that were not staged
     write(root, "docs/cherry.txt", "Rather about the damson.")
     make_index(root, embedder, limits=IndexLimits(chunks_per_commit=1, chunks_per_block=1, files_per_transaction=1))
     assert "A text about the cherry, number 2." not in embedder.embedded
-    assert found(root, embedder, '"the cherry"') == []
-    assert found(root, embedder, "damson") == ["docs/cherry.txt"]
+    assert hit_paths(root, embedder, '"the cherry"') == []
+    assert hit_paths(root, embedder, "damson") == ["docs/cherry.txt"]
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
@@ -403,8 +404,8 @@ def test_reading_and_embedding_alternate(root: Path, embedder: WordEmbedder, mon
     seen: list[Progress] = []
     limits = IndexLimits(chunks_per_block=2, files_per_transaction=1)
     make_index(root, embedder, DOCS, observer=Observer(progress=seen.append), limits=limits)
-    told = [(progress.stage, progress.done, progress.total) for progress in seen]
-    assert [each for each in dict.fromkeys(told) if each[1]] == [
+    reports = [(progress.stage, progress.done, progress.total) for progress in seen]
+    assert [each for each in dict.fromkeys(reports) if each[1]] == [
         ("reading", 1, 3),
         ("reading", 2, 3),
         ("embedding", 2, 2),
@@ -415,7 +416,7 @@ def test_reading_and_embedding_alternate(root: Path, embedder: WordEmbedder, mon
 
 
 @pytest.mark.parametrize("stopped", [1, 2])
-def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
+def test_a_run_stopped_while_reading_counts_pending_files(
     root: Path, embedder: WordEmbedder, stopped: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Progress] = []
@@ -423,25 +424,25 @@ def test_a_run_that_is_stopped_amid_reading_says_what_is_left(
     summary = make_index(root, embedder, DOCS, observer=observer, limits=IndexLimits(files_per_transaction=1))
     assert (summary.unread, summary.pending, summary.interrupted) == (3 - stopped, stopped, True)
     assert make_index(root, embedder).unread == 0
-    assert len(found(root, embedder, "text", "vector")) == 3
+    assert len(hit_paths(root, embedder, "text", "vector")) == 3
 
 
-def test_a_run_is_stopped_though_files_are_ready(
+def test_a_run_stops_even_if_files_are_ready(
     root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ready(
+    def open_ready_reader(
         files: Sequence[FileToRead], chunking: ChunkOptions, options: ExtractOptions, *_: object
     ) -> InProcessReader:
         return InProcessReader(files, chunking, options, lambda: False)
 
-    monkeypatch.setattr("vsearch_core.index.staging.open_reader", ready)
+    monkeypatch.setattr("vsearch_core.index.staging.open_reader", open_ready_reader)
     seen: list[Progress] = []
     observer = Observer(progress=seen.append, should_stop=lambda: bool(seen))
     limits = IndexLimits(files_per_transaction=1)
     assert make_index(root, embedder, DOCS, observer=observer, limits=limits).unread == 2
 
 
-def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:
+def test_leftovers_of_a_crash_are_deleted(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS)
     orphan = root / ".vsearch" / SEGMENTS_DIR / ("0" * 32)
     orphan.mkdir()
@@ -449,7 +450,7 @@ def test_what_a_crash_left_is_swept(root: Path, embedder: WordEmbedder) -> None:
     assert not orphan.exists()
 
 
-def test_commits_come_as_it_goes(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_commits_repeatedly(root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     make_index(root, embedder, DOCS, limits=IndexLimits(chunks_per_commit=1, chunks_per_block=1))
     assert generation(root) == 3
 
@@ -470,7 +471,7 @@ def test_a_second_writer_is_refused(root: Path, embedder: WordEmbedder, monkeypa
         (IndexOptions(language="de"), "language"),
     ],
 )
-def test_other_settings_are_refused_by_name(
+def test_changed_settings_are_refused_by_name(
     root: Path, embedder: WordEmbedder, options: IndexOptions, named: str
 ) -> None:
     make_index(root, embedder, DOCS)
@@ -479,7 +480,7 @@ def test_other_settings_are_refused_by_name(
     assert caught.value.details["argument"] == named
 
 
-def test_another_model_is_refused_and_loses_nothing(root: Path, embedder: WordEmbedder) -> None:
+def test_another_model_is_refused_and_the_index_stays(root: Path, embedder: WordEmbedder) -> None:
     make_index(root, embedder, DOCS)
     write(root, "docs/fig.txt", "About the fig.")
     for other in (WordEmbedder("other"), WordEmbedder(dimension=8)):
@@ -488,13 +489,13 @@ def test_another_model_is_refused_and_loses_nothing(root: Path, embedder: WordEm
     assert make_index(root, embedder).added == 1
 
 
-def test_nothing_to_refresh(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_refreshing_without_an_index_is_an_error(tmp_path: Path, embedder: WordEmbedder) -> None:
     with pytest.raises(InputError, match="nothing to refresh"):
         make_index(tmp_path, embedder)
     assert not (tmp_path / ".vsearch").exists()
 
 
-def test_a_path_that_does_not_exist_leaves_no_index_behind(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_for_a_missing_path_no_index_is_created(tmp_path: Path, embedder: WordEmbedder) -> None:
     with pytest.raises(InputError, match="no such file"):
         make_index(tmp_path, embedder, Path("nowhere"))
     assert not (tmp_path / ".vsearch").exists()
