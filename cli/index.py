@@ -66,7 +66,9 @@ def index(
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help=f"The language of the keywords, such as en; or none.{shown('language')}"),
+        typer.Option(
+            metavar="CODE", help=f"Stem keywords in this language, such as en; none: no stemming.{shown('language')}"
+        ),
     ] = None,
     password: Annotated[
         str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="A password to try on encrypted files.")

@@ -108,7 +108,7 @@ class SearchArguments(FilterArguments):
 
     @property
     def output(self) -> Literal["text", "json", "jsonl", "paths", "paths0"]:
-        """The kind of output. Raises InputError for options that can't be combined."""
+        """The output format: text, json, jsonl, paths or paths0. Raises InputError for conflicting options."""
         if self.as_json + self.as_jsonl + self.as_paths > 1:
             raise InputError("--json, --jsonl, --paths", "can't be combined; give one of them")
         if self.null and not self.as_paths:
@@ -121,7 +121,7 @@ class SearchArguments(FilterArguments):
 
     @property
     def shows_whole_chunks(self) -> bool:
-        """True if text output shows whole chunks: they were asked for, or more or less text than a chunk is."""
+        """True if text output shows whole texts of hits, not snippets: with --full, --context or --max-tokens."""
         return self.full or self.context > 0 or self.max_tokens is not None
 
     def search_options(self, index: Path) -> "SearchOptions":

@@ -187,7 +187,7 @@ def open_index(
         base_url: The address of a remote embedder, where it is not its provider's own.
         chunk_words: The approximate number of words in a chunk.
         overlap_words: The number of words that neighbouring chunks share.
-        language: The language of the keywords, such as "en"; "auto" detects it for each chunk, "none" stems nothing.
+        language: The language to stem keywords in, such as "en"; "auto" detects it for each chunk, "none" turns it off.
         api_key: The key for a remote embedder. It is sent to the provider's own address, and to one that this call
             names or `consent` allows.
         default_base_urls: The addresses of remote embedders by provider, for where neither this call nor the index
@@ -531,7 +531,7 @@ class Index:
             ModelError: The embedder or the reranker fails.
         """
         if options and not isinstance(query, str):
-            raise ArgumentError(", ".join(options), "can't be given beside a SearchRequest", "conflicting-arguments")
+            raise ArgumentError(", ".join(options), "can't be combined with a SearchRequest", "conflicting-arguments")
         request = search_request(query, **options) if isinstance(query, str) else query
         with self._readers.lend() as reader:
             return self._search(reader, self._with_examples(reader, request), snippets=snippets)

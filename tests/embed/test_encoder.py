@@ -64,7 +64,7 @@ def test_another_model_equals_transformers(
         ({"model_type": "albert"}, "model_type is 'albert', only bert, camembert, distilbert"),
         ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
-        ({"hidden_size": None}, "not the configuration of an encoder"),
+        ({"hidden_size": None}, "is not the configuration of a supported encoder"),
         ({"is_decoder": True}, "it is a decoder"),
         ({"num_attention_heads": 3}, "can't be shared by 3 heads"),
     ],

@@ -59,7 +59,7 @@ def test_re_embedding_drops_the_tuned_fusion(index: Path) -> None:
 def test_a_damaged_setting_is_refused(index: Path, value: str) -> None:
     with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
         catalog.put_setting("fusion", value)
-    with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="tuned fusion"):
+    with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="fusion weights stored by tuning"):
         load_tuned_fusion(snapshot.catalog)
 
 

@@ -42,7 +42,7 @@ class ModeScores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The difference of mean nDCG@10 between a mode and `against`, another setting, on the same queries.
+    """The difference in mean nDCG@10 between a mode and another setting (`against`) on the same queries.
 
     `interval` is its 95 % confidence interval, `p` the p-value of the paired test.
     """

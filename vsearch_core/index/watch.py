@@ -72,7 +72,7 @@ class NextRun:
 
 @dataclass(frozen=True, slots=True)
 class WatchStarted:
-    """Watching began, of so many folders; an `obstacle` says why there are no events, only runs at intervals."""
+    """Watching has begun. If an `obstacle` prevents file-system events, runs begin at intervals instead."""
 
     folders: int
     obstacle: str | None

@@ -149,7 +149,7 @@ class Changes:
     stager: Stager
 
     def removals(self, root: Path) -> Removals:
-        """Return what is known by now to leave the index."""
+        """Return the files that are already known to have been removed."""
         deleted = [stored_path(root, source.path) for source in self.selection.deleted]
         return Removals([*self.plan.removed, *self.stager.result.removed], deleted)
 

@@ -35,7 +35,7 @@ from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Sq8Rows
 
 @kernel
 def set_pivot(coded: Sq8Rows, node: int, pivot: Any) -> Any:
-    """Copy a node's code to `pivot` as int8; return how much a dot product with it is too high for lack of a sign."""
+    """Copy a node's code to `pivot` as int8; return by how much its dot products are too high: codes are unsigned."""
     total: Any = 0
     for i in range(coded.codes.shape[1]):
         value = np.int64(coded.codes[node, i]) - SQ8_ZERO

@@ -1,4 +1,4 @@
-"""Relate a query word that no chunk contains to words that chunks do contain, by splitting compounds.
+"""Split compounds: find the known words that make up a query word that no chunk contains.
 
 The index is the dictionary (Koehn and Knight, "Empirical methods for compound splitting", EACL 2003). Only words that
 it lacks are split, and it must have every part: Krankenversicherung is not a kind of Sicherung.

@@ -43,7 +43,9 @@ def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
         if values.method not in config.FUSIONS or not 0 <= values.alpha <= 1:
             raise ValueError(stored)
     except (ValueError, TypeError, RecursionError) as error:
-        raise IndexCorruptError(str(catalog.index), f"its tuned fusion is damaged ({error})") from error
+        raise IndexCorruptError(
+            str(catalog.index), f"the fusion weights stored by tuning are damaged ({error})"
+        ) from error
     return values
 
 

@@ -122,7 +122,7 @@ class EncoderConfig:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                str(path), f"not the configuration of an encoder ({error})", "model-unsupported"
+                str(path), f"is not the configuration of a supported encoder ({error})", "model-unsupported"
             ) from error
         if min(config.hidden, config.layers, config.heads, config.max_positions) < 1 or config.hidden % config.heads:
             raise ModelError(

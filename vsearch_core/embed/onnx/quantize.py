@@ -1,4 +1,4 @@
-"""Quantises weights to 8 bits, and measures the ranges of inputs for it.
+"""Quantize weights to 8 bits, and measure the ranges of inputs that this needs.
 
 ONNX Runtime gives the whole left side of a product one 8-bit range, which a few channels of a transformer widen:
 measured on single words, int8 then has a cosine of 0.94 to fp32. Dividing those channels by a factor, and multiplying

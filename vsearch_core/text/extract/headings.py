@@ -36,7 +36,7 @@ class HeadingTrail:
         self._open: list[tuple[int, str]] = []  # level, title
 
     def open(self, level: int, title: str) -> None:
-        """Begin a section. It ends those of its level and deeper ones; if it has no title, it does only that."""
+        """End the sections of this level and deeper ones, then begin one with the title; an empty title begins none."""
         self.close(level)
         self._open.append((level, title))
 

@@ -13,9 +13,9 @@ _COMMENT = re.compile(r"(?:NOTE|STYLE|REGION)\b|WEBVTT")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return one span; `Document.lines` lead to the cues. Lines repeated from the cue before are dropped.
+    """Return the cues' text as one span; `Document.lines` maps it to lines of the file.
 
-    Raises BinaryFileError.
+    A line repeated by the next cue is kept once. Raises BinaryFileError.
     """
     rows: list[str] = []
     lines: list[int] = []
