@@ -36,7 +36,7 @@ def test_other_sources_have_another_folder(tmp_path: Path, monkeypatch: pytest.M
     assert len({before, without_sources, kernel_cache.default_folder()}) == 3
 
 
-def test_a_configured_folder_is_used_as_it_is(tmp_path: Path) -> None:
+def test_a_configured_folder_is_used_unchanged(tmp_path: Path) -> None:
     kernel_cache.configure(cache_dir=tmp_path / "cache", folder=tmp_path / "mine")
     assert kernel_cache.folder() == tmp_path / "mine"
     assert not (tmp_path / "cache").exists()

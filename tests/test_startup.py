@@ -77,7 +77,7 @@ def test_a_hybrid_query_loads_what_it_needs(vsearch: Vsearch, project: Path, opt
     assert modules & NOT_FOR_A_QUERY == set()
 
 
-def test_what_is_indexed_is_an_example_without_a_model(vsearch: Vsearch, project: Path) -> None:
+def test_an_indexed_example_needs_no_model(vsearch: Vsearch, project: Path) -> None:
     modules = loaded(vsearch, project, "similar", "a.md")
     assert "numpy" in modules
     assert modules & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()

@@ -115,7 +115,7 @@ def test_an_export_replaces_only_files_outside_the_index(vsearch: Vsearch, index
     os.mkfifo(indexed / "pipe")
     assert "not a regular file" in vsearch("export", "--force", "pipe", cwd=indexed).error
     assert (indexed / "pipe").is_fifo()
-    assert "in the index itself" in vsearch("export", "--force", ".vsearch/catalog.sqlite", cwd=indexed).error
+    assert "is inside the index folder" in vsearch("export", "--force", ".vsearch/catalog.sqlite", cwd=indexed).error
     assert vsearch("check", "--full", cwd=indexed).status == 0
 
 

@@ -160,8 +160,8 @@ def holds(vsearch: Vsearch, project: Path, result: CommandResult, names: dict[st
     lines = result.err.splitlines()
     assert all(line.startswith(("vsearch: ", "skipped ")) for line in lines), lines
     for name in names:
-        reported = [line for line in lines if line.startswith(f"vsearch: {name}: ")]
-        assert len(reported) == 1, (name, reported)
+        messages = [line for line in lines if line.startswith(f"vsearch: {name}: ")]
+        assert len(messages) == 1, (name, messages)
     subjects = [line.split(": ")[1] if line.startswith("vsearch") else line.split(": ")[0] for line in lines]
     assert len(subjects) == len(set(subjects)), "one line each"
     assert {f"skipped {name}" for name in ("zeros.txt", "loop", "endless.txt", "pipe.txt")} <= set(subjects)

@@ -1,4 +1,4 @@
-"""One prepared model for all tests of this folder, and the oracle that it is held to."""
+"""One prepared model for all tests of this folder, and the reference that it is compared with."""
 
 import os
 from collections.abc import Callable, Iterator

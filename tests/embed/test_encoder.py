@@ -99,7 +99,7 @@ def test_an_unknown_module_is_named(tiny_bert: Maker, empty_cache: Path) -> None
         open_model(str(folder))
 
 
-def test_prompts_and_limits_are_taken_from_the_folder(tiny_bert: Maker, empty_cache: Path) -> None:
+def test_prompts_and_limits_come_from_the_folder(tiny_bert: Maker, empty_cache: Path) -> None:
     folder = tiny_bert()
     prompts = '{"prompts": {"query": "the ", "document": "dog "}}'
     (folder / "config_sentence_transformers.json").write_text(prompts, encoding="utf-8")

@@ -112,13 +112,13 @@ def test_a_known_family_wears_its_prefixes(tmp_path: Path) -> None:
 )
 def test_an_unknown_dense_layer_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     folder = add_modules(write_model(tmp_path / "tiny"), dense=8)
-    said = {
+    dense = {
         "in_features": 16,
         "out_features": 8,
         "bias": True,
         "activation_function": "torch.nn.modules.linear.Identity",
     }
-    write_json(folder / "2_Dense" / "config.json", said | changes)
+    write_json(folder / "2_Dense" / "config.json", dense | changes)
     with pytest.raises(ModelError, match=message):
         open_model(str(folder))
 

@@ -25,7 +25,7 @@ def test_an_unknown_provider_is_refused_with_the_choices() -> None:
     assert caught.value.details == {"choices": "local, sentence-transformers, static, gemini, openai"}
 
 
-def test_a_device_is_refused_where_there_is_no_choice() -> None:
+def test_a_device_is_refused_by_embedders_without_a_choice() -> None:
     with pytest.raises(ArgumentError, match="device: the embedder local has no choice of device"):
         open_embedder(EmbedderSpec("local"), device="cpu")
 

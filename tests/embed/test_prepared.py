@@ -35,12 +35,19 @@ def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_default_model_is_described(model: PreparedModel, package: Path) -> None:
-    said = json.loads((model.folder / "model.json").read_text(encoding="utf-8"))
-    assert said["name"] == config.MODEL
-    assert said["weights"] == model_files.DEFAULT_WEIGHTS
-    assert (said["origin"], said["source"]) == ("package", str(package))
-    assert (said["dimension"], said["max_tokens"], said["pooling"], said["kind"]) == (384, 256, "mean", "local")
-    assert sorted(said["files"]) == sorted(path.name for path in model.folder.iterdir() if path.name != "model.json")
+    description = json.loads((model.folder / "model.json").read_text(encoding="utf-8"))
+    assert description["name"] == config.MODEL
+    assert description["weights"] == model_files.DEFAULT_WEIGHTS
+    assert (description["origin"], description["source"]) == ("package", str(package))
+    assert (description["dimension"], description["max_tokens"], description["pooling"], description["kind"]) == (
+        384,
+        256,
+        "mean",
+        "local",
+    )
+    assert sorted(description["files"]) == sorted(
+        path.name for path in model.folder.iterdir() if path.name != "model.json"
+    )
 
 
 def test_the_cache_comes_before_the_package_and_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,24 +70,24 @@ def test_the_package_comes_before_the_hub(monkeypatch: pytest.MonkeyPatch, packa
 def test_the_hub_is_asked_for_the_needed_files_only(
     tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, list[str]]] = []
+    downloads: list[tuple[str, list[str]]] = []
     folder = tiny_bert()
 
     def download(name: str, *, allow_patterns: list[str], etag_timeout: float, local_files_only: bool) -> str:
         assert 0 < etag_timeout <= 10
         assert not local_files_only
-        asked.append((name, allow_patterns))
+        downloads.append((name, allow_patterns))
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    said: list[str] = []
-    opened = open_model("someone/tiny", said.append)
+    reports: list[str] = []
+    opened = open_model("someone/tiny", reports.append)
     wanted = [*model_files.SETTINGS], [model_files.WEIGHTS, f"{model_files.WEIGHTS}_data", model_files.LAYERS]
-    assert asked == [("someone/tiny", patterns) for patterns in wanted]
-    assert said == ["preparing someone/tiny (once a machine) …"]
+    assert downloads == [("someone/tiny", patterns) for patterns in wanted]
+    assert reports == ["preparing someone/tiny (once a machine) …"]
     assert (opened.fingerprint.model, opened.description.origin) == ("someone/tiny", "hub")
     assert open_model("someone/tiny") == opened
-    assert len(asked) == 2
+    assert len(downloads) == 2
 
 
 OFFLINE = """
@@ -126,16 +133,16 @@ def test_wrong_weights_in_the_package_are_refused(
     assert list((empty_cache / "models").iterdir()) == []
 
 
-def test_a_folder_is_taken_by_its_name_and_its_own_bytes(tiny_bert: Maker, empty_cache: Path) -> None:
+def test_a_folder_is_identified_by_its_name_and_contents(tiny_bert: Maker, empty_cache: Path) -> None:
     first, second = tiny_bert("first"), tiny_bert("second", initializer_range=0.5)
     opened = open_model(str(first))
     assert (opened.fingerprint.model, opened.description.origin) == ("first", "folder")
     assert open_model(str(second)).folder != opened.folder
     path = first / "model.safetensors"
     os.utime(path, ns=(0, 0))
-    said: list[str] = []
-    assert open_model(str(first), said.append).description.stamp == (path.stat().st_size, 0)
-    assert said == ["preparing first (once a machine) …"]
+    reports: list[str] = []
+    assert open_model(str(first), reports.append).description.stamp == (path.stat().st_size, 0)
+    assert reports == ["preparing first (once a machine) …"]
 
 
 def test_a_folder_with_the_default_weights_is_the_default_model(
@@ -175,14 +182,14 @@ def test_a_damaged_file_is_made_again(tiny_bert: Maker, empty_cache: Path, name:
     path = open_model(source).folder / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    said: list[str] = []
-    assert open_model(source, said.append).folder == path.parent
-    assert len(said) == 1
+    reports: list[str] = []
+    assert open_model(source, reports.append).folder == path.parent
+    assert len(reports) == 1
     assert path.read_bytes() == whole
     assert [each.name for each in path.parent.parent.iterdir()] == [path.parent.name]
 
 
-def test_damage_that_cannot_be_mended_is_named(
+def test_damage_that_cannot_be_repaired_is_named(
     tiny_bert: Maker, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny_bert()

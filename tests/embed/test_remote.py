@@ -55,7 +55,7 @@ class FakeTime:
 
 
 @dataclass
-class Opened:
+class RemoteSetup:
     embedder: RemoteEmbedder
     provider: FakeProvider
     time: FakeTime
@@ -75,7 +75,7 @@ def opened(
     stop: Callable[[], bool] = lambda: False,
     timeout: float = 30.0,
     **state: Any,
-) -> Iterator[Opened]:
+) -> Iterator[RemoteSetup]:
     """Yield an embedder that uses that package, and the server that it sends requests to."""
     time, reports = FakeTime(), list[str]()
     is_gemini = wire in ADAPTERS
@@ -89,7 +89,7 @@ def opened(
             credentials = Credentials(KEY, provider.url if trusted else None, "THE_KEY")
             embedder = open_embedder(spec, policy=policy, credentials=credentials)
         assert isinstance(embedder, RemoteEmbedder)
-        yield Opened(embedder, provider, time, reports)
+        yield RemoteSetup(embedder, provider, time, reports)
 
 
 @pytest.fixture(params=WIRES)
@@ -205,7 +205,7 @@ def test_a_lasting_failure_is_one_line_without_the_key(
 
 
 @pytest.mark.parametrize("wire", ["google-genai", "google-generativeai"])
-def test_a_daily_quota_ends_the_run_and_says_when_to_go_on(wire: str) -> None:
+def test_a_spent_daily_quota_ends_the_run_and_says_when_to_resume(wire: str) -> None:
     with opened(wire, lambda number: "day" if number else "") as each:
         batches = each.embedder.embed_documents([f"text {number}" for number in range(300)])
         assert len(next(batches).indices) == 100
@@ -245,7 +245,7 @@ def test_the_rate_limit_counts_texts_at_gemini_and_requests_elsewhere(wire: str)
         assert all("waiting 60 s" in line for line in each.reports)
 
 
-def test_words_from_none_to_a_hundred_thousand(wire: str) -> None:
+def test_texts_of_0_to_100_000_words(wire: str) -> None:
     words = [f"w{number % 3000}" for number in range(100_000)]
     texts = [" ".join(words[:count]) for count in (0, 1, 10, 1000, 10_000, 100_000)]
     with opened(wire, reads=2_000, dialect="openai") as each:

@@ -137,30 +137,30 @@ def test_invalid_responses_in_a_row_end_the_run() -> None:
 
 
 def test_a_stop_ends_a_pause() -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     def stop() -> bool:
-        asked.append(0)
-        return len(asked) > 20
+        calls.append(0)
+        return len(calls) > 20
 
     with pytest.raises(RequestStopped):
         send(RequestFailure("throttled", "x", delay=100.0), stop=stop)
-    assert len(asked) < 30
+    assert len(calls) < 30
 
 
 def test_a_stop_waits_for_the_response_under_way_but_not_for_long() -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     def slowly() -> str:
-        asked.append(0)
+        calls.append(0)
         time.sleep(0.3)
         return "paid for"
 
     def client(limits: RetryLimits) -> RetryingClient:
-        return RetryingClient(RequestPolicy(stop=lambda: bool(asked), limits=limits))
+        return RetryingClient(RequestPolicy(stop=lambda: bool(calls), limits=limits))
 
     assert client(RetryLimits()).request(slowly, requests=1, tokens=1, patience=60) == "paid for"
-    asked.clear()
+    calls.clear()
     with pytest.raises(RequestStopped):
         client(RetryLimits(grace=0.0)).request(slowly, requests=1, tokens=1, patience=60)
 

@@ -189,10 +189,10 @@ def test_numbers_outside_the_folder_are_refused(folder: Path) -> None:
 def test_the_hub_is_asked_for_the_graph_where_the_architecture_is_unknown(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    downloads: list[str] = []
 
     def download(_name: str, *, allow_patterns: list[str], **_options: object) -> str:
-        asked.append(allow_patterns[0])
+        downloads.append(allow_patterns[0])
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
@@ -201,4 +201,4 @@ def test_the_hub_is_asked_for_the_graph_where_the_architecture_is_unknown(
         open_model("someone/tiny")
     write_graph(folder)
     assert open_model("someone/tiny").description.file == "onnx/model.onnx"
-    assert "model.safetensors" not in asked
+    assert "model.safetensors" not in downloads

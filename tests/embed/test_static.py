@@ -126,16 +126,16 @@ def test_tokens_are_summed_in_pieces(word_model: PreparedModel, meaningful: Stat
 
 
 def test_a_prepared_model_is_used_again(tmp_path: Path, empty_cache: Path) -> None:
-    said: list[str] = []
+    reports: list[str] = []
     folder = write_static(tmp_path / "model")
-    first, again = (open_embedder(EmbedderSpec("static", str(folder)), report=said.append) for _ in range(2))
+    first, again = (open_embedder(EmbedderSpec("static", str(folder)), report=reports.append) for _ in range(2))
     assert first.fingerprint == again.fingerprint
     assert (first.fingerprint.provider, first.fingerprint.model, first.fingerprint.pooling) == (
         "static",
         "model",
         "mean+l2",
     )
-    assert said == ["preparing model (once a machine) …"]
+    assert reports == ["preparing model (once a machine) …"]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_file_that_is_not_a_static_model_is_named(
     assert not list(empty_cache.glob("models/*"))
 
 
-def test_an_encoder_is_no_static_model(package: Path, empty_cache: Path) -> None:
+def test_an_encoder_is_not_a_static_model(package: Path, empty_cache: Path) -> None:
     with pytest.raises(ModelError, match="isn't a static model"):
         open_embedder(EmbedderSpec("static", str(package)))
 

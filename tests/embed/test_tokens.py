@@ -1,4 +1,4 @@
-"""Windows by an estimate of tokens: nothing is lost, nothing is longer than asked for."""
+"""Windows by estimated tokens: no text is lost, and no window exceeds the limit."""
 
 from itertools import pairwise
 

@@ -38,12 +38,12 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def shallow(package: Path, tmp_path_factory: pytest.TempPathFactory) -> TorchEmbedder:
-    """The default model's first layer of six: fast, and it still knows what words mean."""
+    """The default model's first layer of six: fast, and similar words still have similar vectors."""
     folder = tmp_path_factory.mktemp("torch") / "shallow"
     shutil.copytree(package, folder, ignore=shutil.ignore_patterns("model.safetensors"))
     (folder / "model.safetensors").symlink_to(package / "model.safetensors")
-    said = json.loads((package / "config.json").read_text(encoding="utf-8"))
-    write_json(folder / "config.json", said | {"num_hidden_layers": 1})
+    config = json.loads((package / "config.json").read_text(encoding="utf-8"))
+    write_json(folder / "config.json", config | {"num_hidden_layers": 1})
     return TorchEmbedder(str(folder), "cpu")
 
 
@@ -104,7 +104,7 @@ def device_of(*there: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("there", "asked", "expected"),
+    ("devices", "device", "expected"),
     [
         ((), None, ("cpu", "32 bits")),
         (("cuda",), None, ("cuda", "16 bits")),
@@ -113,12 +113,10 @@ def device_of(*there: str) -> Any:
         (("cuda", "mps"), "mps", ("mps", "16 bits")),
     ],
 )
-def test_a_gpu_is_taken_where_there_is_one(
-    there: tuple[str, ...], asked: str | None, expected: tuple[str, str]
-) -> None:
-    torch = device_of(*there)
-    device = choose_device(torch, asked)
-    assert (device, choose_dtype(torch, device)) == expected
+def test_a_gpu_is_the_default_device(devices: tuple[str, ...], device: str | None, expected: tuple[str, str]) -> None:
+    torch = device_of(*devices)
+    chosen = choose_device(torch, device)
+    assert (chosen, choose_dtype(torch, chosen)) == expected
 
 
 def test_a_device_that_is_not_there_is_named() -> None:
@@ -158,13 +156,13 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(
         return whole(loaded, windows)
 
     monkeypatch.setattr(LoadedModel, "encode", encode)
-    said: list[str] = []
-    monkeypatch.setattr(tiny, "_report", said.append)
+    reports: list[str] = []
+    monkeypatch.setattr(tiny, "_report", reports.append)
     batches = list(tiny.embed_documents(texts))
     assert sorted(np.concatenate([batch.indices for batch in batches]).tolist()) == list(range(200))
     for batch in batches:
         assert np.abs(batch.vectors - expected[batch.indices]).max() <= 1e-5
-    assert said == ["cpu ran out of memory; going on with smaller batches"]
+    assert reports == ["cpu ran out of memory; going on with smaller batches"]
     assert max(result) <= 300
     assert np.median(result) > 150  # halved as often as needed, not more
 
@@ -199,10 +197,10 @@ def test_an_overflow_of_sixteen_bits_is_run_again_with_32(tiny: TorchEmbedder, m
         return np.full((len(windows), 16), np.nan, dtype=np.float32) if narrow else whole(loaded, windows)
 
     monkeypatch.setattr(LoadedModel, "encode", encode)
-    said: list[str] = []
-    monkeypatch.setattr(tiny, "_report", said.append)
+    reports: list[str] = []
+    monkeypatch.setattr(tiny, "_report", reports.append)
     assert np.abs(embed_all(tiny, TEXTS) - expected).max() <= 1e-2  # its weights have been through 16 bits
-    assert said == ["model tiny overflows 16-bit numbers; going on with 32 bits"]
+    assert reports == ["model tiny overflows 16-bit numbers; going on with 32 bits"]
 
 
 def test_numbers_that_are_not_finite_are_refused(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,9 +220,9 @@ def test_the_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_code_of_a_model_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = add_modules(write_model(tmp_path / "tiny"))
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     remote = {"model_type": "made-up", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}}
-    write_json(folder / "config.json", said | remote)
+    write_json(folder / "config.json", config | remote)
     (folder / "code.py").write_text(f"open({str(tmp_path / 'result')!r}, 'w')\n", encoding="utf-8")
     with pytest.raises(ModelError, match="model tiny: can't be loaded"):
         embed_all(TorchEmbedder(str(folder), "cpu"), ["the cat"])
@@ -241,26 +239,26 @@ def test_a_static_model_is_sent_to_its_own_embedder(tmp_path: Path) -> None:
         embed_all(TorchEmbedder(str(folder), "cpu"), ["the cat"])
 
 
-def test_a_model_in_the_hubs_cache_is_taken_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_in_the_hubs_cache_is_opened_without_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_model(tmp_path / "tiny")
-    asked: list[bool] = []
+    calls: list[bool] = []
 
     def download(_name: str, *, local_files_only: bool, **_options: object) -> str:
-        asked.append(local_files_only)
+        calls.append(local_files_only)
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     assert torch_model.find_folder(ModelReference("someone/tiny")) == folder
-    assert asked == [True]
+    assert calls == [True]
     (folder / "model.safetensors").unlink()
     assert torch_model.find_folder(ModelReference("someone/tiny")) == folder
-    assert asked == [True, True, False]
+    assert calls == [True, True, False]
     write_json(folder / "model.safetensors.index.json", {"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}})
     (folder / "1.safetensors").touch()
     torch_model.find_folder(ModelReference("someone/tiny"))
     (folder / "2.safetensors").touch()
     torch_model.find_folder(ModelReference("someone/tiny"))
-    assert asked[3:] == [True, False, True]
+    assert calls[3:] == [True, False, True]
 
 
 def test_the_hubs_cache_names_large_files_by_their_hash(tmp_path: Path) -> None:
@@ -288,18 +286,18 @@ def test_windows_are_sorted_within_a_bounded_buffer(tiny: TorchEmbedder, monkeyp
     assert tiny.fingerprint.dimension == 16
     monkeypatch.setattr(LoadedModel, "encode", encode)
     monkeypatch.setattr(tiny, "_batch_tokens", 40)
-    asked: list[int] = []
+    calls: list[int] = []
 
     class Texts(list[str]):
         def __iter__(self) -> Iterator[str]:
             for number, text in enumerate(super().__iter__()):
-                asked.append(number)
+                calls.append(number)
                 yield text
 
     texts = Texts(f"the {'cat ' * (number % 12)}" for number in range(300))
     batches = tiny.embed_documents(texts)
     next(batches)
-    assert len(asked) < 150
+    assert len(calls) < 150
     list(batches)
     assert all(each == sorted(each, reverse=True) for each in lengths)
     assert all(len(each) * each[0] <= 40 for each in lengths)

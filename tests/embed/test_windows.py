@@ -10,9 +10,7 @@ from vsearch_core.embed.windows import spans, token_windows
 
 
 @given(count=st.integers(0, 3000), limit=st.integers(1, 300), data=st.data())
-def test_spans_cover_all_with_the_overlap_and_none_is_over_the_limit(
-    count: int, limit: int, data: st.DataObject
-) -> None:
+def test_spans_cover_the_text_with_overlap_within_the_limit(count: int, limit: int, data: st.DataObject) -> None:
     overlap = data.draw(st.integers(0, limit - 1))
     found = spans(count, limit, overlap)
     assert (found[0][0], found[-1][1]) == (0, count)

@@ -10,9 +10,9 @@ CREDENTIALS = Credentials("sk-0123456789abcdef", key_name="THE_KEY")
 
 def test_a_providers_words_are_short_one_line_and_without_the_key() -> None:
     key = "sk-0123456789abcdef"
-    said = excerpt(f"<html>\n<b>Invalid key</b>\t{key}.\n" + "x" * 500, key)
-    assert said.startswith("Invalid key [key]. xxx")
-    assert len(said) <= 201
+    message = excerpt(f"<html>\n<b>Invalid key</b>\t{key}.\n" + "x" * 500, key)
+    assert message.startswith("Invalid key [key]. xxx")
+    assert len(message) <= 201
     assert excerpt(None, key) == ""
     assert excerpt("a cat", "a") == "a cat"  # no key is so short
 

@@ -43,7 +43,7 @@ def test_the_same_texts_give_the_same_queries(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_a_query_has_words_of_its_passage_and_differs_from_it(tmp_path: Path) -> None:
+def test_a_query_has_words_of_its_chunk_and_differs_from_it(tmp_path: Path) -> None:
     with open_snapshot(indexed(tmp_path)) as snapshot:
         dataset = known_item_queries(snapshot, 100)
     texts = [" ".join(text.split()) for text in documents().values()]

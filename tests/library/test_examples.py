@@ -55,7 +55,7 @@ def test_the_examples_run_in_order(notes: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_the_examples_are_typed(number: int, tmp_path: Path) -> None:
-    assert checked(EXAMPLES[number], tmp_path) == ""
+    assert type_check(EXAMPLES[number], tmp_path) == ""
 
 
 def test_the_public_api_is_typed(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ with vsearch.open_index("notes", open_embedder=opener) as index:
     assert_type(index.generation, int)
     assert_type(vsearch.__version__, str)
 """
-    assert checked(program, tmp_path) == ""
+    assert type_check(program, tmp_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ with vsearch.open_index("notes", open_embedder=opener) as index:
 )
 def test_a_type_checker_finds_wrong_calls(line: str, complaint: str, tmp_path: Path) -> None:
     program = f"import vsearch_core as vsearch\n\nindex = vsearch.open_index('notes')\n{line}\n"
-    assert f"[{complaint}]" in checked(program, tmp_path)
+    assert f"[{complaint}]" in type_check(program, tmp_path)
 
 
-def checked(program: str, folder: Path) -> str:
+def type_check(program: str, folder: Path) -> str:
     """Return what mypy says of a program outside of the project; "" if it is right.
 
     The project's own settings are strict, and share its cache: without that, checking takes minutes.

@@ -120,12 +120,12 @@ def test_another_model_than_the_indexs_is_refused(index: vsearch.Index, notes: P
 def test_the_first_query_is_embedded_in_a_thread_of_its_own(notes: Path, index: vsearch.Index) -> None:
     threads: list[int] = []
 
-    class Watched(WordEmbedder):
+    class ThreadRecorder(WordEmbedder):
         def embed_queries(self, texts: Any) -> Any:
             threads.append(get_ident())
             return super().embed_queries(texts)
 
-    with vsearch.open_index(notes, open_embedder=lambda _spec: Watched()) as opened:
+    with vsearch.open_index(notes, open_embedder=lambda _spec: ThreadRecorder()) as opened:
         assert opened.search("pump").hits == opened.search("pump").hits
     assert threads[0] != get_ident()
     assert threads[1] == get_ident()
@@ -154,7 +154,7 @@ def test_an_index_alone_sends_text_nowhere(remote: Path) -> None:
     def refuse(_spec: vsearch.EmbedderSpec) -> vsearch.Embedder:
         raise AssertionError("it was opened")
 
-    asked: list[tuple[str, str]] = []
+    requests_for_consent: list[tuple[str, str]] = []
     with vsearch.open_index(remote, open_embedder=refuse) as index, pytest.raises(vsearch.InputError) as refused:
         index.search("pump")
     assert refused.value.code == "no-consent"
@@ -162,12 +162,12 @@ def test_an_index_alone_sends_text_nowhere(remote: Path) -> None:
         vsearch.open_index(
             remote,
             open_embedder=refuse,
-            consent=lambda spec, host: bool(asked.append((spec.provider, host))),  # type: ignore[func-returns-value]
+            consent=lambda spec, host: bool(requests_for_consent.append((spec.provider, host))),  # type: ignore[func-returns-value]
         ) as index,
         pytest.raises(vsearch.InputError),
     ):
         index.search("pump")
-    assert asked == [("openai", "vectors.example")]
+    assert requests_for_consent == [("openai", "vectors.example")]
     with vsearch.open_index(remote, open_embedder=refuse) as index:
         assert index.search("pump", mode="keyword").hits
 

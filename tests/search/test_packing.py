@@ -136,8 +136,8 @@ def test_packed_hits_are_disjoint_pieces_of_the_file_within_the_budget(
     for each in found:
         assert each.text == DOCUMENT[each.start_char : each.end_char]
     for path in "ab":
-        taken = sorted((each.start_char, each.end_char) for each in found if each.path == path)
-        assert all(former[1] < latter[0] for former, latter in pairwise(taken))
+        ranges = sorted((each.start_char, each.end_char) for each in found if each.path == path)
+        assert all(former[1] < latter[0] for former, latter in pairwise(ranges))
     everything = pack(hits, 100_000, excerpt)
     covered = {(each.path, place) for each in everything for place in range(each.start_char, each.end_char)}
     assert covered == {(each.path, place) for each in hits for place in range(each.start_char, each.end_char)}

@@ -36,7 +36,7 @@ ARCHIVE = packed(FILES)
 
 
 @given(st.lists(st.integers(0, 1500), min_size=1, max_size=4), st.integers(0, 10**12))
-def test_what_is_packed_can_be_unpacked(sizes: list[int], generation: int) -> None:
+def test_a_packed_archive_can_be_unpacked(sizes: list[int], generation: int) -> None:
     names = ["catalog.sqlite", *(f"segments/{number:032x}/vectors.npy" for number in range(len(sizes) - 1))]
     files = {name: bytes([size % 251]) * size for name, size in zip(names, sizes, strict=True)}
     assert unpacked(packed(files, generation)) == (generation, files)

@@ -57,7 +57,7 @@ def test_a_staged_file_is_complete_once_every_chunk_has_a_vector(catalog: Catalo
     assert np.frombuffer(rows[0][2], np.int16).tolist() == [1] * 4
 
 
-def test_no_vector_is_taken_from_a_damaged_row(catalog: Catalog) -> None:
+def test_damaged_rows_give_no_vectors(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk("one"), chunk("one")])
     (first, _), (second, _) = catalog.unembedded(0, 10)
     vector = np.ones(4, np.int16).tobytes()
@@ -173,7 +173,7 @@ def test_a_reader_may_move_between_threads_if_it_was_opened_so(catalog: Catalog)
                 pool.submit(bound.counts).result()
 
 
-def test_a_folder_without_a_catalog_is_no_index(tmp_path: Path) -> None:
+def test_a_folder_without_a_catalog_is_not_an_index(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError):
         Catalog.open_to_read(tmp_path)
 

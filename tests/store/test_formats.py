@@ -36,7 +36,7 @@ def set_sealed(index: Path, *statements: str) -> None:
             catalog.connection.execute(statement)
 
 
-def test_a_newer_format_that_says_we_can_read_it_is_read_and_not_written(index: Path) -> None:
+def test_a_newer_format_that_this_version_can_read_is_not_written(index: Path) -> None:
     set_sealed(index, "UPDATE settings SET value = '1' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
     alter(index, "CREATE TABLE later (a)")
     before = (index / CATALOG_FILE).read_bytes()
@@ -48,7 +48,7 @@ def test_a_newer_format_that_says_we_can_read_it_is_read_and_not_written(index: 
 
 
 @pytest.mark.parametrize("least", ["7", "", "no number"])
-def test_a_newer_format_that_says_we_can_not_read_it_is_refused_untouched(index: Path, least: str) -> None:
+def test_a_newer_format_that_this_version_cannot_read_is_refused_unchanged(index: Path, least: str) -> None:
     set_sealed(index, f"UPDATE settings SET value = '{least}' WHERE key = 'min_reader'", "PRAGMA user_version = 7")
     before = (index / CATALOG_FILE).read_bytes()
     for opened in (Catalog.open_to_read, Catalog.open_to_write):

@@ -63,7 +63,7 @@ def test_the_error_names_the_holder(tmp_path: Path, holder: subprocess.Popen[str
 
 
 @pytest.mark.parametrize("content", ["dead", "garbage", "nothing"])
-def test_the_error_names_nobody_if_the_holder_is_unknown(
+def test_the_error_names_no_process_if_the_holder_is_unknown(
     tmp_path: Path, holder: subprocess.Popen[str], content: str
 ) -> None:
     path = tmp_path / HOLDER_FILE

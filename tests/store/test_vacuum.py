@@ -58,7 +58,7 @@ def test_the_catalog_is_rewritten_only_after_many_deletions(catalog: Catalog) ->
     assert catalog.connection.total_changes == changes
 
 
-def test_a_full_disk_leaves_the_catalog_as_it_is(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_catalog_unchanged(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_catalog: Catalog) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 

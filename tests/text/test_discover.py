@@ -179,13 +179,13 @@ def test_rules_agree_with_git(tmp_path: Path, rules: str) -> None:
 def test_include_and_exclude(tmp_path: Path) -> None:
     build(tmp_path, {"a.md": "", "a.txt": "", "docs/b.txt": "", "docs/old/c.md": "", ".gitignore": "a.md"})
 
-    def taken(**globs: tuple[str, ...]) -> list[str]:
+    def matching(**globs: tuple[str, ...]) -> list[str]:
         return files(tmp_path, options=DiscoverOptions(**globs))  # type: ignore[arg-type]
 
-    assert taken(include=("*.md",)) == ["docs/old/c.md"]
-    assert taken(include=("/docs/",)) == ["docs/b.txt", "docs/old/c.md"]
-    assert taken(include=("docs",), exclude=("*.txt",)) == ["docs/old/c.md"]
-    assert taken(exclude=("old/",)) == ["a.txt", "docs/b.txt"]
+    assert matching(include=("*.md",)) == ["docs/old/c.md"]
+    assert matching(include=("/docs/",)) == ["docs/b.txt", "docs/old/c.md"]
+    assert matching(include=("docs",), exclude=("*.txt",)) == ["docs/old/c.md"]
+    assert matching(exclude=("old/",)) == ["a.txt", "docs/b.txt"]
     assert files(tmp_path, tmp_path / "a.txt", options=DiscoverOptions(exclude=("*.txt",))) == []
     assert files(tmp_path, tmp_path / "a.txt", options=DiscoverOptions(include=("*.md",))) == []
 
@@ -288,7 +288,7 @@ def test_folder_whose_rules_cannot_be_read_is_not_entered(tmp_path: Path, monkey
     assert run(tmp_path) == [Unreadable(tmp_path / "a/.gitignore", "permission denied")]
 
 
-def test_file_deleted_during_the_walk(tmp_path: Path) -> None:
+def test_file_deleted_during_discovery(tmp_path: Path) -> None:
     build(tmp_path, {"a.txt": "", "b.txt": ""})
     walk = discover([tmp_path], DEFAULT)
     assert next(walk).path.name == "a.txt"
@@ -320,15 +320,15 @@ def test_deep_folders(deep_folder: Path) -> None:
     "options",
     [DEFAULT, DiscoverOptions(include=("*.md",)), DiscoverOptions(exclude=("a/",)), DiscoverOptions((), (), False)],
 )
-def test_reach_agrees_with_the_walk(tmp_path: Path, options: DiscoverOptions) -> None:
+def test_reach_agrees_with_discovery(tmp_path: Path, options: DiscoverOptions) -> None:
     names = ("x.md", "x.txt", "x.log", ".hidden.md", "a/x.md", "a/x.log", "a/b/x.md", ".git/x.md", "build/x.md")
     build(tmp_path, dict.fromkeys(names, "x") | {".gitignore": "build/\n*.log\n", "a/b/.ignore": "!x.log\n"})
     (tmp_path / "link").symlink_to("a/b", target_is_directory=True)
     reach = Reach(tmp_path, options)
-    taken = files(tmp_path, options=options)
-    assert taken
-    assert [name for name in names if reach.may_take(str(tmp_path / name))] == [name for name in names if name in taken]
-    assert {str((tmp_path / name).parent) for name in taken} <= reach.folders
+    found = files(tmp_path, options=options)
+    assert found
+    assert [name for name in names if reach.may_take(str(tmp_path / name))] == [name for name in names if name in found]
+    assert {str((tmp_path / name).parent) for name in found} <= reach.folders
     assert reach.may_take(str(tmp_path / ".gitignore")) == options.use_ignore_files
 
 

@@ -1,4 +1,4 @@
-"""The readers, held to their contract, and the choice between them."""
+"""Both readers fulfil their contract; and the choice between them."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
