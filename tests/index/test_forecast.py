@@ -119,7 +119,7 @@ def test_a_plan_refuses_what_the_run_refuses(tmp_path: Path, embedder: WordEmbed
         plan(tmp_path)
     write(tmp_path, "a.txt", "apple")
     make_index(tmp_path, embedder, DOCS, options=SMALL)
-    with pytest.raises(IndexMismatchError, match="--chunk-words 20"):
+    with pytest.raises(IndexMismatchError, match="made with chunk words 20, not 30"):
         plan(tmp_path, options=IndexOptions(chunk_words=30))
 
 
