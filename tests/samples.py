@@ -95,6 +95,8 @@ SAMPLES: dict[str, bytes] = {
     "a.odp": odf("presentation", "<draw:page><draw:frame><text:p>text</text:p></draw:frame></draw:page>"),
     "a.epub": epub({"a.xhtml": "<p>text</p>"}, {"a.xhtml": "One"}),
     "a.rtf": rb"{\rtf1{\info{\title T}}{\fonttbl{\f0\fcharset204 A;}}\b some\par\trowd\intbl a\cell\row \'e9\u1087?}",
+    "a.emlx": b"16\nSubject: T\n\ntext<?xml version='1.0'?><plist/>",
+    "1690000001.M0P77.host": b"From: a@x.org\nSubject: T\n\ntext",
     "a.eml": b"Subject: T\nContent-Type: multipart/mixed; boundary=B\n\n--B\n\ntext\n--B--",
     "a.mbox": b"From x Mon Feb  5 10:00:00 2024\nSubject: =?utf-8?q?T=C3=A9?=\n\ntext\n",
     "a.mhtml": b"Content-Type: multipart/related; boundary=B\n\n--B\nContent-Type: text/html\n\n<p>x\n--B--",

@@ -14,7 +14,7 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
-EXTRACTOR_VERSION = "4"
+EXTRACTOR_VERSION = "5"
 COMPRESSED = (".gz", ".bz2", ".xz")  # may follow each suffix below
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
@@ -24,6 +24,7 @@ _PROGRAMS = (
     *(".svelte", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala"),
     *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql"),
 )
+_STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|\d{1,8}")  # a file's name in a Maildir, in an MH folder
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
 
@@ -52,6 +53,7 @@ class Format:
 
 
 PLAIN = Format("plain text", (), "plain:extract", steady=True)  # files of any other suffix, if their bytes are text
+STORED_MESSAGE = Format("message of a Maildir or MH folder", (), "mail:extract_stored")  # by name and content
 FORMATS = (
     Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract", steady=True),
     Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
@@ -80,6 +82,7 @@ FORMATS = (
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
     Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
     Format("e-mail", (".eml",), "mail:extract", "page"),
+    Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page"),
     Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message"),
     Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg"),
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
@@ -118,7 +121,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 def format_of(name: str) -> Format:
     """Return the format that a file's name says it has, ignoring a suffix of compression."""
-    return _BY_SUFFIX.get(PurePath(_uncompressed(name)).suffix.lower(), PLAIN)
+    path = PurePath(_uncompressed(name))
+    row = _BY_SUFFIX.get(path.suffix.lower())
+    return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
 
 
 def is_steady(name: str) -> bool:
