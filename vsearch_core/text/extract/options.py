@@ -27,11 +27,15 @@ class ExtractLimits:
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """Options of extraction. `password` is tried on encrypted files; `ocr` recognises text on pages without any."""
+    """Options of extraction. `password` is tried on encrypted files; `ocr` recognises text on pages without any.
+
+    `nesting` counts the documents around this one: those it is a part of.
+    """
 
     password: str = field(default="", repr=False)
     ocr: bool = False
     limits: ExtractLimits = ExtractLimits()
+    nesting: int = 0
 
     @property
     def unset(self) -> list[str]:

@@ -71,6 +71,12 @@ FORMATS = (
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
+    Format(
+        "HTML, RTF or XML with an old Office suffix",
+        (".doc", ".dot", ".xls", ".xlt", ".ppt", ".pps"),
+        "old_office:extract",
+        "page",
+    ),
     Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page"),
     Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
