@@ -134,6 +134,14 @@ def test_automatic_numbers() -> None:
     ]
 
 
+def test_numbers_of_a_list_style() -> None:
+    linked = """<w:abstractNum w:abstractNumId="4"><w:numStyleLink w:val="L"/></w:abstractNum>
+    <w:abstractNum w:abstractNumId="5"><w:styleLink w:val="L"/><w:lvl w:ilvl="0"><w:lvlText w:val="§ %1"/></w:lvl>
+    </w:abstractNum><w:num w:numId="6"><w:abstractNumId w:val="4"/></w:num>"""
+    text = extract("a.docx", docx(item("a", 6) + item("b", 6), numbering=linked)).text
+    assert text == "§ 1 a\n§ 2 b\n"
+
+
 def test_numbers_of_headings_come_from_their_style() -> None:
     style = '<w:style w:styleId="H2"><w:name w:val="Heading 2"/><w:numPr><w:numId w:val="3"/></w:numPr></w:style>'
     body = (
@@ -172,12 +180,13 @@ def test_imported_documents_are_read_in_their_place() -> None:
         "1.htm": "<h1>Part</h1><p>imported</p>",
         "2.rtf": r"{\rtf1 rich}",
         "3.docx": b"damaged",
+        "4.dat": "<p>any</p>",
     }
     related = {name: ("aFChunk", name) for name in members}
     body = p("before") + "".join(f'<w:altChunk r:id="{name}"/>' for name in members) + p("after")
     document = extract("a.docx", parts(related, members, body))
-    assert document.text.split() == ["before", "Part", "imported", "rich", "after"]
-    assert [span.heading for span in document.spans] == [(), ("Part",), (), ()]
+    assert document.text.split() == ["before", "Part", "imported", "rich", "any", "after"]
+    assert [span.heading for span in document.spans] == [(), ("Part",), (), (), ()]
 
 
 def test_documents_inside_one_another_end() -> None:

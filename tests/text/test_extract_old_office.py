@@ -23,6 +23,11 @@ MHTML = "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=B\n\n--B\n
         ("a.doc", MHTML, "words"),
         ("a.doc", r"{\rtf1 words}", "words"),
         ("a.doc", "<?xml version='1.0'?><w:wordDocument><w:t>words</w:t></w:wordDocument>", "words"),
+        (
+            "a.doc",
+            "<?xml version='1.0'?><w:wordDocument><w:binData w:name='x'>AAAA</w:binData>words</w:wordDocument>",
+            "words",
+        ),
         ("a.doc", docx(PARAGRAPH), "words"),
         ("a.xls", xlsx({"S": '<row><c t="str"><v>words</v></c></row>'}), "S\n\nwords"),
         ("a.ppt", pptx(shape("words")), "words"),

@@ -116,6 +116,7 @@ def numbers(number: int, name: str, *values: int) -> str:
             row(1, "Report", "draft") + row(2, "Article", "Shelf", "Row", "Box") + row(3, *"abcd"),
             "Article | Shelf | Row | Box",
         ),
+        (numbers(1, "Report", 45292) + row(2, "Article", "Shelf", "Row") + row(3, *"abc"), "Article | Shelf | Row"),
         (numbers(1, "Region", 2021, 2022, 2023) + numbers(2, "North", 4, 5, 6), "Region | 2021 | 2022 | 2023"),
         (row(1, "Sales") + numbers(2, "", 2023, 2022) + numbers(3, "North", 4, 5), "2023 | 2022"),
         (numbers(1, "Paris", 1999) + numbers(2, "Rome", 2001), ""),

@@ -24,7 +24,7 @@ _PROGRAMS = (
     *(".svelte", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala"),
     *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql"),
 )
-_STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|\d{1,8}")  # a file's name in a Maildir, in an MH folder
+_STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
 

@@ -73,8 +73,11 @@ class Sheet:
         """Return the row that names the columns: the first one of more than a title's cells, if it has only names."""
         widest = max(self._widths)
         for row, width in enumerate(self._widths[:_TITLE_ROWS]):
-            if width > 1 and 2 * width > widest:
-                return self._rows[row] if self._named[row] and row + 1 < len(self._rows) else ""
+            if width > 1 and 2 * width > widest and row + 1 < len(self._rows):
+                if self._named[row]:
+                    return self._rows[row]
+                if width == widest:  # the first row of values
+                    break
         return ""
 
     def _end_row(self) -> None:

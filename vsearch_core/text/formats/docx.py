@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
@@ -20,6 +21,7 @@ _SKIPPED = frozenset(  # other versions of the text, and of its properties
 )
 _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _NOTES = ("footnotes", "endnotes", "comments")
+_CHUNK_SUFFIXES = (".html", ".htm", ".xhtml", ".mht", ".mhtml", ".rtf", ".docx", ".docm", ".dotx", ".txt")
 _MAX_CHUNKS = 100  # imported documents that are read
 
 
@@ -66,7 +68,8 @@ class _Parts(EmbeddedParts):
         self._chunks += 1
         if kind.lower() != "afchunk" or self._chunks > _MAX_CHUNKS or member not in self._package.members:
             return None
-        return embedded_document(member, self._package.read(member), self._options)
+        suffix = "" if PurePath(member).suffix.lower() in _CHUNK_SUFFIXES else ".doc"  # which leaves it to the content
+        return embedded_document(member + suffix, self._package.read(member), self._options)
 
 
 class _Styles:

@@ -31,6 +31,8 @@ class Numbering:
         self.by_style: dict[str, int] = {}  # paragraph style -> the level that names it
         self._limits = limits
         self._definitions: dict[str, dict[int, _Level]] = {}
+        self._style_links: dict[str, str] = {}  # list style -> the definition that it is
+        self._linked: dict[str, str] = {}  # definition -> the list style that it stands for
         self._lists: dict[str, str] = {}  # list -> definition
         self._restarts: dict[str, dict[int, int]] = {}  # list -> level -> first number
         self._counts: dict[str, dict[int, int]] = {}  # definition -> level -> last number
@@ -64,8 +66,16 @@ class Numbering:
             self._level.text = value[:_MAX_TEXT]
         elif tag == "isLgl":
             self._level.all_decimal = value not in {"0", "false"}
-        elif tag == "pStyle" and self._definition and len(self.by_style) < self._limits.parts:
-            self.by_style.setdefault(value, self._number)
+        elif len(self.by_style) + len(self._style_links) + len(self._linked) < self._limits.parts:
+            self._link(tag, value)
+
+    def _link(self, tag: str, style: str) -> None:
+        if tag == "styleLink":
+            self._style_links[style] = self._definition
+        elif tag == "numStyleLink":
+            self._linked[self._definition] = style
+        elif tag == "pStyle" and self._definition:
+            self.by_style.setdefault(style, self._number)
 
     def data(self, text: str) -> None:
         """Receive a piece of text."""
@@ -75,11 +85,15 @@ class Numbering:
 
     def has(self, list_: str) -> bool:
         """Return True if the list is defined."""
-        return self._lists.get(list_, "") in self._definitions
+        return self._definition_of(list_) in self._definitions
+
+    def _definition_of(self, list_: str) -> str:
+        definition = self._lists.get(list_, "")
+        return self._style_links.get(self._linked.get(definition, ""), definition)
 
     def label(self, list_: str, number: int) -> str:
         """Count a paragraph of a list at level `number`, from 0; return its label, such as "2.1" or `BULLET`."""
-        definition = self._lists.get(list_, "")
+        definition = self._definition_of(list_)
         levels = self._definitions.get(definition, {})
         level = levels.get(number)
         if level is None:

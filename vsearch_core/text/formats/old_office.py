@@ -8,9 +8,11 @@ from vsearch_core.text.extract.decode import OLE_CONTAINER, decode
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _HTML = re.compile(
-    r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--(?:(?!-->).){0,500}-->\s*)?<(?:!doctype\s+html|html|head|body|table|meta|div)\b",
-    re.I | re.S,
+    r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--(?:(?!-->).){0,500}-->\s*)?<(?:!doctype\s+html|html|head|body|title|meta|style"
+    r"|script|link|base|table|tr|div|span|p|h[1-6]|center|font|b|ul|ol|br|hr)\b",
+    re.IGNORECASE | re.DOTALL,
 )
+_BINARY = re.compile(rb"(<(?:\w{1,10}:)?binData\b[^<>]{0,200}>)[^<]*")  # pictures in XML of Word 2003
 _HEAD = 2000  # characters that tell the format
 _MHTML = "mime-version:"
 
@@ -34,6 +36,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             inner = ".html"
         elif head.lstrip()[:20].lower().startswith("<?xml"):
             inner = ".xml"
+            data = _BINARY.sub(rb"\1", data)
         elif _MHTML in head.lower():
             inner = ".mhtml"
     return registry.load(registry.format_of(f"file{inner}"))(name, data, options)
