@@ -13,6 +13,7 @@ GROUND = {
     "model",
     "errors",
     "config",
+    "own_files",
     "kernel_cache",
     "machine",
     "scripts",

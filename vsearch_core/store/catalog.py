@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.model import Chunk, JsonValue, KeywordFields
+from vsearch_core.own_files import connect_database
 from vsearch_core.store import connections
 from vsearch_core.store.checksums import checksum_ok, rows_with_bad_checksums, seal, seal_matches
 from vsearch_core.store.files import sync_folder
@@ -456,7 +457,7 @@ class Catalog:
 
     def copy_to(self, folder: Path) -> None:
         """Copy the catalog, as this connection sees it, into an empty folder."""
-        with closing(sqlite3.connect(folder / CATALOG_FILE)) as copy:
+        with closing(connect_database(folder / CATALOG_FILE)) as copy:
             self.connection.backup(copy)
 
     def release_space(self) -> None:
