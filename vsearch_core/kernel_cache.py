@@ -56,9 +56,9 @@ def folder() -> Path:
 
 def point_numba() -> None:
     """Make numba use the folder for the functions that are decorated from now on."""
-    import numba
+    from vsearch_core.numba_loader import import_numba
 
-    numba.config.CACHE_DIR = str(folder())
+    import_numba().config.CACHE_DIR = str(folder())
 
 
 def _nothing() -> None:
