@@ -42,6 +42,7 @@ ADVICE: Mapping[str, str] = {
     "disk-full": "free some space and run it again: what is committed is kept",
     "permission-denied": "check the permissions of the file and its folder",
     "read-only": "choose a folder that can be written",
+    "source-not-named": "to allow it, name it once: `vsearch index {path}`; to drop it: `vsearch remove {path}`",
     "is-a-link": "put a file or folder of its own in its place, or name another index by --index",
     "too-many-open-files": "raise the limit on open files (`ulimit -n`)",
     "storage-failed": "check the disk and run it again",

@@ -60,9 +60,9 @@ def _ask(question: str) -> bool:
 
 
 def _file() -> Path:
-    from platformdirs import user_state_path
+    from vsearch_core.config import default_state_dir
 
-    return user_state_path("vsearch", appauthor=False) / "consent.json"
+    return default_state_dir() / "consent.json"
 
 
 def _stored() -> list[dict[str, Any]]:

@@ -227,5 +227,7 @@ def _summary_text(summary: "UpdateSummary", *, verbose: bool) -> str:
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     if summary.reused:
         parts += f"; {plural(summary.reused, 'chunk')} reused"
+    if summary.outside:
+        parts = f"{parts or 'nothing found'}; from outside too: {', '.join(summary.outside)}"
     total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"
     return f"{summary.index}: {total} ({parts or 'nothing found'}) in {summary.seconds:.1f} s"

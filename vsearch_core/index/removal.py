@@ -73,10 +73,10 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
     in_index = [(os.path.join(root, record.path), record) for record in records]
     sources = catalog_sources(root, catalog)
     for folder in folders:
-        walked = (str(source.path) for source in sources if source.options is not None)
+        walked = (os.path.normpath(source.path) for source in sources if source.options is not None)
         if not any(is_within(each, [folder]) for each in (*walked, *(file for file, _ in in_index))):
             raise InputError(folder, "the index has nothing of it", "nothing-to-remove")
-    dropped = [source for source in sources if is_within(str(source.path), folders)]
+    dropped = [source for source in sources if is_within(os.path.normpath(source.path), folders)]
     remaining = [source for source in sources if source not in dropped]
     left_out = [path for path in paths if _would_come_back(path, remaining)]
     removed = [record for path, record in in_index if is_within(path, folders)]
