@@ -471,8 +471,13 @@ def pack_text(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
 
-def unpack_text(blob: bytes) -> str:
-    """Invert `pack_text`. Raises zlib.error, also for a text above TEXT_LIMIT, and UnicodeDecodeError."""
+def unpack_text(blob: bytes | float | str | None) -> str:
+    """Invert `pack_text`. Raises zlib.error, also for a text above TEXT_LIMIT, and UnicodeDecodeError.
+
+    In a catalog that is cut short or damaged, a text may be read as None or as a number.
+    """
+    if not isinstance(blob, bytes):
+        raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
     unpacker = zlib.decompressobj()
     data = unpacker.decompress(blob, TEXT_LIMIT)
     if not unpacker.eof:
