@@ -251,6 +251,15 @@ def test_blocks_of_inline_pgp_are_left_out() -> None:
     assert text == "Subject: s\n\nBefore.\nThe mat: here.\n-- Ann\nBetween.\nAfter.\nIt was cut off.\n\n"
 
 
+@pytest.mark.parametrize("boundary", ["", "; boundary=C"])
+def test_parts_without_their_boundary_are_read_as_one_text(boundary: str) -> None:
+    encoded = base64.encodebytes(bytes(range(200))).decode()
+    data = f"Subject: s\nContent-Type: multipart/mixed{boundary}\n\n--B\n\nThe words.\n--B\n\n{encoded}--B--\n".encode()
+    text = extract("a.eml", data).text
+    assert text.startswith("Subject: s\n\n--B\n\nThe words.\n")
+    assert encoded[:20] not in text
+
+
 @pytest.mark.parametrize("wrong", [0, 7, -7])
 def test_apple_mail(wrong: int) -> None:
     plist = b'<?xml version="1.0"?><plist><dict><key>flags</key></dict></plist>\n'

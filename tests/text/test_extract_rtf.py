@@ -75,6 +75,10 @@ def test_text_after_the_last_group_is_left_out_and_an_unclosed_group_is_read() -
             "boxed\n\n",
         ),
         (r"{\*\do\dobxpage{\dptxbxtext \pard drawn\par}}on", "drawn\n\non\n\n"),
+        (
+            r"text{\*\atnid AL}{\*\atnauthor Ann}{\chatn{\*\annotation{\*\atnref 1}\pard Check\par this.}} on",
+            "text (Check this.) on\n\n",
+        ),
         (r"{\listtext\tab 1.\tab}Oil\par{\listtext\pard\plain 1.1\tab}Wipe\par", "1. Oil\n\n1.1 Wipe\n\n"),
         (r"{\pntext\f1\'b7\tab}Oil\par{\*\pn\pnlvlblt{\pntxtb\'b7}}x", "- Oil\n\nx\n\n"),
         (r"{\object\objemb{\*\objclass Sheet}{\*\objdata 0105}{\result {\pict 0a}{shown}}} on", "shown on\n\n"),

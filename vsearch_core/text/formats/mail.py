@@ -40,6 +40,7 @@ _ISO_DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d(?:[T ][\d:.]+)?)\s*([+-]\d\d:?\d\d|
 _SEVEN_BIT = {"utf-7": "utf-7", "unicode-1-1-utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 _TRANSFERRED = {"base64", "quoted-printable"}
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/=]{50,}\s?")
 _STUB = 2000  # characters; a longer plain version is the message's text, whatever the HTML version says
 _WORD = re.compile(r"\w+")
 _ARMOR = re.compile(r"[> ]*-----(BEGIN|END) PGP ([A-Z ]{1,40})-----\s*")
@@ -210,6 +211,10 @@ class _MessageReader:
                 ]
 
     def _read_leaf(self, part: Message, is_shown: bool) -> None:
+        if part.get_content_maintype() == "multipart":  # its parts can't be told apart: the boundary is missing
+            lines = _decode(_bytes(part), None).split("\n")
+            self.blocks += ["\n".join(line for line in lines if not _BASE64_LINE.fullmatch(line))] if is_shown else []
+            return
         file = _file_name(part)
         if file:
             self.attachments.append(file)

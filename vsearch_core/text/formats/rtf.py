@@ -62,7 +62,7 @@ _CHARACTERS = {
 _ENDS = frozenset({"par", "sect", "page", "row"})
 _DROPPED = frozenset(  # groups without text, and headers and footers
     {"colortbl", "pict", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
-    | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "annotation", "atnid", "atnauthor", "comment"}
+    | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "atnid", "atnauthor", "comment"}
     | {
         "template",
         "xe",
@@ -90,14 +90,17 @@ _DROPPED = frozenset(  # groups without text, and headers and footers
     | {"sn", "sv", "shprslt"}  # of a shape all but its text
 )
 _INFORMATION = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords"}
-_STARRED = frozenset({"shptxt", "shpinst", "do", "dptxbxtext"})  # groups with text that old readers are to ignore
+_STARRED = frozenset(
+    {"shptxt", "shpinst", "do", "dptxbxtext", "annotation"}
+)  # groups with text that old readers are to ignore
+_NOTES = frozenset({"footnote", "annotation"})  # groups whose text goes into parentheses
 _LABELS = frozenset({"listtext", "pntext"})  # groups with the number of a list's paragraph
 _DATES = {"creatim": "created", "revtim": "modified"}
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return paragraphs under their headings, one line a row of a table, and notes in parentheses at their marks.
+    """Return paragraphs under their headings, a line for each row of a table, and notes and comments in parentheses.
 
     Numbers of lists, text boxes and what objects show are part of the text. Headers and footers are left out. Raises
     ExtractionError, and BinaryFileError if the bytes are no RTF.
@@ -199,7 +202,7 @@ class _RtfReader:
                 self.information[_DATES[target]] = date.isoformat()
         elif target in _LABELS and text:
             self.write(f"{text} " if any(map(str.isalnum, text)) else "- ")
-        elif target == "footnote" and text:
+        elif target in _NOTES and text:
             self.write(f" ({text})")
 
     def word(self, word: str, argument: int | None) -> None:
@@ -245,7 +248,7 @@ class _RtfReader:
             self.group = replace(self.group, target="fonts")
         elif word == "stylesheet":
             self.group = replace(self.group, target="styles")
-        elif word in _INFORMATION or word in _DATES or word in {"footnote", "info"} or word in _LABELS:
+        elif word in _INFORMATION or word in _DATES or word in _NOTES or word in _LABELS or word == "info":
             self.group = replace(self.group, target=word)
             self.date = {}
 
