@@ -124,6 +124,7 @@ ADVICE: Mapping[str, str] = {
     "invalid-expression": "use an SQLite expression over {columns} or a metadata key",
     "no-such-example": "name one, or one and a line as FILE:LINE",
     "no-such-line": "its last line with text is {last}",
+    "path-too-long": "write a shorter one",
     "path-not-utf-8": "no such file is in an index",
     "rerank-needs-text": "give TEXT, too",
     "unreadable-example": "name another",
