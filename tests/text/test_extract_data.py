@@ -20,6 +20,9 @@ def spans(document: Document) -> list[tuple[tuple[str, ...], str]]:
         ("1,2\n3,4\n", ""),
         ("name,age\n", ""),
         ("just some\nlines of text\n", ""),
+        ("Region,2019,2020\nkestrel,5,7\n", "Region,2019,2020"),
+        ("name,2019\nBob,2020\n", ""),
+        ("name,17\nBob,7\n", ""),
         (",".join(f"column{number}" for number in range(100_000)) + "\n1,2\n", ""),
     ],
 )
@@ -27,6 +30,29 @@ def test_header_of_a_table(source: str, header: str) -> None:
     document = extract("a.csv", source.encode())
     assert document.text == source
     assert [(span.kind, span.header) for span in document.spans] == [("rows", header)]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "Statement of Ada\nPeriod;2024-01;2024-03\n\n",
+        "Statement of Ada\n",
+        "sep=;\n",
+        "Account;1234\nFrom;2024-01-01\n\n",
+    ],
+)
+def test_header_of_a_table_below_its_titles(above: str) -> None:
+    source = above + "Date;Payee;Amount\n" + "2024-01-01;x;0,10\n" * 30
+    document = extract("a.csv", source.encode())
+    assert [(span.kind, span.header, document.text[: span.start]) for span in document.spans] == [
+        ("prose", "", ""),
+        ("rows", "Date;Payee;Amount", above),
+    ]
+
+
+def test_rows_of_words_are_no_header_amid_a_table() -> None:
+    source = "1;x;2\n" * 3 + "a;b;c\n" + "1;x;2\n" * 9
+    assert [span.header for span in extract("a.csv", source.encode()).spans] == [""]
 
 
 def test_rows_keep_their_lines_under_their_header() -> None:

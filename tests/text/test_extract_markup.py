@@ -22,11 +22,45 @@ def test_asciidoc() -> None:
     document = extract("a.adoc", source.encode())
     assert (document.title, document.language) == ("Title", "de")
     assert document.metadata == {"author": "Ann Lee; Bo Li", "keywords": "a, b"}
-    assert document.text == source
-    assert spans(document)[1:] == [
+    assert document.text.count("\n") == source.count("\n")
+    assert spans(document) == [
+        (("Title",), "prose", "= Title\n\n\n\n\nIntro."),
         (("Title", "One"), "prose", "== One"),
         (("Title", "One"), "code", "----\n== no\n----"),
         (("Title", "One", "Two"), "prose", "=== Two\nend"),
+    ]
+
+
+def test_comments_and_attributes_of_asciidoc() -> None:
+    source = (
+        "// SPDX: MIT\n////\n== no\n////\n= The {product} Manual\nAda B <a@x.org>\nv1.0, 2024-03-01\n:toc:\n"
+        ":product: Kestrel\n\n== Using {product}\n\n// secret\nNOTE: Mind {this}.\n\n----\n// code\n----\nhttp://x\n"
+    )
+    document = extract("a.adoc", source.encode())
+    assert document.title == "The Kestrel Manual"
+    assert document.metadata == {"author": "Ada B", "version": "1.0", "date": "2024-03-01"}
+    assert document.text.count("\n") == source.count("\n")
+    assert spans(document) == [
+        (("The Kestrel Manual",), "prose", "= The Kestrel Manual"),
+        (("The Kestrel Manual", "Using Kestrel"), "prose", "== Using Kestrel\n\n\nNOTE: Mind {this}."),
+        (("The Kestrel Manual", "Using Kestrel"), "code", "----\n// code\n----"),
+        (("The Kestrel Manual", "Using Kestrel"), "prose", "http://x"),
+    ]
+
+
+def test_states_planning_and_comments_of_org() -> None:
+    source = (
+        "#+TODO: PROJ(p) WAIT | SHIPPED(s)\n* PROJ [#A] Build it :work:\nSCHEDULED: <2024-03-12 Tue> DEADLINE: <2024-03-13>\n"
+        "ask\n# a comment\n#hashtag\n* COMMENT Private\nhidden\n** Deep\nhidden\n* SHIPPED Last\nCLOSED: [2024-03-13 Wed]\n"
+        "SCHEDULED: is a word\n"
+    )
+    document = extract("a.org", source.encode())
+    assert spans(document) == [
+        (("Build it",), "prose", "* PROJ [#A] Build it :work:"),
+        (("Build it",), "prose", "ask"),
+        (("Build it",), "prose", "#hashtag"),
+        (("Last",), "prose", "* SHIPPED Last"),
+        (("Last",), "prose", "SCHEDULED: is a word"),
     ]
 
 

@@ -1,6 +1,7 @@
-"""Org mode: headlines, keywords, and source blocks as code; drawers are left out."""
+"""Org mode: headlines, keywords, and source blocks as code; drawers, planning lines and comments are left out."""
 
 import re
+from collections.abc import Collection
 from typing import TypeVar
 
 from vsearch_core.model import Document, JsonValue
@@ -10,11 +11,18 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _T = TypeVar("_T")
 _HEADLINE = re.compile(r"(\*{1,8})[ \t]+(\S.*)")
-_STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|CANCELLED|CANCELED)[ \t]+|\[#[A-Z]\][ \t]*")
+_STATES = ("TODO", "DONE", "NEXT", "WAITING", "CANCELLED", "CANCELED")
+_STATE_WORD = re.compile(r"[^\s|()]+")
+_PRIORITY = re.compile(r"\[#\w{1,2}\][ \t]*")
+_MAX_STATES = 100
+_COMMENT = re.compile(r"[ \t]*#(?:[ \t][^\n]*)?")
+_PLANNING = re.compile(r"(?:[ \t]*(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*(?:<[^<>\n]*>|\[[^\[\]\n]*\])(?:--<[^<>\n]*>)?)++[ \t]*")
 _TAGS = re.compile(r"[ \t]+:[\w@#%:]+:[ \t]*$")
 _KEYWORD = re.compile(r"#\+(\w{1,40}):[ \t]*(.*)")
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:(PROPERTIES|LOGBOOK|CLOCK):[ \t]*", re.IGNORECASE)
+_STATE_KEYS = {"todo", "seq_todo", "typ_todo"}
+_PARENTHESES = re.compile(r"\([^()]*\)")
 _KEYS = {"title", "author", "date", "language", "description", "keywords", "subtitle", "filetags", "email"}
 
 
@@ -27,6 +35,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     drawers: list[tuple[int, int]] = []
     metadata: dict[str, JsonValue] = {}
     closing, start, found, position = "", 0, blocks, 0
+    states, hidden = set(_STATES), 0  # level of the commented subtree, and where it begins
+    hidden_from = 0
     for line in text.split("\n"):
         end = min(position + len(line) + 1, len(text))
         if closing:
@@ -42,12 +52,26 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         elif _DRAWER.fullmatch(line):
             closing, start, found = ":end:", position, drawers
         elif headline := _HEADLINE.fullmatch(line):
-            _append(headings, Heading(position, len(headline[1]), _plain(headline[2])), limit)
+            level, title, is_comment = len(headline[1]), *_plain(headline[2], states)
+            if hidden and level <= hidden:
+                _append(drawers, (hidden_from, position), limit)
+                hidden = 0
+            if is_comment and not hidden:
+                hidden, hidden_from = level, position
+            _append(headings, Heading(position, level, title), limit)
+        elif hidden:
+            pass
+        elif _PLANNING.fullmatch(line) or (line.lstrip().startswith("#") and _COMMENT.fullmatch(line)):
+            _append(drawers, (position, end), limit)
         elif keyword := _KEYWORD.fullmatch(line):
             if keyword[1].lower() in _KEYS and keyword[2].strip():
                 metadata.setdefault(keyword[1].lower(), keyword[2].strip())
+            if keyword[1].lower() in _STATE_KEYS and len(states) < _MAX_STATES:
+                states.update(_STATE_WORD.findall(_PARENTHESES.sub("", keyword[2]))[:_MAX_STATES])
             _append(drawers, (position, end), limit)
         position = end
+    if hidden:
+        _append(drawers, (hidden_from, len(text)), limit)
     title, language = metadata.pop("title", None), metadata.pop("language", None)
     title = str(title) if title else next((heading.title for heading in headings), None)
     spans = without(with_code(spans_between(text, headings), blocks), drawers)
@@ -59,5 +83,12 @@ def _append(found: list[_T], item: _T, limit: int) -> None:
         found.append(item)
 
 
-def _plain(title: str) -> str:
-    return _TAGS.sub("", _STATE.sub("", title, count=2)).strip()[:MAX_TITLE]
+def _plain(title: str, states: Collection[str]) -> tuple[str, bool]:
+    """Return the title without state, priority and tags, and whether it is commented out."""
+    first, _, rest = title.partition(" ")
+    if first in states:
+        title = rest.lstrip()
+    title = _PRIORITY.sub("", title, count=1) if title.startswith("[#") else title
+    is_comment = title.partition(" ")[0] == "COMMENT"
+    title = title.removeprefix("COMMENT").lstrip() if is_comment else title
+    return _TAGS.sub("", title[: 2 * MAX_TITLE]).strip()[:MAX_TITLE], is_comment
