@@ -123,7 +123,7 @@ def test_what_is_no_mapping_is_text(block: str) -> None:
         "!!int ''",
         "!!python/object:os.system x",
         "&x [*x]",
-        "[" * 3000,
+        "[" * 900,
         "*missing",
     ],
 )
@@ -174,6 +174,14 @@ def test_comments_above_the_title_are_below_it() -> None:
         ("<!-- SPDX: MIT -->\n<!--\n# no\n-->\n\n# A\ntext\n<!-- x\n# no\n-->\n", ("A",)),
         ("# B\n", ("B",)),
     ]
+
+
+@pytest.mark.parametrize(
+    "above", ["[![b](http://x/b.svg)](http://x) ![c](d)", "<p align=center>\n<img src=x>\n</p>", "[![b][1]][2]"]
+)
+def test_badges_above_the_title_are_below_it(above: str) -> None:
+    assert {heading for _, heading in outline(f"{above}\n\n# A\ntext\n")} == {("A",)}
+    assert outline(f"{above} word\n\n# A\n")[0][1] == ()
 
 
 def test_an_unclosed_comment_hides_no_heading() -> None:

@@ -20,6 +20,8 @@ _HEADER_KEYS = frozenset(  # one of which begins a header of MultiMarkdown, Peli
 )
 _MAX_LENGTH = 1 << 16  # characters; a longer one is text between two rules
 _MAX_ENTRIES = 500  # of malformed YAML that are parsed one by one
+_MAX_ENTRY = 4000  # characters of one of them
+_MAX_WRITTEN = 1000  # characters of a value that is taken as written
 _MAX_VALUES = 10_000  # after aliases are expanded, which can multiply a few lines many times
 _MAX_DEPTH = 50
 _MAX_BITS = 1000  # of a number; Python refuses to write numbers of more than 4,300 digits
@@ -87,14 +89,14 @@ def _entries(lines: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _read_entry(key: str, rest: str, source: str, is_parsed: bool) -> tuple[str, JsonValue]:
-    if is_parsed:
+    if is_parsed and len(source) <= _MAX_ENTRY and source.count("[") + source.count("{") <= _MAX_DEPTH:
         try:
             values = _load_yaml(source)
         except _FAILURES:
             values = None
         if isinstance(values, dict) and values:
             return next(iter(values.items()))
-    return key, rest.strip("\"'") or None
+    return key, rest.strip("\"'")[:_MAX_WRITTEN] or None
 
 
 def _toml(source: str) -> dict[str, JsonValue] | None:

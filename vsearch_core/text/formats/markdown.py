@@ -25,8 +25,9 @@ _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
 _PARAGRAPH = re.compile(
     r" {0,3}(?![#>|<]|[-+*][ \t]|\d{1,9}[.)][ \t]|\[\^)\S"
 )  # a line that a rule below makes a title
-_BLANKS = re.compile(r"\s*")
-_PICTURE = re.compile(r"!\[[^\[\]]*\]\([^()]*\)|!\[\[[^\[\]]*\]\]|<img\b[^<>]*>")
+_EMPTY_LINK = re.compile(r"\[\s*\](?:\([^()]*\)|\[[^\[\]]*\])")
+_ELEMENT = re.compile(r"<[^<>]*>")
+_PICTURE = re.compile(r"!\[[^\[\]]*\](?:\([^()]*\)|\[[^\[\]]*\])|!\[\[[^\[\]]*\]\]|<img\b[^<>]*>")
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
 _WIKILINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}]*\}$")
@@ -41,8 +42,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     metadata, start = front_matter(text)
     limit = options.limits.headings
     headings = list(islice(find_headings(text, start), limit))
-    if headings and _is_comments(text, start, headings[0].start):
-        headings[0] = replace(headings[0], start=start)  # comments above the title, as of a licence, are below it too
+    if headings and _says_nothing(text, start, headings[0].start):
+        headings[0] = replace(headings[0], start=start)  # a licence or badges above the title are below it too
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
@@ -89,18 +90,17 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
         position += len(line) + 1
 
 
-def _is_comments(text: str, start: int, end: int) -> bool:
-    """Return True if the stretch holds only comments and white space."""
+def _says_nothing(text: str, start: int, end: int) -> bool:
+    """Return True if the stretch holds only comments, pictures such as badges, tags and white space."""
+    parts: list[str] = []
     position = start
-    while position < end:
-        blanks = _BLANKS.match(text, position, end)
-        position = blanks.end() if blanks else position
-        if position < end:
-            close = text.find("-->", position, end) if text.startswith("<!--", position) else -1
-            if close < 0:
-                return False
-            position = close + 3
-    return True
+    while (begin := text.find("<!--", position, end)) >= 0 and (close := text.find("-->", begin, end)) >= 0:
+        parts.append(text[position:begin])
+        position = close + 3
+    rest = "".join([*parts, text[position:end]])
+    for pattern in (_PICTURE, _EMPTY_LINK, _ELEMENT):
+        rest = pattern.sub("", rest)
+    return not rest.strip()
 
 
 def _blocks(text: str, start: int) -> Iterator[Block]:
