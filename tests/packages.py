@@ -159,11 +159,14 @@ def odf(kind: str, body: str, meta: str = "", manifest: str = "<m/>") -> bytes:
     )
 
 
-def epub(sections: Mapping[str, str], contents: Mapping[str, str] | None = None, encryption: str = "") -> bytes:
+def epub(
+    sections: Mapping[str, str],
+    contents: Mapping[str, str] | None = None,
+    encryption: str = "",
+    media_type: str = "application/xhtml+xml",
+) -> bytes:
     """Return a book of the sections' bodies by file name, and a table of contents with their titles."""
-    items = "".join(
-        f'<item id="{n}" href="{name}" media-type="application/xhtml+xml"/>' for n, name in enumerate(sections)
-    )
+    items = "".join(f'<item id="{n}" href="{name}" media-type="{media_type}"/>' for n, name in enumerate(sections))
     spine = "".join(f'<itemref idref="{number}"/>' for number in range(len(sections)))
     points = "".join(
         f'<navPoint><navLabel><text>{title}</text></navLabel><content src="{name}#x"/></navPoint>'

@@ -109,6 +109,45 @@ def test_latex() -> None:
     assert document.text.count("\n") == LATEX.count("\n")
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"The kestrel\footnote{Seen near the \emph{harbour}.} was", "The kestrel (Seen near the harbour.) was"),
+        (r"A\footnote{Let $x$ be} b", "A Let $x$ be b"),
+        (r"see \href{http://x.org/a_b}{the page}, \url{http://x.org}", "see the page, http://x.org"),
+        (r"\textcolor{red}{hot} \colorbox{blue}{cold}", "hot cold"),
+        (r"\begin{tabular}{|l|r|}\hline a & b \\ \multicolumn{2}{c}{all} \\\end{tabular}", "a | b   all"),
+        (r"\begin{tabularx}{\textwidth}[t]{@{}lX@{}} a \end{tabularx}", "a"),
+        (r"\begin{figure}[htbp]\centering\caption{A plan}\end{figure}", "A plan"),
+        (r"We sell \prod{} and \prod.", "We sell KestrelSoft and KestrelSoft."),
+        (r"\newcommand{\x}{y}We \emphx{stress} \outer{} 5 \& 6", "We stress in KestrelSoft 5 & 6"),
+    ],
+)
+def test_commands_of_latex(source: str, text: str) -> None:
+    preamble = (
+        r"\newcommand{\prod}{KestrelSoft}\newcommand\emphx[1]{\textbf{#1}}\def\outer{in \prod{}}\newcommand{\loop}{\loop\loop}"
+    )
+    document = extract("a.tex", f"{preamble}\\begin{{document}}{source}\\end{{document}}".encode())
+    assert document.text.strip() == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\\href{",
+        "\\footnote{a",
+        "\\newcommand{\\a}{",
+        "\\begin{tabular}[",
+        "\\multicolumn{2}{",
+        "\\textcolor[",
+        "\\def\\a#1#2",
+        "\\loop ",
+    ],
+)
+def test_unclosed_commands_of_latex_take_linear_time(piece: str) -> None:
+    extract("a.tex", b"\\newcommand{\\loop}{" + b"\\loop" * 90 + b"}\\begin{document}" + piece.encode() * 20_000)
+
+
 MAN = """.\\" comment
 .TH LS 1 "January 2024" "GNU" "User Commands"
 .SH NAME
