@@ -72,6 +72,8 @@ ADVICE: Mapping[str, str] = {
     "wrong-suffix": "rename it",
     "extra-missing": "pip install 'vsearch[{extra}]', then index with --retry",
     "pictures-only": "run ocrmypdf on it first, or index with --ocr",
+    "secret-file": "index with --secrets if it should be found",
+    "generated-file": "leave it out with --exclude",
     "ocr-failed": "try `ocrmypdf` on it by hand",
     "ocr-program-missing": "install it (apt install ocrmypdf, brew install ocrmypdf), or leave --ocr out",
     "worker-not-started": "end other programs and run it again",

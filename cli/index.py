@@ -74,6 +74,7 @@ def index(
     ocr: Annotated[
         bool, typer.Option("--ocr", help="Recognise text in scanned PDFs; needs the program ocrmypdf.")
     ] = False,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Read files that are private keys, too.")] = False,
     retry: Annotated[
         bool, typer.Option("--retry", help="Read files again that could not be read before, or only in part.")
     ] = False,
@@ -114,7 +115,7 @@ def index(
         refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
     folder = locate.index_to_write(index_dir)
     chosen = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
-    reading: UpdateOptions = {"password": password, "ocr": ocr}
+    reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets}
     options: UpdateOptions = {
         "include": chosen["include"],
         "exclude": chosen["exclude"],

@@ -150,6 +150,11 @@ SAMPLES: dict[str, bytes] = {
     "a.tex": b"\\title{T}\\begin{document}\\section[s]{S} $x$ \\'e \\cite[p]{a} \\begin{verbatim}v\\end{verbatim}",
     "a.org": b"#+TITLE: T\n* H\n:PROPERTIES:\n:END:\n#+begin_src\nx\n#+end_src\n",
     "a.adoc": b"= T\n:lang: en\n\n----\nx\n----\n",
+    "a.ics": b'BEGIN:VEVENT\r\nSUMMARY:a\r\n  b\r\nATTENDEE;CN="A":mailto:b\r\nEND:VEVENT\r\n',
+    "a.vcf": b"BEGIN:VCARD\r\nFN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:J=C3=BC=\r\nx\r\nEND:VCARD\r\n",
+    "a.fb2": b"<?xml version='1.0'?><FictionBook><description><book-title>T</book-title><lang>ru</lang></description>"
+    b"<body><section><title><p>H</p></title><p>x</p></section></body><binary id='a'>AAEC</binary></FictionBook>",
+    "a.ass": b"[Script Info]\nTitle: T\n[Events]\nFormat: Start, Text\nDialogue: 0:00:01.00,{\\i1}a\\Nb\n",
     "a.srt": b"1\n00:00:01,000 --> 00:00:02,000\ntext\n",
     "a.1": b'.TH LS 1\n.SH NAME\nls \\- \\fBlist\\fR\n.\\" c\n',
     "a.py": b"# c\nclass A:\n    def f(self):\n        pass\n",

@@ -147,3 +147,37 @@ def test_subtitles() -> None:
         ).text
         == "Hi"
     )
+
+
+FB2 = """<?xml version="1.0" encoding="windows-1251"?><FictionBook><description><title-info><author>
+<first-name>Анна</first-name><last-name>К</last-name></author><book-title>Книга</book-title><lang>ru-RU</lang></title-info>
+</description><body><section><title><p>Глава первая</p></title><p>Текст про гавань.</p></section></body>
+<binary id="c.jpg" content-type="image/jpeg">AAECAwQF
+BgcICQ</binary></FictionBook>"""
+
+
+def test_book_of_fb2() -> None:
+    document = extract("a.fb2", FB2.encode("cp1251"))
+    assert (document.title, document.language, document.metadata) == ("Книга", "ru", {"author": "Анна К"})
+    assert document.text.count("\n") == FB2.count("\n")
+    assert "AAEC" not in document.text and "BgcI" not in document.text and "<" not in document.text
+    assert document.spans[-1].heading == ("Глава первая",)
+
+
+@pytest.mark.parametrize("name", ["a.kml", "a.xlf", "a.unknown", "a"])
+def test_xml_under_other_names(name: str) -> None:
+    source = '<?xml version="1.0"?><kml><Placemark><name>The kestrel</name><b/>Near</Placemark></kml>'
+    assert extract(name, source.encode()).text.split() == ["The", "kestrel", "Near"]
+
+
+def test_sub_station_alpha() -> None:
+    document = extract(
+        "a.ass",
+        b"[Script Info]\nTitle: A film\n[V4+ Styles]\nFormat: Name, Fontname\nStyle: Default,Arial\n\n[Events]\n"
+        b"Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+        b"Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{\\i1}The kestrel{\\i0} sings,\\Nat dusk\n"
+        b"Comment: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,secret\n"
+        b"Dialogue: 1,0:00:01.00,0:00:03.00,Default,,0,0,0,,The kestrel sings, at dusk\n"
+        b"Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{\\p1}m 0 0 l 1 1{\\p0}\n",
+    )
+    assert (document.title, document.text, document.lines) == ("A film", "The kestrel sings, at dusk", (9,))

@@ -31,7 +31,9 @@ def test_encrypted() -> None:
         extract("a.epub", epub(SECTIONS, encryption=locked))
 
 
-@pytest.mark.parametrize("media_type", ["text/x-oeb1-document", "text/xml", "application/octet-stream", "", "text/plain"])
+@pytest.mark.parametrize(
+    "media_type", ["text/x-oeb1-document", "text/xml", "application/octet-stream", "", "text/plain"]
+)
 def test_sections_of_odd_media_types(media_type: str) -> None:
     document = extract("a.epub", epub({"a.html": "<p>first</p>", "b": "<p>second</p>"}, media_type=media_type))
     assert document.text.split() == ["first", "second"]

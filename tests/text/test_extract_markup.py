@@ -34,7 +34,8 @@ def test_asciidoc() -> None:
 def test_comments_and_attributes_of_asciidoc() -> None:
     source = (
         "// SPDX: MIT\n////\n== no\n////\n= The {product} Manual\nAda B <a@x.org>\nv1.0, 2024-03-01\n:toc:\n"
-        ":product: Kestrel\n\n== Using {product}\n\n// secret\nNOTE: Mind {this}.\n\n----\n// code\n----\nhttp://x\n"
+        ":product: Kestrel\n\n== Using {product}\n\n// secret\nNOTE: Mind {this}.\n\n----\n// code\n----\n"
+        "http://x\n"
     )
     document = extract("a.adoc", source.encode())
     assert document.title == "The Kestrel Manual"
@@ -50,8 +51,10 @@ def test_comments_and_attributes_of_asciidoc() -> None:
 
 def test_states_planning_and_comments_of_org() -> None:
     source = (
-        "#+TODO: PROJ(p) WAIT | SHIPPED(s)\n* PROJ [#A] Build it :work:\nSCHEDULED: <2024-03-12 Tue> DEADLINE: <2024-03-13>\n"
-        "ask\n# a comment\n#hashtag\n* COMMENT Private\nhidden\n** Deep\nhidden\n* SHIPPED Last\nCLOSED: [2024-03-13 Wed]\n"
+        "#+TODO: PROJ(p) WAIT | SHIPPED(s)\n* PROJ [#A] Build it :work:\nSCHEDULED: <2024-03-12 Tue> "
+        "DEADLINE: <2024-03-13>\n"
+        "ask\n# a comment\n#hashtag\n* COMMENT Private\nhidden\n** Deep\n:LOGBOOK:\n:END:\nhidden\n"
+        "* SHIPPED Last\nCLOSED: [2024-03-13 Wed]\n"
         "SCHEDULED: is a word\n"
     )
     document = extract("a.org", source.encode())
@@ -125,7 +128,8 @@ def test_latex() -> None:
 )
 def test_commands_of_latex(source: str, text: str) -> None:
     preamble = (
-        r"\newcommand{\prod}{KestrelSoft}\newcommand\emphx[1]{\textbf{#1}}\def\outer{in \prod{}}\newcommand{\loop}{\loop\loop}"
+        r"\newcommand{\prod}{KestrelSoft}\newcommand\emphx[1]{\textbf{#1}}\def\outer{in \prod{}}"
+        r"\newcommand{\loop}{\loop\loop}"
     )
     document = extract("a.tex", f"{preamble}\\begin{{document}}{source}\\end{{document}}".encode())
     assert document.text.strip() == text

@@ -68,7 +68,10 @@ def test_of_a_long_output_both_ends_are_kept() -> None:
 
 @pytest.mark.parametrize("plain", [{}, {"text/plain": "<IPython.core.display.HTML object>"}])
 def test_an_output_that_is_only_html(plain: dict[str, str]) -> None:
-    output = {"output_type": "display_data", "data": {**plain, "text/html": ["<table><tr><td>a</td><td>b</td></table>"]}}
+    output = {
+        "output_type": "display_data",
+        "data": {**plain, "text/html": ["<table><tr><td>a</td><td>b</td></table>"]},
+    }
     assert "a | b" in extract("a.ipynb", notebook({"cell_type": "code", "source": "x", "outputs": [output]})).text
 
 

@@ -8,17 +8,20 @@ _DATA_URI = re.compile(
     r"(?:;[\w.=-]{1,80}){0,4}(?:;base64,(?:[\w+/=-]|%[0-9A-Fa-f]{2}|\\[nr/]|\\\n)*+|,[^\"'()<>\s]*+)"
 )
 _RUN = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{160,}+={0,2}")
-_LINES = re.compile(r"^(?:[ \t]*+[A-Za-z0-9+/]{56,}+={0,2}[ \t]*+\n){3,}+(?:[ \t]*+[A-Za-z0-9+/]{1,}+={0,2}[ \t]*+$)?", re.M)
-_ESCAPED_LINES = re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{56,}+={0,2}(?:\\r)?\\n){3,}+(?:[A-Za-z0-9+/]++={0,2})?")
-_LINE_ENDS = re.compile(r"[^\n]+")
+_LAST = r"[A-Za-z0-9+/]++(?:={1,2}|(?<=[A-Za-z0-9+/]{24}))"  # the last line, which may be short, but is no word
+_LINES = re.compile(rf"^(?:[ \t]*+[A-Za-z0-9+/]{{56,}}+={{0,2}}[ \t]*+\n){{3,}}+(?:[ \t]*+{_LAST}[ \t]*+$)?", re.M)
+_ESCAPED_LINES = re.compile(rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{56,}}+={{0,2}}(?:\\r)?\\n){{3,}}+(?:{_LAST})?")
+_PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)((?:[^-]|-(?!----))*+)(?=-----END )")
 _MIN_DIGITS = 0.02  # of base64's characters; random bytes have 0.16
 _MAX_SLASHES = 0.08  # of its characters; paths have more
 
 
 def without_blobs(text: str) -> str:
-    """Return the text without data URIs of media and without long base64. Its lines keep their numbers."""
+    """Return the text without data URIs of media, private keys and long base64. Its lines keep their numbers."""
+    if "PRIVATE KEY" in text:
+        text = _PRIVATE_KEY.sub(lambda match: match[1] + _emptied(match[2]), text)
     if "data:" in text:
-        text = _DATA_URI.sub(_emptied, text)
+        text = _DATA_URI.sub(lambda match: _emptied(match[0]), text)
     if "\n" in text:
         text = _LINES.sub(_emptied_base64, text)
     if _has_long_run(text):
@@ -33,12 +36,12 @@ def _has_long_run(text: str) -> bool:
     return any(" " not in piece and "\n" not in piece and len(piece) == _STEP for piece in pieces)
 
 
-def _emptied(match: re.Match[str]) -> str:
-    return _LINE_ENDS.sub("", match[0])
+def _emptied(text: str) -> str:
+    return "\n" * text.count("\n")
 
 
 def _emptied_base64(match: re.Match[str]) -> str:
-    return _emptied(match) if _is_base64(match[0]) else match[0]
+    return _emptied(match[0]) if _is_base64(match[0]) else match[0]
 
 
 def _is_base64(run: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
+from vsearch_core.text.extract.left_alone import refuse_secret
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
@@ -22,7 +23,14 @@ _PROGRAMS = (
     *(".py", ".pyi", ".pyw", ".pyx", ".rb", ".rake", ".ex", ".exs", ".cr", ".jl", ".lua", ".sh", ".bash", ".zsh"),
     *(".ksh", ".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php", ".vue"),
     *(".svelte", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala"),
-    *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql"),
+    *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql", ".pl", ".pm", ".psgi", ".hs", ".lhs", ".purs", ".elm", ".idr"),
+    *(".r", ".ps1", ".psm1", ".tf", ".hcl", ".tfvars", ".clj", ".cljs", ".cljc", ".el", ".lisp", ".scm", ".rkt"),
+    *(".erl", ".hrl", ".ml", ".mli", ".fs", ".fsi", ".fsx", ".f90", ".f95", ".f03", ".f08", ".pas", ".dpr", ".vb"),
+    *(".bas", ".vbs", ".proto", ".thrift", ".zig", ".nim", ".sol"),
+)
+_XML = (
+    *(".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl", ".kml", ".gpx", ".ttml"),
+    *(".dfxp", ".xlf", ".xliff", ".tmx", ".resx", ".wsdl", ".opml", ".rdf", ".owl", ".xaml", ".ditamap"),
 )
 _STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
@@ -64,9 +72,7 @@ FORMATS = (
     Format("source code", _PROGRAMS, "code:extract", steady=True),
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
-    Format(
-        "XML", (".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl"), "xml:extract"
-    ),
+    Format("XML", _XML, "xml:extract"),
     Format("PDF", (".pdf",), "pdf:extract", "page"),
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
@@ -81,6 +87,7 @@ FORMATS = (
     Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
     Format("RTF", (".rtf",), "rtf:extract", "page"),
+    Format("book (FB2)", (".fb2",), "xml:extract_book"),
     Format("book (EPUB)", (".epub",), "epub:extract", "section"),
     Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table"),
     Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json"),
@@ -92,7 +99,8 @@ FORMATS = (
     Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message"),
     Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg"),
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
-    Format("subtitles", (".srt", ".vtt"), "subtitles:extract"),
+    Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract"),
+    Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract"),
 )
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
@@ -107,6 +115,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         from vsearch_core.text.extract.compressed import unpack
 
         data = unpack(name, data, options.limits.unpacked_bytes)
+    if not options.secrets:
+        refuse_secret(name, data)
     row = format_of(name)
     if not row.is_readable:
         reason = f"is an {row.name}, which needs {row.needs}"

@@ -33,7 +33,9 @@ _NEVER_TEXT = frozenset(
 )
 _SCRIPTLESS = frozenset({"noscript", "template"})  # text if the page has no other
 _BOILERPLATE = frozenset({"nav", "header", "footer", "aside", "dialog"})  # unless within the main text
-_BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"})
+_BOILERPLATE_ROLES = frozenset(
+    {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"}
+)
 _MENU = re.compile(  # class or id of what pages wrap their menus and footers in
     r"(?:^|\s)(?:(?:site|page|main|top|global|primary|secondary|mobile|header|footer|side)[-_]{0,2})?"
     r"(?:nav|navbar|navigation|menu|menubar|topbar|breadcrumbs?|footer|sidebar|skip[-_]?(?:links?|to[-_]content)|pager"
@@ -195,7 +197,10 @@ def _articles(root: Any) -> Iterator[tuple[int, str]]:
                 texts = [value.get(key) for key in ("headline", "articleBody", "text", "description")]
                 if isinstance(value.get("articleBody") or value.get("text"), str):
                     texts = texts[:3]
-                yield script.sourceline or 1, "\n".join(each for each in texts if isinstance(each, str)).replace("\0", "")
+                yield (
+                    script.sourceline or 1,
+                    "\n".join(each for each in texts if isinstance(each, str)).replace("\0", ""),
+                )
 
 
 def _titled(body: Any) -> set[Any]:
@@ -214,7 +219,9 @@ def _menus(body: Any) -> set[Any]:
     from lxml import etree
 
     found: list[tuple[Any, int, bool]] = []  # with its length, and whether it is nothing but links
-    opened: list[tuple[Any, bool, int, int]] = []  # whether it is a notice; the characters, and those in links, before it
+    opened: list[
+        tuple[Any, bool, int, int]
+    ] = []  # whether it is a notice; the characters, and those in links, before it
     total = linked = links = 0
     for event, element in etree.iterwalk(body, events=("start", "end")):
         if event == "start":
@@ -328,19 +335,21 @@ class _Renderer:
             return False
         if self.keep_all or tag in self.never_text:
             return tag in self.never_text or _is_permalink(element)
-        if tag == "nav" or _is_hidden(element) or _is_permalink(element):
+        if tag == "nav" or _is_hidden(element) or _is_permalink(element) or self.is_kept_from_readers(element):
             return True
-        if element.get("aria-hidden") == "true":
-            if self.kept_hidden is not None or _length(element) < self.form_limit:
-                return True
-            self.kept_hidden = element
-        if element in self.menus:
-            return not self.inside and element not in self.titled
         if tag == "form":
             return not self.forms and _length(element) < self.form_limit
-        if tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES:
-            # Kept inside the main text, and if it holds the page's title, as many a <header> does.
-            return not self.inside and element not in self.titled
+        is_boilerplate = tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES or element in self.menus
+        # Kept inside the main text, and if it holds the page's title, as many a <header> does.
+        return is_boilerplate and not self.inside and element not in self.titled
+
+    def is_kept_from_readers(self, element: Any) -> bool:
+        """Return True if the element is hidden from screen readers, and not as the page itself behind a dialog."""
+        if element.get("aria-hidden") != "true":
+            return False
+        if self.kept_hidden is not None or _length(element) < self.form_limit:
+            return True
+        self.kept_hidden = element
         return False
 
     def start(self, element: Any) -> None:

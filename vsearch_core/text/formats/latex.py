@@ -16,10 +16,13 @@ _SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + rf")\*?[ \t]*(?:{_OPTIONAL})?
 _FACT = re.compile(rf"\\(title|author|date)[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
 _VERBATIM = re.compile(r"\\begin\{(verbatim|lstlisting|minted|alltt)\*?\}(.*?)(?:\\end\{\1\*?\}|\Z)", re.DOTALL)
 _SILENT = re.compile(  # commands that are left out with their arguments
-    r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics|usepackage"
-    r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup|index|color"
+    r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics"
+    r"|usepackage"
+    r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup"
+    r"|index|color"
     r"|fontsize|selectlanguage|cmidrule|cline|rowcolor|cellcolor|columncolor|arraystretch|bibitem|graphicspath|tikzset"
-    rf"|usetikzlibrary|geometry|definecolor|newtheorem|phantom|hphantom|vphantom|addcontentsline|markboth)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
+    rf"|usetikzlibrary|geometry|definecolor|newtheorem|phantom|hphantom|vphantom|addcontentsline"
+    rf"|markboth)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
 )
 _DEFINITION = re.compile(
     r"\\(?:(?:re|provide)?newcommand|providecommand|renewcommand|DeclareRobustCommand|def)\*?[ \t]*"
@@ -27,7 +30,9 @@ _DEFINITION = re.compile(
 )
 _MAX_MACROS, _MAX_MACRO, _MAX_EXPANDED = 500, 500, 200_000  # macros; characters of one, and of all their uses
 _SETTINGS = {  # command or environment -> its first arguments that are no text
-    **dict.fromkeys(("href", "textcolor", "colorbox", "hyperlink", "hypertarget", "parbox", "raisebox", "rotatebox"), 1),
+    **dict.fromkeys(
+        ("href", "textcolor", "colorbox", "hyperlink", "hypertarget", "parbox", "raisebox", "rotatebox"), 1
+    ),
     **dict.fromkeys(("scalebox", "foreignlanguage", "adjustbox", "texorpdfstring"), 1),
     **dict.fromkeys(("multicolumn", "multirow", "fcolorbox", "resizebox"), 2),
 }
@@ -48,7 +53,9 @@ _ENVIRONMENT = re.compile(
     rf"(?:{'|'.join(re.escape(name) for name, count in _ENVIRONMENTS.items() if count == 2)})\}}"
     rf"(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?|[A-Za-z]+\*?\}}(?:[ \t]*{_OPTIONAL})+)"
 )
-_NOTE = re.compile(rf"[ \t]*\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*" + _BRACED)
+_NOTE = re.compile(
+    rf"[ \t]*\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*" + _BRACED
+)
 _OPEN_NOTE = re.compile(rf"\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*(?=\{{)")
 _MACRO = re.compile(r"\\([A-Za-z@]+)(?:[ \t]*\{\}|[ \t](?=[ \t]))?")
 _ACCENT = re.compile(
@@ -97,7 +104,8 @@ _MEANT = {
     "and": ", ",
 }
 _MATH = re.compile(
-    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[(?:(?!\\\[).){0,5000}?\\\]|\\\((?:(?!\\\().){0,1000}?\\\)",
+    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[(?:(?!\\\[).){0,5000}?\\\]"
+    r"|\\\((?:(?!\\\().){0,1000}?\\\)",
     re.DOTALL,
 )
 _COMMAND = re.compile(rf"\\(?:[A-Za-z@]+\*?(?:{_OPTIONAL})?[ \t]?|[,;:!/> ])")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.left_alone import refuse_generated
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _DELIMITERS = ",;\t|"
@@ -18,8 +19,13 @@ _YEAR = re.compile(r"(?:19|20|21)\d\d")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return one span over the whole text. Raises BinaryFileError."""
+    """Return one span over the whole text, that of XML without its markup. Raises BinaryFileError."""
     text = decode(name, data)
+    refuse_generated(name, text)
+    if text.startswith("<?xml"):
+        from vsearch_core.text.formats.xml import extract as extract_xml
+
+        return extract_xml(name, data, options)
     return Document(text, (Span(0, len(text)),) if text.strip() else ())
 
 
@@ -65,5 +71,7 @@ def _most_common(counts: Iterable[int]) -> tuple[int, int]:
 def _are_names(cells: list[str], below: list[str]) -> bool:
     """Return True if the cells name columns: none is empty, and only years above other values are numbers."""
     numeric = [place for place, cell in enumerate(cells) if _NUMBER.fullmatch(cell)]
-    years = all(_YEAR.fullmatch(cells[place]) and not _YEAR.fullmatch("".join(below[place : place + 1])) for place in numeric)
+    years = all(
+        _YEAR.fullmatch(cells[place]) and not _YEAR.fullmatch("".join(below[place : place + 1])) for place in numeric
+    )
     return all(cells) and years and len(numeric) < len(cells)
