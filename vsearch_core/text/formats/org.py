@@ -54,9 +54,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         elif _DRAWER.fullmatch(line):
             closing, start, found = ":end:", position, drawers
         elif headline := _HEADLINE.fullmatch(line):
-            title, is_comment = _plain(headline[2], states)
+            heading, is_comment = _plain(headline[2], states)
             commented += [position] * is_comment
-            _append(headings, Heading(position, len(headline[1]), title), limit)
+            _append(headings, Heading(position, len(headline[1]), heading), limit)
         elif _PLANNING.fullmatch(line) or (line.lstrip().startswith("#") and _COMMENT.fullmatch(line)):
             _append(drawers, (position, end), limit)
         elif keyword := _KEYWORD.fullmatch(line):
@@ -64,7 +64,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             _append(drawers, (position, end), limit)
         position = end
     title, language = metadata.pop("title", None), metadata.pop("language", None)
-    title = str(title) if title else next((heading.title for heading in headings), None)
+    title = str(title) if title else next((each.title for each in headings), None)
     hidden = [*drawers, *_subtrees(headings, set(commented), len(text))]
     spans = without(with_code(spans_between(text, headings), blocks), _merged(hidden))
     return Document(text, spans, title, str(language) if language else None, metadata)
