@@ -76,5 +76,8 @@ def test_an_output_that_is_only_html(plain: dict[str, str]) -> None:
 
 
 def test_pictures_in_markdown_are_no_text() -> None:
-    cell: dict[str, object] = {"cell_type": "markdown", "source": ["![x](data:image/png;base64,iVBORw0KGgo=)\n", "text"]}
+    cell: dict[str, object] = {
+        "cell_type": "markdown",
+        "source": ["![x](data:image/png;base64,iVBORw0KGgo=)\n", "text"],
+    }
     assert extract("a.ipynb", notebook(cell)).text.strip() == "![x]()\ntext"
