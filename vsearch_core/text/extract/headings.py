@@ -15,7 +15,7 @@ _DEFAULT_TITLE = re.compile(  # what programs write by themselves, in the langua
     r"|(?:document|dokument|documento|doc|presentation|pr[äée]sentation|presentación|presentazione|apresentação|book"
     r"|workbook|mappe|classeur|libro|cartella|sheet|title|titel|titre|t[ií]tulo|titolo|no slide title)[ _-]?\d*"
     r"|(?:slide|folie|diapositiv[ao]|diapositive|diap[oó]|dia|слайд|幻灯片|スライド) ?\d*"
-    r"|(?:[\w-]+ ){0,3}powerpoint(?:[- ][\w-]+){0,1}|powerpoint ?[\w ]{0,12}",
+    r"|(?:presenta|présenta|apresenta|prezent|презента)\w* (?:[\w-]+ ){0,2}powerpoint|powerpoint(?:[- ]\w+)?",
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(r"Microsoft (?:Office )?(?:Word|PowerPoint|Excel) - ", re.IGNORECASE)
