@@ -59,6 +59,7 @@ def _shown(value: Any) -> str:
 def _put(path: Path, key: str, value: Any) -> None:
     """Set a key in a file; all other lines stay as they are. Raises InputError if that can't be done."""
     from vsearch_core.errors import InputError
+    from vsearch_core.own_files import make_own_folders, refuse_links, replace_file
     from vsearch_core.store.io_errors import file_errors
 
     former = defaults.read_file(path, personal=True)
@@ -70,8 +71,6 @@ def _put(path: Path, key: str, value: Any) -> None:
             changed = f"{text}\n{line}\n" if text and not text.endswith("\n") else f"{text}{line}\n"
         if defaults.parse(path, changed.encode()) != former | {key: value}:
             raise InputError(str(path), f"{key} is not on a line of its own; edit the file by hand")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.resolve()  # a symbolic link stays one
-        fresh = target.with_name(f"{target.name}.new")
-        fresh.write_text(changed, encoding="utf-8")
-        fresh.replace(target)
+        make_own_folders(path.parent)
+        refuse_links(path)  # the rename would replace a link by a file
+        replace_file(path, changed.encode())

@@ -60,9 +60,9 @@ def _ask(question: str) -> bool:
 
 
 def _file() -> Path:
-    from platformdirs import user_state_path
+    from vsearch_core.config import default_state_dir
 
-    return user_state_path("vsearch", appauthor=False) / "consent.json"
+    return default_state_dir() / "consent.json"
 
 
 def _stored() -> list[dict[str, Any]]:
@@ -79,11 +79,12 @@ def _stored() -> list[dict[str, Any]]:
 def _store(answers: list[dict[str, Any]]) -> None:
     import json
 
+    from vsearch_core.own_files import make_own_folders, replace_file
+
     file = _file()
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    data = (json.dumps(answers, indent=1) + "\n").encode()
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
-        fresh.replace(file)
+        make_own_folders(file.parent, 0o700)
+        replace_file(file, data, suffix=f".{os.getpid()}", permissions=0o600)
     except OSError as error:
         complain(f"{file}: can't be written ({error.strerror}); you will be asked again")

@@ -1,5 +1,6 @@
 """Defaults of options: from the environment, the project's file, the user's file, or built in."""
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 VARIABLE = "VSEARCH_"  # and the key in capitals
 BUILT_IN = "built in"
 K_MOST = 10_000
+MAX_FILE_BYTES = 1_000_000  # of a file of settings
 _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*")
 
 
@@ -153,14 +155,24 @@ def config_files(index: Path) -> tuple[Path, Path]:
 
 
 def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
-    """Return the settings in a file, none if it doesn't exist; `personal` for the user's own. Raises InputError."""
+    """Return the settings in a file, none if it doesn't exist; `personal` for the user's own. Raises InputError.
+
+    A project's file is not read through a link.
+    """
+    from vsearch_core.own_files import open_file
+
     try:
         if not path.is_file():  # a pipe would be read for ever
             return {}
-        text = path.read_bytes()
+        with path.open("rb") if personal else open_file(path, "rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE_BYTES // 1000} kB")
     except OSError as error:
         reason = f"can't be read ({(error.strerror or str(error)).lower()})"
-        raise InputError(str(path), f"{reason}; check its permissions") from None
+        is_ours = error.errno in {errno.ELOOP, errno.EINVAL, errno.EFBIG}
+        advice = "put a settings file in its place, or delete it" if is_ours else "check its permissions"
+        raise InputError(str(path), f"{reason}; {advice}") from None
     values = parse(path, text)
     for key, value in values.items():
         if key not in SETTINGS:

@@ -76,6 +76,7 @@ def index(
     ocr: Annotated[
         bool, typer.Option("--ocr", help="Recognise text in scanned PDFs; needs the program ocrmypdf.")
     ] = False,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Read files that are private keys, too.")] = False,
     retry: Annotated[
         bool, typer.Option("--retry", help="Read files again that could not be read before, or only in part.")
     ] = False,
@@ -116,7 +117,7 @@ def index(
         refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
     folder = locate.index_to_write(index_dir)
     chosen = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
-    reading: UpdateOptions = {"password": password, "ocr": ocr}
+    reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets}
     options: UpdateOptions = {
         "include": chosen["include"],
         "exclude": chosen["exclude"],
@@ -229,5 +230,7 @@ def _summary_text(summary: "UpdateSummary", *, verbose: bool) -> str:
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     if summary.reused:
         parts += f"; {plural(summary.reused, 'chunk')} reused"
+    if summary.outside:
+        parts = f"{parts or 'nothing found'}; from outside too: {', '.join(summary.outside)}"
     total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"
     return f"{summary.index}: {total} ({parts or 'nothing found'}) in {summary.seconds:.1f} s"

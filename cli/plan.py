@@ -35,6 +35,7 @@ def _lines(plan: "Forecast") -> list[tuple[str, str]]:
     to_whom = f"{size_text(plan.bytes)} of text to {plan.recipient} ({plan.provider})"
     return [
         ("index", str(plan.index)),
+        *([("outside", ", ".join(plan.outside))] if plan.outside else []),
         ("files", files or "nothing found"),
         ("chunks", f"{plan.chunks:,} new, {plan.embed:,} to embed" + (f", {known:,} reused" if known else "")),
         ("tokens", f"{plan.tokens:,} or so ({TOKENS_BY})"),

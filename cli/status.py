@@ -61,6 +61,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
         ("sources", (", ".join(status.sources) or "none") + without),
+        *([("outside", f"{', '.join(status.outside)} (not in {status.index.parent})")] if status.outside else []),
         ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{dead}"),
         ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),

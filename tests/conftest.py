@@ -1,10 +1,23 @@
 """Fixtures that tests of several folders share."""
 
+from itertools import count
+from pathlib import Path
+
 import pytest
 from support import WordEmbedder
+
+_NUMBERS = count()
 
 
 @pytest.fixture
 def embedder() -> WordEmbedder:
     """Return a small embedder for which texts that share words have similar vectors."""
     return WordEmbedder()
+
+
+@pytest.fixture(autouse=True)
+def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what tests allow out of the developer's own state folder; each test begins with nothing allowed."""
+    folder = tmp_path_factory.getbasetemp() / "state" / str(next(_NUMBERS))
+    monkeypatch.setattr("vsearch_core.config.default_state_dir", lambda: folder)
+    return folder

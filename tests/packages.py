@@ -23,6 +23,21 @@ _ODF = " ".join(
 )
 _DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/"'
 
+NAMESPACES = " ".join(f'xmlns:{prefix}="urn:{prefix}"' for prefix in ("w", "r", "c", "d", "wp"))
+# A chart with a title, two series and their categories; a diagram of three shapes, one of them empty
+CHART = """<c:chartSpace xmlns:c="c" xmlns:a="a"><c:chart><c:title><c:tx><c:rich><a:p><a:r><a:t>Sales by </a:t></a:r>
+<a:r><a:t>quarter</a:t></a:r></a:p></c:rich></c:tx></c:title>
+<c:ser><c:tx><c:strRef><c:f>S!$A$1</c:f><c:strCache><c:pt><c:v>North</c:v></c:pt></c:strCache></c:strRef></c:tx>
+<c:cat><c:strRef><c:strCache><c:pt><c:v>Q1</c:v></c:pt><c:pt><c:v>Q2</c:v></c:pt></c:strCache></c:strRef></c:cat>
+<c:val><c:numCache><c:formatCode>General</c:formatCode><c:pt><c:v>17</c:v></c:pt></c:numCache></c:val></c:ser>
+<c:ser><c:cat><c:strRef><c:strCache><c:pt><c:v>Q1</c:v></c:pt></c:strCache></c:strRef></c:cat></c:ser>
+</c:chart></c:chartSpace>"""
+DIAGRAM = """<d:dataModel xmlns:d="d" xmlns:a="a"><d:ptLst>
+<d:pt><d:t><a:p><a:r><a:t>First</a:t></a:r></a:p></d:t></d:pt>
+<d:pt><d:t><a:p><a:r><a:t>[Text]</a:t></a:r></a:p></d:t></d:pt>
+<d:pt><d:t><a:p><a:r><a:t>Second</a:t></a:r><a:br/><a:r><a:t>step</a:t></a:r></a:p></d:t></d:pt>
+</d:ptLst></d:dataModel>"""
+
 
 def pack(members: Mapping[str, str | bytes]) -> bytes:
     out = io.BytesIO()
@@ -59,8 +74,16 @@ def docx(body: str, styles: str = "", core: str = "", **parts: str) -> bytes:
     return ooxml("word/document.xml", members, core)
 
 
-def pptx(*slides: str, notes: Mapping[int, str] | None = None) -> bytes:
-    """Return a presentation. Its parts are numbered backwards, so that only the relations give their order."""
+def pptx(
+    *slides: str,
+    notes: Mapping[int, str] | None = None,
+    parts: Mapping[tuple[str, str], str] | None = None,
+    core: str = "",
+) -> bytes:
+    """Return a presentation. Its parts are numbered backwards, so that only the relations give their order.
+
+    `parts` belong to the first slide: the type and the id of a relation -> XML.
+    """
     count = len(slides)
     ids = "".join(f'<p:sldId id="{256 + number}" r:id="r{number}"/>' for number in range(count))
     members = {
@@ -70,13 +93,17 @@ def pptx(*slides: str, notes: Mapping[int, str] | None = None) -> bytes:
         ),
     }
     for number, slide in enumerate(slides):
-        members[f"ppt/slides/s{count - number}.xml"] = f"<p:sld {_P} {_A}>{slide}</p:sld>"
+        members[f"ppt/slides/s{count - number}.xml"] = f"<p:sld {_P} {_A} {R}>{slide}</p:sld>"
     for number, note in (notes or {}).items():
         members[f"ppt/slides/_rels/s{count - number}.xml.rels"] = relations(
             {"n": ("notesSlide", f"../notes/{number}.xml")}
         )
         members[f"ppt/notes/{number}.xml"] = f"<p:notes {_P} {_A}>{note}</p:notes>"
-    return ooxml("ppt/presentation.xml", members)
+    if parts:
+        related = {key: (kind, f"../parts/{key}.xml") for kind, key in parts}
+        members[f"ppt/slides/_rels/s{count}.xml.rels"] = relations(related)
+        members |= {f"ppt/parts/{key}.xml": part for (_, key), part in parts.items()}
+    return ooxml("ppt/presentation.xml", members, core)
 
 
 def shape(*paragraphs: str, kind: str = "body") -> str:
@@ -84,8 +111,13 @@ def shape(*paragraphs: str, kind: str = "body") -> str:
     return f'<p:sp><p:nvPr><p:ph type="{kind}"/></p:nvPr><p:txBody>{text}</p:txBody></p:sp>'
 
 
-def xlsx(sheets: Mapping[str, str], texts: str = "", styles: str = "") -> bytes:
-    """Return a workbook; the value of a sheet is the content of its `sheetData`."""
+def xlsx(
+    sheets: Mapping[str, str], texts: str = "", styles: str = "", parts: Mapping[tuple[str, str], str] | None = None
+) -> bytes:
+    """Return a workbook; the value of a sheet is the content of its `sheetData`.
+
+    `parts` belong to the first sheet: the type and the id of a relation -> XML.
+    """
     rows = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
     related = {f"r{number}": ("worksheet", f"sheets/{number}.xml") for number in range(1, len(sheets) + 1)}
     members = {
@@ -100,6 +132,12 @@ def xlsx(sheets: Mapping[str, str], texts: str = "", styles: str = "") -> bytes:
             for number, data in enumerate(sheets.values(), 1)
         },
     }
+    for (kind, key), part in (parts or {}).items():
+        source = "xl/sheets/_rels/1.xml.rels" if kind != "chart" else "xl/parts/_rels/drawing.xml.rels"
+        former = members.get(source, "<Relationships></Relationships>")
+        added = relations({key: (kind, f"/xl/parts/{key}.xml")}).removeprefix("<Relationships>")
+        members[source] = former.removesuffix("</Relationships>") + added
+        members[f"xl/parts/{key}.xml"] = part
     return ooxml("xl/workbook.xml", members)
 
 
@@ -121,11 +159,14 @@ def odf(kind: str, body: str, meta: str = "", manifest: str = "<m/>") -> bytes:
     )
 
 
-def epub(sections: Mapping[str, str], contents: Mapping[str, str] | None = None, encryption: str = "") -> bytes:
+def epub(
+    sections: Mapping[str, str],
+    contents: Mapping[str, str] | None = None,
+    encryption: str = "",
+    media_type: str = "application/xhtml+xml",
+) -> bytes:
     """Return a book of the sections' bodies by file name, and a table of contents with their titles."""
-    items = "".join(
-        f'<item id="{n}" href="{name}" media-type="application/xhtml+xml"/>' for n, name in enumerate(sections)
-    )
+    items = "".join(f'<item id="{n}" href="{name}" media-type="{media_type}"/>' for n, name in enumerate(sections))
     spine = "".join(f'<itemref idref="{number}"/>' for number in range(len(sections)))
     points = "".join(
         f'<navPoint><navLabel><text>{title}</text></navLabel><content src="{name}#x"/></navPoint>'

@@ -258,6 +258,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._write(307, b"", "text/plain", {"Location": value + self.path})
             case "list":
                 self._send(200, [1, 2])
+            case "nested":
+                self._write(200, b"[" * 200_000 + b"]" * 200_000, "application/json")
             case "truncated":
                 self._write(200, b'{"embeddings": [{"values": [0.1, 0.', "application/json", claim=1000)
             case _:

@@ -4,7 +4,7 @@ import gzip
 import struct
 from collections.abc import Mapping, Sequence
 
-from packages import docx, epub, odf, pptx, shape, xlsx
+from packages import CHART, DIAGRAM, NAMESPACES, docx, epub, odf, ooxml, pptx, relations, shape, xlsx
 
 _SECTOR = 512
 _FREE, _END, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
@@ -95,6 +95,40 @@ SAMPLES: dict[str, bytes] = {
     "a.odp": odf("presentation", "<draw:page><draw:frame><text:p>text</text:p></draw:frame></draw:page>"),
     "a.epub": epub({"a.xhtml": "<p>text</p>"}, {"a.xhtml": "One"}),
     "a.rtf": rb"{\rtf1{\info{\title T}}{\fonttbl{\f0\fcharset204 A;}}\b some\par\trowd\intbl a\cell\row \'e9\u1087?}",
+    "a.xls": b"<html><body><table><tr><td>a</td><td>b</td></tr></table></body></html>",
+    "b.docx": ooxml(
+        "word/document.xml",
+        {
+            "word/document.xml": f"<w:document {NAMESPACES}><w:p><w:numPr><w:numId w:val='1'/></w:numPr><w:t>a</w:t>"
+            "<c:chart r:id='c'/><d:relIds r:dm='d'/><wp:docPr descr='b'/></w:p><w:altChunk r:id='a'/></w:document>",
+            "word/_rels/document.xml.rels": relations(
+                {"c": ("chart", "c"), "d": ("diagramData", "d"), "a": ("aFChunk", "a.htm"), "n": ("numbering", "n")}
+            ),
+            "word/c": CHART,
+            "word/d": DIAGRAM,
+            "word/a.htm": "<p>words</p>",
+            "word/n": "<w:numbering xmlns:w='w'><w:abstractNum w:abstractNumId='1'><w:lvl w:ilvl='0'>"
+            "<w:start w:val='1'/><w:numFmt w:val='lowerRoman'/><w:lvlText w:val='%1.'/></w:lvl></w:abstractNum>"
+            "<w:num w:numId='1'><w:abstractNumId w:val='1'/></w:num></w:numbering>",
+        },
+    ),
+    "b.xlsx": xlsx(
+        {"S": '<row r="1"><c r="A1" s="0"><v>1.5</v></c></row>'},
+        styles='<numFmts><numFmt numFmtId="170" formatCode="[h]:mm"/></numFmts><cellXfs><xf numFmtId="170"/></cellXfs>',
+        parts={
+            ("drawing", "drawing"): f"<x {NAMESPACES}><from><row>3</row></from><c:chart r:id='c'/><p><t>a</t></p></x>",
+            ("chart", "c"): CHART,
+            ("comments", "n"): "<comments><comment ref='A3'><text><t>a</t></text></comment></comments>",
+        },
+    ),
+    "b.odt": odf(
+        "text",
+        "<text:p>a<office:annotation><text:p>b</text:p></office:annotation><draw:frame><svg:title xmlns:svg='s'>c"
+        "</svg:title></draw:frame></text:p>",
+    ),
+    "b.rtf": rb"{\rtf1{\shp{\*\shpinst{\sp{\sn a}{\sv b}}{\shptxt c\par}}}{\listtext 1.\tab}d{\object{\result e}}}",
+    "a.emlx": b"16\nSubject: T\n\ntext<?xml version='1.0'?><plist/>",
+    "1690000001.M0P77.host": b"From: a@x.org\nSubject: T\n\ntext",
     "a.eml": b"Subject: T\nContent-Type: multipart/mixed; boundary=B\n\n--B\n\ntext\n--B--",
     "a.mbox": b"From x Mon Feb  5 10:00:00 2024\nSubject: =?utf-8?q?T=C3=A9?=\n\ntext\n",
     "a.mhtml": b"Content-Type: multipart/related; boundary=B\n\n--B\nContent-Type: text/html\n\n<p>x\n--B--",
@@ -116,6 +150,11 @@ SAMPLES: dict[str, bytes] = {
     "a.tex": b"\\title{T}\\begin{document}\\section[s]{S} $x$ \\'e \\cite[p]{a} \\begin{verbatim}v\\end{verbatim}",
     "a.org": b"#+TITLE: T\n* H\n:PROPERTIES:\n:END:\n#+begin_src\nx\n#+end_src\n",
     "a.adoc": b"= T\n:lang: en\n\n----\nx\n----\n",
+    "a.ics": b'BEGIN:VEVENT\r\nSUMMARY:a\r\n  b\r\nATTENDEE;CN="A":mailto:b\r\nEND:VEVENT\r\n',
+    "a.vcf": b"BEGIN:VCARD\r\nFN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:J=C3=BC=\r\nx\r\nEND:VCARD\r\n",
+    "a.fb2": b"<?xml version='1.0'?><FictionBook><description><book-title>T</book-title><lang>ru</lang></description>"
+    b"<body><section><title><p>H</p></title><p>x</p></section></body><binary id='a'>AAEC</binary></FictionBook>",
+    "a.ass": b"[Script Info]\nTitle: T\n[Events]\nFormat: Start, Text\nDialogue: 0:00:01.00,{\\i1}a\\Nb\n",
     "a.srt": b"1\n00:00:01,000 --> 00:00:02,000\ntext\n",
     "a.1": b'.TH LS 1\n.SH NAME\nls \\- \\fBlist\\fR\n.\\" c\n',
     "a.py": b"# c\nclass A:\n    def f(self):\n        pass\n",

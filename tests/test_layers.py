@@ -13,6 +13,8 @@ GROUND = {
     "model",
     "errors",
     "config",
+    "own_files",
+    "numba_loader",
     "kernel_cache",
     "machine",
     "scripts",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ModelError,
         PicturesOnlyError,
         ProviderError,
+        SecretFileError,
         StorageError,
         VsearchError,
     )
@@ -115,6 +116,7 @@ __all__ = [
     "Results",
     "SearchOptions",
     "SearchRequest",
+    "SecretFileError",
     "Status",
     "StoppedError",
     "StorageError",

@@ -34,3 +34,10 @@ def default_cache_dir() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("vsearch", appauthor=False)
+
+
+def default_state_dir() -> Path:
+    """Return the platform's state folder for vsearch: what the user has allowed on this machine."""
+    from platformdirs import user_state_path
+
+    return user_state_path("vsearch", appauthor=False)

@@ -92,6 +92,12 @@ class BinaryFileError(ExtractionError):
     code = "binary-file"
 
 
+class SecretFileError(BinaryFileError):
+    """A file is a private key or the like."""
+
+    code = "secret-file"
+
+
 class ModelError(VsearchError):
     """A model is missing, damaged or of an unknown kind."""
 

@@ -4,11 +4,12 @@ Compiling all kernels takes half a minute; numba caches the result on disk and l
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 from vsearch_core import config
+from vsearch_core.own_files import file_lock, make_own_folders
 
 # numba has one cache folder for the whole process, so these are settings of the process too.
 _wanted: Path | None = None  # set by the application
@@ -55,9 +56,9 @@ def folder() -> Path:
 
 def point_numba() -> None:
     """Make numba use the folder for the functions that are decorated from now on."""
-    import numba
+    from vsearch_core.numba_loader import import_numba
 
-    numba.config.CACHE_DIR = str(folder())
+    import_numba().config.CACHE_DIR = str(folder())
 
 
 def _nothing() -> None:
@@ -108,22 +109,19 @@ def _failure(loader: Callable[[], None], pause: Callable[[], object]) -> Excepti
 
 @contextmanager
 def _lock(place: Path) -> Iterator[None]:
-    from filelock import FileLock
-
-    lock = FileLock(place / "lock")
-    with suppress(OSError):  # a folder that this process can't write, others can't either
-        lock.acquire()
-    try:
+    with ExitStack() as held:
+        with suppress(OSError):  # a folder that this process can't write, others can't either
+            lock = file_lock(place / "lock")
+            held.callback(lock.release)
+            lock.acquire()
         yield
-    finally:
-        lock.release()
 
 
 def _is_writable(path: Path) -> bool:
     from tempfile import TemporaryFile
 
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_own_folders(path)
         with TemporaryFile(dir=path):
             return True
     except OSError:

@@ -66,6 +66,7 @@ class UpdateOptions(TypedDict, total=False):
         retry: Read again all files that couldn't be read before, or only in part.
         password: A password to try on encrypted files.
         ocr: Recognise text in the pages of PDFs that are only pictures, by the program ocrmypdf.
+        secrets: Read files that are private keys, too.
     """
 
     include: Sequence[str]
@@ -75,6 +76,7 @@ class UpdateOptions(TypedDict, total=False):
     retry: bool
     password: str
     ocr: bool
+    secrets: bool
 
 
 class FilterOptions(TypedDict, total=False):
@@ -1105,7 +1107,7 @@ def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[
         options.get("use_ignore_files", True),
         options.get("max_file_size", MAX_FILE_SIZE),
     )
-    reading = ExtractOptions(options.get("password", ""), options.get("ocr", False))
+    reading = ExtractOptions(options.get("password", ""), options.get("ocr", False), options.get("secrets", False))
     return [Source(_absolute(path), selection) for path in paths], options.get("retry", False), reading
 
 

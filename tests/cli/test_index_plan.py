@@ -7,7 +7,7 @@ from process import Vsearch, write_files
 
 KEYS = [
     *("schema", "index", "new", "changed", "gone", "unchanged", "skipped", "failed", "chunks", "embed", "bytes"),
-    *("tokens", "tokens_by", "provider", "model", "recipient", "requests", "seconds", "seconds_by"),
+    *("tokens", "tokens_by", "provider", "model", "recipient", "requests", "seconds", "seconds_by", "outside"),
 ]
 
 

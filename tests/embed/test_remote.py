@@ -25,7 +25,9 @@ from vsearch_core.model import EmbedderSpec
 WIRES = ("google-genai", "google-generativeai", "openai")
 ADAPTERS = {"google-genai": gemini._GoogleGenai, "google-generativeai": gemini._GoogleGenerativeai}
 TIMEOUT = 1.0  # seconds, where one is to run out: enough for a slow machine to answer
-BAD_BODIES = ("short", "extra", "nan", "huge", "zero", "dimension", "one dimension", "html", "list", "truncated")
+BAD_BODIES = (
+    *("short", "extra", "nan", "huge", "zero", "dimension", "one dimension", "html", "list", "truncated", "nested"),
+)
 
 
 CREDENTIALS = Credentials(KEY, key_name="THE_KEY")

@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import WordEmbedder, make_index
@@ -92,7 +93,7 @@ def test_a_plan_opens_no_remote_provider(tmp_path: Path) -> None:
 
 
 def test_a_plan_applies_the_runs_rate_limits() -> None:
-    counts = dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0)
+    counts: dict[str, Any] = dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0)
     plan = Forecast(
         Path(),
         **counts,

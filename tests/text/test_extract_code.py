@@ -105,6 +105,11 @@ public final class Foo extends Bar {
 GO = "package a\n\ntype P struct {\n\tX int\n}\n\nfunc (p *P) Do(x int) error {\n\treturn nil\n}\n"
 RUBY = "module A\n  class B\n    def go?(x)\n      1\n    end\n  end\nend\nputs 1\n"
 SHELL = "x=1\nrun() {\n  echo\n}\nfunction stop {\n  echo\n}\nrun\n"
+PERL = "package A::B;\n\nsub run {\n  my ($x) = @_;\n}\n1;\n"
+HASKELL = (
+    "module A where\n\ndata Tree = Leaf\n  | Node\n\nstep :: Int -> Int\nstep x = x + 1\n\n"
+    "instance Show Tree where\n  show _ = x\n"
+)
 SQL = "select 1;\nCREATE TABLE IF NOT EXISTS t (\n  a int\n);\nselect 2;\n"
 
 
@@ -127,6 +132,18 @@ SQL = "select 1;\nCREATE TABLE IF NOT EXISTS t (\n  a int\n);\nselect 2;\n"
         ("a.go", GO, {1: "", 3: "P", 4: "P", 7: "Do", 8: "Do"}),
         ("a.rb", RUBY, {1: "A", 2: "A.B", 3: "A.B.go?", 4: "A.B.go?", 8: ""}),
         ("a.sh", SHELL, {1: "", 2: "run", 3: "run", 5: "stop", 8: ""}),
+        ("a.pl", PERL, {1: "A::B", 3: "run", 4: "run"}),
+        ("a.hs", HASKELL, {1: "A", 3: "Tree", 4: "Tree", 6: "step", 7: "step", 9: "Show Tree", 10: "Show Tree"}),
+        ("a.R", "x <- 1\nadd <- function(a) {\n  a\n}\ny = 2\n", {1: "", 2: "add", 4: "add", 5: ""}),
+        ("a.tf", 'resource "aws_x" "y" {\n  a = 1\n}\nlocals {\n}\n', {2: 'resource "aws_x" "y"', 4: "locals"}),
+        ("a.jl", "module A\nfunction f!(x)\n  x\nend\ng(x) = 2\n", {2: "f!", 4: "f!", 5: "g"}),
+        ("a.ps1", "$x = 1\nfunction Get-It {\n  2\n}\n", {1: "", 2: "Get-It", 4: "Get-It"}),
+        ("a.clj", "(ns a.b)\n(defn go [x]\n  x)\n", {1: "a.b", 2: "go", 3: "go"}),
+        ("a.erl", "go(X) ->\n    X.\n", {1: "go", 2: "go"}),
+        ("a.ml", "let rec go x =\n  x\n", {1: "go", 2: "go"}),
+        ("a.f90", "subroutine go(x)\n  x = 1\nend subroutine\n", {1: "go", 2: "go", 3: "go"}),
+        ("a.vb", "Public Sub Go()\n  x = 1\nEnd Sub\n", {1: "Go", 2: "Go"}),
+        ("a.proto", "message P {\n  int32 x = 1;\n}\n", {1: "P", 2: "P", 3: "P"}),
         ("a.sql", SQL, {1: "", 2: "t", 3: "t", 5: ""}),
     ],
 )

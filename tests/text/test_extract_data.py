@@ -20,6 +20,9 @@ def spans(document: Document) -> list[tuple[tuple[str, ...], str]]:
         ("1,2\n3,4\n", ""),
         ("name,age\n", ""),
         ("just some\nlines of text\n", ""),
+        ("Region,2019,2020\nkestrel,5,7\n", "Region,2019,2020"),
+        ("name,2019\nBob,2020\n", ""),
+        ("name,17\nBob,7\n", ""),
         (",".join(f"column{number}" for number in range(100_000)) + "\n1,2\n", ""),
     ],
 )
@@ -27,6 +30,29 @@ def test_header_of_a_table(source: str, header: str) -> None:
     document = extract("a.csv", source.encode())
     assert document.text == source
     assert [(span.kind, span.header) for span in document.spans] == [("rows", header)]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "Statement of Ada\nPeriod;2024-01;2024-03\n\n",
+        "Statement of Ada\n",
+        "sep=;\n",
+        "Account;1234\nFrom;2024-01-01\n\n",
+    ],
+)
+def test_header_of_a_table_below_its_titles(above: str) -> None:
+    source = above + "Date;Payee;Amount\n" + "2024-01-01;x;0,10\n" * 30
+    document = extract("a.csv", source.encode())
+    assert [(span.kind, span.header, document.text[: span.start]) for span in document.spans] == [
+        ("prose", "", ""),
+        ("rows", "Date;Payee;Amount", above),
+    ]
+
+
+def test_rows_of_words_are_no_header_amid_a_table() -> None:
+    source = "1;x;2\n" * 3 + "a;b;c\n" + "1;x;2\n" * 9
+    assert [span.header for span in extract("a.csv", source.encode()).spans] == [""]
 
 
 def test_rows_keep_their_lines_under_their_header() -> None:
@@ -121,3 +147,37 @@ def test_subtitles() -> None:
         ).text
         == "Hi"
     )
+
+
+FB2 = """<?xml version="1.0" encoding="windows-1251"?><FictionBook><description><title-info><author>
+<first-name>Анна</first-name><last-name>К</last-name></author><book-title>Книга</book-title><lang>ru-RU</lang></title-info>
+</description><body><section><title><p>Глава первая</p></title><p>Текст про гавань.</p></section></body>
+<binary id="c.jpg" content-type="image/jpeg">AAECAwQF
+BgcICQ</binary></FictionBook>"""
+
+
+def test_book_of_fb2() -> None:
+    document = extract("a.fb2", FB2.encode("cp1251"))
+    assert (document.title, document.language, document.metadata) == ("Книга", "ru", {"author": "Анна К"})
+    assert document.text.count("\n") == FB2.count("\n")
+    assert "AAEC" not in document.text and "BgcI" not in document.text and "<" not in document.text
+    assert document.spans[-1].heading == ("Глава первая",)
+
+
+@pytest.mark.parametrize("name", ["a.kml", "a.xlf", "a.unknown", "a"])
+def test_xml_under_other_names(name: str) -> None:
+    source = '<?xml version="1.0"?><kml><Placemark><name>The kestrel</name><b/>Near</Placemark></kml>'
+    assert extract(name, source.encode()).text.split() == ["The", "kestrel", "Near"]
+
+
+def test_sub_station_alpha() -> None:
+    document = extract(
+        "a.ass",
+        b"[Script Info]\nTitle: A film\n[V4+ Styles]\nFormat: Name, Fontname\nStyle: Default,Arial\n\n[Events]\n"
+        b"Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+        b"Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{\\i1}The kestrel{\\i0} sings,\\Nat dusk\n"
+        b"Comment: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,secret\n"
+        b"Dialogue: 1,0:00:01.00,0:00:03.00,Default,,0,0,0,,The kestrel sings, at dusk\n"
+        b"Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{\\p1}m 0 0 l 1 1{\\p0}\n",
+    )
+    assert (document.title, document.text, document.lines) == ("A film", "The kestrel sings, at dusk", (9,))

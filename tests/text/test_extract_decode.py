@@ -44,6 +44,14 @@ def test_old_encodings(text: str, encoding: str) -> None:
     assert decode("x", text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [("Der Kühlraum ist zu warm.\nTür und", b"\xff\xfe"), ("à jeudi", b"\xe9"), ("Grüße, plötzlich", b"\xfc")],
+)
+def test_a_few_bad_bytes_do_not_change_the_encoding(text: str, odd: bytes) -> None:
+    assert decode("x", text.encode() + b" " + odd + b" end") == f"{text} {chr(0xFFFD) * len(odd)} end"
+
+
 def test_utf8_wins_where_it_fits() -> None:
     assert decode("x", "é".encode(), declared="cp1252") == "é"
 

@@ -1,6 +1,7 @@
 """Word documents: order, headings, tables, notes, pages."""
 
-from packages import docx
+import pytest
+from packages import CHART, DIAGRAM, NAMESPACES, docx, pack, relations
 
 from vsearch_core.text.formats.docx import extract
 
@@ -82,3 +83,127 @@ def test_metadata() -> None:
     document = extract("a.docx", docx(p("x"), core=core + "<keywords>k</keywords><dc:language>fr-CA</dc:language>"))
     assert (document.title, document.language) == ("T", "fr")
     assert document.metadata == {"author": "A", "created": "2024-01-02T03:04:05Z", "keywords": "k"}
+
+
+def parts(related: dict[str, tuple[str, str]], members: dict[str, str | bytes], body: str) -> bytes:
+    """Return a document with related parts: id -> the type and the member, which is in the folder `word`."""
+    main = {
+        "word/document.xml": f"<w:document {NAMESPACES}><w:body>{body}</w:body></w:document>",
+        "word/_rels/document.xml.rels": relations(related),
+    }
+    root = relations({"a": ("officeDocument", "word/document.xml")})
+    return pack({"_rels/.rels": root, **main, **{f"word/{name}": content for name, content in members.items()}})
+
+
+def item(text: str, list_: int, level: int = 0, style: str = "") -> str:
+    return p(text, style, f'<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{list_}"/></w:numPr>')
+
+
+LEVELS = """<w:abstractNum w:abstractNumId="7">
+<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="Clause %1."/></w:lvl>
+<w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="upperRoman"/><w:lvlText w:val="%1.%2"/></w:lvl>
+<w:lvl w:ilvl="2"><w:start w:val="3"/><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="(%3)"/></w:lvl>
+<w:lvl w:ilvl="3"><w:numFmt w:val="bullet"/><w:lvlText w:val="o"/></w:lvl></w:abstractNum>
+<w:abstractNum w:abstractNumId="8"><w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="decimal"/>
+<w:pStyle w:val="H2"/><w:lvlText w:val="%2."/></w:lvl></w:abstractNum>
+<w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>
+<w:num w:numId="2"><w:abstractNumId w:val="7"/>
+<w:lvlOverride w:ilvl="0"><w:startOverride w:val="5"/></w:lvlOverride></w:num>
+<w:num w:numId="3"><w:abstractNumId w:val="8"/></w:num>"""
+
+
+def test_automatic_numbers() -> None:
+    steps = [("a", 1, 0), ("b", 1, 1), ("c", 1, 1), ("d", 1, 2), ("e", 1, 2), ("f", 1, 3), ("g", 1, 0), ("h", 1, 1)]
+    steps += [("i", 2, 0), ("j", 2, 0), ("k", 0, 0), ("l", 9, 0)]
+    body = "".join(item(*step) for step in steps)
+    text = extract("a.docx", docx(body, STYLES, numbering=LEVELS)).text
+    assert text.split("\n")[:12] == [
+        *(
+            "Clause 1. a",
+            "1.I b",
+            "1.II c",
+            "(c) d",
+            "(d) e",
+            "- f",
+            "Clause 2. g",
+            "2.I h",
+            "Clause 5. i",
+            "Clause 6. j",
+        ),
+        *("k", "- l"),
+    ]
+
+
+def test_numbers_of_a_list_style() -> None:
+    linked = """<w:abstractNum w:abstractNumId="4"><w:numStyleLink w:val="L"/></w:abstractNum>
+    <w:abstractNum w:abstractNumId="5"><w:styleLink w:val="L"/><w:lvl w:ilvl="0"><w:lvlText w:val="§ %1"/></w:lvl>
+    </w:abstractNum><w:num w:numId="6"><w:abstractNumId w:val="4"/></w:num>"""
+    text = extract("a.docx", docx(item("a", 6) + item("b", 6), numbering=linked)).text
+    assert text == "§ 1 a\n§ 2 b\n"
+
+
+def test_numbers_of_headings_come_from_their_style() -> None:
+    style = '<w:style w:styleId="H2"><w:name w:val="Heading 2"/><w:numPr><w:numId w:val="3"/></w:numPr></w:style>'
+    body = (
+        p("Scope", "H2")
+        + p("text")
+        + p("Terms", "H2")
+        + p("No number", "H2", '<w:numPr><w:numId w:val="0"/></w:numPr>')
+    )
+    body += p("Formerly", inside='<w:pPrChange><w:pPr><w:pStyle w:val="H2"/></w:pPr></w:pPrChange>')
+    document = extract("a.docx", docx(body, style, numbering=LEVELS))
+    assert [span.heading for span in document.spans] == [("1. Scope",), ("2. Terms",), ("No number",)]
+    assert document.text.endswith("No number\n\nFormerly\n\n")
+
+
+def test_comments_follow_the_text() -> None:
+    comment = f'<w:comment w:id="0" w:author="Ann">{p("Check this clause.")}</w:comment>'
+    assert extract("a.docx", docx(p("A clause."), comments=comment)).text == "A clause.\n\nCheck this clause.\n\n"
+
+
+def test_charts_and_diagrams() -> None:
+    related = {"c": ("chart", "charts/1.xml"), "d": ("diagramData", "diagrams/1.xml")}
+    body = '<w:p><w:r><w:drawing><c:chart r:id="c"/></w:drawing></w:r></w:p>' + p("between")
+    body += '<w:p><d:relIds r:dm="d"/><d:relIds r:dm="d"/><c:chart r:id="none"/></w:p>'
+    text = extract("a.docx", parts(related, {"charts/1.xml": CHART, "diagrams/1.xml": DIAGRAM}, body)).text
+    assert text == "Sales by quarter\nNorth\nQ1\nQ2\n\nbetween\n\nFirst\nSecond step\n\n"
+
+
+def test_alternative_texts_of_pictures() -> None:
+    described = ("A kestrel in flight", "C:\\pictures\\bird.png", "A bird\n\nDescription automatically generated", "")
+    body = "".join(f'<w:p><w:drawing><wp:docPr id="1" descr="{text}"/></w:drawing></w:p>' for text in described)
+    assert extract("a.docx", parts({}, {}, body)).text == "A kestrel in flight\n\nA bird\n\n"
+
+
+def test_imported_documents_are_read_in_their_place() -> None:
+    members: dict[str, str | bytes] = {
+        "1.htm": "<h1>Part</h1><p>imported</p>",
+        "2.rtf": r"{\rtf1 rich}",
+        "3.docx": b"damaged",
+        "4.dat": "<p>any</p>",
+    }
+    related = {name: ("aFChunk", name) for name in members}
+    body = p("before") + "".join(f'<w:altChunk r:id="{name}"/>' for name in members) + p("after")
+    document = extract("a.docx", parts(related, members, body))
+    assert document.text.split() == ["before", "Part", "imported", "rich", "any", "after"]
+    assert [span.heading for span in document.spans] == [(), ("Part",), (), (), ()]
+
+
+def test_documents_inside_one_another_end() -> None:
+    data = docx(p("innermost"))
+    for level in range(6):
+        data = parts({"a": ("aFChunk", "x.docx")}, {"x.docx": data}, p(f"level {level}") + '<w:altChunk r:id="a"/>')
+    assert extract("a.docx", data).text.split() == ["level", "5", "level", "4", "level", "3", "level", "2"]
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Document1", None),
+        ("Untitled", None),
+        ("Microsoft Word - Lease of the hall.docx", "Lease of the hall"),
+        ("Documents of the year", "Documents of the year"),
+    ],
+)
+def test_titles_that_programs_write_by_themselves_are_ignored(title: str, shown: str | None) -> None:
+    assert extract("a.docx", docx(p("x"), core=f"<dc:title>{title}</dc:title>")).title == shown

@@ -29,3 +29,15 @@ def test_encrypted() -> None:
     locked = '<encryption><CipherReference URI="OPS/a.xhtml"/></encryption>'
     with pytest.raises(ExtractionError, match="is encrypted"):
         extract("a.epub", epub(SECTIONS, encryption=locked))
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/x-oeb1-document", "text/xml", "application/octet-stream", "", "text/plain"]
+)
+def test_sections_of_odd_media_types(media_type: str) -> None:
+    document = extract("a.epub", epub({"a.html": "<p>first</p>", "b": "<p>second</p>"}, media_type=media_type))
+    assert document.text.split() == ["first", "second"]
+
+
+def test_pictures_in_the_reading_order_are_no_sections() -> None:
+    assert extract("a.epub", epub({"a.svg": "<p>x</p>"}, media_type="image/svg+xml")).spans == ()

@@ -202,3 +202,85 @@ def test_a_long_table_repeats_its_header_in_each_chunk() -> None:
 
 def test_a_table_in_a_listing_is_part_of_it() -> None:
     assert blocks("<pre>x <table><tr><td>1</table>\ny</pre>")[0][0] == "code"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<a class="headerlink" href="#x" title="Permalink">¶</a>',
+        '<a href="#y">#</a>',
+        '<a class="hash-link" href="/p#z">\u200b</a>',
+        '<span class="mw-editsection">[<a href="/edit">edit</a>]</span>',
+    ],
+)
+def test_permalinks_are_no_text(link: str) -> None:
+    document = read(f"<main><h1>Guide{link}</h1><dl><dt>open(path){link}</dt><dd>Opens it.</dd></dl></main>")
+    assert document.text == "Guide\n\nopen(path)\nOpens it."
+    assert document.spans[0].heading == ("Guide",)
+
+
+def test_links_that_say_something_stay() -> None:
+    assert body('<p>See <a href="#1">1</a>, <a href="#c">C#</a> and <a class=anchor href="#d">the end</a>.</p>') == (
+        "See 1, C# and the end."
+    )
+
+
+PROSE = "The kestrel was restored in the harbour by volunteers. " * 6
+LINKS = "".join(f'<li><a href="/{number}">Entry {number}</a></li>' for number in range(9))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        f'<div class="navbar"><ul>{LINKS}</ul></div>',
+        f'<div id="main-menu" class=x><ul>{LINKS}</ul></div>',
+        '<div class="cookie-banner">We use cookies. Accept all</div>',
+        '<section id="gdpr-consent">We use cookies. <button>OK</button></section>',
+        '<div class="site-footer">Copyright 2024</div>',
+        '<div role="dialog">Sign up</div>',
+        "<dialog>Sign up</dialog>",
+        '<span aria-hidden="true">x</span>',
+    ],
+)
+def test_boilerplate_without_its_elements(extra: str) -> None:
+    assert body(f'{extra}<div class="content"><p>{PROSE}</p></div>{extra}') == PROSE.strip()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f'<div class="menu"><p>{PROSE}</p></div>',
+        f'<div class="menu">{PROSE[:60]}</div><p>{PROSE}</p>',
+        f'<div class="cookie-notice">{PROSE * 20}</div>',
+        f'<div class="nav">{LINKS}</div>',
+    ],
+)
+def test_text_whose_class_resembles_a_menu_stays(page: str) -> None:
+    assert "kestrel" in body(page) or "Entry 3" in body(page)
+
+
+def test_a_page_hidden_while_a_dialog_is_open() -> None:
+    assert body(f'<div aria-hidden="true"><p>{PROSE}</p></div><div role="dialog">Sign up</div>') == PROSE.strip()
+
+
+def test_alternative_text_of_pictures() -> None:
+    assert body('Look:<figure><img src=x alt="A kestrel"></figure> <img alt="x.png"><img alt="">end') == (
+        "Look:\n\nA kestrel\n\nend"
+    )
+    assert body('<h1><img alt="Build passing">Title</h1>') == "Title"
+
+
+def test_text_that_only_scripts_would_show() -> None:
+    article = '{"@graph": [{"@type": "NewsArticle", "headline": "News", "articleBody": "It was restored."}]}'
+    script = f'<script type="application/ld+json">{article}</script>'
+    assert read(f"<html><head>{script}</head><body><div id=root></div></body></html>").text == "News It was restored."
+    assert read(f"<html><head>{script}</head><body><p>{PROSE}</p></body></html>").text == PROSE.strip()
+    assert body("<div></div><noscript><p>It was restored.</p></noscript>") == "It was restored."
+    assert body(f"<p>{PROSE}</p><noscript>Turn it on.</noscript>") == PROSE.strip()
+    assert body("<x-card><template shadowrootmode=open><p>Shown.</p></template></x-card>") == "Shown."
+    assert body("<script type='application/ld+json'>{</script>" + "[" * 9) == "[" * 9
+
+
+def test_many_nested_menus_take_linear_time() -> None:
+    opening = '<div class="menu" aria-hidden="true"><a href="#">'
+    assert isinstance(body(opening * 900 + "x " * 100_000), str)

@@ -1,10 +1,14 @@
 """E-mail: headers, bodies, mailboxes, and saved web pages."""
 
+import base64
+import quopri
+
 import pytest
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.formats.mail import extract, extract_mailbox, extract_web_page
+from vsearch_core.text.extract import registry
+from vsearch_core.text.formats.mail import extract, extract_emlx, extract_mailbox, extract_web_page
 
 MESSAGE = b"""From: =?utf-8?q?J=C3=BCrgen?= <j@x.org>
 To: a@b.c
@@ -27,7 +31,7 @@ second
 --C
 Content-Type: text/html
 
-<p>html version</p>
+<p>gr&uuml;&szlig;e, second: as HTML</p>
 --C--
 --B
 Content-Type: application/pdf
@@ -55,7 +59,7 @@ def test_message() -> None:
         "attachments": ["r.pdf"],
     }
     head = "From: Jürgen <j@x.org>\nTo: a@b.c\nDate: Mon, 5 Feb 2024 10:00:00 +0200\nSubject: Grüße to all"
-    assert document.text == f"{head}\n\ngrüße\n\nsecond\n\ninner text\n\nAttachments: r.pdf\n\n"
+    assert document.text == f"{head}\n\ngrüße\n\nsecond\n\nSubject: forwarded\n\ninner text\n\nAttachments: r.pdf\n\n"
 
 
 @pytest.mark.parametrize(
@@ -71,8 +75,8 @@ def test_message() -> None:
         ),
         (b"\n\nno header at all", "no header at all\n\n"),
         (b'Content-Type: text/plain; charset="a\0b"\n\ncaf\xe9 noir and so on', "café noir and so on\n\n"),
-        (b"Subject: =?ut\xff?q?a?=\n\nx", "Subject: =?ut\ufffd?q?a?=\n\nx\n\n"),
-        (b"Date: never\nSubject: \xff\xfe\n\nx", "Date: never\nSubject: \ufffd\ufffd\n\nx\n\n"),
+        (b"Subject: =?ut\xff?q?a?=\n\nx", "Subject: a\n\nx\n\n"),
+        (b"Date: never\nSubject: a\n\nx", "Date: never\nSubject: a\n\nx\n\n"),
     ],
 )
 def test_bodies(source: bytes, text: str) -> None:
@@ -123,3 +127,153 @@ def test_deeply_nested_parts() -> None:
         assert len(extract("a.eml", data).text) < 100
     except ExtractionError as error:
         assert "\n" not in str(error)
+
+
+INNER = b"From: Ann <ann@x.org>\nSubject: =?utf-8?q?Caf=C3=A9_plans?=\n\nThe inner words = all.\n"
+
+
+@pytest.mark.parametrize("disposition", ["", 'Content-Disposition: attachment; filename="a.eml"\n'])
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
+def test_forwarded_messages_keep_their_headers(encoding: str, disposition: str) -> None:
+    inner = {"base64": base64.encodebytes(INNER), "quoted-printable": quopri.encodestring(INNER)}.get(encoding, INNER)
+    data = b"Subject: FW\nContent-Type: multipart/mixed; boundary=B\n\n--B\n\nSee below.\n--B\n"
+    data += f"Content-Type: message/rfc822\n{disposition}Content-Transfer-Encoding: {encoding}\n\n".encode()
+    document = extract("a.eml", data + inner + b"\n--B--\n")
+    shown = "From: Ann <ann@x.org>\nSubject: Café plans\n\nThe inner words = all."
+    assert document.text == f"Subject: FW\n\nSee below.\n\n{shown}\n\n"
+    assert document.title == "FW"
+
+
+def test_forwarded_messages_inside_one_another() -> None:
+    data = INNER
+    for level in range(3):
+        head = f"Subject: level {level}\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+        data = head.encode() + base64.encodebytes(data)
+    text = extract("a.eml", data).text
+    assert [line for line in text.split("\n") if line.startswith("Subject")] == [
+        *(f"Subject: level {level}" for level in (2, 1, 0)),
+        "Subject: Café plans",
+    ]
+
+
+def test_members_of_a_digest_are_messages() -> None:
+    data = b"Subject: Digest\nContent-Type: multipart/digest; boundary=B\n\n--B\n\n" + INNER + b"\n--B--\n"
+    assert "Subject: Café plans\n\nThe inner words" in extract("a.eml", data).text
+
+
+def alternatives(plain: str, html: str) -> bytes:
+    return (
+        "Subject: s\nContent-Type: multipart/alternative; boundary=B\n\n"
+        f"--B\nContent-Type: text/plain\n\n{plain}\n--B\n{html}\n--B--\n"
+    ).encode()
+
+
+PAGE = "Content-Type: text/html\n\n<p>The workshop moves to the harbour hall on Friday.</p>"
+
+
+@pytest.mark.parametrize(
+    ("plain", "html", "text"),
+    [
+        ("Use an HTML viewer.", PAGE, "The workshop moves to the harbour hall on Friday."),
+        (
+            "The workshop moves\nto the harbour hall on Friday!",
+            PAGE,
+            "The workshop moves\nto the harbour hall on Friday!",
+        ),
+        (
+            "Much more than the page says.",
+            "Content-Type: text/html\n\n<p>much more</p>",
+            "Much more than the page says.",
+        ),
+        ("Plain.", "Content-Type: text/html\n\n<img src=x>", "Plain."),
+        (
+            "Stub.",
+            f"Content-Type: multipart/related; boundary=C\n\n--C\n{PAGE}\n--C\nContent-Type: image/png\n\nx\n--C--",
+            "The workshop moves to the harbour hall on Friday.\n\nAttachments: image/png",
+        ),
+        (
+            "The workshop moves to the harbour hall on Friday.",
+            f"Content-Type: multipart/related; boundary=C\n\n--C\n{PAGE}\n--C\nContent-Type: image/png\n\nx\n--C--",
+            "The workshop moves to the harbour hall on Friday.\n\nAttachments: image/png",
+        ),
+    ],
+)
+def test_the_version_of_the_text_that_says_more_is_read(plain: str, html: str, text: str) -> None:
+    assert extract("a.eml", alternatives(plain, html)).text == f"Subject: s\n\n{text}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "subject"),
+    [
+        ("Subject: Grüße – 東京\n\nx".encode(), "Grüße – 東京"),
+        ("Subject: Grüße\nContent-Type: text/plain; charset=iso-8859-1\n\nx".encode("latin-1"), "Grüße"),
+        ("Subject: Привет, мир\nContent-Type: text/plain; charset=koi8-r\n\nx".encode("koi8-r"), "Привет, мир"),
+        ("Subject: Grüße\n\n".encode("latin-1") + "Es grüßt Sie für heute Jürgen Müller.".encode("latin-1"), "Grüße"),
+        ("Subject: Grüße\n\nbreit".encode("utf-16"), "Grüße"),
+        ("Subject: Grüße\n\nbreit".encode("utf-16-le"), "Grüße"),
+        ("Subject: Grüße\n\nbreit".encode("utf-8-sig"), "Grüße"),
+        (b"Subject: =?utf-8?b?R3LD?= =?utf-8?b?vMOfZQ==?= to =?iso-8859-2?q?=B3=F3d=BC?=\n\nx", "Grüße to łódź"),
+        (b"Subject: =?utf-8?b?R3L\n\nx", "=?utf-8?b?R3L"),
+        (b"Subject: =?x-no-such?q?plain?= =?utf-7?q?+AOk-?=\n\nx", "plainé"),
+    ],
+)
+def test_subjects_in_any_encoding(source: bytes, subject: str) -> None:
+    assert extract("a.eml", source).title == subject
+
+
+@pytest.mark.parametrize(
+    ("date", "utc"),
+    [
+        ("2024-04-12T09:30:00+02:00", "2024-04-12T07:30:00+00:00"),
+        ("2024-04-12 09:30:00 +0200", "2024-04-12T07:30:00+00:00"),
+        ("2024-04-12T09:30:00Z", "2024-04-12T09:30:00+00:00"),
+        ("2024-04-12", "2024-04-12T00:00:00+00:00"),
+        ("Fri, 12 Apr 2024 09:30:00 +0200", "2024-04-12T07:30:00+00:00"),
+        ("2024-13-45", None),
+        ("yesterday", None),
+    ],
+)
+def test_dates(date: str, utc: str | None) -> None:
+    assert extract("a.eml", f"Date: {date}\nSubject: s\n\nx".encode()).metadata.get("date") == utc
+
+
+def test_the_charset_of_an_html_part_is_that_of_its_header() -> None:
+    data = "Content-Type: text/html; charset=big5\n\n<p>資料檢索</p>".encode("big5")
+    assert extract("a.eml", data).text == "資料檢索\n\n"
+
+
+def test_blocks_of_inline_pgp_are_left_out() -> None:
+    key = "-----BEGIN PGP {0}-----\nVersion: 1\n\nabcDEF+/0123456789abcdef\n=abcd\n-----END PGP {0}-----\n"
+    signed = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nThe mat: here.\n- -- Ann\n{key.format('SIGNATURE')}"
+    body = f"Before.\n{signed}Between.\n{key.format('PUBLIC KEY BLOCK')}After.\n"
+    cut = "-----BEGIN PGP MESSAGE-----\n\nabc=\nIt was cut off."
+    text = extract("a.eml", f"Subject: s\n\n{body}{cut}".encode()).text
+    assert text == "Subject: s\n\nBefore.\nThe mat: here.\n-- Ann\nBetween.\nAfter.\nIt was cut off.\n\n"
+
+
+@pytest.mark.parametrize("boundary", ["", "; boundary=C"])
+def test_parts_without_their_boundary_are_read_as_one_text(boundary: str) -> None:
+    encoded = base64.encodebytes(bytes(range(200))).decode()
+    data = f"Subject: s\nContent-Type: multipart/mixed{boundary}\n\n--B\n\nThe words.\n--B\n\n{encoded}--B--\n".encode()
+    text = extract("a.eml", data).text
+    assert text.startswith("Subject: s\n\n--B\n\nThe words.\n")
+    assert encoded[:20] not in text
+
+
+@pytest.mark.parametrize("wrong", [0, 7, -7])
+def test_apple_mail(wrong: int) -> None:
+    plist = b'<?xml version="1.0"?><plist><dict><key>flags</key></dict></plist>\n'
+    message = "Subject: Note\nContent-Type: text/plain; charset=utf-8\n\nDie Brücke\n".encode()
+    document = extract_emlx("1.emlx", f"{len(message) + wrong}   \n".encode() + message + plist)
+    assert (document.title, document.text) == ("Note", "Subject: Note\n\nDie Brücke\n\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["1690000001.M0P77.host,S=712,W=730:2,S", "1204680122.27448_1.host", "a1b2.c:2,RS", "42"]
+)
+def test_files_of_maildir_and_mh_folders(name: str) -> None:
+    message = b"Received: from a\n by b\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nFrom: a@x.org\n\nText.\n"
+    document = registry.extract(name, message)
+    assert (document.title, document.metadata["author"]) == ("Grüße", "a@x.org")
+    for text in (b"Subject: a letter\n\nDear all,\n", b"From: here to there\nit is far\nTo: be sure\n\nx", b"12\n"):
+        assert registry.extract(name, text).text == text.decode()

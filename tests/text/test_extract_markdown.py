@@ -66,6 +66,13 @@ def test_headings_after_code_are_found() -> None:
         ("# C#", "C#"),
         ("# closed ##", "closed"),
         ("#\ttab", "tab"),
+        ("# Fish &amp; chips", "Fish & chips"),
+        ("# [![Build](http://x/b.svg)](http://x) The kestrel", "The kestrel"),
+        ("# <img src='x'> The kestrel", "The kestrel"),
+        ("# ![Only a picture](x.png)", "Only a picture"),
+        ("# [[kestrel|The kestrel]]", "The kestrel"),
+        ("# [[The kestrel]]", "The kestrel"),
+        ("# [The kestrel][1]", "The kestrel"),
     ],
 )
 def test_titles_lose_their_inline_markup(line: str, title: str) -> None:
@@ -97,26 +104,94 @@ def test_empty_front_matter(front: str) -> None:
     assert [document.text[span.start : span.end] for span in document.spans] == ["body"]
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        "a: [1",
-        "just text",
-        "- a\n- b",
-        "a: 2024-99-99",
-        "a: !!int ''",
-        "a: !!python/object:os.system x",
-        "a: &x [*x]",
-        "a: " + "[" * 3000,
-        "a: &a [1,1,1,1,1,1,1,1,1]\n"
-        + "\n".join(f"{c}: &{c} [{','.join([f'*{p}'] * 9)}]" for p, c in zip("abcdefgh", "bcdefghi", strict=True)),
-    ],
-    ids=["syntax", "scalar", "list", "date", "int", "python", "circle", "deep", "bomb"],
-)
-def test_malformed_front_matter_is_text(block: str) -> None:
+@pytest.mark.parametrize("block", ["just text", "- a\n- b", "[1", "a: 1 b\nmore text\nand more", "text\na: [1"])
+def test_what_is_no_mapping_is_text(block: str) -> None:
     document = read(f"---\n{block}\n---\nbody")
     assert document.metadata == {}
     assert document.spans[0].start == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[1",
+        "Kestrel: a field guide",
+        "@lantern",
+        "{{date}}",
+        "{% now %}",
+        "2024-99-99",
+        "!!int ''",
+        "!!python/object:os.system x",
+        "&x [*x]",
+        "[" * 900,
+        "*missing",
+    ],
+)
+def test_a_malformed_value_of_front_matter_is_taken_as_written(value: str) -> None:
+    document = read(f"---\ntitle: T\nodd: {value}\ntags: [a, b]\n---\nbody")
+    assert document.title == "T"
+    assert document.metadata == {"title": "T", "odd": value.strip("'"), "tags": ["a", "b"]}
+    assert [document.text[span.start : span.end] for span in document.spans] == ["body"]
+
+
+def test_a_tab_after_a_key_of_front_matter() -> None:
+    assert read("---\ntitle: T\nauthor:\tAda\n---\nbody").metadata == {"title": "T", "author": "Ada"}
+
+
+def test_aliases_that_multiply_are_not_expanded() -> None:
+    pairs = zip("abcdefgh", "bcdefghi", strict=True)
+    lines = [f"{c}: &{c} [{','.join([f'*{p}'] * 9)}]" for p, c in pairs]
+    document = read("---\n" + "\n".join(["a: &a [1,1,1,1,1,1,1,1,1]", *lines]) + "\n---\nbody")
+    assert len(str(document.metadata)) < 1000
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        '+++\ntitle = "T"\ndate = 2024-03-01\n# a comment\n[more]\nx = 1\n+++\n',
+        '+++\ntitle = "T"\ndate = 2024-03-01\nodd = {{ now }}\n+++\n',
+        '{\n  "title": "T",\n  "date": "2024-03-01"\n}\n',
+        "Title: T\nDate: 2024-03-01\n\n",
+    ],
+    ids=["TOML", "malformed TOML", "JSON", "MultiMarkdown"],
+)
+def test_front_matter_in_other_notations(front: str) -> None:
+    document = read(f"{front}\n# Intro\n\nbody\n")
+    assert document.title == "T"
+    assert document.metadata["date"] == "2024-03-01"
+    assert document.text[document.spans[0].start :].strip() == "# Intro\n\nbody"
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "{\nx\n", "Note: a\nb\n\nc", "Warning: x\nTip: y\n\ntext", "Title: T\n"])
+def test_text_that_resembles_front_matter(text: str) -> None:
+    document = read(text)
+    assert document.metadata == {}
+    assert document.spans[0].start == 0
+
+
+def test_comments_above_the_title_are_below_it() -> None:
+    assert outline("<!-- SPDX: MIT -->\n<!--\n# no\n-->\n\n# A\ntext\n<!-- x\n# no\n-->\n# B\n") == [
+        ("<!-- SPDX: MIT -->\n<!--\n# no\n-->\n\n# A\ntext\n<!-- x\n# no\n-->\n", ("A",)),
+        ("# B\n", ("B",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "above", ["[![b](http://x/b.svg)](http://x) ![c](d)", "<p align=center>\n<img src=x>\n</p>", "[![b][1]][2]"]
+)
+def test_badges_above_the_title_are_below_it(above: str) -> None:
+    assert {heading for _, heading in outline(f"{above}\n\n# A\ntext\n")} == {("A",)}
+    assert outline(f"{above} word\n\n# A\n")[0][1] == ()
+
+
+def test_an_unclosed_comment_hides_no_heading() -> None:
+    assert read("<!-- x\n# A\n").title == "A"
+
+
+def test_pictures_and_base64_are_no_text() -> None:
+    picture = "".join(chr(48 + (n * 37) % 10) + "aQz+"[n % 4] + "Bcd"[n % 3] for n in range(200))
+    document = read(f"# A\n\n![plan](data:image/png;base64,{picture}==) words\n\n{picture}\n\nend\n")
+    assert document.text == "# A\n\n![plan]() words\n\n\n\nend\n"
 
 
 def test_half_a_surrogate_pair_can_be_stored() -> None:

@@ -22,11 +22,48 @@ def test_asciidoc() -> None:
     document = extract("a.adoc", source.encode())
     assert (document.title, document.language) == ("Title", "de")
     assert document.metadata == {"author": "Ann Lee; Bo Li", "keywords": "a, b"}
-    assert document.text == source
-    assert spans(document)[1:] == [
+    assert document.text.count("\n") == source.count("\n")
+    assert spans(document) == [
+        (("Title",), "prose", "= Title\n\n\n\n\nIntro."),
         (("Title", "One"), "prose", "== One"),
         (("Title", "One"), "code", "----\n== no\n----"),
         (("Title", "One", "Two"), "prose", "=== Two\nend"),
+    ]
+
+
+def test_comments_and_attributes_of_asciidoc() -> None:
+    source = (
+        "// SPDX: MIT\n////\n== no\n////\n= The {product} Manual\nAda B <a@x.org>\nv1.0, 2024-03-01\n:toc:\n"
+        ":product: Kestrel\n\n== Using {product}\n\n// secret\nNOTE: Mind {this}.\n\n----\n// code\n----\n"
+        "http://x\n"
+    )
+    document = extract("a.adoc", source.encode())
+    assert document.title == "The Kestrel Manual"
+    assert document.metadata == {"author": "Ada B", "version": "1.0", "date": "2024-03-01"}
+    assert document.text.count("\n") == source.count("\n")
+    assert spans(document) == [
+        (("The Kestrel Manual",), "prose", "= The Kestrel Manual"),
+        (("The Kestrel Manual", "Using Kestrel"), "prose", "== Using Kestrel\n\n\nNOTE: Mind {this}."),
+        (("The Kestrel Manual", "Using Kestrel"), "code", "----\n// code\n----"),
+        (("The Kestrel Manual", "Using Kestrel"), "prose", "http://x"),
+    ]
+
+
+def test_states_planning_and_comments_of_org() -> None:
+    source = (
+        "#+TODO: PROJ(p) WAIT | SHIPPED(s)\n* PROJ [#A] Build it :work:\nSCHEDULED: <2024-03-12 Tue> "
+        "DEADLINE: <2024-03-13>\n"
+        "ask\n# a comment\n#hashtag\n* COMMENT Private\nhidden\n** Deep\n:LOGBOOK:\n:END:\nhidden\n"
+        "* SHIPPED Last\nCLOSED: [2024-03-13 Wed]\n"
+        "SCHEDULED: is a word\n"
+    )
+    document = extract("a.org", source.encode())
+    assert spans(document) == [
+        (("Build it",), "prose", "* PROJ [#A] Build it :work:"),
+        (("Build it",), "prose", "ask"),
+        (("Build it",), "prose", "#hashtag"),
+        (("Last",), "prose", "* SHIPPED Last"),
+        (("Last",), "prose", "SCHEDULED: is a word"),
     ]
 
 
@@ -73,6 +110,46 @@ def test_latex() -> None:
         "---", "—"
     )
     assert document.text.count("\n") == LATEX.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"The kestrel\footnote{Seen near the \emph{harbour}.} was", "The kestrel (Seen near the harbour.) was"),
+        (r"A\footnote{Let $x$ be} b", "A Let $x$ be b"),
+        (r"see \href{http://x.org/a_b}{the page}, \url{http://x.org}", "see the page, http://x.org"),
+        (r"\textcolor{red}{hot} \colorbox{blue}{cold}", "hot cold"),
+        (r"\begin{tabular}{|l|r|}\hline a & b \\ \multicolumn{2}{c}{all} \\\end{tabular}", "a | b   all"),
+        (r"\begin{tabularx}{\textwidth}[t]{@{}lX@{}} a \end{tabularx}", "a"),
+        (r"\begin{figure}[htbp]\centering\caption{A plan}\end{figure}", "A plan"),
+        (r"We sell \prod{} and \prod.", "We sell KestrelSoft and KestrelSoft."),
+        (r"\newcommand{\x}{y}We \emphx{stress} \outer{} 5 \& 6", "We stress in KestrelSoft 5 & 6"),
+    ],
+)
+def test_commands_of_latex(source: str, text: str) -> None:
+    preamble = (
+        r"\newcommand{\prod}{KestrelSoft}\newcommand\emphx[1]{\textbf{#1}}\def\outer{in \prod{}}"
+        r"\newcommand{\loop}{\loop\loop}"
+    )
+    document = extract("a.tex", f"{preamble}\\begin{{document}}{source}\\end{{document}}".encode())
+    assert document.text.strip() == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\\href{",
+        "\\footnote{a",
+        "\\newcommand{\\a}{",
+        "\\begin{tabular}[",
+        "\\multicolumn{2}{",
+        "\\textcolor[",
+        "\\def\\a#1#2",
+        "\\loop ",
+    ],
+)
+def test_unclosed_commands_of_latex_take_linear_time(piece: str) -> None:
+    extract("a.tex", b"\\newcommand{\\loop}{" + b"\\loop" * 90 + b"}\\begin{document}" + piece.encode() * 20_000)
 
 
 MAN = """.\\" comment

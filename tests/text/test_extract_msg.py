@@ -66,6 +66,63 @@ def test_html_is_read_if_there_is_no_plain_text(monkeypatch: pytest.MonkeyPatch)
     assert extract("a.msg", b"").text == "Subject: café\n\nfrom html\n\n"
 
 
+def test_senders_and_recipients_have_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = properties(
+        p0037="s", p1000="b", p0C1A="Ann Lee", p0C1F="/O=ORG/CN=ANN", p5D01="ann@x.org", p0E04="Bob; Cy"
+    )
+    for number, (kind, name, address) in enumerate(
+        [(1, "Bob", "bob@x.org"), (2, "cy@x.org", "cy@x.org"), (1, "Di", "")]
+    ):
+        folder = f"__recip_version1.0_#{number:08X}/"
+        streams |= {folder + key: value for key, value in properties(p3001=name, p39FE=address).items()}
+        streams[folder + "__properties_version1.0"] = bytes(8) + struct.pack("<IIQ", 0x0C150003, 0, kind)
+    monkeypatch.setattr(olefile, "OleFileIO", Container(streams))
+    metadata = extract("a.msg", b"").metadata
+    assert metadata == {"author": "Ann Lee <ann@x.org>", "recipients": "Bob <bob@x.org>, Di", "cc": "cy@x.org"}
+
+
+@pytest.mark.parametrize(
+    ("page", "charset", "text"),
+    [
+        (950, "big5", "資料檢索"),
+        (0, "big5", "資料檢索"),
+        (1251, "cp1251", "Привет"),
+        (20866, "koi8-r", "Привет"),
+        (0, "", "café"),
+    ],
+)
+def test_texts_in_the_senders_code_page(monkeypatch: pytest.MonkeyPatch, page: int, charset: str, text: str) -> None:
+    streams = {f"__substg1.0_{number}001E": text.encode(charset or "cp1252") for number in ("0037", "1000", "0C1A")}
+    streams["__properties_version1.0"] = bytes(32) + struct.pack("<IIQ", 0x3FFD0003, 0, page)
+    if charset:
+        streams["__substg1.0_007D001E"] = f"Content-Type: text/plain; charset={charset}".encode()
+    monkeypatch.setattr(olefile, "OleFileIO", Container(streams))
+    document = extract("a.msg", b"")
+    assert document.text == f"From: {text}\nSubject: {text}\n\n{text}\n\n"
+
+
+def test_compressed_rtf_is_read_if_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0"
+    plain = b"\0" * 8 + b"MELA\0\0\0\0{\\rtf1 hello}"
+    for data, text in ((bytes.fromhex(example), "hello world"), (plain, "hello"), (b"LZFu" * 9, "")):
+        monkeypatch.setattr(olefile, "OleFileIO", Container({"__substg1.0_10090102": data}))
+        assert extract("a.msg", b"").text.strip() == f"Subject: \n\n{text}".strip()
+
+
+def test_attached_messages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, folder = properties(p0037="outer", p1000="one"), ""
+    for level in range(3):
+        folder += "__attach_version1.0_#00000000/__substg1.0_3701000D/"
+        inner = properties(p0037=f"level {level}", p1000=f"text {level}", p0C1A="Ann")
+        streams |= {folder + key: value for key, value in inner.items()}
+        streams[folder + "__properties_version1.0"] = bytes(24)
+    monkeypatch.setattr(olefile, "OleFileIO", Container(streams))
+    document = extract("a.msg", b"")
+    assert document.title == "outer"
+    inner_texts = "".join(f"From: Ann\nSubject: level {level}\n\ntext {level}\n\n" for level in range(3))
+    assert document.text == f"Subject: outer\n\none\n\n{inner_texts}"
+
+
 def test_damaged() -> None:
     with pytest.raises(ExtractionError, match="no readable Outlook message"):
         extract("a.msg", b"not a message")

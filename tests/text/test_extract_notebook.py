@@ -54,3 +54,30 @@ def test_damaged(data: bytes) -> None:
 )
 def test_nothing_in_it(data: bytes) -> None:
     assert extract("a.ipynb", data).spans == ()
+
+
+def test_of_a_long_output_both_ends_are_kept() -> None:
+    lines = ["first\n", *["progress\n"] * 5000, "result: 42\n"]
+    data = notebook({"cell_type": "code", "source": "x", "outputs": [{"output_type": "stream", "text": lines}]})
+    text = extract("a.ipynb", data).text
+    assert text.startswith("x\n\nfirst\nprogress\n")
+    assert "progress\n…\nprogress\n" in text
+    assert text.endswith("progress\nresult: 42\n\n")
+    assert len(text) < 2100
+
+
+@pytest.mark.parametrize("plain", [{}, {"text/plain": "<IPython.core.display.HTML object>"}])
+def test_an_output_that_is_only_html(plain: dict[str, str]) -> None:
+    output = {
+        "output_type": "display_data",
+        "data": {**plain, "text/html": ["<table><tr><td>a</td><td>b</td></table>"]},
+    }
+    assert "a | b" in extract("a.ipynb", notebook({"cell_type": "code", "source": "x", "outputs": [output]})).text
+
+
+def test_pictures_in_markdown_are_no_text() -> None:
+    cell: dict[str, object] = {
+        "cell_type": "markdown",
+        "source": ["![x](data:image/png;base64,iVBORw0KGgo=)\n", "text"],
+    }
+    assert extract("a.ipynb", notebook(cell)).text.strip() == "![x]()\ntext"

@@ -95,3 +95,54 @@ def test_encrypted() -> None:
     with pytest.raises(ExtractionError, match=r"a.odt: is encrypted$") as caught:
         extract("a.odt", odf("text", "", manifest="<m><encryption-data/></m>"))
     assert caught.value.code == "encryption-unsupported"
+
+
+def valued(kind: str, value: str, shown: str) -> str:
+    key = "date-value" if kind == "date" else "value"
+    attributes = f'office:value-type="{kind}" office:{key}="{value}"'
+    return f"<table:table-cell {attributes}><text:p>{shown}</text:p></table:table-cell>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown", "text"),
+    [
+        ("date", "2024-03-01", "01.03.24", "2024-03-01"),
+        ("date", "2024-03-01T09:30:00", "1. März", "2024-03-01 09:30:00"),
+        ("date", "2024-03-01T00:00:00.000", "1/3", "2024-03-01"),
+        ("float", "4929123456781234", "4.93E+15", "4929123456781234"),
+        ("float", "no number", "4.93E+15", "4.93E+15"),
+        ("float", "1.5", "1,50", "1,50"),
+        ("percentage", "0.175", "17,5 %", "17,5 %"),
+    ],
+)
+def test_dates_are_iso_and_long_numbers_exact(kind: str, value: str, shown: str, text: str) -> None:
+    row = f"<table:table-row>{valued(kind, value, shown)}</table:table-row>"
+    document = extract("a.ods", odf("spreadsheet", f'<table:table table:name="S">{row}</table:table>'))
+    assert document.text == f"S\n\n{text}\n\n"
+
+
+COMMENT = """<office:annotation><dc:creator xmlns:dc="d">Ann</dc:creator><dc:date xmlns:dc="d">2024</dc:date>
+<text:p>Check</text:p><text:list><text:list-item><text:p>this.</text:p></text:list-item></text:list></office:annotation>"""
+
+
+def test_comments_follow_their_paragraph() -> None:
+    body = f"<text:p>Words{COMMENT} go on.</text:p><text:p>More.</text:p>"
+    assert extract("a.odt", odf("text", body)).text == "Words go on.\n\nCheck this.\n\nMore.\n\n"
+
+
+def test_comments_of_cells_follow_the_sheet() -> None:
+    cells = f"<table:table-cell>{COMMENT}<text:p>cell</text:p></table:table-cell>"
+    rows = f"<table:table-row/><table:table-row>{cells}</table:table-row>"
+    document = extract("a.ods", odf("spreadsheet", f'<table:table table:name="S">{rows}</table:table>'))
+    assert document.text == "S\n\ncell\n\nCheck this.\n\n"
+    assert document.lines is not None
+    assert document.lines[4] == 2
+
+
+def test_titles_and_descriptions_of_drawings() -> None:
+    box = "<draw:text-box><text:p>Boxed</text:p></draw:text-box>"
+    about = "<svg:title xmlns:svg='s'>Plan</svg:title><svg:desc xmlns:svg='s'>Shows it</svg:desc>"
+    frame = f"<draw:frame>{box}{about}</draw:frame>"
+    body = f"<text:p>See{frame}here, in <text:title>Field</text:title>.</text:p>{frame.replace(box, '')}"
+    text = extract("a.odt", odf("text", body)).text
+    assert text == "See (Boxed) (Plan) (Shows it) here, in Field.\n\nPlan\n\nShows it\n\n"

@@ -69,3 +69,27 @@ def test_literal_blocks_are_code(text: str, code: list[str]) -> None:
     document = read(text)
     assert [document.text[span.start : span.end] for span in document.spans if span.kind == "code"] == code
     assert "".join(document.text[span.start : span.end] for span in document.spans) == text
+
+
+def test_comments_and_labels_are_no_text() -> None:
+    source = (
+        "..\n   A comment\n\n   over lines\n\n.. SPDX: MIT\n.. _label:\n\nTitle\n=====\n\n.. note:: Mind it.\n\n.. _x: http://x\n\n"
+        "::\n\n    .. code\n\n..\n\n    quoted\n\n.. [1] Note\n.. |sub| image:: y\n.. comment: c\nend\n"
+    )
+    document = read(source)
+    assert " ".join(document.text.split()) == (
+        "Title ===== .. note:: Mind it. .. _x: http://x :: .. code quoted .. [1] Note .. |sub| image:: y end"
+    )
+    assert document.text.count("\n") == source.count("\n")
+    assert document.spans[0].heading == ("Title",)
+
+
+@pytest.mark.parametrize("above", [":orphan:\n\n", ".. meta::\n   :k: v\n\n", ".. SPDX\n\n"])
+def test_what_is_above_the_title_is_below_it(above: str) -> None:
+    assert {span.heading for span in read(f"{above}=====\nTitle\n=====\n\ntext\n").spans} == {("Title",)}
+
+
+def test_a_first_line_in_bold_is_the_title() -> None:
+    assert read("**To create a file**\n\nIt creates one.\n").title == "To create a file"
+    assert read("**Bold** words\n").title is None
+    assert read("**To create**\n\nTitle\n=====\n").title == "Title"

@@ -63,3 +63,38 @@ def test_deeply_nested_groups() -> None:
 def test_text_after_the_last_group_is_left_out_and_an_unclosed_group_is_read() -> None:
     assert extract("a.rtf", b"{\\rtf1 text}}}{\\rtf1 more}").text == "text\n\n"
     assert extract("a.rtf", b"{\\rtf1 text").text == "text\n\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (r"{\loch\f0\b0\*\cs7\cf0 Text after a star} on", "Text after a star on\n\n"),
+        ("{\\*\\unknown gone}{\n\\*\\unknown gone}kept", "kept\n\n"),
+        (
+            r"{\shp{\*\shpinst\shpleft9{\sp{\sn shapeType}{\sv 202}}{\shptxt \pard boxed\par}}{\shprslt boxed}}",
+            "boxed\n\n",
+        ),
+        (r"{\*\do\dobxpage{\dptxbxtext \pard drawn\par}}on", "drawn\n\non\n\n"),
+        (
+            r"text{\*\atnid AL}{\*\atnauthor Ann}{\chatn{\*\annotation{\*\atnref 1}\pard Check\par this.}} on",
+            "text (Check this.) on\n\n",
+        ),
+        (r"{\listtext\tab 1.\tab}Oil\par{\listtext\pard\plain 1.1\tab}Wipe\par", "1. Oil\n\n1.1 Wipe\n\n"),
+        (r"{\pntext\f1\'b7\tab}Oil\par{\*\pn\pnlvlblt{\pntxtb\'b7}}x", "- Oil\n\nx\n\n"),
+        (r"{\object\objemb{\*\objclass Sheet}{\*\objdata 0105}{\result {\pict 0a}{shown}}} on", "shown on\n\n"),
+    ],
+)
+def test_groups_with_text(body: str, expected: str) -> None:
+    assert text(body) == expected
+
+
+def test_numbered_headings_stay_headings() -> None:
+    document = extract("a.rtf", (HEAD + r"\pard\s7{\listtext\pard\plain 2.\tab}Part\par\pard text}").encode())
+    assert [span.heading for span in document.spans] == [("2. Part",)]
+
+
+@pytest.mark.parametrize("date", [r"\yr0\mo0\dy0", r"\yr2023\mo13\dy1", r"\yr2023", r"\yr99999\mo1\dy1"])
+def test_dates_that_are_none(date: str) -> None:
+    data = HEAD + r"{\info{\title Document1}{\creatim\yr2023\mo5\dy1}{\revtim" + date + "}}text}"
+    document = extract("a.rtf", data.encode())
+    assert (document.title, document.metadata) == (None, {"created": "2023-05-01"})

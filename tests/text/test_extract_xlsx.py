@@ -1,7 +1,7 @@
 """Spreadsheets: values as shown, row numbers as lines, and sheets as pages."""
 
 import pytest
-from packages import xlsx
+from packages import CHART, xlsx
 
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.formats.xlsx import extract
@@ -70,3 +70,85 @@ def test_a_first_row_with_numbers_is_no_header() -> None:
 
 def test_a_cell_far_to_the_right_adds_no_blanks() -> None:
     assert len(extract("a.xlsx", xlsx({"S": '<row r="1"><c r="XFD1"><v>1</v></c></row>'})).text) < 10
+
+
+SHOWN = """<numFmts><numFmt numFmtId="170" formatCode="[h]:mm"/><numFmt numFmtId="171" formatCode="[mm]:ss"/>
+<numFmt numFmtId="172" formatCode="[Red][$-409]h:mm AM/PM;@"/><numFmt numFmtId="173" formatCode="0.0%"/>
+<numFmt numFmtId="174" formatCode="0&quot;%&quot;"/><numFmt numFmtId="175" formatCode="mmm"/></numFmts><cellXfs>
+<xf numFmtId="0"/><xf numFmtId="46"/><xf numFmtId="170"/><xf numFmtId="171"/><xf numFmtId="172"/><xf numFmtId="173"/>
+<xf numFmtId="174"/><xf numFmtId="175"/><xf numFmtId="9"/></cellXfs>"""
+
+
+@pytest.mark.parametrize(
+    ("style", "value", "shown"),
+    [
+        (0, "4929123456781234", "4929123456781234"),
+        (0, "4.92912345678123E+15", "4929123456781230"),
+        (0, "1.2E-5", "0.000012"),
+        (0, "1E+300", "1e+300"),
+        (1, "1.5", "36:00:00"),
+        (2, "1.302083333333333", "31:15"),
+        (2, "-0.5", "-12:00"),
+        (3, "0.0625", "90:00"),
+        (4, "1.5", "12:00:00"),
+        (5, "0.175", "17.5%"),
+        (5, "0.3333333333333", "33.33%"),
+        (6, "0.175", "0.175"),
+        (7, "45292", "2024-01-01"),
+        (8, "0.07", "7%"),
+    ],
+)
+def test_numbers_are_exact_and_shown_by_their_format(style: int, value: str, shown: str) -> None:
+    data = xlsx({"S": f'<row r="1"><c r="A1" s="{style}"><v>{value}</v></c></row>'}, "", SHOWN)
+    assert extract("a.xlsx", data).text == f"S\n\n{shown}\n\n"
+
+
+def numbers(number: int, name: str, *values: int) -> str:
+    cells = (f'<c r="{chr(66 + at)}{number}"><v>{value}</v></c>' for at, value in enumerate(values))
+    return f'<row r="{number}"><c r="A{number}" t="str"><v>{name}</v></c>{"".join(cells)}</row>'
+
+
+@pytest.mark.parametrize(
+    ("rows", "header"),
+    [
+        (row(1, "Report of the depot") + row(3, "Article", "Shelf") + numbers(4, "bolt", 7), "Article | Shelf"),
+        (
+            row(1, "Report", "draft") + row(2, "Article", "Shelf", "Row", "Box") + row(3, *"abcd"),
+            "Article | Shelf | Row | Box",
+        ),
+        (numbers(1, "Report", 45292) + row(2, "Article", "Shelf", "Row") + row(3, *"abc"), "Article | Shelf | Row"),
+        (numbers(1, "Region", 2021, 2022, 2023) + numbers(2, "North", 4, 5, 6), "Region | 2021 | 2022 | 2023"),
+        (row(1, "Sales") + numbers(2, "", 2023, 2022) + numbers(3, "North", 4, 5), "2023 | 2022"),
+        (numbers(1, "Paris", 1999) + numbers(2, "Rome", 2001), ""),
+        (numbers(1, "a", 1, 2) + row(2, "b", "c", "d"), ""),
+        (row(1, "Title") + row(2, "only", "names"), ""),
+    ],
+)
+def test_the_row_that_names_the_columns(rows: str, header: str) -> None:
+    document = extract("a.xlsx", xlsx({"S": rows}))
+    assert {span.header.strip(" |") for span in document.spans if span.kind == "rows"} == {header}
+
+
+def test_text_boxes_charts_and_comments_lead_to_their_rows() -> None:
+    anchor = "<x:from><x:col>1</x:col><x:row>6</x:row></x:from><x:to><x:row>9</x:row></x:to>"
+    box = "<x:txBody><a:p><a:r><a:t>Note in a box</a:t></a:r></a:p></x:txBody>"
+    inside = f'<x:cNvPr descr="A bird"/>{box}<c:chart r:id="c"/>'
+    drawing = f'<x:wsDr xmlns:x="x" xmlns:a="a" xmlns:c="c" xmlns:r="r"><x:a>{anchor}{inside}</x:a></x:wsDr>'
+    comment = "<comments><comment ref='B3'><text><r><t>Ask </t></r><r><t>Ann</t></r></text></comment></comments>"
+    parts = {("drawing", "drawing"): drawing, ("chart", "c"): CHART, ("comments", "n"): comment}
+    document = extract("a.xlsx", xlsx({"S": row(1, "cell"), "T": row(1, "x")}, parts=parts))
+    assert document.lines is not None
+    lines = [(text, line) for text, line in zip(document.text.split("\n"), document.lines, strict=True) if text.strip()]
+    assert lines == [
+        *(("S", 1), ("cell", 1), ("A bird", 7), ("Note in a box", 7), ("Sales by quarter", 7), ("North", 7), ("Q1", 7)),
+        *(("Q2", 7), ("Ask Ann", 3), ("T", 1), ("x", 1)),
+    ]
+
+
+def test_threaded_comments_replace_their_substitutes() -> None:
+    old = (
+        "<comments><comment ref='A1'><text><t>[Threaded comment] Your version of Excel</t></text></comment></comments>"
+    )
+    new = "<ThreadedComments><threadedComment ref='A1'><text>Ask Ann</text></threadedComment></ThreadedComments>"
+    parts = {("comments", "o"): old, ("threadedComment", "n"): new}
+    assert extract("a.xlsx", xlsx({"S": row(1, "cell")}, parts=parts)).text == "S\n\ncell\n\nAsk Ann\n\n"

@@ -16,6 +16,7 @@ from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, ModelFiles, ModelRef
 from vsearch_core.embed.onnx.runtime import Precision, best_precision
 from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, file_stamp, load_prepared
 from vsearch_core.errors import ModelError
+from vsearch_core.own_files import make_own_folders
 
 FORMAT = 2  # raised when the contents of a prepared folder change; another format has another folder
 RENAME_TRIES = 3
@@ -135,7 +136,8 @@ def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> Prepar
 
     unfinished = home.parent / f".{home.name}.{os.getpid()}.{time.monotonic_ns()}"
     try:
-        unfinished.mkdir(parents=True)
+        make_own_folders(unfinished.parent)
+        unfinished.mkdir()
         _sweep(home.parent)
         write_model_files(kind, source, unfinished)
         _put_in_place(unfinished, home)

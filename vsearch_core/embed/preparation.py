@@ -26,6 +26,7 @@ from vsearch_core.embed.prepared import (
 from vsearch_core.embed.settings import SentenceSettings, read_json
 from vsearch_core.embed.static import read_vectors, unknown_token
 from vsearch_core.errors import ModelError
+from vsearch_core.own_files import open_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -63,14 +64,15 @@ def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None
         files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
     )
     text = json.dumps(asdict(described), indent=1, ensure_ascii=False)
-    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+    with open_file(folder / DESCRIPTION, "xb") as file:
+        file.write(text.encode())
 
 
 def _write_encoder_files(source: ModelFiles, folder: Path) -> ModelProperties:
     """Write two graphs if we can write the architecture, otherwise one from the graph that the model ships."""
     settings = SentenceSettings.read(source.folder, source.name)
     fp32, int8, tokenizer = folder / graph_name("fp32"), folder / graph_name("int8"), folder / TOKENIZER
-    read_tokenizer(source.folder / TOKENIZER, lower_case=settings.lower_case).save(str(tokenizer))
+    save_tokenizer(read_tokenizer(source.folder / TOKENIZER, lower_case=settings.lower_case), tokenizer)
     if source.file == SHIPPED:
         max_tokens = _shipped_tokens(source.folder, settings)
         dimension = adapt_graph(source.folder, fp32, settings)
@@ -103,8 +105,9 @@ def _write_static_files(source: ModelFiles, folder: Path) -> ModelProperties:
     if tokens > len(vectors):
         reason = f"has {tokens:,} tokens for {len(vectors):,} vectors"
         raise ModelError(str(weights.with_name(TOKENIZER)), reason, "model-damaged")
-    np.save(folder / VECTORS, vectors)
-    tokenizer.save(str(folder / TOKENIZER))
+    with open_file(folder / VECTORS, "xb") as file:
+        np.save(file, vectors)
+    save_tokenizer(tokenizer, folder / TOKENIZER)
     return ModelProperties(vectors.shape[1], None, "mean", unknown=unknown_token(tokenizer))
 
 
@@ -127,6 +130,12 @@ def _verified_digest(source: ModelFiles, path: Path) -> str:
         reason = "isn't the published file (its sha256 differs)"
         raise ModelError(str(path), reason, "package-damaged", package=PACKAGE)
     return digest
+
+
+def save_tokenizer(tokenizer: "Tokenizer", path: Path) -> None:
+    """Write the tokenizer to a new file. Raises OSError."""
+    with open_file(path, "xb") as file:
+        file.write(tokenizer.to_str(pretty=True).encode())
 
 
 def read_tokenizer(path: Path, *, lower_case: bool = False) -> "Tokenizer":

@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from io import RawIOBase
 from pathlib import Path
+from typing import IO
 
 from vsearch_core.evaluate.dataset import Dataset
+from vsearch_core.own_files import open_file
 from vsearch_core.store.files import sync_folder
 from vsearch_core.store.io_errors import file_errors
 
@@ -33,7 +34,7 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
     path = index / FEEDBACK_FILE
     with file_errors(path):
         fresh = not path.exists()
-        with path.open("ab+", buffering=0) as file:
+        with open_file(path, "ab+", buffering=0) as file:
             line = json.dumps(asdict(verdict)).encode() + b"\n"
             left = memoryview(line if _ends_a_line(file) else b"\n" + line)
             while left:  # one write, appended whole, unless the system takes less
@@ -47,7 +48,10 @@ def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
     """Return all verdicts, oldest first, and the number of damaged lines. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        lines = []
+        if path.exists():
+            with open_file(path, "rb") as file:
+                lines = file.read().split(b"\n")
     verdicts = [_verdict(line) for line in lines if line.strip()]
     intact = [verdict for verdict in verdicts if verdict is not None]
     return intact, len(verdicts) - len(intact)
@@ -65,7 +69,7 @@ def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
     return Dataset(None, {query: query for query in judgements}, judgements)
 
 
-def _ends_a_line(file: RawIOBase) -> bool:
+def _ends_a_line(file: IO[bytes]) -> bool:
     if file.seek(0, os.SEEK_END) == 0:
         return True
     file.seek(-1, os.SEEK_END)

@@ -13,7 +13,14 @@ from vsearch_core.index.parts import part_faults
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
 from vsearch_core.store.catalog import Catalog, SegmentRecord
-from vsearch_core.store.check import Fault, catalog_faults, count_faults, segment_faults, unopened_catalog_faults
+from vsearch_core.store.check import (
+    MISREAD,
+    Fault,
+    catalog_faults,
+    count_faults,
+    segment_faults,
+    unopened_catalog_faults,
+)
 from vsearch_core.store.connections import has_our_header
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import SEGMENTS_DIR
@@ -68,6 +75,9 @@ def _check(index: Path, *, full: bool, recall: RecallCheck | None) -> CheckRepor
     except IndexCorruptError as error:
         faults.append(Fault(error.subject, error.reason))
         return CheckReport(index, full, (*faults, *(unopened_catalog_faults(index) if full else ())), None, None, None)
+    except MISREAD as error:
+        faults += [_misread(error), *(unopened_catalog_faults(index) if full else ())]
+        return CheckReport(index, full, tuple(faults), None, None, None)
     with closing(catalog):
         if full:
             faults += catalog_faults(catalog.connection)
@@ -79,6 +89,12 @@ def _check(index: Path, *, full: bool, recall: RecallCheck | None) -> CheckRepor
                 return CheckReport(index, full, tuple(faults), catalog.generation, live, chunks)
         except IndexCorruptError as error:
             return CheckReport(index, full, (*faults, Fault(error.subject, error.reason)), None, None, None)
+        except MISREAD as error:
+            return CheckReport(index, full, (*faults, _misread(error)), None, None, None)
+
+
+def _misread(error: Exception) -> Fault:
+    return Fault("catalog", f"holds other values than a catalog can ({type(error).__name__}: {error})")
 
 
 def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> list[Fault]:

@@ -12,6 +12,7 @@ from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.embed.open import recipient
 from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.re_embedding import live_texts, new_spec
 from vsearch_core.index.settings import (
@@ -41,6 +42,7 @@ class Forecast:
     `embed` would be embedded: their text is new to the index; vectors shared between indexes are not considered. They
     have `bytes` of UTF-8, about `tokens` at BYTES_PER_TOKEN. `recipient` is the host that they would be sent to, in
     `requests` requests, None if there is none. `seconds` is an estimate for the embedding alone.
+    `outside` are the sources outside the folder around the index.
     """
 
     index: Path
@@ -59,6 +61,7 @@ class Forecast:
     recipient: str | None
     requests: int
     seconds: float
+    outside: tuple[str, ...] = ()
 
 
 def forecast(
@@ -98,6 +101,7 @@ def forecast(
             unchanged=counts.unchanged,
             skipped=counts.skipped,
             failed=counts.failed,
+            outside=outside_paths(index.parent, catalog),
         )
 
 
@@ -135,6 +139,7 @@ def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbe
     return Forecast(
         **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
         index=index,
+        outside=(),
         chunks=texts.chunks,
         embed=texts.distinct,
         bytes=texts.bytes,

@@ -45,6 +45,8 @@ def remove_paths(
 ) -> RemovalSummary:
     """Remove the files and sources at and below the absolute paths from the index; they need not exist any more.
 
+    A path that was removed before, and stays out of its source, is removed again without an error.
+
     Raises InputError, before anything is changed, for a path that the index has nothing of; IndexLockedError,
     IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError.
     """
@@ -72,11 +74,14 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
     records = [*catalog.files(live=True).values(), *catalog.files(live=False).values()]
     in_index = [(os.path.join(root, record.path), record) for record in records]
     sources = catalog_sources(root, catalog)
+    left_out_before = [os.path.normpath(source.path) for source in sources if source.options is None]
     for folder in folders:
-        walked = (str(source.path) for source in sources if source.options is not None)
+        walked = (os.path.normpath(source.path) for source in sources if source.options is not None)
+        if is_within(folder, left_out_before):  # as after a run that was killed behind its commit
+            continue
         if not any(is_within(each, [folder]) for each in (*walked, *(file for file, _ in in_index))):
             raise InputError(folder, "the index has nothing of it", "nothing-to-remove")
-    dropped = [source for source in sources if is_within(str(source.path), folders)]
+    dropped = [source for source in sources if is_within(os.path.normpath(source.path), folders)]
     remaining = [source for source in sources if source not in dropped]
     left_out = [path for path in paths if _would_come_back(path, remaining)]
     removed = [record for path, record in in_index if is_within(path, folders)]

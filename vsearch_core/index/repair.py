@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from shutil import copy2, copytree
+from shutil import copystat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
 from vsearch_core.model import TEXT
+from vsearch_core.own_files import copy_file
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.connections import has_our_header
@@ -122,7 +123,8 @@ class _Quarantine:
         """Keep a copy of the file, if it exists."""
         if path.is_file():
             target = self._target(path)
-            copy2(path, target)
+            copy_file(path, target, within=self.index)
+            copystat(path, target)
             sync_file(target)
             sync_folder(target.parent)
 
@@ -130,26 +132,38 @@ class _Quarantine:
         """Keep hard links to the folder's files, which take no space and need not be read; then it may be deleted."""
         if folder.is_dir() and not folder.is_symlink():
             target = self._target(folder)
-            copytree(folder, target, symlinks=True, copy_function=_hard_link_or_copy)
-            sync_folder(target)
+            self._link_files(folder, target)
             sync_folder(target.parent)
         elif folder.exists() or folder.is_symlink():
-            _hard_link_or_copy(str(folder), str(self._target(folder)))
+            self._link_or_copy(folder, self._target(folder))
+
+    def _link_files(self, folder: Path, target: Path) -> None:
+        make_folder(target, self.index)
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                self._link_files(path, target / path.name)
+            else:
+                self._link_or_copy(path, target / path.name)
+        sync_folder(target)
+
+    def _link_or_copy(self, source: Path, target: Path) -> None:
+        """Link the file, or copy it; a symbolic link is kept as one, and what it names is not read."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError:  # many file systems have no hard links
+            if source.is_symlink():
+                target.symlink_to(source.readlink())
+            elif source.is_file():
+                copy_file(source, target, within=self.index)
+                copystat(source, target)
 
     def _target(self, path: Path) -> Path:
         if self.folder.parent.is_symlink():
             raise IndexCorruptError(str(self.folder.parent), "is a link that leads out of the index", "link-in-index")
         target = self.folder / path.relative_to(self.index)
-        make_folder(target.parent)
+        make_folder(target.parent, self.index)
         self.paths.append(str(target))
         return target
-
-
-def _hard_link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # many file systems have no hard links
-        copy2(source, target, follow_symlinks=False)
 
 
 def _repair_catalog(index: Path, quarantine: _Quarantine, summary: RepairSummary) -> None:

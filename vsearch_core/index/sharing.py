@@ -15,6 +15,7 @@ from vsearch_core import config
 from vsearch_core.ann.flat import from_fixed, to_fixed
 from vsearch_core.embed.base import Batch, Embedder, OpenEmbedder
 from vsearch_core.model import EmbedderSpec, Fingerprint
+from vsearch_core.own_files import make_own_folders, open_file
 from vsearch_core.store.vectors import VectorFile, delete_vector_file, means_damage, space_key
 
 SHARED_FILE = "vectors.sqlite"  # in the user's cache folder
@@ -83,8 +84,8 @@ class _CacheFile:
         self._file = self._or_none(lambda: VectorFile(self._new(), space, row_bytes, limit))
 
     def _new(self) -> Path:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)  # private: vectors reveal something of the texts
+        make_own_folders(self._path.parent)
+        open_file(self._path, "ab+", permissions=0o600).close()  # private: vectors reveal something of the texts
         return self._path
 
     def get(self, texts: Sequence[str]) -> dict[str, bytes]:

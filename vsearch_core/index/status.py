@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import GRAPH, part_sizes
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import Fingerprint
@@ -21,7 +22,8 @@ class Status:
     damaged (copies that repairs have set aside, which nothing reads). `removed` are paths inside the sources that stay
     out of the index. `graph_segments` segments, with `graph_rows` rows, have a graph. `pending_files` and
     `pending_chunks` are left to embed by a stopped run; `re_embedding` is True if a re-embedding was stopped.
-    `files_by_state` counts files by `store.states.STATES`.
+    `outside` are the sources outside the folder around the index. `files_by_state` counts files by
+    `store.states.STATES`.
     """
 
     index: Path
@@ -45,6 +47,7 @@ class Status:
     language: str
     size: Mapping[str, int]
     files_by_state: Mapping[str, int]
+    outside: tuple[str, ...] = ()
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -76,6 +79,7 @@ def read_status(snapshot: Snapshot) -> Status:
         language=settings.language,
         size=_sizes(snapshot),
         files_by_state=_by_state(snapshot),
+        outside=outside_paths(catalog.index.parent, catalog),
     )
 
 

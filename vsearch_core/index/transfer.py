@@ -97,7 +97,7 @@ def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -
                 index / SEGMENTS_DIR / uuid4().hex
             )  # a folder that the next writer deletes if no catalog names it
             try:
-                _unpack(unpacked, archive, contents)
+                _unpack(index, unpacked, archive, contents)
                 return _swap_in(index, unpacked, name, contents, started)
             finally:
                 _sweep(index)
@@ -150,13 +150,13 @@ def _refuse_to_overwrite(index: Path, *, replace: bool) -> None:
         raise InputError(str(index), "there is an index here already", "index-exists")
 
 
-def _unpack(folder: Path, archive: ArchiveReader, contents: Contents) -> None:
+def _unpack(index: Path, folder: Path, archive: ArchiveReader, contents: Contents) -> None:
     paths = {member: folder / member.name for member in contents.members}
     folders = sorted({path.parent for path in paths.values()})
     for each in folders:
-        make_folder(each)
+        make_folder(each, index)
     for member, path in paths.items():
-        with durable_file(path) as file:
+        with durable_file(path, index) as file:
             file.writelines(archive.member(member))
     archive.end()
     for each in folders:

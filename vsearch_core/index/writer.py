@@ -14,6 +14,7 @@ from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Removals, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.named_sources import outside_paths, record_named_sources, refuse_unnamed_sources
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import (
@@ -60,6 +61,7 @@ class UpdateSummary:
     those that `failed` to be read, the `skipped` ones, which hold nothing to read, and those still `unread` by a
     stopped run. Chunks: all `chunks`; those `embedded`, those that `reused` the vector of an equal text, and those
     `pending`, without a vector yet. `uncompacted` means that all is indexed, and merging segments was stopped.
+    `outside` are the sources outside the folder around the index.
     """
 
     index: Path
@@ -81,6 +83,7 @@ class UpdateSummary:
     seconds: float
     partly: int
     textless: int
+    outside: tuple[str, ...] = ()
 
 
 def update_index(
@@ -177,13 +180,18 @@ def scan(
     *,
     retry: bool,
 ) -> Changes:
-    """Find what has changed, record the sources, and begin to read the changed files; the caller closes the stager."""
+    """Find what has changed, record the sources, and begin to read the changed files; the caller closes the stager.
+
+    Raises InputError for a source outside the folder around the index that was never named on this machine.
+    """
     root = index.parent
     live = catalog.files(live=True)
     versions = () if retry else (extractor_version(), *map(extractor_version, reading.unset))
     incomplete = incomplete_files(catalog) if retry or reading.ocr else {}
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
-    selection = select_sources(root, sources, catalog_sources(root, catalog), live)
+    known_sources = catalog_sources(root, catalog)
+    selection = select_sources(root, sources, known_sources, live)
+    refuse_unnamed_sources(index, selection.walked, sources)
     plan = make_plan(index, selection, known)
     for source in sources:
         catalog.put_source(stored_path(root, source.path), source_to_json(source))
@@ -244,6 +252,7 @@ class _Update:
     def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> UpdateSummary:
         settings = IndexSettings.from_catalog(catalog, renewing=True)
         self._check_options(catalog, settings)
+        record_named_sources(self.index, sources)
         renew_keywords(catalog, settings, self.observer, self.limits)
         sweep(catalog)
         changes = scan(self.index, catalog, settings, sources, self.observer, self.reading, self.limits, retry=retry)
@@ -282,6 +291,7 @@ class _Update:
             seconds=time.perf_counter() - started,
             partly=partly,
             textless=textless,
+            outside=outside_paths(self.index.parent, catalog),
         )
 
     def _check_options(self, catalog: Catalog, settings: IndexSettings) -> None:

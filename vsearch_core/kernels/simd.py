@@ -14,9 +14,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import config, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from vsearch_core.kernels.jit import cgutils, config, intrinsic, types
 
 PLANES = 4  # two-bit digits in a byte of a sketch
 SUMS_AT_ONCE = 32  # compared by `first_above` in one step

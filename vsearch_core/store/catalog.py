@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.model import Chunk, JsonValue, KeywordFields
+from vsearch_core.own_files import connect_database
 from vsearch_core.store import connections
 from vsearch_core.store.checksums import checksum_ok, rows_with_bad_checksums, seal, seal_matches
 from vsearch_core.store.files import sync_folder
@@ -462,7 +463,7 @@ class Catalog:
 
     def copy_to(self, folder: Path) -> None:
         """Copy the catalog, as this connection sees it, into an empty folder."""
-        with closing(sqlite3.connect(folder / CATALOG_FILE)) as copy:
+        with closing(connect_database(folder / CATALOG_FILE)) as copy:
             self.connection.backup(copy)
 
     def release_space(self) -> None:
@@ -476,8 +477,13 @@ def pack_text(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
 
-def unpack_text(blob: bytes) -> str:
-    """Invert `pack_text`. Raises zlib.error, also for a text above TEXT_LIMIT, and UnicodeDecodeError."""
+def unpack_text(blob: bytes | float | str | None) -> str:
+    """Invert `pack_text`. Raises zlib.error, also for a text above TEXT_LIMIT, and UnicodeDecodeError.
+
+    In a catalog that is cut short or damaged, a text may be read as None or as a number.
+    """
+    if not isinstance(blob, bytes):
+        raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
     unpacker = zlib.decompressobj()
     data = unpacker.decompress(blob, TEXT_LIMIT)
     if not unpacker.eof:

@@ -16,6 +16,9 @@ from vsearch_core.store.files import checksum, read_blocks
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
 from vsearch_core.store.tables import MISCOUNTED_FILE, ORPHAN_CHUNK, ORPHAN_VECTOR, TABLES
 
+# What code raises for values that a damaged catalog gives: None, a number or bytes in the place of a text, and so on.
+MISREAD = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
 _LISTED_ROWS = 5  # rows that a fault lists; further ones are counted
 
 
@@ -98,10 +101,10 @@ def count_faults(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _until_unreadable(thing: str, find: Callable[[], Iterable[Fault]]) -> Iterator[Fault]:
-    """Yield the faults found, and the error, as a fault, if SQLite can't read on."""
+    """Yield the faults found, and the error, as a fault, if SQLite can't read on, or reads values of another type."""
     try:
         yield from find()
-    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+    except (sqlite3.Error, *MISREAD) as error:
         yield Fault(f"catalog: {thing}", f"can't be read ({error})")
 
 

@@ -3,9 +3,9 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError
+from vsearch_core.own_files import MEMORY, connect_database, open_file
 from vsearch_core.store.checksums import (
     add_row_crc,
     maintain_checksums,
@@ -33,7 +33,7 @@ _BUSY_TIMEOUT = 10  # seconds to wait for another connection's lock
 
 def begin_catalog(path: Path) -> sqlite3.Connection:
     """Create an empty catalog at the path, and leave open the transaction that fills it; `finish_catalog` ends it."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = connect_database(path, isolation_level=None)
     connection.executescript(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;")
     connection.execute("BEGIN")
     create_tables(connection)
@@ -52,7 +52,7 @@ def finish_catalog(connection: sqlite3.Connection) -> None:
 
 def empty_catalog() -> bytes:
     """Return the file of a catalog without rows; its tables have the same root pages in every catalog."""
-    with closing(begin_catalog(Path(":memory:"))) as connection:
+    with closing(begin_catalog(MEMORY)) as connection:
         connection.execute("COMMIT")
         return connection.serialize()
 
@@ -116,7 +116,10 @@ def open_to_read(
 
 
 def connect(index: Path, mode: str, *, immutable: bool = False, check_same_thread: bool = True) -> sqlite3.Connection:
-    """Connect without verifying anything. `mode` is "ro" or "rw". Raises IndexNotFoundError, IndexCorruptError."""
+    """Connect without verifying anything. `mode` is "ro" or "rw".
+
+    Raises IndexNotFoundError, IndexCorruptError, and OSError if the catalog or a folder `.vsearch` is a link.
+    """
     refuse_non_utf8_path(index)
     path = index / CATALOG_FILE
     if not path.exists():
@@ -124,9 +127,12 @@ def connect(index: Path, mode: str, *, immutable: bool = False, check_same_threa
     for each in (path.with_name(CATALOG_FILE + suffix) for suffix in SUFFIXES):
         if each.exists() and not each.is_file():  # reading a pipe would never end
             raise IndexCorruptError(str(each), "is not a regular file", "catalog-not-a-file")
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
-    connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT, check_same_thread=check_same_thread
+    connection = connect_database(
+        path,
+        query=f"mode={mode}" + ("&immutable=1" if immutable else ""),
+        isolation_level=None,
+        timeout=_BUSY_TIMEOUT,
+        check_same_thread=check_same_thread,
     )
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
     connection.execute("PRAGMA cell_size_check = ON")
@@ -136,7 +142,7 @@ def connect(index: Path, mode: str, *, immutable: bool = False, check_same_threa
 
 def has_our_header(index: Path) -> bool:
     """Return True if the catalog begins as ours do; SQLite may open another file, and read or refuse it wrongly."""
-    with (index / CATALOG_FILE).open("rb") as file:
+    with open_file(index / CATALOG_FILE, "rb") as file:
         header = file.read(100)
     return all(header[at : at + len(data)] == data for at, data in HEADER.items())
 

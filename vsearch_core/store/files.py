@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from io import BufferedWriter
 from pathlib import Path
+from typing import IO
 
 from vsearch_core.errors import InputError
+from vsearch_core.own_files import make_own_folder, open_file, refuse_links
 
 READ_BYTES = 1 << 20  # bytes held in memory at a time
 
@@ -25,12 +26,16 @@ def refuse_non_utf8_path(path: Path) -> None:
         raise InputError(str(path), "its name is not valid UTF-8", "name-not-utf8") from None
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and those above it, where they are missing, and make its name durable. Raises OSError."""
+def make_folder(path: Path, within: Path | None = None) -> None:
+    """Create a folder and those above it, where they are missing, and make its name durable.
+
+    Below `within`, and at a folder `.vsearch`, no link is followed. Raises OSError.
+    """
     if not path.is_dir():
         if not path.parent.is_dir():
-            make_folder(path.parent)
-        path.mkdir(exist_ok=True)
+            make_folder(path.parent, within if within != path else None)
+        make_own_folder(path, within=within if within != path else None)
+    refuse_links(path, within=within)
     sync_folder(path.parent)  # an existing folder may come from a run that was killed before this line
 
 
@@ -47,9 +52,12 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def durable_file(path: Path) -> Iterator[BufferedWriter]:
-    """Create a file to be written inside the block; then its bytes are durable, its name once the folder is synced."""
-    with path.open("xb") as file:
+def durable_file(path: Path, within: Path | None = None) -> Iterator[IO[bytes]]:
+    """Create a file to be written inside the block; then its bytes are durable, its name once the folder is synced.
+
+    Below `within`, by default the file's folder, no link is followed.
+    """
+    with open_file(path, "xb", within=within) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -57,7 +65,7 @@ def durable_file(path: Path) -> Iterator[BufferedWriter]:
 
 def sync_file(path: Path) -> None:
     """Make the bytes of an existing file durable. Raises OSError."""
-    with path.open("r+b") as file:
+    with open_file(path, "r+b") as file:
         os.fsync(file.fileno())
 
 

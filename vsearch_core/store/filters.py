@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import FilterError
 
-VALUE_LIMIT = 10_000_000  # bytes of one value that an expression makes
+# The time limit doesn't hold within one call of an SQL function, so what a call can be given is limited: `instr` is
+# quadratic, and takes minutes for 10 MB, seconds for 1 MB.
+VALUE_LIMIT = 1_000_000  # bytes of one value that an expression makes
+PATTERN_LIMIT = 1_000  # bytes of a LIKE or GLOB pattern in an expression, and of a glob of paths
 COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "meta")
 
 # The actions that an expression may take; SQLite refuses all others (writing, attaching, pragmas …) before it runs.
@@ -64,6 +67,8 @@ def _conditions(
         pattern = path.removeprefix("./").rstrip("/")
         if not pattern.isprintable() and any("\ud800" <= char <= "\udfff" for char in pattern):
             raise FilterError("path", "it is not valid UTF-8", "path-not-utf-8")
+        if len(pattern.encode()) > PATTERN_LIMIT:
+            raise FilterError("path", f"the glob is longer than {PATTERN_LIMIT:,} bytes", "path-too-long")
         conditions.append("(path GLOB ? OR path GLOB ? || '/*')")
         values += [pattern, pattern]
     if extensions:
@@ -101,7 +106,9 @@ def _run_guarded(
     connection: sqlite3.Connection, query: str, values: list[object], where: str, seconds: float
 ) -> list[tuple[int]]:
     deadline = time.monotonic() + seconds
-    former_limit = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
+    pattern_limit = PATTERN_LIMIT + len("/*")
+    limits = {sqlite3.SQLITE_LIMIT_LENGTH: VALUE_LIMIT, sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: pattern_limit}
+    former = {limit: connection.setlimit(limit, most) for limit, most in limits.items()}
     connection.set_authorizer(_authorize)
     connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
     try:
@@ -112,7 +119,8 @@ def _run_guarded(
     finally:
         connection.set_progress_handler(None, 0)
         connection.set_authorizer(None)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, former_limit)
+        for limit, most in former.items():
+            connection.setlimit(limit, most)
 
 
 def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _trigger: str | None) -> int:

@@ -17,6 +17,7 @@ _CODES = {
     errno.EPERM: "permission-denied",
     errno.EROFS: "read-only",
     errno.EMFILE: "too-many-open-files",
+    errno.ELOOP: "is-a-link",
 }
 _SQLITE_CODES = {"SQLITE_FULL": "disk-full", "SQLITE_READONLY": "permission-denied", "SQLITE_PERM": "permission-denied"}
 

@@ -13,9 +13,11 @@ from datetime import datetime
 from pathlib import Path
 
 from vsearch_core.errors import IndexLockedError
+from vsearch_core.own_files import file_lock, open_file, replace_file
 
 LOCK_FILE = "writer.lock"
 HOLDER_FILE = "writer.json"  # names the lock's holder; on Windows the lock file can't be read while it is locked
+MAX_HOLDER_BYTES = 1 << 16
 WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short enough not to look like a hang
 
 
@@ -23,11 +25,12 @@ WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short 
 def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
     """Hold the index's writer lock inside the block.
 
-    Raises IndexLockedError, which names the holder, when another process still holds it after `wait` seconds.
+    Raises IndexLockedError, which names the holder, when another process still holds it after `wait` seconds, and
+    OSError if the lock file is a link.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    lock = FileLock(index / LOCK_FILE)
+    lock = file_lock(index / LOCK_FILE)
     try:
         lock.acquire(timeout=wait)
     except Timeout:
@@ -46,16 +49,15 @@ def _write_holder(index: Path) -> None:
     """Write this process to the holder file. Errors are ignored: only the lock itself matters."""
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     text = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
-    fresh = index / f"{HOLDER_FILE}.new"
     with suppress(OSError):
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(index / HOLDER_FILE)
+        replace_file(index / HOLDER_FILE, text.encode())
 
 
 def _holder(index: Path) -> str:
     """Return " (process … on …, since …)" for the lock's holder, or "" if it is unknown or has died."""
     try:
-        signed = json.loads((index / HOLDER_FILE).read_text(encoding="utf-8"))
+        with open_file(index / HOLDER_FILE, "rb") as file:
+            signed = json.loads(file.read(MAX_HOLDER_BYTES))
         host, pid, since = str(signed["host"]), int(signed["pid"]), datetime.fromisoformat(signed["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -8,19 +8,19 @@ import json
 import math
 import os
 import re
-import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.own_files import open_file
 from vsearch_core.store.files import checksum, durable_file, make_folder, sync_folder
 
 SEGMENTS_DIR = "segments"
@@ -126,12 +126,13 @@ class SegmentWriter:
         self.name = uuid4().hex
         self._folder = index / SEGMENTS_DIR / self.name
         self._manifest: dict[str, ArrayEntry] = {}
+        self._index = index
         for path in (self._folder.parent, self._folder):
-            make_folder(path)
+            make_folder(path, index)
 
     def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
         """Write an array of the given shape from consecutive blocks of its rows. Raises OSError."""
-        self._manifest[key] = _write_array(self._folder / f"{key}.npy", dtype, shape, blocks)
+        self._manifest[key] = _write_array(self._index, self._folder / f"{key}.npy", dtype, shape, blocks)
 
     def add_arrays(self, arrays: Arrays) -> None:
         """Write arrays by name. Raises OSError."""
@@ -140,7 +141,7 @@ class SegmentWriter:
 
     def map(self, key: str) -> NDArray[Any]:
         """Map an added array, read-only."""
-        return _map_array(self._folder / f"{key}.npy", self._manifest[key])
+        return _map_array(self._folder / f"{key}.npy", self._manifest[key], self._index)
 
     def finish(self, settings: Mapping[str, str]) -> tuple[str, Manifest]:
         """Write the ABOUT file and make the segment durable. Returns its name and manifest. Raises OSError."""
@@ -163,7 +164,7 @@ def open_segment(
 def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: bool = True) -> NDArray[Any]:
     """Map one of a segment's arrays, as `open_segment` does."""
     path = index / SEGMENTS_DIR / name / f"{key}.npy"
-    array = _map_array(path, entry)
+    array = _map_array(path, entry, index)
     if verify and damaged_blocks(array, entry):
         raise IndexCorruptError(str(path), "is damaged: its checksum differs")
     return array
@@ -196,7 +197,7 @@ def recover_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
     dtype = np.dtype(entry.dtype)
     start = len(_header(dtype, entry.shape))
     try:
-        with _open_inside(index / SEGMENTS_DIR / name / f"{key}.npy") as file:
+        with _open_inside(index / SEGMENTS_DIR / name / f"{key}.npy", index) as file:
             file.seek(start)
             data = file.read(entry.bytes - start)
     except (FileNotFoundError, NotADirectoryError, IndexCorruptError):
@@ -210,7 +211,7 @@ def recover_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
 def read_about(index: Path, name: str) -> About | None:
     """Read a segment's ABOUT file, itself part of the manifest; None if missing or damaged. Raises OSError."""
     try:
-        with _open_inside(index / SEGMENTS_DIR / name / f"{ABOUT}.npy") as file:
+        with _open_inside(index / SEGMENTS_DIR / name / f"{ABOUT}.npy", index) as file:
             data = file.read(LARGEST_ABOUT + 1)
     except (FileNotFoundError, NotADirectoryError, IndexCorruptError):
         return None
@@ -274,11 +275,11 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 def _write_array(
-    path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
+    index: Path, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
 ) -> ArrayEntry:
     # Not np.save: on a full disk it raises an OSError without an errno.
     digest, sums = blake2b(digest_size=16), _BlockSums()
-    with durable_file(path) as file:
+    with durable_file(path, index) as file:
         header = _header(dtype, shape)
         file.write(header)
         digest.update(header)
@@ -325,10 +326,10 @@ class _BlockSums:
         self._sum = self._filled = 0
 
 
-def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
+def _map_array(path: Path, entry: ArrayEntry, index: Path) -> NDArray[Any]:
     dtype = np.dtype(entry.dtype)
     header = _header(dtype, entry.shape)
-    with _open_inside(path) as file:
+    with _open_inside(path, index) as file:
         size = os.fstat(file.fileno()).st_size
         if size != entry.bytes or file.read(len(header)) != header:
             reason = f"has {size} bytes where the catalog says {entry.bytes}" if size != entry.bytes else "is damaged"
@@ -338,19 +339,15 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         return np.memmap(file, dtype, "r", len(header), entry.shape)
 
 
-def _open_inside(path: Path) -> BinaryIO:
+def _open_inside(path: Path, index: Path) -> IO[bytes]:
     """Open a segment's file, refusing links: an index from elsewhere must not expose files outside of it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        file = os.fdopen(descriptor, "rb")
-        elsewhere = path.parent.is_symlink() or path.parent.parent.is_symlink()
-        if elsewhere or not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            file.close()
-            raise IndexCorruptError(str(path), "is not a regular file of the index")
+        return open_file(path, "rb", within=index)
     except IsADirectoryError:
         raise IndexCorruptError(str(path), "is a folder") from None
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise IndexCorruptError(str(path), "is a symbolic link") from None
+        if error.errno in {errno.ELOOP, errno.EINVAL}:
+            link = "is a symbolic link" if error.filename == str(path) else "is behind a symbolic link"
+            reason = link if error.errno == errno.ELOOP else "is not a regular file of the index"
+            raise IndexCorruptError(str(path), reason) from None
         raise
-    return file

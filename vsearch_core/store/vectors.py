@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from zlib import crc32
 
+from vsearch_core.own_files import connect_database
 from vsearch_core.store.files import sync_folder
 
 _TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL) STRICT"
@@ -141,6 +142,6 @@ def _open(path: Path, *, durable: bool) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+    connection = connect_database(path, isolation_level=None, timeout=5)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection

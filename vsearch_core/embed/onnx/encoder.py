@@ -22,6 +22,7 @@ from vsearch_core.embed.onnx.graph import MICROSOFT, GraphBuilder
 from vsearch_core.embed.onnx.head import add_head
 from vsearch_core.embed.settings import SentenceSettings
 from vsearch_core.embed.tensors import TensorReader, open_weights
+from vsearch_core.own_files import open_file
 
 BUCKETS = 32  # of distances, in MPNet: 16 a direction, 8 of them exact and 8 growing to MAX_DISTANCE
 MAX_DISTANCE = 128
@@ -41,7 +42,7 @@ def write_encoder(
     """
     config = EncoderConfig.read(folder)
     source = folder / WEIGHTS
-    with open_weights(source) as tensors, target.with_suffix(".bin").open("wb") as data:
+    with open_weights(source) as tensors, open_file(target.with_suffix(".bin"), "xb") as data:
         graph = GraphBuilder(data, target.with_suffix(".bin").name, max_inputs)
         hidden = _Encoder(graph, config, TensorReader(source, tensors, "embeddings.word_embeddings.weight")).add()
         add_head(graph, hidden, settings)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.onnx.quantize import quantize_rows, smoothing_factors
+from vsearch_core.own_files import open_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -22,7 +23,7 @@ ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of t
 class GraphBuilder:
     """Collects a graph's nodes and constants; a method that adds a node returns the name of its output."""
 
-    def __init__(self, data: BinaryIO, location: str, max_inputs: Sequence[NDArray[np.float32]] | None) -> None:
+    def __init__(self, data: IO[bytes], location: str, max_inputs: Sequence[NDArray[np.float32]] | None) -> None:
         """Write constants to `data`, a file that the graph will name as `location`.
 
         `max_inputs` has the largest absolute inputs of each int8 product, in order; None computes in fp32.
@@ -116,7 +117,8 @@ class GraphBuilder:
         graph = helper.make_graph(self._nodes, "encoder", *self._ends(dimension), self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vsearch")
-        target.write_bytes(onnx.ModelProto.SerializeToString(model))
+        with open_file(target, "xb") as file:
+            file.write(onnx.ModelProto.SerializeToString(model))
 
     def surround(self, model: "ModelProto", before: int) -> None:
         """Put the first `before` nodes before the model's and the others after; the last output is the embedding."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.onnx.runtime import open_session
 from vsearch_core.errors import ModelError, first_line
+from vsearch_core.own_files import open_file
 
 ALPHA = 0.65  # how much of a channel's range moves into the weights; 0.5 and 0.8 are both worse by a cosine of 0.02
 SAMPLES = 128
@@ -51,7 +52,8 @@ def max_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np
     probed = list(dict.fromkeys(names))
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in probed)
     probe = graph.with_name("probe.onnx")
-    onnx.save(model, probe)
+    with open_file(probe, "xb") as file:
+        file.write(onnx.ModelProto.SerializeToString(model))
     largest: dict[str, NDArray[np.float32]] = {}
     try:
         session = open_session(probe, optimised=False, cores=0)

@@ -1,6 +1,5 @@
 """Adapts the ONNX graph that a model ships, for architectures that we can't write ourselves."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from vsearch_core.embed.onnx.head import add_head, add_norm
 from vsearch_core.embed.onnx.runtime import onnxruntime
 from vsearch_core.embed.settings import SentenceSettings
 from vsearch_core.errors import ModelError, first_line
+from vsearch_core.own_files import copy_file, open_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -39,9 +39,10 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
     check_supported(source, model)
     unfinished = target.with_name("shipped.onnx")
     parts = [unfinished, unfinished.with_suffix(".bin"), *_copy_data(source, model, target.parent)]
-    with unfinished.with_suffix(".bin").open("wb") as data:
+    with open_file(unfinished.with_suffix(".bin"), "xb") as data:
         _wrap(model, GraphBuilder(data, unfinished.with_suffix(".bin").name, None), settings)
-    onnx.save(model, unfinished)
+    with open_file(unfinished, "xb") as file:
+        file.write(onnx.ModelProto.SerializeToString(model))
     dimension = _optimise(source, unfinished, target)
     for part in parts:
         part.unlink()
@@ -77,7 +78,7 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
             raise ModelError(str(source), f"keeps its numbers outside its folder ({name!r})", "model-unsupported")
         if not (source.parent / name).is_file():
             raise ModelError(str(source.parent / name), "is missing", "model-damaged")
-        copies.append(Path(shutil.copyfile(source.parent / name, folder / name)))
+        copies.append(copy_file(source.parent / name, folder / name))
     return copies
 
 

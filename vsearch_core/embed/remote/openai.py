@@ -105,7 +105,7 @@ class _Server:
         try:
             body = response.json()
             vectors = _in_order(body["data"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise invalid_response(error) from None
         _check_uncut(body, texts)
         self._request_dimension(vectors)
@@ -158,7 +158,7 @@ def _error_message(text: str) -> tuple[str, str]:
     """Return the message and the code of an error body in any server's dialect, or the body itself without a code."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[:2000], ""
     error = body.get("error", body) if isinstance(body, Mapping) else body
     if isinstance(error, Mapping):

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import copyfile
 
+from vsearch_core.own_files import copy_file, open_file
 from vsearch_core.store.checksums import row_crc
 from vsearch_core.store.connections import begin_catalog, empty_catalog, finish_catalog
 from vsearch_core.store.files import sync_file, sync_folder
@@ -82,7 +82,7 @@ def recover_catalog(index: Path) -> RecoveredCatalog | None:
     try:
         for suffix in ("", "-wal"):
             if (index / (CATALOG_FILE + suffix)).exists():
-                copyfile(index / (CATALOG_FILE + suffix), index / (_WORK + suffix))
+                copy_file(index / (CATALOG_FILE + suffix), index / (_WORK + suffix))
         _restore_header(work)
         recovered = _rebuild(index, work, fresh)
         if recovered is not None:
@@ -207,7 +207,7 @@ def _restore_header(path: Path) -> None:
 
 
 def _overwrite(path: Path, places: Mapping[int, bytes]) -> None:
-    with path.open("r+b") as file:
+    with open_file(path, "r+b") as file:
         for offset, data in places.items():
             file.seek(offset)
             file.write(data)

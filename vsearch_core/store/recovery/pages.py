@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
+from vsearch_core.own_files import connect_database, open_file
 from vsearch_core.store.checksums import add_row_crc
 from vsearch_core.store.tables import PAGE_BYTES
 
@@ -28,7 +29,7 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file that may be anything: its schema is not trusted, and its texts may be invalid UTF-8."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = connect_database(path, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
     add_row_crc(connection)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
@@ -84,7 +85,7 @@ def _from_both_ends(connection: sqlite3.Connection, query: str) -> Iterator[Row]
 def _leaves(path: Path, root: int) -> list[int]:
     """Return the leaf pages of the B-tree at page `root`, by the pointer map."""
     children = defaultdict(list)
-    with path.open("rb") as file:
+    with open_file(path, "rb") as file:
         for page, parent in _pointers(file):
             children[parent].append(page)
     found, waiting = [], [root]
@@ -98,7 +99,7 @@ def _leaves(path: Path, root: int) -> list[int]:
     return sorted(found)
 
 
-def _pointers(file: BinaryIO) -> Iterator[tuple[int, int]]:
+def _pointers(file: IO[bytes]) -> Iterator[tuple[int, int]]:
     """Yield (page, parent) for every page that the pointer map calls a child."""
     pages = file.seek(0, os.SEEK_END) // PAGE_BYTES
     for number in range(2, pages + 1, _ENTRIES + 1):

@@ -1,5 +1,6 @@
 """Headings and blocks found in a text, and the spans that follow from them."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,6 +8,26 @@ from typing import Literal
 from vsearch_core.model import Span
 
 MAX_TITLE = 300  # characters; a longer "title" is a paragraph, and would be repeated with every chunk below it
+
+_DEFAULT_TITLE = re.compile(  # what programs write by themselves, in the languages that most documents are in
+    r"(?:untitled|unbenannt|sans titre|sin t[ií]tulo|senza titolo|sem t[ií]tulo|naamloos|без имени|无标题|無題)"
+    r"(?:[ _-]?(?:document|presentation|spreadsheet|dokument))?[ _-]?\d*"
+    r"|(?:document|dokument|documento|doc|presentation|pr[äée]sentation|presentación|presentazione|apresentação|book"
+    r"|workbook|mappe|classeur|libro|cartella|sheet|title|titel|titre|t[ií]tulo|titolo|no slide title)[ _-]?\d*"
+    r"|(?:slide|folie|diapositiv[ao]|diapositive|diap[oó]|dia|слайд|幻灯片|スライド) ?\d*"
+    r"|(?:presenta|présenta|apresenta|prezent|презента)\w* (?:[\w-]+ ){0,2}powerpoint|powerpoint(?:[- ]\w+)?",
+    re.IGNORECASE,
+)
+_PROGRAM = re.compile(r"Microsoft (?:Office )?(?:Word|PowerPoint|Excel) - ", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(?:docx?|pptx?|xlsx?|rtf|odt)\Z", re.IGNORECASE)
+
+
+def useful_title(title: str | None) -> str | None:
+    """Return the title from a document's properties, or None if it is one that the program wrote by itself."""
+    shown = (title or "").strip()
+    if _PROGRAM.match(shown):
+        shown = _SUFFIX.sub("", _PROGRAM.sub("", shown))
+    return shown if shown and not _DEFAULT_TITLE.fullmatch(shown) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyError
+from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyError, SecretFileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,17 @@ class ExtractLimits:
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """Options of extraction. `password` is tried on encrypted files; `ocr` recognises text on pages without any."""
+    """Options of extraction.
+
+    `password` is tried on encrypted files; `ocr` recognises text on pages without any; `secrets` reads files that are
+    private keys, too. `nesting` counts the documents around this one: those it is a part of.
+    """
 
     password: str = field(default="", repr=False)
     ocr: bool = False
+    secrets: bool = False
     limits: ExtractLimits = ExtractLimits()
+    nesting: int = 0
 
     @property
     def unset(self) -> list[str]:
@@ -40,7 +46,11 @@ class ExtractOptions:
 
 
 DEFAULTS = ExtractOptions()
-_REMEDIES: dict[type[ExtractionError], str] = {EncryptedError: "password", PicturesOnlyError: "ocr"}
+_REMEDIES: dict[type[ExtractionError], str] = {
+    EncryptedError: "password",
+    PicturesOnlyError: "ocr",
+    SecretFileError: "secrets",
+}
 
 
 def remedy(error: ExtractionError) -> str:

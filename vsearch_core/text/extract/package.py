@@ -16,6 +16,7 @@ from vsearch_core.errors import EncryptedError, ExtractionError
 from vsearch_core.model import JsonValue
 from vsearch_core.text.extract.decode import OLE_CONTAINER, one_line
 from vsearch_core.text.extract.failures import damaged, encrypted, too_large
+from vsearch_core.text.extract.headings import useful_title
 from vsearch_core.text.extract.options import ExtractLimits, ExtractOptions
 
 _BLOCK = 1 << 16
@@ -239,8 +240,8 @@ class Properties:
 
     @property
     def title(self) -> str | None:
-        """The document's title."""
-        return self.values.get("title")
+        """The document's title, unless the program wrote it by itself."""
+        return useful_title(self.values.get("title"))
 
     @property
     def language(self) -> str | None:

@@ -9,12 +9,13 @@ from pathlib import PurePath
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
+from vsearch_core.text.extract.left_alone import refuse_secret
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
-EXTRACTOR_VERSION = "4"
+EXTRACTOR_VERSION = "5"
 COMPRESSED = (".gz", ".bz2", ".xz")  # may follow each suffix below
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
@@ -22,8 +23,16 @@ _PROGRAMS = (
     *(".py", ".pyi", ".pyw", ".pyx", ".rb", ".rake", ".ex", ".exs", ".cr", ".jl", ".lua", ".sh", ".bash", ".zsh"),
     *(".ksh", ".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php", ".vue"),
     *(".svelte", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala"),
-    *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql"),
+    *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql", ".pl", ".pm", ".psgi", ".hs", ".lhs", ".purs", ".elm", ".idr"),
+    *(".r", ".ps1", ".psm1", ".tf", ".hcl", ".tfvars", ".clj", ".cljs", ".cljc", ".el", ".lisp", ".scm", ".rkt"),
+    *(".erl", ".hrl", ".ml", ".mli", ".fs", ".fsi", ".fsx", ".f90", ".f95", ".f03", ".f08", ".pas", ".dpr", ".vb"),
+    *(".bas", ".vbs", ".proto", ".thrift", ".zig", ".nim", ".sol"),
 )
+_XML = (
+    *(".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl", ".kml", ".gpx", ".ttml"),
+    *(".dfxp", ".xlf", ".xliff", ".tmx", ".resx", ".wsdl", ".opml", ".rdf", ".owl", ".xaml", ".ditamap"),
+)
+_STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
 
@@ -52,6 +61,7 @@ class Format:
 
 
 PLAIN = Format("plain text", (), "plain:extract", steady=True)  # files of any other suffix, if their bytes are text
+STORED_MESSAGE = Format("message of a Maildir or MH folder", (), "mail:extract_stored")  # by name and content
 FORMATS = (
     Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract", steady=True),
     Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
@@ -62,17 +72,22 @@ FORMATS = (
     Format("source code", _PROGRAMS, "code:extract", steady=True),
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
-    Format(
-        "XML", (".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl"), "xml:extract"
-    ),
+    Format("XML", _XML, "xml:extract"),
     Format("PDF", (".pdf",), "pdf:extract", "page"),
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
+    Format(
+        "HTML, RTF or XML with an old Office suffix",
+        (".doc", ".dot", ".xls", ".xlt", ".ppt", ".pps"),
+        "old_office:extract",
+        "page",
+    ),
     Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page"),
     Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
     Format("RTF", (".rtf",), "rtf:extract", "page"),
+    Format("book (FB2)", (".fb2",), "xml:extract_book"),
     Format("book (EPUB)", (".epub",), "epub:extract", "section"),
     Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table"),
     Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json"),
@@ -80,10 +95,12 @@ FORMATS = (
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
     Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
     Format("e-mail", (".eml",), "mail:extract", "page"),
+    Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page"),
     Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message"),
     Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg"),
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
-    Format("subtitles", (".srt", ".vtt"), "subtitles:extract"),
+    Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract"),
+    Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract"),
 )
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
@@ -98,6 +115,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         from vsearch_core.text.extract.compressed import unpack
 
         data = unpack(name, data, options.limits.unpacked_bytes)
+    if not options.secrets:
+        refuse_secret(name, data)
     row = format_of(name)
     if not row.is_readable:
         reason = f"is an {row.name}, which needs {row.needs}"
@@ -118,7 +137,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 def format_of(name: str) -> Format:
     """Return the format that a file's name says it has, ignoring a suffix of compression."""
-    return _BY_SUFFIX.get(PurePath(_uncompressed(name)).suffix.lower(), PLAIN)
+    path = PurePath(_uncompressed(name))
+    row = _BY_SUFFIX.get(path.suffix.lower())
+    return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
 
 
 def is_steady(name: str) -> bool:

@@ -1,6 +1,7 @@
-"""AsciiDoc: section titles, attributes of the header, and listings as code."""
+"""AsciiDoc: section titles, attributes of the header, and listings as code; comments are left out."""
 
 import re
+from dataclasses import replace
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode
@@ -11,22 +12,26 @@ _TITLE = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
 _DELIMITER = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|`{3,})[ \t]*")
 _ATTRIBUTE = re.compile(r":([\w-]{1,50}):[ \t]*(.*)")
 _AUTHOR = re.compile(r"[^\W\d_][^<>;\n]{0,200}<[^<>\s]+@[^<>\s]+>")
+_REVISION = re.compile(r"v(\d[\w.+-]{0,30})(?:,[ \t]*([^:\n]{1,60}))?(?::[^\n]*)?")
+_REFERENCE = re.compile(r"\{([A-Za-z0-9][\w-]{0,49})\}")
+_MAX_VALUE = 80  # characters of an attribute that its references are replaced by
 _KEYS = {"author", "email", "keywords", "description", "revdate", "revnumber", "lang"}
 _NAMES = {"revdate": "date", "revnumber": "version", "lang": "language"}
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between section titles, with listings as code; attributes of the header become metadata.
+    """Return spans between section titles, with listings as code; the header below the title becomes metadata.
 
-    Raises BinaryFileError.
+    References to attributes of the header are replaced by their values. Raises BinaryFileError.
     """
-    text = decode(name, data)
+    lines = decode(name, data).split("\n")
+    _empty_comments(lines)
+    attributes = _take_header(lines)
+    text = _REFERENCE.sub(lambda match: _value(match, attributes), "\n".join(lines))
     headings: list[Heading] = []
     blocks: list[tuple[int, int]] = []
-    metadata: dict[str, JsonValue] = {}
     fence, fence_start, position = "", 0, 0
-    in_header = True
-    for number, line in enumerate(text.split("\n")):
+    for line in text.split("\n"):
         if len(headings) + len(blocks) > options.limits.headings:
             break
         end = position + len(line) + 1
@@ -36,19 +41,58 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
                 blocks.append((fence_start, min(end, len(text))))
                 fence = ""
         elif delimiter:
-            fence, fence_start, in_header = delimiter[1], position, False
+            fence, fence_start = delimiter[1], position
         elif heading := _TITLE.fullmatch(line):
             headings.append(Heading(position, len(heading[1]), heading[2].strip()[:MAX_TITLE]))
-        elif in_header and (attribute := _ATTRIBUTE.fullmatch(line)):
-            key = attribute[1].lower()
-            if key in _KEYS and attribute[2].strip():
-                metadata[_NAMES.get(key, key)] = attribute[2].strip()
-        elif in_header and number == 1 and _AUTHOR.match(line):
-            metadata["author"] = "; ".join(part.partition("<")[0].strip() for part in line.split(";"))
-        elif not line.strip() and headings:
-            in_header = False
         position = end
+    if headings and not text[: headings[0].start].strip():
+        headings[0] = replace(headings[0], start=0)
+    metadata: dict[str, JsonValue] = {
+        _NAMES.get(key, key): value for key, value in attributes.items() if key in _KEYS and value
+    }
     language = metadata.pop("language", None)
     title = headings[0].title if headings else None
     spans = with_code(spans_between(text, headings), blocks)
     return Document(text, spans, title, str(language) if language else None, metadata)
+
+
+def _empty_comments(lines: list[str]) -> None:
+    """Replace the lines of comments by empty ones, outside of other blocks."""
+    fence = ""
+    for number, line in enumerate(lines):
+        delimiter = _DELIMITER.fullmatch(line)
+        closes = delimiter is not None and delimiter[1] == fence
+        is_comment = fence.startswith("/") or (not fence and line.startswith("//") and not line.startswith("///"))
+        if delimiter and (closes or not fence):
+            is_comment = delimiter[1].startswith("/")
+            fence = "" if closes else delimiter[1]
+        if is_comment:
+            lines[number] = ""
+
+
+def _take_header(lines: list[str]) -> dict[str, str]:
+    """Return the attributes of the header, the author and the revision; their lines become empty."""
+    attributes: dict[str, str] = {}
+    titled = 0  # the line below the title
+    for number, line in enumerate(lines):
+        attribute = _ATTRIBUTE.fullmatch(line)
+        if attribute:
+            attributes[attribute[1].lower()] = attribute[2].strip()
+        elif titled == number and titled and _AUTHOR.match(line):
+            attributes["author"] = "; ".join(part.partition("<")[0].strip() for part in line.split(";"))
+        elif titled and "author" in attributes and (revision := _REVISION.fullmatch(line.strip())):
+            attributes |= {"revnumber": revision[1], "revdate": (revision[2] or "").strip()}
+        elif not titled and _TITLE.fullmatch(line):
+            titled = number + 1
+            continue
+        elif not line.strip() and not titled:
+            continue
+        else:
+            break
+        lines[number] = ""
+    return attributes
+
+
+def _value(reference: re.Match[str], attributes: dict[str, str]) -> str:
+    value = attributes.get(reference[1].lower(), "")
+    return value if 0 < len(value) <= _MAX_VALUE else reference[0]

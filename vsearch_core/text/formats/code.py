@@ -12,11 +12,13 @@ from itertools import islice
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.left_alone import refuse_generated
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _NAME = r"(?P<name>[^\W\d][\w$]*)"
 _BRACES = (  # modifiers, then a word that begins a definition, then its name
-    r"(?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|partial|async|virtual|override"
+    r"(?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|partial|async|virtual"
+    r"|override"
     r"|open|data|case|inline|unsafe|extern|pub(?:\([^)\n]{0,40}\))?|const|declare|readonly|mut|typedef|suspend|implicit"
     r"|constexpr|explicit|mutating)\s+){0,6}"
 )
@@ -52,9 +54,62 @@ _SQL = re.compile(
     r"\s+(?:if\s+not\s+exists\s+)?(?P<name>[\w.\"`\[\]]+)",
     re.IGNORECASE,
 )
+_PERL = re.compile(r"[ \t]*(?:sub|package|method|class|role)[ \t]+(?P<name>[^\W\d][\w:']*)")
+_HASKELL = re.compile(
+    r"(?:(?:data|newtype|type(?:[ \t]+family)?|class|instance"
+    r"|module)[ \t]+(?P<other>[^\s=({][^\n=]{0,80}?)(?=[ \t]*(?:=|\bwhere\b|$))"
+    r"|(?P<name>[a-z_][\w']*)(?:[ \t]*::|(?:[ \t]+[\w'(\[_\"~!@][^=|\n]{0,200})?[ \t]*[=|](?![=>|])))",
+    re.MULTILINE,
+)
+_R = re.compile(
+    r"[ \t]*(?:(?P<name>[A-Za-z.][\w.]*|`[^`\n]{1,80}`)[ \t]*(?:<-|=)[ \t]*function\b"
+    r"|set(?:Class|Generic|Method|RefClass)\([ \t]*[\"'](?P<other>[^\"'\n]{1,80})[\"'])"
+)
+_POWERSHELL = re.compile(r"[ \t]*(?:function|filter|workflow|class|enum)[ \t]+(?P<name>[^\W\d][\w:-]*)", re.IGNORECASE)
+_TERRAFORM = re.compile(
+    r"(?P<other>(?:resource|data)[ \t]+\"[^\"\n]{1,80}\"[ \t]+\"[^\"\n]{1,80}\"|(?:module|variable|output|provider"
+    r"|check)"
+    r"[ \t]+\"[^\"\n]{1,80}\"|(?:locals|terraform))[ \t]*\{"
+)
+_JULIA = re.compile(
+    r"[ \t]*(?:@\w+[ \t]+)*(?:function|macro|(?:mutable[ \t]+)?struct|module"
+    r"|abstract[ \t]+type)[ \t]+(?P<name>[^\W\d][\w.!]*)"
+    r"|(?P<other>[^\W\d][\w.!]*)\([^()\n]*\)[ \t]*=(?!=)"
+)
+_CLOJURE = re.compile(
+    r"\((?:defn-?|defmacro|defmulti|defmethod|defprotocol|defrecord|deftype|ns|defun|define(?:-\w+)?|defclass"
+    r"|defgeneric"
+    r"|defvar|defparameter|defcustom|def)[ \t]+\(?(?P<name>[^\s()]{1,80})"
+)
+_ERLANG = re.compile(r"(?P<name>[a-z]\w*)\([^\n]{0,300}\)[^\n]{0,200}->")
+_OCAML = re.compile(
+    r"[ \t]*(?:let(?:[ \t]+rec)?|and|type|module(?:[ \t]+type)?|class|member"
+    r"|val)[ \t]+(?:\w+\.)?(?P<name>[^\W\d][\w']*)"
+)
+_OTHER = re.compile(  # Protocol Buffers, Thrift, Zig, Nim, V, Solidity
+    r"[ \t]*(?:pub[ \t]+|export[ \t]+|abstract[ \t]+)*(?:message|service|enum|struct|contract|interface|library"
+    r"|function|fn|proc"
+    r"|func|method|template|macro|exception|modifier|event|rpc|module)[ \t]+(?P<name>[^\W\d]\w*)"
+)
+_FORTRAN = re.compile(
+    r"[ \t]*(?:(?:recursive|pure|elemental|integer|real|logical|complex"
+    r"|double[ \t]+precision)(?:\([^()\n]*\))?[ \t]+){0,4}"
+    r"(?:program|module|subroutine|function|type)[ \t]+(?!procedure\b)(?P<name>[a-z]\w*)",
+    re.IGNORECASE,
+)
+_PASCAL = re.compile(
+    r"[ \t]*(?:class[ \t]+)?(?:procedure|function|constructor|destructor|unit|program)[ \t]+(?P<name>[^\W\d][\w.]*)",
+    re.IGNORECASE,
+)
+_VISUAL_BASIC = re.compile(
+    r"[ \t]*(?:(?:public|private|protected|friend|shared|overrides|static)[ \t]+){0,4}(?:sub|function|property"
+    r"|class|module"
+    r"|interface|structure|enum)[ \t]+(?:(?:get|set|let)[ \t]+)?(?P<name>[^\W\d]\w*)",
+    re.IGNORECASE,
+)
 _LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, first line of a definition, line comment
     (".py .pyi .pyw .pyx", _PYTHON, "#"),
-    (".rb .rake .ex .exs .cr .jl", _RUBY, "#"),
+    (".rb .rake .ex .exs .cr", _RUBY, "#"),
     (".lua", _LUA, "--"),
     (".sh .bash .zsh .ksh .fish", _SHELL, "#"),
     (".go", _GO, "//"),
@@ -62,6 +117,19 @@ _LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, first 
     (".js .jsx .mjs .cjs .ts .tsx .mts .cts .php .vue .svelte", _SCRIPT, "//"),
     (".c .h .cc .cpp .cxx .hh .hpp .hxx .java .cs .kt .kts .scala .swift .dart .m .mm .groovy", _C, "//"),
     (".sql", _SQL, "--"),
+    (".pl .pm .psgi", _PERL, "#"),
+    (".hs .lhs .purs .elm .idr", _HASKELL, "--"),
+    (".r", _R, "#"),
+    (".ps1 .psm1", _POWERSHELL, "#"),
+    (".tf .hcl .tfvars", _TERRAFORM, "#"),
+    (".jl", _JULIA, "#"),
+    (".clj .cljs .cljc .el .lisp .scm .rkt", _CLOJURE, ";"),
+    (".erl .hrl", _ERLANG, "%"),
+    (".ml .mli .fs .fsi .fsx", _OCAML, "//"),
+    (".f90 .f95 .f03 .f08", _FORTRAN, "!"),
+    (".pas .dpr", _PASCAL, "//"),
+    (".vb .bas .vbs", _VISUAL_BASIC, "'"),
+    (".proto .thrift .zig .nim .sol", _OTHER, "//"),
 )
 _CLOSING = re.compile(
     r"[ \t]*(?:[)}\]>;,{]|end\b|else\b|elif\b|except\b|finally\b|catch\b|rescue\b|ensure\b|#|//|--|\"\"\"|''')"
@@ -79,6 +147,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     Raises BinaryFileError.
     """
     text = decode(name, data)
+    refuse_generated(name, text)
     suffix = "." + name.rpartition(".")[2].lower()
     pattern, comment = next((row[1:] for row in _LANGUAGES if suffix in row[0].split()), (_PYTHON, "#"))
     start = _licence_end(text, comment)

@@ -6,6 +6,7 @@ from itertools import islice
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.left_alone import refuse_generated
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _MAX_LEVEL = 3  # keys deeper than that are no headings
@@ -22,7 +23,9 @@ _SECTION = re.compile(r"^[ \t]*\[{1,2}([^\]\n]{1,200})\]+", re.MULTILINE)
 
 def extract_json(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the text with its escapes decoded, and spans between keys of objects and lists. Raises BinaryFileError."""
-    text, headings = _json(decode(name, data), options.limits.headings)
+    source = decode(name, data)
+    refuse_generated(name, source)
+    text, headings = _json(source, options.limits.headings)
     return Document(text, spans_between(text, headings))
 
 

@@ -2,36 +2,47 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.office import EmbeddedParts, alternative_text, embedded_document
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
+from vsearch_core.text.formats.docx_numbering import BULLET, Numbering
 
 KIND = "Word document"
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _CONTENTS = re.compile(r"toc \d|table of figures", re.IGNORECASE)
-_SKIPPED = frozenset({"Fallback", "del", "moveFrom", "instrText", "delText", "rPh"})  # other versions of the text
+_SKIPPED = frozenset(  # other versions of the text, and of its properties
+    {"Fallback", "del", "moveFrom", "instrText", "delText", "rPh", "pPrChange", "rPrChange"}
+)
 _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
-_NOTES = ("footnotes", "endnotes")
+_NOTES = ("footnotes", "endnotes", "comments")
+_CHUNK_SUFFIXES = (".html", ".htm", ".xhtml", ".mht", ".mhtml", ".rtf", ".docx", ".docm", ".dotx", ".txt")
+_MAX_CHUNKS = 100  # imported documents that are read
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return paragraphs under their headings, tables as rows, then the notes; page numbers if Word has saved them.
+    """Return paragraphs under their headings, tables as rows, then notes and comments; pages if Word has saved them.
 
-    Headers, footers, tables of contents and deleted text are left out. Raises ExtractionError.
+    Automatic numbers, the words of charts and diagrams, alternative texts and imported documents are read. Headers,
+    footers, tables of contents and deleted text are left out. Raises ExtractionError.
     """
     package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
     package.require(main)
-    properties, styles, builder = Properties(), _Styles(options.limits), DocumentBuilder(name, options.limits)
+    properties, builder, numbering = Properties(), DocumentBuilder(name, options.limits), Numbering(options.limits)
+    styles = _Styles(options.limits)
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
     for member in package.related(main, "styles"):
         package.walk(member, styles)
-    text = _Text(builder, styles)
+    for member in package.related(main, "numbering"):
+        package.walk(member, numbering)
+    text = _Text(builder, styles, numbering, _Parts(package, main, options))
     builder.start_page(1)
     package.walk(main, text)
     if builder.page == 1:
@@ -39,8 +50,26 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     builder.end_headings()
     for notes in _NOTES:
         for member in package.related(main, notes):
-            package.walk(member, _Text(builder, styles))
+            package.walk(member, _Text(builder, styles, numbering, _Parts(package, member, options)))
     return builder.document(properties.title or text.title, properties.language, properties.metadata)
+
+
+class _Parts(EmbeddedParts):
+    """The charts, diagrams and imported documents that a part shows."""
+
+    def __init__(self, package: Package, part: str, options: ExtractOptions) -> None:
+        super().__init__(package, part)
+        self._options = options
+        self._chunks = 0
+
+    def document(self, relation: str) -> Document | None:
+        """Return the imported document of a relation, None if there is none that can be read."""
+        kind, member = self._relations.get(relation, ("", ""))
+        self._chunks += 1
+        if kind.lower() != "afchunk" or self._chunks > _MAX_CHUNKS or member not in self._package.members:
+            return None
+        suffix = "" if PurePath(member).suffix.lower() in _CHUNK_SUFFIXES else ".doc"  # which leaves it to the content
+        return embedded_document(member + suffix, self._package.read(member), self._options)
 
 
 class _Styles:
@@ -48,6 +77,8 @@ class _Styles:
 
     def __init__(self, limits: ExtractLimits) -> None:
         self._limits = limits
+        self.lists: dict[str, str] = {}  # style -> list
+        self.list_levels: dict[str, int] = {}  # style -> level in its list
         self._levels: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         self._id = ""
@@ -62,6 +93,10 @@ class _Styles:
             self._parents[self._id] = value
         elif tag == "outlineLvl" and value in set("012345678"):
             self._levels.setdefault(self._id, int(value) + 1)
+        elif tag == "numId":
+            self.lists.setdefault(self._id, value)
+        elif tag == "ilvl" and value in set("012345678"):
+            self.list_levels.setdefault(self._id, int(value))
         elif tag == "name":
             if match := _HEADING.fullmatch(value):
                 self._levels[self._id] = int(match[1])
@@ -75,26 +110,43 @@ class _Styles:
 
     def level(self, style: str) -> int | None:
         """Return the heading level of a style, its own or an inherited one; None for text."""
+        return next((self._levels[each] for each in self._ancestry(style) if each in self._levels), None)
+
+    def list_of(self, style: str, numbering: Numbering) -> tuple[str, int] | None:
+        """Return the list of a style and its level there, its own or inherited ones; None if it has no list."""
+        ancestry = self._ancestry(style)
+        list_ = next((self.lists[each] for each in ancestry if each in self.lists), None)
+        if list_ is None:
+            return None
+        levels = (self.list_levels.get(each, numbering.by_style.get(each)) for each in ancestry)
+        return list_, next((level for level in levels if level is not None), 0)
+
+    def _ancestry(self, style: str) -> list[str]:
+        found = []
         for _ in range(20):
-            if style in self._levels:
-                return self._levels[style]
+            found.append(style)
             style = self._parents.get(style, "")
-        return None
+        return found
 
 
 class _Text:
     """Adds the paragraphs and tables of a part to the builder."""
 
-    def __init__(self, builder: DocumentBuilder, styles: _Styles) -> None:
+    def __init__(self, builder: DocumentBuilder, styles: _Styles, numbering: Numbering, parts: _Parts) -> None:
         self.builder = builder
         self.styles = styles
+        self.numbering = numbering
+        self.parts = parts
         self.title: str | None = None
         self.skipping = 0  # skipped elements that are open
         self.in_text = False
         self.paragraph: list[str] = []
         self.level: int | None = None
         self.is_item = False
-        self.outer: list[tuple[list[str], int | None, bool, bool]] = []  # open paragraphs: a text box is inside one
+        self.style = ""
+        self.list: str | None = None  # the paragraph's own, if it says so
+        self.list_level: int | None = None
+        self.outer: list[tuple[list[str], int | None, bool, bool, str, str | None, int | None]] = []  # open paragraphs
         self.tables = 0
         self.rows: list[str] = []
         self.cells: list[list[str]] = []  # the paragraphs of each
@@ -108,22 +160,44 @@ class _Text:
         elif tag == "t":
             self.in_text = True
         elif tag == "p":
-            self.outer.append((self.paragraph, self.level, self.is_item, self.is_blank))
+            state = (self.paragraph, self.level, self.is_item, self.is_blank, self.style, self.list, self.list_level)
+            self.outer.append(state)  # a text box is inside a paragraph
             self.paragraph, self.level, self.is_item, self.is_blank = [], None, False, True
-        elif tag == "pStyle":
-            self.level = self.styles.level(attributes.get("val", ""))
-        elif tag == "outlineLvl" and attributes.get("val", "") in set("012345678"):
-            self.level = int(attributes["val"]) + 1
-        elif tag == "numPr":
-            self.is_item = True
+            self.style, self.list, self.list_level = "", None, None
         elif tag in _CHARACTERS:
             self.put(_CHARACTERS[tag])
         elif tag == "lastRenderedPageBreak":
             self.breaks += 1
             if not self.tables and self.is_blank:
                 self.turn_pages()
+        elif tag == "altChunk":
+            document = self.parts.document(attributes.get("id", ""))
+            if document is not None:
+                self.builder.add_document(document)
         else:
+            self.start_property(tag, attributes.get("val", ""))
+            self.start_drawing(tag, attributes)
             self.start_table(tag)
+
+    def start_property(self, tag: str, value: str) -> None:
+        if tag == "pStyle":
+            self.style = value
+            self.level = self.styles.level(self.style)
+        elif tag == "numId":
+            self.list = value
+        elif tag == "ilvl" and value in set("012345678"):
+            self.list_level = int(value)
+        elif tag == "outlineLvl" and value in set("012345678"):
+            self.level = int(value) + 1
+        elif tag == "numPr":
+            self.is_item = True
+
+    def start_drawing(self, tag: str, attributes: Mapping[str, str]) -> None:
+        lines = [alternative_text(attributes)] if tag in {"docPr", "shape"} else self.parts.lines(tag, attributes)
+        if any(lines):
+            self.start("p", {})
+            self.put("\n".join(lines))
+            self.end("p")
 
     def start_table(self, tag: str) -> None:
         if tag == "tbl":
@@ -165,11 +239,14 @@ class _Text:
     def end_paragraph(self) -> None:
         lines = [one_line(line) for line in "".join(self.paragraph).split("\n")]
         text = "\n".join(line for line in lines if line)
-        level, is_item = self.level, self.is_item
-        self.paragraph, self.level, self.is_item, self.is_blank = self.outer.pop()
+        level, is_item, label = self.level, self.is_item, self.label()
+        outer = self.outer.pop()
+        self.paragraph, self.level, self.is_item, self.is_blank, self.style, self.list, self.list_level = outer
         self.length = self.length if self.outer else 0
         if not text or level == -1:
             return
+        if label not in {"", BULLET}:
+            text = f"{label} {text}"
         if self.tables:
             self.cells = self.cells or [[]]
             self.cells[-1].append(text)
@@ -179,8 +256,20 @@ class _Text:
         if level:
             self.builder.heading(level, text)
         else:
-            self.builder.add(f"- {text}" if is_item else text, tight=is_item)
+            self.builder.add(f"- {text}" if label == BULLET else text, tight=is_item or bool(label))
         self.turn_pages()
+
+    def label(self) -> str:
+        """Return the paragraph's automatic number, "-" in a list without numbers, "" outside of lists."""
+        inherited = self.styles.list_of(self.style, self.numbering)
+        list_, level = inherited or (None, 0)
+        if self.list is not None:
+            list_ = self.list
+        if self.list_level is not None:
+            level = self.list_level
+        if list_ is None or not self.numbering.has(list_):
+            return BULLET if self.is_item and list_ != "0" else ""
+        return self.numbering.label(list_, level)
 
     def turn_pages(self) -> None:
         """Begin the pages whose breaks were met: a break inside a paragraph or a table counts after it."""

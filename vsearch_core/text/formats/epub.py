@@ -1,6 +1,7 @@
 """Books (EPUB 2 and 3): HTML documents in reading order, each a section with a page number."""
 
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
@@ -15,7 +16,10 @@ from vsearch_core.text.extract.package import Package, Properties
 from vsearch_core.text.formats.html import extract as extract_html
 
 KIND = "book"
-_HTML = frozenset({"application/xhtml+xml", "text/html", "application/xml"})
+_NO_TEXT = ("image/", "audio/", "video/", "font/", "text/css", "text/javascript", "application/x-dtbncx")
+_PAGES = frozenset({"application/xhtml+xml", "text/html", "application/xml"})
+_HTML = re.compile(rb"<(?:[a-z]{1,9}:)?(?:html|body|p|div|h[1-6])\b", re.IGNORECASE)
+_HEAD_BYTES = 1 << 16  # where a section's first element must be
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
@@ -40,11 +44,14 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         if member not in package.members:
             missing.append(number)
             continue
-        if book.items[item][1] not in _HTML or "nav" in book.items[item][2].split():
+        if book.items[item][1].startswith(_NO_TEXT) or "nav" in book.items[item][2].split():
             continue
         if member in locked.found:
             raise ExtractionError(name, "is encrypted", "drm-protected")
-        section = replace(extract_html(member, package.read(member), options), lines=None)
+        page = package.read(member)
+        if page and book.items[item][1] not in _PAGES and not _HTML.search(page[:_HEAD_BYTES]):
+            continue  # whatever its media type is: many a book has a wrong one
+        section = replace(extract_html(member, page, options), lines=None)
         builder.start_page(number)
         builder.add_document(section, titles.get(member, ""))
     if missing:

@@ -1,6 +1,8 @@
 """HTML: the main text of a page, without navigation and other boilerplate."""
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from vsearch_core.model import Document, JsonValue, Span
@@ -29,8 +31,34 @@ _NEVER_TEXT = frozenset(
     {"script", "style", "template", "noscript", "svg", "canvas", "iframe", "object", "audio", "video", "head"}
     | {"datalist", "select", "textarea", "button", "input"}
 )
-_BOILERPLATE = frozenset({"nav", "header", "footer", "aside"})  # unless within the main text
-_BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
+_SCRIPTLESS = frozenset({"noscript", "template"})  # text if the page has no other
+_BOILERPLATE = frozenset({"nav", "header", "footer", "aside", "dialog"})  # unless within the main text
+_BOILERPLATE_ROLES = frozenset(
+    {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"}
+)
+_MENU = re.compile(  # class or id of what pages wrap their menus and footers in
+    r"(?:^|\s)(?:(?:site|page|main|top|global|primary|secondary|mobile|header|footer|side)[-_]{0,2})?"
+    r"(?:nav|navbar|navigation|menu|menubar|topbar|breadcrumbs?|footer|sidebar|skip[-_]?(?:links?|to[-_]content)|pager"
+    r"|pagination|share|social)(?:[-_]{0,2}(?:wrapper|container|links?|list|menu|items?|inner|bar))?(?=\s|$)",
+    re.IGNORECASE,
+)
+_NOTICE = re.compile(
+    r"(?:^|[\s_-])(?:cookies?|gdpr|consent|onetrust)[-_]?(?:banner|bar|consent|notice|popup|law|message|modal|wall|overlay)"
+    r"s?(?=[\s_-]|$)",
+    re.IGNORECASE,
+)
+_MENU_LINKS, _ONLY_LINKS = 0.5, 0.8  # of a menu's text is in links; of one that may be longer than the rest of the page
+_MAX_FOOTER = 1000  # characters
+_MAX_NOTICE = 3000
+_PERMALINK = re.compile("[¶#§\U0001f517⚓\ufe0f\u200b\\s]*")
+_PERMALINK_CLASSES = frozenset(
+    {"headerlink", "header-anchor", "anchor", "anchorlink", "anchor-link", "hash-link", "heading-anchor", "permalink"}
+    | {"heading-link", "direct-link"}
+)
+_FILE_NAME = re.compile(r"[^\s/]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp)", re.IGNORECASE)
+_MIN_ALT, _MAX_ALT = 3, 1000  # characters of alternative text; fewer are decoration
+_FEW = 200  # characters: a page of fewer may have its text elsewhere
+_MAX_JSON = 1_000_000  # characters of a block of JSON-LD
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _BLOCKS = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "details", "dialog", "dd", "div", "dl"}
@@ -132,7 +160,47 @@ def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
         main = _Renderer(body, limits).render(mains)
         if len(main.text()) >= _MAIN_SHARE * len(page.text()):
             page = main
-    return page if page.text() else _Renderer(body, limits, keep_all=True).render([body])
+    if not page.text():
+        page = _Renderer(body, limits, keep_all=True).render([body])
+    length = len(page.text())
+    if length < _FEW:
+        scriptless = _Renderer(body, limits, keep_all=not length, is_scriptless=True).render([body])
+        if len(scriptless.text()) > 3 * length:
+            page, length = scriptless, len(scriptless.text())
+    if length < _FEW:
+        for line, article in _articles(root):
+            if len(article) > length:
+                page.end_block()
+                page.write(article, line)
+                break
+    return page
+
+
+def _articles(root: Any) -> Iterator[tuple[int, str]]:
+    """Yield the texts of articles in JSON-LD, each with the line of its script."""
+    import json
+
+    for script in root.iter("script"):
+        source = script.text or ""
+        if script.get("type", "").strip().lower() != "application/ld+json" or len(source) > _MAX_JSON:
+            continue
+        try:
+            values = [json.loads(source)]
+        except (ValueError, RecursionError):
+            continue
+        while values:
+            value = values.pop()
+            if isinstance(value, list):
+                values += value
+            elif isinstance(value, dict):
+                values += [each for each in value.values() if isinstance(each, (dict, list))]
+                texts = [value.get(key) for key in ("headline", "articleBody", "text", "description")]
+                if isinstance(value.get("articleBody") or value.get("text"), str):
+                    texts = texts[:3]
+                yield (
+                    script.sourceline or 1,
+                    "\n".join(each for each in texts if isinstance(each, str)).replace("\0", ""),
+                )
 
 
 def _titled(body: Any) -> set[Any]:
@@ -144,6 +212,42 @@ def _titled(body: Any) -> set[Any]:
                 break
             found.add(element)
     return found
+
+
+def _menus(body: Any) -> set[Any]:
+    """Return the elements that their class or id says to be menus, notices or footers, and that are made like such."""
+    from lxml import etree
+
+    found: list[tuple[Any, int, bool]] = []  # with its length, and whether it is nothing but links
+    opened: list[
+        tuple[Any, bool, int, int]
+    ] = []  # whether it is a notice; the characters, and those in links, before it
+    total = linked = links = 0
+    for event, element in etree.iterwalk(body, events=("start", "end")):
+        if event == "start":
+            names = f"{element.get('class', '')[:500]} {element.get('id', '')[:500]}"
+            is_notice = _NOTICE.search(names) is not None
+            if is_notice or _MENU.search(names):
+                opened.append((element, is_notice, total, linked))
+            links += element.tag == "a"
+            text = "" if element.tag in _NEVER_TEXT else element.text
+        else:
+            links -= element.tag == "a"
+            if opened and opened[-1][0] is element:
+                _, is_notice, total_before, linked_before = opened.pop()
+                length, in_links = total - total_before, linked - linked_before
+                names = f"{element.get('class', '')} {element.get('id', '')}".lower()
+                if (
+                    (is_notice and length <= _MAX_NOTICE)
+                    or (length <= _MAX_FOOTER and "footer" in names)
+                    or in_links >= _MENU_LINKS * length
+                ):
+                    found.append((element, length, in_links >= _ONLY_LINKS * length))
+            text = element.tail
+        size = len((text or "").strip())
+        total += size
+        linked += size if links else 0
+    return {element for element, length, only_links in found if only_links or length <= total * _MAIN_SHARE}
 
 
 def _length(element: Any) -> int:
@@ -159,9 +263,15 @@ class _Renderer:
     `line` is the current source line: set by each tag whose line the parser knows, and counted on through the text.
     """
 
-    def __init__(self, body: Any, limits: ExtractLimits, *, keep_all: bool = False) -> None:
+    def __init__(
+        self, body: Any, limits: ExtractLimits, *, keep_all: bool = False, is_scriptless: bool = False
+    ) -> None:
         self.layout = TextLayout(limits.headings)
         self.keep_all = keep_all  # boilerplate too: for pages that have nothing else
+        self.never_text = _NEVER_TEXT - _SCRIPTLESS if is_scriptless else _NEVER_TEXT
+        self.menus = set() if keep_all else _menus(body)
+        self.kept_hidden: Any = None  # the page itself, hidden from screen readers while a dialog is open
+        self.in_heading = False
         self.form_limit = _length(body) * _MAIN_SHARE
         self.titled = _titled(body)
         self.line = 1
@@ -221,15 +331,25 @@ class _Renderer:
 
     def is_dropped(self, element: Any) -> bool:
         tag = element.tag
-        if self.keep_all or tag in _NEVER_TEXT:
-            return tag in _NEVER_TEXT
-        if tag == "nav" or _is_hidden(element):
+        if tag == "template" and element.get("shadowrootmode"):
+            return False
+        if self.keep_all or tag in self.never_text:
+            return tag in self.never_text or _is_permalink(element)
+        if tag == "nav" or _is_hidden(element) or _is_permalink(element) or self.is_kept_from_readers(element):
             return True
         if tag == "form":
             return not self.forms and _length(element) < self.form_limit
-        if tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES:
-            # Kept inside the main text, and if it holds the page's title, as many a <header> does.
-            return not self.inside and element not in self.titled
+        is_boilerplate = tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES or element in self.menus
+        # Kept inside the main text, and if it holds the page's title, as many a <header> does.
+        return is_boilerplate and not self.inside and element not in self.titled
+
+    def is_kept_from_readers(self, element: Any) -> bool:
+        """Return True if the element is hidden from screen readers, and not as the page itself behind a dialog."""
+        if element.get("aria-hidden") != "true":
+            return False
+        if self.kept_hidden is not None or _length(element) < self.form_limit:
+            return True
+        self.kept_hidden = element
         return False
 
     def start(self, element: Any) -> None:
@@ -256,6 +376,13 @@ class _Renderer:
             self.verbatim += 1
         elif tag == "li" and not self.in_row:
             self.layout.bullet()
+        elif tag == "img" and not self.in_heading and not self.verbatim:
+            alt = one_line(element.get("alt", ""))[:_MAX_ALT]
+            if len(alt) >= _MIN_ALT and not _FILE_NAME.fullmatch(alt):
+                self.layout.space()
+                self.layout.write(alt, self.line)
+                self.layout.space()
+        self.in_heading = self.in_heading or tag in _LEVELS
 
     def end(self, element: Any) -> None:
         tag = element.tag
@@ -272,6 +399,7 @@ class _Renderer:
             if self.data_table and self.table_row >= 0:
                 self.layout.add_block(self.table_row, "rows", header=self.has_header)
             self.data_table = False
+        self.in_heading = self.in_heading and tag not in _LEVELS
         if tag in _LEVELS and not self.in_row:
             self.layout.add_heading(self.heading_row, _LEVELS[tag])
         elif tag in _BLOCKS:
@@ -289,9 +417,22 @@ class _Renderer:
 
 
 def _is_hidden(element: Any) -> bool:
-    if "hidden" in element.attrib or element.get("aria-hidden") == "true":
+    if "hidden" in element.attrib:
         return True
     return _HIDDEN.search(element.get("style", "")) is not None
+
+
+def _is_permalink(element: Any) -> bool:
+    """Return True for the sign beside a heading that links to it, and for a wiki's links to edit a section."""
+    classes = element.get("class", "")[:500].split()
+    if element.tag != "a":
+        return "mw-editsection" in classes
+    if not ("#" in element.get("href", "") or not _PERMALINK_CLASSES.isdisjoint(classes)):
+        return False
+    text = "".join(islice(element.itertext(), 5)).strip()
+    if not text or element.find(".//img") is not None:
+        return False
+    return _PERMALINK.fullmatch(text) is not None or (len(text) <= 2 and not _PERMALINK_CLASSES.isdisjoint(classes))
 
 
 def _is_data(table: Any) -> bool:

@@ -1,6 +1,7 @@
 """LaTeX: the text without its commands, line for line, as far as simple rules go; formulas stay as written."""
 
 import re
+from itertools import islice
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode, one_line
@@ -15,10 +16,48 @@ _SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + rf")\*?[ \t]*(?:{_OPTIONAL})?
 _FACT = re.compile(rf"\\(title|author|date)[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
 _VERBATIM = re.compile(r"\\begin\{(verbatim|lstlisting|minted|alltt)\*?\}(.*?)(?:\\end\{\1\*?\}|\Z)", re.DOTALL)
 _SILENT = re.compile(  # commands that are left out with their arguments
-    r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics|usepackage"
-    r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup|index|color"
-    rf"|newcommand|renewcommand|fontsize|selectlanguage)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
+    r"\\(?:label|ref|eqref|pageref|autoref|cref|Cref|cite\w*|nocite|bibliography\w*|input|include|includegraphics"
+    r"|usepackage"
+    r"|documentclass|vspace|hspace|setlength|setcounter|addtolength|begin|end|pagestyle|thispagestyle|hypersetup"
+    r"|index|color"
+    r"|fontsize|selectlanguage|cmidrule|cline|rowcolor|cellcolor|columncolor|arraystretch|bibitem|graphicspath|tikzset"
+    rf"|usetikzlibrary|geometry|definecolor|newtheorem|phantom|hphantom|vphantom|addcontentsline"
+    rf"|markboth)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
 )
+_DEFINITION = re.compile(
+    r"\\(?:(?:re|provide)?newcommand|providecommand|renewcommand|DeclareRobustCommand|def)\*?[ \t]*"
+    rf"(?:\{{\\([A-Za-z@]+)\}}|\\([A-Za-z@]+))((?:{_OPTIONAL})*+|(?:#\d)++)[ \t]*" + _BRACED
+)
+_MAX_MACROS, _MAX_MACRO, _MAX_EXPANDED = 500, 500, 200_000  # macros; characters of one, and of all their uses
+_SETTINGS = {  # command or environment -> its first arguments that are no text
+    **dict.fromkeys(
+        ("href", "textcolor", "colorbox", "hyperlink", "hypertarget", "parbox", "raisebox", "rotatebox"), 1
+    ),
+    **dict.fromkeys(("scalebox", "foreignlanguage", "adjustbox", "texorpdfstring"), 1),
+    **dict.fromkeys(("multicolumn", "multirow", "fcolorbox", "resizebox"), 2),
+}
+_ENVIRONMENTS = {
+    **dict.fromkeys(("tabular", "longtable", "array", "tblr", "supertabular", "minipage", "multicols"), 1),
+    **dict.fromkeys(("thebibliography", "subfigure", "column", "spacing", "adjustbox", "tabbing"), 1),
+    **dict.fromkeys(("tabularx", "tabular*", "tabulary", "wrapfigure", "adjustwidth", "list"), 2),
+}
+_BRACES = _BRACED.replace("((?:", "(?:(?:", 1)
+_SETTING = re.compile(
+    rf"\\(?:(?:{'|'.join(name for name, count in _SETTINGS.items() if count == 1)})\*?(?:{_OPTIONAL})*[ \t]*{_BRACES}"
+    rf"|(?:{'|'.join(name for name, count in _SETTINGS.items() if count == 2)})\*?(?:{_OPTIONAL})*[ \t]*{_BRACES}"
+    rf"(?:{_OPTIONAL})?[ \t]*{_BRACES})(?:{_OPTIONAL})*"
+)
+_ENVIRONMENT = re.compile(
+    rf"\\begin\{{(?:(?:{'|'.join(name for name, count in _ENVIRONMENTS.items() if count == 1)})\}}"
+    rf"(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?|"
+    rf"(?:{'|'.join(re.escape(name) for name, count in _ENVIRONMENTS.items() if count == 2)})\}}"
+    rf"(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?|[A-Za-z]+\*?\}}(?:[ \t]*{_OPTIONAL})+)"
+)
+_NOTE = re.compile(
+    rf"[ \t]*\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*" + _BRACED
+)
+_OPEN_NOTE = re.compile(rf"\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*(?=\{{)")
+_MACRO = re.compile(r"\\([A-Za-z@]+)(?:[ \t]*\{\}|[ \t](?=[ \t]))?")
 _ACCENT = re.compile(
     r"\\([`'^\"~=.uvHckr])(?:\{\\?([A-Za-zıȷ])\}|[ \t]*\\?([A-Za-zıȷ])(?![A-Za-z]))|\\([`'^\"~=.])\\?([A-Za-zıȷ])"
 )
@@ -65,7 +104,8 @@ _MEANT = {
     "and": ", ",
 }
 _MATH = re.compile(
-    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[(?:(?!\\\[).){0,5000}?\\\]|\\\((?:(?!\\\().){0,1000}?\\\)",
+    r"\$\$.{0,5000}?\$\$|(?<!\\)\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[(?:(?!\\\[).){0,5000}?\\\]"
+    r"|\\\((?:(?!\\\().){0,1000}?\\\)",
     re.DOTALL,
 )
 _COMMAND = re.compile(rf"\\(?:[A-Za-z@]+\*?(?:{_OPTIONAL})?[ \t]?|[,;:!/> ])")
@@ -80,18 +120,45 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     """
     source = decode(name, data)
     begin = source.find("\\begin{document}")
-    facts = {match[1]: _words(match[2]) for match in _FACT.finditer(_COMMENT.sub("", source[: max(begin, 0) + 50_000]))}
-    text, headings, blocks, start = _Stripper(source, max(begin, 0), options.limits.headings).run()
+    sample = _COMMENT.sub("", source[: max(begin, 0) + 50_000])
+    macros = _Macros(sample)
+    facts = {match[1]: _words(match[2], macros) for match in _FACT.finditer(sample)}
+    text, headings, blocks, start = _Stripper(source, max(begin, 0), options.limits.headings, macros).run()
     title = one_line(facts.pop("title", ""))[:MAX_TITLE] or next((each.title for each in headings), None)
     metadata: dict[str, JsonValue] = {key: one_line(value)[:1000] for key, value in facts.items() if value.strip()}
     return Document(text, with_code(spans_between(text, headings, start), blocks), title, metadata=metadata)
 
 
+class _Macros:
+    """The commands without arguments that a document defines; their uses are replaced by what they mean."""
+
+    def __init__(self, source: str) -> None:
+        self._meanings: dict[str, str] = {}
+        self._left = _MAX_EXPANDED
+        for match in islice(_DEFINITION.finditer(source), _MAX_MACROS):
+            if not match[3] and len(match[4]) <= _MAX_MACRO:
+                self._meanings[match[1] or match[2]] = match[4]
+
+    def expand(self, source: str) -> str:
+        """Replace each use once, and those within what it means once more."""
+        if not self._meanings:
+            return source
+        return _MACRO.sub(self._meaning, _MACRO.sub(self._meaning, source))
+
+    def _meaning(self, match: re.Match[str]) -> str:
+        meaning = self._meanings.get(match[1])
+        if meaning is None or len(meaning) > self._left:
+            return match[0]
+        self._left -= len(meaning)
+        return f"{meaning}{{}}" if meaning[-1:].isalpha() and "\\" in meaning else meaning
+
+
 class _Stripper:
     """Writes the source without its commands. A line of the text is a line of the source."""
 
-    def __init__(self, source: str, begin: int, max_headings: int) -> None:
+    def __init__(self, source: str, begin: int, max_headings: int, macros: _Macros) -> None:
         self.source = source
+        self.macros = macros
         self.max_headings = max_headings
         self.begin = begin
         self.parts: list[str] = []
@@ -116,34 +183,37 @@ class _Stripper:
         source = _COMMENT.sub("", source)
         position = 0
         for match in _SECTION.finditer(source):
-            self.write(_words(source[position : match.start()]))
-            title = _words(match[2])
+            self.write(_words(source[position : match.start()], self.macros))
+            title = _words(match[2], self.macros)
             if len(self.headings) < self.max_headings:
                 self.headings.append(Heading(self.length, _LEVELS[match[1]], one_line(title)[:MAX_TITLE]))
             self.write(title)
             position = match.end()
-        self.write(_words(source[position:]))
+        self.write(_words(source[position:], self.macros))
 
     def write(self, text: str) -> None:
         self.parts.append(text)
         self.length += len(text)
 
 
-def _words(source: str) -> str:
+def _words(source: str, macros: _Macros) -> str:
     """Return a stretch of the source without commands, line for line, with its formulas as written."""
     parts: list[str] = []
     position = 0
     for formula in _MATH.finditer(source):
-        parts += [_plain(source[position : formula.start()]), formula[0]]
+        parts += [_plain(source[position : formula.start()], macros), formula[0]]
         position = formula.end()
-    parts.append(_plain(source[position:]))
+    parts.append(_plain(source[position:], macros))
     return "".join(parts)
 
 
-def _plain(source: str) -> str:
+def _plain(source: str, macros: _Macros) -> str:
     import unicodedata
 
-    source = _SILENT.sub(lambda match: "\n" * match[0].count("\n"), source)
+    source = macros.expand(_DEFINITION.sub(_line_ends, source))
+    source = _OPEN_NOTE.sub(" ", _NOTE.sub(r" (\1)", source))
+    source = _SETTING.sub(_line_ends, _ENVIRONMENT.sub(_line_ends, source))
+    source = _SILENT.sub(_line_ends, source)
     source = _LETTERS.sub(lambda match: _MEANT[match[1]], source)
     source = _ACCENT.sub(
         lambda m: unicodedata.normalize("NFC", (m[2] or m[3] or m[5]).replace("ı", "i") + _COMBINING[m[1] or m[4]]),
@@ -152,5 +222,9 @@ def _plain(source: str) -> str:
     for mark, meant in _QUOTES:
         source = source.replace(mark, meant)
     source = _COMMAND.sub("", _ESCAPED.sub(lambda match: f"\0{ord(match[1])};", source))
-    source = source.replace("{", "").replace("}", "")
+    source = source.replace("{", "").replace("}", "").replace("&", "|")
     return re.sub(r"\0(\d+);", lambda match: chr(int(match[1])), source)
+
+
+def _line_ends(match: re.Match[str]) -> str:
+    return "\n" * match[0].count("\n")

@@ -1,22 +1,26 @@
-"""E-mail (EML, MBOX) and saved web pages (MHTML), read by the standard library's parser."""
+"""E-mail (EML, EMLX, Maildir, MBOX) and saved web pages (MHTML), read by the standard library's parser."""
 
+import base64
+import codecs
 import email
+import quopri
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from email.message import Message
 from email.policy import Compat32
 from email.utils import parsedate_to_datetime
 
-from vsearch_core.errors import ExtractionError
+from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.builder import DocumentBuilder
-from vsearch_core.text.extract.decode import decode, one_line
+from vsearch_core.text.extract.decode import SAMPLE, decode, one_line
 from vsearch_core.text.extract.failures import damaged, too_large
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.formats.html import extract as extract_html
+from vsearch_core.text.formats.plain import extract as extract_plain
 
 _KEYS = {"from": "author", "to": "recipients", "cc": "cc", "message-id": "message_id", "list-id": "list"}
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")  # headers that are part of the text
@@ -25,12 +29,28 @@ _BOUNDARY = re.compile(rb"\bboundary=\s*\"?([^\"\s;]{1,100})", re.IGNORECASE)
 _MAX_DEPTH = 20
 _ENVELOPE = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\d{2}:\d{2}[^\r\n]*\r?\n")
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
+_LENGTH_LINE = re.compile(rb"\s{0,20}(\d{1,12})[ \t]*\r?\n")
+_HEADER_LINE = re.compile(rb"(?:From |[!-9;-~]{1,70}:|[ \t])")
+_MAIL_HEADER = re.compile(
+    rb"^(from|date|to|subject|message-id|received|return-path|delivered-to):", re.IGNORECASE | re.MULTILINE
+)
+_ENCODED_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
+_CHARSET_SUFFIX = re.compile(r"(?<=\d)-[ei]\Z")  # iso-8859-8-i: the direction of writing
+_ISO_DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d(?:[T ][\d:.]+)?)\s*([+-]\d\d:?\d\d|Z)?\s*\Z")
+_SEVEN_BIT = {"utf-7": "utf-7", "unicode-1-1-utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+_TRANSFERRED = {"base64", "quoted-printable"}
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/=]{50,}\s?")
+_STUB = 2000  # characters; a longer plain version is the message's text, whatever the HTML version says
+_WORD = re.compile(r"\w+")
+_ARMOR = re.compile(r"[> ]*-----(BEGIN|END) PGP ([A-Z ]{1,40})-----\s*")
+_ARMORED_LINE = re.compile(r"[> ]*+(?:[A-Za-z0-9+/=]*|[A-Z][A-Za-z-]{1,20}: .*)\s*")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return a message's headers and its text, the plain version if there is one; attachments by name only.
+    """Return a message's headers and its text, with forwarded messages; attachments by name only.
 
-    Raises ExtractionError.
+    The text is the plain version, or the HTML one if the plain one says much less. Raises ExtractionError.
     """
     message = _parse(name, data, options.limits)
     builder = DocumentBuilder(name, options.limits)
@@ -38,6 +58,29 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     _add(builder, message, metadata, 0, options)
     subject = metadata.pop("subject", None)
     return builder.document(str(subject) if subject else None, metadata=metadata)
+
+
+def extract_emlx(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the message in a file of Apple Mail: its length, the message, and a property list, which is left out.
+
+    Raises ExtractionError.
+    """
+    first = _LENGTH_LINE.match(data)
+    if first is None:
+        return extract(name, data, options)
+    end = first.end() + int(first[1])
+    if data[end : end + SAMPLE].lstrip()[:5] not in {b"<?xml", b""}:  # the length is wrong
+        end = data.rfind(b"<?xml")
+        end = end if end > first.end() and b"<plist" in data[end:] else len(data)
+    return extract(name, data[first.end() : end], options)
+
+
+def extract_stored(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the message in a file of a Maildir or MH folder, or the plain text of a file that is no message.
+
+    Raises ExtractionError.
+    """
+    return (extract if _is_message(data) else extract_plain)(name, data, options)
 
 
 def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
@@ -68,7 +111,7 @@ def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) 
 def extract_web_page(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the HTML page in an MHTML file. Raises ExtractionError."""
     message = _parse(name, data, options.limits)
-    for part, _ in _walk(message, options.limits.parts):
+    for part in _leaves(message, options.limits.parts):
         if part.get_content_type() in {"text/html", "application/xhtml+xml"}:
             page = extract_html(name, _bytes(part), options)
             address = _header(message, "Snapshot-Content-Location")
@@ -82,6 +125,18 @@ class _Bounded(Compat32):
     def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
         name, value = super().header_source_parse(sourcelines)
         return name, value[:_MAX_VALUE]
+
+    def header_fetch_parse(self, name: str, value: str) -> str:  # bytes beyond ASCII stay surrogates
+        return value
+
+
+def _is_message(data: bytes) -> bool:
+    """Return True if the bytes begin with lines of headers only, two of them such as each mail program writes."""
+    head, blank, _ = data[:SAMPLE].replace(b"\r\n", b"\n").lstrip(b"\n").partition(b"\n\n")
+    lines = head.split(b"\n")
+    if not blank and len(lines) > 1:
+        lines.pop()  # it may be cut, or the text after headers without a blank line
+    return all(map(_HEADER_LINE.match, lines)) and len({key.lower() for key in _MAIL_HEADER.findall(head)}) > 1
 
 
 def _is_bomb(data: bytes, limits: ExtractLimits) -> bool:
@@ -99,10 +154,13 @@ def _is_bomb(data: bytes, limits: ExtractLimits) -> bool:
 
 
 def _parse(name: str, data: bytes, limits: ExtractLimits) -> Message:
+    if b"\0" in data[:64] or data.startswith(codecs.BOM_UTF8):
+        with suppress(BinaryFileError):  # an editor has saved it in UTF-16, or with a byte order mark
+            data = decode(name, data).encode("utf-8", "replace")
     if _is_bomb(data, limits):
         raise too_large(name)
     try:
-        return email.message_from_bytes(data, policy=_Bounded())
+        return email.message_from_bytes(data.lstrip(b"\r\n"), policy=_Bounded())
     except Exception as error:  # the parser should accept anything, but doesn't
         raise damaged(name, "message", error) from None
 
@@ -111,52 +169,139 @@ def _add(
     builder: DocumentBuilder, message: Message, metadata: dict[str, JsonValue], line: int, options: ExtractOptions
 ) -> None:
     """Add a message's headers and text, all of source line `line`; 0 if lines mean nothing."""
-
-    def add(text: str) -> None:
-        text = text.replace("\r\n", "\n").strip("\n").replace("\0", "\ufffd")
+    reader = _MessageReader(builder.name, options)
+    reader.read(message)
+    if reader.attachments:
+        metadata["attachments"] = [*reader.attachments]
+        reader.blocks.append("Attachments: " + ", ".join(reader.attachments))
+    for block in reader.blocks:
+        text = block.replace("\r\n", "\n").strip("\n").replace("\0", "\ufffd")
         builder.add(text, lines=[line] * (text.count("\n") + 1) if line else ())
 
-    headers = ((key, _header(message, key)) for key in _SHOWN)
-    add("\n".join(f"{key}: {value}" for key, value in headers if value))
-    attached: list[JsonValue] = []
-    for part in _bodies(message, options.limits.parts):
+
+class _MessageReader:
+    """Collects the blocks of a message's text, and the names of its attachments."""
+
+    def __init__(self, name: str, options: ExtractOptions) -> None:
+        self.name = name
+        self.options = options
+        self.blocks: list[str] = []
+        self.attachments: list[str] = []
+        self._texts: dict[int, str] = {}  # id of a part -> its text
+
+    def read(self, message: Message) -> None:
+        """Read a message part by part, without recursion and down to a limited depth."""
+        stack: list[tuple[Message, int, bool, bool]] = [(message, 0, True, True)]  # part, depth, is message, is shown
+        count = 0
+        while stack and count < self.options.limits.parts:
+            part, depth, is_message, is_shown = stack.pop()
+            count += 1
+            if is_message and is_shown:
+                headers = ((key, _header(part, key)) for key in _SHOWN)
+                self.blocks.append("\n".join(f"{key}: {value}" for key, value in headers if value))
+            children = _children(part, self.options.limits)
+            if children is None:
+                self._read_leaf(part, is_shown)
+            elif depth < _MAX_DEPTH:
+                kind = part.get_content_type()
+                hidden = self._hidden(children) if kind == "multipart/alternative" else set()
+                stack += [
+                    (child, depth + 1, kind in _MESSAGES, is_shown and id(child) not in hidden)
+                    for child in reversed(children)
+                ]
+
+    def _read_leaf(self, part: Message, is_shown: bool) -> None:
+        if part.get_content_maintype() == "multipart":  # its parts can't be told apart: the boundary is missing
+            lines = _decode(_bytes(part), None).split("\n")
+            self.blocks += ["\n".join(line for line in lines if not _BASE64_LINE.fullmatch(line))] if is_shown else []
+            return
         file = _file_name(part)
         if file:
-            attached.append(file)
-        elif part.get_content_type() == "text/html":
-            add(extract_html(builder.name, _bytes(part), options).text)
-        elif part.get_content_maintype() == "text":
-            add(decode(builder.name, _bytes(part) or b"", part.get_content_charset()))
-    if attached:
-        metadata["attachments"] = attached
-        add("Attachments: " + ", ".join(map(str, attached)))
+            self.attachments.append(file)
+        elif is_shown and part.get_content_maintype() == "text":
+            self.blocks.append(self._text(part))
+
+    def _hidden(self, alternatives: list[Message]) -> set[int]:
+        """Return the ids of the alternatives that are not read: other versions of the text that is."""
+        plain = html = None
+        for child in alternatives:
+            kinds = {leaf.get_content_type() for leaf in _leaves(child, self.options.limits.parts)}
+            if "text/html" in kinds:
+                html = html or child
+            elif "text/plain" in kinds:
+                plain = plain or child
+        if plain is None and html is None:
+            return set()
+        read = plain if html is None or (plain is not None and not self._is_stub(plain, html)) else html
+        versions = (child for child in alternatives if child in (plain, html) or child.get_content_maintype() == "text")
+        return {id(child) for child in versions if child is not read}
+
+    def _is_stub(self, plain: Message, html: Message) -> bool:
+        """Return True if the plain version is short and lacks most words of the HTML version."""
+        text = self._all_text(plain)
+        if len(text) > _STUB:
+            return False
+        if not text.strip():
+            return True
+        words = set(_WORD.findall(self._all_text(html).lower()))
+        return len(words & set(_WORD.findall(text.lower()))) * 2 < len(words)
+
+    def _all_text(self, part: Message) -> str:
+        leaves = _leaves(part, self.options.limits.parts)
+        return "\n".join(
+            self._text(leaf) for leaf in leaves if leaf.get_content_maintype() == "text" and not _file_name(leaf)
+        )
+
+    def _text(self, part: Message) -> str:
+        text = self._texts.get(id(part))
+        if text is None:
+            text = self._texts[id(part)] = self._decoded_text(part)
+        return text
+
+    def _decoded_text(self, part: Message) -> str:
+        content, charset = _bytes(part), part.get_content_charset()
+        if part.get_content_type() != "text/html":
+            return _without_armor(_decode(content, charset))
+        content = _decode(content, charset).encode("utf-8", "replace") if charset else content
+        try:
+            return extract_html(self.name, content, self.options).text
+        except BinaryFileError:
+            return ""
 
 
-def _bodies(message: Message, max_parts: int) -> Iterator[Message]:
-    """Yield the parts to read: of alternatives the plain text, or else the HTML."""
-    alternatives: dict[int, bool] = {}  # id of the container -> its plain text was yielded
-    for part, container in _walk(message, max_parts):
-        kind = container.get_content_type() if container is not None else ""
-        if kind == "multipart/alternative" and part.get_content_maintype() == "text":
-            if alternatives.get(id(container)):
-                continue
-            alternatives[id(container)] = part.get_content_type() == "text/plain" and bool(_bytes(part).strip())
-        yield part
+def _children(part: Message, limits: ExtractLimits) -> list[Message] | None:
+    """Return the parts of a multipart or the message within a part; None for a leaf."""
+    payload = part.get_payload() if part.is_multipart() else None
+    if not isinstance(payload, list):
+        return None
+    children = [child for child in payload if isinstance(child, Message)]
+    encoding = _encoding(part)
+    if part.get_content_type() in _MESSAGES and children and encoding in _TRANSFERRED:
+        child = children[0]
+        if encoding == "quoted-printable" or not child.keys():  # else some program has only claimed to encode it
+            with suppress(Exception):  # what the generator can't write stays as the parser read it
+                source = child.as_bytes()
+                decoded = base64.b64decode(source) if encoding == "base64" else quopri.decodestring(source)
+                return [_parse("", decoded, limits)]
+    return children
 
 
-def _walk(message: Message, max_parts: int) -> Iterator[tuple[Message, Message | None]]:
-    """Yield the leaves of a message, each with its container, down to a limited depth and without recursion."""
-    stack: list[tuple[Message, Message | None, int]] = [(message, None, 0)]
+def _encoding(part: Message) -> str:
+    return str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+
+
+def _leaves(message: Message, max_parts: int) -> Iterator[Message]:
+    """Yield the parts without parts of their own, down to a limited depth and without recursion."""
+    stack = [(message, 0)]
     count = 0
     while stack and count < max_parts:
-        part, container, depth = stack.pop()
+        part, depth = stack.pop()
         count += 1
         payload = part.get_payload() if part.is_multipart() else None
-        if isinstance(payload, list):
-            if depth < _MAX_DEPTH:
-                stack += [(child, part, depth + 1) for child in reversed(payload) if isinstance(child, Message)]
-        else:
-            yield part, container
+        if not isinstance(payload, list):
+            yield part
+        elif depth < _MAX_DEPTH:
+            stack += [(child, depth + 1) for child in reversed(payload) if isinstance(child, Message)]
 
 
 def _bytes(part: Message) -> bytes:
@@ -167,39 +312,112 @@ def _bytes(part: Message) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
+def _decode(content: bytes, charset: str | None) -> str:
+    """Decode text in the declared charset; an unknown one is guessed. Bytes that are no text give an empty one."""
+    charset = _CHARSET_SUFFIX.sub("", (charset or "").lower()) or None
+    if charset in _SEVEN_BIT:
+        return content.decode(_SEVEN_BIT[charset], "replace")
+    try:
+        return decode("", content, charset)
+    except BinaryFileError as error:
+        return content.decode("utf-8", "replace") if error.code == "unknown-encoding" else ""
+
+
+def _without_armor(text: str) -> str:
+    """Return the text of a message without the blocks of inline OpenPGP: signatures, keys and encrypted text."""
+    if "-----BEGIN PGP " not in text:
+        return text
+    lines: list[str] = []
+    in_block = in_head = is_signed = False
+    for line in text.split("\n"):
+        mark = _ARMOR.fullmatch(line)
+        if mark and mark[1] == "BEGIN":
+            in_head = is_signed = mark[2] == "SIGNED MESSAGE"
+            in_block = not in_head
+        elif mark:
+            in_block = is_signed = False
+        elif in_head and _ARMORED_LINE.fullmatch(line):
+            in_head = bool(line.strip("> \r"))  # the headers of the signed text end with a blank line
+        elif not in_block or not _ARMORED_LINE.fullmatch(line):
+            in_block = in_head = False
+            lines.append(line[2:] if is_signed and line.startswith("- ") else line)
+    return "\n".join(lines)
+
+
 def _file_name(part: Message) -> str:
     """Return an attachment's name; "" for a part of the text."""
     try:
-        file = _decoded(part.get_filename() or "")
+        file = _decoded(part.get_filename() or "", part)
     except (ValueError, LookupError, TypeError, AttributeError):
         file = ""
     if part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text":
-        return file or part.get_content_type()
+        return file or part.get_content_type().encode("ascii", "replace").decode()
     return file
 
 
 def _metadata(message: Message) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {"subject": _header(message, "Subject")}
     found |= {ours: _header(message, theirs) for theirs, ours in _KEYS.items()}
-    try:
-        moment = parsedate_to_datetime(_header(message, "Date"))
-        found["date"] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-    except (ValueError, TypeError, OverflowError, IndexError, AttributeError):
-        pass  # a malformed date is left out
+    found["date"] = _date(_header(message, "Date"))
     return {key: value for key, value in found.items() if value}
+
+
+def _date(value: str) -> str | None:
+    """Return a date of RFC 5322 or ISO 8601 in UTC; None if it is malformed."""
+    try:
+        iso = _ISO_DATE.match(value)
+        moment = datetime.fromisoformat("".join(filter(None, iso.groups()))) if iso else parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, TypeError, OverflowError, IndexError, AttributeError):
+        return None
 
 
 def _header(message: Message, key: str) -> str:
     value = message.get(key)
-    return _decoded(str(value)) if value is not None else ""
+    return _decoded(str(value), message) if value is not None else ""
 
 
-def _decoded(value: str) -> str:
-    """Return a header with its encoded words decoded, on one line."""
-    from email.errors import MessageError
-    from email.header import decode_header, make_header
-
+def _decoded(value: str, message: Message) -> str:
+    """Return a header on one line, with its encoded words and its bytes beyond ASCII decoded."""
     value = value[:_MAX_VALUE]
-    with suppress(MessageError, ValueError, LookupError):  # else the header is used as it is
-        value = str(make_header(decode_header(value)))
-    return one_line(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    if not value.isascii():
+        raw = value.encode("utf-8", "surrogateescape")
+        try:
+            value = raw.decode()
+        except UnicodeDecodeError:
+            value = _guessed_header(raw, message)
+    return one_line(_without_encoded_words(value))
+
+
+def _guessed_header(raw: bytes, message: Message) -> str:
+    """Decode a header in the charset of the message's text, or else in one guessed from both."""
+    first = next(_leaves(message, 1000), message)
+    charset = first.get_content_charset()
+    sample = b"" if charset else b"\n" + _bytes(first)[:_MAX_VALUE]
+    text = _decode(b" " + b" ".join(raw.split()) + sample, charset)
+    return text.split("\n", 1)[0]
+
+
+def _without_encoded_words(value: str) -> str:
+    """Decode the encoded words of a header (RFC 2047). Space between two goes; so may the halves of a character."""
+    pieces: list[str] = []
+    pending, charset, end = b"", "", 0
+    for match in _ENCODED_WORD.finditer(value):
+        gap = value[end : match.start()]
+        if gap.strip() or not pending or match[1].lower() != charset:
+            pieces += [_decode(pending, charset), gap if gap.strip() or not pending else ""]
+            pending = b""
+        charset = match[1].lower()
+        pending += _word_bytes(match[2], match[3])
+        end = match.end()
+    return "".join([*pieces, _decode(pending, charset), value[end:]])
+
+
+def _word_bytes(encoding: str, text: str) -> bytes:
+    source = text.encode("utf-8", "replace")
+    if encoding in "qQ":
+        return quopri.decodestring(source, header=True)
+    try:
+        return base64.b64decode(source + b"===")
+    except ValueError:
+        return source

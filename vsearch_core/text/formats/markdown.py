@@ -1,23 +1,17 @@
 """Markdown: front matter, headings of both kinds, fenced code and tables."""
 
-import datetime
-import math
+import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Any
 
-from vsearch_core.model import Document, JsonValue
+from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.front_matter import front_matter
 from vsearch_core.text.extract.headings import MAX_TITLE, Block, Heading, spans_between, with_blocks
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
-
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_MAX_FRONT_MATTER = 1 << 16  # characters; a longer one is text between two rules
-_MAX_VALUES = 10_000  # after aliases are expanded, which can multiply a few lines many times
-_MAX_DEPTH = 50
-_MAX_BITS = 1000  # of a number; Python refuses to write numbers of more than 4,300 digits
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _FENCE_LINE = re.compile(rf"^{_FENCE.pattern}$", re.MULTILINE)
@@ -31,7 +25,11 @@ _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
 _PARAGRAPH = re.compile(
     r" {0,3}(?![#>|<]|[-+*][ \t]|\d{1,9}[.)][ \t]|\[\^)\S"
 )  # a line that a rule below makes a title
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_EMPTY_LINK = re.compile(r"\[\s*\](?:\([^()]*\)|\[[^\[\]]*\])")
+_ELEMENT = re.compile(r"<[^<>]*>")
+_PICTURE = re.compile(r"!\[[^\[\]]*\](?:\([^()]*\)|\[[^\[\]]*\])|!\[\[[^\[\]]*\]\]|<img\b[^<>]*>")
+_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
+_WIKILINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}]*\}$")
 
 
@@ -41,9 +39,11 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     Raises BinaryFileError.
     """
     text = decode(name, data)
-    metadata, start = _front_matter(text)
+    metadata, start = front_matter(text)
     limit = options.limits.headings
     headings = list(islice(find_headings(text, start), limit))
+    if headings and _says_nothing(text, start, headings[0].start):
+        headings[0] = replace(headings[0], start=start)  # a licence or badges above the title are below it too
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
@@ -58,63 +58,17 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     )
 
 
-def _front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
-    """Return the YAML mapping before the text, and where the text begins; nothing and 0 if there is no mapping."""
-    match = _FRONT_MATTER.match(text[: _MAX_FRONT_MATTER + 8])
-    if not match:
-        return {}, 0
-    import yaml
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-        def flatten_mapping(self, node: Any) -> None:
-            """Leave out what `<<` merges: aliases of merges of aliases grow too large before they are counted."""
-            node.value = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
-
-    try:
-        values = yaml.load(match[1], Loader)
-        if values is None:
-            return {}, match.end()
-        if isinstance(values, dict):
-            return _JsonSafe().mapping(values), match.end()
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        pass  # other text between dashes, or malformed YAML (PyYAML fails in all these ways): ordinary text
-    return {}, 0
-
-
-class _JsonSafe:
-    """Converts values of YAML to values of JSON. Raises ValueError for too many values and too large numbers."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def mapping(self, values: dict[Any, Any], depth: int = 0) -> dict[str, JsonValue]:
-        return {str(self.value(key, depth)): self.value(value, depth) for key, value in values.items()}
-
-    def value(self, value: Any, depth: int) -> JsonValue:
-        self.count += 1
-        if self.count > _MAX_VALUES or depth > _MAX_DEPTH:
-            raise ValueError("too many values")
-        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-            raise ValueError("too large a number")
-        if isinstance(value, dict):
-            return self.mapping(value, depth + 1)
-        if isinstance(value, (list, tuple, set)):
-            return [self.value(item, depth + 1) for item in value]
-        if isinstance(value, (datetime.date, datetime.datetime)):
-            return value.isoformat()
-        if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-            return value
-        return str(value).encode(errors="replace").decode()  # an escape can be half a surrogate pair
-
-
 def find_headings(text: str, start: int) -> Iterator[Heading]:
-    """Yield the headings from character `start` on, in order, ignoring fenced code."""
+    """Yield the headings from character `start` on, in order, ignoring fenced code and comments."""
     fence = ""  # closes the current code block
+    comment_end, last_comment_end = start, text.rfind("-->")
     previous, previous_start, alone = "", start, True  # the line before, and whether it begins a paragraph
     position = start
     for line in text[start:].split("\n"):
         opening = _FENCE.fullmatch(line)
-        if fence:
+        if position < comment_end:
+            line_text = ""
+        elif fence:
             if opening and opening[1].startswith(fence) and not opening[2].strip():
                 fence = ""
             line_text = ""  # for headings, a line of code counts as blank
@@ -123,6 +77,8 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
             line_text = ""
         else:
             line_text = line
+            if position < last_comment_end and line.lstrip(" ").startswith("<!--"):
+                comment_end = text.find("-->", position)
             if atx := _ATX.match(line):
                 yield Heading(position, len(atx[1]), _plain(line[atx.end() :]))
                 line_text = ""
@@ -132,6 +88,19 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
         alone = not previous.strip()
         previous, previous_start = line_text, position
         position += len(line) + 1
+
+
+def _says_nothing(text: str, start: int, end: int) -> bool:
+    """Return True if the stretch holds only comments, pictures such as badges, tags and white space."""
+    parts: list[str] = []
+    position = start
+    while (begin := text.find("<!--", position, end)) >= 0 and (close := text.find("-->", begin, end)) >= 0:
+        parts.append(text[position:begin])
+        position = close + 3
+    rest = "".join([*parts, text[position:end]])
+    for pattern in (_PICTURE, _EMPTY_LINK, _ELEMENT):
+        rest = pattern.sub("", rest)
+    return not rest.strip()
 
 
 def _blocks(text: str, start: int) -> Iterator[Block]:
@@ -183,4 +152,6 @@ def _code_blocks(text: str, start: int) -> Iterator[tuple[int, int]]:
 def _plain(title: str) -> str:
     """Return the title without its inline markup."""
     title = _CLOSING.sub("", title[:MAX_TITLE].strip())
-    return _MARKS.sub("", _LINK.sub(r"\1", title)).strip()
+    without_pictures = _LINK.sub(r"\1", _WIKILINK.sub(r"\1", _PICTURE.sub("", title)))
+    title = without_pictures if without_pictures.strip() else _LINK.sub(r"\1", title)
+    return html.unescape(_MARKS.sub("", title)).strip()

@@ -9,15 +9,16 @@ from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.failures import damaged, too_large
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
+from vsearch_core.text.formats.html import extract as extract_html
 from vsearch_core.text.formats.markdown import find_headings
 
 _MAX_CONTAINERS = 1_000_000  # lists and objects; parsed, a small one takes two hundred bytes
 _MAX_VALUES = 8_000_000  # other values
-_MAX_OUTPUT = 2000  # characters of a cell's output; a longer one is a log or a table of numbers
+_MAX_OUTPUT = 2000  # characters of a cell's output; of a longer one, a log or a table of numbers, both ends are kept
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the Markdown, the code and its short outputs. Raises ExtractionError."""
+    """Return the Markdown, the code and its outputs, of long ones their ends. Raises ExtractionError."""
     notebook = _parse(name, decode(name, data))
     cells = notebook.get("cells")
     if cells is None:  # format 3
@@ -74,12 +75,20 @@ def _add_markdown(builder: DocumentBuilder, source: str) -> None:
 
 
 def _output_text(output: dict[str, Any]) -> str:
-    """Return an output as plain text; "" if it is too long or has none."""
+    """Return an output as plain text, or else as the text of its HTML or Markdown; "" if it has none."""
     data = output.get("data")
-    text = _text(output.get("text")) or (_text(data.get("text/plain")) if isinstance(data, dict) else "")
+    data = data if isinstance(data, dict) else {}
+    text = _text(output.get("text")) or _text(data.get("text/plain"))
+    if not text.strip() or text.lstrip().startswith("<IPython."):
+        page = _text(data.get("text/html"))
+        text = extract_html("output", page.encode()).text if page.strip() else _text(data.get("text/markdown"))
     if output.get("output_type") in {"error", "pyerr"}:
         text = f"{output.get('ename')}: {output.get('evalue')}"
-    return text if len(text) <= _MAX_OUTPUT else ""
+    if len(text) <= _MAX_OUTPUT:
+        return text
+    half = _MAX_OUTPUT // 2
+    ends = text[:half].rpartition("\n")[0], text[-half:].partition("\n")[2]
+    return "\n…\n".join(filter(str.strip, ends))
 
 
 def _level(value: Any) -> int:

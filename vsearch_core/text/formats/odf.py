@@ -1,22 +1,29 @@
 """OpenDocument (ODT, ODS, ODP, and their flat and template forms; ISO/IEC 26300)."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.office import alternative_text
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties, blocks_of, walk_xml
-from vsearch_core.text.extract.sheet import Sheet
+from vsearch_core.text.extract.sheet import Sheet, exact_number
 
 KIND = "OpenDocument file"
 _SKIPPED = frozenset(  # elements around the text, and other versions of it
-    {"tracked-changes", "table-of-content", "alphabetical-index", "illustration-index", "table-index", "annotation"}
+    {"tracked-changes", "table-of-content", "alphabetical-index", "illustration-index", "table-index"}
     | {"note-citation", "ruby-text", "header", "footer", "styles", "automatic-styles", "master-styles", "scripts"}
     | {"font-face-decls", "settings", "binary-data", "bibliography", "forms", "object-index", "date-time-decl"}
 )
+_FIELDS = frozenset({"p", "h", "span", "a"})  # elements in which `title` is a field, not a drawing's title
+_ABOUT_COMMENT = frozenset({"creator", "date", "creator-initials", "date-string", "sender-initials"})
+_COMMENT, _DESCRIPTION = "a comment", "a description"  # elements whose text is put together
+_EXPONENT = re.compile(r"\d[eE][+-]?\d")
 _MAX_REPEATS = 100  # of a filled cell: one element can say "the same a million times"
 _MAX_SPACES = 100
 _MAX_NESTING = 4  # paragraphs inside one another: a note, a text box in it
@@ -25,6 +32,7 @@ _MAX_NESTING = 4  # paragraphs inside one another: a note, a text box in it
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return text under its headings, sheets as rows, slides as pages, without page headers and tables of contents.
 
+    Titles and descriptions of drawings are part of the text. Comments follow the paragraph or the sheet.
     Raises ExtractionError.
     """
     properties, builder = Properties(), DocumentBuilder(name, options.limits)
@@ -68,11 +76,28 @@ class _Content:
         self.row = self.column = 0
         self.row_repeats = self.cell_repeats = 1
         self.is_text = False
+        self.is_date = False
+        self.value = ""  # the cell's, where what is shown depends on the language or is cut
+        self.open: list[str] = []  # elements
+        self.comments: list[tuple[int, str]] = []  # row, text; they follow the paragraph or the sheet
+        self.in_comment = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        parent = self.open[-1] if self.open else ""
+        self.open.append(tag)
         if self.skipping or tag in _SKIPPED or (tag == "p" and len(self.paragraphs) == _MAX_NESTING):
             self.skipping += 1
-        elif tag in {"text", "spreadsheet", "presentation", "drawing"} and not self.body:
+        elif self.in_comment:
+            self.skipping += tag in _ABOUT_COMMENT
+        elif tag == "annotation" or (tag in {"title", "desc"} and self.body and parent not in _FIELDS):
+            self.in_comment = tag == "annotation"
+            self.open[-1] = _COMMENT if self.in_comment else _DESCRIPTION
+            self.paragraphs.append([])
+        else:
+            self.start_text(tag, attributes)
+
+    def start_text(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag in {"text", "spreadsheet", "presentation", "drawing"} and not self.body:
             self.body = tag
             self.builder.start_page(1)
         elif tag in {"p", "h"}:
@@ -106,7 +131,10 @@ class _Content:
             self.cells, self.column = [], 0
         elif tag in {"table-cell", "covered-table-cell"} and self.tables == 1:
             self.cell_repeats = _count(attributes, "number-columns-repeated", 1 << 24)
-            self.is_text = attributes.get("value-type", "string") == "string"
+            kind = attributes.get("value-type", "string")
+            self.is_text = kind == "string"
+            self.value = attributes.get("date-value" if kind == "date" else "value", "")
+            self.is_date = kind == "date"
             self.cells.append([])
 
     def data(self, text: str) -> None:
@@ -121,8 +149,15 @@ class _Content:
             self.paragraphs[-1].append(text)
 
     def end(self, tag: str) -> None:
+        opened = self.open.pop()
         if self.skipping:
             self.skipping -= 1
+        elif opened == _COMMENT:
+            self.end_comment()
+        elif self.in_comment:
+            self.put(" ")
+        elif opened == _DESCRIPTION:
+            self.end_description()
         elif tag in {"p", "h"}:
             self.end_paragraph()
         elif tag == "list-item":
@@ -137,6 +172,32 @@ class _Content:
             self.tables -= 1
             if not self.tables:
                 self.end_table()
+
+    def end_comment(self) -> None:
+        self.in_comment = False
+        text = one_line("".join(self.paragraphs.pop()))
+        if text:
+            self.comments.append((self.row + 1, text))
+        if not self.paragraphs and not self.tables:
+            self.add_comments()
+
+    def add_comments(self) -> None:
+        for _, text in self.comments:
+            self.builder.add(text)
+        self.comments = []
+
+    def end_description(self) -> None:
+        """Add the title or the description of a drawing: in parentheses inside a paragraph, else as one."""
+        text = alternative_text({"descr": "".join(self.paragraphs.pop())})
+        if not text:
+            return
+        if self.paragraphs:
+            self.paragraphs[-1].append(f" ({text}) ")
+        elif self.tables:
+            self.cells = self.cells or [[]]
+            self.cells[-1].append(text)
+        else:
+            self.builder.add(text)
 
     def end_paragraph(self) -> None:
         lines = [one_line(line) for line in "".join(self.paragraphs.pop()).split("\n")]
@@ -156,6 +217,7 @@ class _Content:
                 self.builder.heading(self.level or 1, text)
             else:
                 self.builder.add(f"- {text}" if self.items else text, tight=bool(self.items))
+            self.add_comments()
 
     def turn_pages(self) -> None:
         if self.breaks and not self.slides:
@@ -165,6 +227,11 @@ class _Content:
     def end_cell(self) -> None:
         value = " ".join(self.cells[-1])
         if self.body == "spreadsheet" and value:
+            if self.is_date and self.value:
+                value = self.value.partition(".")[0].replace("T", " ").removesuffix(" 00:00:00")
+            elif self.value and _EXPONENT.search(value):
+                with suppress(ValueError):
+                    value = exact_number(self.value)
             for column in range(self.column + 1, self.column + 1 + min(self.cell_repeats, _MAX_REPEATS)):
                 self.sheet.put(self.row + 1, column, value, is_text=self.is_text)
         self.column += self.cell_repeats
@@ -178,10 +245,12 @@ class _Content:
     def end_table(self) -> None:
         if self.body == "spreadsheet":
             self.sheets += 1
-            self.sheet.write(self.builder, self.sheets, self.sheet_name)
+            self.sheet.write(self.builder, self.sheets, self.sheet_name, self.comments)
+            self.comments = []
         else:
             self.turn_pages()
             self.builder.add_rows(self.rows)
+            self.add_comments()
 
 
 def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:

@@ -1,6 +1,7 @@
-"""Org mode: headlines, keywords, and source blocks as code; drawers are left out."""
+"""Org mode: headlines, keywords, and source blocks as code; drawers, planning lines and comments are left out."""
 
 import re
+from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 from vsearch_core.model import Document, JsonValue
@@ -10,11 +11,20 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _T = TypeVar("_T")
 _HEADLINE = re.compile(r"(\*{1,8})[ \t]+(\S.*)")
-_STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|CANCELLED|CANCELED)[ \t]+|\[#[A-Z]\][ \t]*")
+_STATES = ("TODO", "DONE", "NEXT", "WAITING", "CANCELLED", "CANCELED")
+_STATE_WORD = re.compile(r"[^\s|()]+")
+_PRIORITY = re.compile(r"\[#\w{1,2}\][ \t]*")
+_MAX_STATES = 100
+_COMMENT = re.compile(r"[ \t]*#(?:[ \t][^\n]*)?")
+_PLANNING = re.compile(
+    r"(?:[ \t]*(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*(?:<[^<>\n]*>|\[[^\[\]\n]*\])(?:--<[^<>\n]*>)?)++[ \t]*"
+)
 _TAGS = re.compile(r"[ \t]+:[\w@#%:]+:[ \t]*$")
 _KEYWORD = re.compile(r"#\+(\w{1,40}):[ \t]*(.*)")
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:(PROPERTIES|LOGBOOK|CLOCK):[ \t]*", re.IGNORECASE)
+_STATE_KEYS = {"todo", "seq_todo", "typ_todo"}
+_PARENTHESES = re.compile(r"\([^()]*\)")
 _KEYS = {"title", "author", "date", "language", "description", "keywords", "subtitle", "filetags", "email"}
 
 
@@ -27,6 +37,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     drawers: list[tuple[int, int]] = []
     metadata: dict[str, JsonValue] = {}
     closing, start, found, position = "", 0, blocks, 0
+    states = set(_STATES)
+    commented: list[int] = []  # starts of headlines
     for line in text.split("\n"):
         end = min(position + len(line) + 1, len(text))
         if closing:
@@ -42,16 +54,49 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         elif _DRAWER.fullmatch(line):
             closing, start, found = ":end:", position, drawers
         elif headline := _HEADLINE.fullmatch(line):
-            _append(headings, Heading(position, len(headline[1]), _plain(headline[2])), limit)
+            heading, is_comment = _plain(headline[2], states)
+            commented += [position] * is_comment
+            _append(headings, Heading(position, len(headline[1]), heading), limit)
+        elif _PLANNING.fullmatch(line) or (line.lstrip().startswith("#") and _COMMENT.fullmatch(line)):
+            _append(drawers, (position, end), limit)
         elif keyword := _KEYWORD.fullmatch(line):
-            if keyword[1].lower() in _KEYS and keyword[2].strip():
-                metadata.setdefault(keyword[1].lower(), keyword[2].strip())
+            _take_keyword(keyword[1].lower(), keyword[2].strip(), metadata, states)
             _append(drawers, (position, end), limit)
         position = end
     title, language = metadata.pop("title", None), metadata.pop("language", None)
-    title = str(title) if title else next((heading.title for heading in headings), None)
-    spans = without(with_code(spans_between(text, headings), blocks), drawers)
+    title = str(title) if title else next((each.title for each in headings), None)
+    hidden = [*drawers, *_subtrees(headings, set(commented), len(text))]
+    spans = without(with_code(spans_between(text, headings), blocks), _merged(hidden))
     return Document(text, spans, title, str(language) if language else None, metadata)
+
+
+def _take_keyword(key: str, value: str, metadata: dict[str, JsonValue], states: set[str]) -> None:
+    if key in _KEYS and value:
+        metadata.setdefault(key, value)
+    if key in _STATE_KEYS and len(states) < _MAX_STATES:
+        states.update(_STATE_WORD.findall(_PARENTHESES.sub("", value))[:_MAX_STATES])
+
+
+def _subtrees(headings: list[Heading], starts: set[int], length: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the subtrees that begin at these places, those within others left out."""
+    top: Heading | None = None
+    for heading in headings:
+        if top is not None and heading.level <= top.level:
+            yield top.start, heading.start
+            top = None
+        if top is None and heading.start in starts:
+            top = heading
+    if top is not None:
+        yield top.start, length
+
+
+def _merged(blocks: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the blocks in order, without those that begin within another."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(blocks):
+        if not merged or start >= merged[-1][1]:
+            merged.append((start, end))
+    return merged
 
 
 def _append(found: list[_T], item: _T, limit: int) -> None:
@@ -59,5 +104,12 @@ def _append(found: list[_T], item: _T, limit: int) -> None:
         found.append(item)
 
 
-def _plain(title: str) -> str:
-    return _TAGS.sub("", _STATE.sub("", title, count=2)).strip()[:MAX_TITLE]
+def _plain(title: str, states: Collection[str]) -> tuple[str, bool]:
+    """Return the title without state, priority and tags, and whether it is commented out."""
+    first, _, rest = title.partition(" ")
+    if first in states:
+        title = rest.lstrip()
+    title = _PRIORITY.sub("", title, count=1) if title.startswith("[#") else title
+    is_comment = title.partition(" ")[0] == "COMMENT"
+    title = title.removeprefix("COMMENT").lstrip() if is_comment else title
+    return _TAGS.sub("", title[: 2 * MAX_TITLE]).strip()[:MAX_TITLE], is_comment

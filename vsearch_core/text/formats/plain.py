@@ -1,21 +1,31 @@
 """Text files that stay as they are: plain text, and tables of delimited values (CSV, TSV)."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.left_alone import refuse_generated
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _NUMBER = re.compile(r"[-+]?[\d.,:/\s%$€£-]+")
 _SAMPLE = 20  # lines that the delimiter is guessed from
+_MAX_ABOVE = 12  # lines of titles above the names of the columns
+_YEAR = re.compile(r"(?:19|20|21)\d\d")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return one span over the whole text. Raises BinaryFileError."""
+    """Return one span over the whole text, that of XML without its markup. Raises BinaryFileError."""
     text = decode(name, data)
+    refuse_generated(name, text)
+    if text.startswith("<?xml"):
+        from vsearch_core.text.formats.xml import extract as extract_xml
+
+        return extract_xml(name, data, options)
     return Document(text, (Span(0, len(text)),) if text.strip() else ())
 
 
@@ -24,16 +34,44 @@ def extract_table(name: str, data: bytes, options: ExtractOptions = DEFAULTS) ->
     text = decode(name, data)
     if not text.strip():
         return Document(text, ())
-    return Document(text, (Span(0, len(text), kind="rows", header=_header(text)),))
+    header, start = _header(text)
+    above = (Span(0, start),) if text[:start].strip() else ()
+    return Document(text, (*above, Span(start if above else 0, len(text), kind="rows", header=header)))
 
 
-def _header(text: str) -> str:
-    """Return the first row if it is one line that names the columns and rows follow, else ""."""
-    lines = [line for line in text[: MAX_HEADER * _SAMPLE].split("\n") if line.strip()][:_SAMPLE]
+def _header(text: str) -> tuple[str, int]:
+    """Return the row that names the columns, and where it begins; "" and 0 if there is none on one line.
+
+    It is the first row, or below titles: rows of another width, or all that is above a blank line.
+    """
+    raw = text[: MAX_HEADER * _SAMPLE].split("\n")
+    numbers = [number for number, line in enumerate(raw) if line.strip()][:_SAMPLE]
+    lines = [raw[number] for number in numbers]
     if len(lines) < 2 or len(lines[0]) > MAX_HEADER:
-        return ""
+        return "", 0
     plain = [_QUOTED.sub("q", line) for line in lines]
-    delimiter = max(_DELIMITERS, key=lambda mark: sum(line.count(mark) == plain[0].count(mark) > 0 for line in plain))
-    cells = plain[0].split(delimiter)
-    names = len(cells) > 1 and all(cell.strip() and not _NUMBER.fullmatch(cell.strip()) for cell in cells)
-    return lines[0].strip() if names else ""
+    delimiter = max(_DELIMITERS, key=lambda mark: _most_common(line.count(mark) for line in plain)[1])
+    rows = [[cell.strip() for cell in line.split(delimiter)] for line in plain]
+    width = _most_common(len(row) - 1 for row in rows)[0] + 1
+    for index, row in enumerate(rows[: min(_MAX_ABOVE, len(rows) - 1)]):
+        if index and len(row) != width:
+            continue
+        is_apart = not index or not raw[numbers[index] - 1].strip() or all(len(each) != width for each in rows[:index])
+        below = rows[index + 1]
+        if is_apart and len(row) > 1 and _are_names(row, below) and (not index or any(map(_NUMBER.fullmatch, below))):
+            return lines[index].strip(), sum(len(line) + 1 for line in raw[: numbers[index]])
+    return "", 0
+
+
+def _most_common(counts: Iterable[int]) -> tuple[int, int]:
+    """Return the most frequent count above 0, and how often it occurs; 0 and 0 if there is none."""
+    return max(Counter(filter(None, counts)).items(), key=lambda item: item[1], default=(0, 0))
+
+
+def _are_names(cells: list[str], below: list[str]) -> bool:
+    """Return True if the cells name columns: none is empty, and only years above other values are numbers."""
+    numeric = [place for place, cell in enumerate(cells) if _NUMBER.fullmatch(cell)]
+    years = all(
+        _YEAR.fullmatch(cells[place]) and not _YEAR.fullmatch("".join(below[place : place + 1])) for place in numeric
+    )
+    return all(cells) and years and len(numeric) < len(cells)

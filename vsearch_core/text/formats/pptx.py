@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.office import EmbeddedParts, alternative_text, paragraphs
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
 
@@ -14,7 +15,10 @@ _BOILERPLATE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholde
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return each slide under its title: its text, its tables as rows, its notes. Raises ExtractionError."""
+    """Return each slide under its title: its text, its tables as rows, its notes and comments.
+
+    The words of charts and diagrams and alternative texts are part of the text. Raises ExtractionError.
+    """
     package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")
     package.require(main)
@@ -24,6 +28,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     package.walk(main, order)
     slides = package.relations(main)
     missing: list[int] = []
+    title = properties.title
     for number, relation in enumerate(order.slides, 1):
         member = slides[relation][1] if relation in slides else ""
         if member not in package.members:
@@ -31,8 +36,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             continue
         builder.start_page(number)
         builder.end_headings()
-        slide = _Slide()
+        slide = _Slide(EmbeddedParts(package, member))
         package.walk(member, slide)
+        title = title or slide.title
         if slide.title:
             builder.heading(1, slide.title)
         for block in slide.blocks:
@@ -41,12 +47,14 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             else:
                 builder.add(block)
         for notes in package.related(member, "notesSlide"):
-            speaker = _Slide()
+            speaker = _Slide(EmbeddedParts(package, notes))
             package.walk(notes, speaker)
             builder.add("\n".join(block for block in speaker.blocks if isinstance(block, str)))
+        for comments in package.related(member, "comments"):
+            builder.add("\n".join(paragraphs(package, comments)))
     if missing:
         builder.left_out.append("can't find " + numbered("slide", missing))
-    return builder.document(properties.title, properties.language, properties.metadata)
+    return builder.document(title, properties.language, properties.metadata)
 
 
 class _Order:
@@ -65,8 +73,9 @@ class _Order:
 class _Slide:
     """Collects the title of a slide and its blocks: the text of a shape, or the rows of a table."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: EmbeddedParts) -> None:
         self.title = ""
+        self._parts = parts
         self.blocks: list[str | list[str]] = []
         self._shape: list[str] = []  # paragraphs
         self._paragraph: list[str] = []
@@ -93,6 +102,10 @@ class _Slide:
             self._paragraph = []
         elif tag == "br":
             self._paragraph.append("\n")
+        elif tag == "cNvPr":
+            self.blocks += filter(None, [alternative_text(attributes)])
+        else:
+            self.blocks += filter(None, ["\n".join(self._parts.lines(tag, attributes))])
         self._in_text = tag == "t"
 
     def data(self, text: str) -> None:

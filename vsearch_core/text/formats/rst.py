@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from vsearch_core.model import Document
@@ -13,17 +14,46 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*")
 _INDENTATION = re.compile(r"[ \t]*(?:(?:[-*+•]|#\.|\d{1,9}[.)])[ \t]+)*")
 _EXPLICIT = re.compile(r"[ \t]*\.\.[ \t]")
 _DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+(?:code|code-block|sourcecode|parsed-literal|testcode|doctest)::")
+_COMMENT = re.compile(  # explicit markup that is no directive, hyperlink target with an address, footnote, substitution
+    r"[ \t]*\.\.(?:[ \t]*$|[ \t]+(?!_[^\n]*:[ \t]+\S|__[ \t]|\[[^\]\n]*\]|\|[^\n]*\||[^\W_][\w+.:-]*::(?:[ \t]|$)))"
+)
+_FIELD = re.compile(r"\s|\.\.[ \t]|:[^:\n]+:|$")
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*:?[ \t]*")
 _ROLE = re.compile(r":[\w:+.-]+:`([^`<]+?)(?:\s*<[^`]*>)?`|``?([^`<]+?)(?:\s*<[^`]*>)?``?_{0,2}|\*\*?([^*]+)\*\*?")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between section titles, with literal blocks as code. Raises BinaryFileError."""
-    text = decode(name, data)
-    lines = text.split("\n")
+    """Return spans between section titles, with literal blocks as code and without comments. Raises BinaryFileError."""
+    lines = decode(name, data).split("\n")
+    _empty_comments(lines)
+    text = "\n".join(lines)
     headings = list(islice(_headings(lines), options.limits.headings))
+    if headings and all(map(_FIELD.match, text[: headings[0].start].split("\n"))):
+        headings[0] = replace(headings[0], start=0)  # fields and directives above the title are below it too
     blocks = list(islice(_literal_blocks(lines), options.limits.headings))
     spans = with_code(spans_between(text, headings), blocks)
-    return Document(text, spans, title=headings[0].title if headings else None)
+    bold = None if headings else _BOLD.fullmatch(next(filter(str.strip, lines), ""))
+    title = headings[0].title if headings else bold and bold[1].strip()
+    return Document(text, spans, title=title or None)
+
+
+def _empty_comments(lines: list[str]) -> None:
+    """Replace the lines of comments and of labels by empty ones, outside of literal blocks."""
+    depth = block = -1  # indentation of the comment, and of the literal block, that the line may belong to
+    for number, line in enumerate(lines):
+        if not line.strip():
+            continue
+        indentation = len(line) - len(line.lstrip())
+        if block >= 0 and indentation > block:
+            continue
+        if depth >= 0 and indentation > depth:
+            lines[number] = ""
+            continue
+        block, depth = _depth_before_block(lines, number), -1
+        if block < 0 and _COMMENT.match(line):
+            is_empty = line.strip() == ".." and not "".join(lines[number + 1 : number + 2]).strip()
+            depth = -1 if is_empty else indentation
+            lines[number] = ""
 
 
 def _literal_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:

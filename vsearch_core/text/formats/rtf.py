@@ -1,7 +1,9 @@
 """Rich Text Format (RTF 1.9.1), in one pass over its control words."""
 
 import codecs
+import datetime
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from vsearch_core.errors import BinaryFileError
@@ -9,6 +11,7 @@ from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, too_large
+from vsearch_core.text.extract.headings import useful_title
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 
 _TOKEN = re.compile(
@@ -58,8 +61,8 @@ _CHARACTERS = {
 }
 _ENDS = frozenset({"par", "sect", "page", "row"})
 _DROPPED = frozenset(  # groups without text, and headers and footers
-    {"colortbl", "pict", "object", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
-    | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "annotation", "atnid", "atnauthor", "comment"}
+    {"colortbl", "pict", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
+    | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "atnid", "atnauthor", "comment"}
     | {
         "template",
         "xe",
@@ -80,21 +83,27 @@ _DROPPED = frozenset(  # groups without text, and headers and footers
         "manager",
         "hlinkbase",
         "private",
-        "pntext",
-        "listtext",
         "bkmkend",
     }
     | {"filetbl", "revtbl", "bkmkstart", "nextfile", "falt", "panose", "fontemb"}
+    | {"objdata", "objclass", "objname", "objalias", "objsect", "objtime"}  # of an object all but its result
+    | {"sn", "sv", "shprslt"}  # of a shape all but its text
 )
 _INFORMATION = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords"}
+_STARRED = frozenset(
+    {"shptxt", "shpinst", "do", "dptxbxtext", "annotation"}
+)  # groups with text that old readers are to ignore
+_NOTES = frozenset({"footnote", "annotation"})  # groups whose text goes into parentheses
+_LABELS = frozenset({"listtext", "pntext"})  # groups with the number of a list's paragraph
 _DATES = {"creatim": "created", "revtim": "modified"}
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return paragraphs under their headings, one line a row of a table, and notes in parentheses at their marks.
+    """Return paragraphs under their headings, a line for each row of a table, and notes and comments in parentheses.
 
-    Headers and footers are left out. Raises ExtractionError, and BinaryFileError if the bytes are no RTF.
+    Numbers of lists, text boxes and what objects show are part of the text. Headers and footers are left out. Raises
+    ExtractionError, and BinaryFileError if the bytes are no RTF.
     """
     if not data.lstrip().startswith(b"{\\rtf"):
         raise BinaryFileError(name, "is no RTF, whatever its name says", "wrong-suffix")
@@ -102,7 +111,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     reader.read(data)
     information = dict(reader.information)
     title = information.pop("title", None)
-    return reader.builder.document(str(title) if title else None, metadata=information)
+    return reader.builder.document(useful_title(str(title or "")), metadata=information)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,7 @@ class _RtfReader:
         self.length = self.skip = 0
         self.date: dict[str, int] = {}
         self.starred = self.in_table = False
+        self.is_first = False  # nothing of the group has come yet
 
     def read(self, data: bytes) -> None:
         position = 0
@@ -158,6 +168,7 @@ class _RtfReader:
                     break
             elif symbol is not None:
                 self.symbol(symbol.decode("latin-1"))
+            self.is_first = brace == b"{" or (self.is_first and match[0].isspace())
         self.end_hexadecimal()
         self.end_paragraph()
 
@@ -185,9 +196,13 @@ class _RtfReader:
             self.information[_INFORMATION[target]] = text[:2000]
         elif target == "style" and (match := _HEADING.match(text)):
             self.levels[self.style] = int(match[1])
-        elif target in _DATES and {"yr", "mo", "dy"} <= self.date.keys():
-            self.information[_DATES[target]] = "{yr:04d}-{mo:02d}-{dy:02d}".format(**self.date)
-        elif target == "footnote" and text:
+        elif target in _DATES:
+            with suppress(KeyError, ValueError, OverflowError):  # some programs write zeros
+                date = datetime.date(self.date["yr"], self.date["mo"], self.date["dy"])
+                self.information[_DATES[target]] = date.isoformat()
+        elif target in _LABELS and text:
+            self.write(f"{text} " if any(map(str.isalnum, text)) else "- ")
+        elif target in _NOTES and text:
             self.write(f" ({text})")
 
     def word(self, word: str, argument: int | None) -> None:
@@ -199,8 +214,7 @@ class _RtfReader:
         elif word in _ENDS:
             self.end_paragraph(row=word == "row")
         elif word == "pard":
-            self.style = self.level = 0
-            self.in_table = self.in_table and bool(self.texts["text"])
+            self.reset_paragraph()
         elif word in {"trowd", "intbl"}:
             self.in_table = True
         elif word == "s":
@@ -219,17 +233,22 @@ class _RtfReader:
             self.destination(word)
         self.starred = False
 
+    def reset_paragraph(self) -> None:
+        if self.group.target not in _LABELS:  # the number of a list doesn't change the paragraph that it is in
+            self.style = self.level = 0
+            self.in_table = self.in_table and bool(self.texts["text"])
+
     def destination(self, word: str) -> None:
         """Set the target of the group by a control word; an unknown word after a star marks a group to ignore."""
         if not self.group.target:
             return
-        if word in _DROPPED or (self.starred and word not in {"shptxt", "shpinst"}):
+        if word in _DROPPED or (self.starred and word not in _STARRED):
             self.group = replace(self.group, target="")
         elif word == "fonttbl":
             self.group = replace(self.group, target="fonts")
         elif word == "stylesheet":
             self.group = replace(self.group, target="styles")
-        elif word in _INFORMATION or word in _DATES or word in {"footnote", "info"}:
+        elif word in _INFORMATION or word in _DATES or word in _NOTES or word in _LABELS or word == "info":
             self.group = replace(self.group, target=word)
             self.date = {}
 
@@ -248,7 +267,7 @@ class _RtfReader:
 
     def symbol(self, symbol: str) -> None:
         if symbol == "*":
-            self.starred = True
+            self.starred = self.is_first  # elsewhere it means nothing
         elif symbol in "\r\n":
             self.end_paragraph()
         elif symbol in _CHARACTERS:

@@ -1,15 +1,21 @@
-"""Subtitles (SRT, WebVTT): the spoken text, without numbers, times and markup."""
+"""Subtitles (SRT, WebVTT, SubStation Alpha): the spoken text, without numbers, times and markup."""
 
 import html
 import re
 
 from vsearch_core.model import Document, Span
 from vsearch_core.text.extract.decode import decode, one_line
+from vsearch_core.text.extract.headings import MAX_TITLE
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _TIMES = re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->")
 _MARK = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
 _COMMENT = re.compile(r"(?:NOTE|STYLE|REGION)\b|WEBVTT")
+
+_OVERRIDE = re.compile(r"\{[^{}]*\}")
+_DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")  # its text is the points of a drawing
+_LINE_END = re.compile(r"\\[Nnh]")
+_SUB_STATION_FIELDS = 9  # commas before the text
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
@@ -17,12 +23,15 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
     A line repeated by the next cue is kept once. Raises BinaryFileError.
     """
+    source = decode(name, data).split("\n")
+    if name.lower().endswith((".ass", ".ssa")):
+        return _sub_station(source)
     rows: list[str] = []
     lines: list[int] = []
     in_cue = in_comment = False
     previous: list[str] = []  # of the cue before
     cue: list[str] = []
-    for number, line in enumerate(decode(name, data).split("\n"), 1):
+    for number, line in enumerate(source, 1):
         if _TIMES.match(line):
             in_cue, in_comment, previous, cue = True, False, cue, []
         elif not line.strip():
@@ -37,3 +46,28 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             cue.append(text_line)
     text = "\n".join(rows)
     return Document(text, (Span(0, len(text)),) if text else (), lines=tuple(lines) or None)
+
+
+def _sub_station(source: list[str]) -> Document:
+    """Return the texts of the `Dialogue:` lines, whose place among the fields a `Format:` line above them says."""
+    rows: list[str] = []
+    lines: list[int] = []
+    title, fields, in_events = None, _SUB_STATION_FIELDS, False
+    for number, line in enumerate(source, 1):
+        key, _, value = line.partition(":")
+        if line.startswith("["):
+            in_events = line.strip().lower() == "[events]"
+        elif in_events and key == "Format":
+            fields = value.count(",")
+        elif in_events and key == "Dialogue":
+            spoken = value.split(",", fields)[-1]
+            if _DRAWING.search(spoken):
+                continue
+            row = one_line(_LINE_END.sub(" ", _OVERRIDE.sub("", spoken)))
+            if row and row != (rows[-1] if rows else ""):
+                rows.append(row)
+                lines.append(number)
+        elif key == "Title" and not in_events:
+            title = one_line(value)[:MAX_TITLE] or None
+    text = "\n".join(rows)
+    return Document(text, (Span(0, len(text)),) if text else (), title, lines=tuple(lines) or None)

@@ -8,15 +8,25 @@ from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.office import EmbeddedParts, Paragraphs, alternative_text
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
-from vsearch_core.text.extract.sheet import Sheet
+from vsearch_core.text.extract.sheet import Sheet, exact_number
 
 KIND = "spreadsheet"
 _COLUMN = re.compile(r"([A-Z]{1,3})\d")
-_DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})  # the built-in ones
-_LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
-_DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)
+_ROW = re.compile(r"\d{1,7}")
+_BUILT_IN = {  # number -> format
+    **dict.fromkeys((9, 10), "0.00%"),
+    **dict.fromkeys((18, 19, 20, 21, 45, 47), "h:mm:ss"),
+    **dict.fromkeys((*range(14, 18), 22, *range(27, 37), *range(50, 59)), "yyyy"),
+    46: "[h]:mm:ss",
+}
+_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
+_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+_DATE_LETTER = re.compile(r"[ymdhsg]", re.IGNORECASE)
+_TIME = re.compile(r"(?=[^hs]*[hs])(?:am/pm|a/p|[hms:.,0\s])+", re.IGNORECASE)
+_THREADED = "[Threaded comment]"  # what a comment says to programs that know no threads
 _MAX_STYLES = 1 << 16  # no spreadsheet has more cell formats
 _ENTRY = 20  # characters that each shared text counts for besides its own
 _TEXTS = frozenset({"s", "str", "inlineStr"})
@@ -24,7 +34,10 @@ _EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the rows of each sheet, as last computed, under the sheet's name. Raises ExtractionError."""
+    """Return the rows of each sheet, as last computed, under the sheet's name.
+
+    Text boxes, the words of charts, alternative texts and comments follow. Raises ExtractionError.
+    """
     package, limits = Package(name, data, KIND, options), options.limits
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")
     package.require(main)
@@ -44,9 +57,10 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         if member not in package.members:
             missing.append(number)
             continue
-        cells = _Cells(Sheet(name, limits), texts.texts, styles.dates, _EPOCHS[book.from_1904])
+        cells = _Cells(Sheet(name, limits), texts.texts, styles.formats, _EPOCHS[book.from_1904])
         package.walk(member, cells)
-        cells.sheet.write(builder, number, title)
+        notes = _notes(package, member)
+        cells.sheet.write(builder, number, title, notes)
     if missing:
         builder.left_out.append("can't find " + numbered("sheet", missing))
     return builder.document(properties.title, properties.language, properties.metadata)
@@ -105,24 +119,76 @@ class _SharedTexts:
             self._parts.clear()
 
 
+def _notes(package: Package, sheet: str) -> list[tuple[int, str]]:
+    """Return the text boxes, charts and comments of a sheet, each with its row."""
+    notes: list[tuple[int, str]] = []
+    related = [*package.relations(sheet).values()]
+    is_threaded = any(kind == "threadedComment" for kind, _ in related)
+    for wanted in ("drawing", "threadedComment", "comments"):
+        for kind, member in related:
+            if kind == wanted:
+                handler = _Notes(package, member)
+                package.walk(member, handler)
+                notes += handler.notes
+    return [(row, note) for row, note in notes if not (is_threaded and note.startswith(_THREADED))]
+
+
+class _Notes(Paragraphs):
+    """Collects the paragraphs of a drawing or of comments, each with the row that it belongs to."""
+
+    def __init__(self, package: Package, part: str) -> None:
+        super().__init__(package)
+        self.notes: list[tuple[int, str]] = []
+        self._parts_shown = EmbeddedParts(package, part)
+        self._row = 1
+        self._digits = ""
+        self._in_anchor = self._in_row = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        super().start(tag, attributes)
+        if tag in {"comment", "threadedComment"}:
+            match = _ROW.search(attributes.get("ref", ""))
+            self._row = int(match[0]) if match else 1
+        elif tag == "from":
+            self._in_anchor = True
+        elif tag == "row" and self._in_anchor:
+            self._in_row, self._digits = True, ""
+        lines = [alternative_text(attributes)] if tag == "cNvPr" else self._parts_shown.lines(tag, attributes)
+        self.notes += [(self._row, line) for line in lines if line]
+
+    def data(self, text: str) -> None:
+        if self._in_row:
+            self._digits += text[:8]
+        super().data(text)
+
+    def end(self, tag: str) -> None:
+        super().end(tag)
+        if tag == "from":
+            self._in_anchor = False
+        elif tag == "row" and self._in_row:
+            self._in_row = False
+            self._row = int(self._digits) + 1 if _ROW.fullmatch(self._digits) else 1
+        self.notes += [(self._row, paragraph) for paragraph in self.found]
+        self.found.clear()
+
+
 class _Styles:
-    """Collects, for each cell format, whether it shows a number as a date."""
+    """Collects the format code of each cell format, "" for those without a date, a time or a percentage."""
 
     def __init__(self) -> None:
-        self.dates: list[bool] = []
-        self._custom: dict[str, bool] = {}
+        self.formats: list[str] = []
+        self._custom: dict[str, str] = {}
         self._in_formats = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "numFmt" and len(self._custom) < _MAX_STYLES:
-            code = _LITERAL.sub("", attributes.get("formatCode", ""))
-            self._custom[attributes.get("numFmtId", "")] = _DATE_LETTER.search(code) is not None
+            self._custom[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")[:255]
         elif tag == "cellXfs":
             self._in_formats = True
-        elif tag == "xf" and self._in_formats and len(self.dates) < _MAX_STYLES:
+        elif tag == "xf" and self._in_formats and len(self.formats) < _MAX_STYLES:
             number = attributes.get("numFmtId", "0")
-            built_in = number.isdecimal() and len(number) < 4 and int(number) in _DATE_FORMATS
-            self.dates.append(self._custom.get(number, built_in))
+            built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() and len(number) < 4 else ""
+            self.formats.append(_plain_code(self._custom.get(number, built_in)))
 
     def data(self, text: str) -> None: ...
 
@@ -131,13 +197,23 @@ class _Styles:
             self._in_formats = False
 
 
+def _plain_code(code: str) -> str:
+    """Return a format code without its literal texts; "" unless it shows a date, a time or a percentage."""
+    code = code.partition(";")[0]  # the format of positive numbers
+    elapsed = _ELAPSED.search(code)
+    plain = _LITERAL.sub("", code)
+    if elapsed:
+        return f"[{elapsed[1][0].lower()}]{plain.lower()}"
+    return plain if "%" in plain or _DATE_LETTER.search(plain.replace("General", "")) else ""
+
+
 class _Cells:
     """Fills a sheet with the values of its cells."""
 
-    def __init__(self, sheet: Sheet, texts: list[str], dates: list[bool], epoch: datetime.datetime) -> None:
+    def __init__(self, sheet: Sheet, texts: list[str], formats: list[str], epoch: datetime.datetime) -> None:
         self.sheet = sheet
         self._texts = texts
-        self._dates = dates
+        self._formats = formats
         self._epoch = epoch
         self._row = 0
         self._column = 0
@@ -176,11 +252,10 @@ class _Cells:
         try:
             number = float(raw)
             style = int(self._style) if self._style.isdecimal() and len(self._style) < 7 else -1
-            if 0 <= style < len(self._dates) and self._dates[style]:
-                return _date(self._epoch, number)
+            code = self._formats[style] if 0 <= style < len(self._formats) else ""
+            return _formatted(number, code, self._epoch) if code else exact_number(raw)
         except (ValueError, OverflowError):
             return raw
-        return f"{number:.15g}"  # as precise as spreadsheets are: 0.3, not 0.30000000000000004
 
 
 def _column_number(letters: str) -> int:
@@ -190,8 +265,26 @@ def _column_number(letters: str) -> int:
     return number
 
 
-def _date(epoch: datetime.datetime, days: float) -> str:
-    moment = epoch + datetime.timedelta(seconds=round(days * 86400))
-    if 0 <= days < 1:
+def _formatted(number: float, code: str, epoch: datetime.datetime) -> str:
+    """Return a number as a percentage, a duration, a time or a date."""
+    if code.startswith("["):
+        return _elapsed(number, code)
+    if "%" in code:
+        decimals = max(2, len(code.partition("%")[0].partition(".")[2]))
+        return exact_number(repr(round(number * 100, decimals))) + "%"
+    moment = epoch + datetime.timedelta(seconds=round(number * 86400))
+    if 0 <= number < 1 or _TIME.fullmatch(code):
         return moment.time().isoformat()
     return moment.date().isoformat() if moment.time() == datetime.time() else moment.isoformat(" ")
+
+
+def _elapsed(days: float, code: str) -> str:
+    """Return a duration as its format shows it, in hours and minutes, in minutes, or in seconds: "31:15"."""
+    seconds = round(abs(days) * 86400)
+    sign = "-" if days < 0 and seconds else ""
+    if code.startswith("[s]"):
+        return f"{sign}{seconds}"
+    if code.startswith("[m]"):
+        return f"{sign}{seconds // 60}:{seconds % 60:02d}"
+    tail = f":{seconds % 60:02d}" if "s" in code or seconds % 60 else ""
+    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02d}{tail}"

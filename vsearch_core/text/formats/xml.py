@@ -3,7 +3,7 @@
 import html
 import re
 
-from vsearch_core.model import Document
+from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import Heading, spans_between
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
@@ -16,6 +16,7 @@ _MARKUP = re.compile(
     r"|<(?P<close>/?)(?P<tag>[^\s<>/!?][^\s<>/]*+)(?P<attributes>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*?)(?P<empty>/?)>",
     re.DOTALL,
 )  # possessive, so that no input is scanned twice
+_BINARY = re.compile(r"<binary\b[^<>]*+>[^<>]*+(?:</binary\s*>)?")
 _SPOKEN = re.compile(
     r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*\"([^\"<]*)\"", re.I
 )
@@ -35,6 +36,32 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     language = _LANGUAGE.search(source[:10_000])
     title = next((heading.title for heading in headings), None)
     return Document(text, spans_between(text, headings), title, language[1].lower() if language else None)
+
+
+def extract_book(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the text of a FictionBook (FB2) without its pictures; its description becomes metadata.
+
+    Raises BinaryFileError.
+    """
+    declared = _ENCODING.match(data[:400].lstrip())
+    source = decode(name, data, declared[1].decode() if declared else None)
+    source = _BINARY.sub(_lines, source)
+    about = source[: source.find("<body")] if "<body" in source else source[:10_000]
+    facts = {key: _fact(about, key) for key in ("book-title", "lang", "date", "first-name", "last-name")}
+    text, headings = _MarkupRemover(source, options.limits.headings).run()
+    author = f"{facts['first-name']} {facts['last-name']}".strip()
+    metadata: dict[str, JsonValue] = {
+        key: value for key, value in (("author", author), ("date", facts["date"])) if value
+    }
+    title = facts["book-title"] or next((heading.title for heading in headings), None)
+    language = facts["lang"].partition("-")[0].lower() or None
+    return Document(text, spans_between(text, headings), title, language, metadata)
+
+
+def _fact(source: str, tag: str) -> str:
+    """Return the text of the first element of that name that holds nothing but text; "" if there is none."""
+    match = re.search(rf"<{tag}\b[^<>]*>([^<>]*)</", source)
+    return one_line(html.unescape(match[1]))[:300] if match else ""
 
 
 def _words(text: str) -> str:

@@ -1,0 +1,85 @@
+"""The sources outside an index's folder that the user has named on this machine.
+
+An index may come from elsewhere, and list any path as a source. A run without paths reads a source only if it lies in
+the folder around the index, or is on record here, in the user's own state folder, which an index can't bring along.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vsearch_core import config
+from vsearch_core.errors import InputError
+from vsearch_core.index.sources import Source, catalog_sources, is_within
+from vsearch_core.own_files import make_own_folders, open_file, replace_file
+from vsearch_core.store.catalog import Catalog
+
+FILE = "sources.json"  # in the user's state folder: real paths of sources by the real path of their index
+_MAX_BYTES = 10_000_000
+
+
+def sources_outside(root: Path, sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Return the sources that are read and lie outside `root`, the folder around the index, links resolved."""
+    real_root = os.path.realpath(root)
+    return tuple(
+        source
+        for source in sources
+        if source.options is not None and not is_within(os.path.realpath(source.path), [real_root])
+    )
+
+
+def outside_paths(root: Path, catalog: Catalog) -> tuple[str, ...]:
+    """Return the paths of the catalog's sources outside `root`, sorted."""
+    return tuple(sorted(str(source.path) for source in sources_outside(root, catalog_sources(root, catalog))))
+
+
+def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequence[Source]) -> None:
+    """Raise InputError if a run would read a source outside that was never named on this machine.
+
+    `walked` are all sources that the run reads, and `named` those that its caller has named.
+    """
+    outside = sources_outside(index.parent, walked)
+    if not outside:
+        return
+    allowed = [os.path.realpath(source.path) for source in named]
+    if all(is_within(os.path.realpath(source.path), allowed) for source in outside):
+        return
+    allowed += _load().get(os.path.realpath(index), [])
+    refused = [str(source.path) for source in outside if not is_within(os.path.realpath(source.path), allowed)]
+    if refused:
+        reason = "is a source of this index outside of its folder, and was never named on this machine"
+        others = f"; so are {', '.join(refused[1:])}" if len(refused) > 1 else ""
+        raise InputError(refused[0], reason + others, "source-not-named", path=refused[0])
+
+
+def record_named_sources(index: Path, named: Sequence[Source]) -> None:
+    """Record the sources outside that the user has named. If that fails, a later run without paths refuses them."""
+    outside = {os.path.realpath(source.path) for source in sources_outside(index.parent, named)}
+    if not outside:
+        return
+    known, key = _load(), os.path.realpath(index)
+    if outside <= set(known.get(key, ())):
+        return
+    known[key] = sorted({*known.get(key, ()), *outside})
+    path = config.default_state_dir() / FILE
+    with suppress(OSError):
+        make_own_folders(path.parent, 0o700)
+        replace_file(path, json.dumps(known, indent=1).encode(), suffix=f".{os.getpid()}", permissions=0o600)
+
+
+def _load() -> dict[str, list[str]]:
+    """Return the record; an empty one if it can't be read: sources are then refused."""
+    try:
+        with open_file(config.default_state_dir() / FILE, "rb") as file:
+            values = json.loads(file.read(_MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {
+        key: [path for path in paths if isinstance(path, str)]
+        for key, paths in values.items()
+        if isinstance(paths, list)
+    }

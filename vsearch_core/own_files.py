@@ -1,0 +1,192 @@
+"""Open the program's own files: those of an index, and those in the user's cache, configuration and state folders.
+
+None of them is reached through a symbolic link. An index may come from elsewhere, in a clone or an archive, with links
+in the places of its files and folders: a write through one would change any file of the user's. All code that writes
+such files does it through this module; `tests/security/test_links.py` forbids other ways.
+
+A new file is created exclusively, and a file is replaced by a rename, which replaces a link instead of following it.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from vsearch_core.config import INDEX_DIR
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from filelock import BaseFileLock
+
+MEMORY = Path(":memory:")  # the name of a database without a file
+COPY_BYTES = 1 << 20  # bytes copied at a time
+_IS_LINK = "is a symbolic link, which is never followed here"
+_IS_SPECIAL = "is not a regular file"
+_HAS_DESCRIPTORS = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")  # not on Windows
+
+Mode = Literal["rb", "r+b", "xb", "ab+"]  # none truncates
+
+
+def open_file(
+    path: Path, mode: Mode, *, within: Path | None = None, buffering: int = -1, permissions: int = 0o666
+) -> IO[bytes]:
+    """Open a regular file; "xb" creates it, "ab+" may.
+
+    Folders below `within`, the file's own folder by default, must not be links either; nor must a folder `.vsearch`,
+    even as `within` itself. Raises OSError, with errno ELOOP for a link and EINVAL for a pipe or a device.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return _descriptor(Path(name), flags, permissions, within)
+
+    return open(path, mode, buffering, opener=opener)
+
+
+def replace_file(
+    path: Path, data: bytes, *, within: Path | None = None, suffix: str = ".new", permissions: int = 0o666
+) -> None:
+    """Write the data beside the file, under the name with the suffix, and rename that to the file. Raises OSError."""
+    fresh = path.with_name(path.name + suffix)
+    refuse_links(fresh.parent, within=within or fresh.parent)
+    fresh.unlink(missing_ok=True)  # left by a run that was killed, or a link
+    try:
+        with open_file(fresh, "xb", within=within, permissions=permissions) as file:
+            file.write(data)
+        fresh.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+
+
+def copy_file(source: Path, target: Path, *, within: Path | None = None) -> Path:
+    """Copy a file's bytes to a new file. Returns `target`. The source is the caller's to judge. Raises OSError."""
+    with source.open("rb") as reader, open_file(target, "xb", within=within) as writer:
+        while block := reader.read(COPY_BYTES):
+            writer.write(block)
+    return target
+
+
+def make_own_folder(path: Path, *, within: Path | None = None, permissions: int = 0o777) -> None:
+    """Create a folder, unless it exists; the ones above must. Raises OSError, with errno ELOOP if it is a link."""
+    if not _HAS_DESCRIPTORS:
+        refuse_links(path, within=within)
+        path.mkdir(permissions, exist_ok=True)
+        return
+    with _folder(path.parent, _anchor(path, within)) as descriptor, _named(path):
+        try:
+            os.mkdir(path.name, permissions, dir_fd=descriptor)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+    refuse_links(path, within=within)
+
+
+def make_own_folders(path: Path, permissions: int = 0o777) -> None:
+    """Create a folder of the user's, and those above it, where they are missing. Raises OSError."""
+    if not path.parent.is_dir():
+        make_own_folders(path.parent)
+    if not path.is_dir():  # a link that the user made of a folder of theirs is the user's choice
+        make_own_folder(path, permissions=permissions)
+
+
+def refuse_links(path: Path, *, within: Path | None = None) -> None:
+    """Raise OSError with errno ELOOP if the path, or a folder between `within` and the path, is a link.
+
+    For files that another library opens by name; `within` is as for `open_file`.
+    """
+    anchor = _anchor(path, within)
+    for each in [path, *path.parents][: len(path.parts) - len(anchor.parts)]:
+        if each.is_symlink():
+            raise OSError(errno.ELOOP, _IS_LINK, str(each))
+
+
+def connect_database(
+    path: Path, *, query: str = "", within: Path | None = None, **options: Any
+) -> "sqlite3.Connection":
+    """Connect to an SQLite file; `query` is that of the file's URI. Raises OSError for a link, and sqlite3.Error.
+
+    SQLite itself refuses links in the places of its journals.
+    """
+    import sqlite3
+
+    target = str(path)
+    if path != MEMORY:
+        refuse_links(path, within=within)
+        target = str(path.absolute())
+    if query:
+        from urllib.parse import quote
+
+        target = f"file:{quote(target)}?{query}"
+    connection: sqlite3.Connection = sqlite3.connect(target, uri=bool(query), **options)
+    return connection
+
+
+def file_lock(path: Path, *, within: Path | None = None) -> "BaseFileLock":
+    """Return an unlocked lock on a file. Raises OSError for a link.
+
+    filelock truncates the file that it locks: from 3.20.1 on not through a link either.
+    """
+    from filelock import FileLock
+
+    refuse_links(path, within=within)
+    return FileLock(path)
+
+
+def _descriptor(path: Path, flags: int, permissions: int, within: Path | None) -> int:
+    """Return a descriptor of a regular file. Raises OSError."""
+    if not _HAS_DESCRIPTORS:
+        refuse_links(path, within=within)
+        return _regular(path, os.open(path, flags, permissions))
+    with _folder(path.parent, _anchor(path, within)) as folder:
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a pipe would wait for its other end
+        with _named(path):
+            descriptor = os.open(path.name, flags, permissions, dir_fd=folder)
+    return _regular(path, descriptor)
+
+
+def _regular(path: Path, descriptor: int) -> int:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # `open` itself refuses a folder
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, _IS_SPECIAL, str(path))
+
+
+def _anchor(path: Path, within: Path | None) -> Path:
+    """Return the last folder that may be a link, since the user chose it."""
+    anchor = within or path.parent
+    return anchor.parent if anchor.name == INDEX_DIR else anchor
+
+
+@contextmanager
+def _folder(path: Path, anchor: Path) -> Iterator[int]:
+    """Yield a descriptor of the folder; below the anchor, no component may be a link. Raises OSError."""
+    flags = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)  # O_PATH: it need not be readable
+    reached = anchor
+    descriptor = os.open(anchor, flags)
+    try:
+        for name in path.relative_to(anchor).parts:
+            reached /= name
+            with _named(reached):
+                below = os.open(name, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+            above, descriptor = descriptor, below
+            os.close(above)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Give an OSError of a call with a folder's descriptor the whole path, and the reason if it is a link."""
+    try:
+        yield
+    except OSError as error:
+        is_link = error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK} and path.is_symlink()
+        number, reason = (errno.ELOOP, _IS_LINK) if is_link else (error.errno, error.strerror)
+        raise OSError(number, reason, str(path)) from None

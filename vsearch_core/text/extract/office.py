@@ -1,0 +1,146 @@
+"""The parts that Office documents (OOXML) have in common: charts, diagrams, comments and alternative texts."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from vsearch_core.errors import ExtractionError
+from vsearch_core.model import Document
+from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.package import Package
+
+_MAX_NESTING = 3  # documents inside one another
+_TEXTS = frozenset({"t", "text"})
+_ENDS = frozenset({"p", "pt", "cm", "comment", "threadedComment"})  # elements that end a paragraph
+_CHART_TEXTS = frozenset({"v", "pt"})
+_UNREAD = frozenset({"val", "xVal", "yVal", "bubbleSize", "numDim", "formatCode", "f"})
+_SKIPPED = frozenset({"Fallback", "rPh", "del", "moveFrom", "delText"})
+_GENERATED = re.compile(r"\s*(?:AI-generated content may be incorrect|Description automatically generated)[^\n]*", re.I)
+_FILE = re.compile(r"(?:\S*[\\/])?[^\\/\n]{1,100}\.(?:png|jpe?g|gif|bmp|emf|wmf|tiff?|svg|webp)", re.I)
+
+
+def alternative_text(attributes: Mapping[str, str]) -> str:
+    """Return the description of a picture or shape; "" if there is none, or if it is a file's name."""
+    text = attributes.get("descr") or attributes.get("alt") or ""
+    text = one_line(_GENERATED.sub("", text))
+    return "" if _FILE.fullmatch(text) else text
+
+
+class Paragraphs:
+    """Collects the paragraphs of a diagram, a text box or comments."""
+
+    def __init__(self, package: Package) -> None:
+        """Start without any; `package` gives the limits."""
+        self.found: list[str] = []
+        self._package = package
+        self._parts: list[str] = []
+        self._length = 0
+        self._in_text = self._skipping = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Receive the start of an element."""
+        if self._skipping or tag in _SKIPPED:
+            self._skipping += 1
+        elif tag in {"br", "tab"}:
+            self._parts.append(" ")
+        self._in_text += tag in _TEXTS
+
+    def data(self, text: str) -> None:
+        """Receive a piece of text."""
+        if self._in_text and not self._skipping:
+            self.put(text)
+
+    def put(self, text: str) -> None:
+        """Add to the paragraph. Raises ExtractionError if all paragraphs together grow too large."""
+        self._length += len(text) + 1
+        if self._length > self._package.limits.text_chars:
+            raise too_large(self._package.name)
+        self._parts.append(text)
+
+    def end(self, tag: str) -> None:
+        """Receive the end of an element."""
+        self._in_text -= tag in _TEXTS
+        if self._skipping:
+            self._skipping -= 1
+        elif tag in _ENDS:
+            self.end_paragraph()
+
+    def end_paragraph(self) -> None:
+        """Keep the paragraph if it has words."""
+        text = one_line("".join(self._parts))
+        self._parts.clear()
+        if text and text != "[Text]":  # what an empty shape of a diagram says
+            self.found.append(text)
+
+
+class _Chart(Paragraphs):
+    """Collects the titles, series and categories of a chart, each once; no values, which say nothing by themselves."""
+
+    def __init__(self, package: Package) -> None:
+        super().__init__(package)
+        self._unread = 0  # open elements of values and formats
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        super().start(tag, attributes)
+        self._unread += tag in _UNREAD
+        self._in_text += tag in _CHART_TEXTS
+
+    def data(self, text: str) -> None:
+        if not self._unread:
+            super().data(text)
+
+    def end(self, tag: str) -> None:
+        self._unread -= tag in _UNREAD
+        self._in_text -= tag in _CHART_TEXTS
+        super().end(tag)
+        if tag == "v":
+            self.end_paragraph()
+
+
+class EmbeddedParts:
+    """The charts and diagrams that a part of a package shows. Each is read once, however often it is shown."""
+
+    def __init__(self, package: Package, part: str) -> None:
+        """Read the relations of `part`."""
+        self._package = package
+        self._relations = package.relations(part)
+        self._read: set[str] = set()
+
+    def lines(self, tag: str, attributes: Mapping[str, str]) -> list[str]:
+        """Return the text of the chart or diagram that an element shows, line by line; none for other elements."""
+        if tag not in {"relIds", "chart"}:
+            return []
+        kind, member = self._relations.get(attributes.get("dm" if tag == "relIds" else "id", ""), ("", ""))
+        if kind not in {"diagramData", "chart", "chartEx"} or member in self._read:
+            return []
+        self._read.add(member)
+        if kind == "diagramData":
+            return paragraphs(self._package, member)
+        chart = _Chart(self._package)
+        self._package.walk(member, chart)
+        return list(dict.fromkeys(chart.found))
+
+
+def paragraphs(package: Package, member: str) -> list[str]:
+    """Return the paragraphs of a diagram or of comments."""
+    handler = Paragraphs(package)
+    package.walk(member, handler)
+    return handler.found
+
+
+def embedded_document(name: str, data: bytes, options: ExtractOptions) -> Document | None:
+    """Return the document within another one, by the suffix of its name; None if it can't be read or nests too deep.
+
+    Its limits on what is unpacked are those of the outer document, halved.
+    """
+    from vsearch_core.text.extract.registry import extract
+
+    if options.nesting >= _MAX_NESTING:
+        return None
+    limits = replace(options.limits, expanded_bytes=options.limits.expanded_bytes // 2)
+    try:
+        return extract(name, data, replace(options, nesting=options.nesting + 1, limits=limits))
+    except ExtractionError:
+        return None

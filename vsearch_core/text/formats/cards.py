@@ -1,0 +1,130 @@
+"""Calendars and address books (iCalendar, RFC 5545; vCard, RFC 6350): what people wrote in them, a line a property."""
+
+import re
+from collections.abc import Iterator
+
+from vsearch_core.model import Document
+from vsearch_core.text.extract.decode import decode, one_line
+from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
+
+_PROPERTY = re.compile(
+    r"(?:[\w-]{1,50}\.)?([A-Za-z][\w-]{0,50})((?:;[^:\";]{0,1000}|;[\w-]{1,50}=\"[^\"]{0,1000}\")*):(.*)"
+)
+_COMMON_NAME = re.compile(r";CN=(?:\"([^\"]*)\"|([^;:]*))", re.IGNORECASE)
+_TITLES = frozenset({"SUMMARY", "FN"})
+_SHOWN = frozenset(
+    {
+        "SUMMARY",
+        "DESCRIPTION",
+        "LOCATION",
+        "COMMENT",
+        "CONTACT",
+        "CATEGORIES",
+        "RESOURCES",
+        "DTSTART",
+        "DTEND",
+        "DUE",
+        "URL",
+    }
+    | {
+        "ATTENDEE",
+        "ORGANIZER",
+        "FN",
+        "NICKNAME",
+        "ORG",
+        "TITLE",
+        "ROLE",
+        "NOTE",
+        "TEL",
+        "EMAIL",
+        "ADR",
+        "LABEL",
+        "BDAY",
+    }
+    | {"X-WR-CALNAME", "X-WR-CALDESC"}
+)
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(?:\d\d)?Z?)?")
+_ESCAPE = re.compile(r"\\([nN,;:\\])")
+_MAX_UNFOLDED = 100_000  # characters of one property
+
+
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the events and persons, under their summaries and names; `Document.lines` lead to their properties.
+
+    Pictures, keys and identifiers are left out. Raises BinaryFileError.
+    """
+    rows: list[str] = []
+    lines: list[int] = []
+    headings: list[Heading] = []
+    length = begin = 0
+    title = None
+    for number, key, parameters, value in _properties(decode(name, data).split("\n")):
+        if key == "BEGIN":
+            begin = length
+        if key == "X-WR-CALNAME":
+            title = title or value
+        if key not in _SHOWN:
+            continue
+        row = one_line(_shown(key, parameters, value))
+        if not row:
+            continue
+        if key in _TITLES and len(headings) < options.limits.headings:
+            headings.append(Heading(begin, 1, row[:MAX_TITLE]))
+            begin = length
+        rows.append(row)
+        lines.append(number)
+        length += len(row) + 1
+    text = "\n".join(rows)
+    starts: dict[int, Heading] = {}
+    for heading in headings:
+        starts.setdefault(heading.start, heading)
+    if title is None and headings:
+        title = headings[0].title
+    return Document(text, spans_between(text, list(starts.values())), title, lines=tuple(lines) or None)
+
+
+def _properties(source: list[str]) -> Iterator[tuple[int, str, str, str]]:
+    """Yield line number, name, parameters and value of each property, its folded lines joined."""
+    number = 0
+    while number < len(source):
+        first, parts = number, [source[number]]
+        is_quoted = "QUOTED-PRINTABLE" in source[number][:1000].upper()
+        length = len(parts[0])
+        number += 1
+        while number < len(source) and length < _MAX_UNFOLDED:
+            if source[number][:1] in (" ", "\t"):
+                parts.append(source[number][1:])
+            elif is_quoted and parts[-1].endswith("="):
+                parts[-1] = parts[-1][:-1]
+                parts.append(source[number])
+            else:
+                break
+            length += len(parts[-1])
+            number += 1
+        match = _PROPERTY.match("".join(parts))
+        if match:
+            value = _unquoted(match[3], match[2]) if is_quoted else match[3]
+            yield first + 1, match[1].upper(), match[2], value
+
+
+def _unquoted(value: str, parameters: str) -> str:
+    import quopri
+
+    charset = re.search(r"CHARSET=([\w-]{1,40})", parameters, re.IGNORECASE)
+    decoded = quopri.decodestring(value.encode())
+    try:
+        return decoded.decode(charset[1] if charset else "utf-8", "replace").replace("\0", "")
+    except (LookupError, ValueError):
+        return decoded.decode("utf-8", "replace").replace("\0", "")
+
+
+def _shown(key: str, parameters: str, value: str) -> str:
+    if key in {"ATTENDEE", "ORGANIZER"}:
+        name = _COMMON_NAME.search(parameters)
+        return f"{(name[1] or name[2]) if name else ''} {value.removeprefix('mailto:').removeprefix('MAILTO:')}"
+    if time := _TIME.fullmatch(value):
+        return f"{time[1]}-{time[2]}-{time[3]}" + (f" {time[4]}:{time[5]}" if time[4] else "")
+    if key in {"ADR", "ORG"}:
+        value = ", ".join(filter(None, (part.strip() for part in value.split(";"))))
+    return _ESCAPE.sub(lambda match: " " if match[1] in "nN" else match[1], value)

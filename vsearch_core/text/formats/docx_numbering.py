@@ -1,0 +1,136 @@
+"""Automatic numbers of paragraphs in Word documents (ECMA-376 part 1, 17.9)."""
+
+import re
+from collections.abc import Mapping
+
+from vsearch_core.text.extract.options import ExtractLimits
+
+BULLET = "-"
+_LEVELS = 9
+_MAX_TEXT = 100  # characters of a label
+_PLACE = re.compile(r"%([1-9])")
+_ROMAN = (
+    *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
+    *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
+)
+
+
+class _Level:
+    def __init__(self) -> None:
+        self.start = 1
+        self.kind = "decimal"
+        self.text = ""
+        self.all_decimal = False
+
+
+class Numbering:
+    """Collects the definitions of lists, and counts the paragraphs of each."""
+
+    def __init__(self, limits: ExtractLimits) -> None:
+        """Start without any list."""
+        self.by_style: dict[str, int] = {}  # paragraph style -> the level that names it
+        self._limits = limits
+        self._definitions: dict[str, dict[int, _Level]] = {}
+        self._style_links: dict[str, str] = {}  # list style -> the definition that it is
+        self._linked: dict[str, str] = {}  # definition -> the list style that it stands for
+        self._lists: dict[str, str] = {}  # list -> definition
+        self._restarts: dict[str, dict[int, int]] = {}  # list -> level -> first number
+        self._counts: dict[str, dict[int, int]] = {}  # definition -> level -> last number
+        self._used: set[str] = set()  # lists
+        self._definition = self._list = ""
+        self._level = _Level()
+        self._number = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Receive the start of an element."""
+        value = attributes.get("val", "")
+        if tag == "abstractNum" and len(self._definitions) < self._limits.parts:
+            self._definition, self._list = attributes.get("abstractNumId", ""), ""
+            self._definitions[self._definition] = {}
+        elif tag == "num" and len(self._lists) < self._limits.parts:
+            self._list, self._definition = attributes.get("numId", ""), ""
+        elif tag == "abstractNumId" and self._list:
+            self._definition = self._lists[self._list] = value
+        elif tag in {"lvl", "lvlOverride"}:
+            self._number = _small(attributes.get("ilvl", ""), 0)
+            self._level = _Level()
+            if tag == "lvl" and self._number < _LEVELS and not self._list:
+                self._definitions.get(self._definition, {})[self._number] = self._level
+        elif tag == "start":
+            self._level.start = _small(value, 1)
+        elif tag == "startOverride" and self._list:
+            self._restarts.setdefault(self._list, {})[self._number] = _small(value, 1)
+        elif tag == "numFmt":
+            self._level.kind = value
+        elif tag == "lvlText":
+            self._level.text = value[:_MAX_TEXT]
+        elif tag == "isLgl":
+            self._level.all_decimal = value not in {"0", "false"}
+        elif len(self.by_style) + len(self._style_links) + len(self._linked) < self._limits.parts:
+            self._link(tag, value)
+
+    def _link(self, tag: str, style: str) -> None:
+        if tag == "styleLink":
+            self._style_links[style] = self._definition
+        elif tag == "numStyleLink":
+            self._linked[self._definition] = style
+        elif tag == "pStyle" and self._definition:
+            self.by_style.setdefault(style, self._number)
+
+    def data(self, text: str) -> None:
+        """Receive a piece of text."""
+
+    def end(self, tag: str) -> None:
+        """Receive the end of an element."""
+
+    def has(self, list_: str) -> bool:
+        """Return True if the list is defined."""
+        return self._definition_of(list_) in self._definitions
+
+    def _definition_of(self, list_: str) -> str:
+        definition = self._lists.get(list_, "")
+        return self._style_links.get(self._linked.get(definition, ""), definition)
+
+    def label(self, list_: str, number: int) -> str:
+        """Count a paragraph of a list at level `number`, from 0; return its label, such as "2.1" or `BULLET`."""
+        definition = self._definition_of(list_)
+        levels = self._definitions.get(definition, {})
+        level = levels.get(number)
+        if level is None:
+            return BULLET
+        counts = self._counts.setdefault(definition, {})
+        if list_ not in self._used:
+            self._used.add(list_)
+            for each, first in self._restarts.get(list_, {}).items():
+                counts[each] = first - 1
+        counts[number] = counts.get(number, level.start - 1) + 1
+        for deeper in [each for each in counts if each > number]:
+            del counts[deeper]
+        if level.kind == "bullet":
+            return BULLET
+
+        def shown(match: re.Match[str]) -> str:
+            each = int(match[1]) - 1
+            other = levels.get(each, level)
+            return _numeral(counts.setdefault(each, other.start), "decimal" if level.all_decimal else other.kind)
+
+        return _PLACE.sub(shown, level.text).strip() if level.kind != "none" else ""
+
+
+def _small(value: str, default: int) -> int:
+    return int(value) if value.isdecimal() and len(value) < 6 else default
+
+
+def _numeral(number: int, kind: str) -> str:
+    if kind in {"lowerLetter", "upperLetter"} and 0 < number <= 26 * 5:
+        text = chr(97 + (number - 1) % 26) * ((number - 1) // 26 + 1)
+    elif kind in {"lowerRoman", "upperRoman"} and 0 < number < 4000:
+        text = ""
+        for value, letters in _ROMAN:
+            text += letters * (number // value)
+            number %= value
+    elif kind == "decimalZero":
+        return f"{number:02d}"
+    else:
+        return str(number)
+    return text.upper() if kind.startswith("upper") else text
