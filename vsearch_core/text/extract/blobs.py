@@ -2,9 +2,9 @@
 
 import re
 
-_STEP = 80  # characters: a text without a run of twice as many has no long one
+_STEP, _LINE_STEP = 80, 28  # characters: half the shortest run, and the shortest line, of base64
 _DATA_URI = re.compile(
-    r"\bdata:(?:(?:image|audio|video|font)/[\w.+-]{1,80}|(?:application|text)/[\w.+-]{1,80}(?=[^,\s]{0,80};base64,))"
+    r"data:(?<!\wdata:)(?:(?:image|audio|video|font)/[\w.+-]{1,80}|(?:application|text)/[\w.+-]{1,80}(?=[^,\s]{0,80};base64,))"
     r"(?:;[\w.=-]{1,80}){0,4}(?:;base64,(?:[\w+/=-]|%[0-9A-Fa-f]{2}|\\[nr/]|\\\n)*+|,[^\"'()<>\s]*+)"
 )
 _RUN = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{160,}+={0,2}")
@@ -12,6 +12,7 @@ _LAST = r"[A-Za-z0-9+/]++(?:={1,2}|(?<=[A-Za-z0-9+/]{24}))"  # the last line, wh
 _LINES = re.compile(rf"^(?:[ \t]*+[A-Za-z0-9+/]{{56,}}+={{0,2}}[ \t]*+\n){{3,}}+(?:[ \t]*+{_LAST}[ \t]*+$)?", re.M)
 _ESCAPED_LINES = re.compile(rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{56,}}+={{0,2}}(?:\\r)?\\n){{3,}}+(?:{_LAST})?")
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)((?:[^-]|-(?!----))*+)(?=-----END )")
+_ALPHABET = re.compile(r"[A-Za-z0-9+/_=\\-]+")
 _MIN_KEY = 60  # characters of a private key; fewer stand for one in code and texts
 _MIN_DIGITS = 0.02  # of base64's characters; random bytes have 0.16
 _MAX_SLASHES = 0.08  # of its characters; paths have more
@@ -23,9 +24,10 @@ def without_blobs(text: str) -> str:
         text = _PRIVATE_KEY.sub(_without_body, text)
     if "data:" in text:
         text = _DATA_URI.sub(lambda match: _emptied(match[0]), text)
-    if "\n" in text:
-        text = _LINES.sub(_emptied_base64, text)
-    if _has_long_run(text):
+    if not _has_run(text, _LINE_STEP):
+        return text
+    text = _LINES.sub(_emptied_base64, text)
+    if _has_run(text, _STEP):
         text = _ESCAPED_LINES.sub(_emptied_base64, text)
         text = _RUN.sub(_emptied_base64, text)
     return text
@@ -35,10 +37,10 @@ def _without_body(key: re.Match[str]) -> str:
     return key[1] + _emptied(key[2]) if len(key[2]) >= _MIN_KEY else key[0]
 
 
-def _has_long_run(text: str) -> bool:
-    """Return True if some run without spaces and line ends may be longer than twice `_STEP`."""
-    pieces = (text[start : start + _STEP] for start in range(0, len(text), _STEP))
-    return any(" " not in piece and "\n" not in piece and len(piece) == _STEP for piece in pieces)
+def _has_run(text: str, step: int) -> bool:
+    """Return True if a run of base64 is longer than twice `step`; True may be wrong, but not for runs below `step`."""
+    pieces = (text[start : start + step] for start in range(0, len(text), step))
+    return any(" " not in piece and len(piece) == step and _ALPHABET.fullmatch(piece) for piece in pieces)
 
 
 def _emptied(text: str) -> str:

@@ -1,7 +1,7 @@
 """HTML: the main text of a page, without navigation and other boilerplate."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice
 from typing import Any
 
@@ -154,17 +154,18 @@ def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
     """Lay out the <main> or the <article>s if they hold most of the text, else the page without its boilerplate."""
     body = root.find("body")
     body = root if body is None else body
-    page = _Renderer(body, limits).render([body])
+    menus = _menus(body)
+    page = _Renderer(body, limits, menus).render([body])
     mains = root.xpath("//*[self::main or @role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
     if mains:
-        main = _Renderer(body, limits).render(mains)
+        main = _Renderer(body, limits, menus).render(mains)
         if len(main.text()) >= _MAIN_SHARE * len(page.text()):
             page = main
     if not page.text():
-        page = _Renderer(body, limits, keep_all=True).render([body])
+        page = _Renderer(body, limits, menus, keep_all=True).render([body])
     length = len(page.text())
     if length < _FEW:
-        scriptless = _Renderer(body, limits, keep_all=not length, is_scriptless=True).render([body])
+        scriptless = _Renderer(body, limits, menus, keep_all=not length, is_scriptless=True).render([body])
         if len(scriptless.text()) > 3 * length:
             page, length = scriptless, len(scriptless.text())
     if length < _FEW:
@@ -264,12 +265,18 @@ class _Renderer:
     """
 
     def __init__(
-        self, body: Any, limits: ExtractLimits, *, keep_all: bool = False, is_scriptless: bool = False
+        self,
+        body: Any,
+        limits: ExtractLimits,
+        menus: Container[Any],
+        *,
+        keep_all: bool = False,
+        is_scriptless: bool = False,
     ) -> None:
         self.layout = TextLayout(limits.headings)
         self.keep_all = keep_all  # boilerplate too: for pages that have nothing else
         self.never_text = _NEVER_TEXT - _SCRIPTLESS if is_scriptless else _NEVER_TEXT
-        self.menus = set() if keep_all else _menus(body)
+        self.menus = menus
         self.kept_hidden: Any = None  # the page itself, hidden from screen readers while a dialog is open
         self.in_heading = False
         self.form_limit = _length(body) * _MAIN_SHARE
@@ -424,9 +431,9 @@ def _is_hidden(element: Any) -> bool:
 
 def _is_permalink(element: Any) -> bool:
     """Return True for the sign beside a heading that links to it, and for a wiki's links to edit a section."""
-    classes = element.get("class", "")[:500].split()
     if element.tag != "a":
-        return "mw-editsection" in classes
+        return "mw-editsection" in element.get("class", "")[:500]
+    classes = element.get("class", "")[:500].split()
     if not ("#" in element.get("href", "") or not _PERMALINK_CLASSES.isdisjoint(classes)):
         return False
     text = "".join(islice(element.itertext(), 5)).strip()
