@@ -2,10 +2,11 @@
 
 Paths are strings until they are reported: creating a Path takes longer than the system calls for it.
 """
-# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120
 
 import errno
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,10 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
-from vsearch_core.text.ignore import IgnoreRules
+from vsearch_core.text.ignore import IgnoreRules, without_backtracking
 
 IGNORE_FILES = (".gitignore", ".ignore", ".vsearchignore")  # a later one overrides an earlier one
+MAX_RULES_BYTES = 1_000_000  # of an ignore file
 UNSEARCHED = frozenset({".git", ".hg", ".svn", ".bzr", "CVS", "_darcs", config.INDEX_DIR})
 
 
@@ -332,10 +334,21 @@ def _level(folder: str, names: set[str]) -> _Level | None:
         if name in names:
             path = _with_slash(folder) + name
             # File names that are not UTF-8 have surrogates: rules need the same to match them.
-            with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-                lines.extend(file)
+            lines += _read_rules(path).decode("utf-8-sig", "surrogateescape").split("\n")
     rules = IgnoreRules(lines)
     return _Level(len(_with_slash(folder)), rules) if rules else None
+
+
+def _read_rules(path: str) -> bytes:
+    """Return an ignore file's bytes. Raises OSError, also for a file of more than MAX_RULES_BYTES.
+
+    It may be a link to a file of the system's that has no end, or waits for data.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        data: bytes = file.read(MAX_RULES_BYTES + 1) or b""
+    if len(data) > MAX_RULES_BYTES:
+        raise OSError(errno.EFBIG, f"is larger than {MAX_RULES_BYTES:,} bytes, too large for an ignore file", path)
+    return data
 
 
 def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
@@ -344,7 +357,11 @@ def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
         return lambda _: True
     from pathspec import GitIgnoreSpec
 
-    match: Callable[[str], bool] = GitIgnoreSpec.from_lines(patterns).match_file
+    spec = GitIgnoreSpec.from_lines(patterns, backend="simple")
+    for pattern in spec.patterns:
+        if pattern.regex is not None:
+            pattern.regex = re.compile(without_backtracking(pattern.regex.pattern), pattern.regex.flags)
+    match: Callable[[str], bool] = spec.match_file
     return match
 
 

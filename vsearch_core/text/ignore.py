@@ -10,6 +10,10 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+# What pathspec writes for `*`, for `/**/` (before the second slash), and for a pattern that may match at any depth.
+_STAR, _ANY_FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?", "^(?:.+/)?"
+_NEGATED = re.compile(r"(?<!\\)\[\^(?!/)")  # a negated class
+
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
@@ -80,9 +84,34 @@ def _compile(body: str) -> re.Pattern[str] | None:
     try:
         # The leading slash anchors: whether to match the name or the path is decided already.
         regex, _ = GitIgnoreBasicPattern.pattern_to_regex("/" + body)
-        return re.compile(regex, re.DOTALL) if regex else None
+        return re.compile(without_backtracking(regex), re.DOTALL) if regex else None
     except (ValueError, re.error):
         return None
+
+
+def without_backtracking(regex: str) -> str:
+    """Return pathspec's regex of a glob in a form that takes no exponential time, and matches the same.
+
+    What stands between two stars has a fixed length, so its leftmost match is as good as any other, and is kept: as
+    `fnmatch.translate` does it. Likewise for whole components between two `**`.
+    """
+    regex = _NEGATED.sub("[^/", regex)  # as git has it: a class matches no slash
+    parts = [_keep_leftmost_in_component(part) for part in regex.split(_ANY_FOLDERS)]
+    if len(parts) == 1:
+        return parts[0]
+    first, *middle, last = parts
+    if first.startswith(_ANYWHERE):
+        first = f"^(?>(?:.+?/)??{first.removeprefix(_ANYWHERE)}(?=/))"
+    kept = "".join(f"(?>(?:/.+?)??{part}(?=/))" for part in middle)
+    return f"{first}{kept}{_ANY_FOLDERS}{last}"
+
+
+def _keep_leftmost_in_component(regex: str) -> str:
+    first, *others = regex.split(_STAR)
+    for number, part in enumerate(others):
+        is_between_stars = number + 1 < len(others) and "/" not in part.replace("[^/]", "")
+        first += f"(?>[^/]*?{part})" if is_between_stars else _STAR + part
+    return first
 
 
 def _any_of(regexes: Iterable[re.Pattern[str]]) -> re.Pattern[str]:
