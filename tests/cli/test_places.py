@@ -69,7 +69,7 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_created(vsearch: 
     for command in (("index", foreign), ("index", "--index", foreign, "pump.txt"), ("index", "--index", foreign / "x")):
         error = vsearch(*command, cwd=project).error
         assert "caf\ufffd" in error
-        assert error.endswith(": its name is not valid UTF-8; rename it, or the folder above that is not")
+        assert error.endswith(": its name is not valid UTF-8; rename it, or the folder above it whose name is not")
         assert not list(foreign.iterdir())
         assert not (project / ".vsearch").exists()
 

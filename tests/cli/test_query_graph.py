@@ -104,7 +104,7 @@ def test_explain_shows_graph_search(vsearch: Vsearch, graph_project: Path) -> No
     answer = query(vsearch, graph_project, "--json", "--explain", "--ef", "200", "bread").json
     assert (answer["explain"]["vectors"], answer["explain"]["ef"]) == ("graph", 200)
     assert (
-        "\nmode hybrid (convex, alpha 0.75), approximate (graph walked, ef 200), "
+        "\nmode hybrid (convex, alpha 0.75), approximate (graph searched, ef 200), "
         in query(vsearch, graph_project, "--explain", "--ef", "200", "bread").out
     )
 

@@ -56,7 +56,7 @@ def test_each_query_of_a_batch_is_reranked(vsearch: Vsearch, project: Path, rera
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("nowhere/at-all", "the Hugging Face hub can't be reached; name another with --rerank"),
+        ("nowhere/at-all", "the Hugging Face hub can't be reached; name the folder or the hub name of another"),
         (".", "holds no tokenizer.json"),
     ],
 )
