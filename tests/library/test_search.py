@@ -40,7 +40,7 @@ def test_filters_are_options(index: vsearch.Index) -> None:
 def test_a_request_may_be_given_instead(index: vsearch.Index) -> None:
     request = vsearch.search_request("pump", k=1, ext="md")
     assert index.search(request).hits == index.search("pump", k=1, ext="md").hits
-    with pytest.raises(vsearch.ArgumentError, match="beside a SearchRequest"):
+    with pytest.raises(vsearch.ArgumentError, match="combined with a SearchRequest"):
         index.search(request, k=2)  # type: ignore[call-overload]
 
 
