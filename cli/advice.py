@@ -19,7 +19,7 @@ ADVICE: Mapping[str, str] = {
     "index-needs-migration": "bring it up to date with `vsearch index`",
     "index-too-old": "index again into a new folder with --index",
     "catalog-lost": "put that file back from a backup, or delete the folder and index, or import, again",
-    "catalog-not-a-file": "delete it, or put the index's own file in its place",
+    "catalog-not-a-file": "delete it, or replace it with the index's original file",
     "not-a-catalog": "choose another --index, or run `vsearch repair`",
     "untrusted-index": "don't use an index from a source that you don't trust",
     "unfinished-commit": "run `vsearch status` once where the folder can be written",

@@ -44,6 +44,6 @@ def export(
 
 
 def summary_text(summary: "TransferSummary") -> str:
-    """Return what was transferred, for people."""
+    """Return the summary of an export or import as one readable line."""
     contents = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}, {size_text(summary.bytes)}"
     return f"generation {summary.generation}: {contents} in {summary.seconds:.1f} s"

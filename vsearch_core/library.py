@@ -690,10 +690,11 @@ class Index:
             )
 
     def re_embed(self) -> "ReEmbedSummary":
-        """Replace all vectors by those of the embedder that `open_index` was called with.
+        """Replace all vectors with vectors from the embedder that was passed to `open_index`.
 
-        Searches see the old vectors until all new ones are there. Stopped at any point, the index is as it was, and
-        the next call goes on from there. Fusion that was tuned for the old vectors is forgotten.
+        Searches use the old vectors until all new ones are ready. If the call is stopped, the index keeps its old
+        vectors, and the next call reuses the new vectors made so far. Fusion that was tuned for the old vectors is
+        deleted.
 
         Raises:
             IndexMismatchError: `open_index` was called with other chunk settings than the index has.

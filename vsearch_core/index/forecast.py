@@ -112,7 +112,10 @@ def forecast_re_embedding(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> Forecast:
-    """Return what `re_embed_index` would do with the same arguments if no earlier run had begun; like `forecast`."""
+    """Return what `re_embed_index` would do with the same arguments, ignoring the progress of a stopped run.
+
+    Like `forecast`, send nothing and write nothing to the index.
+    """
     with storage_errors(index), open_snapshot(index) as snapshot:
         refuse_other_chunking(str(index), snapshot.settings, options)
         spec = new_spec(snapshot.settings, options)

@@ -12,9 +12,10 @@ Rows = NDArray[np.int64]
 
 
 class RowMap:
-    """Maps global rows, which number the rows of all segments consecutively, to segments and their own rows.
+    """Map a global row to its segment and its row within that segment.
 
-    `starts` (segments + 1,) holds the global row at which each segment starts, and the number of all rows at its end.
+    Global rows number the rows of all segments consecutively. `starts` (segments + 1,) holds the first global row of
+    each segment, followed by the total number of rows.
     """
 
     def __init__(self, lengths: Iterable[int]) -> None:

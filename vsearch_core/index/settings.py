@@ -158,9 +158,9 @@ def refuse_other_options(index: str, settings: IndexSettings, options: IndexOpti
 
 
 def refuse_other_chunking(index: str, settings: IndexSettings, options: IndexOptions) -> None:
-    """Raise IndexMismatchError for an option that only reading the documents again could satisfy.
+    """Raise IndexMismatchError if the options ask for other chunk sizes or another language than the index has.
 
-    The index has no documents, only their chunks.
+    To change these, the documents must be read again, because the index stores only their chunks.
     """
     made_with = {name: getattr(settings, name) for name in ("chunk_words", "overlap_words", "language")}
     _refuse_differences(index, made_with, options, "other-chunking")

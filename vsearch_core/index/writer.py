@@ -97,15 +97,15 @@ def update_index(
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> UpdateSummary:
-    """Bring the index up to date with the sources or, without any, with all that were indexed before.
+    """Bring the index up to date with the given sources, or with all sources indexed before if none are given.
 
-    Files that could not be read before, or in part only, are read again if they have changed, if `reading` now has an
-    option that they lacked, or with `retry`. Commits every `limits.chunks_per_commit` chunks and at the end; stopped at
-    any point, it keeps what it has, and the next run continues from there.
+    A file that failed, or was read only in part, is read again if it has changed, if `reading` now has an option that
+    was missing then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If
+    it is stopped, it keeps the work done so far, and the next run continues from there.
 
     Raises InputError, IndexNotFoundError if an index has lost its catalog, IndexLockedError, IndexMismatchError,
-    IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops it while it rebuilds the
-    keywords of an earlier analyzer.
+    IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops the run while it rebuilds
+    keyword postings that an earlier version of the analyzer made.
     """
     started = time.perf_counter()
     run = _Update(index, options, open_embedder, observer, reading, limits)
@@ -180,9 +180,10 @@ def scan(
     *,
     retry: bool,
 ) -> Changes:
-    """Find what has changed, record the sources, and begin to read the changed files; the caller closes the stager.
+    """Find what has changed, record the sources in the catalog, and start to read the changed files.
 
-    Raises InputError for a source outside the folder around the index that was never named on this machine.
+    The caller must close the `stager` of the result. Raises InputError if a source lies outside the index's parent
+    folder and was never named by the user on this machine.
     """
     root = index.parent
     live = catalog.files(live=True)

@@ -21,7 +21,11 @@ class QueryTerms:
         self._analysis = snapshot.settings.query_analysis
 
     def of_query(self, parsed: ParsedQuery) -> list[str]:
-        """Return the query's terms and their relatives in compounds; one like `bar*` stands for all that begin so."""
+        """Return the query's terms, then related terms for words that occur nowhere in the index.
+
+        Related terms are found in languages that form compounds: the parts of the word, or the compounds that end in
+        it. A term such as `bar*` stands for all terms that start with "bar".
+        """
         terms = self._analysis.query_terms(parsed, self._languages)
         if self._compounds is None or not self._may_compound(parsed.words.split()):
             return terms

@@ -97,7 +97,10 @@ class VectorRoute:
         return best, None if exact else ef_search
 
     def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
-        """Return the cosines of ascending rows, (n,), computed alike whichever way the rows were found."""
+        """Return the cosine of the vector with each row, (n,); `rows` must be ascending.
+
+        The computation is the same whether a graph search, a full scan or keywords found the rows.
+        """
         cosines = np.empty(len(rows), np.float32)
         for number, places, own in self._row_map.split_sorted(rows):
             cosines[places] = flat.scan(self._segments[number].vectors[own], vector)

@@ -132,7 +132,7 @@ class EncoderConfig:
 
 
 def position_count(raw: Mapping[str, Any]) -> int | None:
-    """Return the number of tokens that a model has positions for, by its config.json; None if that doesn't say."""
+    """Return the maximum number of tokens that the model has positions for, or None if its config.json has none."""
     positions = raw.get("max_position_embeddings")
     if not isinstance(positions, int):
         return None

@@ -245,7 +245,7 @@ class Properties:
 
     @property
     def language(self) -> str | None:
-        """The language's code without its country."""
+        """Return the language code without the country, such as "en" for "en-US"; None if there is no code."""
         return self.values.get("language", "").partition("-")[0].lower() or None
 
     @property

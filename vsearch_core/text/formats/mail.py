@@ -84,7 +84,9 @@ def extract_stored(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -
 
 
 def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return a page for each message of a mailbox (mboxrd); all its lines lead to the line on which it begins.
+    """Return a document with one page for each message of a mailbox (mboxrd).
+
+    Every line of a message's text maps to the line of the file on which the message begins.
 
     Raises ExtractionError.
     """

@@ -26,7 +26,9 @@ _MAX_LEVEL = 100
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text of elements and of attributes such as `name`; the `<title>` of an element heads it.
+    """Return a document with the text of all elements, and of attributes such as `name`.
+
+    The text of each `<title>`, `<head>` or `<heading>` element becomes a heading.
 
     Raises BinaryFileError.
     """
