@@ -45,7 +45,9 @@ def query(
     ] = None,
     rerank: Annotated[
         str | None,
-        typer.Option("--rerank", metavar="MODEL", help="Score the best hits again by a cross-encoder: folder or name."),
+        typer.Option(
+            "--rerank", metavar="MODEL", help="Rescore the best hits with a cross-encoder: a folder or a hub name."
+        ),
     ] = None,
     rerank_depth: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="The number of hits that --rerank scores.")
@@ -57,7 +59,7 @@ def query(
             metavar="N",
             min=1,
             max=config.MAX_EF_SEARCH,
-            help="Search the graph, with N candidates (at least 100).",
+            help="Search the graph with N candidates; fewer than 100 count as 100.",
         ),
     ] = None,
     arguments: SearchArguments = SearchArguments(),  # noqa: B008 - frozen

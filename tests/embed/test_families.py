@@ -104,8 +104,8 @@ def test_a_known_family_wears_its_prefixes(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"activation_function": "torch.nn.modules.activation.SiLU"}, "activation SiLU isn't known"),
-        ({"use_residual": True}, "not put after the pooling"),
-        ({"module_input_name": "token_embeddings"}, "not put after the pooling"),
+        ({"use_residual": True}, "without a residual connection"),
+        ({"module_input_name": "token_embeddings"}, "without a residual connection"),
         ({"in_features": None}, "not the configuration of a linear layer"),
         ({"in_features": 12}, r"'linear.weight' has shape \(8, 16\), not \(8, 12\)"),
     ],

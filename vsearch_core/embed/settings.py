@@ -161,7 +161,8 @@ def _dense(folder: Path) -> Dense:
         raise ModelError(str(path), f"activation {activation} isn't known", "model-unsupported")
     ends = {said.get(f"module_{end}_name") or "sentence_embedding" for end in ("input", "output")}
     if said.get("use_residual") or ends != {"sentence_embedding"}:
-        raise ModelError(str(path), "a layer that is not put after the pooling isn't known", "model-unsupported")
+        reason = "only dense layers after the pooling, without a residual connection, are supported"
+        raise ModelError(str(path), reason, "model-unsupported")
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(str(weights), "is missing", "model-unsupported")

@@ -12,7 +12,7 @@ Rows = NDArray[np.int64]
 
 
 class RowMap:
-    """Map a global row to its segment and its row within that segment.
+    """Maps a global row to its segment and its row within that segment.
 
     Global rows number the rows of all segments consecutively. `starts` (segments + 1,) holds the first global row of
     each segment, followed by the total number of rows.

@@ -117,7 +117,7 @@ def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> t
 
 
 class SegmentWriter:
-    """Write a segment's arrays one at a time, each in blocks, so that not even one array must fit in memory."""
+    """Writes a segment's arrays one at a time, each in blocks, so that not even one array must fit in memory."""
 
     def __init__(self, index: Path) -> None:
         """Create the folder of a new segment. Raises OSError."""
