@@ -193,7 +193,7 @@ def test_config_refuses_invalid_keys_and_values(vsearch: Vsearch, project: Path)
 
 
 def test_every_command_keeps_the_projects_file(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
-    """So do clean-up, repair and import; and a new index may be made in a folder that has only that file."""
+    """The file survives clean-up, repair and import, and an index can be made in a folder that holds only it."""
     path = write_config(indexed / ".vsearch", "k = 1\n")
     archive = tmp_path / "it.tar"
     for command in (

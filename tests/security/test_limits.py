@@ -71,7 +71,7 @@ def test_a_nested_error_of_a_provider_is_a_message(text: str) -> None:
 
 
 def test_a_removal_that_is_repeated_succeeds(tmp_path: Path) -> None:
-    """As after a kill behind its commit."""
+    """Repeat a removal, as a user does after a kill that came behind its commit."""
     write_files(tmp_path, {"docs/a.txt": "heron", "docs/sub/b.txt": "weir", "c.txt": "mill"})
     make_index(tmp_path, WordEmbedder(), Path())
     for paths in (["docs/a.txt"], ["docs/sub"], ["docs/sub/b.txt"], ["docs/a.txt", "docs/sub"]):
