@@ -74,7 +74,7 @@ def check_full(vsearch: Vsearch, at: Path, archive: Path, sizes: Sequence[int]) 
 
 def check_outcome(result: CommandResult) -> None:
     if result.status:
-        assert re.search("no space left|full", result.error), result
+        assert re.search("no space left|full|not enough free space", result.error), result
         assert "free some space" in result.error, result
 
 
