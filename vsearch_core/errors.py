@@ -1,28 +1,29 @@
-"""The errors that vsearch raises on purpose: each says what it is about and what is wrong, on one line.
+"""Exceptions that vsearch raises on purpose; the message of each is one line, "subject: reason".
 
-An error states facts. What a user of the command line can do about it is `cli/advice.py`'s business, by `code`.
+Errors state facts only. `cli/advice.py` maps an error's `code` to advice for users of the command line.
 """
 
 from vsearch_core.model import JsonValue
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of a foreign error's message, or the name of its type if the message is empty."""
+    """Return the first line of an exception's message, or the name of its class if the message is empty."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 class VsearchError(Exception):
-    """Base class of all errors that vsearch raises on purpose; `str(error)` is "subject: reason".
+    """Base class of all exceptions that vsearch raises on purpose; `str(error)` is "subject: reason".
 
-    `code` names the kind of error for programs, as "index-locked"; each class has a default, and a raise site may give
-    a narrower one. `subject` names what the error is about: a path, a model, an argument. `reason` says what is wrong.
-    `details` holds the values that a message about it may need besides, such as the limit that was passed.
+    `code` identifies the kind of error for programs, such as "index-locked". Each class has a default code, and a
+    `raise` statement can pass a more specific one. `subject` names what the error is about: a path, a model or an
+    argument. `reason` says what is wrong with it. `details` has further values for a message, such as the limit that
+    was exceeded.
     """
 
     code = "error"
 
     def __init__(self, subject: str, reason: str, code: str | None = None, **details: JsonValue) -> None:
-        """Make an error about a subject; `code` replaces the class's own."""
+        """Create an error about `subject`; `code` replaces the default code of the class."""
         super().__init__(subject, reason)
         self.subject = subject
         self.reason = reason
@@ -35,95 +36,104 @@ class VsearchError(Exception):
         return f"{self.subject}: {self.reason}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Return what makes the error again, so that it can cross a process boundary."""
+        """Return a function and its arguments that create the error again, which `pickle` needs."""
         return _rebuild, (type(self), self.subject, self.reason, self.code, self.details)
 
     def about(self, subject: str) -> "VsearchError":
-        """Return the same error about another subject."""
+        """Return a copy of the error with another subject."""
         return type(self)(subject, self.reason, self.code, **self.details)
 
 
 def _rebuild(
     kind: type[VsearchError], subject: str, reason: str, code: str, details: dict[str, JsonValue]
 ) -> VsearchError:
-    """Make an error again that has crossed a process boundary."""
+    """Create an error again from its pickled values."""
     return kind(subject, reason, code, **details)
 
 
 class InputError(VsearchError):
-    """The caller's input can't be used."""
+    """The caller's input is invalid, such as a path that doesn't exist or an empty query."""
 
     code = "invalid-input"
 
 
 class ArgumentError(InputError):
-    """An argument of a call has a value that can't be used; `subject` is the argument's name, or several of them."""
+    """An argument of a call has an invalid value.
+
+    `subject` is the argument's name, or several names separated by commas.
+    """
 
     code = "invalid-argument"
 
 
 class FilterError(ArgumentError):
-    """A filter can't be evaluated, or does more than read; `subject` names the filter, as "where"."""
+    """A filter of a search is invalid, or would do more than read the index.
+
+    `subject` is the filter's name, such as "where".
+    """
 
     code = "invalid-filter"
 
 
 class ExtractionError(VsearchError):
-    """A file's text can't be extracted. The error concerns that file only."""
+    """The text of a file can't be extracted. Other files are not affected."""
 
     code = "unreadable-file"
 
 
 class EncryptedError(ExtractionError):
-    """A file is encrypted, and no password or a wrong one was given."""
+    """A file is encrypted, and no password, or a wrong one, was given."""
 
     code = "encrypted-file"
 
 
 class PicturesOnlyError(ExtractionError):
-    """A file has pages, but they hold only pictures."""
+    """The pages of a file contain only images and no text."""
 
     code = "pictures-only"
 
 
 class BinaryFileError(ExtractionError):
-    """A file holds no text. It counts as skipped, not as failed."""
+    """A file contains no text. It is counted as skipped, not as failed."""
 
     code = "binary-file"
 
 
 class SecretFileError(BinaryFileError):
-    """A file is a private key or the like."""
+    """A file contains a private key, and the caller has not asked to index secrets."""
 
     code = "secret-file"
 
 
 class ModelError(VsearchError):
-    """A model is missing, damaged or of an unknown kind."""
+    """A model is missing, damaged or not supported."""
 
     code = "model-unusable"
 
 
 class ProviderError(ModelError):
-    """A remote embedder refuses, throttles, answers nonsense or can't be reached. What was embedded before is kept."""
+    """A remote embedding provider can't be reached, refuses a request, or returns an invalid response.
+
+    Vectors that it has returned before are kept.
+    """
 
     code = "provider-failed"
 
 
 class StorageError(VsearchError):
-    """The operating system refused to read or write a file: disk full, no permission, an I/O fault."""
+    """A file can't be read or written: the disk is full, a permission is missing, or the device failed."""
 
     code = "storage-failed"
 
 
 class IndexStateError(VsearchError):
-    """Base class of the errors about an index on disk."""
+    """Base class of errors about an index on disk."""
 
     code = "index-unusable"
 
 
 class IndexNotFoundError(IndexStateError):
-    """There is no index in the given folder, or it has lost its catalog."""
+    """There is no index in the given folder, or the index has lost its catalog file."""
 
     code = "index-not-found"
 
@@ -135,7 +145,10 @@ class IndexLockedError(IndexStateError):
 
 
 class IndexMismatchError(IndexStateError):
-    """The index was made with another model, chunker or analyzer than the requested one."""
+    """The index was made with other settings than the caller asks for or this version supports.
+
+    Such a setting is the model, the size of chunks, or the version of the chunker or keyword analyzer.
+    """
 
     code = "index-mismatch"
 
@@ -147,12 +160,12 @@ class IndexVersionError(IndexStateError):
 
 
 class IndexCorruptError(IndexStateError):
-    """A file of the index is missing, or differs from what the catalog says of it."""
+    """A file of the index is missing or damaged."""
 
     code = "index-corrupt"
 
 
 class ArchiveError(IndexStateError):
-    """A file is not an archive of an index, or is a damaged one."""
+    """A file is not an archive of an index, or the archive is damaged."""
 
     code = "archive-damaged"

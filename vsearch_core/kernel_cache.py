@@ -1,6 +1,7 @@
-"""The folder on disk that caches compiled kernels, and how processes share it safely.
+"""Manage the folder in which numba caches compiled kernels, and share it safely between processes.
 
-Compiling all kernels takes half a minute; numba caches the result on disk and looks for it in every later process.
+A kernel is a function that numba compiles to machine code. Compiling all of them takes half a minute, so numba stores
+the results on disk, and later processes load them.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,27 +12,28 @@ from threading import Thread
 from vsearch_core import config
 from vsearch_core.own_files import file_lock, make_own_folders
 
-# numba has one cache folder for the whole process, so these are settings of the process too.
+# numba has one cache folder a process, so these settings are global, too.
 _wanted: Path | None = None  # set by the application
 _cache_dir: Path | None = None  # set by the application
-_chosen: Path | None = None  # when a kernel was first needed
+_chosen: Path | None = None  # set when a kernel is first needed
 
 
 def configure(*, cache_dir: Path | None = None, folder: Path | None = None) -> None:
-    """Set where kernels are cached: in `folder` itself, or below `cache_dir`, vsearch's cache folder.
+    """Set the folder in which kernels are cached.
 
-    The default is below the platform's cache folder. Call it before any kernel is loaded. The library doesn't read
-    numba's variable NUMBA_CACHE_DIR; an application that wants to honour it passes it as `folder`.
+    This is `folder` itself if it is given, else a subfolder of `cache_dir`, vsearch's cache folder (by default the
+    platform's). Call this before any kernel is loaded. The library doesn't read numba's environment variable
+    NUMBA_CACHE_DIR; an application can pass its value as `folder`.
     """
     global _wanted, _cache_dir, _chosen
     _wanted, _cache_dir, _chosen = folder, cache_dir, None
 
 
 def default_folder() -> Path:
-    """Return the folder below vsearch's cache folder for this version's kernels.
+    """Return the subfolder of vsearch's cache folder for this version's kernels.
 
-    numba invalidates a kernel's cache when the kernel's own file changes, but not when a kernel that it calls does.
-    So the folder's name is a digest of all kernels' sources.
+    numba compiles a cached kernel again if the kernel's own file has changed, but not if another kernel that it calls
+    has changed. The folder's name is therefore a hash of the source code of all kernels.
     """
     from hashlib import blake2b
 
@@ -42,10 +44,10 @@ def default_folder() -> Path:
 
 
 def folder() -> Path:
-    """Return the folder that kernels are cached in, which is made if need be.
+    """Return the folder in which kernels are cached. Create it if it is missing.
 
-    Where the configured one can't be written, that is a temporary folder of this process: numba refuses to compile
-    without any.
+    If the configured folder can't be written, return a temporary folder of this process, because numba refuses to
+    compile without a cache folder.
     """
     global _chosen  # noqa: PLW0603
     if _chosen is None:
@@ -55,7 +57,7 @@ def folder() -> Path:
 
 
 def point_numba() -> None:
-    """Make numba use the folder for the functions that are decorated from now on."""
+    """Set numba's cache folder to `folder()`, for all functions that are decorated after this call."""
     from vsearch_core.numba_loader import import_numba
 
     import_numba().config.CACHE_DIR = str(folder())
@@ -66,13 +68,14 @@ def _nothing() -> None:
 
 
 def load(loader: Callable[[], None], pause: Callable[[], object] = _nothing) -> None:
-    """Call `loader`, which compiles kernels or loads them from the cache, in one process at a time.
+    """Call `loader`, which compiles kernels or loads them from the cache folder.
 
-    numba doesn't guard its cache against concurrent writers. If the loader raises, as it does after a power cut has
-    left truncated files, the cache is deleted and the loader called once more; what it raises then is raised.
+    A lock file lets one process at a time do this, because numba's cache is not safe for concurrent writers. If the
+    loader raises an exception (a power cut may have truncated cached files), the cached files are deleted and the
+    loader is called once more. An exception from the second call is raised.
 
-    `pause` is called repeatedly while the loader runs. What it raises ends the wait at once, as a KeyboardInterrupt
-    does; the compiler then goes on in a daemon thread.
+    The loader runs in a thread, and `pause` is called again and again until the loader ends. An exception from `pause`,
+    or a KeyboardInterrupt, ends the wait at once; the loader then continues in its daemon thread.
     """
     place = folder()
     with _lock(place):
@@ -86,10 +89,11 @@ def load(loader: Callable[[], None], pause: Callable[[], object] = _nothing) -> 
 
 
 def _failure(loader: Callable[[], None], pause: Callable[[], object]) -> Exception | None:
-    """Return what the loader raised, which for a damaged file may be anything, or None.
+    """Run the loader in a thread. Return the exception that it raised, or None.
 
-    It runs in a thread, because signals are handled in the main thread, and what a handler raises while LLVM calls
-    back into Python is printed and dropped (https://docs.python.org/3/library/sys.html#sys.unraisablehook).
+    It runs in a thread because signals are handled in the main thread, and an exception that a signal handler raises
+    while LLVM calls back into Python is printed and dropped
+    (https://docs.python.org/3/library/sys.html#sys.unraisablehook).
     """
     failures: list[Exception] = []
 

@@ -1,4 +1,4 @@
-"""The library's front door: `open_index` and the `Index` that it returns."""
+"""The public API of the library: `open_index`, and the `Index` that it returns."""
 
 import os
 import re
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from vsearch_core.text.extract.options import ExtractOptions
 
 _FILTER_NAMES = frozenset(("where", "path", "ext", "since", "until"))
-MAX_IDLE_READERS = 8  # open snapshots that wait for the next search; each maps the index's files once
+MAX_IDLE_READERS = 8  # open snapshots that are kept for later searches; each maps the index's files
 
 Consent = Callable[["EmbedderSpec", str], bool]
 
@@ -60,13 +60,13 @@ class UpdateOptions(TypedDict, total=False):
 
     Attributes:
         include: Globs as in .gitignore; only files that match one are indexed.
-        exclude: Globs of files to leave out; they win over `include`.
-        use_ignore_files: Heed .gitignore, .ignore and .vsearchignore; True by default.
-        max_file_size: The size in bytes above which files are left out; 50 MB by default.
-        retry: Read again all files that couldn't be read before, or only in part.
+        exclude: Globs of files to leave out; they take precedence over `include`.
+        use_ignore_files: Obey .gitignore, .ignore and .vsearchignore files; True by default.
+        max_file_size: The size in bytes above which a file is left out; 50 MB by default.
+        retry: Read again all files that an earlier update couldn't read, or read only in part.
         password: A password to try on encrypted files.
-        ocr: Recognise text in the pages of PDFs that are only pictures, by the program ocrmypdf.
-        secrets: Read files that are private keys, too.
+        ocr: Recognise text in PDF pages that are only images, with the program ocrmypdf.
+        secrets: Also index files that contain private keys.
     """
 
     include: Sequence[str]
@@ -80,15 +80,15 @@ class UpdateOptions(TypedDict, total=False):
 
 
 class FilterOptions(TypedDict, total=False):
-    """The options that choose the files to search, by what is stored about them.
+    """Options that restrict a search to some files.
 
     Attributes:
-        where: An SQL condition over path, name, ext, dir, size, mtime, language, title and the files' metadata, such
-            as "ext = 'md' AND size < 9000".
-        path: A glob of paths, relative to `Index.root`, such as "docs/*".
-        ext: Extensions without dots: ["md", "py"], or "md,py".
-        since: The earliest time of the last change: "2026-01-31", "30d" (days ago) or a datetime.
-        until: The latest one.
+        where: An SQL condition on path, name, ext, dir, size, mtime, language, title and the files' metadata, such as
+            "ext = 'md' AND size < 9000".
+        path: A glob of file paths relative to `Index.root`, such as "docs/*"; or a folder.
+        ext: File extensions without dots: ["md", "py"], or "md,py".
+        since: The earliest modification time: "2026-01-31", "30d" (30 days ago) or a datetime.
+        until: The latest modification time, in the same forms.
     """
 
     where: str | None
@@ -99,25 +99,26 @@ class FilterOptions(TypedDict, total=False):
 
 
 class SearchOptions(FilterOptions, total=False):
-    """The options of a search: those of `FilterOptions`, and of `SearchRequest` except its text and filters.
+    """Options of a search, in addition to those of `FilterOptions`.
 
     Attributes:
-        k: The most hits to return; 10 by default.
+        k: The maximum number of hits to return; 10 by default.
         mode: "hybrid" (the default), "vector" or "keyword".
-        fusion: How hybrid search combines its routes: "convex" or "rrf"; by default as the index was tuned.
-        alpha: The vectors' share in convex fusion, from 0 to 1.
-        min_score: The least score of a hit.
+        fusion: The way in which hybrid search combines vector and keyword scores: "convex" (a weighted sum) or "rrf"
+            (reciprocal rank fusion). By default the fusion that the index was tuned with, else "convex".
+        alpha: The weight of vector scores in convex fusion, from 0 to 1.
+        min_score: The minimum score of a hit.
         group_by_file: Return only the best hit of each file.
-        plain: Take quotes, +, - and * as punctuation.
-        more_like: Files or chunks, as "FILE" or "FILE:LINE", that hits should be like.
-        less_like: Files or chunks that hits should be unlike.
-        collapse: Return only the best of near-duplicate hits.
-        diversity: From 0, the order of the scores, to 1: hits unlike one another.
+        plain: Treat quotes, +, - and * in the query as punctuation, not as operators.
+        more_like: Examples that hits should resemble: files ("FILE") or single chunks ("FILE:LINE").
+        less_like: Examples that hits should not resemble.
+        collapse: Return only the best of several near-duplicate hits.
+        diversity: A number from 0 (order by score alone) to 1 (prefer hits that differ from the hits above them).
         context: The number of chunks to return from before and after each hit.
-        max_tokens: Pack the hits into that many tokens.
-        rerank: Score the best candidates again by the model that `open_reranker` returns.
-        exact: Compare every vector.
-        ef_search: Search graphs with that many candidates.
+        max_tokens: The maximum number of tokens of all hits together; further hits are shortened or left out.
+        rerank: A cross-encoder from `open_reranker`, which scores the best candidates again.
+        exact: Compare the query with every vector, instead of searching a graph.
+        ef_search: The number of candidates that a graph search keeps; more make it slower and more accurate.
     """
 
     k: int
@@ -140,7 +141,7 @@ class SearchOptions(FilterOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """A part of a file's text, as the index stores it. Lines count from 1 and are inclusive."""
+    """A part of a file's text, as the index stores it. Line numbers start at 1 and are inclusive."""
 
     path: str
     start_line: int
@@ -150,7 +151,11 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The result of `Index.tune`: the fusion that was learned, the present one, and whether the new one is stored."""
+    """The result of `Index.tune`.
+
+    `learned` is the fusion learned from the queries, with its quality; `present` is the fusion that it was compared
+    with. `stored` is True if the index now uses the learned fusion.
+    """
 
     learned: "TuningResult"
     present: "Fusion"
@@ -176,30 +181,31 @@ def open_index(
     share_vectors: bool = False,
     observer: "Observer | None" = None,
 ) -> "Index":
-    """Return the index at `path`. Nothing is read or written before its first method is called.
+    """Return the index at `path`. Its content is read when a method is called for the first time.
 
     Args:
-        path: A folder of documents, whose index is the `.vsearch` folder inside, or an index folder itself.
-        create: Allow a path that holds no index yet; the first `Index.update` makes it.
+        path: A folder of documents, whose index is the subfolder `.vsearch`; or an index folder itself.
+        create: Allow a path without an index; the first call of `Index.update` creates it.
         embedder: The kind of embedder: "local", "static", "sentence-transformers", "gemini" or "openai". A new index
-            gets "local" by default. For an index that exists, this and the next six arguments must agree with its
-            settings, or be None; `Index.re_embed` takes the first four as the embedder to change to.
-        model: The model's name, or the folder that holds it.
-        dimension: The length of the vectors, where the model offers several.
-        base_url: The address of a remote embedder, where it is not its provider's own.
+            gets "local" by default. For an existing index, this and the next six arguments must be None or match its
+            settings. `Index.re_embed` changes the index's embedder to the first four.
+        model: The model's name, or the folder that contains it.
+        dimension: The length of the vectors, if the model offers several.
+        base_url: The address of a remote embedder, if it is not the provider's own.
         chunk_words: The approximate number of words in a chunk.
         overlap_words: The number of words that neighbouring chunks share.
-        language: The language to stem keywords in, such as "en"; "auto" detects it for each chunk, "none" turns it off.
-        api_key: The key for a remote embedder. It is sent to the provider's own address, and to one that this call
-            names or `consent` allows.
-        default_base_urls: The addresses of remote embedders by provider, for where neither this call nor the index
-            names one.
+        language: The language to stem keywords in, such as "en"; "auto" detects it for each chunk, "none" turns
+            stemming off.
+        api_key: The key for a remote embedder. It is sent only to the provider's own address, and to an address that
+            this call names or `consent` allows.
+        default_base_urls: The addresses of remote embedders by provider, used if neither `base_url` nor the index gives
+            one.
         cache_dir: The folder for prepared models and shared vectors; by default the platform's cache folder.
-        open_embedder: Called with an `EmbedderSpec` to open an embedder, in place of the library's own embedders.
-        consent: Called with an `EmbedderSpec` and a host before any text is sent to it; return False to refuse.
-            Without it, text goes only to an embedder that this call names.
-        share_vectors: Use, and add to, the vectors that the user's other indexes have stored in the cache folder.
-        observer: Callbacks for the progress of long methods, and to stop them.
+        open_embedder: A function that opens the embedder for an `EmbedderSpec`, instead of the library's own embedders.
+        consent: A function that is called with an `EmbedderSpec` and a host before any text is sent to that host; it
+            returns False to refuse. By default, text is sent only to an embedder that this call names.
+        share_vectors: Share the vectors of equal texts with the user's other indexes, by a file in the cache folder.
+        observer: Callbacks that report the progress of long methods and can stop them.
 
     Raises:
         IndexNotFoundError: There is no index at `path`, and `create` is false.
@@ -210,7 +216,7 @@ def open_index(
 
     folder = index_folder(path)
     if not create and not folder.is_dir():
-        raise IndexNotFoundError(str(path), "no index there")
+        raise IndexNotFoundError(str(path), "there is no index here")
     urls = default_base_urls or {}
     requested = IndexOptions(embedder, model, chunk_words, overlap_words, language, dimension, base_url, urls)
 
@@ -223,22 +229,22 @@ def open_index(
 
 
 def index_folder(path: str | Path) -> Path:
-    """Return the absolute path of the index folder that `path` names, whether it exists or not.
+    """Return the absolute path of the index folder for `path`, whether it exists or not.
 
-    A folder that holds other things than an index is a folder of documents, whose index is the `.vsearch` inside: an
-    index is never mixed with a user's files. Raises StorageError.
+    If `path` is a folder of documents, the index folder is its subfolder `.vsearch`, because an index is never mixed
+    with a user's files. Otherwise `path` is the index folder itself. Raises StorageError.
     """
     from vsearch_core.store.io_errors import file_errors
 
     folder = _absolute(path)
     inner = folder / INDEX_DIR
     with file_errors(folder):
-        is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _holds_documents(folder))
+        is_project = inner.is_dir() or (folder.name != INDEX_DIR and folder.is_dir() and _has_documents(folder))
     return inner if is_project else folder
 
 
-def _holds_documents(folder: Path) -> bool:
-    """Return True if the folder holds other things than the files of an index."""
+def _has_documents(folder: Path) -> bool:
+    """Return True if the folder contains anything that is not a file of an index."""
     from vsearch_core.store.connections import has_lost_catalog
     from vsearch_core.store.lock import HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
@@ -246,12 +252,12 @@ def _holds_documents(folder: Path) -> bool:
 
     ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE)
     names = {path.name for path in folder.iterdir() if not path.name.startswith(ours)}
-    begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # what an interrupted import leaves
+    begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # left by an interrupted import
     return not (folder / CATALOG_FILE).exists() and not has_lost_catalog(folder) and not names <= begun
 
 
 def _opener(base_url: str | None, api_key: str | None, cache_dir: Path | None) -> "OpenEmbedder":
-    """Return what opens the library's own embedders for a caller who named `base_url`."""
+    """Return a function that opens the library's own embedders for a caller who named `base_url`."""
 
     def opener(spec: "EmbedderSpec") -> "Embedder":
         from vsearch_core.embed.open import open_embedder, recipient
@@ -265,7 +271,7 @@ def _opener(base_url: str | None, api_key: str | None, cache_dir: Path | None) -
 
 
 class _Embedders:
-    """Opens embedders, once the caller agrees to it, and keeps the last one, since loading a model takes long."""
+    """Opens embedders after the caller's consent, and keeps the last one, because loading a model is slow."""
 
     def __init__(self, index: Path, open_embedder: "OpenEmbedder", consent: Consent) -> None:
         self._index = index
@@ -276,7 +282,7 @@ class _Embedders:
         self._lock = Lock()
 
     def require_consent(self, spec: "EmbedderSpec") -> None:
-        """Raise InputError unless the embedder is on this machine, or the caller agrees to send text to its host."""
+        """Raise InputError if the embedder sends text to a remote host and the caller refuses its consent."""
         if spec.provider == EMBEDDER or spec == self._agreed:  # the default is local: this imports nothing
             return
         from vsearch_core.embed.open import recipient
@@ -287,7 +293,7 @@ class _Embedders:
         self._agreed = spec
 
     def open(self, spec: "EmbedderSpec") -> "Embedder":
-        """Return the embedder that `spec` describes."""
+        """Return the embedder that `spec` describes, and open it if it isn't open yet."""
         self.require_consent(spec)
         with self._lock:
             if self._opened is None or self._opened[0] != spec:
@@ -297,22 +303,22 @@ class _Embedders:
             return self._opened[1]
 
     def embed_query(self, settings: "IndexSettings", text: str) -> "EmbeddedQuery":
-        """Return the vector of a query by the embedder that made the index's vectors.
+        """Embed a query with the embedder that made the index's vectors, and return its vector.
 
-        Raises IndexMismatchError if that embedder isn't the same any more, and ModelError.
+        Raises IndexMismatchError if the model has changed since then, and ModelError.
         """
         from vsearch_core.search.pipeline import query_embedding
 
         return query_embedding(self.open_for(settings))(text)
 
     def is_open(self, spec: "EmbedderSpec") -> bool:
-        """Return True if the embedder has been opened before."""
+        """Return True if the embedder is open already."""
         return self._opened is not None and self._opened[0] == spec
 
     def open_for(self, settings: "IndexSettings") -> "Embedder":
-        """Return the embedder that made an index's vectors.
+        """Return the embedder that made the index's vectors.
 
-        Raises IndexMismatchError if that embedder isn't the same any more, and ModelError.
+        Raises IndexMismatchError if the model has changed since then, and ModelError.
         """
         from vsearch_core.index.settings import refuse_other_model
 
@@ -322,7 +328,7 @@ class _Embedders:
 
 
 class _EmbeddingAhead:
-    """Embeds a text in a thread, from now on: loading a model takes most of a cold search, which begins meanwhile."""
+    """Embeds a text in a background thread, so that a search can begin while the model is loaded."""
 
     def __init__(self, embed: "EmbedQuery", text: str) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -339,7 +345,7 @@ class _EmbeddingAhead:
 class _IndexReader:
     """A snapshot of one generation and its searcher, for one thread at a time.
 
-    A reader goes back to the pool if its epoch is still the pool's.
+    After use, a reader returns to the pool unless the pool has begun a new epoch.
     """
 
     def __init__(self, index: Path, epoch: int, engine_starting: Callable[[], None]) -> None:
@@ -356,7 +362,11 @@ class _IndexReader:
 
 
 class _ReaderPool:
-    """A pool of readers. An epoch ends when a newer generation is known: its readers are closed after their use."""
+    """A pool of readers of the newest known generation.
+
+    An epoch is the time between two generations: when a newer one is known, the pool begins a new epoch and closes the
+    readers of the old one after their use.
+    """
 
     def __init__(self, index: Path, engine_starting: Callable[[], None]) -> None:
         self._index = index
@@ -369,7 +379,7 @@ class _ReaderPool:
 
     @contextmanager
     def lend(self) -> Iterator[_IndexReader]:
-        """Lend a reader of the newest known generation to the calling thread."""
+        """Yield a reader of the newest known generation, for the calling thread."""
         with self._lock:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
@@ -387,7 +397,7 @@ class _ReaderPool:
                 reader.close()
 
     def _adopt(self, reader: _IndexReader) -> None:
-        """Begin an epoch with a new reader if it sees another state of the index than the readers before it."""
+        """Begin an epoch with a new reader if it sees a newer generation than the other readers."""
         state = reader.snapshot.catalog.state
         with self._lock:
             current = reader.epoch == self._epoch
@@ -396,7 +406,7 @@ class _ReaderPool:
             reader.epoch = self.renew(state)
 
     def renew(self, state: tuple[str, int] | None = None) -> int:
-        """End the epoch, since a newer generation is committed, and return the new one's number."""
+        """Begin a new epoch, because a newer generation was committed. Return the epoch's number."""
         with self._lock:
             self._epoch += 1
             self._state = state
@@ -407,7 +417,7 @@ class _ReaderPool:
         return epoch
 
     def refresh(self) -> bool:
-        """End the epoch if another generation is committed than its readers see; return True if so."""
+        """Begin a new epoch if the readers don't see the last committed generation. Return True if so."""
         from vsearch_core.store.catalog import Catalog
         from vsearch_core.store.io_errors import storage_errors
 
@@ -431,14 +441,14 @@ class _ReaderPool:
 
 
 class Index:
-    """An index: what `open_index` returns. Use it in a `with` statement, or call `close`.
+    """An index of documents. `open_index` returns it; use it in a `with` statement, or call `close`.
 
-    Any number of threads may use one `Index` at once. Each search sees exactly one generation of the index. A method
-    that changes the index makes its changes visible to later searches of this object; changes that other objects or
-    processes commit become visible after `refresh`.
+    Any number of threads may use one `Index` at once. Each search sees exactly one generation of the index, the state
+    that one commit left. A method that changes the index makes its changes visible to later searches of this object.
+    Changes that other objects or processes commit become visible after `refresh`.
 
-    Every method raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError and StorageError
-    for an index that it can't read, and those that write IndexLockedError while another writer is at work.
+    Every method raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError or StorageError if
+    it can't read the index. A method that writes raises IndexLockedError if another writer is at work.
     """
 
     def __init__(
@@ -451,7 +461,7 @@ class Index:
         share_vectors: bool,
         cache_dir: Path | None,
     ) -> None:
-        """Use `open_index` instead, which makes these arguments."""
+        """Create the object from the arguments that `open_index` prepares. Call that instead."""
         self.path = path
         self._requested = requested
         self._embedders = embedders
@@ -478,29 +488,29 @@ class Index:
 
     @property
     def root(self) -> Path:
-        """The folder that relative paths of files start from: the parent of the index folder."""
+        """The parent of the index folder. Relative paths of files start from it."""
         return self.path.parent
 
     @property
     def generation(self) -> int:
-        """The generation that searches see: the number of commits that made it."""
+        """The number of the generation that searches see. Each commit increases it."""
         with self._readers.lend() as reader:
             return reader.snapshot.generation
 
     def refresh(self) -> bool:
-        """Let later searches see the newest committed generation. Return True if that is another than before."""
+        """Make the newest committed generation visible to later searches. Return True if there is a newer one."""
         return self._readers.refresh()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Let searches see what the block commits, also where it fails half-way."""
+        """Make commits of the block visible to later searches, even if the block raises an exception."""
         try:
             yield
         finally:
             self._readers.renew()
 
     def _opener(self, *, share_vectors: bool = False) -> "OpenEmbedder":
-        """Return what opens embedders for a run, with the vectors that the user's indexes share if that is wanted."""
+        """Return a function that opens embedders for an update. With `share_vectors`, it uses the shared cache."""
         if not share_vectors:
             return self._embedders.open
         from vsearch_core.index.sharing import sharing
@@ -518,16 +528,16 @@ class Index:
     def search(
         self, query: "str | SearchRequest", *, snippets: bool = False, **options: Unpack[SearchOptions]
     ) -> "Results":
-        """Return the chunks that answer a query, best first.
+        """Search for a query, and return the best chunks, best first.
 
         Args:
             query: The text of a query, or a complete request.
-            snippets: Also find the best sentences of each hit, for `Results.snippets`.
+            snippets: Also select the best sentences of each hit, for `Results.snippets`.
             options: See `SearchOptions`.
 
         Raises:
-            InputError: The query is empty, or an example is not found.
-            ArgumentError: An option has a bad value.
+            InputError: The query is empty, or an example in `more_like` or `less_like` is not found.
+            ArgumentError: An option has an invalid value.
             FilterError: `where`, `since` or `until` can't be parsed.
             IndexMismatchError: The embedder is not the one that made the index's vectors.
             ModelError: The embedder or the reranker fails.
@@ -541,9 +551,10 @@ class Index:
     def search_many(
         self, queries: "Iterable[str | SearchRequest]", **options: Unpack[SearchOptions]
     ) -> "Iterator[Results]":
-        """Yield the results of each query, all from one generation. `options` hold for queries that are text.
+        """Search for several queries, and yield the results of each, all from the same generation.
 
-        Examples are read once. Raises what `search` raises.
+        `options` apply to the queries that are text, not to those that are a `SearchRequest`. Examples in the options
+        are read once. Raises the same errors as `search`.
         """
         with self._readers.lend() as reader:
             template = None
@@ -557,17 +568,19 @@ class Index:
                 yield self._search(reader, request)
 
     def similar(self, place: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results":
-        """Return the chunks whose vectors are most like those of a file, "FILE", or of the chunk at "FILE:LINE".
+        """Return the chunks that are most similar to a file ("FILE"), or to the chunk at "FILE:LINE".
 
-        A file that isn't indexed is read and embedded. Raises what `search` raises.
+        Chunks are compared by their vectors. A file that isn't indexed is read and embedded. Raises the same errors as
+        `search`.
         """
         options = {"mode": "vector", "more_like": (place,), **options}
         return self.search(replace(search_request(place, **options), examples_only=True), snippets=snippets)
 
     def prepare(self, request: "SearchRequest") -> "SearchRequest":
-        """Return the request with its examples found, and its filters and embedder checked.
+        """Check a request that will be used for many queries, and return it with its examples loaded.
 
-        Searching for many texts with it reports these errors, which have nothing to do with a text, once and early.
+        An error in the filters, the examples or the embedder concerns every query. This method raises it before the
+        first search. Raises the same errors as `search`.
         """
         with self._readers.lend() as reader:
             reader.searcher.select(request.filters)
@@ -577,10 +590,11 @@ class Index:
             return found
 
     def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
-        """Return groups of chunks that are copies of one another, apart from small edits.
+        """Find groups of chunks that are equal except for small edits.
 
-        `threshold`, from 0.5 to 1, is the share of five-word runs that two near-duplicates have in common. Takes about
-        100 MB. Raises ArgumentError and FilterError.
+        Two chunks are near-duplicates if both similarities reach `threshold`, from 0.5 to 1: the share of five-word
+        sequences that they have in common, and the cosine of their vectors. Takes about 100 MB of memory. Raises
+        ArgumentError and FilterError.
         """
         from vsearch_core.search.duplicates import find_duplicates
 
@@ -591,26 +605,27 @@ class Index:
             return find_duplicates(reader.searcher, filters, threshold)
 
     def read(self, path: str, start_line: int | None = None, end_line: int | None = None) -> StoredText:
-        """Return the text of an indexed file, from the index alone.
+        """Return the text of an indexed file as the index stores it. The file itself is not read.
 
-        Without lines, the text of all its chunks. With lines, those lines; or the chunks that hold them, for a format
-        whose text is not divided into the file's lines. Blank lines between chunks may be left out.
+        Without line numbers, return the text of all its chunks. With line numbers, return these lines; `end_line` is
+        `start_line` by default. If the text is not stored line by line, as that of a PDF, return all chunks that
+        contain these lines. Blank lines between chunks may be missing.
 
         Raises:
-            InputError: The file is not indexed, or no chunk of it has such lines.
+            InputError: The file is not indexed, or no chunk contains such a line.
         """
         from vsearch_core.search.packing import joined_chunks
 
         with self._readers.lend() as reader:
             stored = self._stored_path(reader, path)
             if stored is None:
-                raise InputError(path, "the index holds no such file", code="not-indexed")
+                raise InputError(path, "is not in the index", code="not-indexed")
             chunks = [each.chunk for each in reader.searcher.hydrate(reader.searcher.chunk_ids(stored))]
         first, last = start_line or 1, end_line or start_line or max(chunk.end_line for chunk in chunks)
         inside = [chunk for chunk in chunks if chunk.start_line <= last and first <= chunk.end_line]
         if not inside:
             last = max(chunk.end_line for chunk in chunks)
-            raise InputError(path, f"no chunk of it has line {first}", code="no-such-line", last=last)
+            raise InputError(path, f"no chunk contains line {first}", code="no-such-line", last=last)
         joined = joined_chunks(inside)
         lines = joined.text.split("\n")
         if len(lines) != joined.end_line - joined.start_line + 1:
@@ -630,7 +645,7 @@ class Index:
         return results
 
     def _query_embedding(self, settings: "IndexSettings", request: "SearchRequest") -> "EmbedQuery | None":
-        """Return what embeds the request's text, or None if nothing needs to be embedded."""
+        """Return a function that embeds the request's text, or None if no text needs to be embedded."""
         if request.mode == "keyword" or request.examples_only:
             return None
         # The caller's own thread asks for consent: another one could not be interrupted.
@@ -639,7 +654,7 @@ class Index:
         return embed if self._embedders.is_open(settings.spec) else _EmbeddingAhead(embed, request.parsed.semantic_text)
 
     def _with_examples(self, reader: _IndexReader, request: "SearchRequest") -> "SearchRequest":
-        """Return the request with examples in place of their names."""
+        """Return the request with its examples loaded, instead of their names."""
         if not request.more_like and not request.less_like:
             return request
         from vsearch_core.search.examples import ExampleSources, resolve_examples
@@ -655,7 +670,7 @@ class Index:
         return resolve_examples(request, reader.searcher, sources)
 
     def _stored_path(self, reader: _IndexReader, path: str) -> str | None:
-        """Return the path that the index stores for a file, named by its path on disk or as a hit names it."""
+        """Return the stored path of a file that is named by its path on disk or by the path of a hit."""
         from vsearch_core.index.sources import stored_path
 
         for stored in (stored_path(self.root, _absolute(path)), path):
@@ -666,19 +681,20 @@ class Index:
     # Methods that change the index
 
     def update(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "UpdateSummary":
-        """Bring the index up to date with files and folders; make it if it doesn't exist yet.
+        """Index new and changed files, and remove deleted ones. Create the index if it doesn't exist yet.
 
-        Unchanged files cost nothing; files that are gone leave the index. Interrupted at any point, the index keeps
-        what is committed, and the next call goes on from there.
+        Unchanged files are not read again. If the call is interrupted, the index keeps the work that is committed, and
+        the next call continues from there.
 
         Args:
-            paths: Files and folders; without any, those of earlier calls.
+            paths: Files and folders to index; if there are none, all paths of earlier calls.
             options: See `UpdateOptions`.
 
         Raises:
-            InputError: A path doesn't exist, a glob is malformed, or there is nothing to refresh.
-            IndexMismatchError: The index was made with other settings or another model than this object asks for.
-            ModelError: The embedder can't be opened, or fails; what is embedded by then is kept.
+            InputError: A path doesn't exist, a glob is malformed, or no call has ever named a path.
+            IndexMismatchError: The index was made with other settings or another model than `open_index` was called
+                with.
+            ModelError: The embedder can't be opened, or fails. Vectors that were made before are kept.
         """
         from vsearch_core.index.writer import update_index
 
@@ -707,10 +723,10 @@ class Index:
             return re_embed_index(self.path, self._requested, opener, self._observer)
 
     def remove(self, paths: Iterable[str | Path]) -> "RemovalSummary":
-        """Remove files and folders from the index; they stay out of it until `update` names them again.
+        """Remove files and folders from the index. `update` leaves them out until it is called with them again.
 
-        The files themselves are not touched, and need not exist. Raises InputError, before anything is changed, for a
-        path of which the index holds nothing.
+        The files themselves are not touched, and need not exist. If the index has nothing at one of the paths, raise
+        InputError and remove nothing.
         """
         from vsearch_core.index.removal import remove_paths
 
@@ -718,7 +734,7 @@ class Index:
             return remove_paths(self.path, [_absolute(path) for path in paths], self._observer)
 
     def compact(self) -> "CompactionSummary":
-        """Merge all segments into one without deleted rows, and give unused space back."""
+        """Merge all segments of the index into one without deleted rows, and free unused disk space."""
         from vsearch_core.index.compaction import compact_index
 
         with self._changing():
@@ -727,9 +743,10 @@ class Index:
     # Evaluating and tuning
 
     def record_verdict(self, query: str, place: str, *, good: bool = True) -> "Verdict":
-        """Store a user's opinion that a file ("FILE" or "FILE:LINE") answers a query, or (`good` false) doesn't.
+        """Store a user's verdict that a file or chunk answers a query or, if `good` is false, doesn't.
 
-        Raises InputError for an empty query, or a file that is not indexed.
+        `place` is "FILE" or "FILE:LINE". Returns the verdict. Raises InputError for an empty query, or a file that is
+        not indexed.
         """
         from datetime import UTC, datetime
 
@@ -743,7 +760,7 @@ class Index:
         return verdict
 
     def _indexed_place(self, place: str) -> tuple[str, int | None]:
-        """Return the stored path and the line that "FILE" or "FILE:LINE" names."""
+        """Return the stored path, and the line or None, for a place: "FILE" or "FILE:LINE"."""
         from vsearch_core.index.sources import stored_path
 
         with self._readers.lend() as reader:
@@ -753,23 +770,26 @@ class Index:
             for path in (stored_path(self.root, _absolute(name)), name):
                 if path in known:
                     return path, line
-        raise InputError(place, "the index holds no such file", code="not-indexed")
+        raise InputError(place, "is not in the index", code="not-indexed")
 
     def verdicts(self) -> "tuple[list[Verdict], int]":
-        """Return the users' opinions, oldest first, and the number of records that are damaged and left out."""
+        """Return the stored verdicts, oldest first, and the number of damaged records, which are left out."""
         from vsearch_core.evaluate.feedback import read_verdicts
 
         return read_verdicts(self.path)
 
     def known_item_queries(self, count: int) -> "Dataset":
-        """Return `count` queries made from the index's own chunks, each with the chunk that answers it."""
+        """Generate `count` test queries from the index's own chunks, each with the chunk that answers it."""
         from vsearch_core.evaluate.known_items import known_item_queries
 
         with self._readers.lend() as reader:
             return known_item_queries(reader.snapshot, count)
 
     def missing_documents(self, dataset: "Dataset", document_id: Callable[[str], str] = str) -> list[str]:
-        """Return the documents that the dataset judges and the index doesn't hold; see `evaluate`."""
+        """Return the ids of documents that the dataset has judgements of and that are not in the index.
+
+        `document_id` is as for `evaluate`.
+        """
         from vsearch_core.evaluate.dataset import missing_documents
 
         with self._readers.lend() as reader:
@@ -785,15 +805,15 @@ class Index:
         document_id: Callable[[str], str] = str,
         former: "tuple[str, Run] | None" = None,
     ) -> "EvaluationReport":
-        """Measure how good the answers to judged queries are.
+        """Measure the quality of search results, on queries with known answers.
 
         Args:
             dataset: Queries and the documents that answer them.
-            modes: The modes to search in.
+            modes: The modes of search to compare: "hybrid", "vector" or "keyword".
             fusion: As for `search`.
             alpha: As for `search`.
-            document_id: Maps a path, as the index stores it, to the id that the judgements use; the path by default.
-            former: The name of an earlier run, and that run, to compare each mode with.
+            document_id: A function from a stored path to the id that the dataset uses; by default the path is the id.
+            former: The name and the results of an earlier run, to compare each mode with.
         """
         from vsearch_core.evaluate.report import evaluate
         from vsearch_core.evaluate.run import embed_dataset
@@ -815,14 +835,15 @@ class Index:
         document_id: Callable[[str], str] = str,
         dry_run: bool = False,
     ) -> "Tuning":
-        """Learn the best fusion from judged queries, and store it if it is better than the present one.
+        """Learn the best fusion of vector and keyword scores from queries with known answers.
 
-        It is cross-validated: better means on queries that it was not learned from, and not by chance.
+        Store it in the index if it is significantly better than the present one, by cross-validation: on queries that
+        it was not learned from.
 
         Args:
             dataset: Queries and the documents that answer them.
-            fusion: The present fusion, if it is not the index's own.
-            alpha: Its alpha.
+            fusion: The fusion to compare with, as for `search`; by default the one that the index uses.
+            alpha: The alpha of that fusion.
             document_id: As for `evaluate`.
             dry_run: Store nothing.
 
@@ -835,7 +856,7 @@ class Index:
 
         if len(dataset.queries) < MIN_QUERIES:
             count = len(dataset.queries)
-            reason = f"{count} judged {'query' if count == 1 else 'queries'} can teach nothing"
+            reason = f"{count} judged {'query is' if count == 1 else 'queries are'} too few to learn from"
             raise InputError(str(self.path), reason, code="too-few-queries", least=MIN_QUERIES)
         with self._readers.lend() as reader:
             present = fusion_for(reader.snapshot.catalog, fusion, alpha)
@@ -848,7 +869,7 @@ class Index:
         return Tuning(learned, present, stored)
 
     def reset_tuning(self) -> None:
-        """Return to the default fusion."""
+        """Delete the fusion that `tune` stored, so that searches use the default fusion again."""
         from vsearch_core.evaluate.tune import store_fusion
 
         with self._changing():
@@ -864,10 +885,10 @@ class Index:
         tpm: int | None = None,
         **options: Unpack[UpdateOptions],
     ) -> "Forecast":
-        """Return what `update` would do with the same arguments: files, chunks, time, and what is sent to whom.
+        """Forecast an `update` with the same arguments: its files, chunks, time, and the text sent to a provider.
 
-        Nothing is sent and nothing is written to the index. `rpm` and `tpm` are the requests and tokens a minute that
-        a remote embedder allows. Raises what `update` raises.
+        Nothing is sent, and nothing is written to the index. `rpm` and `tpm` are the requests and tokens per minute
+        that a remote embedder allows. Raises the same errors as `update`.
         """
         from vsearch_core.index.forecast import at_rate_limits, forecast
 
@@ -878,7 +899,7 @@ class Index:
         return at_rate_limits(planned, rpm, tpm)
 
     def plan_re_embed(self, *, rpm: int | None = None, tpm: int | None = None) -> "Forecast":
-        """Return what `re_embed` would do, as `plan` does for `update`."""
+        """Forecast a `re_embed`, as `plan` does an `update`."""
         from vsearch_core.index.forecast import at_rate_limits, forecast_re_embedding
 
         planned = forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
@@ -889,8 +910,9 @@ class Index:
     ) -> "Generator[WatchStarted | UpdateFailed | UpdateSummary, None, None]":
         """Update the index whenever its files change, until the observer's `should_stop` returns True.
 
-        Yields how files are watched, errors after which it tries again, and the summary of each update. Raises
-        InputError at once if the package watchfiles is missing.
+        Yield WatchStarted when watching begins or its folders change, the summary of each update, and UpdateFailed for
+        an error after which the update is tried again. Raises ArgumentError at once if the package watchfiles is not
+        installed.
         """
         from vsearch_core.index.watch import require_watchfiles, watch_index
 
@@ -898,9 +920,9 @@ class Index:
         return watch_index(self.path, lambda: self.update((), **options), self._observer.should_stop)
 
     def check(self, *, full: bool = False) -> "CheckReport":
-        """Look for damage, and name each fault; `full` reads every byte.
+        """Check the index for damage, and return a report of all faults.
 
-        A damaged index is reported, not raised.
+        A full check reads every byte. Damage is part of the report, and not raised as an error.
         """
         from vsearch_core.index.check import check_index
         from vsearch_core.search.recall import recall_faults
@@ -908,21 +930,24 @@ class Index:
         return check_index(self.path, full=full, recall=recall_faults)
 
     def status(self) -> "Status":
-        """Return what the index holds, its settings and its size on disk."""
+        """Return the number of files and chunks in the index, its settings, and its size on disk."""
         from vsearch_core.index.status import read_status
 
         with self._readers.lend() as reader:
             return read_status(reader.snapshot)
 
     def files(self) -> "Iterator[FileState]":
-        """Yield each file that the index knows, in order of path: what became of it, and why."""
+        """Yield each file that updates have met, sorted by path, with its state and the reason for it.
+
+        The states are indexed, partly (indexed), pending, skipped and failed.
+        """
         from vsearch_core.index.status import read_states
 
         with self._readers.lend() as reader:
             yield from read_states(reader.snapshot)
 
     def tuned(self) -> "TunedFusion | None":
-        """Return the fusion that was learned for this index, or None if there is none."""
+        """Return the fusion that `tune` stored in the index, or None."""
         from vsearch_core.search.tuned import load_tuned_fusion
 
         with self._readers.lend() as reader:
@@ -931,14 +956,14 @@ class Index:
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
     ) -> "TransferSummary":
-        """Write the current generation into one archive file, which `import_index` reads on any machine.
+        """Write the current generation of the index to an archive, a file that `import_index` can read anywhere.
 
         Args:
-            target: The file to write; or a function that is called with one piece of the archive after the other.
-            replace: Allow a file that exists to be replaced. It is replaced once the archive is complete.
+            target: The file to write; or a function that is called with successive blocks of the archive.
+            replace: Replace a file that exists, as soon as the archive is complete.
 
         Raises:
-            InputError: `target` can't be written: it is a folder, lies in the index, or exists already.
+            InputError: `target` can't be written: it is a folder, is inside the index, or exists already.
         """
         from tempfile import TemporaryDirectory
 
@@ -951,7 +976,7 @@ class Index:
         return self._export_to_file(_absolute(target), replace=replace)
 
     def _export_to_file(self, target: Path, *, replace: bool) -> "TransferSummary":
-        """Write beside the target, which gets its name once the archive is complete and durable."""
+        """Write a temporary file beside the target, and rename it once the archive is complete and durable."""
         from tempfile import TemporaryDirectory
 
         from vsearch_core.index.transfer import export_index
@@ -964,7 +989,7 @@ class Index:
                 unfinished = Path(folder) / "archive"
                 with durable_file(unfinished) as file:
                     summary = export_index(self.path, Path(folder), file.write)
-                _refuse_bad_target(self.path, target, replace=replace)  # again: it may have been made meanwhile
+                _refuse_bad_target(self.path, target, replace=replace)  # again: it may have been created meanwhile
                 unfinished.replace(target)
                 sync_folder(target.parent)
         return summary
@@ -977,19 +1002,20 @@ def import_index(
     replace: bool = False,
     name: str = "archive",
 ) -> "TransferSummary":
-    """Make an index of an archive that `Index.export` wrote.
+    """Create an index from an archive that `Index.export` wrote, or replace an index by it.
 
-    The archive is verified first, and swapped in completely or not at all. Searches of the former index go on.
+    The archive is verified first. After an error, the former index is unchanged. Searches that use the former index can
+    continue.
 
     Args:
-        archive: The archive's file; or a function that returns up to the given number of its next bytes.
-        path: The index folder, or the folder of documents that holds it, as for `open_index`; it need not exist.
-        replace: Allow an index that holds files to be replaced.
-        name: The archive's name in errors, where `archive` is a function.
+        archive: The archive's file; or a function that takes a number and returns up to this many of the next bytes.
+        path: The index folder, or the folder of documents around it, as for `open_index`; it need not exist.
+        replace: Allow the replacement of an index that has files.
+        name: The archive's name in errors, if `archive` is a function.
 
     Raises:
         InputError: There is an index already, and `replace` is false.
-        ArchiveError: The archive is damaged, or no archive of an index.
+        ArchiveError: The archive is damaged, or the file is not an archive of an index.
     """
     from vsearch_core.index import transfer
     from vsearch_core.store.io_errors import file_errors
@@ -1011,17 +1037,18 @@ def repair_index(
     observer: "Observer | None" = None,
     salvaged: Callable[["RepairSummary"], None] | None = None,
 ) -> "RepairSummary":
-    """Make a damaged index usable again; an intact one is left as it is.
+    """Repair a damaged index, and return a summary of the repair. An intact index is not changed.
 
-    What can be derived is made again. What can't be saved is moved to the folder `damaged` in the index folder.
+    Derived data, such as keyword postings, is computed again from the texts and vectors that are intact. Damaged files
+    are kept in the folder `damaged` inside the index folder.
 
     Args:
         path: As for `open_index`.
-        re_embed: Embed at once the chunks that have lost their vectors; else the next `Index.update` does it.
+        re_embed: Embed the chunks that have lost their vectors now; otherwise the next `Index.update` does so.
         open_embedder: As for `open_index`.
         consent: As for `open_index`.
         observer: As for `open_index`.
-        salvaged: Called with the report so far as soon as a damaged catalog is replaced.
+        salvaged: A function that is called with the summary so far when a damaged catalog has been replaced.
 
     Raises:
         IndexNotFoundError: There is no index at `path`.
@@ -1035,9 +1062,9 @@ def repair_index(
 
 
 def open_reranker(model: str | Path, depth: int = RERANKED) -> "Rerank":
-    """Return a cross-encoder for the option `rerank`, by its folder or name; it scores the `depth` best candidates.
+    """Open a cross-encoder for the option `rerank` of a search. It scores the `depth` best candidates again.
 
-    Raises ModelError.
+    `model` is its folder, or its name on the Hugging Face hub. Raises ModelError.
     """
     from vsearch_core.embed.cross_encoder import open_cross_encoder
     from vsearch_core.search.rerank import Rerank
@@ -1046,9 +1073,10 @@ def open_reranker(model: str | Path, depth: int = RERANKED) -> "Rerank":
 
 
 def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchRequest":
-    """Return the request of a text and of flat options, as `Index.search` takes them.
+    """Make a `SearchRequest` from a query's text and the options that `Index.search` takes.
 
-    Without a text, `more_like` alone is searched for. Raises InputError, ArgumentError and FilterError.
+    If the text is empty, search only for chunks that resemble `more_like`. Raises InputError, ArgumentError and
+    FilterError.
     """
     from vsearch_core.search.request import SearchRequest
 
@@ -1060,7 +1088,7 @@ def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchReques
 
 
 def _filters(options: FilterOptions) -> "Filters":
-    """Return the filters of flat options. Raises FilterError."""
+    """Return the filters among the options. Raises FilterError."""
     from vsearch_core.search.filters import Filters, parse_date
 
     def moment(name: Literal["since", "until"]) -> "datetime | None":
@@ -1089,12 +1117,12 @@ def _ignore(_: object) -> None:
 
 
 def _absolute(path: str | Path) -> Path:
-    """Return the path from the root down, without ".."; symbolic links stay as the caller named them."""
+    """Return the absolute path without ".."; symbolic links are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve follows links
 
 
 def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[list[Source], bool, ExtractOptions]":
-    """Return what an update needs: its sources, whether to retry failed files, and how to read files."""
+    """Return the sources of an update, whether it retries failed files, and the options for reading files."""
     from vsearch_core.index.sources import Source
     from vsearch_core.text.discover import DiscoverOptions
     from vsearch_core.text.extract.ocr import require_program
@@ -1113,7 +1141,7 @@ def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[
 
 
 def _refuse_bad_target(index: Path, target: Path, *, replace: bool) -> None:
-    """Raise InputError for a path to which no archive can be written."""
+    """Raise InputError if no archive can be written to the path."""
     if target.is_dir():
         raise InputError(str(target), "is a folder", code="not-a-file")
     if not target.parent.is_dir():

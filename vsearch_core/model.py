@@ -1,4 +1,4 @@
-"""Immutable values that several layers share."""
+"""Immutable value types that several packages share: documents, chunks, and descriptions of embedders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Do
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a document's text below one heading, on one page, and of one kind.
+    """A range of a document's text with one heading, one page and one kind of content.
 
-    `start` and `end` are character offsets into `Document.text` (end exclusive). `heading` has the titles of the
+    `start` and `end` are character offsets into `Document.text`; `end` is exclusive. `heading` has the titles of the
     enclosing sections, outermost first. `page` is the number, from 1, of the page, slide, sheet, cell, message or
-    section, depending on the format; None if the format has none of them.
+    section, depending on the format; it is None if the format has none of them.
 
-    `kind` determines where chunks may end: prose at paragraphs and sentences, rows between lines, code preferably
-    nowhere. `header` names the columns of rows; it is repeated before each chunk that begins below the first line.
+    `kind` decides where chunks may end: at paragraphs and sentences of "prose", at lines of "rows" (tables), and at
+    blank lines of "code". `header` has the column names of a table; each further chunk of the table begins with it.
     """
 
     start: int
@@ -32,11 +32,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's text, as an extractor read it, with its structure and metadata.
+    """A file's text with its structure and metadata, as an extractor read it.
 
-    `spans` are in order and do not overlap; text outside all of them, such as front matter, is not indexed. `lines[i]`
-    is the source line, from 1, of the i-th line of `text`; None means that the text's lines are the source's.
-    `left_out` has a phrase for each part of the file that was not extracted ("page 3 can't be read").
+    `spans` are in order and don't overlap. Text outside all spans, such as front matter, is not indexed. `lines[i]` is
+    the line number in the file, from 1, of line `i` of `text`; `lines` is None if both have the same lines. `left_out`
+    has a phrase for each part of the file that was not extracted, such as "page 3 can't be read".
     """
 
     text: str
@@ -50,9 +50,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document: `document.text[start_char:end_char]`, after the repeated header of rows, if any.
+    """A piece of a document, which is indexed and returned on its own.
 
-    Lines count from 1, both ends included.
+    `text` is `document.text[start_char:end_char]`, after the table's header if the chunk continues a table. Line
+    numbers start at 1, and `end_line` is inclusive. `heading` has the section titles, joined by " > ".
     """
 
     text: str
@@ -66,7 +67,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class KeywordFields:
-    """The texts in which keyword search finds a chunk, and the language that its file declares; `path` is as stored."""
+    """The texts of a chunk that keyword search indexes, and the language that the chunk's file declares.
+
+    `path` is as the index stores it: relative to the project's folder, or absolute for a file outside it.
+    """
 
     text: str
     path: str
@@ -75,21 +79,25 @@ class KeywordFields:
     language: str | None
 
     def fields(self) -> tuple[str, ...]:
-        """Return the texts to index, without a title that the heading repeats and folders outside the project."""
+        """Return the texts to index: the chunk's text, title, heading and path.
+
+        The title is "" if the heading contains it. An absolute path is reduced to the file's name.
+        """
         path = self.path.rpartition("/")[2] if self.path.startswith("/") else self.path
         heading, title = self.heading or "", self.title or ""
         return self.text, "" if title in heading else title, heading, path
 
 
-TEXT = "text"  # the vector space of the chunks' texts, the only one there is
+TEXT = "text"  # the name of the vector space of the chunks' texts, the only one so far
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Identifies what made a vector: two vectors can be compared only if all fields are equal.
+    """The identity of an embedder. Two vectors can be compared only if all fields of theirs are equal.
 
-    `weights` is the sha256 of the weights' file, or a provider's model version; `pooling` names how token vectors are
-    combined; `dimension` is the vectors' length. The embedder puts the prefixes before each text.
+    `weights` is the SHA-256 of the file of weights, or a provider's model version. `dimension` is the length of the
+    vectors. `pooling` names the method that combines token vectors into one. The embedder puts `query_prefix` before
+    each query, and `document_prefix` before each document.
     """
 
     provider: str
@@ -103,9 +111,11 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSpec:
-    """Says which embedder to open. `model` is a name or a folder, or None for the provider's default.
+    """A description of an embedder to open.
 
-    `dimension` selects one of a provider's vector lengths, `base_url` gives its address; None means the default.
+    `provider` is the kind of embedder, such as "local" or "openai". `model` is a model's name or folder, or None for
+    the provider's default. `dimension` selects one of the vector lengths that a model offers. `base_url` is the address
+    of a remote provider. None means the default.
     """
 
     provider: str

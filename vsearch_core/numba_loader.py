@@ -1,8 +1,8 @@
-"""Import numba so that no file in the working folder steers it.
+"""Import numba without reading its configuration file from the working folder.
 
-numba reads `.numba_config.yaml` from the working folder at its import and before each compilation. The file may come
-with a clone, and its keys overwrite files, import modules and print to stdout. The environment's NUMBA_* remain: they
-are the user's.
+numba reads `.numba_config.yaml` from the working folder when it is imported and before each compilation. Such a file
+may come with a cloned repository, and its settings can overwrite files, import modules and print to stdout. Environment
+variables NUMBA_* still apply, because only the user sets them.
 """
 
 import sys
@@ -16,9 +16,10 @@ _CONFIG, _FILE_NAME = "numba.core.config", "_config_fname"  # the module, and it
 
 
 def import_numba() -> Any:
-    """Return numba. If the application has imported it already, its settings stay as they are.
+    """Import numba without its configuration file, and return the module.
 
-    Raises ImportError if a future numba names its file of settings in another way.
+    If the application has already imported numba, return it with its settings unchanged. Raises ImportError if this
+    version of numba keeps the name of its configuration file elsewhere.
     """
     if "numba" not in sys.modules:
         finder = _ConfigFinder()
@@ -35,12 +36,12 @@ class _HasCode(Protocol):
 
 
 class _ConfigFinder:
-    """Finds numba's module of settings, to be run by `_ConfigLoader`."""
+    """Finds numba's configuration module, and has it executed by `_ConfigLoader`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the module's spec, or None for all others."""
+        """Return the spec of numba's configuration module, or None for any other module."""
         if fullname != _CONFIG:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -50,16 +51,16 @@ class _ConfigFinder:
 
 
 class _ConfigLoader:
-    """Runs numba's module of settings with an empty name in the place of its file's."""
+    """Executes numba's configuration module with an empty name of its configuration file."""
 
     def __init__(self, loader: _HasCode) -> None:
         self._loader = loader
 
     def create_module(self, _spec: ModuleSpec) -> None:
-        """Leave the module's creation to Python."""
+        """Return None: Python creates the module itself."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module. Raises ImportError unless it named its file as expected."""
+        """Execute the module. Raises ImportError if it didn't define its file's name as expected."""
         names = _WithoutFile(module.__dict__)
         exec(self._loader.get_code(module.__name__), module.__dict__, names)
         if not names.is_replaced:
@@ -67,7 +68,7 @@ class _ConfigLoader:
 
 
 class _WithoutFile(MutableMapping[str, Any]):
-    """The names of a module while it is run: the file's name stays "", which no file has."""
+    """The global names of a module while it is executed; the name of its configuration file stays ""."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self._names = names

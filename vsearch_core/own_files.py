@@ -1,10 +1,12 @@
-"""Open the program's own files: those of an index, and those in the user's cache, configuration and state folders.
+"""Open and write vsearch's own files without following symbolic links.
 
-None of them is reached through a symbolic link. An index may come from elsewhere, in a clone or an archive, with links
-in the places of its files and folders: a write through one would change any file of the user's. All code that writes
-such files does it through this module; `tests/security/test_links.py` forbids other ways.
+These are the files of an index, and those in the user's cache, configuration and state folders. An index may come from
+someone else, in a cloned repository or an archive, with links in place of its files and folders. Writing through such a
+link could change any file of the user. All code that writes vsearch's files uses this module;
+`tests/security/test_links.py` forbids other ways.
 
-A new file is created exclusively, and a file is replaced by a rename, which replaces a link instead of following it.
+A new file is created in exclusive mode. An existing file is replaced by a rename, which replaces a link and doesn't
+follow it.
 """
 
 import errno
@@ -34,10 +36,11 @@ Mode = Literal["rb", "r+b", "xb", "ab+"]  # none truncates
 def open_file(
     path: Path, mode: Mode, *, within: Path | None = None, buffering: int = -1, permissions: int = 0o666
 ) -> IO[bytes]:
-    """Open a regular file; "xb" creates it, "ab+" may.
+    """Open a regular file without following symbolic links, and return the binary file object.
 
-    Folders below `within`, the file's own folder by default, must not be links either; nor must a folder `.vsearch`,
-    even as `within` itself. Raises OSError, with errno ELOOP for a link and EINVAL for a pipe or a device.
+    Mode "xb" creates a new file, "ab+" creates the file if it is missing, and the other modes need an existing file.
+    Neither the file nor a folder below `within` (by default the file's own folder) may be a link. `within` itself may
+    be one, unless its name is `.vsearch`. Raises OSError: errno ELOOP for a link, EINVAL for a pipe or a device.
     """
 
     def opener(name: str, flags: int) -> int:
@@ -49,7 +52,10 @@ def open_file(
 def replace_file(
     path: Path, data: bytes, *, within: Path | None = None, suffix: str = ".new", permissions: int = 0o666
 ) -> None:
-    """Write the data beside the file, under the name with the suffix, and rename that to the file. Raises OSError."""
+    """Write data to a new file beside `path`, and rename the new file to `path`. Raises OSError.
+
+    The new file's name is that of `path` plus `suffix` until then.
+    """
     fresh = path.with_name(path.name + suffix)
     refuse_links(fresh.parent, within=within or fresh.parent)
     fresh.unlink(missing_ok=True)  # left by a run that was killed, or a link
@@ -64,7 +70,10 @@ def replace_file(
 
 
 def copy_file(source: Path, target: Path, *, within: Path | None = None) -> Path:
-    """Copy a file's bytes to a new file. Returns `target`. The source is the caller's to judge. Raises OSError."""
+    """Copy a file's bytes to the new file `target`, and return `target`.
+
+    Links are followed in `source`, and refused in `target`. Raises OSError.
+    """
     with source.open("rb") as reader, open_file(target, "xb", within=within) as writer:
         while block := reader.read(COPY_BYTES):
             writer.write(block)
@@ -72,7 +81,10 @@ def copy_file(source: Path, target: Path, *, within: Path | None = None) -> Path
 
 
 def make_own_folder(path: Path, *, within: Path | None = None, permissions: int = 0o777) -> None:
-    """Create a folder, unless it exists; the ones above must. Raises OSError, with errno ELOOP if it is a link."""
+    """Create a folder if it is missing. Its parent folder must exist.
+
+    No link is followed; `within` is as for `open_file`. Raises OSError, with errno ELOOP for a link.
+    """
     if not _HAS_DESCRIPTORS:
         refuse_links(path, within=within)
         path.mkdir(permissions, exist_ok=True)
@@ -87,7 +99,10 @@ def make_own_folder(path: Path, *, within: Path | None = None, permissions: int 
 
 
 def make_own_folders(path: Path, permissions: int = 0o777) -> None:
-    """Create a folder of the user's, and those above it, where they are missing. Raises OSError."""
+    """Create a folder and its parents if they are missing, for files outside an index.
+
+    Existing folders may be symbolic links, because the user made them. Raises OSError.
+    """
     if not path.parent.is_dir():
         make_own_folders(path.parent)
     if not path.is_dir():  # a link that the user made of a folder of theirs is the user's choice
@@ -97,7 +112,7 @@ def make_own_folders(path: Path, permissions: int = 0o777) -> None:
 def refuse_links(path: Path, *, within: Path | None = None) -> None:
     """Raise OSError with errno ELOOP if the path, or a folder between `within` and the path, is a link.
 
-    For files that another library opens by name; `within` is as for `open_file`.
+    Call this before another library opens a file by its name. `within` is as for `open_file`.
     """
     anchor = _anchor(path, within)
     for each in [path, *path.parents][: len(path.parts) - len(anchor.parts)]:
@@ -108,9 +123,10 @@ def refuse_links(path: Path, *, within: Path | None = None) -> None:
 def connect_database(
     path: Path, *, query: str = "", within: Path | None = None, **options: Any
 ) -> "sqlite3.Connection":
-    """Connect to an SQLite file; `query` is that of the file's URI. Raises OSError for a link, and sqlite3.Error.
+    """Connect to an SQLite file without following symbolic links, and return the connection.
 
-    SQLite itself refuses links in the places of its journals.
+    `query` is the query part of the file's URI, such as "mode=ro", and `options` are those of `sqlite3.connect`. SQLite
+    itself refuses links in place of its journals. Raises OSError for a link, and sqlite3.Error.
     """
     import sqlite3
 
@@ -127,9 +143,9 @@ def connect_database(
 
 
 def file_lock(path: Path, *, within: Path | None = None) -> "BaseFileLock":
-    """Return an unlocked lock on a file. Raises OSError for a link.
+    """Return a lock on a file, not yet acquired. Raises OSError if the file is a link.
 
-    filelock truncates the file that it locks: from 3.20.1 on not through a link either.
+    The package filelock truncates the file that it locks. Since version 3.20.1 it doesn't follow a link to do so.
     """
     from filelock import FileLock
 
@@ -138,7 +154,7 @@ def file_lock(path: Path, *, within: Path | None = None) -> "BaseFileLock":
 
 
 def _descriptor(path: Path, flags: int, permissions: int, within: Path | None) -> int:
-    """Return a descriptor of a regular file. Raises OSError."""
+    """Open a regular file without following links. Return its descriptor. Raises OSError."""
     if not _HAS_DESCRIPTORS:
         refuse_links(path, within=within)
         return _regular(path, os.open(path, flags, permissions))
@@ -158,7 +174,7 @@ def _regular(path: Path, descriptor: int) -> int:
 
 
 def _anchor(path: Path, within: Path | None) -> Path:
-    """Return the last folder that may be a link, since the user chose it."""
+    """Return the last folder of the path that may be a link, because the user chose it."""
     anchor = within or path.parent
     return anchor.parent if anchor.name == INDEX_DIR else anchor
 
@@ -183,7 +199,7 @@ def _folder(path: Path, anchor: Path) -> Iterator[int]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Give an OSError of a call with a folder's descriptor the whole path, and the reason if it is a link."""
+    """Add the whole path to an OSError of a call that names a file within an open folder, and explain links."""
     try:
         yield
     except OSError as error:

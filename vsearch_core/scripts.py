@@ -1,7 +1,8 @@
-"""Scripts that are written without spaces between words, as ranges of Unicode for `re`'s character classes.
+"""Unicode ranges of scripts that are written without spaces between words, for `re`'s character classes.
 
-The users of this table differ on purpose. The chunker counts whole blocks with their punctuation, and the estimate of
-tokens all of East Asia's; the analyzer needs exactly the characters that make words. Each takes the ranges it needs.
+The chunker, the token estimate and the analyzer need different ranges on purpose. The chunker counts whole blocks with
+their punctuation. The token estimate counts all East Asian characters. The analyzer needs exactly the characters that
+form words.
 """
 
 # Whole blocks: letters, marks, digits and punctuation.
@@ -22,5 +23,5 @@ UNSPACED = (
     "\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109d\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
 )
-COMMON_UNSPACED = "\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3"  # those of them that `re` calls \w
-FIRST_UNSPACED = "\u0e01"  # no character before it is one of them
+COMMON_UNSPACED = "\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3"  # common ones: \w matches them all
+FIRST_UNSPACED = "\u0e01"  # the lowest code point in UNSPACED

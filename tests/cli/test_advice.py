@@ -95,8 +95,8 @@ raise StorageError("x", "y", code="by-keyword")
 
 
 def test_an_error_is_described_with_its_advice() -> None:
-    error = InputError("notes.md", "the index holds no such file", "no-such-line", last=7)
-    assert describe(error) == "notes.md: the index holds no such file; its last line with text is 7"
+    error = InputError("notes.md", "is not in the index", "no-such-line", last=7)
+    assert describe(error) == "notes.md: is not in the index; its last line with text is 7"
     assert describe(InputError("it", "is wrong")) == "it: is wrong"
 
 

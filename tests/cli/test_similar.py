@@ -74,7 +74,7 @@ def test_a_file_that_is_not_indexed_is_embedded(vsearch: Vsearch, mill: Path, tm
     ("name", "reason"),
     [
         ("nothing.txt", "neither in the index nor a file"),
-        ("pump.txt:99", "no chunk of it has line 99"),
+        ("pump.txt:99", "no chunk contains line 99"),
         ("sub", "neither in the index nor a file"),
         ("", "neither in the index nor a file"),
         ("long" * 100, "neither in the index nor a file"),

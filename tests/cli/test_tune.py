@@ -57,9 +57,9 @@ def test_feedback_survives_commands_that_clean_up_the_index(vsearch: Vsearch, pr
     ("arguments", "error"),
     [
         (("  ", "notes/pump.md"), "query: it is empty"),
-        (("pump", "notes/absent.md"), "notes/absent.md: the index holds no such file"),
-        (("pump", "notes"), "notes: the index holds no such file"),
-        (("pump", "notes/pump.md:0"), "the index holds no such file"),
+        (("pump", "notes/absent.md"), "notes/absent.md: is not in the index"),
+        (("pump", "notes"), "notes: is not in the index"),
+        (("pump", "notes/pump.md:0"), "is not in the index"),
         (("pump", "notes/pump.md", "meh"), "Invalid value"),
     ],
 )
@@ -121,8 +121,8 @@ def test_tune_stores_no_fusion_that_is_not_better(vsearch: Vsearch, decoys: Path
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ((), "0 judged queries can teach nothing; judge 10 or more"),
-        (("few.jsonl",), "1 judged query can teach nothing"),
+        ((), "0 judged queries are too few to learn from; judge 10 or more"),
+        (("few.jsonl",), "1 judged query is too few to learn from"),
         (("judged",), "judges documents of its own"),
         (("nowhere",), "queries.jsonl: No such file"),
         (("--reset", "--dry-run"), "--reset: learns nothing"),

@@ -195,7 +195,7 @@ def test_verdicts_teach_the_fusion(index: vsearch.Index, notes: Path) -> None:
 
 def test_few_queries_teach_nothing(index: vsearch.Index) -> None:
     dataset = vsearch.Dataset(None, {"1": "pump"}, {"1": {"pump.md": 1}})
-    with pytest.raises(vsearch.InputError, match="1 judged query can teach nothing") as refused:
+    with pytest.raises(vsearch.InputError, match="1 judged query is too few to learn from") as refused:
         index.tune(dataset)
     assert refused.value.code == "too-few-queries"
 

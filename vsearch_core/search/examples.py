@@ -114,7 +114,7 @@ def _chosen(chunks: Sequence[Chunk], line: int | None, name: str) -> list[int]:
     inside = [number for number, chunk in enumerate(chunks) if chunk.start_line <= line <= chunk.end_line]
     if not inside:
         last = max(chunk.end_line for chunk in chunks)
-        raise InputError(name, f"no chunk of it has line {line}", "no-such-line", last=last)
+        raise InputError(name, f"no chunk contains line {line}", "no-such-line", last=last)
     return [max(inside, key=lambda number: min(line - chunks[number].start_line, chunks[number].end_line - line))]
 
 
