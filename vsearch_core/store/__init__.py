@@ -1,1 +1,1 @@
-"""Bytes on disk: the catalog, segments, archives, and the recovery of damaged ones."""
+"""Store an index on disk: the SQLite catalog, segments of arrays, archives, locks and checksums."""

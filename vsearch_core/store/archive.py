@@ -1,8 +1,8 @@
-"""Archives: one generation of an index as one file, an uncompressed tar.
+"""Write and read archives: one generation of an index in one uncompressed tar file.
 
-Any tar program can read an archive. The reader here is stricter: the first member lists all others with sizes and
-checksums, and the list determines every byte outside the members. So no header is interpreted: one that differs from
-the expected 512 bytes is refused (docs/adr/0010-archives.md).
+Any tar program can read an archive. `ArchiveReader` is stricter: the first member of an archive lists all other members
+with their sizes and checksums, and every tar header can be computed from this list. The reader refuses an archive if a
+header differs from the computed one (docs/adr/0010-archives.md).
 """
 
 import json
@@ -21,7 +21,7 @@ from vsearch_core.store.tables import CATALOG_FILE
 SCHEMA = "vsearch.archive/1"
 CONTENTS_FILE = "CONTENTS.json"
 LONGEST_CONTENTS = 1 << 22  # bytes: about 25,000 members; a forged list of that length takes 110 MB of memory
-LARGEST_MEMBER = 1 << 50  # bytes: numbers above are refused before anything is computed with them
+LARGEST_MEMBER = 1 << 50  # bytes: a larger size is refused before anything is computed with it
 
 _LAST_GENERATION = 1 << 62  # higher than any real one
 _BLOCK = 512
@@ -35,7 +35,7 @@ Write = Callable[[Data], object]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of an archive: its path in the index folder, its size, and the blake2b-128 of its bytes."""
+    """A file in an archive: its path in the index folder, its size, and the blake2b-128 hash of its bytes."""
 
     name: str
     bytes: int
@@ -44,21 +44,21 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """An archive's list of members: a generation's catalog, then its segments' files."""
+    """The list of an archive's members: first the catalog of the generation, then the files of its segments."""
 
     generation: int
     members: tuple[Member, ...]
 
     @property
     def bytes(self) -> int:
-        """Return the total size of the members."""
+        """Return the total size of the members in bytes."""
         return sum(member.bytes for member in self.members)
 
 
 def pack(contents: Contents, files: Mapping[str, Iterable[Data]]) -> Iterator[Data]:
-    """Yield the archive's bytes; `files` has each member's bytes by name.
+    """Yield the bytes of an archive in blocks. `files` has the blocks of each member's bytes, by its name.
 
-    Raises ArchiveError if a member's bytes are not those that `contents` lists.
+    Raises ArchiveError if the size or checksum of a member's bytes differs from the one in `contents`.
     """
     listing = _to_json(contents)
     yield from (_header(CONTENTS_FILE, len(listing)), listing, _padding(len(listing)))
@@ -70,19 +70,20 @@ def pack(contents: Contents, files: Mapping[str, Iterable[Data]]) -> Iterator[Da
 
 
 class ArchiveReader:
-    """Reads an archive once, from front to back: call `contents`, `member` for each member in order, and `end`.
+    """Reads an archive once: call `contents`, then `member` for each member in order, then `end`.
 
     `read(n)` returns n bytes, or fewer at the end, as a binary file does. All methods raise ArchiveError if the bytes
-    are not those of an archive or are damaged, and StorageError if they can't be read; both name the archive `name`.
+    are not an archive or are damaged, and StorageError if they can't be read. `name` is the archive's name in these
+    errors.
     """
 
     def __init__(self, name: str, read: Read) -> None:
-        """Read the archive by `read`."""
+        """Prepare to read the archive by calls of `read`."""
         self.name = name
         self._read = read
 
     def contents(self) -> Contents:
-        """Read the list of members, which comes first."""
+        """Read and return the list of members, which is at the start of the archive."""
         header = self._bytes(_BLOCK)
         try:
             size = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").size
@@ -97,22 +98,22 @@ class ArchiveReader:
         except (KeyError, TypeError, ValueError, RecursionError):
             contents = None
         if contents is None or _to_json(contents) != listing:
-            raise self._damaged("its list of contents can't be understood")
+            raise self._damaged("its list of contents is invalid")
         return contents
 
     def member(self, member: Member) -> Iterator[Data]:
-        """Yield the next member's bytes; they are verified only once the last has been yielded."""
+        """Yield the next member's bytes in blocks. Their checksum is verified after the last block."""
         self._expect(_header(member.name, member.bytes))
         lengths = (min(READ_BYTES, member.bytes - start) for start in range(0, member.bytes, READ_BYTES))
         yield from _verified(self.name, member, map(self._bytes, lengths), "archive-damaged")
         self._expect(_padding(member.bytes))
 
     def end(self) -> None:
-        """Verify that the archive ends here."""
+        """Verify that the archive ends after the last member."""
         self._expect(_END)
         with file_errors(self.name):
             if self._read(1):
-                raise self._damaged("something follows its end")
+                raise self._damaged("there is data after its end")
 
     def _bytes(self, count: int) -> bytes:
         with file_errors(self.name):
@@ -123,7 +124,7 @@ class ArchiveReader:
 
     def _expect(self, data: bytes) -> None:
         if self._bytes(len(data)) != data:
-            raise self._damaged("its members are not those that it lists")
+            raise self._damaged("its members differ from its list of contents")
 
     def _damaged(self, reason: str) -> ArchiveError:
         return ArchiveError(self.name, f"the archive is damaged: {reason}")

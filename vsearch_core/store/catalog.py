@@ -1,8 +1,8 @@
-"""The SQLite catalog: the index's one source of truth.
+"""Access the catalog: the SQLite database that lists an index's files, chunks, segments and settings.
 
-A file is *staged* (`live = 0`) while its chunks are being embedded and *live* (`live = 1`) once a segment holds them
-all; queries see live files only. A commit is one transaction that adds a segment, makes its files live, and deletes
-the versions that they replace.
+A file is *staged* (`live = 0`) while its chunks are being embedded. It is *live* (`live = 1`) once a segment contains
+all of them; queries see only live files. A commit is one transaction that adds a segment, makes its files live, and
+deletes their former versions.
 """
 
 import json
@@ -27,14 +27,16 @@ from vsearch_core.store.files import sync_folder
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
 from vsearch_core.store.tables import CATALOG_FILE, FORMAT, LINEAGE, CatalogFormat, start_lineage
 
-TEXT_LIMIT = 1 << 26  # bytes of one chunk's text: the most that a forged index can make a reader unpack
+TEXT_LIMIT = 1 << 26  # maximum bytes of one chunk's text, so that a forged index can't fill a reader's memory
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file of the catalog. `path` is relative to the project's root, or absolute outside it.
+    """A file in the catalog, with the size, times and hash that it had when it was read.
 
-    `ctime_ns` is 0 if unchanged times would not prove unchanged bytes.
+    `path` is relative to the folder around the index, or absolute for a file outside that folder. `chunks` is the
+    number of its chunks. `ctime_ns` is 0 if the file was changed shortly before it was read: its bytes can then change
+    again without a change of its times.
     """
 
     id: int
@@ -47,13 +49,13 @@ class FileRecord:
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """Return size and times, which are compared to detect a change: see `SourceFile.stamp`."""
+        """Return the size and times, which an update compares to detect a change (see `SourceFile.stamp`)."""
         return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to be staged; `hash` is the hash of its bytes."""
+    """A file to stage. `hash` is the hash of its bytes, and `meta` its metadata."""
 
     path: str
     size: int
@@ -67,7 +69,11 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
-    """A committed segment. `tombstones`, shape (rows,), marks the deleted rows; None means that all rows are live."""
+    """A committed segment, as the catalog lists it.
+
+    `name` is the name of its folder. `tombstones`, shape (rows,), is True for deleted rows; None means that no row is
+    deleted.
+    """
 
     id: int
     name: str
@@ -88,7 +94,7 @@ class SegmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as the catalog stores it, with its file's path and its number, from 0, within the file."""
+    """A chunk from the catalog, with the path of its file and its number, from 0, in the file."""
 
     path: str
     ordinal: int
@@ -96,11 +102,11 @@ class StoredChunk:
 
 
 class Catalog:
-    """A connection to the catalog of the index in the folder `index`; one thread at a time may use it.
+    """An open catalog of the index in the folder `index`. Only one thread at a time may use it.
 
-    Methods raise IndexCorruptError for damaged rows, naming `label`, and otherwise what SQLite raises; callers turn
-    that into StorageError or IndexCorruptError by `storage_errors`. `label` is the index's folder unless the catalog
-    belongs to something else in the caller's eyes, such as the archive that it came from.
+    Methods raise IndexCorruptError for damaged rows, and sqlite3.Error for other failures, which callers convert by
+    `storage_errors`. `label` is the name of the catalog in errors: by default the index folder, and for a catalog from
+    an archive the name of the archive.
     """
 
     def __init__(self, index: Path, connection: sqlite3.Connection, label: Path | None = None) -> None:
@@ -111,7 +117,7 @@ class Catalog:
 
     @classmethod
     def create(cls, index: Path, settings: Mapping[str, str], *, label: Path | None = None) -> "Catalog":
-        """Create a catalog with these settings where there is none, and open it for writing."""
+        """Create a catalog with these settings in the folder `index`. Return it, open for writing."""
         with cls.new(index) as catalog:
             catalog.connection.executemany("INSERT INTO settings (key, value) VALUES (?, ?)", settings.items())
             start_lineage(catalog.connection)
@@ -120,7 +126,7 @@ class Catalog:
     @classmethod
     @contextmanager
     def new(cls, index: Path) -> Iterator["Catalog"]:
-        """Yield an empty catalog that the block fills; it appears in `index`, complete, when the block ends."""
+        """Yield an empty catalog for the block to fill. It gets its file name in `index` when the block ends."""
         fresh = index / f"{CATALOG_FILE}.new"
         for suffix in ("", "-journal"):  # left by an interrupted creation
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
@@ -137,7 +143,7 @@ class Catalog:
     def open_to_write(
         cls, index: Path, catalog_format: CatalogFormat = FORMAT, *, label: Path | None = None
     ) -> "Catalog":
-        """Open for writing; the caller holds the writer lock. An older format is migrated."""
+        """Return the catalog, open for writing. The caller has the writer lock. Migrate an older format."""
         connections.refuse_lost_catalog(index)
         return cls._verified(index, connections.open_to_write(index, catalog_format), label)
 
@@ -145,9 +151,9 @@ class Catalog:
     def open_to_read(
         cls, index: Path, catalog_format: CatalogFormat = FORMAT, *, check_same_thread: bool = True
     ) -> "Catalog":
-        """Open in a read transaction: everything that is read belongs to one generation.
+        """Return the catalog in a read transaction, so that everything read belongs to one generation.
 
-        Without `check_same_thread`, the catalog may move between threads, but only one may use it at a time.
+        If `check_same_thread` is false, several threads may use the catalog, one at a time.
         """
         connections.refuse_lost_catalog(index)
         connection = connections.open_to_read(index, catalog_format, check_same_thread=check_same_thread)
@@ -165,16 +171,20 @@ class Catalog:
         return catalog
 
     def damaged(self, reason: str) -> IndexCorruptError:
-        """Return the error that says what is damaged in this catalog."""
+        """Return an IndexCorruptError about this catalog."""
         return IndexCorruptError(str(self.label), reason)
 
     def close(self) -> None:
-        """Close the connection; the last one to close folds the write-ahead log into the catalog."""
+        """Close the connection. The last one to close merges the write-ahead log into the catalog file."""
         self.connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what the block does, or roll it back if it raises. Settings and segments change only in here."""
+        """Run the block in a transaction: commit its changes, or roll them back if it raises an exception.
+
+        Settings and segments must be changed in such a block, because it also updates the seal over them
+        (`store.checksums`).
+        """
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -187,26 +197,32 @@ class Catalog:
     # Settings and sources
 
     def settings(self) -> dict[str, str]:
-        """Return all settings."""
+        """Return all settings of the index, by key."""
         return dict(self.connection.execute("SELECT key, value FROM settings"))
 
     def put_setting(self, key: str, value: str) -> None:
-        """Set one setting."""
+        """Store a setting, or replace its value."""
         self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
 
     @property
     def generation(self) -> int:
-        """Return the number of commits so far."""
+        """Return the number of the generation. Each commit increases it."""
         return int(self.settings().get("generation", 0))
 
     @property
     def state(self) -> tuple[str, int]:
-        """Return the lineage and the generation: together they differ also where an index was deleted and made anew."""
+        """Return the lineage and the generation, which together identify a state of the index.
+
+        The lineage is a random id of the index; it differs if the index was deleted and created again.
+        """
         settings = self.settings()
         return settings.get(LINEAGE, ""), int(settings.get("generation", 0))
 
     def sources(self) -> dict[str, dict[str, JsonValue]]:
-        """Return the source paths with the options that each is walked with. Raises IndexCorruptError."""
+        """Return the options of each source, by path. Raises IndexCorruptError.
+
+        A source is a file or folder that the user named to be indexed.
+        """
         if rows_with_bad_checksums(self.connection, "sources"):
             raise self.damaged("its list of sources is damaged")
         try:
@@ -216,28 +232,28 @@ class Catalog:
             raise self.damaged("its list of sources is damaged") from error
 
     def put_source(self, path: str, options: Mapping[str, JsonValue]) -> None:
-        """Add a source path, or replace its options."""
+        """Store a source path with its options, or replace its options."""
         values = (path, json.dumps(options))
         self.connection.execute("INSERT OR REPLACE INTO sources (path, options) VALUES (?, ?)", values)
 
     def drop_source(self, path: str) -> None:
-        """Remove a source path."""
+        """Delete a source path."""
         self.connection.execute("DELETE FROM sources WHERE path = ?", (path,))
 
     # Files and chunks
 
     def files(self, *, live: bool) -> dict[str, FileRecord]:
-        """Return all live, or all staged, files by path."""
+        """Return all live files or all staged files, by path."""
         query = "SELECT id, path, size, mtime_ns, ctime_ns, hash, chunks FROM files WHERE live = ?"
         return {row[1]: FileRecord(*row) for row in self.connection.execute(query, (int(live),))}
 
     def update_times(self, file_id: int, mtime_ns: int, ctime_ns: int) -> None:
-        """Record new times of a file whose bytes are unchanged."""
+        """Store new times of a file whose bytes are unchanged."""
         values = (mtime_ns, ctime_ns, file_id)
         self.connection.execute("UPDATE files SET mtime_ns = ?, ctime_ns = ? WHERE id = ?", values)
 
     def stage_file(self, file: NewFile, chunks: Sequence[Chunk]) -> None:
-        """Stage a file with its chunks, to be embedded."""
+        """Add a staged file with its chunks, which are embedded later."""
         path = PurePosixPath(file.path)
         folder = "" if path.parent == PurePosixPath() else str(path.parent)
         name = (file.path, path.name, path.suffix.lower().lstrip("."), folder)
@@ -266,7 +282,7 @@ class Catalog:
             self.connection.execute("DELETE FROM files WHERE id = ?", (file_id,))
 
     def counts(self) -> tuple[int, int, int]:
-        """Return the number of live files, of staged files, and of chunks that have no vector yet."""
+        """Return three numbers: of live files, of staged files, and of chunks that have no vector yet."""
         live, staged = self.connection.execute(
             "SELECT count(*) FILTER (WHERE live), count(*) FILTER (WHERE NOT live) FROM files"
         ).fetchone()
@@ -282,7 +298,10 @@ class Catalog:
         return int(row[0])
 
     def unembedded(self, after: int, limit: int) -> list[tuple[int, str]]:
-        """Return (id, text) of up to `limit` staged chunks without a vector, in the order of ids, above id `after`."""
+        """Return up to `limit` staged chunks without a vector as (id, text), in ascending order of ids.
+
+        Only ids above `after` are considered.
+        """
         rows = self.connection.execute(
             f"SELECT chunks.id, text, {self._ok('chunks')} FROM files JOIN chunks ON file_id = files.id"
             " WHERE NOT live AND chunks.id > ? AND chunks.id NOT IN (SELECT chunk_id FROM staged)"
@@ -292,7 +311,10 @@ class Catalog:
         return [(chunk_id, self._text(chunk_id, blob, intact)) for chunk_id, blob, intact in rows]
 
     def find_embedded_copy(self, chunk_id: int) -> tuple[int, bytes | None] | None:
-        """Return the id of a chunk with the same text that has a vector, and that vector if it is staged; or None."""
+        """Return (id, vector) of a chunk that has a vector and the same text as the given chunk; None if none has.
+
+        The vector is None if it is in a segment and not in the catalog.
+        """
         intact = checksum_ok(self.connection, "chunks", "other")
         row: tuple[int, bytes | None] | None = self.connection.execute(
             "SELECT other.id, vector FROM chunks JOIN chunks AS other"
@@ -304,7 +326,7 @@ class Catalog:
         return row
 
     def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
-        """Store the chunks' vectors, shape (n, dimension), until a segment takes them."""
+        """Store vectors of staged chunks, shape (n, dimension), until a commit writes them to a segment."""
         rows = zip(chunk_ids, map(bytes, vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged (chunk_id, vector) VALUES (?, ?)", rows)
 
@@ -313,7 +335,10 @@ class Catalog:
         self.connection.execute("DELETE FROM staged")
 
     def complete_files(self) -> list[int]:
-        """Return the ids, ascending, of the staged files whose chunks, if any, all have vectors."""
+        """Return the ids of the staged files that can be committed, in ascending order.
+
+        All their chunks have vectors, or they have no chunks.
+        """
         rows = self.connection.execute(
             "SELECT files.id FROM files WHERE NOT live AND chunks ="
             " (SELECT count(*) FROM chunks JOIN staged ON chunk_id = chunks.id WHERE file_id = files.id) ORDER BY id"
@@ -321,7 +346,7 @@ class Catalog:
         return [file_id for (file_id,) in rows]
 
     def staged_rows(self, file_ids: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
-        """Yield (chunk id, file id, vector's bytes) of the files' staged chunks, in the files' order."""
+        """Yield (chunk id, file id, vector as bytes) for each chunk of the staged files, file by file."""
         query = (
             f"SELECT id, vector, {self._ok('chunks')} AND {self._ok('staged')}"
             " FROM chunks JOIN staged ON chunk_id = id WHERE file_id = ? ORDER BY ordinal"
@@ -332,7 +357,7 @@ class Catalog:
                 yield chunk_id, file_id, vector
 
     def publish_files(self, file_ids: Iterable[int]) -> None:
-        """Make staged files live. Their former versions must be deleted first."""
+        """Make staged files live. Their former live versions must be deleted first."""
         for file_id in file_ids:
             self.connection.execute("UPDATE files SET live = 1 WHERE id = ?", (file_id,))
             self.connection.execute(
@@ -340,7 +365,10 @@ class Catalog:
             )
 
     def unpublish_files(self, file_ids: Iterable[int]) -> list[str]:
-        """Make live files staged again, or delete those that have a staged version. Returns their paths, sorted."""
+        """Make live files staged, so that they are embedded again. Return their paths, sorted.
+
+        A live file that has a staged version already is deleted instead.
+        """
         paths = []
         for file_id in file_ids:
             (path,) = self.connection.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
@@ -352,7 +380,7 @@ class Catalog:
         return sorted(paths)
 
     def staged_chunks(self) -> list[int]:
-        """Return the ids of all staged files' chunks, ascending."""
+        """Return the ids of the chunks of all staged files, in ascending order."""
         query = "SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live ORDER BY chunks.id"
         return [number for (number,) in self.connection.execute(query)]
 
@@ -364,7 +392,7 @@ class Catalog:
         return [self._segment(*row) for row in rows]
 
     def _segment(self, number: int, name: str, rows: int, manifest: str, dead: bytes | None) -> SegmentRecord:
-        """Check untrusted values: no name may lead out of the index, no shape may claim more than its file holds."""
+        """Check untrusted values: a name must not lead out of the index, nor a shape exceed its file."""
         try:
             entries = manifest_from_json(json.loads(manifest))
             if not is_segment_name(name) or rows not in {entries["chunk_ids"].rows, entries["file_ids"].rows}:
@@ -373,30 +401,30 @@ class Catalog:
             if bits is not None and len(bits) != -(-rows // 8):
                 raise ValueError(f"{len(bits)} bytes of tombstones for {rows} rows")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise self.damaged(f"what it says of segment {number} is damaged ({error})") from error
+            raise self.damaged(f"its catalog's entry for segment {number} is damaged ({error})") from error
         tombstones = None if bits is None else np.unpackbits(bits, count=rows).astype(np.bool_)
         return SegmentRecord(number, name, rows, entries, tombstones)
 
     def add_segment(self, name: str, rows: int, manifest: Manifest) -> int:
-        """Add a segment whose files are on disk. Returns its id."""
+        """Add a segment whose files are on disk. Return its id."""
         values = (name, rows, json.dumps(manifest_to_json(manifest)))
         added = self.connection.execute("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
         assert added.lastrowid is not None
         return added.lastrowid
 
     def set_tombstones(self, segment_id: int, tombstones: NDArray[np.bool_]) -> None:
-        """Replace a segment's tombstones, shape (rows,)."""
+        """Replace the tombstones of a segment: shape (rows,), True for deleted rows."""
         packed = np.packbits(tombstones).tobytes()
         self.connection.execute("UPDATE segments SET dead = ? WHERE id = ?", (packed, segment_id))
 
     def drop_segments(self, segment_ids: Iterable[int]) -> None:
-        """Remove segments from the catalog; the next writer deletes their files."""
+        """Delete segments from the catalog. The next writer deletes their files."""
         self.connection.executemany("DELETE FROM segments WHERE id = ?", ((number,) for number in segment_ids))
 
     # Chunks by id and by place
 
     def stored_chunks(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
-        """Return the chunks with their files' paths, in the order of the ids. Raises IndexCorruptError."""
+        """Return the chunks with these ids, in the same order. Raises IndexCorruptError."""
         found = {}
         query = (
             f"SELECT chunks.id, {self._ok('chunks')} AND {self._ok('files')}, text, path, ordinal,"
@@ -409,7 +437,10 @@ class Catalog:
         return [found[chunk_id] for chunk_id in chunk_ids]
 
     def keyword_fields(self, chunk_ids: Iterable[int]) -> Iterator[tuple[int, int, KeywordFields]]:
-        """Yield (chunk id, file id, fields) in the order of the ids, without chunks that are not there."""
+        """Yield (chunk id, file id, texts to index) for each chunk, in the order of the ids.
+
+        Ids that the catalog doesn't have are skipped.
+        """
         query = (
             f"SELECT {self._ok('chunks')} AND {self._ok('files')}, file_id, text, path, title, heading, language"
             " FROM chunks JOIN files ON files.id = file_id WHERE chunks.id = ?"
@@ -419,7 +450,10 @@ class Catalog:
                 yield chunk_id, file_id, KeywordFields(self._text(chunk_id, blob, intact), *facts)
 
     def chunk_numbers(self, path: str, first: int = 0, last: int | None = None) -> list[tuple[int, int]]:
-        """Return a live file's chunks as (chunk id, number in the file), from number `first` to `last`, inclusive."""
+        """Return (chunk id, number in the file) for the chunks of a live file, in order.
+
+        `first` and `last` are the first and last number to return; None means up to the end of the file.
+        """
         query = (
             "SELECT chunks.id, ordinal FROM files JOIN chunks ON file_id = files.id"
             " WHERE path = ? AND live AND ordinal >= ? AND (? IS NULL OR ordinal <= ?) ORDER BY ordinal"
@@ -427,20 +461,20 @@ class Catalog:
         return self.connection.execute(query, (path, first, last, last)).fetchall()
 
     def live_chunks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the ids of all live chunks, ascending, and of their files, each of shape (chunks,)."""
+        """Return the ids of all live chunks, ascending, and the ids of their files; both of shape (chunks,)."""
         query = "SELECT chunks.id, file_id FROM chunks JOIN files ON files.id = file_id WHERE live ORDER BY chunks.id"
         pairs = np.array(self.connection.execute(query).fetchall(), np.int64).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
 
     def text_bytes(self) -> int:
-        """Return the number of bytes that the chunks' texts, compressed, take."""
+        """Return the total size, in bytes, of the compressed texts of all chunks."""
         (size,) = self.connection.execute("SELECT coalesce(sum(length(text)), 0) FROM chunks").fetchone()
         return int(size)
 
     def refuse_damaged_files(self, chunks: int) -> None:
-        """Raise IndexCorruptError unless the rows of the live files, which filters read, are intact and complete.
+        """Raise IndexCorruptError if the row of a live file is damaged or missing. Filters read these rows.
 
-        They are complete if their chunks add up to `chunks`, the number of live rows in the segments.
+        No row is missing if the files' numbers of chunks add up to `chunks`, the number of live rows in the segments.
         """
         query = f"SELECT coalesce(sum(chunks), 0), total(NOT {self._ok('files')}) FROM files NOT INDEXED WHERE live"
         if self.connection.execute(query).fetchone() != (chunks, 0):
@@ -459,28 +493,29 @@ class Catalog:
 
     def _require_intact(self, chunk_id: int, intact: int) -> None:
         if not intact:
-            raise self.damaged(f"chunk {chunk_id}, or the file that it belongs to, is damaged in the catalog")
+            raise self.damaged(f"chunk {chunk_id} or its file is damaged in the catalog")
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the catalog, as this connection sees it, into an empty folder."""
+        """Copy the catalog into an empty folder, in the generation that this connection sees."""
         with closing(connect_database(folder / CATALOG_FILE)) as copy:
             self.connection.backup(copy)
 
     def release_space(self) -> None:
-        """Return unused pages, which staging and deleted files leave, to the file system."""
+        """Give unused database pages, which staged and deleted files leave, back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
 
 
 def pack_text(text: str) -> bytes:
-    """Compress a chunk's text as the catalog stores it. Lone surrogates survive."""
+    """Return a chunk's text, compressed for the catalog. Lone surrogates are preserved."""
     return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
 
 def unpack_text(blob: bytes | float | str | None) -> str:
-    """Invert `pack_text`. Raises zlib.error, also for a text above TEXT_LIMIT, and UnicodeDecodeError.
+    """Return the text that `pack_text` compressed.
 
-    In a catalog that is cut short or damaged, a text may be read as None or as a number.
+    Raises zlib.error if the data is damaged or the text is longer than TEXT_LIMIT, and UnicodeDecodeError. From a
+    damaged catalog, SQLite may read None or a number instead of bytes; that raises zlib.error, too.
     """
     if not isinstance(blob, bytes):
         raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
@@ -492,7 +527,7 @@ def unpack_text(blob: bytes | float | str | None) -> str:
 
 
 def hash_text(text: str) -> int:
-    """Return the blake2b-64 of a chunk's text as SQLite's signed integer: equal texts have equal hashes."""
+    """Return the blake2b-64 hash of a chunk's text as a signed integer, as SQLite stores it."""
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

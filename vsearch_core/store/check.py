@@ -1,4 +1,7 @@
-"""Find damage in the catalog and in the segments' files, as far as no search algorithm is needed for it."""
+"""Find damage in the catalog and in the files of segments.
+
+`index.check` calls these functions, and adds the checks that need search algorithms.
+"""
 
 import sqlite3
 import zlib
@@ -16,7 +19,7 @@ from vsearch_core.store.files import checksum, read_blocks
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
 from vsearch_core.store.tables import MISCOUNTED_FILE, ORPHAN_CHUNK, ORPHAN_VECTOR, TABLES
 
-# What code raises for values that a damaged catalog gives: None, a number or bytes in the place of a text, and so on.
+# Exceptions that values from a damaged catalog cause, such as None, a number or bytes in place of a text.
 MISREAD = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 _LISTED_ROWS = 5  # rows that a fault lists; further ones are counted
@@ -24,7 +27,7 @@ _LISTED_ROWS = 5  # rows that a fault lists; further ones are counted
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something damaged: its name (a path, or a part of the catalog), and what is wrong with it."""
+    """A fault that a check found: the damaged thing (a path, or a part of the catalog), and what is wrong."""
 
     thing: str
     reason: str
@@ -32,7 +35,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A query whose rows, ids of `thing`, exist only in a damaged catalog, for `reason`."""
+    """An SQL query for the ids of rows that can exist only in a damaged catalog."""
 
     thing: str
     reason: str
@@ -40,7 +43,7 @@ class _Rule:
 
 
 _RULES = (
-    _Rule("files", "do not have as many chunks as they should", f"SELECT id FROM files WHERE {MISCOUNTED_FILE}"),
+    _Rule("files", "have the wrong number of chunks", f"SELECT id FROM files WHERE {MISCOUNTED_FILE}"),
     _Rule("files", "are neither live nor staged", "SELECT id FROM files WHERE live NOT IN (0, 1)"),
     _Rule("chunks", "belong to no file", f"SELECT id FROM chunks WHERE {ORPHAN_CHUNK}"),
     _Rule("staged vectors", "belong to no staged chunk", f"SELECT chunk_id FROM staged WHERE {ORPHAN_VECTOR}"),
@@ -48,7 +51,7 @@ _RULES = (
 
 
 def catalog_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """Yield the faults of a catalog's pages, rows, references and texts."""
+    """Yield the faults in a catalog: in its pages, its rows, the references between rows, and its texts."""
     yield from _until_unreadable("pages", partial(_page_faults, connection))
     for table in TABLES:
         yield from _until_unreadable(f"table {table}", partial(_checksum_faults, connection, table))
@@ -68,7 +71,10 @@ def unopened_catalog_faults(index: Path) -> list[Fault]:
 
 
 def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterator[Fault]:
-    """Yield a segment's missing, damaged and foreign files; only a `full` check reads their bytes. Raises OSError."""
+    """Yield a fault for each missing, damaged or unknown file in a segment's folder. Raises OSError.
+
+    Only a `full` check reads the bytes of the files.
+    """
     folder = index / SEGMENTS_DIR / record.name
     for key, entry in record.manifest.items():
         path = folder / f"{key}.npy"
@@ -89,11 +95,11 @@ def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterato
     if folder.is_dir():
         expected = {f"{key}.npy" for key in record.manifest}
         for extra in sorted(path for path in folder.iterdir() if path.name not in expected):
-            yield Fault(str(extra), "is no part of the index")
+            yield Fault(str(extra), "does not belong to the index")
 
 
 def count_faults(catalog: Catalog) -> Iterator[Fault]:
-    """Yield a fault if files and segments have different numbers of live chunks."""
+    """Yield a fault if the files and the segments have different numbers of live chunks."""
     live_rows = sum(record.live_rows for record in catalog.segments())
     (chunks,) = catalog.connection.execute("SELECT coalesce(sum(chunks), 0) FROM files WHERE live").fetchone()
     if chunks != live_rows:
@@ -101,7 +107,7 @@ def count_faults(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _until_unreadable(thing: str, find: Callable[[], Iterable[Fault]]) -> Iterator[Fault]:
-    """Yield the faults found, and the error, as a fault, if SQLite can't read on, or reads values of another type."""
+    """Yield the faults that `find` finds. If it raises an error because of damage, yield that as a fault."""
     try:
         yield from find()
     except (sqlite3.Error, *MISREAD) as error:

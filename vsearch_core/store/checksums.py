@@ -1,7 +1,8 @@
-"""Checksums of the catalog's rows, and the seal over its settings and segments.
+"""Compute and verify checksums of the catalog's rows, and the seal over its settings and segments.
 
-SQLite's pages have no checksums, so every row carries its own in the column `crc`. A writer's connection maintains them
-by temporary triggers: those are in no file, so an index from elsewhere can't bring any.
+SQLite's pages have no checksums, so every row has one in the column `crc`. Temporary triggers of the writer's
+connection keep it up to date. They are stored in no file, so an index from someone else can't contain its own. The seal
+is one checksum of all settings and segments, and shows that no row is missing.
 """
 
 import json
@@ -12,20 +13,20 @@ from vsearch_core.store.tables import TABLES, columns
 
 
 def row_crc(*values: object) -> int:
-    """Return a row's checksum: CRC-32 of its values except `crc`, in the table's order, with NUL between them.
+    """Return the checksum of a row: the CRC-32 of its values except `crc`, in the table's order, joined by NUL.
 
-    Integers and NULL (None) are spelled as Python spells them, bytes in hexadecimal.
+    Integers and NULL (None) are converted by `str`, and bytes to hexadecimal.
     """
     return zlib.crc32("\0".join([value.hex() if type(value) is bytes else str(value) for value in values]).encode())
 
 
 def add_row_crc(connection: sqlite3.Connection) -> None:
-    """Make `row_crc` available to the connection's SQL."""
+    """Make the function `row_crc` available in the connection's SQL."""
     connection.create_function("row_crc", -1, row_crc, deterministic=True)
 
 
 def maintain_checksums(connection: sqlite3.Connection) -> None:
-    """Make the connection set `crc` of every row that it inserts or updates from now on."""
+    """Create triggers that set `crc` of every row that the connection inserts or updates."""
     connection.execute("PRAGMA temp_store = MEMORY")
     add_row_crc(connection)
     for table in TABLES:
@@ -37,30 +38,30 @@ def maintain_checksums(connection: sqlite3.Connection) -> None:
 
 
 def recompute_checksums(connection: sqlite3.Connection) -> None:
-    """Set `crc` of every row: after a migration, which may change a table's columns."""
+    """Set `crc` of every row again, because a migration may have changed the tables' columns."""
     for table in TABLES:
         connection.execute(f"UPDATE {table} SET crc = {_computed_crc(connection, table, table)}")
 
 
 def checksum_ok(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
-    """Return an SQL condition that is true for intact rows of the table, which the query may call `alias`."""
+    """Return an SQL condition that is true for intact rows of a table, or of its alias in the query."""
     row = alias or table
     return f"{row}.crc IS {_computed_crc(connection, table, row)}"
 
 
 def rows_with_bad_checksums(connection: sqlite3.Connection, table: str) -> list[int]:
-    """Return the rowids of the table's damaged rows."""
+    """Return the rowids of the table's rows whose checksum is wrong."""
     query = f"SELECT rowid FROM {table} WHERE NOT {checksum_ok(connection, table)}"
     return [row for (row,) in connection.execute(query)]
 
 
 def seal(connection: sqlite3.Connection) -> None:
-    """Record which settings and segments there are, in the transaction that changes them: `crc` misses lost rows."""
+    """Store the seal over settings and segments. Call it in each transaction that changes them."""
     connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('seal', ?)", (_computed_seal(connection),))
 
 
 def seal_matches(connection: sqlite3.Connection) -> bool:
-    """Return True if all settings and segments are there and intact."""
+    """Return True if no row of the settings and segments is damaged or missing."""
     damaged = rows_with_bad_checksums(connection, "settings") or rows_with_bad_checksums(connection, "segments")
     kept = connection.execute("SELECT value FROM settings WHERE key = 'seal'").fetchone()
     return not damaged and kept == (_computed_seal(connection),)

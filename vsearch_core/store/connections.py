@@ -1,4 +1,7 @@
-"""Connections to the catalog: creation, opening for reading and writing, migration, and refusal of foreign files."""
+"""Create the catalog's SQLite file, and connect to it for reading or writing.
+
+Older formats are migrated, and files that are not a catalog are refused.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -32,7 +35,10 @@ _BUSY_TIMEOUT = 10  # seconds to wait for another connection's lock
 
 
 def begin_catalog(path: Path) -> sqlite3.Connection:
-    """Create an empty catalog at the path, and leave open the transaction that fills it; `finish_catalog` ends it."""
+    """Create an empty catalog at the path. Return a connection with an open transaction for filling it.
+
+    `finish_catalog` commits the transaction.
+    """
     connection = connect_database(path, isolation_level=None)
     connection.executescript(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;")
     connection.execute("BEGIN")
@@ -42,7 +48,7 @@ def begin_catalog(path: Path) -> sqlite3.Connection:
 
 
 def finish_catalog(connection: sqlite3.Connection) -> None:
-    """Seal and commit what `begin_catalog` began: the file is then a catalog that can be opened."""
+    """Commit the transaction that `begin_catalog` began. After that, the catalog can be opened."""
     _put_min_reader(connection, FORMAT)
     seal(connection)
     connection.execute("COMMIT")
@@ -51,14 +57,14 @@ def finish_catalog(connection: sqlite3.Connection) -> None:
 
 
 def empty_catalog() -> bytes:
-    """Return the file of a catalog without rows; its tables have the same root pages in every catalog."""
+    """Return the bytes of a catalog without rows. Its tables have the same root pages in every catalog."""
     with closing(begin_catalog(MEMORY)) as connection:
         connection.execute("COMMIT")
         return connection.serialize()
 
 
 def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite3.Connection:
-    """Open the catalog for the holder of the writer lock; an older format is migrated first.
+    """Return a connection for writing; the caller has the writer lock. An older format is migrated first.
 
     Raises IndexNotFoundError, IndexVersionError, IndexCorruptError, sqlite3.Error.
     """
@@ -84,10 +90,10 @@ def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite
 def open_to_read(
     index: Path, catalog_format: CatalogFormat = FORMAT, *, check_same_thread: bool = True
 ) -> sqlite3.Connection:
-    """Open the catalog in a read transaction: everything that is read belongs to one generation.
+    """Return a connection in a read transaction, so that everything read belongs to one generation.
 
-    Without `check_same_thread`, the connection may move between threads, but only one may use it at a time.
-    Raises IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError, sqlite3.Error.
+    If `check_same_thread` is false, several threads may use the connection, one at a time. Raises IndexNotFoundError,
+    IndexVersionError, IndexCorruptError, StorageError, sqlite3.Error.
     """
     connection = connect(index, "ro", check_same_thread=check_same_thread)
     try:
@@ -116,7 +122,7 @@ def open_to_read(
 
 
 def connect(index: Path, mode: str, *, immutable: bool = False, check_same_thread: bool = True) -> sqlite3.Connection:
-    """Connect without verifying anything. `mode` is "ro" or "rw".
+    """Return a connection, without verifying the catalog. `mode` is "ro" (read-only) or "rw".
 
     Raises IndexNotFoundError, IndexCorruptError, and OSError if the catalog or a folder `.vsearch` is a link.
     """
@@ -141,16 +147,19 @@ def connect(index: Path, mode: str, *, immutable: bool = False, check_same_threa
 
 
 def has_our_header(index: Path) -> bool:
-    """Return True if the catalog begins as ours do; SQLite may open another file, and read or refuse it wrongly."""
+    """Return True if the file of the catalog begins with the bytes that all catalogs have.
+
+    SQLite may misread a file with a damaged header instead of refusing it.
+    """
     with open_file(index / CATALOG_FILE, "rb") as file:
         header = file.read(100)
     return all(header[at : at + len(data)] == data for at, data in HEADER.items())
 
 
 def has_lost_catalog(index: Path) -> bool:
-    """Return True if the folder has segments and no catalog: creating a new index there would delete them.
+    """Return True if the folder has segments but no catalog. A new index there would delete the segments.
 
-    What an interrupted import leaves has a catalog of its own.
+    The files of an interrupted import don't count: they are in a subfolder with a catalog of its own.
     """
     if (index / CATALOG_FILE).exists():
         return False
@@ -161,7 +170,7 @@ def has_lost_catalog(index: Path) -> bool:
 
 
 def refuse_lost_catalog(index: Path) -> None:
-    """Raise IndexNotFoundError if the index has lost its catalog, without which its segments are meaningless."""
+    """Raise IndexNotFoundError if the index has lost its catalog, and its segments still exist."""
     if has_lost_catalog(index):
         reason = f"its {CATALOG_FILE} is gone, its segments are still there"
         raise IndexNotFoundError(str(index), reason, "catalog-lost")
@@ -179,13 +188,13 @@ def _version(index: Path, connection: sqlite3.Connection) -> int:
 def _refuse_unreadable(
     index: Path, connection: sqlite3.Connection, version: int, catalog_format: CatalogFormat
 ) -> None:
-    """Raise unless the newer format declares that our readers can read it, and the file holds nothing that runs."""
+    """Raise an error unless the newer format can be read by this version and has no triggers or views."""
     row = connection.execute("SELECT value FROM settings WHERE key = 'min_reader'").fetchone()
     if row is None or not row[0].isdecimal() or int(row[0]) > catalog_format.version:
         reason = f"it has format {version}, this vsearch reads up to {catalog_format.version}"
         raise IndexVersionError(str(index), reason)
     if connection.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
-        raise IndexCorruptError(str(index / CATALOG_FILE), "holds views or triggers", "untrusted-index")
+        raise IndexCorruptError(str(index / CATALOG_FILE), "contains views or triggers", "untrusted-index")
 
 
 def _refuse_other_tables(index: Path, connection: sqlite3.Connection, catalog_format: CatalogFormat) -> None:
@@ -195,14 +204,14 @@ def _refuse_other_tables(index: Path, connection: sqlite3.Connection, catalog_fo
 
 
 def _migrate(index: Path, connection: sqlite3.Connection, version: int, catalog_format: CatalogFormat) -> None:
-    """Bring an older catalog to the format, in one transaction."""
+    """Convert an older catalog to the format, in one transaction."""
     if not catalog_format.can_migrate(version):
         reason = f"it has format {version}, which this vsearch can't bring to format {catalog_format.version}"
         raise IndexVersionError(str(index), reason, "index-too-old")
     connection.execute("BEGIN IMMEDIATE")
     try:
         if any(rows_with_bad_checksums(connection, table) for table in existing_tables(connection)):
-            raise IndexCorruptError(str(index), "its catalog holds damaged rows")
+            raise IndexCorruptError(str(index), "its catalog contains damaged rows")
         for number in range(version, catalog_format.version):
             for statement in catalog_format.migrations[number]:
                 connection.execute(statement)
@@ -223,7 +232,7 @@ def _put_min_reader(connection: sqlite3.Connection, catalog_format: CatalogForma
 
 
 def _refuse_unfolded_log(index: Path, error: sqlite3.OperationalError) -> None:
-    """Raise unless the catalog file itself holds all commits: an immutable connection reads no write-ahead log."""
+    """Raise an error unless the catalog file has all commits: an immutable connection reads no log."""
     if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         raise error
     log = index / f"{CATALOG_FILE}-wal"

@@ -1,6 +1,6 @@
-"""Files and folders that survive a power cut, and the bytes of files with their checksums.
+"""Write files and folders so that they survive a power cut; read files in blocks and compute checksums.
 
-`fsync` of a file makes its bytes durable, but not its name: that takes an fsync of its folder.
+`fsync` of a file makes its bytes durable, but not its name. That needs an `fsync` of its folder.
 """
 
 import os
@@ -19,7 +19,7 @@ Data = bytes | memoryview
 
 
 def refuse_non_utf8_path(path: Path) -> None:
-    """Raise InputError unless the path is valid UTF-8: the catalog keeps no other text."""
+    """Raise InputError if the path is not valid UTF-8, because the catalog stores no other text."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -27,9 +27,9 @@ def refuse_non_utf8_path(path: Path) -> None:
 
 
 def make_folder(path: Path, within: Path | None = None) -> None:
-    """Create a folder and those above it, where they are missing, and make its name durable.
+    """Create a folder and its parents if they are missing, and make its name durable. Raises OSError.
 
-    Below `within`, and at a folder `.vsearch`, no link is followed. Raises OSError.
+    No link is followed; `within` is as for `own_files.open_file`.
     """
     if not path.is_dir():
         if not path.parent.is_dir():
@@ -40,7 +40,7 @@ def make_folder(path: Path, within: Path | None = None) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
+    """Make the names of a folder's files durable by `fsync`. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError:
@@ -53,9 +53,9 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def durable_file(path: Path, within: Path | None = None) -> Iterator[IO[bytes]]:
-    """Create a file to be written inside the block; then its bytes are durable, its name once the folder is synced.
+    """Create a file and yield it for writing. When the block ends, its bytes are durable.
 
-    Below `within`, by default the file's folder, no link is followed.
+    Its name is durable after `sync_folder`. Below `within`, by default the file's folder, no link is followed.
     """
     with open_file(path, "xb", within=within) as file:
         yield file
@@ -64,7 +64,7 @@ def durable_file(path: Path, within: Path | None = None) -> Iterator[IO[bytes]]:
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of an existing file durable. Raises OSError."""
+    """Make the bytes of an existing file durable by `fsync`. Raises OSError."""
     with open_file(path, "r+b") as file:
         os.fsync(file.fileno())
 
@@ -77,7 +77,7 @@ def read_blocks(path: Path) -> Iterator[bytes]:
 
 
 def checksum(blocks: Iterable[Data]) -> str:
-    """Return the blake2b-128 of the bytes, in hexadecimal, as the catalog stores it."""
+    """Return the blake2b-128 hash of all bytes of the blocks, in hexadecimal."""
     digest = blake2b(digest_size=16)
     for block in blocks:
         digest.update(block)

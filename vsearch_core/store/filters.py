@@ -1,4 +1,4 @@
-"""File filters: the live files that pass conditions on their columns and metadata, evaluated by SQLite."""
+"""Evaluate the filters of a search in SQLite: conditions on the path, type, time and metadata of files."""
 
 import sqlite3
 import time
@@ -34,9 +34,9 @@ def matching_files(
 ) -> NDArray[np.int64]:
     """Return the ids of the live files that pass all conditions, (n,), ascending.
 
-    `where` is an SQLite expression over COLUMNS and metadata keys, which may run for `seconds`; `path` is a glob, or a
-    folder; `since` and `until` are inclusive, in UTC. None and () are no condition. Raises FilterError for a `where`
-    that isn't one, or does more than read.
+    `where` is an SQLite expression over COLUMNS and the keys of the files' metadata. It may run for `seconds`. `path`
+    is a glob or a folder. `since` and `until` are inclusive modification times in UTC. None and () mean no condition.
+    Raises FilterError if `where` can't be evaluated in that time, or does more than read.
     """
     conditions, values = _conditions(where, path, extensions, since, until)
     columns = f"({_file_columns(connection, where or '')}) AS file_columns"

@@ -1,6 +1,6 @@
-"""Copy a generation, the rows of its live files and segments, from one catalog into another.
+"""Copy a generation from one catalog into another: its settings, live files, chunks and segments.
 
-Rows that only concern the machine they were made on are not copied: sources, staged files and vectors, skipped files.
+Rows that only concern the machine that wrote them are not copied: sources, staged files and vectors, skipped files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,10 +22,11 @@ _EMPTIED = ("files", "chunks", "segments", "staged", "passed_over")
 
 
 def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, str] | None = None) -> None:
-    """Replace the target's generation by the source's, in a transaction of the target; its sources are kept.
+    """Replace the generation of the target by that of the source. The target's sources are kept.
 
-    `renamed` maps segments' names to their names in the target. Errors of reading, and the IndexCorruptError for a
-    damaged row, are about the source's label; errors of writing are left to the caller's `storage_errors`.
+    The caller has begun a transaction of the target. `renamed` maps names of segments to their new names in the target.
+    Raises StorageError if the source can't be read, and IndexCorruptError if one of its rows is damaged; both name the
+    source's label. Errors of writing are raised as sqlite3.Error.
     """
     for rows in (_SETTINGS, *_EMPTIED):
         target.connection.execute(f"DELETE FROM {rows}")
@@ -40,7 +41,7 @@ def replace_generation(target: Catalog, source: Catalog, renamed: Mapping[str, s
 
 
 def _verified(source: Catalog, table: str, query: str) -> Iterator[list[object]]:
-    """Yield the rows of a query whose first column tells whether the row is intact, without that column."""
+    """Yield the rows of a query without their first column, which is true if the row is intact."""
     with storage_errors(source.label):
         for intact, *row in source.connection.execute(query):
             if not intact:

@@ -1,4 +1,4 @@
-"""The one place where errors of SQLite and of the operating system become vsearch's own."""
+"""Convert exceptions of SQLite and the operating system to StorageError and IndexCorruptError."""
 
 import errno
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError, StorageError
 
-NEARLY_FULL = 100_000  # bytes: the most that the smallest step of a writer may need
+NEARLY_FULL = 100_000  # free bytes below which an I/O error of SQLite means a full disk
 
 _CODES = {
     errno.ENOSPC: "disk-full",
@@ -31,7 +31,7 @@ _DAMAGE = (
 
 @contextmanager
 def file_errors(subject: Path | str) -> Iterator[None]:
-    """Turn each OSError raised inside into a StorageError about its file, or about `subject` if it names none."""
+    """Convert an OSError in the block to a StorageError about its file, or about `subject` if it has none."""
     try:
         yield
     except OSError as error:
@@ -40,7 +40,7 @@ def file_errors(subject: Path | str) -> Iterator[None]:
 
 @contextmanager
 def sqlite_errors(index: Path) -> Iterator[None]:
-    """Turn each SQLite error raised inside into a StorageError or IndexCorruptError about `index`."""
+    """Convert an SQLite error in the block to a StorageError or IndexCorruptError about `index`."""
     try:
         yield
     except sqlite3.Error as error:
@@ -49,9 +49,9 @@ def sqlite_errors(index: Path) -> Iterator[None]:
 
 @contextmanager
 def storage_errors(index: Path) -> Iterator[None]:
-    """Turn errors of the operating system and of SQLite raised inside into StorageError or IndexCorruptError.
+    """Convert an error of SQLite or the operating system in the block to StorageError or IndexCorruptError.
 
-    An error that names a file is about that file; all others are about `index`.
+    If the error has a file name, the new error is about that file, otherwise about `index`.
     """
     try:
         yield
@@ -76,7 +76,7 @@ def _from_sqlite(index: Path, error: sqlite3.Error | UnicodeDecodeError) -> Stor
     if name.startswith("SQLITE_IOERR") and _is_full(index):  # what SQLite raises if there is no room for its side files
         return StorageError(str(index), "no space left on device", "disk-full")
     if name.startswith("SQLITE_BUSY"):
-        return StorageError(str(index), "another process keeps its catalog busy", "catalog-busy")
+        return StorageError(str(index), "another process has locked its catalog", "catalog-busy")
     return StorageError(str(index), f"its catalog can't be used ({error})", "catalog-unusable")
 
 

@@ -1,7 +1,7 @@
-"""The writer lock: an index has one writer at a time.
+"""Lock an index for writing: it has one writer at a time.
 
-The kernel releases the lock when its holder dies; the lock file is never deleted. A forked child would hold its
-parent's lock, so processes are spawned, never forked, while it is held.
+The operating system releases the lock when its process dies; the lock file is never deleted. A forked child process
+would keep the lock of its parent, so processes are spawned, never forked, while the lock is held.
 """
 
 import json
@@ -23,9 +23,9 @@ WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short 
 
 @contextmanager
 def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
-    """Hold the index's writer lock inside the block.
+    """Acquire the writer lock of the index for the block, and release it afterwards.
 
-    Raises IndexLockedError, which names the holder, when another process still holds it after `wait` seconds, and
+    Raises IndexLockedError, which names the process that has the lock, if it is not released within `wait` seconds, and
     OSError if the lock file is a link.
     """
     from filelock import Timeout
@@ -46,7 +46,7 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
 
 
 def _write_holder(index: Path) -> None:
-    """Write this process to the holder file. Errors are ignored: only the lock itself matters."""
+    """Write this process's id, host and time to the holder file. Ignore errors: only the lock itself matters."""
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     text = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
     with suppress(OSError):

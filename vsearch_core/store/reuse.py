@@ -1,4 +1,4 @@
-"""Vectors that the index already has: a text that was moved or copied is not embedded again."""
+"""Find vectors that the index already has, so that a text that was moved or copied is not embedded again."""
 
 from collections.abc import Iterable
 
@@ -9,13 +9,13 @@ from vsearch_core.store.segment import damaged_blocks, open_segment
 
 
 def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
-    """Return the stored bytes of the vectors of those chunks whose text another chunk, live or staged, has too.
+    """Return the vectors, as bytes by chunk id, of the given chunks whose text is embedded already.
 
-    All vectors of an index have one fingerprint and depend on nothing but the text, so equal texts have equal vectors.
-    Raises FileNotFoundError and IndexCorruptError as `open_segment` does.
+    Another chunk, live or staged, has the same text. All vectors of an index come from one embedder and depend only on
+    the text, so equal texts have equal vectors. Raises FileNotFoundError and IndexCorruptError as `open_segment` does.
     """
     vectors: dict[int, bytes] = {}
-    in_segments: dict[int, list[int]] = {}  # a live chunk -> the given chunks of the same text
+    in_segments: dict[int, list[int]] = {}  # from a live chunk to the given chunks with the same text
     for chunk_id in chunk_ids:
         copy = catalog.find_embedded_copy(chunk_id)
         if copy is None:

@@ -1,6 +1,7 @@
-"""Segments: folders of write-once `.npy` files, whose names and checksums are in the catalog.
+"""Write and read segments: folders of `.npy` files that are written once.
 
-A file that a reader may have mapped is never rewritten or truncated: the reader would get a SIGBUS.
+The catalog has a *manifest* of each segment, with the shape and checksums of each file. A file is never changed or
+truncated, because a reader that has mapped it into memory would get a SIGBUS.
 """
 
 import errno
@@ -25,7 +26,7 @@ from vsearch_core.store.files import checksum, durable_file, make_folder, sync_f
 
 SEGMENTS_DIR = "segments"
 BLOCK_BYTES = 1 << 14  # bytes of an array that share a checksum: a reader verifies only the blocks that it reads
-ABOUT = "about"  # the file in which a segment repeats what the catalog says of it: see `About`
+ABOUT = "about"  # the name of the file with a segment's copy of its catalog entry: see `About`
 LARGEST_ABOUT = 1 << 23  # bytes: the checksums of 16 GB of arrays
 _MAX_SETTINGS = 64  # of an ABOUT file
 _MAX_SETTING_LENGTH = 1 << 13  # characters
@@ -40,10 +41,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class ArrayEntry:
-    """The catalog's description of one file, by which any other file is refused without parsing it.
+    """The catalog's description of one array file. Any other file is refused before it is parsed.
 
-    `blake2b` is the checksum of the whole file; `blocks` holds the CRC-32 of each BLOCK_BYTES of the array, 8
-    hexadecimal digits each.
+    `bytes` is the size of the file, and `blake2b` the hash of all its bytes. `blocks` has the CRC-32 of each
+    BLOCK_BYTES bytes of the array, as 8 hexadecimal digits each.
     """
 
     dtype: str
@@ -54,7 +55,7 @@ class ArrayEntry:
 
     @property
     def rows(self) -> int:
-        """Return the length of the first axis."""
+        """Return the number of rows, which is the length of the first axis."""
         return self.shape[0]
 
 
@@ -63,9 +64,9 @@ Manifest = Mapping[str, ArrayEntry]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """A segment's copy of what the catalog knows: the settings at the time it was written, and the segment's manifest.
+    """A copy of catalog data that a segment has: the settings when it was written, and its manifest.
 
-    Only the recovery of a damaged catalog reads it: see `store.recovery`.
+    Only the recovery of a damaged catalog reads it (`store.recovery`).
     """
 
     settings: Mapping[str, str]
@@ -73,20 +74,20 @@ class About:
 
 
 def is_segment_name(name: str) -> bool:
-    """Return True if the name has the form of a segment's folder, and so can't lead out of the index."""
+    """Return True if the name is 32 hexadecimal digits, so that it can't lead out of the index."""
     return _NAME.fullmatch(name) is not None
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
-    """Convert a manifest to JSON values."""
+    """Return a manifest as JSON values."""
     return {name: asdict(entry) for name, entry in manifest.items()}
 
 
 def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
-    """Invert `manifest_to_json` for untrusted values.
+    """Return the manifest that `manifest_to_json` converted. The values are not trusted.
 
-    Raises ValueError, TypeError, KeyError or AttributeError for values that can't be a manifest: a name with a path in
-    it, a dtype that is not in DTYPES, a shape that doesn't match the number of bytes.
+    Raises ValueError, TypeError, KeyError or AttributeError for invalid values, such as a name that contains a path, a
+    dtype that is not in DTYPES, or a shape that doesn't match the number of bytes.
     """
     manifest = {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in values.items()}
     for name, entry in manifest.items():
@@ -94,7 +95,7 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"array {name!r}")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
             raise ValueError(f"the shape of {name}")
-        if entry.rows > entry.bytes:  # rows of no bytes: a file could claim any number of them
+        if entry.rows > entry.bytes:  # rows without bytes: a file could claim any number of them
             raise ValueError(f"the rows of {name}")
         dtype = np.dtype(entry.dtype)
         data = math.prod(entry.shape) * dtype.itemsize
@@ -106,10 +107,10 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
 
 
 def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> tuple[str, Manifest]:
-    """Write the arrays as a new segment and make them durable; readers see it once the catalog names it.
+    """Write the arrays as a new segment and make it durable. Return its name and manifest.
 
-    `settings` are the catalog's. Returns the segment's name and manifest. Raises OSError, which leaves an orphan that
-    the next writer deletes.
+    `settings` are those of the catalog. Readers see the segment once the catalog lists it. Raises OSError; the next
+    writer deletes the files that remain after that.
     """
     writer = SegmentWriter(index)
     writer.add_arrays(arrays)
@@ -117,7 +118,7 @@ def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> t
 
 
 class SegmentWriter:
-    """Writes a segment's arrays one at a time, each in blocks, so that not even one array must fit in memory."""
+    """Writes the arrays of a new segment in blocks, so that not even one array must fit in memory."""
 
     def __init__(self, index: Path) -> None:
         """Create the folder of a new segment. Raises OSError."""
@@ -131,20 +132,20 @@ class SegmentWriter:
             make_folder(path, index)
 
     def add(self, key: str, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
-        """Write an array of the given shape from consecutive blocks of its rows. Raises OSError."""
+        """Write an array named `key` from consecutive blocks of its rows. Raises OSError."""
         self._manifest[key] = _write_array(self._index, self._folder / f"{key}.npy", dtype, shape, blocks)
 
     def add_arrays(self, arrays: Arrays) -> None:
-        """Write arrays by name. Raises OSError."""
+        """Write several arrays, given by name. Raises OSError."""
         for key, array in arrays.items():
             self.add(key, array.dtype, array.shape, [array])
 
     def map(self, key: str) -> NDArray[Any]:
-        """Map an added array, read-only."""
+        """Return an array that was added before, mapped into memory read-only."""
         return _map_array(self._folder / f"{key}.npy", self._manifest[key], self._index)
 
     def finish(self, settings: Mapping[str, str]) -> tuple[str, Manifest]:
-        """Write the ABOUT file and make the segment durable. Returns its name and manifest. Raises OSError."""
+        """Write the ABOUT file and make the segment durable. Return its name and manifest. Raises OSError."""
         self.add_arrays({ABOUT: _to_array(About(settings, self._manifest))})
         sync_folder(self._folder)
         return self.name, self._manifest
@@ -153,16 +154,17 @@ class SegmentWriter:
 def open_segment(
     index: Path, name: str, manifest: Manifest, unverified: Collection[str] = ()
 ) -> dict[str, NDArray[Any]]:
-    """Map the segment's arrays, read-only; of those named in `unverified`, only size and header are verified.
+    """Return the segment's arrays by name, mapped into memory read-only.
 
-    Raises FileNotFoundError if a file is gone (a reader then takes a new snapshot), and IndexCorruptError if a file
-    differs from the manifest.
+    The checksums of all arrays are verified, except for those named in `unverified`; of these, only the size and header
+    are. Raises FileNotFoundError if a file is missing, which happens when a newer generation has replaced the segment,
+    and IndexCorruptError if a file differs from the manifest.
     """
     return {key: open_array(index, name, key, entry, verify=key not in unverified) for key, entry in manifest.items()}
 
 
 def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: bool = True) -> NDArray[Any]:
-    """Map one of a segment's arrays, as `open_segment` does."""
+    """Return one array of a segment, as `open_segment` does; its checksums are verified if `verify` is true."""
     path = index / SEGMENTS_DIR / name / f"{key}.npy"
     array = _map_array(path, entry, index)
     if verify and damaged_blocks(array, entry):
@@ -171,7 +173,10 @@ def open_array(index: Path, name: str, key: str, entry: ArrayEntry, *, verify: b
 
 
 def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop: int | None = None) -> list[int]:
-    """Return the numbers of the damaged blocks among those that hold the array's bytes `start` to `stop`."""
+    """Return the numbers of the blocks whose checksums are wrong.
+
+    Only blocks that contain bytes of the array from `start` to `stop` are checked.
+    """
     data = _data(array)
     stop = len(data) if stop is None else stop
     first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES) if stop > start else 0
@@ -181,7 +186,7 @@ def damaged_blocks(array: NDArray[Any], entry: ArrayEntry, start: int = 0, stop:
 
 
 def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.bool_]:
-    """Return a mask of the rows that overlap the blocks, shape (rows,)."""
+    """Return a mask of the rows that have bytes in these blocks, shape (rows,)."""
     touched = np.zeros(entry.rows, np.bool_)
     row_bytes = math.prod(entry.shape[1:]) * np.dtype(entry.dtype).itemsize
     for number in blocks:
@@ -190,9 +195,9 @@ def rows_of_blocks(entry: ArrayEntry, blocks: Collection[int]) -> NDArray[np.boo
 
 
 def recover_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read a damaged file: the array in memory, and a mask of its intact rows, shape (rows,).
+    """Read a damaged file. Return its array, and a mask of the rows that are intact, shape (rows,).
 
-    Rows that the file lacks are zero. Raises OSError.
+    Rows that are missing from the file are zero. Raises OSError.
     """
     dtype = np.dtype(entry.dtype)
     start = len(_header(dtype, entry.shape))
@@ -209,7 +214,10 @@ def recover_array(index: Path, name: str, key: str, entry: ArrayEntry) -> tuple[
 
 
 def read_about(index: Path, name: str) -> About | None:
-    """Read a segment's ABOUT file, itself part of the manifest; None if missing or damaged. Raises OSError."""
+    """Return the content of a segment's ABOUT file, or None if it is missing or damaged. Raises OSError.
+
+    An entry for the ABOUT file itself is added to the manifest.
+    """
     try:
         with _open_inside(index / SEGMENTS_DIR / name / f"{ABOUT}.npy", index) as file:
             data = file.read(LARGEST_ABOUT + 1)
@@ -238,12 +246,12 @@ def _to_array(about: About) -> NDArray[np.uint8]:
 
 
 def file_parts(array: NDArray[Any]) -> tuple[bytes, memoryview]:
-    """Return the header and the data of the array's `.npy` file; the data is not copied if it is contiguous."""
+    """Return the header and the data of the array's `.npy` file. Contiguous data is not copied."""
     return _header(array.dtype, array.shape), _data(array)
 
 
 def segment_folders(index: Path) -> list[Path]:
-    """Return the folders of all segments on disk, whether the catalog names them or not. Raises OSError."""
+    """Return the folders of all segments on disk, also of those that no catalog lists. Raises OSError."""
     parent = index / SEGMENTS_DIR
     if parent.is_symlink() or not parent.is_dir():  # the target of a link is not ours
         return []
@@ -252,7 +260,7 @@ def segment_folders(index: Path) -> list[Path]:
 
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
-    """Delete the segment folders that the catalog does not name, which a crash left. Returns their number."""
+    """Delete the segment folders that are not in `named`; a crash has left them. Return their number."""
     from shutil import rmtree
 
     orphans = [folder for folder in segment_folders(index) if folder.name not in named]
@@ -347,7 +355,7 @@ def _open_inside(path: Path, index: Path) -> IO[bytes]:
         raise IndexCorruptError(str(path), "is a folder") from None
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EINVAL}:
-            link = "is a symbolic link" if error.filename == str(path) else "is behind a symbolic link"
+            link = "is a symbolic link" if error.filename == str(path) else "is in a folder that is a symbolic link"
             reason = link if error.errno == errno.ELOOP else "is not a regular file of the index"
             raise IndexCorruptError(str(path), reason) from None
         raise

@@ -1,7 +1,7 @@
-"""Files that were skipped, with the reason: they hold no text, could not be read, or were excluded by the walk.
+"""Record the files that an update skips, with the reason.
 
-A file that was opened and could not be read is opened again only when it changes, or when its readers do; a file that
-the walk excluded is reported by every walk.
+They contain no text, can't be read, or are excluded. A file that can't be read is opened again only after a change of
+the file or of the extractors. Excluded files are found again by every update.
 """
 
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ from vsearch_core.store.checksums import checksum_ok
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that is not indexed; times as in FileRecord.
+    """A file that an update skipped, with the reason. Size and times are as in `FileRecord`.
 
-    `binary` is True if it holds nothing to read, False if it can't be read. `readers` names the version of the readers
-    that tried it, "" if it was not opened.
+    `binary` is True if the file contains nothing to index, and False if it can't be read. `readers` is the version of
+    the extractors that tried to read it, or "" if it was not opened.
     """
 
     path: str
@@ -29,17 +29,17 @@ class SkippedFile:
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """Return size and times, which are compared to detect a change: see `SourceFile.stamp`."""
+        """Return the size and times, which an update compares to detect a change (see `SourceFile.stamp`)."""
         return self.size, self.mtime_ns, self.ctime_ns
 
 
 def unopened_file(path: str, reason: str, *, binary: bool) -> SkippedFile:
-    """Return the record of a file that was not, or could not be, opened: each run looks at it anew."""
+    """Return the record of a file that was not opened, or could not be. Each update tries it again."""
     return SkippedFile(path, 0, 0, 0, binary, reason, "")
 
 
 def load_skipped(catalog: Catalog) -> dict[str, SkippedFile]:
-    """Return all skipped files by path. Deletes damaged rows, whose files are then read again."""
+    """Return all skipped files by path. Delete damaged records, so that their files are read again."""
     damaged = f"NOT {checksum_ok(catalog.connection, 'passed_over')}"
     catalog.connection.execute(f"DELETE FROM passed_over WHERE {damaged}")
     query = "SELECT path, size, mtime_ns, ctime_ns, binary, reason, readers FROM passed_over"
@@ -56,7 +56,7 @@ def skipped_paths(catalog: Catalog) -> list[str]:
 
 
 def record_skipped(catalog: Catalog, file: SkippedFile) -> None:
-    """Record a skipped file, in place of an earlier record of its path."""
+    """Store the record of a skipped file. It replaces an earlier record of the same path."""
     values = (file.path, *file.stamp, file.readers, int(file.binary), file.reason)
     catalog.connection.execute(
         "INSERT OR REPLACE INTO passed_over (path, size, mtime_ns, ctime_ns, readers, binary, reason)"
@@ -66,5 +66,5 @@ def record_skipped(catalog: Catalog, file: SkippedFile) -> None:
 
 
 def clear_skipped(catalog: Catalog, paths: Iterable[str]) -> None:
-    """Delete the records of files that are gone or could now be read."""
+    """Delete the records of files that no longer exist or could now be read."""
     catalog.connection.executemany("DELETE FROM passed_over WHERE path = ?", ((path,) for path in paths))

@@ -1,4 +1,4 @@
-"""The state of each file that a run has met: indexed, partly, pending, skipped or failed, and why."""
+"""Find the state of each file that an update has met: indexed, partly, pending, skipped or failed."""
 
 import json
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from vsearch_core.store.checksums import checksum_ok
 State = Literal["indexed", "partly", "pending", "skipped", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 
-# SQL: a JSON array, or NULL, as for damaged metadata
+# SQL: the JSON array of the parts that were left out; NULL if there is none, or the metadata is damaged
 _KEY = f"'$.{LEFT_OUT}'"
 _LEFT_OUT = f"iif(json_valid(meta), iif(json_type(meta, {_KEY}) = 'array', json_extract(meta, {_KEY}), NULL), NULL)"
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file's path as stored, its state, and the reason for it, or "".
+    """The state of a file, and the reason for it or "".
 
-    A `partly` indexed file lacks what the reason names, a `pending` one is not embedded yet, a `skipped` one holds
-    nothing to read, a `failed` one could not be read.
+    An "indexed" file is complete in the index. A "partly" indexed file lacks the parts that the reason names. A
+    "pending" file is not embedded yet. A "skipped" file contains nothing to index. A "failed" file could not be read.
     """
 
     path: str
@@ -32,9 +32,10 @@ class FileState:
 
 
 def file_states(catalog: Catalog) -> Iterator[FileState]:
-    """Yield the state of each file that runs look at, by path, while reading the catalog.
+    """Yield the state of each file that an update has met, sorted by path.
 
-    The latest version of a file decides; a file that failed is `failed` even if the index has an earlier version.
+    The last attempt to read a file decides: a file that could not be read is "failed" even if the index still has an
+    earlier version of it.
     """
     rows = catalog.connection.execute(
         "SELECT path, CASE WHEN binary THEN 'skipped' ELSE 'failed' END, reason, 0 AS rank FROM passed_over"
@@ -53,13 +54,13 @@ def file_states(catalog: Catalog) -> Iterator[FileState]:
 
 
 def incomplete_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Return what was left out of each live file that is partly indexed, by path."""
+    """Return the phrases for the parts that each partly indexed live file lacks, by path."""
     query = f"SELECT path, {_LEFT_OUT} AS left_out FROM files WHERE live AND left_out IS NOT NULL"
     return {path: _reasons(left_out) for path, left_out in catalog.connection.execute(query)}
 
 
 def count_incomplete(catalog: Catalog) -> tuple[int, int]:
-    """Return the number of live files that are partly indexed, and of those that hold no text."""
+    """Return two numbers: of live files that are partly indexed, and of live files without text."""
     query = f"SELECT count({_LEFT_OUT}), count(*) FILTER (WHERE chunks = 0) FROM files WHERE live"
     partly, textless = catalog.connection.execute(query).fetchone()
     return partly, textless

@@ -1,6 +1,6 @@
-"""The catalog's tables: its format, the statements that create it, and what other modules need to know of its columns.
+"""Define the catalog's tables: their columns, the SQL that creates them, and the version of the format.
 
-Every table has a column `crc`, a checksum of the row: see `store.checksums`.
+Every table has a column `crc`, a checksum of the row (`store.checksums`).
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ SUFFIXES = ("", "-wal", "-shm", "-journal")  # of the files that SQLite keeps fo
 DAMAGED_DIR = "damaged"  # beside the catalog: where a repair moves damaged files
 PAGE_BYTES = 1 << 14  # texts of 1-3 kB leave a tenth of such pages unused, against a quarter of pages of 4 kB
 APPLICATION_ID = 0x76736368  # "vsch"
-LINEAGE = "lineage"  # the setting that identifies the series of generations in which a chunk id has one meaning
+LINEAGE = "lineage"  # the setting with the index's random id: ids of chunks and files have one meaning within a lineage
 
 # The bytes that all our catalogs share within the first 100, by offset: https://www.sqlite.org/fileformat2.html
 # Magic, pages of 16 kB, write-ahead log, payload fractions; schema format 4; UTF-8; the application.
@@ -27,7 +27,7 @@ HEADER: Mapping[int, bytes] = {
     72: bytes(20),
 }
 
-_MAX_ID = 1 << 40  # no table has had that many rows: a higher id comes from damage
+_MAX_ID = 1 << 40  # no table has so many rows: a higher id comes from damage
 
 TABLES: Mapping[str, str] = {
     "settings": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
@@ -66,11 +66,11 @@ ORPHAN_VECTOR = "chunk_id NOT IN (SELECT chunks.id FROM chunks JOIN files ON fil
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogFormat:
-    """A format of the catalog, and how older ones become it.
+    """A version of the catalog's format, with the migrations from older versions.
 
-    `version` is SQLite's `user_version`; `min_reader`, kept as a setting, the oldest version whose readers can read a
-    catalog of this format. `statements` create the tables; `migrations` maps a version to the statements that make it
-    the next one.
+    `version` is stored as SQLite's `user_version`. `min_reader` is stored as a setting: programs for that version or a
+    later one can read this format. `statements` create the tables. `migrations` maps an older version to the SQL
+    statements that convert it to the next version.
     """
 
     version: int = 1
@@ -79,7 +79,7 @@ class CatalogFormat:
     migrations: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def can_migrate(self, version: int) -> bool:
-        """Return True if there are migrations from that older version to this format."""
+        """Return True if a catalog of the older version can be converted to this format."""
         return all(number in self.migrations for number in range(version, self.version))
 
 
@@ -87,12 +87,15 @@ FORMAT = CatalogFormat()  # what this version of vsearch writes
 
 
 def lost_and_found(index: Path) -> str:
-    """Return the stored folder, "NAME/lost/", of files whose paths were lost: no document can be indexed there."""
+    """Return the folder "INDEX/lost/" for files whose paths are lost after a repair.
+
+    No document can be there, because INDEX is the name of the index folder, which is never indexed.
+    """
     return f"{index.name}/lost/"
 
 
 def create_tables(connection: sqlite3.Connection, catalog_format: CatalogFormat = FORMAT) -> None:
-    """Create the tables and indexes in an empty database, inside the caller's transaction."""
+    """Create the tables and SQL indexes in an empty database, in the caller's transaction."""
     for statement in catalog_format.statements:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {catalog_format.version}")
@@ -100,12 +103,12 @@ def create_tables(connection: sqlite3.Connection, catalog_format: CatalogFormat 
 
 
 def has_our_tables(connection: sqlite3.Connection, catalog_format: CatalogFormat = FORMAT) -> bool:
-    """Return True if the database has exactly the tables and indexes of the format."""
+    """Return True if the database has exactly the tables and SQL indexes of the format."""
     return _schema(connection) == _expected_schema(catalog_format)
 
 
 def existing_tables(connection: sqlite3.Connection) -> list[str]:
-    """Return the names of those of our tables that the database has."""
+    """Return the names of the catalog's tables that the database has."""
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     return [name for (name,) in found if name in TABLES]
 
@@ -116,16 +119,16 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def start_lineage(connection: sqlite3.Connection) -> None:
-    """Give the catalog a new lineage: its ids mean from now on what they mean in no other catalog."""
+    """Give the catalog a new random lineage: its ids no longer mean the same as in other catalogs."""
     from uuid import uuid4
 
     connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (LINEAGE, uuid4().hex))
 
 
 def reserve_ids(connection: sqlite3.Connection, table: str, highest: int) -> None:
-    """Make the table's next row get an id above `highest`: a new row must not get the id of a lost one.
+    """Make new rows of the table get ids above `highest`, so that none gets the id of a lost row.
 
-    An implausibly high `highest`, which only damage explains, is ignored, for it would use up the ids.
+    A number that is too high to be an id is ignored, because it must come from damage.
     """
     if highest >= _MAX_ID:
         return

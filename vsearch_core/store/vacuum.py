@@ -1,4 +1,4 @@
-"""The catalog's size on disk: deleted rows leave gaps in its pages, which a rewrite of the catalog closes."""
+"""Reduce the catalog's size on disk: deleted rows leave gaps in its pages, and a rewrite closes them."""
 
 import sqlite3
 from contextlib import suppress
@@ -10,9 +10,9 @@ DELETED_SHARE = 0.05  # rewrite once this share of the chunks was deleted: docs/
 
 
 def reclaim_space(catalog: Catalog, deleted_share: float = DELETED_SHARE) -> None:
-    """Return unused pages to the file system, after a rewrite of the catalog if many chunks were deleted.
+    """Give unused pages back to the file system. Rewrite the catalog first if many chunks were deleted.
 
-    Many are more than `deleted_share` of the present chunks, deleted since the last rewrite.
+    That is: if the number of chunks deleted since the last rewrite exceeds `deleted_share` of the present chunks.
     """
     chunks, deleted = _counts(catalog)
     if deleted - int(catalog.settings().get(CHUNKS_DELETED, 0)) > deleted_share * chunks:
@@ -22,14 +22,17 @@ def reclaim_space(catalog: Catalog, deleted_share: float = DELETED_SHARE) -> Non
 
 
 def rewrite_catalog(catalog: Catalog) -> None:
-    """Rewrite the catalog with full pages. Takes free space for a copy while it works. Raises sqlite3.Error."""
+    """Rewrite the catalog without gaps in its pages, by SQLite's VACUUM. Raises sqlite3.Error.
+
+    This needs free disk space for a copy while it works.
+    """
     catalog.connection.execute("VACUUM")
     with catalog.transaction():
         catalog.put_setting(CHUNKS_DELETED, str(_counts(catalog)[1]))
 
 
 def _counts(catalog: Catalog) -> tuple[int, int]:
-    """Return the number of chunks, and of chunks ever deleted: ids are never used twice."""
+    """Return the number of chunks, and of all chunks ever deleted, which follows from the last id."""
     (chunks,) = catalog.connection.execute("SELECT coalesce(sum(chunks), 0) FROM files").fetchone()
     row = catalog.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
     return chunks, (row[0] if row else 0) - chunks

@@ -1,7 +1,8 @@
-"""Vectors by text in an SQLite file: the progress of a re-embedding, or the cache that a user's projects share.
+"""Store vectors by text in an SQLite file.
 
-A row's key is a hash of the text, keyed by the embedder's space, so vectors of two embedders never mix. All vectors can
-be computed again: a file that is damaged, or not ours, is deleted and started anew.
+Such a file is the progress of a re-embedding, or the cache that a user's indexes share. The key of a row is a hash of
+the text, keyed by `space_key`, so that vectors of different embedders never mix. All vectors can be computed again, so
+a file that is damaged, or not a vector file, is deleted and created anew.
 """
 
 import sqlite3
@@ -23,25 +24,29 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
 
 
 def space_key(settings: Mapping[str, str]) -> bytes:
-    """Return a key, 32 bytes, that is equal for the settings of two catalogs if equal texts have equal vectors in both.
+    """Return a key of 32 bytes that identifies the embedder in an index's settings.
 
-    It includes the provider's address, since another server may use the same model name for another model.
+    If two indexes have equal keys, equal texts have equal vectors in both. The provider's address is part of the key,
+    because another server may use the same name for another model.
     """
     return blake2b(f"{settings['fingerprint']}\0{settings.get('base_url', '')}".encode(), digest_size=32).digest()
 
 
 def re_embedding_file(index: Path, settings: Mapping[str, str]) -> Path:
-    """Return the file in which a re-embedding of the index to these settings keeps its vectors until it is done."""
+    """Return the file that collects the new vectors while the index is re-embedded with these settings."""
     return index / f"re-embed-{space_key(settings)[:8].hex()}.sqlite"
 
 
 def unfinished_re_embeddings(index: Path) -> list[Path]:
-    """Return the files of all re-embeddings that were started and not finished."""
+    """Return the files of the re-embeddings that were started and not finished."""
     return sorted(index.glob("re-embed-*.sqlite"))
 
 
 def delete_vector_file(path: Path) -> None:
-    """Delete the file after its side files, in this order even in a power cut. Raises OSError."""
+    """Delete a vector file. SQLite's side files, such as its journal, are deleted first. Raises OSError.
+
+    A power cut can't change this order.
+    """
     for suffix in ("-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -49,14 +54,14 @@ def delete_vector_file(path: Path) -> None:
 
 
 class VectorFile:
-    """Vectors of one space, each of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
+    """A file of vectors of one embedder, each of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
 
-    With a `limit`, in bytes, the file is a cache that several processes write: a power cut may lose its last rows, new
-    rows displace the oldest, and opening it does not verify its pages.
+    With a `limit` in bytes, the file is a cache that several processes may write. If it exceeds the limit, the oldest
+    vectors are deleted. A cache is opened without verification of its pages, and a power cut may lose its last vectors.
     """
 
     def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int | None = None) -> None:
-        """Open the file, or create it if it is missing, damaged or not ours."""
+        """Open the file. Create it if it is missing, damaged or not a vector file."""
         self._space, self._row_bytes, self._limit = space, row_bytes, limit
         is_new = not path.exists()
         if not is_new and not _is_ours(path, verify=limit is None):
@@ -74,7 +79,7 @@ class VectorFile:
         return int(self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def get(self, texts: Iterable[str]) -> dict[str, bytes]:
-        """Return the vectors of those texts that have one, by text."""
+        """Return the stored vectors of the texts, as bytes by text; texts without a vector are left out."""
         query = "SELECT vector, crc FROM vectors WHERE key = ?"
         found = {}
         for text in texts:
@@ -110,12 +115,12 @@ class VectorFile:
 
 
 def means_damage(error: BaseException) -> bool:
-    """Return True if the error means that the file is damaged."""
+    """Return True if the error means that the SQLite file is damaged."""
     return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGE)
 
 
 def _is_ours(path: Path, *, verify: bool) -> bool:
-    """Return True if the file has the table that `_open` creates and, if `verify`, its pages are intact."""
+    """Return True if the file has the table that `_open` creates and, with `verify`, intact pages."""
     if path.is_symlink():
         return False
     try:

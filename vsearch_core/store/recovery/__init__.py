@@ -1,1 +1,1 @@
-"""Recovery of a damaged catalog: from its readable pages, and from what segments say of the index."""
+"""Recover a damaged catalog from its readable pages, and from the copies of catalog data in segments."""

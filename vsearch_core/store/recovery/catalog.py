@@ -1,4 +1,4 @@
-"""Rebuild a damaged catalog from its intact rows, and put the new one in its place."""
+"""Rebuild a damaged catalog from its intact rows, and put the new catalog in its place."""
 
 import json
 import sqlite3
@@ -51,10 +51,10 @@ _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CAN
 
 @dataclass(frozen=True, slots=True)
 class RecoveredCatalog:
-    """The losses of a rebuilt catalog.
+    """The losses of a recovered catalog.
 
-    `lost` has the least number of rows that are known to be lost, by table; `reread` the paths of files that lost text
-    and must be read again; `recalled` the names of settings that were lost and taken from a segment.
+    `lost` is the minimum number of lost rows, by table. `reread` are the paths of files that have lost text and must be
+    read again. `recalled` are the names of settings that were lost and then taken from a segment.
     """
 
     lost: Mapping[str, int]
@@ -72,10 +72,10 @@ class _RecoveredSettings:
 
 
 def recover_catalog(index: Path) -> RecoveredCatalog | None:
-    """Replace the catalog by one with all its intact rows; return None, with nothing changed, if too little is left.
+    """Replace a damaged catalog by a new one with all its intact rows. Return the losses.
 
-    Killed at any point, it leaves a catalog from which as much can be recovered. Raises OSError, sqlite3.Error and
-    StorageError.
+    If too little is left, return None and change nothing. If the process is killed, the next recovery can still find as
+    much. Raises OSError, sqlite3.Error and StorageError.
     """
     delete_recovery_files(index)
     work, fresh = index / _WORK, index / _FRESH
@@ -93,7 +93,7 @@ def recover_catalog(index: Path) -> RecoveredCatalog | None:
 
 
 def delete_recovery_files(index: Path) -> None:
-    """Delete the files that a killed recovery left."""
+    """Delete the temporary files of a recovery that was killed."""
     for name in (_WORK, _FRESH):
         for suffix in SUFFIXES:
             (index / (name + suffix)).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Rows of a damaged catalog: all that SQLite can still read, whichever pages of a table are lost.
+"""Read all rows of a damaged catalog that SQLite can still read.
 
-A table is a B-tree of pages. If an interior page is lost, SQLite gives up, although the leaves, which hold the rows,
-are there. The pointer map still has every page's parent, so each leaf is read as if it were a table of its own
-(https://www.sqlite.org/fileformat2.html, "Pointer Map Pages" and "B-tree Pages").
+A table is a B-tree of pages. If an interior page is lost, SQLite gives up, although the leaf pages, which contain the
+rows, may be intact. The database's pointer map has the parent of every page, so each leaf is found by it, and read as
+if it were a table of its own (https://www.sqlite.org/fileformat2.html, "Pointer Map Pages" and "B-tree Pages").
 """
 
 import os
@@ -28,7 +28,7 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a file that may be anything: its schema is not trusted, and its texts may be invalid UTF-8."""
+    """Connect to a damaged catalog: don't trust its schema, and replace invalid UTF-8 in its texts."""
     connection = connect_database(path, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
     add_row_crc(connection)
@@ -37,9 +37,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def readable_rows(connection: sqlite3.Connection, path: Path, table: str) -> Iterator[Row]:
-    """Yield all readable rows of the table as (rowid, columns…), and () for each page some of whose rows are not.
+    """Yield all readable rows of the table as (rowid, columns…), and () for each page with unreadable rows.
 
-    A row may come twice. The log of the file at `path` must be folded in. Raises sqlite3.Error if there is no room.
+    A row may be yielded twice. The write-ahead log of the file at `path` must be merged into it before. Raises
+    sqlite3.Error if the disk is full.
     """
     query = f"SELECT rowid, * FROM {table} ORDER BY rowid"
     try:

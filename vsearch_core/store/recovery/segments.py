@@ -1,4 +1,4 @@
-"""Facts about an index with a lost catalog, read from its segments: its settings, and which segments belong to it."""
+"""Find the settings of an index that has lost them, and the segments that belong to it, in segment folders."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -21,10 +21,10 @@ class _SegmentSettings(NamedTuple):
 
 
 def settings_from_segments(index: Path, named: Collection[str]) -> dict[str, str]:
-    """Return the settings that the latest of the `named` segments keeps, or of all segments if no name is known.
+    """Return the settings that the newest segment of `named` has, or of all segments if `named` is empty.
 
-    Without names, some segments may be left over from an earlier index in the same folder: if they don't agree on the
-    lineage, it is left out, and if they don't agree on the model, the result is empty.
+    In the second case, some segments may come from an earlier index in the same folder. If their lineages differ, the
+    lineage is left out; if their models differ, the result is empty.
     """
     found = _all_settings(index)
     trusted = [each for each in found if each.name in named] if named else found
@@ -39,10 +39,10 @@ def settings_from_segments(index: Path, named: Collection[str]) -> dict[str, str
 def orphan_segments(
     index: Path, settings: Mapping[str, str], named: Collection[str]
 ) -> tuple[list[SegmentRecord], list[Path]]:
-    """Return the usable segments that are not `named`, oldest first, and the folders of all that are not named.
+    """Return the usable segments that are not in `named`, oldest first, and the folders of all that are not.
 
-    A segment is usable if its lineage and its model are those of `settings`. Ids are never handed out twice within a
-    lineage, so what such a segment says of an existing chunk is right.
+    A segment is usable if its lineage and model are those of `settings`. Within a lineage, no id is used twice, so such
+    a segment's vector of a chunk id belongs to the chunk that has this id in the catalog.
     """
     folders = [folder for folder in segment_folders(index) if folder.name not in named]
     found = []
