@@ -23,6 +23,7 @@ COMMANDS = {
     "index": "index:index",
     "query": "query:query",
     "similar": "similar:similar",
+    "read": "read:read",
     "duplicates": "duplicates:duplicates",
     "status": "status:status",
     "remove": "remove:remove",

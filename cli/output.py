@@ -11,6 +11,8 @@ from vsearch_core.errors import StorageError
 
 PREPARING = "preparing the vector engine (the first time on a machine takes half a minute) …"
 
+PATH, DIM, RESET = "\x1b[35m", "\x1b[2m", "\x1b[0m"  # colours of a terminal
+
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"

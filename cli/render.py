@@ -11,7 +11,20 @@ from vsearch_core.search.results import Hit, Results
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import place_of, unit_of
 
-from .output import emit, emit_bytes, one_line, plural, printable, say, shown_path, to_json, wants_colour
+from .output import (
+    DIM,
+    PATH,
+    RESET,
+    emit,
+    emit_bytes,
+    one_line,
+    plural,
+    printable,
+    say,
+    shown_path,
+    to_json,
+    wants_colour,
+)
 from .search_options import SearchArguments
 
 _RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # an underlined heading, or a ruled line between parts
@@ -27,7 +40,7 @@ _WHY_NOTHING = {
     "no-match": "nothing matches; rephrase the query",
 }
 
-_BOLD, _PATH, _DIM, _RESET = "\x1b[1;31m", "\x1b[35m", "\x1b[2m", "\x1b[0m"
+_BOLD = "\x1b[1;31m"
 
 
 def show(results: Results, root: Path, arguments: SearchArguments) -> int:
@@ -95,7 +108,7 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: boo
     heading = f"  {one_line(hit.heading)}" if hit.heading and unit != "sheet" else ""
     score = f"{hit.score:.3f}"
     if colour:
-        return f"{_PATH}{place}{_RESET}{heading}  {_DIM}{score}{_RESET}"
+        return f"{PATH}{place}{RESET}{heading}  {DIM}{score}{RESET}"
     return f"{place}{heading}  {score}"
 
 
@@ -110,7 +123,7 @@ def _line_of(hit: Hit, snippet: Snippet) -> int:
 def _highlighted(snippet: Snippet, *, colour: bool) -> str:
     pieces, at = [], 0
     for start, end in snippet.marks if colour else ():
-        pieces += [_flowing(snippet.text[at:start]), _BOLD, _flowing(snippet.text[start:end]), _RESET]
+        pieces += [_flowing(snippet.text[at:start]), _BOLD, _flowing(snippet.text[start:end]), RESET]
         at = end
     pieces.append(_flowing(snippet.text[at:]))
     return "".join(pieces)

@@ -83,6 +83,12 @@ def test_an_indexed_example_needs_no_model(vsearch: Vsearch, project: Path) -> N
     assert modules & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
 
 
+@pytest.mark.parametrize("arguments", [("read", "a.md:1"), ("read", "a.md", "--json", "--max-tokens", "100")])
+def test_reading_loads_no_model(vsearch: Vsearch, project: Path, arguments: tuple[str, ...]) -> None:
+    modules = loaded(vsearch, project, *arguments)
+    assert modules & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
+
+
 def test_status_loads_no_model(vsearch: Vsearch, project: Path) -> None:
     assert loaded(vsearch, project, "status") & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
 

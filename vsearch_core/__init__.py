@@ -55,7 +55,6 @@ if TYPE_CHECKING:
         FilterOptions,
         Index,
         SearchOptions,
-        StoredText,
         Tuning,
         UpdateOptions,
         import_index,
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Hit, NearDuplicate, Results
+    from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.store.states import FileState
 
@@ -157,13 +157,14 @@ _MODULES = {
     **dict.fromkeys(("UpdateFailed", "WatchStarted"), "index.watch"),
     "UpdateSummary": "index.writer",
     **dict.fromkeys(("FilterOptions", "Index", "SearchOptions"), "library"),
-    **dict.fromkeys(("StoredText", "Tuning", "UpdateOptions"), "library"),
+    **dict.fromkeys(("Tuning", "UpdateOptions"), "library"),
     **dict.fromkeys(("import_index", "open_index", "open_reranker", "repair_index", "search_request"), "library"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
     **dict.fromkeys(("DuplicateMember", "Duplicates"), "search.duplicates"),
     "Filters": "search.filters",
     "SearchRequest": "search.request",
+    "StoredText": "search.stored_text",
     "TunedFusion": "search.tuned",
     "FileState": "store.states",
 }

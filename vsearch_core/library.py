@@ -1,7 +1,6 @@
 """The public API of the library: `open_index`, and the `Index` that it returns."""
 
 import os
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.rerank import Rerank
     from vsearch_core.search.results import Results
     from vsearch_core.search.rocchio import Example
+    from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.store.states import FileState
     from vsearch_core.text.extract.options import ExtractOptions
@@ -137,16 +137,6 @@ class SearchOptions(FilterOptions, total=False):
     rerank: "Rerank | None"
     exact: bool
     ef_search: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredText:
-    """A part of a file's text, as the index stores it. Line numbers start at 1 and are inclusive."""
-
-    path: str
-    start_line: int
-    end_line: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -604,35 +594,49 @@ class Index:
         with self._readers.lend() as reader:
             return find_duplicates(reader.searcher, filters, threshold)
 
-    def read(self, path: str, start_line: int | None = None, end_line: int | None = None) -> StoredText:
+    def read(
+        self,
+        path: str,
+        start_line: int | None = None,
+        end_line: int | None = None,
+        *,
+        page: int | None = None,
+        context: int = 0,
+        max_tokens: int | None = None,
+    ) -> "StoredText":
         """Return the text of an indexed file as the index stores it. The file itself is not read.
 
-        Without line numbers, return the text of all its chunks. With line numbers, return these lines; `end_line` is
-        `start_line` by default. If the text is not stored line by line, as that of a PDF, return all chunks that
-        contain these lines. Blank lines between chunks may be missing.
+        Without line numbers, return all its text. With line numbers, return these lines. If the text is not stored line
+        by line, as that of a PDF, return the text that may be from these lines. Lines that are not stored are blank.
+
+        Args:
+            path: The file, by its path on disk or as a hit names it. Without lines, also "FILE:LINE", "FILE:LINE-LINE"
+                or "FILE:LINE-", and a page or rows as a hit shows them: "FILE  page 3".
+            start_line: The first line, from 1.
+            end_line: The last line, inclusive; `start_line` by default.
+            page: Only this page, slide, sheet, message or cell.
+            context: The number of lines to return in `before` and `after`.
+            max_tokens: The most tokens, about, of the text and its context; the rest is cut off.
 
         Raises:
-            InputError: The file is not indexed, or no chunk contains such a line.
+            InputError: The file is not indexed, or the index stores no text of the lines or the page.
         """
-        from vsearch_core.search.packing import joined_chunks
+        from vsearch_core.index.named_files import FileFinder
+        from vsearch_core.search.stored_text import read_stored_text
+        from vsearch_core.store.io_errors import storage_errors
 
-        with self._readers.lend() as reader:
-            stored = self._stored_path(reader, path)
-            if stored is None:
-                raise InputError(path, "is not in the index", code="not-indexed")
-            chunks = [each.chunk for each in reader.searcher.hydrate(reader.searcher.chunk_ids(stored))]
-        first, last = start_line or 1, end_line or start_line or max(chunk.end_line for chunk in chunks)
-        inside = [chunk for chunk in chunks if chunk.start_line <= last and first <= chunk.end_line]
-        if not inside:
-            last = max(chunk.end_line for chunk in chunks)
-            raise InputError(path, f"no chunk contains line {first}", code="no-such-line", last=last)
-        joined = joined_chunks(inside)
-        lines = joined.text.split("\n")
-        if len(lines) != joined.end_line - joined.start_line + 1:
-            return StoredText(stored, joined.start_line, joined.end_line, joined.text)
-        first, last = max(first, joined.start_line), min(last, joined.end_line)
-        text = "\n".join(lines[first - joined.start_line : last - joined.start_line + 1])
-        return StoredText(stored, first, last, text)
+        with self._readers.lend() as reader, storage_errors(self.path):
+            finder = FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+            return read_stored_text(
+                reader.searcher,
+                finder,
+                path,
+                start_line,
+                end_line,
+                page=page,
+                context=context,
+                max_tokens=max_tokens,
+            )
 
     def _search(self, reader: _IndexReader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
         from vsearch_core.search.pipeline import search
@@ -668,15 +672,6 @@ class Index:
             lambda: self._embedders.open_for(settings),
         )
         return resolve_examples(request, reader.searcher, sources)
-
-    def _stored_path(self, reader: _IndexReader, path: str) -> str | None:
-        """Return the stored path of a file that is named by its path on disk or by the path of a hit."""
-        from vsearch_core.index.sources import stored_path
-
-        for stored in (stored_path(self.root, _absolute(path)), path):
-            if len(reader.searcher.chunk_ids(stored)):
-                return stored
-        return None
 
     # Methods that change the index
 
@@ -751,26 +746,16 @@ class Index:
         from datetime import UTC, datetime
 
         from vsearch_core.evaluate.feedback import Verdict, record_verdict
+        from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.request import clean_query
+        from vsearch_core.store.io_errors import storage_errors
 
         text = clean_query(query)
-        path, line = self._indexed_place(place)
-        verdict = Verdict(text, path, line, good, datetime.now(UTC).isoformat(timespec="seconds"))
+        with self._readers.lend() as reader, storage_errors(self.path):
+            path, named = FileFinder(reader.snapshot.catalog, self.root, Path.cwd()).find_place(place)
+        verdict = Verdict(text, path, named.first, good, datetime.now(UTC).isoformat(timespec="seconds"))
         record_verdict(self.path, verdict)
         return verdict
-
-    def _indexed_place(self, place: str) -> tuple[str, int | None]:
-        """Return the stored path, and the line or None, for a place: "FILE" or "FILE:LINE"."""
-        from vsearch_core.index.sources import stored_path
-
-        with self._readers.lend() as reader:
-            known = reader.snapshot.catalog.files(live=True).keys()
-        numbered = re.fullmatch(r"(.+):([1-9]\d{0,8})", place, re.DOTALL)
-        for name, line in ((place, None), *([(numbered[1], int(numbered[2]))] if numbered else [])):
-            for path in (stored_path(self.root, _absolute(name)), name):
-                if path in known:
-                    return path, line
-        raise InputError(place, "is not in the index", code="not-indexed")
 
     def verdicts(self) -> "tuple[list[Verdict], int]":
         """Return the stored verdicts, oldest first, and the number of damaged records, which are left out."""

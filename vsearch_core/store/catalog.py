@@ -101,6 +101,19 @@ class StoredChunk:
     chunk: Chunk
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkPlace:
+    """A chunk's id and its position in its file."""
+
+    id: int
+    start_char: int
+    end_char: int
+    start_line: int
+    end_line: int
+    page: int | None
+    heading: str | None
+
+
 class Catalog:
     """An open catalog of the index in the folder `index`. Only one thread at a time may use it.
 
@@ -459,6 +472,22 @@ class Catalog:
             " WHERE path = ? AND live AND ordinal >= ? AND (? IS NULL OR ordinal <= ?) ORDER BY ordinal"
         )
         return self.connection.execute(query, (path, first, last, last)).fetchall()
+
+    def chunk_places(self, path: str) -> list[ChunkPlace]:
+        """Return the positions of a live file's chunks, in order; rows are verified when their texts are read."""
+        query = (
+            "SELECT chunks.id, start_char, end_char, start_line, end_line, page, heading"
+            " FROM files JOIN chunks ON file_id = files.id WHERE path = ? AND live ORDER BY ordinal"
+        )
+        return [ChunkPlace(*row) for row in self.connection.execute(query, (path,))]
+
+    def has_file(self, path: str) -> bool:
+        """Return True if there is a live file of that path."""
+        return self.connection.execute("SELECT 1 FROM files WHERE path = ? AND live", (path,)).fetchone() is not None
+
+    def live_paths(self) -> list[str]:
+        """Return the paths of all live files, sorted."""
+        return [path for (path,) in self.connection.execute("SELECT path FROM files WHERE live ORDER BY path")]
 
     def live_chunks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the ids of all live chunks, ascending, and the ids of their files; both of shape (chunks,)."""

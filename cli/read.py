@@ -1,0 +1,91 @@
+"""`vsearch read`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vsearch_core.errors import InputError
+from vsearch_core.model import PAGE_BREAK
+
+from . import locate
+from .advice import describe
+from .opening import open_index
+from .output import DIM, PATH, RESET, emit, one_line, printable, say, shown_path, to_json, wants_colour
+
+if TYPE_CHECKING:
+    from vsearch_core import StoredText
+
+SCHEMA = "vsearch.read/1"  # keys are never removed or renamed within it
+NOTHING = ("no-such-line", "no-such-page", "no-text")  # codes of errors that mean that there is no text, status 1
+
+
+def read(
+    place: Annotated[
+        str, typer.Argument(metavar="PATH[:LINE[-LINE]]", help="An indexed file, and lines of it; LINE-: to its end.")
+    ],
+    page: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only this page, slide, sheet, message or cell.")
+    ] = None,
+    context: Annotated[
+        int, typer.Option("--context", metavar="N", min=0, max=1000, help="Show N lines before and after.")
+    ] = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=50, help="Stop after about N tokens, for a language model.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Print the text of a file as the index stores it; the file itself isn't needed.
+
+    PATH is relative to the working folder, or as a hit names it. Exit status: 0 text, 1 no text at these lines or on
+    this page, 2 error.
+    """
+    with open_index(locate.index_to_read(index_dir)) as index:
+        name = str(locate.expanded(place)) if place.startswith("~") else place
+        try:
+            found = index.read(name, page=page, context=context, max_tokens=max_tokens)
+        except InputError as error:
+            if error.code not in NOTHING:
+                raise
+            say(f"no text: {describe(error)}")
+            return 1
+        root = index.root
+    if as_json:
+        emit(to_json({"schema": SCHEMA, **asdict(found)}))
+    else:
+        _emit_text(found, root)
+        if found.truncated:
+            path = shown_path(root, found.path)
+            say(f"cut off by --max-tokens; read on with `vsearch read '{path}:{found.end_line + 1}-'`")
+    return 0
+
+
+def _emit_text(found: "StoredText", root: Path) -> None:
+    """Print the place and the heading on a line, then the text; the context is dim."""
+    from vsearch_core.text.extract.registry import unit_of
+
+    colour = wants_colour()
+    unit = unit_of(found.path)
+    lines = str(found.start_line) if found.start_line == found.end_line else f"{found.start_line}-{found.end_line}"
+    place = one_line(shown_path(root, found.path))
+    place += f":{lines}" if found.place is None else f"  {one_line(found.place)}"
+    heading = f"  {one_line(found.heading)}" if found.heading and unit != "sheet" else ""
+    emit(f"{PATH}{place}{RESET}{heading}" if colour else f"{place}{heading}")
+    page = (found.page or 0) - found.before.count(PAGE_BREAK)
+    parts = []
+    for text, style in ((found.before, DIM), (found.text, ""), (found.after, DIM)):
+        shown, page = _with_page_lines(text, unit, page)
+        parts.append(f"{style}{shown}{RESET}" if colour and style and text else shown)
+    emit("".join(parts))
+
+
+def _with_page_lines(text: str, unit: str, page: int) -> tuple[str, int]:
+    """Return the text with a line such as "page 4" for each page break, and the number of its last page."""
+    first, *others = text.split(PAGE_BREAK)
+    shown = [printable(first)]
+    for part in others:
+        page += 1
+        shown.append(f"[{unit} {page}]{printable(part)}")
+    return "".join(shown), page

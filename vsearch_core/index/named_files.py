@@ -1,0 +1,124 @@
+"""Find an indexed file, and lines or a page of it, by the name that a user types or that a hit shows."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from unicodedata import normalize
+
+from vsearch_core.errors import InputError
+from vsearch_core.index.sources import stored_path
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.text.extract.registry import unit_of
+
+MOST_COMPARED = 20_000  # names that a misspelled one is compared with: about 0.2 s
+
+_LINES = re.compile(r"(.+):([1-9]\d{0,8})(?:(-)([1-9]\d{0,8})?)?", re.DOTALL)
+_PAGE = re.compile(r"(.+)#page=([1-9]\d{0,8})", re.DOTALL)
+_UNIT = re.compile(r"(.+?),?[ ]{1,2}([a-z]+) ([1-9]\d{0,8})", re.DOTALL)  # as a hit shows it: a.pdf  page 3
+_ROWS = re.compile(r"(.+?)[ ]{1,2}(?:'((?:[^']|'')+)'|([^\W\d]\w*))!([1-9]\d{0,8}):([1-9]\d{0,8})", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPlace:
+    """The name of a file, with the lines, the page or the sheet that follows it; None for what is not named."""
+
+    name: str
+    first: int | None = None
+    last: int | None = None
+    page: int | None = None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFinder:
+    """Finds live files of a catalog by name.
+
+    Names are relative to `folder`, else to `root`, the folder that the index's paths start from.
+    """
+
+    catalog: Catalog
+    root: Path
+    folder: Path
+
+    def find(self, name: str) -> str | None:
+        """Return the stored path of a file, or None if the index doesn't hold it.
+
+        A name need not be composed of the same Unicode characters, and may go through symbolic links.
+        """
+        spellings = list(dict.fromkeys(self._spellings(name)))
+        for spelling in spellings:
+            if _is_storable(spelling) and self.catalog.has_file(spelling):
+                return spelling
+        if name.isascii():
+            return None
+        by_composed = {normalize("NFC", path): path for path in self.catalog.live_paths() if not path.isascii()}
+        composed = (by_composed.get(normalize("NFC", spelling)) for spelling in spellings)
+        return next((path for path in composed if path is not None), None)
+
+    def _spellings(self, name: str) -> Iterator[str]:
+        """Yield the paths under which the index may store a file of that name."""
+        path = Path(os.path.abspath(self.folder / name))  # noqa: PTH100 - Path.resolve follows links
+        yield stored_path(self.root, path)
+        yield os.path.normpath(name) if name else name
+        yield name
+        try:
+            yield stored_path(self.root.resolve(), path.resolve())
+        except (OSError, ValueError):  # a loop of links, a name too long for the system, or one with NUL
+            return
+
+    def find_place(self, text: str) -> tuple[str, NamedPlace]:
+        """Return the stored path of the file that "FILE", "FILE:LINE" or the like names, and the place in it.
+
+        A file of the whole name comes first. Raises InputError, with the names that are nearest.
+        """
+        for place in readings(text):
+            path = self.find(place.name)
+            if path is not None and (place.sheet is None or unit_of(path) == "sheet"):
+                return path, place
+        raise self._not_indexed(text, [place.name for place in readings(text)][-1])
+
+    def require(self, name: str) -> str:
+        """Return the stored path of a file. Raises InputError, with the names that are nearest."""
+        path = self.find(name)
+        if path is None:
+            raise self._not_indexed(name, name)
+        return path
+
+    def _not_indexed(self, subject: str, name: str) -> InputError:
+        near = self.nearest(name)
+        reason = "is not in the index"
+        if near:
+            reason += f" (the nearest {'name is' if len(near) == 1 else 'names are'} {', '.join(near)})"
+        return InputError(subject, reason, "not-indexed", near=list(near))
+
+    def nearest(self, name: str, most: int = 3) -> tuple[str, ...]:
+        """Return the stored paths whose names are most like the given one: equal names in other folders first."""
+        wanted = normalize("NFC", name.rstrip("/").rpartition("/")[2]).casefold()
+        by_name: dict[str, list[str]] = {}
+        for path in self.catalog.live_paths():
+            by_name.setdefault(normalize("NFC", path.rpartition("/")[2]).casefold(), []).append(path)
+        names = [wanted] if wanted in by_name else get_close_matches(wanted, list(by_name)[:MOST_COMPARED], most, 0.7)
+        return tuple(path for each in names for path in by_name[each])[:most]
+
+
+def readings(text: str) -> Iterator[NamedPlace]:
+    """Yield what a name may mean: a file of that name, else a file with lines, a page or rows of a sheet."""
+    yield NamedPlace(text)
+    if found := _LINES.fullmatch(text):
+        first = int(found[2])
+        yield NamedPlace(found[1], first, int(found[4]) if found[4] else None if found[3] else first)
+    if found := _PAGE.fullmatch(text):
+        yield NamedPlace(found[1], page=int(found[2]))
+    if (found := _UNIT.fullmatch(text)) and unit_of(found[1]) == found[2]:
+        yield NamedPlace(found[1], page=int(found[3]))
+    if found := _ROWS.fullmatch(text):
+        sheet = found[2].replace("''", "'") if found[2] else found[3]
+        yield NamedPlace(found[1], int(found[4]), int(found[5]), sheet=sheet)
+
+
+def _is_storable(path: str) -> bool:
+    """Return True if SQLite can compare the path: it holds no lone surrogates."""
+    return path.isprintable() or not any("\ud800" <= char <= "\udfff" for char in path)

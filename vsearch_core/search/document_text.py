@@ -1,0 +1,150 @@
+"""A file's stored text, joined from its overlapping chunks, with the line, page and heading of each part.
+
+Chunks say where they begin and end: at which character and line of the extracted text. Between two such places, lines
+are numbered exactly if the text has as many line ends as the numbers say; else the format's text is not divided into
+the file's lines, and only a range is known.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vsearch_core.model import PAGE_BREAK, Chunk
+
+MOST_FILLED = 10_000  # lines or pages that are made up for a gap: the most that a forged index can add
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A known place: an offset into the joined text, its line in the file, and its page."""
+
+    offset: int
+    line: int
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line of the joined text: `text[start:end]`, without its line end.
+
+    `first` and `last` are the lines of the file that it may come from, from 1 and inclusive; equal if it is known.
+    """
+
+    start: int
+    end: int
+    first: int
+    last: int
+    page: int | None
+
+
+class DocumentText:
+    """The text of some consecutive chunks of a file, each character once.
+
+    Text between the chunks that is not stored appears as blank lines, one for each line of the file.
+    """
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        """Join the chunks, at least one."""
+        parts: list[str] = []
+        self._places: list[_Place] = []
+        self._starts: list[int] = []  # where the runs of gapless text begin in the joined text, and in the document
+        self._chars: list[int] = []
+        self._headings: list[tuple[int, str | None]] = []  # of each chunk, with the offset at which it begins
+        length = covered = 0
+        page, last_line = chunks[0].page, 0
+        for number, chunk in enumerate(sorted(chunks, key=lambda chunk: (chunk.start_char, -chunk.end_char))):
+            if number == 0 or chunk.start_char > covered:
+                filler = _filler(covered, last_line, page, chunk) if number else ""
+                parts.append(filler)
+                length += len(filler)
+                self._starts.append(length)
+                self._chars.append(chunk.start_char)
+                covered = chunk.start_char
+            own = _own_text(chunk)
+            new = own[covered - chunk.start_char :]
+            self._headings.append((self._offset(chunk.start_char), chunk.heading))
+            self._places.append(_Place(self._offset(chunk.start_char), chunk.start_line, chunk.page))
+            if chunk.end_char > covered:
+                parts.append(new)
+                length += len(new)
+                covered, last_line = chunk.start_char + len(own), chunk.end_line
+                page = None if chunk.page is None else chunk.page + own.count(PAGE_BREAK)
+                self._places.append(_Place(self._offset(covered), chunk.end_line, page))
+        self.text = "".join(parts)
+        self.lines = self._numbered_lines()
+
+    def _offset(self, char: int) -> int:
+        """Return the offset into the joined text of a character of the latest run."""
+        return self._starts[-1] + char - self._chars[-1]
+
+    def line_at(self, offset: int) -> int:
+        """Return the number, from 0, of the joined text's line that holds the character at the offset."""
+        return max(bisect_right(self.lines, offset, key=lambda line: line.start) - 1, 0)
+
+    def char_at(self, offset: int) -> int:
+        """Return the document's character at an offset into the joined text; in a gap, the one before it."""
+        run = max(bisect_right(self._starts, offset) - 1, 0)
+        return self._chars[run] + offset - self._starts[run]
+
+    def page_at(self, offset: int) -> int | None:
+        """Return the page on which the text at the offset stands."""
+        return self.lines[self.line_at(offset)].page
+
+    def heading_at(self, offset: int) -> str | None:
+        """Return the heading of the last chunk that begins at the offset or before it."""
+        number = bisect_right(self._headings, offset, key=lambda heading: heading[0]) - 1
+        return self._headings[max(number, 0)][1]
+
+    def _numbered_lines(self) -> tuple[TextLine, ...]:
+        starts = [0]
+        for line in self.text.split("\n")[:-1]:
+            starts.append(starts[-1] + len(line) + 1)
+        first: list[int] = [0] * len(starts)
+        last = first.copy()
+
+        def note(number: int, low: int, high: int) -> None:
+            first[number] = min(first[number] or low, low)
+            last[number] = max(last[number], high)
+
+        places = sorted(self._places, key=lambda place: place.offset)
+        for place in places:
+            note(bisect_right(starts, place.offset) - 1, place.line, place.line)
+        for one, other in pairwise(places):
+            low, high = bisect_right(starts, one.offset) - 1, bisect_right(starts, other.offset) - 1
+            if other.line - one.line == high - low:
+                for number in range(low, high + 1):
+                    note(number, one.line + number - low, one.line + number - low)
+                continue
+            for number in range(low + 1, high):
+                note(number, min(one.line, other.line), max(one.line, other.line))
+        pages = self._pages(starts, places)
+        ends = [start - 1 for start in starts[1:]] + [len(self.text)]
+        return tuple(map(TextLine, starts, ends, first, last, pages))
+
+    def _pages(self, starts: Sequence[int], places: Sequence[_Place]) -> list[int | None]:
+        """Return the page of each line: that of the place before it, and one more for each page break since."""
+        if places[0].page is None:
+            return [None] * len(starts)
+        pages: list[int | None] = []
+        offsets = [place.offset for place in places]
+        for start, end in pairwise([*starts, len(self.text) + 1]):
+            place = places[max(bisect_right(offsets, start) - 1, 0)]
+            breaks = self.text.count(PAGE_BREAK, place.offset, end) if place.page is not None else 0
+            pages.append(None if place.page is None else place.page + breaks)
+        return pages
+
+
+def _own_text(chunk: Chunk) -> str:
+    """Return the chunk's text without the header of rows that is repeated before it."""
+    return chunk.text[max(0, len(chunk.text) - (chunk.end_char - chunk.start_char)) :]
+
+
+def _filler(char: int, line: int, page: int | None, later: Chunk) -> str:
+    """Return what stands for the text between two chunks: page breaks, line ends, or a blank."""
+    if page is not None and later.page is not None and later.page > page:
+        return "\n" + PAGE_BREAK * min(later.page - page, MOST_FILLED) + "\n"
+    lines = later.start_line - line
+    if lines <= 0:
+        return " " if lines == 0 else "\n\n"
+    return "\n" * lines if lines <= min(later.start_char - char, MOST_FILLED) else "\n\n"
