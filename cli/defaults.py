@@ -82,7 +82,7 @@ SETTINGS: Mapping[str, Setting] = {
     "embedder": Setting(TEXT, config.EMBEDDER),
     "model": Setting(TEXT, of_embedder=True),
     "base_url": Setting(TEXT, of_embedder=True),
-    "dimensions": Setting(whole(1, 65_536), of_embedder=True),
+    "dimensions": Setting(whole(1, config.MAX_DIMENSION), of_embedder=True),
     "device": Setting(one_of("cpu", "cuda", "mps")),
     "rpm": Setting(whole(1, 1_000_000), of_embedder=True),
     "tpm": Setting(whole(1, 1_000_000_000), of_embedder=True),

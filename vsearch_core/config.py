@@ -22,6 +22,7 @@ RERANKED = 40  # candidates that a reranker scores
 PACKED_HITS = 100  # hits to choose from when results are packed into a number of tokens
 CANDIDATES = 100  # each route's list before fusion
 EF = 384  # default `ef_search`: finds 99 % of the true ten nearest: docs/adr/0008-scan-or-graph.md
+MAX_DIMENSION = 65_536  # of vectors
 MAX_EF_SEARCH = 65_536
 FUSION_ALPHA = 0.75  # weight of vector scores in convex fusion: docs/adr/0024-fusion-weight.md
 RRF_K = 60

@@ -11,6 +11,7 @@ from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.model import TEXT, EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.text.chunk import ChunkOptions
 
 CHUNKER = "1"  # version of the chunker: changes when the same document would give other chunks
 ANALYZER = "analyzer"  # the setting with the signature of the analysis that made the postings
@@ -90,6 +91,14 @@ class IndexSettings:
             "base_url": self.base_url or "",
         }
 
+    def refuse_impossible_values(self) -> None:
+        """Raise TypeError, ValueError or ArgumentError for values that no index is made with."""
+        ChunkOptions(self.chunk_words, self.overlap_words)
+        if not 1 <= self.fingerprint.dimension <= config.MAX_DIMENSION or type(self.fingerprint.dimension) is not int:
+            raise ValueError(f"vectors of dimension {self.fingerprint.dimension!r}")
+        if not all(isinstance(value, str) for name, value in asdict(self.fingerprint).items() if name != "dimension"):
+            raise TypeError("the fingerprint holds other values than texts")
+
     @classmethod
     def from_catalog(cls, catalog: Catalog, *, renewing: bool = False) -> "IndexSettings":
         """Return the settings that the catalog stores.
@@ -109,6 +118,7 @@ class IndexSettings:
             )
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
+            settings.refuse_impossible_values()
         except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
             raise IndexCorruptError(str(catalog.label), f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:

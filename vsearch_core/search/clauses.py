@@ -11,6 +11,7 @@ from vsearch_core.lexical.characters import fold_case, normalize_characters
 from vsearch_core.lexical.phrase import fold_text, phrase_pattern, prefix_pattern, required_terms
 from vsearch_core.lexical.query import PHRASE, PREFIX, Clause, ParsedQuery
 from vsearch_core.search.keywords import KeywordRoute
+from vsearch_core.search.limits import most_text_bytes
 from vsearch_core.store.io_errors import storage_errors
 
 # Letters of the stems that a prefix which reaches into a word's ending may have: the least, and how many fewer.
@@ -32,6 +33,7 @@ class Clauses:
         self._route = route
         self._chunk_ids = chunk_ids
         self._alive = alive
+        self._chunk_words = snapshot.settings.chunk_words
         self._analyzers: list[Analyzer] = [
             snapshot.settings.query_analysis.analyzer(code) for code in snapshot.languages
         ]
@@ -97,6 +99,7 @@ class Clauses:
     def _fields(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Iterator[str]]]:
         """Yield each row with its folded keyword fields."""
         with storage_errors(self._catalog.index):
-            found = self._catalog.keyword_fields(self._chunk_ids[rows].tolist())
+            most_bytes = most_text_bytes(len(rows), self._chunk_words)
+            found = self._catalog.keyword_fields(self._chunk_ids[rows].tolist(), most_bytes)
             for row, (*_, keyword_fields) in zip(rows.tolist(), found, strict=True):
                 yield row, map(fold_text, keyword_fields.fields())

@@ -26,6 +26,14 @@ class SearchLimits:
 
 DEFAULT_LIMITS = SearchLimits()
 
+_FEW_TEXT_BYTES = 16_000_000  # that a few chunks may have, however long they are
+_BYTES_PER_WORD = 120  # of a chunk of the longest words; those of documents have 7
+
+
+def most_text_bytes(chunks: int, chunk_words: int) -> int:
+    """Return how many bytes the texts of so many chunks may have together: a forged index may hold far longer ones."""
+    return _FEW_TEXT_BYTES + chunks * chunk_words * _BYTES_PER_WORD
+
 
 @dataclass(slots=True)
 class EngineBudget:

@@ -19,7 +19,7 @@ from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection,
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.keywords import KeywordRoute
-from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
+from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits, most_text_bytes
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
@@ -159,7 +159,8 @@ class LocalSearcher:
         catalog = self._snapshot.catalog
         try:
             with storage_errors(catalog.index):
-                return catalog.stored_chunks(ids.tolist())
+                most_bytes = most_text_bytes(len(ids), self._snapshot.settings.chunk_words)
+                return catalog.stored_chunks(ids.tolist(), most_bytes)
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
 

@@ -1,6 +1,7 @@
 """Snippets: the sentences of a chunk that fit a query best, with its terms marked."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,6 +10,8 @@ from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import Match
 
 WIDTH = 240  # characters: two to three lines of a terminal
+_LONGEST = 50_000  # characters of a chunk that are looked at: more than 5,000 words have
+_MOST_MATCHES = 2000  # of a sentence that is cut which are looked at
 
 # A full stop inside a word (2026.4.10, foo.bar) ends no sentence; CJK sentences end without a blank. A line end is a
 # blank, except before an empty line or a list item, and around a Markdown heading.
@@ -31,28 +34,34 @@ class Snippet:
 def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
     """Return the sentence with the highest sum of its distinct terms' weights, and the next ones that fit.
 
-    `weights` are the idf of the query's terms. Of equal sentences the first counts. Returns at most `width` characters.
+    `weights` are the idf of the query's terms. Of equal sentences the first counts. Returns at most `width` characters,
+    of the chunk's first 50,000.
     """
+    chunk = chunk[:_LONGEST]
     ends = [0, *(match.end() for match in _SENTENCE_END.finditer(chunk)), len(chunk)]
     sentences = [_stripped(chunk, start, end) for start, end in pairwise(ends) if chunk[start:end].strip()]
     if not sentences:
         return Snippet("", 0, ())
     matches = analysis.matches(chunk, weights.keys()) if weights else []
-    best = max(range(len(sentences)), key=lambda at: (_weight(weights, matches, *sentences[at]), -at))
+    lefts = [left for left, _, _ in matches]
+    found = (matches[bisect_left(lefts, start) : bisect_left(lefts, end)] for start, end in sentences)
+    scores = [_weight(weights, some, end) for some, (_, end) in zip(found, sentences, strict=True)]
+    best = scores.index(max(scores))
     start, end = sentences[best]
     for begin, further in sentences[best + 1 :]:
         if further - start > width or chunk.startswith("#", begin):
             break
         end = further
     if end - start > width:
-        inside = [match for match in matches if start <= match[0]]
+        inside = matches[bisect_left(lefts, start) :][:_MOST_MATCHES]
         start, end = _narrow(chunk, start, end, *_richest(weights, inside, start, width), width)
     marks = tuple((left - start, right - start) for left, right, _ in matches if start <= left and right <= end)
     return Snippet(chunk[start:end], start, marks)
 
 
-def _weight(weights: Mapping[str, float], matches: Sequence[Match], start: int, end: int) -> float:
-    found = {term for left, right, terms in matches if start <= left and right <= end for term in terms}
+def _weight(weights: Mapping[str, float], matches: Sequence[Match], end: int) -> float:
+    """Return the sum of the distinct terms' weights of the matches that end by `end`."""
+    found = {term for _, right, terms in matches if right <= end for term in terms}
     return sum(weight for term, weight in weights.items() if term in found)
 
 
@@ -86,6 +95,8 @@ def _reach(weights: Mapping[str, float], matches: Sequence[Match], limit: int) -
         if right <= limit and not found.issuperset(terms):
             found.update(terms)
             end = right
+            if len(found) == len(weights):
+                break
     return sum(weight for term, weight in weights.items() if term in found), end
 
 

@@ -8,7 +8,7 @@ deletes their former versions.
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,7 +27,7 @@ from vsearch_core.store.files import sync_folder
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
 from vsearch_core.store.tables import CATALOG_FILE, FORMAT, LINEAGE, CatalogFormat, start_lineage
 
-TEXT_LIMIT = 1 << 26  # maximum bytes of one chunk's text, so that a forged index can't fill a reader's memory
+TEXT_LIMIT = 5_000_000  # bytes of a chunk's text: more than the longest that the chunker makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,9 +436,13 @@ class Catalog:
 
     # Chunks by id and by place
 
-    def stored_chunks(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
-        """Return the chunks with these ids, in the same order. Raises IndexCorruptError."""
+    def stored_chunks(self, chunk_ids: Sequence[int], most_bytes: int | None = None) -> list[StoredChunk]:
+        """Return the chunks with these ids, in the same order.
+
+        Raises IndexCorruptError, also if all texts together have more than `most_bytes`.
+        """
         found = {}
+        unpack = _Unpacker(most_bytes)
         query = (
             f"SELECT chunks.id, {self._ok('chunks')} AND {self._ok('files')}, text, path, ordinal,"
             " start_char, end_char, start_line, end_line, page, heading"
@@ -446,21 +450,25 @@ class Catalog:
         )
         for chunk_id in chunk_ids:
             for number, intact, blob, path, ordinal, *place in self.connection.execute(query, (chunk_id,)):
-                found[number] = StoredChunk(path, ordinal, Chunk(self._text(number, blob, intact), *place))
+                found[number] = StoredChunk(path, ordinal, Chunk(self._text(number, blob, intact, unpack), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
 
-    def keyword_fields(self, chunk_ids: Iterable[int]) -> Iterator[tuple[int, int, KeywordFields]]:
+    def keyword_fields(
+        self, chunk_ids: Iterable[int], most_bytes: int | None = None
+    ) -> Iterator[tuple[int, int, KeywordFields]]:
         """Yield (chunk id, file id, texts to index) for each chunk, in the order of the ids.
 
         Ids that the catalog doesn't have are skipped.
+        Raises IndexCorruptError, also once the texts together have more than `most_bytes`.
         """
+        unpack = _Unpacker(most_bytes)
         query = (
             f"SELECT {self._ok('chunks')} AND {self._ok('files')}, file_id, text, path, title, heading, language"
             " FROM chunks JOIN files ON files.id = file_id WHERE chunks.id = ?"
         )
         for chunk_id in chunk_ids:
             for intact, file_id, blob, *facts in self.connection.execute(query, (chunk_id,)):
-                yield chunk_id, file_id, KeywordFields(self._text(chunk_id, blob, intact), *facts)
+                yield chunk_id, file_id, KeywordFields(self._text(chunk_id, blob, intact, unpack), *facts)
 
     def chunk_numbers(self, path: str, first: int = 0, last: int | None = None) -> list[tuple[int, int]]:
         """Return (chunk id, number in the file) for the chunks of a live file, in order.
@@ -512,11 +520,11 @@ class Catalog:
     def _ok(self, table: str) -> str:
         return checksum_ok(self.connection, table)
 
-    def _text(self, chunk_id: int, blob: bytes, intact: int) -> str:
+    def _text(self, chunk_id: int, blob: bytes, intact: int, unpack: Callable[[bytes], str] | None = None) -> str:
         """Unpack a chunk's text. Raises IndexCorruptError."""
         self._require_intact(chunk_id, intact)
         try:
-            return unpack_text(blob)
+            return (unpack or unpack_text)(blob)
         except (zlib.error, UnicodeDecodeError) as error:
             raise self.damaged(f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
 
@@ -540,19 +548,34 @@ def pack_text(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
 
-def unpack_text(blob: bytes | float | str | None) -> str:
+def unpack_text(blob: bytes | float | str | None, most_bytes: int = TEXT_LIMIT) -> str:
     """Return the text that `pack_text` compressed.
 
-    Raises zlib.error if the data is damaged or the text is longer than TEXT_LIMIT, and UnicodeDecodeError. From a
+    Raises zlib.error if the data is damaged or the text has more than `most_bytes`, and UnicodeDecodeError. From a
     damaged catalog, SQLite may read None or a number instead of bytes; that raises zlib.error, too.
     """
     if not isinstance(blob, bytes):
         raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
     unpacker = zlib.decompressobj()
-    data = unpacker.decompress(blob, TEXT_LIMIT)
-    if not unpacker.eof:
+    data = unpacker.decompress(blob, most_bytes + 1)  # 0 would mean no limit
+    if not unpacker.eof or len(data) > most_bytes:
         raise zlib.error("it is cut short, or too long")
     return data.decode("utf-8", "surrogatepass")
+
+
+class _Unpacker:
+    """Unpacks texts that may have `most_bytes` together; None is no limit."""
+
+    def __init__(self, most_bytes: int | None) -> None:
+        self._left = most_bytes
+
+    def __call__(self, blob: bytes) -> str:
+        """Return the text. Raises zlib.error and UnicodeDecodeError, as `unpack_text` does."""
+        if self._left is None:
+            return unpack_text(blob)
+        text = unpack_text(blob, min(TEXT_LIMIT, self._left))
+        self._left -= min(len(text.encode("utf-8", "surrogatepass")), self._left)
+        return text
 
 
 def hash_text(text: str) -> int:

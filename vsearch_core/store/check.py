@@ -17,7 +17,7 @@ from vsearch_core.store.checksums import rows_with_bad_checksums, seal_matches
 from vsearch_core.store.connections import connect
 from vsearch_core.store.files import checksum, read_blocks
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
-from vsearch_core.store.tables import MISCOUNTED_FILE, ORPHAN_CHUNK, ORPHAN_VECTOR, TABLES
+from vsearch_core.store.tables import MISCOUNTED_FILE, ORPHAN_CHUNK, ORPHAN_VECTOR, TABLES, has_our_tables
 
 # Exceptions that values from a damaged catalog cause, such as None, a number or bytes in place of a text.
 MISREAD = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -62,10 +62,13 @@ def catalog_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
 
 
 def unopened_catalog_faults(index: Path) -> list[Fault]:
-    """Return the faults of a catalog that `Catalog` refuses to open; [] if SQLite can't open it either."""
+    """Return the faults of a catalog that `Catalog` refuses to open.
+
+    The list is empty if SQLite can't open it either, or if its tables aren't ours: reading a view may never end.
+    """
     try:
         with closing(connect(index, "ro")) as connection:
-            return list(catalog_faults(connection))
+            return list(catalog_faults(connection)) if has_our_tables(connection) else []
     except (sqlite3.Error, UnicodeDecodeError):
         return []
 

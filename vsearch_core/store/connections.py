@@ -3,6 +3,7 @@
 Older formats are migrated, and files that are not a catalog are refused.
 """
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +33,8 @@ from vsearch_core.store.tables import (
 )
 
 _BUSY_TIMEOUT = 10  # seconds to wait for another connection's lock
+_VALUE_LIMIT = 1 << 26  # bytes of one value or row: the longest of ours are the manifests of segments of 100 GB
+_COMPUTED = re.compile(r"\b(as|check|generated|virtual)\b", re.IGNORECASE)  # in SQL that creates a table
 
 
 def begin_catalog(path: Path) -> sqlite3.Connection:
@@ -142,6 +145,7 @@ def connect(index: Path, mode: str, *, immutable: bool = False, check_same_threa
     )
     connection.execute("PRAGMA trusted_schema = OFF")  # a shared index must not run functions through its schema
     connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE_LIMIT)
     add_row_crc(connection)
     return connection
 
@@ -188,13 +192,15 @@ def _version(index: Path, connection: sqlite3.Connection) -> int:
 def _refuse_unreadable(
     index: Path, connection: sqlite3.Connection, version: int, catalog_format: CatalogFormat
 ) -> None:
-    """Raise an error unless the newer format can be read by this version and has no triggers or views."""
+    """Raise unless the newer format declares that our readers can read it, and the file holds nothing that runs."""
+    for kind, sql in connection.execute("SELECT type, sql FROM sqlite_master"):
+        if kind not in {"table", "index"} or _COMPUTED.search(sql or ""):
+            reason = "holds views, triggers or columns that are computed"
+            raise IndexCorruptError(str(index / CATALOG_FILE), reason, "untrusted-index")
     row = connection.execute("SELECT value FROM settings WHERE key = 'min_reader'").fetchone()
-    if row is None or not row[0].isdecimal() or int(row[0]) > catalog_format.version:
+    if row is None or not str(row[0]).isdecimal() or int(row[0]) > catalog_format.version:
         reason = f"it has format {version}, this vsearch reads up to {catalog_format.version}"
         raise IndexVersionError(str(index), reason)
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
-        raise IndexCorruptError(str(index / CATALOG_FILE), "contains views or triggers", "untrusted-index")
 
 
 def _refuse_other_tables(index: Path, connection: sqlite3.Connection, catalog_format: CatalogFormat) -> None:

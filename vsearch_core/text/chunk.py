@@ -1,7 +1,8 @@
 """Splits a document into chunks of a target number of words, at the best boundary near the target.
 
 A word is a character of a script that is written without spaces (Han, kana, Thai …), or a run of other characters
-without white space. A run of more than `MAX_RUN` characters counts as several words, so that chunks stay bounded.
+without white space. So that texts of chunks are bounded, a run of more than `MAX_RUN` characters counts as several
+words, and more than `MAX_GAP` characters of white space are shortened to that.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from vsearch_core.model import Chunk, Document, Span
 
 MIN_WORDS, MAX_WORDS = 20, 5000  # that a target can be
 MAX_RUN = 100  # characters
+MAX_GAP = 100  # characters of white space that a chunk keeps between two words
 # Shares of the target:
 MAX_SHARE = 1.2  # no chunk has more words, besides a repeated header
 MIN_SHARE = 0.8  # a chunk is cut at the best boundary between this and MAX_SHARE
@@ -33,6 +35,7 @@ _WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]{{0,8}}|[^\s{_UNSPACED}]{{1,{MAX_RU
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?=\n)")
 _SENTENCE = re.compile(r"[.!?…]['\"’”»)\]]*(?=\s)|[。！？．｡][」』”’）】]*")
 _LINE = re.compile(r"\n")
+_LONG_GAP = re.compile(rf"(\s{{{MAX_GAP}}})\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,10 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
 def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> Chunk:
     text = document.text[start:end]
     last_line = line + text.count("\n")
+    shown = _LONG_GAP.sub(r"\1", text)
     repeats = span.header and _WORD.search(document.text, span.start, start)
     return Chunk(
-        text=f"{span.header}\n{text}" if repeats else text,
+        text=f"{span.header}\n{shown}" if repeats else shown,
         start_char=start,
         end_char=end,
         start_line=document.lines[line - 1] if document.lines else line,
