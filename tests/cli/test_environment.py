@@ -39,5 +39,5 @@ def test_the_first_variable_with_a_key_is_used_and_named(monkeypatch: pytest.Mon
     found = environment.credentials("gemini", None)
     assert (found.api_key, found.key_name) == ("a-key", "GOOGLE_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY", "two words")
-    with pytest.raises(ModelError, match=r"^OPENAI_API_KEY: holds characters"):
+    with pytest.raises(ModelError, match=r"^OPENAI_API_KEY: contains characters"):
         environment.credentials("openai", None)

@@ -19,7 +19,7 @@ def test_a_static_model_is_remembered(vsearch: Vsearch, project: Path, static: P
     write_files(project, FILES)
     made = vsearch("index", ".", "--embedder", "static", "--model", "../tiny static", cwd=project)
     assert made.status == 0
-    assert "preparing tiny static (once a machine) …" in made.err
+    assert "preparing tiny static (once per machine) …" in made.err
     found = vsearch("query", "zebras eat grass", "--mode", "vector", "--json", cwd=project).json
     assert (found["hits"][0]["path"], round(found["hits"][0]["score"], 3)) == ("bread.txt", 1)
     assert vsearch("status", "--json", cwd=project).json["fingerprint"]["provider"] == "static"
@@ -72,7 +72,7 @@ def test_models_and_all_embedders_are_listed(vsearch: Vsearch, project: Path, tm
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--device", "cpu"), "--device: the embedder local has no choice of device; leave it out"),
+        (("--device", "cpu"), "--device: the embedder local doesn't let you choose a device; leave it out"),
         (("--embedder", "static"), "embedder static: has no default model; name one with --model"),
     ],
 )

@@ -57,7 +57,7 @@ def test_each_query_of_a_batch_is_reranked(vsearch: Vsearch, project: Path, rera
     ("model", "reason"),
     [
         ("nowhere/at-all", "the Hugging Face hub can't be reached; name the folder or the hub name of another"),
-        (".", "holds no tokenizer.json"),
+        (".", "has no tokenizer.json"),
     ],
 )
 def test_an_unusable_model_is_an_error(vsearch: Vsearch, project: Path, model: str, reason: str) -> None:

@@ -112,7 +112,7 @@ def test_the_first_use_announces_preparation_in_one_line(vsearch: Vsearch, proje
     write_files(project, {"a.txt": "The pump."})
     result = vsearch("index", ".", cwd=project, VSEARCH_CACHE_DIR=str(project / ".cache"))
     assert result.status == 0
-    assert result.err == "preparing sentence-transformers/all-MiniLM-L6-v2 (once a machine) …\n"
+    assert result.err == "preparing sentence-transformers/all-MiniLM-L6-v2 (once per machine) …\n"
 
 
 def test_a_cache_folder_that_cannot_be_written_is_named(vsearch: Vsearch, project: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_query_that_leaves_no_room_is_refused(counting: CrossEncoder) -> None:
 
 def test_more_outputs_than_one_are_refused(tmp_path: Path) -> None:
     several = open_cross_encoder(str(write_counting(tmp_path / "several", outputs=3)))
-    with pytest.raises(ModelError, match="gives 3 scores a text, not one"):
+    with pytest.raises(ModelError, match="returns 3 scores per text, not one"):
         several.score("question", ["pump"])
 
 
@@ -100,7 +100,7 @@ def test_a_damaged_model_is_named(folder: Path, tmp_path: Path, kind: str) -> No
 
 
 def test_a_folder_without_a_cross_encoder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no tokenizer\.json"):
+    with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
         open_cross_encoder(str(tmp_path))
 
 

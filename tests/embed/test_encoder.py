@@ -66,7 +66,7 @@ def test_another_model_equals_transformers(
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"hidden_size": None}, "is not the configuration of a supported encoder"),
         ({"is_decoder": True}, "it is a decoder"),
-        ({"num_attention_heads": 3}, "can't be shared by 3 heads"),
+        ({"num_attention_heads": 3}, "can't be divided by 3 heads"),
     ],
 )
 def test_an_unknown_architecture_is_named(
@@ -80,8 +80,8 @@ def test_an_unknown_architecture_is_named(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ('{"pooling_mode_max_tokens": true}', "pooling by max isn't known, only by mean, cls, lasttoken"),
-        ('{"pooling_mode": "weightedmean"}', "pooling by weightedmean isn't known"),
+        ('{"pooling_mode_max_tokens": true}', "pooling by max isn't supported, only mean, cls, lasttoken"),
+        ('{"pooling_mode": "weightedmean"}', "pooling by weightedmean isn't supported"),
         ('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}', r"pooling by \['cls', 'mean'\]"),
         ('{"pooling_mode": "mean"', "isn't JSON"),
         ("[]", "isn't a JSON dict"),
@@ -95,7 +95,7 @@ def test_an_unknown_pooling_is_named(tiny_bert: Maker, empty_cache: Path, settin
 def test_an_unknown_module_is_named(tiny_bert: Maker, empty_cache: Path) -> None:
     folder = tiny_bert()
     (folder / "modules.json").write_text('[{"path": "2_LSTM", "type": "x.LSTM"}]', encoding="utf-8")
-    with pytest.raises(ModelError, match="module LSTM isn't known"):
+    with pytest.raises(ModelError, match="module LSTM isn't supported"):
         open_model(str(folder))
 
 

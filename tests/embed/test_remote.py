@@ -183,7 +183,7 @@ def test_a_fault_costs_one_request_and_nothing_else(wire: str, fault: str) -> No
 @pytest.mark.parametrize(
     ("fault", "line", "code", "details"),
     [
-        ("html", r"the response is no list of embeddings \(\w+\)", "embedding-interrupted", "later"),
+        ("html", r"the response isn't a list of embeddings \(\w+\)", "embedding-interrupted", "later"),
         ("short", "the response has 0 vectors for 1 texts", "embedding-interrupted", "later"),
         ("dimension", "the response has vectors of 127 numbers, not 128", "embedding-interrupted", "later"),
         ("503", r"status 503: out of order; your key is \[key\]", "embedding-interrupted", "later"),
@@ -389,7 +389,7 @@ def test_the_key_goes_only_to_a_trusted_address() -> None:
     [
         (EmbedderSpec("gemini", "text-embedding-004"), "Google has shut it down"),
         (EmbedderSpec("gemini", "models/embedding-001"), "Google has shut it down"),
-        (EmbedderSpec("gemini", "gemini-9"), "the Gemini embedder doesn't know it"),
+        (EmbedderSpec("gemini", "gemini-9"), "isn't supported by the Gemini embedder"),
         (
             EmbedderSpec("gemini", None, 64),
             "dimension: 64 is out of range: gemini-embedding-001 makes vectors of 128 to 3072",
@@ -398,11 +398,11 @@ def test_the_key_goes_only_to_a_trusted_address() -> None:
         (EmbedderSpec("openai", "m", 0), "dimension: 0 is too small"),
         (EmbedderSpec("openai", "m", None, "ftp://host/"), "not an http or https address"),
         (EmbedderSpec("openai", "m", None, "http://host:port/"), "not an http or https address"),
-        (EmbedderSpec("openai", "m", None, "https://me:secret@host/"), "it holds a name or a password"),
-        (EmbedderSpec("openai", "m", None, "https://me:secret@host:port/"), "it holds a name or a password"),
+        (EmbedderSpec("openai", "m", None, "https://me:secret@host/"), "it contains a user name or a password"),
+        (EmbedderSpec("openai", "m", None, "https://me:secret@host:port/"), "it contains a user name or a password"),
         (
             EmbedderSpec("openai", "m", None, "https://host/v1?key=secret"),
-            "base_url: more than an address follows https://host/v1",
+            "base_url: it has a query or a fragment after https://host/v1",
         ),
     ],
 )
@@ -426,7 +426,7 @@ def test_a_missing_key_or_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("key", ["", "not a\tkey", "two words", "schlüssel"])
 def test_a_malformed_key_is_named_and_not_repeated(key: str) -> None:
-    with pytest.raises(ModelError, match=r"^THE_KEY: holds characters that can't be part of a key$"):
+    with pytest.raises(ModelError, match=r"^THE_KEY: contains characters that can't be part of a key$"):
         Credentials(key, key_name="THE_KEY")
 
 

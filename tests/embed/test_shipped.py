@@ -142,17 +142,17 @@ def test_every_input_is_worked_out_from_the_tokens(folder: Path) -> None:
     ("spoil", "message"),
     [
         (lambda folder: None, "model_type is 'electra', only bert"),
-        (lambda folder: write_graph(folder, (*OURS, "past_key_values")), "its input past_key_values isn't known"),
+        (lambda folder: write_graph(folder, (*OURS, "past_key_values")), "its input past_key_values isn't supported"),
         (lambda folder: write_graph(folder, ("attention_mask",)), "has no input input_ids"),
         (lambda folder: write_graph(folder, kind=6), "its input input_ids isn't int64"),
-        (lambda folder: write_graph(folder, output="logits"), "gives logits, not last_hidden_state"),
-        (lambda folder: write_graph(folder, opset=10), "is written in opset 10, 11 is the oldest supported"),
+        (lambda folder: write_graph(folder, output="logits"), "its outputs are logits, not last_hidden_state"),
+        (lambda folder: write_graph(folder, opset=10), "uses opset 10; the oldest supported opset is 11"),
         (
             lambda folder: write_graph(folder, output="sentence_embedding"),
             r"gives float32 of shape \(1, 3, 16\), not one",
         ),
         (lambda folder: (write_graph(folder) / "onnx" / "model.onnx").write_bytes(b"x"), "isn't an ONNX graph"),
-        (lambda folder: shorten_limits(write_graph(folder)), "says neither max_position_embeddings nor n_positions"),
+        (lambda folder: shorten_limits(write_graph(folder)), "has neither max_position_embeddings nor n_positions"),
     ],
 )
 def test_a_graph_of_another_kind_is_named(folder: Path, spoil: Callable[[Path], object], message: str) -> None:
@@ -176,7 +176,7 @@ def test_numbers_outside_the_folder_are_refused(folder: Path) -> None:
     model = onnx.load(path, load_external_data=False)
     model.graph.initializer[0].external_data[0].value = "../../secret"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="keeps its numbers outside its folder"):
+    with pytest.raises(ModelError, match="stores its weights outside its folder"):
         open_model(str(folder))
     keep = path.with_name("model.onnx_data")
     model.graph.initializer[0].external_data[0].value = keep.name
@@ -196,7 +196,7 @@ def test_the_hub_is_asked_for_the_graph_where_the_architecture_is_unknown(
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    message = r"model someone/tiny: model_type is 'electra', .* are known, and it ships no onnx/model\.onnx"
+    message = r"model someone/tiny: model_type is 'electra', .* are supported, and it ships no onnx/model\.onnx"
     with pytest.raises(ModelError, match=message):
         open_model("someone/tiny")
     write_graph(folder)

@@ -135,19 +135,22 @@ def test_a_prepared_model_is_used_again(tmp_path: Path, empty_cache: Path) -> No
         "model",
         "mean+l2",
     )
-    assert reports == ["preparing model (once a machine) …"]
+    assert reports == ["preparing model (once per machine) …"]
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "model.safetensors").unlink(), r"holds no model\.safetensors"),
+        (lambda folder: (folder / "model.safetensors").unlink(), r"has no model\.safetensors"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 100), r"model\.safetensors: can't be read"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), r"tokenizer\.json: can't be read"),
-        (lambda folder: write_static(folder, embeddings=np.zeros((5, 16))), "has 60 tokens for 5 vectors"),
-        (lambda folder: write_static(folder, embeddings=np.zeros(60)), "holds no table of vectors"),
+        (
+            lambda folder: write_static(folder, embeddings=np.zeros((5, 16))),
+            "has 60 tokens, but there are only 5 vectors",
+        ),
+        (lambda folder: write_static(folder, embeddings=np.zeros(60)), "contains no table of vectors"),
         (lambda folder: write_static(folder, mapping=np.full(60, 99)), "its tables don't fit each other"),
-        (lambda folder: write_static(folder, weights=np.full(60, np.nan)), "holds numbers that are not finite"),
+        (lambda folder: write_static(folder, weights=np.full(60, np.nan)), "contains numbers that are not finite"),
         (lambda folder: write_static(folder, weights=np.ones(9)), "its tables don't fit each other"),
     ],
 )

@@ -206,7 +206,7 @@ def test_an_overflow_of_sixteen_bits_is_run_again_with_32(tiny: TorchEmbedder, m
 def test_numbers_that_are_not_finite_are_refused(tiny: TorchEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiny.fingerprint.dimension == 16
     monkeypatch.setattr(LoadedModel, "encode", lambda _loaded, windows: np.full((len(windows), 16), np.inf))
-    with pytest.raises(ModelError, match="gives numbers that are not finite"):
+    with pytest.raises(ModelError, match="returns numbers that are not finite"):
         embed_all(tiny, ["the cat"])
 
 

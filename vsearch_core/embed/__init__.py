@@ -1,1 +1,1 @@
-"""Embedders: text to unit vectors, on this machine or at a provider."""
+"""Embedders: they turn texts into unit vectors, on this machine or at a remote provider."""

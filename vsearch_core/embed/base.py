@@ -1,4 +1,7 @@
-"""The protocol of embedders, which turn texts into unit vectors."""
+"""The protocol that every embedder implements, and helpers that work with any embedder.
+
+An embedder turns texts into unit vectors: vectors of length 1.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +16,12 @@ from vsearch_core.model import EmbedderSpec, Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The vectors of some of the texts: `vectors[i]` (float32, unit length) belongs to text number `indices[i]`."""
+    """The vectors of some of the texts that an embedder was given.
+
+    Attributes:
+        indices: The positions of these texts in the input, int64 (n,).
+        vectors: Their unit vectors in the same order, float32 (n, dimension).
+    """
 
     indices: NDArray[np.int64]
     vectors: NDArray[np.float32]
@@ -22,46 +30,49 @@ class Batch:
 class Embedder(Protocol):
     """Turns texts into unit vectors.
 
-    No text is cut: one that is longer than the model reads is embedded as overlapping windows. Any `str` is accepted,
-    including the empty one, lone surrogates and control characters.
+    No text is truncated: a text that is too long for the model is split into overlapping windows, and their vectors are
+    averaged. Any `str` is accepted, including the empty string, lone surrogates and control characters.
     """
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The identity of the embedder: only vectors of equal fingerprints can be compared."""
+        """Return what identifies the embedder. Only vectors with equal fingerprints can be compared."""
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield each text's vector exactly once, in batches, as they are done, in any order.
+        """Yield the vectors of all texts in batches: each text once, in any order.
 
-        To stop the iteration stops the work. Raises ModelError if the model fails.
+        Closing the iterator stops the work. Raises ModelError if the model fails.
         """
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
 
     def legible_share(self, query: str) -> float:
-        """Return the share of the query that the model can read, 0 to 1; 1 if that can't be known."""
+        """Return the share of the query's letters, 0 to 1, that are in words the model knows.
+
+        Return 1 if that can't be determined, as for remote models.
+        """
 
 
 OpenEmbedder = Callable[[EmbedderSpec], Embedder]
 
 
 class LockedEmbedder:
-    """Lets threads share an embedder that is made for one thread at a time: each call, and each batch, takes a lock."""
+    """Makes an embedder safe to share between threads. A lock is held during each call, and while a batch is made."""
 
     def __init__(self, embedder: Embedder) -> None:
-        """Share `embedder`, which nobody else may use from now on."""
+        """Wrap `embedder`. From now on, use it only through this object."""
         self._embedder = embedder
         self._lock = Lock()
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The embedder's fingerprint."""
+        """Return the embedder's fingerprint."""
         with self._lock:
             return self._embedder.fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield the texts' vectors; other threads get their turn between two batches. Raises ModelError."""
+        """Yield the texts' vectors in batches. Other threads can embed between two batches. Raises ModelError."""
         batches = iter(self._embedder.embed_documents(texts))
         while True:
             with self._lock:
@@ -76,13 +87,13 @@ class LockedEmbedder:
             return self._embedder.embed_queries(texts)
 
     def legible_share(self, query: str) -> float:
-        """Return the share of the query that the model can read, 0 to 1."""
+        """Return the share of the query's letters, 0 to 1, that are in words the model knows."""
         with self._lock:
             return self._embedder.legible_share(query)
 
 
 def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return all texts' document vectors, in the texts' order, float32 (len(texts), dimension)."""
+    """Embed the texts as documents. Return their vectors in the same order, float32 (len(texts), dimension)."""
     vectors = np.empty((len(texts), embedder.fingerprint.dimension), dtype=np.float32)
     for batch in embedder.embed_documents(texts):
         vectors[batch.indices] = batch.vectors
@@ -90,7 +101,7 @@ def embed_all(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def normalize_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the rows at unit length; a row of zeros becomes the unit vector whose numbers are all equal."""
+    """Scale each row to unit length. A row of zeros becomes the unit vector whose components are all equal."""
     directed = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
     unit: NDArray[np.float32] = directed / np.linalg.norm(directed, axis=1, keepdims=True)
     return unit

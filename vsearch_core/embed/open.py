@@ -1,4 +1,4 @@
-"""Opens the embedder that a specification names."""
+"""Opens the embedder that an `EmbedderSpec` describes: its provider, its model and their settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,25 +26,28 @@ def open_embedder(
 ) -> Embedder:
     """Return the embedder that `spec` describes.
 
-    A local model is prepared now if it isn't yet, which may take a minute; nothing is loaded before the first text.
+    A local or static model that isn't prepared yet is prepared now, which may take a minute. A model is loaded into
+    memory only at the first text.
 
     Args:
-        spec: The provider and its model.
-        credentials: The key for a remote provider, and where it may go.
-        cache_dir: The folder in which prepared models are kept; the platform's cache folder by default.
-        device: The device that sentence-transformers computes on, such as "cpu" or "cuda"; None takes the fastest.
-        policy: Rate limits, timeout and callbacks for the requests to a remote provider.
+        spec: The provider, its model and their settings.
+        credentials: The API key for a remote provider, and the address that may receive it.
+        cache_dir: The folder for prepared models; None means the platform's cache folder.
+        device: The device for sentence-transformers, such as "cpu" or "cuda"; None means the fastest.
+        policy: The rate limits, timeout and callbacks of requests to a remote provider.
         report: Called with a line of text before slow work.
-        precision: The arithmetic of a local model; None takes what suits the CPU.
+        precision: "int8" or "fp32" for a local model; None means the best one for this CPU.
 
     Raises:
-        InputError: The provider, or the value of an option, is unknown.
+        InputError: The provider is unknown, or an option is invalid or not applicable.
         ModelError: The model can't be found, prepared or run.
     """
     if spec.provider not in PROVIDERS:
         raise InputError(f"embedder {spec.provider!r}", "unknown", "unknown-choice", choices=", ".join(PROVIDERS))
     if device is not None and spec.provider != "sentence-transformers":
-        raise ArgumentError("device", f"the embedder {spec.provider} has no choice of device", "option-not-applicable")
+        raise ArgumentError(
+            "device", f"the embedder {spec.provider} doesn't let you choose a device", "option-not-applicable"
+        )
     if spec.provider == "gemini":
         from vsearch_core.embed.remote.gemini import open_gemini
 
@@ -67,7 +70,7 @@ def open_embedder(
 
 
 def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:
-    """Return the embedder with vectors of `dimension` numbers, if the model's are longer; the index checks the rest."""
+    """Shorten the embedder's vectors to `dimension` if they are longer. The index rejects any other dimension."""
     if dimension is None or not 0 < dimension < embedder.fingerprint.dimension:
         return embedder
     from vsearch_core.embed.shortened import ShortenedEmbedder
@@ -76,10 +79,10 @@ def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:
 
 
 def recipient(spec: EmbedderSpec) -> str | None:
-    """Return the host that would be sent every text, or None if texts stay on this machine. Raises ArgumentError.
+    """Return the host that all texts would be sent to, or None if they stay on this machine.
 
-    The whole address stands for a host that programs could disagree about, and for a provider's own host without
-    encryption.
+    Return the whole base URL instead of the host in two cases: if programs could disagree about which part of it is the
+    host, and if it is a provider's own host without https. Raises ArgumentError if the base URL is invalid.
     """
     own_host = PROVIDERS[spec.provider].host if spec.provider in PROVIDERS else spec.provider
     if own_host is None:

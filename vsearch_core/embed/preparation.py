@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelProperties:
-    """The properties that are known once a model's files are written; see `ModelDescription`."""
+    """The properties of a model that are found out while its files are written; see `ModelDescription` for each."""
 
     dimension: int
     max_tokens: int | None
@@ -45,12 +45,15 @@ class ModelProperties:
 
 
 def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None:
-    """Write all files of a prepared model to `folder`, the description last. Raises ModelError and OSError."""
+    """Write all files of a prepared model to `folder`, and its description last.
+
+    Raises ModelError if the model is damaged or not supported, and OSError if a file can't be written.
+    """
     path = source.folder / source.file
     digest = _verified_digest(source, path)
     stamp = file_stamp(path)
     if stamp is None:
-        raise ModelError(str(path), "vanished while it was read", "model-changed")
+        raise ModelError(str(path), "disappeared while it was being read", "model-changed")
     properties = WRITERS[kind](source, folder)
     described = ModelDescription(
         name=config.MODEL if digest == DEFAULT_WEIGHTS else source.name,
@@ -69,7 +72,7 @@ def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None
 
 
 def _write_encoder_files(source: ModelFiles, folder: Path) -> ModelProperties:
-    """Write two graphs if we can write the architecture, otherwise one from the graph that the model ships."""
+    """Write two graphs, fp32 and int8, if the architecture is supported; else adapt the graph that the model ships."""
     settings = SentenceSettings.read(source.folder, source.name)
     fp32, int8, tokenizer = folder / graph_name("fp32"), folder / graph_name("int8"), folder / TOKENIZER
     save_tokenizer(read_tokenizer(source.folder / TOKENIZER, lower_case=settings.lower_case), tokenizer)
@@ -87,13 +90,13 @@ def _write_encoder_files(source: ModelFiles, folder: Path) -> ModelProperties:
 
 
 def _shipped_tokens(folder: Path, settings: SentenceSettings) -> int:
-    """Return the longest window of a shipped graph, by the model's settings and its config.json."""
+    """Return the most tokens that a shipped graph can read at once, by the model's settings and its config.json."""
     path = folder / "config.json"
     config_json = read_json(path)
     limits = [settings.max_tokens, position_count(config_json), config_json.get("n_positions")]
     known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
     if not known:
-        raise ModelError(str(path), "says neither max_position_embeddings nor n_positions", "model-unsupported")
+        raise ModelError(str(path), "has neither max_position_embeddings nor n_positions", "model-unsupported")
     return min(known)
 
 
@@ -103,7 +106,7 @@ def _write_static_files(source: ModelFiles, folder: Path) -> ModelProperties:
     tokenizer = read_tokenizer(weights.with_name(TOKENIZER))
     tokens = 1 + max(tokenizer.get_vocab().values(), default=0)
     if tokens > len(vectors):
-        reason = f"has {tokens:,} tokens for {len(vectors):,} vectors"
+        reason = f"has {tokens:,} tokens, but there are only {len(vectors):,} vectors"
         raise ModelError(str(weights.with_name(TOKENIZER)), reason, "model-damaged")
     with open_file(folder / VECTORS, "xb") as file:
         np.save(file, vectors)
@@ -133,15 +136,15 @@ def _verified_digest(source: ModelFiles, path: Path) -> str:
 
 
 def save_tokenizer(tokenizer: "Tokenizer", path: Path) -> None:
-    """Write the tokenizer to a new file. Raises OSError."""
+    """Write the tokenizer to a new JSON file. Raises OSError."""
     with open_file(path, "xb") as file:
         file.write(tokenizer.to_str(pretty=True).encode())
 
 
 def read_tokenizer(path: Path, *, lower_case: bool = False) -> "Tokenizer":
-    """Return the tokenizer without the truncation and padding that models ship with. Raises ModelError.
+    """Read a tokenizer from its JSON file, and switch off its truncation and padding. Raises ModelError.
 
-    With `lower_case`, it lower-cases texts before it does anything else.
+    If `lower_case` is True, the tokenizer converts each text to lower case first.
     """
     from tokenizers import Tokenizer, normalizers
 

@@ -1,6 +1,7 @@
-"""A prepared model's folder: the graphs or vectors, the tokenizer, and `model.json`, which describes them.
+"""Prepared models: folders of files that load quickly.
 
-`model.json` holds every file's size, so that opening a model costs a few `stat` calls and no reading of the weights.
+A folder contains a model's ONNX graphs or its table of vectors, its tokenizer, and `model.json`, which describes them.
+`model.json` lists the size of each file. So opening a model takes a few `stat` calls, and no weights are read.
 """
 
 import json
@@ -26,19 +27,20 @@ class ModelDescription:
 
     Attributes:
         name: The model's name.
-        kind: The provider that runs it.
-        origin: Where its files came from.
-        source: The folder that held them.
-        file: The file with its weights, relative to `source`.
-        weights: That file's sha256.
-        stamp: That file's size and mtime (ns).
-        dimension: The length of its vectors, which are always scaled to unit length.
-        max_tokens: The longest window, special tokens included; None for a static model, which reads any length.
-        pooling: How token vectors become one.
-        query_prefix: Put before each query.
-        document_prefix: Put before each document.
-        unknown: The token that a static model leaves out.
-        files: The folder's files and their sizes.
+        kind: The provider that runs it: "local" or "static".
+        origin: Where its files came from: "folder", "package" or "hub".
+        source: The folder that they came from.
+        file: The file of its weights, relative to `source`.
+        weights: The sha256 of that file.
+        stamp: The size in bytes and the modification time in ns of that file.
+        dimension: The number of components of its vectors, which always have length 1.
+        max_tokens: The most tokens that it reads at once, special tokens included; None for a static model, which reads
+            texts of any length.
+        pooling: The way to combine the tokens' vectors, such as "mean".
+        query_prefix: The text that is put before each query.
+        document_prefix: The text that is put before each document.
+        unknown: The id of the token for unknown words, which a static model ignores.
+        files: The names of the prepared folder's files, each with its size in bytes.
     """
 
     name: str
@@ -58,12 +60,12 @@ class ModelDescription:
 
 
 def graph_name(precision: Precision) -> str:
-    """Return the name of the graph's file."""
+    """Return the file name of the graph with this precision."""
     return f"model.{precision}.onnx"
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:
-    """Return the file's size and mtime (ns), or None if there is no such file."""
+    """Return the file's size in bytes and modification time in ns, or None if it can't be accessed."""
     try:
         status = path.stat()
     except OSError:
@@ -80,33 +82,36 @@ class PreparedModel:
 
     @property
     def tokenizer(self) -> Path:
-        """The tokenizer's file."""
+        """Return the path of the tokenizer's file."""
         return self.folder / TOKENIZER
 
     @property
     def vectors(self) -> Path:
-        """The file of a static model's token vectors."""
+        """Return the path of the table of a static model's token vectors."""
         return self.folder / VECTORS
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """The precisions that there are graphs for; a graph that came with the model is fp32 only."""
+        """Return the precisions of the model's graphs. A graph that came with the model exists in fp32 only."""
         return tuple(each for each in PRECISIONS if graph_name(each) in self.description.files)
 
     def best_precision(self) -> tuple[Precision, str]:
-        """Return the precision to use on this machine, and why."""
+        """Return the precision to use on this machine, "int8" or "fp32", and the reason."""
         best, reason = best_precision()
         if best in self.precisions:
             return best, reason
         return self.precisions[0], "the graph is the one that the model came with"
 
     def graph(self, precision: Precision) -> Path:
-        """Return the graph's file."""
+        """Return the path of the graph with this precision."""
         return self.folder / graph_name(precision)
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The fingerprint. Precision is no part of it: int8 and fp32 vectors can be compared (cosine 0.99 and more)."""
+        """Return the model's fingerprint: only vectors with equal fingerprints can be compared.
+
+        It is the same for int8 and fp32, whose vectors can be compared: their cosine is 0.99 or more.
+        """
         described = self.description
         return Fingerprint(
             provider=described.kind,
@@ -120,7 +125,10 @@ class PreparedModel:
 
 
 def load_prepared(home: Path) -> PreparedModel | Path | None:
-    """Return the prepared model in `home`, or the path of a damaged file, or None if there is no model."""
+    """Load the description of the model in `home`, and check that its files have their sizes.
+
+    Return the model, or the path of a file that is missing or damaged, or None if there is no model.
+    """
     path = home / DESCRIPTION
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

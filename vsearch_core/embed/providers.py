@@ -1,4 +1,4 @@
-"""The embedding providers: where each computes, and the packages that it needs."""
+"""The providers of embeddings: the host that each sends texts to, and the packages that it needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingProvider:
-    """A provider of embeddings, which an `EmbedderSpec` names.
+    """A provider of embeddings: a service or a library that turns texts into vectors.
 
     Attributes:
         host: The host that texts are sent to by default; None if they stay on this machine.
-        extras: The names of vsearch's extras, each with the packages that it installs: one of them is needed, the first
-            is preferred. Empty if the plain installation suffices.
+        extras: The optional dependencies of vsearch (such as `vsearch[openai]`) that enable this provider, each with
+            the packages that it installs. Any one of them is enough; the first is preferred. Empty if none is needed.
     """
 
     host: str | None = None
@@ -32,12 +32,12 @@ PROVIDERS: Mapping[str, EmbeddingProvider] = {
 
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """The packages of a provider on this machine.
+    """The packages that a provider needs, and their versions on this machine.
 
     Attributes:
-        name: The provider.
-        extra: The extra that is installed, else the preferred one; None if the provider needs none.
-        packages: The extra's packages, each with its version, or None if it isn't installed.
+        name: The provider's name.
+        extra: The optional dependency of vsearch that is installed, or else the preferred one; None if none is needed.
+        packages: The packages of `extra`, each with its version, or None if it isn't installed.
     """
 
     name: str
@@ -46,12 +46,12 @@ class ProviderStatus:
 
     @property
     def installed(self) -> bool:
-        """True if the provider can be used."""
+        """Return True if all packages are installed."""
         return None not in self.packages.values()
 
 
 def list_providers() -> tuple[ProviderStatus, ...]:
-    """Return the status of every provider by the packages' metadata; nothing is imported."""
+    """Return the status of every provider. Only the metadata of packages is read; nothing is imported."""
     return tuple(_status(name, provider) for name, provider in PROVIDERS.items())
 
 

@@ -1,4 +1,4 @@
-"""Reads the settings of a sentence-transformers model folder: pooling, length limit, prompts."""
+"""Reads the settings in the folder of a sentence-transformers model: pooling, maximum length and prompts."""
 
 import json
 import re
@@ -32,7 +32,15 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """A linear layer after the pooling; `activation` is ONNX's operator, or "" for none."""
+    """A linear layer after the pooling.
+
+    Attributes:
+        weights: The file of its weights.
+        inputs: The length of the vectors that it takes.
+        outputs: The length of the vectors that it returns.
+        bias: True if it adds a bias.
+        activation: ONNX's name for its activation function; "" if it has none.
+    """
 
     weights: Path
     inputs: int
@@ -43,15 +51,15 @@ class Dense:
 
 @dataclass(frozen=True, slots=True)
 class SentenceSettings:
-    """The settings of a model besides its encoder.
+    """The settings of a sentence-transformers model, except those of its encoder.
 
     Attributes:
-        pooling: How the tokens' vectors become one.
-        dense: The linear layers after it.
-        max_tokens: The longest window, [CLS] and [SEP] included; None if the folder sets no limit.
-        lower_case: True if texts are lower-cased whatever the tokenizer does.
-        query_prefix: Put before each query.
-        document_prefix: Put before each document.
+        pooling: The way to combine the tokens' vectors: their mean, or the vector of the first ("cls") or last token.
+        dense: The linear layers after the pooling.
+        max_tokens: The most tokens that it reads at once, [CLS] and [SEP] included; None if the folder sets no limit.
+        lower_case: True if texts are converted to lower case before the tokenizer reads them.
+        query_prefix: The text that is put before each query.
+        document_prefix: The text that is put before each document.
     """
 
     pooling: Pooling
@@ -62,12 +70,15 @@ class SentenceSettings:
     document_prefix: str
 
     def dimension(self, hidden: int) -> int:
-        """Return the embedding's dimension, if the encoder's vectors have `hidden` numbers."""
+        """Return the embedding's dimension for an encoder whose token vectors have `hidden` components."""
         return self.dense[-1].outputs if self.dense else hidden
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "SentenceSettings":
-        """Read the settings of the model with that name. Raises ModelError, which names an unsupported setting."""
+        """Read the settings of the model `name` from its folder.
+
+        Raises ModelError if a file is damaged or a setting is not supported.
+        """
         sentence = read_optional(folder / "sentence_bert_config.json")
         prompts = read_optional(folder / "config_sentence_transformers.json").get("prompts")
         lengths = [
@@ -87,9 +98,10 @@ class SentenceSettings:
 
 
 def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
-    """Return the prefixes (of a query, of a document) for a model with that name and those prompts in its files.
+    """Return a model's prefixes: the text to put before each query, and the text to put before each document.
 
-    Prompts in the files win; without any, the model's family decides.
+    They are the prompts in the model's files. If `prompts` has none, they are those of a known family with that name
+    (such as E5), or else empty.
     """
     query = str(prompts.get("query") or "")
     document = next((str(prompts[key]) for key in DOCUMENT_PROMPTS if prompts.get(key)), "")
@@ -100,7 +112,7 @@ def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
-    """Return the file's JSON value. Raises ModelError if it can't be read or is of another kind."""
+    """Return the JSON value of a file. Raises ModelError if it can't be read, or isn't of the type `kind`."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -113,13 +125,13 @@ def read_json(path: Path, kind: type = dict) -> Any:
 
 
 def read_optional(path: Path) -> dict[str, Any]:
-    """Return the file's JSON object, or {} if there is no such file. Raises ModelError."""
+    """Return the JSON object of a file, or {} if there is no such file. Raises ModelError if it can't be read."""
     settings: dict[str, Any] = read_json(path) if path.is_file() else {}
     return settings
 
 
 def _modules(folder: Path) -> dict[str, list[str]]:
-    """Return the folders of each kind of module, by `modules.json`; without one, it is a bare transformer."""
+    """Return the folders of each kind of module, by `modules.json`. Without that file, there are no modules."""
     path = folder / "modules.json"
     modules = read_json(path, list) if path.is_file() else []
     places: dict[str, list[str]] = {kind: [] for kind in MODULES}
@@ -127,9 +139,9 @@ def _modules(folder: Path) -> dict[str, list[str]]:
     for module in modules:
         kind = str(module["type"]).rpartition(".")[2]
         if kind not in places:
-            raise ModelError(str(path), f"module {kind} isn't known", "model-unsupported")
+            raise ModelError(str(path), f"module {kind} isn't supported", "model-unsupported")
         if MODULES.index(kind) < MODULES.index(before) or (places[kind] and kind != "Dense"):
-            raise ModelError(str(path), f"module {kind} after {before} isn't known", "model-unsupported")
+            raise ModelError(str(path), f"module {kind} after {before} isn't supported", "model-unsupported")
         places[kind].append(str(module.get("path", "")))
         before = kind
     return places
@@ -142,7 +154,7 @@ def _pooling(folders: list[Path], *, prefixed: bool) -> Pooling:
     path = folders[0] / "config.json"
     settings = read_json(path)
     if prefixed and settings.get("include_prompt") is False:
-        raise ModelError(str(path), "leaving the prompt out of the pooling isn't known", "model-unsupported")
+        raise ModelError(str(path), "leaving the prompt out of the pooling isn't supported", "model-unsupported")
     # Before version 6, sentence-transformers wrote a truth value for every mode.
     named = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
     modes = [key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for key in named]
@@ -150,7 +162,7 @@ def _pooling(folders: list[Path], *, prefixed: bool) -> Pooling:
     for known in POOLINGS:
         if said == known:
             return known
-    raise ModelError(str(path), f"pooling by {said} isn't known, only by {', '.join(POOLINGS)}", "model-unsupported")
+    raise ModelError(str(path), f"pooling by {said} isn't supported, only {', '.join(POOLINGS)}", "model-unsupported")
 
 
 def _dense(folder: Path) -> Dense:
@@ -158,7 +170,7 @@ def _dense(folder: Path) -> Dense:
     said = read_json(path)
     activation = str(said.get("activation_function", "torch.nn.modules.activation.Tanh")).rpartition(".")[2]
     if activation not in ACTIVATIONS:
-        raise ModelError(str(path), f"activation {activation} isn't known", "model-unsupported")
+        raise ModelError(str(path), f"activation {activation} isn't supported", "model-unsupported")
     ends = {said.get(f"module_{end}_name") or "sentence_embedding" for end in ("input", "output")}
     if said.get("use_residual") or ends != {"sentence_embedding"}:
         reason = "only dense layers after the pooling, without a residual connection, are supported"
@@ -170,6 +182,6 @@ def _dense(folder: Path) -> Dense:
         inputs, outputs = int(said["in_features"]), int(said["out_features"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            str(path), f"not the configuration of a linear layer ({error})", "model-unsupported"
+            str(path), f"is not the configuration of a linear layer ({error})", "model-unsupported"
         ) from error
     return Dense(weights, inputs, outputs, said.get("bias", True) is True, ACTIVATIONS[activation])

@@ -1,4 +1,4 @@
-"""Shortens vectors to their first numbers, for models trained so that these say the most."""
+"""Shortens vectors to their first components, for models whose first components carry the most information."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,24 +11,25 @@ from vsearch_core.model import Fingerprint
 
 
 class ShortenedEmbedder:
-    """Cuts another embedder's vectors to their first `dimension` numbers, at unit length again.
+    """Wraps an embedder, and cuts its vectors to their first `dimension` components, scaled to unit length again.
 
-    Useful where the model was trained for it (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022) or
-    its dimensions are sorted by their variance, as Model2Vec's are; no model's files say whether.
+    This suits models that were trained for it (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022),
+    and models whose components are sorted by variance, such as Model2Vec's. The caller must know whether a model is one
+    of these, because its files don't say so.
     """
 
     def __init__(self, embedder: Embedder, dimension: int) -> None:
-        """Cut the vectors of `embedder` to their first `dimension` numbers."""
+        """Wrap `embedder`, and cut its vectors to their first `dimension` components."""
         self._embedder = embedder
         self._dimension = dimension
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The embedder's fingerprint, with the shorter dimension."""
+        """Return the embedder's fingerprint with the shorter dimension."""
         return replace(self._embedder.fingerprint, dimension=self._dimension)
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield the texts' vectors in the embedder's order. Raises ModelError."""
+        """Yield the shortened vectors of the texts, in the wrapped embedder's batches. Raises ModelError."""
         for batch in self._embedder.embed_documents(texts):
             yield Batch(batch.indices, self._cut(batch.vectors))
 
@@ -37,7 +38,7 @@ class ShortenedEmbedder:
         return self._cut(self._embedder.embed_queries(texts))
 
     def legible_share(self, query: str) -> float:
-        """Return the share of the query that the model can read."""
+        """Return the share of the query's letters, 0 to 1, that are in words the model knows."""
         return self._embedder.legible_share(query)
 
     def _cut(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""Static models: a text's vector is the mean of its tokens' vectors, looked up in a table.
+"""Static models: tables with one vector for each token. A text's vector is the mean of its tokens' vectors.
 
-The files are Model2Vec's or sentence-transformers'; neither package is needed.
+The model's files may be in the format of Model2Vec or sentence-transformers. Neither package is needed to read them.
 """
 
 import json
@@ -28,12 +28,12 @@ TABLES = ("embeddings", "embedding.weight")  # Model2Vec's name and sentence-tra
 
 @dataclass(frozen=True, slots=True)
 class StaticLimits:
-    """Bounds on the memory of a static embedder.
+    """Limits on the memory that a static embedder uses.
 
     Attributes:
         batch_texts: The most texts of a batch.
-        batch_characters: The characters that end a batch; its tokens are in memory at once.
-        summed_tokens: The rows of the table that are gathered at once.
+        batch_characters: A batch ends with the text that reaches this number of characters.
+        summed_tokens: The most rows of the table that are copied at once.
     """
 
     batch_texts: int = 1024
@@ -42,23 +42,24 @@ class StaticLimits:
 
 
 class StaticEmbedder:
-    """Embeds with a prepared static model, reading the whole of each text; nothing is loaded before the first text.
+    """Embeds texts with a prepared static model, which is loaded at the first text. Texts may have any length.
 
-    A text without any known token gets the vector whose numbers are all equal: it is near nothing in particular.
+    A text without any known token gets the vector whose components are all equal, which is close to no text in
+    particular.
     """
 
     def __init__(self, model: PreparedModel, limits: StaticLimits | None = None) -> None:
-        """Use a prepared model; `limits` bound the texts and tokens that are in memory at a time."""
+        """Use a prepared static model. `limits` bound the memory; None means the defaults."""
         self._model = model
         self._limits = limits or StaticLimits()
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The model's fingerprint."""
+        """Return the model's fingerprint."""
         return self._model.fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield the texts' vectors in the texts' order. Raises ModelError."""
+        """Yield the vectors of the texts in batches, in the order of the texts. Raises ModelError."""
         limits, start = self._limits, 0
         while start < len(texts):
             end, characters = start, 0
@@ -79,7 +80,7 @@ class StaticEmbedder:
         return normalize_rows(vectors)
 
     def legible_share(self, query: str) -> float:
-        """Return the share of the query that the model can read. Raises ModelError."""
+        """Return the share of the query's letters, 0 to 1, that are in words the model knows. Raises ModelError."""
         return legible_share(self._tokenizer, clean(query))
 
     def _sum(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -113,9 +114,11 @@ class StaticEmbedder:
 
 
 def read_vectors(path: Path) -> NDArray[Any]:
-    """Return each token's vector (tokens, dimension), in the file's type, or float32 if the tokens have weights.
+    """Read the table of token vectors from a safetensors file. Return an array (tokens, dimension).
 
-    A model with a quantized vocabulary maps several tokens to one vector; here each has its own row. Raises ModelError.
+    Its type is the file's, or float32 if the file has a weight for each token: each vector is then multiplied by it.
+    Some files map several tokens to one vector; the result has a row for each token. Raises ModelError if the file is
+    damaged or contains no such table.
     """
     try:
         with open_weights(path) as file:
@@ -124,7 +127,7 @@ def read_vectors(path: Path) -> NDArray[Any]:
         raise ModelError(str(path), "has a type that can't be read", "model-damaged") from error
     table = next((tensors[name] for name in TABLES if name in tensors), None)
     if table is None or table.ndim != 2 or not table.size:
-        reason = "isn't a static model: it holds no table of vectors"
+        reason = "isn't a static model: it contains no table of vectors"
         raise ModelError(str(path), reason, "not-a-static-model")
     mapping, weights = tensors.get("mapping"), tensors.get("weights")
     try:
@@ -135,12 +138,12 @@ def read_vectors(path: Path) -> NDArray[Any]:
     except (IndexError, ValueError) as error:
         raise ModelError(str(path), f"its tables don't fit each other ({error})", "model-damaged") from error
     if not np.isfinite(table).all():
-        raise ModelError(str(path), "holds numbers that are not finite", "model-damaged")
+        raise ModelError(str(path), "contains numbers that are not finite", "model-damaged")
     return table
 
 
 def unknown_token(tokenizer: "Tokenizer") -> int | None:
-    """Return the token for pieces outside the vocabulary; it has no meaning, so it is left out of the mean."""
+    """Return the id of the token that stands for unknown words (such as [UNK]), or None if there is none."""
     model = tokenizer.model
     if hasattr(model, "unk_token"):  # WordPiece, BPE, WordLevel
         return None if model.unk_token is None else tokenizer.token_to_id(model.unk_token)

@@ -1,4 +1,4 @@
-"""Reads tensors from safetensors files, which hold no code."""
+"""Reads tensors from safetensors files. Unlike pickle files, they can't contain code."""
 
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,25 @@ from vsearch_core.errors import ModelError
 class TensorReader:
     """Reads a model's tensors by name, one at a time.
 
-    The checkpoint of a model with a head puts a prefix such as "bert." before the encoder's names: whatever is before
-    `anchor`, the name of one of the encoder's tensors.
+    Some files put a prefix such as "bert." before the names of an encoder's tensors. The reader adds that prefix to the
+    names that it is asked for.
     """
 
     def __init__(self, path: Path, file: Any, anchor: str) -> None:
-        """Read from `file`, an open safetensors file at `path`, whose encoder has the tensor `anchor`."""
+        """Read from `file`, the open safetensors file at `path`.
+
+        `anchor` is the name of a tensor that the model has. The text before it in the file is the prefix of all names.
+        """
         self._path = path
         self._file = file
         self._names = set(file.keys())
         self._prefix = min((name.removesuffix(anchor) for name in self._names if name.endswith(anchor)), default="")
 
     def __call__(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return the tensor as float32; -1 in `shape` allows any length.
+        """Return the tensor as float32.
 
-        Raises ModelError if there is no such tensor, or its type or shape doesn't fit.
+        `shape` is the expected shape; -1 allows any length. Raises ModelError if there is no such tensor, if its type
+        can't be read, or if it has another shape.
         """
         full = self._prefix + name
         if full not in self._names:
@@ -42,7 +46,7 @@ class TensorReader:
 
 
 def open_weights(path: Path) -> Any:
-    """Return safetensors' reader of the file, to be used in a `with`. Raises ModelError."""
+    """Open a safetensors file for reading its tensors. Use the result in a `with`. Raises ModelError."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""The embedder for the sentence-transformers package: any architecture, run by torch, also on GPUs."""
+"""The embedder for models of the package sentence-transformers. torch runs any architecture, also on GPUs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -16,30 +16,31 @@ from vsearch_core.model import Fingerprint
 if TYPE_CHECKING:
     from vsearch_core.embed.torch_model import LoadedModel
 
-CPU_BATCH_TOKENS = 4_096  # padded tokens of a batch, to begin with
+CPU_BATCH_TOKENS = 4_096  # the first limit on a batch's tokens, padding included
 GPU_BATCH_TOKENS = 65_536
-BATCHES_AHEAD = 8  # whose windows are sorted by length together, so that little padding is computed
+BATCHES_AHEAD = 8  # batches whose windows are sorted by length together, so that little padding is computed
 
 
 class TorchEmbedder:
-    """Embeds with a sentence-transformers model, which is loaded by the first use of its fingerprint or a vector.
+    """Embeds texts with a model of the package sentence-transformers, which is loaded on first use. Not thread-safe.
 
-    The windows of long texts, their weights and the prefixes are those of the local embedder, so both give a model's
-    texts the same vectors, but for rounding. Not to be shared by threads.
+    Long texts are split into the same windows as by `LocalEmbedder`, and prefixes are the same too. So both compute the
+    same vectors with a model, except for rounding.
     """
 
     def __init__(
         self, model: str | None, device: str | None = None, report: Callable[[str], None] | None = None
     ) -> None:
-        """Take a model, but don't load it.
+        """Set the model and the device; the model is loaded later.
 
         Args:
-            model: A folder or a name on the hub; None is the default model.
-            device: The device, such as "cpu" or "cuda"; None takes a GPU if there is one.
-            report: Called with a line of text when batches have to be smaller, or the arithmetic wider.
+            model: A folder or a name on the Hugging Face hub; None means the default model.
+            device: The device, such as "cpu" or "cuda"; None means a GPU if there is one.
+            report: Called with a line of text when batches are made smaller because memory ran out, or when 16-bit
+                numbers overflow and 32-bit numbers are used instead.
 
         Raises:
-            ModelError: The package isn't installed.
+            ModelError: The package sentence-transformers or torch isn't installed.
         """
         torch_model.require_package()
         self._model = model
@@ -50,11 +51,11 @@ class TorchEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The model's fingerprint. Raises ModelError."""
+        """Return the model's fingerprint. The first call loads the model. Raises ModelError."""
         return self._fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield the texts' vectors as they are done, longer texts before shorter ones. Raises ModelError."""
+        """Yield the texts' vectors in batches, in no particular order. Raises ModelError."""
         prefix = self._loaded.document_prefix
         first, waiting, tokens = 0, list[list[list[int]]](), 0
         for text in texts:
@@ -75,11 +76,11 @@ class TorchEmbedder:
         return vectors
 
     def legible_share(self, query: str) -> float:
-        """Return the share of the query that the model can read. Raises ModelError."""
+        """Return the share of the query's letters, 0 to 1, that are in words the model knows. Raises ModelError."""
         return self._loaded.windower.legible_share(query)
 
     def _embed(self, first: int, texts: Sequence[list[list[int]]]) -> Iterator[Batch]:
-        """Yield the vectors of texts, given as windows; the first text's index is `first`."""
+        """Yield the vectors of texts that are given as their windows. The first text has the index `first`."""
         owners = [(text, window) for text, windows in enumerate(texts) for window in range(len(windows))]
         owners.sort(key=lambda owner: len(texts[owner[0]][owner[1]]), reverse=True)
         done: list[dict[int, NDArray[np.float32]]] = [{} for _ in texts]
@@ -100,7 +101,7 @@ class TorchEmbedder:
     def _run(self, windows: Sequence[list[int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (first window, vectors) for each batch of `windows`, which are sorted longest first.
 
-        A batch that the device's memory can't hold is halved, and so are those after it. Raises ModelError.
+        If the device's memory is too small for a batch, it and later batches are halved. Raises ModelError.
         """
         start = 0
         while start < len(windows):
@@ -115,7 +116,7 @@ class TorchEmbedder:
                 continue
             if not np.isfinite(vectors).all():
                 if not self._loaded.use_float32():
-                    raise ModelError(self._name, "gives numbers that are not finite")
+                    raise ModelError(self._name, "returns numbers that are not finite")
                 self._report(f"{self._name} overflows 16-bit numbers; going on with 32 bits")
                 continue
             yield start, vectors

@@ -1,4 +1,4 @@
-"""Finds, loads and runs a model of the sentence-transformers package; only this module imports torch."""
+"""Finds, loads and runs models of the package sentence-transformers."""
 
 import re
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ from vsearch_core.embed.windows import Windower
 from vsearch_core.errors import ArgumentError, ModelError, first_line
 
 PACKAGES = ("sentence_transformers", "torch")
-FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # that sentence-transformers reads; never *.py
+FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # the files that sentence-transformers reads; never *.py
 IDENTITY = (
     "*.safetensors",
     "*.bin",
     "modules.json",
     "tokenizer.json",
     "[0-9]_*/*",
-)  # they decide the vectors
+)  # the files that determine the vectors
 DIGEST = re.compile("[0-9a-f]{64}")
-DEFAULT_MAX_TOKENS = 512  # if neither the model nor its tokenizer says
+DEFAULT_MAX_TOKENS = 512  # if neither the model nor its tokenizer states a limit
 
 
 def require_package() -> None:
-    """Raise ModelError if the packages of the extra aren't installed; nothing is imported."""
+    """Raise ModelError if sentence-transformers or torch isn't installed. Neither is imported."""
     from importlib.util import find_spec
 
     missing = [name for name in PACKAGES if find_spec(name) is None]
@@ -42,18 +42,18 @@ def require_package() -> None:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model in the memory of its device.
+    """A model that is loaded into the memory of a device.
 
     Attributes:
         name: The model's name.
-        identity: The sha256 of its files.
-        device: The device that it is on.
-        windower: Cuts texts into windows that it can read.
-        query_prefix: Put before each query.
-        document_prefix: Put before each document.
+        identity: One sha256 of the files that determine its vectors.
+        device: The device, such as "cpu" or "cuda".
+        windower: Splits texts into windows that the model can read.
+        query_prefix: The text that is put before each query.
+        document_prefix: The text that is put before each document.
         padding: The id of the padding token.
         typed: True if the model reads token types.
-        model: The model, of the type that sentence-transformers gives.
+        model: The `SentenceTransformer` object.
     """
 
     name: str
@@ -67,7 +67,10 @@ class LoadedModel:
     model: Any
 
     def encode(self, windows: Sequence[list[int]]) -> NDArray[np.float32]:
-        """Return the windows' unit vectors, float32 (len(windows), dimension); not finite if 16 bits overflow."""
+        """Return the windows' unit vectors, float32 (len(windows), dimension).
+
+        The vectors have nan or infinite components if the model's 16-bit numbers overflow.
+        """
         import torch
 
         longest = max(map(len, windows))
@@ -85,7 +88,7 @@ class LoadedModel:
         return np.asarray(unit.cpu().numpy(), dtype=np.float32)
 
     def use_float32(self) -> bool:
-        """Change to 32-bit numbers. Return False if the model has them already."""
+        """Convert the model to 32-bit numbers. Return False if it had them already."""
         import torch
 
         narrow = any(each.dtype == torch.float16 for each in self.model.parameters())
@@ -93,7 +96,7 @@ class LoadedModel:
         return narrow
 
     def release_memory(self) -> None:
-        """Free the memory that a failed batch has left reserved."""
+        """Give the GPU memory that torch keeps for reuse back to the device."""
         import torch
 
         if self.device == "cuda":
@@ -103,7 +106,7 @@ class LoadedModel:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return True if torch reports that memory ran out; for MPS and the CPU only the message says so."""
+    """Return True if an error of torch means that memory ran out. For MPS and the CPU, only its message shows that."""
     import torch
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -113,7 +116,10 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def choose_device(torch: Any, requested: str | None) -> str:
-    """Return the requested device, else a GPU, else the CPU. Raises ArgumentError for a device that isn't there."""
+    """Return the requested device; if it is None, a GPU if there is one, or else the CPU.
+
+    Raises ArgumentError if this machine has no such device.
+    """
     available = ["cuda"] if torch.cuda.is_available() else []
     available += ["mps"] if torch.backends.mps.is_available() else []
     available += ["cpu"]
@@ -126,14 +132,14 @@ def choose_device(torch: Any, requested: str | None) -> str:
 
 
 def choose_dtype(torch: Any, device: str) -> Any:
-    """Return float16 for a GPU, where it is several times as fast, and float32 for a CPU, where it is not."""
+    """Return torch's float16 for a GPU, where it is several times as fast, and float32 for a CPU, where it isn't."""
     return torch.float32 if device == "cpu" else torch.float16
 
 
 def load_model(model: str | None, device: str | None) -> LoadedModel:
-    """Load a model, a folder or a name on the hub; code that comes with it is never run.
+    """Load a model from a folder, or from the Hugging Face hub by its name. Code in a model's files is never run.
 
-    Raises ModelError, and ArgumentError for a device that isn't there.
+    Raises ModelError if the model can't be found or loaded, and ArgumentError if this machine has no such device.
     """
     reference = model_files.parse_model(model)
     folder = find_folder(reference)
@@ -156,7 +162,7 @@ def load_model(model: str | None, device: str | None) -> LoadedModel:
         raise ModelError(f"model {reference.name}", f"can't be loaded ({first_line(error)})") from error
     plain = _plain_tokenizer(reference.name, tokenizer)
     if not hasattr(found[0], "auto_model"):
-        raise ModelError(f"model {reference.name}", f"begins with {type(found[0]).__name__}, not a transformer")
+        raise ModelError(f"model {reference.name}", f"its first module is {type(found[0]).__name__}, not a transformer")
     query, document = prefixes(reference.name, found.prompts)
     return LoadedModel(
         name=reference.name,
@@ -172,7 +178,10 @@ def load_model(model: str | None, device: str | None) -> LoadedModel:
 
 
 def find_folder(reference: ModelReference) -> Path:
-    """Return the model's folder; a model in the hub's cache is used without a request to the hub. Raises ModelError."""
+    """Return the folder of a model; download it from the Hugging Face hub if it isn't in the hub's cache.
+
+    Raises ModelError if it can't be downloaded.
+    """
     if reference.folder is not None:
         return reference.folder
     package = model_files.package_folder() if reference.name == config.MODEL else None
@@ -182,7 +191,7 @@ def find_folder(reference: ModelReference) -> Path:
 
 
 def _is_complete(folder: Path) -> bool:
-    """Return True if a snapshot has all its weights; its download may have been interrupted."""
+    """Return True if a downloaded folder has all its weights. An interrupted download leaves some out."""
     shards = folder / "model.safetensors.index.json"
     if shards.is_file():
         names = read_json(shards).get("weight_map", {}).values()
@@ -191,7 +200,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def weights_digest(folder: Path) -> str:
-    """Return one sha256 of the files that decide the vectors."""
+    """Return one sha256 (in hex) of all files in a model's folder that determine its vectors."""
     from hashlib import sha256
 
     files = sorted({path for pattern in IDENTITY for path in folder.glob(pattern) if path.is_file()})
@@ -218,7 +227,7 @@ def _plain_tokenizer(name: str, tokenizer: Any) -> Any:
         raise ModelError(f"model {name}", "is a static model", "is-static-model")
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
-        raise ModelError(f"model {name}", "has no fast tokenizer, which is needed to cut texts")
+        raise ModelError(f"model {name}", "has no fast tokenizer, which is needed to split texts")
     plain = Tokenizer.from_str(backend.to_str())
     plain.no_truncation()
     plain.no_padding()
@@ -226,9 +235,9 @@ def _plain_tokenizer(name: str, tokenizer: Any) -> Any:
 
 
 def _max_tokens(shape: Any, own_limit: int | None) -> int:
-    """Return the longest window, special tokens included: the model's own limit, or what its positions allow.
+    """Return the most tokens that the model reads at once, special tokens included.
 
-    `shape` is the transformer's configuration.
+    It is the smaller of the model's own limit and its number of positions in `shape`, the transformer's configuration.
     """
     limits = [limit for limit in (own_limit, position_count(shape.to_dict())) if limit and limit > 0]
     return int(min(limits, default=DEFAULT_MAX_TOKENS))

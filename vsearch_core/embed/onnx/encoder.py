@@ -1,12 +1,12 @@
 """Writes a BERT-like sentence encoder as an ONNX graph, from `config.json` and `model.safetensors`.
 
-The graph's input is one text's tokens, `input_ids` int64 (1, tokens); its output is the `embedding`, float32
-(1, dimension), pooled and of unit length. It has no attention mask, because a run holds one window and so no padding:
-measured on two cores, one unpadded window a thread is 1.4 times as fast as padded batches, and a vector then can't
-depend on its neighbours, not even through the int8 range that a batch would share.
+The input is `input_ids`, int64 (1, tokens): the tokens of one window. The output is `embedding`, float32
+(1, dimension): one vector of unit length. There is no attention mask, because one window needs no padding. Measured on
+two cores, one window per thread is 1.4 times as fast as padded batches. It also keeps a vector independent of other
+texts, which a batch would not: its texts would share one int8 range.
 
-The nodes are those that ONNX Runtime's fusion passes would make, so that a session opens without optimisation; all but
-SkipLayerNormalization, which is nine times as slow as Add and LayerNormalization.
+The nodes are the fused ones that ONNX Runtime's optimiser would create, so a session opens without optimisation. The
+exception is SkipLayerNormalization, which is nine times as slow as Add and LayerNormalization.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,17 @@ def write_encoder(
     settings: SentenceSettings,
     max_inputs: Sequence[NDArray[np.float32]] | None = None,
 ) -> None:
-    """Write `target` (the graph) and, beside it, `target` with the suffix .bin (the numbers, which a session maps).
+    """Write an encoder as an ONNX graph to `target`, and its weights to a file with the suffix .bin beside it.
 
-    The graph is fp32, or int8 if `max_inputs` of the fp32 graph are given: then each column of a weight matrix, and
-    each row of the word embeddings, is 8-bit integers with a float32 scale. Raises ModelError if the model in `folder`
-    is of another kind or lacks a tensor.
+    Args:
+        folder: The folder of the model, with `config.json` and `model.safetensors`.
+        target: The file of the graph to write.
+        settings: The model's pooling, linear layers and other settings.
+        max_inputs: None for an fp32 graph. For an int8 graph, what `quantize.max_inputs` measured on the fp32 graph:
+            each column of a weight matrix and each row of the word embeddings then becomes int8 with a float32 scale.
+
+    Raises:
+        ModelError: The model is not supported or lacks a tensor.
     """
     config = EncoderConfig.read(folder)
     source = folder / WEIGHTS
@@ -51,14 +57,14 @@ def write_encoder(
 
 @dataclass(frozen=True, slots=True)
 class _Encoder:
-    """Adds the encoder to a graph; each method adds a part and returns the name of what it computes."""
+    """Adds the encoder to a graph. Each method adds some nodes and returns the name of their result."""
 
     graph: GraphBuilder
     config: EncoderConfig
     weights: TensorReader
 
     def add(self) -> str:
-        """Add all layers; the result is the tokens' vectors, (1, tokens, hidden)."""
+        """Add all layers. Return the name of their result: the tokens' vectors, (1, tokens, hidden)."""
         names, hidden = self.config.family, self._embeddings()
         bias = self._distance_bias() if names.relative else None
         for layer in range(self.config.layers):
@@ -80,7 +86,7 @@ class _Encoder:
         return self._norm("embeddings.LayerNorm", graph.node("Add", words, used))
 
     def _distance_bias(self) -> str:
-        """Add the bias of attention by the distance of two tokens, (1, heads, tokens, tokens)."""
+        """Add the attention bias that depends on the distance of two tokens, (1, heads, tokens, tokens)."""
         graph, count = self.graph, self.config.max_positions
         table = self.weights("encoder.relative_attention_bias.weight", (BUCKETS, self.config.heads))
         by_distance = graph.constant(table[_buckets(np.arange(1 - count, count))].T[None])  # (1, heads, distances)

@@ -1,4 +1,4 @@
-"""The families of encoders that we write as ONNX graphs: BERT, and those that hardly differ but in names."""
+"""The families of encoders that can be written as ONNX graphs: BERT, and models that differ from it mainly in names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +13,17 @@ GELU = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}  # conf
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family's names for the parts of a layer, and its differences from BERT.
+    """A family's names for the tensors of a layer, and its differences from BERT.
+
+    The attributes `layers` to `outer_norm` are the names of tensors in the model's file.
 
     Attributes:
-        typed: True if there are token types; ours are all 0.
-        padded: True if the position table begins with rows for the padding.
-        relative: True if attention is biased by the distance of two tokens.
-        keys: The keys in config.json of the hidden size, the layers, the heads and the activation.
-        epsilon: Used if config.json has no layer_norm_eps.
+        typed: True if the model reads token types; every token gets type 0.
+        padded: True if the position table begins with rows for padding.
+        relative: True if attention has a bias that depends on the distance of two tokens.
+        keys: The names in config.json for the hidden size, the number of layers, the number of heads and the activation
+            function, in this order.
+        epsilon: The value of layer_norm_eps if config.json has none.
     """
 
     layers: str = "encoder.layer"
@@ -77,17 +80,17 @@ DEFAULT_PADDING = 1  # the padding token's id where config.json doesn't say, in 
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """The settings that decide the shape of the graph.
+    """The settings in config.json that determine an encoder's graph.
 
     Attributes:
         family: The model's family.
         hidden: The length of a token's vector.
         layers: The number of layers.
         heads: The number of attention heads.
-        max_positions: The most tokens of a text.
+        max_positions: The most tokens that the model reads at once.
         first_position: The row of the position table for the first token.
-        gelu: The approximation of Gelu, by ONNX's name.
-        epsilon: Added to the variance by layer normalisation.
+        gelu: ONNX's name for the approximation of Gelu: "none" or "tanh".
+        epsilon: The number that layer normalisation adds to the variance.
     """
 
     family: Family
@@ -101,7 +104,7 @@ class EncoderConfig:
 
     @classmethod
     def read(cls, folder: Path) -> "EncoderConfig":
-        """Read `folder/config.json`. Raises ModelError, which names an unsupported setting."""
+        """Read `folder/config.json`. Raises ModelError if a setting is missing or not supported."""
         path = folder / "config.json"
         raw = read_json(path)
         if reason := unsupported_feature(raw):
@@ -126,13 +129,13 @@ class EncoderConfig:
             ) from error
         if min(config.hidden, config.layers, config.heads, config.max_positions) < 1 or config.hidden % config.heads:
             raise ModelError(
-                str(path), f"{hidden} {config.hidden} can't be shared by {config.heads} heads", "model-unsupported"
+                str(path), f"{hidden} {config.hidden} can't be divided by {config.heads} heads", "model-unsupported"
             )
         return config
 
 
 def position_count(raw: Mapping[str, Any]) -> int | None:
-    """Return the maximum number of tokens that the model has positions for, or None if its config.json has none."""
+    """Return the most tokens that a model with this config.json can read at once, or None if it states no limit."""
     positions = raw.get("max_position_embeddings")
     if not isinstance(positions, int):
         return None
@@ -146,14 +149,14 @@ def _first_position(family: Family, raw: Mapping[str, Any]) -> int:
 
 
 def unsupported_feature(raw: Mapping[str, Any]) -> str | None:
-    """Return a reason why no graph can be written for this config.json, or None if one can."""
+    """Return the reason why no graph can be written for a model with this config.json, or None if one can."""
     family = FAMILIES.get(str(raw.get("model_type", "bert")))
     if family is None:
-        return f"model_type is {raw['model_type']!r}, only {', '.join(FAMILIES)} are known"
+        return f"model_type is {raw['model_type']!r}, only {', '.join(FAMILIES)} are supported"
     activation = raw.get(family.keys[3], "gelu")
     if activation not in GELU:
-        return f"{family.keys[3]} is {activation!r}, only {', '.join(GELU)} are known"
+        return f"{family.keys[3]} is {activation!r}, only {', '.join(GELU)} are supported"
     positions = raw.get("position_embedding_type", "absolute")
     if positions != "absolute":
-        return f"position_embedding_type is {positions!r}, only 'absolute' is known"
+        return f"position_embedding_type is {positions!r}, only 'absolute' is supported"
     return "it is a decoder" if raw.get("is_decoder") else None

@@ -21,12 +21,16 @@ ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of t
 
 
 class GraphBuilder:
-    """Collects a graph's nodes and constants; a method that adds a node returns the name of its output."""
+    """Collects the nodes and constants of an ONNX graph. Nodes refer to each other's outputs by name."""
 
     def __init__(self, data: IO[bytes], location: str, max_inputs: Sequence[NDArray[np.float32]] | None) -> None:
-        """Write constants to `data`, a file that the graph will name as `location`.
+        """Start a graph that stores its constants in a data file.
 
-        `max_inputs` has the largest absolute inputs of each int8 product, in order; None computes in fp32.
+        Args:
+            data: The open data file.
+            location: The name of the data file, as the graph will refer to it.
+            max_inputs: For an int8 graph, the largest absolute value of each input of each matrix product, in the order
+                of the products. None for an fp32 graph.
         """
         self._data = data
         self._location = location
@@ -36,7 +40,7 @@ class GraphBuilder:
         self._constants: list[TensorProto] = []
 
     def constant(self, values: NDArray[Any]) -> str:
-        """Add a constant whose numbers go to the data file, aligned to a page."""
+        """Add a constant, whose values go to the data file at a page boundary. Return its name."""
         import onnx
 
         tensor = onnx.TensorProto(
@@ -54,11 +58,11 @@ class GraphBuilder:
         return str(tensor.name)
 
     def index(self, *values: int) -> str:
-        """Add a small int64 constant to the graph itself, which shapes are computed from."""
+        """Add an int64 vector, such as a shape or an axis, to the graph itself. Return its name."""
         return self._inline(np.array(values, dtype=np.int64))
 
     def scalar(self, value: int) -> str:
-        """Add an int64 constant without dimensions."""
+        """Add an int64 number to the graph itself. Return its name."""
         return self._inline(np.array(value, dtype=np.int64))
 
     def _inline(self, values: NDArray[np.int64]) -> str:
@@ -69,7 +73,7 @@ class GraphBuilder:
         return name
 
     def nodes(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> list[str]:
-        """Add a node with several outputs."""
+        """Add a node of the operator `kind` with several outputs. Return the outputs' names."""
         from onnx import helper
 
         names = [f"{NAMES}{kind}_{len(self._nodes)}_{number}" for number in range(outputs)]
@@ -77,21 +81,21 @@ class GraphBuilder:
         return names
 
     def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output."""
+        """Add a node of the operator `kind` with one output. Return the output's name."""
         return self.nodes(kind, *inputs, domain=domain, **attributes)[0]
 
     def rename_last(self, name: str, new_name: str) -> None:
-        """Rename the output of the last node, `name`."""
+        """Rename the output of the last node from `name` to `new_name`."""
         assert [*self._nodes[-1].output] == [name]
         self._nodes[-1].output[0] = new_name
 
     @property
     def size(self) -> int:
-        """The number of nodes."""
+        """Return the number of nodes."""
         return len(self._nodes)
 
     def linear(self, source: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """Add source (…, inputs) · weight (outputs, inputs)ᵀ + bias (outputs,)."""
+        """Add the linear layer source (…, inputs) · weight (outputs, inputs)ᵀ + bias (outputs,). Return its output."""
         if not self._int8:
             product = self.node("MatMul", source, self.constant(weight.T))
             return self.node("Add", product, self.constant(bias))
@@ -102,7 +106,7 @@ class GraphBuilder:
         return self.node("DynamicQuantizeMatMul", source, *constants, domain=MICROSOFT)
 
     def lookup(self, table: NDArray[np.float32], rows: str) -> str:
-        """Add table[rows]."""
+        """Add a lookup of rows in a table, `table[rows]`. Return the name of its output."""
         if not self._int8:
             return self.node("Gather", self.constant(table), rows)
         codes, scales = quantize_rows(table)
@@ -110,7 +114,7 @@ class GraphBuilder:
         return self.node("Mul", values, self.node("Gather", self.constant(scales[:, None]), rows))
 
     def save(self, target: Path, dimension: int) -> None:
-        """Write the graph; the output of its last node is the embedding."""
+        """Write the graph to `target`. The last node's output becomes the graph's output, `embedding`."""
         import onnx
         from onnx import helper
 
@@ -121,7 +125,10 @@ class GraphBuilder:
             file.write(onnx.ModelProto.SerializeToString(model))
 
     def surround(self, model: "ModelProto", before: int) -> None:
-        """Put the first `before` nodes before the model's and the others after; the last output is the embedding."""
+        """Insert the first `before` nodes at the start of `model`, and append the others to its end.
+
+        The last node's output becomes the model's output, `embedding`.
+        """
         sources, results = self._ends("dimension")
         nodes = [*self._nodes[:before], *model.graph.node, *self._nodes[before:]]
         for field, values in (("node", nodes), ("input", sources), ("output", results)):

@@ -1,4 +1,7 @@
-"""Adds what follows an encoder in a graph: pooling, linear layers, unit length; by operators of every opset."""
+"""Adds the last steps to an encoder's graph: pooling, linear layers and scaling to unit length.
+
+Only operators that every opset has are used.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,10 @@ POOLED_TOKEN = {"cls": 0, "lasttoken": -1}
 
 
 def add_head(graph: GraphBuilder, tokens: str, settings: SentenceSettings) -> str:
-    """Pool the tokens' vectors `tokens` (1, tokens, hidden) into the embedding (1, dimension). Raises ModelError."""
+    """Add the steps from the tokens' vectors (1, tokens, hidden) to the embedding (1, dimension).
+
+    Return the name of the embedding. Raises ModelError if the weights of a linear layer can't be read.
+    """
     if settings.pooling == "mean":
         channels = graph.node("Transpose", tokens, perm=[0, 2, 1])
         pooled = graph.node("Flatten", graph.node("GlobalAveragePool", channels), axis=1)
@@ -24,7 +30,7 @@ def add_head(graph: GraphBuilder, tokens: str, settings: SentenceSettings) -> st
 
 
 def add_norm(graph: GraphBuilder, vector: str) -> str:
-    """Add the scaling of the vector (1, dimension) to unit length."""
+    """Add the scaling of a vector (1, dimension) to unit length. Return the name of the result."""
     return graph.node("LpNormalization", vector, axis=-1, p=2)
 
 

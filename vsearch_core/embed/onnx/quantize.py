@@ -1,8 +1,9 @@
-"""Quantize weights to 8 bits, and measure the ranges of inputs that this needs.
+"""Quantizes weights to 8 bits, and measures the ranges of inputs that this needs.
 
-ONNX Runtime gives the whole left side of a product one 8-bit range, which a few channels of a transformer widen:
-measured on single words, int8 then has a cosine of 0.94 to fp32. Dividing those channels by a factor, and multiplying
-their weights by it, keeps the product and evens the ranges (Xiao et al., "SmoothQuant", ICML 2023): 0.99.
+ONNX Runtime quantizes the whole input of a matrix product with one scale. A few channels of a transformer have such
+large values that the others lose precision: measured on single words, the int8 vectors have a cosine of 0.94 to the
+fp32 vectors. So each channel is divided by a factor, and its weights are multiplied by the same factor. The product
+stays the same, the ranges become similar, and the cosine rises to 0.99 (Xiao et al., "SmoothQuant", ICML 2023).
 """
 
 from pathlib import Path
@@ -21,7 +22,10 @@ SMALLEST = 1e-5  # the magnitude assumed for a channel that is never used
 
 
 def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return (codes, scales) with rows ≈ codes · scales[:, None]; each row's largest magnitude becomes 127."""
+    """Quantize each row to int8. Return (codes, scales) such that rows ≈ codes · scales[:, None].
+
+    The value with the largest magnitude in a row becomes 127 or -127.
+    """
     scales = np.abs(rows).max(axis=1) / np.float32(127)
     scales[scales == 0] = 1
     codes = np.rint(rows / scales[:, None]).astype(np.int8)
@@ -29,9 +33,13 @@ def quantize_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
 
 
 def smoothing_factors(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return each channel's factor, (inputs,), to divide the inputs by and to multiply the columns of `weight` by.
+    """Return the factor of each input channel, (inputs,).
 
-    `largest` (inputs,) are the inputs' largest magnitudes; `weight` is (outputs, inputs).
+    Divide the inputs by the factors, and multiply the columns of `weight` by them.
+
+    Args:
+        largest: The largest magnitude of each input channel, (inputs,).
+        weight: The weights of the linear layer, (outputs, inputs).
     """
     inputs = np.maximum(largest, SMALLEST)
     columns = np.maximum(np.abs(weight).max(axis=0), SMALLEST)
@@ -40,10 +48,11 @@ def smoothing_factors(largest: NDArray[np.float32], weight: NDArray[np.float32])
 
 
 def max_inputs(graph: Path, tokenizer: Path, max_tokens: int) -> list[NDArray[np.float32]]:
-    """Return the largest magnitude per channel of the left side of each MatMul of an fp32 encoder, in order.
+    """Measure the largest magnitude of each input channel of each MatMul in an fp32 encoder.
 
-    Measured over random words of the model's own vocabulary, so that it needs no text and favours none. Writes and
-    removes a file beside `graph`. Raises ModelError where the tokenizer gives what the encoder can't take.
+    Return one array per MatMul, in the order of the graph. The encoder reads random words of its own vocabulary, so no
+    sample texts are needed. A temporary file is written beside `graph`. Raises ModelError if the encoder can't read the
+    tokenizer's tokens.
     """
     import onnx
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: how it is imported and run, and the arithmetic that suits this CPU."""
+"""Imports ONNX Runtime without telemetry, opens sessions, and chooses int8 or fp32 for this CPU."""
 
 import os
 import platform
@@ -18,10 +18,11 @@ VNNI = {"avx512_vnni", "avx_vnni"}  # as Linux names them
 
 
 def onnxruntime() -> ModuleType:
-    """Import ONNX Runtime and return it; it must be imported nowhere else.
+    """Import ONNX Runtime with telemetry switched off, and return the module. Import it nowhere else.
 
-    Some builds write a device id and an event database into the home folder when they are imported, to be uploaded.
-    Only this variable prevents it, `disable_telemetry_events()` does not. A user's own setting is kept.
+    When some builds are imported, they write a device id and an event database into the home folder, for upload. Only
+    the environment variable ORT_DISABLE_TELEMETRY prevents it; `disable_telemetry_events()` does not. If the user has
+    set the variable, it is left as it is.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as module
@@ -30,13 +31,16 @@ def onnxruntime() -> ModuleType:
 
 
 def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceSession":
-    """Return a session that runs a graph on the CPU. Errors are exceptions without a narrower base than Exception.
+    """Open a session that runs a graph on the CPU.
 
     Args:
         graph: The graph's file.
-        optimised: Let ONNX Runtime rewrite the graph first; those that we write don't need it.
-        cores: The cores that a run uses; 0 takes all, for one run at a time. One core a run, with as many runs at a
-            time as there are cores, is 1.35 times as fast as all cores on one run after another.
+        optimised: True to let ONNX Runtime optimise the graph first. Graphs that vsearch wrote don't need it.
+        cores: The number of cores for each run; 0 means all. To run one window on each core at once is 1.35 times as
+            fast as to run one window after another on all cores.
+
+    Raises:
+        Exception: The graph can't be loaded. ONNX Runtime's errors have no narrower base class.
     """
     ort = onnxruntime()
     levels = ort.GraphOptimizationLevel
@@ -50,10 +54,10 @@ def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceS
 
 @cache
 def best_precision() -> tuple[Precision, str]:
-    """Return the precision to use on this CPU, and why.
+    """Return the precision to use on this CPU, "int8" or "fp32", and the reason.
 
-    x86 without VNNI adds pairs of uint8 × int8 products in 16 bits, which saturate: int8 would be wrong there, not only
-    slow. ARM widens before it adds.
+    An x86 CPU without VNNI adds pairs of uint8 × int8 products in 16 bits, which can overflow. int8 would be inaccurate
+    there, not only slow. ARM CPUs add in wider numbers.
     """
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return "int8", "ARM CPUs multiply int8 exactly"

@@ -1,4 +1,4 @@
-"""Adapts the ONNX graph that a model ships, for architectures that we can't write ourselves."""
+"""Adapts the ONNX graph that comes with a model, for architectures that `encoder.py` can't write."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,12 @@ MIN_OPSET = 11  # the first whose Gather counts from the end
 
 
 def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
-    """Write `target`, and its numbers beside it with the suffix .bin, as `write_encoder` does. Return the dimension.
+    """Adapt the graph that comes with the model in `folder`, and write it to `target`. Return its dimension.
 
-    The tokens are the only input: a run holds one window, so the mask is all ones and the types are all zero. The graph
-    is fp32, optimised by ONNX Runtime in ways that are valid on any CPU. Raises ModelError if the graph has other
-    inputs or outputs.
+    Its weights go to a file with the suffix .bin beside it. The tokens become the only input: since each run reads one
+    window without padding, the attention mask is all ones and the token types are all zero. The graph is fp32, and
+    ONNX Runtime optimises it only in ways that any CPU supports. Raises ModelError if the graph has inputs or outputs
+    that are not supported.
     """
     import onnx
 
@@ -50,22 +51,22 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
 
 
 def check_supported(source: Path, model: "ModelProto") -> None:
-    """Raise ModelError if the graph has inputs, outputs or operators that we don't support."""
+    """Raise ModelError if the graph has inputs, outputs or an opset that we don't support."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
     outputs = [each.name for each in model.graph.output]
     if unknown := [each.name for each in inputs if each.name not in INPUTS]:
-        raise ModelError(str(source), f"its input {unknown[0]} isn't known", "model-unsupported")
+        raise ModelError(str(source), f"its input {unknown[0]} isn't supported", "model-unsupported")
     if unknown := [each.name for each in inputs if each.type.tensor_type.elem_type != 7]:  # TensorProto.INT64
         raise ModelError(str(source), f"its input {unknown[0]} isn't int64", "model-unsupported")
     if INPUTS[0] not in {each.name for each in inputs}:
         raise ModelError(str(source), f"has no input {INPUTS[0]}", "model-unsupported")
     if not {POOLED, *TOKENS} & set(outputs):
-        raise ModelError(str(source), f"gives {', '.join(outputs)}, not {TOKENS[0]}", "model-unsupported")
+        raise ModelError(str(source), f"its outputs are {', '.join(outputs)}, not {TOKENS[0]}", "model-unsupported")
     opset = next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), 0)
     if opset < MIN_OPSET:
         raise ModelError(
-            str(source), f"is written in opset {opset}, {MIN_OPSET} is the oldest supported", "model-unsupported"
+            str(source), f"uses opset {opset}; the oldest supported opset is {MIN_OPSET}", "model-unsupported"
         )
 
 
@@ -75,7 +76,7 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
     copies = []
     for name in sorted({entry.value for entry in entries}):
         if Path(name).name != name:
-            raise ModelError(str(source), f"keeps its numbers outside its folder ({name!r})", "model-unsupported")
+            raise ModelError(str(source), f"stores its weights outside its folder ({name!r})", "model-unsupported")
         if not (source.parent / name).is_file():
             raise ModelError(str(source.parent / name), "is missing", "model-damaged")
         copies.append(copy_file(source.parent / name, folder / name))
@@ -106,7 +107,7 @@ def _wrap(model: "ModelProto", graph: GraphBuilder, settings: SentenceSettings) 
 
 
 def _optimise(source: Path, unfinished: Path, target: Path) -> int:
-    """Write the graph as ONNX Runtime would run it, and run it once. Return the embedding's dimension."""
+    """Write the graph in its optimised form, and run it once. Return the embedding's dimension."""
     ort = onnxruntime()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # "all" would suit this CPU only
@@ -122,6 +123,6 @@ def _optimise(source: Path, unfinished: Path, target: Path) -> int:
         raise ModelError(str(source), f"can't be run ({first_line(error)})", "model-unsupported") from error
     if vector.ndim != 2 or vector.dtype != np.float32:
         raise ModelError(
-            str(source), f"gives {vector.dtype} of shape {vector.shape}, not one vector", "model-unsupported"
+            str(source), f"returns {vector.dtype} of shape {vector.shape}, not one float32 vector", "model-unsupported"
         )
     return int(vector.shape[1])

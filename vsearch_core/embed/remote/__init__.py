@@ -1,1 +1,1 @@
-"""Embedders that send texts to a provider."""
+"""Embedders that send texts to a provider over HTTP."""

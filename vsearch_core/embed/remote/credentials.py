@@ -1,4 +1,4 @@
-"""API keys and the addresses of providers: which address may receive a key."""
+"""API keys and base URLs: checks that they are valid, and decides which URL may receive a key."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ _PLAIN_HOST = re.compile(r"[\w.-]+(:\d*)?|\[[\da-f:.]+\](:\d*)?", re.ASCII)  # a
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The API key for a remote provider, and where it may be sent. Raises ModelError if no key can look like that.
+    """The API key for a remote provider, and the base URL that may receive it. Raises ModelError for an invalid key.
 
     Attributes:
-        api_key: The key; None if the caller has none, which a server on this machine may not mind.
-        trusted_url: The base URL, besides the provider's own, that may receive the key. An index made by somebody else
-            can name any address, so the address that an index names must not be trusted unseen.
-        key_name: The caller's name for the key, such as the variable that holds it, for the errors about it.
+        api_key: The key; None if the caller has none. Some servers need none, such as one on this machine.
+        trusted_url: The base URL that may receive the key in addition to the provider's own. Don't copy it from an
+            index: somebody else may have made the index, and it can contain any URL.
+        key_name: The name of the key in error messages, such as the environment variable that it comes from.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -26,20 +26,21 @@ class Credentials:
     key_name: str = "API key"
 
     def __post_init__(self) -> None:
-        """Raise ModelError for a key that no HTTP header can hold."""
+        """Raise ModelError if the key has characters that an HTTP header can't contain."""
         key = self.api_key
         if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
-            raise ModelError(self.key_name, "holds characters that can't be part of a key", "malformed-key")
+            raise ModelError(self.key_name, "contains characters that can't be part of a key", "malformed-key")
 
     def allow(self, base_url: str) -> bool:
-        """Return True if `base_url` is the trusted one."""
+        """Return True if `base_url` is the trusted URL. Does not consider the provider's own URL."""
         return self.trusted_url is not None and same_address(base_url, self.trusted_url)
 
 
 def checked_url(url: str) -> str:
-    """Return a base URL as it is stored and shown, without a slash at its end.
+    """Check a base URL, and return it without a slash at its end.
 
-    Raises ArgumentError, whose text leaves out any part of the URL that may be secret.
+    Raises ArgumentError if it isn't an http or https address, or if it contains a user name, a password, a query or a
+    fragment. The message leaves out every part of the URL that may be secret.
     """
     try:
         parts = urlsplit(url)
@@ -47,19 +48,19 @@ def checked_url(url: str) -> str:
     except ValueError:
         parts = urlsplit("")
     if "@" in url:
-        raise ArgumentError("base_url", "it holds a name or a password", "base-url-with-secret")
+        raise ArgumentError("base_url", "it contains a user name or a password", "base-url-with-secret")
     address = re.split("[?#]", url, maxsplit=1)[0]
     if address != url:
-        raise ArgumentError("base_url", f"more than an address follows {address}", "base-url-with-query")
+        raise ArgumentError("base_url", f"it has a query or a fragment after {address}", "base-url-with-query")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ArgumentError("base_url", f"{url} is not an http or https address", "base-url-malformed")
     return url.rstrip("/")
 
 
 def host_of(url: str) -> str | None:
-    """Return the host of a checked base URL, or None if it is this machine.
+    """Return the host in a base URL, or None if it is this machine.
 
-    Where programs could disagree about which part of the URL is the host, the whole URL stands for it.
+    If programs could disagree about which part of the URL is the host, return the whole URL.
     """
     address = re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0].lower()
     host = urlsplit(f"//{address}").hostname if _PLAIN_HOST.fullmatch(address) else None
@@ -76,5 +77,5 @@ def _is_loopback(host: str) -> bool:
 
 
 def same_address(one: str, other: str) -> bool:
-    """Return True if two base URLs are equal but for a slash at the end."""
+    """Return True if two base URLs are equal, apart from slashes at the end."""
     return one.rstrip("/") == other.rstrip("/")

@@ -1,4 +1,4 @@
-"""The embedder that sends texts to a provider: batches of texts, windows of long ones, checked responses."""
+"""The embedder for remote providers. It sends texts in batches, splits long texts, and checks the responses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,13 +32,10 @@ REMOTE_WINDOWING = f"{WINDOWING}, estimate {ESTIMATE}"  # for `ProviderModel.poo
 
 
 class SendRequest(Protocol):
-    """Sends one request and returns the vectors of `texts`, in order, as the provider gives them.
-
-    Raises RequestFailure.
-    """
+    """A function that sends one request to a provider."""
 
     def __call__(self, texts: Sequence[str], purpose: Purpose) -> Sequence[ArrayLike]:
-        """Send one request."""
+        """Send the texts in one request. Return their vectors in the same order, unchecked. Raises RequestFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +45,15 @@ class ProviderModel:
     Attributes:
         provider: The provider's name.
         model: The model's name.
-        dimension: The length of its vectors; None if only a response can tell.
-        window: The most tokens of a text.
-        texts: The most texts of a request.
-        tokens: The most tokens of a request.
+        dimension: The length of its vectors; None if it isn't known before the first response.
+        window: The most tokens in a text.
+        texts: The most texts in a request.
+        tokens: The most tokens in a request.
         counts_texts: True if the provider's rate limit counts each text as a request.
-        pooling: The fingerprint's pooling: all that decides the vectors besides the model and the prefixes.
-        query_prefix: Put before each window of a query.
-        document_prefix: Put before each window of a document.
+        pooling: The text for the fingerprint's `pooling`. It names everything that affects the vectors apart from the
+            model and the prefixes, such as the way to split long texts.
+        query_prefix: The text that is put before each window of a query.
+        document_prefix: The text that is put before each window of a document.
     """
 
     provider: str
@@ -70,13 +68,13 @@ class ProviderModel:
     document_prefix: str = ""
 
     def prefix(self, purpose: Purpose) -> str:
-        """Return what goes before each window."""
+        """Return the text that is put before each window of a query or of a document."""
         return self.query_prefix if purpose == "query" else self.document_prefix
 
 
 @dataclass(frozen=True, slots=True)
 class _TextWindow:
-    """A text, or a part of one, that fits into the model, and its estimated tokens, prefix included."""
+    """A text, or a part of one, that is short enough for the model; and its estimated tokens, prefix included."""
 
     text: str
     tokens: float
@@ -86,14 +84,14 @@ TextWindows = list[_TextWindow]
 
 
 class RemoteEmbedder:
-    """Embeds by a provider's model, with one request under way at a time, so that a kill wastes at most one request.
+    """Embeds texts with a remote provider's model. It sends one request at a time. Not thread-safe.
 
-    More at once would gain little: quotas bind first (a hundred chunks are 60,000 tokens), or the one machine that a
-    local server computes on. Not to be shared by threads.
+    If the process is killed, at most one request is wasted. Several requests at once would gain little: a provider's
+    quota is reached first (a hundred chunks are 60,000 tokens), and a local server computes on one machine anyway.
     """
 
     def __init__(self, model: ProviderModel, send: SendRequest, policy: RequestPolicy) -> None:
-        """Embed with `model` by requests that `send` sends, under the rate limits and timeouts of `policy`."""
+        """Set the model, the function that sends a request, and the rate limits and timeout of requests."""
         self._model = model
         self._send = send
         self._dimension = model.dimension  # if None, the first response sets it
@@ -103,7 +101,10 @@ class RemoteEmbedder:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """The fingerprint. Sends a request if only that can tell the dimension; raises ProviderError if it fails."""
+        """Return the model's fingerprint.
+
+        If the model's dimension isn't known yet, it is found by a request. Raises ProviderError if that fails.
+        """
         model = self._model
         dimension = self._dimension or self.embed_queries(["dimension"]).shape[1]
         return Fingerprint(
@@ -117,10 +118,10 @@ class RemoteEmbedder:
         )
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield a batch for each request, in the texts' order; ends early if the run is stopped while it waits.
+        """Yield the vectors of the texts in batches, in the order of the texts.
 
-        The vector of a text of several windows is the mean of theirs, weighted by tokens, at unit length.
-        Raises ProviderError.
+        The vector of a text that is split into windows is the mean of their vectors. If the policy's `stop` returns
+        True, the iteration ends early. Raises ProviderError.
         """
         start = 0
         try:
@@ -145,7 +146,7 @@ class RemoteEmbedder:
             raise self._error(failure, "query-not-embedded") from None
 
     def legible_share(self, query: str) -> float:
-        """Return 1: providers keep their tokenizers to themselves, and their models read most languages."""
+        """Return 1. Providers don't publish their tokenizers, but their models read most languages."""
         return 1.0
 
     def _windows(self, text: str, purpose: Purpose) -> TextWindows:
@@ -155,7 +156,7 @@ class RemoteEmbedder:
         return [_TextWindow(_visible(piece), tokens + extra) for piece, tokens in pieces]
 
     def _groups(self, texts: Sequence[str]) -> Iterator[list[TextWindows]]:
-        """Yield the texts' windows, as many texts at a time as a request holds; a text too long for one comes alone."""
+        """Yield the windows of as many texts as fit into one request; a text that is too long for one comes alone."""
         group: list[TextWindows] = []
         count, tokens = 0, 0.0
         for text in texts:
@@ -178,7 +179,7 @@ class RemoteEmbedder:
         return np.stack([mean_of_windows([*rows], _tokens(text)) for rows, text in zip(parts, group, strict=True)])
 
     def _batches(self, windows: TextWindows) -> Iterator[TextWindows]:
-        """Yield `windows` in runs that fit into one request."""
+        """Yield the windows in groups that fit into one request."""
         batch: TextWindows = []
         tokens = 0.0
         for window in windows:
@@ -190,7 +191,7 @@ class RemoteEmbedder:
         yield batch
 
     def _request(self, windows: TextWindows, purpose: Purpose, patience: float) -> NDArray[np.float32]:
-        """Return the windows' unit vectors; what the provider finds too long is sent in halves.
+        """Return the windows' unit vectors. A request that the provider rejects as too long is sent in two halves.
 
         Raises RequestFailure and RequestStopped.
         """
@@ -217,9 +218,9 @@ class RemoteEmbedder:
         return mean_of_windows([*self._request(parts, purpose, patience)], _tokens(parts))[None, :]
 
     def _error(self, failure: RequestFailure, code: str) -> ProviderError:
-        """Return the error for the failure; `code` stands for a failure without a code of its own.
+        """Return the error for the failure. Its code is `code` unless the failure has one.
 
-        Its detail `when` says when another try can succeed.
+        The error's detail `when` states when another try can succeed.
         """
         subject = f"{self._model.provider} {self._model.model}"
         if failure.kind == "quota":

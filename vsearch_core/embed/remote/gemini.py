@@ -1,6 +1,6 @@
-"""Gemini's embedding models, through google-genai or, if only that is installed, google-generativeai.
+"""Google's Gemini embedding models, through the package google-genai or the older google-generativeai.
 
-Both call `POST /v1beta/models/M:batchEmbedContents`, and both are told not to retry: retry.py does.
+Both packages call `POST /v1beta/models/MODEL:batchEmbedContents`. Their own retries are switched off: retry.py retries.
 """
 
 import json
@@ -54,15 +54,16 @@ class _Adapter(Protocol):
 
 
 def open_gemini(spec: EmbedderSpec, policy: RequestPolicy, credentials: Credentials) -> RemoteEmbedder:
-    """Return the embedder; nothing is sent yet. The key goes only to Google's own address or the trusted one.
+    """Return an embedder for a Gemini model. No request is sent yet.
 
-    Raises InputError and ModelError.
+    The API key is sent only to Google's own address or to the trusted URL. Raises InputError if the model or dimension
+    is not supported, and ModelError if there is no key, the URL isn't trusted, or no package is installed.
     """
     model = (spec.model or DEFAULT_MODEL).removeprefix("models/")
     if model in RETIRED_MODELS:
         raise InputError(f"model {model}", "Google has shut it down", "model-retired", successor=DEFAULT_MODEL)
     if model not in WINDOWS:
-        reason = "the Gemini embedder doesn't know it"
+        reason = "isn't supported by the Gemini embedder"
         raise InputError(f"model {model}", reason, "unknown-choice", choices=", ".join(WINDOWS))
     dimension = DEFAULT_DIMENSION if spec.dimension is None else spec.dimension
     if dimension not in DIMENSIONS:
@@ -97,7 +98,7 @@ def _check_key(base_url: str, credentials: Credentials) -> None:
 
 
 def _adapter(endpoint: _Endpoint) -> _Adapter:
-    """Return the adapter for the installed package; google-genai's if both are installed. Raises ModelError."""
+    """Return the adapter for the installed package, google-genai if both are. Raises ModelError if neither is."""
     for adapter in (_GoogleGenai, _GoogleGenerativeai):
         try:
             import tenacity  # noqa: F401 - retry.py's; missing here is missing there
@@ -187,7 +188,7 @@ class _GoogleGenerativeai:
 
 
 def _failure(status: int, body: Any, credentials: Credentials) -> RequestFailure:
-    """Return the failure that an error of the API means: https://cloud.google.com/apis/design/errors."""
+    """Return the failure for an error response of the API (https://cloud.google.com/apis/design/errors)."""
     while isinstance(body, list) and body:
         body = body[0]
     error = body.get("error", body) if isinstance(body, Mapping) else {}
@@ -197,7 +198,7 @@ def _failure(status: int, body: Any, credentials: Credentials) -> RequestFailure
     violations = json.dumps([detail.get("violations") for detail in details])
     if status == 429:
         if re.search(r"limit: 0\b", message) or '"quotaValue": "0"' in violations:
-            when = "once its plan allows the model"
+            when = "once your plan allows the model"
             return RequestFailure("quota", "your key has no quota for this model", when=when)
         if "PerDay" in violations or "per day" in message.lower():
             return RequestFailure("quota", "the day's quota is used up", when=_next_day())
@@ -206,13 +207,13 @@ def _failure(status: int, body: Any, credentials: Credentials) -> RequestFailure
 
 
 def _seconds(duration: object) -> float | None:
-    """Return the seconds of a protobuf duration as JSON has it: "5s", "0.1s"."""
+    """Return the seconds of a protobuf duration in JSON, such as "5s" or "0.1s"; None if it isn't one."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", str(duration))
     return float(match[1]) if match else None
 
 
 def _next_day() -> str:
-    """Return when Google's daily quotas are renewed: at midnight in California."""
+    """Return the time when Google renews daily quotas, which is midnight in California, as text for a message."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:

@@ -1,4 +1,4 @@
-"""OpenAI's embeddings, and every server with the same HTTP API: Ollama, llama.cpp, vLLM, TEI, LM Studio."""
+"""OpenAI's embedding models, and servers with the same HTTP API, such as Ollama, llama.cpp, vLLM, TEI and LM Studio."""
 
 import base64
 import json
@@ -35,9 +35,10 @@ TOKENS_PER_REQUEST = 250_000  # OpenAI takes 300,000
 
 
 def open_openai(spec: EmbedderSpec, policy: RequestPolicy, credentials: Credentials) -> RemoteEmbedder:
-    """Return the embedder; nothing is sent yet. The key goes only to OpenAI's own address or the trusted one.
+    """Return an embedder for OpenAI or for a server with the same API. No request is sent yet.
 
-    Raises InputError and ModelError.
+    The API key is sent only to OpenAI's own address or to the trusted URL. Raises InputError if an option is invalid or
+    a model must be named, and ModelError if OpenAI's key is missing or a package isn't installed.
     """
     base_url = checked_url(spec.base_url or HOME)
     at_home = same_address(base_url, HOME)
@@ -64,7 +65,7 @@ def open_openai(spec: EmbedderSpec, policy: RequestPolicy, credentials: Credenti
 
 
 class _Server:
-    """Sends `POST /embeddings`, once a call."""
+    """Sends one `POST /embeddings` request per call."""
 
     def __init__(
         self, base_url: str, credentials: Credentials, model: str, dimension: int | None, timeout: float
@@ -112,14 +113,17 @@ class _Server:
         return vectors
 
     def _request_dimension(self, vectors: Sequence[Sequence[float]]) -> None:
-        """Name the dimension in later requests if the vectors have another one: not all servers accept it unasked."""
+        """Ask for the dimension in later requests if the vectors have another one.
+
+        It isn't sent at first, because not all servers accept it.
+        """
         if self._dimension and vectors and len(vectors[0]) != self._dimension:
             self._body["dimensions"] = self._dimension
 
     def _refusal(self, status: int, headers: Mapping[str, str], text: str) -> RequestFailure:
         message, code = _error_message(text)
         if status == 429 and code == "insufficient_quota":
-            return RequestFailure("quota", "the account has no credit left", when="once it has")
+            return RequestFailure("quota", "the account has no credit left", when="once it has credit again")
         if status in {401, 403} and self._key is None:
             reason = f"the server requires a key, and none was sent (status {status})"
             return RequestFailure("refused", reason, code="openai-url-untrusted")
@@ -127,7 +131,7 @@ class _Server:
 
 
 def _in_order(data: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return the vectors by their `index`, or as they come if all have the same (some servers number nothing)."""
+    """Return the vectors in the order of their `index`. If a server gives all of them 0, keep the given order."""
     numbered = sorted(((item.get("index", position), position) for position, item in enumerate(data)))
     numbers = [number for number, _ in numbered]
     if numbers != list(range(len(data))) and set(numbers) != {0}:
@@ -136,7 +140,7 @@ def _in_order(data: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 def _numbers(embedding: object) -> Any:
-    """Return a vector decoded from base64 (little-endian float32), or as it is; it is checked later."""
+    """Return a vector. Decode it if it is base64 (little-endian float32); else return it as it is, unchecked."""
     if isinstance(embedding, str):
         return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
     return embedding
@@ -151,11 +155,14 @@ def _check_uncut(body: Mapping[str, Any], texts: Sequence[str]) -> None:
     read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
     words = sum(any(map(str.isalnum, word)) for text in texts for word in text.split())
     if isinstance(read, int) and 0 < read < words:
-        raise RequestFailure("too long", f"read {read} tokens of {words} words, so it cuts long texts")
+        raise RequestFailure("too long", f"the server read {read} tokens of {words} words, so it truncates long texts")
 
 
 def _error_message(text: str) -> tuple[str, str]:
-    """Return the message and the code of an error body in any server's dialect, or the body itself without a code."""
+    """Return the message and the code in the body of an error response. Servers use several formats.
+
+    If the body isn't JSON, the message is the body itself, and the code is "".
+    """
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -167,7 +174,7 @@ def _error_message(text: str) -> tuple[str, str]:
 
 
 def _delay(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait by `Retry-After-Ms` (OpenAI's) or `Retry-After`, which is seconds or a date."""
+    """Return the seconds to wait by the header `Retry-After-Ms` (OpenAI's) or `Retry-After` (seconds or a date)."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) / unit

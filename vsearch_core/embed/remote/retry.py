@@ -1,7 +1,8 @@
-"""Sends requests to a provider: at the allowed rate, again after a passing failure, with bounded waits.
+"""Sends requests to a provider: keeps to the rate limit, and retries after temporary failures.
 
-Only this module retries, by tenacity; the providers' own clients are told not to. It waits as long as the provider
-says, otherwise by exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015).
+Only this module retries (with the package tenacity); the retries of the providers' own packages are switched off. The
+pause before a retry is the one that the provider asks for. If it asks for none, the pause is exponential back-off with
+full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015).
 """
 
 import threading
@@ -22,23 +23,23 @@ FailureKind = Literal["throttled", "server", "network", "answer", "quota", "too 
 RETRIED = {"throttled", "server", "network", "answer"}
 MAX_DELAY = 120.0  # seconds; a provider that asks for a longer pause ends the run
 MAX_BACKOFF = 30.0  # seconds
-INDEXING_PATIENCE = 600.0  # seconds that one request may take with all its retries
-QUERY_PATIENCE = 20.0  # the same while somebody waits for the result
+INDEXING_PATIENCE = 600.0  # seconds that one request may take with all its retries, while indexing
+QUERY_PATIENCE = 20.0  # the same for a query
 REPORT_FROM = 10.0  # seconds; longer pauses are reported
-TICK = 0.1  # seconds between two looks at the stop flag
+TICK = 0.1  # seconds between two checks whether the run should stop
 
 
 class RequestFailure(Exception):  # noqa: N818 - an error only once no retry has helped
-    """A failed request, as a provider's adapter describes it.
+    """A request that failed, with the information that decides whether it is retried.
 
     Attributes:
-        kind: Decides what follows: "quota" ends a run that can go on later, "too long" asks for shorter texts,
-            "refused" is final, and the others are retried.
-        reason: What went wrong, on one line.
-        delay: The seconds after which the provider allows the next request, if it says so.
-        when: When another run can succeed, such as "after 2026-11-21 14:32", if that is known.
-        code: The code of the error that the failure becomes; "" for the default.
-        details: That error's details.
+        kind: "quota" means that the quota is used up: the run ends, and a later run can continue. "too long" means
+            that the texts must be made shorter. "refused" is final. All other kinds are retried.
+        reason: The cause, on one line.
+        delay: The seconds until the provider allows the next request; None if it didn't state that.
+        when: The time when another run can succeed, such as "after 2026-11-21 14:32"; "" if that isn't known.
+        code: The `code` of the ProviderError that is raised in the end; "" for the default.
+        details: The details of that ProviderError.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class RequestFailure(Exception):  # noqa: N818 - an error only once no retry has
         code: str = "",
         **details: JsonValue,
     ) -> None:
-        """Set the attributes; a throttled request that must wait longer than MAX_DELAY becomes a spent quota."""
+        """Set the attributes. If the provider asks for a pause longer than MAX_DELAY, the kind becomes "quota"."""
         super().__init__(kind, reason)
         far = kind in {"throttled", "server"} and delay is not None and delay > MAX_DELAY
         self.kind: FailureKind = "quota" if far else kind
@@ -63,7 +64,7 @@ class RequestFailure(Exception):  # noqa: N818 - an error only once no retry has
 
 
 class RequestStopped(Exception):  # noqa: N818 - the caller asked for it
-    """The run was asked to stop while it waited."""
+    """Raised if the run is asked to stop while it waits for a response or for the next try."""
 
 
 def _never() -> bool:
@@ -76,7 +77,7 @@ def _ignore(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RetryClock:
-    """A monotonic clock in seconds, and how to sleep by it; tests have their own."""
+    """A monotonic clock and a function that sleeps, both in seconds. Tests replace them."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -84,13 +85,13 @@ class RetryClock:
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """Limits on retries of a failing request.
+    """Limits on the retries of a request.
 
     Attributes:
         tries: The most tries of one request.
-        tries_before_contact: The most tries while the provider has never responded: it may not be there at all.
+        tries_before_contact: The most tries if the network fails and the provider has never responded.
         bad_answers: The most invalid responses in a row.
-        grace: The seconds that a stopped run waits for the response to its last request, which is paid for.
+        grace: The seconds that a stopped run waits for the response to its last request, which may cost money.
     """
 
     tries: int = 60
@@ -104,13 +105,13 @@ class RequestPolicy:
     """Rate limits, timeout and callbacks of the requests to a provider.
 
     Attributes:
-        rpm: The most requests a minute; None sends them as fast as the provider responds.
-        tpm: The most tokens a minute, by our estimate.
-        timeout: The seconds that one response may take.
+        rpm: The most requests per minute; None means no limit.
+        tpm: The most tokens per minute, as `token_costs` estimates them; None means no limit.
+        timeout: The seconds that the provider may take for a response.
         stop: Called while waiting; returns True to end the run.
         report: Called with a line of text before a long pause.
-        clock: The clock that waits are measured by.
-        limits: How long a failing request is retried.
+        clock: The clock that measures the pauses.
+        limits: The limits on the retries of a request.
     """
 
     rpm: int | None = None
@@ -123,17 +124,17 @@ class RequestPolicy:
 
 
 class RateLimiter:
-    """Keeps the requests and tokens of any 60 seconds within limits; None is no limit."""
+    """Computes pauses that keep the requests and tokens of any 60 seconds within the provider's limits."""
 
     def __init__(self, rpm: int | None, tpm: int | None) -> None:
-        """Allow `rpm` requests and `tpm` tokens a minute."""
+        """Allow `rpm` requests and `tpm` tokens per minute; None means no limit."""
         self._limits = (rpm, tpm)
         self._spent: deque[tuple[float, int, int]] = deque()  # (time, requests, tokens) of the last minute
 
     def pause(self, now: float, requests: int, tokens: int) -> float:
-        """Return the seconds from `now` until these requests and tokens are allowed.
+        """Return the seconds from `now` until these requests and tokens may be sent.
 
-        More than a minute allows is let through once the last minute is empty.
+        If they are more than a minute's limit, they may be sent once nothing was sent in the last 60 seconds.
         """
         while self._spent and self._spent[0][0] <= now - 60:
             self._spent.popleft()
@@ -148,31 +149,31 @@ class RateLimiter:
         return until - now
 
     def spend(self, now: float, requests: int, tokens: int) -> None:
-        """Record what is sent at `now`."""
+        """Record that these requests and tokens are sent at the time `now`."""
         if self._limits != (None, None):
             self._spent.append((now, requests, tokens))
 
 
 class RetryingClient:
-    """Sends one provider's requests, one at a time, each until it succeeds or retrying is pointless."""
+    """Sends requests to one provider, one at a time, and retries each until it succeeds or a limit is reached."""
 
     def __init__(self, policy: RequestPolicy) -> None:
-        """Use the rate limits, retry limits, clock and callbacks of `policy`."""
+        """Set the rate limits, retry limits, clock and callbacks."""
         self._policy = policy
         self._limiter = RateLimiter(policy.rpm, policy.tpm)
         self._reached = False
 
     def request(self, send: Callable[[], T], *, requests: int, tokens: int, patience: float) -> T:
-        """Return the result of `send`, which is called again after a failure that may pass.
+        """Call `send` and return its result. Call it again after a temporary failure.
 
         Args:
-            send: Sends the request once; raises RequestFailure.
-            requests: The number of requests that the rate limit counts for it.
-            tokens: The number of tokens that the rate limit counts for it.
+            send: A function that sends the request once, and raises RequestFailure if that fails.
+            requests: The number of requests that one call counts for in the rate limit.
+            tokens: The number of tokens that one call counts for in the rate limit.
             patience: The seconds after which no retry begins.
 
         Raises:
-            RequestFailure: The last failure.
+            RequestFailure: The last try failed.
             RequestStopped: The run was asked to stop.
         """
         from tenacity import Retrying, retry_if_exception, wait_random_exponential
@@ -210,7 +211,7 @@ class RetryingClient:
         )(send_paced)
 
     def _send_once(self, send: Callable[[], T], patience: float) -> T:
-        """Return the result of `send`, run in a thread that is abandoned on timeout or when the run is stopped."""
+        """Run `send` in a thread and return its result. The thread is abandoned on timeout or if the run is stopped."""
         from concurrent.futures import Future, wait
 
         result: Future[T] = Future()
@@ -254,7 +255,7 @@ class RetryingClient:
 
 
 def _failure(state: "RetryCallState") -> RequestFailure:
-    """Return the failure of the last try: tenacity asks only after one that is retried."""
+    """Return the failure of the last try. tenacity calls this only after a try that failed."""
     failure = state.outcome.exception() if state.outcome is not None else None
     if not isinstance(failure, RequestFailure):
         raise TypeError(failure)

@@ -1,4 +1,4 @@
-"""Translates what goes wrong on the wire: HTTP statuses, responses and client errors become `RequestFailure`s."""
+"""Converts HTTP error statuses, invalid responses and errors of the HTTP client to `RequestFailure`."""
 
 import re
 
@@ -7,7 +7,7 @@ from vsearch_core.embed.remote.retry import RequestFailure
 from vsearch_core.errors import ModelError
 
 MAX_EXCERPT = 200  # characters of a provider's message in an error
-MIN_KEY_LENGTH = 6  # characters; to blank out anything shorter could blank out half of a message
+MIN_KEY_LENGTH = 6  # characters; a shorter key isn't replaced, because it could match ordinary words of a message
 
 _TOO_LONG = re.compile(
     r"too (long|large|many tokens)|context length|maximum (context|input|number of tokens|allowed batch)|"
@@ -17,7 +17,7 @@ _TOO_LONG = re.compile(
 
 
 def excerpt(message: object, key: str | None) -> str:
-    """Return a provider's message as one short line, without the key, which it may repeat."""
+    """Shorten a provider's message to one line of text. If it contains the API key, replace that by "[key]"."""
     text = str(message or "")
     if key is not None and len(key) >= MIN_KEY_LENGTH:
         text = text.replace(key, "[key]")
@@ -28,13 +28,13 @@ def excerpt(message: object, key: str | None) -> str:
 def failure_from_status(
     status: int, message: str, credentials: Credentials, *, delay: float | None = None
 ) -> RequestFailure:
-    """Return the failure that an HTTP error status means.
+    """Convert an HTTP error status to a failure: one to retry, one that asks for shorter texts, or a final one.
 
     Args:
         status: The HTTP status.
-        message: The provider's message, which may repeat the key.
+        message: The provider's message, which may contain the API key.
         credentials: The key that was sent, and its name.
-        delay: The seconds after which the provider allows the next request, if it says so.
+        delay: The seconds until the provider allows the next request; None if it didn't state that.
     """
     message = excerpt(message, credentials.api_key)
     reason = f"status {status}" + (f": {message}" if message else "")
@@ -53,21 +53,21 @@ def failure_from_status(
 
 
 def invalid_response(error: Exception) -> RequestFailure:
-    """Return the failure for a body that can't be read as embeddings because of `error`."""
-    return RequestFailure("answer", f"the response is no list of embeddings ({type(error).__name__})")
+    """Return the failure for a response that doesn't contain embeddings; `error` was raised when it was read."""
+    return RequestFailure("answer", f"the response isn't a list of embeddings ({type(error).__name__})")
 
 
 def unreachable(error: Exception, key: str | None) -> RequestFailure:
-    """Return the failure for an error of the HTTP client."""
+    """Return the failure for an error of the HTTP client, such as a refused connection."""
     return RequestFailure("network", f"can't be reached ({type(error).__name__}: {excerpt(error, key)})")
 
 
 def client_setup_error(provider: str, error: Exception, key: str | None) -> ModelError:
-    """Return the error for an HTTP client that the environment's proxies or certificates keep from being made."""
+    """Return the error for an HTTP client that can't be set up, such as with an invalid proxy or certificate file."""
     reason = f"its HTTP client can't be set up ({excerpt(error, key)})"
     return ModelError(f"embedder {provider}", reason, "http-client-setup")
 
 
 def missing_extra_error(provider: str, extra: str) -> ModelError:
-    """Return the error for a provider whose package is not installed."""
+    """Return the error for a provider whose package isn't installed; `extra` is the optional dependency to install."""
     return ModelError(f"embedder {provider}", "its package is not installed", "package-missing", extra=extra)
