@@ -38,7 +38,7 @@ def mixed(vsearch: Vsearch, project: Path) -> Path:
         "skipped large.txt: 20,000 bytes, more than 10,000",
         "skipped sub/binary.bin: is binary, not text",
         f"vsearch: -scan.pdf: {SCANNED}; left out of the index",
-        "vsearch: bad.pdf: is no readable PDF (Stream has ended unexpectedly); left out of the index",
+        "vsearch: bad.pdf: is not a readable PDF (Stream has ended unexpectedly); left out of the index",
         f"vsearch: locked.pdf: {LOCKED}; left out of the index",
         f"vsearch: part.pdf: {PICTURES}; the rest is indexed",
     ]
@@ -47,7 +47,7 @@ def mixed(vsearch: Vsearch, project: Path) -> Path:
 
 LINES = [
     f"failed   -scan.pdf: {SCANNED}",
-    "failed   bad.pdf: is no readable PDF (Stream has ended unexpectedly)",
+    "failed   bad.pdf: is not a readable PDF (Stream has ended unexpectedly)",
     "indexed  empty.docx: holds no text",
     "indexed  evil \ufffd[31m\ufffd name.txt: holds no text",
     "indexed  good.txt",

@@ -234,7 +234,7 @@ def test_an_unreadable_file_is_reported_and_the_rest_is_indexed(vsearch: Vsearch
     write_files(project, {"good.txt": "The pump.", "bad.pdf": b"%PDF-1.4\nnothing of a PDF"})
     result = vsearch("index", ".", cwd=project)
     assert result.status == 2
-    assert re.fullmatch(r"vsearch: bad\.pdf: is no readable PDF \(.*\); left out of the index\n", result.err)
+    assert re.fullmatch(r"vsearch: bad\.pdf: is not a readable PDF \(.*\); left out of the index\n", result.err)
     assert "1 file, 1 chunk (1 added, 1 could not be read)" in result.out
     assert paths(vsearch, project) == ["good.txt"]
 
@@ -265,7 +265,7 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
         result = vsearch("index", cwd=project)
         assert result.status == 2
         assert re.fullmatch(
-            r"vsearch: a\.pdf: is no readable PDF \(.*\); its former text stays in the index\n", result.err
+            r"vsearch: a\.pdf: is not a readable PDF \(.*\); its former text stays in the index\n", result.err
         )
     assert vsearch("index", "--json", cwd=project).json["failed"] == 1
     assert paths(vsearch, project) == ["a.pdf"]

@@ -87,7 +87,7 @@ def test_an_invalid_example_is_an_error(vsearch: Vsearch, mill: Path, name: str,
 
 def test_an_unreadable_file_is_named_as_typed(vsearch: Vsearch, mill: Path) -> None:
     write_files(mill, {"sub/broken.pdf": b"%PDF-1.7 and no more"})
-    assert vsearch("similar", "sub/broken.pdf", cwd=mill).error.startswith("sub/broken.pdf: is no readable PDF (")
+    assert vsearch("similar", "sub/broken.pdf", cwd=mill).error.startswith("sub/broken.pdf: is not a readable PDF (")
 
 
 def test_no_hit_is_status_1(vsearch: Vsearch, mill: Path) -> None:

@@ -139,7 +139,11 @@ def test_a_file_that_becomes_unreadable_keeps_its_former_version(root: Path, emb
     (root / "docs/mixed.pdf").write_bytes(b"no PDF")
     refresh(root, embedder)
     state, reason = states(root)["docs/mixed.pdf"]
-    assert (state, reason.startswith("is no readable PDF"), reason.endswith("; kept as it was")) == (FAILED, True, True)
+    assert (state, reason.startswith("is not a readable PDF"), reason.endswith("; kept as it was")) == (
+        FAILED,
+        True,
+        True,
+    )
     (root / "docs/mixed.pdf").write_bytes(MIXED)
     assert refresh(root, embedder).changed == 0
     assert states(root) == EXPECTED

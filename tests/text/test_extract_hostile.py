@@ -69,7 +69,7 @@ def test_deeply_nested_elements() -> None:
 
 def test_encrypted_office_files_are_recognised() -> None:
     container = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000)
-    assert_refused("a.docx", container, "is an old binary Office file, whatever its name says")
+    assert_refused("a.docx", container, "is an old binary Office file, although its name says otherwise")
     assert_refused("a.docx", container + "EncryptedPackage".encode("utf-16-le"), "is encrypted")
 
 
@@ -88,7 +88,7 @@ def test_a_member_with_a_password() -> None:
 @pytest.mark.parametrize("name", [name for name in SAMPLES if zipfile.is_zipfile(io.BytesIO(SAMPLES[name]))])
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"just text", pack({}), pack({"mimetype": "x"})])
 def test_files_that_are_no_packages(name: str, data: bytes) -> None:
-    assert_refused(name, data, "is no readable" if data else "is empty")
+    assert_refused(name, data, "is not a readable" if data else "is empty")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -104,7 +104,7 @@ def test_compressed_files_are_read_as_their_content(name: str) -> None:
     compress = compressors[name[-2:].lower()]
     content = SAMPLES["a.docx"] if "docx" in name else b"# Title\n"
     assert extract(name, compress(content)).text.strip()
-    assert_refused(name, compress(content)[:-12], "no readable compressed file")
+    assert_refused(name, compress(content)[:-12], "not a readable compressed file")
 
 
 FILTER = b"/Filter /FlateDecode"
@@ -139,7 +139,7 @@ def test_a_pdf_with_avoidable_cycles_is_read() -> None:
 @pytest.mark.slow
 def test_a_pdf_of_millions_of_operators() -> None:
     bomb = zlib.compress(b"BT (a) Tj ET " + b"q " * 2_100_000)
-    assert_refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>"), "no readable PDF")
+    assert_refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>"), "not a readable PDF")
     with pypdf.apply_configuration(stream_parsing_work_maximum_count=1000):
         again = b"/Kids [" + b"3 0 R " * 50 + b"] /Count 50"
         assert_refused("a.pdf", pdf_page(stream(bomb, FILTER), b"<< >>", pages=again), "grows too large")

@@ -124,7 +124,7 @@ def test_attached_messages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_damaged() -> None:
-    with pytest.raises(ExtractionError, match="no readable Outlook message"):
+    with pytest.raises(ExtractionError, match="not a readable Outlook message"):
         extract("a.msg", b"not a message")
 
 

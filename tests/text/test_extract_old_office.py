@@ -41,6 +41,6 @@ def test_the_content_tells_the_format(name: str, content: str | bytes, text: str
 
 
 def test_the_old_formats_themselves_are_refused() -> None:
-    with pytest.raises(BinaryFileError, match="Office file of before 2007") as caught:
+    with pytest.raises(BinaryFileError, match="Office file from before 2007") as caught:
         extract("a.doc", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
     assert caught.value.code == "old-office-file"

@@ -98,7 +98,7 @@ def test_encrypted(algorithm: str) -> None:
     "data", [b"", b"no PDF at all", b"%PDF-1.4\n", make_pdf("x")[:200], b"%PDF-1.7\n" + bytes(1000)]
 )
 def test_damaged(data: bytes) -> None:
-    with pytest.raises(ExtractionError, match="no readable PDF") as caught:
+    with pytest.raises(ExtractionError, match="not a readable PDF") as caught:
         extract("a.pdf", data)
     assert "\n" not in str(caught.value)
 

@@ -46,7 +46,7 @@ def test_an_empty_file_is_reported_as_empty(suffix: str) -> None:
 @pytest.mark.parametrize(("name", "suffix"), [("a.doc", "docx"), ("B.XLS", "xlsx"), ("c.ppt.gz", "pptx")])
 def test_old_office_files_are_skipped_with_the_format_to_use(name: str, suffix: str) -> None:
     data = OLE_CONTAINER + bytes(600)
-    with pytest.raises(BinaryFileError, match="is an Office file of before 2007") as caught:
+    with pytest.raises(BinaryFileError, match="is an Office file from before 2007") as caught:
         extract(name, gzip.compress(data) if name.endswith(".gz") else data)
     assert (caught.value.code, caught.value.details) == ("old-office-file", {"suffix": suffix})
 

@@ -51,7 +51,7 @@ def test_headings_and_information() -> None:
 
 
 def test_other_bytes_under_the_suffix_are_refused() -> None:
-    with pytest.raises(BinaryFileError, match="is no RTF"):
+    with pytest.raises(BinaryFileError, match="isn't RTF"):
         extract("a.rtf", b"just text")
 
 

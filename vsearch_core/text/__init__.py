@@ -1,1 +1,1 @@
-"""From files to chunks: which files to read, how their text is extracted, and where it is cut."""
+"""From files to chunks: find the files, extract their text, and split it into chunks."""

@@ -1,8 +1,10 @@
 """Splits a document into chunks of a target number of words, at the best boundary near the target.
 
-A word is a character of a script that is written without spaces (Han, kana, Thai …), or a run of other characters
-without white space. So that texts of chunks are bounded, a run of more than `MAX_RUN` characters counts as several
-words, and more than `MAX_GAP` characters of white space are shortened to that.
+A boundary is the end of a sentence or paragraph, a heading, a new page, a blank line of code or the end of a line.
+
+A word is a run of characters without white space. In scripts without spaces (Han, kana, Thai …), each character is a
+word. Two rules bound the text of a chunk: a run of more than `MAX_RUN` characters counts as several words, and a run of
+more than `MAX_GAP` characters of white space is shortened to `MAX_GAP`.
 """
 
 import itertools
@@ -17,11 +19,11 @@ from vsearch_core import config, scripts
 from vsearch_core.errors import ArgumentError
 from vsearch_core.model import Chunk, Document, Span
 
-MIN_WORDS, MAX_WORDS = 20, 5000  # that a target can be
+MIN_WORDS, MAX_WORDS = 20, 5000  # the range of a target
 MAX_RUN = 100  # characters
 MAX_GAP = 100  # characters of white space that a chunk keeps between two words
 # Shares of the target:
-MAX_SHARE = 1.2  # no chunk has more words, besides a repeated header
+MAX_SHARE = 1.2  # no chunk has more words, not counting a repeated header
 MIN_SHARE = 0.8  # a chunk is cut at the best boundary between this and MAX_SHARE
 HEADING_SHARE = 0.4  # a chunk of at least this size ends before a heading or a new page
 TAIL_SHARE = 0.2  # the last chunk is not smaller
@@ -40,13 +42,18 @@ _LONG_GAP = re.compile(rf"(\s{{{MAX_GAP}}})\s+")
 
 @dataclass(frozen=True, slots=True)
 class ChunkOptions:
-    """Target size and overlap of chunks, in words. Raises ArgumentError for sizes out of range."""
+    """The target size of chunks and the overlap of neighbouring chunks. Raises ArgumentError if one is out of range.
+
+    Attributes:
+        words: The target size, in words.
+        overlap: The number of words that two neighbouring chunks share.
+    """
 
     words: int = config.CHUNK_WORDS
     overlap: int = config.OVERLAP_WORDS
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Raise ArgumentError if a size is out of range."""
         if not MIN_WORDS <= self.words <= MAX_WORDS:
             raise ArgumentError("chunk_words", f"{self.words} is not from {MIN_WORDS} to {MAX_WORDS}")
         if not 0 <= self.overlap < self.words / 2:
@@ -55,19 +62,20 @@ class ChunkOptions:
 
     @property
     def limit(self) -> int:
-        """The maximum number of words of a chunk."""
+        """Return the maximum number of words in a chunk."""
         return math.floor(self.words * MAX_SHARE)
 
 
 def count_words(text: str) -> int:
-    """Return the number of words, as the chunker counts them."""
+    """Return the number of words in a text, as this module defines them."""
     return sum(1 for _ in _WORD.finditer(text))
 
 
 def split(document: Document, options: ChunkOptions) -> list[Chunk]:
-    """Split a document into chunks, in order. They cover all characters of its spans but white space.
+    """Split a document into chunks and return them in order.
 
-    Time and memory grow linearly with the text. A gap between two spans always ends a chunk.
+    Together they contain all text of the document's spans. Text between two spans is left out, and no chunk extends
+    across it. Time and memory grow linearly with the text.
     """
     chunks: list[Chunk] = []
     line, counted = 1, 0  # the line of the character at offset `counted`
@@ -96,7 +104,7 @@ def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> C
 
 
 def _stretches(spans: Sequence[Span]) -> Iterator[list[Span]]:
-    """Yield the spans in groups without gaps."""
+    """Yield the spans in groups; the spans of a group follow each other without a gap."""
     stretch: list[Span] = []
     for span in spans:
         if stretch and span.start != stretch[-1].end:
@@ -108,7 +116,7 @@ def _stretches(spans: Sequence[Span]) -> Iterator[list[Span]]:
 
 
 class _Cutter:
-    """Cuts one stretch of text. Positions are numbers of words; a cut is before the word of its number."""
+    """Splits one stretch of text. A cut is a position between words: cut n is before word n, counted from 0."""
 
     def __init__(self, text: str, spans: list[Span], options: ChunkOptions) -> None:
         self.text = text
@@ -140,7 +148,7 @@ class _Cutter:
         return cuts
 
     def cut(self) -> Iterator[tuple[int, int, Span]]:
-        """Yield start and end of each chunk as character offsets, and the span of its first character."""
+        """Yield each chunk as its start and end (character offsets), and the span that it begins in."""
         start = end = 0
         while end < len(self.words):
             heading = self._heading_after(start, end)
@@ -158,7 +166,7 @@ class _Cutter:
         return match.end() if match else self.end
 
     def _heading_after(self, start: int, previous: int) -> int | None:
-        """Return the first heading at which a chunk from `start` must end, or None if it is too far away."""
+        """Return the cut of the first heading at which a chunk from `start` must end, or None if it's too far away."""
         low = max(start + math.ceil(self.target * HEADING_SHARE), previous + 1)
         index = bisect_left(self.headings, low)
         if index == len(self.headings) or self.headings[index] > start + self.limit:
@@ -167,7 +175,7 @@ class _Cutter:
         return heading if len(self.words) - heading >= self.target * TAIL_SHARE else None
 
     def _end_of(self, start: int) -> int:
-        """Return the best cut at which to end a chunk from `start` for its size."""
+        """Return the best cut at which to end a chunk that begins at the cut `start`."""
         if len(self.words) - start <= self.limit:
             return len(self.words)
         low = start + math.ceil(self.target * MIN_SHARE)
@@ -180,7 +188,7 @@ class _Cutter:
         return self._between_words(target, low, high)
 
     def _between_words(self, target: int, low: int, high: int) -> int:
-        """Return the nearest cut with white space before it, else `target`, inside an unspaced script or a long run."""
+        """Return the cut nearest to `target` that has white space before it. If there is none, return `target`."""
         for distance in range(max(target - low, high - target) + 1):
             for cut in (target - distance, target + distance):
                 if low <= cut <= high and self.text[self.words[cut] - 1].isspace():
@@ -188,9 +196,9 @@ class _Cutter:
         return target
 
     def _next_start(self, end: int) -> int:
-        """Return where the chunk after a cut at `end` begins: at the boundary nearest to the overlap before it.
+        """Return the cut at which the next chunk begins after a chunk that ends at the cut `end`.
 
-        Rows don't overlap.
+        It is the boundary nearest to `end` minus the overlap. Chunks of table rows don't overlap.
         """
         if self._span_of(end).kind == "rows":
             return end
@@ -206,7 +214,10 @@ class _Cutter:
 def _ends(
     text: str, spans: Sequence[Span], patterns: Mapping[str, re.Pattern[str]], *, with_starts: bool = False
 ) -> Iterator[int]:
-    """Yield where the matches of each kind's pattern end in its spans, and `with_starts` where its spans begin."""
+    """Yield the offsets at which matches end. `patterns` has a pattern for some kinds of spans.
+
+    If `with_starts` is True, also yield the offset at which each run of spans of one kind begins.
+    """
     for kind, group in itertools.groupby(spans, key=lambda span: span.kind):
         run = list(group)
         if with_starts:

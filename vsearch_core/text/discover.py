@@ -1,6 +1,7 @@
-"""Finds the files to read in the given files and folders, in a stable order.
+"""Finds the files to index in the given files and folders, in a stable order.
 
-Paths are strings until they are reported: creating a Path takes longer than the system calls for it.
+Paths are strings here and become `Path` objects only in results, because creating a `Path` takes longer than the system
+calls for a file.
 """
 # ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120
 
@@ -18,15 +19,20 @@ from vsearch_core.errors import InputError
 from vsearch_core.text.ignore import IgnoreRules, without_backtracking
 
 IGNORE_FILES = (".gitignore", ".ignore", ".vsearchignore")  # a later one overrides an earlier one
-MAX_RULES_BYTES = 1_000_000  # of an ignore file
+MAX_RULES_BYTES = 1_000_000  # the maximum size of an ignore file
 UNSEARCHED = frozenset({".git", ".hg", ".svn", ".bzr", "CVS", "_darcs", config.INDEX_DIR})
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoverOptions:
-    """The files to find. `include` and `exclude` are globs as in a .gitignore, on paths relative to the given folder.
+    """Options that decide which files are found.
 
-    An empty `include` means all files; `exclude` overrides `include`. `max_file_size` is in bytes.
+    Attributes:
+        include: Patterns as in a .gitignore, for paths relative to the given folder. Only matching files are found;
+            an empty tuple means all files.
+        exclude: Patterns of the same form. Matching files and folders are left out, even if `include` matches them.
+        use_ignore_files: True to follow .gitignore, .ignore and .vsearchignore files.
+        max_file_size: The size in bytes above which a file is skipped.
     """
 
     include: tuple[str, ...] = ()
@@ -37,9 +43,13 @@ class DiscoverOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to read: its absolute path, links not resolved, its size in bytes and its times.
+    """A file that was found.
 
-    `mtime_ns` is the time of the last change, which programs can set; `ctime_ns` is set by the system only.
+    Attributes:
+        path: Its absolute path; symbolic links in it are not resolved.
+        size: Its size in bytes.
+        mtime_ns: The time of its last change, in ns since the epoch. Programs can set it.
+        ctime_ns: The time of its last change of content or attributes. Only the system sets it.
     """
 
     path: Path
@@ -49,13 +59,16 @@ class SourceFile:
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """Size and times. While they stay the same, so do the bytes; see `index.sources.settled_ctime`."""
+        """Return (size, mtime_ns, ctime_ns). If they are unchanged, the file's content is assumed to be unchanged.
+
+        The exception is a change within the clock's resolution; see `index.sources.settled_ctime`.
+        """
         return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or link that is left out for what it is. Not an error."""
+    """A file or link that isn't read because of its kind or size, such as a pipe or a huge file. Not an error."""
 
     path: Path
     reason: str
@@ -63,7 +76,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A folder or file that the system refuses to read. The run continues, and ends as an error."""
+    """A folder or file that the system can't read, such as for lack of permission. It counts as an error of the run."""
 
     path: Path
     reason: str
@@ -73,11 +86,12 @@ Found = SourceFile | Skipped | Unreadable
 
 
 def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]:
-    """Walk the given files and folders: each file once, sorted within each folder, symbolic links last.
+    """Find the files in the given files and folders. Yield each file once, sorted by name within each folder.
 
-    Hidden entries, folders of version control and ignored entries are left out silently. A file given itself is found
-    even if it is hidden or ignored, but `include` and `exclude` apply to it. Raises InputError, before any result, for
-    a path that doesn't exist and for a pattern that can match nothing.
+    Hidden files, folders of version control systems and ignored files are left out silently. Symbolic links are
+    followed last. A file in `paths` is found even if it is hidden or ignored, but `include` and `exclude` apply to it.
+
+    Raises InputError before any result if a path doesn't exist, or a pattern can't match any file.
     """
     for path in paths:
         try:
@@ -91,14 +105,14 @@ def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]
 
 
 class Reach:
-    """The folders that a walk of a file or folder enters, for watching them.
+    """The folders that must be watched to notice changes of the files that `discover` finds.
 
-    A change elsewhere changes nothing that `discover` finds, except for the targets of links to hidden files, and for
-    ignore files above the folder.
+    Two changes can't be noticed this way: of a hidden file that a symbolic link leads to, and of an ignore file above
+    the given folder.
     """
 
     def __init__(self, path: Path, options: DiscoverOptions) -> None:
-        """Walk the file or folder at `path` once, to learn its folders and rules."""
+        """Walk the folder at `path` once, and record its subfolders and ignore rules. `path` may also be a file."""
         self._path = os.path.abspath(path)
         discovery = _Discovery(options)
         self._walk = _Walk(discovery, self._path, os.path.realpath(self._path))
@@ -109,7 +123,10 @@ class Reach:
             self.folders = frozenset({os.path.dirname(self._path)})
 
     def may_take(self, path: str) -> bool:
-        """Return True if a walk would find the file, enter the folder or read the ignore file at the absolute path."""
+        """Return True if a change at this absolute path could change what `discover` finds.
+
+        That is so if `discover` would find the file, enter the folder or read the ignore file.
+        """
         if not self._walk.entered:
             return path == self._path
         folder, name = self._walk.entered.get(os.path.dirname(path)), os.path.basename(path)
@@ -126,7 +143,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The rules of one folder. The first `skip` characters of a path are the folder's, its slash included."""
+    """The ignore rules of one folder. They apply to paths relative to it: without their first `skip` characters."""
 
     skip: int
     rules: IgnoreRules
@@ -140,9 +157,9 @@ class _Folder:
 
 
 def contents(path: Path) -> bytes:
-    """Return the bytes of a file, at most as many as it has when it is opened: a growing file is read once.
+    """Read a file. Bytes that are appended while it is being read are left out.
 
-    Raises OSError, also if it is no regular file: it may have become a pipe or a device since it was found.
+    Raises OSError if it can't be read, or if it isn't a regular file any more, such as a pipe or a device.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
     try:
@@ -156,7 +173,7 @@ def contents(path: Path) -> bytes:
 
 
 class _Discovery:
-    """The state of one call of `discover`: its options, and the real paths that are done."""
+    """The state of one call of `discover`: its options, and the paths that were found, with links resolved."""
 
     def __init__(self, options: DiscoverOptions) -> None:
         self.options = options
@@ -181,7 +198,7 @@ class _Discovery:
         return True
 
     def report(self, path: str, name: str, info: os.stat_result) -> Found:
-        """Return the result for an entry that is neither left out by a rule nor a folder to enter."""
+        """Return the result for an entry that no rule leaves out and that isn't a folder."""
         if not _is_utf8(name):
             return Skipped(Path(path), "its name is not valid UTF-8")
         if not stat.S_ISREG(info.st_mode):
@@ -246,7 +263,7 @@ class _Walk:
     def with_own_rules(self, folder: _Folder, entries: list[os.DirEntry[str]]) -> _Folder:
         """Return the folder with the rules of its own ignore files added.
 
-        Raises OSError if one can't be read: the files that it excludes must not end up in the index.
+        Raises OSError if one can't be read, because files that it excludes must not get into the index.
         """
         if not self.discovery.options.use_ignore_files:
             return folder
@@ -312,7 +329,7 @@ class _Walk:
 
 
 def _levels_above(root: str) -> tuple[_Level, ...]:
-    """Return the rules of the folders above, up to the repository's root; none if the folder is in no repository."""
+    """Return the rules of the folders above, up to the git repository's root. Outside of a repository, return none."""
     above: list[_Level] = []
     folder = root
     while not os.path.lexists(_with_slash(folder) + ".git"):
@@ -340,9 +357,9 @@ def _level(folder: str, names: set[str]) -> _Level | None:
 
 
 def _read_rules(path: str) -> bytes:
-    """Return an ignore file's bytes. Raises OSError, also for a file of more than MAX_RULES_BYTES.
+    """Return an ignore file's bytes. Raises OSError if it can't be read or is larger than MAX_RULES_BYTES.
 
-    It may be a link to a file of the system's that has no end, or waits for data.
+    The limit matters because it may be a link to a device that is endless, such as /dev/zero.
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         data: bytes = file.read(MAX_RULES_BYTES + 1) or b""
@@ -352,7 +369,7 @@ def _read_rules(path: str) -> bytes:
 
 
 def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    """Return a test of whether a relative path, or a folder above it, matches one of the patterns."""
+    """Return a function that is True for a relative path if the path or a folder above it matches a pattern."""
     if not patterns:
         return lambda _: True
     from pathspec import GitIgnoreSpec

@@ -1,4 +1,4 @@
-"""The values that reading files takes and gives, and the protocol of what reads them."""
+"""The data types of reading files: the files to read, the results, and the protocol of readers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,13 @@ from vsearch_core.model import Chunk, JsonValue
 
 @dataclass(frozen=True, slots=True)
 class FileToRead:
-    """A file to read: its absolute path, its size in bytes, and the digests of its known versions."""
+    """A file to read.
+
+    Attributes:
+        path: Its absolute path.
+        size: Its size in bytes.
+        known: The digests of contents that needn't be extracted again, because the index has them already.
+    """
 
     path: str
     size: int
@@ -19,15 +25,21 @@ class FileToRead:
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Return the file's name: the last part of its path."""
         return PurePath(self.path).name
 
 
 @dataclass(frozen=True, slots=True)
 class FileRead:
-    """The digest of a file's bytes, and the content extracted from them.
+    """The result of reading a file.
 
-    `chunks` is None if the digest is one of the known ones: such a file is not extracted again.
+    Attributes:
+        digest: The digest (BLAKE2b, 16 bytes) of the file's content.
+        chunks: The file's text as chunks; None if `FileToRead.known` has the digest, so that nothing was extracted.
+        title: The document's title; None if it has none.
+        language: The document's language code; None if it states none.
+        metadata: Other properties of the document, such as its author.
+        left_out: A message for each part of the file that couldn't be read, such as some pages.
     """
 
     digest: bytes
@@ -42,8 +54,9 @@ class FileRead:
 class Outcome:
     """The result of reading one file, or the error that prevented it.
 
-    `begun_ns` is a time (nanoseconds since the epoch) at which the file had not been opened yet: a later change of the
-    file may be missing from the result.
+    Attributes:
+        begun_ns: A time before the file was opened, in ns since the epoch. The result may lack changes after that time.
+        result: The file's content, or the error.
     """
 
     begun_ns: int
@@ -54,10 +67,10 @@ class Reader(Protocol):
     """Reads files and returns their outcomes in the order of the files."""
 
     def take(self, limit: int) -> list[Outcome]:
-        """Return the next outcomes, at most `limit`; an empty list once all files are read.
+        """Return the next outcomes, at most `limit`. Return an empty list when all files have been read.
 
-        Once the reader's `stop` callback returns True, it waits for no file and may return fewer.
+        If the reader's `should_stop` callback returns True, return without waiting for the next file.
         """
 
     def close(self) -> None:
-        """Stop reading, and release processes and threads."""
+        """Stop reading, and end the reader's processes and threads."""

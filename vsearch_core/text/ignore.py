@@ -1,8 +1,8 @@
-"""Ignore rules, as in a `.gitignore`, for one entry of a folder at a time.
+"""Ignore rules as in a `.gitignore`. They decide for each file or folder whether it is left out.
 
-A walk tests each entry on its way down and never enters an ignored folder, so rules are matched against the entry only,
-as git does, and never against the folders above it. pathspec translates the patterns; its `GitIgnoreSpec` can't be used
-here, because it matches whole file paths: after `*` and `!*/` it ignores every folder.
+As in git, a rule is tested only against the entry itself, not against the folders above it. That is enough, because an
+ignored folder is never entered. The package pathspec converts the patterns to regular expressions. Its class
+`GitIgnoreSpec` can't be used here, because it matches whole file paths: after `*` and `!*/` it ignores every folder.
 """
 
 import re
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# What pathspec writes for `*`, for `/**/` (before the second slash), and for a pattern that may match at any depth.
+# The regexes that pathspec writes for `*`, for `/**` before a slash, and for a pattern that may match at any depth.
 _STAR, _ANY_FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?", "^(?:.+/)?"
 _NEGATED = re.compile(r"(?<!\\)\[\^(?!/)")  # a negated class
 
@@ -24,10 +24,10 @@ class _Pattern:
 
 
 class IgnoreRules:
-    """The rules of one folder's ignore files, or of `DiscoverOptions.exclude`. The last rule that matches decides."""
+    """The rules of a folder's ignore files, or of `DiscoverOptions.exclude`. The last rule that matches decides."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """Parse the lines of ignore files; comments and malformed patterns are left out."""
+        """Parse the lines of ignore files. Comments and invalid patterns are skipped."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # re warns of "[[", which is right in a glob
             parsed = [pattern for line in lines if (pattern := _parse(line)) is not None]
@@ -37,13 +37,16 @@ class IgnoreRules:
             self._any_path = _any_of(pattern.regex for pattern in parsed if not pattern.on_name)
 
     def __bool__(self) -> bool:
-        """Return True if there is any rule."""
+        """Return True if there is at least one valid rule."""
         return bool(self._patterns)
 
     def verdict(self, path: str, name: str, is_dir: bool) -> bool | None:
         """Return True if the entry is ignored, False if a `!` rule includes it again, None if no rule matches.
 
-        `path` is relative to the folder of the rules, with `/` between its parts; `name` is its last part.
+        Args:
+            path: The entry's path relative to the folder of the rules, with `/` between its parts.
+            name: The last part of `path`.
+            is_dir: True if the entry is a folder.
         """
         if not (self._any_name.match(name) or self._any_path.match(path)):
             return None
@@ -78,7 +81,7 @@ def _parse(line: str) -> _Pattern | None:
 
 
 def _compile(body: str) -> re.Pattern[str] | None:
-    """Return a regex whose full match is a match of the pattern; None if the pattern can match nothing."""
+    """Return a regex that fully matches what the pattern matches, or None if the pattern can't match anything."""
     from pathspec.patterns.gitignore.basic import GitIgnoreBasicPattern
 
     try:
@@ -90,10 +93,11 @@ def _compile(body: str) -> re.Pattern[str] | None:
 
 
 def without_backtracking(regex: str) -> str:
-    """Return pathspec's regex of a glob in a form that takes no exponential time, and matches the same.
+    """Rewrite a regex that pathspec made from a glob, so that matching never takes exponential time. Return it.
 
-    What stands between two stars has a fixed length, so its leftmost match is as good as any other, and is kept: as
-    `fnmatch.translate` does it. Likewise for whole components between two `**`.
+    The result matches the same paths. As in `fnmatch.translate`, atomic groups prevent backtracking: the text between
+    two stars has a fixed length, so its leftmost match is as good as any other. The same holds for whole path
+    components between two `**`.
     """
     regex = _NEGATED.sub("[^/", regex)  # as git has it: a class matches no slash
     parts = [_keep_leftmost_in_component(part) for part in regex.split(_ANY_FOLDERS)]

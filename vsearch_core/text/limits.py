@@ -1,11 +1,16 @@
-"""Limits on the time and memory that reading one file may take, where a worker process reads it."""
+"""Limits on the time and memory that a worker process may use to read one file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLimits:
-    """Limits on reading one file: seconds of wall-clock time, and bytes of memory of the whole process."""
+    """Limits on reading one file.
+
+    Attributes:
+        seconds: The maximum wall-clock time.
+        memory: The maximum memory of the worker process, in bytes.
+    """
 
     seconds: float
     memory: int
@@ -13,19 +18,26 @@ class TaskLimits:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """Limits on what worker processes take. The limits on one file grow with its size.
+    """Limits on the time and memory of worker processes. The limits for one file grow with its size.
 
-    `window_bytes` bounds the files being read and the extracted texts that wait to be taken, of all workers together.
+    Attributes:
+        seconds: The maximum time for an empty file.
+        seconds_per_megabyte: The additional time for each megabyte of a file.
+        memory: The maximum memory of a worker for an empty file, in bytes.
+        memory_per_byte: The additional memory for each byte of a file, in bytes.
+        max_memory: The maximum memory of a worker for any file, in bytes.
+        window_bytes: A limit for all workers together: the size of the files that are being read plus that of the
+            extracted texts that the run hasn't taken yet, in bytes.
     """
 
-    seconds: float = 30.0  # a file
+    seconds: float = 30.0
     seconds_per_megabyte: float = 2.0
-    memory: int = 256_000_000  # bytes a file, the worker itself included
+    memory: int = 256_000_000
     memory_per_byte: int = 20
     max_memory: int = 640_000_000
     window_bytes: int = 8 << 20
 
     def for_file(self, size: int) -> TaskLimits:
-        """Return the limits on reading a file of `size` bytes."""
+        """Return the time and memory limits for a file of `size` bytes."""
         memory = min(self.memory + self.memory_per_byte * size, self.max_memory)
         return TaskLimits(self.seconds + self.seconds_per_megabyte * (size / 1e6), memory)

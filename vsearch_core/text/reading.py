@@ -1,4 +1,7 @@
-"""Reads files into chunks, in order: a few plain ones in this process, all others in worker processes (`workers`)."""
+"""Reads files into chunks, in order.
+
+A few small plain-text files are read in this process, all others in worker processes (see `workers.py`).
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +18,16 @@ from vsearch_core.text.extract.registry import extract, is_steady
 from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
 from vsearch_core.text.limits import WorkerLimits
 
-FEW_FILES = 256  # plain ones that are read in the time it takes to start a worker
+FEW_FILES = 256  # this many plain-text files are read in the time that it takes to start a worker
 FEW_BYTES = 2_000_000
 WORKER_LIMITS = WorkerLimits()
 
 
 def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEFAULTS) -> FileRead:
-    """Read, hash, extract and split a file. Raises ExtractionError, OSError and MemoryError."""
+    """Read a file, extract its text and split that into chunks. If its digest is known, only return the digest.
+
+    Raises ExtractionError if the text can't be extracted, OSError if the file can't be read, and MemoryError.
+    """
     data = contents(Path(file.path))
     digest = blake2b(data, digest_size=16).digest()
     if digest in file.known:
@@ -38,11 +44,17 @@ def open_reader(
     should_stop: Callable[[], bool],
     limits: WorkerLimits | None = None,
 ) -> Reader:
-    """Return a reader of the files; close it when done. `limits` are those of worker processes, if it needs any.
+    """Return a reader for the files. The caller must close it.
 
-    By default they are `WORKER_LIMITS`, with additional time for text recognition if that is on.
+    Args:
+        files: The files to read.
+        chunking: The size and overlap of chunks.
+        options: The options of text extraction.
+        should_stop: Called while waiting; returns True to stop reading.
+        limits: The limits of worker processes, if any are needed. None means `WORKER_LIMITS`, with additional time if
+            text recognition is on.
 
-    The reader's `take` raises StorageError if no worker process can be started.
+    The reader's `take` raises StorageError if a worker process can't be started.
     """
     steady = all(is_steady(file.name) for file in files)
     if steady and len(files) <= FEW_FILES and sum(file.size for file in files) <= FEW_BYTES:
@@ -57,7 +69,7 @@ def open_reader(
 
 
 class InProcessReader:
-    """Reads files in this process, when their outcomes are taken."""
+    """A `Reader` that reads files in this process. It reads them when `take` is called."""
 
     def __init__(
         self,
@@ -66,21 +78,21 @@ class InProcessReader:
         options: ExtractOptions,
         should_stop: Callable[[], bool],
     ) -> None:
-        """Take the files; none is opened yet."""
+        """Set the files and options. No file is opened yet."""
         self._files = iter(files)
         self._chunking = chunking
         self._options = options
         self._should_stop = should_stop
 
     def take(self, limit: int) -> list[Outcome]:
-        """Read the next files, at most `limit`, and return their outcomes."""
+        """Read the next files, at most `limit`, and return their outcomes in order."""
         outcomes: list[Outcome] = []
         while len(outcomes) < limit and not self._should_stop() and (file := next(self._files, None)):
             outcomes.append(self._read(file))
         return outcomes
 
     def close(self) -> None:
-        """Do nothing: no process and no file is open."""
+        """Do nothing: this reader has no processes, threads or open files."""
 
     def _read(self, file: FileToRead) -> Outcome:
         begun_ns = time.time_ns()

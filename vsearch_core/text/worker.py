@@ -1,7 +1,8 @@
-"""The program of a worker process: it reads files one after the other, each within its limits.
+"""The program of a worker process. It reads one file after the other, each within limits on time and memory.
 
-Its messages are pickles. It receives `Work`, then `Task`s; it sends READY, then for each task what the function
-returned or raised. When its input ends, it ends with all the processes that it has started: nothing outlives the run.
+Its messages are pickles on standard input and output. It receives one `Work`, then `Task`s. It sends READY, and then
+for each task the return value of the function or the error. When its input ends, it exits and kills all processes that
+it has started. So no process is left when the run ends.
 """
 
 import os
@@ -27,7 +28,12 @@ Result = FileRead | ExtractionError | OSError | MemoryError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The function that reads a file, as "module:function", and its arguments after the file."""
+    """The function that a worker calls for each file.
+
+    Attributes:
+        function: The function as "module:function". Its first argument is the file.
+        settings: Its other arguments.
+    """
 
     function: str
     settings: tuple[object, ...]
@@ -42,7 +48,7 @@ class Task:
 
 
 def main(folder: str) -> None:
-    """Work until the input ends. Put temporary files, also those of programs that are run, into the folder."""
+    """Run the worker until its input ends. It and the programs that it starts put temporary files into `folder`."""
     try:
         os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder))
         _work(folder, *_take_streams())
@@ -65,7 +71,7 @@ def _work(folder: str, source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return input and output under new descriptors, so that a parser that prints or closes files can't harm them."""
+    """Move standard input and output to new descriptors, so that a parser that prints can't disturb the messages."""
     source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -110,7 +116,7 @@ def _send(target: BinaryIO, message: bytes) -> None:
 
 
 def _alarm(seconds: float) -> None:
-    """Let SIGALRM, which nothing here handles, end this process after these seconds; 0 cancels it."""
+    """Let the signal SIGALRM end this process after these seconds; 0 cancels it."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_REAL, seconds)
 

@@ -1,7 +1,8 @@
-"""A pool of worker processes that read files: a parser that hangs, crashes or fills the memory fails its file only.
+"""A pool of worker processes that read files.
 
-Each worker has a thread here that sends it files, a few ahead, and receives the results, so that workers stay busy
-while the run does something else. Workers are new processes, not forked: they inherit no open file and no lock.
+If a parser hangs, crashes or uses too much memory, only the file that it reads fails. For each worker, a thread of this
+process sends files in advance and receives the results, so that workers stay busy while the main thread does something
+else. Workers are started as new processes, not forked, so they inherit no open files or locks.
 """
 
 import os
@@ -23,22 +24,22 @@ from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.limits import WorkerLimits
 from vsearch_core.text.worker import READY, Result, Task, Work
 
-MAX_WORKERS = 8  # of 20 MB each before they have read anything
-AHEAD_FILES = 32  # sent to a worker and not yet read, at most
-AHEAD_BYTES = 1 << 18
-_LARGE_FILES = 4  # that are read at the same time, at most
-_FILE_BYTES = 1 << 10  # that a file adds to the window besides its text
+MAX_WORKERS = 8  # each takes 20 MB of memory before it has read anything
+AHEAD_FILES = 32  # the most files that a worker has been sent and hasn't read yet
+AHEAD_BYTES = 1 << 18  # the most bytes of such files, unless it is one file
+_LARGE_FILES = 4  # the most large files that are read at the same time
+_FILE_BYTES = 1 << 10  # the bytes that a file counts for in the window, in addition to its text
 _PIPE_BYTES = 1 << 20
 _POLL_SECONDS = 0.1  # between two calls of `should_stop`
-_GATHER_SECONDS = 0.2  # that outcomes wait for others, to be taken together
+_GATHER_SECONDS = 0.2  # the time that `take` waits for more outcomes
 _START = "import sys; sys.path[:] = sys.argv[2:]; from vsearch_core.text.worker import main; main(sys.argv[1])"
 _READ = "vsearch_core.text.reading:read"
 
 
 class WorkerPool:
-    """A `Reader` with worker processes, as many as there are cores and files.
+    """A `Reader` that reads files in worker processes.
 
-    The workers call `function` ("module:function") with a file and the `settings`.
+    It starts a worker for each core, but at most `MAX_WORKERS`, and no more than there are files.
     """
 
     def __init__(
@@ -51,7 +52,16 @@ class WorkerPool:
         function: str = _READ,
         workers: int | None = None,
     ) -> None:
-        """Start the threads, and with them the workers."""
+        """Start the threads and workers.
+
+        Args:
+            files: The files to read.
+            settings: The arguments of `function` after the file.
+            should_stop: Called while waiting; returns True to stop reading.
+            limits: The limits on time and memory.
+            function: The function that reads a file, as "module:function".
+            workers: The number of workers; None means one for each core.
+        """
         self.work = Work(function, settings)
         self.closed = False
         self._files = files
@@ -71,7 +81,11 @@ class WorkerPool:
             thread.start()
 
     def take(self, limit: int) -> list[Outcome]:
-        """Return the next outcomes, as `Reader.take`. Raises StorageError if no worker process can be started."""
+        """Return the next outcomes in order, at most `limit`. Return an empty list when all files have been read.
+
+        If `should_stop` returns True, return without waiting for the next file. Raises StorageError if a worker process
+        can't be started.
+        """
         with self._changed:
             wanted = min(limit, len(self._files) - self._taken)
             self._changed.wait_for(lambda: self._is_ready(wanted) or self._is_full(), _GATHER_SECONDS)
@@ -88,13 +102,13 @@ class WorkerPool:
             return outcomes
 
     def _is_ready(self, wanted: int) -> bool:
-        """Return True if `wanted` outcomes are ready, and on failure or stop."""
+        """Return True if `wanted` outcomes are ready, if a worker can't be started, or if the run should stop."""
         if not wanted or self._failure is not None or self._should_stop():
             return True
         return self._taken + wanted - 1 in self._outcomes
 
     def close(self) -> None:
-        """End the workers and their threads."""
+        """Kill the workers and end their threads."""
         with self._changed:
             self.closed = True
             self._changed.notify_all()
@@ -104,9 +118,10 @@ class WorkerPool:
             thread.join()
 
     def next_tasks(self, *, wait: bool) -> list[tuple[int, int, Task]]:
-        """Return the next tasks for a worker, each with the file's number and the time in nanoseconds.
+        """Return the next tasks for a worker, each as (number of the file, current time in ns, task).
 
-        Returns none if all files are sent, or the window is full and it need not `wait`.
+        Return an empty list if all files have been sent. If too many results wait to be taken, block until there is
+        room if `wait` is True, or else return an empty list.
         """
         with self._changed:
             while wait and not self.closed and self._sent < len(self._files) and self._is_full():
@@ -129,7 +144,7 @@ class WorkerPool:
         return self._load >= self._limits.window_bytes
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Add the outcome of a file."""
+        """Store the outcome of file `number` until `take` returns it."""
         with self._changed:
             chunks = outcome.result.chunks if isinstance(outcome.result, FileRead) else None
             text = sum(len(chunk.text) for chunk in chunks or ())
@@ -142,14 +157,14 @@ class WorkerPool:
         self._weights[number] = size + _FILE_BYTES
 
     def fail(self, error: Exception) -> None:
-        """Let the next `take` raise this error."""
+        """Store an error that the next `take` raises."""
         with self._changed:
             self._failure = error
             self._changed.notify_all()
 
 
 class _WorkerThread(threading.Thread):
-    """Runs one worker process at a time, and keeps the tasks that it has not answered."""
+    """A thread that runs one worker process at a time, and keeps the tasks that have no result yet."""
 
     def __init__(self, pool: WorkerPool) -> None:
         super().__init__(daemon=True)
@@ -186,7 +201,7 @@ class _WorkerThread(threading.Thread):
     def _read(self, task: Task) -> FileRead | ExtractionError | OSError:
         """Return the worker's result for its first task.
 
-        If it fails after others, a new worker repeats the task: what earlier files left behind must not count.
+        If a worker that has read other files fails, a new worker repeats the task: those files may be the cause.
         """
         while True:
             worker = self._worker or self._start_worker()
@@ -220,10 +235,10 @@ class _WorkerThread(threading.Thread):
 
 
 class _Worker:
-    """A process that runs `worker.main`. `answers` counts the results it has sent.
+    """A process that runs `worker.main`. `answers` is the number of results that it has sent.
 
-    It is in a process group of its own, so that Ctrl-C reaches the run only. Its temporary files are in a folder of its
-    own, which is deleted here: it may be killed at any time.
+    It is in its own process group, so that Ctrl-C doesn't reach it. Its temporary files are in its own folder, which
+    the parent process deletes, because the worker may be killed at any time.
     """
 
     def __init__(self) -> None:
@@ -253,7 +268,7 @@ class _Worker:
         _widen(self._output)
 
     def begin(self, work: Work) -> None:
-        """Send the work, and wait until the process is ready. Raises StorageError if it doesn't start."""
+        """Send the `Work`, and wait until the process is ready. Raises StorageError if it doesn't start."""
         self.send([work])
         try:
             is_ready = pickle.load(self._output) == READY
@@ -265,14 +280,14 @@ class _Worker:
             raise _not_started("something else writes to its output", "worker-output-mixed")
 
     def send(self, messages: Sequence[Work | Task]) -> None:
-        """Send messages. If the process has died, `receive` will say so."""
+        """Send messages. If the process has died, ignore that; `receive` raises EOFError then."""
         with suppress(BrokenPipeError):
             for message in messages:
                 pickle.dump(message, self._input, pickle.HIGHEST_PROTOCOL)
             self._input.flush()
 
     def receive(self) -> Result:
-        """Return its next result. Raises EOFError if it has died."""
+        """Return the next result of the process. Raises EOFError if the process has died."""
         try:
             result: Result = pickle.load(self._output)
         except pickle.UnpicklingError:  # it died while it sent
@@ -281,7 +296,7 @@ class _Worker:
         return result
 
     def kill(self) -> None:
-        """Kill it, and all the processes it has started."""
+        """Kill the process and all processes that it has started."""
         with suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
                 self._process.kill()
@@ -289,7 +304,7 @@ class _Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> int:
-        """Kill it unless it has ended, and clean up. Return its exit status, negative if a signal ended it."""
+        """Kill the process unless it has exited, and clean up. Return its exit status, negative after a signal."""
         self.kill()
         status = self._process.wait()
         with suppress(BrokenPipeError):

@@ -1,1 +1,1 @@
-"""From a file's bytes to a `Document`: the registry of formats, and the tools that formats share."""
+"""Text extraction: the registry of file formats, and tools that the format modules share."""

@@ -1,4 +1,4 @@
-"""Removal of encoded bytes from a text: pictures in data URIs, and base64 of any origin, which nobody searches for."""
+"""Removes encoded binary data from texts, such as pictures in data URIs and base64, because nobody searches for it."""
 
 import re
 
@@ -19,7 +19,7 @@ _MAX_SLASHES = 0.08  # of its characters; paths have more
 
 
 def without_blobs(text: str) -> str:
-    """Return the text without data URIs of media, private keys and long base64. Its lines keep their numbers."""
+    """Return the text without data URIs of media, private keys and long base64. The number of lines stays the same."""
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(_without_body, text)
     if "data:" in text:

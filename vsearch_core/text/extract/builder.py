@@ -1,4 +1,4 @@
-"""Assembly of a document from blocks, for formats whose own lines mean nothing or must be put together."""
+"""Assembles a document from blocks of text, for formats whose text isn't simply the lines of the file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,18 +11,19 @@ from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
 from vsearch_core.text.extract.options import ExtractLimits
 
 Kind = Literal["prose", "rows", "code"]
-MAX_HEADER = 1000  # characters; the names of more columns than that help nobody when they are repeated
+MAX_HEADER = 1000  # characters; a longer row of column names isn't repeated in each chunk
 
 
 class DocumentBuilder:
-    """Collects blocks of text, and the spans over them. `name` is the file's, for errors.
+    """Collects blocks of text one after the other, and records the heading, page and kind of each as a span.
 
-    If any block gives the source lines of its rows, all should: they become `Document.lines`. `left_out` becomes the
-    document's. Methods that add text raise ExtractionError if it exceeds `limits.text_chars`.
+    If the source lines are given for one block, they should be given for all; they become `Document.lines`. Messages
+    that are appended to `left_out` become `Document.left_out`. All methods that add text raise ExtractionError if the
+    whole text becomes longer than `limits.text_chars`.
     """
 
     def __init__(self, name: str, limits: ExtractLimits) -> None:
-        """Start an empty document."""
+        """Start an empty document. `name` is the name of the file for error messages."""
         self.name = name
         self.limits = limits
         self.length = 0
@@ -35,7 +36,7 @@ class DocumentBuilder:
         self.first_heading: str | None = None
 
     def start_page(self, number: int, *, apart: bool = False) -> None:
-        """Put what follows on that page. With `apart`, no chunk holds text of both sides of the break."""
+        """Assign the following blocks to page `number`. If `apart` is True, no chunk extends across the page break."""
         if self._spans and self.page is not None and number > self.page:
             break_ = PAGE_BREAK * min(number - self.page, MAX_HEADER) + "\n"
             start = self.length
@@ -45,16 +46,16 @@ class DocumentBuilder:
         self.page = number
 
     def forget_pages(self) -> None:
-        """Drop all page numbers: the format has pages, but the file doesn't say where they begin."""
+        """Remove the page numbers of all blocks, for a file that doesn't record where its pages begin."""
         self._spans = [replace(span, page=None) for span in self._spans]
         self.page = None
 
     def end_headings(self, level: int = 0) -> None:
-        """End the sections of that level and deeper ones."""
+        """End all sections of this level and of deeper levels. Level 0 ends all sections."""
         self._trail.close(level)
 
     def start_heading(self, level: int, title: str) -> None:
-        """Put what follows under this heading. The heading itself is not added to the text."""
+        """Put the blocks that follow under this heading. The heading itself is not added to the text."""
         self.end_headings(level)
         title = one_line(title)[:MAX_TITLE]
         if title:
@@ -62,14 +63,25 @@ class DocumentBuilder:
             self._trail.open(level, title)
 
     def heading(self, level: int, title: str, lines: Sequence[int] = ()) -> None:
-        """Begin a section, and add its heading as a line of the text."""
+        """Put the blocks that follow under this heading, and add the heading as a line of the text.
+
+        `lines` has the number of the heading's line in the file.
+        """
         self.start_heading(level, title)
         self.add(one_line(title), lines=lines)
 
     def add(
         self, text: str, kind: Kind = "prose", header: str = "", *, lines: Sequence[int] = (), tight: bool = False
     ) -> None:
-        """Add a block of text, and a blank line unless it is `tight`. `lines` are the source lines of its rows."""
+        """Add a block of text.
+
+        Args:
+            text: The text. Blank text is ignored.
+            kind: "prose", "rows" of a table, or "code".
+            header: The row of column names, which is repeated in each chunk of the block.
+            lines: For each line of the text, the number of the line in the file that it comes from.
+            tight: True to add no blank line after the block.
+        """
         text = text.rstrip("\n")
         if not text.strip():
             return
@@ -84,14 +96,23 @@ class DocumentBuilder:
             self._spans.append(span)
 
     def add_rows(self, rows: Sequence[str], lines: Sequence[int] = (), *, header: str | None = None) -> None:
-        """Add a table, one line a row. The first row names the columns unless `header` is given."""
+        """Add a table with one line per row.
+
+        Args:
+            rows: The rows.
+            lines: For each row, the number of the line in the file that it comes from.
+            header: The row of column names, which is repeated in each chunk of the table. None means the first row.
+        """
         rows = [one_line(row) for row in rows]
         if header is None:
             header = rows[0] if len(rows) > 1 else ""
         self.add("\n".join(rows), "rows", header if len(header) <= MAX_HEADER else "", lines=lines)
 
     def add_document(self, part: Document, title: str = "") -> None:
-        """Add a document as a part of this one, below the current headings. `title` heads its text without headings."""
+        """Append another document, such as an attachment, below the current headings.
+
+        `title` becomes the heading of those texts of the other document that have no heading.
+        """
         start = self.length
         outer = self._trail.titles
         self._write(part.text + "\n\n", ())
@@ -104,7 +125,7 @@ class DocumentBuilder:
     def document(
         self, title: str | None = None, language: str | None = None, metadata: Mapping[str, JsonValue] | None = None
     ) -> Document:
-        """Return all that was added as one document."""
+        """Return everything that was added as one document."""
         lines = (*self._lines, self._lines[-1]) if self._lines else None
         title = one_line(title or "")[:MAX_TITLE] or None
         text, spans = "".join(self._parts), tuple(self._spans)
@@ -119,7 +140,7 @@ class DocumentBuilder:
 
 
 def numbered(noun: str, numbers: Sequence[int]) -> str:
-    """Return ascending numbers in short, after their noun: "page 3", "pages 1-3, 7"."""
+    """Format ascending numbers after a noun, such as "page 3" or "pages 1-3, 7"."""
     present = set(numbers)
     starts = (number for number in numbers if number - 1 not in present)
     ends = (number for number in numbers if number + 1 not in present)

@@ -1,4 +1,4 @@
-"""Unpacking of single files behind gzip, bzip2 or xz."""
+"""Decompresses single files (gzip, bzip2 and xz)."""
 
 import bz2
 import gzip
@@ -12,9 +12,9 @@ _BLOCK = 1 << 20
 
 
 def unpack(name: str, data: bytes, limit: int) -> bytes:
-    """Return the unpacked bytes. Raises ExtractionError if they are damaged, or more than `limit`.
+    """Decompress a file. The suffix of `name` determines the format: ".gz", ".bz2", or else xz.
 
-    The suffix of `name` determines the compression: ".gz", ".bz2", or else xz.
+    Raises ExtractionError if the data is damaged, or if the result is larger than `limit` bytes.
     """
     parts: list[bytes] = []
     length = 0

@@ -1,4 +1,4 @@
-"""Decoding of bytes to text, and normalization of its white space."""
+"""Decodes bytes to text, and normalizes white space."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from functools import cache
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.text.extract.blobs import without_blobs
 
-OLE_CONTAINER = bytes.fromhex("d0cf11e0a1b11ae1")  # how old Office files begin, and encrypted new ones
+OLE_CONTAINER = bytes.fromhex("d0cf11e0a1b11ae1")  # the first bytes of old Office files, and of encrypted new ones
 _OLD_OFFICE = (".doc", ".xls", ".ppt")
 SAMPLE = 8192  # bytes that decide between text and binary
 _BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -46,10 +46,11 @@ _BLANKS = {code: " " for code in range(0x3001) if chr(code).isspace()}
 
 
 def decode(name: str, data: bytes, declared: str | None = None) -> str:
-    """Return the text of a file, with newlines as line ends, without its byte order mark and without base64.
+    """Decode the bytes of a text file. Line ends become newlines; a byte order mark and base64 data are removed.
 
-    UTF-8 is used wherever it fits, then `declared`, the encoding that the file itself names, then a guess. Bytes that
-    the encoding can't decode become U+FFFD. Raises BinaryFileError, about `name`, if the bytes are no text.
+    The encoding is UTF-8 if that fits the bytes. Otherwise it is `declared`, the encoding that the file itself names,
+    or else a guess. Bytes that can't be decoded become U+FFFD. Raises BinaryFileError if the bytes aren't text; `name`
+    is the file's name for the error.
     """
     text = _decode(name, data, declared).removeprefix("\ufeff")
     if "\0" in text:
@@ -88,7 +89,7 @@ def _binary(name: str, data: bytes) -> BinaryFileError:
     old = data.startswith(OLE_CONTAINER) and name.lower().endswith(_OLD_OFFICE)
     if not old:
         return BinaryFileError(name, "is binary, not text")
-    reason = "is an Office file of before 2007, which is not read"
+    reason = "is an Office file from before 2007, a format that is not supported"
     return BinaryFileError(name, reason, "old-office-file", suffix=f"{name[-3:].lower()}x")
 
 
@@ -164,7 +165,7 @@ def _declarable() -> frozenset[str]:
 
 
 def _guessed(name: str, data: bytes) -> str:
-    """Decode by the encoding that is most likely given the frequencies of adjacent bytes."""
+    """Guess the most likely encoding from the frequencies of adjacent bytes, and decode the bytes with it."""
     import chardet
 
     sample = data
@@ -174,7 +175,7 @@ def _guessed(name: str, data: bytes) -> str:
     guess = chardet.detect(sample, encoding_era=eras)["encoding"]
     if guess is None:
         if len(sample) >= _TOO_SHORT:
-            raise BinaryFileError(name, "is in no encoding that is known", "unknown-encoding")
+            raise BinaryFileError(name, "has an unknown text encoding", "unknown-encoding")
         guess = "cp1252"
     try:
         return data.decode(guess)
@@ -183,9 +184,9 @@ def _guessed(name: str, data: bytes) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line: its words with single spaces between them, as `" ".join(text.split())`.
+    """Return the text on one line, with single spaces between words, like `" ".join(text.split())`.
 
-    Memory stays in proportion to the text, however long it is.
+    For a long text this uses much less memory than that expression.
     """
     if len(text) < _LARGE:
         return " ".join(text.split())

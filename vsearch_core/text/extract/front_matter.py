@@ -1,4 +1,4 @@
-"""Front matter of Markdown: YAML, TOML or JSON before the text, or the header lines of MultiMarkdown."""
+"""Reads the front matter of Markdown files: metadata before the text, in YAML, TOML, JSON or `Key: value` lines."""
 
 import datetime
 import json
@@ -30,7 +30,7 @@ _FAILURES = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
 def front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
-    """Return the values before the text, and where the text begins; nothing and 0 if there are none."""
+    """Return the metadata before a text, and the offset at which the text begins; ({}, 0) if there is no metadata."""
     sample = text[: _MAX_LENGTH + 8]
     if match := _YAML.match(sample):
         values = _yaml(match[1])
@@ -44,7 +44,7 @@ def front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
 
 
 def _yaml(source: str) -> dict[str, JsonValue] | None:
-    """Return the mapping, None if it is none. In a malformed one, a value that can't be parsed is taken as written."""
+    """Return the YAML mapping, or None if it isn't one. If it is malformed, values that can't be parsed are strings."""
     try:
         values = _load_yaml(source)
     except _FAILURES:
@@ -61,7 +61,7 @@ def _load_yaml(source: str) -> Any:
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         def flatten_mapping(self, node: Any) -> None:
-            """Leave out what `<<` merges: aliases of merges of aliases grow too large before they are counted."""
+            """Ignore `<<` merges: nested ones grow too large before they can be counted."""
             node.value = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
 
     try:
@@ -72,7 +72,7 @@ def _load_yaml(source: str) -> Any:
 
 
 def _entries(lines: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield key, rest of its line and whole source of each entry; none if most lines begin no entry."""
+    """Yield each entry as (key, rest of its line, whole source). Yield none if most lines don't begin with a key."""
     outer = [line for line in lines if line[:1].strip() and not line.startswith(("#", "-", "]", "}"))]
     if not outer or 2 * sum(_KEY.match(line) is not None for line in outer) < len(outer) or not _KEY.match(outer[0]):
         return
@@ -100,7 +100,7 @@ def _read_entry(key: str, rest: str, source: str, is_parsed: bool) -> tuple[str,
 
 
 def _toml(source: str) -> dict[str, JsonValue] | None:
-    """Return the table, None if it is none. In a malformed one, each line that can't be parsed is left out."""
+    """Return the TOML table, or None if it isn't one. If it is malformed, lines that can't be parsed are left out."""
     try:
         return _JsonSafe().mapping(tomllib.loads(source))
     except _FAILURES:
@@ -128,7 +128,7 @@ def _json(source: str) -> tuple[dict[str, JsonValue], int]:
 
 
 def _header_lines(source: str) -> tuple[dict[str, JsonValue], int]:
-    """Return the `Key: value` lines that a blank line ends, if they begin with a key that such headers have."""
+    """Return the `Key: value` lines before the first blank line, if the first key is usual in such headers."""
     values: dict[str, JsonValue] = {}
     position, key = 0, ""
     for line in source.split("\n"):

@@ -1,4 +1,4 @@
-"""Headings and blocks found in a text, and the spans that follow from them."""
+"""Headings and blocks of code or tables in a text, and functions that make spans from them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from vsearch_core.model import Span
 
 MAX_TITLE = 300  # characters; a longer "title" is a paragraph, and would be repeated with every chunk below it
 
-_DEFAULT_TITLE = re.compile(  # what programs write by themselves, in the languages that most documents are in
+_DEFAULT_TITLE = re.compile(  # titles that programs write by default, in common languages
     r"(?:untitled|unbenannt|sans titre|sin t[ií]tulo|senza titolo|sem t[ií]tulo|naamloos|без имени|无标题|無題)"
     r"(?:[ _-]?(?:document|presentation|spreadsheet|dokument))?[ _-]?\d*"
     r"|(?:document|dokument|documento|doc|presentation|pr[äée]sentation|presentación|presentazione|apresentação|book"
@@ -23,7 +23,7 @@ _SUFFIX = re.compile(r"\.(?:docx?|pptx?|xlsx?|rtf|odt)\Z", re.IGNORECASE)
 
 
 def useful_title(title: str | None) -> str | None:
-    """Return the title from a document's properties, or None if it is one that the program wrote by itself."""
+    """Clean up a title from a document's properties. Return None if it is a program's default, such as "Document1"."""
     shown = (title or "").strip()
     if _PROGRAM.match(shown):
         shown = _SUFFIX.sub("", _PROGRAM.sub("", shown))
@@ -32,7 +32,13 @@ def useful_title(title: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading that begins at character `start`. Level 1 is the outermost."""
+    """A heading in a text.
+
+    Attributes:
+        start: The offset of its first character.
+        level: Its level; 1 is the outermost.
+        title: Its text.
+    """
 
     start: int
     level: int
@@ -41,7 +47,14 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of a text that is code or the rows of a table; see `Span.kind` and `Span.header`."""
+    """A piece of a text that is code or a table.
+
+    Attributes:
+        start: The offset of its first character.
+        end: The offset after its last character.
+        kind: "code", or "rows" for a table.
+        header: The row of column names of a table; "" if it has none.
+    """
 
     start: int
     end: int
@@ -50,32 +63,33 @@ class Block:
 
 
 class HeadingTrail:
-    """The headings that enclose a place in a document, outermost first."""
+    """Tracks the headings that the current position in a document is under, outermost first."""
 
     def __init__(self) -> None:
-        """Start outside of all sections."""
+        """Start without any heading."""
         self._open: list[tuple[int, str]] = []  # level, title
 
     def open(self, level: int, title: str) -> None:
-        """End the sections of this level and deeper ones, then begin one with the title; an empty title begins none."""
+        """End the sections of this level and deeper levels, then begin one. `titles` leaves out an empty title."""
         self.close(level)
         self._open.append((level, title))
 
     def close(self, level: int = 0) -> None:
-        """End the sections of that level and deeper ones."""
+        """End the sections of this level and deeper levels. Level 0 ends all sections."""
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """The titles of the open sections."""
+        """Return the titles of the current sections, outermost first."""
         return tuple(title for _, title in self._open if title)
 
 
 def spans_between(text: str, headings: Sequence[Heading], start: int = 0) -> tuple[Span, ...]:
-    """Return a span from each heading to the next, its own line included, and one for the text before the first.
+    """Divide a text at its headings. Return a span from each heading to the next.
 
-    Together they cover the text from character `start` on; blank spans are left out.
+    A span includes the line of its heading. Text before the first heading gets a span of its own. Text before the
+    offset `start` and blank spans are left out.
     """
     trail = HeadingTrail()
     spans: list[Span] = []
@@ -91,17 +105,20 @@ def spans_between(text: str, headings: Sequence[Heading], start: int = 0) -> tup
 
 
 def with_blocks(spans: Sequence[Span], blocks: Sequence[Block]) -> tuple[Span, ...]:
-    """Return the spans, divided so that each of the blocks, which must be in order, has spans of its own."""
+    """Split the spans so that each block has its own spans, of its kind. `blocks` must be sorted. Return all spans."""
     return tuple(_divided(spans, blocks, keep=True))
 
 
 def with_code(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-    """Return the spans, divided so that the blocks (start and end, in order) are code."""
+    """Split the spans at blocks of code, each given as (start, end). `blocks` must be sorted. Return all spans."""
     return with_blocks(spans, [Block(start, end) for start, end in blocks])
 
 
 def without(spans: Sequence[Span], blocks: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-    """Return the spans without the blocks (start and end, in order), which are not searched then."""
+    """Remove blocks, each given as (start, end), from the spans, so that they aren't indexed. Return the spans.
+
+    `blocks` must be sorted.
+    """
     return tuple(_divided(spans, [Block(start, end) for start, end in blocks], keep=False))
 
 

@@ -1,4 +1,4 @@
-"""Layout of running text into lines, as a browser does it, for HTML: its own line ends mean nothing."""
+"""Arranges the text of an HTML page in lines as a browser does: line ends in the source don't matter."""
 
 import itertools
 from typing import Literal
@@ -9,13 +9,10 @@ from vsearch_core.text.extract.headings import MAX_TITLE, Block, Heading
 
 
 class TextLayout:
-    """Collects lines of text, each with the source line that it came from, and notes headings and blocks among them.
-
-    `max_headings` bounds the headings, and the blocks; further ones are plain text.
-    """
+    """Collects lines of text with their line numbers in the source, and records which are headings, code or tables."""
 
     def __init__(self, max_headings: int) -> None:
-        """Start an empty text."""
+        """Start an empty text. Record at most `max_headings` headings, and as many blocks of code or tables."""
         self._max_headings = max_headings
         self.rows: list[str] = []
         self.sources: list[int] = []
@@ -28,7 +25,7 @@ class TextLayout:
         self._marker = ""
 
     def write(self, text: str, line: int) -> None:
-        """Add running text that begins on the source line `line`; white space is collapsed to single spaces."""
+        """Add text that begins on the source line `line`. White space is collapsed to single spaces."""
         words = one_line(text)
         if not words:
             self._space = self._space or bool(text)
@@ -51,25 +48,25 @@ class TextLayout:
                 self._parts.append(row)
 
     def space(self) -> None:
-        """Put a space before the next word."""
+        """Put a space before the next text."""
         self._space = True
 
     def bullet(self) -> None:
-        """Begin the next line with a dash."""
+        """Begin the next line with a dash, as an item of a list."""
         self._marker = "- "
 
     def end_line(self) -> None:
-        """End the line that is being written, if any."""
+        """End the current line if it has any text."""
         if self._parts:
             self._end_row(self._line)
 
     def end_block(self) -> None:
-        """End the line, and put a blank one before the next."""
+        """End the current line, and put a blank line before the next one."""
         self.end_line()
         self._blank = self._blank or not self._marker  # the text after a dash is on its line
 
     def add_heading(self, first_row: int, level: int) -> None:
-        """Make the rows from `first_row` on, without leading blank ones, a heading."""
+        """Make all rows since `first_row` one heading. Blank rows at its start are excluded."""
         self.end_block()
         first_row = self._filled(first_row)
         rows = self.rows[first_row : first_row + MAX_TITLE]
@@ -78,9 +75,9 @@ class TextLayout:
             self._headings.append((first_row, level, title))
 
     def add_block(self, first_row: int, kind: Literal["code", "rows"], *, header: bool = False) -> None:
-        """Make the rows from `first_row` on, without leading blank ones, code or a table.
+        """Mark all rows since `first_row` as code or as a table. Blank rows at its start are excluded.
 
-        With `header`, the table's first row names its columns.
+        If `header` is True, the table's first row contains the names of its columns.
         """
         self.end_block()
         first_row = self._filled(first_row)
@@ -91,17 +88,17 @@ class TextLayout:
             self._blocks.append((first_row, len(self.rows), kind, names if len(names) <= MAX_HEADER else ""))
 
     def text(self) -> str:
-        """Return the lines as one text."""
+        """Return all lines as one text."""
         self.end_line()
         return "\n".join(self.rows)
 
     def headings(self) -> list[Heading]:
-        """Return the headings, at their places in the text."""
+        """Return the headings, with their offsets in the text."""
         starts = self._starts()
         return [Heading(starts[row], level, title) for row, level, title in self._headings]
 
     def blocks(self) -> list[Block]:
-        """Return the blocks of code and rows, at their places in the text."""
+        """Return the blocks of code and the tables, with their offsets in the text."""
         starts = self._starts()
         return [Block(starts[first], starts[end], kind, header) for first, end, kind, header in self._blocks]
 
@@ -110,7 +107,7 @@ class TextLayout:
         return list(itertools.accumulate((len(row) + 1 for row in self.rows), initial=0))
 
     def _filled(self, row: int) -> int:
-        """Return the first row from that one on that is not blank."""
+        """Return the first row at or after `row` that is not blank."""
         while row < len(self.rows) and not self.rows[row]:
             row += 1
         return row

@@ -1,4 +1,4 @@
-"""Recognition of files that are text but not to be searched: private keys, minified code and search indexes."""
+"""Detects text files that should not be indexed: private keys, minified code, source maps and search indexes."""
 
 import re
 
@@ -38,17 +38,17 @@ _SEARCH_INDEX = re.compile(  # of Sphinx, MkDocs, mdBook, rustdoc, lunr
 
 
 def refuse_secret(name: str, data: bytes) -> None:
-    """Raise SecretFileError if the file is a private key."""
+    """Raise SecretFileError if the file is a private key, or a WireGuard configuration with one."""
     keys = _key_bytes(data) if b"PRIVATE KEY" in data else 0
     head = data[:_HEAD_BYTES]
     if (keys and keys >= _SECRET_SHARE * len(data.strip())) or any(pattern.match(head) for pattern in _SECRETS):
         raise SecretFileError(name, "is a private key")
     if b"[Interface]" in head and _WIREGUARD.search(head):
-        raise SecretFileError(name, "holds a private key")
+        raise SecretFileError(name, "contains a private key")
 
 
 def _key_bytes(data: bytes) -> int:
-    """Return how many bytes of the file are private keys, with their first and last lines."""
+    """Return the number of bytes of the file that are private keys, including their first and last lines."""
     total = position = 0
     while match := _LABEL.search(data, position):
         end = data.find(_END, match.end())
@@ -60,7 +60,7 @@ def _key_bytes(data: bytes) -> int:
 
 
 def refuse_generated(name: str, text: str) -> None:
-    """Raise BinaryFileError if the text is a search index or a source map, or code without line ends and spaces."""
+    """Raise BinaryFileError if the text was generated: a search index, a source map or minified code."""
     lower = name.lower()
     if lower in _SEARCH_INDEX_NAMES or _SEARCH_INDEX.match(text):
         raise BinaryFileError(name, "is a search index", "generated-file")

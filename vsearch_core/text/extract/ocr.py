@@ -1,4 +1,4 @@
-"""Text recognition for scanned pages, by the program OCRmyPDF, run as a separate process."""
+"""Recognises the text of scanned pages (OCR). It runs the program OCRmyPDF in a separate process."""
 
 import shutil
 import subprocess
@@ -13,23 +13,23 @@ from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
 
 PROGRAM = "ocrmypdf"
-SECONDS = 900.0  # that one file may take, besides what reading it takes
+SECONDS = 900.0  # the additional time for reading a file with text recognition
 _INPUT, _OUTPUT = "input.pdf", "output.pdf"
-# The pages that have text stay as they are, and no picture is made smaller: only the text is wanted.
+# Pages with text are not changed, and pictures are not compressed, because only the text is used.
 _OPTIONS = ("--skip-text", "--output-type", "pdf", "--optimize", "0", "--quiet")
 
 
 def require_program() -> None:
-    """Raise ArgumentError unless the program is on the PATH."""
+    """Raise ArgumentError unless the program ocrmypdf is on the PATH."""
     if shutil.which(PROGRAM) is None:
         raise ArgumentError("ocr", f"there is no {PROGRAM} on the PATH", "ocr-program-missing")
 
 
 def recognise(name: str, data: bytes, limit: int) -> bytes:
-    """Return the PDF with a text layer on the pages that had none.
+    """Recognise the text on the pages of a PDF that have none. Return the PDF with that text added.
 
-    Raises ExtractionError if the program fails or its output is larger than `limit` bytes, ArgumentError if there is
-    no such program.
+    Raises ExtractionError if the program fails or its output is larger than `limit` bytes, and ArgumentError if
+    ocrmypdf isn't installed.
     """
     require_program()
     with TemporaryDirectory(prefix="vsearch-ocr-") as folder:
@@ -44,7 +44,7 @@ def recognise(name: str, data: bytes, limit: int) -> bytes:
 
 
 def _run(name: str, folder: str) -> str:
-    """Run the program in the folder and return its stderr. It ends with the worker that runs it, at the latest."""
+    """Run the program in the folder and return its stderr. If the worker that runs it ends, the program is killed."""
     with _unlimited_memory():
         ran = subprocess.run(
             [PROGRAM, *_OPTIONS, _INPUT, _OUTPUT],
@@ -62,7 +62,7 @@ def _run(name: str, folder: str) -> str:
 
 @contextmanager
 def _unlimited_memory() -> Iterator[None]:
-    """Lift this process's memory limit for as long as a program is started: the program would inherit it."""
+    """Remove this process's memory limit while a program runs, because the program would inherit it."""
     if sys.platform == "win32":
         yield
         return
@@ -77,5 +77,5 @@ def _unlimited_memory() -> Iterator[None]:
 
 
 def _failed(name: str, messages: str) -> ExtractionError:
-    message = one_line(messages)[-200:] or "it did not say why"
+    message = one_line(messages)[-200:] or "it gave no reason"
     return ExtractionError(name, f"{PROGRAM} could not read its pictures ({message})", "ocr-failed")

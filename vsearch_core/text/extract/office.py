@@ -1,4 +1,4 @@
-"""The parts that Office documents (OOXML) have in common: charts, diagrams, comments and alternative texts."""
+"""Reads parts that occur in all Office documents (OOXML): charts, diagrams, comments and alternative texts."""
 
 import re
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ _FILE = re.compile(r"(?:\S*[\\/])?[^\\/\n]{1,100}\.(?:png|jpe?g|gif|bmp|emf|wmf|
 
 
 def alternative_text(attributes: Mapping[str, str]) -> str:
-    """Return the description of a picture or shape; "" if there is none, or if it is a file's name."""
+    """Return the alternative text of a picture or shape; "" if there is none, or if it is only a file name."""
     text = attributes.get("descr") or attributes.get("alt") or ""
     text = one_line(_GENERATED.sub("", text))
     return "" if _FILE.fullmatch(text) else text
 
 
 class Paragraphs:
-    """Collects the paragraphs of a diagram, a text box or comments."""
+    """A `Handler` that collects the paragraphs of a diagram, a text box or comments in `found`."""
 
     def __init__(self, package: Package) -> None:
-        """Start without any; `package` gives the limits."""
+        """Start without paragraphs. `package` is the document, whose limits apply."""
         self.found: list[str] = []
         self._package = package
         self._parts: list[str] = []
@@ -53,7 +53,7 @@ class Paragraphs:
             self.put(text)
 
     def put(self, text: str) -> None:
-        """Add to the paragraph. Raises ExtractionError if all paragraphs together grow too large."""
+        """Append text to the current paragraph. Raises ExtractionError if all paragraphs together become too long."""
         self._length += len(text) + 1
         if self._length > self._package.limits.text_chars:
             raise too_large(self._package.name)
@@ -68,7 +68,7 @@ class Paragraphs:
             self.end_paragraph()
 
     def end_paragraph(self) -> None:
-        """Keep the paragraph if it has words."""
+        """End the current paragraph, and add it to `found` unless it is blank."""
         text = one_line("".join(self._parts))
         self._parts.clear()
         if text and text != "[Text]":  # what an empty shape of a diagram says
@@ -76,7 +76,7 @@ class Paragraphs:
 
 
 class _Chart(Paragraphs):
-    """Collects the titles, series and categories of a chart, each once; no values, which say nothing by themselves."""
+    """Collects the titles, series and categories of a chart, but not its values, which mean nothing without context."""
 
     def __init__(self, package: Package) -> None:
         super().__init__(package)
@@ -100,16 +100,19 @@ class _Chart(Paragraphs):
 
 
 class EmbeddedParts:
-    """The charts and diagrams that a part of a package shows. Each is read once, however often it is shown."""
+    """Reads the charts and diagrams that a part of an Office document shows. Each is read only once."""
 
     def __init__(self, package: Package, part: str) -> None:
-        """Read the relations of `part`."""
+        """Read which charts and diagrams `part` refers to, such as "ppt/slides/slide1.xml"."""
         self._package = package
         self._relations = package.relations(part)
         self._read: set[str] = set()
 
     def lines(self, tag: str, attributes: Mapping[str, str]) -> list[str]:
-        """Return the text of the chart or diagram that an element shows, line by line; none for other elements."""
+        """Return the lines of text of the chart or diagram that an XML element shows.
+
+        Return an empty list for any other element, and for a chart that was read before.
+        """
         if tag not in {"relIds", "chart"}:
             return []
         kind, member = self._relations.get(attributes.get("dm" if tag == "relIds" else "id", ""), ("", ""))
@@ -124,16 +127,17 @@ class EmbeddedParts:
 
 
 def paragraphs(package: Package, member: str) -> list[str]:
-    """Return the paragraphs of a diagram or of comments."""
+    """Return the paragraphs of a diagram or of comments; `member` is its file in the package."""
     handler = Paragraphs(package)
     package.walk(member, handler)
     return handler.found
 
 
 def embedded_document(name: str, data: bytes, options: ExtractOptions) -> Document | None:
-    """Return the document within another one, by the suffix of its name; None if it can't be read or nests too deep.
+    """Extract a document that is embedded in another one. The suffix of `name` determines its format.
 
-    Its limits on what is unpacked are those of the outer document, halved.
+    Return None if it can't be read, or if it is nested more than three levels deep. It may decompress to half the size
+    that is allowed for the outer document.
     """
     from vsearch_core.text.extract.registry import extract
 

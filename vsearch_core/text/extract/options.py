@@ -1,4 +1,4 @@
-"""Options and limits of extracting the text of a file."""
+"""Options and limits of text extraction."""
 
 from dataclasses import dataclass, field
 
@@ -7,30 +7,45 @@ from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyErr
 
 @dataclass(frozen=True, slots=True)
 class ExtractLimits:
-    """Limits on what a file may grow to while its text is extracted. A file that exceeds one is refused.
+    """Limits on the text and structure of a file. A small compressed or deeply nested file can become very large.
 
-    They bound the memory and time of compressed, repetitive and deeply nested files, whose size says little.
+    Attributes:
+        unpacked_bytes: The maximum size of a single file after decompression (gzip, bzip2 or xz).
+        expanded_bytes: The maximum size of all members of a zip package together, after decompression.
+        text_chars: The maximum length of a document's text; a hundred novels are shorter.
+        paragraph_chars: The maximum length of a paragraph that is assembled from pieces.
+        markup_bytes: The maximum size of a piece of markup, such as a tag with its attributes, or a comment.
+        parts: The maximum number of members of a package, messages of a mailbox, or cells of a notebook.
+        headings: The maximum number of headings, and of blocks of code or tables, in a document.
+        depth: The maximum number of elements, parts or groups inside one another.
+        mail_lines: The maximum number of lines of an e-mail message, since each may be a header.
+        html_chars: The maximum length of an HTML page. Its tree can take forty times as much memory.
+        html_tags: The maximum number of tags of an HTML page.
     """
 
-    unpacked_bytes: int = 100_000_000  # of a single file behind gzip, bzip2 or xz
-    expanded_bytes: int = 300_000_000  # of all compressed members of a package together
-    text_chars: int = 60_000_000  # of a document; a thousand novels have fewer
-    paragraph_chars: int = 10_000_000  # between two line ends, of formats whose paragraphs are assembled
-    markup_bytes: int = 4_000_000  # of one piece of markup: a tag with all its attributes, a comment
-    parts: int = 20_000  # members of a package, messages of a mailbox, cells of a notebook
-    headings: int = 200_000  # of a document, and as many blocks of code or rows
-    depth: int = 500  # elements, parts or groups inside one another
-    mail_lines: int = 2_000_000  # of a message: each may be a header
-    html_chars: int = 16_000_000  # of a page that is parsed into a tree, which can take forty times the memory
+    unpacked_bytes: int = 100_000_000
+    expanded_bytes: int = 300_000_000
+    text_chars: int = 60_000_000
+    paragraph_chars: int = 10_000_000
+    markup_bytes: int = 4_000_000
+    parts: int = 20_000
+    headings: int = 200_000
+    depth: int = 500
+    mail_lines: int = 2_000_000
+    html_chars: int = 16_000_000
     html_tags: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """Options of extraction.
+    """Options of text extraction.
 
-    `password` is tried on encrypted files; `ocr` recognises text on pages without any; `secrets` reads files that are
-    private keys, too. `nesting` counts the documents around this one: those it is a part of.
+    Attributes:
+        password: The password to try on encrypted files; "" means none.
+        ocr: True to recognise the text of scanned pages.
+        secrets: True to read private keys instead of refusing them.
+        limits: The limits on the text and structure of a file.
+        nesting: The number of documents that this one is inside of, such as 1 for an attachment.
     """
 
     password: str = field(default="", repr=False)
@@ -41,7 +56,7 @@ class ExtractOptions:
 
     @property
     def unset(self) -> list[str]:
-        """The names of the options that are not in use and could make more files readable."""
+        """Return the names of the options that are switched off and could make more files readable, such as "ocr"."""
         return [name for name in _REMEDIES.values() if not getattr(self, name)]
 
 
@@ -54,5 +69,5 @@ _REMEDIES: dict[type[ExtractionError], str] = {
 
 
 def remedy(error: ExtractionError) -> str:
-    """Return the name of the option of `ExtractOptions` that could make the file readable, "" if none could."""
+    """Return the name of the option of `ExtractOptions` that could avoid this error, or "" if none could."""
     return _REMEDIES.get(type(error), "")

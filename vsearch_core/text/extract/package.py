@@ -1,7 +1,7 @@
-"""Zip packages of XML (OOXML, ODF, EPUB): their members, within limits, and XML as a stream of events.
+"""Reads zip packages of XML files (OOXML, ODF, EPUB), within limits on size and depth.
 
-The parser is the standard library's expat. It fetches nothing. Declarations of entities are refused, since an entity
-can expand to a text of any length and no such format needs one.
+XML is parsed by expat of the standard library, which never loads other files. A file that declares entities is refused,
+because an entity can expand to a text of any length, and these formats don't need any.
 """
 
 import io
@@ -43,7 +43,7 @@ _JOINED = {"author", "keywords"}
 
 
 class Handler(Protocol):
-    """Receives the events of an XML document, in order. Names are without their namespaces."""
+    """Receives the elements and texts of an XML document, in order. Names have no namespace."""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Receive the start of an element."""
@@ -56,14 +56,23 @@ class Handler(Protocol):
 
 
 class Package:
-    """The members of a zip file. `kind` is the format's name, for errors.
+    """A zip file with its members. `members` has their names.
 
-    `options.password` is tried on files that are encrypted as a whole, as Office does it. Constructor and methods raise
-    ExtractionError for a file that is damaged, encrypted or exceeds `options.limits`.
+    All methods raise ExtractionError if the file is damaged or exceeds a limit.
     """
 
     def __init__(self, name: str, data: bytes, kind: str, options: ExtractOptions) -> None:
-        """Open the zip file whose bytes are `data`."""
+        """Open the zip file.
+
+        Args:
+            name: The file's name, for errors.
+            data: The file's bytes.
+            kind: The name of the format, for errors, such as "Word document".
+            options: The limits, and the password for encrypted Office files.
+
+        Raises:
+            ExtractionError: The file is damaged, encrypted or too large.
+        """
         self.name = name
         self.kind = kind
         self.limits = options.limits
@@ -79,7 +88,7 @@ class Package:
         self.members = set(self._zip.namelist()[: self.limits.parts])
 
     def blocks(self, member: str) -> Iterator[bytes]:
-        """Yield a member's bytes in blocks."""
+        """Decompress a member, and yield its bytes in blocks."""
         try:
             with self._zip.open(member) as stream:
                 while block := stream.read(_BLOCK):
@@ -93,33 +102,36 @@ class Package:
             raise damaged(self.name, self.kind, error) from None
 
     def read(self, member: str) -> bytes:
-        """Return a member's bytes, or none if there is no such member."""
+        """Return a member's bytes; b"" if there is no such member."""
         return b"".join(self.blocks(member)) if member in self.members else b""
 
     def walk(self, member: str, handler: Handler) -> None:
-        """Parse a member's XML into the handler, if there is such a member."""
+        """Parse a member as XML, and pass its elements to the handler. Do nothing if there is no such member."""
         if member in self.members:
             walk_xml(self.name, self.kind, self.blocks(member), handler, self.limits)
 
     def require(self, member: str) -> None:
-        """Raise ExtractionError unless there is such a member."""
+        """Raise ExtractionError if there is no such member."""
         if member not in self.members:
-            raise damaged(self.name, self.kind, f"there is no {member} in it")
+            raise damaged(self.name, self.kind, f"it contains no {member}")
 
     def relations(self, part: str) -> dict[str, tuple[str, str]]:
-        """Return the OOXML relations of a part ("" is the package): id -> the last word of its type, and the member."""
+        """Return the OOXML relations of a part: for each relation's id, its type (such as "image") and its member.
+
+        The part "" stands for the whole package.
+        """
         folder, file = posixpath.split(part)
         handler = _Relations(folder, self.limits)
         self.walk(posixpath.join(folder, "_rels", f"{file}.rels"), handler)
         return handler.found
 
     def related(self, part: str, kind: str) -> list[str]:
-        """Return the members that the part's OOXML relations of this kind lead to."""
+        """Return the members that a part refers to by its OOXML relations of this type, such as "comments"."""
         return [member for each, member in self.relations(part).values() if each == kind]
 
 
 def blocks_of(data: bytes) -> Iterator[bytes]:
-    """Yield the bytes of a file in blocks, as `Package.blocks` does for a member."""
+    """Yield bytes in blocks, as `Package.blocks` does for a member."""
     return (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
 
 
@@ -140,9 +152,12 @@ class _Relations:
 
 
 def _decrypted(name: str, data: bytes, password: str) -> bytes:
-    """Return the package within an encrypted Office file."""
+    """Return the zip package inside an encrypted Office file."""
     if _ENCRYPTED_PACKAGE not in data:
-        reason, suffix = "is an old binary Office file, whatever its name says", name.rpartition(".")[2].lower()
+        reason, suffix = (
+            "is an old binary Office file, although its name says otherwise",
+            name.rpartition(".")[2].lower(),
+        )
         raise ExtractionError(name, reason, "old-office-file", suffix=suffix)
     if not password:
         raise encrypted(name, password)
@@ -165,10 +180,18 @@ def _decrypted(name: str, data: bytes, password: str) -> bytes:
 
 
 def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler, limits: ExtractLimits) -> None:
-    """Parse XML into the handler.
+    """Parse XML, and pass its elements and texts to the handler.
 
-    Raises ExtractionError if it is malformed, nests too deep, declares entities, or has a piece of markup that exceeds
-    `limits.markup_bytes`: with each block, the parser begins again at the start of an unfinished piece.
+    Args:
+        name: The file's name, for errors.
+        kind: The name of the format, for errors, such as "Word document".
+        blocks: The bytes of the XML, in blocks.
+        handler: Receives the elements and texts.
+        limits: The limits on depth and on the size of a piece of markup.
+
+    Raises:
+        ExtractionError: The XML is malformed, nests too deep, declares entities, or has a tag or comment larger than
+            `limits.markup_bytes`. Without that limit, the parser would read an unfinished tag again for each block.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -211,10 +234,10 @@ def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler, li
 
 
 class Properties:
-    """Collects the metadata of a package: the Dublin Core elements, anywhere in the XML documents it is given."""
+    """A `Handler` that collects metadata, such as title and author, from Dublin Core elements and similar ones."""
 
     def __init__(self) -> None:
-        """Start without any property."""
+        """Start without any metadata."""
         self.values: dict[str, str] = {}
         self._key: str | None = None
         self._text: list[str] = []
@@ -240,7 +263,7 @@ class Properties:
 
     @property
     def title(self) -> str | None:
-        """The document's title, unless the program wrote it by itself."""
+        """Return the document's title; None if there is none, or only a program's default, such as "Document1"."""
         return useful_title(self.values.get("title"))
 
     @property
@@ -250,5 +273,5 @@ class Properties:
 
     @property
     def metadata(self) -> dict[str, JsonValue]:
-        """All but title and language."""
+        """Return all metadata except the title and the language."""
         return {key: value for key, value in self.values.items() if key not in {"title", "language"}}

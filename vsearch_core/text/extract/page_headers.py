@@ -1,4 +1,4 @@
-"""Removal of page headers and footers: lines at the edges of pages that repeat from page to page."""
+"""Removes page headers and footers: lines at the top or bottom of a page that other pages have too."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vsearch_core.text.extract.decode import one_line
 
 _EDGE = 2  # lines at the top and at the bottom of a page that may be a header or a footer
-_MIN_PAGES = 3  # that must have a line for it to be one
+_MIN_PAGES = 3  # at least this many pages must have the line
 _SHARE = 0.4  # of the pages: left and right pages often have headers of their own
 _MAX_LENGTH = 150  # characters; a longer line is text
 _DIGITS = re.compile(r"\d+|\b[ivxlc]{1,7}\b")
@@ -16,8 +16,8 @@ _DIGITS = re.compile(r"\d+|\b[ivxlc]{1,7}\b")
 def without_page_headers(pages: Sequence[str]) -> list[str]:
     """Return the pages without their headers and footers.
 
-    A line is one if it is the same, numbers aside, on two pages of five, and on three at least. A page that has no
-    other line is returned as it is.
+    A line at the edge of a page is a header or footer if at least 40 % of the pages, and at least three, have it.
+    Numbers in the line may differ. A page that has no other line is returned unchanged.
     """
     headers = _repeated([_edge(page, top=True) for page in pages])
     footers = _repeated([_edge(page, top=False) for page in pages])

@@ -1,4 +1,4 @@
-"""The registry of file formats. A new format is a row here and a module in `text/formats`."""
+"""The registry of file formats. To add a format, add a row here and a module in `text/formats`."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
 EXTRACTOR_VERSION = "5"
-COMPRESSED = (".gz", ".bz2", ".xz")  # may follow each suffix below
+COMPRESSED = (".gz", ".bz2", ".xz")  # may follow any suffix below
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
 _PROGRAMS = (
@@ -40,10 +40,15 @@ _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7"
 class Format:
     """A file format, and the function that extracts its text.
 
-    `suffixes` are in lower case. `extractor` is "module:function", imported when first needed. `unit` names what
-    `Span.page` counts ("page", "slide" …), "line" if the format has no pages. `needs` is a module that a plain install
-    lacks, and `extra` the extra of vsearch that brings it. `steady` says that time and memory are bounded by the file's
-    size, whatever its bytes are, so that a small file can be read outside of a worker process.
+    Attributes:
+        name: The format's name, for messages.
+        suffixes: The suffixes of its files, in lower case, such as ".pdf".
+        extractor: The function as "module:function", such as "pdf:extract". It is imported when it is first needed.
+        unit: The word for the parts that `Span.page` counts, such as "page" or "slide"; "line" if there are no pages.
+        needs: A module that must be installed to read the format; "" if none.
+        extra: The optional dependency of vsearch that installs that module.
+        steady: True if the time and memory for a file depend only on its size, not on its content. A small file can
+            then be read without a worker process.
     """
 
     name: str
@@ -56,7 +61,7 @@ class Format:
 
     @property
     def is_readable(self) -> bool:
-        """True if this install has the module that the format needs."""
+        """Return True if the module that the format needs is installed."""
         return not self.needs or find_spec(self.needs) is not None
 
 
@@ -106,10 +111,10 @@ _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text of a file's bytes, read by the format that the suffix of `name` says; the default is plain text.
+    """Extract the text from a file's bytes. The suffix of `name` determines the format; unknown ones are plain text.
 
-    The file itself is not touched. Raises ExtractionError, about `name`, if the bytes are not of that format,
-    BinaryFileError if they hold no text, and MemoryError.
+    The file itself is not opened. Raises ExtractionError if the bytes can't be read in that format, BinaryFileError if
+    they contain no text, and MemoryError. `name` is also the file's name in errors.
     """
     if PurePath(name).suffix.lower() in COMPRESSED:
         from vsearch_core.text.extract.compressed import unpack
@@ -136,27 +141,33 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def format_of(name: str) -> Format:
-    """Return the format that a file's name says it has, ignoring a suffix of compression."""
+    """Return the format of a file by its name. A suffix such as ".gz" is ignored."""
     path = PurePath(_uncompressed(name))
     row = _BY_SUFFIX.get(path.suffix.lower())
     return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
 
 
 def is_steady(name: str) -> bool:
-    """Return True if a file of this name can be read outside of a worker process; see `Format.steady`."""
+    """Return True if a small file with this name can be read without a worker process; see `Format.steady`."""
     return PurePath(name).suffix.lower() not in COMPRESSED and format_of(name).steady
 
 
 def unit_of(path: str) -> str:
-    """Return what the page numbers of a file of this name count: "page", "slide" …; "line" if it has none."""
+    """Return the word for the parts that page numbers of this file count, such as "slide"; "line" if it has none."""
     return format_of(path).unit
 
 
 def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int, int]) -> str | None:
-    """Return the place of a chunk in words of its format: "page 3", "slide 4", "message 5", "Sales!2:9".
+    """Describe the place of a chunk in its file, such as "page 3", "slide 4", or "Sales!2:9" for rows of a sheet.
 
-    `page` and `heading` are those at which the chunk begins, `lines` its first and last line. The lines of a sheet are
-    its rows, and its heading is its name. Returns None for formats without pages, and for chunks without a page.
+    Args:
+        path: The file's path, whose suffix determines the format.
+        page: The page at which the chunk begins.
+        heading: The heading under which the chunk begins; for a spreadsheet, the name of the sheet.
+        lines: The first and the last line of the chunk; for a spreadsheet, the rows.
+
+    Returns:
+        The description, or None if the format or the chunk has no page.
     """
     unit = unit_of(path)
     if unit == "line" or page is None:
@@ -170,13 +181,13 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
 
 
 def load(row: Format) -> Extractor:
-    """Import and return the function that extracts the format."""
+    """Import the format's module, and return its function that extracts text."""
     module, _, function = row.extractor.partition(":")
     extractor: Extractor = getattr(import_module(_FORMATS + module), function)
     return extractor
 
 
 def _uncompressed(name: str) -> str:
-    """Return the name without a suffix of compression."""
+    """Return the name without a suffix such as ".gz"."""
     path = PurePath(name)
     return name[: -len(path.suffix)] if path.suffix.lower() in COMPRESSED else name

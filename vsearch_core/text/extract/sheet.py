@@ -1,4 +1,4 @@
-"""Sheets of spreadsheets, filled cell by cell: each row becomes a line whose source line is the row's number."""
+"""Converts the sheets of spreadsheets to text: each row becomes a line, and its row number the line number."""
 
 import re
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
 from vsearch_core.text.extract.options import ExtractLimits
 
-_TITLE_ROWS = 10  # at most that many come before the row that names the columns
-_SAMPLE = 20  # rows that show how wide the table is
+_TITLE_ROWS = 10  # the row that names the columns must be among the first rows
+_SAMPLE = 20  # the first rows, whose number of cells is the width of the table
 _INTEGER = re.compile(r"-?\d{1,40}")
 _MAX_EXPONENT = 40  # greater powers of ten stay as they are
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_MAX_BLANKS = 100  # empty cells before a filled one that are written; more say nothing of its column
+_MAX_BLANKS = 100  # a longer run of empty cells before a filled one is not written
 
 
 class Sheet:
-    """A sheet of a spreadsheet. `name` is the file's, for errors.
+    """A sheet of a spreadsheet, which is filled cell by cell.
 
-    Cells must be put row by row, and within a row from left to right; empty ones may be left out.
+    Cells must be added row by row, and from left to right within a row. Empty cells may be left out.
     """
 
     def __init__(self, name: str, limits: ExtractLimits) -> None:
-        """Start an empty sheet."""
+        """Start an empty sheet. `name` is the name of the file for error messages."""
         self._name = name
         self._limits = limits
         self._rows: list[str] = []
@@ -37,7 +37,17 @@ class Sheet:
         self._length = 0
 
     def put(self, row: int, column: int, value: str, *, is_text: bool) -> None:
-        """Put a cell's value. Rows and columns count from 1. Raises ExtractionError if the sheet grows too large."""
+        """Add a cell.
+
+        Args:
+            row: Its row, counted from 1.
+            column: Its column, counted from 1.
+            value: Its value as text.
+            is_text: False if the cell contains a number. A row with numbers can't be the row of column names.
+
+        Raises:
+            ExtractionError: The sheet becomes too large.
+        """
         value = one_line(value)
         if not value:
             return
@@ -55,9 +65,13 @@ class Sheet:
             self._numeric.append(value)
 
     def write(self, builder: DocumentBuilder, number: int, title: str, notes: Sequence[tuple[int, str]] = ()) -> None:
-        """Add the sheet to the document, as its `number`-th; an empty one is left out.
+        """Add the sheet to a document. An empty sheet is left out.
 
-        `notes` are texts that are in no cell, each with its row: comments, text boxes.
+        Args:
+            builder: The document.
+            number: The number of the sheet, which becomes its page number.
+            title: The name of the sheet, which becomes its heading.
+            notes: Texts outside of cells, such as comments and text boxes, each as (row, text).
         """
         self._end_row()
         if not self._rows and not notes:
@@ -70,7 +84,10 @@ class Sheet:
             builder.add(one_line(note), lines=[row])
 
     def _header(self) -> str:
-        """Return the row that names the columns: the first one of more than a title's cells, if it has only names."""
+        """Return the row that names the columns, or "" if there is none.
+
+        It is the first row with more cells than a title, unless that contains numbers other than years.
+        """
         widest = max(self._widths)
         for row, width in enumerate(self._widths[:_TITLE_ROWS]):
             if width > 1 and 2 * width > widest and row + 1 < len(self._rows):
@@ -93,9 +110,9 @@ class Sheet:
 
 
 def exact_number(raw: str) -> str:
-    """Return a stored number with all its digits, and no more than a spreadsheet has: 0.3 for 0.30000000000000004.
+    """Format a number as a spreadsheet shows it, with at most 15 significant digits: 0.3 for 0.30000000000000004.
 
-    Raises ValueError if it is no number.
+    An integer keeps all its digits. Raises ValueError if `raw` isn't a number.
     """
     if _INTEGER.fullmatch(raw):
         return raw
@@ -105,7 +122,7 @@ def exact_number(raw: str) -> str:
 
 
 def _are_years(values: list[str]) -> bool:
-    """Return True for several years, ascending or descending: they name columns."""
+    """Return True if the values are several years in ascending or descending order, which can be column names."""
     if len(values) < 2 or not all(map(_YEAR.fullmatch, values)):
         return False
     return values == sorted(set(values)) or values == sorted(set(values), reverse=True)

@@ -1,1 +1,1 @@
-"""File formats: a module each, with a function from a file's bytes to a `Document`."""
+"""File formats. Each module has a function that extracts a `Document` (text and its structure) from a file's bytes."""

@@ -1,4 +1,4 @@
-"""AsciiDoc: section titles, attributes of the header, and listings as code; comments are left out."""
+"""Extracts text from AsciiDoc files: reads section titles, header attributes and listings, and drops comments."""
 
 import re
 from dataclasses import replace
@@ -20,9 +20,10 @@ _NAMES = {"revdate": "date", "revnumber": "version", "lang": "language"}
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between section titles, with listings as code; the header below the title becomes metadata.
+    """Return the text without comments, divided at section titles. Listings are marked as code.
 
-    References to attributes of the header are replaced by their values. Raises BinaryFileError.
+    The header below the title becomes metadata. References to header attributes, such as `{revdate}`, are replaced by
+    their values. Raises BinaryFileError if the file isn't text.
     """
     lines = decode(name, data).split("\n")
     _empty_comments(lines)
@@ -71,7 +72,7 @@ def _empty_comments(lines: list[str]) -> None:
 
 
 def _take_header(lines: list[str]) -> dict[str, str]:
-    """Return the attributes of the header, the author and the revision; their lines become empty."""
+    """Return the attributes of the header, with author and revision, and replace their lines by empty ones."""
     attributes: dict[str, str] = {}
     titled = 0  # the line below the title
     for number, line in enumerate(lines):

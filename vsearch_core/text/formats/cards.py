@@ -1,4 +1,4 @@
-"""Calendars and address books (iCalendar, RFC 5545; vCard, RFC 6350): what people wrote in them, a line a property."""
+"""Extracts the readable properties from calendars (iCalendar, RFC 5545) and address books (vCard, RFC 6350)."""
 
 import re
 from collections.abc import Iterator
@@ -50,9 +50,10 @@ _MAX_UNFOLDED = 100_000  # characters of one property
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the events and persons, under their summaries and names; `Document.lines` lead to their properties.
+    """Return one line for each property, such as a date or address. Each event or person is a section.
 
-    Pictures, keys and identifiers are left out. Raises BinaryFileError.
+    Its heading is the event's summary or the person's name. `Document.lines` gives the line of each property in the
+    file. Pictures, keys and identifiers are left out. Raises BinaryFileError if the file isn't text.
     """
     rows: list[str] = []
     lines: list[int] = []
@@ -85,7 +86,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def _properties(source: list[str]) -> Iterator[tuple[int, str, str, str]]:
-    """Yield line number, name, parameters and value of each property, its folded lines joined."""
+    """Yield each property as (line number, name, parameters, value). Folded lines are joined."""
     number = 0
     while number < len(source):
         first, parts = number, [source[number]]

@@ -1,7 +1,8 @@
-"""Source code: divided at definitions, which are found by their first line and end where their indentation ends.
+"""Extracts source code, divided at definitions such as functions and classes.
 
-A parser for each language would be exact, but only on files without a syntax error. docs/adr/0019-formats.md compares
-both.
+A regular expression for each language finds the first line of a definition. The definition ends where its indentation
+ends. A parser for each language would be exact, but only on files without syntax errors; docs/adr/0019-formats.md
+compares both.
 """
 
 import re
@@ -142,9 +143,10 @@ _TAB = 8
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans of code under the names of their enclosing definitions, without a licence comment at the top.
+    """Return the code, divided at definitions. The heading of each part is the name of its definition.
 
-    Raises BinaryFileError.
+    A licence comment at the top is left out. Raises BinaryFileError if the file isn't text, or was generated, such as
+    minified code.
     """
     text = decode(name, data)
     refuse_generated(name, text)
@@ -156,9 +158,10 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def _definitions(text: str, start: int, pattern: re.Pattern[str], comment: str) -> Iterator[Heading]:
-    """Yield a heading where a definition begins, comments and decorators included, and an untitled one where it ends.
+    """Yield a heading where each definition begins, and one without a title where it ends.
 
-    A definition ends before the next line that is indented no further and closes nothing.
+    A definition begins with the comments and decorators above it. It ends before the next line that isn't indented more
+    than its first line, unless that line closes it, such as with a bracket.
     """
     lines = text.split("\n")
     offsets = [0]
@@ -208,7 +211,7 @@ def _first_above(lines: list[str], number: int, comment: str) -> int:
 
 
 def _licence_end(text: str, comment: str) -> int:
-    """Return where the text begins after a licence comment at its top; 0 if there is none."""
+    """Return the offset after a licence comment at the top of the text; 0 if there is none."""
     head = text[:_MAX_LICENCE]
     first = re.match(r"(?:#![^\n]*\n)?\s*", head)
     start = first.end() if first else 0

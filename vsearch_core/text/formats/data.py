@@ -1,4 +1,4 @@
-"""Data in text files: JSON, JSON lines, YAML, TOML, INI. The text keeps its lines; keys become headings."""
+"""Extracts text from data files: JSON, JSON lines, YAML, TOML and INI. Lines stay the same; keys become headings."""
 
 import re
 from itertools import islice
@@ -22,7 +22,10 @@ _SECTION = re.compile(r"^[ \t]*\[{1,2}([^\]\n]{1,200})\]+", re.MULTILINE)
 
 
 def extract_json(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text with its escapes decoded, and spans between keys of objects and lists. Raises BinaryFileError."""
+    r"""Return the JSON text with escapes such as `\u00e9` decoded, divided at keys whose value is an object or list.
+
+    Raises BinaryFileError if the file isn't text, or was generated, such as a search index.
+    """
     source = decode(name, data)
     refuse_generated(name, source)
     text, headings = _json(source, options.limits.headings)
@@ -30,13 +33,19 @@ def extract_json(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
 
 
 def extract_jsonl(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return a row for each record, with its escapes decoded. Raises BinaryFileError."""
+    r"""Return the text with escapes such as `\u00e9` decoded. Each line (a JSON record) is a table row.
+
+    Raises BinaryFileError if the file isn't text.
+    """
     text = _unescaped(decode(name, data))
     return Document(text, (Span(0, len(text), kind="rows"),) if text.strip() else ())
 
 
 def extract_yaml(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between keys that hold more than a value on their own line. Raises BinaryFileError."""
+    """Return the YAML text, divided at keys whose value is on the lines below them, such as a list.
+
+    Raises BinaryFileError if the file isn't text.
+    """
     text = decode(name, data)
     keys = islice(_YAML_KEY.finditer(text), options.limits.headings)
     headings = [Heading(match.start(), len(match[1]) + 1, match[2].strip(" '\"")) for match in keys]
@@ -44,7 +53,10 @@ def extract_yaml(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
 
 
 def extract_sections(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between the sections, whose names are in brackets. Raises BinaryFileError."""
+    """Return the text of a TOML or INI file, divided at its sections, such as `[server]`.
+
+    Raises BinaryFileError if the file isn't text.
+    """
     text = decode(name, data)
     names = islice(_SECTION.finditer(text), options.limits.headings)
     return Document(text, spans_between(text, [Heading(match.start(), 1, match[1].strip()) for match in names]))

@@ -1,4 +1,4 @@
-"""Word documents (DOCX, OOXML WordprocessingML, ECMA-376)."""
+"""Extracts text from Word documents (DOCX, OOXML WordprocessingML, ECMA-376)."""
 
 import re
 from collections.abc import Mapping
@@ -26,10 +26,11 @@ _MAX_CHUNKS = 100  # imported documents that are read
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return paragraphs under their headings, tables as rows, then notes and comments; pages if Word has saved them.
+    """Return the paragraphs under their headings and the tables as rows, followed by notes and comments.
 
-    Automatic numbers, the words of charts and diagrams, alternative texts and imported documents are read. Headers,
-    footers, tables of contents and deleted text are left out. Raises ExtractionError.
+    The text includes automatic numbers, the words in charts and diagrams, alternative texts and imported documents. It
+    leaves out headers, footers, tables of contents and deleted text. Page numbers are known only if Word has saved page
+    breaks in the file. Raises ExtractionError if the file can't be read.
     """
     package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
@@ -63,7 +64,10 @@ class _Parts(EmbeddedParts):
         self._chunks = 0
 
     def document(self, relation: str) -> Document | None:
-        """Return the imported document of a relation, None if there is none that can be read."""
+        """Return the imported document that a relation refers to, or None if it can't be read.
+
+        `relation` is the relation's id.
+        """
         kind, member = self._relations.get(relation, ("", ""))
         self._chunks += 1
         if kind.lower() != "afchunk" or self._chunks > _MAX_CHUNKS or member not in self._package.members:
@@ -109,11 +113,17 @@ class _Styles:
     def end(self, tag: str) -> None: ...
 
     def level(self, style: str) -> int | None:
-        """Return the heading level of a style, its own or an inherited one; None for text."""
+        """Return the heading level of a paragraph style, which it may inherit; None if it isn't a heading.
+
+        The level is 0 for the title, and -1 for a line of a table of contents.
+        """
         return next((self._levels[each] for each in self._ancestry(style) if each in self._levels), None)
 
     def list_of(self, style: str, numbering: Numbering) -> tuple[str, int] | None:
-        """Return the list of a style and its level there, its own or inherited ones; None if it has no list."""
+        """Return the list that a paragraph style belongs to and its level in it; None if there is no list.
+
+        The style may inherit both.
+        """
         ancestry = self._ancestry(style)
         list_ = next((self.lists[each] for each in ancestry if each in self.lists), None)
         if list_ is None:
@@ -260,7 +270,7 @@ class _Text:
         self.turn_pages()
 
     def label(self) -> str:
-        """Return the paragraph's automatic number, "-" in a list without numbers, "" outside of lists."""
+        """Return the paragraph's automatic number, such as "2.1"; "-" in a bullet list; "" outside of lists."""
         inherited = self.styles.list_of(self.style, self.numbering)
         list_, level = inherited or (None, 0)
         if self.list is not None:
@@ -272,7 +282,7 @@ class _Text:
         return self.numbering.label(list_, level)
 
     def turn_pages(self) -> None:
-        """Begin the pages whose breaks were met: a break inside a paragraph or a table counts after it."""
+        """Begin a new page for each page break since the last call. A break inside a paragraph counts after it."""
         if self.breaks:
             self.builder.start_page((self.builder.page or 1) + self.breaks)
             self.breaks = 0

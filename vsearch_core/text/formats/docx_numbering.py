@@ -1,4 +1,4 @@
-"""Automatic numbers of paragraphs in Word documents (ECMA-376 part 1, 17.9)."""
+"""Computes the automatic numbers of paragraphs in Word documents (ECMA-376 part 1, 17.9)."""
 
 import re
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ class _Level:
 
 
 class Numbering:
-    """Collects the definitions of lists, and counts the paragraphs of each."""
+    """A `Handler` that reads a document's definitions of lists. It then counts the paragraphs of each list."""
 
     def __init__(self, limits: ExtractLimits) -> None:
-        """Start without any list."""
+        """Start without lists."""
         self.by_style: dict[str, int] = {}  # paragraph style -> the level that names it
         self._limits = limits
         self._definitions: dict[str, dict[int, _Level]] = {}
@@ -84,7 +84,7 @@ class Numbering:
         """Receive the end of an element."""
 
     def has(self, list_: str) -> bool:
-        """Return True if the list is defined."""
+        """Return True if the document defines the list with this id."""
         return self._definition_of(list_) in self._definitions
 
     def _definition_of(self, list_: str) -> str:
@@ -92,7 +92,10 @@ class Numbering:
         return self._style_links.get(self._linked.get(definition, ""), definition)
 
     def label(self, list_: str, number: int) -> str:
-        """Count a paragraph of a list at level `number`, from 0; return its label, such as "2.1" or `BULLET`."""
+        """Count the next paragraph of a list. Return its label, such as "2.1" or `BULLET`.
+
+        `number` is the paragraph's level in the list, counted from 0.
+        """
         definition = self._definition_of(list_)
         levels = self._definitions.get(definition, {})
         level = levels.get(number)

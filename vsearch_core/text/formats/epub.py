@@ -1,4 +1,4 @@
-"""Books (EPUB 2 and 3): HTML documents in reading order, each a section with a page number."""
+"""Extracts text from books (EPUB 2 and 3). Each HTML document of a book is a section, which counts as one page."""
 
 import posixpath
 import re
@@ -23,7 +23,11 @@ _HEAD_BYTES = 1 << 16  # where a section's first element must be
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return each section under its headings, or under its title in the table of contents. Raises ExtractionError."""
+    """Return the text of all sections in reading order, under their headings.
+
+    A section without headings is under its title in the table of contents. Raises ExtractionError if the book is
+    damaged or encrypted.
+    """
     package = Package(name, data, KIND, options)
     limits = options.limits
     container = _Attributes("rootfile", "full-path", limits)

@@ -1,4 +1,4 @@
-"""HTML: the main text of a page, without navigation and other boilerplate."""
+"""Extracts the main text of HTML pages, without navigation and other boilerplate."""
 
 import re
 from collections.abc import Container, Iterator
@@ -78,9 +78,10 @@ _OVERLOADED = re.compile(  # a tag of a thousand attributes: the parser's time i
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the main text with blank lines between blocks, and spans between headings, apart from code and tables.
+    """Return the main text, divided at headings. Code and tables are marked as such.
 
-    `Document.lines` are the lines of the source. Raises BinaryFileError.
+    Blocks such as paragraphs are separated by blank lines. `Document.lines` maps each line of the text to its line in
+    the source. Raises BinaryFileError if the file isn't text.
     """
     declared = _CHARSET.search(data[:_HEAD_BYTES])
     source = decode(name, data, declared[1].decode() if declared else None)
@@ -351,7 +352,10 @@ class _Renderer:
         return is_boilerplate and not self.inside and element not in self.titled
 
     def is_kept_from_readers(self, element: Any) -> bool:
-        """Return True if the element is hidden from screen readers, and not as the page itself behind a dialog."""
+        """Return True if the element is hidden from screen readers (`aria-hidden`).
+
+        Return False for the first large one: a page hides its whole content this way while it shows a dialog.
+        """
         if element.get("aria-hidden") != "true":
             return False
         if self.kept_hidden is not None or _length(element) < self.form_limit:

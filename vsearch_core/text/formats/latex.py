@@ -1,4 +1,4 @@
-"""LaTeX: the text without its commands, line for line, as far as simple rules go; formulas stay as written."""
+"""Extracts text from LaTeX files. Simple rules remove the commands, line by line; formulas stay as they are."""
 
 import re
 from itertools import islice
@@ -114,9 +114,9 @@ _ESCAPED = re.compile(r"\\([%&$#_{}])")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between sections, without comments and preamble; title and author become metadata.
+    """Return the text divided at sections, without comments and preamble. Title and author become metadata.
 
-    Raises BinaryFileError.
+    Raises BinaryFileError if the file isn't text.
     """
     source = decode(name, data)
     begin = source.find("\\begin{document}")
@@ -130,7 +130,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 class _Macros:
-    """The commands without arguments that a document defines; their uses are replaced by what they mean."""
+    """Expands the commands without arguments that a document defines itself, such as with `newcommand`."""
 
     def __init__(self, source: str) -> None:
         self._meanings: dict[str, str] = {}
@@ -140,7 +140,7 @@ class _Macros:
                 self._meanings[match[1] or match[2]] = match[4]
 
     def expand(self, source: str) -> str:
-        """Replace each use once, and those within what it means once more."""
+        """Replace each command by its definition, and those in the definition once more. Return the text."""
         if not self._meanings:
             return source
         return _MACRO.sub(self._meaning, _MACRO.sub(self._meaning, source))
@@ -154,7 +154,7 @@ class _Macros:
 
 
 class _Stripper:
-    """Writes the source without its commands. A line of the text is a line of the source."""
+    """Removes the commands from LaTeX source. Each line of the result is a line of the source."""
 
     def __init__(self, source: str, begin: int, max_headings: int, macros: _Macros) -> None:
         self.source = source

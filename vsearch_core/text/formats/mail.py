@@ -1,4 +1,4 @@
-"""E-mail (EML, EMLX, Maildir, MBOX) and saved web pages (MHTML), read by the standard library's parser."""
+"""Extracts text from e-mail (EML, EMLX, Maildir, MBOX) and saved web pages (MHTML), with Python's own parser."""
 
 import base64
 import codecs
@@ -48,9 +48,10 @@ _ARMORED_LINE = re.compile(r"[> ]*+(?:[A-Za-z0-9+/=]*|[A-Z][A-Za-z-]{1,20}: .*)\
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return a message's headers and its text, with forwarded messages; attachments by name only.
+    """Return the headers and the text of a message, with forwarded messages. Attachments are listed by name only.
 
-    The text is the plain version, or the HTML one if the plain one says much less. Raises ExtractionError.
+    If a message has its text as plain text and as HTML, the plain text is used unless it is much shorter. Raises
+    ExtractionError if the message can't be read.
     """
     message = _parse(name, data, options.limits)
     builder = DocumentBuilder(name, options.limits)
@@ -61,9 +62,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def extract_emlx(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the message in a file of Apple Mail: its length, the message, and a property list, which is left out.
+    """Return the text of a message that Apple Mail has saved (EMLX). The property list at the file's end is left out.
 
-    Raises ExtractionError.
+    Raises ExtractionError if the message can't be read.
     """
     first = _LENGTH_LINE.match(data)
     if first is None:
@@ -76,19 +77,18 @@ def extract_emlx(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
 
 
 def extract_stored(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the message in a file of a Maildir or MH folder, or the plain text of a file that is no message.
+    """Return the text of a message in a Maildir or MH folder. A file that isn't a message is read as plain text.
 
-    Raises ExtractionError.
+    Raises ExtractionError if the file can't be read.
     """
     return (extract if _is_message(data) else extract_plain)(name, data, options)
 
 
 def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return a document with one page for each message of a mailbox (mboxrd).
+    """Return a document with one page for each message of a mailbox (MBOX, variant mboxrd).
 
-    Every line of a message's text maps to the line of the file on which the message begins.
-
-    Raises ExtractionError.
+    `Document.lines` maps each line of a message to the line of the file on which the message begins. Raises
+    ExtractionError if a message can't be read.
     """
     starts = [match.start() for match in _ENVELOPE.finditer(data)]
     if not starts:
@@ -111,18 +111,18 @@ def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) 
 
 
 def extract_web_page(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the HTML page in an MHTML file. Raises ExtractionError."""
+    """Return the text of the HTML page in an MHTML file. Raises ExtractionError if it contains none."""
     message = _parse(name, data, options.limits)
     for part in _leaves(message, options.limits.parts):
         if part.get_content_type() in {"text/html", "application/xhtml+xml"}:
             page = extract_html(name, _bytes(part), options)
             address = _header(message, "Snapshot-Content-Location")
             return replace(page, lines=None, metadata={**page.metadata, **({"address": address} if address else {})})
-    raise ExtractionError(name, "has no page in it", "damaged-file")
+    raise ExtractionError(name, "contains no HTML page", "damaged-file")
 
 
 class _Bounded(Compat32):
-    """The parser's policy, with headers cut short: parsing their parameters takes quadratic time."""
+    """The parser's policy, but it truncates long headers, because parsing their parameters takes quadratic time."""
 
     def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
         name, value = super().header_source_parse(sourcelines)
@@ -192,7 +192,7 @@ class _MessageReader:
         self._texts: dict[int, str] = {}  # id of a part -> its text
 
     def read(self, message: Message) -> None:
-        """Read a message part by part, without recursion and down to a limited depth."""
+        """Read all parts of a message, down to a limited depth, and append their texts to `blocks`."""
         stack: list[tuple[Message, int, bool, bool]] = [(message, 0, True, True)]  # part, depth, is message, is shown
         count = 0
         while stack and count < self.options.limits.parts:

@@ -1,4 +1,4 @@
-"""Manual pages (roff with the man or mdoc macros): the text without requests, line for line."""
+"""Extracts text from manual pages (roff with the man or mdoc macros): removes the formatting commands of each line."""
 
 import re
 
@@ -60,9 +60,10 @@ _MDOC = re.compile(
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between sections. A file that only has the suffix of a manual page, as logs may, is plain text.
+    """Return the text of a manual page, divided at its sections.
 
-    Raises BinaryFileError.
+    A file that only has the suffix of a manual page, such as the log file `app.1`, is read as plain text. Raises
+    BinaryFileError if the file isn't text.
     """
     source = decode(name, data)
     preamble = _ROFF.match(source[:100_000])

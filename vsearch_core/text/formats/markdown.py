@@ -1,4 +1,4 @@
-"""Markdown: front matter, headings of both kinds, fenced code and tables."""
+"""Extracts text from Markdown files: reads front matter (metadata at the top), headings, fenced code and tables."""
 
 import html
 import re
@@ -34,9 +34,9 @@ _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between headings, apart from fenced code and tables; the front matter becomes metadata.
+    """Return the text, divided at headings. Fenced code and tables are marked as such.
 
-    Raises BinaryFileError.
+    The front matter becomes metadata. Raises BinaryFileError if the file isn't text.
     """
     text = decode(name, data)
     metadata, start = front_matter(text)
@@ -59,7 +59,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def find_headings(text: str, start: int) -> Iterator[Heading]:
-    """Yield the headings from character `start` on, in order, ignoring fenced code and comments."""
+    """Yield the headings after the offset `start` in order, except those in fenced code and comments."""
     fence = ""  # closes the current code block
     comment_end, last_comment_end = start, text.rfind("-->")
     previous, previous_start, alone = "", start, True  # the line before, and whether it begins a paragraph

@@ -1,4 +1,4 @@
-"""Outlook messages (MSG), through olefile; property numbers as in [MS-OXPROPS]."""
+"""Extracts text from Outlook messages (MSG), with the package olefile. [MS-OXPROPS] defines the property numbers."""
 
 import datetime
 import io
@@ -54,9 +54,9 @@ _LZFU_DICTIONARY = (
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the headers and the text of a message and of those attached to it; other attachments by name only.
+    """Return the headers and the text of a message and of messages attached to it.
 
-    Raises ExtractionError.
+    Other attachments are listed by name only. Raises ExtractionError if the message can't be read.
     """
     import olefile
 
@@ -89,7 +89,7 @@ def _add(builder: DocumentBuilder, message: "_MessageReader") -> None:
 
 
 class _MessageReader:
-    """Reads the properties of a message, which is the whole container or a folder in it."""
+    """Reads the properties of a message. It is the whole file, or an attached message in a folder of the file."""
 
     def __init__(self, name: str, container: Any, options: ExtractOptions, folder: str = "") -> None:
         self.name = name
@@ -101,7 +101,7 @@ class _MessageReader:
         self.metadata = self._metadata()
 
     def stream(self, path: str, limit: int | None = None) -> bytes:
-        """Return a stream's bytes; none if there is no such stream, or if it has more bytes than the `limit`."""
+        """Return the bytes of a stream; b"" if there is no such stream, or if it is larger than `limit` bytes."""
         path = self.folder + path
         if not self.container.exists(path) or (limit and self.container.get_size(path) > limit):
             return b""
@@ -111,7 +111,7 @@ class _MessageReader:
         return content
 
     def text(self, number: str, folder: str = "") -> str:
-        """Return a text property, in Unicode or in the sender's code page."""
+        """Return a text property by its number in hex, such as "0037" for the subject; "" if there is none."""
         limit = None if number == _BODY else _MAX_VALUE
         wide = self.stream(f"{folder}{_STREAM}{number}001F", limit)
         if wide:
@@ -119,7 +119,7 @@ class _MessageReader:
         return self.decoded(self.stream(f"{folder}{_STREAM}{number}001E", limit).rstrip(b"\0"))
 
     def decoded(self, content: bytes) -> str:
-        """Decode text in the message's charset; if it names none, in a guessed one, or cp1252 for a short text."""
+        """Decode bytes with the message's charset. If it states none, guess it; for a short text, use cp1252."""
         charset = self._charset or (None if len(content) >= _LONG else "cp1252")
         try:
             return decode(self.name, content, charset).replace("\0", "")
@@ -127,7 +127,7 @@ class _MessageReader:
             return content.decode("cp1252", errors="replace").replace("\0", "")
 
     def fixed(self, folder: str, header: int) -> dict[int, int]:
-        """Return the properties of fixed size: tag -> value. `header` is the size of what comes before them."""
+        """Return the properties of fixed size, each tag with its value. `header` is the size of the table's header."""
         table = self.stream(folder + _PROPERTIES)
         values: dict[int, int] = {}
         for start in range(header, len(table) - 15, 16):
@@ -162,7 +162,10 @@ class _MessageReader:
         return ""
 
     def recipients(self, kind: int) -> str:
-        """Return the recipients of a kind with their addresses, or what Outlook displays if it stores none."""
+        """Return the recipients of a kind (1: To, 2: Cc) with their addresses.
+
+        If the message has no addresses, return the names that Outlook displays.
+        """
         found = []
         for folder in self.folders("__recip")[:_MAX_RECIPIENTS]:
             if self.fixed(f"{folder}/", 8).get(_RECIPIENT_KIND, 1) & 0xF == kind:
@@ -189,7 +192,7 @@ class _MessageReader:
             return None
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the names of the message's own folders that begin with the prefix."""
+        """Return the names of the folders directly inside the message that begin with the prefix."""
         depth = self.folder.count("/")
         inside = self.folder.split("/")[:-1]
         paths = (path for path in self.container.listdir() if path[:depth] == inside and len(path) > depth + 1)

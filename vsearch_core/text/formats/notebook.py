@@ -1,4 +1,4 @@
-"""Jupyter notebooks: a page for each cell, under the headings of the Markdown cells."""
+"""Extracts text from Jupyter notebooks. Each cell counts as one page, and Markdown cells provide the headings."""
 
 import json
 from typing import Any
@@ -18,7 +18,10 @@ _MAX_OUTPUT = 2000  # characters of a cell's output; of a longer one, a log or a
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the Markdown, the code and its outputs, of long ones their ends. Raises ExtractionError."""
+    """Return the text of all cells, with the output of code cells. The middle of a long output is left out.
+
+    Raises ExtractionError if the file isn't a notebook.
+    """
     notebook = _parse(name, decode(name, data))
     cells = notebook.get("cells")
     if cells is None:  # format 3
@@ -53,7 +56,7 @@ def _parse(name: str, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise damaged(name, "notebook", error) from None
     if not isinstance(notebook, dict):
-        raise ExtractionError(name, "is no notebook", "wrong-suffix")
+        raise ExtractionError(name, "isn't a notebook", "wrong-suffix")
     return notebook
 
 

@@ -1,4 +1,4 @@
-"""OpenDocument (ODT, ODS, ODP, and their flat and template forms; ISO/IEC 26300)."""
+"""Extracts text from OpenDocument files (ODT, ODS, ODP, and their flat and template forms; ISO/IEC 26300)."""
 
 import re
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ _MAX_NESTING = 4  # paragraphs inside one another: a note, a text box in it
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return text under its headings, sheets as rows, slides as pages, without page headers and tables of contents.
+    """Return text under its headings, sheets as table rows, and slides as pages.
 
-    Titles and descriptions of drawings are part of the text. Comments follow the paragraph or the sheet.
-    Raises ExtractionError.
+    Titles and descriptions of drawings are part of the text. Comments follow their paragraph or sheet. Page headers and
+    tables of contents are left out. Raises ExtractionError if the file is damaged or encrypted.
     """
     properties, builder = Properties(), DocumentBuilder(name, options.limits)
     content = _Content(builder)
@@ -187,7 +187,7 @@ class _Content:
         self.comments = []
 
     def end_description(self) -> None:
-        """Add the title or the description of a drawing: in parentheses inside a paragraph, else as one."""
+        """Add the title or description of a drawing: in parentheses inside a paragraph, else as its own paragraph."""
         text = alternative_text({"descr": "".join(self.paragraphs.pop())})
         if not text:
             return

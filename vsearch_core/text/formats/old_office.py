@@ -1,4 +1,4 @@
-"""Files with the suffixes of old Office formats that hold another format: many programs export HTML as `.xls`."""
+"""Extracts text from files with an old Office suffix that are in another format: many programs save HTML as `.xls`."""
 
 import re
 from pathlib import PurePath
@@ -18,9 +18,10 @@ _MHTML = "mime-version:"
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text of HTML, MHTML, RTF, XML, a new Office file, or a table of values, whatever the suffix says.
+    """Detect the format from the file's content, and return its text.
 
-    Raises BinaryFileError for the old formats themselves, and ExtractionError.
+    The format may be HTML, MHTML, RTF, XML, a new Office format, or a table of values. Raises BinaryFileError for the
+    old Office formats themselves, and ExtractionError if the file can't be read.
     """
     from vsearch_core.text.extract import registry
 

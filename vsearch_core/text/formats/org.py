@@ -1,4 +1,4 @@
-"""Org mode: headlines, keywords, and source blocks as code; drawers, planning lines and comments are left out."""
+"""Extracts text from Org mode files: reads headlines, keywords and source blocks, and drops drawers and comments."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -29,7 +29,11 @@ _KEYS = {"title", "author", "date", "language", "description", "keywords", "subt
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between headlines; `#+KEYWORD:` lines become metadata. Raises BinaryFileError."""
+    """Return the text, divided at headlines. Source blocks are marked as code; `#+KEYWORD:` lines become metadata.
+
+    Drawers, planning lines (such as `SCHEDULED:`) and comments are left out. Raises BinaryFileError if the file isn't
+    text.
+    """
     limit = options.limits.headings
     text = decode(name, data)
     headings: list[Heading] = []

@@ -1,4 +1,4 @@
-"""Text files that stay as they are: plain text, and tables of delimited values (CSV, TSV)."""
+"""Extracts files whose text stays unchanged: plain text, and tables of delimited values (CSV, TSV)."""
 
 import re
 from collections import Counter
@@ -19,7 +19,10 @@ _YEAR = re.compile(r"(?:19|20|21)\d\d")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return one span over the whole text, that of XML without its markup. Raises BinaryFileError."""
+    """Return the whole text. If it is XML, its markup is removed.
+
+    Raises BinaryFileError if the file isn't text, or was generated, such as a search index.
+    """
     text = decode(name, data)
     refuse_generated(name, text)
     if text.startswith("<?xml"):
@@ -30,7 +33,10 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def extract_table(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return one span of rows. Raises BinaryFileError."""
+    """Return the table as rows. If a row names the columns, it is repeated in each chunk of the table.
+
+    Raises BinaryFileError if the file isn't text.
+    """
     text = decode(name, data)
     if not text.strip():
         return Document(text, ())
@@ -40,9 +46,10 @@ def extract_table(name: str, data: bytes, options: ExtractOptions = DEFAULTS) ->
 
 
 def _header(text: str) -> tuple[str, int]:
-    """Return the row that names the columns, and where it begins; "" and 0 if there is none on one line.
+    """Return the row that names the columns, and its offset; ("", 0) if there is none on one line.
 
-    It is the first row, or below titles: rows of another width, or all that is above a blank line.
+    It is the first row, or the first row after the table's titles. Titles are rows with another number of cells, or all
+    rows above a blank line.
     """
     raw = text[: MAX_HEADER * _SAMPLE].split("\n")
     numbers = [number for number, line in enumerate(raw) if line.strip()][:_SAMPLE]

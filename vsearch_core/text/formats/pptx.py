@@ -1,4 +1,4 @@
-"""Presentations (PPTX, OOXML PresentationML, ECMA-376): a page for each slide."""
+"""Extracts text from presentations (PPTX, OOXML PresentationML, ECMA-376). Each slide counts as one page."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,10 @@ _BOILERPLATE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholde
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return each slide under its title: its text, its tables as rows, its notes and comments.
+    """Return the text, tables, notes and comments of each slide, under the slide's title.
 
-    The words of charts and diagrams and alternative texts are part of the text. Raises ExtractionError.
+    The text includes the words in charts and diagrams, and alternative texts. Raises ExtractionError if the file can't
+    be read.
     """
     package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")

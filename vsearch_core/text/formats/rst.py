@@ -1,4 +1,4 @@
-"""reStructuredText: section titles, which are underlined and perhaps overlined with punctuation, and code."""
+"""Extracts text from reStructuredText files: reads section titles and code blocks, and drops comments."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,10 @@ _ROLE = re.compile(r":[\w:+.-]+:`([^`<]+?)(?:\s*<[^`]*>)?`|``?([^`<]+?)(?:\s*<[^
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return spans between section titles, with literal blocks as code and without comments. Raises BinaryFileError."""
+    """Return the text without comments, divided at section titles. Literal blocks are marked as code.
+
+    Raises BinaryFileError if the file isn't text.
+    """
     lines = decode(name, data).split("\n")
     _empty_comments(lines)
     text = "\n".join(lines)

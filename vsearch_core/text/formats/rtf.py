@@ -1,4 +1,4 @@
-"""Rich Text Format (RTF 1.9.1), in one pass over its control words."""
+"""Extracts text from files in the Rich Text Format (RTF 1.9.1), in one pass over its control words."""
 
 import codecs
 import datetime
@@ -100,13 +100,13 @@ _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return paragraphs under their headings, a line for each row of a table, and notes and comments in parentheses.
+    """Return the paragraphs under their headings. A table has one line per row; notes and comments are in parentheses.
 
-    Numbers of lists, text boxes and what objects show are part of the text. Headers and footers are left out. Raises
-    ExtractionError, and BinaryFileError if the bytes are no RTF.
+    The text includes the numbers of lists, text boxes, and the text that embedded objects show. Headers and footers are
+    left out. Raises ExtractionError if the file is damaged, and BinaryFileError if it isn't RTF.
     """
     if not data.lstrip().startswith(b"{\\rtf"):
-        raise BinaryFileError(name, "is no RTF, whatever its name says", "wrong-suffix")
+        raise BinaryFileError(name, "isn't RTF, although its name says so", "wrong-suffix")
     reader = _RtfReader(name, options.limits)
     reader.read(data)
     information = dict(reader.information)
@@ -179,7 +179,7 @@ class _RtfReader:
         self.starred = False
 
     def close_group(self) -> bool:
-        """End the group; return True if the document goes on."""
+        """End the current group and use its text. Return False if it was the outermost one: the document ends."""
         closed = self.group
         if not self.stack:
             return False
@@ -190,7 +190,10 @@ class _RtfReader:
         return bool(self.stack)
 
     def keep(self, target: str) -> None:
-        """Use the text of a group that has ended, if its target is not the main text."""
+        """Store the text of a group that has ended by its target: as metadata, a style's name, a label or a note.
+
+        The text of the target "text" needs nothing, because it is in the document already.
+        """
         text = one_line("".join(self.texts.pop(target, []))) if target != "text" else ""
         if target in _INFORMATION and text:
             self.information[_INFORMATION[target]] = text[:2000]
@@ -239,7 +242,7 @@ class _RtfReader:
             self.in_table = self.in_table and bool(self.texts["text"])
 
     def destination(self, word: str) -> None:
-        """Set the target of the group by a control word; an unknown word after a star marks a group to ignore."""
+        """Set the target of the current group by its control word. An unknown word after a star drops the group."""
         if not self.group.target:
             return
         if word in _DROPPED or (self.starred and word not in _STARRED):

@@ -1,4 +1,4 @@
-"""Subtitles (SRT, WebVTT, SubStation Alpha): the spoken text, without numbers, times and markup."""
+"""Extracts the text of subtitles (SRT, WebVTT, SubStation Alpha), without numbers, times and markup."""
 
 import html
 import re
@@ -19,9 +19,10 @@ _SUB_STATION_FIELDS = 9  # commas before the text
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the cues' text as one span; `Document.lines` maps it to lines of the file.
+    """Return the text of all cues (the texts that are shown one after the other), without any division.
 
-    A line repeated by the next cue is kept once. Raises BinaryFileError.
+    If a cue repeats a line of the cue before it, the line is kept once. `Document.lines` gives the line of each line of
+    text in the file. Raises BinaryFileError if the file isn't text.
     """
     source = decode(name, data).split("\n")
     if name.lower().endswith((".ass", ".ssa")):

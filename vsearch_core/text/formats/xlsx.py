@@ -1,4 +1,4 @@
-"""Spreadsheets (XLSX, OOXML SpreadsheetML, ECMA-376): a page for each sheet, a line for each row."""
+"""Extracts text from spreadsheets (XLSX, OOXML SpreadsheetML, ECMA-376). Each sheet is one page, each row one line."""
 
 import datetime
 import re
@@ -34,9 +34,10 @@ _EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the rows of each sheet, as last computed, under the sheet's name.
+    """Return the rows of each sheet under the sheet's name. Formulas have the values that were saved in the file.
 
-    Text boxes, the words of charts, alternative texts and comments follow. Raises ExtractionError.
+    Text boxes, the words in charts, alternative texts and comments follow the rows of their sheet. Raises
+    ExtractionError if the file can't be read.
     """
     package, limits = Package(name, data, KIND, options), options.limits
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")

@@ -1,4 +1,7 @@
-"""XML of any vocabulary: its text, line for line. No parser is used, so entities and deep nesting do no harm."""
+"""Extracts the text of XML files of any kind, line by line.
+
+Regular expressions find the tags. Without a parser, entities and deep nesting can do no harm.
+"""
 
 import html
 import re
@@ -26,11 +29,10 @@ _MAX_LEVEL = 100
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return a document with the text of all elements, and of attributes such as `name`.
+    """Return the text of all elements, and of attributes such as `name`.
 
-    The text of each `<title>`, `<head>` or `<heading>` element becomes a heading.
-
-    Raises BinaryFileError.
+    The text of each `<title>`, `<head>` or `<heading>` element becomes a heading. Raises BinaryFileError if the file
+    isn't text.
     """
     declared = _ENCODING.match(data[:400].lstrip())
     source = decode(name, data, declared[1].decode() if declared else None)
@@ -41,9 +43,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def extract_book(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text of a FictionBook (FB2) without its pictures; its description becomes metadata.
+    """Return the text of a FictionBook (FB2) without its pictures. Its description becomes metadata.
 
-    Raises BinaryFileError.
+    Raises BinaryFileError if the file isn't text.
     """
     declared = _ENCODING.match(data[:400].lstrip())
     source = decode(name, data, declared[1].decode() if declared else None)
