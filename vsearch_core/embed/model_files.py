@@ -54,7 +54,7 @@ class ModelFiles:
 
     Attributes:
         name: The model's name.
-        folder: The folder that holds the files.
+        folder: The folder that contains the files.
         origin: "folder" if the user named it, "package" if a Python package installed it, "hub" if it was downloaded.
         file: The file of the weights, relative to `folder`.
         weights: The sha256 that this file must have; None if any will do.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelProperties:
-    """The properties of a model that are found out while its files are written; see `ModelDescription` for each."""
+    """The properties of a model that become known while its files are written. `ModelDescription` explains each."""
 
     dimension: int
     max_tokens: int | None

@@ -75,7 +75,12 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """A model that is ready to run, in its folder."""
+    """A prepared model.
+
+    Attributes:
+        folder: The folder of its files.
+        description: The contents of its `model.json`.
+    """
 
     folder: Path
     description: ModelDescription

@@ -100,8 +100,8 @@ class SentenceSettings:
 def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
     """Return a model's prefixes: the text to put before each query, and the text to put before each document.
 
-    They are the prompts in the model's files. If `prompts` has none, they are those of a known family with that name
-    (such as E5), or else empty.
+    `prompts` are the prompts in the model's files. If it has none, the name may be that of a known family (such as E5),
+    whose prefixes are used. Otherwise both are empty.
     """
     query = str(prompts.get("query") or "")
     document = next((str(prompts[key]) for key in DOCUMENT_PROMPTS if prompts.get(key)), "")

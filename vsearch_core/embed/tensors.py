@@ -12,8 +12,8 @@ from vsearch_core.errors import ModelError
 class TensorReader:
     """Reads a model's tensors by name, one at a time.
 
-    Some files put a prefix such as "bert." before the names of an encoder's tensors. The reader adds that prefix to the
-    names that it is asked for.
+    Some files put a prefix such as "bert." before the names of an encoder's tensors. Names are given to the reader
+    without the prefix.
     """
 
     def __init__(self, path: Path, file: Any, anchor: str) -> None:

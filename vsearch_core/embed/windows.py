@@ -89,10 +89,10 @@ def token_windows(
 def legible_share(tokenizer: "Tokenizer", text: str) -> float:
     """Return the share of the text's letters and digits, 0 to 1, that are in words the model knows.
 
-    A word is unknown if the tokenizer splits it into pieces of which one is unknown, or into several that have fewer
-    than LETTERS_PER_PIECE letters on average. (The number of pieces per word is the tokenizer's fertility: Rust et al.,
-    "How Good is Your Tokenizer?", ACL 2021.) A wide character (Han, kana, hangul) counts as LETTERS_PER_PIECE letters.
-    Return 1 for a text without letters and digits.
+    The tokenizer splits a word into pieces. The model doesn't know the word if a piece is unknown, or if there are
+    several pieces with fewer than LETTERS_PER_PIECE letters on average. (The number of pieces per word is the
+    tokenizer's fertility: Rust et al., "How Good is Your Tokenizer?", ACL 2021.) A wide character (Han, kana, hangul)
+    counts as LETTERS_PER_PIECE letters. Return 1 for a text without letters and digits.
     """
     encoding = tokenizer.encode(text, add_special_tokens=False)
     unknown = {tokenizer.token_to_id(name) for name in UNKNOWN}

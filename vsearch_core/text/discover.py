@@ -76,7 +76,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A folder or file that the system can't read, such as for lack of permission. It counts as an error of the run."""
+    """A folder or file that can't be read, for example because of its permissions. It counts as an error of the run."""
 
     path: Path
     reason: str

@@ -64,7 +64,7 @@ class Outcome:
 
 
 class Reader(Protocol):
-    """Reads files and returns their outcomes in the order of the files."""
+    """Reads the files that it was created with, and returns their outcomes in the same order."""
 
     def take(self, limit: int) -> list[Outcome]:
         """Return the next outcomes, at most `limit`. Return an empty list when all files have been read.

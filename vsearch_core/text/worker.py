@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file to read, and the limits on reading it."""
+    """A message to a worker: a file to read, and the limits on time and memory for it."""
 
     file: FileToRead
     limits: TaskLimits

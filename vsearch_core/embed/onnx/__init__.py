@@ -1,1 +1,1 @@
-"""ONNX graphs of encoders: writing, quantising and running them."""
+"""Writes, quantizes and runs the ONNX graphs of encoders."""

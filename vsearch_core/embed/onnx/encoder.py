@@ -40,8 +40,8 @@ def write_encoder(
         folder: The folder of the model, with `config.json` and `model.safetensors`.
         target: The file of the graph to write.
         settings: The model's pooling, linear layers and other settings.
-        max_inputs: None for an fp32 graph. For an int8 graph, what `quantize.max_inputs` measured on the fp32 graph:
-            each column of a weight matrix and each row of the word embeddings then becomes int8 with a float32 scale.
+        max_inputs: None for an fp32 graph. For an int8 graph, the result of `quantize.max_inputs` for the fp32 graph.
+            Each column of a weight matrix and each row of the word embeddings then becomes int8 with a float32 scale.
 
     Raises:
         ModelError: The model is not supported or lacks a tensor.

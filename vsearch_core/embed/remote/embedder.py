@@ -46,9 +46,9 @@ class ProviderModel:
         provider: The provider's name.
         model: The model's name.
         dimension: The length of its vectors; None if it isn't known before the first response.
-        window: The most tokens in a text.
-        texts: The most texts in a request.
-        tokens: The most tokens in a request.
+        window: The maximum number of tokens that the model reads of a text.
+        texts: The maximum number of texts in a request.
+        tokens: The maximum number of tokens in a request.
         counts_texts: True if the provider's rate limit counts each text as a request.
         pooling: The text for the fingerprint's `pooling`. It names everything that affects the vectors apart from the
             model and the prefixes, such as the way to split long texts.

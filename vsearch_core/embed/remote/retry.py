@@ -88,10 +88,11 @@ class RetryLimits:
     """Limits on the retries of a request.
 
     Attributes:
-        tries: The most tries of one request.
-        tries_before_contact: The most tries if the network fails and the provider has never responded.
-        bad_answers: The most invalid responses in a row.
-        grace: The seconds that a stopped run waits for the response to its last request, which may cost money.
+        tries: The maximum number of tries of one request.
+        tries_before_contact: The maximum number of tries if the network fails and the provider has never responded.
+        bad_answers: The maximum number of invalid responses in a row.
+        grace: The seconds that a stopped run waits for the response to its last request. The provider may charge for
+            that request, so its result should not be lost.
     """
 
     tries: int = 60
@@ -134,7 +135,7 @@ class RateLimiter:
     def pause(self, now: float, requests: int, tokens: int) -> float:
         """Return the seconds from `now` until these requests and tokens may be sent.
 
-        If they are more than a minute's limit, they may be sent once nothing was sent in the last 60 seconds.
+        If one request exceeds the limit of a minute by itself, it may be sent 60 seconds after the one before it.
         """
         while self._spent and self._spent[0][0] <= now - 60:
             self._spent.popleft()

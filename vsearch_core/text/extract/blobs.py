@@ -38,7 +38,7 @@ def _without_body(key: re.Match[str]) -> str:
 
 
 def _has_run(text: str, step: int) -> bool:
-    """Return True if a run of base64 is longer than twice `step`; True may be wrong, but not for runs below `step`."""
+    """Return True if the text has a run of base64 longer than 2 · `step`, False if all runs are shorter than `step`."""
     pieces = (text[start : start + step] for start in range(0, len(text), step))
     return any(" " not in piece and len(piece) == step and _ALPHABET.fullmatch(piece) for piece in pieces)
 

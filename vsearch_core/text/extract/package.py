@@ -116,9 +116,10 @@ class Package:
             raise damaged(self.name, self.kind, f"it contains no {member}")
 
     def relations(self, part: str) -> dict[str, tuple[str, str]]:
-        """Return the OOXML relations of a part: for each relation's id, its type (such as "image") and its member.
+        """Return the relations of a part: the files of the package that it refers to, as OOXML stores them.
 
-        The part "" stands for the whole package.
+        Return the id of each relation with its type (such as "image") and the member that it refers to. A part is a
+        member such as "word/document.xml"; "" means the package itself.
         """
         folder, file = posixpath.split(part)
         handler = _Relations(folder, self.limits)

@@ -64,7 +64,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def _titles(package: Package, folder: str, book: "_Book") -> dict[str, str]:
-    """Return the title of each member in the table of contents of EPUB 2, which books of EPUB 3 have too."""
+    """Return the title of each member in the table of contents (NCX) of EPUB 2. Books in EPUB 3 often have it too."""
     contents = _Contents(package.limits)
     for path, kind, _ in book.items.values():
         if kind == "application/x-dtbncx+xml":

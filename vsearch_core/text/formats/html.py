@@ -217,7 +217,7 @@ def _titled(body: Any) -> set[Any]:
 
 
 def _menus(body: Any) -> set[Any]:
-    """Return the elements that their class or id says to be menus, notices or footers, and that are made like such."""
+    """Return the elements that are menus, notices or footers by their class or id, and by their links and length."""
     from lxml import etree
 
     found: list[tuple[Any, int, bool]] = []  # with its length, and whether it is nothing but links
@@ -253,7 +253,7 @@ def _menus(body: Any) -> set[Any]:
 
 
 def _length(element: Any) -> int:
-    """Return the number of characters of text in the element, without scripts and the like."""
+    """Return the number of characters of text in the element, without scripts, styles and other hidden content."""
     return sum(
         (0 if child.tag in _NEVER_TEXT else len(child.text or "")) + len(child.tail or "") for child in element.iter()
     ) - len(element.tail or "")
@@ -447,7 +447,7 @@ def _is_permalink(element: Any) -> bool:
 
 
 def _is_data(table: Any) -> bool:
-    """Return True if the table holds data, to be written one line a row, and is no layout of a page."""
+    """Return True if the table contains data. Return False if it only arranges the layout of the page."""
     inner = table.iter("table", "pre", "ul", "ol", "dl", *_LEVELS)
     return next((element for element in inner if element is not table), None) is None
 

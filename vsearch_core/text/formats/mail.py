@@ -50,8 +50,8 @@ _ARMORED_LINE = re.compile(r"[> ]*+(?:[A-Za-z0-9+/=]*|[A-Z][A-Za-z-]{1,20}: .*)\
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the headers and the text of a message, with forwarded messages. Attachments are listed by name only.
 
-    If a message has its text as plain text and as HTML, the plain text is used unless it is much shorter. Raises
-    ExtractionError if the message can't be read.
+    If a message has its text as plain text and as HTML, the plain text is used, unless it is short and lacks most words
+    of the HTML. Raises ExtractionError if the message can't be read.
     """
     message = _parse(name, data, options.limits)
     builder = DocumentBuilder(name, options.limits)
@@ -133,7 +133,7 @@ class _Bounded(Compat32):
 
 
 def _is_message(data: bytes) -> bool:
-    """Return True if the bytes begin with lines of headers only, two of them such as each mail program writes."""
+    """Return True if the bytes begin with header lines, of which at least two are usual in e-mail."""
     head, blank, _ = data[:SAMPLE].replace(b"\r\n", b"\n").lstrip(b"\n").partition(b"\n\n")
     lines = head.split(b"\n")
     if not blank and len(lines) > 1:
@@ -224,7 +224,7 @@ class _MessageReader:
             self.blocks.append(self._text(part))
 
     def _hidden(self, alternatives: list[Message]) -> set[int]:
-        """Return the ids of the alternatives that are not read: other versions of the text that is."""
+        """Return the ids of the alternatives to ignore: they are other versions of the text that is read."""
         plain = html = None
         for child in alternatives:
             kinds = {leaf.get_content_type() for leaf in _leaves(child, self.options.limits.parts)}
@@ -293,7 +293,7 @@ def _encoding(part: Message) -> str:
 
 
 def _leaves(message: Message, max_parts: int) -> Iterator[Message]:
-    """Yield the parts without parts of their own, down to a limited depth and without recursion."""
+    """Yield the parts of a message that have no parts themselves, down to a limited depth."""
     stack = [(message, 0)]
     count = 0
     while stack and count < max_parts:
@@ -315,7 +315,7 @@ def _bytes(part: Message) -> bytes:
 
 
 def _decode(content: bytes, charset: str | None) -> str:
-    """Decode text in the declared charset; an unknown one is guessed. Bytes that are no text give an empty one."""
+    """Decode bytes with the declared charset. If it is unknown, guess it. Return "" if the bytes aren't text."""
     charset = _CHARSET_SUFFIX.sub("", (charset or "").lower()) or None
     if charset in _SEVEN_BIT:
         return content.decode(_SEVEN_BIT[charset], "replace")
@@ -401,7 +401,7 @@ def _guessed_header(raw: bytes, message: Message) -> str:
 
 
 def _without_encoded_words(value: str) -> str:
-    """Decode the encoded words of a header (RFC 2047). Space between two goes; so may the halves of a character."""
+    """Decode the encoded words of a header (RFC 2047), and remove the space between two of them."""
     pieces: list[str] = []
     pending, charset, end = b"", "", 0
     for match in _ENCODED_WORD.finditer(value):

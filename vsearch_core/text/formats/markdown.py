@@ -91,7 +91,7 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
 
 
 def _says_nothing(text: str, start: int, end: int) -> bool:
-    """Return True if the stretch holds only comments, pictures such as badges, tags and white space."""
+    """Return True if text[start:end] contains only comments, pictures (such as badges), tags and white space."""
     parts: list[str] = []
     position = start
     while (begin := text.find("<!--", position, end)) >= 0 and (close := text.find("-->", begin, end)) >= 0:

@@ -213,7 +213,7 @@ class _MessageReader:
 
 
 def _mailbox(name: str, *addresses: str) -> str:
-    """Return "name <address>"; an address of Exchange, which is none outside of a company, is left out."""
+    """Return "name <address>". An internal address of Exchange, which isn't an e-mail address, is left out."""
     name = one_line(name)
     address = next((one_line(each) for each in addresses if "@" in each), "")
     return f"{name} <{address}>" if name and address and address.lower() not in name.lower() else name or address

@@ -1,4 +1,4 @@
-"""PDF: a span for each page, read by pypdf."""
+"""Extracts text from PDF files, with the package pypdf. Each page of the file is one span of the document."""
 
 import io
 import logging
@@ -36,9 +36,13 @@ _INFORMATION = {  # our key -> pypdf's
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the text of all pages with a PAGE_BREAK between them, without page headers and footers.
 
-    The entries of the outline are the headings: a page is under the first that begins on it, or else the last before.
-    Title, author and dates come from the document's information. Raises ExtractionError for a file that is encrypted or
-    damaged, PicturesOnlyError for one that has only pictures, BinaryFileError for one that has no text at all.
+    The entries of the PDF's outline (its bookmarks) become headings. A page is under the first entry that points to it.
+    If there is none, it is under the last entry before it. Title, author and dates become metadata.
+
+    Raises:
+        ExtractionError: The file is encrypted or damaged.
+        PicturesOnlyError: The pages have only pictures.
+        BinaryFileError: The file has no text at all.
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
     with warnings.catch_warnings():
@@ -66,7 +70,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def _open(name: str, data: bytes, password: str) -> Any:
-    """Return pypdf's reader of the file, opened with the empty password if that is enough."""
+    """Open the file with pypdf. If it is encrypted, try the empty password first, then `password`."""
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, FileNotDecryptedError
 
@@ -88,7 +92,7 @@ def _open(name: str, data: bytes, password: str) -> Any:
 
 @dataclass(slots=True)
 class _Pages:
-    """The texts of the pages that have one, by number; the pages that can't be read; those with only pictures."""
+    """The texts of the pages by number, the pages that can't be read, and the pages that have only pictures."""
 
     texts: dict[int, str] = field(default_factory=dict)
     unreadable: list[int] = field(default_factory=list)
@@ -96,7 +100,7 @@ class _Pages:
     failure: Exception | None = None
 
     def left_out(self) -> Iterator[str]:
-        """Yield a message for each group of pages that are missing from the texts."""
+        """Yield a message about the pages that can't be read, and one about the pages that have only pictures."""
         if self.unreadable:
             yield "can't read " + numbered("page", self.unreadable)
         if self.pictures:
@@ -180,7 +184,7 @@ def _is_blank(page: Any) -> bool:
 
 
 def _outline(reader: Any) -> list[tuple[int, int, str]]:
-    """Return page, level and title of each entry of the outline, by page; none if the outline is damaged."""
+    """Return each entry of the outline as (page, level, title), sorted by page; none if the outline is damaged."""
     found: list[tuple[int, int, str]] = []
 
     def gather(entries: list[Any], level: int) -> None:
@@ -199,7 +203,7 @@ def _outline(reader: Any) -> list[tuple[int, int, str]]:
 
 
 def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple[str, ...]]:
-    """Return the enclosing titles of each page."""
+    """Return the headings of each page, outermost first."""
     trails: list[tuple[str, ...]] = []
     trail = HeadingTrail()
     place = 0

@@ -125,7 +125,7 @@ class _Group:
 
 
 class _RtfReader:
-    """Follows the groups, and adds paragraphs to the builder."""
+    """Reads the groups of an RTF document, and adds its paragraphs to the builder."""
 
     def __init__(self, name: str, limits: ExtractLimits) -> None:
         self.name = name
@@ -179,7 +179,10 @@ class _RtfReader:
         self.starred = False
 
     def close_group(self) -> bool:
-        """End the current group and use its text. Return False if it was the outermost one: the document ends."""
+        """End the current group, which is a piece of RTF between braces, and use its text.
+
+        Return False if it was the outermost group, with which the document ends.
+        """
         closed = self.group
         if not self.stack:
             return False

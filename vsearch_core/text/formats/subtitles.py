@@ -50,7 +50,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def _sub_station(source: list[str]) -> Document:
-    """Return the texts of the `Dialogue:` lines, whose place among the fields a `Format:` line above them says."""
+    """Return the texts of the `Dialogue:` lines. The `Format:` line above them determines which field is the text."""
     rows: list[str] = []
     lines: list[int] = []
     title, fields, in_events = None, _SUB_STATION_FIELDS, False
