@@ -1,4 +1,4 @@
-"""Check an index for damage, without changing it; every fault is reported, and none raises."""
+"""Check an index for damage without changing it. Faults are returned, not raised."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -26,14 +26,18 @@ from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
 
-MAX_ATTEMPTS = 5  # checks, each of another generation
+MAX_ATTEMPTS = 5  # checks of successive generations, if each finds a fault
 
 RecallCheck = Callable[[Snapshot], Sequence[Fault]]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """Result of a check. `generation`, `files` and `chunks` are None if the catalog can't be read."""
+    """The result of a check. `faults` is empty if the index is intact; `full` is True after a full check.
+
+    `generation`, `files` and `chunks` describe the generation that was checked. They are None if the catalog can't be
+    read.
+    """
 
     index: Path
     full: bool
@@ -44,11 +48,12 @@ class CheckReport:
 
 
 def check_index(index: Path, *, full: bool = False, recall: RecallCheck | None = None) -> CheckReport:
-    """Check one generation of the index; it may be written to meanwhile.
+    """Check one generation of the index for damage. Another process may write to the index meanwhile.
 
-    A quick check: the catalog opens, its settings are complete, all files exist with the right size, the checksums of
-    small files are right, and counts agree. A full check verifies every byte and every relation too and, with `recall`,
-    that rows are found by their own vectors.
+    A quick check verifies that the catalog can be opened, that its settings are complete, that all files of segments
+    exist with the right size, and that the numbers of chunks agree. A full check also verifies every byte, and that the
+    catalog and the segments agree about each chunk. If `recall` is given, a full check calls it to test that searches
+    for stored vectors find them.
 
     Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, StorageError.
     """
@@ -94,7 +99,7 @@ def _check(index: Path, *, full: bool, recall: RecallCheck | None) -> CheckRepor
 
 
 def _misread(error: Exception) -> Fault:
-    return Fault("catalog", f"holds other values than a catalog can ({type(error).__name__}: {error})")
+    return Fault("catalog", f"contains invalid values ({type(error).__name__}: {error})")
 
 
 def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> list[Fault]:
@@ -118,7 +123,10 @@ def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> li
 
 
 def content_faults(index: Path, record: SegmentRecord, view: SegmentView, settings: IndexSettings) -> Iterator[Fault]:
-    """Yield the contradictions in a segment's arrays, whose checksums are right."""
+    """Yield a fault for each contradiction in a segment's arrays, such as a vector of another length than 1.
+
+    The checksums of the arrays are correct.
+    """
     folder = index / SEGMENTS_DIR / record.name
     dimensions = {space: fingerprint.dimension for space, fingerprint in settings.spaces.items()}
     for array, reason in part_faults(view.arrays, dimensions):
@@ -126,7 +134,10 @@ def content_faults(index: Path, record: SegmentRecord, view: SegmentView, settin
 
 
 def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:
-    """Yield the differences between the live chunks and the segments' live rows: each chunk has one, of its file."""
+    """Yield a fault if the live chunks and the live rows of the segments don't match.
+
+    Each live chunk must have exactly one live row, and the row must have the id of the chunk's file.
+    """
     chunk_ids, file_ids = catalog.live_chunks()
     rows = [(view.chunk_ids[view.alive], view.file_ids[view.alive]) for view in views]
     found = np.concatenate([np.empty(0, np.int64), *(chunks for chunks, _ in rows)])
@@ -146,9 +157,9 @@ def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]
 
 
 def is_live(view: SegmentView, chunk_ids: NDArray[np.int64], file_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return a mask (rows,) of the rows whose chunk and file are among the live ones, whatever the tombstones say.
+    """Return a mask (rows,) that is True for the rows of live chunks, whether or not they have a tombstone.
 
-    `chunk_ids` are ascending, and `file_ids` their files.
+    `chunk_ids` are the ids of all live chunks, ascending, and `file_ids` the ids of their files.
     """
     at = np.searchsorted(chunk_ids, view.chunk_ids)
     live = at < len(chunk_ids)

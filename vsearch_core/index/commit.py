@@ -1,4 +1,4 @@
-"""A commit: one transaction makes staged files live, as a new segment, and deletes the files that they replace."""
+"""Commit staged files: one transaction adds their segment, makes them live and deletes old versions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from vsearch_core.store.vectors import delete_vector_file, re_embedding_file
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """Live files, and sources by stored path, that no longer exist and leave the index."""
+    """Live files, and sources by stored path, to remove from the index: they no longer exist on disk."""
 
     files: Sequence[FileRecord] = ()
     sources: Sequence[str] = ()
@@ -33,11 +33,11 @@ def commit_staged(
     last: bool = False,
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Write the staged files whose chunks all have vectors as a segment, and make them live.
+    """Write the staged files whose chunks all have vectors to a new segment, and make these files live.
 
-    The same transaction deletes their former versions and, of the `removals`, files that have only moved; the `last`
-    commit of a run deletes them all. A source is deleted with its files and no sooner: if this run stops, the next run
-    learns from the source that the files are gone.
+    The same transaction deletes their former versions. It also deletes those files of `removals` that have moved (a
+    staged file has the same bytes); the `last` commit of a run deletes all of them. A source is deleted together with
+    its files: if the run stops before, the next run needs the source to detect that the files are gone.
     """
     file_ids = catalog.complete_files()
     replaced = _replaced_files(catalog, file_ids, removals.files, last=last)
@@ -59,7 +59,7 @@ def commit_staged(
 
 
 def tombstone_files(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Set the tombstones of the files' rows and delete the files, live or staged; to be called in a transaction."""
+    """Delete files, live or staged, and mark their rows as deleted. Call this in a transaction."""
     if not file_ids:
         return
     for segment in catalog.segments():
@@ -70,7 +70,7 @@ def tombstone_files(catalog: Catalog, file_ids: Sequence[int]) -> None:
 
 
 def advance_generation(catalog: Catalog) -> None:
-    """Count a new generation; to be called in a commit's transaction."""
+    """Increase the number of the generation. Call this in the transaction of each commit."""
     if LINEAGE not in catalog.settings():  # an index of an earlier version
         start_lineage(catalog.connection)
     catalog.put_setting("generation", str(catalog.generation + 1))
@@ -78,14 +78,18 @@ def advance_generation(catalog: Catalog) -> None:
 
 
 def segments_exist(index: Path, names: Iterable[str]) -> bool:
-    """Return True if all named segments have a folder; one may lack it if the catalog was restored from a backup."""
+    """Return True if the folders of all named segments exist.
+
+    One may be missing if the catalog was restored from a backup.
+    """
     return all((index / SEGMENTS_DIR / name).is_dir() for name in names)
 
 
 def sweep(catalog: Catalog) -> None:
-    """Delete the segment folders that the catalog does not name, and the files of a re-embedding that is committed.
+    """Delete segment folders that the catalog doesn't list, and the vector file of a committed re-embedding.
 
-    If a named folder is missing, the unnamed ones are kept: they may hold its rows, and a repair looks through them.
+    If the folder of a listed segment is missing, no folder is deleted: a repair may find the missing rows in the
+    others.
     """
     names = {segment.name for segment in catalog.segments()}
     if segments_exist(catalog.index, names):
@@ -96,7 +100,7 @@ def sweep(catalog: Catalog) -> None:
 
 
 def require_free_space(index: Path, needed: int, what: str) -> None:
-    """Raise StorageError unless the index's disk has `needed` bytes free for what is named."""
+    """Raise StorageError if the index's disk has less than `needed` bytes free; `what` is their purpose."""
     free = disk_usage(index).free
     if needed > free:
         reason = f"not enough free space for {what}: {needed:,} bytes needed, {free:,} free"
@@ -104,7 +108,7 @@ def require_free_space(index: Path, needed: int, what: str) -> None:
 
 
 def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits) -> NewSegment:
-    """Return the segment of all rows of the staged files."""
+    """Return a new segment with the rows of the staged files."""
     chunk_ids: list[int] = []
     files_of_rows: list[int] = []
     vectors: list[bytes] = []
@@ -125,7 +129,7 @@ def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits)
 def _replaced_files(
     catalog: Catalog, file_ids: Iterable[int], removed: Sequence[FileRecord], *, last: bool
 ) -> list[int]:
-    """Return the live files that a commit of the staged files deletes."""
+    """Return the ids of the live files that a commit of the staged files deletes."""
     live = catalog.files(live=True)
     staged = {record.id: record for record in catalog.files(live=False).values()}
     new = [staged[file_id] for file_id in file_ids]

@@ -1,6 +1,7 @@
-"""Compaction: a policy chooses segments, and one transaction replaces them by one merged segment.
+"""Merge segments: a policy chooses segments, and one transaction replaces them by one merged segment.
 
-The policy is tiered, as in log-structured merge trees (`choose_segments`); docs/adr/0014-compaction-policy.md.
+The policy is tiered compaction, as in log-structured merge trees: see `choose_segments` and
+docs/adr/0014-compaction-policy.md.
 """
 
 import time
@@ -21,7 +22,11 @@ from vsearch_core.store.vacuum import reclaim_space, rewrite_catalog
 
 @dataclass(frozen=True, slots=True)
 class CompactionSummary:
-    """Counts of a compaction: `segments` merged, `dropped` deleted rows, and the index's bytes before and after."""
+    """The result of a compaction.
+
+    `segments` is the number of segments that were merged, `rows` the number of rows left, and `dropped` the number of
+    deleted rows that are gone. `bytes_before` and `bytes_after` are sizes of the index on disk.
+    """
 
     index: Path
     segments: int
@@ -37,10 +42,11 @@ def compact_index(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> CompactionSummary:
-    """Merge all segments into one without deleted rows, whatever the policy says, and rewrite the catalog without gaps.
+    """Merge all segments into one without deleted rows, and rewrite the catalog without gaps.
 
-    Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError, and StoppedError if
-    the observer stops it while a graph is built, which leaves the index as it was.
+    Segments that the policy would leave alone are merged, too. Raises IndexNotFoundError, IndexLockedError,
+    IndexVersionError, IndexCorruptError, StorageError, and StoppedError if the observer stops it while a graph is
+    built, which leaves the index unchanged.
     """
     started = time.perf_counter()
     with storage_errors(index), writer_lock(index):
@@ -64,12 +70,13 @@ def _bytes_on_disk(index: Path) -> int:
 
 
 def choose_segments(segments: Sequence[SegmentRecord], limits: IndexLimits = DEFAULT_LIMITS) -> list[SegmentRecord]:
-    """Return the segments to merge into one now, oldest first; none if nothing is to be done.
+    """Return the segments to merge into one now, oldest first; an empty list if there is nothing to merge.
 
-    A single segment is rewritten without its deleted rows, or with a graph. A tier never keeps `segments_per_tier`
-    segments, and each merge moves its rows to a larger tier; within the smallest tier fewer than `smallest_tier_rows`
-    rows are rewritten by `segments_per_tier` - 1 commits together. A merge includes smaller segments, which repeat its
-    vocabulary, as long as they have no more rows than it has.
+    The first of these that exist are chosen: segments with too many deleted rows (`dead_share`); the segments of the
+    smallest tier that has `segments_per_tier` of them; segments without a graph that have enough rows for one together.
+    A tier is a range of sizes (see `IndexLimits`). Smaller segments are added as long as they have no more rows
+    together than the chosen ones, because each segment repeats part of the vocabulary. A single segment is rewritten
+    without its deleted rows, or with a graph.
     """
     worn = [segment for segment in segments if segment.live_rows < (1 - limits.dead_share) * segment.rows]
     tiers: dict[int, list[SegmentRecord]] = {}
@@ -80,7 +87,7 @@ def choose_segments(segments: Sequence[SegmentRecord], limits: IndexLimits = DEF
 
 
 def _with_smaller(chosen: Sequence[SegmentRecord], segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
-    """Return the chosen segments and the smallest of the others that have no more rows than these together."""
+    """Return the chosen segments, with the smallest others that have no more rows together than these."""
     chosen_ids = {segment.id for segment in chosen}
     room = sum(segment.live_rows for segment in chosen)
     for segment in sorted(segments, key=lambda other: other.live_rows):
@@ -95,9 +102,9 @@ def compact(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> int:
-    """Merge what the policy chooses until it chooses nothing. Return the number of segments that were merged.
+    """Merge segments until `choose_segments` finds nothing to merge. Return the number of merged segments.
 
-    Raises StoppedError if the observer stops it; the merges before are committed.
+    Raises StoppedError if the observer stops it. Earlier merges are committed by then.
     """
     merged = 0
     while chosen := choose_segments(catalog.segments(), limits):
@@ -109,7 +116,7 @@ def compact(
 
 
 def compact_until_stopped(catalog: Catalog, observer: Observer, limits: IndexLimits = DEFAULT_LIMITS) -> bool:
-    """Compact at the end of a run, and give space back. Return False if the observer stopped it."""
+    """Compact at the end of a run, and free unused space. Return False if the observer stopped it."""
     try:
         compact(catalog, observer, limits)
     except StoppedError:
@@ -124,10 +131,11 @@ def merge_segments(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Replace segments by one that holds their live rows in the same order, with a graph if they are many.
+    """Replace segments by one with all their live rows, in the same order. A large one gets a graph.
 
-    The new segment is complete before the transaction that swaps them. Takes memory for the merged ids, postings and
-    graph, not for the vectors. Raises IndexCorruptError, and StoppedError, which leaves the index as it was.
+    The new segment is complete on disk before the transaction that replaces the others. Its ids, postings and graph
+    must fit in memory; its vectors need not. Raises IndexCorruptError, and StoppedError, which leaves the index
+    unchanged.
     """
     former = [open_former(catalog.index, record) for record in chosen]
     segment = NewSegment.merge(catalog, former, observer, limits)
@@ -141,7 +149,7 @@ def merge_segments(
 
 
 def lacking_graphs(segments: Sequence[SegmentRecord], limits: IndexLimits) -> list[SegmentRecord]:
-    """Return the segments without a graph if they are large enough for one together, else none."""
+    """Return the segments without a graph, or an empty list if they have too few rows together for one."""
     without = [segment for segment in segments if not GRAPH.is_in(segment.manifest)]
     return without if sum(segment.live_rows for segment in without) >= limits.graph_rows else []
 

@@ -1,4 +1,7 @@
-"""Forecast an update: run it up to the embedding on a copy of the catalog, and estimate the rest."""
+"""Forecast an update or a re-embedding: what it would read, embed and send, and how long that takes.
+
+The update is run on a temporary copy of the catalog up to the embedding, whose time is estimated.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,13 +39,14 @@ _SAMPLE = 8  # chunks that are embedded, on this machine only, to measure the ti
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The work that a run would do.
+    """The work that an update or a re-embedding would do.
 
-    Files are counted as in `UpdateSummary`, except that a moved file is `new` and `gone`. Of the `chunks` that are new,
-    `embed` would be embedded: their text is new to the index; vectors shared between indexes are not considered. They
-    have `bytes` of UTF-8, about `tokens` at BYTES_PER_TOKEN. `recipient` is the host that they would be sent to, in
-    `requests` requests, None if there is none. `seconds` is an estimate for the embedding alone.
-    `outside` are the sources outside the folder around the index.
+    Files are counted as in `UpdateSummary`, except that a moved file counts as `new` and as `gone`. `chunks` is the
+    number of new chunks. `embed` is the number of texts that must be embedded: equal texts count once, and texts that
+    the index has embedded don't count. Vectors that other indexes share are not considered. These texts have `bytes`
+    bytes of UTF-8, which is about `tokens` tokens. `recipient` is the host to which they would be sent in `requests`
+    requests, or None if the embedder is local. `seconds` is the estimated time of the embedding alone. `outside` are
+    the sources outside the folder around the index.
     """
 
     index: Path
@@ -75,10 +79,10 @@ def forecast(
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> Forecast:
-    """Return what `update_index` would do with the same arguments. Sends nothing, and writes nothing to the index.
+    """Return a forecast of `update_index` with the same arguments. Send nothing, and don't change the index.
 
-    The files are read and chunked for it, on a copy of the catalog in a temporary folder. `open_embedder` is called
-    only for an embedder that runs on this machine. Raises what `update_index` raises, and StoppedError.
+    The files are read and chunked on a copy of the catalog in a temporary folder. `open_embedder` is called only if the
+    embedder runs on this machine, to measure its speed. Raises the same errors as `update_index`, and StoppedError.
     """
     is_new = is_new_index(index, sources, options)
     with storage_errors(index), _rehearsal(index, options if is_new else None) as catalog:
@@ -112,9 +116,9 @@ def forecast_re_embedding(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> Forecast:
-    """Return what `re_embed_index` would do with the same arguments, ignoring the progress of a stopped run.
+    """Return a forecast of `re_embed_index` with the same arguments. Send nothing, and don't change the index.
 
-    Like `forecast`, send nothing and write nothing to the index.
+    The progress of an earlier run that was stopped is not considered.
     """
     with storage_errors(index), open_snapshot(index) as snapshot:
         refuse_other_chunking(str(index), snapshot.settings, options)
@@ -129,14 +133,14 @@ def forecast_re_embedding(
 
 
 def _is_made_by(settings: IndexSettings, spec: EmbedderSpec, open_embedder: OpenEmbedder) -> bool:
-    """Return True if the index has that embedder's vectors already; a remote embedder is compared by its name alone."""
+    """Return True if the embedder made the index's vectors. A remote embedder is compared by name only."""
     if spec != settings.spec:
         return False
     return recipient(spec) is not None or open_embedder(spec).fingerprint == settings.fingerprint
 
 
 def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:
-    """Return the forecast for embedding the texts, with all counts of files 0."""
+    """Return the forecast of embedding the texts; all its counts of files are 0."""
     host = recipient(spec)
     requests = 0 if host is None else -(-texts.distinct // _texts_per_request(spec))
     return Forecast(
@@ -156,7 +160,10 @@ def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbe
 
 
 def at_rate_limits(plan: Forecast, rpm: int | None, tpm: int | None) -> Forecast:
-    """Return the forecast at a remote provider's limits of requests and tokens per minute, None for no limit."""
+    """Return the forecast with the time that a remote provider's rate limits require.
+
+    `rpm` and `tpm` are the allowed requests and tokens per minute; None means no limit.
+    """
     if plan.recipient is None:
         return plan
     counted = plan.embed if plan.provider == "gemini" else plan.requests  # each text is a request to Gemini's quota
@@ -176,7 +183,7 @@ def _texts_per_request(spec: EmbedderSpec) -> int:
 
 @contextmanager
 def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
-    """Open a copy of the index's catalog to write to or, with the options of a new index, its first catalog."""
+    """Yield a writable copy of the index's catalog or, with options of a new index, an empty catalog."""
     with TemporaryDirectory(prefix="vsearch-plan-") as folder:
         if options is None:
             with closing(Catalog.open_to_read(index)) as source:
@@ -190,7 +197,7 @@ def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
 
 
 def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, bool]]:
-    """Yield the texts of the staged chunks without a vector, and True if an equal text has one."""
+    """Yield (text, True if the index has a vector of it) for each staged chunk without a vector."""
     after = 0
     while block := catalog.unembedded(after, block_chunks):
         after = block[-1][0]
@@ -199,7 +206,7 @@ def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, bo
 
 
 class _Texts:
-    """Counts what is to be embedded of (text, True if its vector is known) pairs; `sample` are the first such texts."""
+    """Counts the texts to embed among (text, True if its vector is known) pairs; `sample` are the first of them."""
 
     def __init__(self, texts: Iterable[tuple[str, bool]]) -> None:
         self.chunks = self.bytes = 0

@@ -1,22 +1,24 @@
-"""Sizes of the steps in which an index is written."""
+"""Define the sizes of the steps in which an index is written and merged."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class IndexLimits:
-    """Sizes that trade memory, speed and the number of segments against one another. They change no search result.
+    """Sizes that trade memory, speed and the number of segments. Search results don't depend on them.
 
-    Indexing: a run reads `files_per_transaction` files and embeds `chunks_per_block` chunks at a time (whole requests
-    of the remote embedders), and commits every `chunks_per_commit` chunks: fewer commits make fewer segments to merge,
-    more commits make text searchable sooner. A re-embedding embeds `chunks_per_re_embedding_block` texts at a time.
+    Indexing: an update reads `files_per_transaction` files at a time, and embeds `chunks_per_block` chunks at a time,
+    which fill whole requests of remote embedders. It commits every `chunks_per_commit` chunks: more commits make text
+    searchable sooner, fewer make fewer segments to merge. A re-embedding embeds `chunks_per_re_embedding_block` texts
+    at a time.
 
-    Segments: a segment of `graph_rows` rows gets a graph; a scan of fewer rows takes a millisecond. Postings are built
-    from `rows_per_postings_block` rows at a time, whose terms take up to 200 MB of memory.
+    Segments: a segment with at least `graph_rows` rows gets a graph; a scan of fewer rows takes only a millisecond.
+    Postings are built from `rows_per_postings_block` rows at a time, whose terms take up to 200 MB of memory.
 
-    Merging (`index.compaction`): `segments_per_tier` segments of a tier are merged into one of the next. Tiers start at
-    `smallest_tier_rows` rows and grow by `tier_growth`. A segment is written again once more than `dead_share` of its
-    rows are deleted: 24 rows are copied for each deleted one (docs/adr/0014-compaction-policy.md).
+    Merging (`index.compaction`): segments are grouped by size into tiers. The first tier ends at `smallest_tier_rows`
+    rows, and each other tier at `tier_growth` times the size of the one before. When a tier has `segments_per_tier`
+    segments, they are merged. A segment is also rewritten when more than `dead_share` of its rows are deleted, so that
+    24 rows are copied for each deleted one (docs/adr/0014-compaction-policy.md).
     """
 
     files_per_transaction: int = 64

@@ -1,7 +1,8 @@
-"""The sources outside an index's folder that the user has named on this machine.
+"""Record the sources outside an index's folder that the user has named on this machine.
 
-An index may come from elsewhere, and list any path as a source. A run without paths reads a source only if it lies in
-the folder around the index, or is on record here, in the user's own state folder, which an index can't bring along.
+A source is a file or folder to index. An index may come from someone else and list any path as a source. An update
+without paths therefore reads a source only if it is in the folder around the index, or in this record. The record is in
+the user's own state folder, so an index can't bring its own.
 """
 
 import json
@@ -21,7 +22,10 @@ _MAX_BYTES = 10_000_000
 
 
 def sources_outside(root: Path, sources: Iterable[Source]) -> tuple[Source, ...]:
-    """Return the sources that are read and lie outside `root`, the folder around the index, links resolved."""
+    """Return the sources outside `root`, the folder around the index. Links are resolved to compare paths.
+
+    Removed sources, which updates don't read, are left out.
+    """
     real_root = os.path.realpath(root)
     return tuple(
         source
@@ -31,14 +35,14 @@ def sources_outside(root: Path, sources: Iterable[Source]) -> tuple[Source, ...]
 
 
 def outside_paths(root: Path, catalog: Catalog) -> tuple[str, ...]:
-    """Return the paths of the catalog's sources outside `root`, sorted."""
+    """Return the paths of the catalog's sources outside `root`, the folder around the index, sorted."""
     return tuple(sorted(str(source.path) for source in sources_outside(root, catalog_sources(root, catalog))))
 
 
 def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequence[Source]) -> None:
-    """Raise InputError if a run would read a source outside that was never named on this machine.
+    """Raise InputError if an update would read an outside source that the user has never named.
 
-    `walked` are all sources that the run reads, and `named` those that its caller has named.
+    `walked` are all sources that the update reads, and `named` are those that its caller passed.
     """
     outside = sources_outside(index.parent, walked)
     if not outside:
@@ -49,13 +53,16 @@ def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequenc
     allowed += _load().get(os.path.realpath(index), [])
     refused = [str(source.path) for source in outside if not is_within(os.path.realpath(source.path), allowed)]
     if refused:
-        reason = "is a source of this index outside of its folder, and was never named on this machine"
+        reason = "is a source of this index outside its folder, and was never named on this machine"
         others = f"; so are {', '.join(refused[1:])}" if len(refused) > 1 else ""
         raise InputError(refused[0], reason + others, "source-not-named", path=refused[0])
 
 
 def record_named_sources(index: Path, named: Sequence[Source]) -> None:
-    """Record the sources outside that the user has named. If that fails, a later run without paths refuses them."""
+    """Record the outside sources among `named`, which the user has just named.
+
+    Errors of writing are ignored; a later update without paths then refuses these sources.
+    """
     outside = {os.path.realpath(source.path) for source in sources_outside(index.parent, named)}
     if not outside:
         return
@@ -70,7 +77,7 @@ def record_named_sources(index: Path, named: Sequence[Source]) -> None:
 
 
 def _load() -> dict[str, list[str]]:
-    """Return the record; an empty one if it can't be read: sources are then refused."""
+    """Return the record, or an empty one if it can't be read: outside sources are then refused."""
     try:
         with open_file(config.default_state_dir() / FILE, "rb") as file:
             values = json.loads(file.read(_MAX_BYTES))

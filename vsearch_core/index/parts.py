@@ -1,7 +1,8 @@
-"""The parts of a segment: which arrays each one holds, and how they are built, merged, verified and counted.
+"""Define the parts of a segment: their arrays, and functions to build, merge and check them.
 
-A segment is a set of arrays over the same rows, and a part is one kind of them. All code that writes, opens, checks or
-measures segments goes through `PARTS`, so a new kind of part is one more entry there, beside its algorithm.
+A segment is a set of arrays over the same rows. A part is one kind of arrays, such as the vectors or the keyword
+postings. All code that writes, opens, checks or measures segments uses the list `PARTS`, so a new kind of part needs
+only an entry there.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ Mask = NDArray[np.bool_]
 
 
 class Input(Enum):
-    """The inputs that a part is computed from. When an input changes, the parts made from it are built again."""
+    """The data that a part is computed from. If this data changes, the part must be built again."""
 
     ROWS = "rows"
     VECTORS = "vectors"
@@ -49,7 +50,10 @@ class Input(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VectorBlocks:
-    """Vectors in blocks of some rows each, int16 (`ann.flat.to_fixed`); `shape` is that of all of them together."""
+    """Vectors in blocks of consecutive rows, int16 as `ann.flat.to_fixed` makes them.
+
+    `shape` is the shape of all blocks together.
+    """
 
     shape: tuple[int, int]
     blocks: Iterable[NDArray[np.int16]]
@@ -57,7 +61,7 @@ class VectorBlocks:
 
 @dataclass(frozen=True, slots=True)
 class FormerSegment:
-    """A segment whose rows go into a new one: its arrays, and the rows to keep, (rows,)."""
+    """A segment whose rows are copied to a new one: its arrays, and a mask of the rows to keep, (rows,)."""
 
     arrays: Arrays
     kept: Mask
@@ -65,11 +69,12 @@ class FormerSegment:
 
 @dataclass(frozen=True, slots=True)
 class NewSegment:
-    """The rows of a segment that is about to be written, and everything its parts are built from.
+    """A segment to be written: its rows, and the data from which its parts are built.
 
-    `chunk_ids` and `file_ids` (n,) int64 name the rows; the texts are the catalog's. `former` are the segments that the
-    rows come from, in order, or empty for rows that are in no segment yet. `changed` are the inputs that the former
-    segments' parts were not made from. `vectors` has the vectors by space where they are new or changed.
+    `chunk_ids` and `file_ids` (n,) int64 are the chunk and the file of each row; the texts come from the catalog.
+    `vectors` has the vectors by vector space, if they are new or changed. `former` are the segments from which the rows
+    are copied, in this order; it is empty if the rows are in no segment yet. `changed` are the inputs that differ from
+    those of the former segments' parts.
     """
 
     catalog: Catalog
@@ -92,7 +97,10 @@ class NewSegment:
         vectors: Mapping[str, VectorBlocks] | None = None,
         changed: Collection[Input] = (),
     ) -> "NewSegment":
-        """Return the segment of the kept rows of all former segments. Raises IndexCorruptError if they have no ids."""
+        """Return a new segment with the kept rows of all former segments, in order.
+
+        Raises IndexCorruptError if a former segment's ids are missing or damaged.
+        """
         try:
             ids = [
                 np.concatenate([np.empty(0, np.int64), *(each.arrays[name][each.kept] for each in former)])
@@ -104,12 +112,12 @@ class NewSegment:
 
     @property
     def analysis(self) -> Analysis:
-        """Return the analysis that postings are built by. Raises IndexMismatchError and IndexCorruptError."""
+        """Return the text analysis for new postings. Raises IndexMismatchError and IndexCorruptError."""
         return IndexSettings.from_catalog(self.catalog, renewing=True).analysis
 
     @property
     def is_copy(self) -> bool:
-        """Return True if the rows are exactly those of one former segment."""
+        """Return True if the new segment has exactly the rows of one former segment."""
         return len(self.former) == 1 and bool(self.former[0].kept.all())
 
 
@@ -123,18 +131,20 @@ def _no_faults(_arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator[tupl
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One kind of arrays of a segment.
+    """One kind of arrays of a segment, with functions to build, merge and check them.
 
-    `names` are the arrays' names, and the names of their files; one that ends in "_" stands for all names that begin
-    with it. `made_from` says when the part must be built again. `build` writes the arrays of a new segment. `merge`
-    writes them from the former segments' arrays, which is cheaper; without it a merged segment's part is built.
+    `names` are the names of the arrays and of their files. A name that ends in "_" stands for all names with that
+    prefix. `made_from` is the data that the part is computed from. `build` writes the arrays of a new segment. `merge`
+    writes them from the arrays of former segments, which is cheaper; if it is None, the part of a merged segment is
+    built.
 
-    Opening a segment verifies the checksums of all arrays but those in `verified_when_read`: whoever reads these
-    verifies them. `by_row` are the arrays with one row per row of the segment. `faults` yields (array or "", reason)
-    for each contradiction in arrays whose checksums are right; it gets the dimension of each vector space.
+    When a segment is opened, all arrays are verified by their checksums, except those in `verified_when_read`: code
+    that reads these must verify them. The arrays in `by_row` have one entry for each row of the segment. `faults`
+    yields (array name or "", reason) for each contradiction in arrays with correct checksums; it gets the dimension of
+    each vector space.
 
-    A segment may lack an `optional` part. A part that is built `later` is left out at a commit, because it takes long,
-    and added when the segment is merged. `counted_as` names the part's size in the status of an index.
+    A segment may lack an `optional` part. A part that is built `later` takes long to build: a commit leaves it out, and
+    a merge adds it. `counted_as` is the name under which an index's status counts the part's size, by default `name`.
     """
 
     name: str
@@ -150,11 +160,11 @@ class Part:
     counted_as: str = ""
 
     def owns(self, array: str) -> bool:
-        """Return True if an array of that name belongs to this part."""
+        """Return True if an array of this name belongs to the part."""
         return _matches(array, self.names)
 
     def is_in(self, arrays: Iterable[str]) -> bool:
-        """Return True if a segment with these arrays, by name, has this part."""
+        """Return True if a segment that has arrays of these names has the part."""
         return any(map(self.owns, arrays))
 
 
@@ -166,12 +176,12 @@ def _matches(array: str, names: Iterable[str]) -> bool:
 
 
 def vectors_name(space: str = TEXT) -> str:
-    """Return the name of the array that holds a vector space's vectors."""
+    """Return the name of the array with the vectors of a vector space."""
     return "vectors" if space == TEXT else f"vectors_{space}"
 
 
 def vectors_part(space: str) -> Part:
-    """Return the part that holds the vectors of a space, (n, dimension) int16."""
+    """Return the part for the vectors of a vector space, (n, dimension) int16."""
     name = vectors_name(space)
 
     def build(segment: NewSegment, writer: SegmentWriter) -> None:
@@ -186,7 +196,7 @@ def vectors_part(space: str) -> Part:
     def faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
         vectors = arrays[name]
         if not _has_dimension(vectors, dimensions[space]):
-            yield "", f"its vectors are not of {dimensions[space]} dimensions"
+            yield "", f"its vectors don't have {dimensions[space]} dimensions"
             return
         wrong = non_unit_rows(vectors)
         if len(wrong):
@@ -210,7 +220,7 @@ def _has_dimension(vectors: NDArray[Any], dimension: int) -> bool:
 
 
 def _kept_blocks(arrays: Sequence[NDArray[Any]], kept: Sequence[Mask]) -> Iterator[NDArray[Any]]:
-    """Yield the kept rows of all arrays, some at a time."""
+    """Yield the kept rows of all arrays in blocks."""
     for array, mask in zip(arrays, kept, strict=True):
         for start in range(0, len(array), _ROWS_PER_BLOCK):
             yield array[start : start + _ROWS_PER_BLOCK][mask[start : start + _ROWS_PER_BLOCK]]
@@ -229,10 +239,10 @@ def _build_ids(segment: NewSegment, writer: SegmentWriter) -> None:
 def chunk_postings(
     catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int], limits: IndexLimits = DEFAULT_LIMITS
 ) -> Postings:
-    """Build the postings of chunks, one per row, from the catalog's texts.
+    """Build and return the keyword postings of the chunks, one row per chunk, from their texts in the catalog.
 
-    A chunk that is not in the catalog any more has no terms. The chunks of a file must be adjacent: its language is
-    detected from all of them.
+    A chunk that the catalog no longer has gets no terms. Chunks of the same file must be adjacent, because the language
+    of a file is detected from all of them.
     """
     languages: set[str] = set()
     terms, rows = _terms_by_row(catalog, analysis, chunk_ids, languages), limits.rows_per_postings_block
@@ -244,7 +254,7 @@ def chunk_postings(
 def _terms_by_row(
     catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int], languages: set[str]
 ) -> Iterator[Sequence[str]]:
-    """Yield the terms of each row, and add the languages that they are in."""
+    """Yield the terms of each row, and add their languages to `languages`."""
     remaining = iter(chunk_ids)
     for _, group in groupby(catalog.keyword_fields(chunk_ids), key=lambda found: found[1]):
         file = list(group)
@@ -278,7 +288,7 @@ def _postings_faults(arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator
 
 
 def _build_graph(segment: NewSegment, writer: SegmentWriter) -> None:
-    """Build the graph over the segment's vectors, if it has enough rows. Raises StoppedError at the observer's word."""
+    """Build the graph over the segment's vectors if it has enough rows. Raises StoppedError if stopped."""
     observer, vectors = segment.observer, writer.map(vectors_name())
     if len(vectors) < segment.limits.graph_rows:
         return
@@ -301,9 +311,9 @@ def _build_graph(segment: NewSegment, writer: SegmentWriter) -> None:
 
 
 def stored_graph(arrays: Arrays) -> Graph | None:
-    """Return the graph among a segment's arrays, None if it has none. Raises KeyError if one of its arrays is missing.
+    """Return the graph from a segment's arrays, or None if it has none. Raises KeyError if an array is missing.
 
-    Its arrays are not verified: `ann.check.check_graph` must pass before the graph is searched.
+    The arrays are not verified: call `ann.check.check_graph` before the graph is searched.
     """
     found = {name.removeprefix(GRAPH_PREFIX): array for name, array in arrays.items() if GRAPH.owns(name)}
     return Graph.from_arrays(found) if found else None
@@ -318,7 +328,7 @@ def _graph_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tup
             yield "", f"its graph is damaged: {error}"
 
 
-# The registry, in the order in which a segment's arrays are written: a part may read those of the parts before it
+# All parts, in the order in which their arrays are written: a part may read the arrays of parts before it
 
 VECTORS = vectors_part(TEXT)
 IDS = Part("ids", (CHUNK_IDS, FILE_IDS), Input.ROWS, _build_ids, by_row=(CHUNK_IDS, FILE_IDS))
@@ -342,16 +352,17 @@ GRAPH = Part(
     optional=True,
     later=True,
 )
-# The segment's own copy of what the catalog says of it, which `SegmentWriter.finish` writes and `store.salvage` reads
+# The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
 PARTS = (VECTORS, IDS, POSTINGS, GRAPH, ABOUT)
 
 
 def write_parts(segment: NewSegment, settings: Mapping[str, str], *, quickly: bool = False) -> tuple[str, Manifest]:
-    """Write all parts of a segment under a new name, durably; nothing sees them until the catalog names them.
+    """Write all parts of a segment durably under a new name. Return its name and manifest.
 
-    `settings` are the ones that the catalog will have. With `quickly`, parts that are built `later` are only copied.
-    Returns the segment's name and manifest. Raises IndexCorruptError, OSError, and StoppedError if it is stopped.
+    Readers see the segment once the catalog lists it. `settings` are those that the catalog will have by then. With
+    `quickly`, parts that are built `later` are not built, only copied. Raises IndexCorruptError, OSError, and
+    StoppedError if the observer stops it.
     """
     writer = SegmentWriter(segment.catalog.index)
     for part in PARTS:
@@ -380,23 +391,24 @@ def _write_part(part: Part, segment: NewSegment, writer: SegmentWriter, *, quick
 
 
 def open_former(index: Path, record: SegmentRecord, *, changed: Collection[Input] = ()) -> FormerSegment:
-    """Open and verify a segment whose live rows go into a new one, without the parts made from changed inputs.
+    """Open and verify a segment whose live rows are copied to a new one.
 
-    Raises FileNotFoundError and IndexCorruptError.
+    Parts that are made from `changed` inputs are left out. Raises FileNotFoundError and IndexCorruptError.
     """
     return FormerSegment(open_segment(index, record.name, unchanged_arrays(record, changed)), record.alive)
 
 
 def unchanged_arrays(record: SegmentRecord, changed: Collection[Input] = ()) -> Manifest:
-    """Return the entries of a segment's arrays without ABOUT and the parts made from changed inputs."""
+    """Return a segment's manifest without the part ABOUT and the parts made from `changed` inputs."""
     left_out = [ABOUT, *(part for part in PARTS if part.made_from in changed)]
     return {name: entry for name, entry in record.manifest.items() if not any(part.owns(name) for part in left_out)}
 
 
 def open_parts(index: Path, record: SegmentRecord) -> dict[str, NDArray[Any]]:
-    """Map the arrays of a segment, verified but for those that whoever reads them verifies.
+    """Return a segment's arrays by name, mapped into memory and verified.
 
-    Raises FileNotFoundError, and IndexCorruptError if an array is damaged or missing, or has not the segment's rows.
+    Arrays in `Part.verified_when_read` are not verified yet. Raises FileNotFoundError, and IndexCorruptError if an
+    array is damaged, missing, or has another number of rows than the segment.
     """
     unverified = [name for name in record.manifest if any(_matches(name, part.verified_when_read) for part in PARTS)]
     manifest = {name: entry for name, entry in record.manifest.items() if not ABOUT.owns(name)}
@@ -409,26 +421,32 @@ def open_parts(index: Path, record: SegmentRecord) -> dict[str, NDArray[Any]]:
                         f"{index}: segment {record.name}", f"its catalog names no file for {name!r}"
                     )
             elif len(arrays[name]) != record.rows:
-                raise IndexCorruptError(f"{index}: segment {record.name}", f"its arrays are not of {record.rows} rows")
+                raise IndexCorruptError(f"{index}: segment {record.name}", f"its arrays don't have {record.rows} rows")
     return arrays
 
 
 def read_ids(index: Path, record: SegmentRecord, name: str) -> NDArray[np.int64]:
-    """Map and verify a segment's CHUNK_IDS or FILE_IDS, (rows,). Raises FileNotFoundError and IndexCorruptError."""
+    """Return a segment's CHUNK_IDS or FILE_IDS, (rows,), mapped into memory and verified.
+
+    Raises FileNotFoundError and IndexCorruptError.
+    """
     if name not in record.manifest:
         raise IndexCorruptError(f"{index}: segment {record.name}", f"its catalog names no file for {name!r}")
     return open_array(index, record.name, name, record.manifest[name])
 
 
 def part_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Yield (array or "", reason) for each contradiction in a segment's arrays, whose checksums are right."""
+    """Yield (array name or "", reason) for each contradiction in a segment's arrays.
+
+    Their checksums are correct.
+    """
     for part in PARTS:
         if part.is_in(arrays):
             yield from part.faults(arrays, dimensions)
 
 
 def part_sizes(segments: Iterable[SegmentRecord]) -> dict[str, int]:
-    """Return the bytes of all parts of the segments, by the name that the status of an index counts them as."""
+    """Return the total bytes of each part in the segments, by the name that an index's status uses for it."""
     sizes = dict.fromkeys((part.counted_as or part.name for part in PARTS), 0)
     for segment in segments:
         for name, entry in segment.manifest.items():

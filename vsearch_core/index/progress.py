@@ -1,4 +1,4 @@
-"""Callbacks of long runs: progress, what becomes of single files, and the request to stop."""
+"""Define the callbacks of long runs, which report progress and problems with files and can stop the run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from vsearch_core.errors import VsearchError
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a run: `done` of `total`; `stage` is "reading" (files), "embedding" or "linking" (chunks).
+    """The progress of a run in its present stage: `done` of `total` steps.
 
-    Reading and embedding alternate; the total of the chunks grows while there are files to read.
+    `stage` is "reading" (of files), "embedding" (of chunks), "linking" (of rows in a graph) or "rebuilding keywords"
+    (of segments). Reading and embedding alternate, so the total of the chunks grows while there are files to read.
     """
 
     stage: str
@@ -19,7 +20,7 @@ class Progress:
 
 
 class StoppedError(Exception):
-    """The observer stopped a run in the middle of a step; the step has no effect."""
+    """The observer stopped a run in the middle of a step. The step has changed nothing."""
 
 
 def _ignore(*_: object) -> None:
@@ -36,15 +37,16 @@ def _no_advice(_: VsearchError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Callbacks of a run.
+    """The callbacks of a run; by default, they do nothing.
 
-    `file_failed(path, reason)`: a file or folder can't be read and is not in the index; `file_kept`: it can't be read,
-    and its former text stays in the index; `file_incomplete`: a part of it can't be read; `file_skipped`: it holds
-    nothing to read. `source_missing(path)`: a source is not there, and its files stay in the index.
-    `compiling()` is called, from another thread, when compiling the vector engine takes a while.
-    `should_stop()` is called between small steps; once it returns True, the run keeps what it has and ends.
-    `advice(error)` returns what a user can do about a file that another option would make readable; it is stored with
-    the reason.
+    `progress` is called with a `Progress`. `file_failed(path, reason)`: a file or folder can't be read, and is not in
+    the index. `file_kept(path, reason)`: a file can't be read, and its former text stays in the index.
+    `file_incomplete(path, reason)`: a part of a file can't be read. `file_skipped(path, reason)`: a file contains
+    nothing to index. `source_missing(path)`: a source doesn't exist, and its files stay in the index.
+
+    `compiling()` is called, from another thread, if compiling the vector kernels takes a while. `should_stop()` is
+    called between small steps; when it returns True, the run keeps its results and ends. `advice(error)` returns a hint
+    for the user about a file that another option would make readable, or ""; the hint is stored with the reason.
     """
 
     progress: Callable[[Progress], None] = _ignore

@@ -1,7 +1,7 @@
-"""Re-embedding: every chunk gets a vector of another model, and one transaction replaces the old vectors.
+"""Re-embed an index: compute new vectors of all chunks with another model, and replace the old ones.
 
-Queries see the old index until that transaction. New vectors are collected in a file that is named after the new
-embedder, so a run that was stopped continues from there.
+One transaction replaces all vectors; until then, queries use the old ones. New vectors are collected in a file whose
+name depends on the new embedder, so that a run that was stopped can be continued.
 """
 
 import time
@@ -48,10 +48,11 @@ from vsearch_core.store.vectors import (
 
 @dataclass(frozen=True, slots=True)
 class ReEmbedSummary:
-    """Result of a re-embedding from the model `former` to `model` of an index with `chunks` chunks.
+    """The result of a re-embedding of `chunks` chunks, from the model `former` to the model `model`.
 
-    `embedded` texts were embedded by this run, and `kept` ones by earlier runs that were stopped. `untuned` is True if
-    the fusion tuned for the old vectors was reset. An `interrupted` run has left the index as it was.
+    `embedded` is the number of texts that this run embedded, and `kept` the number that earlier, stopped runs embedded.
+    `untuned` is True if a fusion that was tuned for the old vectors was deleted. If `interrupted` is True, the index is
+    unchanged.
     """
 
     index: Path
@@ -73,14 +74,14 @@ def re_embed_index(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> ReEmbedSummary:
-    """Give every chunk a vector by the embedder that the options name; what they leave open stays as it is.
+    """Replace all vectors by vectors of the embedder in the options. Options that are None don't change.
 
-    Killed or stopped at any point, the index is the old one or the new one, and the next such run continues. Takes free
-    space for the new vectors twice. Staged files lose their vectors, and the index its tuned fusion, because both
-    belong to the old embedder.
+    If the run is stopped or killed, the index has either all old or all new vectors, and the next run continues from
+    there. The run needs free disk space for two copies of the new vectors. It deletes the vectors of staged files and
+    the tuned fusion, because both belong to the old embedder.
 
-    Raises IndexNotFoundError, IndexMismatchError for options that only reading the documents again could satisfy,
-    IndexLockedError, IndexVersionError, IndexCorruptError, InputError, ModelError, StorageError.
+    Raises IndexMismatchError for options that need the documents to be read again, such as another chunk size; and
+    IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, InputError, ModelError, StorageError.
     """
     started = time.perf_counter()
     with storage_errors(index):
@@ -114,10 +115,10 @@ def re_embed_index(
 
 
 def new_spec(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
-    """Return the spec of the embedder that the options name.
+    """Return the description of the embedder that the options ask for.
 
-    Without one in the options, the index's own model is kept if the provider stays, and its dimension if the model
-    stays.
+    If the options name no model, the index keeps its model as long as the provider stays the same. If they name no
+    dimension, it keeps its dimension as long as the model stays the same.
     """
     own = settings.spec
     provider = options.embedder or own.provider
@@ -129,7 +130,7 @@ def new_spec(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
 
 
 class _ReEmbedding:
-    """The state of one re-embedding."""
+    """One run of a re-embedding, with its counts."""
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class _ReEmbedding:
         self.untuned = False
 
     def embed_and_swap(self) -> bool:
-        """Embed all texts and swap the segments. Return False if the observer stopped it."""
+        """Embed all texts and replace the segments. Return False if the observer stopped it."""
         values = self.settings.to_catalog()
         path = re_embedding_file(self.catalog.index, values)
         row_bytes = 2 * self.settings.fingerprint.dimension
@@ -169,14 +170,14 @@ class _ReEmbedding:
         return True
 
     def _require_space(self, path: Path, row_bytes: int) -> None:
-        """Raise StorageError unless the vectors fit on the disk twice: in their file, and in the new segment."""
+        """Raise StorageError if the disk can't store the vectors twice: in their file and in a segment."""
         size, present = self.chunks * row_bytes, path.stat().st_size if path.exists() else 0
         arrays = (unchanged_arrays(record, {Input.VECTORS}) for record in self.segments)
         others = sum(entry.bytes for manifest in arrays for entry in manifest.values())
         require_free_space(self.catalog.index, max(0, size - present) + size + others, "the new vectors")
 
     def _embed(self, vectors: VectorFile) -> None:
-        """Give all texts vectors. Raises StoppedError."""
+        """Embed all texts that have no new vector yet. Raises StoppedError."""
         done = 0
         for texts in live_texts(self.catalog, self.limits.chunks_per_re_embedding_block):
             known = vectors.get(texts)
@@ -194,7 +195,7 @@ class _ReEmbedding:
             self.observer.progress(Progress("embedding", done, self.chunks))
 
     def _swap(self, vectors: VectorFile) -> None:
-        """Write one segment of all live rows, and commit it in place of the others. Raises StoppedError."""
+        """Write one segment of all live rows, and commit it in place of the others."""
         catalog, dimension = self.catalog, self.settings.fingerprint.dimension
         written = None
         if self.chunks:
@@ -223,7 +224,7 @@ class _ReEmbedding:
 
 
 def live_texts(catalog: Catalog, count: int) -> Iterator[list[str]]:
-    """Yield the texts of all live rows in the segments' order, at most `count` at a time."""
+    """Yield the texts of all live rows in lists of at most `count`, in the order of the segments."""
     for record in catalog.segments():
         ids = read_ids(catalog.index, record, CHUNK_IDS)[record.alive].tolist()
         for start in range(0, len(ids), count):

@@ -1,4 +1,4 @@
-"""Removal: files and folders leave the index, and stay out until they are named to an update again."""
+"""Remove files and folders from an index. Updates leave them out until they are named again."""
 # ruff: noqa: PTH118 - 10,000 files: strings are several times faster
 
 import os
@@ -22,10 +22,10 @@ from vsearch_core.store.skipped import clear_skipped, skipped_paths
 
 @dataclass(frozen=True, slots=True)
 class RemovalSummary:
-    """Counts of a removal: `removed` files, and the `files` and `chunks` that are left.
+    """The result of a removal: the number of `removed` files, and of the `files` and `chunks` that are left.
 
-    `left_out` are the removed paths, as stored, that lie in a source: updates leave them out until they are named.
-    `uncompacted` means that the removal is done, and merging segments was stopped.
+    `left_out` are the removed paths inside sources, as stored. Updates leave them out until they are named again. If
+    `uncompacted` is True, the files are removed, but the merging of segments was stopped.
     """
 
     index: Path
@@ -43,12 +43,10 @@ def remove_paths(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> RemovalSummary:
-    """Remove the files and sources at and below the absolute paths from the index; they need not exist any more.
+    """Remove all files and sources at or below the absolute paths from the index. They need not exist on disk.
 
-    A path that was removed before, and stays out of its source, is removed again without an error.
-
-    Raises InputError, before anything is changed, for a path that the index has nothing of; IndexLockedError,
-    IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError.
+    Removing a path inside a source again is no error. Raises InputError, before anything is changed, if the index has
+    nothing at a path; and IndexLockedError, IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError.
     """
     started = time.perf_counter()
     with storage_errors(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:
@@ -69,7 +67,7 @@ def remove_paths(
 
 
 def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
-    """Remove the paths in one transaction. Return those of them, as stored, that updates must leave out."""
+    """Remove the paths in one transaction. Return the stored paths that updates must leave out."""
     root, folders = catalog.index.parent, [str(path) for path in paths]
     records = [*catalog.files(live=True).values(), *catalog.files(live=False).values()]
     in_index = [(os.path.join(root, record.path), record) for record in records]
@@ -77,10 +75,10 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
     left_out_before = [os.path.normpath(source.path) for source in sources if source.options is None]
     for folder in folders:
         walked = (os.path.normpath(source.path) for source in sources if source.options is not None)
-        if is_within(folder, left_out_before):  # as after a run that was killed behind its commit
+        if is_within(folder, left_out_before):  # for example after a run that was killed after its commit
             continue
         if not any(is_within(each, [folder]) for each in (*walked, *(file for file, _ in in_index))):
-            raise InputError(folder, "the index has nothing of it", "nothing-to-remove")
+            raise InputError(folder, "is not in the index", "nothing-to-remove")
     dropped = [source for source in sources if is_within(os.path.normpath(source.path), folders)]
     remaining = [source for source in sources if source not in dropped]
     left_out = [path for path in paths if _would_come_back(path, remaining)]
@@ -98,7 +96,7 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _would_come_back(path: Path, sources: Sequence[Source]) -> bool:
-    """Return True if the innermost source around the path is walked."""
+    """Return True if an update would index the path again: the innermost source around it is walked."""
     around = [source for source in sources if source.path in path.parents]
     innermost = max(around, key=lambda source: len(source.path.parts), default=None)
     return innermost is not None and innermost.options is not None

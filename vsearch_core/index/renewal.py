@@ -1,4 +1,4 @@
-"""Rebuild the keywords of an index that another analyzer made: only the parts made from texts are built again."""
+"""Rebuild the keyword postings of an index after a change of the analyzer; its vectors are copied."""
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from vsearch_core.store.segment import Manifest
 def renew_keywords(
     catalog: Catalog, settings: IndexSettings, observer: Observer, limits: IndexLimits = DEFAULT_LIMITS
 ) -> bool:
-    """Build the postings of all segments again, in one commit, if another analyzer made them. Return True if it did.
+    """Rebuild the postings of all segments in one commit if an earlier analyzer made them.
 
-    Takes space for a second copy of the segments meanwhile. Raises StoppedError, IndexCorruptError, OSError.
+    Return True if they were rebuilt. This needs disk space for a second copy of the segments while it runs. Raises
+    StoppedError, IndexCorruptError, OSError.
     """
     signature = settings.analysis.signature
     if catalog.settings()[ANALYZER] == signature:
@@ -43,7 +44,7 @@ def renew_keywords(
 def _with_new_postings(
     catalog: Catalog, record: SegmentRecord, settings: IndexSettings, limits: IndexLimits
 ) -> tuple[str, Manifest]:
-    """Write a segment again under a new name: the same rows, deleted ones too, with new postings."""
+    """Write a copy of a segment with new postings. Deleted rows are copied, too. Return name and manifest."""
     arrays = open_former(catalog.index, record, changed={Input.TEXTS}).arrays
     every_row = FormerSegment(arrays, np.ones(record.rows, np.bool_))
     segment = NewSegment.merge(catalog, [every_row], Observer(), limits, changed={Input.TEXTS})

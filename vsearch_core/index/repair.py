@@ -1,7 +1,8 @@
-"""Repair: rebuild what can be derived, keep a copy of what can't be used, and report every loss.
+"""Repair a damaged index: rebuild derived data, keep copies of damaged files, and report all losses.
 
-Texts, files and settings are the catalog's, vectors are the segments'. All other parts of a segment, and tombstones,
-are derived from these. A repaired segment is a new one, and one transaction puts it in the place of the damaged ones.
+The catalog has the texts, files and settings, and the segments have the vectors. All other parts of segments, and the
+tombstones, can be derived from these. Intact rows of damaged segments are written to a new segment, and one transaction
+replaces the damaged segments by it.
 """
 
 import os
@@ -48,13 +49,14 @@ Ids = NDArray[np.int64]
 
 @dataclass(slots=True)
 class RepairSummary:
-    """Result of a repair.
+    """The result of a repair.
 
-    `catalog` is True if the catalog was replaced; `lost` then counts, by table, at least how many rows are gone, and
-    `recalled` names the lost settings that were taken from the latest segment. `rebuilt` segments were replaced by one
-    with `rows` rows. `reread` are files that have lost text, `staged` files that have lost vectors: neither are found
-    until they are read, or embedded, again. `renewed` is True if the keywords were an earlier analyzer's. `embedded`
-    chunks got a vector again, and `pending` ones have none. `set_aside` are the copies of what was damaged.
+    `catalog` is True if the catalog was replaced. In this case, `lost` has the minimum number of lost rows by table,
+    and `recalled` the names of lost settings that were taken from a segment. `rebuilt` is the number of segments that
+    were replaced by a new one with `rows` rows. `reread` are files that have lost text; the next update must read them
+    again. `staged` are files that have lost vectors; they are not found until they are embedded again. `renewed` is
+    True if keyword postings of an earlier analyzer were rebuilt. `embedded` is the number of chunks that were embedded,
+    and `pending` the number without a vector. `set_aside` are the paths of the copies of damaged files.
     """
 
     index: Path
@@ -78,11 +80,11 @@ def repair_index(
     report_losses: Callable[[RepairSummary], None] = lambda _summary: None,
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> RepairSummary:
-    """Repair a damaged index; an intact one is left as it is.
+    """Repair a damaged index, and return a summary. An intact index is not changed.
 
-    With `open_embedder`, chunks that have lost their vectors are embedded. `report_losses` is called as soon as a
-    damaged catalog is replaced: from then on the losses can't be found out any more. Killed at any point, it can be
-    run again.
+    If `open_embedder` is given, chunks that have lost their vectors are embedded. `report_losses` is called with the
+    summary so far when a damaged catalog has been replaced, because these losses can't be found out later. A repair
+    that was killed can be run again.
 
     Raises IndexNotFoundError, IndexCorruptError for a catalog that can't be recovered, IndexLockedError,
     IndexVersionError, IndexMismatchError, ModelError, StorageError, and StoppedError if the observer stops it while a
@@ -109,9 +111,9 @@ def repair_index(
 
 
 class _Quarantine:
-    """A folder inside the index, one for each repair, that keeps files which can't be used; made for the first file.
+    """A folder inside the index for copies of damaged files. Each repair has its own.
 
-    `paths` are the copies.
+    The folder is created for its first file. `paths` are the copies.
     """
 
     def __init__(self, index: Path) -> None:
@@ -120,7 +122,7 @@ class _Quarantine:
         self.paths: list[str] = []
 
     def copy_file(self, path: Path) -> None:
-        """Keep a copy of the file, if it exists."""
+        """Copy a damaged file to the quarantine folder, if the file exists."""
         if path.is_file():
             target = self._target(path)
             copy_file(path, target, within=self.index)
@@ -129,7 +131,10 @@ class _Quarantine:
             sync_folder(target.parent)
 
     def keep_folder(self, folder: Path) -> None:
-        """Keep hard links to the folder's files, which take no space and need not be read; then it may be deleted."""
+        """Link all files of a folder into the quarantine folder, so that the folder can be deleted.
+
+        Hard links take no space, and the files need not be readable.
+        """
         if folder.is_dir() and not folder.is_symlink():
             target = self._target(folder)
             self._link_files(folder, target)
@@ -147,7 +152,7 @@ class _Quarantine:
         sync_folder(target)
 
     def _link_or_copy(self, source: Path, target: Path) -> None:
-        """Link the file, or copy it; a symbolic link is kept as one, and what it names is not read."""
+        """Link the file, or copy it. A symbolic link is copied as a link, without reading its target."""
         try:
             os.link(source, target, follow_symlinks=False)
         except OSError:  # many file systems have no hard links
@@ -167,7 +172,7 @@ class _Quarantine:
 
 
 def _repair_catalog(index: Path, quarantine: _Quarantine, summary: RepairSummary) -> None:
-    """Replace a damaged catalog by a new one with its intact rows."""
+    """Replace a damaged catalog by a new one with all intact rows."""
     delete_recovery_files(index)
     for suffix in SUFFIXES:
         _refuse_link(index / f"{CATALOG_FILE}{suffix}")
@@ -204,7 +209,7 @@ def _is_catalog_intact(index: Path) -> bool:
 
 
 class _SegmentRepair:
-    """Replaces the damaged segments by one of their intact rows, and sets all tombstones as the catalog says."""
+    """Replaces damaged segments by one with their intact rows, and corrects all tombstones."""
 
     def __init__(
         self,
@@ -235,7 +240,7 @@ class _SegmentRepair:
         return not any(content_faults(self.catalog.index, record, view, self.settings))
 
     def run(self, summary: RepairSummary) -> None:
-        """Repair the segments in one commit; files whose vectors are lost become staged. Raises StoppedError."""
+        """Repair the segments in one commit. Files that have lost vectors become staged. Raises StoppedError."""
         self._reserve_ids()
         chunk_ids, file_ids = self.catalog.live_chunks()
         in_intact = np.isin(chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids))
@@ -268,24 +273,24 @@ class _SegmentRepair:
         summary.rebuilt, summary.rows = len(sources), len(rebuilt)
 
     def _reserve_ids(self) -> None:
-        """Never let a recovered catalog, which may have forgotten ids, give a new chunk or file the id of another."""
+        """Reserve the ids in intact segments, because a recovered catalog might use them for new rows."""
         for record in self.intact:
             view = view_segment(self.catalog, record)
             reserve_ids(self.catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
             reserve_ids(self.catalog.connection, "files", int(view.file_ids.max(initial=0)))
 
     def _chunks_of_intact_segments(self, chunk_ids: Ids, file_ids: Ids) -> Ids:
-        """Return the live chunks that intact segments have rows for, whatever their tombstones say."""
+        """Return the live chunks that have a row in an intact segment, deleted or not."""
         views = (view_segment(self.catalog, record) for record in self.intact)
         found = [view.chunk_ids[is_live(view, chunk_ids, file_ids)] for view in views]
         return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
     def _orphans(self, missing: Collection[int], *, catalog_replaced: bool) -> list[SegmentRecord]:
-        """Return unnamed segments that may have vectors of the missing chunks, and keep all unnamed folders.
+        """Return unlisted segments that may have vectors of missing chunks. Keep copies of all unlisted folders.
 
-        The catalog may have lost its list of segments, or was restored from a backup, or a named segment is lost that
-        was merged from unnamed ones. Damaged segments alone are no reason to look: their orphans are what killed
-        repairs have left, and would be read by each repair that follows.
+        The list of segments may be incomplete: a recovered catalog may have lost it, a catalog from a backup doesn't
+        have newer segments, and a lost segment may have been merged from unlisted ones. If segments are only damaged,
+        the list is complete, and unlisted folders come from repairs that were killed.
         """
         names = {record.name for record in (*self.intact, *self.damaged)}
         is_list_complete = not catalog_replaced and self.damaged and segments_exist(self.catalog.index, names)
@@ -311,7 +316,7 @@ class _SegmentRepair:
             yield int(chunk_ids[row]), matrix[row]
 
     def _live_vectors(self, record: SegmentRecord, chunk_ids: Ids, file_ids: Ids) -> dict[int, NDArray[np.int16]]:
-        """Return the vectors, by chunk id, that an intact segment has of these live chunks."""
+        """Return the vectors that an intact segment has of these live chunks, by chunk id."""
         view = view_segment(self.catalog, record)
         rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
         return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
@@ -330,13 +335,13 @@ class _SegmentRepair:
         return write_parts(segment, self.catalog.settings())
 
     def _stage_vectors(self, vectors: dict[int, NDArray[np.int16]]) -> None:
-        """Give staged chunks the vectors that are known, so that only the lost ones are embedded again."""
+        """Store known vectors of staged chunks, so that only lost ones are embedded again."""
         known = [chunk_id for chunk_id in self.catalog.staged_chunks() if chunk_id in vectors]
         matrix = np.array([vectors[chunk_id] for chunk_id in known], np.int16)
         self.catalog.stage_vectors(known, matrix.reshape(-1, self.dimension))
 
     def _wrong_tombstones(self) -> Sequence[tuple[SegmentRecord, NDArray[np.bool_]]]:
-        """Return the right tombstones of the intact segments that have others: each live chunk has exactly one row."""
+        """Return the intact segments with wrong tombstones, and the right ones: one row per live chunk."""
         wrong = []
         chunk_ids, file_ids = self.catalog.live_chunks()
         seen = np.empty(0, np.int64)
@@ -360,7 +365,7 @@ def _embed_staged(
     observer: Observer,
     limits: IndexLimits,
 ) -> int:
-    """Give all staged chunks vectors and make their files live. Return the number of chunks."""
+    """Embed all staged chunks and make their files live. Return the number of chunks."""
 
     @cache
     def embedder() -> Embedder:

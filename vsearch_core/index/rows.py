@@ -1,4 +1,7 @@
-"""Row addresses: a segment numbers its own rows from 0, and a search numbers the rows of all segments consecutively."""
+"""Convert between global row numbers and the row numbers of segments.
+
+Each segment numbers its rows from 0. A search numbers the rows of all segments consecutively.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -12,19 +15,19 @@ Rows = NDArray[np.int64]
 
 
 class RowMap:
-    """Maps a global row to its segment and its row within that segment.
+    """Maps a global row number to a segment and a row number in that segment.
 
-    Global rows number the rows of all segments consecutively. `starts` (segments + 1,) holds the first global row of
-    each segment, followed by the total number of rows.
+    Global rows number the rows of all segments consecutively. `starts` (segments + 1,) has the first global row of each
+    segment, and then the total number of rows.
     """
 
     def __init__(self, lengths: Iterable[int]) -> None:
-        """Make the map of segments with these numbers of rows."""
+        """Create the map from the numbers of rows of the segments."""
         self.starts: Rows = np.cumsum([0, *lengths], dtype=np.int64)
 
     @property
     def rows(self) -> int:
-        """Return the number of rows of all segments."""
+        """Return the total number of rows of all segments."""
         return int(self.starts[-1])
 
     @property
@@ -33,13 +36,13 @@ class RowMap:
         return len(self.starts) - 1
 
     def span(self, segment: int) -> slice:
-        """Return a segment's global rows as a slice, for use on arrays over all rows."""
+        """Return the range of a segment's global rows as a slice, for indexing arrays over all rows."""
         return slice(int(self.starts[segment]), int(self.starts[segment + 1]))
 
     def locate(self, rows: Rows) -> tuple[Rows, Rows]:
-        """Return the segment of each global row, and its row in that segment; both (n,), in the order given.
+        """Return the segment of each global row, and the row number in that segment; both (n,), in the same order.
 
-        Raises IndexError if no segment has such a row.
+        Raises IndexError if a row doesn't exist.
         """
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self.rows:
             raise IndexError(f"rows {rows.min()} to {rows.max()} of {self.rows}")
@@ -47,18 +50,21 @@ class RowMap:
         return segments, rows - self.starts[segments]
 
     def split(self, rows: Rows) -> Iterator[tuple[int, Rows, Rows]]:
-        """Yield (segment, places, own rows) for each segment that has some of the global rows, in any order.
+        """Group global rows by segment: yield (segment, positions, rows in that segment).
 
-        `places` are the indices into `rows`, so that `result[places] = segment_array[own]` gathers values by row.
-        Raises IndexError if no segment has such a row.
+        `rows` may be in any order. The positions are indices into `rows`, so that `result[positions] = array[own]`
+        collects values of all rows from the arrays of the segments. Raises IndexError if a row doesn't exist.
         """
         segments, own = self.locate(rows)
         for segment in np.flatnonzero(np.bincount(segments, minlength=self.segments)).tolist():
-            places = np.flatnonzero(segments == segment)
-            yield segment, places, own[places]
+            positions = np.flatnonzero(segments == segment)
+            yield segment, positions, own[positions]
 
     def split_sorted(self, rows: Rows) -> Iterator[tuple[int, slice, Rows]]:
-        """Yield as `split`, for ascending rows: each segment's places are one slice, and nothing is searched by row."""
+        """Group ascending global rows by segment, as `split` does but faster.
+
+        The positions of each segment's rows are one slice. Raises IndexError if a row doesn't exist.
+        """
         bounds = np.searchsorted(rows, self.starts).tolist()
         if bounds[0] != 0 or bounds[-1] != len(rows):
             raise IndexError(f"rows {rows[0]} to {rows[-1]} of {self.rows}")
@@ -67,10 +73,11 @@ class RowMap:
                 yield segment, slice(start, stop), rows[start:stop] - self.starts[segment]
 
     def join(self, arrays: Sequence[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
-        """Return one array over all rows from one array per segment, each over the segment's rows.
+        """Join one array per segment to one array over all rows, in the order of global rows.
 
-        Raises ValueError if an array's length is not its segment's; `dtype` is the result's where there is no segment.
+        `dtype` is the type of the result if there is no segment. Raises ValueError if an array has another length than
+        its segment has rows.
         """
         if [len(array) for array in arrays] != np.diff(self.starts).tolist():
-            raise ValueError("the arrays' lengths are not the segments'")
+            raise ValueError("the lengths of the arrays and of the segments differ")
         return np.concatenate(arrays) if arrays else np.empty(0, dtype)

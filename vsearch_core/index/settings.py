@@ -1,4 +1,7 @@
-"""Settings of an index. Its vectors, chunks and terms can only be compared while these stay the same."""
+"""Define the settings of an index, and refuse options that contradict them.
+
+Vectors, chunks and terms can only be compared if they were made with the same settings.
+"""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +24,7 @@ COMPATIBLE_ANALYZERS = {"1", "2"}  # earlier analyzers whose terms a query can b
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """Options for an index. None leaves the choice to the index or, for a new one, to the default."""
+    """Options for an index. None means the index's own setting or, for a new index, the default."""
 
     embedder: str | None = None
     model: str | None = None
@@ -34,20 +37,32 @@ class IndexOptions:
 
     @property
     def spec(self) -> EmbedderSpec:
-        """Return the spec of a new index's embedder, with the default address, so that queries go there too."""
+        """Return the description of the embedder for a new index.
+
+        It includes the default address of a remote embedder, which the index stores, so that queries are sent there,
+        too.
+        """
         provider = self.embedder or config.EMBEDDER
         base_url = self.base_url or self.default_base_urls.get(provider)
         return EmbedderSpec(provider, self.model, self.dimension, base_url)
 
     def spec_for(self, settings: "IndexSettings") -> EmbedderSpec:
-        """Return the spec of an existing index's embedder, found where these options say it is now."""
+        """Return the description of an existing index's embedder.
+
+        `model` and `base_url` of these options replace those of the index: the same model may now be in another folder
+        or at another address.
+        """
         own = settings.spec
         return replace(own, model=self.model or own.model, base_url=self.base_url or own.base_url)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """Settings that an index keeps. `model` and `base_url` open its embedder again (`EmbedderSpec`)."""
+    """The settings that an index stores.
+
+    `fingerprint` identifies the embedder that made the vectors; `model` and `base_url` are used to open it again (see
+    `EmbedderSpec`). `analyzer` is the version of the analyzer that made the postings.
+    """
 
     fingerprint: Fingerprint
     model: str
@@ -59,27 +74,27 @@ class IndexSettings:
 
     @property
     def spaces(self) -> Mapping[str, Fingerprint]:
-        """Return the fingerprint of each vector space's embedder, by the space's name."""
+        """Return the fingerprint of the embedder of each vector space, by the name of the space."""
         return {TEXT: self.fingerprint}
 
     @property
     def spec(self) -> EmbedderSpec:
-        """Return the spec of the embedder that made the vectors."""
+        """Return the description of the embedder that made the index's vectors."""
         made_by = self.fingerprint
         return EmbedderSpec(made_by.provider, self.model, made_by.dimension, self.base_url)
 
     @property
     def analysis(self) -> Analysis:
-        """Return the analysis of chunks, and of queries if it has made all postings."""
+        """Return this version's text analysis, with which new chunks are analyzed."""
         return Analysis(self.language)
 
     @property
     def query_analysis(self) -> Analysis:
-        """Return the analysis of queries, by the analyzer that made the postings."""
+        """Return the text analysis for queries, which produces the same terms as the index's postings."""
         return Analysis(self.language, self.analyzer)
 
     def to_catalog(self) -> dict[str, str]:
-        """Return the settings as the catalog stores them."""
+        """Return the settings by name, as strings for the catalog."""
         return {
             "fingerprint": json.dumps(asdict(self.fingerprint)),
             "model": self.model,
@@ -103,8 +118,9 @@ class IndexSettings:
     def from_catalog(cls, catalog: Catalog, *, renewing: bool = False) -> "IndexSettings":
         """Return the settings that the catalog stores.
 
-        Raises IndexMismatchError if this version would chunk text otherwise, or has no analyzer for queries that finds
-        the index's terms (unless the caller is `renewing` its postings), and IndexCorruptError.
+        Raises IndexMismatchError if this version has another chunker, or can't analyze queries as the index's analyzer
+        does; if the caller is `renewing` the postings, an older analyzer is accepted. Raises IndexCorruptError if
+        settings are missing or damaged.
         """
         values = catalog.settings()
         try:
@@ -122,7 +138,7 @@ class IndexSettings:
         except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
             raise IndexCorruptError(str(catalog.label), f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:
-            reason = f"made with chunker {chunker}, not {CHUNKER}, which this version has"
+            reason = f"made with chunker {chunker}, and this version has chunker {CHUNKER}"
             raise IndexMismatchError(str(catalog.label), reason, "index-too-old")
         _refuse_other_analyzer(str(catalog.label), signature, ours, renewing=renewing)
         return replace(settings, analyzer=int(signature.partition(":")[0]))
@@ -132,7 +148,7 @@ def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: b
     (version, _, language), (own, _, own_language) = signature.partition(":"), ours.partition(":")
     if signature == ours or (language == own_language and version in COMPATIBLE_ANALYZERS):
         return
-    reason = f"made with analyzer {signature}, not {ours}, which this version has"
+    reason = f"made with analyzer {signature}, and this version has analyzer {ours}"
     if not version.isdecimal() or int(version) > int(own):
         raise IndexMismatchError(index, reason, "index-version")
     if not renewing:
@@ -140,7 +156,7 @@ def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: b
 
 
 def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettings:
-    """Return the settings of a new index. Raises ArgumentError if the model's vectors have another dimension."""
+    """Return the settings of a new index. Raises ArgumentError if the model can't make the dimension."""
     if options.dimension not in (None, fingerprint.dimension):
         reason = f"{fingerprint.model} makes vectors of {fingerprint.dimension}, not {options.dimension}"
         raise ArgumentError("dimension", reason, "dimension-not-available")
@@ -151,9 +167,9 @@ def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettin
 
 
 def chunk_sizes(options: IndexOptions) -> tuple[int, int]:
-    """Return the words per chunk and the words of overlap, as given or by default.
+    """Return two numbers, from the options or by default: the words in a chunk, and the words of overlap.
 
-    If only the chunk size is given, the overlap keeps its proportion to it.
+    If only the chunk size is given, the overlap is the same share of it as by default.
     """
     words = config.CHUNK_WORDS if options.chunk_words is None else options.chunk_words
     overlap = words * config.OVERLAP_WORDS // config.CHUNK_WORDS
@@ -161,14 +177,14 @@ def chunk_sizes(options: IndexOptions) -> tuple[int, int]:
 
 
 def refuse_other_options(index: str, settings: IndexSettings, options: IndexOptions) -> None:
-    """Raise IndexMismatchError if an option differs from what the index was made with."""
+    """Raise IndexMismatchError if an option differs from the index's setting."""
     made_with = {"embedder": settings.fingerprint.provider, "dimension": settings.fingerprint.dimension}
     _refuse_differences(index, made_with, options, "other-embedder")
     refuse_other_chunking(index, settings, options)
 
 
 def refuse_other_chunking(index: str, settings: IndexSettings, options: IndexOptions) -> None:
-    """Raise IndexMismatchError if the options ask for other chunk sizes or another language than the index has.
+    """Raise IndexMismatchError if the options and the index differ in chunk sizes or language.
 
     To change these, the documents must be read again, because the index stores only their chunks.
     """
@@ -185,7 +201,10 @@ def _refuse_differences(index: str, made_with: Mapping[str, Any], options: Index
 
 
 def refuse_other_model(index: str, settings: IndexSettings, fingerprint: Fingerprint) -> None:
-    """Raise IndexMismatchError, naming the first difference, if vectors of the two models can't be compared."""
+    """Raise IndexMismatchError if the fingerprint is not that of the index's vectors.
+
+    The error names the first difference.
+    """
     ours, theirs = asdict(settings.fingerprint), asdict(fingerprint)
     for key, present in ours.items():
         if theirs[key] != present:

@@ -1,4 +1,4 @@
-"""A cache of vectors in the user's cache folder, shared by all of the user's indexes that use it."""
+"""Share vectors between all indexes of a user, by a file in the user's cache folder."""
 
 import json
 import sqlite3
@@ -26,19 +26,22 @@ T = TypeVar("T")
 def sharing(
     open_embedder: OpenEmbedder, cache_dir: Path | None = None, limit: int = config.SHARED_BYTES
 ) -> OpenEmbedder:
-    """Return what opens embedders that use, and add to, the shared vectors in `cache_dir`, at most `limit` bytes.
+    """Return a function that opens embedders as `open_embedder` does, with a cache of shared vectors.
 
-    `cache_dir` is the platform's cache folder by default.
+    The cache is a file of at most `limit` bytes in `cache_dir`, by default the platform's cache folder.
     """
     path = (cache_dir or config.default_cache_dir()) / SHARED_FILE
     return lambda spec: SharingEmbedder(open_embedder(spec), spec, path, limit)
 
 
 class SharingEmbedder:
-    """Wraps an embedder with the cache that all indexes share: texts that the same model has embedded cost nothing."""
+    """Wraps an embedder with the cache that all of a user's indexes share.
+
+    A text that the same model has embedded before is not embedded again.
+    """
 
     def __init__(self, embedder: Embedder, spec: EmbedderSpec, path: Path, limit: int) -> None:
-        """Wrap the embedder that `spec` describes; the cache is the file at `path`, at most `limit` bytes."""
+        """Wrap the embedder that `spec` describes. The cache is the file `path`, of at most `limit` bytes."""
         self._embedder = embedder
         self._path, self._limit = path, limit
         made_by = json.dumps(asdict(embedder.fingerprint))
@@ -46,19 +49,19 @@ class SharingEmbedder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Return what the wrapped embedder returns."""
+        """Return the fingerprint of the wrapped embedder."""
         return self._embedder.fingerprint
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed queries, which are not cached."""
+        """Embed queries with the wrapped embedder. Their vectors are not cached."""
         return self._embedder.embed_queries(texts)
 
     def legible_share(self, query: str) -> float:
-        """Return what the wrapped embedder returns."""
+        """Return the share of the query that the wrapped embedder can read, from 0 to 1."""
         return self._embedder.legible_share(query)
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Embed documents as `Embedder` does; batches of cached vectors come first."""
+        """Embed documents as `Embedder` does. Batches of cached vectors are yielded first."""
         shared = _CacheFile(self._path, self._space, 2 * self.fingerprint.dimension, self._limit)
         try:
             known = shared.get(texts)
@@ -76,7 +79,7 @@ class SharingEmbedder:
 
 
 class _CacheFile:
-    """The cache file. If it can't be used, every text is a miss, and nothing is stored; if damaged, it is deleted."""
+    """The cache file. If it can't be used, all texts are embedded; if it is damaged, it is deleted."""
 
     def __init__(self, path: Path, space: bytes, row_bytes: int, limit: int) -> None:
         self._path = path

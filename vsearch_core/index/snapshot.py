@@ -1,4 +1,4 @@
-"""Snapshots: a reader sees one generation of the index for as long as it has the snapshot open."""
+"""Open snapshots. A reader sees the same generation of the index as long as its snapshot is open."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,10 +26,11 @@ Opened = TypeVar("Opened")
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
-    """A segment as a snapshot has it open: its mapped arrays by name, and `alive` (n,) bool, False for deleted rows.
+    """A segment that a snapshot has open, with its arrays by name, mapped into memory.
 
-    Arrays that are verified when read, such as the vectors and the graph's, are not verified yet: see `checksum_ok`
-    and docs/adr/0006-verification.md. `ann.check.check_graph` must pass before the graph is searched.
+    `alive` (n,) is True for live rows and False for deleted ones. Arrays in `Part.verified_when_read`, such as the
+    vectors, are not verified yet: see `checksum_ok` and docs/adr/0006-verification.md. Call `ann.check.check_graph`
+    before the graph is searched.
     """
 
     name: str
@@ -41,34 +42,34 @@ class SegmentView:
 
     @property
     def vectors(self) -> NDArray[Any]:
-        """Return the vectors of the text space, (n, dimension) int16 (`ann.flat.to_fixed`)."""
+        """Return the vectors of the texts, (n, dimension) int16, as `ann.flat.to_fixed` makes them."""
         return self.arrays[vectors_name()]
 
     @property
     def chunk_ids(self) -> NDArray[np.int64]:
-        """Return each row's chunk id, (n,)."""
+        """Return the chunk id of each row, (n,)."""
         return self.arrays[CHUNK_IDS]
 
     @property
     def file_ids(self) -> NDArray[np.int64]:
-        """Return each row's file id, (n,)."""
+        """Return the file id of each row, (n,)."""
         return self.arrays[FILE_IDS]
 
     def checksum_ok(self, array: str, start: int = 0, stop: int | None = None) -> bool:
-        """Return True if an array, or its rows from `start` to `stop`, are what was written, by their checksums."""
+        """Return True if the checksums of an array, or of its rows from `start` to `stop`, are correct."""
         mapped = self.arrays[array]
         row_bytes = mapped.itemsize * math.prod(mapped.shape[1:])
         end = None if stop is None else stop * row_bytes
         return not damaged_blocks(mapped, self.manifest[array], start * row_bytes, end)
 
     def damaged_array(self, part: Part) -> str | None:
-        """Return the name of an array of the part that is not what was written, by its checksums; None if all are."""
+        """Return the name of the part's first array whose checksums are wrong; None if all are correct."""
         return next((name for name in self.arrays if part.owns(name) and not self.checksum_ok(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One generation. Global rows number the rows of all segments consecutively, oldest segment first."""
+    """One generation of an index, open for reading. Its segments are in order, the oldest first."""
 
     catalog: Catalog
     settings: IndexSettings
@@ -77,12 +78,12 @@ class Snapshot:
 
     @property
     def rows(self) -> RowMap:
-        """Return the map from global rows to the segments' own."""
+        """Return the map between global rows, which number the rows of all segments, and rows of segments."""
         return RowMap(len(segment.chunk_ids) for segment in self.segments)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Return the languages that the chunks were analyzed in, sorted."""
+        """Return the languages in which the chunks were analyzed, sorted."""
         if self.settings.language != AUTO:
             return (self.settings.language,)
         return tuple(sorted({language for segment in self.segments for language in segment.postings.languages}))
@@ -90,9 +91,10 @@ class Snapshot:
 
 @contextmanager
 def open_snapshot(index: Path) -> Iterator[Snapshot]:
-    """Open the current generation for the block; the index may be written to meanwhile.
+    """Open the current generation of the index, yield its snapshot, and close it after the block.
 
-    Raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError, StorageError.
+    Another process may write to the index meanwhile. Raises IndexNotFoundError, IndexVersionError, IndexMismatchError,
+    IndexCorruptError, StorageError.
     """
     with storage_errors(index):
         snapshot = _open(index)
@@ -103,17 +105,20 @@ def open_snapshot(index: Path) -> Iterator[Snapshot]:
         snapshot.catalog.close()
 
 
-def open_generation(index: Path, opened: Callable[[Catalog, SegmentRecord], Opened]) -> tuple[Catalog, list[Opened]]:
-    """Return the current generation's catalog, which the caller closes, and its segments, oldest first, each `opened`.
+def open_generation(
+    index: Path, open_record: Callable[[Catalog, SegmentRecord], Opened]
+) -> tuple[Catalog, list[Opened]]:
+    """Open the catalog and all segments of the current generation.
 
-    Raises what `opened` raises, and IndexCorruptError if a file is missing.
+    Return the catalog, which the caller must close, and the result of `open_record(catalog, record)` for each segment,
+    oldest first. Raises the errors of `open_record`, and IndexCorruptError if a file is missing.
     """
     former = None
     while True:
         catalog = Catalog.open_to_read(index, check_same_thread=False)  # a snapshot may move between threads
         try:
             generation = catalog.generation
-            return catalog, [opened(catalog, record) for record in catalog.segments()]
+            return catalog, [open_record(catalog, record) for record in catalog.segments()]
         except FileNotFoundError as error:
             catalog.close()
             if generation == former:
@@ -135,7 +140,7 @@ def _open(index: Path) -> Snapshot:
 
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
-    """Map a segment. Raises FileNotFoundError and IndexCorruptError."""
+    """Open a segment and return a view of it. Raises FileNotFoundError and IndexCorruptError."""
     arrays = open_parts(catalog.index, record)
     try:
         postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)

@@ -1,4 +1,7 @@
-"""Changes on disk since the last commit: paths and catalog in, a plan out. Reads names, sizes and times only."""
+"""Find the files on disk that have changed since the last commit, and plan what an update must do.
+
+Only names, sizes and times of files are read.
+"""
 # ruff: noqa: PTH118 - 10,000 files: strings are several times faster
 
 import os
@@ -17,9 +20,10 @@ SETTLED_NS = 2_000_000_000  # resolution of the coarsest file times (FAT)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or folder that the user named (absolute), and how to walk it; `options` is None for a removed path.
+    """A file or folder to index, as an absolute path, and the options for walking it.
 
-    If one source is inside another, the inner one decides: a removed one keeps its files out of the index.
+    `options` is None if the user removed the path from the index. If one source is inside another, the options of the
+    inner one apply to its files; if it is a removed one, they stay out of the index.
     """
 
     path: Path
@@ -28,9 +32,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class SourceSelection:
-    """The sources of a run: those it walks, and known ones that don't exist, `deleted` or `missing` (`select_sources`).
+    """The sources of an update, as `select_sources` returns them.
 
-    `whole` is True if it walks everything that the index was made of.
+    `walked` are the sources to walk. Known sources that don't exist on disk are `deleted` or `missing`. `whole` is True
+    if the update covers all sources of the index.
     """
 
     walked: tuple[Source, ...]
@@ -41,7 +46,7 @@ class SourceSelection:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file on disk under the path that the index stores for it."""
+    """A file found on disk, and its path as the index stores it."""
 
     stored: str
     file: SourceFile
@@ -49,14 +54,15 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The work of a run.
+    """The work of an update, planned from the sizes and times of files.
 
-    `changed` files must be read. `still_skipped` files were skipped when they were read and have not changed since;
-    `unchanged` counts the files that are in the index as they are on disk. `removed` live files have left an indexed
-    folder, or have no text any more. `stale` are files staged by a stopped run that are gone, have no text any more, or
-    whose live version is right again. `skipped` and `unreadable` are what the walk did not hand out to be read;
-    `newly_skipped` are those of them that are not on record yet, `no_longer_skipped` the recorded paths that are gone
-    or indexed now. `incomplete` as in `KnownFiles`.
+    `changed` files must be read. `unchanged` is the number of files that are in the index as they are on disk.
+    `still_skipped` files were read and skipped by an earlier update, and have not changed since. `removed` are live
+    files to remove: they no longer exist in an indexed folder, or contain no text any more. `stale` are staged files to
+    delete: they no longer exist, contain no text any more, or are the same as their live version again. `skipped` and
+    `unreadable` are files and folders that the walk excluded or couldn't read; `newly_skipped` are those without a
+    record in the catalog. `no_longer_skipped` are recorded paths that no longer exist or are indexed now. `incomplete`
+    is as in `KnownFiles`.
     """
 
     changed: tuple[FoundFile, ...]
@@ -72,7 +78,7 @@ class Plan:
 
 
 def source_to_json(source: Source) -> dict[str, JsonValue]:
-    """Return a source's options as the catalog stores them."""
+    """Return a source's options as JSON values for the catalog."""
     if source.options is None:
         return {"removed": True}
     values = asdict(source.options)
@@ -80,7 +86,7 @@ def source_to_json(source: Source) -> dict[str, JsonValue]:
 
 
 def source_from_json(root: Path, path: str, options: Mapping[str, JsonValue]) -> Source:
-    """Return a source from the catalog's path and options; the inverse of `source_to_json`."""
+    """Return the source that has this path and these options in the catalog, as `source_to_json` made them."""
     if options.get("removed"):
         return Source(root / path, None)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
@@ -88,18 +94,18 @@ def source_from_json(root: Path, path: str, options: Mapping[str, JsonValue]) ->
 
 
 def catalog_sources(root: Path, catalog: Catalog) -> list[Source]:
-    """Return all sources that the catalog knows, removed ones too; `root` is the folder around the index."""
+    """Return all sources in the catalog, also removed ones. `root` is the folder around the index."""
     return [source_from_json(root, path, options) for path, options in catalog.sources().items()]
 
 
 def check_sources(sources: Sequence[Source]) -> None:
-    """Raise InputError for a source that doesn't exist, or a pattern that is not a glob. Walks nothing."""
+    """Raise InputError if a source doesn't exist or has an invalid glob. The sources are not walked."""
     for source in sources:
         discover([source.path], source.options or DiscoverOptions())
 
 
 def stored_path(root: Path, path: Path) -> str:
-    """Return the path as the index stores it: relative to the project's root with "/", absolute outside it."""
+    """Return the path as the index stores it: relative to `root`, with "/", or absolute if outside it."""
     try:
         return path.relative_to(root).as_posix()
     except ValueError:
@@ -109,11 +115,11 @@ def stored_path(root: Path, path: Path) -> str:
 def select_sources(
     root: Path, named: Sequence[Source], known: Sequence[Source], live: Mapping[str, FileRecord]
 ) -> SourceSelection:
-    """Return what a run walks: the named sources, or all known ones, and known ones inside, each by its own options.
+    """Return the sources that an update walks: the `named` ones or, if there are none, all known ones.
 
-    A known source that doesn't exist is *deleted* if it was in a folder that is walked, or was a file whose folder
-    exists; otherwise it is *missing*, because an unmounted disk must delete nothing. A removed source is neither: its
-    files may come back.
+    Known sources inside a walked folder are walked, too, with their own options. A known source that doesn't exist on
+    disk is *deleted* if it was inside a walked folder, or was a file whose folder still exists. Otherwise it is
+    *missing*, and its files are kept, because its disk may only be unmounted. A removed source is neither.
     """
     absent = [source for source in known if not source.path.exists()]
     walked = list(named) or [source for source in known if source not in absent]
@@ -135,20 +141,22 @@ def select_sources(
 
 
 def settled_ctime(file: SourceFile, read_ns: int) -> int:
-    """Return the file's `ctime_ns`, or 0, which no file has, if its times can't prove that its bytes are unchanged.
+    """Return the file's `ctime_ns`, or 0 if equal times can't prove that its bytes are unchanged.
 
-    A file that was changed shortly before it was read, at `read_ns`, can change again without a change of its times.
-    Git treats such "racy" entries the same way: https://git-scm.com/docs/racy-git.
+    A file that was changed shortly before it was read, at `read_ns`, can change again without a change of its times. No
+    file has the time 0, so the next update reads it again. Git does the same for "racy" entries:
+    https://git-scm.com/docs/racy-git.
     """
     return file.ctime_ns if max(file.mtime_ns, file.ctime_ns) < read_ns - SETTLED_NS else 0
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFiles:
-    """The catalog's knowledge of files, by stored path.
+    """The files that the catalog knows, by stored path.
 
-    `skipped` files are not read again unless they have changed, or were skipped by another of the
-    `extractor_versions`. `incomplete` are live files to read again though unchanged, with what was left out of them.
+    `skipped` files are read again only if they have changed, or if the version that skipped them is not one of
+    `extractor_versions`. `incomplete` are live files to read again although they have not changed, with the phrases for
+    their missing parts.
     """
 
     live: Mapping[str, FileRecord]
@@ -159,7 +167,10 @@ class KnownFiles:
 
 
 def make_plan(index: Path, selection: SourceSelection, known: KnownFiles) -> Plan:
-    """Walk the sources and compare sizes and times with the known files. Leaves the index itself out."""
+    """Walk the sources, compare sizes and times with the known files, and return the plan of an update.
+
+    The index folder itself is left out.
+    """
     found, skipped, unreadable = _walk(index, selection.walked)
     live = known.live
     on_record = {path: file for path, file in known.skipped.items() if file.readers in known.extractor_versions}
@@ -208,7 +219,7 @@ def make_plan(index: Path, selection: SourceSelection, known: KnownFiles) -> Pla
 
 
 def _skipped_by_walk(root: Path, skipped: Sequence[Skipped], unreadable: Sequence[Unreadable]) -> Iterator[SkippedFile]:
-    """Yield what the walk did not hand out to be read, as it is recorded."""
+    """Yield the records of the files and folders that the walk excluded or couldn't read."""
     items: tuple[Skipped | Unreadable, ...] = (*skipped, *unreadable)
     for item in items:
         # SQLite's TEXT can't hold the bytes of a name that are not UTF-8.
@@ -245,5 +256,5 @@ def _is_unchanged(record: FileRecord | SkippedFile | None, found: FoundFile) -> 
 
 
 def is_within(path: str, folders: Sequence[str]) -> bool:
-    """Return True if the path is one of the folders, or below one."""
+    """Return True if the path is one of the folders, or is inside one."""
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)

@@ -1,6 +1,6 @@
-"""Staging: changed files become chunks with vectors in the catalog, not searched until a commit.
+"""Stage changed files: read them, and store their chunks and vectors in the catalog until a commit.
 
-Every step is durable, so a stopped run loses one batch at most.
+Staged files can't be found by searches. Every step is durable, so a run that is stopped loses at most one batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,10 @@ _ADVISED = frozenset({"extra-missing", "old-office-file"})  # codes whose advice
 
 
 def extractor_version(missing_option: str = "") -> str:
-    """Return the version to record for a skipped file: the extractors', and the extract option that might help."""
+    """Return the version to record with a skipped file.
+
+    It is the version of the extractors, with the option that might have made the file readable, if there is one.
+    """
     return f"{EXTRACTOR_VERSION} without {missing_option}" if missing_option else EXTRACTOR_VERSION
 
 
@@ -36,8 +39,8 @@ def extractor_version(missing_option: str = "") -> str:
 class StagingResult:
     """The results of reading the changed files.
 
-    `touched` counts files whose times changed and whose bytes did not, `binary` and `failed` those that hold no text or
-    can't be read. `removed` are live files that hold no text any more.
+    `touched` is the number of files whose times have changed but whose bytes have not, `binary` the number without
+    text, and `failed` the number that can't be read. `removed` are live files that contain no text any more.
     """
 
     touched: int = 0
@@ -47,10 +50,10 @@ class StagingResult:
 
 
 class Stager:
-    """Reads and chunks the changed files, and stages them, in the plan's order.
+    """Reads and chunks the changed files of a plan, and stages them in the plan's order.
 
-    Files that a stopped run has staged are left as they are. Those of them that have changed since come first, and all
-    before anything is embedded: otherwise their old text could be committed.
+    Files that an earlier, stopped run has staged are not read again, unless they have changed since then. Those that
+    have changed are read first, before anything is embedded, so that their old text can't be committed.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Stager:
         extract_options: ExtractOptions,
         limits: IndexLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Record the plan in the catalog, and begin to read its changed files; `live` are the live files by path."""
+        """Record the plan in the catalog, and start to read its changed files. `live` are the live files by path."""
         with catalog.transaction():
             catalog.delete_files(record.id for record in plan.stale)
             clear_skipped(catalog, plan.no_longer_skipped)
@@ -85,16 +88,19 @@ class Stager:
         self._reader = open_reader(files, chunk_options, extract_options, observer.should_stop)
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading files."""
         self._reader.close()
 
     @property
     def unread(self) -> int:
-        """Return the number of files that are still to be read."""
+        """Return the number of files that are not read yet."""
         return len(self._files) - self._done
 
     def stage_block(self) -> None:
-        """Stage files until a block of chunks waits for vectors, or all are staged, or the observer stops it."""
+        """Stage files until a block of chunks (`IndexLimits.chunks_per_block`) is ready to be embedded.
+
+        Return earlier if all files are staged, or if the observer stops it.
+        """
         self._stage(self._limits.chunks_per_block - self._catalog.count_unembedded())
 
     def stage_all(self) -> None:
@@ -128,7 +134,7 @@ class Stager:
         return [each for each in both if each is not None]
 
     def _record(self, found: FoundFile, outcome: Outcome) -> int:
-        """Record the outcome of reading a file. Return the number of chunks that it adds to those without vectors."""
+        """Record the result of reading a file. Return the number of new chunks, which need vectors."""
         result, ctime_ns = outcome.result, settled_ctime(found.file, outcome.begun_ns)
         if isinstance(result, ExtractionError):
             self._skip(found, ctime_ns, result)
@@ -182,7 +188,7 @@ class Stager:
             self._fail(found.stored, reason)
 
     def _fail(self, stored: str, reason: str) -> None:
-        """Count a failure. The live version stays, or else the staged one, as the only text there is."""
+        """Count a failure. Keep the live version or else the staged one, because it is the only text."""
         self.result.failed += 1
         if stored in self._live:
             self._unstage(stored)
@@ -206,7 +212,11 @@ def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedBlock:
-    """Chunks that got vectors, up to chunk id `last`: `embedded` of them, and `reused` ones with a known text."""
+    """The result of embedding a block of chunks, whose highest id is `last`.
+
+    `embedded` is the number of texts that were embedded, and `reused` the number of chunks that got the vector of an
+    equal text.
+    """
 
     last: int
     embedded: int
@@ -221,10 +231,11 @@ def embed_block(
     report: Callable[[int], None],
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> EmbeddedBlock | None:
-    """Give the next staged chunks past chunk id `after` their vectors. Return None if no chunk is left.
+    """Embed the next block of staged chunks with ids above `after`. Return None if there are none.
 
-    Each batch is staged as it arrives, and `report` gets the number of chunks done. Equal texts, in the block or in the
-    index, are embedded once; `embedder` is called only if a text has to be.
+    Each batch of vectors is stored as it arrives, and `report` is called with the number of chunks done. Equal texts
+    are embedded once, and not at all if the index has their vector. `embedder` opens the embedder, and is called only
+    if a text must be embedded.
     """
     block = catalog.unembedded(after, limits.chunks_per_block)
     if not block:

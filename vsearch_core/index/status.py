@@ -1,4 +1,4 @@
-"""Status of an index: its settings, counts and sizes."""
+"""Describe an index: its settings, counts and sizes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,14 +16,14 @@ from vsearch_core.store.vectors import unfinished_re_embeddings
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Facts about an index.
+    """The settings, counts and sizes of an index.
 
-    `size` is the bytes on disk by part: vectors, graph, postings, ids, text (compressed), catalog (the rest of it) and
-    damaged (copies that repairs have set aside, which nothing reads). `removed` are paths inside the sources that stay
-    out of the index. `graph_segments` segments, with `graph_rows` rows, have a graph. `pending_files` and
-    `pending_chunks` are left to embed by a stopped run; `re_embedding` is True if a re-embedding was stopped.
-    `outside` are the sources outside the folder around the index. `files_by_state` counts files by
-    `store.states.STATES`.
+    `size` has the bytes on disk of its vectors, graph, postings, ids, text (compressed), catalog (without the text) and
+    damaged files (copies that repairs have kept). `removed` are paths inside the sources that the user removed from the
+    index. `dead_rows` is the number of deleted rows still on disk. `graph_segments` segments, with `graph_rows` rows,
+    have a graph. `pending_files` and `pending_chunks` are files and chunks that a stopped run has not embedded.
+    `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder around the index.
+    `files_by_state` has the number of files in each state of `store.states.STATES`.
     """
 
     index: Path
@@ -51,7 +51,7 @@ class Status:
 
 
 def read_status(snapshot: Snapshot) -> Status:
-    """Return the status of the snapshot's generation."""
+    """Return the status of the generation that the snapshot has open."""
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
     sources = catalog.sources()
@@ -84,7 +84,7 @@ def read_status(snapshot: Snapshot) -> Status:
 
 
 def read_states(snapshot: Snapshot) -> Iterator[FileState]:
-    """Yield the state of each file, by path. Raises IndexCorruptError if the catalog's list of files is damaged."""
+    """Yield the state of each file, sorted by path. Raises IndexCorruptError if the list of files is damaged."""
     snapshot.catalog.refuse_damaged_files(sum(record.live_rows for record in snapshot.catalog.segments()))
     return file_states(snapshot.catalog)
 

@@ -42,7 +42,10 @@ _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeErro
 
 @dataclass(frozen=True, slots=True)
 class TransferSummary:
-    """Counts of an archive: live files and chunks, segments, and the bytes of its members."""
+    """The result of an export or import.
+
+    It has the numbers of live files, chunks and segments, and the total size of the files in the archive.
+    """
 
     index: Path
     generation: int
@@ -54,10 +57,11 @@ class TransferSummary:
 
 
 def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
-    """Write the current generation as an archive, by calls of `write`; the index may be written to meanwhile.
+    """Write the current generation of the index as an archive, by calling `write` with blocks of bytes.
 
-    `scratch` is an empty folder with space for a copy of the catalog. Raises IndexNotFoundError, IndexVersionError,
-    IndexCorruptError, StorageError, and ArchiveError for a file that is not what the catalog says.
+    Another process may write to the index meanwhile. `scratch` is an empty folder with space for a copy of the catalog.
+    Raises IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError, and ArchiveError if a file differs
+    from its description in the catalog.
     """
     started = time.perf_counter()
     with storage_errors(index):
@@ -77,12 +81,15 @@ def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
 
 
 def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -> TransferSummary:
-    """Replace the index's content by an archive's; `read` returns its bytes, and `name` is the subject of errors.
+    """Replace the content of an index by that of an archive, or create a new index from it.
 
-    Everything is received, verified and durable before one transaction swaps it in: whatever happens, the index is the
-    old one or the new one, and readers of the old one continue. An index with files is replaced only with `replace`;
-    its sources are kept. Raises InputError, IndexNotFoundError if an index has lost its catalog, ArchiveError,
-    IndexLockedError, IndexMismatchError, IndexVersionError, StorageError.
+    `read(n)` returns the next n bytes of the archive, and `name` is its name in errors. All files are received,
+    verified and durable before one transaction replaces the old content. After an error the index is unchanged, and
+    readers of the old content can always continue. An index with files is replaced only if `replace` is true. Its
+    sources are kept.
+
+    Raises InputError, IndexNotFoundError if an index has lost its catalog, ArchiveError, IndexLockedError,
+    IndexMismatchError, IndexVersionError, StorageError.
     """
     started = time.perf_counter()
     archive = ArchiveReader(name, read)
@@ -104,7 +111,7 @@ def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -
 
 
 def _segment(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
-    """Map a segment's arrays; packing verifies them."""
+    """Return the record and the arrays of a segment. `pack` verifies the arrays."""
     return record, open_segment(catalog.index, record.name, record.manifest, unverified=record.manifest)
 
 
@@ -186,18 +193,18 @@ def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started
 
 
 def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
-    """Return the archive's segments. Raises IndexCorruptError unless they are intact and the ones that it lists."""
+    """Return the archive's segments. Raises IndexCorruptError if one is damaged or not in its list."""
     for fault in check_index(unpacked, full=True).faults:
         inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
         raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, "archive-damaged")
     records = received.segments()
     if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-        raise IndexCorruptError(name, "its catalog names other files than it lists", "archive-damaged")
+        raise IndexCorruptError(name, "its catalog and its list of contents name different files", "archive-damaged")
     return records
 
 
 def _move_in(index: Path, unpacked: Path, segment: str) -> str:
-    """Move a segment's folder under a new name: a file that a reader may have mapped is never overwritten."""
+    """Move a segment's folder to a new name, so that files which readers have mapped are not overwritten."""
     name = uuid4().hex
     (unpacked / SEGMENTS_DIR / segment).rename(index / SEGMENTS_DIR / name)
     return name
@@ -205,7 +212,7 @@ def _move_in(index: Path, unpacked: Path, segment: str) -> str:
 
 @contextmanager
 def _archive_errors(name: str) -> Iterator[None]:
-    """Raise errors about received files as errors about the archive that they came from."""
+    """Convert errors about received files to errors about the archive."""
     try:
         with storage_errors(Path(name)):
             yield
@@ -219,7 +226,7 @@ def _archive_errors(name: str) -> Iterator[None]:
 
 @contextmanager
 def _target(index: Path) -> Iterator[Catalog]:
-    """Open the index's catalog in a transaction, or a new catalog, which appears when the block has ended."""
+    """Yield the index's catalog in a transaction, or a new catalog, which is complete after the block."""
     if (index / CATALOG_FILE).exists():
         with closing(Catalog.open_to_write(index)) as catalog:
             with catalog.transaction():
@@ -235,7 +242,7 @@ def _target(index: Path) -> Iterator[Catalog]:
 
 
 def _sweep(index: Path) -> None:
-    """Delete received files that no catalog names: the archive's catalog after a success, all after a failure."""
+    """Delete received files that no catalog lists: after an error all, else the archive's catalog."""
     named: set[str] = set()
     with suppress(
         IndexStateError, StorageError, OSError, sqlite3.Error

@@ -1,7 +1,7 @@
-"""Watch the sources of an index, and bring it up to date when they change.
+"""Watch the files of an index, and update the index when they change.
 
-An update walks and compares, so it is always right; file events only say when to run one. An event too many costs a run
-that changes nothing, and a lost one is made up for by the next run.
+File-system events only say when to run an update. An update finds all changes itself, so a needless event costs an
+update that changes nothing, and a lost event is made up for by the next update.
 """
 
 import os
@@ -37,11 +37,12 @@ TRANSIENT_NAME = re.compile(r"4913|#.*#|.*~|~\$.*|.*\.tmp", re.DOTALL)
 class WatchSchedule:
     """Times, in seconds, that decide when the next update runs.
 
-    A run begins once nothing has changed for `settle`, or `max_delay` after the first change; but not before the last
-    run's length times `cooldown_factor` has passed, so that a folder that always changes takes a share of the time.
-    Without a change it begins after `rescan_every`, in case an event was lost, or after `poll_every` if there are no
-    events, and not before the last run's length times `rescan_factor`. After errors, the pause doubles from
-    `retry_after` to `max_retry_after`.
+    After a change, an update runs when nothing has changed for `settle`, or `max_delay` after the first change. It
+    waits until the duration of the last update times `cooldown_factor` has passed, so that a folder that always changes
+    doesn't occupy the machine. Without a change, an update runs after `rescan_every`, in case an event was lost, or
+    after `poll_every` if there are no file-system events; but not before the duration of the last update times
+    `rescan_factor` has passed. After an error, the pause is `retry_after`, and doubles with each further error up to
+    `max_retry_after`.
     """
 
     settle: float = 0.5
@@ -54,15 +55,16 @@ class WatchSchedule:
     max_retry_after: float = 60.0
 
     def pause(self, failures: int) -> float:
-        """Return the pause after a number of failed runs in a row, at least one."""
+        """Return the pause, in seconds, after this number of failed updates in a row (at least one)."""
         return min(self.retry_after * 2.0 ** min(failures - 1, 30), self.max_retry_after)
 
 
 @dataclass(frozen=True, slots=True)
 class NextRun:
-    """When the next run may begin, in seconds from now: `not_before`, and `at_latest` even without a change.
+    """The time of the next update, in seconds from now.
 
-    `pending` is True if there was a change already.
+    It starts after `not_before`, and even without a change after `at_latest`. `pending` is True if something has
+    changed already.
     """
 
     not_before: float = 0.0
@@ -72,7 +74,10 @@ class NextRun:
 
 @dataclass(frozen=True, slots=True)
 class WatchStarted:
-    """Watching has begun. If an `obstacle` prevents file-system events, runs begin at intervals instead."""
+    """Reports that a number of folders are watched for changes.
+
+    If an `obstacle` prevents file-system events, updates run at regular intervals instead.
+    """
 
     folders: int
     obstacle: str | None
@@ -80,14 +85,14 @@ class WatchStarted:
 
 @dataclass(frozen=True, slots=True)
 class UpdateFailed:
-    """A run ended with an error; it is tried again after `pause` seconds."""
+    """Reports that an update ended with an error. It is tried again after `pause` seconds."""
 
     error: VsearchError
     pause: float
 
 
 def require_watchfiles() -> None:
-    """Raise ArgumentError if the package watchfiles isn't installed."""
+    """Raise ArgumentError if the package watchfiles is not installed."""
     if find_spec("watchfiles") is None:
         raise ArgumentError("watch", "the package watchfiles isn't installed", "package-missing", extra="watch")
 
@@ -98,10 +103,11 @@ def watch_index(
     should_stop: Callable[[], bool],
     schedule: WatchSchedule = WatchSchedule(),
 ) -> Generator[WatchStarted | UpdateSummary | UpdateFailed, None, None]:
-    """Call `update` at once, and whenever the index's sources may have changed, until `should_stop()` returns True.
+    """Call `update` at once, and whenever files may have changed, until `should_stop()` returns True.
 
-    Yields WatchStarted whenever the folders to watch have changed, and the summary of each run. Raises ArgumentError if
-    watchfiles isn't installed; later errors are yielded, and the run is tried again after a pause that grows.
+    Yield WatchStarted when watching begins or the folders have changed, the summary of each update, and UpdateFailed
+    for an error, after which the update is tried again. Raises ArgumentError if the package watchfiles is not
+    installed.
     """
     require_watchfiles()
     watcher, tree, failures = Watcher(should_stop), WatchedTree(index, ()), 0
@@ -134,7 +140,11 @@ def watch_index(
 
 
 def is_due(ticks: Iterable[bool], next_run: NextRun, schedule: WatchSchedule, clock: Callable[[], float]) -> bool:
-    """Wait until a run is due, and return True; return False if the ticks end before. A tick is True after a change."""
+    """Wait until an update is due, and return True. Return False if `ticks` ends before that.
+
+    `ticks` yields a value at short intervals: True if something has changed since the last one. `clock` returns the
+    time in seconds.
+    """
     began = clock()
     first = last = began if next_run.pending else None
     for changed in ticks:
@@ -152,16 +162,16 @@ def is_due(ticks: Iterable[bool], next_run: NextRun, schedule: WatchSchedule, cl
 
 
 def known_sources(index: Path) -> tuple[Source, ...]:
-    """Return the sources that the index was made of. Raises IndexStateError."""
+    """Return the sources in the index's catalog. Raises IndexStateError."""
     with storage_errors(index), closing(Catalog.open_to_read(index)) as catalog:
         return tuple(catalog_sources(index.parent, catalog))
 
 
 class WatchedTree:
-    """The folders that a run walks, `folders`, and a test for the paths that it may index."""
+    """The folders that an update walks (`folders`), and a test for paths that it may index (`concerns`)."""
 
     def __init__(self, index: Path, sources: Iterable[Source]) -> None:
-        """Walk the sources for their folders; the index's own are left out."""
+        """Walk the sources to find their folders. The index folder is left out."""
         self._index = [str(index)]
         inner_first = sorted(sources, key=lambda source: len(str(source.path)), reverse=True)
         self._reaches = {
@@ -172,7 +182,7 @@ class WatchedTree:
         self.folders = frozenset(folder for folder in walked if not is_within(folder, self._index))
 
     def concerns(self, path: str) -> bool:
-        """Return True if a change of the absolute path may change the result of a run."""
+        """Return True if a change at the absolute path may change the result of an update."""
         if TRANSIENT_NAME.fullmatch(os.path.basename(path)) or is_within(path, self._index):  # noqa: PTH119 - many paths
             return False
         for source, reach in self._reaches.items():
@@ -181,7 +191,10 @@ class WatchedTree:
         return False
 
     def identities(self) -> list[tuple[int, int] | None]:
-        """Return the device and inode of each source, None for one that doesn't exist, which has no events."""
+        """Return the device and inode of each source, or None for a source that doesn't exist.
+
+        Comparing them shows when a source is created or replaced, which may cause no event.
+        """
         return [_identity(source) for source in self._reaches]
 
 
@@ -196,13 +209,13 @@ def _identity(path: str) -> tuple[int, int] | None:
 class Watcher:
     """Watches the folders of a tree for changes.
 
-    Each folder is watched on its own: a recursive watch would follow links out of the tree, and use up the system's
-    watches on folders that no run enters. `is_stale` is True if the folders have changed, so that events may be missed
-    until it is started again. `obstacle` says why there are no events.
+    Each folder is watched individually. A recursive watch would follow links out of the tree, and use up the system's
+    watches on folders that no update enters. `is_stale` is True if the folders have changed: events may be missed until
+    `start` is called again. `obstacle` is the reason if there are no file-system events, else None.
     """
 
     def __init__(self, stop: Callable[[], bool]) -> None:
-        """Make a watcher that watches nothing yet."""
+        """Create a watcher that doesn't watch anything yet. It ends when `stop()` returns True."""
         self._stop = stop
         self._changes: Generator[set[FileChange], None, None] | None = None
         self._identities: list[tuple[int, int] | None] = []
@@ -210,7 +223,7 @@ class Watcher:
         self.obstacle: str | None = None
 
     def start(self, tree: WatchedTree) -> WatchStarted:
-        """Watch the tree's folders, and no others any more."""
+        """Watch the folders of the tree, and stop watching other folders. Return a report of it."""
         from watchfiles import watch
 
         self.close()
@@ -237,7 +250,10 @@ class Watcher:
         return WatchStarted(len(tree.folders), self.obstacle)
 
     def ticks(self, tree: WatchedTree) -> Iterator[bool]:
-        """Yield, every TICK seconds, True if anything that concerns the tree has changed; end when it is to stop."""
+        """Yield a value every TICK seconds, until `stop()` returns True.
+
+        The value is True if a change since the last one concerns the tree.
+        """
         while not self._stop():
             paths = self._changed()
             identities = tree.identities()
@@ -247,7 +263,7 @@ class Watcher:
             yield is_changed or any(map(tree.concerns, paths or ()))
 
     def _changed(self) -> set[str] | None:
-        """Return the paths that changed within a tick; None if they can't be known."""
+        """Return the paths that changed within a tick, or None if they are unknown."""
         if self._changes is None:
             time.sleep(TICK)
             return set()

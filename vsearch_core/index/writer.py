@@ -1,4 +1,4 @@
-"""Update an index: one run from sources to committed generations."""
+"""Update an index in one run: find changed files, read and embed them, and commit them."""
 
 import time
 from collections import Counter
@@ -54,13 +54,17 @@ from vsearch_core.text.extract.options import ExtractOptions
 
 @dataclass(frozen=True, slots=True)
 class UpdateSummary:
-    """Counts of an update.
+    """The result of an update.
 
-    Files: all `files` of the index, of which `partly` could be read in part only and `textless` hold no text; of those
-    that the run found, the `added`, `changed`, `unchanged`, `removed` and `moved` (neither added nor removed) ones,
-    those that `failed` to be read, the `skipped` ones, which hold nothing to read, and those still `unread` by a
-    stopped run. Chunks: all `chunks`; those `embedded`, those that `reused` the vector of an equal text, and those
-    `pending`, without a vector yet. `uncompacted` means that all is indexed, and merging segments was stopped.
+    Files: `files` is the number of files in the index; of these, `partly` could be read only in part, and `textless`
+    contain no text. Of the files that the update found, `added`, `changed`, `unchanged`, `removed` and `moved` are the
+    numbers in each case (a moved file counts neither as added nor as removed). `failed` could not be read, `skipped`
+    contain nothing to index, and `unread` were not read because the update was stopped.
+
+    Chunks: `chunks` is the number of chunks in the index. `embedded` texts were embedded, `reused` chunks got the
+    vector of an equal text, and `pending` chunks have no vector yet.
+
+    `interrupted` is True if the update was stopped. `uncompacted` is True if only the merging of segments was stopped.
     `outside` are the sources outside the folder around the index.
     """
 
@@ -97,9 +101,9 @@ def update_index(
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> UpdateSummary:
-    """Bring the index up to date with the given sources, or with all sources indexed before if none are given.
+    """Update the index from the given sources, or from all sources of earlier updates if none are given.
 
-    A file that failed, or was read only in part, is read again if it has changed, if `reading` now has an option that
+    A file that could not be read, or only in part, is read again if it has changed, if `reading` now has an option that
     was missing then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If
     it is stopped, it keeps the work done so far, and the next run continues from there.
 
@@ -118,7 +122,10 @@ def update_index(
 
 
 def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions) -> bool:
-    """Return True if there is no index yet. Raises InputError, before anything is made, for arguments of no use."""
+    """Return True if the folder has no index yet. Check the arguments of an update first.
+
+    Raises InputError for an invalid argument, before anything is written.
+    """
     for path in (index, *(source.path for source in sources)):
         refuse_non_utf8_path(path)
     with storage_errors(index):
@@ -134,7 +141,7 @@ def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions) 
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """Counts of files that update and forecast report alike."""
+    """Counts of files that both an update and a forecast report."""
 
     unchanged: int
     skipped: int
@@ -144,7 +151,11 @@ class RunCounts:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The findings of a run: the files `live` before, the plan, the sources, and the stager of the plan's files."""
+    """The result of `scan`: what has changed, and the stager that reads it.
+
+    `live` are the live files before the update, by path. `plan` has the files to read and to remove, `selection` the
+    sources. `stager` reads and stages the files.
+    """
 
     live: Mapping[str, FileRecord]
     plan: Plan
@@ -152,12 +163,12 @@ class Changes:
     stager: Stager
 
     def removals(self, root: Path) -> Removals:
-        """Return the files that are already known to have been removed."""
+        """Return the files and sources to remove. More files may follow while changed files are staged."""
         deleted = [stored_path(root, source.path) for source in self.selection.deleted]
         return Removals([*self.plan.removed, *self.stager.result.removed], deleted)
 
     def counts(self) -> RunCounts:
-        """Return the counts of the files that are planned or staged by now."""
+        """Return the counts of files so far. They are final when all changed files are staged."""
         plan, staged = self.plan, self.stager.result
         binary = sum(file.binary for file in plan.still_skipped)
         unreadable = len(plan.unreadable) + len(plan.still_skipped) - binary
@@ -202,7 +213,7 @@ def scan(
 
 
 def _report_unread(root: Path, plan: Plan, selection: SourceSelection, known: KnownFiles, observer: Observer) -> None:
-    """Report the files that will not be read."""
+    """Report the files that will not be read to the observer."""
     for source in selection.missing:
         observer.source_missing(stored_path(root, source.path))
     in_index = [str(root / path) for path in (*known.live, *known.staged)] if plan.unreadable else []
@@ -219,7 +230,7 @@ def _report_unread(root: Path, plan: Plan, selection: SourceSelection, known: Kn
 
 
 class _Update:
-    """An update under way. The embedder is opened when a text needs it: an unchanged folder loads no model."""
+    """One update. It opens the embedder only when a text must be embedded, because loading a model is slow."""
 
     def __init__(
         self,
@@ -239,12 +250,12 @@ class _Update:
         self._embedder: Embedder | None = None
 
     def open_first_embedder(self) -> None:
-        """Open the embedder that a new index will have, and check its settings, before anything is made."""
+        """Open the embedder of a new index and check its settings, before anything is written."""
         self._embedder = self._open_embedder(self.options.spec)
         new_settings(self.options, self._embedder.fingerprint)
 
     def open_catalog(self) -> Catalog:
-        """Return the catalog; a new one has the settings of the options."""
+        """Return the catalog, open for writing. Create it with the settings of the options if it is missing."""
         if self._embedder is None or (self.index / CATALOG_FILE).exists():
             return Catalog.open_to_write(self.index)
         settings = new_settings(self.options, self._embedder.fingerprint)
@@ -308,9 +319,10 @@ class _Update:
         commit_staged(catalog, changes.removals(self.index.parent), last=last, limits=self.limits)
 
     def _embed(self, catalog: Catalog, settings: IndexSettings, changes: Changes) -> tuple[int, int]:
-        """Stage files and embed their chunks, block by block, and commit now and then.
+        """Stage files and embed their chunks block by block. Commit after each `chunks_per_commit` chunks.
 
-        Workers read on while a block is embedded. Returns how many chunks were embedded, and how many reused a vector.
+        Worker processes read further files while a block is embedded. Return two numbers: of texts that were embedded,
+        and of chunks that got the vector of an equal text.
         """
         embedded = reused = committed = after = 0
         while not self.observer.should_stop():
