@@ -171,7 +171,7 @@ def open_index(
     share_vectors: bool = False,
     observer: "Observer | None" = None,
 ) -> "Index":
-    """Return the index at `path`. Its content is read when a method is called for the first time.
+    """Return the index at `path`. Its files are opened when one of its methods is called for the first time.
 
     Args:
         path: A folder of documents, whose index is the subfolder `.vsearch`; or an index folder itself.
@@ -369,7 +369,7 @@ class _ReaderPool:
 
     @contextmanager
     def lend(self) -> Iterator[_IndexReader]:
-        """Yield a reader of the newest known generation, for the calling thread."""
+        """Yield a reader, an open snapshot of the newest known generation, for the calling thread."""
         with self._lock:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
@@ -396,7 +396,10 @@ class _ReaderPool:
             reader.epoch = self.renew(state)
 
     def renew(self, state: tuple[str, int] | None = None) -> int:
-        """Begin a new epoch, because a newer generation was committed. Return the epoch's number."""
+        """Discard all readers, because a newer generation was committed. Return the number of the new epoch.
+
+        Idle readers are closed now, and readers in use after their use. An epoch is the time between two such calls.
+        """
         with self._lock:
             self._epoch += 1
             self._state = state
@@ -407,7 +410,7 @@ class _ReaderPool:
         return epoch
 
     def refresh(self) -> bool:
-        """Begin a new epoch if the readers don't see the last committed generation. Return True if so."""
+        """Discard all readers if a newer generation was committed than they see. Return True if so."""
         from vsearch_core.store.catalog import Catalog
         from vsearch_core.store.io_errors import storage_errors
 
@@ -518,7 +521,7 @@ class Index:
     def search(
         self, query: "str | SearchRequest", *, snippets: bool = False, **options: Unpack[SearchOptions]
     ) -> "Results":
-        """Search for a query, and return the best chunks, best first.
+        """Search the index for the chunks that answer a query best. Return them, best first.
 
         Args:
             query: The text of a query, or a complete request.
@@ -580,7 +583,7 @@ class Index:
             return found
 
     def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
-        """Find groups of chunks that are equal except for small edits.
+        """Return groups of chunks that are equal except for small edits.
 
         Two chunks are near-duplicates if both similarities reach `threshold`, from 0.5 to 1: the share of five-word
         sequences that they have in common, and the cosine of their vectors. Takes about 100 MB of memory. Raises
@@ -686,7 +689,7 @@ class Index:
             options: See `UpdateOptions`.
 
         Raises:
-            InputError: A path doesn't exist, a glob is malformed, or no call has ever named a path.
+            InputError: A path doesn't exist, a glob is malformed, or `paths` is empty and there is no index yet.
             IndexMismatchError: The index was made with other settings or another model than `open_index` was called
                 with.
             ModelError: The embedder can't be opened, or fails. Vectors that were made before are kept.
@@ -771,7 +774,7 @@ class Index:
             return known_item_queries(reader.snapshot, count)
 
     def missing_documents(self, dataset: "Dataset", document_id: Callable[[str], str] = str) -> list[str]:
-        """Return the ids of documents that the dataset has judgements of and that are not in the index.
+        """Return the ids of the dataset's judged documents that are missing from the index.
 
         `document_id` is as for `evaluate`.
         """
@@ -870,7 +873,7 @@ class Index:
         tpm: int | None = None,
         **options: Unpack[UpdateOptions],
     ) -> "Forecast":
-        """Forecast an `update` with the same arguments: its files, chunks, time, and the text sent to a provider.
+        """Return a forecast of `update` with the same arguments: files, chunks, time, and text sent to a provider.
 
         Nothing is sent, and nothing is written to the index. `rpm` and `tpm` are the requests and tokens per minute
         that a remote embedder allows. Raises the same errors as `update`.
@@ -884,7 +887,7 @@ class Index:
         return at_rate_limits(planned, rpm, tpm)
 
     def plan_re_embed(self, *, rpm: int | None = None, tpm: int | None = None) -> "Forecast":
-        """Forecast a `re_embed`, as `plan` does an `update`."""
+        """Return a forecast of `re_embed`. The arguments and the result are as for `plan`."""
         from vsearch_core.index.forecast import at_rate_limits, forecast_re_embedding
 
         planned = forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
@@ -941,7 +944,7 @@ class Index:
     def export(
         self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
     ) -> "TransferSummary":
-        """Write the current generation of the index to an archive, a file that `import_index` can read anywhere.
+        """Write the current generation of the index to an archive, which `import_index` can read on any machine.
 
         Args:
             target: The file to write; or a function that is called with successive blocks of the archive.

@@ -109,7 +109,7 @@ def test_a_graph_that_lacks_an_array_is_refused(root: Path, embedder: WordEmbedd
     with catalog.transaction():
         catalog.connection.execute("UPDATE segments SET manifest = json_remove(manifest, '$.graph_order')")
     catalog.close()
-    with pytest.raises(IndexCorruptError, match=r"segment \w{32}: its catalog names no file for 'order'"):
+    with pytest.raises(IndexCorruptError, match=r"segment \w{32}: the catalog lists no file of its array 'order'"):
         status(root)
 
 

@@ -562,12 +562,12 @@ def test_a_lost_setting_is_restored_from_the_last_commit(index: Path, key: str) 
 def test_a_pipe_or_a_link_in_the_catalogs_place_is_refused(index: Path, tmp_path: Path, name: str) -> None:
     (index / name).unlink(missing_ok=True)
     os.mkfifo(index / name)
-    with pytest.raises(IndexCorruptError, match="is a link, or not a file"):
+    with pytest.raises(IndexCorruptError, match="is a link, or not a regular file"):
         repair_index(index)
     (index / name).unlink()
     (index / name).symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").write_bytes(bytes(PAGE))
-    with pytest.raises(IndexCorruptError, match="is a link, or not a file"):
+    with pytest.raises(IndexCorruptError, match="is a link, or not a regular file"):
         repair_index(index)
 
 

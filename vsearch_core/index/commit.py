@@ -20,7 +20,7 @@ from vsearch_core.store.vectors import delete_vector_file, re_embedding_file
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """Live files, and sources by stored path, to remove from the index: they no longer exist on disk."""
+    """Live files, and sources (by stored path), that a commit removes because they no longer exist on disk."""
 
     files: Sequence[FileRecord] = ()
     sources: Sequence[str] = ()
@@ -36,8 +36,9 @@ def commit_staged(
     """Write the staged files whose chunks all have vectors to a new segment, and make these files live.
 
     The same transaction deletes their former versions. It also deletes those files of `removals` that have moved (a
-    staged file has the same bytes); the `last` commit of a run deletes all of them. A source is deleted together with
-    its files: if the run stops before, the next run needs the source to detect that the files are gone.
+    staged file has the same bytes); the `last` commit of a run deletes all of them. A source is deleted only together
+    with its files. If the run is stopped before, the next run finds the source in the catalog and detects that the
+    files are gone.
     """
     file_ids = catalog.complete_files()
     replaced = _replaced_files(catalog, file_ids, removals.files, last=last)
@@ -59,7 +60,7 @@ def commit_staged(
 
 
 def tombstone_files(catalog: Catalog, file_ids: Sequence[int]) -> None:
-    """Delete files, live or staged, and mark their rows as deleted. Call this in a transaction."""
+    """Delete files from the catalog and mark their rows as deleted. Call this in a transaction."""
     if not file_ids:
         return
     for segment in catalog.segments():
@@ -100,7 +101,7 @@ def sweep(catalog: Catalog) -> None:
 
 
 def require_free_space(index: Path, needed: int, what: str) -> None:
-    """Raise StorageError if the index's disk has less than `needed` bytes free; `what` is their purpose."""
+    """Raise StorageError unless the index's disk has `needed` bytes free for `what`, such as "the archive"."""
     free = disk_usage(index).free
     if needed > free:
         reason = f"not enough free space for {what}: {needed:,} bytes needed, {free:,} free"

@@ -72,11 +72,11 @@ def _bytes_on_disk(index: Path) -> int:
 def choose_segments(segments: Sequence[SegmentRecord], limits: IndexLimits = DEFAULT_LIMITS) -> list[SegmentRecord]:
     """Return the segments to merge into one now, oldest first; an empty list if there is nothing to merge.
 
-    The first of these that exist are chosen: segments with too many deleted rows (`dead_share`); the segments of the
-    smallest tier that has `segments_per_tier` of them; segments without a graph that have enough rows for one together.
-    A tier is a range of sizes (see `IndexLimits`). Smaller segments are added as long as they have no more rows
-    together than the chosen ones, because each segment repeats part of the vocabulary. A single segment is rewritten
-    without its deleted rows, or with a graph.
+    These groups are considered in this order, and the first one that isn't empty is chosen: segments with too many
+    deleted rows (`dead_share`); the smallest tier with `segments_per_tier` segments (a tier is a range of sizes, see
+    `IndexLimits`); segments without a graph that have enough rows for one together. Then smaller segments are added, as
+    long as they have no more rows together than the chosen ones, because each segment repeats part of the vocabulary. A
+    single segment is rewritten without its deleted rows, or with a graph.
     """
     worn = [segment for segment in segments if segment.live_rows < (1 - limits.dead_share) * segment.rows]
     tiers: dict[int, list[SegmentRecord]] = {}

@@ -41,12 +41,12 @@ _SAMPLE = 8  # chunks that are embedded, on this machine only, to measure the ti
 class Forecast:
     """The work that an update or a re-embedding would do.
 
-    Files are counted as in `UpdateSummary`, except that a moved file counts as `new` and as `gone`. `chunks` is the
-    number of new chunks. `embed` is the number of texts that must be embedded: equal texts count once, and texts that
-    the index has embedded don't count. Vectors that other indexes share are not considered. These texts have `bytes`
-    bytes of UTF-8, which is about `tokens` tokens. `recipient` is the host to which they would be sent in `requests`
-    requests, or None if the embedder is local. `seconds` is the estimated time of the embedding alone. `outside` are
-    the sources outside the folder around the index.
+    Files are counted as in `UpdateSummary`, but a moved file counts as `new` and as `gone` (no longer on disk).
+    `chunks` is the number of new chunks. `embed` is the number of texts that must be embedded: equal texts count once,
+    and texts that the index has embedded don't count. Vectors that other indexes share are not considered. These texts
+    have `bytes` bytes of UTF-8, which is about `tokens` tokens. `recipient` is the host to which they would be sent in
+    `requests` requests, or None if the embedder is local. `seconds` is the estimated time of the embedding alone.
+    `outside` are the sources outside the folder around the index.
     """
 
     index: Path

@@ -17,8 +17,8 @@ class IndexLimits:
 
     Merging (`index.compaction`): segments are grouped by size into tiers. The first tier ends at `smallest_tier_rows`
     rows, and each other tier at `tier_growth` times the size of the one before. When a tier has `segments_per_tier`
-    segments, they are merged. A segment is also rewritten when more than `dead_share` of its rows are deleted, so that
-    24 rows are copied for each deleted one (docs/adr/0014-compaction-policy.md).
+    segments, they are merged. A segment is also rewritten when more than `dead_share` of its rows are deleted, which
+    copies at most 24 rows for each deleted one (docs/adr/0014-compaction-policy.md).
     """
 
     files_per_transaction: int = 64

@@ -40,9 +40,10 @@ def outside_paths(root: Path, catalog: Catalog) -> tuple[str, ...]:
 
 
 def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequence[Source]) -> None:
-    """Raise InputError if an update would read an outside source that the user has never named.
+    """Raise InputError if an update would read a source outside the folder around the index without permission.
 
-    `walked` are all sources that the update reads, and `named` are those that its caller passed.
+    The user permits a source by naming it to an update on this machine. `walked` are all sources that the update reads,
+    and `named` are those that its caller passed.
     """
     outside = sources_outside(index.parent, walked)
     if not outside:
@@ -59,7 +60,7 @@ def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequenc
 
 
 def record_named_sources(index: Path, named: Sequence[Source]) -> None:
-    """Record the outside sources among `named`, which the user has just named.
+    """Record those of the `named` sources that are outside the folder around the index.
 
     Errors of writing are ignored; a later update without paths then refuses these sources.
     """

@@ -73,8 +73,8 @@ class NewSegment:
 
     `chunk_ids` and `file_ids` (n,) int64 are the chunk and the file of each row; the texts come from the catalog.
     `vectors` has the vectors by vector space, if they are new or changed. `former` are the segments from which the rows
-    are copied, in this order; it is empty if the rows are in no segment yet. `changed` are the inputs that differ from
-    those of the former segments' parts.
+    are copied, in this order; it is empty if the rows are in no segment yet. `changed` names the data that has changed
+    since the former segments were written; parts made from it must be built again.
     """
 
     catalog: Catalog
@@ -418,7 +418,7 @@ def open_parts(index: Path, record: SegmentRecord) -> dict[str, NDArray[Any]]:
             if name not in arrays:
                 if not part.optional:
                     raise IndexCorruptError(
-                        f"{index}: segment {record.name}", f"its catalog names no file for {name!r}"
+                        f"{index}: segment {record.name}", f"the catalog lists no file of its array {name!r}"
                     )
             elif len(arrays[name]) != record.rows:
                 raise IndexCorruptError(f"{index}: segment {record.name}", f"its arrays don't have {record.rows} rows")
@@ -431,7 +431,7 @@ def read_ids(index: Path, record: SegmentRecord, name: str) -> NDArray[np.int64]
     Raises FileNotFoundError and IndexCorruptError.
     """
     if name not in record.manifest:
-        raise IndexCorruptError(f"{index}: segment {record.name}", f"its catalog names no file for {name!r}")
+        raise IndexCorruptError(f"{index}: segment {record.name}", f"the catalog lists no file of its array {name!r}")
     return open_array(index, record.name, name, record.manifest[name])
 
 

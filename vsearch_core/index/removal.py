@@ -24,8 +24,8 @@ from vsearch_core.store.skipped import clear_skipped, skipped_paths
 class RemovalSummary:
     """The result of a removal: the number of `removed` files, and of the `files` and `chunks` that are left.
 
-    `left_out` are the removed paths inside sources, as stored. Updates leave them out until they are named again. If
-    `uncompacted` is True, the files are removed, but the merging of segments was stopped.
+    `left_out` are the removed paths inside indexed folders, as stored. Updates leave them out until they are named
+    again. If `uncompacted` is True, the files are removed, but the merging of segments was stopped.
     """
 
     index: Path
@@ -43,10 +43,11 @@ def remove_paths(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> RemovalSummary:
-    """Remove all files and sources at or below the absolute paths from the index. They need not exist on disk.
+    """Remove everything at or below the absolute paths from the index. The paths need not exist on disk.
 
-    Removing a path inside a source again is no error. Raises InputError, before anything is changed, if the index has
-    nothing at a path; and IndexLockedError, IndexNotFoundError, IndexVersionError, IndexCorruptError, StorageError.
+    Removing a path again is no error if it is inside an indexed folder. Raises InputError, before anything is changed,
+    if the index has nothing at a path; and IndexLockedError, IndexNotFoundError, IndexVersionError, IndexCorruptError,
+    StorageError.
     """
     started = time.perf_counter()
     with storage_errors(index), writer_lock(index), closing(Catalog.open_to_write(index)) as catalog:

@@ -193,7 +193,7 @@ def _repair_catalog(index: Path, quarantine: _Quarantine, summary: RepairSummary
 def _refuse_link(path: Path) -> None:
     """Raise IndexCorruptError for a pipe, which would block, or a link, which could lead out of the index."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise IndexCorruptError(str(path), "is a link, or not a file", "catalog-not-a-file")
+        raise IndexCorruptError(str(path), "is a link, or not a regular file", "catalog-not-a-file")
 
 
 def _is_catalog_intact(index: Path) -> bool:

@@ -50,10 +50,11 @@ class RowMap:
         return segments, rows - self.starts[segments]
 
     def split(self, rows: Rows) -> Iterator[tuple[int, Rows, Rows]]:
-        """Group global rows by segment: yield (segment, positions, rows in that segment).
+        """Group global rows by segment: yield (segment, positions, own rows) for each segment that has some.
 
-        `rows` may be in any order. The positions are indices into `rows`, so that `result[positions] = array[own]`
-        collects values of all rows from the arrays of the segments. Raises IndexError if a row doesn't exist.
+        The own rows are row numbers in the segment. The positions are indices into `rows`, which may be in any order,
+        so that `result[positions] = segment_array[own_rows]` collects the values of all rows. Raises IndexError if a
+        row doesn't exist.
         """
         segments, own = self.locate(rows)
         for segment in np.flatnonzero(np.bincount(segments, minlength=self.segments)).tolist():

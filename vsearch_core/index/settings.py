@@ -156,7 +156,7 @@ def _refuse_other_analyzer(index: str, signature: str, ours: str, *, renewing: b
 
 
 def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettings:
-    """Return the settings of a new index. Raises ArgumentError if the model can't make the dimension."""
+    """Return the settings of a new index. Raises ArgumentError if the model doesn't offer the dimension."""
     if options.dimension not in (None, fingerprint.dimension):
         reason = f"{fingerprint.model} makes vectors of {fingerprint.dimension}, not {options.dimension}"
         raise ArgumentError("dimension", reason, "dimension-not-available")

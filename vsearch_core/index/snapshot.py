@@ -146,7 +146,7 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
         postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)
     except KeyError as error:
         raise IndexCorruptError(
-            f"{catalog.index}: segment {record.name}", f"its catalog names no file for {error}"
+            f"{catalog.index}: segment {record.name}", f"the catalog lists no file of its array {error}"
         ) from None
     except ValueError as error:
         raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error)) from None

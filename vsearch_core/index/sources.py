@@ -144,7 +144,7 @@ def settled_ctime(file: SourceFile, read_ns: int) -> int:
     """Return the file's `ctime_ns`, or 0 if equal times can't prove that its bytes are unchanged.
 
     A file that was changed shortly before it was read, at `read_ns`, can change again without a change of its times. No
-    file has the time 0, so the next update reads it again. Git does the same for "racy" entries:
+    file has the time 0, so the next update reads it again. Git treats such "racy" entries in the same way:
     https://git-scm.com/docs/racy-git.
     """
     return file.ctime_ns if max(file.mtime_ns, file.ctime_ns) < read_ns - SETTLED_NS else 0

@@ -234,8 +234,8 @@ def embed_block(
     """Embed the next block of staged chunks with ids above `after`. Return None if there are none.
 
     Each batch of vectors is stored as it arrives, and `report` is called with the number of chunks done. Equal texts
-    are embedded once, and not at all if the index has their vector. `embedder` opens the embedder, and is called only
-    if a text must be embedded.
+    are embedded once, and not at all if the index has their vector. `embedder` is a function that opens the embedder.
+    It is called only if a text must be embedded.
     """
     block = catalog.unembedded(after, limits.chunks_per_block)
     if not block:

@@ -74,7 +74,7 @@ class NextRun:
 
 @dataclass(frozen=True, slots=True)
 class WatchStarted:
-    """Reports that a number of folders are watched for changes.
+    """Reports that this number of `folders` is now watched for changes.
 
     If an `obstacle` prevents file-system events, updates run at regular intervals instead.
     """

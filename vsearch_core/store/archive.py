@@ -56,7 +56,7 @@ class Contents:
 
 
 def pack(contents: Contents, files: Mapping[str, Iterable[Data]]) -> Iterator[Data]:
-    """Yield the bytes of an archive in blocks. `files` has the blocks of each member's bytes, by its name.
+    """Yield the bytes of an archive in blocks. `files` maps each member's name to the blocks of its bytes.
 
     Raises ArchiveError if the size or checksum of a member's bytes differs from the one in `contents`.
     """

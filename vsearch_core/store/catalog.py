@@ -139,7 +139,10 @@ class Catalog:
     @classmethod
     @contextmanager
     def new(cls, index: Path) -> Iterator["Catalog"]:
-        """Yield an empty catalog for the block to fill. It gets its file name in `index` when the block ends."""
+        """Yield an empty catalog for the block to fill.
+
+        It is written to a temporary file, which becomes the catalog in the folder `index` when the block ends.
+        """
         fresh = index / f"{CATALOG_FILE}.new"
         for suffix in ("", "-journal"):  # left by an interrupted creation
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
@@ -156,7 +159,10 @@ class Catalog:
     def open_to_write(
         cls, index: Path, catalog_format: CatalogFormat = FORMAT, *, label: Path | None = None
     ) -> "Catalog":
-        """Return the catalog, open for writing. The caller has the writer lock. Migrate an older format."""
+        """Open the catalog for writing and return it. An older format is migrated first.
+
+        The caller must have the writer lock (`store.lock`).
+        """
         connections.refuse_lost_catalog(index)
         return cls._verified(index, connections.open_to_write(index, catalog_format), label)
 
@@ -164,7 +170,7 @@ class Catalog:
     def open_to_read(
         cls, index: Path, catalog_format: CatalogFormat = FORMAT, *, check_same_thread: bool = True
     ) -> "Catalog":
-        """Return the catalog in a read transaction, so that everything read belongs to one generation.
+        """Open the catalog in a read transaction and return it: all that it reads belongs to one generation.
 
         If `check_same_thread` is false, several threads may use the catalog, one at a time.
         """
@@ -184,7 +190,7 @@ class Catalog:
         return catalog
 
     def damaged(self, reason: str) -> IndexCorruptError:
-        """Return an IndexCorruptError about this catalog."""
+        """Return an IndexCorruptError about this catalog, with the given reason."""
         return IndexCorruptError(str(self.label), reason)
 
     def close(self) -> None:
@@ -226,7 +232,7 @@ class Catalog:
     def state(self) -> tuple[str, int]:
         """Return the lineage and the generation, which together identify a state of the index.
 
-        The lineage is a random id of the index; it differs if the index was deleted and created again.
+        The lineage is a random id. An index that is deleted and created again gets a new one.
         """
         settings = self.settings()
         return settings.get(LINEAGE, ""), int(settings.get("generation", 0))
@@ -295,7 +301,7 @@ class Catalog:
             self.connection.execute("DELETE FROM files WHERE id = ?", (file_id,))
 
     def counts(self) -> tuple[int, int, int]:
-        """Return three numbers: of live files, of staged files, and of chunks that have no vector yet."""
+        """Return the numbers of live files, of staged files, and of chunks without a vector."""
         live, staged = self.connection.execute(
             "SELECT count(*) FILTER (WHERE live), count(*) FILTER (WHERE NOT live) FROM files"
         ).fetchone()
@@ -324,7 +330,7 @@ class Catalog:
         return [(chunk_id, self._text(chunk_id, blob, intact)) for chunk_id, blob, intact in rows]
 
     def find_embedded_copy(self, chunk_id: int) -> tuple[int, bytes | None] | None:
-        """Return (id, vector) of a chunk that has a vector and the same text as the given chunk; None if none has.
+        """Find an embedded chunk with the same text as the given one. Return (id, vector), or None if there is none.
 
         The vector is None if it is in a segment and not in the catalog.
         """
@@ -533,12 +539,12 @@ class Catalog:
             raise self.damaged(f"chunk {chunk_id} or its file is damaged in the catalog")
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the catalog into an empty folder, in the generation that this connection sees."""
+        """Copy the catalog, as this connection sees it, into an empty folder."""
         with closing(connect_database(folder / CATALOG_FILE)) as copy:
             self.connection.backup(copy)
 
     def release_space(self) -> None:
-        """Give unused database pages, which staged and deleted files leave, back to the file system."""
+        """Give database pages that are no longer used back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
 

@@ -62,9 +62,10 @@ def catalog_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
 
 
 def unopened_catalog_faults(index: Path) -> list[Fault]:
-    """Return the faults of a catalog that `Catalog` refuses to open.
+    """Return the faults of a catalog that vsearch refuses to open.
 
-    The list is empty if SQLite can't open it either, or if its tables aren't ours: reading a view may never end.
+    The list is empty if SQLite can't open it, either, or if its tables aren't those of a catalog: reading a view may
+    never end.
     """
     try:
         with closing(connect(index, "ro")) as connection:

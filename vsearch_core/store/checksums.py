@@ -44,7 +44,7 @@ def recompute_checksums(connection: sqlite3.Connection) -> None:
 
 
 def checksum_ok(connection: sqlite3.Connection, table: str, alias: str | None = None) -> str:
-    """Return an SQL condition that is true for intact rows of a table, or of its alias in the query."""
+    """Return an SQL condition that is true for intact rows of a table. `alias` is its alias in the query, if any."""
     row = alias or table
     return f"{row}.crc IS {_computed_crc(connection, table, row)}"
 

@@ -67,9 +67,10 @@ def empty_catalog() -> bytes:
 
 
 def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite3.Connection:
-    """Return a connection for writing; the caller has the writer lock. An older format is migrated first.
+    """Connect to the catalog for writing and return the connection. An older format is migrated first.
 
-    Raises IndexNotFoundError, IndexVersionError, IndexCorruptError, sqlite3.Error.
+    The caller must have the writer lock. Raises IndexNotFoundError, IndexVersionError, IndexCorruptError,
+    sqlite3.Error.
     """
     connection = connect(index, "rw")
     try:
@@ -93,7 +94,7 @@ def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite
 def open_to_read(
     index: Path, catalog_format: CatalogFormat = FORMAT, *, check_same_thread: bool = True
 ) -> sqlite3.Connection:
-    """Return a connection in a read transaction, so that everything read belongs to one generation.
+    """Connect to the catalog in a read transaction: all that is read belongs to one generation.
 
     If `check_same_thread` is false, several threads may use the connection, one at a time. Raises IndexNotFoundError,
     IndexVersionError, IndexCorruptError, StorageError, sqlite3.Error.
@@ -125,9 +126,10 @@ def open_to_read(
 
 
 def connect(index: Path, mode: str, *, immutable: bool = False, check_same_thread: bool = True) -> sqlite3.Connection:
-    """Return a connection, without verifying the catalog. `mode` is "ro" (read-only) or "rw".
+    """Connect to the catalog without verifying it, and return the connection.
 
-    Raises IndexNotFoundError, IndexCorruptError, and OSError if the catalog or a folder `.vsearch` is a link.
+    `mode` is "ro" (read-only) or "rw". Raises IndexNotFoundError, IndexCorruptError, and OSError if the catalog or a
+    folder `.vsearch` is a link.
     """
     refuse_non_utf8_path(index)
     path = index / CATALOG_FILE

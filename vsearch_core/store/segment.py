@@ -64,7 +64,7 @@ Manifest = Mapping[str, ArrayEntry]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """A copy of catalog data that a segment has: the settings when it was written, and its manifest.
+    """A segment's copy of catalog data: the settings when the segment was written, and its manifest.
 
     Only the recovery of a damaged catalog reads it (`store.recovery`).
     """
@@ -109,8 +109,8 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
 def write_segment(index: Path, arrays: Arrays, settings: Mapping[str, str]) -> tuple[str, Manifest]:
     """Write the arrays as a new segment and make it durable. Return its name and manifest.
 
-    `settings` are those of the catalog. Readers see the segment once the catalog lists it. Raises OSError; the next
-    writer deletes the files that remain after that.
+    `settings` are those of the catalog. Readers see the segment once the catalog lists it. Raises OSError. The next
+    writer deletes unfinished files.
     """
     writer = SegmentWriter(index)
     writer.add_arrays(arrays)
@@ -308,7 +308,7 @@ class _BlockSums:
         self._sum = self._filled = 0
 
     def add(self, part: memoryview) -> None:
-        """Add bytes."""
+        """Add the bytes to the checksums."""
         start = 0
         while start < len(part):
             stop = min(len(part), start + BLOCK_BYTES - self._filled)
@@ -319,12 +319,12 @@ class _BlockSums:
                 self._end()
 
     def of(self, part: memoryview) -> str:
-        """Return the sums of these bytes alone."""
+        """Return the checksums of these bytes alone."""
         self.add(part)
         return self.finish()
 
     def finish(self) -> str:
-        """Return all sums, eight hexadecimal digits each; the last may cover fewer bytes."""
+        """Return all checksums, eight hexadecimal digits each. The last one may be of fewer bytes."""
         if self._filled:
             self._end()
         return "".join(f"{block:08x}" for block in self._done)

@@ -1,7 +1,7 @@
-"""Record the files that an update skips, with the reason.
+"""Record the files that an update skips, and the reasons.
 
-They contain no text, can't be read, or are excluded. A file that can't be read is opened again only after a change of
-the file or of the extractors. Excluded files are found again by every update.
+A skipped file contains no text, can't be read, or is excluded. A file that can't be read is opened again only after a
+change of the file or of the extractors. Excluded files are found again by every update.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class SkippedFile:
 
 
 def unopened_file(path: str, reason: str, *, binary: bool) -> SkippedFile:
-    """Return the record of a file that was not opened, or could not be. Each update tries it again."""
+    """Return the record of a file that was excluded or can't be opened. Each update tries it again."""
     return SkippedFile(path, 0, 0, 0, binary, reason, "")
 
 

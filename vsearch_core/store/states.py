@@ -1,4 +1,4 @@
-"""Find the state of each file that an update has met: indexed, partly, pending, skipped or failed."""
+"""Find the state of each file that an update has met: indexed, partly (indexed), pending, skipped or failed."""
 
 import json
 from collections.abc import Iterator
@@ -54,13 +54,13 @@ def file_states(catalog: Catalog) -> Iterator[FileState]:
 
 
 def incomplete_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Return the phrases for the parts that each partly indexed live file lacks, by path."""
+    """Return the partly indexed live files, by path, with a phrase for each part that is missing."""
     query = f"SELECT path, {_LEFT_OUT} AS left_out FROM files WHERE live AND left_out IS NOT NULL"
     return {path: _reasons(left_out) for path, left_out in catalog.connection.execute(query)}
 
 
 def count_incomplete(catalog: Catalog) -> tuple[int, int]:
-    """Return two numbers: of live files that are partly indexed, and of live files without text."""
+    """Return the number of live files that are partly indexed, and of live files without text."""
     query = f"SELECT count({_LEFT_OUT}), count(*) FILTER (WHERE chunks = 0) FROM files WHERE live"
     partly, textless = catalog.connection.execute(query).fetchone()
     return partly, textless

@@ -119,7 +119,7 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def start_lineage(connection: sqlite3.Connection) -> None:
-    """Give the catalog a new random lineage: its ids no longer mean the same as in other catalogs."""
+    """Give the catalog a new lineage, a random id: its chunk ids no longer match those in other copies."""
     from uuid import uuid4
 
     connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (LINEAGE, uuid4().hex))

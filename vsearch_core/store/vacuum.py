@@ -12,7 +12,7 @@ DELETED_SHARE = 0.05  # rewrite once this share of the chunks was deleted: docs/
 def reclaim_space(catalog: Catalog, deleted_share: float = DELETED_SHARE) -> None:
     """Give unused pages back to the file system. Rewrite the catalog first if many chunks were deleted.
 
-    That is: if the number of chunks deleted since the last rewrite exceeds `deleted_share` of the present chunks.
+    That is the case if the chunks deleted since the last rewrite exceed `deleted_share` of the present chunks.
     """
     chunks, deleted = _counts(catalog)
     if deleted - int(catalog.settings().get(CHUNKS_DELETED, 0)) > deleted_share * chunks:

@@ -79,7 +79,7 @@ class VectorFile:
         return int(self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def get(self, texts: Iterable[str]) -> dict[str, bytes]:
-        """Return the stored vectors of the texts, as bytes by text; texts without a vector are left out."""
+        """Return the stored vectors, as bytes by text. Texts without a stored vector are left out."""
         query = "SELECT vector, crc FROM vectors WHERE key = ?"
         found = {}
         for text in texts:

@@ -74,8 +74,8 @@ class _RecoveredSettings:
 def recover_catalog(index: Path) -> RecoveredCatalog | None:
     """Replace a damaged catalog by a new one with all its intact rows. Return the losses.
 
-    If too little is left, return None and change nothing. If the process is killed, the next recovery can still find as
-    much. Raises OSError, sqlite3.Error and StorageError.
+    If too little is left, return None and change nothing. If the process is killed, no more rows are lost, and the
+    recovery can be repeated. Raises OSError, sqlite3.Error and StorageError.
     """
     delete_recovery_files(index)
     work, fresh = index / _WORK, index / _FRESH

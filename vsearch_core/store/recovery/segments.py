@@ -21,10 +21,10 @@ class _SegmentSettings(NamedTuple):
 
 
 def settings_from_segments(index: Path, named: Collection[str]) -> dict[str, str]:
-    """Return the settings that the newest segment of `named` has, or of all segments if `named` is empty.
+    """Return the index's settings as its newest segment has them. Only segments in `named` count, unless it is empty.
 
-    In the second case, some segments may come from an earlier index in the same folder. If their lineages differ, the
-    lineage is left out; if their models differ, the result is empty.
+    If `named` is empty, some segments may come from an earlier index in the same folder. If the segments have different
+    lineages (random ids of indexes), the lineage is left out. If they have different models, the result is empty.
     """
     found = _all_settings(index)
     trusted = [each for each in found if each.name in named] if named else found
@@ -39,10 +39,10 @@ def settings_from_segments(index: Path, named: Collection[str]) -> dict[str, str
 def orphan_segments(
     index: Path, settings: Mapping[str, str], named: Collection[str]
 ) -> tuple[list[SegmentRecord], list[Path]]:
-    """Return the usable segments that are not in `named`, oldest first, and the folders of all that are not.
+    """Find the segments that are not in `named`. Return the usable ones, oldest first, and the folders of all.
 
-    A segment is usable if its lineage and model are those of `settings`. Within a lineage, no id is used twice, so such
-    a segment's vector of a chunk id belongs to the chunk that has this id in the catalog.
+    A segment is usable if its lineage and model are those of `settings`. Within a lineage no id is used twice, so the
+    segment's chunk ids mean the same chunks as in the catalog.
     """
     folders = [folder for folder in segment_folders(index) if folder.name not in named]
     found = []
