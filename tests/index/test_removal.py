@@ -67,7 +67,7 @@ def test_a_removed_source_is_no_longer_a_source(root: Path, embedder: WordEmbedd
     make_index(root, embedder, Path("docs/sub"))
     assert remove(root, "docs") == ()
     assert live_files(root) == []
-    with pytest.raises(InputError, match="nothing of it"):
+    with pytest.raises(InputError, match="is not in the index"):
         remove(root, "docs")
     make_index(root, embedder, Path("docs"))
     assert len(live_files(root)) == 5
@@ -107,7 +107,7 @@ def test_deleted_files_can_be_removed(root: Path, embedder: WordEmbedder) -> Non
 
 @pytest.mark.parametrize("unknown", ["docs/nowhere", "doc", "docs/a.txt/x", "docs/su"])
 def test_an_unknown_path_is_refused_before_anything_is_removed(root: Path, unknown: str) -> None:
-    with pytest.raises(InputError, match="nothing of it"):
+    with pytest.raises(InputError, match="is not in the index"):
         remove(root, "docs/a.txt", unknown)
     assert len(live_files(root)) == 5
 

@@ -79,5 +79,5 @@ def test_a_removal_that_is_repeated_succeeds(tmp_path: Path) -> None:
             done = remove_paths(tmp_path / ".vsearch", [tmp_path / path for path in paths])
     assert (done.removed, done.files) == (0, 1)
     assert make_index(tmp_path, WordEmbedder()).files == 1
-    with pytest.raises(InputError, match="nothing of it"):
+    with pytest.raises(InputError, match="is not in the index"):
         remove_paths(tmp_path / ".vsearch", [tmp_path / "docs/nowhere"])
