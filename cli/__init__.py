@@ -1,4 +1,4 @@
-"""The `vsearch` command. Installed as `vsearch_cli`; nothing else knows Typer or a terminal."""
+"""The `vsearch` command. It is installed as the package `vsearch_cli`, the only one that uses Typer or a terminal."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""`python -m vsearch_cli`."""
+"""Run the command line as `python -m vsearch_cli`."""
 
 from .main import main
 

@@ -1,4 +1,4 @@
-"""`vsearch check`."""
+"""The command `vsearch check`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +16,9 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Look for damage in the index; changes nothing.
+    """Look for damage in the index, without changing it.
 
-    Each fault is printed on a line of its own. Exit status: 0 intact, 2 damaged.
+    Each fault is printed on its own line. Exit status: 0 intact, 2 damaged.
     """
     with open_index(locate.index_to_read(index_dir)) as index:
         report = index.check(full=full)

@@ -1,4 +1,4 @@
-"""`vsearch compact`."""
+"""The command `vsearch compact`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,8 +19,8 @@ def compact(
 ) -> int:
     """Make the index as small as a new one.
 
-    All segments are merged into one, without deleted rows. `vsearch index` and `vsearch remove` merge most of them by
-    themselves. Queries still work meanwhile.
+    Merge all segments (the folders of arrays that each run adds) into one, and drop deleted chunks. `vsearch index` and
+    `vsearch remove` already merge small segments. You can still query the index meanwhile.
     """
     with (
         watched(quiet=quiet) as (_, observer),

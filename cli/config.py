@@ -1,4 +1,4 @@
-"""`vsearch config`."""
+"""The command `vsearch config`."""
 
 import re
 from pathlib import Path
@@ -12,16 +12,16 @@ from .output import emit, one_line, to_json
 
 
 def config(
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Show only this setting.")] = None,
-    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Set it for the project.")] = None,
-    user: Annotated[bool, typer.Option("--user", help="Set it for all your projects.")] = False,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The setting to show or set.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="The new value, for this project.")] = None,
+    user: Annotated[bool, typer.Option("--user", help="Set the value for all your projects.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the settings as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Show the defaults of options, or set one.
 
-    In order of precedence: the command line, the environment (such as VSEARCH_K), the project's .vsearch/config.toml,
-    and the user's own file.
+    An option on the command line comes first, then the environment (such as VSEARCH_K), then the project's
+    .vsearch/config.toml, then your own configuration file.
     """
     from vsearch_core.errors import InputError
 
@@ -31,7 +31,7 @@ def config(
     files = dict(zip(("user", "project"), defaults.config_files(index), strict=True))
     if key is not None and value is not None:
         if SETTINGS[key].personal and not user:
-            raise InputError(f"config {key}", "can't be set by a project; set it with --user")
+            raise InputError(f"config {key}", "can't be set for a project; set it for yourself with --user")
         _put(files["user" if user else "project"], key, defaults.value_of(f"config {key}", key, value))
     found = defaults.read_defaults(index)
     chosen = found if key is None else {key: found[key]}
@@ -57,7 +57,7 @@ def _shown(value: Any) -> str:
 
 
 def _put(path: Path, key: str, value: Any) -> None:
-    """Set a key in a file; all other lines stay as they are. Raises InputError if that can't be done."""
+    """Set a key in a file, and change no other line. Raise InputError if the key is not on its own line."""
     from vsearch_core.errors import InputError
     from vsearch_core.own_files import make_own_folders, refuse_links, replace_file
     from vsearch_core.store.io_errors import file_errors
@@ -70,7 +70,7 @@ def _put(path: Path, key: str, value: Any) -> None:
         if not count:
             changed = f"{text}\n{line}\n" if text and not text.endswith("\n") else f"{text}{line}\n"
         if defaults.parse(path, changed.encode()) != former | {key: value}:
-            raise InputError(str(path), f"{key} is not on a line of its own; edit the file by hand")
+            raise InputError(str(path), f"{key} is not on its own line; edit the file by hand")
         make_own_folders(path.parent)
         refuse_links(path)  # the rename would replace a link by a file
         replace_file(path, changed.encode())

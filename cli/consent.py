@@ -1,6 +1,6 @@
-"""Consent to send text to a provider: asked once for each project and host, before anything is sent.
+"""Ask the user for consent before text is sent to a remote provider, once for each project and host.
 
-The answers are stored in the user's own state folder: an index or a project from elsewhere can't bring any along.
+The answers are stored in the user's own state folder, so that a copied project or index brings no consent with it.
 """
 
 import os
@@ -17,19 +17,19 @@ YES_HELP = "Send text and the API key to the embedder's provider without asking.
 
 
 class Consent:
-    """Asks the user whether the text of a project may be sent to a host; raises InputError if it may not.
+    """A function that asks the user if a project's text may be sent to a host. It raises InputError if not.
 
-    An answer counts for the life of this object, even if it can't be stored.
+    A "yes" counts for the life of this object, even if it can't be stored.
     """
 
     def __init__(self, project: Path, *, yes: bool = False) -> None:
-        """Take the folder that names the project in the question; `yes` agrees to everything."""
+        """Set the project's folder, which the question names; with `yes`, agree without asking."""
         self._project = os.path.realpath(project)
         self._yes = yes
         self._given: list[dict[str, Any]] = []
 
     def __call__(self, spec: "EmbedderSpec", host: str) -> bool:
-        """Return True once the user agrees."""
+        """Return True if the user agrees, now or before. Raise InputError if not."""
         from vsearch_core.errors import InputError
 
         consent = {"project": self._project, "provider": spec.provider, "host": host}
@@ -45,7 +45,7 @@ class Consent:
 
 
 def _ask(question: str) -> bool:
-    """Ask on the terminal; without one, the answer is no. Ctrl-C ends the command, whoever else handles it."""
+    """Ask on the terminal, and return False without one. Ctrl-C ends the command, even if it has another handler."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     import signal
@@ -66,7 +66,7 @@ def _file() -> Path:
 
 
 def _stored() -> list[dict[str, Any]]:
-    """Return the stored answers; none if they can't be read: the user is asked again."""
+    """Return the stored answers, or an empty list if they can't be read (the user is then asked again)."""
     import json
 
     try:

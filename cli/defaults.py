@@ -1,4 +1,4 @@
-"""Defaults of options: from the environment, the project's file, the user's file, or built in."""
+"""Read the defaults of options: from the environment, the project's file, the user's file, or built in."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value: its description, a test, and how to parse it from the environment's text."""
+    """A type of setting: a description for messages, a test of a value, and a parser for environment variables."""
 
     description: str
     fits: Callable[[Any], bool]
@@ -32,17 +32,17 @@ class Kind:
 
 
 def whole(least: int, most: int) -> Kind:
-    """Return the kind of whole numbers from `least` to `most`."""
+    """Return the type of settings that are whole numbers from `least` to `most`."""
     return Kind(f"a whole number from {least:,} to {most:,}", lambda v: type(v) is int and least <= v <= most, int)
 
 
 def number(least: float, most: float) -> Kind:
-    """Return the kind of numbers from `least` to `most`; NaN is none."""
+    """Return the type of settings that are numbers from `least` to `most`; NaN is refused."""
     return Kind(f"a number from {least} to {most}", lambda v: type(v) in {int, float} and least <= v <= most, float)
 
 
 def one_of(*names: str) -> Kind:
-    """Return the kind of values that are one of the names."""
+    """Return the type of settings that are one of the names."""
     return Kind(f"one of {', '.join(names)}", lambda value: value in names)
 
 
@@ -66,10 +66,11 @@ SWITCH = Kind("true or false", lambda value: isinstance(value, bool), _to_switch
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting: its kind, and its built-in default (None: something else decides).
+    """A setting that users can configure: its type, and its built-in default or None if that depends on the model.
 
-    A setting `of_embedder` is ignored if a place with higher precedence names another embedder. A `personal` one can't
-    be set by a project's file, which may come from somebody else.
+    `of_embedder` marks a setting that fits only one embedder, such as the model. It is ignored if a source of higher
+    precedence chooses another embedder. A `personal` setting can't be set in a project's file, because somebody else
+    may have written that file.
     """
 
     kind: Kind
@@ -103,19 +104,19 @@ SETTINGS: Mapping[str, Setting] = {
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A setting's value, and its origin: BUILT_IN, a file, or an environment variable."""
+    """A setting's value, and its origin: BUILT_IN, the path of a file, or the name of an environment variable."""
 
     value: Any
     origin: str
 
 
 def shown(key: str) -> str:
-    """Return the built-in default as the end of an option's help text."""
+    """Return text for the end of an option's help, such as "  [default: 10]", with the built-in default of `key`."""
     return f"  [default: {SETTINGS[key].default}]"
 
 
 def choose(index: Path, **given: Any) -> dict[str, Any]:
-    """Return the options with the index's defaults for those that are None."""
+    """Return the options by name. Those that are None get the default that applies to this index, if any."""
     defaults = read_defaults(index)
     named = given.get("embedder") not in {None, defaults["embedder"].value}
     return {key: value if value is not None else _default(defaults, key, named) for key, value in given.items()}
@@ -127,14 +128,14 @@ def _default(defaults: Mapping[str, Default], key: str, embedder_named: bool) ->
 
 
 def configured(index: Path, **given: Any) -> dict[str, Any]:
-    """Return the options with configured values for those that are None; built-in defaults are left out."""
+    """Return the options by name. Those that are None get the configured value; built-in defaults don't count."""
     defaults = read_defaults(index)
     values = {key: each.value for key, each in defaults.items() if each.origin != BUILT_IN}
     return {key: values.get(key) if value is None else value for key, value in given.items()}
 
 
 def read_defaults(index: Path) -> dict[str, Default]:
-    """Return all defaults for commands on an index. Raises InputError, which names file, key and reason."""
+    """Return every setting's value and origin for an index. Raises InputError for a malformed file or variable."""
     layers = [
         *((str(path), read_file(path, personal=path != index / CONFIG_FILE)) for path in config_files(index)),
         *((VARIABLE + key.upper(), {key: value}) for key, value in _from_environment().items()),
@@ -148,21 +149,21 @@ def read_defaults(index: Path) -> dict[str, Default]:
 
 
 def config_files(index: Path) -> tuple[Path, Path]:
-    """Return the user's file and the project's, which takes precedence; neither needs to exist."""
+    """Return the paths of the user's and the project's configuration file, in this order; neither needs to exist."""
     from platformdirs import user_config_path
 
     return user_config_path("vsearch", appauthor=False) / CONFIG_FILE, index / CONFIG_FILE
 
 
 def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
-    """Return the settings in a file, none if it doesn't exist; `personal` for the user's own. Raises InputError.
+    """Return the settings in a configuration file, or {} if it doesn't exist. Raises InputError.
 
-    A project's file is not read through a link.
+    `personal` is true for the user's own file. A project's file is refused if it is a symbolic link.
     """
     from vsearch_core.own_files import open_file
 
     try:
-        if not path.is_file():  # a pipe would be read for ever
+        if not path.is_file():  # reading a pipe would never end
             return {}
         with path.open("rb") if personal else open_file(path, "rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
@@ -176,15 +177,15 @@ def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
     values = parse(path, text)
     for key, value in values.items():
         if key not in SETTINGS:
-            raise InputError(str(path), f"{key!r} is not a setting; see `vsearch config` for those there are")
+            raise InputError(str(path), f"{key!r} is not a setting; see all settings with `vsearch config`")
         if SETTINGS[key].personal and not personal:
-            raise InputError(str(path), f"{key} can't be set by a project; set it in your own file")
+            raise InputError(str(path), f"{key} can't be set in a project's file; set it in your own file")
         _refuse_misfit(f"{path}: {key}", key, value)
     return values
 
 
 def parse(path: Path, text: bytes) -> dict[str, Any]:
-    """Return a file's keys and values, not checked yet. Raises InputError."""
+    """Parse a TOML file into keys and values, without checking them. Raises InputError if it is not TOML."""
     from tomllib import TOMLDecodeError, loads
 
     try:
@@ -199,7 +200,7 @@ def _from_environment() -> dict[str, Any]:
 
 
 def value_of(subject: str, key: str, text: str) -> Any:
-    """Parse a setting's value. Raises InputError about the subject."""
+    """Return the value that `text` stands for in the setting `key`. An InputError about it names the `subject`."""
     try:
         value = SETTINGS[key].kind.from_text(text)
     except ValueError:
@@ -211,11 +212,11 @@ def value_of(subject: str, key: str, text: str) -> Any:
 def _refuse_misfit(subject: str, key: str, value: Any) -> None:
     kind = SETTINGS[key].kind
     if not kind.fits(value):
-        raise InputError(subject, f"{value!r} is not {kind.description}; correct it, or leave it out")
+        raise InputError(subject, f"must be {kind.description}, not {value!r}; correct it, or leave it out")
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a size: 50MB, 1.5GiB, 200k or a plain number. Raises InputError."""
+    """Return a size in bytes, from text such as 50MB, 1.5GiB, 200k or 1000. Raises InputError."""
     match = _SIZE.fullmatch(text.lower())
     if not match:
         raise InputError("--max-file-size", f"{text!r} is not a size; write it like 50MB or 512KiB")

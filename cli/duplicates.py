@@ -1,4 +1,4 @@
-"""`vsearch duplicates`."""
+"""The command `vsearch duplicates`."""
 
 import time
 from pathlib import Path
@@ -20,7 +20,8 @@ SCHEMA = "vsearch.duplicates/1"  # keys are never removed or renamed within it
 @grouped
 def duplicates(
     threshold: Annotated[
-        float, typer.Option(metavar="X", min=0.5, max=1, help="The share of five-word runs that two chunks share.")
+        float,
+        typer.Option(metavar="X", min=0.5, max=1, help="The least resemblance of two chunks; 1 means equal texts."),
     ] = 0.8,
     arguments: FilterArguments = FilterArguments(),  # noqa: B008 - frozen
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -28,8 +29,9 @@ def duplicates(
 ) -> int:
     """Find chunks that are near-copies of one another.
 
-    The largest group comes first; the number is a chunk's resemblance to the first chunk of its group. Exit status:
-    0 groups, 1 none, 2 error.
+    Groups of near-copies are printed, the largest first. The number after a chunk is its resemblance to the first chunk
+    of its group: the share of five-word sequences that both have in common. Exit status: 0 groups found, 1 none, 2
+    error.
     """
     started = time.perf_counter()
     with open_index(locate.index_to_read(index_dir)) as index:
@@ -43,7 +45,7 @@ def duplicates(
     else:
         _emit_text(found, root)
     if not found.groups:
-        say(f"no two of {plural(found.matched, 'chunk')} are alike to {threshold:g}")
+        say(f"no two of {plural(found.matched, 'chunk')} have a resemblance of {threshold:g} or more")
     return 0 if found.groups else 1
 
 

@@ -1,6 +1,6 @@
-"""Read environment variables: the cache folder, and the providers' API keys and addresses.
+"""Read environment variables: the cache folder, and the API keys and base URLs of remote providers.
 
-The library reads no variables; commands read them here and pass them on.
+The library itself reads no environment variables. Commands read them here and pass them to it.
 """
 
 import os
@@ -15,21 +15,22 @@ BASE_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE
 
 
 def cache_dir() -> Path | None:
-    """Return the cache folder that VSEARCH_CACHE_DIR names; None means the platform's."""
+    """Return the folder in VSEARCH_CACHE_DIR, or None for the platform's own cache folder."""
     named = os.environ.get("VSEARCH_CACHE_DIR")
     return Path(named) if named else None
 
 
 def base_urls() -> dict[str, str]:
-    """Return the providers' addresses that the environment names, by provider."""
+    """Return the base URLs that are set in the environment, by provider (such as "openai")."""
     named = {provider: os.environ.get(variable, "") for provider, variable in BASE_URL_VARIABLES.items()}
     return {provider: url for provider, url in named.items() if url}
 
 
 def credentials(provider: str, trusted_url: str | None) -> "Credentials":
-    """Return the provider's key from the environment; `trusted_url` is the address that the user has agreed to.
+    """Return the provider's API key from the environment, with the base URL that the key may be sent to.
 
-    Without one, the address that the environment names is trusted. Raises ModelError for a malformed key.
+    That is `trusted_url`, to which the user has agreed, or else the provider's base URL in the environment. Raises
+    ModelError for a malformed key.
     """
     from vsearch_core.embed.remote.credentials import Credentials
 

@@ -1,4 +1,4 @@
-"""`vsearch eval`."""
+"""The command `vsearch eval`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,50 +27,53 @@ def eval_(
         Path | None,
         typer.Argument(
             metavar="[DIR|FILE]",
-            help="A folder with queries.jsonl, qrels/test.tsv, and corpus.jsonl or documents, which is indexed; or"
-            " queries for the index, one JSON object a line, with text and paths, or text and passage.",
+            help="A folder of judged queries: queries.jsonl, qrels/test.tsv, and the documents as corpus.jsonl or as"
+            " files; it gets an index of its own. Or a file of judged queries for an existing index: one JSON object a"
+            " line, with text and paths, or text and passage.",
         ),
     ] = None,
     known_items: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Make N queries from the index's own chunks.")
+        int | None, typer.Option(metavar="N", min=1, help="Generate N queries from the index's own chunks.")
     ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --known-items: save the queries to this file.")
     ] = None,
     mode: Annotated[
-        Literal["hybrid", "vector", "keyword"] | None, typer.Option(help="Only this mode.  [default: all three]")
+        Literal["hybrid", "vector", "keyword"] | None,
+        typer.Option(help="Evaluate only this mode.  [default: all three]"),
     ] = None,
     fusion: Annotated[Literal["convex", "rrf"] | None, typer.Option(help="As for `vsearch query`.")] = None,
     alpha: Annotated[float | None, typer.Option(min=0, max=1, help="As for `vsearch query`.")] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="Use qrels/NAME.tsv of DIR.")] = "test",
     run: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Save the mode's run (hybrid, if all modes) in TREC's format."),
+        typer.Option(metavar="FILE", help="Save the ranked results of the mode (or of hybrid) as a TREC run file."),
     ] = None,
     against: Annotated[
-        Path | None, typer.Option("--compare", metavar="RUN", help="Test each mode against a saved run.")
+        Path | None, typer.Option("--compare", metavar="RUN", help="Compare each mode with a saved TREC run file.")
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep DIR's index here, so that the next run embeds nothing.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the folder's index here, so that the next run embeds nothing."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Measure how good the answers to judged queries are.
+    """Measure the quality of search on judged queries.
 
-    nDCG@10, recall and MRR of each mode, with 95 % confidence intervals (bootstrap over the queries) and p-values of
-    paired randomisation tests.
+    Print nDCG@10, recall and MRR of each mode, with 95 % confidence intervals (bootstrap over the queries), and
+    p-values of the differences between modes (paired randomisation test). A judged query lists its relevant documents.
     """
     from vsearch_core.evaluate.dataset import save_query_file
     from vsearch_core.evaluate.trec import read_run, write_run
 
     if questions is None and known_items is None:
-        raise InputError("eval", "there are no queries; name a folder, a file, or --known-items N")
+        raise InputError("eval", "there are no queries; name a folder or a file, or add --known-items N")
     if questions is not None and known_items is not None:
-        raise InputError("eval", f"takes queries from one place; leave out {questions}, or --known-items")
+        raise InputError("eval", f"can't use two sets of queries; leave out {questions} or --known-items")
     if save is not None and known_items is None:
-        raise InputError("--save", "saves known items; add --known-items N")
+        raise InputError("--save", "only saves generated queries; add --known-items N")
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
     with _test(questions, known_items, split, keep, index_dir, yes=yes) as test:
@@ -88,7 +91,7 @@ def eval_(
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """Judged queries, and the index that answers them; `document_id` maps a stored path to the judgements' id."""
+    """Judged queries, and the index that answers them. `document_id` maps an indexed path to a judged document's id."""
 
     title: str
     dataset: "Dataset"
@@ -100,7 +103,7 @@ class _Test:
 def _test(
     questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, *, yes: bool
 ) -> Iterator[_Test]:
-    """Yield the test: a judged folder with an index of its own, or queries for an index that exists."""
+    """Yield the queries and the index: those of a judged folder, or queries for an index that already exists."""
     from vsearch_core.evaluate.dataset import load_query_file
 
     if questions is not None and not questions.is_file():
@@ -108,20 +111,20 @@ def _test(
             yield test
         return
     if keep is not None:
-        raise InputError("--keep", "keeps the index of a folder of judged queries; leave it out")
+        raise InputError("--keep", "only applies to a folder of judged queries; leave it out")
     dataset = None if questions is None else load_query_file(questions)
     with open_index(locate.index_to_read(index_dir), yes=yes, report=say) as index:
         if dataset is None:
             dataset = index.known_item_queries(known or 0)
         if not dataset.queries:
-            raise InputError(str(index.path), "holds no text to make queries from; index some documents first")
+            raise InputError(str(index.path), "has no text to generate queries from; index some documents first")
         complain_of_missing(index.missing_documents(dataset))
         yield _Test(str(questions or index.path), dataset, index, str)
 
 
 @contextmanager
 def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Test]:
-    """Index a judged folder in a folder of its own."""
+    """Yield the queries of a judged folder, and a new index of its documents in `keep` or a temporary folder."""
     from vsearch_core import Observer
     from vsearch_core.evaluate.corpus import prepare_corpus
     from vsearch_core.evaluate.dataset import load_dataset
@@ -141,9 +144,9 @@ def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -
 
 
 def complain_of_missing(documents: list[str]) -> None:
-    """Warn of judged documents that are not in the index."""
+    """Print a warning if judged documents are not in the index."""
     if documents:
-        complain(f"{plural(len(documents), 'judged file')} not in the index, such as {documents[0]}")
+        complain(f"not in the index: {plural(len(documents), 'judged file')}, such as {documents[0]}")
 
 
 def _as_json(report: "EvaluationReport") -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`vsearch export`."""
+"""The command `vsearch export`."""
 
 import sys
 from dataclasses import asdict
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def export(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The archive to write; -: stdout.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The archive file to write, or - for stdout.")],
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:
     """Write the index into one file, for another machine.
 
-    `vsearch import` reads it on any machine. It holds the text of all documents. Other commands may write to the index
-    meanwhile; what they have not committed yet is left out.
+    `vsearch import` reads the file on any machine. The file contains the text of all documents. Other commands may
+    change the index meanwhile; the file then has the state from before their changes.
     """
     from vsearch_core.errors import InputError
 
     to_stdout = file == "-"
     if to_stdout and (as_json or sys.stdout.isatty()):
-        raise InputError("export -", "writes the archive to stdout; send it to a file or a pipe, without --json")
+        raise InputError("export -", "writes binary data to stdout; redirect it to a file or a pipe, without --json")
     target = emit_bytes if to_stdout else locate.file(file)
     with stopped_cleanly(), open_index(locate.index_to_read(index_dir)) as index:
         summary = index.export(target, replace=force)
@@ -44,6 +44,6 @@ def export(
 
 
 def summary_text(summary: "TransferSummary") -> str:
-    """Return the summary of an export or import as one readable line."""
+    """Return the summary of an export or import as one line for the user."""
     contents = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}, {size_text(summary.bytes)}"
     return f"generation {summary.generation}: {contents} in {summary.seconds:.1f} s"

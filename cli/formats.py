@@ -1,4 +1,4 @@
-"""`vsearch formats`."""
+"""The command `vsearch formats`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def formats(
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the formats as JSON.")] = False,
 ) -> int:
-    """Show the formats that can be read, and what the others need.
+    """Show the file formats that can be read, and what the others need.
 
-    Formats are listed by their suffixes; compressed, encrypted and scanned files follow.
+    Each format is shown with its file extensions. Compressed, encrypted and scanned files are listed last.
     """
     from vsearch_core.text.extract.registry import FORMATS
 
@@ -44,7 +44,7 @@ def _suffixes(row: "Format") -> str:
 
 
 def _other_files() -> list[tuple[str, str]]:
-    """Return the formats that are recognised by something else than a file's suffix."""
+    """Return lines (name, text) about files that aren't recognised by their extension alone."""
     import shutil
     from importlib.util import find_spec
 

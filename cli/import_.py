@@ -1,4 +1,4 @@
-"""`vsearch import`."""
+"""The command `vsearch import`."""
 
 import sys
 from dataclasses import asdict
@@ -13,15 +13,15 @@ from .output import emit, to_json
 
 
 def import_(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An archive made by `vsearch export`; -: stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="An archive made by `vsearch export`, or - for stdin.")],
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the index if there is one.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:
-    """Make an index of an archive that `vsearch export` wrote.
+    """Create an index from an archive that `vsearch export` wrote.
 
-    The archive is verified first, and replaces the index completely or not at all. The index can be queried without
-    the documents. Queries that are running finish on the former index.
+    The archive is verified first. It replaces an existing index completely or not at all; running queries still finish
+    on the old index. The documents themselves are not needed.
     """
     from vsearch_core import import_index
 

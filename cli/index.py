@@ -1,4 +1,4 @@
-"""`vsearch index`."""
+"""The command `vsearch index`."""
 
 from dataclasses import asdict, replace
 from functools import partial
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def index(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Files and folders.  [default: those indexed before]"),
+        typer.Argument(metavar="[PATH]...", help="Files and folders to index.  [default: those indexed before]"),
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     embedder: Annotated[
@@ -32,34 +32,40 @@ def index(
         typer.Option(help="The kind of embedding model.  [default: local]"),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="The embedding model: a name, or its folder.")
+        str | None, typer.Option(metavar="NAME|PATH", help="The embedding model: its name or its folder.")
     ] = None,
     dimensions: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="The length of the vectors, if the model offers several.  [default: the model's]"
-        ),
+        typer.Option(metavar="N", min=1, help="The length of the vectors, if the model offers several lengths."),
     ] = None,
     device: Annotated[
         Literal["cpu", "cuda", "mps"] | None,
-        typer.Option(help="The device of sentence-transformers.  [default: a GPU if there is one]"),
+        typer.Option(help="The device that runs sentence-transformers.  [default: a GPU if there is one]"),
     ] = None,
-    base_url: Annotated[str | None, typer.Option(metavar="URL", help="The address of a remote embedder.")] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help="The base URL of a remote embedder.")] = None,
     rpm: Annotated[
-        int | None, typer.Option("--rpm", metavar="N", min=1, help="The most requests a minute to a remote embedder.")
+        int | None,
+        typer.Option("--rpm", metavar="N", min=1, help="Send a remote embedder at most N requests a minute."),
     ] = None,
-    tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", min=1, help="The most tokens a minute.")] = None,
+    tpm: Annotated[
+        int | None, typer.Option("--tpm", metavar="N", min=1, help="Send a remote embedder at most N tokens a minute.")
+    ] = None,
     chunk_words: Annotated[
         int | None,
         typer.Option(metavar="N", help=f"The approximate length of a chunk, in words.{shown('chunk_words')}"),
     ] = None,
     overlap_words: Annotated[
-        int | None, typer.Option(metavar="N", help="The words that neighbouring chunks share.  [default: a tenth]")
+        int | None,
+        typer.Option(metavar="N", help="The number of words that neighbouring chunks share.  [default: a tenth]"),
     ] = None,
-    include: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Index only files that match.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out files that match.")] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Index only files that match the pattern.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave out files that match the pattern.")
+    ] = None,
     no_ignore: Annotated[
-        bool, typer.Option("--no-ignore", help="Ignore .gitignore, .ignore and .vsearchignore.")
+        bool, typer.Option("--no-ignore", help="Don't obey .gitignore, .ignore and .vsearchignore files.")
     ] = False,
     max_file_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help=f"Leave out larger files.{shown('max_file_size')}")
@@ -67,32 +73,34 @@ def index(
     language: Annotated[
         str | None,
         typer.Option(
-            metavar="CODE", help=f"Stem keywords in this language, such as en; none: no stemming.{shown('language')}"
+            metavar="CODE",
+            help="The language of keywords, such as en; auto: detect it; none: don't reduce words to stems."
+            f"{shown('language')}",
         ),
     ] = None,
     password: Annotated[
-        str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="A password to try on encrypted files.")
+        str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="The password to try on encrypted files.")
     ] = "",
     ocr: Annotated[
-        bool, typer.Option("--ocr", help="Recognise text in scanned PDFs; needs the program ocrmypdf.")
+        bool, typer.Option("--ocr", help="Recognise text in scanned PDFs (needs the program ocrmypdf).")
     ] = False,
-    secrets: Annotated[bool, typer.Option("--secrets", help="Read files that are private keys, too.")] = False,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Index files that are private keys, too.")] = False,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Read files again that could not be read before, or only in part.")
+        bool, typer.Option("--retry", help="Try again to read files that could not be read before, or only in part.")
     ] = False,
     share_vectors: Annotated[
         bool,
         typer.Option(
-            "--share-vectors", help="Share vectors with your other projects, so that a text is embedded once."
+            "--share-vectors", help="Share vectors with your other projects, so that equal texts are embedded once."
         ),
     ] = False,
     re_embed: Annotated[
-        bool, typer.Option("--re-embed", help="Embed all chunks again, by another model; queries still work meanwhile.")
+        bool, typer.Option("--re-embed", help="Embed all chunks again, with another model; queries still work.")
     ] = False,
     plan: Annotated[
         bool,
         typer.Option(
-            "--plan", help="Print what would be done, how long it takes and what is sent to whom; do nothing."
+            "--plan", help="Only print what would be done, how long it would take and what would be sent to whom."
         ),
     ] = False,
     watch: Annotated[
@@ -105,14 +113,14 @@ def index(
 ) -> int:
     """Bring the index up to date with files and folders.
 
-    Unchanged files are not read again, and deleted files leave the index. It is safe to interrupt: what is embedded is
-    kept, and the same command continues from there. Exit status: 0 done, 2 on an error or if a file could not be read,
-    130 interrupted.
+    Unchanged files are not read again, and deleted files are removed from the index. You can interrupt the command and
+    run it again: it continues where it stopped. Exit status: 0 done, 2 on an error or if a file could not be read, 130
+    interrupted.
     """
     from vsearch_core import Forecast, ReEmbedSummary, UpdateSummary
 
     if re_embed and paths:
-        raise InputError("--re-embed", "embeds what is indexed, and reads no files; leave the paths out")
+        raise InputError("--re-embed", "embeds the indexed chunks again and reads no files; leave the paths out")
     if watch:
         refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
     folder = locate.index_to_write(index_dir)
@@ -170,7 +178,7 @@ def _with_news(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
     return replace(
         plain,
         file_failed=lambda path, reason: news(f"vsearch: {path}: {reason}; left out of the index"),
-        file_kept=lambda path, reason: news(f"vsearch: {path}: {reason}; its former text stays in the index"),
+        file_kept=lambda path, reason: news(f"vsearch: {path}: {reason}; its old text stays in the index"),
         file_incomplete=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
         file_skipped=lambda path, reason: news(f"skipped {path}: {reason}") if verbose else None,
         source_missing=lambda path: news(f"vsearch: {path}: was indexed before and is missing now; its files stay"),
@@ -186,10 +194,10 @@ def _report_re_embed(done: "ReEmbedSummary", *, as_json: bool, quiet: bool) -> i
         kept = f", {done.kept:,} kept from before" if done.kept else ""
         emit(one_line(f"{done.index}: {plural(done.chunks, 'chunk')} ({what}{kept}) in {done.seconds:.1f} s"))
     if done.untuned:
-        complain("the fusion that `vsearch tune` learned for the former vectors is deleted; run it again")
+        complain("the result of `vsearch tune` was for the old vectors and is deleted; run `vsearch tune` again")
     if done.interrupted:
         complain(
-            "interrupted: the index is unchanged, the new vectors are kept; run the same command again to continue"
+            "interrupted: the index is unchanged, finished vectors are kept; run the same command again to continue"
         )
         return 130
     return 0
@@ -203,13 +211,13 @@ def _report(summary: "UpdateSummary", *, as_json: bool, quiet: bool, verbose: bo
     elif not quiet:
         emit(_summary_text(summary, verbose=verbose))
     if summary.interrupted:
-        complain(f"interrupted: what is embedded is kept, {_left(summary)}; run the same command again to continue")
+        complain(f"interrupted: finished vectors are kept, {_left(summary)}; run the same command again to continue")
         return 130
     return 2 if summary.failed else 0
 
 
 def _left(summary: "UpdateSummary") -> str:
-    """Return what an interrupted run has not done yet."""
+    """Return text for what an interrupted run has not done yet, such as "3 files still to read"."""
     left = {"file": (summary.unread, "read"), "chunk": (summary.pending, "embed")}
     parts = [f"{plural(count, what)} still to {do}" for what, (count, do) in left.items() if count]
     return " and ".join(parts) or ("segments still to merge" if summary.uncompacted else "some changes still to commit")

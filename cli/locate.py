@@ -1,4 +1,4 @@
-"""Find the index that a command is about, and the files that its arguments name."""
+"""Find the index that a command works on, and turn the paths in its arguments into absolute paths."""
 
 import os
 from pathlib import Path
@@ -10,24 +10,24 @@ INDEX_HELP = "The index folder.  [default: the nearest .vsearch, from the workin
 
 
 def index_to_read(given: Path | None) -> Path:
-    """Return the index that is named, else the nearest one. Raises IndexNotFoundError."""
+    """Return the given index folder, or else the nearest one. Raises IndexNotFoundError if there is none."""
     found = _named(given) if given is not None else nearest()
     if found is None or not found.is_dir():
         if given is not None:
             raise IndexNotFoundError(str(given), "there is no index here")
-        raise IndexNotFoundError("index", f"no {INDEX_DIR} folder here or above")
+        raise IndexNotFoundError("index", f"there is no {INDEX_DIR} folder here or above")
     return found
 
 
 def index_to_write(given: Path | None) -> Path:
-    """Return the index that is named, else the nearest one, else a new one in the working folder."""
+    """Return the given index folder, or else the nearest one, or else `.vsearch` in the working folder."""
     if given is not None:
         return _named(given)
     return nearest() or working_folder() / INDEX_DIR
 
 
 def nearest() -> Path | None:
-    """Return the nearest `.vsearch` folder, from the working folder upwards, with an index or a configuration in it."""
+    """Return the nearest `.vsearch` folder with an index or a configuration, here or above; None if there is none."""
     here = working_folder()
     indexes = (folder / INDEX_DIR for folder in (here, *here.parents))
     return next((index for index in indexes if _is_index(index)), None)
@@ -52,17 +52,17 @@ def working_folder() -> Path:
 
 
 def absolute(path: Path) -> Path:
-    """Return the path from the root down, without ".."; symbolic links stay as the user named them."""
+    """Return the absolute path without "..", but don't resolve symbolic links."""
     return Path(os.path.normpath(working_folder() / path))
 
 
 def file(given: str) -> Path:
-    """Return the absolute path of a named file or folder; "~" is the home folder, even where no shell expands it."""
+    """Return the absolute path of a file or folder that the user named; "~" is replaced with the home folder."""
     return absolute(expanded(given))
 
 
 def expanded(given: str) -> Path:
-    """Return the path with "~" as the home folder. Raises InputError for an unknown user."""
+    """Return the path with "~" or "~user" replaced with the home folder. Raises InputError for an unknown user."""
     try:
         return Path(given).expanduser()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""The app: its commands, and the one place where an error becomes a line on stderr and an exit status."""
+"""The entry point: run a command, and turn an error into a line on stderr and an exit status."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def _print_version(wanted: bool) -> None:
 
 @dataclass
 class GlobalOptions:
-    """The options that come before a command; `main` still needs them when the command has failed."""
+    """The options that come before a command, such as --debug. `main` reads them after the command has failed."""
 
     debug: bool = False
 
@@ -64,17 +64,17 @@ class GlobalOptions:
         ] = False,
         debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
     ) -> None:
-        """Keep the options; without a command, print the help."""
+        """Store the options. Print the help if no command is given."""
         self.debug = debug
         if context.invoked_subcommand is None:
             emit(context.get_help())
 
 
 def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
-    """Return the app with these commands; only their modules are imported."""
+    """Return an app with the named commands, and import only their modules."""
     app = typer.Typer(
         name="vsearch",
-        help="Answer questions of a folder of documents, by meaning and by keyword, offline.",
+        help="Search your documents by meaning and by keyword, offline.",
         epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
         add_completion=False,
         rich_markup_mode=None,  # importing rich takes longer than `--help` may
@@ -88,12 +88,12 @@ def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
 
 
 def _needed(words: Sequence[str]) -> Sequence[str]:
-    """Return the commands that a command line needs: one if it comes first, all for help and mistakes."""
+    """Return the names of the commands to import: the first word if it is one, or else all, for help and errors."""
     return words[:1] if words and words[0] in COMMANDS else list(COMMANDS)
 
 
 def _abortable(command: Callable[..., int]) -> Callable[..., int]:
-    """Return the command, with its KeyboardInterrupt as typer.Abort: typer would turn it into a plain status 1."""
+    """Return the command, but let it raise typer.Abort for KeyboardInterrupt, which typer turns into exit status 1."""
 
     @wraps(command)
     def run(*arguments: object, **options: object) -> int:
@@ -106,7 +106,7 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def main() -> None:
-    """Run the app and exit with its status."""
+    """Run the command line, and exit with its status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     open_missing_streams()
     status = _run()
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def _configure_kernel_cache() -> None:
-    """Cache compiled kernels where the environment says."""
+    """Set the folder that caches compiled kernels: NUMBA_CACHE_DIR, or else one in the cache folder."""
     from pathlib import Path
 
     from vsearch_core import kernel_cache

@@ -1,4 +1,4 @@
-"""`vsearch models`."""
+"""The command `vsearch models`."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the models as JSON.")] = False,
 ) -> int:
-    """List the embedding models on this machine, and the embedders with what each needs.
+    """List the embedding models on this machine.
 
-    A model's lines say where it comes from and how it would run. Exit status 1 if there is no model: the first
-    `vsearch index` would have to download the default one.
+    For each model, its source and the way it would run are shown. The values of --embedder follow, with the packages
+    that each needs. Exit status: 0 a model is there, 1 none (the first `vsearch index` would have to download one).
     """
     from vsearch_core.embed.models import list_models
     from vsearch_core.embed.providers import list_providers
@@ -36,7 +36,7 @@ def models(
 
 
 def _state(provider: "ProviderStatus") -> str:
-    """Return what is installed for the provider, or how to install it, and the variables that may hold its key."""
+    """Return text: the provider's installed packages or how to install them, and the variables with its API key."""
     if provider.extra is None:
         state = "nothing to install"
     elif provider.installed:

@@ -1,4 +1,4 @@
-"""Open an index as the command line and the configuration say."""
+"""Open an index with the options of the command line, the configuration and the environment."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,11 +29,12 @@ def open_index(
     share_vectors: bool = False,
     **given: Any,
 ) -> "Index":
-    """Return the index in a folder.
+    """Open the index in a folder; with `create`, make a new one if there is none.
 
-    `report` gets lines about models; the observer's `should_stop` ends a wait for a provider. `project` names the index
-    in questions to the user, where the folder is a temporary one. `given` are options of `vsearch index` by name; None
-    leaves one to the configuration.
+    With `yes`, text is sent to remote providers without asking. `report` is called with each line about models. Waiting
+    for a provider ends when the observer's `should_stop` returns True. `project` is the folder that questions to the
+    user name, instead of the index folder. `given` are options of `vsearch index` by name; an option that is None gets
+    its configured value.
     """
     import vsearch_core
     from vsearch_core import Observer
@@ -56,7 +57,7 @@ def open_index(
 
 
 def index_options(folder: Path, **given: Any) -> dict[str, Any]:
-    """Return the options that a new index is made with; for one that exists, only those that are given."""
+    """Return the options for a new index, with configured values. For an existing index, return only those given."""
     from vsearch_core.store.tables import CATALOG_FILE
 
     options = {**given, "model": _absolute_model(given["model"], locate.working_folder())}
@@ -67,7 +68,7 @@ def index_options(folder: Path, **given: Any) -> dict[str, Any]:
 
 
 def _absolute_model(model: str | None, base: Path) -> str | None:
-    """Return a model's folder as an absolute path, so that it is found from any working folder; a name as it is."""
+    """Return the absolute path if the model is a folder, so that it is found from anywhere; else return it as it is."""
     folder = locate.file(model if model.startswith("~") else str(base / model)) if model else None
     return str(folder) if folder and folder.is_dir() else model
 
@@ -82,9 +83,11 @@ def embedder_opener(
     rpm: int | None = None,
     tpm: int | None = None,
 ) -> "OpenEmbedder":
-    """Return what opens embedders for a project (the index folder), once the user agrees to send text.
+    """Return a function that opens an embedder, given its specification.
 
-    `stop` ends a wait for a provider. The rest are options of the command line; None leaves one to the configuration.
+    `project` is the index folder, whose configuration counts. `report` is called with each line about models. Waiting
+    for a provider ends when `stop` returns True. The other arguments are options of the command line; one that is None
+    gets its configured value.
     """
 
     def opener(spec: "EmbedderSpec") -> "Embedder":
@@ -107,7 +110,7 @@ def embedder_opener(
 
 @contextmanager
 def interruptible() -> "Iterator[Observer]":
-    """Yield an observer that stops after Ctrl-C, so that a thread that waits for a provider ends."""
+    """Yield an observer that asks to stop after Ctrl-C, so that threads that wait for a provider end."""
     from threading import Event
 
     from vsearch_core import Observer

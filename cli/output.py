@@ -1,4 +1,4 @@
-"""Write to stdout and stderr: safe for a terminal, quiet on a closed pipe, coloured only where it is wanted."""
+"""Write to stdout and stderr: escape terminal controls, end quietly if a pipe closes, use colour only on terminals."""
 
 import os
 import re
@@ -21,17 +21,17 @@ _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u2
 
 
 def printable(text: str) -> str:
-    """Return the text with U+FFFD for characters that control a terminal or hide text."""
+    """Replace characters that control a terminal or hide text with U+FFFD. Line ends and tabs stay."""
     return _UNSAFE.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line, safe for a terminal."""
+    """Return the text as one line that is safe for a terminal: see `printable`."""
     return printable(" ".join(text.split()))
 
 
 def to_json(value: object) -> str:
-    """Return JSON on one line, readable in any script; characters that control a terminal are escaped."""
+    """Return the value as one line of JSON. Non-ASCII characters are escaped only if they control a terminal."""
     import json
 
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -39,12 +39,12 @@ def to_json(value: object) -> str:
 
 
 def emit(text: str, end: str = "\n") -> None:
-    """Write results to stdout. Ends the command quietly if nobody reads them any more."""
+    """Write results to stdout. If the reader has closed the pipe, end the command quietly. Raises StorageError."""
     emit_bytes((text + end).encode("utf-8", "surrogateescape"))
 
 
 def emit_bytes(data: bytes | memoryview) -> None:
-    """Write bytes to stdout; see `emit`."""
+    """Write bytes to stdout, with the same errors as `emit`."""
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -72,24 +72,24 @@ def complain(text: str) -> None:
 
 
 def error_line(error: BaseException) -> str:
-    """Return an unexpected error as one line."""
+    """Return the type and the message of an unexpected error, such as "ValueError: too large"."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def open_missing_streams() -> None:
-    """Open the null device for each standard stream that the process was started without."""
+    """Open the null device in place of each standard stream (stdin, stdout, stderr) that is closed."""
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the process's life
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def wants_colour() -> bool:
-    """Return True if stdout is a terminal, unless the user wants it plain (https://no-color.org)."""
+    """Return True if stdout is a terminal, and neither NO_COLOR (https://no-color.org) nor TERM=dumb is set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes for people, such as "1.2 MB"."""
+    """Format a number of bytes for people, such as "1.2 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -98,10 +98,13 @@ def size_text(size: float) -> str:
 
 
 def plural(count: int, noun: str, nouns: str = "") -> str:
-    """Return a count with its noun: "1 file", "2,345 files"; `nouns` is a plural that isn't formed by an s."""
+    """Format a count with its noun, such as "1 file" or "2,345 files". `nouns` is an irregular plural."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def shown_path(root: Path, stored: str) -> str:
-    """Return a stored path relative to the working folder; an absolute one stays absolute."""
+    """Return a path relative to the working folder, for display.
+
+    `stored` is the path as the index stores it: relative to `root`, or absolute, and then it stays so.
+    """
     return stored if stored.startswith("/") else os.path.relpath(root / stored)

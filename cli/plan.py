@@ -1,4 +1,4 @@
-"""`vsearch index --plan`."""
+"""Print the plan of `vsearch index --plan`: the work, the time, and the text that would be sent."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ TOKENS_BY = "one for four bytes of UTF-8"
 
 
 def show(plan: "Forecast", *, as_json: bool) -> int:
-    """Print a plan. Returns the exit status."""
+    """Print a plan. Return the exit status: 2 if a file can't be read, else 0."""
     if as_json:
         values = {**asdict(plan), "index": str(plan.index), "tokens_by": TOKENS_BY, "seconds_by": _seconds_by(plan)}
         emit(to_json({"schema": "vsearch.plan/1", **values}))

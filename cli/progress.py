@@ -1,4 +1,4 @@
-"""Progress and signals of a command that runs for a while."""
+"""Show the progress of a long command, and let signals (such as Ctrl-C) stop it cleanly."""
 
 import signal
 import sys
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
-    """Yield a progress bar and the observer that drives it; `quiet` hides progress.
+    """Yield a progress bar, and an observer that updates the bar while the library works. `quiet` hides the bar.
 
-    SIGINT and SIGTERM stop the run. One that is stopped in the middle of a step raises KeyboardInterrupt.
+    SIGINT and SIGTERM ask the library to stop. If it stops with StoppedError, this raises KeyboardInterrupt instead.
     """
     from vsearch_core import Observer, StoppedError
 
@@ -38,7 +38,7 @@ def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
 
 @contextmanager
 def stop_flag() -> "Iterator[StopFlag]":
-    """Turn the first SIGINT or SIGTERM into a flag; a second one ends the process as usual."""
+    """Yield a flag that the first SIGINT or SIGTERM sets. A second signal ends the process as usual."""
     stop = StopFlag()
     former = {number: signal.signal(number, stop.raised) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -50,7 +50,7 @@ def stop_flag() -> "Iterator[StopFlag]":
 
 @contextmanager
 def stopped_cleanly() -> Iterator[None]:
-    """Let SIGTERM end the process as SIGINT does, so that unfinished files are deleted."""
+    """Make SIGTERM raise KeyboardInterrupt in the block, as SIGINT does, so that unfinished files are deleted."""
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -59,10 +59,10 @@ def stopped_cleanly() -> Iterator[None]:
 
 
 class StopFlag:
-    """A flag that a signal handler sets; the handler does nothing else."""
+    """A flag that a signal handler sets. Call it to read it."""
 
     def __init__(self) -> None:
-        """Make a flag that is not set."""
+        """Create a flag that is not set."""
         self._is_set = False
 
     def __call__(self) -> bool:
@@ -70,16 +70,19 @@ class StopFlag:
         return self._is_set
 
     def raised(self, number: int, _frame: object) -> None:
-        """Handle a signal: set the flag, and let the next signal end the process."""
+        """Handle a signal: set the flag, and restore the default handler, so that the next signal ends the process."""
         self._is_set = True
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 class Bar:
-    """A progress bar on stderr, a new one for each stage; chunks embedded while files are read are shown beside it."""
+    """A progress bar on stderr, for one stage of the work (such as reading or embedding) at a time.
+
+    While files are read, the number of chunks that are already embedded is shown after the bar.
+    """
 
     def __init__(self, *, hidden: bool) -> None:
-        """Make a bar, which draws nothing if it is `hidden`."""
+        """Create a bar; if `hidden`, it draws nothing."""
         self._hidden = hidden
         self._stage = ""
         self._bar: Any = None
@@ -93,13 +96,13 @@ class Bar:
         self.close()
 
     def close(self) -> None:
-        """Remove the bar; the next progress gets a new one."""
+        """Remove the bar from the terminal. The next call of `show` draws a new one."""
         if self._bar is not None:
             self._bar.close()
             self._bar, self._stage = None, ""
 
     def show(self, progress: "Progress") -> None:
-        """Draw the progress."""
+        """Draw the progress of a stage. If the stage is new, replace the bar."""
         if self._hidden:
             return
         from tqdm import tqdm
@@ -115,7 +118,7 @@ class Bar:
         self._bar.update(progress.done - self._bar.n)
 
     def write(self, text: str) -> None:
-        """Write a line above the bar."""
+        """Write a line to stderr, above the bar."""
         if self._bar is not None:
             self._bar.clear()
         say(text)

@@ -1,4 +1,4 @@
-"""`vsearch query`."""
+"""The command `vsearch query`."""
 
 import sys
 from collections.abc import Iterator
@@ -22,35 +22,39 @@ if TYPE_CHECKING:
 
 @grouped
 def query(
-    text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The query; - reads one a line from stdin.")] = "",
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT|-", help="The query, or - to read one query a line from stdin.")
+    ] = "",
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"] | None,
         typer.Option(help=f"Search by meaning (vector), by keyword, or by both.{shown('mode')}"),
     ] = None,
     fusion: Annotated[
         Literal["convex", "rrf"] | None,
-        typer.Option(help=f"The way hybrid search combines both, unless tuned.{shown('fusion')}"),
+        typer.Option(help=f"The method by which hybrid search combines both scores, unless tuned.{shown('fusion')}"),
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help=f"The share of vectors in convex fusion, unless tuned.{shown('alpha')}"),
+        typer.Option(min=0, max=1, help=f"The weight of vectors in convex fusion, unless tuned.{shown('alpha')}"),
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help='Take "quotes", +, - and * as punctuation.')] = False,
+    plain: Annotated[bool, typer.Option("--plain", help='Treat "quotes", +, - and * as ordinary text.')] = False,
     more_like: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE[:LINE]", help="Find hits like this file or line; TEXT may be left out."),
+        typer.Option(metavar="FILE[:LINE]", help="Prefer hits like this file or line; TEXT may be left out."),
     ] = None,
     less_like: Annotated[
-        list[str] | None, typer.Option(metavar="FILE[:LINE]", help="Find hits unlike this file or line.")
+        list[str] | None, typer.Option(metavar="FILE[:LINE]", help="Prefer hits unlike this file or line.")
     ] = None,
     rerank: Annotated[
         str | None,
         typer.Option(
-            "--rerank", metavar="MODEL", help="Rescore the best hits with a cross-encoder: a folder or a hub name."
+            "--rerank",
+            metavar="MODEL",
+            help="Score the best hits again with a cross-encoder: its folder or its name on the Hugging Face hub.",
         ),
     ] = None,
     rerank_depth: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1000, help="The number of hits that --rerank scores.")
+        int, typer.Option(metavar="N", min=1, max=1000, help="The number of best hits that --rerank scores again.")
     ] = config.RERANKED,
     ef: Annotated[
         int | None,
@@ -59,14 +63,15 @@ def query(
             metavar="N",
             min=1,
             max=config.MAX_EF_SEARCH,
-            help="Search the graph with N candidates; fewer than 100 count as 100.",
+            help="Search the graph of vectors with N candidates (at least 100): more find more, but take longer.",
         ),
     ] = None,
     arguments: SearchArguments = SearchArguments(),  # noqa: B008 - frozen
 ) -> int:
-    """Search the index; print the chunks that answer best.
+    """Search the index, and print the chunks that answer best.
 
-    Each hit begins with path:line. Exit status: 0 hits, 1 no hit, 2 error.
+    A chunk is a piece of a document, about a page long. Each hit begins with path:line. Exit status: 0 hits, 1 no hit,
+    2 error.
     """
     from vsearch_core import open_reranker, search_request
 
@@ -74,7 +79,7 @@ def query(
 
     output = arguments.output
     if text == "-" and (arguments.as_paths or arguments.full):
-        raise InputError("query -", "prints JSON; leave out --paths and --full")
+        raise InputError("query -", "always prints JSON; leave out --paths and --full")
     if rerank is not None and more_like and not text:  # before the model is looked for
         reason = "it needs a query's text, and there are only examples"
         raise ArgumentError("rerank", reason, "rerank-needs-text")
@@ -99,7 +104,7 @@ def query(
 
 
 def _answer_lines(index: "Index", request: "SearchRequest", *, explain: bool) -> int:
-    """Print a JSON object for each line of stdin, errors included, so that line n answers query n."""
+    """Answer each line of stdin with one JSON object, even if it fails, so that line n answers query n."""
     from dataclasses import replace
 
     from vsearch_core.search.results_json import error_json, results_json
@@ -118,7 +123,7 @@ def _answer_lines(index: "Index", request: "SearchRequest", *, explain: bool) ->
         has_hits = has_hits or bool(results.hits)
         emit(to_json(results_json(results, explain=explain)))
     if has_failed:
-        complain('some queries could not be answered; their lines hold an "error"')
+        complain('some queries could not be answered; their lines have the key "error"')
         return 2
     return 0 if has_hits else 1
 

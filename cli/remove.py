@@ -1,4 +1,4 @@
-"""`vsearch remove`."""
+"""The command `vsearch remove`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,14 +13,16 @@ from .progress import watched
 
 
 def remove(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and folders; they need not exist.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files and folders to remove; they need not exist any more.")
+    ],
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing.")] = False,
 ) -> int:
     """Remove files and folders from the index.
 
-    The files themselves are not touched. They stay out of the index until `vsearch index` names them again.
+    The files themselves are not deleted. They stay out of the index until you name them in `vsearch index`.
     """
     with (
         watched(quiet=quiet) as (_, observer),
@@ -36,6 +38,6 @@ def remove(
         shown = shown_path(done.index.parent, path)
         say(f"{shown}: stays out of the index until you name it: vsearch index {shown}")
     if done.uncompacted:
-        complain("interrupted: the files are removed, but segments are still to be merged; run `vsearch compact`")
+        complain("interrupted: the files are removed, but still take up space; run `vsearch compact`")
         return 130
     return 0

@@ -32,8 +32,8 @@ _BLANKS = re.compile(r"\s+")
 
 _WHY_NOTHING = {
     "empty-index": "the index is empty; add documents with `vsearch index PATH`",
-    "clauses-unmatched": 'the filter, or what "quotes", + and - ask for, leaves none of {chunks}; loosen it',
-    "filtered-out": "the filter leaves none of {chunks}; loosen it",
+    "clauses-unmatched": 'none of {chunks} passes both the filters and the clauses ("quotes", + and -); loosen them',
+    "filtered-out": "none of {chunks} passes the filters; loosen them",
     "below-min-score": "every score is below --min-score; lower it",
     "stop-words-only": "the query has only function words, which keyword search leaves out; try --mode hybrid",
     "no-term-matches": "no chunk has these words; try --mode hybrid",
@@ -44,9 +44,9 @@ _BOLD = "\x1b[1;31m"
 
 
 def show(results: Results, root: Path, arguments: SearchArguments) -> int:
-    """Print results as the arguments say. Returns the exit status.
+    """Print results in the output format of the arguments. Return the exit status: 0 hits, 1 no hit.
 
-    `root` is the folder that the hits' paths start from.
+    The hits' paths are relative to the folder `root`.
     """
     if arguments.output == "json":
         emit(to_json(results_json.results_json(results, explain=arguments.explain)))

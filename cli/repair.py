@@ -1,4 +1,4 @@
-"""`vsearch repair`."""
+"""The command `vsearch repair`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -31,8 +31,8 @@ def repair(
 ) -> int:
     """Repair a damaged index.
 
-    What can be derived from the rest is made again; what can't be saved is moved aside in the index folder and named.
-    Exit status: 0 everything is saved, 2 something is lost.
+    Damaged parts are rebuilt from intact ones where possible. Files that can't be repaired are moved to a folder inside
+    the index, and their names are printed. Exit status: 0 nothing is lost, 2 something is lost.
     """
     from vsearch_core import repair_index
 
@@ -47,9 +47,9 @@ def repair(
             salvaged=_report_losses,
         )
     for path in done.set_aside:
-        say(f"set aside: {path}")
+        say(f"moved aside: {path}")
     for path in done.staged if done.pending else ():
-        complain(f"{path}: has lost vectors, so it can't be found; embed it with `vsearch index`")
+        complain(f"{path}: has lost vectors, so searches miss it; embed it again with `vsearch index`")
     if as_json:
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
@@ -60,14 +60,14 @@ def repair(
 
 
 def _report_losses(done: "RepairSummary") -> None:
-    """Print what the catalog has lost, at once: if the repair is stopped now, the next one finds nothing wrong."""
+    """Print at once what the catalog has lost: if the repair is interrupted, the next one can't see the loss."""
     for path in done.reread:
         complain(f"{path}: some of its text is lost; read it again with `vsearch index`")
     for table, count in done.lost.items():
         complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_ADVICE[table]}")
     if done.recalled:
         names = ", ".join(done.recalled)
-        complain(f"{done.index}: settings are lost ({names}); those of the last segment's commit replace them")
+        complain(f"{done.index}: settings are lost ({names}) and were restored from the last segment")
 
 
 def _summary(done: "RepairSummary") -> str:

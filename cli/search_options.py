@@ -1,4 +1,4 @@
-"""The options that commands which search have in common, each declared once."""
+"""The options that all search commands have in common."""
 
 import inspect
 from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def grouped(command: Callable[..., int]) -> Callable[..., int]:
-    """Return the command with each parameter that is a dataclass replaced by the dataclass's fields, as options."""
+    """Decorate a command: replace each parameter that is a dataclass with one option for each of its fields."""
     signature = inspect.signature(command)
     groups: dict[str, Any] = {
         name: each.annotation for name, each in signature.parameters.items() if is_dataclass(each.annotation)
@@ -52,17 +52,25 @@ class FilterArguments:
 
     where: Annotated[
         str | None,
-        typer.Option(metavar="SQL", help="Only files that meet a condition, like \"ext = 'md' AND size < 9000\"."),
+        typer.Option(metavar="SQL", help="Search only files that meet a condition: \"ext = 'md' AND size < 9000\"."),
     ] = None
-    path: Annotated[str | None, typer.Option(metavar="GLOB", help="Only paths that match, like 'docs/*'.")] = None
-    ext: Annotated[str | None, typer.Option(metavar="LIST", help="Only these extensions, like md,py.")] = None
+    path: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Search only paths that match, such as 'docs/*'.")
+    ] = None
+    ext: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Search only files with these extensions, such as md,py.")
+    ] = None
     since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only files changed then or later: 2026-01-31, or 30d ago.")
+        str | None,
+        typer.Option(metavar="DATE", help="Search only files changed since a date (2026-01-31) or an age (30d)."),
     ] = None
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Only files changed then or earlier.")] = None
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Search only files changed up to a date (2026-01-31) or an age (30d)."),
+    ] = None
 
     def filters(self) -> "FilterOptions":
-        """Return the filters as the library takes them."""
+        """Return the filters as keyword arguments for the library."""
         return {
             "where": self.where,
             "path": self.path,
@@ -78,29 +86,31 @@ class SearchArguments(FilterArguments):
 
     k: Annotated[
         int | None,
-        typer.Option("-k", min=1, max=K_MOST, help="The most hits.  [default: 10, or what fits into --max-tokens]"),
+        typer.Option(
+            "-k", min=1, max=K_MOST, help="The maximum number of hits.  [default: 10, or as many as fit --max-tokens]"
+        ),
     ] = None
-    min_score: Annotated[float | None, typer.Option(metavar="X", help="Only hits with at least this score.")] = None
-    group_by: Annotated[Literal["file"] | None, typer.Option(help="Only the best hit of each file.")] = None
-    no_collapse: Annotated[bool, typer.Option("--no-collapse", help="Show near-duplicates as hits of their own.")] = (
-        False
+    min_score: Annotated[float | None, typer.Option(metavar="X", help="Show only hits with at least this score.")] = (
+        None
     )
+    group_by: Annotated[Literal["file"] | None, typer.Option(help="Show only the best hit of each file.")] = None
+    no_collapse: Annotated[bool, typer.Option("--no-collapse", help="Show near-duplicates as separate hits.")] = False
     diversity: Annotated[
         float,
-        typer.Option(metavar="X", min=0, max=1, help="From 0, the order of the scores, to 1: hits unlike one another."),
+        typer.Option(metavar="X", min=0, max=1, help="Prefer hits that differ: 0 ranks by score, 1 by difference."),
     ] = 0.0
     context: Annotated[
         int, typer.Option("--context", metavar="N", min=0, max=100, help="Show N chunks before and after each hit.")
     ] = 0
     max_tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", min=50, help="Pack the best hits into about N tokens, for a language model."),
+        typer.Option(metavar="N", min=50, help="Fit the best hits into about N tokens, for a language model."),
     ] = None
-    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector: exact, but slower.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object for each hit.")] = False
     as_paths: Annotated[bool, typer.Option("--paths", help="Print only the paths of the hits, each once.")] = False
-    null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each path with NUL.")] = False
+    null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each path with a NUL byte.")] = False
     full: Annotated[bool, typer.Option("--full", help="Print whole chunks instead of the best sentences.")] = False
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False
@@ -108,7 +118,7 @@ class SearchArguments(FilterArguments):
 
     @property
     def output(self) -> Literal["text", "json", "jsonl", "paths", "paths0"]:
-        """The output format: text, json, jsonl, paths or paths0. Raises InputError for conflicting options."""
+        """The output format; paths0 ends each path with a NUL byte. Raises InputError for conflicting options."""
         if self.as_json + self.as_jsonl + self.as_paths > 1:
             raise InputError("--json, --jsonl, --paths", "can't be combined; give one of them")
         if self.null and not self.as_paths:
@@ -121,11 +131,11 @@ class SearchArguments(FilterArguments):
 
     @property
     def shows_whole_chunks(self) -> bool:
-        """True if text output shows whole texts of hits, not snippets: with --full, --context or --max-tokens."""
+        """True if hits are printed in full, not as snippets: with --full, --context or --max-tokens."""
         return self.full or self.context > 0 or self.max_tokens is not None
 
     def search_options(self, index: Path) -> "SearchOptions":
-        """Return the options as the library takes them, with the defaults that are configured for the index."""
+        """Return the options as keyword arguments for the library, with the defaults that apply to the index."""
         k = config.PACKED_HITS if self.k is None and self.max_tokens is not None else self.k
         options: SearchOptions = {
             "k": choose(index, k=k)["k"],

@@ -1,4 +1,4 @@
-"""`vsearch similar`."""
+"""The command `vsearch similar`."""
 
 from typing import Annotated
 
@@ -12,12 +12,12 @@ from .search_options import SearchArguments, grouped
 
 @grouped
 def similar(
-    file: Annotated[str, typer.Argument(metavar="FILE[:LINE]", help="A file, or the chunk of it with that line.")],
+    file: Annotated[str, typer.Argument(metavar="FILE[:LINE]", help="A file, or a line in it.")],
     arguments: SearchArguments = SearchArguments(),  # noqa: B008 - frozen
 ) -> int:
-    """Find chunks that mean the same as a file, or as a line of it.
+    """Find chunks with a similar meaning to a file, or to the chunk at a line of it.
 
-    Files in the index need no model; another file is read and embedded. Exit status: 0 hits, 1 no hit, 2 error.
+    A file in the index needs no model. Any other file is read and embedded. Exit status: 0 hits, 1 no hit, 2 error.
     """
     from . import render
 

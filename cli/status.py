@@ -1,4 +1,4 @@
-"""`vsearch status`."""
+"""The command `vsearch status`."""
 
 from dataclasses import asdict
 from itertools import islice
@@ -18,14 +18,16 @@ LINES_AT_ONCE = 1000
 
 
 def status(
-    by_file: Annotated[bool, typer.Option("--files", help="Print each file with its state, and the reason.")] = False,
+    by_file: Annotated[
+        bool, typer.Option("--files", help="Print each file with its state, and the reason for it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show the index's contents, model and size.
+    """Show the contents, the model and the size of the index.
 
-    With --files, one line for each file: indexed, partly (a part of it could not be read), pending (read, but not
-    embedded yet), skipped (it holds no text) or failed (it could not be read).
+    With --files, print one line for each file, with its state: indexed, partly (a part could not be read), pending
+    (read, but not embedded yet), skipped (without text, or left out on purpose) or failed (could not be read).
     """
     with open_index(locate.index_to_read(index_dir)) as index:
         if by_file and not as_json:
@@ -86,7 +88,7 @@ def _incomplete(status: "Status") -> str:
 
 
 def _print_files(index: "Index") -> int:
-    """Print one line for each file. Returns the exit status."""
+    """Print one line for each file. Return the exit status."""
     lines = (_file_line(index.root, file) for file in index.files())
     while some := list(islice(lines, LINES_AT_ONCE)):
         emit("\n".join(some))
@@ -99,7 +101,7 @@ def _file_line(root: Path, file: "FileState") -> str:
 
 
 def _fusion(tuned: "TunedFusion | None", verdicts: int) -> str:
-    """Describe how queries combine the routes."""
+    """Return text about the way queries combine keyword and vector scores, and its measured quality."""
     from vsearch_core.search.fusion import Fusion
 
     waiting = f"; {plural(verdicts, 'verdict')} of `vsearch feedback`" if verdicts else ""

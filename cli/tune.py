@@ -1,4 +1,4 @@
-"""`vsearch tune`."""
+"""The command `vsearch tune`."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,23 +24,25 @@ def tune(
         Path | None,
         typer.Argument(
             metavar="[DIR|FILE]",
-            help="Judged queries for the index, as for `vsearch eval`.  [default: those of `vsearch feedback`]",
+            help="Judged queries, as for `vsearch eval`.  [default: the verdicts of `vsearch feedback`]",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Learn, but store nothing.")] = False,
-    reset: Annotated[bool, typer.Option("--reset", help="Delete what was learned, and use the default.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the result, but don't store it.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Delete the stored result, and use the default again.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Learn how to weigh vectors against keywords.
+    """Learn the best weights of vectors and keywords.
 
-    It learns from feedback or judged queries, for hybrid search. The result is cross-validated, and stored only if it
-    is better on queries that it was not learned from, and not by chance.
+    The weights of hybrid search are learned from judged queries (queries with their relevant files). The result is
+    tested on queries that were not used for learning. It is stored only if it is significantly better there.
     """
     folder = locate.index_to_read(index_dir)
     if reset and (questions is not None or dry_run):
-        raise InputError("--reset", "learns nothing; give it alone")
+        raise InputError("--reset", "only deletes the stored result; leave out queries and --dry-run")
     with open_index(folder, yes=yes, report=say) as index:
         if reset:
             index.reset_tuning()
@@ -60,20 +62,20 @@ def tune(
 
 
 def _judged(index: "Index", questions: Path | None) -> "tuple[Dataset, Callable[[str], str]]":
-    """Return the judged queries, and what maps a stored path to the judgements' id."""
+    """Return the judged queries, and a function that maps an indexed path to a judged document's id."""
     from vsearch_core.evaluate.dataset import load_dataset, load_query_file
     from vsearch_core.evaluate.feedback import dataset_from_verdicts
 
     if questions is None:
         verdicts, damaged = index.verdicts()
         if damaged:
-            complain(f"{plural(damaged, 'verdict')} damaged and left out")
+            complain(f"{plural(damaged, 'damaged verdict')} left out")
         return dataset_from_verdicts(verdicts), str
     if questions.is_file():
         return load_query_file(questions), str
     dataset = load_dataset(questions)
     if dataset.documents is not None:
-        raise InputError(str(questions), "judges documents of its own; judge files that the index holds")
+        raise InputError(str(questions), "judges its own documents; judge files that are in the index")
     folder = locate.absolute(questions)
     return dataset, lambda path: os.path.relpath(index.root / path, folder).replace(os.sep, "/")
 
@@ -101,4 +103,4 @@ def _lines(index: Path, done: "Tuning") -> Iterator[str]:
     elif learned.wins:
         yield "not stored: this was a dry run"
     else:
-        yield "not stored: it is no better than the present one, or only by chance"
+        yield "not stored: it is not significantly better than the present one"

@@ -1,4 +1,4 @@
-"""`vsearch index --watch`: the lines printed while an index is kept up to date."""
+"""Print what `vsearch index --watch` does while it keeps an index up to date."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
 
 class News:
-    """Writes lines about files, except those that the run before has written already."""
+    """A function that writes a line, unless the previous update of the index has already written the same line."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        """Take what writes a line."""
+        """Set the function that writes a line."""
         self._write = write
         self._before: set[str] = set()
         self._now: set[str] = set()
 
     def __call__(self, line: str) -> None:
-        """Write a line, unless the run before has written it."""
+        """Write a line, unless the previous update has written it."""
         if line not in self._before:
             self._write(line)
         self._now.add(line)
 
     def next_run(self) -> None:
-        """Begin the next run."""
+        """Begin the next update: the lines of the update that ends now won't be repeated in it."""
         self._before, self._now = self._now, set()
 
 
 def refuse_watch_with(options: dict[str, bool]) -> None:
-    """Raise InputError if an option is given that can't be combined with --watch."""
+    """Raise InputError if one of the options is given (True): none can be combined with --watch."""
     from vsearch_core.errors import InputError
 
     for option, given in options.items():
@@ -49,9 +49,9 @@ def follow(
     *,
     quiet: bool,
 ) -> int:
-    """Report the first update, and those of `events` that changed anything, until they end.
+    """Print the first update, then each event of watching: errors, and the updates that changed anything.
 
-    Returns the exit status of the last update.
+    `report` prints an update and returns its exit status. When the events end, return the last update's exit status.
     """
     from vsearch_core import UpdateFailed, WatchStarted
 

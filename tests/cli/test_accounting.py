@@ -10,8 +10,8 @@ from process import Vsearch, controls_terminal, write_files
 
 from .conftest import EVIL_NAME
 
-LOCKED = "is encrypted; index with its password as VSEARCH_PASSWORD or --password"
-SCANNED = "has no text, only pictures; run ocrmypdf on it first, or index with --ocr"
+LOCKED = "is encrypted; index again with its password in VSEARCH_PASSWORD or --password"
+SCANNED = "has no text, only pictures; run ocrmypdf on the file first, or index with --ocr"
 PICTURES = "only pictures on page 2 (OCR reads them)"
 
 
@@ -86,7 +86,8 @@ def test_an_empty_index_has_no_files(vsearch: Vsearch, project: Path) -> None:
 def test_the_password_can_come_from_the_environment(vsearch: Vsearch, mixed: Path) -> None:
     result = vsearch("index", "-q", cwd=mixed, VSEARCH_PASSWORD="open barley")
     assert (
-        "vsearch: locked.pdf: is encrypted, and the password does not open it; give the right one; left" in result.err
+        "vsearch: locked.pdf: is encrypted, and the password does not open it; give the right password; left"
+        in result.err
     )
     result = vsearch("index", cwd=mixed, VSEARCH_PASSWORD="open sesame")
     assert (result.status, "locked.pdf" in result.err) == (2, False)

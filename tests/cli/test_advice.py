@@ -96,7 +96,7 @@ raise StorageError("x", "y", code="by-keyword")
 
 def test_an_error_is_described_with_its_advice() -> None:
     error = InputError("notes.md", "is not in the index", "no-such-line", last=7)
-    assert describe(error) == "notes.md: is not in the index; its last line with text is 7"
+    assert describe(error) == "notes.md: is not in the index; the last line with text is 7"
     assert describe(InputError("it", "is wrong")) == "it: is wrong"
 
 

@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_written_is_named(vsearch: Vsearch, indexed: Pat
 
 
 def test_stdout_has_only_the_archive(vsearch: Vsearch, indexed: Path) -> None:
-    assert "writes the archive to stdout" in vsearch("export", "-", "--json", cwd=indexed).error
+    assert "writes binary data to stdout" in vsearch("export", "-", "--json", cwd=indexed).error
 
 
 def test_a_closed_pipe_is_silent(vsearch: Vsearch, indexed: Path) -> None:

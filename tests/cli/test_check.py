@@ -41,7 +41,7 @@ def test_a_catalog_with_an_overwritten_beginning_is_repaired_without_loss(vsearc
     assert vsearch("query", "pump", cwd=indexed).status == 2
     result = vsearch("repair", cwd=indexed)
     assert (result.status, result.out) == (0, f"{indexed}/.vsearch: catalog rebuilt\n")
-    assert result.err.startswith("set aside: ")
+    assert result.err.startswith("moved aside: ")
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 0
 
@@ -59,7 +59,7 @@ def test_a_repair_reports_losses(vsearch: Vsearch, indexed: Path) -> None:
         " name all folders again in one `vsearch index PATH…`, and remove again what you had removed"
     )
     assert settings.startswith(f"vsearch: {indexed}/.vsearch: settings are lost (analyzer, base_url, ")
-    assert settings.endswith("; those of the last segment's commit replace them")
+    assert settings.endswith(" and were restored from the last segment")
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 
 
@@ -79,8 +79,8 @@ def test_damage_is_reported_and_repaired(vsearch: Vsearch, indexed: Path) -> Non
 
     result = vsearch("repair", cwd=indexed)
     assert result.status == 2
-    assert "pump.txt: has lost vectors, so it can't be found; embed it with `vsearch index`" in result.err
-    assert "set aside: " in result.err
+    assert "pump.txt: has lost vectors, so searches miss it; embed it again with `vsearch index`" in result.err
+    assert "moved aside: " in result.err
     assert (
         result.out == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
     )

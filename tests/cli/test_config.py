@@ -102,14 +102,14 @@ def test_a_configured_model_applies_to_its_embedder_only(vsearch: Vsearch, proje
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("k = 'ten'", "k: 'ten' is not a whole number from 1 to 10,000; correct it, or leave it out"),
-        ("k = 0", "k: 0 is not a whole number"),
-        ("k = true", "k: True is not a whole number"),
-        ("alpha = nan", "alpha: nan is not a number from 0 to 1"),
-        ("mode = 'magic'", "mode: 'magic' is not one of hybrid, vector, keyword"),
-        ("exclude = '*.md'", "exclude: '*.md' is not a list of globs"),
-        ("max_file_size = 'huge'", "max_file_size: 'huge' is not a size like 50MB"),
-        ("chunk-words = 5", "'chunk-words' is not a setting; see `vsearch config` for those there are"),
+        ("k = 'ten'", "k: must be a whole number from 1 to 10,000, not 'ten'; correct it, or leave it out"),
+        ("k = 0", "k: must be a whole number from 1 to 10,000, not 0"),
+        ("k = true", "k: must be a whole number from 1 to 10,000, not True"),
+        ("alpha = nan", "alpha: must be a number from 0 to 1, not nan"),
+        ("mode = 'magic'", "mode: must be one of hybrid, vector, keyword, not 'magic'"),
+        ("exclude = '*.md'", "exclude: must be a list of globs, not '*.md'"),
+        ("max_file_size = 'huge'", "max_file_size: must be a size like 50MB, not 'huge'"),
+        ("chunk-words = 5", "'chunk-words' is not a setting; see all settings with `vsearch config`"),
         ("[index]\nk = 1", "'index' is not a setting"),
         ("k = ", "is not TOML ("),
         ("k = '\x1b[31m\u202e'", "is not TOML ("),
@@ -134,7 +134,7 @@ def test_only_commands_with_defaults_fail_for_an_invalid_file(vsearch: Vsearch, 
 @pytest.mark.parametrize(
     ("variable", "text", "error"),
     [
-        ("VSEARCH_K", "ten", "'ten' is not a whole number"),
+        ("VSEARCH_K", "ten", "must be a whole number from 1 to 10,000, not 'ten'"),
         ("VSEARCH_ALPHA", "nan", "nan is not a number"),
         ("VSEARCH_MODE", "magic", "'magic' is not one of"),
     ],
@@ -184,11 +184,11 @@ def test_config_refuses_invalid_keys_and_values(vsearch: Vsearch, project: Path)
         "config nope: there is no such setting; choose one of: embedder,"
         in vsearch("config", "nope", cwd=project).error
     )
-    assert "config k: 'ten' is not a whole number" in vsearch("config", "k", "ten", cwd=project).error
+    assert "config k: must be a whole number" in vsearch("config", "k", "ten", cwd=project).error
     assert not (project / ".vsearch").exists()
     path = write_config(project / ".vsearch", "exclude = [\n 'a'\n]\n")
     error = vsearch("config", "exclude", "b", cwd=project).error
-    assert "is not TOML" in error or "is not on a line of its own" in error
+    assert "is not TOML" in error or "is not on its own line" in error
     assert path.read_text() == "exclude = [\n 'a'\n]\n"
 
 

@@ -65,7 +65,7 @@ def test_filters_apply(vsearch: Vsearch, copies: Path) -> None:
 
 def test_no_duplicates_is_status_1(vsearch: Vsearch, copies: Path) -> None:
     result = vsearch("duplicates", "--path", "pump.txt", cwd=copies)
-    assert (result.status, result.out, result.err) == (1, "", "no two of 1 chunk are alike to 0.8\n")
+    assert (result.status, result.out, result.err) == (1, "", "no two of 1 chunk have a resemblance of 0.8 or more\n")
     assert vsearch("duplicates", "--path", "pump.txt", "--json", cwd=copies).json["groups"] == []
 
 

@@ -139,7 +139,7 @@ def test_queries_without_documents_use_the_nearest_index(vsearch: Vsearch, libra
     write_files(tmp_path, {"questions.jsonl": "".join(json.dumps(line) + "\n" for line in lines)})
     result = vsearch("eval", "--mode", "keyword", "--json", tmp_path / "questions.jsonl", cwd=library)
     assert result.status == 0
-    assert "1 judged file not in the index, such as gone.md" in result.err
+    assert "not in the index: 1 judged file, such as gone.md" in result.err
     assert result.json["modes"][0]["mrr_10"] == pytest.approx(2 / 3)
 
 
@@ -156,8 +156,8 @@ def test_known_items_need_no_judgements(vsearch: Vsearch, library: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ((), "name a folder, a file, or --known-items N"),
-        ((".", "--known-items", "3"), "queries from one place; leave out ., or --known-items"),
+        ((), "name a folder or a file, or add --known-items N"),
+        ((".", "--known-items", "3"), "can't use two sets of queries; leave out . or --known-items"),
         (("--known-items", "3", "--alpha", "nan"), "--alpha: nan is not between 0 and 1"),
         (("--save", "x", "."), "--save"),
         (("--known-items", "0"), "Invalid value"),

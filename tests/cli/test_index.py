@@ -265,7 +265,7 @@ def test_a_file_that_became_unreadable_keeps_its_last_version(vsearch: Vsearch, 
         result = vsearch("index", cwd=project)
         assert result.status == 2
         assert re.fullmatch(
-            r"vsearch: a\.pdf: is not a readable PDF \(.*\); its former text stays in the index\n", result.err
+            r"vsearch: a\.pdf: is not a readable PDF \(.*\); its old text stays in the index\n", result.err
         )
     assert vsearch("index", "--json", cwd=project).json["failed"] == 1
     assert paths(vsearch, project) == ["a.pdf"]
@@ -339,5 +339,5 @@ def test_a_folder_without_read_permission_is_reported_and_its_files_stay(vsearch
     finally:
         (project / "locked").chmod(0o755)
     assert result.status == 2
-    assert result.err == "vsearch: locked: permission denied; its former text stays in the index\n"
+    assert result.err == "vsearch: locked: permission denied; its old text stays in the index\n"
     assert paths(vsearch, project) == ["good.txt", "locked/a.txt"]

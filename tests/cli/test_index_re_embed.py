@@ -45,7 +45,7 @@ def test_a_mismatch_names_the_command_that_resolves_it(vsearch: Vsearch, indexed
     planned = vsearch(*command[1:], "--plan", "--json", cwd=indexed).json
     assert (planned["schema"], planned["embed"], planned["unchanged"]) == ("vsearch.plan/1", 2, 2)
     result = vsearch(*command[1:], "--json", cwd=indexed)
-    assert "the fusion that `vsearch tune` learned for the former vectors is deleted" in result.err
+    assert "the result of `vsearch tune` was for the old vectors and is deleted" in result.err
     done = result.json
     assert sorted(done) == sorted(KEYS)
     assert (done["schema"], done["chunks"], done["embedded"]) == ("vsearch.re-embed/1", 2, 2)

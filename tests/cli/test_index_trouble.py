@@ -107,7 +107,7 @@ def test_an_index_without_its_catalog_is_refused(vsearch: Vsearch, indexed: Path
         error = vsearch(*command, *options, cwd=below if place == "below" else indexed).error
         assert error == (
             f"{index}: its catalog.sqlite is gone, its segments are still there;"
-            " put that file back from a backup, or delete the folder and index, or import, again"
+            " restore that file from a backup, or delete the folder, then index or import again"
         )
     assert sorted(path for path in (index / "segments").rglob("*")) == segments
     aside.write_bytes(content)

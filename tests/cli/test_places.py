@@ -69,7 +69,9 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_created(vsearch: 
     for command in (("index", foreign), ("index", "--index", foreign, "pump.txt"), ("index", "--index", foreign / "x")):
         error = vsearch(*command, cwd=project).error
         assert "caf\ufffd" in error
-        assert error.endswith(": its name is not valid UTF-8; rename it, or the folder above it whose name is not")
+        assert error.endswith(
+            ": its name is not valid UTF-8; rename the file, or the folder above it whose name is not valid"
+        )
         assert not list(foreign.iterdir())
         assert not (project / ".vsearch").exists()
 
@@ -129,7 +131,7 @@ def test_no_index_is_an_error_that_says_how_to_make_one(
     vsearch: Vsearch, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     error = vsearch(*command, cwd=tmp_path).error
-    assert error == "index: no .vsearch folder here or above; make one with `vsearch index PATH`"
+    assert error == "index: there is no .vsearch folder here or above; make one with `vsearch index PATH`"
 
 
 @pytest.mark.parametrize("command", [("query", "pump"), ("status",)])

@@ -143,7 +143,7 @@ def test_no_hit_is_status_1_with_the_reason_on_stderr(vsearch: Vsearch, library:
 def test_a_filter_that_matches_nothing_is_the_reason(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "--ext", "nope", "pump", cwd=library)
     assert (result.status, result.out) == (1, "")
-    assert re.fullmatch(r"no hit: the filter leaves none of \d+ chunks; loosen it\n", result.err)
+    assert re.fullmatch(r"no hit: none of \d+ chunks passes the filters; loosen them\n", result.err)
 
 
 def test_a_min_score_that_no_hit_reaches_is_the_reason(vsearch: Vsearch, library: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_query_of_function_words_has_vector_hits(vsearch: Vsearch, library: Pa
 @pytest.mark.parametrize("text", ["", "   ", "\t\n", "\x01\x02", "\u202e\u200f", "\x1b"])
 @pytest.mark.parametrize("mode", ["hybrid", "keyword"])
 def test_an_empty_query_is_an_error(vsearch: Vsearch, library: Path, text: str, mode: str) -> None:
-    assert vsearch("query", "--mode", mode, text, cwd=library).error.startswith("query: it is empty; ask something")
+    assert vsearch("query", "--mode", mode, text, cwd=library).error.startswith("query: it is empty; write a query")
 
 
 def test_control_characters_in_a_query_are_blanks(vsearch: Vsearch, library: Path) -> None:
@@ -224,7 +224,9 @@ def test_operators_filter_in_every_mode(vsearch: Vsearch, library: Path, mode: s
 def test_clauses_that_match_nothing_are_the_reason(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "pump +nowhere", cwd=library)
     assert (result.status, result.out) == (1, "")
-    assert 'no hit: the filter, or what "quotes", + and - ask for, leaves none of' in result.err
+    assert re.fullmatch(
+        r"no hit: none of \d+ chunks passes both the filters and the clauses .*; loosen them\n", result.err
+    )
 
 
 def test_plain_reads_operators_as_terms(vsearch: Vsearch, library: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_line_is_what_json_prints_for_one_query(vsearch: Vsearch, library: Pat
 def test_empty_lines_keep_their_place_and_are_errors(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-", cwd=library, stdin="pump\n\n \t\npump\n")
     assert result.status == 2
-    assert result.err == 'vsearch: some queries could not be answered; their lines hold an "error"\n'
+    assert result.err == 'vsearch: some queries could not be answered; their lines have the key "error"\n'
     assert ["error" in answer for answer in result.json_lines] == [False, True, True, False]
     refused = result.json_lines[1]
     assert list(refused) == [*result.json_lines[0], "error"]

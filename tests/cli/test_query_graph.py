@@ -168,7 +168,7 @@ def test_a_damaged_graph_is_a_one_line_error_and_exact_search_works(
     error = vsearch("query", "--ef", "200", "bread", cwd=project).error
     assert error == (
         f"segment {name}: its graph is damaged (entries: a node is out of range);"
-        " search with --exact, or see what is damaged with `vsearch check --full`, and mend it with `vsearch repair`"
+        " search with --exact, or see what is damaged with `vsearch check --full`, then repair it with `vsearch repair`"
     )
     assert vsearch("query", "--exact", "bread", cwd=project).status == 0
 

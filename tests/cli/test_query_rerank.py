@@ -67,4 +67,4 @@ def test_an_unusable_model_is_an_error(vsearch: Vsearch, project: Path, model: s
 def test_examples_without_a_query_cannot_be_reranked(vsearch: Vsearch, project: Path, reranker: Path) -> None:
     for model in (str(reranker), "nowhere/at-all"):  # it is not even opened
         result = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=project)
-        assert "it needs a query's text, and there are only examples; give TEXT, too" in result.error
+        assert "it needs a query's text, and there are only examples; give the query's TEXT, too" in result.error

@@ -82,7 +82,7 @@ def test_a_spent_quota_keeps_embedded_chunks_and_says_when_to_resume(vsearch: Vs
         options = [*remote_options("gemini", provider), *SMALL_CHUNKS]
         result = vsearch("index", ".", *options, "-q", cwd=project, **KEYS)
         assert result.error.startswith(
-            "gemini gemini-embedding-001: the day's quota is used up; what is embedded is kept; "
+            "gemini gemini-embedding-001: the day's quota is used up; finished vectors are kept; "
         )
         assert "run the same command again after" in result.error
         assert vsearch("query", "f0c3", "-k", "1", "--mode", "keyword", "--paths", cwd=project).out == "0.txt\n"
@@ -104,7 +104,7 @@ def test_ctrl_c_ends_a_wait_between_retries(vsearch: Vsearch, project: Path) -> 
         result = assert_well_behaved(wait_for(process))
         assert result.status == 130, result
         assert "waiting 100 s: status 429: Rate limit reached for requests" in result.err
-        assert "what is embedded is kept" in result.err
+        assert "finished vectors are kept" in result.err
         assert time.monotonic() - started < 30
         assert vsearch("index", ".", *options, cwd=project, **KEYS).status == 0
         assert set(provider.answered.values()) == {1}
@@ -123,7 +123,7 @@ def test_an_unreachable_provider_is_a_one_line_error(vsearch: Vsearch, project: 
         options = remote_options("openai", provider)
     error = vsearch("index", ".", *options, cwd=project, **KEYS).error
     assert error.startswith("openai text-embedding-3-small: can't be reached (ConnectError: ")
-    assert error.endswith("what is embedded is kept; run the same command again later")
+    assert error.endswith("finished vectors are kept; run the same command again later")
 
 
 def kill_and_go_on(vsearch: Vsearch, project: Path, name: str, kills: int, chunks: int) -> None:

@@ -21,7 +21,7 @@ def test_remove_reports_files_removed_and_paths_kept_out(vsearch: Vsearch, proje
     assert vsearch("index", cwd=project).status == 0
     assert found(vsearch, project) == ["docs/a.txt"]
     error = vsearch("remove", "nowhere", cwd=project).error
-    assert error == f"{project}/nowhere: is not in the index; see what it holds with `vsearch status`"
+    assert error == f"{project}/nowhere: is not in the index; see what the index contains with `vsearch status`"
     result = vsearch("remove", "--json", "docs", cwd=project)
     assert (result.json["schema"], result.json["removed"], result.json["files"]) == ("vsearch.remove/1", 1, 0)
     assert result.err == ""

@@ -114,18 +114,18 @@ def test_tune_stores_no_fusion_that_is_not_better(vsearch: Vsearch, decoys: Path
     write_files(decoys, {"easy.jsonl": "\n".join(lines)})
     result = vsearch("tune", "easy.jsonl", cwd=decoys)
     assert result.status == 0
-    assert result.lines[-1] == "not stored: it is no better than the present one, or only by chance"
+    assert result.lines[-1] == "not stored: it is not significantly better than the present one"
     assert vsearch("status", "--json", cwd=decoys).json["tuned"] is None
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ((), "0 judged queries are too few to learn from; judge 10 or more"),
+        ((), "0 judged queries are too few to learn from; judge 10 queries or more"),
         (("few.jsonl",), "1 judged query is too few to learn from"),
-        (("judged",), "judges documents of its own"),
+        (("judged",), "judges its own documents"),
         (("nowhere",), "queries.jsonl: No such file"),
-        (("--reset", "--dry-run"), "--reset: learns nothing"),
+        (("--reset", "--dry-run"), "--reset: only deletes the stored result"),
     ],
 )
 def test_queries_that_nothing_can_be_learned_from_are_refused(

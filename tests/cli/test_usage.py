@@ -37,7 +37,7 @@ def test_version(vsearch: Vsearch, tmp_path: Path) -> None:
         (("nope",), "No such command 'nope'; see `vsearch --help`"),
         (("--nope",), "No such option: --nope; see `vsearch --help`"),
         (("query", "--nope", "pump"), "see `vsearch query --help`"),
-        (("query",), "query: it is empty; ask something"),
+        (("query",), "query: it is empty; write a query"),
         (("query", "one", "two"), "see `vsearch query --help`"),
         (("query", "-k", "many", "pump"), "Invalid value for '-k'"),
         (("query", "-k", "0", "pump"), "Invalid value for '-k'"),

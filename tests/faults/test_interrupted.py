@@ -15,7 +15,7 @@ from .conftest import OPTIONS, Workload, kept_vectors, query_all
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAID = re.compile(
-    r"vsearch: interrupted: what is embedded is kept,"
+    r"vsearch: interrupted: finished vectors are kept,"
     r" ([\d,]+ files? still to read|([\d,]+ files? still to read and )?[\d,]+ chunks? still to embed"
     r"|segments still to merge|some changes still to commit);"
     r" run the same command again to continue\n"
