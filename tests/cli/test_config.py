@@ -135,8 +135,8 @@ def test_only_commands_with_defaults_fail_for_an_invalid_file(vsearch: Vsearch, 
     ("variable", "text", "error"),
     [
         ("VSEARCH_K", "ten", "must be a whole number from 1 to 10,000, not 'ten'"),
-        ("VSEARCH_ALPHA", "nan", "nan is not a number"),
-        ("VSEARCH_MODE", "magic", "'magic' is not one of"),
+        ("VSEARCH_ALPHA", "nan", "must be a number from 0 to 1, not nan"),
+        ("VSEARCH_MODE", "magic", "must be one of hybrid, vector, keyword, not 'magic'"),
     ],
 )
 def test_an_invalid_variable_is_named(

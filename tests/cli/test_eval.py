@@ -87,7 +87,7 @@ def test_without_a_corpus_the_files_of_the_folder_are_evaluated(vsearch: Vsearch
         ("queries.jsonl", '{"_id": 1}\n', "queries.jsonl:1: _id or text is missing"),
         ("qrels/test.tsv", "q1 d1 1\n", "test.tsv:1: is not the header"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq9\td1\t1\n", "test.tsv:2: judges a query 'q9'"),
-        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t0\n", "holds no relevant document"),
+        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t0\n", "has no relevant document"),
         ("corpus.jsonl", b"\xff\xfe\n", "corpus.jsonl:1: is not UTF-8"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Vector search: exact by scanning, approximate by a graph. Arrays in, arrays out; nothing here opens a file."""
+"""Vector search over arrays: exact (compare all vectors) or approximate (search a graph). It opens no files."""

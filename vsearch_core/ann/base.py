@@ -1,4 +1,4 @@
-"""Helpers that the vector algorithms share."""
+"""Helpers for the vector algorithms: aligned arrays, threads and a check for finite values."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ _LARGE_PAGE = 2 << 20  # bytes
 
 
 def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """Return an array of zeros that begins on a cache line, or on a large page if it fills one.
+    """Return an array of zeros whose data starts on a cache line, or on a large page if it fills one.
 
-    A graph search is 40 % slower when sketches of 64 bytes straddle two cache lines. numpy requests large pages for
-    arrays of 4 MB or more, but their data begins just behind a page's start.
+    Without alignment, each sketch of 64 bytes lies on two cache lines, and a graph search is 40 % slower. numpy
+    requests large pages for arrays of 4 MB or more, but their data begins shortly after the start of a page.
     """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     boundary = _LARGE_PAGE if size >= _LARGE_PAGE else CACHE_LINE
@@ -26,16 +26,16 @@ def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def aligned_copy(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an aligned copy of the array."""
+    """Return a copy of the array, aligned as by `aligned`."""
     copy = aligned(array.shape, array.dtype)
     copy[...] = array
     return copy
 
 
 def run_in_chunks(action: Callable[[int, int], object], start: int, stop: int, chunk: int, threads: int) -> None:
-    """Call action(first, last) for consecutive ranges of at most `chunk` numbers of start … stop - 1, on threads.
+    """Split the numbers start … stop - 1 into ranges of at most `chunk`, and call action(first, last) for each.
 
-    Re-raises what a call raises. The calls must not depend on one another.
+    The calls run on `threads` threads, in any order; an exception from a call is raised here.
     """
     ranges = [(first, min(stop, first + chunk)) for first in range(start, stop, max(1, chunk))]
     if threads == 1 or len(ranges) < 2:
@@ -50,7 +50,7 @@ def run_in_chunks(action: Callable[[int, int], object], start: int, stop: int, c
 
 
 def check_finite(name: str, vectors: NDArray[np.float32]) -> None:
-    """Raise InputError, naming the first, if any of the vectors (n, d) holds a value that is not finite."""
+    """Raise InputError if any of the vectors (n, d) has a value that is not finite. The error names the first."""
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        raise InputError(f"{name} {bad[0]}", "the vector holds a value that is not finite")
+        raise InputError(f"{name} {bad[0]}", "the vector has a value that is not finite")

@@ -1,4 +1,4 @@
-"""Build the graph that `ann.hnsw` searches: in batches, without locks, the same for any number of threads."""
+"""Build the graph that `ann.hnsw` searches: in batches and without locks, so that threads don't change the result."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +25,11 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, slots=True)
 class GraphSettings:
-    """The shape of a graph: `degree` neighbours a node (2 M in HNSW), `ef_construction`, and DiskANN's `alpha`.
+    """Settings for building a graph.
 
-    A candidate is not made a neighbour if it is `alpha` times nearer, in squared distance, to a neighbour than to the
-    node.
+    `degree` is the maximum number of neighbours of a node (2 M in HNSW). `ef_construction` is the number of candidates
+    in the search for neighbours. `alpha` is DiskANN's factor: a candidate doesn't become a neighbour if its squared
+    distance to an existing neighbour, times `alpha`, is less than that to the node.
     """
 
     degree: int = 48
@@ -52,11 +53,12 @@ def build(
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Graph:
-    """Build the graph of unit vectors (n, d), in fixed point or float32; equal input gives equal bytes.
+    """Build the graph of unit vectors (n, d), in fixed point (int16) or float32.
 
-    Takes about n * (d + 20 * degree) bytes of memory beyond the result. `progress` is called after each batch with the
-    number of linked nodes and of all nodes; what it raises ends the build. Raises ArgumentError for another kind of
-    array, and InputError for a float32 vector that is not finite.
+    Equal vectors and settings give equal bytes, for any number of threads. Takes about n * (d + 20 * degree) bytes of
+    memory in addition to the result. `progress` is called after each batch with the number of linked nodes and of all
+    nodes; an exception from it stops the build. Raises ArgumentError for other arrays, and InputError for a float32
+    vector that is not finite.
     """
     settings = settings or GraphSettings()
     if vectors.ndim != 2 or vectors.dtype not in (np.int16, np.float32):
@@ -75,9 +77,10 @@ def build(
 
 
 def group_equal_rows(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the rows sorted by a hash of their vectors (n,), and where each group of equal ones starts, then n.
+    """Group the rows of vectors (n, d) that are equal.
 
-    The order by hash is as good as random.
+    Returns all rows, (n,), with equal rows next to each other, and the position in them where each group starts,
+    followed by n. Groups are in the order of a hash, which is practically random.
     """
     from vsearch_core.kernels.sq8 import hash_rows, mark_first
 
@@ -91,7 +94,10 @@ def group_equal_rows(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], ND
 
 
 def batches(nodes: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges in which nodes are added: each as long as all before, up to 2 % of all nodes."""
+    """Yield the ranges (first, last) of nodes to add in one batch.
+
+    A batch has at most as many nodes as all batches before it, and at most 2 % of all nodes (if these are many).
+    """
     first, most = 1, max(_LEAST_BATCH, nodes // _BATCH_SHARE)
     while first < nodes:
         last = min(nodes, 2 * first, first + most)
@@ -128,7 +134,7 @@ class _Builder:
         run_in_chunks(action, start, stop, chunk, self.threads)
 
     def add(self, first: int, last: int) -> None:
-        """Link the nodes first … last - 1 to the nodes before them, and back."""
+        """Add the nodes first … last - 1: link them to their neighbours among the nodes before, and these to them."""
         from vsearch_core.kernels.link import add_reverse_edges, find_neighbors
 
         degree, alpha = self.settings.degree, self.settings.alpha
@@ -155,7 +161,10 @@ class _Builder:
         self.run(link_back, 0, len(bounds) - 1, _EDGE_CHUNK)
 
     def finish(self, order: NDArray[np.uint32], starts: NDArray[np.uint32]) -> Graph:
-        """Prune the lists to the degree, and number similar nodes alike so that a search touches few pages."""
+        """Return the finished graph: prune all lists to the degree, and give similar nodes consecutive numbers.
+
+        A search then touches fewer pages of memory.
+        """
         from vsearch_core.kernels.link import nearest_entries, prune_lists
 
         nodes = len(self.neighbors)
@@ -189,9 +198,9 @@ class _Builder:
 
 
 def find_unreachable(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return nodes that, as further entries, make every node reachable: the first one of each unreachable part.
+    """Return the nodes that must become entries, too, so that a search can reach every node.
 
-    `lists` (nodes, degree) are the neighbours, padded with NO_NODE.
+    `lists` (nodes, degree) has the neighbours of each node, padded with NO_NODE; `entries` are the present entry nodes.
     """
     reached = np.zeros(len(lists) + 1, np.bool_)  # the last one stands for NO_NODE
     more: list[int] = []
@@ -209,7 +218,7 @@ def find_unreachable(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> 
 
 
 def renumber(lists: NDArray[np.uint32], new: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Replace the nodes in lists of neighbours by their new numbers; NO_NODE stays."""
+    """Return the lists of neighbours with each node replaced by its new number, new[node]. NO_NODE is kept."""
     if not len(new):
         return lists
     return np.where(lists < len(new), new.take(lists, mode="clip"), lists)

@@ -1,4 +1,4 @@
-"""Check a graph's arrays before a search: kernels check no bounds, so damage could make them read elsewhere."""
+"""Check a graph's arrays before it is searched. Kernels check no bounds: a damaged array could crash the process."""
 
 from typing import Any
 
@@ -25,9 +25,9 @@ _TYPES = {  # dtype and number of dimensions
 
 
 def check_graph(graph: Graph, vectors: NDArray[Any]) -> None:
-    """Raise ValueError, naming the array and its fault, unless the graph can be searched with vectors (n, d) int16.
+    """Raise ValueError if it is not safe to search the graph with these vectors, (n, d) int16.
 
-    Takes tens of milliseconds and a few MB of memory for a million rows.
+    The error names the faulty array. The check takes tens of milliseconds and a few MB of memory for a million rows.
     """
     for name, array in graph.arrays().items():
         dtype, dimensions = _TYPES[name]

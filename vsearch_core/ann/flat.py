@@ -1,4 +1,4 @@
-"""Exact search by comparing every vector, and fixed-point vectors."""
+"""Exact search, which compares a query with every vector, and conversion between float32 and fixed-point vectors."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ Vectors = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.int16]
 
 
 def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Convert unit vectors (n, d) to fixed point.
+    """Convert unit vectors (n, d) to fixed point: int16, in units of 1 / FIXED_ONE.
 
-    That is half the size of float32, and changes dot products by about 1e-5. float16 is as small and as exact, but
-    takes ten times as long to convert back where numpy does so in software.
+    This takes half the memory of float32, and changes dot products by about 1e-5. float16 is as small and as exact, but
+    numpy may convert it back in software, which takes ten times as long.
     """
     fixed = np.empty(vectors.shape, np.int16)
     step = max(1, BLOCK_BYTES // (4 * max(1, vectors.shape[-1])))
@@ -32,11 +32,11 @@ def from_fixed(vectors: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def scan(vectors: Vectors, queries: NDArray[np.float32], block_bytes: int = BLOCK_BYTES) -> NDArray[np.float32]:
-    """Return the dot products of every vector with every query, (n,) or (q, n) float32.
+    """Return the dot products of every query with every vector: (n,) for one query, (q, n) for q queries, float32.
 
-    `vectors` (n, d) is float32, float16 or int16 in fixed point, and may be a read-only memory map; `queries` (d,) or
-    (q, d) is float32. Takes about `block_bytes` of memory beyond the result. numpy's BLAS uses as many threads as it is
-    configured to.
+    `vectors` (n, d) is float32, float16 or int16 in fixed point, and may be a read-only memory map. `queries` (d,) or
+    (q, d) is float32. Takes about `block_bytes` of memory in addition to the result. The number of threads is that of
+    numpy's BLAS.
     """
     if vectors.dtype == np.float32:
         return queries @ vectors.T
@@ -52,7 +52,7 @@ def scan(vectors: Vectors, queries: NDArray[np.float32], block_bytes: int = BLOC
 
 
 def non_unit_rows(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Return the rows of fixed-point vectors (n, d) whose length differs from 1 by more than rounding explains."""
+    """Return the rows of fixed-point vectors (n, d) that are not of length 1, apart from rounding."""
     tolerance = 1e-3 + np.sqrt(vectors.shape[1]) / FIXED_ONE
     step = max(1, BLOCK_BYTES // (8 * max(1, vectors.shape[1])))
     blocks = (vectors[start : start + step].astype(np.float64) for start in range(0, len(vectors), step))
@@ -61,9 +61,10 @@ def non_unit_rows(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
 
 
 def top_k(scores: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]:
-    """Return the rows of the k highest scores (n,), best first, equal scores by row; fewer if fewer are allowed.
+    """Return the rows of the k highest `scores` (n,), best first. Equal scores are ordered by row.
 
-    `allowed` (n,) bool restricts the rows; None allows all. Takes O(n + k log k) time.
+    `allowed` (n,) bool restricts the rows; None allows all. Returns fewer rows if fewer are allowed. Takes
+    O(n + k log k) time.
     """
     rows = np.arange(len(scores)) if allowed is None else np.flatnonzero(allowed)
     values = scores if allowed is None else scores[rows]

@@ -1,13 +1,15 @@
 """Approximate nearest neighbours by searching a graph.
 
-The graph is HNSW's base layer (Malkov and Yashunin, 2018). A single layer above it remains, and it is scanned: the
-search starts from the best of about √n / 2 entry nodes. It compares sketches (`ann.sketch`), one cache line a
-neighbour; the best candidates are rescored with the stored vectors, so scores are exact and only the choice of rows is
-approximate. Equal rows share a node, so duplicates neither crowd a pool nor get lost.
+The graph is the base layer of HNSW (Malkov and Yashunin, 2018). In place of the upper layers there are about √n / 2
+entry nodes: all are compared with the query, and the search starts from the best. It compares sketches (compressed
+vectors, see `ann.sketch`), which take one cache line each. The best candidates are rescored with the stored vectors, so
+scores are exact, and only the choice of rows is approximate. Rows with equal vectors share a node, so that duplicates
+don't displace other candidates.
 
-A filter is a boolean array. Depending on what is cheapest, a filtered query compares the allowed rows' vectors (few
-rows), compares their sketches, or searches the graph with a larger pool (most rows pass). A search that ends with too
-few allowed candidates is followed by a scan of the sketches, so allowed rows far from the query are found too.
+A filter is a boolean array of allowed rows. A filtered query takes the cheapest of three ways: compare the vectors of
+the allowed rows (if they are few), compare their sketches, or search the graph with more candidates (if most rows are
+allowed). If a graph search finds too few allowed candidates, the sketches are scanned, so that allowed rows far from
+the query are found, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,10 +38,10 @@ _CANDIDATE_COST = 280.0  # of a candidate of a graph search
 
 @dataclass(frozen=True, slots=True)
 class ScanLimits:
-    """Limits up to which rows are scanned exactly instead of searching the graph.
+    """The sizes up to which all rows are compared, instead of searching the graph.
 
-    Without a filter, these are segments of at most `exact_rows`. With one, they are filters that at most
-    `filtered_rows` pass: that takes a millisecond and can't miss rows far from the query.
+    Without a filter, a segment is scanned if it has at most `exact_rows` rows. With a filter, it is scanned if at most
+    `filtered_rows` rows pass: the scan takes a millisecond and can't miss rows far from the query.
     """
 
     exact_rows: int = 2000
@@ -51,11 +53,12 @@ DEFAULT_SCAN_LIMITS = ScanLimits()
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The arrays that a segment stores beside its vectors; each may be a read-only memory map.
+    """The graph of a segment's vectors; each array may be a read-only memory map.
 
-    Field names are stored names. `neighbors` (nodes, degree) uint32, padded with NO_NODE; `sketches` (nodes, width)
-    uint8; `entries` (e,) uint32 entry nodes; `order` (n,) uint32, the rows sorted by node, and `starts` (nodes + 1,)
-    uint32, where each node's rows start in it; `codec` describes how the sketches were made.
+    The fields have the names under which they are stored. `neighbors` (nodes, degree) uint32 are the neighbours of each
+    node, padded with NO_NODE. `sketches` (nodes, width) uint8 are the nodes' compressed vectors, and `codec` has the
+    parameters for them. `entries` (e,) uint32 are the nodes where searches start. `order` (n,) uint32 are all rows,
+    sorted by node; the rows of a node start at its place in `starts` (nodes + 1,) uint32.
     """
 
     neighbors: NDArray[np.uint32]
@@ -66,13 +69,13 @@ class Graph:
     codec: Codec
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays by the names under which they are stored."""
+        """Return all arrays of the graph and its codec, by the names under which they are stored."""
         parts = [(part, field.name) for part in (self, self.codec) for field in fields(part) if field.name != "codec"]
         return {name: getattr(part, name) for part, name in parts}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
-        """Return the graph of stored arrays, without copying them. Raises KeyError if one is missing."""
+        """Return the graph that consists of stored arrays. They are not copied. Raises KeyError if one is missing."""
         codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
         return cls(codec=codec, **{field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"})
 
@@ -81,8 +84,9 @@ class Graph:
 class NearestRows:
     """The rows nearest to each of q queries, best first.
 
-    `rows` (q, k) int64 and `scores` (q, k) float32 cosines; of query i, the first counts[i] (`counts` (q,) int64) are
-    filled and the rest hold row -1 and score -inf. `exact` is True if no better row can have been missed.
+    `rows` (q, k) int64 are row numbers, and `scores` (q, k) float32 are cosines. `counts` (q,) int64 is the number of
+    rows found for each query; the places after them have row -1 and score -inf. `exact` is True if no better row can
+    have been missed.
     """
 
     rows: NDArray[np.int64]
@@ -91,17 +95,20 @@ class NearestRows:
     exact: bool
 
     def replace_where(self, chosen: NDArray[np.bool_], other: "NearestRows") -> None:
-        """Replace the results of the chosen queries, (q,) bool, by those of `other`, in place."""
+        """Replace the results of some queries in place.
+
+        `chosen` (q,) bool marks the queries; `other` has a result for each of them, in order.
+        """
         self.rows[chosen], self.scores[chosen], self.counts[chosen] = other.rows, other.scores, other.counts
 
 
 class GraphSearcher:
-    """Searches one segment's vectors; it copies no array and may be used by many threads."""
+    """Searches the vectors of one segment. Many threads may use it at once. It copies no array."""
 
     def __init__(self, graph: Graph, vectors: NDArray[np.int16], limits: ScanLimits = DEFAULT_SCAN_LIMITS) -> None:
-        """Take a graph that `ann.check` has passed, and its segment's vectors (n, d) in fixed point.
+        """Search a graph, which `ann.check` must have checked, and its segment's vectors (n, d) in fixed point.
 
-        Raises ArgumentError if they don't belong together.
+        Raises ArgumentError if the two don't belong together.
         """
         if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(graph.order):
             reason = f"{vectors.dtype} of shape {vectors.shape}, but the graph has {len(graph.order)} int16 rows"
@@ -113,7 +120,10 @@ class GraphSearcher:
         self._codec = graph.codec.kernel_arrays()
 
     def load(self) -> None:
-        """Load every kernel that a search may need, compiling it the first time; the segment must have a row."""
+        """Load every kernel (compiled function) that a search may need. The segment must have at least one row.
+
+        The first time on a machine, the kernels are compiled, which takes half a minute.
+        """
         query = read_only(from_fixed(self._stored.vectors[:1]))
         batch = _Batch(query, read_only(to_fixed(query)), k=1, ef_search=POOL_BLOCK, threads=1)
         rows = len(self._stored.vectors)
@@ -132,11 +142,11 @@ class GraphSearcher:
         exact: bool = False,
         threads: int = 1,
     ) -> NearestRows:
-        """Return the k rows most similar to each of the queries (q, d), float32 unit vectors.
+        """Return the k rows that are most similar to each of the queries (q, d), float32 unit vectors.
 
-        `allowed` (n,) bool restricts the rows. A larger `ef_search`, the number of candidates of a graph search, finds
-        more and takes longer; `exact` compares every allowed row. Raises ArgumentError, and InputError for a query that
-        is not finite.
+        `allowed` (n,) bool restricts the rows. `ef_search` is the number of candidates that a graph search keeps: more
+        find more of the nearest rows, and take longer. `exact` compares every allowed row instead. Raises ArgumentError
+        for other bad arguments, and InputError for a query that is not finite.
         """
         vectors = self._stored.vectors
         queries = read_only(queries.astype(np.float32, copy=False))
@@ -269,7 +279,7 @@ class _Batch:
 
     @property
     def enough(self) -> int:
-        """Return how many allowed candidates a filtered search must end with to be trusted."""
+        """Return the number of allowed candidates that a filtered search needs for its result to be reliable."""
         return min(self.ef_search, max(2 * self.k, self.ef_search // 2))
 
     def only(self, chosen: NDArray[np.bool_]) -> "_Batch":
@@ -282,7 +292,7 @@ class _Batch:
         search: Callable[["_Batch"], NearestRows],
         search_rest: Callable[["_Batch"], NearestRows],
     ) -> NearestRows:
-        """Answer the chosen queries by `search` and the others by `search_rest`."""
+        """Answer the chosen queries, (q,) bool, with `search`, and all others with `search_rest`."""
         if chosen.all() or not chosen.any():
             return search(self) if chosen.all() else search_rest(self)
         found = self.empty_result(exact=False)
@@ -291,13 +301,16 @@ class _Batch:
         return found
 
     def empty_result(self, exact: bool) -> NearestRows:
-        """Return a result without any row yet."""
+        """Return a result with no rows, to be filled."""
         count = len(self.queries)
         rows, scores = np.full((count, self.k), -1), np.full((count, self.k), -np.inf, np.float32)
         return NearestRows(rows, scores, np.zeros(count, np.int64), exact)
 
     def run(self, search: Callable[[_Part], None], exact: bool = False) -> tuple[NearestRows, NDArray[np.int64]]:
-        """Run `search` on all queries, on the batch's threads; return the result and the counts of allowed nodes."""
+        """Run `search` on parts of the batch, on its threads.
+
+        Returns the rows found, and for each query the number of allowed nodes that the search saw, (q,).
+        """
         count, found = len(self.queries), self.empty_result(exact)
         allowed_counts = np.zeros(count, np.int64)
 

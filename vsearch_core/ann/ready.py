@@ -1,4 +1,7 @@
-"""Load the compiled kernels: half a second in each process, half a minute when numba compiles them the first time."""
+"""Load the kernels (functions compiled by numba), and report if this is slow.
+
+Loading takes half a second in each process. The first time on a machine it takes half a minute, to compile them.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,12 +9,12 @@ from threading import Timer
 
 import numpy as np
 
-PATIENCE = 1.0  # seconds before the caller is told
+PATIENCE = 1.0  # seconds before the callback is called
 
 
 @contextmanager
 def announce_if_slow(callback: Callable[[], object]) -> Iterator[None]:
-    """Call `callback`, from another thread, if the block takes longer than PATIENCE."""
+    """Call `callback`, from another thread, if the code in the `with` block takes longer than PATIENCE seconds."""
     timer = Timer(PATIENCE, callback)
     timer.daemon = True
     timer.start()
@@ -22,7 +25,7 @@ def announce_if_slow(callback: Callable[[], object]) -> Iterator[None]:
 
 
 def load_vector_kernels() -> None:
-    """Load every kernel that builds or searches a graph, by building and searching one of a few rows."""
+    """Load every kernel for graphs, by building and searching a tiny one."""
     from vsearch_core.ann.build import build
     from vsearch_core.ann.hnsw import GraphSearcher
 

@@ -1,12 +1,13 @@
-"""Sketches: vectors compressed to one cache line or a few, so that a graph search need not wait for memory.
+"""Sketches: vectors compressed to one or a few cache lines, so that a graph search reads little memory.
 
-A vector is centred and rotated onto the segment's principal components. Each component gets as many base-4 digits as
-reduce the squared error most (the classical greedy bit allocation of transform coding); many components get none. The
-last byte scales the row's estimates to make them unbiased (RaBitQ, Gao and Long, SIGMOD 2024). A byte holds four
-digits: digit `p` of the row is in byte `p % (width - 1)`, at bit `2 * (p // (width - 1))`.
+The segment's mean is subtracted from a vector, and the result is expressed in the segment's principal components. Each
+component is stored with 0 to 4 base-4 digits. The digits are allocated where they reduce the squared error most (the
+greedy bit allocation of transform coding). The last byte of a sketch is a scale that makes estimated dot products
+unbiased (RaBitQ, Gao and Long, SIGMOD 2024). The other bytes have four digits each: digit `p` is in byte
+`p % (width - 1)`, at bit `2 * (p // (width - 1))`.
 
-All arithmetic is on integers (fixed-point vectors, see `flat.to_fixed`) or exact in float64, so codes don't depend on
-the number of threads. Only the eigenvectors come from LAPACK, and they are rounded to 1/127.
+All arithmetic is on integers (fixed-point vectors, see `flat.to_fixed`) or exact in float64, so that sketches don't
+depend on the number of threads. Only the eigenvectors come from LAPACK, and they are rounded to 1/127.
 """
 
 from dataclasses import dataclass, replace
@@ -32,12 +33,13 @@ _LEFT = np.array([1.0, 0.1188, 0.01154, 0.001041, 0.0000892])
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """The parameters that turn a segment's vectors into sketches. Field names are stored names.
+    """The parameters that turn a segment's vectors into sketches. Fields have the names under which they are stored.
 
-    `basis` (m, d padded to whole cache lines) uint8 holds the components' directions, SQ8_ZERO for zero, in rows of any
-    length; `digits` (m,) uint8, 1 to 4; `gains` (m,) float32, a digit's step over the row's length; `centre` (d,)
-    int16, the mean vector; `measures` (2,) float32, the rows' least scale over FIXED_ONE², and the standard error of an
-    estimated dot product of unit vectors.
+    `basis` (m, d padded to whole cache lines) uint8 has the directions of the m components in its rows; SQ8_ZERO stands
+    for 0, and rows may have any length. `digits` (m,) uint8 is the number of digits of each component, 1 to 4. `gains`
+    (m,) float32 is a digit's step divided by the length of the component's row. `centre` (d,) int16 is the mean vector.
+    `measures` (2,) float32 has the least scale of all sketches, divided by FIXED_ONE², and the standard error of
+    an estimated dot product of unit vectors.
     """
 
     basis: NDArray[np.uint8]
@@ -47,7 +49,7 @@ class Codec:
     measures: NDArray[np.float32]
 
     def kernel_arrays(self) -> CodecArrays:
-        """Return the codec as kernels take it."""
+        """Return the codec in the form that kernels (compiled functions) accept."""
         return CodecArrays(
             basis=read_only(self.basis),
             digits=read_only(self.digits),
@@ -59,9 +61,10 @@ class Codec:
 
 
 def allocate(variances: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
-    """Return the number of digits of each component, given their variances (m,), descending.
+    """Allocate digits to components where they reduce the error most; return the number of each component's, (m,).
 
-    They sum to `digits`, or to less where every component has its maximum or no variance.
+    `variances` (m,) are those of the components, descending. The sum of the result is `digits`, or less if no more
+    digit would reduce the error.
     """
     allocated = np.zeros(len(variances), np.int64)
     saved = variances[:, None] * -np.diff(_LEFT)[None, :]  # falls along each row, so the best of all are prefixes
@@ -71,9 +74,9 @@ def allocate(variances: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
 
 
 def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
-    """Return the codec for vectors (n, d) in fixed point, and the width of its sketches in bytes.
+    """Compute the codec for vectors (n, d) in fixed point. Return it and the size of a sketch in bytes.
 
-    Uses at most 16,384 of the rows, drawn by `seed`.
+    At most 16,384 of the rows are used, a random sample by `seed`.
     """
     count, dimension = vectors.shape
     rows = np.arange(count)
@@ -143,7 +146,7 @@ def _round_directions(directions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Encoder:
-    """Writes sketches: call it with ranges of rows, from several threads if you like."""
+    """A callable that writes the sketches of a range of rows. Several threads may call it at once."""
 
     def __init__(
         self, codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.uint32], codes: NDArray[np.uint8]

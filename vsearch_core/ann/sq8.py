@@ -1,7 +1,7 @@
-"""SQ8: each element of a vector as one byte, with one scale for the segment.
+"""SQ8 codes: vectors with one byte for each element, and one scale for the whole segment.
 
-A code is uint8, SQ8_ZERO for zero, and rows are padded with it to whole cache lines. Graphs are linked by these codes:
-distances between them are exact integers, so a graph does not depend on the order of additions.
+An element is a uint8, in which SQ8_ZERO stands for 0. Rows are padded with SQ8_ZERO to whole cache lines. Graphs are
+built by the distances of these codes. They are exact integers, so a graph does not depend on the order of additions.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ _SAMPLE = 4096  # rows from which it is taken
 
 @dataclass(frozen=True, slots=True)
 class Sq8Codes:
-    """Encoded vectors: `codes` (r, d padded) uint8, and `norms` (r,) int32, the squared lengths of the decoded codes.
+    """SQ8-encoded vectors.
 
-    `limit` is the magnitude, in fixed point, that the largest code stands for; `clipped` is the share of all elements
-    beyond it.
+    `codes` (r, d padded) uint8 are the codes, and `norms` (r,) int32 their squared lengths. `limit` is the fixed-point
+    value of the largest code. `clipped` is the share of all elements that exceeded it and were clipped.
     """
 
     codes: NDArray[np.uint8]
@@ -31,7 +31,10 @@ class Sq8Codes:
 
 
 def train(vectors: NDArray[np.int16]) -> int:
-    """Return the limit for vectors (n, d) in fixed point: a high quantile of their elements' magnitudes in a sample."""
+    """Return the value for the largest code: a high quantile of the elements' magnitudes, from a sample of rows.
+
+    `vectors` (n, d) are in fixed point.
+    """
     sample = vectors[:: max(1, len(vectors) // _SAMPLE)]
     if not sample.size:
         return 1
@@ -41,7 +44,7 @@ def train(vectors: NDArray[np.int16]) -> int:
 
 
 def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32]) -> Sq8Codes:
-    """Encode the given rows of vectors (n, d) in fixed point."""
+    """Encode the given rows (r,) of the fixed-point vectors (n, d) as SQ8 codes."""
     from vsearch_core.kernels.sq8 import encode_sq8
 
     dimension = vectors.shape[1]
@@ -54,6 +57,6 @@ def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32]) -> Sq8Codes:
 
 
 def decode(codes: Sq8Codes, dimension: int) -> NDArray[np.float32]:
-    """Return the vectors (r, dimension) that the codes stand for, of length one where the encoded ones were."""
+    """Return the approximate vectors (r, dimension) that the codes stand for, float32, on the scale of unit vectors."""
     values = codes.codes[:, :dimension].astype(np.float32) - SQ8_ZERO
     return values * np.float32(codes.limit / 127 / FIXED_ONE)

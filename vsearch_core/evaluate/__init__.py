@@ -1,1 +1,1 @@
-"""Search quality: datasets, runs, measures, and the tuning of an index's fusion."""
+"""Measure the quality of search with judged queries, and tune the way an index combines scores."""

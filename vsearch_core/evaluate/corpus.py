@@ -1,4 +1,4 @@
-"""Index the documents of a dataset, as files in a folder."""
+"""Make an index of the documents of a judged folder: a folder with queries and the documents that answer them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ CORPUS_DIR = "corpus"
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The documents of a judged folder as files to index: in `folder`, all but those that match `exclude`.
+    """The documents of a judged folder, as files that can be indexed.
 
-    `work` is the folder that holds the index.
+    These are all files in `folder`, except those that match `exclude`. `work` is the folder with the index.
     """
 
     dataset: Dataset
@@ -33,17 +33,17 @@ class Corpus:
     exclude: tuple[str, ...] = (f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/")
 
     def document_id(self, path: str) -> str:
-        """Return the id that the judgements use for a file, by its path as the index stores it."""
+        """Return the document id of a file in the judgements, given its path as the index stores it."""
         return _document_id(self.dataset, self.folder, self.work / path)
 
     def refuse_other(self, sources: Iterable[str]) -> None:
-        """Raise InputError if the index has other sources, as stored, than this corpus."""
+        """Raise InputError unless `sources`, the index's sources as it stores them, are this corpus alone."""
         if list(sources) != [stored_path(self.work, self.folder)]:
-            raise InputError(str(self.work), "it holds the index of another dataset", "other-dataset")
+            raise InputError(str(self.work), "it has the index of another dataset", "other-dataset")
 
 
 def prepare_corpus(folder: Path, dataset: Dataset, work: Path) -> Corpus:
-    """Return the corpus of a judged folder. Documents of a BEIR dataset are written to files in `work` first."""
+    """Return the corpus of a judged folder. Documents in a corpus.jsonl (BEIR) are first written to files in `work`."""
     work = work.absolute()
     return Corpus(dataset, work, folder.absolute() if dataset.documents is None else _write_corpus(dataset, work))
 
@@ -57,9 +57,10 @@ def indexed_corpus(
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Iterator[tuple[Snapshot, Callable[[str], str]]]:
-    """Index the documents of a judged folder in `work`; yield a snapshot, and what maps a stored path to an id.
+    """Index the documents of a judged folder; yield the index's snapshot, and a function from stored paths to ids.
 
-    An index that `work` holds already is brought up to date. Raises InputError if it is another dataset's.
+    The index is in the folder `work`. If one is there already, it is brought up to date. Raises InputError if it
+    belongs to another dataset.
     """
     corpus = prepare_corpus(folder, dataset, work)
     index = corpus.work / config.INDEX_DIR

@@ -1,4 +1,7 @@
-"""Queries with relevance judgements on disk: in the layout of BEIR (Thakur et al., 2021), or in one file."""
+"""Read judged queries (queries with their relevant documents): a folder in BEIR's layout, or one file.
+
+BEIR: Thakur et al., 2021.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,11 +30,12 @@ class JudgedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Documents by id, queries by id, and grades by query id and document id.
+    """Judged queries, and the documents that they are about.
 
-    `documents` is None if the folder's own files are the documents; their ids are then paths relative to the folder,
-    with "/". `queries` and `judgements` have the same keys: the queries with at least one relevant document.
-    `passages` maps some query ids to a text that the relevant hit contains; its document id is then TARGET.
+    `documents` has the documents by id. It is None if the documents are files; then their ids are paths relative to the
+    folder, with "/". `queries` has the queries' texts by id. `judgements` has a grade for each query id and document
+    id; a grade above 0 means relevant. Both have the same keys: only queries with a relevant document are kept.
+    `passages` has for some queries a text that a relevant hit contains; the document id is then TARGET.
     """
 
     documents: Mapping[str, JudgedDocument] | None
@@ -41,11 +45,11 @@ class Dataset:
 
 
 def load_dataset(folder: Path, split: str = SPLIT) -> Dataset:
-    """Read a dataset in BEIR's layout.
+    """Read a folder of judged queries in BEIR's layout.
 
-    These are corpus.jsonl (`_id`, `text`, optional `title`; may be absent), queries.jsonl (`_id`, `text`) and
-    qrels/`split`.tsv (a header, then query-id, corpus-id and an integer score between tabs). Raises InputError, naming
-    file and line, for a missing or malformed one.
+    The files are corpus.jsonl (`_id`, `text`, optional `title`; the file may be missing), queries.jsonl (`_id`, `text`)
+    and qrels/`split`.tsv (a header, then lines of query-id, corpus-id and an integer score, separated by tabs). Raises
+    InputError, which names file and line, for a missing file or a malformed line.
     """
     queries = _records(folder / QUERIES_FILE)
     judgements = _judgements(folder / JUDGEMENTS_DIR / f"{split}.tsv", queries)
@@ -58,10 +62,11 @@ def load_dataset(folder: Path, split: str = SPLIT) -> Dataset:
 
 
 def load_query_file(path: Path) -> Dataset:
-    """Read queries about an index, one JSON object a line: `text`, and either `paths` or `passage`.
+    """Read a file of judged queries for an index, one JSON object a line with `text` and either `paths` or `passage`.
 
-    `paths` lists the relevant files as the index names them, or maps files to grades; with `passage`, every hit that
-    contains it is relevant. `_id` is optional. Raises InputError, naming file and line, for a malformed line.
+    `paths` is a list of the relevant files, as the index names them, or an object with a grade for each file. With
+    `passage`, each hit that contains this text is relevant. `_id` is optional. Raises InputError, which names file and
+    line, for a malformed line.
     """
     queries: dict[str, str] = {}
     judgements: dict[str, Mapping[str, int]] = {}
@@ -80,12 +85,12 @@ def load_query_file(path: Path) -> Dataset:
         else:
             judgements[key] = _grades(place, record.get("paths"))
     if not queries:
-        raise InputError(str(path), "holds no query", "invalid-question")
+        raise InputError(str(path), "has no query", "invalid-question")
     return Dataset(None, queries, judgements, passages)
 
 
 def missing_documents(dataset: Dataset, documents: Iterable[str]) -> list[str]:
-    """Return the relevant documents, sorted, that are not among `documents` and so can never be found."""
+    """Return the relevant documents, sorted, that are not in `documents`. No search can find these."""
     relevant = {
         document
         for key, grades in dataset.judgements.items()
@@ -97,7 +102,7 @@ def missing_documents(dataset: Dataset, documents: Iterable[str]) -> list[str]:
 
 
 def save_query_file(path: Path, dataset: Dataset) -> None:
-    """Write the queries and judgements for `load_query_file`. Raises StorageError."""
+    """Write the queries and judgements to a file that `load_query_file` can read. Raises StorageError."""
     records = (
         {"_id": key, "text": text, "passage": dataset.passages[key]}
         if key in dataset.passages
@@ -159,7 +164,7 @@ def _judgements(path: Path, queries: Mapping[str, Any]) -> dict[str, dict[str, i
         judgements.setdefault(query, {})[document] = grade
     judged = {query: grades for query, grades in judgements.items() if max(grades.values()) > 0}
     if not judged:
-        raise InputError(str(path), "holds no relevant document for any query", "no-relevant-document")
+        raise InputError(str(path), "has no relevant document for any query", "no-relevant-document")
     return judged
 
 
@@ -173,7 +178,7 @@ def _judgement(place: str, line: str) -> tuple[str, str, int]:
 
 
 def numbered_lines(path: Path, code: str = "dataset-unreadable") -> Iterator[tuple[str, str]]:
-    """Yield each line that is not blank, after its place, "file:line". Raises InputError, with `code` if unreadable."""
+    """Yield ("file:line", line) for each line that is not blank. Raises InputError, with `code` if it can't be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

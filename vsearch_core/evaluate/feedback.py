@@ -1,6 +1,6 @@
-"""Users' verdicts on hits: `feedback.jsonl` beside the catalog, one JSON object a line, only ever appended to.
+"""Store users' verdicts on hits in the index folder's `feedback.jsonl`, one JSON object a line.
 
-A line that a crash has cut short is ignored, and the next verdict begins a new line.
+Verdicts are only appended. A line that a crash has cut short is ignored, and the next verdict begins a new line.
 """
 
 import json
@@ -20,7 +20,10 @@ FEEDBACK_FILE = "feedback.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A user's verdict on one hit. `path` is as the index stores it, `line` counts from 1, `at` is an ISO time."""
+    """A user's verdict: does the file answer the query (`good`)?
+
+    `path` is the file's path as the index stores it. `line` counts from 1. `at` is the time, in ISO format.
+    """
 
     query: str
     path: str
@@ -30,7 +33,7 @@ class Verdict:
 
 
 def record_verdict(index: Path, verdict: Verdict) -> None:
-    """Append a verdict durably. Raises StorageError."""
+    """Append a verdict to the index's file, and wait until it is on disk. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
         fresh = not path.exists()
@@ -45,7 +48,7 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
 
 
 def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
-    """Return all verdicts, oldest first, and the number of damaged lines. Raises StorageError."""
+    """Return all verdicts on an index's files, oldest first, and the number of damaged lines. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
         lines = []
@@ -58,9 +61,9 @@ def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
 
 
 def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
-    """Convert verdicts to judged queries; of two on the same query and file, the later one counts.
+    """Convert verdicts to judged queries. Of two verdicts on the same query and file, the later one counts.
 
-    Queries without a relevant file are left out, for no measure applies to them.
+    Queries without a relevant file are left out, because measures are not defined for them.
     """
     grades: dict[str, dict[str, int]] = {}
     for verdict in verdicts:

@@ -1,8 +1,9 @@
-"""Known-item queries: queries generated from an index's own chunks, each with the one sentence that it should find.
+"""Generate known-item queries from an index's own chunks, each with the sentence that a correct hit contains.
 
-After Azzopardi, de Rijke and Balog, "Building simulated queries for known-item topics" (SIGIR 2007). The same texts
-give the same queries. They consist of the chunk's own words and so favour keyword search: they show whether a setting
-loses chunks, not which fusion is best. A sentence that another chunking cuts in two can't be found there.
+The method follows Azzopardi, de Rijke and Balog, "Building simulated queries for known-item topics" (SIGIR 2007). Equal
+texts give equal queries. The queries consist of words of the chunk, which favours keyword search. So they show if a
+setting fails to find chunks, but not which fusion is best. In an index with other chunk sizes, a sentence may be cut in
+two, and can't be found.
 """
 
 import re
@@ -27,10 +28,10 @@ _MAX_MEAN_LENGTH = 10  # characters between blanks: more mean a script without b
 
 
 def known_item_queries(snapshot: Snapshot, count: int) -> Dataset:
-    """Generate up to `count` queries, each with the sentence to find, from live chunks in a pseudo-random order.
+    """Generate up to `count` queries from live chunks in pseudo-random order, each with a sentence to find.
 
-    Every other query has the chunk's rarest words, the rest have the sentence without its middle third. Chunks without
-    a usable sentence are left out.
+    Half of the queries are the rarest words of a chunk. The other half are the sentence without its middle third.
+    Chunks without a usable sentence are skipped.
     """
     drawn = ((text, _sentence(text)) for text in _texts_in_random_order(snapshot))
     sentences = list(islice(((text, sentence) for text, sentence in drawn if sentence is not None), count))

@@ -1,7 +1,8 @@
-"""Measures of a ranking, given relevance judgements. A ranking is document ids, best first, without repeats.
+"""Measures of the quality of a ranking, such as nDCG and recall.
 
-`judgements` maps document ids to grades; a grade above 0 is relevant, and a missing document has grade 0. No measure
-applies to a query without a relevant document: every function returns 0.0, and `load_dataset` leaves such queries out.
+A ranking is a list of document ids, best first, without repetitions. `judgements` has the grades of documents by id; a
+grade above 0 means relevant, and a missing document has grade 0. If no document is relevant, every function returns 0.0
+(`load_dataset` leaves such queries out).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,10 @@ Judgements = Mapping[str, int]
 
 
 def ndcg(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
-    """Return the normalised discounted cumulative gain of the first k, 0 to 1 (Järvelin and Kekäläinen, TOIS 2002).
+    """Return nDCG@k, the normalised discounted cumulative gain of the first k documents, from 0 to 1.
 
-    The gain is the grade itself, as in trec_eval and BEIR, and not 2**grade - 1.
+    The measure is that of Järvelin and Kekäläinen (TOIS 2002). The gain of a document is its grade, as in trec_eval and
+    BEIR, and not 2**grade - 1.
     """
     gained = _discounted([max(judgements.get(document, 0), 0) for document in ranking[:k]])
     ideal = _discounted(sorted((grade for grade in judgements.values() if grade > 0), reverse=True)[:k])
@@ -21,13 +23,16 @@ def ndcg(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
 
 
 def recall(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
-    """Return the share of the relevant documents that is among the first k, 0 to 1."""
+    """Return recall@k: the share of all relevant documents that are among the first k, from 0 to 1."""
     relevant = {document for document, grade in judgements.items() if grade > 0}
     return len(relevant.intersection(ranking[:k])) / len(relevant) if relevant else 0.0
 
 
 def reciprocal_rank(ranking: Sequence[str], judgements: Judgements, k: int = 10) -> float:
-    """Return 1 / rank of the first relevant document, 0.0 if none is among the first k. Its mean is MRR@k."""
+    """Return 1 / (rank of the first relevant document), or 0.0 if none is among the first k.
+
+    The mean over all queries is called MRR@k.
+    """
     for rank, document in enumerate(ranking[:k], 1):
         if judgements.get(document, 0) > 0:
             return 1 / rank

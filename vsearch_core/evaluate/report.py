@@ -1,4 +1,4 @@
-"""Measure how good the answers to judged queries are, mode by mode."""
+"""Measure the quality of search on judged queries, for each mode (hybrid, vector, keyword)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from vsearch_core.search.pipeline import EmbedQuery
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """The scores of each mode over all judged queries, the comparisons between them, and each mode's run."""
+    """The mean measures of each mode, the comparisons between modes, and the ranked documents of each (its run).
+
+    `queries` is the number of judged queries.
+    """
 
     queries: int
     modes: Sequence[ModeScores]
@@ -30,9 +33,10 @@ def evaluate(
     document_id: Callable[[str], str],
     former: tuple[str, Run] | None = None,
 ) -> EvaluationReport:
-    """Answer all judged queries in each mode, and compare the first mode with the others and all with a former run.
+    """Search for all judged queries in each mode, and measure the results.
 
-    `document_id` maps a stored path to the judgements' id. `former` is a run and its name.
+    The first mode is compared with each of the others. `former`, the name and the rankings of a saved run, is compared
+    with every mode. `document_id` maps a path, as the index stores it, to the document's id in the judgements.
     """
     scores, comparisons = [], []
     runs: dict[str, Run] = {}

@@ -26,9 +26,10 @@ Values = NDArray[np.float64]  # (queries, measures), in the order of the judgeme
 
 @dataclass(frozen=True, slots=True)
 class ModeScores:
-    """One mode's means over all judged queries, and the `seconds` that all searches took, without embedding.
+    """The means of one mode's measures over all judged queries.
 
-    `intervals` has the ends of each mean's 95 % confidence interval, by measure.
+    `seconds` is the time of all searches together, without embedding. `intervals` has the 95 % confidence interval of
+    each mean, as (lower, upper), by the name of the measure.
     """
 
     mode: str
@@ -44,7 +45,7 @@ class ModeScores:
 class Comparison:
     """The difference in mean nDCG@10 between a mode and another setting (`against`) on the same queries.
 
-    `interval` is its 95 % confidence interval, `p` the p-value of the paired test.
+    `interval` is the 95 % confidence interval of the difference, and `p` the p-value of the paired test.
     """
 
     mode: str
@@ -55,7 +56,7 @@ class Comparison:
 
 
 def embed_dataset(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
-    """Embed all queries in one call. Returns the function from a query to its embedding."""
+    """Embed all queries in one call of the embedder. Return a function that looks up a query's vector by its text."""
     texts = sorted({clean_query(text) for text in dataset.queries.values()})
     vectors = embedder.embed_queries(texts)
     pairs = zip(texts, vectors, strict=True)
@@ -72,9 +73,10 @@ def run_queries(
     document_id: Callable[[str], str],
     depth: int = DEPTH,
 ) -> tuple[Run, float]:
-    """Search for all judged queries in one mode. Returns the run, `depth` documents a query, and the seconds it took.
+    """Search for all judged queries in one mode.
 
-    `document_id` maps a hit's stored path to the judgements' id.
+    Returns the run (the `depth` best documents of each query, with scores) and the time of all searches in seconds.
+    `document_id` maps a hit's path, as the index stores it, to the document's id in the judgements.
     """
     run: dict[str, Ranking] = {}
     started = time.perf_counter()
@@ -92,14 +94,14 @@ def run_queries(
 
 
 def measure_run(run: Run, judgements: Mapping[str, Mapping[str, int]]) -> Values:
-    """Return every measure of every judged query; 0 for a query that the run lacks, as in `trec_eval -c`."""
+    """Return all measures for each judged query. A query that the run lacks counts as 0, as in `trec_eval -c`."""
     return np.array(
         [_measures([document for document, _ in run.get(query, ())], grades) for query, grades in judgements.items()]
     )
 
 
 def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
-    """Return the means of `values` over the queries, with their confidence intervals."""
+    """Return the means over all queries of a mode's measures (`values`), with their confidence intervals."""
     lower, upper = confidence_interval(values)
     intervals = dict(zip(MEASURES, zip(lower.tolist(), upper.tolist(), strict=True), strict=True))
     ndcg_10, recall_10, recall_100, mrr_10 = values.mean(axis=0).tolist()
@@ -107,7 +109,7 @@ def mode_scores(mode: str, values: Values, seconds: float) -> ModeScores:
 
 
 def compare(mode: str, values: Values, against: str, others: Values) -> Comparison:
-    """Compare the nDCG@10 of two settings on the same queries."""
+    """Compare nDCG@10 of a mode and of another setting (`against`), given their measures for the same queries."""
     differences = values[:, 0] - others[:, 0]
     lower, upper = confidence_interval(differences[:, None])
     ends = float(lower[0]), float(upper[0])

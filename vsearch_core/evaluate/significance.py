@@ -1,4 +1,7 @@
-"""Confidence of a mean over queries, and significance of a difference. All randomness is seeded."""
+"""Statistics for measures over queries: confidence intervals of means, and p-values of differences.
+
+Random numbers have a fixed seed, so that equal inputs give equal results.
+"""
 
 from collections.abc import Iterator
 
@@ -14,9 +17,10 @@ Values = NDArray[np.float64]
 
 
 def confidence_interval(values: Values) -> tuple[Values, Values]:
-    """Return the lower and upper ends, each (m,), of the means' 95 % confidence intervals; `values` is (queries, m).
+    """Return the lower and the upper ends of the 95 % confidence intervals of m means, each (m,).
 
-    The method is the percentile bootstrap over queries (Efron, Annals of Statistics 1979).
+    `values` (queries, m) has m measures for each query. The method is the percentile bootstrap over queries (Efron,
+    Annals of Statistics 1979).
     """
     tail = (1 - CONFIDENCE) / 2
     lower, upper = np.quantile(np.concatenate(list(_resampled_means(values))), (tail, 1 - tail), axis=0)
@@ -24,10 +28,10 @@ def confidence_interval(values: Values) -> tuple[Values, Values]:
 
 
 def p_value(differences: Values) -> float:
-    """Return the probability that chance alone moves the mean of `differences`, (queries,), as far from 0.
+    """Return the p-value of the mean of `differences`, (queries,): the probability that chance alone moves it so far.
 
-    The method is the two-sided paired randomisation test: if two settings were equal, each difference would be as
-    likely with the other sign (Smucker, Allan and Carterette, CIKM 2007). The observed signs count as one of the
+    The method is the two-sided paired randomisation test (Smucker, Allan and Carterette, CIKM 2007): if two settings
+    are equally good, each difference could as well have the other sign. The observed signs count as one of the random
     rounds, so the result is never 0.
     """
     observed = abs(differences.sum())

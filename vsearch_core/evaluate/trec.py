@@ -1,6 +1,7 @@
-"""Runs in TREC's format: `query Q0 document rank score tag`, one line a document (https://trec.nist.gov).
+"""Read and write runs (ranked documents of each query) in TREC's format (https://trec.nist.gov).
 
-Blanks, per cent signs and byte order marks in ids, which paths may contain, are percent-encoded.
+Each line is `query Q0 document rank score tag`. In ids, which may be paths, spaces, percent signs and byte order marks
+are percent-encoded.
 """
 
 import math
@@ -22,9 +23,9 @@ _TO_QUOTE = re.compile(r"[\s%\ufeff]")  # U+FEFF could be read as the file's byt
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:
-    """Write a run. Raises StorageError.
+    """Write a run to a file, with `tag` as its name in each line. Raises StorageError.
 
-    Equal scores are made to differ by the last bit of a float32, since readers order by score alone.
+    Equal scores are changed by the last bit of a float32 to keep their order, because readers sort by score alone.
     """
     lines = []
     for query, ranking in run.items():
@@ -37,18 +38,19 @@ def write_run(path: Path, run: Run, tag: str) -> None:
 
 
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
-    """Read a run in trec_eval's order: by score, then by document id, both descending.
+    """Read a run: for each query, a list of (document id, score), in trec_eval's order.
 
-    Ranks and tags are ignored. Raises InputError, naming file and line, for a malformed line.
+    That order is by score, then by document id, both descending; ranks and tags are ignored. Raises InputError, which
+    names file and line, for a malformed line.
     """
     scores: dict[str, dict[str, float]] = {}
     for place, line in numbered_lines(path, "run-unreadable"):
         query, document, score = _parsed(place, line)
         if document in scores.setdefault(query, {}):
-            raise InputError(place, f"names document {document!r} again for query {query!r}", "duplicate-document")
+            raise InputError(place, f"repeats document {document!r} for query {query!r}", "duplicate-document")
         scores[query][document] = score
     if not scores:
-        raise InputError(str(path), "holds no line of a run", "empty-run")
+        raise InputError(str(path), "is an empty run file", "empty-run")
     return {
         query: sorted(ranking.items(), key=lambda item: (item[1], item[0]), reverse=True)
         for query, ranking in scores.items()
@@ -63,7 +65,7 @@ def _parsed(place: str, line: str) -> tuple[str, str, float]:
         reason = "is not query, Q0, document, rank, score and tag"
         raise InputError(place, reason, "invalid-run-line") from None
     if not math.isfinite(score):
-        raise InputError(place, f"its score is {text}", "score-not-finite")
+        raise InputError(place, f"the score is {text}", "score-not-finite")
     return unquote(query), unquote(document), score
 
 

@@ -1,4 +1,7 @@
-"""Choose, by judged queries, the fusion of an index's two routes, and keep it only if it is significantly better."""
+"""Tune fusion: find the best weights of keyword and vector scores for an index, with judged queries.
+
+The result is only kept if it is significantly better than the fusion in use.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -33,10 +36,10 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TuningResult:
-    """The best fusion over all queries, and an unbiased estimate of what it gains.
+    """The fusion that is best on all judged queries, with an unbiased estimate of its quality.
 
-    `ndcg_10` is measured on queries held out from the choice, `former_ndcg_10` with the fusion in force; `p` is the
-    p-value of the paired test between both.
+    `ndcg_10` is measured on queries that were not used to choose the fusion (cross-validation). `former_ndcg_10` is
+    that of the fusion in use before. `p` is the p-value of the paired test between the two.
     """
 
     fusion: Fusion
@@ -47,12 +50,12 @@ class TuningResult:
 
     @property
     def setting(self) -> TunedFusion:
-        """Return the result in the form that the index stores."""
+        """Return the result as the setting that an index stores."""
         return TunedFusion(self.fusion.method, self.fusion.alpha, self.queries, self.ndcg_10, self.former_ndcg_10)
 
     @property
     def wins(self) -> bool:
-        """Return True if the fusion is significantly better than the one in force."""
+        """Return True if the fusion is significantly better than the one in use before."""
         return self.ndcg_10 > self.former_ndcg_10 and self.p <= SIGNIFICANCE
 
 
@@ -63,10 +66,10 @@ def tune_fusion(
     document_id: Callable[[str], str],
     former: Fusion,
 ) -> TuningResult:
-    """Measure every fusion, `former` (the one in force) among them, on every query, and choose the best.
+    """Measure all fusions, including `former` (the one in use), on all judged queries, and choose the best.
 
-    The gain is estimated by cross-validation: a hash deals the queries to FOLDS folds, and each fold is measured with
-    the fusion that is best for the other folds (Stone, JRSS B 1974).
+    Its quality is estimated by cross-validation (Stone, JRSS B 1974): the queries are divided into FOLDS folds by a
+    hash, and each fold is measured with the fusion that is best for the other folds.
     """
     cached = _CachingSearcher(searcher)
     trials = [former, *(Fusion("convex", alpha) for alpha in ALPHAS), Fusion("rrf")]
@@ -83,7 +86,7 @@ def tune_fusion(
 
 
 def store_fusion(index: Path, tuned: TunedFusion | None) -> None:
-    """Store a tuned fusion in the index; None restores the default.
+    """Store a tuned fusion in the index's settings. None deletes it, so that the default is used again.
 
     Raises IndexNotFoundError, IndexLockedError, IndexVersionError, IndexCorruptError, StorageError.
     """

@@ -1,1 +1,1 @@
-"""Kernels compiled by numba. Importing the package loads no numba; importing a module with kernels does."""
+"""Kernels: inner loops that numba compiles to machine code. Importing this package alone does not load numba."""

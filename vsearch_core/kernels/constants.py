@@ -1,4 +1,4 @@
-"""Numbers that compiled kernels and the Python code around them must agree on; importing them loads no numba."""
+"""Constants that the kernels and the Python code that calls them share. Importing this module does not load numba."""
 
 CACHE_LINE = 64  # bytes; codes and sketches are padded to whole cache lines
 FIXED_ONE = 32_767  # 1.0 as int16 fixed point

@@ -1,13 +1,15 @@
-"""Search a graph over sketches, and rescore what it finds.
+"""Search a graph of nodes by their sketches (compressed vectors), and rescore the nodes found with exact vectors.
 
-The search is best-first with a sorted linear pool (Fu et al., NSG, VLDB 2019): expand the best candidate that is not
-expanded yet, score its unvisited neighbours, keep the best. A neighbour costs one cache line, its sketch. Since a
-search mostly waits for memory, each thread runs several at once in lanes, one step of each in turn: the cache lines
-that one lane prefetched arrive while the others compute. A step either gathers a node's unvisited neighbours or scores
-them.
+The search is best-first (Fu et al., NSG, VLDB 2019). Candidates are kept in a pool, a sorted array of keys (see
+`keys`). Each iteration expands the best candidate that is not expanded yet: its unvisited neighbours are scored, and
+the best are inserted into the pool. A neighbour's sketch takes one cache line.
 
-Functions here check no bounds: `ann.check` does, before a graph is first searched. The functions of a step take their
-arrays one by one: reading them from a named tuple counts references, which would cost a third of the speed.
+A search mostly waits for memory. So each thread runs several searches at once, in lanes, one step of each in turn:
+memory that one lane has prefetched arrives while the others compute. A step either gathers a node's unvisited
+neighbours or scores them.
+
+These functions check no bounds; `ann.check` does so before a graph is first searched. The functions for one step take
+their arrays as separate arguments: reading them from a named tuple counts references, which costs a third of the speed.
 """
 
 from typing import Any
@@ -30,7 +32,11 @@ PHASE, QUERY, EXCESS, NODE, COUNT = 0, 1, 2, 3, 4  # the columns of `Lanes.state
 
 @kernel
 def make_lanes(count: int, nodes: int, degree: int, width: int, ef: int, basis: Any) -> Any:
-    """Return scratch memory for `count` searches at once with pools of `ef` keys, a multiple of POOL_BLOCK."""
+    """Allocate scratch memory for `count` searches at once. Each pool has `ef` keys, a multiple of POOL_BLOCK.
+
+    `nodes` is the number of nodes of the graph, `degree` the number of neighbours of each, `width` the size of a sketch
+    in bytes, and `basis` (m, d padded) that of the sketches' codec.
+    """
     return Lanes(
         np.full(count * (ef + POOL_BLOCK), -LAST_KEY, np.int64),
         np.zeros((count, (nodes + 31) // 32), np.uint32),
@@ -46,7 +52,7 @@ def make_lanes(count: int, nodes: int, degree: int, width: int, ef: int, basis: 
 
 @kernel(inline="always")
 def visit(visited: Any, lane: int, node: int) -> Any:
-    """Mark a node as visited; return 1 if the lane visits it for the first time, else 0."""
+    """Mark a node as visited by the lane, in `Lanes.visited`. Return 1 if it was not visited before, else 0."""
     word = np.uint32(node) >> np.uint32(5)
     bit = np.uint32(1) << (np.uint32(node) & np.uint32(31))
     before = visited[lane, word]
@@ -56,7 +62,7 @@ def visit(visited: Any, lane: int, node: int) -> Any:
 
 @kernel(inline="always")
 def pool_start(lane: int, ef: int) -> Any:
-    """Return the place in `Lanes.pools` where a lane's pool begins."""
+    """Return the index in `Lanes.pools` at which the pool of a lane starts."""
     return lane * (ef + POOL_BLOCK) + POOL_BLOCK
 
 
@@ -64,7 +70,10 @@ def pool_start(lane: int, ef: int) -> Any:
 def start_search(
     query: Any, graph: GraphArrays, entries: int, codec: CodecArrays, lanes: Lanes, lane: int, ef: int
 ) -> None:
-    """Compute the weights of a query (d,) in fixed point, and fill the pool with the best of the first `entries`."""
+    """Start the search for a query (d,) int16 in a lane: compute its weights, and put the best entry nodes in the pool.
+
+    Only the first `entries` of the graph's entry nodes are compared.
+    """
     sketches, weights, pools = graph.sketches, lanes.weights, lanes.pools
     width = sketches.shape[1]
     lanes.visited[lane, :] = 0
@@ -87,7 +96,7 @@ def start_search(
 
 @kernel
 def expand_next(neighbors: Any, pools: Any, state: Any, lane: int, ef: int) -> Any:
-    """Choose the best candidate that is not expanded yet and prefetch its neighbours; return False if none is left."""
+    """Choose the best candidate that is not expanded yet; prefetch its neighbours. Return False if there is none."""
     at = pool_start(lane, ef)
     place = first_even(pools, at, ef)
     if place >= ef:
@@ -103,7 +112,7 @@ def expand_next(neighbors: Any, pools: Any, state: Any, lane: int, ef: int) -> A
 
 @kernel
 def gather_neighbors(neighbors: Any, sketches: Any, visited: Any, unseen: Any, state: Any, lane: int) -> None:
-    """List the chosen node's unvisited neighbours and prefetch their sketches."""
+    """Write the chosen node's unvisited neighbours to `unseen`, mark them as visited, and prefetch their sketches."""
     node, width = state[lane, NODE], sketches.shape[1]
     count = 0
     for j in range(neighbors.shape[1]):
@@ -120,7 +129,7 @@ def gather_neighbors(neighbors: Any, sketches: Any, visited: Any, unseen: Any, s
 def score_neighbors(
     sketches: Any, pools: Any, unseen: Any, weights: Any, good: Any, state: Any, lane: int, ef: int
 ) -> None:
-    """Score the gathered neighbours and insert those that are good enough into the pool."""
+    """Score the neighbours in `unseen`, and insert those that are better than the worst candidate into the pool."""
     width = sketches.shape[1]
     offset, excess = lane * 4 * width, state[lane, EXCESS]
     at = pool_start(lane, ef)
@@ -136,13 +145,16 @@ def score_neighbors(
 
 @kernel(inline="always")
 def ranks_before(score: float, row: int, other_score: float, other_row: int) -> Any:
-    """Return True if a hit ranks before another: higher score first, then lower row."""
+    """Return True if the first hit ranks before the other: its score is higher, or equal with a lower row."""
     return score > other_score or (score == other_score and row < other_row)
 
 
 @kernel
 def insert_hit(scores: Any, rows: Any, count: int, score: float, row: int) -> Any:
-    """Insert a hit into the sorted first `count` of scores and rows (k,) if it is good enough; return the new count."""
+    """Insert a hit into the arrays `scores` and `rows` (k,), whose first `count` values are sorted, best first.
+
+    If the arrays are full, the worst hit is dropped. Returns the new count.
+    """
     k = len(scores)
     if count == k and not ranks_before(score, row, scores[k - 1], rows[k - 1]):
         return count
@@ -157,7 +169,7 @@ def insert_hit(scores: Any, rows: Any, count: int, score: float, row: int) -> An
 
 @kernel(inline="always")
 def dot_fixed(queries: Any, query: int, vectors: Any, row: int) -> Any:
-    """Return the dot product of a float32 query with a fixed-point vector as float32."""
+    """Return the dot product of queries[query], (q, d) float32, and vectors[row], (n, d) in fixed point."""
     dimension = vectors.shape[1]
     dot = dot_f32(queries, np.int64(query) * dimension, vectors, np.int64(row) * dimension, dimension)
     return dot * np.float32(1.0 / FIXED_ONE)
@@ -165,7 +177,7 @@ def dot_fixed(queries: Any, query: int, vectors: Any, row: int) -> Any:
 
 @kernel(inline="always")
 def is_allowed(stored: StoredRows, node: int) -> Any:
-    """Return True if any of a node's rows is allowed."""
+    """Return True if at least one of the rows of a node is allowed."""
     _, order, starts, allowed = stored
     if len(allowed) == 0:
         return True
@@ -177,10 +189,11 @@ def is_allowed(stored: StoredRows, node: int) -> Any:
 
 @kernel
 def count_to_rescore(stored: StoredRows, pools: Any, at: int, ef: int, k: int, slack: int) -> Any:
-    """Count the first candidates of a pool that may be among the best k allowed ones if estimates are off by `slack`.
+    """Return (count, allowed): the number of candidates to rescore, and how many of them are allowed.
 
-    Returns (count, allowed): `allowed` is the number of allowed nodes among them, or `ef` where the pool extends beyond
-    them, so that it can't have missed any.
+    The candidates are the first `count` in the pool that starts at `at`: all that may be among the best k allowed nodes
+    if their scores are wrong by up to `slack`. If the pool has more candidates than these, it can't have missed any
+    such node, and `allowed` is `ef` instead.
     """
     found, limit = 0, LAST_KEY >> 32
     for i in range(ef):
@@ -198,7 +211,7 @@ def count_to_rescore(stored: StoredRows, pools: Any, at: int, ef: int, k: int, s
 
 @kernel
 def prefetch_vectors(stored: StoredRows, pools: Any, at: int, count: int) -> None:
-    """Prefetch the vectors of the first `count` candidates of a pool."""
+    """Prefetch the vectors of the first `count` candidates in the pool that starts at `at`."""
     vectors, order, starts = stored.vectors, stored.order, stored.starts
     dimension = vectors.shape[1]
     for i in range(count):
@@ -211,7 +224,10 @@ def prefetch_vectors(stored: StoredRows, pools: Any, at: int, count: int) -> Non
 def rescore(
     queries: Any, query: int, stored: StoredRows, pools: Any, at: int, count: int, scores: Any, rows: Any
 ) -> Any:
-    """Write the best allowed rows among a pool's first `count` nodes, by exact dot products; return their number."""
+    """Compute exact dot products for the first `count` nodes in the pool that starts at `at`.
+
+    Writes the best allowed rows to `scores` and `rows` (k,), best first, and returns their number.
+    """
     vectors, order, starts, allowed = stored.vectors, stored.order, stored.starts, stored.allowed
     found = 0
     for i in range(count):
@@ -230,7 +246,10 @@ def rescore(
 
 @kernel
 def finish_search(stored: StoredRows, codec: CodecArrays, lanes: Lanes, lane: int, ef: int, k: int) -> Any:
-    """Set the lane's COUNT to the candidates to rescore, prefetch their vectors, and return how many are allowed."""
+    """Prepare a lane for rescoring: set its COUNT to the number of candidates to rescore, and prefetch their vectors.
+
+    Returns the number of allowed candidates, as `count_to_rescore`.
+    """
     unit = lanes.units[lane]
     at = pool_start(lane, ef)
     slack = np.int64((MARGIN + ef / CANDIDATES_PER_SIGMA) * codec.error / unit) if unit > 0.0 else LAST_KEY >> 33
@@ -244,11 +263,12 @@ def search_graph(
     queries: Any, fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, lane_count: int, ef: int,
     scores: Any, rows: Any, counts: Any, allowed_counts: Any,
 ) -> None:  # fmt: skip
-    """Search the graph for queries (q, d) float32, in `lane_count` lanes with pools of `ef`, a multiple of POOL_BLOCK.
+    """Search the graph for the k rows nearest to each query.
 
-    `fixed` (q, d) int16 holds the same queries in fixed point. Writes the hits to `scores` (q, k) float32 and `rows`
-    (q, k) int64, best first, their number to `counts` (q,), and to `allowed_counts` (q,) what `count_to_rescore`
-    returns: where few allowed nodes are in the pool, better ones may lie beyond.
+    `queries` (q, d) float32 and `fixed` (q, d) int16 are the same queries, as floats and in fixed point. `lane_count`
+    searches run at once, with pools of `ef` keys, a multiple of POOL_BLOCK. Writes the hits to `scores` (q, k) float32
+    and `rows` (q, k) int64, best first, and their number to `counts` (q,). Writes to `allowed_counts` (q,) the number
+    of allowed candidates (see `count_to_rescore`): if it is small, the search may have missed better rows.
     """
     lane_count = min(lane_count, len(queries))
     neighbors, sketches, entries = graph

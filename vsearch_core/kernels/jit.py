@@ -1,6 +1,6 @@
-"""The decorator of all kernels, and all that they use of numba; no other module imports it.
+"""The decorator for kernels, and the parts of numba that they use. No other module imports numba.
 
-An import by its name, before this module's, would let a file in the working folder steer numba.
+numba reads a configuration file from the working folder when it is imported. `import_numba` prevents that.
 """
 
 from importlib import import_module
@@ -16,9 +16,10 @@ intrinsic: Any = import_module("numba.extending").intrinsic
 
 
 def kernel(function: Any = None, **options: Any) -> Any:
-    """Compile a function with numba when it is first called: without the GIL, and cached on disk.
+    """Decorate a function, so that numba compiles it at the first call, and caches the machine code on disk.
 
-    `options` are further ones of `numba.njit`. numba fixes a function's cache folder here, so it is set first.
+    The compiled function runs without the GIL. `options` are passed to `numba.njit`. numba chooses the cache folder
+    when a function is decorated, so the folder is set before that.
     """
     kernel_cache.point_numba()
     return numba.njit(function, nogil=True, cache=True, **options)

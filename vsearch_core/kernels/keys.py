@@ -1,8 +1,8 @@
-"""Candidates as integers, for use inside kernels.
+"""Keys: candidates of a search as single integers, for use inside kernels.
 
-A candidate is one int64 key: its negated score in the upper 32 bits; below, its row and a flag that says whether it has
-been expanded. Keys sort by descending score, then by ascending row, so one comparison decides both and no order is left
-to chance. Rows must be below 2**31.
+A key is an int64. Its upper 32 bits are the negated score of the candidate; its lower 32 bits are the row, followed by
+a flag for candidates that a graph search has expanded. Sorting keys sorts candidates by descending score, and equal
+scores by ascending row, so that the order is always defined. Rows must be below 2**31.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ EXPANDED = 1
 
 @kernel(inline="always")
 def make_key(score: int, row: int) -> Any:
-    """Return the key of a row with an int32 score, not yet expanded."""
+    """Return the key for a row and its int32 score, with the flag "not expanded"."""
     return (-score << 32) | (row << 1)
 
 
 @kernel(inline="always")
 def key_row(key: int) -> Any:
-    """Return the row of a key."""
+    """Return the row number in a key."""
     return (key & 0xFFFFFFFF) >> 1

@@ -1,11 +1,14 @@
-"""Find the best rows by keyword: MaxScore over windows of rows, with bounds from blocks of postings.
+"""Find the rows with the highest BM25 scores, with the MaxScore algorithm.
 
-Scores are sums of whole numbers (`lexical.bm25`), so no order is left to chance. Terms are processed by descending
-bound. Those whose bounds together can't lift a row among the best are not added up, but looked up for the rows that may
-still get there (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995). A window whose blocks
-promise too little is skipped (Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011).
+Rows are processed in windows of consecutive rows, and terms in descending order of their bound: the most that a term
+can add to a score. The scores of the first terms are summed for all rows of a window. If the bounds of the other terms
+together can't lift a row into the best k, these terms are only looked up for rows that may still get there (Turtle and
+Flood, "Query evaluation: strategies and optimizations", 1995). A window is skipped if the bounds of its blocks of
+postings are too low (Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011).
 
-Functions here check no bounds: `BM25.check` does, before a list of postings is first used.
+Scores are sums of whole numbers of units (see `lexical.bm25`), so they don't depend on the order of additions. The best
+rows so far are kept in a pool, a sorted array of keys (see `keys`). These functions check no bounds; `BM25.check` does
+so before a list of postings is first used.
 """
 
 import math
@@ -26,14 +29,17 @@ _LOOKUP = 100  # about how many postings are added in the time that one row is l
 
 @kernel(inline="always", error_model="numpy")
 def contribution(count: Any, saturation: Any, weight: Any) -> Any:
-    """Return what a posting adds to a score: as `bm25.contributions`, operation by operation."""
+    """Return the amount, in units, that a posting adds to a score, with the same operations as `bm25.contributions`."""
     frequency = np.float32(count)
     return np.int32(frequency / (frequency + saturation) * weight) + np.int32(1)
 
 
 @kernel(error_model="numpy")
 def block_bound(postings: PostingArrays, scale: SaturationScale, weight: Any, first: int, last: int) -> Any:
-    """Return the most that one of the postings from `first` to `last` (inclusive) can add, by their blocks."""
+    """Return an upper bound, in units, of what one of the postings from `first` to `last` (inclusive) adds to a score.
+
+    It is computed from the blocks of postings that contain them.
+    """
     counts, ratios = postings.block_counts, postings.block_ratios
     constant, factor = scale  # a posting's saturation / count is constant / count + factor * length / count
     least = np.float32(1e30)
@@ -46,7 +52,7 @@ def block_bound(postings: PostingArrays, scale: SaturationScale, weight: Any, fi
 
 @kernel
 def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
-    """Return the first place from start to end in an ascending list whose row is not below `row`, or end."""
+    """Return the first place in rows[start:end], ascending, with a value of at least `row`; `end` if there is none."""
     low, high = np.uint64(start), np.uint64(end)
     while low < high:
         middle = (low + high) >> np.uint64(1)
@@ -61,7 +67,7 @@ def first_at_least(rows: Any, start: int, end: int, row: int) -> Any:
 def add_postings(
     rows: Any, counts: Any, saturations: Any, start: int, end: int, weight: Any, lo: int, sums: Any
 ) -> None:
-    """Add the contributions of the postings start … end - 1 to the sums of the rows from `lo` on."""
+    """Add the contributions of the postings start … end - 1 of a term to `sums`; sums[0] belongs to row `lo`."""
     base = np.uint64(lo)
     for place in range(np.uint64(start), np.uint64(end)):
         row = np.uint64(rows[place])
@@ -70,7 +76,7 @@ def add_postings(
 
 @kernel
 def count_above(sums: Any, count: int, least: Any) -> Any:
-    """Count the first `count` sums that are above `least`."""
+    """Return how many of sums[:count] are above `least`."""
     found = np.int32(0)
     some = sums[:count]
     for i in range(len(some)):
@@ -83,7 +89,11 @@ def look_up(
     rows: Any, counts: Any, saturations: Any, weights: Any, starts: Any, ends: Any, rest: Any, first: int, row: int,
     score: Any, threshold: Any,
 ) -> Any:  # fmt: skip
-    """Add the terms from number `first` on to a row's score; return 0 as soon as it can't pass the threshold."""
+    """Return a row's `score` plus what the terms number `first`, `first` + 1 … add to it.
+
+    Returns 0 as soon as the score can't exceed the threshold any more. The other arrays are those of `Window` and of
+    the segment's postings.
+    """
     for i in range(first, len(weights)):
         if score + rest[i] <= threshold:
             return np.int64(0)
@@ -98,7 +108,11 @@ def collect(
     postings: PostingArrays, weights: Any, window: Window, first: int, lo: int, width: int, sums: Any, allowed: Any,
     base: int, threshold: Any, k: int, pool: Any,
 ) -> None:  # fmt: skip
-    """Insert the window's rows whose scores pass the threshold into the pool, of which the best k count."""
+    """Insert the rows of a window whose scores exceed the threshold into the pool.
+
+    `sums` has the scores of the `width` rows from `lo` on, without the terms from number `first` on: these are looked
+    up. The threshold rises to the score of the k-th best row.
+    """
     rows, counts, _, _, saturations = postings
     starts, ends, rest = window
     beyond = np.int32(max(0, threshold - rest[first]))
@@ -123,9 +137,10 @@ def collect(
 def enter_window(
     postings: PostingArrays, scale: SaturationScale, lists: Any, weights: Any, window: Window, last: int, bounded: bool
 ) -> None:
-    """Find each term's postings up to row `last` (exclusive), from where the previous window ended.
+    """Move the window forward: its `starts` become the former `ends`, and its new `ends` are at row `last` (exclusive).
 
-    Computes `Window.rest` too. The bounds by blocks are worth their time only if `bounded`, once the pool is full.
+    Also computes `Window.rest`. The bounds of blocks are only used if `bounded` (once the pool is full), because
+    they take time.
     """
     starts, ends, rest = window
     rest[len(weights)] = 0
@@ -144,9 +159,10 @@ def search_window(
     postings: PostingArrays, weights: Any, window: Window, lo: int, width: int, sums: Any, allowed: Any, base: int,
     k: int, pool: Any,
 ) -> None:  # fmt: skip
-    """Insert the best rows of lo … lo + width - 1 into the pool.
+    """Insert the best of the rows lo … lo + width - 1 into the pool.
 
-    Terms are added up until no row without any of them can be among the best and looking up the rest is cheaper.
+    Terms are summed for all rows, one after the other, until the remaining ones alone can't lift a row into the best k,
+    and looking them up for single rows is cheaper.
     """
     starts, ends, rest = window
     threshold = np.int64(0) if pool[POOL_BLOCK + k - 1] == LAST_KEY else -(pool[POOL_BLOCK + k - 1] >> 32)
@@ -174,9 +190,10 @@ def search_window(
 def sort_terms(
     ids: Any, table: TermTable, part: int, unit: float, lists: Any, weights: Any, ends: Any, bounds: Any
 ) -> None:  # fmt: skip
-    """Sort a query's terms by descending bound: write where their lists end, and their weights in units.
+    """Sort a query's terms (`ids`, places in the table) by descending bound.
 
-    Sets the `ends` of an empty window before the first one to where the lists start.
+    Writes, in this order, the ends of their lists of postings to `lists`, their idf in units to `weights`, and the
+    starts of their lists to `ends` (so that the first window begins there). `bounds` is scratch memory.
     """
     idf, spans, gains = table
     for i in range(len(ids)):
@@ -198,7 +215,7 @@ def sort_terms(
 
 @kernel
 def unit_of(idf: Any, ids: Any) -> float:
-    """Return the unit of a query's scores, as `bm25.unit_of`."""
+    """Return the unit of a query's scores (see `bm25.unit_of`), given its terms' places in `idf`."""
     highest = 0.0
     for term in ids:
         highest += idf[term]
@@ -210,10 +227,10 @@ def best_rows(
     postings: PostingArrays, scale: SaturationScale, starts: Any, ids: Any, table: TermTable, part: int, allowed: Any,
     base: int, k: int, pools: Any,
 ) -> None:  # fmt: skip
-    """Insert the best rows of segment number `part` into each query's pool as sorted keys.
+    """Insert the best rows of segment number `part` into the pool of each query, as sorted keys.
 
-    The terms of query i are ids[starts[i] : starts[i + 1]], places in `table`. `allowed` (n,) bool restricts the
-    segment's rows; if it is empty, all are allowed. `base` is added to row numbers. `pools` is
+    The terms of query i are ids[starts[i] : starts[i + 1]], which are places in `table`. `allowed` (n,) bool restricts
+    the segment's rows; if it is empty, all are allowed. `base` is added to row numbers. `pools` has the shape
     (q, POOL_BLOCK + k rounded up to a multiple of POOL_BLOCK).
     """
     total = len(postings.saturations)
@@ -238,7 +255,10 @@ def best_rows(
 
 @kernel
 def read_pools(pools: Any, starts: Any, ids: Any, idf: Any, rows: Any, scores: Any, counts: Any) -> None:
-    """Write the pools' keys to `rows` and `scores`, both (q, k), and their numbers to `counts` (q,)."""
+    """Write the rows and scores in the pools to `rows` and `scores` (q, k), and their number to `counts` (q,).
+
+    `starts`, `ids` and `idf` are those of `best_rows`.
+    """
     for query in range(len(pools)):
         unit = np.float32(unit_of(idf, ids[starts[query] : starts[query + 1]]))
         found = 0

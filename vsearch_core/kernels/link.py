@@ -1,10 +1,11 @@
-"""Link nodes into a graph, in batches without locks.
+"""Build a graph: link batches of nodes to their nearest neighbours, without locks.
 
-Every node of a batch searches the graph as it was before the batch; then the reverse edges are added, one target at a
-time (ParlayANN, Manohar et al., PPoPP 2024), so the result does not depend on the number of threads. Neighbours are
-selected by HNSW's heuristic (Malkov and Yashunin, 2018) with DiskANN's factor α (Subramanya et al., NeurIPS 2019).
+For each node of a batch, neighbours are searched in the graph as it was before the batch. Then the reverse edges are
+added, one target at a time (ParlayANN, Manohar et al., PPoPP 2024). So the result does not depend on the number of
+threads. Neighbours are selected by HNSW's heuristic (Malkov and Yashunin, 2018) with DiskANN's factor α (Subramanya et
+al., NeurIPS 2019).
 
-Distances between nodes are squared L2 distances of their SQ8 codes: exact integers.
+Distances between nodes are squared L2 distances of their SQ8 codes (see `ann.sq8`), which are exact integers.
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Sq8Rows
 
 @kernel
 def set_pivot(coded: Sq8Rows, node: int, pivot: Any) -> Any:
-    """Copy a node's code to `pivot` as int8; return by how much its dot products are too high: codes are unsigned."""
+    """Copy a node's code to `pivot`, as int8 around 0. Return the excess of dot products between codes and `pivot`."""
     total: Any = 0
     for i in range(coded.codes.shape[1]):
         value = np.int64(coded.codes[node, i]) - SQ8_ZERO
@@ -46,7 +47,7 @@ def set_pivot(coded: Sq8Rows, node: int, pivot: Any) -> Any:
 
 @kernel
 def measure_distances(coded: Sq8Rows, node: int, ids: Any, count: int, pivot: Any, distances: Any) -> None:
-    """Write the squared distances between a node and the nodes ids[:count]."""
+    """Write to `distances` the squared distances from a node to the nodes ids[:count]. `pivot` is scratch memory."""
     codes, norms = coded.codes, coded.norms
     stride = codes.shape[1]
     for i in range(count):
@@ -61,10 +62,11 @@ def measure_distances(coded: Sq8Rows, node: int, ids: Any, count: int, pivot: An
 
 @kernel
 def prune(coded: Sq8Rows, keys: Any, count: int, alpha: float, degree: int, pivot: Any, out: Any) -> Any:
-    """Select at most `degree` of the sorted candidates keys[:count] into `out`; return their number.
+    """Select at most `degree` neighbours of a node from the sorted candidates keys[:count].
 
-    A key is a distance in the upper 32 bits and a node below. A candidate is dropped if it is α times nearer to one
-    that was selected before than to the node. Overwrites `keys`.
+    Writes them to `out` and returns their number. A key has the candidate's distance to the node in the upper 32 bits,
+    and the candidate in the lower ones. A candidate is dropped if α times its distance to a selected neighbour is not
+    more than its distance to the node. Overwrites `keys`; `pivot` is scratch memory.
     """
     codes, norms = coded.codes, coded.norms
     stride = codes.shape[1]
@@ -92,7 +94,10 @@ def prune(coded: Sq8Rows, keys: Any, count: int, alpha: float, degree: int, pivo
 def select_neighbors(
     coded: Sq8Rows, node: int, ids: Any, count: int, alpha: float, degree: int, pivot: Any, distances: Any, out: Any
 ) -> Any:
-    """Select a node's neighbours among ids[:count] into `out`; return their number."""
+    """Select at most `degree` neighbours of a node among the nodes ids[:count].
+
+    Writes them to `out` and returns their number. `pivot` and `distances` are scratch memory.
+    """
     measure_distances(coded, node, ids, count, pivot, distances)
     keys = np.empty(count, np.int64)
     for i in range(count):
@@ -106,10 +111,10 @@ def find_neighbors(
     vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, coded: Sq8Rows, lane_count: int, ef: int,
     alpha: float, first: int, start: int, stop: int, forward: Any,
 ) -> None:  # fmt: skip
-    """Select the neighbours of the nodes start … stop - 1 among the nodes before `first`.
+    """Find the neighbours of the nodes start … stop - 1 among the nodes before `first`.
 
-    Writes them to forward[node - first], padded with NO_NODE. `vectors` (n, d) is in fixed point; `order` has the row
-    of each node; `ef` is a multiple of POOL_BLOCK.
+    Writes those of each node to forward[node - first], padded with NO_NODE. `vectors` (n, d) are in fixed point, and
+    `order` (nodes,) has a row of each node. A search keeps `ef` candidates, a multiple of POOL_BLOCK.
     """
     degree = forward.shape[1]
     ids, distances = np.empty(ef, np.uint32), np.empty(ef, np.int64)
@@ -153,9 +158,10 @@ def add_reverse_edges(
     neighbors: Any, coded: Sq8Rows, targets: Any, sources: Any, bounds: Any, alpha: float, degree: int, start: int,
     stop: int,
 ) -> None:  # fmt: skip
-    """Add the edges of groups start … stop - 1 to their targets' lists; a list that overflows is pruned to `degree`.
+    """Add each source to the neighbours of its target. A list that has no more room is pruned to `degree`.
 
-    `targets` and `sources` (edges,) are grouped by target; group i is bounds[i] … bounds[i + 1] - 1.
+    `targets` and `sources` (edges,) are sorted by target. Group i, the edges bounds[i] … bounds[i + 1] - 1, has one
+    target; the groups start … stop - 1 are processed.
     """
     capacity = neighbors.shape[1]
     pivot = np.empty(coded.codes.shape[1], np.int8)
@@ -179,7 +185,7 @@ def add_reverse_edges(
 
 @kernel
 def prune_lists(neighbors: Any, coded: Sq8Rows, alpha: float, start: int, stop: int, out: Any) -> None:
-    """Prune the lists of the nodes start … stop - 1 to the length of those of `out`."""
+    """Prune the neighbours of the nodes start … stop - 1. Write them to `out` (nodes, degree), padded with NO_NODE."""
     capacity, degree = neighbors.shape[1], out.shape[1]
     pivot = np.empty(coded.codes.shape[1], np.int8)
     distances = np.empty(capacity, np.int64)
@@ -198,7 +204,7 @@ def prune_lists(neighbors: Any, coded: Sq8Rows, alpha: float, start: int, stop: 
 def nearest_entries(
     vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, start: int, stop: int, out: Any
 ) -> None:
-    """Write to out[start:stop] the entry node that is most similar to each of these nodes."""
+    """Find for each of the nodes start … stop - 1 the most similar entry node, and write it to `out` (nodes,)."""
     nodes, width = graph.sketches.shape
     lanes = make_lanes(1, nodes, 1, width, POOL_BLOCK, codec.basis)
     for node in range(start, stop):

@@ -1,4 +1,4 @@
-"""Compare queries with every allowed row instead of searching the graph."""
+"""Compare queries with every allowed row, instead of searching the graph (whose nodes are groups of equal rows)."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ _INDISTINCT = 0.5  # if more of a sample lie within the error of its best, sketc
 
 @kernel
 def list_allowed_rows(allowed: Any, out: Any) -> Any:
-    """List the allowed rows in `out`, which has room for one more; return their number."""
+    """Write the allowed rows to `out` (n + 1,) and return their number. `allowed` (n,) bool marks them."""
     count: Any = 0
     for row in range(len(allowed)):
         out[count] = row  # always: an unpredictable branch would cost more
@@ -40,7 +40,10 @@ def list_allowed_rows(allowed: Any, out: Any) -> Any:
 
 @kernel
 def list_allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
-    """List the nodes with an allowed row in `out`, which has room for one more; return their number."""
+    """Write the nodes that have an allowed row to `out` (nodes + 1,), and return their number.
+
+    `order`, `starts` and `allowed` are those of `StoredRows`.
+    """
     count: Any = 0
     for node in range(len(starts) - 1):
         out[count] = node
@@ -53,7 +56,7 @@ def list_allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
 
 @kernel
 def find_best_sketches(graph: GraphArrays, lanes: Lanes, nodes: Any, kept: int) -> None:
-    """Fill the pool of lane 0 with the best `kept` of the listed nodes."""
+    """Fill the pool of lane 0 with the `kept` best of the given nodes, by the estimated scores of their sketches."""
     sketches, pools, weights, excess = graph.sketches, lanes.pools, lanes.weights, lanes.state[0, EXCESS]
     width = sketches.shape[1]
     worst = LAST_KEY
@@ -71,9 +74,10 @@ def rescore_beyond(
     queries: Any, query: int, stored: StoredRows, graph: GraphArrays, lanes: Lanes, nodes: Any, last: int, base: float,
     margin: float, count: int, scores: Any, rows: Any,
 ) -> Any:  # fmt: skip
-    """Rescore all listed nodes behind the key `last` that may still beat the worst hit; return the number of hits.
+    """Compute exact scores of those nodes after the key `last` that may be better than the worst hit.
 
-    A node may if its estimated dot product, `base` + score * unit, is within `margin` of the worst hit's.
+    A node may be better if its estimated dot product, `base` + score * unit, plus `margin` is at least the score of the
+    worst hit. Better rows are inserted into `scores` and `rows` (k,), which have `count` hits. Returns the new count.
     """
     vectors, order, starts, allowed = stored.vectors, stored.order, stored.starts, stored.allowed
     sketches, weights, excess, unit = graph.sketches, lanes.weights, lanes.state[0, EXCESS], lanes.units[0]
@@ -95,10 +99,11 @@ def scan_sketches(
     queries: Any, fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, nodes: Any, kept: int,
     scores: Any, rows: Any, counts: Any,
 ) -> None:  # fmt: skip
-    """Compare queries with the sketches of all listed nodes, and with the vectors of those that may be hits.
+    """Compare queries with the sketches of the given nodes, and then with the vectors of nodes that may be hits.
 
-    The arrays are those of `graph.search_graph`. The best `kept` sketches are mostly enough. Where scores lie closer
-    together than the sketches' error, as among rows that are all far from the query, more are rescored, up to all.
+    The other arguments are those of `graph.search_graph`. It is mostly enough to rescore the `kept` best sketches. If
+    scores differ by less than the error of sketches, such as for rows that are all far from the query, more nodes are
+    rescored, up to all.
     """
     dimension, k = queries.shape[1], scores.shape[1]
     lanes = make_lanes(1, 0, 1, graph.sketches.shape[1], kept, codec.basis)
@@ -123,9 +128,10 @@ def scan_sketches(
 def sketches_discriminate(
     fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, step: int, out: Any
 ) -> None:
-    """Write for each query (q, d) in fixed point if, by their sketches, few allowed nodes come close to the best one.
+    """Decide for each query if sketches can separate its best allowed nodes from most others.
 
-    Looks at every `step`-th node.
+    Writes True to `out` (q,) if few of a sample of nodes have nearly the best estimated score. The sample is every
+    `step`-th node. `fixed` (q, d) are the queries in fixed point.
     """
     sketches = graph.sketches
     width = sketches.shape[1]
@@ -152,9 +158,10 @@ def sketches_discriminate(
 
 @kernel
 def scan_rows(queries: Any, vectors: Any, listed: Any, scores: Any, rows: Any, counts: Any) -> None:
-    """Compare queries (q, d) float32 with the vectors of the listed rows (ascending), exactly.
+    """Find the k rows nearest to each query among the rows in `listed` (ascending), by exact dot products.
 
-    `vectors` (n, d) is in fixed point. Writes `scores` and `rows` (q, k), best first, and their number to `counts`.
+    `queries` (q, d) are float32, and `vectors` (n, d) in fixed point. Writes the hits to `scores` and `rows` (q, k),
+    best first, and their number to `counts` (q,).
     """
     dimension, k = vectors.shape[1], scores.shape[1]
     for query in range(len(queries)):

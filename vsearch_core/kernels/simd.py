@@ -1,12 +1,12 @@
 """Dot products, prefetch and sorted pools as vector instructions, for use inside kernels.
 
-numba's own loops are several times slower than the processor allows, so these are intrinsics that emit LLVM vector IR.
-The integer dot products come in three variants: "vnni" (AVX-512 VNNI and BW), "avx2" and "generic", which uses no
-processor-specific instruction and compiles well for ARM too. `VARIANTS` lists those that this host runs, best first;
-the names without a variant (`dot_u8i8` …) are the best ones.
+Loops that numba compiles are several times slower than the processor allows. So these functions are intrinsics: they
+emit LLVM vector instructions. The integer dot products exist in three variants: "vnni" (AVX-512 VNNI and BW), "avx2"
+and "generic", which uses no instruction of one processor and also compiles well for ARM. `VARIANTS` lists the variants
+that this machine can run, the fastest first. The names without a variant (such as `dot_u8i8`) are the fastest ones.
 
-Offsets and lengths count elements of a C-contiguous array. Bounds are not checked; no alignment is required. Each
-function is defined in plain numpy in `vsearch_core.kernels.reference`.
+Offsets and lengths are in elements of a C-contiguous array. Bounds are not checked, and no alignment is required. What
+each function computes is defined in plain numpy in `vsearch_core.kernels.reference`.
 """
 
 from collections.abc import Callable
@@ -164,7 +164,7 @@ def _kernel(emit: Callable[..., Value], result: Value) -> Value:
 
 
 def make_dot_u8i8(variant: str) -> Value:
-    """Return an intrinsic `(a, a_offset, b, b_offset, length)`: the int32 dot product of uint8 with int8."""
+    """Return an intrinsic f(a, a_offset, b, b_offset, length) for the int32 dot product of uint8 `a` and int8 `b`."""
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
         lanes = {"vnni": 64, "avx2": 16, "generic": 16}[variant]
@@ -190,9 +190,9 @@ def make_dot_u8i8(variant: str) -> Value:
 
 
 def make_dot_i16(variant: str) -> Value:
-    """Return an intrinsic `(a, a_offset, b, b_offset, length)`: the int32 dot product of int16 arrays.
+    """Return an intrinsic f(a, a_offset, b, b_offset, length) for the int32 dot product of two int16 vectors.
 
-    It can't overflow if both vectors' lengths are at most FIXED_ONE, as those of fixed-point unit vectors are.
+    It doesn't overflow if the norm of each vector is at most FIXED_ONE, as for unit vectors in fixed point.
     """
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
@@ -230,10 +230,10 @@ def _emit_dot_f32(builder: Value, left: Value, right: Value, length: Value) -> V
 
 
 def make_dot_sketch(variant: str) -> Value:
-    """Return an intrinsic `(codes, offset, weights, offset, length)`: the int32 dot product of a sketch with weights.
+    """Return an intrinsic f(codes, offset, weights, offset, length) for the int32 dot product of a sketch with weights.
 
-    `length` is the size of the sketch in bytes, a multiple of 64. A byte holds four two-bit digits, lowest first.
-    `weights` (4 * length,) int8 holds the weights of all first digits, then those of all second digits, and so on.
+    `length` is the size of the sketch in bytes, a multiple of 64. A byte has four two-bit digits, lowest bits first.
+    `weights` (4 * length,) int8 has the weights of all first digits, then those of all second digits, and so on.
     """
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
@@ -269,7 +269,7 @@ def make_dot_sketch(variant: str) -> Value:
 
 @intrinsic
 def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callable[..., Value]]:
-    """Prefetch the cache line of an element, which need not exist: nothing is read and nothing can fail."""
+    """Prefetch the cache line of array[offset]. This can't fail, even if the array has no such element."""
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
         address = _at(context, builder, signature.args[0], arguments[0], arguments[1])
@@ -287,9 +287,9 @@ def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callabl
 def insert_sorted(
     typing: Value, pool: Value, offset: Value, limit: Value, key: Value
 ) -> tuple[Value, Callable[..., Value]]:
-    """Insert a key into the sorted int64 pool[offset : offset + limit], without branches, and drop the last key.
+    """Insert a key into pool[offset : offset + limit], int64 and sorted, and drop the last key. It has no branches.
 
-    `limit` must be a multiple of 8, and pool[offset - 1] must exist and be below every key.
+    `limit` must be a multiple of 8, and pool[offset - 1] must exist and be less than every key.
     """
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
@@ -316,7 +316,7 @@ def insert_sorted(
 
 @intrinsic
 def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple[Value, Callable[..., Value]]:
-    """Return the first i < limit for which pool[offset + i], int64, is even, or a number from `limit` on.
+    """Return the first i < limit for which pool[offset + i], int64, is even; `limit` or more if there is none.
 
     `limit` must be a multiple of 8.
     """
@@ -349,9 +349,9 @@ def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple
 def first_above(
     typing: Value, sums: Value, start: Value, end: Value, least: Value
 ) -> tuple[Value, Callable[..., Value]]:
-    """Return the first i of start <= i < end for which sums[i], int32, is above `least`, or a number from `end` on.
+    """Return the first i with start <= i < end and sums[i] > least (int32); `end` or more if there is none.
 
-    SUMS_AT_ONCE elements after `end` must exist, whatever they are.
+    SUMS_AT_ONCE elements after `end` must exist, with any values.
     """
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:

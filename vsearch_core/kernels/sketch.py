@@ -1,4 +1,4 @@
-"""Encode sketches, and queries to compare with them; `ann.sketch` says what a sketch is."""
+"""Encode vectors as sketches, and estimate dot products of queries with sketches. `ann.sketch` describes sketches."""
 
 from typing import Any
 
@@ -17,11 +17,12 @@ def encode_sketches(
     vectors: Any, rows: Any, basis: Any, norms: Any, digits: Any, steps: Any, centre: Any, least: float, codes: Any,
     scales: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Write the sketches of vectors[rows[start:stop]] to codes[start:stop], zeros before, and their unrounded scales.
+    """Write the sketches of vectors[rows[start:stop]] to codes[start:stop], which must be zeros.
 
-    `basis` is int16 (m, d), its rows of length `norms`; `steps` are the digits' steps in the vectors' unit; `least` is
-    the least scale. A row's scale, |x|²/<x, decoded x>, makes the estimate of a dot product unbiased (Gao and Long,
-    RaBitQ, SIGMOD 2024).
+    `basis` (m, d) int16 has the directions of the m components, of lengths `norms` (m,). `digits` (m,) and `steps` (m,)
+    are the number of digits and the step of each component, in the unit of the vectors. `centre` (d,) int16 is the mean
+    vector. The scale of a row, |x|²/<x, decoded x>, makes estimated dot products unbiased (Gao and Long, RaBitQ, SIGMOD
+    2024). Scales are written to `scales` before they are rounded; `least` is the least scale that can be stored.
     """
     dimension, width = vectors.shape[1], codes.shape[1]
     shift = np.array([np.int64(dot_i16(centre, 0, basis, i * dimension, dimension)) for i in range(len(basis))])
@@ -50,13 +51,14 @@ def encode_sketches(
 def query_weights(
     query: Any, codec: CodecArrays, width: int, out: Any, offset: int, query_codes: Any, components: Any
 ) -> Any:
-    """Write the int8 weights of a fixed-point query (d,) to out[offset : offset + 4 * width].
+    """Write the int8 weights of a query, (d,) in fixed point, to out[offset : offset + 4 * width].
 
-    The weight of a digit is its component times the codec's gain times the digit's value, scaled so that the largest is
-    127. `query_codes` (d padded,) int8 zeros and `components` (m,) float32 are scratch memory.
+    There is one weight for each digit of a sketch: the query's component, times the codec's gain, times the value of
+    the digit's place. Weights are scaled so that the largest is 127. `query_codes` (d padded,) int8 must be zeros and
+    is scratch memory, like `components` (m,) float32.
 
-    Returns (excess, unit): how much each row's dot product with the weights is too high, and what a score of 1 is worth
-    as a cosine.
+    Returns (excess, unit): the constant by which the dot product of a sketch with the weights is too high, and the
+    cosine that a score of 1 stands for.
     """
     basis, digits = codec.basis, codec.digits
     dimension, stride = len(query), basis.shape[1]
@@ -92,7 +94,10 @@ def query_weights(
 
 @kernel(inline="always")
 def sketch_score(codes: Any, row: int, width: int, weights: Any, offset: int, excess: int) -> Any:
-    """Return the estimate of a row's dot product with the query, in the query's unit, below 2**31."""
+    """Return the score of a row's sketch: its estimated dot product with the query, in the unit of `query_weights`.
+
+    `codes` (n, width) are the sketches. The query's weights start at weights[offset]. The score is below 2**31.
+    """
     at = np.int64(row) * width
     dot = np.int64(dot_sketch(codes, at, weights, offset, width)) - excess
     return dot * (SCALE_ONE + np.int64(codes[row, width - 1]))
@@ -100,9 +105,9 @@ def sketch_score(codes: Any, row: int, width: int, weights: Any, offset: int, ex
 
 @kernel
 def estimate(queries: Any, codes: Any, codec: CodecArrays, out: Any) -> None:
-    """Write to `out` (q, r) the estimated dot products of queries (q, d) in fixed point with sketches (r, width).
+    """Write to `out` (q, r) the estimated dot products of queries, (q, d) in fixed point, with sketches, (r, width).
 
-    These are dot products with the centred rows.
+    They are dot products with the rows after the mean vector was subtracted.
     """
     width = codes.shape[1]
     weights = np.zeros(4 * width, np.int8)

@@ -1,4 +1,4 @@
-"""Encode SQ8 codes, and group equal rows; `ann.sq8` says what a code is."""
+"""Encode vectors as SQ8 codes (see `ann.sq8`), and find rows with equal vectors."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from vsearch_core.kernels.jit import kernel
 
 @kernel
 def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, start: int, stop: int) -> Any:
-    """Write the codes and squared lengths of vectors[rows[start:stop]]; return the number of clipped elements.
+    """Write the codes of vectors[rows[start:stop]] to codes[start:stop], and their squared lengths to `norms`.
 
-    `vectors` (n, d) int16; an element of ±`limit` or beyond becomes ±127. Padding of `codes` must hold SQ8_ZERO.
+    `vectors` (n, d) are int16. The values ±`limit` become the codes ±127 around SQ8_ZERO; larger values are clipped,
+    and their number is returned. `codes` (r, d padded) must be filled with SQ8_ZERO before.
     """
     factor = np.float32(127.0) / np.float32(limit)
     clipped: Any = 0
@@ -31,7 +32,7 @@ def encode_sq8(vectors: Any, rows: Any, limit: int, codes: Any, norms: Any, star
 
 @kernel
 def hash_rows(vectors: Any, out: Any) -> None:
-    """Write a 64-bit hash of each row, FNV-1a over its int16 elements; equal rows have equal hashes."""
+    """Write a 64-bit hash of each row of vectors (n, d) int16 to `out` (n,): FNV-1a over its elements."""
     for i in range(len(vectors)):
         value = np.uint64(0xCBF29CE484222325)
         for element in vectors[i]:
@@ -41,7 +42,10 @@ def hash_rows(vectors: Any, out: Any) -> None:
 
 @kernel
 def mark_first(vectors: Any, order: Any, hashes: Any, first: Any) -> None:
-    """Mark the rows that begin a run of equal rows; `order` brings rows with equal hashes together."""
+    """Set first[i] to True if the row order[i] differs from the one before it, order[i - 1], else to False.
+
+    `order` (n,) are the rows of `vectors` sorted by their `hashes`.
+    """
     for i in range(len(order)):
         same = i > 0 and hashes[order[i]] == hashes[order[i - 1]]
         if same:

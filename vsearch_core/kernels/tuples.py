@@ -1,10 +1,10 @@
-"""The groups of arrays that travel together through kernels; numba takes named tuples as they are."""
+"""Named tuples of arrays that kernels take as one argument; numba compiles functions with named tuples."""
 
 from typing import Any, NamedTuple
 
 
 class GraphArrays(NamedTuple):
-    """A graph, as `ann.hnsw.Graph` describes it.
+    """The arrays of a graph (see `ann.hnsw.Graph`).
 
     `neighbors` (nodes, degree) uint32, padded with NO_NODE; `sketches` (nodes, width) uint8; `entries` (e,) uint32.
     """
@@ -15,7 +15,7 @@ class GraphArrays(NamedTuple):
 
 
 class StoredRows(NamedTuple):
-    """A segment's vectors, and which rows each node of its graph stands for.
+    """A segment's vectors, and the rows that each node of its graph stands for.
 
     `vectors` (n, d) int16 in fixed point; a node stands for the rows order[starts[node] : starts[node + 1]], which all
     have the same vector. `allowed` (n,) bool marks the rows that may be found; if it is empty, all may.
@@ -28,7 +28,7 @@ class StoredRows(NamedTuple):
 
 
 class CodecArrays(NamedTuple):
-    """The codec of sketches, as `ann.sketch.Codec` describes it.
+    """The parameters of sketches (see `ann.sketch.Codec`).
 
     `basis` (m, d padded) uint8, `digits` (m,) uint8, `gains` (m,) float32, `centre` (d,) int16; `least_scale` and
     `error` float32.
@@ -43,13 +43,14 @@ class CodecArrays(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Scratch memory for several graph searches that one thread runs in turns, each in its own lane.
+    """Scratch memory for several graph searches that one thread runs at once, each in its own lane.
 
-    `pools` (lanes * (POOL_BLOCK + ef),) int64 keys; `visited` (lanes, nodes / 32) uint32, a bit for each node;
-    `unseen` (lanes, degree + 1) uint32 nodes whose sketches have been prefetched; `weights` (lanes * 4 * width,) int8
-    and `units` (lanes,) float32 as `query_weights` makes them; `state` (lanes, 5) int64, whose columns are PHASE,
-    QUERY, EXCESS, NODE and COUNT. The rest is used within one step: `query_codes` (d padded,) int8, `components` (m,)
-    float32, `good` (degree + 1,) int64 keys.
+    `pools` (lanes * (POOL_BLOCK + ef),) int64 has the candidates of each lane as keys (see `keys`). `visited` (lanes,
+    nodes / 32) uint32 has one bit for each visited node. `unseen` (lanes, degree + 1) uint32 are neighbours whose
+    sketches were prefetched. `weights` (lanes * 4 * width,) int8 and `units` (lanes,) float32 are results of
+    `query_weights`. `state` (lanes, 5) int64 has the columns PHASE, QUERY, EXCESS, NODE and COUNT. Three arrays are
+    only used within one step: `query_codes` (d padded,) int8, `components` (m,) float32 and `good` (degree + 1,) int64
+    keys.
     """
 
     pools: Any
@@ -64,17 +65,17 @@ class Lanes(NamedTuple):
 
 
 class Sq8Rows(NamedTuple):
-    """SQ8 codes: `codes` (r, d padded) uint8, and `norms` (r,) int32, their squared lengths."""
+    """Vectors as SQ8 codes (see `ann.sq8`): `codes` (r, d padded) uint8; `norms` (r,) int32, their squared lengths."""
 
     codes: Any
     norms: Any
 
 
 class PostingArrays(NamedTuple):
-    """One segment's postings, as `lexical.postings.Postings` describes them.
+    """The postings of one segment (see `lexical.postings.Postings`).
 
-    `rows` (p,), `counts` (p,) uint8, `block_counts` (b,) uint8, `block_ratios` (b,) uint16, and `saturations` (n,)
-    float32, BM25's k1 * (1 - b + b * length / mean length) of each row.
+    `rows` (p,), `counts` (p,) uint8, `block_counts` (b,) uint8 and `block_ratios` (b,) uint16 are its arrays.
+    `saturations` (n,) float32 has BM25's k1 * (1 - b + b * length / mean length) for each of the n rows.
     """
 
     rows: Any
@@ -85,10 +86,11 @@ class PostingArrays(NamedTuple):
 
 
 class TermTable(NamedTuple):
-    """The terms that were looked up so far, over all segments.
+    """The t terms that were looked up so far, in all segments.
 
-    `idf` (t,) float64; `spans` (t, segments, 2) int64, where each term's list starts and ends; `gains` (t, segments)
-    float32, the highest share of its idf that one of the list's postings adds to a score.
+    `idf` (t,) float64 is the idf of each term. `spans` (t, segments, 2) int64 is the start and end of its list of
+    postings in each segment. `gains` (t, segments) float32 is the largest share of the idf that one posting of the list
+    adds to a score.
     """
 
     idf: Any
@@ -97,17 +99,20 @@ class TermTable(NamedTuple):
 
 
 class SaturationScale(NamedTuple):
-    """Saturation is constant + factor * length: `constant` is k1 * (1 - b), `factor` k1 * b / mean length (float32)."""
+    """The two float32 numbers of BM25's saturation: that of a row is constant + factor * length.
+
+    `constant` is k1 * (1 - b), and `factor` is k1 * b / mean length.
+    """
 
     constant: Any
     factor: Any
 
 
 class Window(NamedTuple):
-    """The postings of each query term within a window of rows.
+    """The postings of a query's t terms in a window of consecutive rows.
 
-    `starts` and `ends` (t,) int64 are places in the segment's postings; `rest` (t + 1,) int64 is the most that this
-    term and those after it can add to a score there.
+    The postings of term i are those from starts[i] to ends[i] (exclusive), (t,) int64, in the segment's postings.
+    rest[i], (t + 1,) int64, is the most that term i and the terms after it together add to the score of a row there.
     """
 
     starts: Any

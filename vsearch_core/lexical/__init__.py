@@ -1,1 +1,1 @@
-"""Keyword search: from text to terms, postings and BM25 scores. Arrays in, arrays out; nothing here opens a file."""
+"""Keyword search: turn text into terms, index them as postings, and score rows with BM25. It opens no files."""

@@ -1,4 +1,4 @@
-"""Turn chunks and queries of one index into terms, in one language or in each chunk's own."""
+"""Turn an index's chunks, and the queries for it, into terms: in one language, or in each chunk's own language."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -17,16 +17,16 @@ _MOST_QUERY_CACHES = 8  # one for each set of languages that queries were analyz
 
 
 class Analysis:
-    """The analysis of one index's chunks and queries; the same text gives the same terms in every process.
+    """Turns the chunks of one index, and the queries for it, into terms. Only one thread may use it at a time.
 
-    Used by one thread at a time.
+    The same text gives the same terms in every process.
     """
 
     def __init__(self, language: str = AUTO, version: int = VERSION) -> None:
-        """Analyze all chunks in `language`, an ISO 639-1 code or "none", or by "auto" each chunk in its own.
+        """Set the language for all chunks: an ISO 639-1 code, "none", or "auto" for each chunk's own language.
 
-        `version` is that of the analyzer which made the postings that are searched. Raises ArgumentError for an
-        unsupported language.
+        `version` is the version of the analyzer that made the index's postings. Raises ArgumentError for an unsupported
+        language.
         """
         self._language = language
         self._version = version
@@ -37,19 +37,20 @@ class Analysis:
 
     @property
     def signature(self) -> str:
-        """Return a name of this analysis; equal signatures mean equal terms for every chunk."""
+        """Return a text that identifies the analysis. Analyses with equal signatures give equal terms."""
         return f"{self._version}:{self._language}"
 
     def analyzer(self, language: str) -> Analyzer:
-        """Return the analyzer of a language."""
+        """Return the analyzer for a language. Raises ArgumentError for an unsupported one."""
         if language not in self._analyzers:
             self._analyzers[language] = Analyzer(language, self._version)
         return self._analyzers[language]
 
     def languages(self, chunks: Sequence[KeywordFields]) -> list[str]:
-        """Return the language in which each of a file's chunks is analyzed.
+        """Return, for each of a file's chunks, the language to analyze it in.
 
-        A chunk whose language can't be detected, such as a table, gets that of most others, or the declared one.
+        If the language of a chunk can't be detected (such as a table), it is the most frequent one in the file, or else
+        the one that the file declares.
         """
         if self._language != AUTO:
             return [self._language] * len(chunks)
@@ -64,24 +65,25 @@ class Analysis:
         return [language or default for language in detected]
 
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Return where a chunk's text has any of the terms, as `Analyzer.matches` does."""
+        """Return the positions of the terms in a chunk's text, as `Analyzer.matches` does."""
         language = (detect(text) or UNKNOWN) if self._language == AUTO else self._language
         return self.analyzer(language).matches(text, terms)
 
     def chunk_terms(self, chunk: KeywordFields, language: str) -> list[str]:
-        """Return a chunk's terms: those of its text, title, heading trail and path, as if it were one text.
+        """Return the terms of a chunk's text, title, headings and path, as if these were one text.
 
-        This is BM25F (Robertson et al., "Simple BM25 extension to multiple weighted fields", CIKM 2004) with fields of
-        equal weight; so a title or heading that is also part of the text counts twice.
+        This is BM25F (Robertson et al., "Simple BM25 extension to multiple weighted fields", CIKM 2004) with equal
+        weights for all fields. A title or heading that is also part of the text counts twice.
         """
         analyzer = self.analyzer(language)
         return [term for field in chunk.fields() for term in analyzer.terms(field)]
 
     def query_terms(self, query: ParsedQuery, languages: Sequence[str]) -> list[str]:
-        """Return the terms to search for in chunks of these languages; `bar*` stands for all terms that start so.
+        """Return the terms to search for in chunks of these languages.
 
-        A word gives its distinct terms in all languages, except if it is a function word in the language that the query
-        seems to be in, which is the one that most of its words are function words of.
+        Each word gives its distinct terms in all the languages. The query's own language is taken to be the one with
+        most of its function words (such as "the"); function words of this language give no terms. A term such as `bar*`
+        stands for all terms that start with "bar".
         """
         cache, words = self._query_cache(tuple(languages)), query.words.split()
         terms = list(chain.from_iterable(map(cache.__getitem__, words)))

@@ -1,8 +1,9 @@
-"""Turn text into terms, in the same way for documents and queries.
+"""Turn text of one language into terms, in the same way for documents and queries.
 
-A word becomes its stem, and function words are dropped. A run of a script without spaces becomes overlapping bigrams
-and its last character, so that each character starts one term. A compound (`getUserName`, `foo.bar`, `2026.4.10`,
-`T-cell`, `me@example.com`) gives a term as a whole and terms for its parts.
+A word becomes its stem. Function words (such as "the") are dropped. In scripts without spaces between words, such as
+Chinese, text becomes overlapping pairs of characters (bigrams), followed by the last character, so that each character
+starts one term. A compound (`getUserName`, `foo.bar`, `2026.4.10`, `T-cell`, `me@example.com`) gives a term for the
+whole and terms for its parts.
 """
 
 import re
@@ -64,21 +65,21 @@ Match = tuple[int, int, frozenset[str]]  # start and end (exclusive) in characte
 
 
 def tokenize(text: str) -> list[str]:
-    """Return the words and compounds of a text, unchanged."""
+    """Split a text into words and compounds such as `foo.bar`; they are not changed."""
     return _TOKEN.findall(text)
 
 
 class Analyzer:
-    """Turns text into terms; the same text gives the same terms in every process, since indexes depend on it.
+    """Turns text of one language into terms. Only one thread may use it at a time.
 
-    Used by one thread at a time.
+    Indexes depend on the same text giving the same terms in every process.
     """
 
     def __init__(self, language: str = "en", version: int = VERSION, cache_size: int = CACHE_SIZE) -> None:
-        """Analyze text in `language`, an ISO 639-1 code, or "none" for neither stemming nor stop words.
+        """Set the language, an ISO 639-1 code; "none" means no stemming and no stop words.
 
-        `version` is that of the analyzer which made the postings that are searched. The terms of up to `cache_size`
-        words are kept in memory. Raises ArgumentError for an unsupported language.
+        `version` is the version of the analyzer that made the index's postings. The terms of up to `cache_size` words
+        are cached. Raises ArgumentError for an unsupported language.
         """
         if language != NO_STEMMING and language not in LANGUAGES:
             choices = ", ".join([*LANGUAGES, NO_STEMMING])
@@ -87,21 +88,21 @@ class Analyzer:
         self._cache = _TermCache(LANGUAGES.get(language), version, cache_size)
 
     def terms(self, text: str) -> list[str]:
-        """Return the terms of a document's text in order, repeats included."""
+        """Return the terms of a document's text in order, with repetitions."""
         return list(chain.from_iterable(map(self._cache.__getitem__, text.split())))
 
     def query_terms(self, text: str) -> list[str]:
-        """Return the terms to search for, repeats included.
+        """Return the terms to search for, with repetitions.
 
-        They are the terms of the text, except in unspaced scripts: a single character becomes a prefix (`国*`), and the
-        last character of a longer run is dropped, since its last bigram includes it.
+        They are the same as for documents, except in scripts without spaces: a single character becomes a prefix
+        (`国*`), and the last character of longer text is dropped, because the last bigram contains it.
         """
         if text.isascii():
             return self.terms(text)
         return list(chain.from_iterable(map(self.query_word, text.split())))
 
     def query_word(self, word: str) -> tuple[str, ...]:
-        """Return the query terms of one word, as blanks separate them."""
+        """Return the query terms of one word: a piece of a query between spaces, which may be a compound."""
         if word.isascii() or max(word) < FIRST_UNSPACED:
             return self._cache[word]
         common, runs = _common_runs()
@@ -114,9 +115,9 @@ class Analyzer:
         return tuple(terms)
 
     def spans(self, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        """Yield start, end (exclusive, in characters) and terms of each part of the text that has terms.
+        """Yield (start, end, terms) for each part of the text that has terms; `end` is exclusive, in characters.
 
-        A run of an unspaced script yields one part a term, which may overlap.
+        In scripts without spaces, each term is a part of its own, and parts may overlap.
         """
         for match in _TOKEN.finditer(text):
             for offset, piece, unspaced in _pieces(match.group()):
@@ -129,7 +130,10 @@ class Analyzer:
                     yield start, start + len(piece), terms
 
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Return where the text has any of the terms, ascending and without overlaps; `bar*` matches as a prefix."""
+        """Return the positions of the terms in the text, ascending and without overlaps.
+
+        A term such as `bar*` matches all terms that start with "bar".
+        """
         prefixes = [term for term in terms if term.endswith("*")]
         found: list[Match] = []
         for start, end, span_terms in self.spans(text):

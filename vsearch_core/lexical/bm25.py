@@ -1,10 +1,12 @@
-"""BM25 over the postings of any number of segments, scored as if they were one.
+"""Score rows with BM25, over the postings of any number of segments as if they were one.
 
-Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with Lucene's idf, which stays
-above zero for a term that most rows contain, and without the constant factor k1 + 1.
+The formula is that of Robertson and Zaragoza ("The Probabilistic Relevance Framework: BM25 and Beyond", 2009), with two
+changes: the idf is Lucene's, which is above zero even for a term that most rows contain, and the constant factor k1 + 1
+is left out.
 
-The contribution of a posting is rounded up to a whole number of units, a power of two such that a score takes 24 bits.
-Sums of these are exact in any order, so rows with equal scores tie, here and in the kernel that gives equal results.
+Scores are sums of whole numbers of units: what a posting adds is rounded up to a multiple of the unit, a power of two
+chosen so that a score fits into 24 bits. Such sums are exact in any order. So the compiled kernel gives the same
+scores, and equal rows have equal scores.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +28,10 @@ MAX_TERMS = 1 << 16  # that are remembered between queries
 
 
 class BM25:
-    """The postings of all segments, called parts here, and the terms that were looked up in them so far.
+    """Scores rows by the postings of all segments (here called parts), and remembers the terms that were looked up.
 
-    Methods raise ValueError for lists of postings that are not ascending rows of their part, and what `verify` raises.
+    Rows are numbered across all parts, unless a method says otherwise. Methods raise ValueError for damaged postings,
+    and the exceptions of `verify`.
     """
 
     def __init__(
@@ -40,9 +43,10 @@ class BM25:
         b: float = BM25_B,
         max_terms: int = MAX_TERMS,
     ) -> None:
-        """Score `parts` as one; `verify(part, start, end)` is called before these postings are first used.
+        """Score the rows of all `parts`, the postings of the segments.
 
-        More than `max_terms` terms are not remembered between queries.
+        `verify(part, start, end)` is called before these postings of a part (by its number) are first used. At most
+        `max_terms` terms are remembered between queries.
         """
         self.parts = parts
         self.rows = sum(len(part.lengths) for part in parts)
@@ -58,38 +62,38 @@ class BM25:
 
     @property
     def term_ids(self) -> Mapping[str, int]:
-        """Return a mapping from any term to its place in `idf`, `spans` and `gains`; a new term is looked up.
+        """Return a mapping from a term to its place in the arrays `idf`, `spans` and `gains`. New terms are looked up.
 
-        `idf` (t,) float64; `spans` (t, parts, 2) int64, where the term's lists start and end; `gains` (t, parts)
-        float32, the highest share of its idf that a posting of the list adds to a score. Places are valid until
-        `trim_terms`, `scores`, `scores_at` or `MaxScore.search` is called.
+        `idf` (t,) float64 is the idf of each term. `spans` (t, parts, 2) int64 is the start and end of its postings in
+        each part. `gains` (t, parts) float32 is the largest share of the idf that one of these postings adds to a
+        score. A place is only valid until `trim_terms`, `scores`, `scores_at` or `MaxScore.search` is called.
         """
         return self._term_ids
 
     def trim_terms(self) -> None:
-        """Forget the terms looked up so far if there are more than `max_terms`."""
+        """Forget all terms that were looked up, if there are more than `max_terms`."""
         if len(self._term_ids) > self._max_terms:
             self._reset_terms()
 
     def define(self, term: str, lists: list[RowCounts]) -> None:
-        """Give a term that no postings have, such as a prefix, rows and counts in each part."""
+        """Define a term that is not in the postings, such as the prefix `bar*`, by its rows and counts in each part."""
         self._defined[term] = lists
 
     def is_defined(self, term: str) -> bool:
-        """Return True if the term was given rows by `define`."""
+        """Return True if the term was defined by `define`."""
         return term in self._defined
 
     def drop_defined(self, limit: int) -> None:
-        """Forget all defined terms if there are more than `limit`: each takes up to 9 bytes a row."""
+        """Forget all terms defined by `define`, if there are more than `limit`. Each takes up to 9 bytes a row."""
         if len(self._defined) > limit:
             self._defined.clear()
 
     def rows_of(self, term: str, part: int) -> NDArray[np.integer]:
-        """Return the rows of a part that contain the term, ascending."""
+        """Return the rows that contain the term, ascending, as numbers within the part."""
         return self._list(term, part)[0]
 
     def prefix_counts(self, prefix: str) -> NDArray[np.uint8]:
-        """Return how many occurrences of terms with the prefix each row has, (rows,), 255 for that many or more."""
+        """Return for each row the number of its terms that start with the prefix, (rows,); 255 means 255 or more."""
         found = []
         for number, part in enumerate(self.parts):
             start, end = part.prefix_span(prefix)
@@ -99,10 +103,11 @@ class BM25:
         return np.concatenate([np.empty(0, np.uint8), *found])
 
     def scores(self, terms: Sequence[str]) -> Floats:
-        """Return each row's score, (rows,), 0 if it contains none of the terms; a repeated term counts repeatedly.
+        """Return the scores of all rows, (rows,) float32; a row with none of the terms has score 0.
 
-        score(row) = sum over terms of idf * f / (f + k1 * (1 - b + b * length / mean length)), where f is the term's
-        count in the row. Statistics are taken over all parts, and include deleted rows until a merge drops them.
+        score(row) = sum over terms of idf * f / (f + k1 * (1 - b + b * length / mean length)), where f is the number of
+        times that the term occurs in the row. A term that is given twice counts twice. The idf and the mean length are
+        those of all parts; deleted rows count until a merge drops them.
         """
         self.trim_terms()
         weights, unit = self._weights(terms)
@@ -115,7 +120,7 @@ class BM25:
         return result.astype(np.float32) * np.float32(unit)
 
     def scores_at(self, terms: Sequence[str], rows: NDArray[np.int64]) -> Floats:
-        """Return the scores of the given rows only, ascending, as `scores` does."""
+        """Return the scores of the given rows, which must be ascending: the same numbers as from `scores`."""
         self.trim_terms()
         weights, unit = self._weights(terms)
         result = np.zeros(len(rows), np.int32)
@@ -133,7 +138,10 @@ class BM25:
         return result.astype(np.float32) * np.float32(unit)
 
     def check(self, part: int, start: int, end: int, *, one_list: bool = True) -> None:
-        """Raise ValueError unless a part's postings from `start` to `end` exist, are intact and are in order."""
+        """Raise ValueError if a part's postings from `start` to `end` are missing or damaged.
+
+        With `one_list`, they are the postings of one term, and their rows must be ascending.
+        """
         postings = self.parts[part]
         if not 0 <= start <= end <= min(len(postings.rows), len(postings.counts)):
             raise ValueError("a list of postings is out of range")
@@ -198,21 +206,25 @@ class BM25:
 
 
 def contributions(counts: NDArray[np.uint8], saturations: Floats, weight: np.float32) -> NDArray[np.int32]:
-    """Return what postings add to scores, in units. The kernel does the same, operation by operation."""
+    """Return the amounts, in units, that postings add to the scores of their rows.
+
+    `counts` and `saturations` (n,) are the term's counts in these rows and the rows' saturations; `weight` is the
+    term's idf in units. The compiled kernel does the same operations in the same order.
+    """
     frequency = counts.astype(np.float32)
     added: NDArray[np.int32] = (frequency / (frequency + saturations) * weight).astype(np.int32) + np.int32(1)
     return added
 
 
 def idf(rows: int, document_frequency: int) -> float:
-    """Return log(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N rows contain, or 0 if none does."""
+    """Return the idf of a term: log(1 + (N - n + 0.5) / (n + 0.5)) if n of N rows contain it, 0 if none does."""
     if not document_frequency:
         return 0.0
     return log(1 + (rows - document_frequency + 0.5) / (document_frequency + 0.5))
 
 
 def unit_of(highest: float) -> float:
-    """Return the unit for scores up to the highest: a power of two that makes it at most 2**24 units."""
+    """Return the unit of scores: the power of two for which the `highest` possible score is at most 2**24 units."""
     return float(2.0 ** (int(np.frexp(highest)[1]) - SCORE_BITS))
 
 

@@ -1,4 +1,4 @@
-"""The characters that words consist of, as ranges for `re`, and the normalisation that makes equal words equal."""
+"""Define the characters of words, as ranges for `re`, and normalise text so that variants of a word become equal."""
 
 from unicodedata import normalize
 
@@ -22,10 +22,13 @@ _FOLDS = str.maketrans(dict.fromkeys(INVISIBLE) | dict.fromkeys(HYPHENS, "-") | 
 
 
 def normalize_characters(text: str) -> str:
-    """Return the text in NFKC without invisible characters, with one kind of hyphen and apostrophe; case stays."""
+    """Return the text in Unicode form NFKC, without invisible characters, and with one kind of hyphen and apostrophe.
+
+    The case of letters is not changed.
+    """
     return text if text.isascii() else normalize("NFKC", text).translate(_FOLDS)
 
 
 def fold_case(text: str) -> str:
-    """Fold the case of normalised text."""
+    """Return normalised text with its case folded, so that upper and lower case are equal."""
     return text.casefold().replace("i\u0307", "i")  # the Turkish dotted capital I, as casefold leaves it

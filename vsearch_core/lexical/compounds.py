@@ -1,7 +1,8 @@
-"""Split compounds: find the known words that make up a query word that no chunk contains.
+"""Find related terms for a compound word in a query that occurs nowhere in the index.
 
-The index is the dictionary (Koehn and Knight, "Empirical methods for compound splitting", EACL 2003). Only words that
-it lacks are split, and it must have every part: Krankenversicherung is not a kind of Sicherung.
+A compound such as Krankenversicherung is split into its parts (Kranken, Versicherung). The index is the dictionary: all
+parts must occur in it (Koehn and Knight, "Empirical methods for compound splitting", EACL 2003). Words that occur are
+not split.
 """
 
 from collections import Counter
@@ -20,24 +21,24 @@ _CACHE_SIZE = 1 << 16  # terms
 
 
 class Compounds:
-    """Finds the relatives of words among the terms of segments."""
+    """Finds related terms for words, among the terms of some segments."""
 
     def __init__(self, parts: Sequence[Postings], stems: Callable[[str], Sequence[str]]) -> None:
-        """Take the postings of all segments, and a function from a word to its terms in all their languages."""
+        """Search the postings of all segments; `stems` returns the terms of a word in all their languages."""
         self._parts = parts
         self._stems = stems
         self._found: dict[str, tuple[str, ...]] = {}
 
     def word_relatives(self, terms: Sequence[str]) -> list[str]:
-        """Return the relatives of a word, given its terms in all languages; none if any of the terms occurs."""
+        """Return the related terms of a word, given its terms in all languages. Return [] if one of them occurs."""
         if any(map(self._occurs, terms)):
             return []
         return [relative for term in terms for relative in self.relatives(term)]
 
     def relatives(self, term: str) -> tuple[str, ...]:
-        """Return the terms to search for beside one that occurs nowhere: its parts, or the compounds that end in it.
+        """Return the related terms of a term that occurs nowhere: its parts, or else the compounds that end in it.
 
-        Return () for a term that occurs. Raises ValueError or IndexError for damaged postings.
+        Return () if the term occurs. Raises ValueError or IndexError for damaged postings.
         """
         if term not in self._found:
             if len(self._found) >= _CACHE_SIZE:

@@ -1,8 +1,8 @@
-"""Detect the language of a text by its function words.
+"""Detect the language of a text by its function words, such as "the" and "of".
 
-They make up half of most texts and few languages share them, so a few dozen words distinguish most languages. (Dunning,
-"Statistical Identification of Language", 1994, has finer methods for shorter texts.) A text without any, such as code
-or a table, has no language.
+Function words make up half of most texts, and few languages share them. So a few dozen words are enough to distinguish
+most languages. (Dunning, "Statistical Identification of Language", 1994, has finer methods for shorter texts.) No
+language is detected in a text without function words, such as code or a table.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Keyword search by the compiled MaxScore kernel: the same results as `bm25.BM25`, without scoring every row."""
+"""Keyword search with the compiled MaxScore kernel. It gives the same results as `bm25.BM25`, but skips most rows."""
 
 from array import array
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from vsearch_core.lexical.bm25 import BM25
 
 @dataclass(frozen=True, slots=True)
 class TopRows:
-    """The best rows of each of q queries, best first, equal scores by row.
+    """The best rows of each of q queries, best first. Equal scores are ordered by row.
 
-    `rows` (q, k) int64 and `scores` (q, k) float32; of query i, the first counts[i] (`counts` (q,) int64) are filled
-    and the rest is undefined.
+    `rows` (q, k) int64 are row numbers, and `scores` (q, k) float32 their scores. `counts` (q,) int64 is the number of
+    rows found for each query; the values after them are undefined.
     """
 
     rows: NDArray[np.int64]
@@ -27,10 +27,10 @@ class TopRows:
 
 
 class MaxScore:
-    """Top-k search over postings. Used by one thread at a time."""
+    """Finds the rows with the highest BM25 scores. Only one thread may use it at a time."""
 
     def __init__(self, collection: BM25) -> None:
-        """Take postings that all have block bounds."""
+        """Search the collection's postings, which must all have `block_counts` and `block_ratios`."""
         self._collection = collection
         self._all = read_only(np.empty(0, np.bool_))
         self._scale = SaturationScale(*collection.scale)
@@ -46,15 +46,15 @@ class MaxScore:
         ]
 
     def load(self) -> None:
-        """Load the kernels, compiling them the first time, by running an empty query."""
+        """Load the kernels by running an empty query. They are compiled the first time on a machine."""
         self.search([[]], 1)
         self.search([[]], 1, np.zeros(self._collection.rows, np.bool_))
 
     def search(self, queries: Iterable[Iterable[str]], k: int, allowed: NDArray[np.bool_] | None = None) -> TopRows:
-        """Return the k rows with the highest scores above 0 of each query, an iterable of terms.
+        """Return the k rows with the highest scores above 0 for each query. A query is an iterable of terms.
 
-        `allowed` (rows,) bool restricts the rows. Queries are consumed one by one, so generating them on the fly keeps
-        their strings in the processor's caches. Raises what `BM25` raises.
+        `allowed` (rows,) bool restricts the rows. Queries are read one at a time: a generator of queries is faster than
+        a list, because their strings stay in the processor's caches. Raises the same errors as `BM25`.
         """
         from vsearch_core.kernels.keywords import best_rows, read_pools
 

@@ -1,4 +1,4 @@
-"""Match phrases and prefixes in texts, and narrow down by terms which texts can contain a phrase."""
+"""Find phrases and prefixes in texts, and find the terms that a text with a phrase must have."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -16,12 +16,15 @@ _SHORTEST = 3  # letters; the analyzer may drop shorter words, such as the s of 
 
 
 def fold_text(text: str) -> str:
-    """Return the text with case folded, characters normalised and single blanks between words."""
+    """Return the text with folded case, normalised characters and single spaces, for the patterns of this module."""
     return " ".join(fold_case(normalize_characters(text)).split())
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Return a pattern that finds a phrase in folded texts, as whole words where its script separates words."""
+    """Return a pattern that finds a phrase in texts from `fold_text`.
+
+    It matches whole words only, except in scripts without spaces between words.
+    """
     wanted = fold_text(phrase)
     before = _NOT_AFTER if _SPACED.match(wanted[:1]) else ""
     after = _NOT_BEFORE if _SPACED.match(wanted[-1:]) else ""
@@ -29,16 +32,16 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
 
 def prefix_pattern(prefix: str) -> re.Pattern[str]:
-    """Return a pattern that finds words starting with the prefix in folded texts."""
+    """Return a pattern that finds the prefix at the start of words, in texts from `fold_text`."""
     wanted = fold_text(prefix)
     return re.compile((_NOT_AFTER if _SPACED.match(wanted[:1]) else "") + re.escape(wanted))
 
 
 def required_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collection[str]]:
-    """Return groups of terms such that any text with the phrase has at least one term of each group.
+    """Return groups of terms: a text that contains the phrase has at least one term of each group.
 
-    That holds for texts analyzed by any of the analyzers. Not every word of the phrase gives a group: function words
-    have no terms, and words joined to others (foo.bar, x86) may be part of a longer compound in the text.
+    This is true for texts that were analyzed by any of the analyzers. Some words of the phrase give no group: function
+    words have no terms, and words joined to others (foo.bar, x86) may be part of a longer compound in the text.
     """
     groups: list[Collection[str]] = []
     wanted = fold_text(phrase)

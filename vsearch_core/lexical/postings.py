@@ -1,4 +1,4 @@
-"""Postings as plain arrays, which can be mapped from files and used in place without a loading step."""
+"""Postings (the inverted index) as plain arrays. They can be mapped from files and used without loading them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -42,19 +42,19 @@ _TYPES: Mapping[str, Collection[str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
-    """Counts of each term in each row; T terms, R rows, P postings, B bytes of vocabulary.
+    """The number of times that each term occurs in each row: T terms, R rows, P postings, B bytes of vocabulary.
 
     `terms` (B,) uint8: the UTF-8 of all terms, concatenated in ascending order of bytes.
     `term_offsets` (T+1,) uint32 or uint64: where each term starts in `terms`.
     `offsets` (T+1,) uint32 or uint64: where each term's list starts in `rows` and `counts`.
-    `rows` (P,) uint16 (if R allows) or uint32, ascending in each list.
-    `counts` (P,) uint8: occurrences in the row; 255 means 255 or more.
+    `rows` (P,) uint16 (if R allows) or uint32: the rows that contain the term, ascending in each list.
+    `counts` (P,) uint8: the term's occurrences in that row; 255 means 255 or more.
     `lengths` (R,) uint32: the number of terms in each row.
     `block_counts` uint8: the highest count of each BLOCK_POSTINGS consecutive postings, across lists.
     `block_ratios` uint16: the lowest length / count of each such block, rounded down.
     `language_codes` uint8: the languages in which the rows were analyzed, in ASCII, separated by commas.
 
-    The last three are empty in segments of the first version.
+    The last three are empty in segments that were written by the first version of the format.
     """
 
     terms: NDArray[np.uint8]
@@ -69,9 +69,10 @@ class Postings:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Postings":
-        """Return postings of stored arrays, without reading or copying them; other names are ignored.
+        """Return the postings that consist of stored arrays; other names in `arrays` are ignored.
 
-        Raises KeyError if an array is missing, and ValueError for types or lengths that `build` never returns.
+        The arrays are neither read nor copied. Raises KeyError if one is missing, and ValueError if one has a type or
+        length that `build` never returns.
         """
         # asarray removes the class memmap, each slice of which costs microseconds.
         found = {name: arrays.get(PREFIX + name, _DEFAULTS.get(name)) for name in _STORED_NAMES.values()}
@@ -91,17 +92,20 @@ class Postings:
         return {PREFIX + name: getattr(self, field) for field, name in _STORED_NAMES.items()}
 
     def lookup(self, term: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the rows that contain the term, ascending, and how often each does."""
+        """Return the rows that contain the term, ascending, and the number of its occurrences in each."""
         start, end = self.span(term)
         return self.rows[start:end], self.counts[start:end]
 
     def span(self, term: str) -> tuple[int, int]:
-        """Return where the term's list starts and ends in `rows` and `counts`; equal numbers if it has none."""
+        """Return the start and end of the term's list in `rows` and `counts`. They are equal if no row contains it."""
         index = self._find(term.encode("utf-8", "surrogatepass"))
         return (0, 0) if index is None else (int(self.offsets[index]), int(self.offsets[index + 1]))
 
     def prefix_span(self, prefix: str) -> tuple[int, int]:
-        """Return where the lists of all terms with the prefix start and end; they are adjacent."""
+        """Return the start and end, in `rows` and `counts`, of the lists of all terms that start with the prefix.
+
+        These lists are adjacent, because terms are sorted.
+        """
         wanted = prefix.encode("utf-8", "surrogatepass")
         first = self._first(lambda term: term >= wanted)
         end = self._first(lambda term: term > wanted and not term.startswith(wanted))
@@ -114,7 +118,7 @@ class Postings:
         return tuple(code for code in text.split(",") if code)
 
     def find_fault(self) -> str | None:
-        """Return what is wrong with the arrays, or None if they are sorted, in range and consistent."""
+        """Check that the arrays are sorted, in range and consistent. Return a description of the fault, or None."""
         count = len(self.rows)
         if not (_is_ascending(self.term_offsets, len(self.terms)) and _is_ascending(self.offsets, count)):
             return "offsets are not ascending"
@@ -169,9 +173,10 @@ _STORED_NAMES = {field.name: field.name for field in fields(Postings)} | {"langu
 
 
 def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -> Postings:
-    """Return the postings of documents, given as their terms (`Analyzer.terms`); document number i becomes row i.
+    """Build the postings of documents. Each is given as its terms (from `Analyzer.terms`); document i becomes row i.
 
-    `languages` are those in which they were analyzed. Takes about 20 bytes of memory for each occurrence of a term.
+    `languages` are the languages in which the documents were analyzed. Takes about 20 bytes of memory for each
+    occurrence of a term.
     """
     from array import array
 
@@ -198,10 +203,11 @@ def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -
 
 
 def merge(parts: Sequence[Postings], kept: Sequence[NDArray[np.bool_]], block: int = MERGE_BLOCK) -> Postings:
-    """Merge the rows of some parts for which `kept[i]` (rows of the part,) is True, numbered from 0 in order.
+    """Merge the postings of several segments (`parts`), and drop the rows for which kept[i] is False.
 
-    The result equals building postings of the kept documents. Takes about 100 bytes of memory for each of `block`
-    postings, and the vocabularies, beyond the result.
+    `kept[i]` is a mask over the rows of part i. The remaining rows are numbered from 0, in order; the result is the
+    same as from `build` with these documents. In addition to the result, this takes memory for all vocabularies, and
+    about 100 bytes for each of `block` postings.
     """
     vocabularies = [_vocabulary(part) for part in parts]
     words = sorted(set().union(*vocabularies))

@@ -1,8 +1,8 @@
-"""Parse the operators of a query: "exact words", +required, -excluded, prefix*.
+"""Parse the operators of a query: "exact words", +required, -excluded and prefix*.
 
-No query is an error. An operator counts only at the start of a word, directly before a letter or a straight quotation
-mark. Hyphens inside words, dashes between blanks, signed numbers, options such as -x and --word, and unpaired quotes
-are ordinary text, and so is a query that only excludes.
+Every text is a valid query. The operators + and - only count at the start of a word, directly before a letter or a
+straight quotation mark. Hyphens inside words, dashes between spaces, signed numbers, options such as -x and --word, and
+unpaired quotes are ordinary text. A query with nothing but exclusions is ordinary text, too.
 """
 
 import re
@@ -22,9 +22,9 @@ _TRAILING = ".,;:!?)\"'"  # punctuation after a word, which no analyzer keeps
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Something that a chunk must contain, or must not.
+    """A text that chunks must contain, or must not contain.
 
-    `kind` is PHRASE (the exact text, ignoring case), WORD (any form with the same stem) or PREFIX (any word that
+    `kind` is PHRASE (the exact text, ignoring case), WORD (any word with the same stem) or PREFIX (any word that
     starts with the text).
     """
 
@@ -36,9 +36,9 @@ class Clause:
 class ParsedQuery:
     """A query split into the text to search for and its clauses.
 
-    `semantic_text` is the part of the query that is embedded: everything that is not excluded, without operators.
+    `semantic_text` is the part of the query that is embedded: everything except excluded text, without operators.
     `words` is `semantic_text` without the `prefixes`; the analyzer turns it into terms. A chunk matches if it contains
-    all `required` clauses and no `excluded` one.
+    all `required` clauses and none of the `excluded` ones.
     """
 
     semantic_text: str
@@ -49,12 +49,12 @@ class ParsedQuery:
 
 
 def plain_query(text: str) -> ParsedQuery:
-    """Return the query for a text that has no operators, whatever characters it contains."""
+    """Return the query for a text in which operators such as + and quotes are ordinary characters."""
     return ParsedQuery(text, text)
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Parse a query of printable characters (see `search.pipeline.clean_query`)."""
+    """Parse a query with operators. The text must be clean (see `search.request.clean_query`)."""
     semantic: list[str] = []
     words: list[str] = []
     prefixes: list[str] = []

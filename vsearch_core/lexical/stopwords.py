@@ -1,4 +1,7 @@
-"""Lists of function words, which carry no topic and so are left out of postings; short on purpose."""
+"""Lists of function words (such as "the") by language. They say nothing about a topic, so they are not indexed.
+
+The lists are short on purpose.
+"""
 
 STOP_WORDS: dict[str, frozenset[str]] = {
     language: frozenset(words.casefold().split())

@@ -1,1 +1,1 @@
-"""Search: from a request to its hits, through any engine that keeps the contract of `engine.Searcher`."""
+"""Search: turn a request into hits, with any engine that implements the protocol `engine.Searcher`."""

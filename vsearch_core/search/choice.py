@@ -1,7 +1,7 @@
-"""The choice of the ranked chunks that are shown: near-duplicates collapse, and diversity may count.
+"""Choose which of the ranked chunks to show: hide near-duplicates, and prefer chunks that differ.
 
-Two chunks are near-duplicates if the resemblance of their shingles and the cosine of their vectors both reach
-SIMILARITY.
+Two chunks are near-duplicates if the resemblance of their texts (see `shingles`) and the cosine of their vectors are
+both at least SIMILARITY. A place is a position in the ranking, from 0.
 """
 
 from collections.abc import Callable
@@ -21,26 +21,30 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chunks to show, best first, as places in the ranking, and for each the places that were collapsed into it."""
+    """The chunks to show.
+
+    `shown` are their places in the ranking, best first. `alike` has, for each of them, the places of the
+    near-duplicates that it stands for.
+    """
 
     shown: Places
     alike: tuple[tuple[int, ...], ...]
 
     def first(self, count: int) -> "Choice":
-        """Return the first `count` of them."""
+        """Return the choice of only the first `count` chunks."""
         return Choice(self.shown[:count], self.alike[:count])
 
 
 def all_of(count: int) -> Choice:
-    """Return the choice of everything, in order."""
+    """Return the choice of all of `count` ranked chunks, in order."""
     return Choice(np.arange(count), ((),) * count)
 
 
 def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]], block_size: int = BLOCK) -> Choice:
-    """Return the choice of the best of each set of near-duplicates, in the ranking's order, with the others.
+    """Choose the best chunk of each set of near-duplicates; the others are its `alike`.
 
-    `vectors` (n, dimension) are unit vectors in the ranking's order. `texts` returns the texts at some places; it is
-    called once for a block of chunks, and only for those with vectors that are similar enough to another's.
+    `vectors` (n, dimension) are the unit vectors of the ranked chunks, in order. `texts` returns the texts at the given
+    places. It is called at most once for each block of `block_size` chunks, and only for chunks with similar vectors.
     """
     alike: dict[int, list[int]] = {}
     known: dict[int, Shingles] = {}
@@ -67,10 +71,11 @@ def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]], block_size
 
 
 def diversified(choice: Choice, vectors: Vectors, scores: NDArray[np.float32], diversity: float, count: int) -> Choice:
-    """Return `count` of the chosen chunks that are relevant and unlike one another, in the order of their selection.
+    """Select `count` of the chosen chunks that are relevant but differ, in the order of selection.
 
-    Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): the next chunk is the one with the highest
-    (1 - diversity) · score / highest score - diversity · (highest cosine to those before it).
+    This is maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): each step selects the chunk with the
+    highest (1 - diversity) · score / highest score - diversity · (highest cosine to a selected chunk). `vectors`
+    (n, dimension) and `scores` (n,) are those of all ranked chunks.
     """
     shown = vectors[choice.shown]
     highest = float(scores.max(initial=0))

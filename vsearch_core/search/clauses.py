@@ -1,4 +1,4 @@
-"""Clauses of a query, evaluated over all rows before the search: "phrases", +required, -excluded and prefix*."""
+"""Evaluate the clauses of a query ("phrases", +required, -excluded, prefix*) over all rows, before the search."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 class Clauses:
-    """Evaluates clauses over a snapshot's rows, as masks (rows,).
+    """Evaluates the clauses of queries over a snapshot's rows. A mask (rows,) bool is a set of rows.
 
     Methods raise ValueError or IndexError for damaged postings, and IndexCorruptError for damaged texts.
     """
@@ -47,7 +47,7 @@ class Clauses:
         return mask
 
     def define_prefix(self, term: str) -> None:
-        """Define a term like `bar*` as all words that begin so, unless it is defined."""
+        """Define a term such as `bar*` in the BM25 collection: it occurs wherever a word starts with "bar"."""
         if not self._route.collection.is_defined(term):
             self._route.collection.define(term, self._prefix_lists(term[:-1]))
 
@@ -61,7 +61,7 @@ class Clauses:
         return self._route.rows_with_any(terms) if terms else self._matching_phrase(clause.text, among)
 
     def _terms_of_word(self, word: str) -> set[str] | None:
-        """Return the term of a whole word in each language, or None if one term can't stand for it in each."""
+        """Return the word's term in each language, or None if the word isn't exactly one term in every language."""
         if len(tokenize(word)) != 1:
             return None
         found = [analyzer.query_terms(word) for analyzer in self._analyzers]
@@ -80,10 +80,10 @@ class Clauses:
         return matching
 
     def _prefix_lists(self, prefix: str) -> list[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """Return each segment's rows with words that begin so, and the number of those words in each.
+        """Return for each segment the rows with words that start with the prefix, and the number of such words in each.
 
-        Terms that begin so are counted in the postings. Words whose stem is shorter than the prefix are counted in the
-        texts of the rows that have such a stem.
+        Terms that start with the prefix are counted in the postings. A word with a shorter stem is counted in the texts
+        of the rows that have this stem.
         """
         collection = self._route.collection
         counts = collection.prefix_counts(prefix)

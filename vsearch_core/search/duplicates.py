@@ -1,11 +1,13 @@
-"""Groups of near-duplicates in a whole index.
+"""Find the groups of near-duplicates in a whole index.
 
-Two chunks are near-duplicates if the resemblance of their shingles and the cosine of their vectors both reach a
-threshold; a group is what such pairs connect. No pair is missed: sets whose resemblance is t have a common element
-among the first (1 - t)·size + 1 elements of each, in any order that is the same for all sets (prefix filtering:
-Chaudhuri, Ganti and Kaushik, "A primitive operator for similarity joins", ICDE 2006; Bayardo, Ma and Srikant, "Scaling
-up all pairs similarity search", WWW 2007). In ascending order of frequency few chunks have such an element in common,
-and only they are compared.
+Two chunks are near-duplicates if the resemblance of their texts (see `shingles`) and the cosine of their vectors are
+both at least a threshold. A group is a set of chunks that such pairs connect.
+
+The method is prefix filtering (Chaudhuri, Ganti and Kaushik, "A primitive operator for similarity joins", ICDE 2006;
+Bayardo, Ma and Srikant, "Scaling up all pairs similarity search", WWW 2007). The shingles of all chunks are sorted by
+their frequency, rarest first. If two chunks have a resemblance of t, they have a shingle in common among the first
+(1 - t)·size + 1 shingles of each, their prefixes. So only chunks whose prefixes have a shingle in common are compared,
+and no pair is missed. In the code, a place is a chunk's position among the compared chunks.
 """
 
 from array import array
@@ -33,12 +35,12 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class DuplicateLimits:
-    """The memory that the search for duplicates may use.
+    """Limits on the memory that the search for duplicates uses.
 
-    Shingles are counted in `counters` counters, by their last bits: 4 bytes each. The shingles of `chunks_kept` chunks
-    are kept while pairs are compared: 4 kB each. Shingles are sorted in `parts`, one after the other. `pairs_kept`
-    pairs that are no near-duplicates are remembered. `block` vectors, and their cosines to as many others, are in
-    memory at a time.
+    `counters` is the number of counters of shingles' frequencies (4 bytes each). `chunks_kept` is the number of chunks
+    whose shingles are cached (4 kB each). `parts` is the number of portions in which shingles are sorted. `pairs_kept`
+    is the number of different pairs that are cached, so that they aren't compared again. `block` is the number of
+    vectors, and of rows and columns of cosines, in memory at a time.
     """
 
     counters: int = 1 << 24
@@ -53,7 +55,7 @@ DEFAULT_LIMITS = DuplicateLimits()
 
 @dataclass(frozen=True, slots=True)
 class DuplicateMember:
-    """A chunk of a group, and its resemblance to the group's first."""
+    """A chunk of a group of near-duplicates, and its resemblance to the group's first chunk, from 0 to 1."""
 
     stored: StoredChunk
     resemblance: float
@@ -61,7 +63,10 @@ class DuplicateMember:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Groups of near-duplicates, the largest first, of the `matched` chunks of `searched` that passed the filters."""
+    """The groups of near-duplicates in an index, the largest first.
+
+    `searched` is the number of live chunks in the index, `matched` the number of those that pass the filters.
+    """
 
     groups: tuple[tuple[DuplicateMember, ...], ...]
     generation: int
@@ -72,10 +77,10 @@ class Duplicates:
 def find_duplicates(
     searcher: Searcher, filters: Filters, threshold: float, limits: DuplicateLimits = DEFAULT_LIMITS
 ) -> Duplicates:
-    """Return the groups of near-duplicates among the chunks that pass the filters.
+    """Find the groups of near-duplicates among the chunks that pass the filters.
 
-    `threshold` is from LEAST_THRESHOLD to 1. Raises FilterError, IndexCorruptError, and InputError with the code
-    "unsupported" if the engine has no stored vectors.
+    `threshold`, from LEAST_THRESHOLD to 1, is the least resemblance and the least cosine of near-duplicates. Raises
+    FilterError, IndexCorruptError, and InputError with the code "unsupported" if the engine stores no vectors.
     """
     refuse_unsupported(searcher, frozenset({VECTORS}))
     selected = searcher.select(filters)
@@ -88,7 +93,11 @@ def find_duplicates(
 
 @dataclass(frozen=True, slots=True)
 class ComparableChunks:
-    """Chunks to compare: their number, all texts in order, and the text and the unit vectors (n, d) at places."""
+    """The chunks to compare.
+
+    `count` is their number. `texts()` yields all texts in order, `text(place)` returns one of them, and
+    `vectors(places)` returns unit vectors (n, d).
+    """
 
     count: int
     texts: Callable[[], Iterator[str]]
@@ -112,7 +121,7 @@ def _comparable(searcher: Searcher, ids: Ids, block: int) -> ComparableChunks:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """The places of chunks that near-duplicates connect, ascending, and the resemblance of each to the first."""
+    """A group of near-duplicates: the places of its chunks, ascending, and the resemblance of each to the first."""
 
     places: tuple[int, ...]
     resemblances: tuple[float, ...]
@@ -121,11 +130,11 @@ class DuplicateGroup:
 def duplicate_groups(
     chunks: ComparableChunks, threshold: float, limits: DuplicateLimits = DEFAULT_LIMITS
 ) -> list[DuplicateGroup]:
-    """Return the groups, the largest first, equal ones by their first places.
+    """Find the groups of near-duplicates; return the largest first, and groups of one size by their first places.
 
-    All texts are read twice, in order, and those with near-duplicates a few times more. With the default limits this
-    takes about 100 MB, and 16 bytes for each shingle of a prefix that another chunk has, too: a hundred for a chunk of
-    500 words that has near-duplicates.
+    All texts are read twice, in order, and texts with near-duplicates a few times more. The default limits use about
+    100 MB of memory. Each shingle that two prefixes have in common takes 16 bytes more (a chunk of 500 words that has
+    near-duplicates has a hundred of them).
     """
     shingles_at = lru_cache(limits.chunks_kept)(lambda place: shingles(chunks.text(place)))
     first, counts = _distinct_chunks(chunks, limits)
@@ -237,7 +246,7 @@ class _Comparison:
         self._different: set[tuple[int, int]] = set()
 
     def compare_all(self, places: Places) -> None:
-        """Compare each of the places, ascending, with each other."""
+        """Compare each pair of the places (ascending), and join near-duplicates into groups."""
         size = self._limits.block
         blocks = [places[start : start + size] for start in range(0, len(places), size)]
         for number, block in enumerate(blocks):

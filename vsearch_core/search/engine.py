@@ -1,7 +1,7 @@
-"""The seam between the search pipeline and the engines that find chunks, local or remote.
+"""The interface between the search pipeline and the engines that find chunks, local or remote.
 
-Filters, clauses and examples reach an engine as data, in the request. Row numbers, masks, the engine's terms and its
-document frequencies stay behind the seam.
+The pipeline passes filters, clauses and examples to an engine as data, in the request. An engine never exposes its row
+numbers, masks, postings or document frequencies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,13 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The union of the routes' best chunks, each scored by every route that was searched; arrays are (n,).
+    """The chunks that may become hits: the best of each route, scored by all routes. Arrays are (n,).
 
-    `ids` are in the engine's own order, which decides between equal scores. `scores` has one entry a route: cosines for
-    a route over vectors, BM25 for "keyword", where 0 means no match. `file_keys` are equal for chunks of one file.
-    `searched` counts the live chunks, `matched` those that pass filters and clauses. `ef_search` is the size of the
-    graph search that may have missed a chunk, or None if none can be missing. `terms` are the query's, for display.
+    `ids` are in the engine's own order, which decides between equal scores. `scores` has the scores of each route by
+    its name: cosines for vector routes, BM25 for "keyword" (0 means no match). Chunks of one file have equal
+    `file_keys`. `searched` is the number of live chunks, `matched` the number of those that pass the filters and
+    clauses. If a graph search may have missed a chunk, `ef_search` is its number of candidates; otherwise it is None.
+    `terms` are the query's terms, for display.
     """
 
     ids: Ids
@@ -52,19 +53,19 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The live chunks whose files pass some filters, and the number of all live chunks."""
+    """The ids of the live chunks whose files pass the filters, and the number of all live chunks (`searched`)."""
 
     ids: Ids
     searched: int
 
     @property
     def matched(self) -> int:
-        """Return the number of selected chunks."""
+        """Return the number of chunks that pass the filters."""
         return len(self.ids)
 
 
 class Searcher(Protocol):
-    """An engine that finds chunks: the local index, or a remote one. One thread uses it at a time.
+    """An engine that finds chunks, such as the local index. Only one thread may use it at a time.
 
     Methods raise IndexCorruptError or StorageError if the index can't be read, and InputError with the code
     "unsupported" if they need a capability that the engine lacks.
@@ -72,44 +73,47 @@ class Searcher(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Return the names of what the engine can do, of CAPABILITIES."""
+        """Return the names of the features that the engine supports: a subset of CAPABILITIES, such as "clauses"."""
 
     @property
     def generation(self) -> int:
-        """Return the generation of the index that all answers belong to."""
+        """Return the number of the index's committed state (its generation) that all answers come from."""
 
     @property
     def fusion(self) -> Fusion:
-        """Return the fusion of requests that name none: the index's tuned one, or the default."""
+        """Return the fusion for requests that don't specify one: the index's tuned fusion, or the default."""
 
     def prepare(self, request: SearchRequest) -> bool:
-        """Do the part of a search that needs no vectors, ahead of `search`; return False if no chunk can match.
+        """Evaluate the request's filters and clauses before `search`. Return False if no chunk can match.
 
-        Raises FilterError.
+        The caller then needn't embed the query. Raises FilterError.
         """
 
     def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
-        """Return the `depth` best chunks of each route, of those that pass the request's filters and clauses.
+        """Return the `depth` best chunks of each route that pass the request's filters and clauses.
 
-        `vectors` holds the query's unit vector, (dimension,), for each vector space to search; examples are already in
-        it. The keyword route is searched unless the mode is "vector", with the terms that examples bring. Examples
-        from the index are never candidates. Raises FilterError.
+        `vectors` has one unit vector, (dimension,), for each vector space to search. The caller has already moved it
+        towards or away from the request's examples. The keyword route is searched unless the mode is "vector", and adds
+        terms from the examples. Examples from the index are never returned. Raises FilterError.
         """
 
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
-        """Return the chunks in the order of the ids."""
+        """Return the chunks with their texts and files, in the order of the ids."""
 
     def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
         """Return the chunks' unit vectors, (n, dimension), in the order of the ids."""
 
     def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
-        """Return a live file's chunks in order, from number `first` to `last`, inclusive; empty if there are none."""
+        """Return the ids of a file's chunks in order, from number `first` to `last` (inclusive; None: the end).
+
+        The result is empty if the index has no such file.
+        """
 
     def select(self, filters: Filters) -> Selection:
-        """Return all live chunks whose files pass the filters. Raises FilterError."""
+        """Return the live chunks whose files pass the filters. Raises FilterError."""
 
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int) -> list[Snippet]:
-        """Return of each text the sentences that fit the query's terms best, at most `width` characters."""
+        """Return, for each text, the sentences that match the query's terms best, at most `width` characters."""
 
 
 def required_capabilities(request: SearchRequest) -> frozenset[str]:
@@ -135,5 +139,5 @@ def refuse_unsupported(searcher: Searcher, needed: frozenset[str]) -> None:
 
 
 def unsupported(capability: str) -> InputError:
-    """Return the error about a request for a capability that an engine lacks."""
+    """Return the error to raise if an engine lacks a capability that a request needs."""
     return InputError(capability, "this index's search engine can't do that", "unsupported", capability=capability)

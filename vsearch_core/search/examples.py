@@ -1,4 +1,4 @@
-"""Examples that are named by file and line: read from the index where it has them, else from the file."""
+"""Resolve examples that are given as "FILE" or "FILE:LINE": take them from the index, or else read the file."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,10 +25,11 @@ from vsearch_core.text.reading import open_reader
 
 @dataclass(frozen=True, slots=True)
 class ExampleSources:
-    """The places of examples, and the means to embed them.
+    """Where to find the files that are named as examples, and how to embed them.
 
-    Names are relative to `folder`, else to `root`, the folder that the index's paths start from. A file that is not in
-    the index is cut by `chunk_options` and embedded by the embedder that `embedder()` opens.
+    A name is a path relative to `folder`, or else a path as the index stores it. The paths in the index are relative to
+    `root`. A file that is not in the index is split into chunks by `chunk_options`, and embedded by the embedder that
+    `embedder()` opens.
     """
 
     root: Path
@@ -38,9 +39,9 @@ class ExampleSources:
 
 
 def resolve_examples(request: SearchRequest, searcher: Searcher, sources: ExampleSources) -> SearchRequest:
-    """Return the request with examples in the place of their names.
+    """Return the request with each example's name replaced by the example itself.
 
-    Raises InputError for a name that is neither in the index nor a file, ExtractionError, ModelError,
+    Raises InputError for a name that is neither in the index nor a file, ExtractionError, ModelError and
     IndexCorruptError.
     """
     if not any(isinstance(each, str) for each in (*request.more_like, *request.less_like)):
@@ -55,9 +56,9 @@ def resolve_examples(request: SearchRequest, searcher: Searcher, sources: Exampl
 
 
 def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Example:
-    """Return the example that "FILE" or "FILE:LINE" names, with the mean vector of the file or of the chunk there.
+    """Return the example for a name: the chunk at the line for "FILE:LINE", or all chunks of the file for "FILE".
 
-    Raises as `resolve_examples`.
+    The example's vector is the mean of the chunks' vectors. Raises the same errors as `resolve_examples`.
     """
     for path, line in _readings(name):
         for stored in (stored_path(sources.root, sources.folder / path), path):
@@ -76,7 +77,7 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
 
 
 def _readings(name: str) -> list[tuple[str, int | None]]:
-    """Return what the name may mean: a file of that name, else a file and a line."""
+    """Return the (path, line) pairs that the name may mean: "a.md:3" is a file of this name, or line 3 of a.md."""
     numbered = re.fullmatch(r"(.+):([0-9]{1,9})", name, re.DOTALL)
     return [(name, None)] + ([(numbered[1], int(numbered[2]))] if numbered else [])
 

@@ -1,4 +1,4 @@
-"""Filters of a search: conditions on the files that may answer."""
+"""Filters of a search: conditions on the files that hits may come from."""
 
 import re
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from vsearch_core.errors import FilterError
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The conditions that a hit's file must meet; None and () are no condition.
+    """The conditions that a hit's file must meet. None and () mean no condition.
 
-    `where` is an SQLite expression over the file's columns and metadata, `path` a glob or a folder, relative to the
-    index's root. Extensions have no dots. `since` and `until` bound the time of modification, inclusive.
+    `where` is an SQLite expression over the file's columns and metadata. `path` is a glob or a folder, relative to the
+    index's root. `ext` are extensions without dots. `since` and `until` are the earliest and the latest time of
+    modification.
     """
 
     where: str | None = None
@@ -27,9 +28,9 @@ class Filters:
 
 
 def parse_date(text: str, *, argument: str = "date", end_of_day: bool = False) -> datetime:
-    """Return a date (2026-01-31), a time (2026-01-31T12:00) in local time, or an age (30d, 2w, 6h) as UTC.
+    """Parse a date (2026-01-31), a local time (2026-01-31T12:00) or an age (30d, 2w, 6h); return the time in UTC.
 
-    A date without a time is its first moment, or its last with `end_of_day`. Raises FilterError about the `argument`.
+    A date alone means the start of that day, or its end with `end_of_day`. Raises FilterError, which names `argument`.
     """
     age = re.fullmatch(r"(\d{1,5})([hdw])", text.strip())
     if age:

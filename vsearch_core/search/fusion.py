@@ -16,9 +16,11 @@ LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no k
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """A way to combine scores: `method` "convex" or "rrf"; `alpha` is the share of vector routes in convex fusion.
+    """A method to combine the scores of several routes, and its parameters.
 
-    `tuned` is true if it was learned from judgements on the index.
+    `method` is "convex" (a weighted sum of scores) or "rrf" (reciprocal rank fusion). `alpha`, from 0 to 1, is the
+    weight of vector routes in convex fusion. `rrf_k` is the constant of rrf. `tuned` is true if these were learned from
+    judged queries.
     """
 
     method: str = config.FUSIONS[0]
@@ -27,10 +29,11 @@ class Fusion:
     tuned: bool = False
 
     def for_legibility(self, legible: float) -> "Fusion":
-        """Return the fusion for a query of which the embedding model can read the share `legible`, from 0 to 1.
+        """Return the fusion for a query that the embedding model can only read in part.
 
-        A model splits a word that it has not learned into letters, and the cosines are noise: the vectors' share falls
-        in proportion. See docs/adr/0028-legibility.md.
+        `legible`, from 0 to 1, is the share of the query that the model can read. It splits an unknown word into single
+        letters, so that cosines are noise. Therefore the weight of vectors falls with this share. See
+        docs/adr/0028-legibility.md.
         """
         if self.method != "convex" or legible == 1:
             return self
@@ -39,21 +42,22 @@ class Fusion:
 
     @property
     def in_words(self) -> str:
-        """Return the fusion as text for people."""
+        """Return a description for people, such as "convex, alpha 0.75 (tuned)"."""
         words = f"convex, alpha {self.alpha:.3g}" if self.method == "convex" else f"rrf, k {self.rrf_k}"
         return f"{words} (tuned)" if self.tuned else words
 
 
 def requested_fusion(method: str | None, alpha: float | None) -> Fusion:
-    """Return a fusion with the defaults in place of what is None."""
+    """Return a fusion with the given method and alpha. None stands for the default of either."""
     return Fusion(method or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
 
 
 def fuse(scores: Mapping[str, Scores], fusion: Fusion, depth: int) -> Scores:
-    """Combine the routes' scores of the same n candidates, each (n,), into one score each; 0 or less is no match.
+    """Combine the scores of all routes, each (n,), into one score for each of the n candidates, (n,).
 
-    A keyword score of 0 means no match; NaN means that a route can't score the candidate. `depth` is the number of
-    candidates that each route proposed: reciprocal rank fusion counts only those.
+    In the input, a keyword score of 0 means no match, and NaN means that a route can't score the candidate. In the
+    output, a score of 0 or less means no match. `depth` is the number of candidates that each route proposed;
+    reciprocal rank fusion only counts ranks up to it.
     """
     if fusion.method == "rrf":
         return _reciprocal_ranks(scores, fusion.rrf_k, depth)

@@ -1,4 +1,4 @@
-"""Hits from candidates: hydrate them, and add their surroundings within the budget of tokens."""
+"""Turn candidates into hits: load their texts, and add the text around them or fit them into a number of tokens."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -27,9 +27,10 @@ def hydrated(
     *,
     rerank_scores: NDArray[np.float32] | None = None,
 ) -> tuple[Hit, ...]:
-    """Return the candidates at the places `shown` as hits, each with the candidates that were collapsed into it.
+    """Load the chunks of some candidates from the engine, in one call, and return them as hits.
 
-    All are hydrated in one call of the engine.
+    `shown` (h,) are the candidates to return, as positions in `candidates`. `near_duplicates` has, for each of them,
+    the positions of its near-duplicates. `scores` (n,) are the final scores of all candidates.
     """
     chunks = searcher.hydrate(candidates.ids[np.concatenate([shown, *near_duplicates])])
     routes = {VECTOR: None, KEYWORD: None, **candidates.scores}
@@ -65,7 +66,7 @@ def _near_duplicate(stored: StoredChunk) -> NearDuplicate:
 
 
 def arranged(searcher: Searcher, request: SearchRequest, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Return the hits with their context, or packed into the request's budget of tokens."""
+    """Return the hits with the text around them, or fitted into `max_tokens`, if the request asks for either."""
 
     def excerpt(text: str, width: int) -> Snippet:
         return searcher.excerpts(request, [text], width)[0]

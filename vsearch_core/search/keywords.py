@@ -1,4 +1,7 @@
-"""The keyword route over a snapshot: rows are scored one by one, or by the compiled engine once that pays."""
+"""The keyword route over a snapshot: find the rows with the highest BM25 scores.
+
+All rows are scored with numpy at first. After much work, the compiled MaxScore engine is started and takes over.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class KeywordRoute:
-    """The rows of a snapshot that score highest by BM25, by global row. Used by one thread at a time.
+    """Finds the rows of a snapshot with the highest BM25 scores. Only one thread may use it at a time.
 
-    `engine_starting` is called, from another thread, if starting the engine takes over a second. Methods raise
-    ValueError or IndexError for postings that are damaged or contradict one another.
+    Rows are numbered across all segments. `engine_starting` is called, from another thread, if starting the compiled
+    engine takes over a second. Methods raise ValueError or IndexError for damaged postings.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class KeywordRoute:
         self._engine: MaxScore | None = None
 
     def best(self, terms: Sequence[str], mask: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-        """Return the `count` rows of the mask (rows,) that score highest above 0, best first."""
+        """Return the `count` rows with the highest scores above 0, best first. `mask` (rows,) has the allowed rows."""
         collection = self.collection
         term_ids = [collection.term_ids[term] for term in terms if not collection.is_defined(term)]
         work = collection.rows + int(np.diff(collection.spans[term_ids]).sum())
@@ -56,7 +59,7 @@ class KeywordRoute:
         return top_k(scores, mask & (scores > 0), count)
 
     def rows_with_any(self, terms: Collection[str]) -> NDArray[np.bool_]:
-        """Return a mask of the rows that have at least one of the terms, (rows,)."""
+        """Return a mask (rows,) of the rows that contain at least one of the terms."""
         mask = np.zeros(self.collection.rows, np.bool_)
         for term in terms:
             for part, start in enumerate(self.collection.starts[:-1]):
@@ -64,7 +67,7 @@ class KeywordRoute:
         return mask
 
     def document_frequencies(self, terms: Sequence[str]) -> list[int]:
-        """Return the number of rows that have each term, deleted rows included until a merge drops them."""
+        """Return, for each term, the number of rows that contain it. Deleted rows count until a merge drops them."""
         spans = ([segment.postings.span(term) for segment in self._segments] for term in terms)
         return [sum(end - start for start, end in each) for each in spans]
 

@@ -1,4 +1,4 @@
-"""The limits of a local search, and the rule by which it starts its compiled engines."""
+"""The tuning constants of a local search, and the rule that decides when to start its compiled engines."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,12 @@ from vsearch_core.ann.hnsw import DEFAULT_SCAN_LIMITS, ScanLimits
 class SearchLimits:
     """Tuning constants of `LocalSearcher`.
 
-    `graph_start_rows` and `keyword_start_rows` are the prices of starting the two compiled engines: the rows that are
-    scanned, or the rows and postings that numpy scores, in as long as that takes, 0.8 s. Queries for more than
-    `keyword_depth` rows are scored row by row: the keyword engine keeps its best by insertion. The row lists of up to
-    `prefixes` prefixes are kept between queries, as search-as-you-type needs. A filter's expression may run for
-    `filter_seconds`. `scans` says which segments with a graph are scanned all the same.
+    Starting a compiled engine takes 0.8 s. `graph_start_rows` is the number of vectors that numpy scans in this time;
+    `keyword_start_rows` is the number of rows and postings that it scores in this time. After that much work, the
+    engine is started. Queries for more than `keyword_depth` rows never use the keyword engine, which is slow for many
+    rows. Up to `prefixes` prefixes (such as `bar*`) are cached between queries, for search as you type.
+    `filter_seconds` is the time limit of a filter's SQL expression. `scans` says up to which size a segment is scanned
+    even if it has a graph.
     """
 
     graph_start_rows: int = 15_000_000
@@ -37,18 +38,18 @@ def most_text_bytes(chunks: int, chunk_words: int) -> int:
 
 @dataclass(slots=True)
 class EngineBudget:
-    """Decides when a start that costs time pays, such as that of a faster engine (ski rental).
+    """Decides when it pays to start something that costs time, such as a faster engine (the ski-rental rule).
 
-    Work is done without it until that has cost as much as the start; then it is started. Whatever
-    queries come, the total is at most twice that of the best decision in hindsight (Karlin et al., "Competitive snoopy
-    caching", Algorithmica 1988).
+    The slower way is used until it has cost as much as the start (`price`); then the engine is started. The total cost
+    is at most twice that of the best decision in hindsight (Karlin et al., "Competitive snoopy caching", Algorithmica
+    1988).
     """
 
     price: int
     spent: int = 0
 
     def should_start(self, cost: int) -> bool:
-        """Return True if it is time to start the engine; else count the cost of the next query without it."""
+        """Return True if the engine should be started now. Otherwise add the next query's `cost` to the cost so far."""
         if self.spent + cost <= self.price:
             self.spent += cost
             return False

@@ -1,4 +1,4 @@
-"""The local index as a Searcher, over one snapshot."""
+"""The search engine for the local index: a `Searcher` over one snapshot."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,10 +55,10 @@ class _Plan:
 
 
 class LocalSearcher:
-    """A Searcher over one snapshot. One thread uses it at a time; it keeps bounded caches between requests.
+    """A Searcher over one snapshot of the local index. Only one thread may use it at a time.
 
-    Its ids are chunk ids, which later generations of the index keep. `engine_starting` is called, from another thread,
-    if starting a compiled engine takes over a second.
+    It keeps caches of limited size between requests. Its ids are chunk ids of the index, which stay the same in later
+    generations. `engine_starting` is called, from another thread, if starting a compiled engine takes over a second.
     """
 
     capabilities = CAPABILITIES
@@ -93,26 +93,29 @@ class LocalSearcher:
 
     @cached_property
     def fusion(self) -> Fusion:
-        """Return the fusion that the index was tuned to, else the default. Raises IndexCorruptError."""
+        """Return the fusion that tuning stored in the index, or else the default. Raises IndexCorruptError."""
         with storage_errors(self._snapshot.catalog.index):
             return fusion_for(self._snapshot.catalog)
 
     def prepare(self, request: SearchRequest) -> bool:
-        """Evaluate filters, clauses and terms, and verify the vectors if they will be searched."""
+        """Evaluate filters and clauses, and verify the vectors unless the mode is "keyword".
+
+        Return False if no chunk can match.
+        """
         matched = self._plan(request).matched > 0
         if matched and request.mode != "keyword":
             self.verify_vectors()
         return matched
 
     def verify_vectors(self) -> None:
-        """Compare the checksums of all vectors, once: 0.3 ms a MB. Raises IndexCorruptError."""
+        """Verify the checksums of all vectors, unless done before (0.3 ms a MB). Raises IndexCorruptError."""
         if not self._vectors_verified:
             with self._corruption_errors():
                 self._vectors.verify()
             self._vectors_verified = True
 
     def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
-        """Return the best rows of each route."""
+        """Return the `depth` best chunks of each route as candidates. Raises IndexCorruptError."""
         plan = self._plan(request)
         if vectors.keys() - {TEXT}:
             raise unsupported(f"vector space {min(vectors.keys() - {TEXT})}")
@@ -148,14 +151,14 @@ class LocalSearcher:
         return Candidates(ids, scores, file_keys, self._searched, plan.matched, ef_search, plan.terms)
 
     def select(self, filters: Filters) -> Selection:
-        """Return the live chunks whose files pass the filters, by row."""
+        """Return the live chunks whose files pass the filters, in the order of their rows. Raises FilterError."""
         rows = np.flatnonzero(self._filter_mask(filters))
         ids = self._chunk_ids[rows]
         self._note_rows(ids, rows)
         return Selection(ids, self._searched)
 
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
-        """Return the chunks. Raises IndexCorruptError if the catalog lacks one."""
+        """Return the chunks with these ids, in order. Raises IndexCorruptError if the catalog lacks one."""
         catalog = self._snapshot.catalog
         try:
             with storage_errors(catalog.index):
@@ -165,7 +168,7 @@ class LocalSearcher:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
 
     def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
-        """Return the chunks' unit vectors. Raises IndexCorruptError."""
+        """Return the chunks' unit vectors, (n, dimension), in the order of the ids. Raises IndexCorruptError."""
         if space != TEXT:
             raise unsupported(f"vector space {space}")
         rows = self._rows(ids)
@@ -175,7 +178,7 @@ class LocalSearcher:
             return self._vectors.stored(rows, verify=not self._vectors_verified)
 
     def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
-        """Return a live file's chunks. Raises IndexCorruptError if they aren't numbered consecutively."""
+        """Return the ids of a file's chunks. Raises IndexCorruptError if they aren't numbered consecutively."""
         with storage_errors(self._snapshot.catalog.index):
             found = self._snapshot.catalog.chunk_numbers(path, first, last)
         if [number for _, number in found] != list(range(first, first + len(found))):
@@ -183,7 +186,7 @@ class LocalSearcher:
         return np.array([chunk_id for chunk_id, _ in found], np.int64)
 
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int = WIDTH) -> list[Snippet]:
-        """Return the best sentences of each text; terms that few rows have count most."""
+        """Return the sentences of each text that match the query's terms best. Rare terms count most."""
         weights = self._term_weights(request.parsed)
         return [best_snippet(text, weights, self._snapshot.settings.query_analysis, width) for text in texts]
 

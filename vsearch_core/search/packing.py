@@ -1,6 +1,7 @@
-"""Context and packing: hits with their surroundings, and the best hits within a budget of tokens.
+"""Add the text around hits, and fit the best hits into a budget of tokens (such as a language model's context).
 
-Chunks of one file overlap. Character offsets tell the text that two chunks have in common, so that none is given twice.
+Neighbouring chunks of a file overlap. Their character offsets show which text they have in common, so that no text is
+returned twice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,10 @@ def estimate_tokens(hit: Hit) -> int:
 
 
 def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
-    """Return the hit with the text before and after it; `around` are consecutive chunks of its file."""
+    """Return the hit with `before` and `after` set to the text around it.
+
+    `around` are consecutive chunks of the hit's file, in order; the hit's own chunk is among them.
+    """
     chunk = _chunk(hit)
     earlier = [stored.chunk for stored in around if stored.ordinal < hit.chunk]
     later = [stored.chunk for stored in around if stored.ordinal > hit.chunk]
@@ -37,15 +41,16 @@ def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
 
 
 def widened(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
-    """Return the hit extended to the chunks around it."""
+    """Return the hit with its text extended by the chunks around it."""
     return _with_chunk(hit, joined_chunks([_chunk(hit), *(stored.chunk for stored in around)]))
 
 
 def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> list[Hit]:
-    """Return the hits, best first, that fit into the budget; overlapping ones become one, at the rank of the better.
+    """Return the hits that fit into `max_tokens`, best first.
 
-    Each hit comes with its widened form, which is used if it fits. A hit that no longer fits is shortened to its best
-    sentences, by `excerpt(text, width)`, or left out.
+    Each hit is given as a pair: the hit itself, and the hit widened by its context, which is used if it fits. Hits that
+    overlap are joined into one, at the better rank. A hit that doesn't fit is shortened to its best sentences with
+    `excerpt(text, width)`, or left out.
     """
     packed: list[Hit] = []
     left = max_tokens
@@ -117,7 +122,7 @@ def _with_chunk(hit: Hit, chunk: Chunk) -> Hit:
 
 
 def joined_chunks(chunks: Iterable[Chunk]) -> Chunk:
-    """Return chunks of one file as one, with their common text once."""
+    """Join chunks of one file into one chunk. Text that several of them contain is included once."""
     first, *others = sorted(chunks, key=lambda chunk: (chunk.start_char, -chunk.end_char))
     for chunk in others:
         if chunk.end_char > first.end_char:

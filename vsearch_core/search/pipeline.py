@@ -1,4 +1,4 @@
-"""The search pipeline: embed the query, gather candidates, fuse their scores, rerank, choose and hydrate the hits."""
+"""The search pipeline: embed the query, find candidates, fuse their scores, rerank them, and load the best as hits."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -39,11 +39,11 @@ def query_embedding(embedder: Embedder) -> EmbedQuery:
 
 
 def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None = None) -> Results:
-    """Answer a request.
+    """Search for the request's query, and return the hits with details about the search.
 
-    `embed` is called once, with the text to embed, unless the mode is "keyword", only examples count or nothing can
-    match; without it, the request must need no embedding. Raises InputError, with the code "unsupported" where the
-    engine lacks a capability, FilterError, ModelError, IndexCorruptError, StorageError.
+    `embed` embeds the query's text. It is not called if the mode is "keyword", if only examples count or if no chunk
+    can match; for such requests it may be None. Raises InputError (with the code "unsupported" if the engine lacks a
+    capability), FilterError, ModelError, IndexCorruptError and StorageError.
     """
     watch = _StopWatch()
     refuse_unsupported(searcher, required_capabilities(request))

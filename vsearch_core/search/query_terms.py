@@ -1,4 +1,4 @@
-"""The terms of a query in a snapshot: by each of its languages, with the compounds that share parts with them."""
+"""Turn a query into the terms to search for: terms in each language of the index, and related compound words."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,7 +9,7 @@ from vsearch_core.lexical.query import ParsedQuery, plain_query
 
 
 class QueryTerms:
-    """Analyzes queries as the snapshot's chunks were analyzed.
+    """Turns queries into terms in the same way as the snapshot's chunks were.
 
     Methods raise ValueError or IndexError for damaged postings.
     """
@@ -21,10 +21,10 @@ class QueryTerms:
         self._analysis = snapshot.settings.query_analysis
 
     def of_query(self, parsed: ParsedQuery) -> list[str]:
-        """Return the query's terms, then related terms for words that occur nowhere in the index.
+        """Return the query's terms, followed by related terms for words that occur nowhere in the index.
 
-        Related terms are found in languages that form compounds: the parts of the word, or the compounds that end in
-        it. A term such as `bar*` stands for all terms that start with "bar".
+        Related terms are only searched for in languages that form compound words, such as German. They are the parts of
+        the word, or the compounds that end in it. A term such as `bar*` stands for all terms that start with "bar".
         """
         terms = self._analysis.query_terms(parsed, self._languages)
         if self._compounds is None or not self._may_compound(parsed.words.split()):
@@ -33,7 +33,7 @@ class QueryTerms:
         return [*terms, *dict.fromkeys(each for word in words for each in self._compounds.word_relatives(word))]
 
     def of_text(self, text: str) -> list[str]:
-        """Return the terms of a text without operators."""
+        """Return the terms of a text, in which operators such as + are ordinary characters."""
         return self._analysis.query_terms(plain_query(text), self._languages)
 
     def _may_compound(self, words: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A check that search still finds the chunks of an index: a sample of chunks is searched for by their own vectors."""
+"""Check that vector search finds the chunks of an index: search for a sample of chunks by their own vectors."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ DEPTH = 10
 
 
 def recall_faults(snapshot: Snapshot) -> Sequence[Fault]:
-    """Return a fault if too few of a sample of live chunks are found by their own vectors."""
+    """Search for a sample of live chunks by their own vectors. Return a fault if too few are found, else nothing."""
     searcher = LocalSearcher(snapshot)
     live = searcher.select(Filters()).ids
     if not len(live):

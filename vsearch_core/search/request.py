@@ -14,20 +14,21 @@ from vsearch_core.search.rocchio import Example, RelevanceFeedback
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """A query and how to answer it. Raises InputError for an empty text and ArgumentError for any other bad value.
+    """A query with all its options. Raises InputError for an empty text, and ArgumentError for any other bad value.
 
-    `mode` is "hybrid", "vector" or "keyword". `fusion` ("convex" or "rrf") and `alpha`, the vectors' share in convex
-    fusion, say how hybrid search combines its routes; where both are None, the index's own fusion does. `min_score` is
-    on the scale of the mode's scores; None keeps every hit. `plain` takes quotes, +, - and * as punctuation.
+    `k` is the number of hits. `mode` is "hybrid", "vector" or "keyword". `fusion` ("convex" or "rrf") is the method
+    by which hybrid search combines scores, and `alpha` the weight of vectors in convex fusion; if both are None, the
+    index's own fusion is used. `min_score` drops hits with lower scores. With `plain`, quotes, +, - and * are ordinary
+    text.
 
-    `more_like` and `less_like` move the query towards and away from examples, which are never hits themselves; an
-    example may be a name, "FILE" or "FILE:LINE", until `examples.resolve_examples` has found it. With `examples_only`
-    the text is a label and isn't searched for.
+    `more_like` and `less_like` are examples that hits should be like or unlike; they are never hits themselves. An
+    example may also be a name, "FILE" or "FILE:LINE", which `examples.resolve_examples` replaces before the search.
+    With `examples_only`, the text is not searched for and only labels the results.
 
-    `collapse` shows only the best of near-duplicates. `diversity`, from 0 to 1, prefers hits unlike one another.
-    `context` is the number of chunks to return from before and after each hit; with `max_tokens`, hits are packed into
-    that many tokens. With `rerank`, scores are the reranker's. `exact` compares every vector; `ef_search` searches
-    graphs with that many candidates, from the first query on.
+    `collapse` shows only the best of near-duplicates. `diversity`, from 0 to 1, prefers hits that differ. `context` is
+    the number of chunks to add before and after each hit. With `max_tokens`, hits are shortened to fit into that many
+    tokens. With `rerank`, scores are those of the reranker. `exact` compares every vector. `ef_search` is the number of
+    candidates of graph searches; if it is set, graphs are searched from the first query on.
     """
 
     text: str
@@ -58,7 +59,7 @@ class SearchRequest:
             reason = "one compares every vector, the other searches a graph"
             raise ArgumentError("exact, ef_search", reason, "conflicting-arguments")
         if self.examples_only and not self.more_like:
-            raise ArgumentError("examples_only", "there is no example to be like")
+            raise ArgumentError("examples_only", "there is no example of what hits should be like")
         if self.examples_only and self.rerank is not None:
             raise ArgumentError("rerank", "it needs a query's text, and there are only examples", "rerank-needs-text")
         if not self.examples_only:
@@ -84,11 +85,11 @@ class SearchRequest:
                 limits = f"at least {least}" if most is None else f"between {least} and {most}"
                 raise ArgumentError(name, f"{value} is not {limits}")
         if self.min_score is not None and not isfinite(self.min_score):
-            raise ArgumentError("min_score", f"{self.min_score} is not a number that scores can be compared with")
+            raise ArgumentError("min_score", f"must be a finite number, not {self.min_score}")
 
     @cached_property
     def parsed(self) -> ParsedQuery:
-        """Return the parsed text; empty where only examples count."""
+        """Return the parsed text of the query; with `examples_only`, an empty query."""
         if self.examples_only:
             return plain_query("")
         text = clean_query(self.text)
@@ -96,7 +97,7 @@ class SearchRequest:
 
     @cached_property
     def feedback(self) -> RelevanceFeedback | None:
-        """Return the examples, or None if there are none. Raises ArgumentError for one that is still a name."""
+        """Return the examples, or None if there are none. Raises ArgumentError if one is still a name."""
         if not self.more_like and not self.less_like:
             return None
         return RelevanceFeedback(
@@ -105,7 +106,10 @@ class SearchRequest:
 
 
 def clean_query(text: str) -> str:
-    """Return the text with control characters and runs of blanks as single blanks. Raises InputError if it is empty."""
+    """Return the text with each run of spaces and control characters replaced by one space.
+
+    Raises InputError if nothing else is left.
+    """
     cleaned = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     if not cleaned:
         raise InputError("query", "it is empty", "empty-query")
@@ -115,5 +119,5 @@ def clean_query(text: str) -> str:
 def _resolved(argument: str, examples: tuple[str | Example, ...]) -> tuple[Example, ...]:
     names = [example for example in examples if isinstance(example, str)]
     if names:
-        raise ArgumentError(argument, f"{names[0]!r} is a name that was not resolved to an example")
+        raise ArgumentError(argument, f"{names[0]!r} is the name of an example and must be resolved first")
     return tuple(example for example in examples if isinstance(example, Example))

@@ -16,15 +16,15 @@ Scores = NDArray[np.float32]
 
 
 class Reranker(Protocol):
-    """A model that scores texts for a query, such as `embed.cross_encoder.CrossEncoder`."""
+    """A model that scores how well texts answer a query, such as `embed.cross_encoder.CrossEncoder`."""
 
     def score(self, query: str, texts: Sequence[str], /) -> Scores:
-        """Return how well each text answers, from 0 to 1, (n,); no text is cut. Raises ModelError, InputError."""
+        """Return a score (n,) from 0 to 1 for each text; texts are read in full. Raises ModelError, InputError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """The reranker, and the number of best candidates that it scores; only those can be hits."""
+    """A request to rerank: the model, and the number of best candidates that it scores. Only these can be hits."""
 
     reranker: Reranker
     depth: int = config.RERANKED

@@ -10,7 +10,7 @@ from vsearch_core.search.snippets import Snippet
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicate:
-    """The place of a chunk that was collapsed into a hit."""
+    """The location of a chunk that is hidden, because it is a near-duplicate of a hit."""
 
     path: str
     chunk: int
@@ -22,10 +22,10 @@ class NearDuplicate:
 class Hit:
     """A chunk that answers the query.
 
-    `scores` holds each route's own score ("vector": cosine, "keyword": BM25), or None where it has none. `place` names
-    the position in the file as a reader of that format would ("slide 4", "Sales!2:9"); None where a line says it.
-    `before` and `after` are the text around the hit, if context was requested; `before + text + after` is continuous.
-    `alike` are the near-duplicates that it stands for.
+    `scores` has each route's own score ("vector": cosine, "keyword": BM25), or None if the route didn't score the
+    chunk. `place` is the position in the file, in the terms of its format ("slide 4", "Sales!2:9"), or None for formats
+    with lines. `before` and `after` are the text around the hit, if context was requested; `before + text + after` is
+    continuous text. `alike` are near-duplicates that are hidden in favour of this hit.
     """
 
     rank: int
@@ -48,14 +48,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The hits of one request, best first, and how they were found.
+    """The hits of one request, best first, and details about the search.
 
-    `searched` counts the live chunks, `matched` those that pass the filters and clauses. `took_ms` has the milliseconds
-    of each step. `ef_search` is the size of the graph search that may have missed a hit, or None where the answer is
-    exact. `tokens` estimates the hits' tokens, where they were packed. `legible` is the share of the query that the
-    embedding model can read, from 0 to 1, or None if the model had no say. `parsed` and `terms` are the query as the
-    engine understood it; `fusion` is how its routes were combined, None unless the mode is "hybrid". `snippets` holds
-    the best sentences of each hit, where they were requested.
+    `searched` is the number of live chunks, `matched` the number of those that pass the filters and clauses. `took_ms`
+    has the milliseconds of each step. If a graph search may have missed a hit, `ef_search` is its number of candidates;
+    it is None if the answer is exact. `tokens` is the estimated number of tokens, if hits were packed. `legible` is the
+    share of the query that the embedding model can read, from 0 to 1, or None if the text was not embedded. `parsed`
+    and `terms` show how the query was understood. `fusion` is the way scores were combined, or None unless the mode is
+    "hybrid". `snippets` has the best sentences of each hit, if they were requested.
     """
 
     query: str

@@ -1,4 +1,4 @@
-"""Results as values for JSON (schema vsearch.results/1), and the reason why there are none."""
+"""Convert results to values for JSON (schema vsearch.results/1), and find the reason if there is no hit."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ DIGITS = 6  # of scores
 
 
 def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
-    """Return the results as one JSON object; with `explain`, how the query was understood and searched."""
+    """Return the results as a dict for JSON. `explain` adds how the query was understood and searched."""
     value: dict[str, Any] = {
         "schema": SCHEMA,
         "query": results.query,
@@ -29,7 +29,7 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
-    """Return a hit as one JSON object, with its scores rounded."""
+    """Return a hit as a dict for JSON, with rounded scores."""
     values = asdict(hit)
     values["score"] = round(hit.score, DIGITS)
     values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
@@ -37,23 +37,23 @@ def hit_json(hit: Hit) -> dict[str, Any]:
 
 
 def error_json(query: str, message: str) -> dict[str, Any]:
-    """Return the JSON object for a query that can't be answered."""
+    """Return a dict for JSON about a query that failed: like results without hits, and with the error's message."""
     unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
     return {"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": message}
 
 
 def vector_method(results: Results) -> str | None:
-    """Return how vectors were searched, "scan" or "graph", or None if they were not."""
+    """Return "scan" or "graph" for the way vectors were searched, or None if the mode is "keyword"."""
     if results.mode == "keyword":
         return None
     return "scan" if results.exact else "graph"
 
 
 def why_nothing(results: Results, *, has_min_score: bool) -> str:
-    """Return the reason why there is no hit, as a code.
+    """Return a code for the reason why results have no hit.
 
-    "empty-index", "filtered-out" (no chunk passes the filters), "clauses-unmatched" (none passes filters and clauses),
-    "below-min-score", "stop-words-only", "no-term-matches" or "no-match".
+    The codes are "empty-index", "filtered-out" (no chunk passes the filters), "clauses-unmatched" (no chunk passes
+    filters and clauses), "below-min-score", "stop-words-only", "no-term-matches" and "no-match".
     """
     if not results.searched:
         return "empty-index"

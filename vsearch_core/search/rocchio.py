@@ -1,8 +1,8 @@
-"""Relevance feedback: move a query towards examples of what is wanted, and away from others.
+"""Relevance feedback: move a query towards examples of good hits, and away from examples of bad ones.
 
-Rocchio, "Relevance feedback in information retrieval" (in Salton, The SMART Retrieval System, 1971), on both routes:
-query + TOWARDS · mean of the wanted - AWAY · mean of the unwanted, with the customary weights (Manning, Raghavan and
-Schütze, Introduction to Information Retrieval, 2008, section 9.1.1).
+The method is Rocchio's ("Relevance feedback in information retrieval", in Salton, The SMART Retrieval System, 1971),
+for both vectors and terms: query + TOWARDS · mean of good examples - AWAY · mean of bad examples. The weights are the
+usual ones (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, section 9.1.1).
 """
 
 from collections import Counter, defaultdict
@@ -25,8 +25,8 @@ Vector = NDArray[np.float32]
 class Example:
     """A chunk or a file that hits should be like or unlike.
 
-    `vector` is its unit vector, (dimension,); `ids` are its chunks in the engine it was read from, none for other
-    files.
+    `vector` (dimension,) is the mean of its chunks' vectors. `texts` are the chunks' texts. `ids` are the engine's ids
+    of these chunks, or empty if the file is not in the index.
     """
 
     vector: Vector
@@ -36,7 +36,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class RelevanceFeedback:
-    """Examples of both sides. With `examples_only`, the query's own text doesn't count."""
+    """Examples that hits should be like (`more`) and unlike (`less`).
+
+    With `examples_only`, only the examples are searched for, not the query's text.
+    """
 
     more: tuple[Example, ...] = ()
     less: tuple[Example, ...] = ()
@@ -44,11 +47,14 @@ class RelevanceFeedback:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Return the chunks of all examples, which must not be hits."""
+        """Return the ids of all examples' chunks. These must not be hits."""
         return np.concatenate([example.ids for example in (*self.more, *self.less)])
 
     def vector(self, query: Vector | None) -> Vector:
-        """Return the unit vector to search for, (dimension,); `query` is the text's vector, or None."""
+        """Return the unit vector to search for, (dimension,): the vector of the query's text, moved by the examples.
+
+        `query` is None if the text doesn't count.
+        """
         sides = ((TOWARDS, self.more), (-AWAY, self.less))
         parts = [np.float32(weight / len(side)) * example.vector for weight, side in sides for example in side]
         total: Vector = np.sum(parts if query is None else [query, *parts], axis=0, dtype=np.float32)
@@ -62,10 +68,11 @@ class RelevanceFeedback:
         document_frequencies: Callable[[Sequence[str]], list[int]],
         rows: int,
     ) -> list[str]:
-        """Return the terms to search for, each repeated REPEATS times its weight, rounded; negative weights are 0.
+        """Return the terms to search for. A term with weight w is repeated round(REPEATS · w) times.
 
-        `query` holds the text's terms. An example weights a term by tf · idf over its highest, of all `rows` of the
-        index.
+        `query` has the terms of the query's text. `analyze` turns an example's text into terms. `document_frequencies`
+        and `rows`, the number of rows in the index, give the idf of terms. In an example, a term's weight is its tf ·
+        idf divided by the example's highest tf · idf.
         """
         weights: defaultdict[str, float] = defaultdict(float)
         for share, side in ((TOWARDS, self.more), (-AWAY, self.less)):

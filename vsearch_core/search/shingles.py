@@ -1,7 +1,7 @@
-"""Shingles: the runs of words in a text, and the resemblance of two texts by their common shingles.
+"""Measure how much two texts have in common, by their shingles: all sequences of a few consecutive words.
 
-Broder, "On the resemblance and containment of documents" (1997). Texts with most shingles in common are edited copies
-of each other; vectors alone can't tell those from texts on one subject.
+The measure is Broder's ("On the resemblance and containment of documents", 1997). Two texts that share most of their
+shingles are edited copies of each other. Vectors alone can't distinguish copies from texts on the same subject.
 """
 
 import re
@@ -23,9 +23,10 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well mixed: 2⁶⁴
 
 
 def shingles(text: str) -> Shingles:
-    """Return the distinct hashes, ascending, of all runs of SHINGLE_WORDS words, or of all words if there are fewer.
+    """Return the hashes of all sequences of SHINGLE_WORDS consecutive words, distinct and ascending.
 
-    Case and punctuation don't count. A text without words has none. Hashes differ between processes.
+    Case and punctuation are ignored. A shorter text has one shingle, all its words; a text without words has none. The
+    hashes of equal texts differ between processes.
     """
     words = np.fromiter(map(hash, _WORD.findall(text.casefold())), np.int64).view(np.uint64)
     length = min(SHINGLE_WORDS, len(words))

@@ -1,4 +1,4 @@
-"""Snippets: the sentences of a chunk that fit a query best, with its terms marked."""
+"""Find snippets: the sentences of a chunk that match a query best, with the positions of the query's terms."""
 
 import re
 from bisect import bisect_left
@@ -24,7 +24,11 @@ _SENTENCE_END = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A piece of a chunk: `text` starts at character `start` of it; `marks` are the ranges of terms within `text`."""
+    """A part of a chunk's text.
+
+    `start` is the position of `text` in the chunk, in characters. `marks` are the (start, end) ranges of the query's
+    terms within `text`.
+    """
 
     text: str
     start: int
@@ -32,10 +36,11 @@ class Snippet:
 
 
 def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
-    """Return the sentence with the highest sum of its distinct terms' weights, and the next ones that fit.
+    """Return the best sentence of a chunk, and the sentences after it while they fit into `width` characters.
 
-    `weights` are the idf of the query's terms. Of equal sentences the first counts. Returns at most `width` characters,
-    of the chunk's first 50,000.
+    `weights` has the idf of each term of the query. The best sentence has the highest sum of the weights of its
+    distinct terms; of equal sentences, it is the first. Only the first 50,000 characters
+    of the chunk are read.
     """
     chunk = chunk[:_LONGEST]
     ends = [0, *(match.end() for match in _SENTENCE_END.finditer(chunk)), len(chunk)]

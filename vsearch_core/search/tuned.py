@@ -1,4 +1,4 @@
-"""The fusion that was learned for an index: a setting of the index that its queries use."""
+"""The fusion that was learned for an index by tuning, and its storage in the index's settings."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,9 +12,10 @@ from vsearch_core.store.catalog import Catalog
 
 @dataclass(frozen=True, slots=True)
 class TunedFusion:
-    """A learned fusion, the number of queries that it was learned from, and its nDCG@10 on held-out queries.
+    """A fusion (`method`, `alpha`) that was learned from judged queries.
 
-    `former_ndcg_10` is the nDCG@10 of the fusion in use before.
+    `questions` is the number of these queries. `ndcg_10` is its nDCG@10 on queries that were not used for learning,
+    and `former_ndcg_10` the nDCG@10 of the fusion that was used before.
     """
 
     method: str
@@ -24,17 +25,17 @@ class TunedFusion:
     former_ndcg_10: float
 
     def to_setting(self) -> str:
-        """Return the value that the catalog stores."""
+        """Return the value as JSON text, which is stored in the index's settings."""
         return json.dumps(asdict(self))
 
     @property
     def fusion(self) -> Fusion:
-        """Return the fusion."""
+        """Return the learned fusion for use in searches, marked as tuned."""
         return Fusion(self.method, self.alpha, tuned=True)
 
 
 def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
-    """Return the index's tuned fusion, or None if it was not tuned. Raises IndexCorruptError."""
+    """Return the tuned fusion of the index, or None if it was never tuned. Raises IndexCorruptError."""
     stored = catalog.settings().get(FUSION)
     if not stored:
         return None
@@ -50,7 +51,7 @@ def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
 
 
 def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:
-    """Return the requested fusion, else the one that the index was tuned to, else the default."""
+    """Return the fusion to use: the requested one, or else the index's tuned fusion, or else the default."""
     if fusion is None and alpha is None:
         found = load_tuned_fusion(catalog)
         return Fusion() if found is None else found.fusion

@@ -1,4 +1,7 @@
-"""The vector route over a snapshot: segments are scanned, or their graphs searched once that pays."""
+"""The vector route over a snapshot: find the rows with the most similar vectors.
+
+All vectors of a segment are scanned at first. After much work, the compiled engine is started and searches graphs.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,21 +28,25 @@ Vectors = NDArray[np.float32]
 
 
 def do_nothing() -> None:
-    """Ignore that an engine is starting."""
+    """Do nothing: the default for callbacks that report that an engine is starting."""
 
 
 @dataclass(frozen=True, slots=True)
 class VectorSearchOptions:
-    """Compare every vector (`exact`), search graphs with `ef_search` candidates, or (None) do what is faster."""
+    """Options of a vector search: `exact` compares every vector; `ef_search` is the graph search's candidates.
+
+    If neither is set, a scan or a graph search is chosen, whichever is faster.
+    """
 
     exact: bool = False
     ef_search: int | None = None
 
 
 class VectorRoute:
-    """The nearest rows of a snapshot, by global row. Used by one thread at a time.
+    """Finds the rows of a snapshot that are nearest to a vector. Only one thread may use it at a time.
 
-    `engine_starting` is called, from another thread, if starting the engine that searches graphs takes over a second.
+    Rows are numbered across all segments. `engine_starting` is called, from another thread, if starting the engine that
+    searches graphs takes over a second.
     """
 
     def __init__(
@@ -69,10 +76,10 @@ class VectorRoute:
         count: int,
         options: VectorSearchOptions = VectorSearchOptions(),
     ) -> tuple[Rows, int | None]:
-        """Return the `count` rows of the mask (rows,) nearest to the vector (dimension,), best first.
+        """Return the `count` rows nearest to the vector (dimension,), best first, and an ef_search or None.
 
-        With them the ef_search of the graph search that may have missed one, or None if there was none. Raises
-        IndexCorruptError.
+        `mask` (rows,) bool has the allowed rows. If a graph search may have missed a row, the second value is its
+        number of candidates; otherwise it is None. Raises IndexCorruptError.
         """
         ef_search = self._ef_search(count, options)
         rows, scores, exact = [np.empty(0, np.int64)], [np.empty(0, np.float32)], True
@@ -97,9 +104,9 @@ class VectorRoute:
         return best, None if exact else ef_search
 
     def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
-        """Return the cosine of the vector with each row, (n,); `rows` must be ascending.
+        """Return the cosine of the vector with each of the rows, (n,) float32; `rows` must be ascending.
 
-        The computation is the same whether a graph search, a full scan or keywords found the rows.
+        A row's cosine doesn't depend on the way the row was found (graph search, scan or keywords).
         """
         cosines = np.empty(len(rows), np.float32)
         for number, places, own in self._row_map.split_sorted(rows):
@@ -107,9 +114,9 @@ class VectorRoute:
         return cosines
 
     def stored(self, rows: Rows, *, verify: bool) -> Vectors:
-        """Return the rows' unit vectors, (n, dimension), in the order given.
+        """Return the unit vectors of the rows, (n, dimension), in the order given.
 
-        With `verify`, the checksums of the blocks that hold them are compared. Raises ValueError if one differs.
+        With `verify`, verify the checksums of the blocks that are read. Raises ValueError if one is wrong.
         """
         dimension = self._segments[0].vectors.shape[1] if self._segments else 0
         vectors = np.empty((len(rows), dimension), np.float32)
@@ -122,7 +129,7 @@ class VectorRoute:
         return vectors
 
     def verify(self) -> None:
-        """Compare the checksums of all vectors, which takes 0.3 ms a MB. Raises ValueError if one differs."""
+        """Verify the checksums of all vectors (0.3 ms a MB). Raises ValueError if one is wrong."""
         for segment in self._segments:
             if not segment.checksum_ok(vectors_name()):
                 raise ValueError("its vectors are damaged")
