@@ -30,7 +30,7 @@ def duplicates(
     """Find chunks that are near-copies of one another.
 
     Groups of near-copies are printed, the largest first. The number after a chunk is its resemblance to the first chunk
-    of its group: the share of five-word sequences that both have in common. Exit status: 0 groups found, 1 none, 2
+    of its group: the share of their five-word sequences that both contain. Exit status: 0 groups found, 1 none, 2
     error.
     """
     started = time.perf_counter()

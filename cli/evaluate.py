@@ -42,8 +42,12 @@ def eval_(
         Literal["hybrid", "vector", "keyword"] | None,
         typer.Option(help="Evaluate only this mode.  [default: all three]"),
     ] = None,
-    fusion: Annotated[Literal["convex", "rrf"] | None, typer.Option(help="As for `vsearch query`.")] = None,
-    alpha: Annotated[float | None, typer.Option(min=0, max=1, help="As for `vsearch query`.")] = None,
+    fusion: Annotated[
+        Literal["convex", "rrf"] | None, typer.Option(help="The method that combines scores, as for `vsearch query`.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The weight of vectors, as for `vsearch query`.")
+    ] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="Use qrels/NAME.tsv of DIR.")] = "test",
     run: Annotated[
         Path | None,

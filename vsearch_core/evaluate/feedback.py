@@ -48,7 +48,7 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
 
 
 def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
-    """Return all verdicts on an index's files, oldest first, and the number of damaged lines. Raises StorageError."""
+    """Return all verdicts stored in an index, oldest first, and the number of damaged lines. Raises StorageError."""
     path = index / FEEDBACK_FILE
     with file_errors(path):
         lines = []

@@ -28,7 +28,9 @@ def confidence_interval(values: Values) -> tuple[Values, Values]:
 
 
 def p_value(differences: Values) -> float:
-    """Return the p-value of the mean of `differences`, (queries,): the probability that chance alone moves it so far.
+    """Return the p-value of the mean of `differences`, (queries,).
+
+    It is the probability that chance alone gives a mean at least as far from 0.
 
     The method is the two-sided paired randomisation test (Smucker, Allan and Carterette, CIKM 2007): if two settings
     are equally good, each difference could as well have the other sign. The observed signs count as one of the random
