@@ -1,4 +1,4 @@
-"""`vsearch read`."""
+"""The command `vsearch read`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -23,13 +23,16 @@ NOTHING = ("no-such-line", "no-such-page", "no-text")  # codes of errors that me
 
 def read(
     place: Annotated[
-        str, typer.Argument(metavar="PATH[:LINE[-LINE]]", help="An indexed file, and lines of it; LINE-: to its end.")
+        str,
+        typer.Argument(
+            metavar="PATH[:LINE[-LINE]]", help="A file in the index, and its lines to print; LINE- means to the end."
+        ),
     ],
     page: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only this page, slide, sheet, message or cell.")
+        int | None, typer.Option(metavar="N", min=1, help="Print only this page, slide, sheet, message or cell.")
     ] = None,
     context: Annotated[
-        int, typer.Option("--context", metavar="N", min=0, max=1000, help="Show N lines before and after.")
+        int, typer.Option("--context", metavar="N", min=0, max=1000, help="Show N more lines before and after.")
     ] = 0,
     max_tokens: Annotated[
         int | None, typer.Option(metavar="N", min=50, help="Stop after about N tokens, for a language model.")
@@ -37,10 +40,10 @@ def read(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Print the text of a file as the index stores it; the file itself isn't needed.
+    """Print the text of a file as the index stores it.
 
-    PATH is relative to the working folder, or as a hit names it. Exit status: 0 text, 1 no text at these lines or on
-    this page, 2 error.
+    The file itself isn't needed. PATH is relative to the working folder, or written as `vsearch query` prints it. Exit
+    status: 0 text, 1 no text at these lines or on this page, 2 error.
     """
     with open_index(locate.index_to_read(index_dir)) as index:
         name = str(locate.expanded(place)) if place.startswith("~") else place
@@ -63,7 +66,7 @@ def read(
 
 
 def _emit_text(found: "StoredText", root: Path) -> None:
-    """Print the place and the heading on a line, then the text; the context is dim."""
+    """Print a line with the place and the heading, then the text. The context before and after is dimmed."""
     from vsearch_core.text.extract.registry import unit_of
 
     colour = wants_colour()
@@ -82,7 +85,7 @@ def _emit_text(found: "StoredText", root: Path) -> None:
 
 
 def _with_page_lines(text: str, unit: str, page: int) -> tuple[str, int]:
-    """Return the text with a line such as "page 4" for each page break, and the number of its last page."""
+    """Replace each page break with a mark such as "[page 4]". Return the new text and the number of its last page."""
     first, *others = text.split(PAGE_BREAK)
     shown = [printable(first)]
     for part in others:

@@ -123,7 +123,7 @@ def test_documents_cannot_control_the_terminal(vsearch: Vsearch, shelf: Path) ->
 def test_lines_without_text_are_status_1(vsearch: Vsearch, shelf: Path, place: str) -> None:
     result = vsearch("read", place, cwd=shelf)
     assert (result.status, result.out) == (1, "")
-    assert "its last line with text is" in result.err
+    assert "the last line with text is" in result.err
     assert vsearch("read", "report.pdf", "--page", "9", cwd=shelf).status == 1
 
 

@@ -1,8 +1,8 @@
-"""A file's stored text, joined from its overlapping chunks, with the line, page and heading of each part.
+"""Join the overlapping chunks of a file into its text, and find the line, page and heading of each position.
 
-Chunks say where they begin and end: at which character and line of the extracted text. Between two such places, lines
-are numbered exactly if the text has as many line ends as the numbers say; else the format's text is not divided into
-the file's lines, and only a range is known.
+Each chunk has the character and the line where it starts and ends. If the text between two such points has as many line
+ends as their line numbers say, each line's number is known exactly. Otherwise (in formats without lines) only a range
+of numbers is known.
 """
 
 from bisect import bisect_right
@@ -17,7 +17,7 @@ MOST_FILLED = 10_000  # lines or pages that are made up for a gap: the most that
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A known place: an offset into the joined text, its line in the file, and its page."""
+    """A position whose line and page are known: an offset into the joined text, its line in the file, and its page."""
 
     offset: int
     line: int
@@ -26,9 +26,10 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """A line of the joined text: `text[start:end]`, without its line end.
+    """A line of the joined text: `text[start:end]`, without the line end.
 
-    `first` and `last` are the lines of the file that it may come from, from 1 and inclusive; equal if it is known.
+    It is one of the lines `first` to `last` of the file (from 1, inclusive). They are equal if the line is known
+    exactly.
     """
 
     start: int
@@ -39,13 +40,13 @@ class TextLine:
 
 
 class DocumentText:
-    """The text of some consecutive chunks of a file, each character once.
+    """The text of some consecutive chunks of a file, in which overlapping parts appear once.
 
-    Text between the chunks that is not stored appears as blank lines, one for each line of the file.
+    Text between chunks that the index doesn't store is replaced by one blank line for each line of the file.
     """
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
-        """Join the chunks, at least one."""
+        """Join the chunks. There must be at least one."""
         parts: list[str] = []
         self._places: list[_Place] = []
         self._starts: list[int] = []  # where the runs of gapless text begin in the joined text, and in the document
@@ -79,20 +80,20 @@ class DocumentText:
         return self._starts[-1] + char - self._chars[-1]
 
     def line_at(self, offset: int) -> int:
-        """Return the number, from 0, of the joined text's line that holds the character at the offset."""
+        """Return the number of the line, in `lines`, that contains the given offset of the joined text."""
         return max(bisect_right(self.lines, offset, key=lambda line: line.start) - 1, 0)
 
     def char_at(self, offset: int) -> int:
-        """Return the document's character at an offset into the joined text; in a gap, the one before it."""
+        """Return the position in the document, in characters, of an offset into the joined text (approximate in a gap)."""
         run = max(bisect_right(self._starts, offset) - 1, 0)
         return self._chars[run] + offset - self._starts[run]
 
     def page_at(self, offset: int) -> int | None:
-        """Return the page on which the text at the offset stands."""
+        """Return the page of the given offset of the joined text, or None in formats without pages."""
         return self.lines[self.line_at(offset)].page
 
     def heading_at(self, offset: int) -> str | None:
-        """Return the heading of the last chunk that begins at the offset or before it."""
+        """Return the heading at an offset of the joined text: that of the last chunk that starts at or before it."""
         number = bisect_right(self._headings, offset, key=lambda heading: heading[0]) - 1
         return self._headings[max(number, 0)][1]
 

@@ -25,7 +25,7 @@ from vsearch_core.text.reading import open_reader
 
 @dataclass(frozen=True, slots=True)
 class ExampleSources:
-    """Where to find the files that are named as examples, and how to embed them.
+    """The folders in which named examples are looked for, and the means to embed them.
 
     A name is a path relative to `folder`, or else a path as the index stores it. The paths in the index are relative to
     `root`. A file that is not in the index is split into chunks by `chunk_options`, and embedded by the embedder that

@@ -1,4 +1,4 @@
-"""Parts of a file's stored text, by lines or by page."""
+"""Read a part of a file's text from the index, by lines or by page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +17,12 @@ from vsearch_core.text.extract.registry import place_of
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """A part of a file's text, as the index stores it. Lines count from 1 and are inclusive.
+    """A part of a file's text, as the index stores it.
 
-    `before + text + after` is continuous. `place` names the position in the words of the format ("page 3"), None where
-    a line says it; `page` and `heading` are those at which the text begins. `last_line` is the file's last line with
-    text. `truncated` says that a budget of tokens cut the text off: what follows begins after `end_line`.
+    Lines count from 1, and `end_line` is inclusive. `before` and `after` are the context; `before + text + after` is
+    continuous text. `page` and `heading` are those where the text starts. `place` is the position in the terms of
+    the format ("page 3"), or None for formats with lines. `last_line` is the last line of the file with text.
+    `truncated` is true if `max_tokens` cut the text off; the rest starts after `end_line`.
     """
 
     path: str
@@ -42,14 +43,14 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True)
 class LineRange:
-    """The part of a file to read: lines `first` to `last`, on one page if `page` is given; None leaves an end open."""
+    """The part of a file to read: the lines `first` to `last`, and only those on `page`. None means no limit."""
 
     first: int | None = None
     last: int | None = None
     page: int | None = None
 
     def includes(self, low: int, high: int, page: int | None) -> bool:
-        """Return True if a line of the text may be wanted: one that is from line `low` to `high` of the file."""
+        """Return True if the range may include a line of text, which is one of the file's lines `low` to `high`."""
         on_page = self.page is None or page == self.page
         return on_page and (self.first is None or high >= self.first) and (self.last is None or low <= self.last)
 
@@ -65,9 +66,9 @@ def read_stored_text(
     context: int = 0,
     max_tokens: int | None = None,
 ) -> StoredText:
-    """Return the part of a file that its name, or the lines and the page, say; see `Index.read`.
+    """Return a part of a file's text: the given lines and page, or those in the name ("a.md:3-9"), or all.
 
-    Raises InputError for a file that the index doesn't hold, and for lines and pages without stored text.
+    See `Index.read`. Raises InputError for a file that is not in the index, and for lines or a page without text.
     """
     if start_line is None and end_line is None:
         path, named = finder.find_place(name)
@@ -101,9 +102,10 @@ def _no_such_text(name: str, wanted: LineRange, places: Sequence[ChunkPlace]) ->
 
 
 def chunks_to_read(places: Sequence[ChunkPlace], wanted: LineRange, context: int) -> range:
-    """Return the numbers, in `places`, of the chunks that hold the wanted lines and `context` lines around them.
+    """Return the chunks to load for the wanted lines and `context` lines around them, as a range of numbers.
 
-    `places` are all chunks of a file, in order. The range is empty if no chunk has such a line.
+    `places` are all chunks of the file, in order; the numbers are positions in it. The range is empty if no chunk has a
+    wanted line.
     """
     inside = []
     for number, place in enumerate(places):
@@ -124,11 +126,11 @@ def _is_after(page: int, other: int | None) -> bool:
 def select_text(
     path: str, document: DocumentText, wanted: LineRange, context: int, max_tokens: int | None = None
 ) -> StoredText | None:
-    """Return the wanted lines of the text, with `context` lines before and after them; None if it has none.
+    """Return the wanted lines of a document's text, and `context` lines before and after. Return None if it has none.
 
-    Lines of a format whose text is not divided into the file's lines come with the lines that may be the same. Rows of
-    several sheets are joined, with a page break between them. With `max_tokens`, lines that don't fit are cut off, the
-    context first.
+    In some formats, the exact line of a piece of text is unknown; all text that may be on a wanted line is returned.
+    Rows of several sheets are joined, with a page break between sheets. With `max_tokens`, lines that don't fit are
+    left out, context first.
     """
     lines = document.lines
     numbers: Sequence[int] = [
@@ -169,7 +171,7 @@ def select_text(
 
 
 def _without_ends(document: DocumentText, numbers: Sequence[int], ignored: str | None) -> Sequence[int]:
-    """Return the numbers without lines at both ends that have only ignored characters (None: white space)."""
+    """Return the numbers without lines at both ends that only have `ignored` characters (None: white space)."""
 
     def is_kept(number: int) -> bool:
         text = document.text[document.lines[number].start : document.lines[number].end]
@@ -180,14 +182,14 @@ def _without_ends(document: DocumentText, numbers: Sequence[int], ignored: str |
 
 
 class _Budget:
-    """Counts the tokens of lines, of which there may be at most a number, or any number if it is None."""
+    """Counts the tokens of lines, up to a maximum; None means no maximum."""
 
     def __init__(self, tokens: int | None) -> None:
         self._left = tokens
         self.exceeded = False
 
     def fitting(self, document: DocumentText, numbers: Sequence[int], *fallback: int) -> Sequence[int]:
-        """Return the numbers of the first lines that fit: one at least, which may be too long, or the fallback."""
+        """Return the numbers of the first lines that fit. If none fits, return the fallback, or else the first line."""
         if self._left is None:
             return numbers or fallback
         for count, number in enumerate(numbers):
