@@ -51,7 +51,7 @@ def test_ranks_are_ignored_and_ties_are_in_descending_order_of_ids(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "place", "reason"),
     [
-        ("", "run.trec", "no line of a run"),
+        ("", "run.trec", "is an empty run file"),
         ("1 Q0 a 1 0.5\n", "run.trec:1", "is not query"),
         ("1 Q0 a 1 0.5 x\n1 Q0 b 2 high x\n", "run.trec:2", "is not query"),
         ("1 Q0 a 1 nan x\n", "run.trec:1", "nan"),

@@ -84,7 +84,7 @@ class DocumentText:
         return max(bisect_right(self.lines, offset, key=lambda line: line.start) - 1, 0)
 
     def char_at(self, offset: int) -> int:
-        """Return the position in the document, in characters of an offset in the joined text. Approximate in a gap."""
+        """Return the position in the document, in characters, of an offset in the joined text. Approximate in a gap."""
         run = max(bisect_right(self._starts, offset) - 1, 0)
         return self._chars[run] + offset - self._starts[run]
 
