@@ -55,7 +55,7 @@ def test_ranks_are_ignored_and_ties_are_in_descending_order_of_ids(tmp_path: Pat
         ("1 Q0 a 1 0.5\n", "run.trec:1", "is not query"),
         ("1 Q0 a 1 0.5 x\n1 Q0 b 2 high x\n", "run.trec:2", "is not query"),
         ("1 Q0 a 1 nan x\n", "run.trec:1", "nan"),
-        ("1 Q0 a 1 2 x\n1 Q0 a 2 1 x\n", "run.trec:2", "again"),
+        ("1 Q0 a 1 2 x\n1 Q0 a 2 1 x\n", "run.trec:2", "repeats document"),
     ],
 )
 def test_a_malformed_run_is_refused_by_line(tmp_path: Path, content: str, place: str, reason: str) -> None:
