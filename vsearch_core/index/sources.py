@@ -34,8 +34,9 @@ class Source:
 class SourceSelection:
     """The sources of an update, as `select_sources` returns them.
 
-    `walked` are the sources to walk. Known sources that don't exist on disk are `deleted` or `missing`. `whole` is True
-    if the update covers all sources of the index.
+    `walked` are the sources to walk. Known sources that don't exist on disk are `deleted` (the update removes their
+    files from the index) or `missing` (their files are kept). `whole` is True if the update covers all sources of the
+    index.
     """
 
     walked: tuple[Source, ...]

@@ -193,7 +193,7 @@ class WatchedTree:
     def identities(self) -> list[tuple[int, int] | None]:
         """Return the device and inode of each source, or None for a source that doesn't exist.
 
-        Comparing them shows when a source is created or replaced, which may cause no event.
+        If they change, a source was created or replaced, for which there may be no file-system event.
         """
         return [_identity(source) for source in self._reaches]
 

@@ -55,7 +55,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to stage. `hash` is the hash of its bytes, and `meta` its metadata."""
+    """A file to add to the catalog as staged. `hash` is the hash of its bytes, and `meta` its metadata."""
 
     path: str
     size: int
@@ -256,7 +256,7 @@ class Catalog:
         self.connection.execute("INSERT OR REPLACE INTO sources (path, options) VALUES (?, ?)", values)
 
     def drop_source(self, path: str) -> None:
-        """Delete a source path."""
+        """Delete a source path. Its files stay in the index."""
         self.connection.execute("DELETE FROM sources WHERE path = ?", (path,))
 
     # Files and chunks

@@ -61,7 +61,7 @@ def seal(connection: sqlite3.Connection) -> None:
 
 
 def seal_matches(connection: sqlite3.Connection) -> bool:
-    """Return True if no row of the settings and segments is damaged or missing."""
+    """Return True if the stored seal is right: no row of the settings and segments is damaged or missing."""
     damaged = rows_with_bad_checksums(connection, "settings") or rows_with_bad_checksums(connection, "segments")
     kept = connection.execute("SELECT value FROM settings WHERE key = 'seal'").fetchone()
     return not damaged and kept == (_computed_seal(connection),)

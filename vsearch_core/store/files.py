@@ -55,7 +55,7 @@ def sync_folder(path: Path) -> None:
 def durable_file(path: Path, within: Path | None = None) -> Iterator[IO[bytes]]:
     """Create a file and yield it for writing. When the block ends, its bytes are durable.
 
-    Its name is durable after `sync_folder`. Below `within`, by default the file's folder, no link is followed.
+    Its name is durable after `sync_folder` of its folder. Below `within`, by default this folder, no link is followed.
     """
     with open_file(path, "xb", within=within) as file:
         yield file
