@@ -72,6 +72,7 @@ ADVICE: Mapping[str, str] = {
     "wrong-suffix": "rename the file with the right extension",
     "extra-missing": "run `pip install 'vsearch[{extra}]'`, then index with --retry",
     "pictures-only": "run ocrmypdf on the file first, or index with --ocr",
+    "unreadable-fonts": "index with --ocr, or run `ocrmypdf --force-ocr` on the file first",
     "secret-file": "to index the file, use --secrets",
     "generated-file": "leave the file out with --exclude",
     "ocr-failed": "run `ocrmypdf` on the file yourself to see what is wrong",

@@ -4,11 +4,19 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, NumberObject
+from pypdf.generic import (
+    ArrayObject,
+    DecodedStreamObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    TextStringObject,
+)
+from samples import pdf
 
 
 def make_pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
@@ -34,6 +42,62 @@ def make_pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
         data
         + f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}\nstartxref\n{len(data)}\n%%EOF".encode()
     )
+
+
+Run = tuple[float, float, str]  # where from the left and the bottom, and what is drawn there
+
+
+def drawn(*pages: Sequence[Run], identity: bool = False, mapped: bool = True, width: int = 500) -> bytes:
+    """Return a PDF with strings drawn at places of its pages, in this order, in Helvetica of 12 points.
+
+    With `identity` they are in a composite font whose codes are numbers of glyphs: 29 less than ASCII's. It has a map
+    to Unicode if it is `mapped`.
+    """
+    fonts = "/Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding"
+    letters = sorted({ord(letter) for page in pages for _, _, text in page for letter in text})
+    codes = {letter: number for number, letter in enumerate(letters, 1)} if mapped else {at: at - 29 for at in letters}
+    if identity:
+        system = "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >>"
+        inner = f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /ABCDEF+Odd {system} /DW {width} >>"
+        fonts = f"/Type /Font /Subtype /Type0 /BaseFont /ABCDEF+Odd /Encoding /Identity-H /DescendantFonts [{inner}]"
+        fonts += " /ToUnicode 4 0 R" if mapped else ""
+    entries = "\n".join(f"<{code:04x}> <{chr(at).encode('utf-16-be').hex()}>" for at, code in codes.items())
+    cmap = f"begincmap 1 begincodespacerange <0000> <ffff> endcodespacerange {len(codes)} beginbfchar\n{entries}\n"
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
+    bodies = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"]
+    bodies += [f"<< {fonts} >>", _content(f"{cmap}endbfchar endcmap")]
+    for number, page in enumerate(pages):
+        resources = "/MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >>"
+        bodies.append(f"<< /Type /Page /Parent 2 0 R {resources} /Contents {6 + 2 * number} 0 R >>")
+        shown = (
+            (x, y, f"<{''.join(f'{codes[ord(at)]:04x}' for at in text)}>" if identity else f"({text})")
+            for x, y, text in page
+        )
+        bodies.append(_content("\n".join(f"BT /F1 12 Tf {x} {y} Td {text} Tj ET" for x, y, text in shown)))
+    return pdf([body.encode("latin1") for body in bodies])
+
+
+def annotated(data: bytes, *annotations: dict[str, object]) -> bytes:
+    """Return the PDF with these annotations on its first page; keys and names have no slash, strings stand for text."""
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
+    listed = ArrayObject()
+    for each in annotations:
+        entries = {
+            NameObject(f"/{key}"): value
+            if not isinstance(value, str)
+            else NameObject(f"/{value}")
+            if key in {"Subtype", "FT"}
+            else TextStringObject(value)
+            for key, value in each.items()
+        }
+        rectangle = ArrayObject(NumberObject(at) for at in (72, 500, 272, 530))
+        listed.append(writer._add_object(DictionaryObject({NameObject("/Rect"): rectangle, **entries})))
+    writer.pages[0][NameObject("/Annots")] = listed
+    return _written(writer)
+
+
+def _content(text: str) -> str:
+    return f"<< /Length {len(text.encode('latin1'))} >>\nstream\n{text}\nendstream"
 
 
 def encrypted(data: bytes, password: str, algorithm: str = "AES-256") -> bytes:

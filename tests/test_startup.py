@@ -14,12 +14,22 @@ from vsearch_cli.main import main
 main()
 """
 HEAVY = {
-    *("numpy", "onnxruntime", "onnx", "numba", "torch", "pypdf", "lxml", "yaml", "chardet"),
+    *("numpy", "onnxruntime", "onnx", "numba", "torch", "pypdf", "pypdfium2_raw", "lxml", "yaml", "chardet"),
     *("huggingface_hub", "rich", "pydantic", "tqdm", "tokenizers", "safetensors", "pathspec", "sqlite3", "asyncio"),
     *("google.genai", "google.generativeai", "httpx2", "tenacity"),
 }
 NOT_FOR_A_QUERY = {
-    *("onnx", "torch", "transformers", "sentence_transformers", "huggingface_hub", "safetensors", "pypdf", "lxml"),
+    *(
+        "onnx",
+        "torch",
+        "transformers",
+        "sentence_transformers",
+        "huggingface_hub",
+        "safetensors",
+        "pypdf",
+        "pypdfium2_raw",
+        "lxml",
+    ),
     *("chardet", "yaml", "pathspec", "tqdm", "numba", "numpy.ma", "rich", "pydantic", "filelock", "asyncio"),
     *("google.genai", "google.generativeai", "httpx2", "tenacity"),
     *("vsearch_core.search.clauses", "vsearch_core.lexical.phrase"),
@@ -95,5 +105,15 @@ def test_status_loads_no_model(vsearch: Vsearch, project: Path) -> None:
 
 def test_an_unchanged_folder_loads_no_model_and_no_parser(vsearch: Vsearch, project: Path) -> None:
     modules = loaded(vsearch, project, "index")
-    unneeded = {"onnxruntime", "tokenizers", "onnx", "safetensors", "torch", "huggingface_hub", "pypdf", "lxml"}
+    unneeded = {
+        "onnxruntime",
+        "tokenizers",
+        "onnx",
+        "safetensors",
+        "torch",
+        "huggingface_hub",
+        "pypdf",
+        "pypdfium2_raw",
+        "lxml",
+    }
     assert modules & unneeded == set()

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from pdfs import encrypted, make_pdf, ocrmypdf, recognising, with_pictures
+from pdfs import drawn, encrypted, make_pdf, ocrmypdf, recognising, with_pictures
 from pypdf import PdfReader
 
 from vsearch_core.errors import ArgumentError, BinaryFileError, ExtractionError
@@ -34,6 +34,15 @@ def test_pages_are_read_after_text_recognition(data: bytes, tmp_path: Path, monk
     assert (document.title, document.left_out) == (None, ())
     assert (tmp_path / "input.pdf").read_bytes() == data
     assert (tmp_path / "arguments").read_text().split()[-2:] == ["input.pdf", "output.pdf"]
+
+
+def test_pages_in_unreadable_fonts_are_recognised_by_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    garbled = drawn([(72, 700, "no one can read this")], identity=True, mapped=False)
+    monkeypatch.setenv("PATH", recognising(tmp_path, make_pdf("seen")))
+    assert extract("a.pdf", garbled, OCR).text == "seen\n\n"
+    assert (tmp_path / "arguments").read_text().startswith("--force-ocr --pages 1 ")
 
 
 def test_a_pdf_with_text_on_every_page_is_not_recognised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,19 @@ import io
 import logging
 
 import pytest
-from pdfs import encrypted, make_pdf, with_pictures
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import DecodedStreamObject, NameObject
+from pdfs import Run, annotated, drawn, encrypted, make_pdf, with_pictures
+from pypdf import PageObject, PdfReader, PdfWriter
+from pypdf.errors import DependencyError
+from pypdf.generic import DecodedStreamObject, NameObject, NumberObject
+from samples import pdf_page, stream
 
 from vsearch_core.errors import BinaryFileError, EncryptedError, ExtractionError, PicturesOnlyError
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.text.extract.options import ExtractOptions, remedy
-from vsearch_core.text.formats.pdf import extract
+from vsearch_core.text.extract.page_headers import PageText
+from vsearch_core.text.formats.pdf import extract, with_whole_words
+from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage
+from vsearch_core.text.formats.pdf_unreadable import is_unreadable
 
 
 def test_pages() -> None:
@@ -114,30 +119,222 @@ def test_damage_anywhere_is_an_extraction_error_or_harmless(place: int, capfd: p
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_unreadable_page_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pypdf import PageObject
+def test_a_page_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PDFium doesn't read it, and then pypdf fails, too."""
 
-    read = PageObject.extract_text
+    def fails(_: PageObject) -> str:
+        raise KeyError("/Odd")
 
-    def fails_on_the_second(page: PageObject) -> str:
-        text: str = read(page)
-        if text == "two":
-            raise KeyError("/Odd")
-        return text
-
-    monkeypatch.setattr(PageObject, "extract_text", fails_on_the_second)
+    read = PdfiumDocument.page
+    monkeypatch.setattr(PdfiumDocument, "page", lambda self, at, fonts: None if at == 2 else read(self, at, fonts))
+    monkeypatch.setattr(PageObject, "extract_text", fails)
     document = extract("a.pdf", make_pdf("one", "two", "three"))
     assert [span.page for span in document.spans] == [1, 3]
     assert document.left_out == ("can't read page 2",)
 
 
-def test_ligatures_soft_hyphens_and_halves_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pypdf import PageObject
+def test_pypdf_reads_what_pdfium_can_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PdfiumDocument, "page", lambda *_: None)
+    assert extract("a.pdf", make_pdf("one", "two")).text == "one\n\f\ntwo\n\n"
 
-    monkeypatch.setattr(
-        PageObject, "extract_text", lambda _: "e\ufb03cient hy\u00ad\nphen \ud83d\ude00 \udc00 x\u00b2\0"
-    )
+
+def test_ligatures_soft_hyphens_controls_and_halves_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = PageText("e\ufb03cient hy\u00ad\nphen \ud83d\ude00 \udc00 x\u00b2\0\x03")
+    monkeypatch.setattr(PdfiumDocument, "page", lambda *_: ReadPage(text, 0.0, annotated=False))
     assert extract("a.pdf", make_pdf("x")).text == "efficient hyphen \U0001f600 \ufffd x²\n\n"
+
+
+def test_letters_beyond_the_first_plane() -> None:
+    assert extract("a.pdf", drawn([(72, 700, "a \U0001f600 b")], identity=True)).text == "a \U0001f600 b\n\n"
+
+
+def test_text_from_right_to_left() -> None:
+    words = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"
+    assert extract("a.pdf", drawn([(72, 700, words[::-1])], identity=True)).text.strip() == words
+
+
+UNREADABLE = [
+    (drawn([(72, 700, "nothing on this page can be read")], identity=True, mapped=False), "numbers of glyphs"),
+    (drawn([(72, 700, "1RWKLQJRQWKLVSDJHFDQEHUHDGEDQBRQH" * 2)]), "letters shifted by 29"),
+    (drawn([(72, 700, "\ufffd\ufffd\ufffdx\ufffd")], identity=True), "replacement characters"),
+    (drawn([(72, 700, "\ue001\ue002\ue003\ue001")], identity=True), "private use"),
+]
+
+
+@pytest.mark.parametrize(("data", "kind"), UNREADABLE, ids=[kind for _, kind in UNREADABLE])
+def test_text_without_a_map_to_letters_is_not_read(data: bytes, kind: str) -> None:
+    assert kind
+    with pytest.raises(PicturesOnlyError, match="no readable text: its fonts don't say which letters") as caught:
+        extract("a.pdf", data)
+    assert (caught.value.code, remedy(caught.value)) == ("unreadable-fonts", "ocr")
+
+
+def test_pages_without_a_map_to_letters_leave_the_others() -> None:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf("one", "two"))))
+    for page in PdfReader(io.BytesIO(UNREADABLE[0][0])).pages:
+        writer.insert_page(page, 1)
+    out = io.BytesIO()
+    writer.write(out)
+    document = extract("a.pdf", out.getvalue())
+    assert [span.page for span in document.spans] == [1, 3]
+    assert document.left_out == ("fonts without a map to letters on page 2 (OCR reads them)",)
+
+
+@pytest.mark.parametrize("text", ["/g37/g12/g99 /g4/g18/g77", "(cid:12)(cid:9)(cid:44)"])
+def test_names_of_glyphs_are_no_text(text: str) -> None:
+    assert is_unreadable(text)
+    assert not is_unreadable("Words about the path /g37 of some length.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ISBN 978 0 13 468599 1, EAN 4006381333931, tel. 030 1234567, 12.5 kg, 4.411,50 EUR, 20.04.2024 " * 3,
+        "THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG AND RUNS AWAY FROM THE HOUNDS OF THE KING.",
+        "Zażółć gęślą jaźń. Szczebrzeszyn z tego słynie, że w nim chrząszcz brzmi w trzcinie.",
+        "Árvíztűrő tükörfúrógép, hogy mindenki megtalálja a legközelebbi könyvtárat ezen a héten.",
+        "def f(x): return [y for y in x if y]; ATGCATGCATTTGGCCAATTACGT; XKCD RFC HTTP TLS QR",
+    ],
+)
+def test_odd_texts_are_readable(text: str) -> None:
+    assert not is_unreadable(text)
+
+
+def test_two_columns_drawn_row_by_row() -> None:
+    left = ["The archive keeps every ledger", "since the founding of the guild", "and opens on market days only."]
+    right = ["Visitors must leave their bags", "at the desk of the porter and carry", "a pencil instead of a pen."]
+    rows = [(at, *pair) for at, pair in enumerate(zip(left, right, strict=True))]
+    for offset in (0, 5):  # points that the right column stands lower
+        page: list[Run] = [(60, 760, "A heading of the whole page, over both of its columns")]
+        page += [run for at, a, b in rows for run in ((60, 700 - 16 * at, a), (330, 700 - offset - 16 * at, b))]
+        page.append((60, 600, "A line below."))
+        text = extract("a.pdf", drawn(page)).text
+        assert text.split("\n")[1:-3] == left + right
+        assert text.startswith("A heading") and text.endswith("below.\n\n")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("Brass kettle, two litres, polished", "12,50 EUR"),
+        ("Kettle", "made of brass and polished by hand"),
+        ("The Archive of the Old Guild", "The Library of the New Town"),
+    ],
+)
+def test_tables_stay_in_rows(cells: tuple[str, str]) -> None:
+    page = [run for at in range(6) for run in ((60, 700 - 16 * at, cells[0]), (330, 700 - 16 * at, cells[1]))]
+    assert extract("a.pdf", drawn(page)).text.strip().split("\n") == [" ".join(cells)] * 6
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.4, 1.0])
+def test_text_drawn_several_times_comes_once(offset: float) -> None:
+    bold: list[Run] = [(72 + offset * at, 700, "Guest list") for at in range(3)]
+    assert extract("a.pdf", drawn([*bold, (72, 680, "plain words")])).text == "Guest list\nplain words\n\n"
+
+
+def test_words_torn_by_wide_letters_are_whole() -> None:
+    """Such are in scanned pages: the last letter of each word is drawn apart, as far as the others are."""
+    words = [(72.0, 700.0, "x")]
+    stream = b"BT /F1 12 Tf 72 700 Td 1.7 Tc " + b" ".join(
+        b"(%s) Tj 0 Tc (%s) Tj 1.7 Tc (  ) Tj" % (word[:-1], word[-1:])
+        for word in b"Compania Ocean Shipping Lines".split()
+    )
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(drawn(words))))
+    content = DecodedStreamObject()
+    content.set_data(stream + b" ET")
+    writer.pages[0][NameObject("/Contents")] = writer._add_object(content)
+    out = io.BytesIO()
+    writer.write(out)
+    assert extract("a.pdf", out.getvalue()).text.split() == ["Compania", "Ocean", "Shipping", "Lines"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        (["the infor-", "mation of the day"], "the information\nof the day"),
+        (["a well-known e-", "mail and a well-", "known one"], "a well-known e-mail\nand a well-known\none"),
+        (["in 1990-", "2000 they went to Baden-", "Baden."], "in 1990-2000\nthey went to Baden-Baden."),
+        (["state-of-the-", "art tools"], "state-of-the-art\ntools"),
+        (["a mother-", "in-law"], "a mother-in-law"),
+        (["one -", "two"], "one -\ntwo"),
+    ],
+)
+def test_words_broken_at_the_end_of_a_line_are_whole(lines: list[str], whole: str) -> None:
+    page: list[Run] = [(72, 700 - 14 * at, line) for at, line in enumerate(lines)]
+    assert extract("a.pdf", drawn(page)).text.strip() == whole
+    assert with_whole_words(["\n".join(line.strip() for line in lines)]) == [whole]  # as pypdf reads it
+
+
+@pytest.mark.parametrize(
+    ("annotations", "text"),
+    [
+        ([{"Subtype": "Widget", "FT": "Tx", "T": "f1", "V": "Ottoline F."}], "Ottoline F."),
+        ([{"Subtype": "Widget", "FT": "Ch", "T": "f1", "TU": "Colour", "V": "blue"}], "Colour: blue"),
+        ([{"Subtype": "Widget", "FT": "Tx", "T": "f1", "V": "secret", "Ff": NumberObject(1 << 13)}], ""),
+        ([{"Subtype": "Widget", "FT": "Btn", "T": "f1", "V": "Yes"}], ""),
+        ([{"Subtype": "FreeText", "Contents": "Approved by all"}], "Approved by all"),
+        (
+            [{"Subtype": "Text", "Contents": "Ask the roofer"}, {"Subtype": "Highlight", "Contents": "why?"}],
+            "Ask the roofer\n\nwhy?",
+        ),
+        ([{"Subtype": "Popup", "Contents": "again"}, {"Subtype": "Link", "Contents": "a link"}], ""),
+        ([{"Subtype": "Text", "Contents": NumberObject(7)}, {"Subtype": "Text"}], "7"),
+    ],
+)
+def test_what_is_written_on_a_page_follows_its_text(annotations: list[dict[str, object]], text: str) -> None:
+    document = extract("a.pdf", annotated(make_pdf("printed", "next"), *annotations))
+    assert document.text.split("\f")[0].strip().removeprefix("printed").strip() == text
+    assert [span.page for span in document.spans] == [1, 2]
+
+
+def test_a_page_with_nothing_but_a_filled_form() -> None:
+    data = annotated(make_pdf(""), {"Subtype": "Widget", "FT": "Tx", "T": "a", "V": "Bartholomew"})
+    assert extract("a.pdf", data).text == "Bartholomew\n\n"
+
+
+@pytest.mark.parametrize("title", ["untitled", "Microsoft Word - Document1", "Document1"])
+def test_titles_that_programs_write_are_ignored(title: str) -> None:
+    assert extract("a.pdf", make_pdf("x", information={"Title": title})).title is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "collection", "code", "text"),
+    [
+        ("90ms-RKSJ-H", "Japan1", "93 8c 8b 9e", "東京"),
+        ("GBK-EUC-H", "GB1", "b1 b1 be a9", "北京"),
+        ("ETen-B5-H", "CNS1", "a5 78 a5 5f", "台北"),
+        ("KSCms-UHC-H", "Korea1", "bc ad bf ef", "서울"),
+        ("UniJIS-UTF16-H", "Japan1", "67 71 4e ac", "東京"),
+    ],
+)
+def test_predefined_maps_of_chinese_japanese_and_korean(encoding: str, collection: str, code: str, text: str) -> None:
+    inner = f"/CIDSystemInfo << /Registry (Adobe) /Ordering ({collection}) /Supplement 0 >>"
+    descendant = f"<< /Type /Font /Subtype /CIDFontType0 /BaseFont /Any {inner} >>"
+    font = f"/Type0 /BaseFont /Any /Encoding /{encoding} /DescendantFonts [{descendant}]"
+    data = make_pdf("ABCDEFGH").replace(b"/Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding", font.encode())
+    data = data.replace(b"(ABCDEFGH)", f"<{code.replace(' ', '')}>".encode())
+    assert extract("a.pdf", data).text.strip() == text
+
+
+def test_a_missing_decoder_is_not_called_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: PageObject) -> str:
+        raise DependencyError("BrotliDecode needs brotli")
+
+    monkeypatch.setattr(PdfiumDocument, "page", lambda *_: None)
+    monkeypatch.setattr(PageObject, "extract_text", fails)
+    with pytest.raises(ExtractionError, match="compressed in a way that can't be read here") as caught:
+        extract("a.pdf", make_pdf("x"))
+    assert "encrypted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("with_resources", [True, False])
+def test_forms_that_draw_themselves_are_left_to_pypdf(with_resources: bool) -> None:
+    """PDFium would draw them for ever."""
+    entries = b"/Type /XObject /Subtype /Form" + (
+        b" /Resources << /XObject << /X 6 0 R >> >>" if with_resources else b""
+    )
+    form = stream(b"BT /F1 9 Tf (in) Tj ET /X Do /X Do", entries)
+    assert "page" in extract("a.pdf", pdf_page(stream(b"BT /F1 9 Tf (page) Tj ET /X Do"), form)).text
 
 
 def test_pypdf_prints_and_logs_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,18 @@ def test_a_worker_imports_only_what_reading_needs() -> None:
     assert isinstance(found, FileRead)
     loaded = set((found.title or "").split())
     assert "vsearch_core.text.extract.registry" in loaded
-    assert not loaded & {"numpy", "sqlite3", "typer", "lxml", "pypdf", "yaml", "chardet", "numba", "onnxruntime"}
+    assert not loaded & {
+        "numpy",
+        "sqlite3",
+        "typer",
+        "lxml",
+        "pypdf",
+        "pypdfium2_raw",
+        "yaml",
+        "chardet",
+        "numba",
+        "onnxruntime",
+    }
 
 
 PARENT = """

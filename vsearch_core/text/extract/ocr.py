@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +15,10 @@ from vsearch_core.text.extract.failures import too_large
 PROGRAM = "ocrmypdf"
 SECONDS = 900.0  # the additional time for reading a file with text recognition
 _INPUT, _OUTPUT = "input.pdf", "output.pdf"
-# Pages with text are not changed, and pictures are not compressed, because only the text is used.
-_OPTIONS = ("--skip-text", "--output-type", "pdf", "--optimize", "0", "--quiet")
+# Other pages are not changed, and pictures are not compressed, because only the text is used.
+_OPTIONS = ("--output-type", "pdf", "--optimize", "0", "--quiet")
+_PAGES_WITHOUT_TEXT = ("--skip-text",)
+_PAGES_BY_NUMBER = ("--force-ocr", "--pages")
 
 
 def require_program() -> None:
@@ -25,8 +27,10 @@ def require_program() -> None:
         raise ArgumentError("ocr", f"there is no {PROGRAM} on the PATH", "ocr-program-missing")
 
 
-def recognise(name: str, data: bytes, limit: int) -> bytes:
+def recognise(name: str, data: bytes, limit: int, pages: Sequence[int] = ()) -> bytes:
     """Recognise the text on the pages of a PDF that have none. Return the PDF with that text added.
+
+    If `pages` are given, recognise the text on these pages instead, and replace any text that they have.
 
     Raises ExtractionError if the program fails or its output is larger than `limit` bytes, and ArgumentError if
     ocrmypdf isn't installed.
@@ -34,7 +38,8 @@ def recognise(name: str, data: bytes, limit: int) -> bytes:
     require_program()
     with TemporaryDirectory(prefix="vsearch-ocr-") as folder:
         (Path(folder) / _INPUT).write_bytes(data)
-        messages = _run(name, folder)
+        chosen = (*_PAGES_BY_NUMBER, ",".join(map(str, pages))) if pages else _PAGES_WITHOUT_TEXT
+        messages = _run(name, folder, chosen)
         output = Path(folder) / _OUTPUT
         if not output.is_file():
             raise _failed(name, messages)
@@ -43,11 +48,11 @@ def recognise(name: str, data: bytes, limit: int) -> bytes:
         return output.read_bytes()
 
 
-def _run(name: str, folder: str) -> str:
+def _run(name: str, folder: str, chosen: Sequence[str]) -> str:
     """Run the program in the folder and return its stderr. If the worker that runs it ends, the program is killed."""
     with _unlimited_memory():
         ran = subprocess.run(
-            [PROGRAM, *_OPTIONS, _INPUT, _OUTPUT],
+            [PROGRAM, *chosen, *_OPTIONS, _INPUT, _OUTPUT],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,28 +1,41 @@
-"""Extracts text from PDF files, with the package pypdf. Each page of the file is one span of the document."""
+"""Extracts text from PDF files. Each page of the file is one span of the document.
+
+PDFium reads the text. pypdf reads everything else, and the text of pages that PDFium can't read.
+"""
 
 import io
 import logging
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError
+from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError, first_line
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
 from vsearch_core.text.extract.builder import numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, encrypted, too_large
-from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
+from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_title
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
-from vsearch_core.text.extract.page_headers import without_page_headers
+from vsearch_core.text.extract.page_headers import PageText, without_page_headers
+from vsearch_core.text.formats.pdf_annotations import annotations
+from vsearch_core.text.formats.pdf_resources import PageResources
+from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, opened
+from vsearch_core.text.formats.pdf_unreadable import is_unreadable, without_controls
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
 _MAX_ENTRIES = 5000  # of an outline
 _MAX_LEVEL = 6
 _MAX_FORMS = 1000  # of a page, that are searched for images
+_MAX_UNMAPPED = 0.3  # of a page's characters may be in fonts without a map; they are left out
+_MAX_PACKED = 70_000  # bytes of a page's content; less can't unpack to more than pypdf's limits by one filter
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_BROKEN_WORD = re.compile(r"((?:\w+-)*)(\w+)-\n[^\S\n]*(\w+)(\S*)[^\S\n]*\n?")
+_HYPHENATED = re.compile(r"\w+-\w+")
+_WORD = re.compile(r"\w+")
 _MAX_BOMBS = 3  # pages that exceed pypdf's limits; each takes seconds
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
@@ -36,32 +49,36 @@ _INFORMATION = {  # our key -> pypdf's
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the text of all pages with a PAGE_BREAK between them, without page headers and footers.
 
-    The entries of the PDF's outline (its bookmarks) become headings. A page is under the first entry that points to it.
-    If there is none, it is under the last entry before it. Title, author and dates become metadata.
+    Values of form fields and comments follow the text of their page. The entries of the PDF's outline (its bookmarks)
+    become headings. A page is under the first entry that points to it. If there is none, it is under the last entry
+    before it. Title, author and dates become metadata.
 
     Raises:
         ExtractionError: The file is encrypted or damaged.
-        PicturesOnlyError: The pages have only pictures.
+        PicturesOnlyError: The pages have only pictures, or text in unreadable fonts.
         BinaryFileError: The file has no text at all.
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = _open(name, data, options.password)
-        pages = _pages(name, reader)
-        if options.ocr and (pages.pictures or not pages.texts):
-            pages = _recognised_pages(name, data, reader, options)
-        elif not pages.texts:
+        pages = _pages(name, data, reader, options)
+        numbers = pages.numbers
+        if options.ocr and (pages.pictures or pages.unreadable or not numbers):
+            pages = _recognised_pages(name, data, reader, pages, options)
+            numbers = pages.numbers
+        elif not numbers:
             raise _no_text(name, reader, pages)
         title, metadata = _information(reader)
         outline = _outline(reader)
     parts: list[str] = []
     spans: list[Span] = []
     position = 0
-    numbers = list(pages.texts)
-    texts = without_page_headers(list(pages.texts.values()))
+    nothing = PageText("")
+    texts = with_whole_words(without_page_headers([pages.texts.get(at, nothing) for at in range(1, numbers[-1] + 1)]))
     trails = _trails(outline, numbers)
-    for place, (number, page, trail) in enumerate(zip(numbers, texts, trails, strict=True)):
+    for place, (number, trail) in enumerate(zip(numbers, trails, strict=True)):
+        page = "\n\n".join(filter(None, (texts[number - 1], *pages.written.get(number, ()))))
         following = numbers[place + 1] if place + 1 < len(numbers) else number
         parts.append(f"{page}\n{PAGE_BREAK * (following - number)}\n")
         spans.append(Span(position, position + len(parts[-1]), trail, number))
@@ -81,8 +98,8 @@ def _open(name: str, data: bytes, password: str) -> Any:
         len(reader.pages)
     except FileNotDecryptedError:
         raise encrypted(name, password) from None
-    except DependencyError:
-        raise _needs_aes(name) from None
+    except DependencyError as error:
+        raise _missing(name, error) from None
     except ExtractionError:
         raise
     except Exception as error:  # pypdf documents that damaged files may cause any exception
@@ -92,46 +109,133 @@ def _open(name: str, data: bytes, password: str) -> Any:
 
 @dataclass(slots=True)
 class _Pages:
-    """The texts of the pages by number, the pages that can't be read, and the pages that have only pictures."""
+    """What was read from the pages, by their numbers.
 
-    texts: dict[int, str] = field(default_factory=dict)
-    unreadable: list[int] = field(default_factory=list)
+    `texts` has the printed text; `written` the form values and comments. The lists have the pages that can't be read,
+    the pages with only pictures, and the pages whose fonts don't say which letters they show.
+    """
+
+    texts: dict[int, PageText] = field(default_factory=dict)
+    written: dict[int, list[str]] = field(default_factory=dict)
+    failed: list[int] = field(default_factory=list)
     pictures: list[int] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
     failure: Exception | None = None
 
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the pages that have any text, ascending."""
+        return sorted(self.texts.keys() | self.written.keys())
+
     def left_out(self) -> Iterator[str]:
-        """Yield a message about the pages that can't be read, and one about the pages that have only pictures."""
-        if self.unreadable:
-            yield "can't read " + numbered("page", self.unreadable)
+        """Yield a message about each kind of pages that are missing from the texts."""
+        if self.failed:
+            yield "can't read " + numbered("page", self.failed)
         if self.pictures:
             yield f"only pictures on {numbered('page', self.pictures)} (OCR reads them)"
+        if self.unreadable:
+            yield f"fonts without a map to letters on {numbered('page', self.unreadable)} (OCR reads them)"
 
 
-def _pages(name: str, reader: Any) -> _Pages:
+def _pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pages:
     from pypdf.errors import DependencyError, LimitReachedError
 
-    pages, bombs = _Pages(), 0
-    for number in range(1, len(reader.pages) + 1):
-        try:
-            page = reader.pages[number - 1]
-            text = _clean(page.extract_text())
-        except DependencyError:
-            raise _needs_aes(name) from None
-        except Exception as error:
-            pages.failure = error
-            pages.unreadable.append(number)
-            bombs += isinstance(error, LimitReachedError)
-            if bombs > _MAX_BOMBS:
-                raise too_large(name) from None
-            continue
-        if text:
-            pages.texts[number] = text
-        elif _has_picture(page):
-            pages.pictures.append(number)
+    pages, bombs, length = _Pages(), 0, 0
+    fonts: dict[int, str] = {}
+    fields: set[int] = set()
+    with opened(data, options.password) as pdfium:
+        for number in range(1, len(reader.pages) + 1):
+            try:
+                page = reader.pages[number - 1]
+                read = _read_by_pdfium(page, number, pdfium, fonts)
+                text = _page_text(page, read)
+                written = annotations(page, fields) if read is None or read.annotated else []
+            except Exception as error:  # pypdf documents that damaged files may cause any exception
+                if isinstance(error, DependencyError) and reader.is_encrypted:
+                    raise _missing(name, error) from None
+                pages.failure = error
+                pages.failed.append(number)
+                bombs += isinstance(error, LimitReachedError)
+                if bombs > _MAX_BOMBS:
+                    raise too_large(name) from None
+                continue
+            if written:
+                pages.written[number] = [_clean(each) for each in written]
+            if text is None:
+                pages.unreadable.append(number)
+            elif text.text:
+                pages.texts[number] = text
+            elif _has_picture(page):
+                pages.pictures.append(number)
+            length += len(text.text if text else "") + sum(map(len, written))
+            if length > options.limits.text_chars:
+                raise too_large(name)
     return pages
 
 
-def _recognised_pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pages:
+def _read_by_pdfium(page: Any, number: int, pdfium: PdfiumDocument | None, fonts: dict[int, str]) -> ReadPage | None:
+    """Return a page as PDFium reads it, or None if it can't or might not end.
+
+    Raises pypdf's error for a page that exceeds its limits.
+    """
+    if pdfium is None:
+        return None
+    _check_size(page)
+    resources = PageResources(fonts).read(page.get("/Resources", {}))
+    return None if resources.is_endless else pdfium.page(number, resources.unmapped)
+
+
+def _page_text(page: Any, read: ReadPage | None) -> PageText | None:
+    """Return the better text of a page, that of PDFium or of pypdf, or None if there are only unreadable letters."""
+    if read is None:
+        return _second_text(page)
+    if read.unmapped > _MAX_UNMAPPED:
+        return None
+    first = replace(read.text, text=_clean(read.text.text))
+    if not first.text:
+        return first if _is_blank(page) else _second_text(page)
+    if is_unreadable(first.text):
+        second = _second_text_or_none(page)
+        return second if second and second.text else None
+    if _RIGHT_TO_LEFT.search(first.text):
+        return max(first, _second_text_or_none(page) or first, key=lambda text: _merit(text.text))
+    return first
+
+
+def _second_text_or_none(page: Any) -> PageText | None:
+    try:
+        return _second_text(page)
+    except Exception:  # pypdf fails on many a page that PDFium reads
+        return None
+
+
+def _second_text(page: Any) -> PageText | None:
+    """Return the text of a page as pypdf reads it, or None if it can't be read as text."""
+    text = _clean(page.extract_text())
+    return None if is_unreadable(text) else PageText(text)
+
+
+def _merit(text: str) -> tuple[int, int]:
+    """Return a value that is larger for the better of two readings of a page with text from right to left.
+
+    It counts the letters of such text, and then the letters of other scripts that codes of glyphs are taken for.
+    """
+    right_to_left = len(_RIGHT_TO_LEFT.findall(text))
+    return right_to_left, right_to_left - sum(not letter.isascii() for letter in text)
+
+
+def _check_size(page: Any) -> None:
+    """Raise pypdf's error for a page whose content unpacks to more than its limits: PDFium's are much wider."""
+    contents = page.get("/Contents")
+    contents = contents.get_object() if contents is not None else None
+    streams = [each.get_object() for each in contents] if isinstance(contents, list) else [contents]
+    packed = sum(len(getattr(stream, "_data", b"")) for stream in streams)
+    filters = [stream.get("/Filter") for stream in streams if stream is not None]
+    if packed > _MAX_PACKED or any(isinstance(names, list) and len(names) > 1 for names in filters):
+        page.get_contents().get_data()
+
+
+def _recognised_pages(name: str, data: bytes, reader: Any, pages: _Pages, options: ExtractOptions) -> _Pages:
     """Return the pages with the text recognised in pictures. A page that still has none counts as complete."""
     from pypdf import PdfWriter
 
@@ -141,14 +245,24 @@ def _recognised_pages(name: str, data: bytes, reader: Any, options: ExtractOptio
         plain = io.BytesIO()
         PdfWriter(clone_from=reader).write(plain)
         data = plain.getvalue()
-    pages = _pages(name, _open(name, recognise(name, data, options.limits.expanded_bytes), ""))
-    if not pages.texts:
+    forced = sorted({*pages.pictures, *pages.unreadable}) if pages.unreadable else ()
+    data = recognise(name, data, options.limits.expanded_bytes, forced)
+    recognised = _pages(name, data, _open(name, data, ""), options)
+    if not recognised.numbers:
         raise BinaryFileError(name, "holds no text, not in its pictures either")
-    pages.pictures.clear()
-    return pages
+    recognised.pictures.clear()
+    recognised.unreadable.clear()
+    return recognised
 
 
 def _no_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:
+    from pypdf.errors import DependencyError
+
+    if pages.unreadable:
+        reason = "has no readable text: its fonts don't say which letters they show"
+        return PicturesOnlyError(name, reason, "unreadable-fonts")
+    if isinstance(pages.failure, DependencyError):
+        return _missing(name, pages.failure)
     if pages.failure and not pages.pictures:
         return damaged(name, "PDF", pages.failure)
     if all(_is_blank(page) for page in reader.pages):
@@ -217,21 +331,50 @@ def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple
     return trails
 
 
-def _needs_aes(name: str) -> ExtractionError:
-    return ExtractionError(name, "is encrypted with AES", "aes-support-missing")
+def _missing(name: str, error: Exception) -> ExtractionError:
+    """Return the error for a file that pypdf can't read without another package."""
+    if "AES" in str(error) or "cryptography" in str(error):
+        return ExtractionError(name, "is encrypted with AES", "aes-support-missing")
+    return ExtractionError(
+        name, f"is compressed in a way that can't be read here ({first_line(error)})", "damaged-file"
+    )
 
 
 def _clean(text: str) -> str:
-    """Return valid Unicode text, without soft hyphens and with its ligatures split."""
+    """Return valid Unicode text, without control characters and soft hyphens and with its ligatures split."""
     text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
-    text = text.translate(_LIGATURES).replace("\0", "").replace(PAGE_BREAK, "\n")
+    text = text.translate(_LIGATURES).replace(PAGE_BREAK, "\n")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _SOFT_HYPHEN.sub("", text).strip()
+    return without_controls(_SOFT_HYPHEN.sub("", text)).strip()
+
+
+def with_whole_words(pages: Sequence[str]) -> list[str]:
+    """Return the texts with the words whole that are broken at the end of a line.
+
+    The hyphen stays if the document has the word with it elsewhere, or if it looks like part of the word: before a
+    capital or a digit, after a single letter, beside other hyphens.
+    """
+    if not any("-\n" in page for page in pages):
+        return list(pages)
+    words, hyphenated = set[str](), set[str]()
+    for page in pages:
+        words.update(_WORD.findall(page.lower()))
+        hyphenated.update(_HYPHENATED.findall(page.lower()))
+
+    def joined(match: re.Match[str]) -> str:
+        before, first, second, after = match.groups()
+        whole = (first + second).lower()
+        is_compound = f"{first}-{second}".lower() in hyphenated or before or len(first) == 1 or after.startswith("-")
+        breaks_word = first[-1].isalpha() and second[0].islower()
+        hyphen = "" if breaks_word and (whole in words or not is_compound) else "-"
+        return f"{before}{first}{hyphen}{second}{after}\n"
+
+    return [_BROKEN_WORD.sub(joined, page).rstrip("\n") if "-\n" in page else page for page in pages]
 
 
 def _information(reader: Any) -> tuple[str | None, dict[str, JsonValue]]:
     """Return title and metadata. Damaged entries are left out."""
-    title = _entry(reader, "title")
+    title = useful_title(_entry(reader, "title"))
     values = {key: _entry(reader, attribute) for key, attribute in _INFORMATION.items()}
     return title[:MAX_TITLE] if title else None, {key: value for key, value in values.items() if value}
 
