@@ -50,7 +50,9 @@ def _ask(question: str) -> bool:
         return False
     import signal
 
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    from .interrupts import raise_interrupt
+
+    former = signal.signal(signal.SIGINT, raise_interrupt)
     try:
         sys.stderr.write(f"{one_line(question)}. Continue? [y/N] ")
         sys.stderr.flush()

@@ -1,7 +1,6 @@
 """The entry point: run a command, and turn an error into a line on stderr and an exit status."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from .interrupts import INTERRUPT, INTERRUPTED, handle_signals
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors is limited by memory, not by arithmetic: one thread is as fast as many, and on a busy machine
@@ -39,7 +39,6 @@ COMMANDS = {
     "models": "models:models",
     "formats": "formats:formats",
 }
-INTERRUPTED = 130
 
 
 def _print_version(wanted: bool) -> None:
@@ -107,9 +106,13 @@ def _abortable(command: Callable[..., int]) -> Callable[..., int]:
 
 def main() -> None:
     """Run the command line, and exit with its status."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    handle_signals()
     open_missing_streams()
-    status = _run()
+    try:
+        status = _run()
+    except KeyboardInterrupt:  # between two steps of `_run`
+        complain("interrupted")
+        status = INTERRUPTED
     if status == INTERRUPTED:
         with suppress(OSError):
             sys.stdout.flush()
@@ -145,13 +148,18 @@ def _run() -> int:
     except VsearchError as error:
         if options.debug:
             raise
-        complain(describe(error))
-        return 2
+        return _complained(describe(error))
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
     except Exception as error:  # the last resort: one line, and no traceback without --debug
         if options.debug:
             raise
-        complain(f"internal error: {error_line(error)}; run it again as `vsearch --debug …` and report what it prints")
-        return 2
+        advice = "run it again as `vsearch --debug …` and report what it prints"
+        return _complained(f"internal error: {error_line(error)}; {advice}")
+
+
+def _complained(text: str) -> int:
+    """Write the error; after an interrupt, whose consequence it is, write that instead. Returns the exit status."""
+    complain("interrupted" if INTERRUPT.raised else text)
+    return INTERRUPTED if INTERRUPT.raised else 2

@@ -9,6 +9,8 @@ import typer
 
 from vsearch_core.errors import StorageError
 
+from .interrupts import refuse_results_after_interrupt
+
 PREPARING = "preparing the vector engine (the first time on a machine takes half a minute) …"
 
 PATH, DIM, RESET = "\x1b[35m", "\x1b[2m", "\x1b[0m"  # colours of a terminal
@@ -44,7 +46,8 @@ def emit(text: str, end: str = "\n") -> None:
 
 
 def emit_bytes(data: bytes | memoryview) -> None:
-    """Write bytes to stdout, with the same errors as `emit`."""
+    """Write bytes to stdout; see `emit`."""
+    refuse_results_after_interrupt()
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

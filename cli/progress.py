@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .advice import advice_for
+from .interrupts import INTERRUPT, limit_orderly_stop, raise_interrupt
 from .output import PREPARING, say
 
 if TYPE_CHECKING:
@@ -41,17 +42,19 @@ def stop_flag() -> "Iterator[StopFlag]":
     """Yield a flag that the first SIGINT or SIGTERM sets. A second signal ends the process as usual."""
     stop = StopFlag()
     former = {number: signal.signal(number, stop.raised) for number in (signal.SIGINT, signal.SIGTERM)}
+    INTERRUPT.stops_in_order = True
     try:
         yield stop
     finally:
+        INTERRUPT.stops_in_order = False
         for number, handler in former.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def stopped_cleanly() -> Iterator[None]:
-    """Make SIGTERM raise KeyboardInterrupt in the block, as SIGINT does, so that unfinished files are deleted."""
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM end the process as SIGINT does, so that unfinished files are deleted."""
+    former = signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         yield
     finally:
@@ -59,7 +62,7 @@ def stopped_cleanly() -> Iterator[None]:
 
 
 class StopFlag:
-    """A flag that a signal handler sets. Call it to read it."""
+    """A flag that a signal handler sets; the run looks at it between two steps."""
 
     def __init__(self) -> None:
         """Create a flag that is not set."""
@@ -67,12 +70,15 @@ class StopFlag:
 
     def __call__(self) -> bool:
         """Return True if the flag is set."""
+        if self._is_set:
+            INTERRUPT.noticed = True
         return self._is_set
 
     def raised(self, number: int, _frame: object) -> None:
-        """Handle a signal: set the flag, and restore the default handler, so that the next signal ends the process."""
+        """Handle a signal: set the flag, which must be noticed soon, and let the next signal end the process."""
         self._is_set = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        limit_orderly_stop()
+        signal.signal(number, raise_interrupt if number == signal.SIGINT else signal.SIG_DFL)
 
 
 class Bar:
