@@ -13,7 +13,7 @@ from .conftest import EVIL_NAME
 KEYS = ["schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "hits"]
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
-    *("page", "heading", "text", "scores", "place", "before", "after", "alike"),
+    *("page", "heading", "text", "scores", "place", "before", "after", "alike", "window"),
 ]
 
 

@@ -11,6 +11,7 @@ from contracts.embedder import LONG, ODD, TEXTS, EmbedderContract
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import embed_all
+from vsearch_core.embed.late_windows import WINDOW_TOKENS, code_type
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision
 from vsearch_core.embed.prepared import PreparedModel
@@ -177,3 +178,24 @@ def test_a_damaged_graph_is_named(
     with pytest.raises(ModelError, match="can't be loaded"):
         LocalEmbedder(damaged, precision).embed_queries(["x"])
     assert capfd.readouterr().err == ""
+
+
+def test_late_windows_cover_the_text_and_are_its_parts(model: PreparedModel, fp32: LocalEmbedder) -> None:
+    texts = ["short", PROSE * 4, LONG]
+    (batch,) = LocalEmbedder(model, "fp32", batch_seconds=600).embed_documents(texts)
+    assert batch.windows is not None
+    assert batch.windows[0] == b""
+    for text, vector, codes in zip(texts[1:], batch.vectors[1:], batch.windows[1:], strict=True):
+        windows = np.frombuffer(codes, code_type(len(vector)))
+        assert len(windows) == round(sum(len(row) - 2 for row in _own_tokens(fp32, text)) / WINDOW_TOKENS)
+        assert (np.diff(windows["stop"]) > 0).all()
+        assert windows["stop"][-1] == len(text.rstrip())
+        signs = np.unpackbits(windows["signs"], axis=1, count=len(vector)) * np.float32(2) - 1
+        mean = (vector + windows["scale"].astype(np.float32)[:, None] * signs).mean(axis=0)
+        assert mean @ vector / np.linalg.norm(mean) > 0.95
+
+
+def _own_tokens(embedder: LocalEmbedder, text: str) -> list[list[int]]:
+    """Return the text's windows without the tokens that each shares with the one before."""
+    rows = [window[0].tolist() for window in embedder.windows(text)]
+    return [rows[0], *(row[WINDOW_OVERLAP:] for row in rows[1:])]

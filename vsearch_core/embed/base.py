@@ -21,10 +21,13 @@ class Batch:
     Attributes:
         indices: The positions of these texts in the input, int64 (n,).
         vectors: Their unit vectors in the same order, float32 (n, dimension).
+        windows: The codes of each text's late windows (`late_windows.code_type`), empty for a short text; None if the
+            embedder makes none.
     """
 
     indices: NDArray[np.int64]
     vectors: NDArray[np.float32]
+    windows: Sequence[bytes] | None = None
 
 
 class Embedder(Protocol):

@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch
+from vsearch_core.embed.late_windows import PooledTokens, WindowPlan
+from vsearch_core.embed.onnx.graph import EMBEDDING
 from vsearch_core.embed.onnx.runtime import Precision, open_session
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.windows import Windower, mean_of_windows
@@ -28,6 +30,21 @@ JOB_TOKENS = 256  # the windows of a job; 15 ms of work, so that passing it to a
 JOBS_AHEAD = 32  # jobs queued for each core: half a second of work while the consumer does something else
 
 Windows = list[NDArray[np.int64]]
+_Result = tuple[NDArray[np.float32], NDArray[np.float32]]  # a window's vector, and the sums of the tokens to pool
+
+
+class _Run(NamedTuple):
+    """One run of the graph: the window to embed, and which of its tokens to pool, if any."""
+
+    window: NDArray[np.int64]
+    pooled: PooledTokens | None
+
+
+class _Embedded(NamedTuple):
+    """A text's vector and the codes of its late windows."""
+
+    vector: NDArray[np.float32]
+    windows: bytes
 
 
 class LocalEmbedder:
@@ -58,16 +75,21 @@ class LocalEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield the vectors of the texts in batches, in the order of the texts. Raises ModelError."""
-        start, vectors = 0, []
+        start, done = 0, list[_Embedded]()
         deadline = time.monotonic() + self._batch_seconds
-        for vector in self._stream(texts):
-            vectors.append(vector)
+        for embedded in self._stream(texts):
+            done.append(embedded)
             if time.monotonic() >= deadline:
-                yield _batch(start, vectors)
-                start, vectors = start + len(vectors), []
+                yield self._batch(start, done)
+                start, done = start + len(done), []
                 deadline = time.monotonic() + self._batch_seconds
-        if vectors:
-            yield _batch(start, vectors)
+        if done:
+            yield self._batch(start, done)
+
+    def _batch(self, start: int, done: Sequence["_Embedded"]) -> Batch:
+        windows = [each.windows for each in done] if self._shows_tokens else None
+        indices = np.arange(start, start + len(done), dtype=np.int64)
+        return Batch(indices, np.stack([each.vector for each in done]), windows)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
@@ -75,7 +97,7 @@ class LocalEmbedder:
         vectors = np.empty((len(texts), self.fingerprint.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             windows = self.windows(prefix + text)
-            vectors[row] = mean_of_windows([self._run(window) for window in windows], _weights(windows))
+            vectors[row] = mean_of_windows([self._run(window)[0] for window in windows], _weights(windows))
         return vectors
 
     def legible_share(self, query: str) -> float:
@@ -89,33 +111,37 @@ class LocalEmbedder:
         """
         return [np.array([row], dtype=np.int64) for row in self._windower.windows(text)]
 
-    def _stream(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        """Yield each text's vector, in order."""
-        weights: deque[list[int]] = deque()  # of the windows of each text under way
+    def _stream(self, texts: Sequence[str]) -> Iterator["_Embedded"]:
+        """Yield each text's vector and late windows, in order."""
+        under_way: deque[tuple[list[int], WindowPlan | None]] = deque()  # of each text, its windows' weights
         prefix = self.fingerprint.document_prefix
 
-        def windows() -> Iterator[NDArray[np.int64]]:
+        def runs() -> Iterator[_Run]:
             for text in texts:
-                rows = self.windows(prefix + text)
-                weights.append(_weights(rows))
-                yield from rows
+                rows, plan = self._windower.windows_with_plan(text, prefix)
+                windows = [np.array([row], dtype=np.int64) for row in rows]
+                plan = plan if self._shows_tokens else None
+                under_way.append((_weights(windows), plan))
+                yield from map(_Run, windows, [None] * len(windows) if plan is None else plan.runs)
 
-        vectors = self._in_parallel(windows())
-        for first in vectors:
-            own = weights.popleft()
-            yield mean_of_windows([first, *islice(vectors, len(own) - 1)], own)
+        results = self._in_parallel(runs())
+        for first in results:
+            weights, plan = under_way.popleft()
+            vectors, sums = zip(first, *islice(results, len(weights) - 1), strict=True)
+            vector = mean_of_windows(vectors, weights)
+            yield _Embedded(vector, b"" if plan is None else plan.encode(vector, sums))
 
-    def _in_parallel(self, windows: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.float32]]:
-        """Yield the vector of each window, in order. All cores compute, and the number of waiting jobs is bounded."""
+    def _in_parallel(self, runs: Iterator["_Run"]) -> Iterator["_Result"]:
+        """Yield the result of each run, in order. All cores compute, and the number of waiting jobs is bounded."""
         from concurrent.futures import ThreadPoolExecutor
 
         _ = self._session  # loaded here, not by all workers at once
         workers = usable_cores()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="embed")
-        under_way: deque[Future[list[NDArray[np.float32]]]] = deque()
+        under_way: deque[Future[list[_Result]]] = deque()
         try:
-            for job in _jobs(windows):
-                under_way.append(pool.submit(lambda job: [self._run(window) for window in job], job))
+            for job in _jobs(runs):
+                under_way.append(pool.submit(lambda job: [self._run(each.window, each.pooled) for each in job], job))
                 if len(under_way) > workers * JOBS_AHEAD:
                     yield from under_way.popleft().result()
             while under_way:
@@ -123,15 +149,27 @@ class LocalEmbedder:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _run(self, window: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the window's unit vector, float32 (dimension,)."""
+    def _run(self, window: NDArray[np.int64], pooled: PooledTokens | None = None) -> "_Result":
+        """Return the window's unit vector, float32 (dimension,), and the sums of the tokens to pool."""
+        outputs = self._outputs[: 1 if pooled is None else 2]
         try:
-            vector: NDArray[np.float32] = self._session.run(None, {"input_ids": window})[0][0]
+            vectors, *tokens = self._session.run(outputs, {"input_ids": window})
         except Exception as error:  # ONNX Runtime's errors share no narrower base
             raise self._failure("failed", error) from error
+        vector: NDArray[np.float32] = vectors[0]
         if not np.isfinite(vector).all():
             raise ModelError(f"model {self.fingerprint.model}", "returns numbers that are not finite")
-        return vector
+        return vector, vector[:0] if pooled is None else pooled.sums(tokens[0][0])
+
+    @cached_property
+    def _outputs(self) -> list[str]:
+        """Return the names of the graph's outputs: the embedding's, then the tokens' if there is one for them."""
+        names = [output.name for output in self._session.get_outputs()]
+        return sorted(names, key=lambda name: name != EMBEDDING)
+
+    @property
+    def _shows_tokens(self) -> bool:
+        return len(self._outputs) > 1
 
     @cached_property
     def _session(self) -> "InferenceSession":
@@ -155,23 +193,19 @@ class LocalEmbedder:
         return ModelError(subject, reason, "prepared-model-damaged", folder=str(self._model.folder))
 
 
-def _jobs(windows: Iterator[NDArray[np.int64]]) -> Iterator[Windows]:
-    """Yield the windows in groups, in order: one large window, or several small ones together."""
-    job: Windows = []
+def _jobs(runs: Iterator[_Run]) -> Iterator[list[_Run]]:
+    """Yield the runs in groups, in order: one large window, or several small ones together."""
+    job: list[_Run] = []
     tokens = 0
-    for window in windows:
-        if job and tokens + window.shape[1] > JOB_TOKENS:
+    for run in runs:
+        if job and tokens + run.window.shape[1] > JOB_TOKENS:
             yield job
             job, tokens = [], 0
-        job.append(window)
-        tokens += window.shape[1]
+        job.append(run)
+        tokens += run.window.shape[1]
     if job:
         yield job
 
 
 def _weights(windows: Windows) -> list[int]:
     return [window.shape[1] for window in windows]
-
-
-def _batch(start: int, vectors: list[NDArray[np.float32]]) -> Batch:
-    return Batch(np.arange(start, start + len(vectors), dtype=np.int64), np.stack(vectors))

@@ -20,7 +20,7 @@ from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, f
 from vsearch_core.errors import ModelError
 from vsearch_core.own_files import make_own_folders
 
-FORMAT = 2  # raised when the contents of a prepared folder change; another format has another folder
+FORMAT = 3  # raised when the contents of a prepared folder change; another format has another folder
 RENAME_TRIES = 3
 ABANDONED = 3600.0  # seconds after which an unfinished folder is deleted: its process was killed
 

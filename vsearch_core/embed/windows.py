@@ -8,6 +8,7 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.late_windows import WINDOW_TOKENS, WindowPlan, plan_windows
 from vsearch_core.embed.tokens import token_costs
 
 if TYPE_CHECKING:
@@ -35,6 +36,17 @@ class Windower:
         """Split the text into windows and return their token ids. A long text gives several windows that overlap."""
         ids = self._tokenizer.encode(clean(text), add_special_tokens=False).ids
         return token_windows(ids, self._before, self._after, self._max_tokens, WINDOW_OVERLAP)
+
+    def windows_with_plan(self, text: str, prefix: str = "") -> tuple[list[list[int]], WindowPlan | None]:
+        """Return the token ids of the windows of `prefix + text`, and the late windows of the text, if it has any."""
+        encoding = self._tokenizer.encode(clean(prefix + text), add_special_tokens=False)
+        rows = token_windows(encoding.ids, self._before, self._after, self._max_tokens, WINDOW_OVERLAP)
+        if len(encoding.ids) < WINDOW_TOKENS:
+            return rows, None
+        limit = self._max_tokens - len(self._before) - len(self._after)
+        parts = spans(len(encoding.ids), limit, min(WINDOW_OVERLAP, limit - 1))
+        stops = np.array([stop for _, stop in encoding.offsets], np.int64) - len(prefix)
+        return rows, plan_windows(parts, len(self._before), np.maximum.accumulate(np.clip(stops, 0, len(text))))
 
     def legible_share(self, text: str) -> float:
         """Return the share of the text's letters, 0 to 1, that are in words the model knows; see `legible_share`."""

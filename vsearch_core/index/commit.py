@@ -10,9 +10,11 @@ import numpy as np
 
 from vsearch_core.errors import StorageError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import FILE_IDS, NewSegment, VectorBlocks, read_ids, write_parts
+from vsearch_core.index.parts import FILE_IDS, NewSegment, VectorBlocks, read_ids, window_blocks, write_parts
+from vsearch_core.index.settings import IndexSettings
 from vsearch_core.model import TEXT
 from vsearch_core.store.catalog import Catalog, FileRecord
+from vsearch_core.store.records import Record
 from vsearch_core.store.segment import SEGMENTS_DIR, sweep_orphans
 from vsearch_core.store.tables import LINEAGE, start_lineage
 from vsearch_core.store.vectors import delete_vector_file, re_embedding_file
@@ -110,20 +112,22 @@ def require_free_space(index: Path, needed: int, what: str) -> None:
 
 def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits) -> NewSegment:
     """Return a new segment with the rows of the staged files."""
+    dimension = IndexSettings.from_catalog(catalog, renewing=True).fingerprint.dimension
     chunk_ids: list[int] = []
     files_of_rows: list[int] = []
-    vectors: list[bytes] = []
-    for chunk_id, file_id, vector in catalog.staged_rows(file_ids):
+    records: list[Record] = []
+    for chunk_id, file_id, stored in catalog.staged_rows(file_ids):
         chunk_ids.append(chunk_id)
         files_of_rows.append(file_id)
-        vectors.append(vector)
-    matrix = np.frombuffer(b"".join(vectors), np.int16).reshape(len(chunk_ids), -1 if chunk_ids else 0)
+        records.append(Record.from_bytes(stored, 2 * dimension))
+    matrix = np.frombuffer(b"".join(record.vector for record in records), np.int16).reshape(-1, dimension)
     return NewSegment(
         catalog,
         np.array(chunk_ids, np.int64),
         np.array(files_of_rows, np.int64),
         {TEXT: VectorBlocks(matrix.shape, [matrix])},
         limits=limits,
+        windows=window_blocks([record.windows for record in records], dimension),
     )
 
 

@@ -17,7 +17,7 @@ from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.progress import Observer, StoppedError
-from vsearch_core.index.re_embedding import live_texts, new_spec
+from vsearch_core.index.re_embedding import lacks_windows, live_texts, new_spec
 from vsearch_core.index.settings import (
     IndexOptions,
     IndexSettings,
@@ -25,7 +25,7 @@ from vsearch_core.index.settings import (
     refuse_other_chunking,
     refuse_other_options,
 )
-from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import is_new_index, scan
 from vsearch_core.model import EmbedderSpec, Fingerprint
@@ -123,7 +123,7 @@ def forecast_re_embedding(
     with storage_errors(index), open_snapshot(index) as snapshot:
         refuse_other_chunking(str(index), snapshot.settings, options)
         spec = new_spec(snapshot.settings, options)
-        is_done = _is_made_by(snapshot.settings, spec, open_embedder)
+        is_done = _is_made_by(snapshot, spec, open_embedder)
         blocks = () if is_done else live_texts(snapshot.catalog, limits.chunks_per_block)
         texts = _Texts((text, False) for block in blocks for text in block)
         if observer.should_stop():
@@ -132,11 +132,15 @@ def forecast_re_embedding(
         return replace(embedding, unchanged=len(snapshot.catalog.files(live=True)))
 
 
-def _is_made_by(settings: IndexSettings, spec: EmbedderSpec, open_embedder: OpenEmbedder) -> bool:
+def _is_made_by(snapshot: Snapshot, spec: EmbedderSpec, open_embedder: OpenEmbedder) -> bool:
     """Return True if the embedder made the index's vectors. A remote embedder is compared by name only."""
-    if spec != settings.spec:
+    if spec != snapshot.settings.spec:
         return False
-    return recipient(spec) is not None or open_embedder(spec).fingerprint == settings.fingerprint
+    if recipient(spec) is not None:
+        return True
+    embedder = open_embedder(spec)
+    is_same = embedder.fingerprint == snapshot.settings.fingerprint
+    return is_same and not lacks_windows(snapshot.catalog, embedder)
 
 
 def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbedder, texts: "_Texts") -> Forecast:

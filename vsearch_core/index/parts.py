@@ -19,6 +19,7 @@ from vsearch_core import kernel_cache
 from vsearch_core.ann.check import check_graph
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.ann.hnsw import Graph
+from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress, StoppedError
@@ -34,6 +35,8 @@ from vsearch_core.store.segment import Arrays, Manifest, SegmentWriter, open_arr
 
 CHUNK_IDS = "chunk_ids"
 FILE_IDS = "file_ids"
+WINDOW_STOPS = "windows_stops"
+WINDOW_CODES = "windows_codes"
 GRAPH_PREFIX = "graph_"
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
@@ -60,6 +63,14 @@ class VectorBlocks:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowBlocks:
+    """The codes of all rows' late windows: the number of each row's windows, (n,), and the codes in blocks of bytes."""
+
+    counts: NDArray[np.int64]
+    blocks: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class FormerSegment:
     """A segment whose rows are copied to a new one: its arrays, and a mask of the rows to keep, (rows,)."""
 
@@ -72,9 +83,10 @@ class NewSegment:
     """A segment to be written: its rows, and the data from which its parts are built.
 
     `chunk_ids` and `file_ids` (n,) int64 are the chunk and the file of each row; the texts come from the catalog.
-    `vectors` has the vectors by vector space, if they are new or changed. `former` are the segments from which the rows
-    are copied, in this order; it is empty if the rows are in no segment yet. `changed` names the data that has changed
-    since the former segments were written; parts made from it must be built again.
+    `vectors` has the vectors by vector space, if they are new or changed, and `windows` the late windows that belong to
+    them, or None if the embedder makes none. `former` are the segments from which the rows are copied, in this order;
+    it is empty if the rows are in no segment yet. `changed` names the data that has changed since the former segments
+    were written; parts made from it must be built again.
     """
 
     catalog: Catalog
@@ -85,6 +97,7 @@ class NewSegment:
     changed: Collection[Input] = ()
     observer: Observer = Observer()  # noqa: RUF009 - frozen
     limits: IndexLimits = DEFAULT_LIMITS
+    windows: WindowBlocks | None = None
 
     @classmethod
     def merge(
@@ -95,6 +108,7 @@ class NewSegment:
         limits: IndexLimits,
         *,
         vectors: Mapping[str, VectorBlocks] | None = None,
+        windows: WindowBlocks | None = None,
         changed: Collection[Input] = (),
     ) -> "NewSegment":
         """Return a new segment with the kept rows of all former segments, in order.
@@ -108,7 +122,7 @@ class NewSegment:
             ]
         except (IndexError, KeyError) as error:
             raise IndexCorruptError(str(catalog.index), f"its ids are damaged ({error})") from error
-        return cls(catalog, ids[0], ids[1], vectors or {}, former, changed, observer, limits)
+        return cls(catalog, ids[0], ids[1], vectors or {}, former, changed, observer, limits, windows)
 
     @property
     def analysis(self) -> Analysis:
@@ -226,6 +240,53 @@ def _kept_blocks(arrays: Sequence[NDArray[Any]], kept: Sequence[Mask]) -> Iterat
             yield array[start : start + _ROWS_PER_BLOCK][mask[start : start + _ROWS_PER_BLOCK]]
 
 
+# Late windows
+
+
+def window_blocks(windows: Sequence[bytes | None], dimension: int) -> WindowBlocks | None:
+    """Return the rows' late windows, given each row's codes; None if a row's embedder makes none."""
+    known = [codes for codes in windows if codes is not None]
+    if len(known) < len(windows):
+        return None
+    width = code_type(dimension).itemsize
+    return WindowBlocks(np.array([len(codes) // width for codes in known], np.int64), [b"".join(known)])
+
+
+def _build_windows(segment: NewSegment, writer: SegmentWriter) -> None:
+    windows = segment.windows
+    if windows is None:
+        return
+    stops = np.cumsum(windows.counts, dtype=np.int64)
+    width = code_type(writer.map(vectors_name()).shape[1]).itemsize
+    blocks = (np.frombuffer(block, np.uint8).reshape(-1, width) for block in windows.blocks)
+    writer.add_arrays({WINDOW_STOPS: stops})
+    writer.add(WINDOW_CODES, np.dtype(np.uint8), (int(stops[-1:].sum()), width), blocks)
+
+
+def _merge_windows(segment: NewSegment, writer: SegmentWriter) -> None:
+    counts, codes, kept = [np.empty(0, np.int64)], [], []
+    for each in segment.former:
+        own = np.diff(each.arrays[WINDOW_STOPS], prepend=0)
+        counts.append(own[each.kept])
+        codes.append(each.arrays[WINDOW_CODES])
+        kept.append(np.repeat(each.kept, own))
+    stops = np.cumsum(np.concatenate(counts), dtype=np.int64)
+    writer.add_arrays({WINDOW_STOPS: stops})
+    shape = (int(stops[-1:].sum()), *codes[0].shape[1:])
+    writer.add(WINDOW_CODES, np.dtype(np.uint8), shape, _kept_blocks(codes, kept))
+
+
+def _window_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    stops, codes = arrays[WINDOW_STOPS], arrays[WINDOW_CODES]
+    layout = code_type(dimensions[TEXT])
+    if stops.dtype != np.int64 or stops.ndim != 1 or (np.diff(stops, prepend=0) < 0).any():
+        yield WINDOW_STOPS, "its rows' late windows are not in order"
+    elif codes.dtype != np.uint8 or codes.shape != (int(stops[-1:].sum()), layout.itemsize):
+        yield WINDOW_CODES, f"its late windows are not {int(stops[-1:].sum())} codes of {layout.itemsize} bytes"
+    elif not np.isfinite(np.ascontiguousarray(codes).view(layout)["scale"]).all():
+        yield WINDOW_CODES, "its late windows have scales that are not finite"
+
+
 # Ids
 
 
@@ -331,6 +392,17 @@ def _graph_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tup
 # All parts, in the order in which their arrays are written: a part may read the arrays of parts before it
 
 VECTORS = vectors_part(TEXT)
+WINDOWS = Part(
+    "windows",
+    (WINDOW_STOPS, WINDOW_CODES),
+    Input.VECTORS,
+    _build_windows,
+    _merge_windows,
+    verified_when_read=(WINDOW_CODES,),
+    by_row=(WINDOW_STOPS,),
+    faults=_window_faults,
+    optional=True,
+)
 IDS = Part("ids", (CHUNK_IDS, FILE_IDS), Input.ROWS, _build_ids, by_row=(CHUNK_IDS, FILE_IDS))
 POSTINGS = Part(
     "postings",
@@ -354,7 +426,7 @@ GRAPH = Part(
 )
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
-PARTS = (VECTORS, IDS, POSTINGS, GRAPH, ABOUT)
+PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, ABOUT)
 
 
 def write_parts(segment: NewSegment, settings: Mapping[str, str], *, quickly: bool = False) -> tuple[str, Manifest]:

@@ -13,15 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Embedder, OpenEmbedder
+from vsearch_core.embed.late_windows import code_type
 from vsearch_core.index.commit import advance_generation, require_free_space, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
     CHUNK_IDS,
+    WINDOWS,
     Input,
     NewSegment,
     VectorBlocks,
+    WindowBlocks,
     open_former,
     read_ids,
     unchanged_arrays,
@@ -30,11 +32,13 @@ from vsearch_core.index.parts import (
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import FUSION, IndexOptions, IndexSettings, new_settings, refuse_other_chunking
+from vsearch_core.index.staging import batch_records
 from vsearch_core.model import TEXT, EmbedderSpec
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.connections import connect, refuse_lost_catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.records import Record
 from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.store.vacuum import reclaim_space
 from vsearch_core.store.vectors import (
@@ -99,7 +103,8 @@ def re_embed_index(
             complete = replace(options, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **same)
             settings = new_settings(complete, embedder.fingerprint)
             run = _ReEmbedding(catalog, settings, embedder, observer, limits)
-            done = settings == former or run.embed_and_swap()
+            is_made_by = settings == former and not lacks_windows(catalog, embedder)
+            done = is_made_by or run.embed_and_swap()
             return ReEmbedSummary(
                 index=index,
                 generation=catalog.generation,
@@ -127,6 +132,13 @@ def new_spec(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
     dimension = options.dimension or (own.dimension if same_provider and model == own.model else None)
     base_url = options.base_url or (own.base_url if same_provider else options.default_base_urls.get(provider))
     return EmbedderSpec(provider, model, dimension, base_url)
+
+
+def lacks_windows(catalog: Catalog, embedder: Embedder) -> bool:
+    """Return True if the index, by an earlier version, lacks the late windows that its own embedder makes."""
+    if embedder.fingerprint.provider != "local" or all(WINDOWS.is_in(each.manifest) for each in catalog.segments()):
+        return False
+    return any(batch.windows is not None for batch in embedder.embed_documents(["text"]))
 
 
 class _ReEmbedding:
@@ -183,10 +195,10 @@ class _ReEmbedding:
             known = vectors.get(texts)
             new = [text for text in dict.fromkeys(texts) if text not in known]
             for batch in self.embedder.embed_documents(new) if new else ():
-                fixed = to_fixed(batch.vectors)
-                vectors.put([new[number] for number in batch.indices.tolist()], map(bytes, fixed))
-                self.embedded += len(fixed)
-                self.observer.progress(Progress("embedding", done + len(known) + len(fixed), self.chunks))
+                records = batch_records(batch)
+                vectors.put([new[number] for number in batch.indices.tolist()], map(Record.to_bytes, records))
+                self.embedded += len(records)
+                self.observer.progress(Progress("embedding", done + len(known) + len(records), self.chunks))
                 if self.observer.should_stop():
                     break
             if self.observer.should_stop():  # a provider's batches end early then
@@ -202,7 +214,13 @@ class _ReEmbedding:
             former = [open_former(catalog.index, record, changed={Input.VECTORS}) for record in self.segments]
             new_vectors = {TEXT: VectorBlocks((self.chunks, dimension), self._blocks(vectors))}
             segment = NewSegment.merge(
-                catalog, former, self.observer, self.limits, vectors=new_vectors, changed={Input.VECTORS}
+                catalog,
+                former,
+                self.observer,
+                self.limits,
+                vectors=new_vectors,
+                windows=self._windows(vectors),
+                changed={Input.VECTORS},
             )
             written = write_parts(segment, {**catalog.settings(), **self.settings.to_catalog(), FUSION: ""})
         with catalog.transaction():
@@ -218,9 +236,24 @@ class _ReEmbedding:
             advance_generation(catalog)
 
     def _blocks(self, vectors: VectorFile) -> Iterator[NDArray[np.int16]]:
+        for records in self._records(vectors):
+            yield np.frombuffer(b"".join(record.vector for record in records), np.int16)
+
+    def _windows(self, vectors: VectorFile) -> WindowBlocks | None:
+        """Return all rows' late windows, or None if the embedder makes none."""
+        width = code_type(self.settings.fingerprint.dimension).itemsize
+        windows = [record.windows for records in self._records(vectors) for record in records]
+        if None in windows:
+            return None
+        counts = np.array([len(codes or b"") // width for codes in windows], np.int64)
+        return WindowBlocks(counts, (codes for codes in windows if codes))
+
+    def _records(self, vectors: VectorFile) -> Iterator[list[Record]]:
+        """Yield the records of all live rows in the segments' order, some at a time."""
+        row_bytes = 2 * self.settings.fingerprint.dimension
         for texts in live_texts(self.catalog, self.limits.chunks_per_re_embedding_block):
             found = vectors.get(texts)
-            yield np.frombuffer(b"".join(found[text] for text in texts), np.int16)
+            yield [Record.from_bytes(found[text], row_bytes) for text in texts]
 
 
 def live_texts(catalog: Catalog, count: int) -> Iterator[list[str]]:

@@ -19,11 +19,21 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.embed.base import Embedder, OpenEmbedder
+from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import content_faults, is_live
 from vsearch_core.index.commit import advance_generation, commit_staged, segments_exist, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import CHUNK_IDS, NewSegment, VectorBlocks, vectors_name, write_parts
+from vsearch_core.index.parts import (
+    CHUNK_IDS,
+    WINDOW_CODES,
+    WINDOW_STOPS,
+    NewSegment,
+    VectorBlocks,
+    vectors_name,
+    window_blocks,
+    write_parts,
+)
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
@@ -37,6 +47,7 @@ from vsearch_core.store.connections import has_our_header
 from vsearch_core.store.files import make_folder, sync_file, sync_folder
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.records import Record
 from vsearch_core.store.recovery.catalog import delete_recovery_files, recover_catalog
 from vsearch_core.store.recovery.segments import orphan_segments
 from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, recover_array
@@ -246,19 +257,19 @@ class _SegmentRepair:
         in_intact = np.isin(chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids))
         missing = {*chunk_ids[~in_intact].tolist()}
         sources = [*self._orphans(missing, catalog_replaced=summary.catalog), *self.damaged]
-        found = (pair for record in sources for pair in self._intact_vectors(record))
-        vectors = {chunk_id: vector for chunk_id, vector in found if chunk_id in missing}
-        has_vector = in_intact | np.isin(chunk_ids, np.fromiter(vectors, np.int64, len(vectors)))
+        found = (pair for record in sources for pair in self._intact_records(record))
+        records = {chunk_id: kept for chunk_id, kept in found if chunk_id in missing}
+        has_vector = in_intact | np.isin(chunk_ids, np.fromiter(records, np.int64, len(records)))
         incomplete_files = np.unique(file_ids[~has_vector])
         in_incomplete = np.isin(file_ids, incomplete_files)
         rebuilt = chunk_ids[~in_incomplete & ~in_intact]
         if not self.damaged and not missing and not self._wrong_tombstones():
             return
         for record in self.intact:
-            vectors |= self._live_vectors(record, chunk_ids[in_incomplete], file_ids[in_incomplete])
+            records |= self._live_records(record, chunk_ids[in_incomplete], file_ids[in_incomplete])
         written = None
         if len(rebuilt):
-            written = self._write_segment(rebuilt, file_ids[np.searchsorted(chunk_ids, rebuilt)], vectors)
+            written = self._write_segment(rebuilt, file_ids[np.searchsorted(chunk_ids, rebuilt)], records)
         for record in self.damaged:  # before the commit: from then on any writer may delete them
             self.quarantine.keep_folder(self.catalog.index / SEGMENTS_DIR / record.name)
         with self.catalog.transaction():
@@ -266,7 +277,7 @@ class _SegmentRepair:
             if written is not None:
                 self.catalog.add_segment(written[0], len(rebuilt), written[1])
             summary.staged += self.catalog.unpublish_files(incomplete_files.tolist())
-            self._stage_vectors(vectors)
+            self._stage_records(records)
             for record, tombstones in self._wrong_tombstones():
                 self.catalog.set_tombstones(record.id, tombstones)
             advance_generation(self.catalog)
@@ -301,8 +312,11 @@ class _SegmentRepair:
             self.quarantine.keep_folder(folder)
         return usable
 
-    def _intact_vectors(self, record: SegmentRecord) -> Iterator[tuple[int, NDArray[np.int16]]]:
-        """Yield (chunk id, vector) for the rows of a damaged segment whose checksums are right."""
+    def _intact_records(self, record: SegmentRecord) -> Iterator[tuple[int, Record]]:
+        """Yield (chunk id, record) for the rows of a damaged segment whose vectors' checksums are right.
+
+        A row whose late windows are damaged has none from now on, and is found by its own vector.
+        """
         ids, vectors = record.manifest.get(CHUNK_IDS), record.manifest.get(vectors_name())
         if ids is None or vectors is None or vectors.shape != (record.rows, self.dimension):
             return
@@ -312,33 +326,57 @@ class _SegmentRepair:
         chunk_ids, has_id = recover_array(self.catalog.index, record.name, CHUNK_IDS, ids)
         intact &= has_id
         intact[non_unit_rows(matrix)] = False
+        windows = self._intact_windows(record)
         for row in np.flatnonzero(intact).tolist():
-            yield int(chunk_ids[row]), matrix[row]
+            yield int(chunk_ids[row]), Record(matrix[row].tobytes(), windows(row))
 
-    def _live_vectors(self, record: SegmentRecord, chunk_ids: Ids, file_ids: Ids) -> dict[int, NDArray[np.int16]]:
-        """Return the vectors that an intact segment has of these live chunks, by chunk id."""
+    def _intact_windows(self, record: SegmentRecord) -> Callable[[int], bytes | None]:
+        """Return a function from a row to its late windows, b"" if they are damaged, None if the segment has none."""
+        entries = [record.manifest.get(name) for name in (WINDOW_STOPS, WINDOW_CODES)]
+        if entries == [None, None]:
+            return lambda _row: None
+        width = code_type(self.dimension).itemsize
+        if None in entries or [each.dtype for each in entries if each] != ["<i8", "|u1"]:
+            return lambda _row: b""
+        stops_entry, codes_entry = (each for each in entries if each)
+        if stops_entry.shape != (record.rows,) or codes_entry.shape[1:] != (width,):
+            return lambda _row: b""
+        stops, stops_intact = recover_array(self.catalog.index, record.name, WINDOW_STOPS, stops_entry)
+        codes, codes_intact = recover_array(self.catalog.index, record.name, WINDOW_CODES, codes_entry)
+
+        def windows(row: int) -> bytes:
+            start, stop = int(stops[row - 1]) if row else 0, int(stops[row])
+            is_intact = stops_intact[max(0, row - 1) : row + 1].all() and 0 <= start <= stop <= len(codes)
+            return codes[start:stop].tobytes() if is_intact and codes_intact[start:stop].all() else b""
+
+        return windows
+
+    def _live_records(self, record: SegmentRecord, chunk_ids: Ids, file_ids: Ids) -> dict[int, Record]:
+        """Return the records, by chunk id, that an intact segment has of these live chunks."""
         view = view_segment(self.catalog, record)
         rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
-        return {int(view.chunk_ids[row]): np.array(view.vectors[row]) for row in rows}
+        return {int(view.chunk_ids[row]): Record(view.vectors[row].tobytes(), view.window_codes(row)) for row in rows}
 
-    def _write_segment(
-        self, chunk_ids: Ids, file_ids: Ids, vectors: dict[int, NDArray[np.int16]]
-    ) -> tuple[str, Manifest]:
+    def _write_segment(self, chunk_ids: Ids, file_ids: Ids, records: dict[int, Record]) -> tuple[str, Manifest]:
         """Write a segment of chunks whose vectors are intact. Raises StoppedError."""
         numbers = chunk_ids.tolist()
         blocks = (numbers[start : start + _ROWS_PER_BLOCK] for start in range(0, len(numbers), _ROWS_PER_BLOCK))
-        matrix = (np.stack([vectors[number] for number in block]) for block in blocks)
-        text_vectors = {TEXT: VectorBlocks((len(numbers), self.dimension), matrix)}
+        matrix = (np.frombuffer(b"".join(records[number].vector for number in block), np.int16) for block in blocks)
         segment = NewSegment(
-            self.catalog, chunk_ids, file_ids, text_vectors, observer=self.observer, limits=self.limits
+            self.catalog,
+            chunk_ids,
+            file_ids,
+            {TEXT: VectorBlocks((len(numbers), self.dimension), matrix)},
+            observer=self.observer,
+            limits=self.limits,
+            windows=window_blocks([records[number].windows for number in numbers], self.dimension),
         )
         return write_parts(segment, self.catalog.settings())
 
-    def _stage_vectors(self, vectors: dict[int, NDArray[np.int16]]) -> None:
-        """Store known vectors of staged chunks, so that only lost ones are embedded again."""
-        known = [chunk_id for chunk_id in self.catalog.staged_chunks() if chunk_id in vectors]
-        matrix = np.array([vectors[chunk_id] for chunk_id in known], np.int16)
-        self.catalog.stage_vectors(known, matrix.reshape(-1, self.dimension))
+    def _stage_records(self, records: dict[int, Record]) -> None:
+        """Store known records of staged chunks, so that only lost ones are embedded again."""
+        known = [chunk_id for chunk_id in self.catalog.staged_chunks() if chunk_id in records]
+        self.catalog.stage_vectors(known, [records[chunk_id].to_bytes() for chunk_id in known])
 
     def _wrong_tombstones(self) -> Sequence[tuple[SegmentRecord, NDArray[np.bool_]]]:
         """Return the intact segments with wrong tombstones, and the right ones: one row per live chunk."""

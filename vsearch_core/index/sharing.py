@@ -2,9 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config
-from vsearch_core.ann.flat import from_fixed, to_fixed
+from vsearch_core.ann.flat import from_fixed
 from vsearch_core.embed.base import Batch, Embedder, OpenEmbedder
+from vsearch_core.index.staging import batch_records
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.own_files import make_own_folders, open_file
+from vsearch_core.store.records import Record
 from vsearch_core.store.vectors import VectorFile, delete_vector_file, means_damage, space_key
 
 SHARED_FILE = "vectors.sqlite"  # in the user's cache folder
@@ -67,15 +69,22 @@ class SharingEmbedder:
             known = shared.get(texts)
             have = [number for number, text in enumerate(texts) if text in known]
             if have:
-                fixed = np.frombuffer(b"".join(known[texts[number]] for number in have), np.int16)
-                yield Batch(np.array(have), from_fixed(fixed.reshape(len(have), -1)))
+                yield self._batch(np.array(have), [known[texts[number]] for number in have])
             rest = np.array([number for number, text in enumerate(texts) if text not in known], np.int64)
             missing = [texts[number] for number in rest.tolist()]
             for batch in self._embedder.embed_documents(missing) if missing else ():
-                shared.put([missing[number] for number in batch.indices.tolist()], to_fixed(batch.vectors))
-                yield Batch(rest[batch.indices], batch.vectors)
+                records = (record.to_bytes() for record in batch_records(batch))
+                shared.put([missing[number] for number in batch.indices.tolist()], records)
+                yield replace(batch, indices=rest[batch.indices])
         finally:
             shared.close()
+
+    def _batch(self, indices: NDArray[np.int64], stored: Sequence[bytes]) -> Batch:
+        dimension = self.fingerprint.dimension
+        records = [Record.from_bytes(each, 2 * dimension) for each in stored]
+        fixed = np.frombuffer(b"".join(record.vector for record in records), np.int16).reshape(-1, dimension)
+        windows = [record.windows for record in records if record.windows is not None]
+        return Batch(indices, from_fixed(fixed), windows if len(windows) == len(records) else None)
 
 
 class _CacheFile:
@@ -95,10 +104,10 @@ class _CacheFile:
         file = self._file
         return (self._or_none(lambda: file.get(texts)) if file else None) or {}
 
-    def put(self, texts: Sequence[str], vectors: NDArray[np.int16]) -> None:
+    def put(self, texts: Sequence[str], records: Iterable[bytes]) -> None:
         file = self._file
         if file:
-            self._or_none(lambda: file.put(texts, map(bytes, vectors)))
+            self._or_none(lambda: file.put(texts, records))
 
     def close(self) -> None:
         file = self._file

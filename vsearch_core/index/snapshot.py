@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import CHUNK_IDS, FILE_IDS, Part, open_parts, stored_graph, vectors_name
+from vsearch_core.index.parts import (
+    CHUNK_IDS,
+    FILE_IDS,
+    WINDOW_CODES,
+    WINDOW_STOPS,
+    WINDOWS,
+    Part,
+    open_parts,
+    stored_graph,
+    vectors_name,
+)
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
@@ -44,6 +54,23 @@ class SegmentView:
     def vectors(self) -> NDArray[Any]:
         """Return the vectors of the texts, (n, dimension) int16, as `ann.flat.to_fixed` makes them."""
         return self.arrays[vectors_name()]
+
+    @property
+    def has_windows(self) -> bool:
+        """Return True if the rows have the codes of their late windows."""
+        return WINDOWS.is_in(self.arrays)
+
+    def window_codes(self, row: int) -> bytes | None:
+        """Return the codes of a row's late windows, not verified, or None if the segment has none."""
+        if not self.has_windows:
+            return None
+        start, stop = self.window_span(row)
+        return bytes(self.arrays[WINDOW_CODES][start:stop].tobytes())
+
+    def window_span(self, row: int) -> tuple[int, int]:
+        """Return the row's first late window among all of the segment's, and the one after its last."""
+        stops = self.arrays[WINDOW_STOPS]
+        return (int(stops[row - 1]) if row else 0), int(stops[row])
 
     @property
     def chunk_ids(self) -> NDArray[np.int64]:
@@ -144,6 +171,8 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     arrays = open_parts(catalog.index, record)
     try:
         postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)
+        if WINDOWS.is_in(arrays):
+            _ = arrays[WINDOW_STOPS], arrays[WINDOW_CODES]
     except KeyError as error:
         raise IndexCorruptError(
             f"{catalog.index}: segment {record.name}", f"the catalog lists no file of its array {error}"

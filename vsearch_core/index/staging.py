@@ -6,16 +6,15 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from vsearch_core.ann.flat import to_fixed
-from vsearch_core.embed.base import Embedder
+from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
 from vsearch_core.model import LEFT_OUT
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
+from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
 from vsearch_core.store.skipped import SkippedFile, clear_skipped, record_skipped, unopened_file
 from vsearch_core.text.chunk import ChunkOptions
@@ -210,6 +209,12 @@ def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
     return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, read.digest, *facts)
 
 
+def batch_records(batch: Batch) -> list[Record]:
+    """Return what is stored of each text of a batch."""
+    windows = [None] * len(batch.indices) if batch.windows is None else batch.windows
+    return [Record(vector.tobytes(), codes) for vector, codes in zip(to_fixed(batch.vectors), windows, strict=True)]
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedBlock:
     """The result of embedding a block of chunks, whose highest id is `last`.
@@ -252,11 +257,11 @@ def embed_block(
     report(done)
     for batch in embedder().embed_documents(texts) if texts else ():
         chunks = [chunks_of[texts[index]] for index in batch.indices.tolist()]
-        vectors = np.repeat(to_fixed(batch.vectors), [len(same) for same in chunks], axis=0)
+        records = [record.to_bytes() for record, same in zip(batch_records(batch), chunks, strict=True) for _ in same]
         with catalog.transaction():
-            catalog.stage_vectors((chunk_id for same in chunks for chunk_id in same), vectors)
+            catalog.stage_vectors((chunk_id for same in chunks for chunk_id in same), records)
         embedded += len(chunks)
-        done += len(vectors)
+        done += len(records)
         report(done)
         if observer.should_stop():
             break

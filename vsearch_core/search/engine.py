@@ -36,10 +36,12 @@ class Candidates:
     """The chunks that may become hits: the best of each route, scored by all routes. Arrays are (n,).
 
     `ids` are in the engine's own order, which decides between equal scores. `scores` has the scores of each route by
-    its name: cosines for vector routes, BM25 for "keyword" (0 means no match). Chunks of one file have equal
-    `file_keys`. `searched` is the number of live chunks, `matched` the number of those that pass the filters and
-    clauses. If a graph search may have missed a chunk, `ef_search` is its number of candidates; otherwise it is None.
-    `terms` are the query's terms, for display.
+    its name: cosines for vector routes, or with late windows a mean of two cosines (`ann.windows`); BM25 for "keyword"
+    (0 means no match). Chunks of one file have equal `file_keys`. `searched` is the number of live chunks, `matched`
+    the number of those that pass the filters and clauses. If a graph search may have missed a chunk, `ef_search` is its
+    number of candidates; otherwise it is None. `terms` are the query's terms, for display. `windows` (n, 2) is the
+    first character of each chunk's best late window in the chunk's text, and the one after its last; -1 for a chunk
+    without windows, and None if no windows were compared.
     """
 
     ids: Ids
@@ -49,6 +51,7 @@ class Candidates:
     matched: int
     ef_search: int | None = None
     terms: tuple[str, ...] = ()
+    windows: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.model import Chunk
 from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.results import Hit, NearDuplicate
+from vsearch_core.search.results import BestWindow, Hit, NearDuplicate
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.text.extract.registry import place_of
@@ -56,9 +57,19 @@ def hydrated(
                 scores={name: None if values is None else float(values[at]) for name, values in routes.items()},
                 place=place_of(stored.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
                 alike=tuple(_near_duplicate(next(collapsed)) for _ in alike),
+                window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
             )
         )
     return tuple(hits)
+
+
+def _window(chunk: Chunk, start: int, stop: int) -> BestWindow | None:
+    """Return the window from `start` to `stop` of the chunk's text, None for -1."""
+    if stop < 0:
+        return None
+    header = len(chunk.text) - (chunk.end_char - chunk.start_char)  # repeated before the document's own text
+    first, last = (min(chunk.start_char + max(0, at - header), chunk.end_char) for at in (start, stop))
+    return BestWindow(first, last)
 
 
 def _near_duplicate(stored: StoredChunk) -> NearDuplicate:

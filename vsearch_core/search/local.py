@@ -137,9 +137,12 @@ class LocalSearcher:
                     self._clauses.define_prefix(term)
             chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
         rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
-        scores = {}
+        scores, windows = {}, None
         if vector is not None:
             scores[VECTOR] = self._vectors.cosines(vector, rows)
+            if request.feedback is None and self._vectors.has_windows:
+                windows = self._vectors.windows(vector, rows, scores[VECTOR])
+                scores[VECTOR] = windows.scores
         if plan.keyword_terms is not None:
             keyword = self._keywords.collection.scores_at(plan.keyword_terms, rows)
             scores[KEYWORD] = keyword if request.feedback is None else keyword / np.float32(REPEATS)
@@ -148,7 +151,16 @@ class LocalSearcher:
             ids[places] = self._snapshot.segments[number].chunk_ids[own]
             file_keys[places] = self._snapshot.segments[number].file_ids[own]
         self._note_rows(ids, rows)
-        return Candidates(ids, scores, file_keys, self._searched, plan.matched, ef_search, plan.terms)
+        return Candidates(
+            ids,
+            scores,
+            file_keys,
+            self._searched,
+            plan.matched,
+            ef_search,
+            plan.terms,
+            None if windows is None else windows.spans,
+        )
 
     def select(self, filters: Filters) -> Selection:
         """Return the live chunks whose files pass the filters, in the order of their rows. Raises FilterError."""

@@ -9,7 +9,6 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.model import TEXT
 from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import VECTOR
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.check import Fault
@@ -32,8 +31,8 @@ def recall_faults(snapshot: Snapshot) -> Sequence[Fault]:
     try:
         searcher.verify_vectors()
         for vector in searcher.vectors(sample):
-            scores = searcher.search(request, {TEXT: vector}, DEPTH).scores[VECTOR]
-            found += bool((scores >= vector @ vector - TOLERANCE).any())
+            ids = searcher.search(request, {TEXT: vector}, DEPTH).ids
+            found += bool((searcher.vectors(ids) @ vector >= vector @ vector - TOLERANCE).any())
     except IndexCorruptError as error:
         return [Fault(error.subject, error.reason)]
     if found >= LEAST_FOUND * len(sample):

@@ -19,13 +19,22 @@ class NearDuplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class BestWindow:
+    """The part of a hit whose meaning is nearest to the query's, by its characters in the document."""
+
+    start_char: int
+    end_char: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that answers the query.
 
     `scores` has each route's own score ("vector": cosine, "keyword": BM25), or None if the route didn't score the
     chunk. `place` is the position in the file, in the terms of its format ("slide 4", "Sales!2:9"), or None for formats
     with lines. `before` and `after` are the text around the hit, if context was requested; `before + text + after` is
-    continuous text. `alike` are near-duplicates that are hidden in favour of this hit.
+    continuous text. `alike` are near-duplicates that are hidden in favour of this hit. `window` is None if the hit is
+    too short to have parts, if the index has no late windows, and if no vectors were searched.
     """
 
     rank: int
@@ -44,6 +53,7 @@ class Hit:
     before: str | None = None
     after: str | None = None
     alike: tuple[NearDuplicate, ...] = ()
+    window: BestWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from vsearch_core import config, kernel_cache
 from vsearch_core.ann import flat
 from vsearch_core.ann.check import check_graph
+from vsearch_core.ann.windows import best_windows, combined_cosines, window_cosines
+from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import GRAPH, vectors_name
+from vsearch_core.index.parts import GRAPH, WINDOW_CODES, WINDOW_STOPS, vectors_name
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
@@ -42,6 +44,19 @@ class VectorSearchOptions:
     ef_search: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WindowScores:
+    """The scores (n,) of chunks by their own vector and their best late window together.
+
+    `best` (n,) is the estimated cosine of each one's best window, and `spans` (n, 2) its first character in the chunk's
+    text and the one after its last; of a chunk without windows, its own cosine and -1.
+    """
+
+    scores: NDArray[np.float32]
+    best: NDArray[np.float32]
+    spans: NDArray[np.int64]
+
+
 class VectorRoute:
     """Finds the rows of a snapshot that are nearest to a vector. Only one thread may use it at a time.
 
@@ -63,6 +78,12 @@ class VectorRoute:
         self._scan_limits = limits.scans
         self._engine_starting = engine_starting
         self._graph_searchers: dict[int, GraphSearcher] = {}
+        self._verified_windows: set[int] = set()  # global rows
+
+    @property
+    def has_windows(self) -> bool:
+        """Return True if all segments have late windows. Chunks with and without them can't be compared."""
+        return bool(self._segments) and all(segment.has_windows for segment in self._segments)
 
     @property
     def bytes(self) -> int:
@@ -112,6 +133,38 @@ class VectorRoute:
         for number, places, own in self._row_map.split_sorted(rows):
             cosines[places] = flat.scan(self._segments[number].vectors[own], vector)
         return cosines
+
+    def windows(self, vector: Vectors, rows: Rows, cosines: NDArray[np.float32]) -> WindowScores:
+        """Score the rows, ascending, by their best late windows too, given their cosines (n,).
+
+        The checksums of what is read are compared, once. Raises ValueError if one differs.
+        """
+        best, counts, spans = cosines.copy(), np.zeros(len(rows), np.int64), np.full((len(rows), 2), -1, np.int64)
+        for number, places, own in self._row_map.split_sorted(rows):
+            segment = self._segments[number]
+            stops = np.asarray(segment.arrays[WINDOW_STOPS])
+            starts = np.where(own > 0, stops[own - 1], 0)
+            self._verify_windows(segment, rows[places], starts, stops[own])
+            counts[places] = own_counts = stops[own] - starts
+            offsets = np.cumsum(own_counts) - own_counts
+            codes = segment.arrays[WINDOW_CODES][np.arange(own_counts.sum()) + np.repeat(starts - offsets, own_counts)]
+            estimates = window_cosines(codes, vector, np.repeat(cosines[places], own_counts))
+            at = best_windows(estimates, own_counts)
+            has = own_counts > 0
+            ends = np.ascontiguousarray(codes).view(code_type(len(vector)))[:, 0]["stop"].astype(np.int64)
+            chosen = (offsets + at)[has]
+            found = np.arange(len(rows))[places][has]
+            best[found] = estimates[chosen]
+            spans[found, 0] = np.where(at[has] > 0, ends[chosen - 1], 0)
+            spans[found, 1] = ends[chosen]
+        return WindowScores(combined_cosines(cosines, best, counts), best, spans)
+
+    def _verify_windows(self, segment: SegmentView, rows: Rows, starts: Rows, stops: Rows) -> None:
+        for row, start, stop in zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True):
+            if row not in self._verified_windows:
+                if not segment.checksum_ok(WINDOW_CODES, start, stop):
+                    raise ValueError("its late windows are damaged")
+                self._verified_windows.add(row)
 
     def stored(self, rows: Rows, *, verify: bool) -> Vectors:
         """Return the unit vectors of the rows, (n, dimension), in the order given.

@@ -330,9 +330,9 @@ class Catalog:
         return [(chunk_id, self._text(chunk_id, blob, intact)) for chunk_id, blob, intact in rows]
 
     def find_embedded_copy(self, chunk_id: int) -> tuple[int, bytes | None] | None:
-        """Find an embedded chunk with the same text as the given one. Return (id, vector), or None if there is none.
+        """Find an embedded chunk with the same text as the given one. Return (id, record), or None if there is none.
 
-        The vector is None if it is in a segment and not in the catalog.
+        The record (`store.records`) is None if it is in a segment and not in the catalog.
         """
         intact = checksum_ok(self.connection, "chunks", "other")
         row: tuple[int, bytes | None] | None = self.connection.execute(
@@ -345,7 +345,7 @@ class Catalog:
         return row
 
     def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
-        """Store vectors of staged chunks, shape (n, dimension), until a commit writes them to a segment."""
+        """Store records (`store.records`), or bare vectors, of staged chunks until a commit takes them."""
         rows = zip(chunk_ids, map(bytes, vectors), strict=True)
         self.connection.executemany("INSERT OR REPLACE INTO staged (chunk_id, vector) VALUES (?, ?)", rows)
 
@@ -365,7 +365,7 @@ class Catalog:
         return [file_id for (file_id,) in rows]
 
     def staged_rows(self, file_ids: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
-        """Yield (chunk id, file id, vector as bytes) for each chunk of the staged files, file by file."""
+        """Yield (chunk id, file id, record as bytes) for each chunk of the staged files, file by file."""
         query = (
             f"SELECT id, vector, {self._ok('chunks')} AND {self._ok('staged')}"
             " FROM chunks JOIN staged ON chunk_id = id WHERE file_id = ? ORDER BY ordinal"

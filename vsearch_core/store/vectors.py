@@ -1,4 +1,4 @@
-"""Store vectors by text in an SQLite file.
+"""Store records (`store.records`: a vector and its late windows) by text in an SQLite file.
 
 Such a file is the progress of a re-embedding, or the cache that a user's indexes share. The key of a row is a hash of
 the text, keyed by `space_key`, so that vectors of different embedders never mix. All vectors can be computed again, so
@@ -20,6 +20,7 @@ _DROP_OLDEST = (  # the oldest fifth
     "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY rowid LIMIT"
     " (SELECT 1 + count(*) / 5 FROM vectors))"
 )
+_RECORDS = "2"  # raised when records of the same text change: 2 has late windows
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
 
 
@@ -29,7 +30,8 @@ def space_key(settings: Mapping[str, str]) -> bytes:
     If two indexes have equal keys, equal texts have equal vectors in both. The provider's address is part of the key,
     because another server may use the same name for another model.
     """
-    return blake2b(f"{settings['fingerprint']}\0{settings.get('base_url', '')}".encode(), digest_size=32).digest()
+    values = (settings["fingerprint"], settings.get("base_url", ""), _RECORDS)
+    return blake2b("\0".join(values).encode(), digest_size=32).digest()
 
 
 def re_embedding_file(index: Path, settings: Mapping[str, str]) -> Path:
@@ -54,7 +56,7 @@ def delete_vector_file(path: Path) -> None:
 
 
 class VectorFile:
-    """A file of vectors of one embedder, each of `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
+    """A file of records of one embedder, each of at least `row_bytes` bytes. Methods raise sqlite3.Error and OSError.
 
     With a `limit` in bytes, the file is a cache that several processes may write. If it exceeds the limit, the oldest
     vectors are deleted. A cache is opened without verification of its pages, and a power cut may lose its last vectors.
@@ -79,22 +81,22 @@ class VectorFile:
         return int(self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def get(self, texts: Iterable[str]) -> dict[str, bytes]:
-        """Return the stored vectors, as bytes by text. Texts without a stored vector are left out."""
+        """Return the stored records, as bytes by text. Texts without a stored record are left out."""
         query = "SELECT vector, crc FROM vectors WHERE key = ?"
         found = {}
         for text in texts:
             key = self._key(text)
             row = self._connection.execute(query, (key,)).fetchone()
-            if row is not None and len(row[0]) == self._row_bytes and crc32(key + row[0]) == row[1]:
+            if row is not None and len(row[0]) >= self._row_bytes and crc32(key + row[0]) == row[1]:
                 found[text] = row[0]
         return found
 
-    def put(self, texts: Sequence[str], vectors: Iterable[bytes]) -> None:
-        """Store the texts' vectors in one transaction."""
+    def put(self, texts: Sequence[str], records: Iterable[bytes]) -> None:
+        """Store the texts' records in one transaction."""
         rows = []
-        for text, vector in zip(texts, vectors, strict=True):
+        for text, record in zip(texts, records, strict=True):
             key = self._key(text)
-            rows.append((key, vector, crc32(key + vector)))
+            rows.append((key, record, crc32(key + record)))
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany("INSERT OR REPLACE INTO vectors (key, vector, crc) VALUES (?, ?, ?)", rows)

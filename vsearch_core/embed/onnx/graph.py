@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9
+EMBEDDING = "embedding"  # the name of the first output
 NAMES = "vsearch/"  # before our names, which may be in one graph with those of another exporter
 ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of the data file
 
@@ -38,6 +39,7 @@ class GraphBuilder:
         self._largest_inputs = iter(max_inputs or ())  # one for each product, in order
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
+        self._tokens: str | None = None
 
     def constant(self, values: NDArray[Any]) -> str:
         """Add a constant, whose values go to the data file at a page boundary. Return its name."""
@@ -113,6 +115,10 @@ class GraphBuilder:
         values = self.node("Cast", self.node("Gather", self.constant(codes), rows), to=1)  # 1: float32
         return self.node("Mul", values, self.node("Gather", self.constant(scales[:, None]), rows))
 
+    def show_tokens(self, name: str) -> None:
+        """Make the tokens' vectors `name`, (1, tokens, dimension), an output of the graph, after the embedding."""
+        self._tokens = name
+
     def save(self, target: Path, dimension: int) -> None:
         """Write the graph to `target`. The last node's output becomes the graph's output, `embedding`."""
         import onnx
@@ -140,6 +146,10 @@ class GraphBuilder:
         """Return the graph's inputs and outputs."""
         from onnx import TensorProto, helper
 
-        self._nodes[-1].output[0] = "embedding"
+        self._nodes[-1].output[0] = EMBEDDING
         source = helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "tokens"])
-        return [source], [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, dimension])]
+        results = [helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, [1, dimension])]
+        if self._tokens is not None:
+            shape = [1, "tokens", dimension]
+            results.append(helper.make_tensor_value_info(self._tokens, TensorProto.FLOAT, shape))
+        return [source], results

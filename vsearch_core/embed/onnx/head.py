@@ -17,8 +17,12 @@ POOLED_TOKEN = {"cls": 0, "lasttoken": -1}
 def add_head(graph: GraphBuilder, tokens: str, settings: SentenceSettings) -> str:
     """Add the steps from the tokens' vectors (1, tokens, hidden) to the embedding (1, dimension).
 
-    Return the name of the embedding. Raises ModelError if the weights of a linear layer can't be read.
+    The tokens' vectors become a second output if the embedding is their mean: then the mean of some of them lies in the
+    same vector space, which late windows need. Return the name of the embedding. Raises ModelError if the weights of a
+    linear layer can't be read.
     """
+    if settings.pooling == "mean" and not settings.dense:
+        graph.show_tokens(tokens)
     if settings.pooling == "mean":
         channels = graph.node("Transpose", tokens, perm=[0, 2, 1])
         pooled = graph.node("Flatten", graph.node("GlobalAveragePool", channels), axis=1)
