@@ -243,6 +243,21 @@ def test_an_index_stores_the_address_of_its_embedder(tmp_path: Path, embedder: W
         assert snapshot.settings.spec.base_url == "http://127.0.0.1:9"
 
 
+def test_a_failed_update_with_another_address_leaves_an_index_that_can_be_opened(
+    tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise InputError("docs", "stands for any error before the first commit")
+
+    write(tmp_path, "docs/a.txt", "text")
+    make_index(tmp_path, embedder, DOCS, options=IndexOptions(base_url="http://127.0.0.1:9"))
+    monkeypatch.setattr(writer, "record_named_sources", fail)
+    with pytest.raises(InputError, match="stands for"):
+        make_index(tmp_path, embedder, options=IndexOptions(base_url="http://127.0.0.1:8"))
+    with open_snapshot(tmp_path / ".vsearch") as snapshot:
+        assert snapshot.settings.spec.base_url == "http://127.0.0.1:8"
+
+
 def test_files_outside_the_root_are_stored_absolute(root: Path, embedder: WordEmbedder) -> None:
     project = root / "project"
     project.mkdir()

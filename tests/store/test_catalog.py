@@ -131,14 +131,21 @@ def test_path_columns(catalog: Catalog) -> None:
     assert found == [("Report.Final.MD", "md", "docs/deep"), ("LICENSE", "", "")]
 
 
+def test_settings_change_only_in_a_transaction_because_a_seal_covers_them(catalog: Catalog) -> None:
+    with pytest.raises(AssertionError):
+        catalog.put_setting("generation", "5")
+
+
 def test_tombstones_are_stored(catalog: Catalog, tmp_path: Path) -> None:
     name, manifest = write_segment(tmp_path, {"chunk_ids": np.arange(11), "file_ids": np.arange(11)}, {})
-    catalog.add_segment(name, 11, manifest)
+    with catalog.transaction():
+        catalog.add_segment(name, 11, manifest)
     (record,) = catalog.segments()
     assert record.tombstones is None
     assert record.live_rows == 11
     tombstones = np.arange(11) % 3 == 0
-    catalog.set_tombstones(record.id, tombstones)
+    with catalog.transaction():
+        catalog.set_tombstones(record.id, tombstones)
     (record,) = catalog.segments()
     assert record.tombstones is not None
     np.testing.assert_array_equal(record.tombstones, tombstones)

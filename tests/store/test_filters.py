@@ -118,7 +118,8 @@ def test_an_endless_expression_ends(catalog: Catalog) -> None:
 
 def test_the_connection_is_free_again_after_an_expression(catalog: Catalog) -> None:
     passing(catalog, where="1")
-    catalog.put_setting("generation", "5")
+    with catalog.transaction():
+        catalog.put_setting("generation", "5")
     assert catalog.generation == 5
 
 

@@ -313,7 +313,8 @@ class _Update:
         elif self.options.model is not None or self.options.base_url is not None:
             self._open(settings)
             if self.options.base_url is not None:  # the same model at another address
-                catalog.put_setting("base_url", self.options.base_url)
+                with catalog.transaction():
+                    catalog.put_setting("base_url", self.options.base_url)
 
     def _commit(self, catalog: Catalog, changes: Changes, *, last: bool = False) -> None:
         commit_staged(catalog, changes.removals(self.index.parent), last=last, limits=self.limits)

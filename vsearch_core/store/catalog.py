@@ -220,8 +220,13 @@ class Catalog:
         return dict(self.connection.execute("SELECT key, value FROM settings"))
 
     def put_setting(self, key: str, value: str) -> None:
-        """Store a setting, or replace its value."""
-        self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
+        """Store a setting, or replace its value, within a transaction."""
+        self._write_sealed("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
+
+    def _write_sealed(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        """Change settings or segments. Without a transaction, nothing would update the seal over them."""
+        assert self.connection.in_transaction, "settings and segments must be changed within a transaction"
+        return self.connection.execute(statement, values)
 
     @property
     def generation(self) -> int:
@@ -427,18 +432,19 @@ class Catalog:
     def add_segment(self, name: str, rows: int, manifest: Manifest) -> int:
         """Add a segment whose files are on disk. Return its id."""
         values = (name, rows, json.dumps(manifest_to_json(manifest)))
-        added = self.connection.execute("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
+        added = self._write_sealed("INSERT INTO segments (name, rows, manifest) VALUES (?, ?, ?)", values)
         assert added.lastrowid is not None
         return added.lastrowid
 
     def set_tombstones(self, segment_id: int, tombstones: NDArray[np.bool_]) -> None:
         """Replace the tombstones of a segment: shape (rows,), True for deleted rows."""
         packed = np.packbits(tombstones).tobytes()
-        self.connection.execute("UPDATE segments SET dead = ? WHERE id = ?", (packed, segment_id))
+        self._write_sealed("UPDATE segments SET dead = ? WHERE id = ?", (packed, segment_id))
 
     def drop_segments(self, segment_ids: Iterable[int]) -> None:
         """Delete segments from the catalog. The next writer deletes their files."""
-        self.connection.executemany("DELETE FROM segments WHERE id = ?", ((number,) for number in segment_ids))
+        for number in segment_ids:
+            self._write_sealed("DELETE FROM segments WHERE id = ?", (number,))
 
     # Chunks by id and by place
 
