@@ -1,6 +1,7 @@
 """Invariants of the chunker on random documents, and its choice of boundaries on small ones."""
 
 import itertools
+from collections import Counter
 from typing import Literal
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from vsearch_core.errors import ArgumentError
 from vsearch_core.model import Document, Span
+from vsearch_core.text.chunk import _WORD as WORD
 from vsearch_core.text.chunk import MAX_RUN, ChunkOptions, count_words, split
 
 PIECES = st.one_of(
@@ -41,6 +43,23 @@ OPTIONS = st.integers(20, 60).flatmap(
 )
 
 
+def headings_by_rule(document: Document, start: int, end: int) -> str | None:
+    """Return the longest trail of headings over more than half of the words, or else the trail over most words."""
+    trails: Counter[tuple[str, ...]] = Counter()
+    for span in document.spans:
+        inside = [match.start() for match in WORD.finditer(document.text, start, end)]
+        words = sum(span.start <= place < span.end for place in inside)
+        if words:
+            trails[span.heading] += words
+    prefixes = {trail[:depth] for trail in trails for depth in range(1, len(trail) + 1)}
+    over = {
+        prefix: sum(words for trail, words in trails.items() if trail[: len(prefix)] == prefix) for prefix in prefixes
+    }
+    most = [prefix for prefix, words in over.items() if 2 * words > trails.total()]
+    longest = max(most, key=lambda prefix: len(prefix), default=trails.most_common(1)[0][0])
+    return " > ".join(longest) or None
+
+
 @settings(deadline=None, max_examples=200)
 @given(documents(), OPTIONS)
 def test_invariants_of_any_document(document: Document, options: ChunkOptions) -> None:
@@ -60,7 +79,8 @@ def test_invariants_of_any_document(document: Document, options: ChunkOptions) -
         shift = 9 if document.lines else 0
         assert (chunk.start_line, chunk.end_line) == (first_line + shift, last_line + shift)
         span = next(span for span in document.spans if span.start <= chunk.start_char < span.end)
-        assert (chunk.page, chunk.heading) == (span.page, " > ".join(span.heading) or None)
+        assert chunk.page == span.page
+        assert chunk.heading == headings_by_rule(document, chunk.start_char, chunk.end_char)
         repeated = span.header and chunk.start_char > span.start and text[span.start : chunk.start_char].strip() != ""
         assert chunk.text == (f"{span.header}\n{piece}" if repeated else piece)
     for span in document.spans:
@@ -159,6 +179,17 @@ def test_heading_starts_a_chunk_once_the_current_one_is_big_enough() -> None:
     chunks = split(document, SMALL)
     assert chunks[0].text == words(8, "s0")
     assert chunks[1].text.startswith("s1") and chunks[1].heading == "Doc > Section 1"
+
+
+def test_a_chunk_is_under_the_heading_above_most_of_it() -> None:
+    text, spans = "", []
+    for heading, size in [(("Doc",), 1), (("Doc", "Intro"), 3), (("Doc", "Care"), 20)]:
+        spans.append(Span(len(text), len(text) + len(words(size, "w")) + 1, heading))
+        text += words(size, "w") + "\n"
+    (chunk,) = split(Document(text, tuple(spans)), ChunkOptions(words=40, overlap=0))
+    assert chunk.heading == "Doc > Care"
+    many = sections(5, 6)  # none of them has most of the words
+    assert [chunk.heading for chunk in split(many, ChunkOptions(words=100, overlap=0))] == ["Doc"]
 
 
 def test_heading_does_not_end_a_chunk_that_is_too_small() -> None:

@@ -12,6 +12,7 @@ import math
 import re
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -80,14 +81,14 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
     chunks: list[Chunk] = []
     line, counted = 1, 0  # the line of the character at offset `counted`
     for stretch in _stretches(document.spans):
-        for start, end, span in _Cutter(document.text, stretch, options).cut():
+        for start, end, span, heading in _Cutter(document.text, stretch, options).cut():
             line += document.text.count("\n", counted, start)
             counted = start
-            chunks.append(_chunk(document, start, end, line, span))
+            chunks.append(_chunk(document, start, end, line, span, heading))
     return chunks
 
 
-def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> Chunk:
+def _chunk(document: Document, start: int, end: int, line: int, span: Span, heading: tuple[str, ...]) -> Chunk:
     text = document.text[start:end]
     last_line = line + text.count("\n")
     shown = _LONG_GAP.sub(r"\1", text)
@@ -99,7 +100,7 @@ def _chunk(document: Document, start: int, end: int, line: int, span: Span) -> C
         start_line=document.lines[line - 1] if document.lines else line,
         end_line=document.lines[last_line - 1] if document.lines else last_line,
         page=span.page,
-        heading=HEADING_SEPARATOR.join(span.heading) or None,
+        heading=HEADING_SEPARATOR.join(heading) or None,
     )
 
 
@@ -147,19 +148,41 @@ class _Cutter:
                 cuts.append(low)
         return cuts
 
-    def cut(self) -> Iterator[tuple[int, int, Span]]:
-        """Yield each chunk as its start and end (character offsets), and the span that it begins in."""
+    def cut(self) -> Iterator[tuple[int, int, Span, tuple[str, ...]]]:
+        """Yield each chunk as start and end (character offsets), the span that it begins in, and its headings."""
         start = end = 0
         while end < len(self.words):
             heading = self._heading_after(start, end)
             end = self._end_of(start) if heading is None else heading
             first = self.words[start]
-            yield first, self._end_char(end), self._span_of(start)
+            yield first, self._end_char(end), self._span_of(start), self._headings_of(start, end)
             if end < len(self.words):
                 start = end if heading is not None else self._next_start(end)
 
     def _span_of(self, cut: int) -> Span:
         return self.spans[bisect_right(self.span_starts, self.words[cut]) - 1]
+
+    def _headings_of(self, start: int, end: int) -> tuple[str, ...]:
+        """Return the headings above most words from cut `start` to `end`: the longest trail over half of them.
+
+        If not even the outermost heading is over half, return the trail over most words.
+        """
+        first = bisect_right(self.span_starts, self.words[start]) - 1
+        last = bisect_right(self.span_starts, self.words[end - 1]) - 1
+        trails: Counter[tuple[str, ...]] = Counter()
+        for span in self.spans[first : last + 1]:
+            inside = (bisect_left(self.words, place) for place in (span.start, span.end))
+            begun, done = (min(max(cut, start), end) for cut in inside)
+            if done > begun:
+                trails[span.heading] += done - begun
+        if len(trails) == 1:
+            return self.spans[first].heading
+        above: Counter[tuple[str, ...]] = Counter()
+        for trail, words in trails.items():
+            for depth in range(1, len(trail) + 1):
+                above[trail[:depth]] += words
+        most = [trail for trail, words in above.items() if 2 * words > end - start]
+        return max(most, key=len, default=trails.most_common(1)[0][0])
 
     def _end_char(self, cut: int) -> int:
         match = _WORD.match(self.text, self.words[cut - 1], self.end)
