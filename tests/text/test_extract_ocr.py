@@ -88,7 +88,7 @@ def test_a_program_that_hangs_ends_with_its_worker(tmp_path: Path, monkeypatch: 
     scan = tmp_path / "a.pdf"
     scan.write_bytes(SCAN)
     with closing(
-        open_reader([FileToRead(str(scan), 0)], ChunkOptions(), OCR, lambda: False, WorkerLimits(3.0))
+        open_reader([FileToRead(str(scan), 0)], ChunkOptions(), OCR, lambda: False, WorkerLimits(3.0, clock_factor=1.0))
     ) as reader:
         (outcome,) = reader.take(1)
     assert isinstance(outcome.result, ExtractionError)

@@ -64,7 +64,7 @@ def open_reader(
     if limits is None:
         limits = WORKER_LIMITS
         if options.ocr:
-            limits = replace(limits, seconds=limits.seconds + ocr.SECONDS)
+            limits = replace(limits, program_seconds=ocr.SECONDS)
     return WorkerPool(files, (chunking, options), should_stop, limits)
 
 

@@ -97,7 +97,7 @@ def _answer(task: Task, function: Callable[..., FileRead], settings: tuple[objec
     When the time is up, the kernel ends this process, even inside a C function.
     """
     _limit_memory(task.limits.memory)
-    _alarm(task.limits.seconds)
+    _alarm(task.limits.cpu_seconds, task.limits.clock_seconds)
     result: Result
     try:
         result = function(task.file, *settings)
@@ -107,7 +107,7 @@ def _answer(task: Task, function: Callable[..., FileRead], settings: tuple[objec
     except MemoryError:
         return pickle.dumps(MemoryError())
     finally:
-        _alarm(0)
+        _alarm(0, 0)
 
 
 def _send(target: BinaryIO, message: bytes) -> None:
@@ -115,17 +115,19 @@ def _send(target: BinaryIO, message: bytes) -> None:
     target.flush()
 
 
-def _alarm(seconds: float) -> None:
-    """Let the signal SIGALRM end this process after these seconds; 0 cancels it."""
+def _alarm(cpu_seconds: float, clock_seconds: float) -> None:
+    """Let SIGPROF end this process after that CPU time, and SIGALRM after that time by the clock; 0 cancels them."""
     if sys.platform != "win32":
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        signal.setitimer(signal.ITIMER_REAL, clock_seconds)
 
 
 def _enable_alarms() -> None:
-    """Undo an ignored or blocked SIGALRM, which a process inherits from the one that started it."""
+    """Undo ignored or blocked signals of `_alarm`, which a process inherits from the one that started it."""
     if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        for alarm in (signal.SIGPROF, signal.SIGALRM):
+            signal.signal(alarm, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {alarm})
 
 
 def _limit_memory(limit: int) -> None:

@@ -210,8 +210,10 @@ class _WorkerThread(threading.Thread):
                 result = worker.receive()
             except EOFError:
                 status = self._end_worker()
+                if sys.platform != "win32" and status == -signal.SIGPROF:
+                    return _too_slow(task, f"more than {task.limits.cpu_seconds:.0f} s of CPU time")
                 if sys.platform != "win32" and status == -signal.SIGALRM:
-                    return _too_slow(task)
+                    return _too_slow(task, f"longer than {task.limits.clock_seconds:.0f} s")
                 error = _crashed(task, status)
             else:
                 if not isinstance(result, MemoryError):
@@ -327,8 +329,8 @@ def _not_started(reason: str, code: str = "worker-not-started") -> StorageError:
     return StorageError("a process to read files with", f"can't be started ({reason})", code)
 
 
-def _too_slow(task: Task) -> ExtractionError:
-    return ExtractionError(task.file.name, f"took longer than {task.limits.seconds:.0f} s to read", "over-limits")
+def _too_slow(task: Task, time: str) -> ExtractionError:
+    return ExtractionError(task.file.name, f"took {time} to read", "over-limits")
 
 
 def _out_of_memory(task: Task) -> ExtractionError:
