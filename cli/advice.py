@@ -4,8 +4,15 @@ The library's errors only state facts (`vsearch_core.errors`). Options and comma
 """
 
 from collections.abc import Mapping
+from shlex import quote
+from typing import TYPE_CHECKING
 
 from vsearch_core.errors import ArgumentError, VsearchError
+
+from .defaults import VARIABLE
+
+if TYPE_CHECKING:
+    from vsearch_core.model import JsonValue
 
 # Advice by code. A template may name the error's `details`, as "{limit}".
 ADVICE: Mapping[str, str] = {
@@ -119,6 +126,7 @@ ADVICE: Mapping[str, str] = {
     "base-url-with-query": "leave out everything from the ? or # on",
     "base-url-malformed": "write it like http://localhost:11434/v1",
     "no-consent": "allow it with --yes",
+    "not-chosen": "if you trust it, run this once at a terminal, or with {settings} in the environment",
     # queries
     "conflicting-arguments": "give one of them",
     "empty-expression": "write one like \"ext = 'md'\"",
@@ -178,8 +186,16 @@ def advice_for(error: VsearchError) -> str:
     """Return the advice for an error, or "" if the table has none for its code."""
     if error.code not in ADVICE:
         return ""
-    details = {key: _option(str(value)) if key == "argument" else value for key, value in error.details.items()}
-    return ADVICE[error.code].format_map(details)
+    return ADVICE[error.code].format_map({key: _shown(key, value) for key, value in error.details.items()})
+
+
+def _shown(key: str, value: "JsonValue") -> "JsonValue":
+    """Return a detail of an error as advice spells it: an argument as its option, settings as variables."""
+    if key == "argument":
+        return _option(str(value))
+    if key == "settings" and isinstance(value, dict):
+        return " ".join(f"{VARIABLE}{name.upper()}={quote(str(each))}" for name, each in value.items())
+    return value
 
 
 def _subject(error: VsearchError) -> str:

@@ -1,6 +1,7 @@
 """The command `vsearch config`."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 
 from . import defaults, locate
 from .defaults import SETTINGS
+from .opening import absolute_model
 from .output import emit, one_line, to_json
 
 
@@ -23,6 +25,7 @@ def config(
     An option on the command line comes first, then the environment (such as VSEARCH_K), then the project's
     .vsearch/config.toml, then your own configuration file.
     """
+    from vsearch_core.allowed import allow
     from vsearch_core.errors import InputError
 
     if key is not None and key not in SETTINGS:
@@ -32,7 +35,12 @@ def config(
     if key is not None and value is not None:
         if SETTINGS[key].personal and not user:
             raise InputError(f"config {key}", "can't be set for a project; set it for yourself with --user")
-        _put(files["user" if user else "project"], key, defaults.value_of(f"config {key}", key, value))
+        chosen_value = defaults.value_of(f"config {key}", key, value)
+        _put(files["user" if user else "project"], key, chosen_value)
+        if isinstance(chosen_value, str) and not user:
+            named = str(absolute_model(chosen_value, index.parent) if key == "model" else chosen_value)
+            with suppress(OSError):  # the user is then asked about it
+                allow(index, {key: [named]})
     found = defaults.read_defaults(index)
     chosen = found if key is None else {key: found[key]}
     if as_json:

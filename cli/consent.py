@@ -1,47 +1,101 @@
-"""Ask the user for consent before text is sent to a remote provider, once for each project and host.
+"""Ask the user where text may be sent, and whether to use the embedder that a project or an index names.
 
-The answers are stored in the user's own state folder, so that a copied project or index brings no consent with it.
+Each question is asked once on the terminal, and refused without one. The answers are in the user's own state folder
+(`vsearch_core.allowed`): an index or a project from elsewhere can't bring any along.
 """
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .defaults import chosen_by_user
 from .output import complain, one_line
 
 if TYPE_CHECKING:
     from vsearch_core.model import EmbedderSpec
 
 YES_HELP = "Send text and the API key to the embedder's provider without asking."
+MAX_CONSENT_BYTES = 10_000_000
+RECIPIENTS = "recipients"  # of the record: "PROVIDER ADDRESS"
 
 
 class Consent:
-    """A function that asks the user if a project's text may be sent to a host. It raises InputError if not.
+    """Asks the user if a project's text may be sent to an address. Calling it raises InputError if not.
 
     A "yes" counts for the life of this object, even if it can't be stored.
     """
 
     def __init__(self, project: Path, *, yes: bool = False) -> None:
-        """Set the project's folder, which the question names; with `yes`, agree without asking."""
-        self._project = os.path.realpath(project)
+        """Set the project's folder, which the questions name; with `yes`, agree to send text without asking."""
+        self._project = Path(os.path.realpath(project))
         self._yes = yes
-        self._given: list[dict[str, Any]] = []
+        self._given: set[str] = set()
 
-    def __call__(self, spec: "EmbedderSpec", host: str) -> bool:
+    def __call__(self, spec: "EmbedderSpec", address: str) -> bool:
         """Return True if the user agrees, now or before. Raise InputError if not."""
+        from vsearch_core.allowed import allowed
         from vsearch_core.errors import InputError
 
-        consent = {"project": self._project, "provider": spec.provider, "host": host}
-        stored = _stored()
-        if any(consent.items() <= each.items() for each in [*stored, *self._given]):
+        recipient = f"{spec.provider} {address}"
+        if recipient in self._given or recipient in allowed(self._project, RECIPIENTS):
             return True
-        question = f"{self._project}: its text, your queries and your API key would be sent to {host} ({spec.provider})"
+        warning = ", unencrypted" if address.startswith("http:") else ""
+        former = "; you agreed before, but only to a host" if self._agreed_to_a_host(spec.provider) else ""
+        question = (
+            f"{self._project}: its text, your queries and your API key would be sent to {address}"
+            f" ({spec.provider}{warning}){former}"
+        )
         if not self._yes and not _ask(question):
-            raise InputError(self._project, f"nothing was sent to {host}", code="no-consent")
-        self._given.append(consent)
-        _store([*stored, consent])
+            raise InputError(str(self._project), f"nothing was sent to {address}{former}", code="no-consent")
+        self._given.add(recipient)
+        self._record({RECIPIENTS: [recipient]})
         return True
+
+    def approve(self, settings: Mapping[str, str]) -> bool:
+        """Return True if the user has chosen these settings, which a project or an index names, or does so now.
+
+        Values in the environment and in the user's own file count as chosen.
+        """
+        from vsearch_core.allowed import allowed
+        from vsearch_core.index.choices import NAMES
+
+        new = {
+            key: value
+            for key, value in settings.items()
+            if value not in chosen_by_user(key, self._project.parent) and value not in allowed(self._project, key)
+        }
+        what = " and ".join(f"the {NAMES[key]} {value}" for key, value in new.items())
+        if new and not _ask(f"{self._project}: names {what}, which you have never chosen on this machine"):
+            return False
+        self._record({key: [value] for key, value in settings.items()})
+        return True
+
+    def _record(self, values: Mapping[str, list[str]]) -> None:
+        from vsearch_core.allowed import allow
+
+        try:
+            allow(self._project, values)
+        except OSError as error:
+            complain(f"{error.filename or self._project}: can't be written ({error.strerror}); you will be asked again")
+
+    def _agreed_to_a_host(self, provider: str) -> bool:
+        """Return True if an earlier version has recorded a consent, which named only the host: it counts no longer."""
+        import json
+
+        from vsearch_core.config import default_state_dir
+        from vsearch_core.own_files import open_file
+
+        try:
+            with open_file(default_state_dir() / "consent.json", "rb") as file:
+                answers = json.loads(file.read(MAX_CONSENT_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return False
+        given = {"project": str(self._project), "provider": provider}
+        return isinstance(answers, list) and any(
+            isinstance(each, dict) and given.items() <= each.items() for each in answers
+        )
 
 
 def _ask(question: str) -> bool:
@@ -59,34 +113,3 @@ def _ask(question: str) -> bool:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     finally:
         signal.signal(signal.SIGINT, former)
-
-
-def _file() -> Path:
-    from vsearch_core.config import default_state_dir
-
-    return default_state_dir() / "consent.json"
-
-
-def _stored() -> list[dict[str, Any]]:
-    """Return the stored answers, or an empty list if they can't be read (the user is then asked again)."""
-    import json
-
-    try:
-        values = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return []
-    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
-
-
-def _store(answers: list[dict[str, Any]]) -> None:
-    import json
-
-    from vsearch_core.own_files import make_own_folders, replace_file
-
-    file = _file()
-    data = (json.dumps(answers, indent=1) + "\n").encode()
-    try:
-        make_own_folders(file.parent, 0o700)
-        replace_file(file, data, suffix=f".{os.getpid()}", permissions=0o600)
-    except OSError as error:
-        complain(f"{file}: can't be written ({error.strerror}); you will be asked again")

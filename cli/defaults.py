@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vsearch_core import config
 from vsearch_core.config import CONFIG_FILE
 from vsearch_core.errors import InputError
 
-if TYPE_CHECKING:
-    pass
+from .environment import base_urls
 
 VARIABLE = "VSEARCH_"  # and the key in capitals
 BUILT_IN = "built in"
@@ -192,6 +191,21 @@ def parse(path: Path, text: bytes) -> dict[str, Any]:
         return loads(text.decode())
     except (TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(str(path), f"is not TOML ({error}); correct it, or delete it") from None
+
+
+def chosen_by_user(key: str, project: Path) -> set[Any]:
+    """Return the values of a setting that the user has chosen for all projects: in the environment and their own file.
+
+    Addresses also come from the variables of the providers' packages. A model's folder counts if it is written as a
+    path: a name could be a folder of that name in the project, which the user has not meant.
+    """
+    user_file = config_files(project)[0]
+    values = {each.get(key) for each in (read_file(user_file, personal=True), _from_environment())}
+    if key == "base_url":
+        values |= set(base_urls().values())
+    if key == "model":
+        values |= {os.path.normpath(project / Path(each).expanduser()) for each in values if each and each[0] in "./~"}
+    return values
 
 
 def _from_environment() -> dict[str, Any]:

@@ -130,6 +130,7 @@ def _test(
 def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Test]:
     """Yield the queries of a judged folder, and a new index of its documents in `keep` or a temporary folder."""
     from vsearch_core import Observer
+    from vsearch_core.allowed import forget
     from vsearch_core.evaluate.corpus import prepare_corpus
     from vsearch_core.evaluate.dataset import load_dataset
 
@@ -137,8 +138,10 @@ def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         corpus = prepare_corpus(folder, dataset, work)
-        observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"), advice=advice_for)
         target = corpus.work / config.INDEX_DIR
+        if keep is None:
+            stack.callback(forget, target)
+        observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"), advice=advice_for)
         index = stack.enter_context(
             open_index(target, create=True, yes=yes, report=say, observer=observer, project=folder)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import locate
 from .consent import Consent
-from .defaults import choose
+from .defaults import SETTINGS, choose
 from .environment import base_urls, cache_dir, credentials
 
 if TYPE_CHECKING:
@@ -40,13 +40,17 @@ def open_index(
     from vsearch_core import Observer
 
     observer = observer or Observer()
+    agreement = Consent(project or folder, yes=yes)
     embedding = {name: given.get(name) for name in ("device", "base_url", "rpm", "tpm")}
-    made_with = index_options(folder, **{name: given.get(name) for name in INDEX_OPTIONS}) if create else {}
+    made_with = index_options(folder, agreement, **{name: given.get(name) for name in INDEX_OPTIONS}) if create else {}
     return vsearch_core.open_index(
         folder,
         create=create,
-        open_embedder=embedder_opener(folder, report=report, stop=observer.should_stop, **embedding),
-        consent=Consent(project or folder, yes=yes),
+        open_embedder=embedder_opener(
+            folder, report=report, stop=observer.should_stop, agreement=agreement, **embedding
+        ),
+        consent=agreement,
+        approve=agreement.approve,
         share_vectors=share_vectors,
         cache_dir=cache_dir(),
         default_base_urls=base_urls(),
@@ -56,18 +60,33 @@ def open_index(
     )
 
 
-def index_options(folder: Path, **given: Any) -> dict[str, Any]:
-    """Return the options for a new index, with configured values. For an existing index, return only those given."""
+def index_options(folder: Path, agreement: Consent, **given: Any) -> dict[str, Any]:
+    """Return the options for a new index, with configured values. For an existing index, return only those given.
+
+    Raises InputError if the project's file names an embedder that the user doesn't approve of.
+    """
     from vsearch_core.store.tables import CATALOG_FILE
 
-    options = {**given, "model": _absolute_model(given["model"], locate.working_folder())}
+    options = {**given, "model": absolute_model(given["model"], locate.working_folder())}
     if not (folder / CATALOG_FILE).exists():
-        options = choose(folder, **options)
-        options["model"] = _absolute_model(options["model"], folder.parent)
+        chosen = choose(folder, **options)
+        chosen["model"] = absolute_model(chosen["model"], folder.parent)
+        named = {key: chosen[key] for key in ("embedder", "model", "base_url") if options[key] is None}
+        _approve(folder, agreement, named)
+        return chosen
     return options
 
 
-def _absolute_model(model: str | None, base: Path) -> str | None:
+def _approve(folder: Path, agreement: Consent, named: dict[str, Any]) -> None:
+    """Raise InputError unless the user approves of the named settings; defaults, and None, need no approval."""
+    from vsearch_core.index.choices import unchosen_error
+
+    new = {key: value for key, value in named.items() if value not in {None, SETTINGS[key].default}}
+    if new and not agreement.approve(new):
+        raise unchosen_error(folder, new)
+
+
+def absolute_model(model: str | None, base: Path) -> str | None:
     """Return the absolute path if the model is a folder, so that it is found from anywhere; else return it as it is."""
     folder = locate.file(model if model.startswith("~") else str(base / model)) if model else None
     return str(folder) if folder and folder.is_dir() else model
@@ -78,6 +97,7 @@ def embedder_opener(
     *,
     report: Callable[[str], None],
     stop: Callable[[], bool] = lambda: False,
+    agreement: Consent | None = None,
     device: str | None = None,
     base_url: str | None = None,
     rpm: int | None = None,
@@ -86,8 +106,8 @@ def embedder_opener(
     """Return a function that opens an embedder, given its specification.
 
     `project` is the index folder, whose configuration counts. `report` is called with each line about models. Waiting
-    for a provider ends when `stop` returns True. The other arguments are options of the command line; one that is None
-    gets its configured value.
+    for a provider ends when `stop` returns True. `agreement` is asked about a device that the project's file names. The
+    other arguments are options of the command line; one that is None gets its configured value.
     """
 
     def opener(spec: "EmbedderSpec") -> "Embedder":
@@ -95,6 +115,8 @@ def embedder_opener(
         from vsearch_core.embed.remote.retry import RequestPolicy
 
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
+        if spec.provider == "sentence-transformers" and device is None:
+            _approve(project, agreement or Consent(project), {"device": chosen["device"]})
         return open_embedder(
             spec,
             # A local address needs no consent, and so gets no key from an index that somebody else may have made.

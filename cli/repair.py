@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import consent, locate
+from .environment import cache_dir
 from .opening import embedder_opener
 from .output import complain, emit, one_line, plural, say, to_json
 from .progress import watched
@@ -37,12 +38,15 @@ def repair(
     from vsearch_core import repair_index
 
     folder = locate.index_to_read(index_dir)
+    agreement = consent.Consent(folder, yes=yes)
     with watched(quiet=False) as (bar, observer):
         done = repair_index(
             folder,
             re_embed=re_embed,
-            open_embedder=embedder_opener(folder, report=bar.write, stop=observer.should_stop),
-            consent=consent.Consent(folder, yes=yes),
+            cache_dir=cache_dir(),
+            open_embedder=embedder_opener(folder, report=bar.write, stop=observer.should_stop, agreement=agreement),
+            consent=agreement,
+            approve=agreement.approve,
             observer=observer,
             salvaged=_report_losses,
         )

@@ -14,6 +14,7 @@ GROUND = {
     "errors",
     "config",
     "own_files",
+    "allowed",
     "numba_loader",
     "kernel_cache",
     "machine",

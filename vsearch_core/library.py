@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE, MODES, RERANKED
+from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE, MODEL, MODES, RERANKED
 from vsearch_core.errors import ArgumentError, IndexNotFoundError, InputError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ _FILTER_NAMES = frozenset(("where", "path", "ext", "since", "until"))
 MAX_IDLE_READERS = 8  # open snapshots that are kept for later searches; each maps the index's files
 
 Consent = Callable[["EmbedderSpec", str], bool]
+Approve = Callable[[Mapping[str, str]], bool]
 
 
 class UpdateOptions(TypedDict, total=False):
@@ -168,6 +169,7 @@ def open_index(
     cache_dir: str | Path | None = None,
     open_embedder: "OpenEmbedder | None" = None,
     consent: Consent | None = None,
+    approve: Approve | None = None,
     share_vectors: bool = False,
     observer: "Observer | None" = None,
 ) -> "Index":
@@ -192,8 +194,13 @@ def open_index(
             one.
         cache_dir: The folder for prepared models and shared vectors; by default the platform's cache folder.
         open_embedder: A function that opens the embedder for an `EmbedderSpec`, instead of the library's own embedders.
-        consent: A function that is called with an `EmbedderSpec` and a host before any text is sent to that host; it
-            returns False to refuse. By default, text is sent only to an embedder that this call names.
+        consent: A function that is called with the `EmbedderSpec` and an address, such as
+            "https://api.openai.com/v1", before any text is sent there; it returns False to refuse. By default, text is
+            sent only to an embedder that this call names.
+        approve: A function that is called before an embedder is opened that the index names and the user has never
+            chosen on this machine. Its argument maps the new settings ("embedder", "model", "base_url") to their
+            values; it returns False to refuse. By default, such an embedder is refused, unless `open_embedder` is
+            given, which can then refuse it itself.
         share_vectors: Share the vectors of equal texts with the user's other indexes, by a file in the cache folder.
         observer: Callbacks that report the progress of long methods and can stop them.
 
@@ -207,14 +214,21 @@ def open_index(
     folder = index_folder(path)
     if not create and not folder.is_dir():
         raise IndexNotFoundError(str(path), "there is no index here")
+    if model is not None and Path(model).is_dir():
+        model = str(_absolute(model))
     urls = default_base_urls or {}
     requested = IndexOptions(embedder, model, chunk_words, overlap_words, language, dimension, base_url, urls)
 
-    def named_in_this_call(spec: "EmbedderSpec", _host: str) -> bool:
+    def named_in_this_call(spec: "EmbedderSpec", _address: str) -> bool:
         return (embedder, base_url or urls.get(spec.provider)) == (spec.provider, spec.base_url)
 
     cache = None if cache_dir is None else Path(cache_dir)
-    embedders = _Embedders(folder, open_embedder or _opener(base_url, api_key, cache), consent or named_in_this_call)
+    embedders = _Embedders(
+        folder,
+        open_embedder or _opener(base_url, api_key, cache),
+        consent or named_in_this_call,
+        None if approve is None and open_embedder is not None else _Choices(folder, requested, cache, approve),
+    )
     return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors, cache_dir=cache)
 
 
@@ -263,28 +277,33 @@ def _opener(base_url: str | None, api_key: str | None, cache_dir: Path | None) -
 class _Embedders:
     """Opens embedders after the caller's consent, and keeps the last one, because loading a model is slow."""
 
-    def __init__(self, index: Path, open_embedder: "OpenEmbedder", consent: Consent) -> None:
+    def __init__(
+        self, index: Path, open_embedder: "OpenEmbedder", consent: Consent, choices: "_Choices | None"
+    ) -> None:
         self._index = index
         self._open_embedder = open_embedder
         self._consent = consent
+        self._choices = choices
         self._agreed: EmbedderSpec | None = None
         self._opened: tuple[EmbedderSpec, Embedder] | None = None
         self._lock = Lock()
 
-    def require_consent(self, spec: "EmbedderSpec") -> None:
-        """Raise InputError if the embedder sends text to a remote host and the caller refuses its consent."""
-        if spec.provider == EMBEDDER or spec == self._agreed:  # the default is local: this imports nothing
-            return
-        from vsearch_core.embed.open import recipient
+    def require_permission(self, spec: "EmbedderSpec") -> None:
+        """Raise InputError if the user never chose the embedder, or refuses to send text to its remote address."""
+        if spec == self._agreed or (spec.provider == EMBEDDER and spec.model in {None, MODEL}):
+            return  # the default: this imports nothing
+        from vsearch_core.embed.open import recipient_address
 
-        host = recipient(spec)
-        if host is not None and not self._consent(spec, host):
-            raise InputError(os.path.realpath(self._index), f"nothing was sent to {host}", code="no-consent")
+        address = recipient_address(spec)
+        if self._choices is not None:
+            self._choices.require(spec)
+        if address is not None and not self._consent(spec, address):
+            raise InputError(os.path.realpath(self._index), f"nothing was sent to {address}", code="no-consent")
         self._agreed = spec
 
     def open(self, spec: "EmbedderSpec") -> "Embedder":
         """Return the embedder that `spec` describes, and open it if it isn't open yet."""
-        self.require_consent(spec)
+        self.require_permission(spec)
         with self._lock:
             if self._opened is None or self._opened[0] != spec:
                 from vsearch_core.embed.base import LockedEmbedder
@@ -315,6 +334,25 @@ class _Embedders:
         embedder = self.open(settings.spec)
         refuse_other_model(str(self._index), settings, embedder.fingerprint)
         return embedder
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """Refuses embedders that an index names and the user has never chosen on this machine."""
+
+    index: Path
+    requested: "IndexOptions"
+    cache_dir: Path | None
+    approve: Approve | None
+
+    def require(self, spec: "EmbedderSpec") -> None:
+        """Raise InputError unless the user has chosen the embedder, or approves of it now."""
+        from vsearch_core.index.choices import record_choice, unchosen, unchosen_error
+
+        new = unchosen(self.index, spec, self.requested, self.cache_dir)
+        if new and not (self.approve and self.approve(new)):
+            raise unchosen_error(self.index, new)
+        record_choice(self.index, spec)
 
 
 class _EmbeddingAhead:
@@ -655,8 +693,8 @@ class Index:
         """Return a function that embeds the request's text, or None if no text needs to be embedded."""
         if request.mode == "keyword" or request.examples_only:
             return None
-        # The caller's own thread asks for consent: another one could not be interrupted.
-        self._embedders.require_consent(settings.spec)
+        # The caller's own thread asks the user: another one could not be interrupted.
+        self._embedders.require_permission(settings.spec)
         embed = partial(self._embedders.embed_query, settings)
         return embed if self._embedders.is_open(settings.spec) else _EmbeddingAhead(embed, request.parsed.semantic_text)
 
@@ -694,10 +732,12 @@ class Index:
                 with.
             ModelError: The embedder can't be opened, or fails. Vectors that were made before are kept.
         """
+        from vsearch_core.index.choices import record_origin
         from vsearch_core.index.writer import update_index
 
         sources, retry, reading = _run_options(paths, options)
         with self._changing():
+            record_origin(self.path)
             opener = self._opener(share_vectors=self._share_vectors)
             return update_index(
                 self.path, sources, self._requested, opener, self._observer, retry=retry, reading=reading
@@ -1020,8 +1060,10 @@ def repair_index(
     path: str | Path,
     *,
     re_embed: bool = False,
+    cache_dir: str | Path | None = None,
     open_embedder: "OpenEmbedder | None" = None,
     consent: Consent | None = None,
+    approve: Approve | None = None,
     observer: "Observer | None" = None,
     salvaged: Callable[["RepairSummary"], None] | None = None,
 ) -> "RepairSummary":
@@ -1033,8 +1075,10 @@ def repair_index(
     Args:
         path: As for `open_index`.
         re_embed: Embed the chunks that have lost their vectors now; otherwise the next `Index.update` does so.
+        cache_dir: As for `open_index`.
         open_embedder: As for `open_index`.
         consent: As for `open_index`.
+        approve: As for `open_index`.
         observer: As for `open_index`.
         salvaged: A function that is called with the summary so far when a damaged catalog has been replaced.
 
@@ -1044,7 +1088,10 @@ def repair_index(
     """
     from vsearch_core.index import repair
 
-    with open_index(path, open_embedder=open_embedder, consent=consent, observer=observer) as index:
+    opened = open_index(
+        path, cache_dir=cache_dir, open_embedder=open_embedder, consent=consent, approve=approve, observer=observer
+    )
+    with opened as index:
         opener = index._opener() if re_embed else None
         return repair.repair_index(index.path, opener, index._observer, salvaged or _ignore)
 

@@ -31,7 +31,8 @@ opening.open_embedder = lambda *_, **__: Remote()
 from vsearch_cli.main import main
 main()
 """
-REFUSED = "nothing was sent to generativelanguage.googleapis.com; allow it with --yes"
+GEMINI = "https://generativelanguage.googleapis.com"
+REFUSED = f"nothing was sent to {GEMINI}; allow it with --yes"
 
 Remote = Callable[..., CommandResult]
 
@@ -89,7 +90,7 @@ def test_consent_is_asked_for_once(remote: Remote, project: Path) -> None:
     assert result.status == 0, result
     question = (
         f"{project}/.vsearch: its text, your queries and your API key would be sent to"
-        " generativelanguage.googleapis.com (gemini). Continue? [y/N] "
+        " https://generativelanguage.googleapis.com (gemini). Continue? [y/N] "
     )
     assert result.err.count(question) == 1
     assert "SENT" in result.err
@@ -151,16 +152,17 @@ def test_every_command_that_sends_text_asks(
     result = remote(*words, HOME=str(tmp_path / "somebody"))
     assert "SENT" not in result.err
     if command != ("repair",):  # has nothing to embed
-        assert "nothing was sent to generativelanguage.googleapis.com; allow it with --yes" in result.out + result.err
+        assert REFUSED in result.out + result.err
 
 
 @pytest.mark.parametrize("text", ["{", "[1, {}]"])
 def test_a_damaged_consent_file_gives_no_consent(remote: Remote, tmp_path: Path, text: str) -> None:
-    write_files(tmp_path / "home/.local/state/vsearch", {"consent.json": text})
-    assert REFUSED in remote("index", ".").error
     assert remote("index", "--yes", ".").status == 0
-    kept = json.loads((tmp_path / "home/.local/state/vsearch/consent.json").read_text())
-    assert kept[-1]["host"] == "generativelanguage.googleapis.com"
+    (record,) = (tmp_path / "home/.local/state/vsearch/allowed").iterdir()
+    record.write_text(text)
+    assert REFUSED in remote("query", "grease").error
+    assert remote("query", "--yes", "grease").status == 0
+    assert json.loads(record.read_text())["recipients"] == [f"gemini {GEMINI}"]
     assert remote("query", "grease").status == 0
 
 

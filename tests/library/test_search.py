@@ -167,7 +167,7 @@ def test_an_index_alone_sends_text_nowhere(remote: Path) -> None:
         pytest.raises(vsearch.InputError),
     ):
         index.search("pump")
-    assert requests_for_consent == [("openai", "vectors.example")]
+    assert requests_for_consent == [("openai", REMOTE.base_url)]
     with vsearch.open_index(remote, open_embedder=refuse) as index:
         assert index.search("pump", mode="keyword").hits
 

@@ -9,6 +9,7 @@ import pytest
 from process import Vsearch, write_files
 from support import WordEmbedder, make_index
 
+from vsearch_core.allowed import _file, allow
 from vsearch_core.errors import InputError
 from vsearch_core.index.forecast import forecast
 from vsearch_core.index.removal import remove_paths
@@ -115,10 +116,17 @@ def test_what_another_index_was_allowed_counts_for_that_one_only(clone: Path) ->
         make_index(clone.parent / "copy", WordEmbedder())
 
 
-@pytest.mark.parametrize("record", ["", "[]", "{", '{"x": 5}', '{"KEY": "/"}', '{"KEY": [5, null]}', "[" * 100_000])
-def test_a_damaged_record_allows_nothing(clone: Path, state_dir: Path, record: str) -> None:
+RECORDS = (
+    *("", "[]", "{", "[" * 100_000, '{"index": "KEY", "sources": "/"}', '{"index": "KEY", "sources": [5, null]}'),
+    *('{"index": "KEY/", "sources": ["/"]}', '{"index": "KEY", "Sources": ["/"]}', '{"sources": ["/"]}'),
+)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_damaged_record_allows_nothing(clone: Path, record: str) -> None:
     forge(clone, "../private")
-    write_files(state_dir, {"sources.json": record.replace("KEY", str(clone / ".vsearch"))})
+    allow(clone / ".vsearch", {"sources": ["/nowhere"]})
+    _file(clone / ".vsearch").write_text(record.replace("KEY", str(clone / ".vsearch")))
     with pytest.raises(InputError, match="never named"):
         make_index(clone, WordEmbedder())
 
@@ -130,14 +138,15 @@ def test_a_record_that_can_not_be_written_is_no_error(clone: Path, state_dir: Pa
 
 def test_the_record_is_private_and_not_written_through_a_link(clone: Path, state_dir: Path) -> None:
     write_files(clone.parent, {"precious": "{}"})
-    state_dir.mkdir(parents=True)
-    (state_dir / "sources.json").symlink_to(clone.parent / "precious")
+    record = _file(clone / ".vsearch")
+    record.parent.mkdir(parents=True)
+    record.symlink_to(clone.parent / "precious")
     make_index(clone, WordEmbedder(), clone.parent / "private")
     assert (clone.parent / "precious").read_text() == "{}"
-    assert json.loads((state_dir / "sources.json").read_text()) == {
-        str(clone / ".vsearch"): [str(clone.parent / "private")]
-    }
-    assert (state_dir / "sources.json").stat().st_mode & 0o077 == 0
+    expected = {"index": str(clone / ".vsearch"), "sources": [str(clone.parent / "private")]}
+    assert json.loads(record.read_text()) == expected
+    assert record.stat().st_mode & 0o077 == 0
+    assert state_dir in record.parents
 
 
 @pytest.mark.parametrize("source", ["../private", "{private}"])

@@ -68,17 +68,21 @@ class ModelFiles:
 
 
 def parse_model(model: str | None) -> ModelReference:
-    """Interpret the model that the user named: a folder if it exists, otherwise a name on the Hugging Face hub.
+    """Interpret the model that the user named: a folder, or a name on the Hugging Face hub.
 
-    None means the default model. A name without an owner gets the owner "sentence-transformers", as in the package
-    sentence-transformers. Raises ModelError if the text can only be a folder and there is no such folder.
+    An absolute path, or one that begins with "~" or ".", is a folder. Anything else is a name, even if the working
+    folder, which may be a clone, has a folder of that name. None means the default model. A name without an owner gets
+    the owner "sentence-transformers", as in the package sentence-transformers. Raises ModelError if the text can
+    only be a folder and there is no such folder.
     """
     if model is None:
         return ModelReference(config.MODEL)
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if folder.is_absolute() or model.startswith("."):
+        if not folder.is_dir():
+            raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
         return ModelReference(folder.resolve().name, folder.resolve())
-    if not HUB_NAME.fullmatch(model) or folder.is_absolute() or model.startswith("."):
+    if not HUB_NAME.fullmatch(model):
         raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
     return ModelReference(model if "/" in model else f"sentence-transformers/{model}")
 

@@ -128,6 +128,19 @@ def open_model(
     return prepare(source, home, kind)
 
 
+def is_prepared(kind: str, model: str | None, cache_dir: Path | None = None) -> bool:
+    """Return True if the model is prepared, so that opening it fetches nothing and reads none of its own files."""
+    try:
+        reference = model_files.parse_model(model)
+    except ModelError:
+        return False
+    kinds: dict[str, ModelKind] = {"local": "local", "static": "static"}
+    if kind not in kinds:
+        return False
+    prepared = load_prepared(_models_dir(cache_dir) / _folder_name(reference, kinds[kind]))
+    return isinstance(prepared, PreparedModel) and _is_current(prepared, reference)
+
+
 def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> PreparedModel:
     """Prepare a model in the folder `home` and return it.
 

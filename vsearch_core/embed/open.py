@@ -8,7 +8,7 @@ from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.models import open_model
 from vsearch_core.embed.onnx.runtime import Precision
 from vsearch_core.embed.providers import PROVIDERS
-from vsearch_core.embed.remote.credentials import Credentials, checked_url, host_of
+from vsearch_core.embed.remote.credentials import Credentials, canonical_address, checked_url, host_of
 from vsearch_core.embed.remote.retry import RequestPolicy
 from vsearch_core.errors import ArgumentError, InputError, ModelError
 from vsearch_core.model import EmbedderSpec
@@ -84,12 +84,24 @@ def recipient(spec: EmbedderSpec) -> str | None:
     Return the whole base URL instead of the host in two cases: if programs could disagree about which part of it is the
     host, and if it is a provider's own host without https. Raises ArgumentError if the base URL is invalid.
     """
-    own_host = PROVIDERS[spec.provider].host if spec.provider in PROVIDERS else spec.provider
-    if own_host is None:
+    address = recipient_address(spec)
+    if address is None or spec.provider not in PROVIDERS:
+        return address
+    host = host_of(address)
+    hosts = {host_of(each.address) for each in PROVIDERS.values() if each.address is not None}
+    return checked_url(spec.base_url or address) if host in hosts and not address.startswith("https:") else host
+
+
+def recipient_address(spec: EmbedderSpec) -> str | None:
+    """Return the address that would be sent every text, or None if texts stay on this machine. Raises ArgumentError.
+
+    It has a scheme, a host, a port unless it is the scheme's own, and a path. Addresses that differ in one of these
+    have different results.
+    """
+    if spec.provider not in PROVIDERS:
+        return spec.provider
+    own = PROVIDERS[spec.provider].address
+    if own is None:
         return None
-    if spec.base_url is None:
-        return own_host
-    url = checked_url(spec.base_url)
-    host = host_of(url)
-    hosts = {provider.host for provider in PROVIDERS.values()}
-    return url if host in hosts - {None} and not url.startswith("https:") else host
+    url = checked_url(own if spec.base_url is None else spec.base_url)
+    return None if host_of(url) is None else canonical_address(url)

@@ -9,24 +9,27 @@ class EmbeddingProvider:
     """A provider of embeddings: a service or a library that turns texts into vectors.
 
     Attributes:
-        host: The host that texts are sent to by default; None if they stay on this machine.
+        address: The base URL that texts are sent to by default; None if they stay on this machine.
         extras: The optional dependencies of vsearch (such as `vsearch[openai]`) that enable this provider, each with
             the packages that it installs. Any one of them is enough; the first is preferred. Empty if none is needed.
     """
 
-    host: str | None = None
+    address: str | None = None
     extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+
+GEMINI_ADDRESS = "https://generativelanguage.googleapis.com"
+OPENAI_ADDRESS = "https://api.openai.com/v1"
 
 PROVIDERS: Mapping[str, EmbeddingProvider] = {
     "local": EmbeddingProvider(),
     "sentence-transformers": EmbeddingProvider(extras={"torch": ("sentence-transformers", "torch")}),
     "static": EmbeddingProvider(),
     "gemini": EmbeddingProvider(
-        "generativelanguage.googleapis.com",
+        GEMINI_ADDRESS,
         {"genai": ("google-genai", "tenacity"), "gemini": ("google-generativeai", "tenacity")},
     ),
-    "openai": EmbeddingProvider("api.openai.com", {"openai": ("httpx2", "tenacity")}),
+    "openai": EmbeddingProvider(OPENAI_ADDRESS, {"openai": ("httpx2", "tenacity")}),
 }
 
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.embed.open import recipient
+from vsearch_core.embed.providers import OPENAI_ADDRESS
 from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths
@@ -182,7 +183,7 @@ def _texts_per_request(spec: EmbedderSpec) -> int:
 
     if spec.provider == "gemini":
         return gemini.TEXTS_PER_REQUEST
-    return openai.TEXTS_PER_REQUEST[same_address(spec.base_url or openai.HOME, openai.HOME)]
+    return openai.TEXTS_PER_REQUEST[same_address(spec.base_url or OPENAI_ADDRESS, OPENAI_ADDRESS)]
 
 
 @contextmanager

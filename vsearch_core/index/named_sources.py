@@ -1,24 +1,21 @@
 """Record the sources outside an index's folder that the user has named on this machine.
 
 A source is a file or folder to index. An index may come from someone else and list any path as a source. An update
-without paths therefore reads a source only if it is in the folder around the index, or in this record. The record is in
-the user's own state folder, so an index can't bring its own.
+without paths therefore reads a source only if it is in the folder around the index, or on record
+(`vsearch_core.allowed`).
 """
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vsearch_core import config
+from vsearch_core.allowed import allow, allowed
 from vsearch_core.errors import InputError
 from vsearch_core.index.sources import Source, catalog_sources, is_within
-from vsearch_core.own_files import make_own_folders, open_file, replace_file
 from vsearch_core.store.catalog import Catalog
 
-FILE = "sources.json"  # in the user's state folder: real paths of sources by the real path of their index
-_MAX_BYTES = 10_000_000
+KIND = "sources"  # of the record: real paths
 
 
 def sources_outside(root: Path, sources: Iterable[Source]) -> tuple[Source, ...]:
@@ -48,11 +45,8 @@ def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequenc
     outside = sources_outside(index.parent, walked)
     if not outside:
         return
-    allowed = [os.path.realpath(source.path) for source in named]
-    if all(is_within(os.path.realpath(source.path), allowed) for source in outside):
-        return
-    allowed += _load().get(os.path.realpath(index), [])
-    refused = [str(source.path) for source in outside if not is_within(os.path.realpath(source.path), allowed)]
+    known = [*(os.path.realpath(source.path) for source in named), *allowed(index, KIND)]
+    refused = [str(source.path) for source in outside if not is_within(os.path.realpath(source.path), known)]
     if refused:
         reason = "is a source of this index outside its folder, and was never named on this machine"
         others = f"; so are {', '.join(refused[1:])}" if len(refused) > 1 else ""
@@ -64,30 +58,6 @@ def record_named_sources(index: Path, named: Sequence[Source]) -> None:
 
     Errors of writing are ignored; a later update without paths then refuses these sources.
     """
-    outside = {os.path.realpath(source.path) for source in sources_outside(index.parent, named)}
-    if not outside:
-        return
-    known, key = _load(), os.path.realpath(index)
-    if outside <= set(known.get(key, ())):
-        return
-    known[key] = sorted({*known.get(key, ()), *outside})
-    path = config.default_state_dir() / FILE
+    outside = [os.path.realpath(source.path) for source in sources_outside(index.parent, named)]
     with suppress(OSError):
-        make_own_folders(path.parent, 0o700)
-        replace_file(path, json.dumps(known, indent=1).encode(), suffix=f".{os.getpid()}", permissions=0o600)
-
-
-def _load() -> dict[str, list[str]]:
-    """Return the record, or an empty one if it can't be read: outside sources are then refused."""
-    try:
-        with open_file(config.default_state_dir() / FILE, "rb") as file:
-            values = json.loads(file.read(_MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(values, dict):
-        return {}
-    return {
-        key: [path for path in paths if isinstance(path, str)]
-        for key, paths in values.items()
-        if isinstance(paths, list)
-    }
+        allow(index, {KIND: outside})

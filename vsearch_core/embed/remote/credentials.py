@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from vsearch_core.errors import ArgumentError, ModelError
 
+PORTS = {"http": ":80", "https": ":443"}  # of an address that names none
 _PLAIN_HOST = re.compile(r"[\w.-]+(:\d*)?|\[[\da-f:.]+\](:\d*)?", re.ASCII)  # and perhaps a port: parsed alike by all
 
 
@@ -67,6 +68,19 @@ def host_of(url: str) -> str | None:
     if host is None:
         return url
     return None if _is_loopback(host) else host
+
+
+def canonical_address(url: str) -> str:
+    """Return a checked base URL with scheme and host in lower case and without the scheme's own port.
+
+    A URL whose host programs could disagree about stays as it is.
+    """
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not _PLAIN_HOST.fullmatch(authority.lower()):
+        return url
+    scheme, authority = scheme.lower(), authority.lower().removesuffix(":")
+    return f"{scheme}://{authority.removesuffix(PORTS.get(scheme, ''))}{slash}{path}"
 
 
 def _is_loopback(host: str) -> bool:

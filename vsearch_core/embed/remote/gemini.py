@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
+from vsearch_core.embed.providers import GEMINI_ADDRESS
 from vsearch_core.embed.remote.credentials import Credentials, checked_url, host_of, same_address
 from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, ProviderModel, Purpose, RemoteEmbedder
 from vsearch_core.embed.remote.retry import RequestFailure, RequestPolicy
@@ -25,7 +26,6 @@ from vsearch_core.embed.remote.wire import (
 from vsearch_core.errors import ArgumentError, InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
-HOME = "https://generativelanguage.googleapis.com"
 DEFAULT_MODEL = "gemini-embedding-001"
 DEFAULT_DIMENSION = 768
 DIMENSIONS = range(128, 3073)
@@ -69,7 +69,7 @@ def open_gemini(spec: EmbedderSpec, policy: RequestPolicy, credentials: Credenti
     if dimension not in DIMENSIONS:
         reason = f"{dimension} is out of range: {model} makes vectors of {DIMENSIONS[0]} to {DIMENSIONS[-1]}"
         raise ArgumentError("dimension", reason, "dimension-out-of-range", default=DEFAULT_DIMENSION)
-    base_url = checked_url(spec.base_url or HOME)
+    base_url = checked_url(spec.base_url or GEMINI_ADDRESS)
     _check_key(base_url, credentials)
     has_tasks = model == DEFAULT_MODEL
     send = _adapter(_Endpoint(model, dimension, base_url, policy.timeout, credentials))
@@ -92,7 +92,7 @@ def _check_key(base_url: str, credentials: Credentials) -> None:
     """Raise ModelError if there is no key, or the address must not receive it."""
     if credentials.api_key is None:
         raise ModelError("embedder gemini", "there is no API key", "gemini-key-missing")
-    if not same_address(base_url, HOME) and not credentials.allow(base_url):
+    if not same_address(base_url, GEMINI_ADDRESS) and not credentials.allow(base_url):
         subject = f"embedder gemini at {base_url}"
         raise ModelError(subject, "the API key is not sent to an address that isn't trusted", "gemini-url-untrusted")
 

@@ -12,6 +12,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vsearch_core.embed.providers import OPENAI_ADDRESS
 from vsearch_core.embed.remote.credentials import Credentials, checked_url, host_of, same_address
 from vsearch_core.embed.remote.embedder import REMOTE_WINDOWING, ProviderModel, Purpose, RemoteEmbedder
 from vsearch_core.embed.remote.retry import RequestFailure, RequestPolicy
@@ -26,7 +27,6 @@ from vsearch_core.embed.remote.wire import (
 from vsearch_core.errors import ArgumentError, InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
-HOME = "https://api.openai.com/v1"
 DEFAULT_MODEL = "text-embedding-3-small"
 NATIVE = {DEFAULT_MODEL: 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # dimensions
 WINDOW = 8192  # tokens, of OpenAI's models; a server whose model reads less says so, and gets halves
@@ -40,8 +40,8 @@ def open_openai(spec: EmbedderSpec, policy: RequestPolicy, credentials: Credenti
     The API key is sent only to OpenAI's own address or to the trusted URL. Raises InputError if an option is invalid or
     a model must be named, and ModelError if OpenAI's key is missing or a package isn't installed.
     """
-    base_url = checked_url(spec.base_url or HOME)
-    at_home = same_address(base_url, HOME)
+    base_url = checked_url(spec.base_url or OPENAI_ADDRESS)
+    at_home = same_address(base_url, OPENAI_ADDRESS)
     if spec.model is None and not at_home:
         raise InputError(f"embedder openai at {base_url}", "it has no default model", "model-unnamed")
     model = spec.model or DEFAULT_MODEL
@@ -81,7 +81,8 @@ class _Server:
         self._key = credentials.api_key
         self._dimension = dimension
         # base64 is a fifth of the bytes; some servers know floats only.
-        self._body: dict[str, Any] = {"model": model, "encoding_format": "base64" if base_url == HOME else "float"}
+        encoding = "base64" if base_url == OPENAI_ADDRESS else "float"
+        self._body: dict[str, Any] = {"model": model, "encoding_format": encoding}
         if dimension is not None and dimension != NATIVE.get(model, dimension):
             self._body["dimensions"] = dimension
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
