@@ -1,4 +1,7 @@
-"""Write docs/cli.md from the commands' own help: `make docs`. A test compares the page with the help."""
+"""Write docs/cli.md from the commands' own help, and the table of docs/formats.md from the registry: `make docs`.
+
+Tests compare the pages with the help and the registry.
+"""
 
 import os
 import subprocess
@@ -7,7 +10,13 @@ from pathlib import Path
 
 from vsearch_cli.main import COMMANDS
 
+from vsearch_core.text.extract.descriptions import DESCRIPTIONS
+from vsearch_core.text.extract.registry import FORMATS, PLAIN, STORED_MESSAGE, Format
+
 TARGET = Path(__file__).with_name("cli.md")
+FORMATS_PAGE = Path(__file__).with_name("formats.md")
+TABLE_BEGINS, TABLE_ENDS = "<!-- formats: written by `make docs` -->\n", "<!-- end of formats -->\n"
+MOST_SUFFIXES = 10  # that the table shows of a format
 HEAD = """# The command line
 
 Written by `make docs` from the commands' own help; edit the help, not this file.
@@ -33,5 +42,35 @@ def reference() -> str:
     return "\n".join(f"{part}\n" for part in parts)
 
 
+def table_of_formats() -> str:
+    """Return the table of docs/formats.md: a row for each format of the registry."""
+    columns = "format | suffixes | headings | place of a hit | what is read | what is left out | an extra adds"
+    lines = [f"| {columns} |", f"|{'---|' * 7}"]
+    for row in (*FORMATS, STORED_MESSAGE, PLAIN):
+        said = DESCRIPTIONS[row.name]
+        cells = (row.name, suffixes(row), said.headings, place(row), said.read, said.left_out, said.with_extra)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def suffixes(row: Format) -> str:
+    """Return the suffixes of a format, or the first of many."""
+    shown = " ".join(f"`{suffix}`" for suffix in row.suffixes[:MOST_SUFFIXES])
+    return f"{shown} and {len(row.suffixes) - MOST_SUFFIXES} more" if len(row.suffixes) > MOST_SUFFIXES else shown
+
+
+def place(row: Format) -> str:
+    """Return how the place of a hit is shown."""
+    return "`Sheet!2:9`" if row.unit == "sheet" else row.unit
+
+
+def formats_page() -> str:
+    """Return the text of docs/formats.md with the table of today's registry."""
+    before, begins, rest = FORMATS_PAGE.read_text(encoding="utf-8").partition(TABLE_BEGINS)
+    _, ends, after = rest.partition(TABLE_ENDS)
+    return f"{before}{begins}{table_of_formats()}{ends}{after}"
+
+
 if __name__ == "__main__":
     TARGET.write_text(reference(), encoding="utf-8")
+    FORMATS_PAGE.write_text(formats_page(), encoding="utf-8")

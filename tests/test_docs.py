@@ -12,6 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from vsearch_core.text.extract.descriptions import DESCRIPTIONS
+from vsearch_core.text.extract.registry import FORMATS, PLAIN, STORED_MESSAGE
+
 ROOT = Path(__file__).parent.parent
 GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 PICTURE = runpy.run_path(str(ROOT / "docs" / "picture.py"))
@@ -47,6 +50,16 @@ def options_of(command: str) -> set[str]:
 
 def test_the_reference_is_the_help_of_every_command() -> None:
     assert GENERATE["TARGET"].read_text(encoding="utf-8") == GENERATE["reference"](), "run `make docs`"
+
+
+def test_the_table_of_formats_is_the_registry() -> None:
+    assert GENERATE["FORMATS_PAGE"].read_text(encoding="utf-8") == GENERATE["formats_page"](), "run `make docs`"
+    assert GENERATE["table_of_formats"]() in text_of("docs/formats.md")
+
+
+def test_every_format_is_described() -> None:
+    assert {row.name for row in (*FORMATS, STORED_MESSAGE, PLAIN)} == set(DESCRIPTIONS)
+    assert all(row.extra in DESCRIPTIONS[row.name].with_extra for row in FORMATS)
 
 
 def test_the_reference_has_every_command() -> None:

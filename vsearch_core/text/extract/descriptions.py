@@ -1,0 +1,120 @@
+"""Describes for each format of the registry what is read and what is left out, for docs/formats.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an extractor makes of a file, in short phrases.
+
+    Attributes:
+        headings: What becomes the headings; "" if nothing does.
+        read: What is read besides plain text, and how.
+        left_out: What is left out.
+        with_extra: What an optional dependency or program adds, as "name: what".
+    """
+
+    headings: str
+    read: str
+    left_out: str = ""
+    with_extra: str = ""
+
+
+_PASSWORD = "`office`: files with a password"
+_OFFICE = "tables as rows; notes and comments; alternative texts; words of charts and text boxes"
+_HEADERS = "page headers and footers, tables of contents"
+_MAIL = "headers, also of forwarded messages; the plain version, or the HTML one if the plain one says much less"
+_SHEET = (
+    "values as last computed, a row a line; dates as 2026-01-31, all digits of long numbers, percentages and durations "
+    "as shown; below the rows comments"
+)
+DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
+    "plain text": Description("", "text in any encoding"),
+    "message of a Maildir or MH folder": Description(
+        "", f"{_MAIL}; names of attachments; only if the file begins with headers of mail", "attachments"
+    ),
+    "Markdown": Description(
+        "titles", "front matter (YAML, TOML, JSON, MultiMarkdown) as metadata; fenced blocks as code"
+    ),
+    "reStructuredText": Description("titles", "literal blocks as code", "comments, labels"),
+    "AsciiDoc": Description("titles", "literal blocks as code; attributes replaced by their values", "comments"),
+    "Org": Description("titles", "blocks as code", "comments, drawers, planning lines, commented subtrees"),
+    "LaTeX": Description(
+        "sections",
+        "the document's own macros without arguments expanded; footnotes in parentheses; formulas as written",
+        "preamble, comments, commands",
+    ),
+    "manual page": Description(
+        "sections", "by suffix and content, so that `app.log.1` stays a log", "requests and comments of roff"
+    ),
+    "source code": Description("classes and functions", "cut at definitions", "a licence at the top"),
+    "HTML": Description(
+        "`h1`–`h6`",
+        "tables as rows; alternative texts; articles in JSON-LD and text for browsers without scripts if the page has "
+        "no other",
+        "navigation, menus, cookie notices, dialogs, headers, footers, permalinks, scripts",
+    ),
+    "saved web page": Description("`h1`–`h6`", "the page as HTML", "its pictures and scripts; the rest as for HTML"),
+    "XML": Description(
+        "each element's own `title`",
+        "text of elements; attributes with words (`name`, `label` …)",
+        "tags, comments, processing instructions",
+    ),
+    "PDF": Description(
+        "the outline",
+        "columns one after the other; words broken at line ends whole; values of form fields, comments and typed-on "
+        "text below the page",
+        "page headers and footers (lines with the same words in the same place on most pages, and page numbers that "
+        "count up); text in fonts that don't say which letters they show; attached files",
+        "the program `ocrmypdf`: text in pictures and in such fonts (`--ocr`)",
+    ),
+    "Word document": Description(
+        "heading styles", f"{_OFFICE}; automatic numbers; SmartArt; imported documents", _HEADERS, _PASSWORD
+    ),
+    "PowerPoint presentation": Description(
+        "titles of slides",
+        "text, tables, words of charts and SmartArt, alternative texts, speaker's notes, comments",
+        "pictures, text of master slides",
+        _PASSWORD,
+    ),
+    "Excel spreadsheet": Description(
+        "the sheet's name", f"{_SHEET}, text boxes and words of charts", "formulas, styles", _PASSWORD
+    ),
+    "HTML, RTF or XML with an old Office suffix": Description(
+        "as in that format",
+        "HTML, RTF, XML and tables of text",
+        "files that really are of Word, Excel or PowerPoint 97",
+    ),
+    "OpenDocument text": Description("heading styles", _OFFICE, _HEADERS),
+    "OpenDocument spreadsheet": Description("the sheet's name", _SHEET, "formulas, styles"),
+    "OpenDocument presentation": Description(
+        "titles of slides", "text, tables, alternative texts, speaker's notes, comments", "pictures"
+    ),
+    "RTF": Description(
+        "heading styles", "tables as rows; automatic numbers; notes; results of objects", f"{_HEADERS}, pictures"
+    ),
+    "book (FB2)": Description("titles", "text", "pictures"),
+    "book (EPUB)": Description("titles, or the table of contents", "chapters in reading order", "pictures, styles"),
+    "CSV and TSV": Description("", "cut between rows; the row of column names may stand below titles, and hold years"),
+    "JSON": Description("keys", "escapes undone"),
+    "JSON lines": Description("", "cut between lines; escapes undone"),
+    "YAML": Description("keys", "as written"),
+    "TOML and INI": Description("sections", "as written"),
+    "e-mail": Description("", f"{_MAIL}; names of attachments", "attachments, inline OpenPGP blocks"),
+    "Apple Mail message": Description("", f"{_MAIL}; names of attachments", "attachments, Apple's own properties"),
+    "mailbox": Description("the subjects", f"{_MAIL}; names of attachments; each message a part", "attachments"),
+    "Outlook message": Description(
+        "",
+        f"{_MAIL}; RTF if there is no other; attached messages; names of attachments",
+        "other attachments",
+        "`msg`: all of it",
+    ),
+    "Jupyter notebook": Description(
+        "titles of Markdown cells", "Markdown, code, outputs (of HTML its text)", "the middle of long outputs, pictures"
+    ),
+    "subtitles": Description("", "what is said", "numbers, times, markup"),
+    "calendar and address book": Description(
+        "summaries, names", "what people wrote", "identifiers, pictures, keys, time zones"
+    ),
+}
