@@ -24,6 +24,7 @@ COMMANDS = {
     "query": "query:query",
     "similar": "similar:similar",
     "read": "read:read",
+    "verify": "verify:verify",
     "duplicates": "duplicates:duplicates",
     "status": "status:status",
     "remove": "remove:remove",

@@ -99,6 +99,13 @@ def test_reading_loads_no_model(vsearch: Vsearch, project: Path, arguments: tupl
     assert modules & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
 
 
+def test_verifying_loads_no_model(vsearch: Vsearch, project: Path) -> None:
+    write_files(project.parent, {"answer.txt": 'It says "The pump" (a.md:3).'})
+    modules = loaded(vsearch, project, "verify", "../answer.txt")
+    allowed = {"vsearch_core.lexical.phrase"}
+    assert modules & (NOT_FOR_A_QUERY - allowed | {"onnxruntime", "tokenizers"}) == set()
+
+
 def test_status_loads_no_model(vsearch: Vsearch, project: Path) -> None:
     assert loaded(vsearch, project, "status") & (NOT_FOR_A_QUERY | {"onnxruntime", "tokenizers"}) == set()
 

@@ -66,10 +66,12 @@ if TYPE_CHECKING:
     from vsearch_core.model import EmbedderSpec, Fingerprint
     from vsearch_core.search.duplicates import DuplicateMember, Duplicates
     from vsearch_core.search.filters import Filters
+    from vsearch_core.search.quote_text import QuoteChange
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Hit, NearDuplicate, Results
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
+    from vsearch_core.search.verify import Claim, FoundText, Verification
     from vsearch_core.store.states import FileState
 
     __version__: str
@@ -80,6 +82,7 @@ __all__ = [
     "Batch",
     "BinaryFileError",
     "CheckReport",
+    "Claim",
     "CompactionSummary",
     "Dataset",
     "DuplicateMember",
@@ -95,6 +98,7 @@ __all__ = [
     "Filters",
     "Fingerprint",
     "Forecast",
+    "FoundText",
     "Hit",
     "Index",
     "IndexCorruptError",
@@ -110,6 +114,7 @@ __all__ = [
     "PicturesOnlyError",
     "Progress",
     "ProviderError",
+    "QuoteChange",
     "ReEmbedSummary",
     "RemovalSummary",
     "RepairSummary",
@@ -128,6 +133,7 @@ __all__ = [
     "UpdateOptions",
     "UpdateSummary",
     "Verdict",
+    "Verification",
     "VsearchError",
     "WatchStarted",
     "__version__",
@@ -166,6 +172,8 @@ _MODULES = {
     "SearchRequest": "search.request",
     "StoredText": "search.stored_text",
     "TunedFusion": "search.tuned",
+    "QuoteChange": "search.quote_text",
+    **dict.fromkeys(("Claim", "FoundText", "Verification"), "search.verify"),
     "FileState": "store.states",
 }
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.rocchio import Example
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
+    from vsearch_core.search.verify import Verification
     from vsearch_core.store.states import FileState
     from vsearch_core.text.extract.options import ExtractOptions
 
@@ -678,6 +679,22 @@ class Index:
                 context=context,
                 max_tokens=max_tokens,
             )
+
+    def verify(self, text: str) -> "Verification":
+        """Check the quotes and the citations of a text against the index. No model is loaded.
+
+        A quote, between quotation marks or in lines that begin with ">", is *supported* if the index has its words,
+        where it is cited if it is; *misattributed* if they stand elsewhere than cited; *altered* if the index has
+        nearly these words; else *absent*. A citation, such as "notes/pump.md:12", is supported if the index has text
+        there, else absent. Quotes of less than four words without a citation are *unchecked*.
+        """
+        from vsearch_core.index.named_files import FileFinder
+        from vsearch_core.search.verify import verify_text
+        from vsearch_core.store.io_errors import storage_errors
+
+        with self._readers.lend() as reader, storage_errors(self.path):
+            finder = FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+            return verify_text(reader.searcher, finder, text)
 
     def _search(self, reader: _IndexReader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
         from vsearch_core.search.pipeline import search

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.flat import top_k
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import Snapshot
@@ -196,6 +197,33 @@ class LocalSearcher:
         if [number for _, number in found] != list(range(first, first + len(found))):
             raise self._damaged(f"its chunks of {path} are not in order")
         return np.array([chunk_id for chunk_id, _ in found], np.int64)
+
+    def chunks_sharing_words(self, text: str, most: int, *, all_words: bool = False) -> Ids:
+        """Return the chunks whose words in common with a text have the highest sum of idf, best first.
+
+        A chunk counts with the next one of its file, since a text may cross their border. With `all_words`, return the
+        chunks that alone hold all words of the text, in any inflection. Function words are ignored.
+        """
+        from vsearch_core.lexical.phrase import required_terms
+
+        with self._corruption_errors():
+            analysis = self._snapshot.settings.query_analysis
+            groups = required_terms(text, [analysis.analyzer(code) for code in self._snapshot.languages])
+            groups = list({frozenset(group): group for group in groups}.values())
+            scores = np.zeros(self._row_map.rows, np.float32)
+            total = 0.0
+            for group in groups:
+                having = self._keywords.rows_with_any(group)
+                weight = idf(self._row_map.rows, int(having.sum())) or 1.0
+                scores[having] += np.float32(weight)
+                total += weight
+        if all_words:
+            having_all = np.flatnonzero(self._alive & (scores >= np.float32(total * 0.9999)))
+            return self._chunk_ids[having_all[:most]]
+        files = self._row_map.join([segment.file_ids for segment in self._snapshot.segments], np.int64)
+        both = scores.copy()
+        both[:-1] += np.where(files[:-1] == files[1:], scores[1:], np.float32(0))
+        return self._chunk_ids[top_k(both, self._alive & (both > 0) if groups else self._alive, most)]
 
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int = WIDTH) -> list[Snippet]:
         """Return the sentences of each text that match the query's terms best. Rare terms count most."""
