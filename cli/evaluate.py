@@ -107,7 +107,7 @@ class _Test:
 def _test(
     questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, *, yes: bool
 ) -> Iterator[_Test]:
-    """Yield the queries and the index: those of a judged folder, or queries for an index that already exists."""
+    """Yield the queries and the index: those of an evaluation folder, or queries for an index that already exists."""
     from vsearch_core.evaluate.dataset import load_query_file
 
     if questions is not None and not questions.is_file():
@@ -128,7 +128,7 @@ def _test(
 
 @contextmanager
 def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Test]:
-    """Yield the queries of a judged folder, and a new index of its documents in `keep` or a temporary folder."""
+    """Yield the queries of an evaluation folder, and a new index of its documents in `keep` or a temporary folder."""
     from vsearch_core import Observer
     from vsearch_core.allowed import forget
     from vsearch_core.evaluate.corpus import prepare_corpus

@@ -68,7 +68,9 @@ def _report_losses(done: "RepairSummary") -> None:
     for path in done.reread:
         complain(f"{path}: some of its text is lost; read it again with `vsearch index`")
     for table, count in done.lost.items():
-        complain(f"{done.index}: at least {plural(count, 'row')} of its {table} can't be saved; {_ADVICE[table]}")
+        complain(
+            f"{done.index}: the catalog has lost at least {plural(count, 'row')} of its table {table}; {_ADVICE[table]}"
+        )
     if done.recalled:
         names = ", ".join(done.recalled)
         complain(f"{done.index}: settings are lost ({names}) and were restored from the last segment")
@@ -77,7 +79,7 @@ def _report_losses(done: "RepairSummary") -> None:
 def _summary(done: "RepairSummary") -> str:
     parts = [
         "catalog rebuilt" if done.catalog else "",
-        f"{plural(done.rebuilt, 'segment')} rebuilt, {plural(done.rows, 'row')} saved" if done.rebuilt else "",
+        f"{plural(done.rebuilt, 'segment')} rebuilt, {plural(done.rows, 'row')} recovered" if done.rebuilt else "",
         "keywords analyzed again" if done.renewed else "",
         f"{plural(done.embedded, 'chunk')} embedded" if done.embedded else "",
         f"{plural(done.pending, 'chunk')} to embed with `vsearch index`" if done.pending else "",

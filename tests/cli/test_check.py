@@ -55,7 +55,7 @@ def test_a_repair_reports_losses(vsearch: Vsearch, indexed: Path) -> None:
     assert result.status == 2
     sources, settings, *_ = result.err.splitlines()
     assert sources == (
-        f"vsearch: {indexed}/.vsearch: at least 1 row of its sources can't be saved;"
+        f"vsearch: {indexed}/.vsearch: the catalog has lost at least 1 row of its table sources;"
         " name all folders again in one `vsearch index PATH…`, and remove again what you had removed"
     )
     assert settings.startswith(f"vsearch: {indexed}/.vsearch: settings are lost (analyzer, base_url, ")
@@ -82,7 +82,8 @@ def test_damage_is_reported_and_repaired(vsearch: Vsearch, indexed: Path) -> Non
     assert "pump.txt: has lost vectors, so searches miss it; embed it again with `vsearch index`" in result.err
     assert "moved aside: " in result.err
     assert (
-        result.out == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows saved, 2 chunks to embed with `vsearch index`\n"
+        result.out
+        == f"{indexed}/.vsearch: 1 segment rebuilt, 0 rows recovered, 2 chunks to embed with `vsearch index`\n"
     )
     assert vsearch("check", "--full", cwd=indexed).status == 0
     assert vsearch("index", "--json", cwd=indexed).json["embedded"] == 2

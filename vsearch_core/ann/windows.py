@@ -45,9 +45,11 @@ def best_windows(estimates: NDArray[np.float32], counts: NDArray[np.int64]) -> N
 def combined_cosines(
     cosines: NDArray[np.float32], best: NDArray[np.float32], counts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return each chunk's score, (n,): a mean of its own cosine and its best window's.
+    """Return each chunk's score, (n,): the weighted mean of its own cosine and that of its best window.
 
-    The more windows a chunk has, the less its own vector says of each, and the more the best window weighs.
+    `cosines` and `best` are these two cosines, and `counts` the numbers of windows, all of shape (n,). The weight of
+    the best window is count / (count + WEIGHT): the vector of a chunk with many windows represents each of them less
+    well.
     """
     share = (counts / (counts + WEIGHT)).astype(np.float32)
     score: NDArray[np.float32] = share * best + (1 - share) * cosines

@@ -132,7 +132,7 @@ def choose_device(torch: Any, requested: str | None) -> str:
 
 
 def choose_dtype(torch: Any, device: str) -> Any:
-    """Return torch's float16 for a GPU, where it is several times as fast, and float32 for a CPU, where it isn't."""
+    """Return torch.float32 for a CPU and torch.float16 for a GPU, where it is several times as fast as float32."""
     return torch.float32 if device == "cpu" else torch.float16
 
 

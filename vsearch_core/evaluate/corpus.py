@@ -1,4 +1,4 @@
-"""Make an index of the documents of a judged folder: a folder with queries and the documents that answer them."""
+"""Make an index of the documents of an evaluation folder, which also has queries and their relevance judgements."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,9 +22,10 @@ CORPUS_DIR = "corpus"
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The documents of a judged folder, as files that can be indexed.
+    """The documents of an evaluation folder, as files that can be indexed.
 
-    These are all files in `folder`, except those that match `exclude`. `work` is the folder with the index.
+    These are all files in `folder`, except the queries and judgements, which match `exclude`. `work` is the folder in
+    which the index is made.
     """
 
     dataset: Dataset
@@ -43,7 +44,7 @@ class Corpus:
 
 
 def prepare_corpus(folder: Path, dataset: Dataset, work: Path) -> Corpus:
-    """Return the corpus of a judged folder. Documents in a corpus.jsonl (BEIR) are first written to files in `work`."""
+    """Return the corpus of an evaluation folder. Documents in a corpus.jsonl (BEIR) are first written to files in `work`."""
     work = work.absolute()
     return Corpus(dataset, work, folder.absolute() if dataset.documents is None else _write_corpus(dataset, work))
 
@@ -57,7 +58,7 @@ def indexed_corpus(
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
 ) -> Iterator[tuple[Snapshot, Callable[[str], str]]]:
-    """Index the documents of a judged folder; yield the index's snapshot, and a function from stored paths to ids.
+    """Index the documents of an evaluation folder; yield the index's snapshot, and a function from stored paths to ids.
 
     The index is in the folder `work`. If one is there already, it is brought up to date. Raises InputError if it
     belongs to another dataset.

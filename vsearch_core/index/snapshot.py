@@ -57,7 +57,10 @@ class SegmentView:
 
     @property
     def has_windows(self) -> bool:
-        """Return True if the rows have the codes of their late windows."""
+        """Return True if the segment stores codes of late windows: vectors of short stretches of a chunk.
+
+        See `embed.late_windows`. Short chunks have no windows even then.
+        """
         return WINDOWS.is_in(self.arrays)
 
     def window_codes(self, row: int) -> bytes | None:

@@ -14,7 +14,7 @@ EXPANDED = 1
 
 @kernel(inline="always")
 def make_key(score: int, row: int) -> Any:
-    """Return the key for a row and its int32 score, with the flag "not expanded"."""
+    """Pack a row and its int32 score into a key. Return the key; its flag says that the row isn't expanded."""
     return (-score << 32) | (row << 1)
 
 

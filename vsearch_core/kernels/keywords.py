@@ -29,16 +29,20 @@ _LOOKUP = 100  # about how many postings are added in the time that one row is l
 
 @kernel(inline="always", error_model="numpy")
 def contribution(count: Any, saturation: Any, weight: Any) -> Any:
-    """Return the amount, in units, that a posting adds to a score, with the same operations as `bm25.contributions`."""
+    """Return the amount that a posting adds to a score, with the same operations as `bm25.contributions`.
+
+    Scores are counted in the units of `lexical.bm25`. `weight` is the term's idf in these units.
+    """
     frequency = np.float32(count)
     return np.int32(frequency / (frequency + saturation) * weight) + np.int32(1)
 
 
 @kernel(error_model="numpy")
 def block_bound(postings: PostingArrays, scale: SaturationScale, weight: Any, first: int, last: int) -> Any:
-    """Return an upper bound, in units, of what one of the postings from `first` to `last` (inclusive) adds to a score.
+    """Return an upper bound of the amount that any posting at positions `first` to `last` (inclusive) adds to a score.
 
-    It is computed from the blocks of postings that contain them.
+    The bound is computed from the blocks that contain these postings. It is in the units of `lexical.bm25`, as is
+    `weight`, the term's idf.
     """
     counts, ratios = postings.block_counts, postings.block_ratios
     constant, factor = scale  # a posting's saturation / count is constant / count + factor * length / count

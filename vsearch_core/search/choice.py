@@ -31,7 +31,7 @@ class Choice:
     alike: tuple[tuple[int, ...], ...]
 
     def first(self, count: int) -> "Choice":
-        """Return the choice of only the first `count` chunks."""
+        """Return this choice cut to its first `count` shown chunks and their near-duplicates."""
         return Choice(self.shown[:count], self.alike[:count])
 
 

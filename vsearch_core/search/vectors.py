@@ -1,6 +1,7 @@
 """The vector route over a snapshot: find the rows with the most similar vectors.
 
-All vectors of a segment are scanned at first. After much work, the compiled engine is started and searches graphs.
+At first, a query scans all vectors of each segment. When these scans have cost about as much time as starting the
+compiled engine would (`limits.EngineBudget`), the engine is started, and later queries search the segments' graphs.
 """
 
 from collections.abc import Callable, Sequence

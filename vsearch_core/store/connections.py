@@ -60,7 +60,11 @@ def finish_catalog(connection: sqlite3.Connection) -> None:
 
 
 def empty_catalog() -> bytes:
-    """Return the bytes of a catalog without rows. Its tables have the same root pages in every catalog."""
+    """Return the bytes of a catalog without rows.
+
+    A table's root page has the same number in every catalog, so the first page of a damaged catalog can be replaced by
+    that of this one.
+    """
     with closing(begin_catalog(MEMORY)) as connection:
         connection.execute("COMMIT")
         return connection.serialize()

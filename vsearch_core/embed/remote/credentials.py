@@ -33,7 +33,7 @@ class Credentials:
             raise ModelError(self.key_name, "contains characters that can't be part of a key", "malformed-key")
 
     def allow(self, base_url: str) -> bool:
-        """Return True if `base_url` is the trusted URL. Does not consider the provider's own URL."""
+        """Return True if `base_url` is `trusted_url`. The caller decides about the provider's own URL."""
         return self.trusted_url is not None and same_address(base_url, self.trusted_url)
 
 

@@ -179,9 +179,10 @@ class _RtfReader:
         self.starred = False
 
     def close_group(self) -> bool:
-        """End the current group, which is a piece of RTF between braces, and use its text.
+        """End the current group, which is a piece of RTF between braces.
 
-        Return False if it was the outermost group, with which the document ends.
+        Its text is stored with `keep` if it doesn't belong to the text of the group around it. Return False if the
+        document ends here, because this was the outermost group or no group is open.
         """
         closed = self.group
         if not self.stack:
