@@ -64,7 +64,7 @@ def test_projects_share_vectors_only_on_request(vsearch: Vsearch, indexed: Path,
     home, cache = tmp_path / "home", Path(vsearch.environment["VSEARCH_CACHE_DIR"]) / "vectors.sqlite"
     project = write_files(tmp_path / "other", {"pump.txt": "The pump needs grease.\n"})
     write_files(project, {".vsearch/config.toml": "share_vectors = true\n"})
-    assert "share_vectors can't be set by a project" in vsearch("index", ".", cwd=project).error
+    assert "share_vectors can't be set in a project's file" in vsearch("index", ".", cwd=project).error
     (project / ".vsearch/config.toml").unlink()
     assert vsearch("config", "share_vectors", "true", "--user", cwd=project, HOME=str(home)).out == "true\n"
     assert vsearch("index", ".", cwd=project, HOME=str(home), VSEARCH_SHARE_VECTORS="false").status == 0

@@ -23,7 +23,8 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
     if outcomes[0].status:
         assert re.fullmatch(
             rf"{re.escape(str(tmp_path))}/\.vsearch: another vsearch is writing to this index"
-            rf" \(process {first.pid} on \S+, since [-:\d ]+\); wait until that process ends, or stop it, then run this command again",
+            rf" \(process {first.pid} on \S+, since [-:\d ]+\); wait until that process ends, or stop it,"
+            " then run this command again",
             outcomes[0].error,
         )
 

@@ -44,7 +44,7 @@ class Corpus:
 
 
 def prepare_corpus(folder: Path, dataset: Dataset, work: Path) -> Corpus:
-    """Return the corpus of an evaluation folder. Documents in a corpus.jsonl (BEIR) are first written to files in `work`."""
+    """Return the corpus of an evaluation folder. Write the documents of a corpus.jsonl (BEIR) to files in `work`."""
     work = work.absolute()
     return Corpus(dataset, work, folder.absolute() if dataset.documents is None else _write_corpus(dataset, work))
 

@@ -1,4 +1,4 @@
-"""Describes for each format of the registry what is read and what is left out, for docs/formats.md."""
+"""Describe for each format of the registry what is read and what is left out, for docs/formats.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What an extractor makes of a file, in short phrases.
+    """A format's description in short phrases.
 
     Attributes:
         headings: What becomes the headings; "" if nothing does.

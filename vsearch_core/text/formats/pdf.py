@@ -109,7 +109,7 @@ def _open(name: str, data: bytes, password: str) -> Any:
 
 @dataclass(slots=True)
 class _Pages:
-    """What was read from the pages, by their numbers.
+    """The result of reading a PDF's pages. Pages are given by number.
 
     `texts` has the printed text; `written` the form values and comments. The lists have the pages that can't be read,
     the pages with only pictures, and the pages whose fonts don't say which letters they show.

@@ -1,4 +1,4 @@
-"""What people wrote onto the pages of a PDF: values of form fields, comments, and text typed on a page."""
+"""Read the annotations of a PDF's pages: values of form fields, comments, and text typed on a page."""
 
 from collections.abc import Iterator
 from typing import Any
