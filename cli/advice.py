@@ -128,6 +128,7 @@ ADVICE: Mapping[str, str] = {
     "no-consent": "allow it with --yes",
     "not-chosen": "if you trust it, run this once at a terminal, or with {settings} in the environment",
     # queries
+    "confidence-unknown": "leave out --min-confidence",
     "conflicting-arguments": "give one of them",
     "empty-expression": "write one like \"ext = 'md'\"",
     "empty-query": "write a query, for example `vsearch query 'how are errors retried'`",

@@ -20,6 +20,7 @@ from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core import Dataset, EvaluationReport, Index
+    from vsearch_core.evaluate.calibration import ConfidenceScores
 
 
 def eval_(
@@ -159,7 +160,13 @@ def complain_of_missing(documents: list[str]) -> None:
 def _as_json(report: "EvaluationReport") -> dict[str, object]:
     modes = [asdict(scores) for scores in report.modes]
     comparisons = [asdict(comparison) for comparison in report.comparisons]
-    return {"schema": "vsearch.eval/1", "queries": report.queries, "modes": modes, "comparisons": comparisons}
+    return {
+        "schema": "vsearch.eval/1",
+        "queries": report.queries,
+        "modes": modes,
+        "comparisons": comparisons,
+        "confidence": None if report.confidence is None else asdict(report.confidence),
+    }
 
 
 def _as_text(title: str, report: "EvaluationReport") -> Iterator[str]:
@@ -173,3 +180,14 @@ def _as_text(title: str, report: "EvaluationReport") -> Iterator[str]:
     for c in report.comparisons:
         span = f"{c.interval[0]:+.4f} to {c.interval[1]:+.4f}"
         yield f"{c.mode} against {one_line(c.against)}: nDCG@10 {c.ndcg_10:+.4f} ({span}), p = {c.p:.4f}"
+    if report.confidence is not None:
+        yield from _confidence_lines(report.confidence)
+
+
+def _confidence_lines(scores: "ConfidenceScores") -> Iterator[str]:
+    """Yield the quality of confidences, and a plot of their reliability: a bar is the share of relevant hits."""
+    auc = "none" if scores.auc is None else f"{scores.auc:.3f}"
+    yield f"confidence of {plural(scores.hits, 'hit')}: AUC {auc}, calibration error {scores.calibration_error:.3f}"
+    for each in scores.bins:
+        bar = "#" * round(40 * each.relevant)
+        yield f"{each.confidence:>6.0%} confident {each.relevant:>6.0%} relevant {each.hits:>7,} {bar}".rstrip()

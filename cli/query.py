@@ -66,6 +66,10 @@ def query(
             help="Search the graph of vectors with N candidates (at least 100): more find more, but take longer.",
         ),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=0, max=1, help="Show only hits with at least this probability to be relevant."),
+    ] = None,
     arguments: SearchArguments = SearchArguments(),  # noqa: B008 - frozen
 ) -> int:
     """Search the index, and print the chunks that answer best.
@@ -90,6 +94,7 @@ def query(
         **configured(folder, fusion=fusion, alpha=alpha),  # type: ignore[typeddict-item]
         "mode": chosen["mode"],
         "plain": plain,
+        "min_confidence": min_confidence,
         "more_like": [str(locate.expanded(name)) for name in more_like or ()],
         "less_like": [str(locate.expanded(name)) for name in less_like or ()],
         "rerank": None if rerank is None else open_reranker(rerank, rerank_depth),
@@ -100,7 +105,7 @@ def query(
         if text == "-":
             return _answer_lines(index, request, explain=arguments.explain)
         results = index.search(request, snippets=output == "text")
-        return render.show(results, index.root, arguments)
+        return render.show(results, index.root, arguments, min_confidence)
 
 
 def _answer_lines(index: "Index", request: "SearchRequest", *, explain: bool) -> int:

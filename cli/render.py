@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.search import results_json
+from vsearch_core.search.confidence import ANSWERED
 from vsearch_core.search.results import Hit, Results
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import place_of, unit_of
@@ -34,6 +35,7 @@ _WHY_NOTHING = {
     "empty-index": "the index is empty; add documents with `vsearch index PATH`",
     "clauses-unmatched": 'none of {chunks} passes both the filters and the clauses ("quotes", + and -); loosen them',
     "filtered-out": "none of {chunks} passes the filters; loosen them",
+    "below-min-confidence": "every confidence is below --min-confidence; lower it",
     "below-min-score": "every score is below --min-score; lower it",
     "stop-words-only": "the query has only function words, which keyword search leaves out; try --mode hybrid",
     "no-term-matches": "no chunk has these words; try --mode hybrid",
@@ -43,7 +45,7 @@ _WHY_NOTHING = {
 _BOLD = "\x1b[1;31m"
 
 
-def show(results: Results, root: Path, arguments: SearchArguments) -> int:
+def show(results: Results, root: Path, arguments: SearchArguments, min_confidence: float | None = None) -> int:
     """Print results in the output format of the arguments. Return the exit status: 0 hits, 1 no hit.
 
     The hits' paths are relative to the folder `root`.
@@ -58,7 +60,8 @@ def show(results: Results, root: Path, arguments: SearchArguments) -> int:
     else:
         _emit_paths(results, root, null=arguments.output == "paths0")
     if not results.hits:
-        say(_why_nothing(results, has_min_score=arguments.min_score is not None))
+        has_min_score, has_min_confidence = arguments.min_score is not None, min_confidence is not None
+        say(_why_nothing(results, has_min_score=has_min_score, has_min_confidence=has_min_confidence))
     return 0 if results.hits else 1
 
 
@@ -87,13 +90,15 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
         if hit.alike:
             paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
             emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
+    if results.hits and results.answered is False:
+        say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
     if explain:
         emit("\n" + _explanation(results))
 
 
-def _why_nothing(results: Results, *, has_min_score: bool) -> str:
+def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bool) -> str:
     """Return the reason why there is no hit, and what can be done about it."""
-    reason = results_json.why_nothing(results, has_min_score=has_min_score)
+    reason = results_json.why_nothing(results, has_min_score=has_min_score, has_min_confidence=has_min_confidence)
     return f"no hit: {_WHY_NOTHING[reason].format(chunks=plural(results.searched, 'chunk'))}"
 
 
@@ -106,7 +111,7 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: boo
         page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
         place += "  " + one_line(place_of(hit.path, page, hit.heading, (hit.start_line, hit.end_line)) or "")
     heading = f"  {one_line(hit.heading)}" if hit.heading and unit != "sheet" else ""
-    score = f"{hit.score:.3f}"
+    score = f"{hit.score:.3f}" if hit.confidence is None else f"{hit.confidence:.0%}"
     if colour:
         return f"{PATH}{place}{RESET}{heading}  {DIM}{score}{RESET}"
     return f"{place}{heading}  {score}"

@@ -110,6 +110,7 @@ class SearchOptions(FilterOptions, total=False):
             (reciprocal rank fusion). By default the fusion that the index was tuned with, else "convex".
         alpha: The weight of vector scores in convex fusion, from 0 to 1.
         min_score: The minimum score of a hit.
+        min_confidence: The minimum confidence of a hit, from 0 to 1, in mode "hybrid" without examples.
         group_by_file: Return only the best hit of each file.
         plain: Treat quotes, +, - and * in the query as punctuation, not as operators.
         more_like: Examples that hits should resemble: files ("FILE") or single chunks ("FILE:LINE").
@@ -128,6 +129,7 @@ class SearchOptions(FilterOptions, total=False):
     fusion: str | None
     alpha: float | None
     min_score: float | None
+    min_confidence: float | None
     group_by_file: bool
     plain: bool
     more_like: "Sequence[str | Example]"

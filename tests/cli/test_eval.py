@@ -40,12 +40,16 @@ def test_eval_measures_every_mode(vsearch: Vsearch, dataset: Path, tmp_path: Pat
     one = r"\w+ +1\.0000 1\.0000-1\.0000 +1\.0000 +1\.0000 +1\.0000 +\d+"
     assert all(re.fullmatch(one, line) for line in result.lines[2:5]), result.out
     against = "nDCG@10 +0.0000 (+0.0000 to +0.0000), p = 1.0000"
-    assert result.lines[5:] == [f"hybrid against {other}: {against}" for other in ("vector", "keyword")]
+    assert result.lines[5:7] == [f"hybrid against {other}: {against}" for other in ("vector", "keyword")]
+    measured = r"confidence of \d+ hits: AUC 1\.000, calibration error 0\.\d{3}"
+    assert re.fullmatch(measured, result.lines[7]), result.out
+    one = r" *\d+% confident +\d+% relevant +\d+( #+)?"
+    assert all(re.fullmatch(one, line) for line in result.lines[8:]), result.out
 
 
 def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
     answer = vsearch("eval", "--mode", "keyword", "--json", dataset, cwd=tmp_path).json
-    assert list(answer) == ["schema", "queries", "modes", "comparisons"]
+    assert list(answer) == ["schema", "queries", "modes", "comparisons", "confidence"]
     assert (answer["schema"], answer["queries"]) == ("vsearch.eval/1", 3)
     (mode,) = answer["modes"]
     assert list(mode) == ["mode", "ndcg_10", "recall_10", "recall_100", "mrr_10", "seconds", "intervals"]

@@ -17,7 +17,7 @@ def test_a_hit_is_printed_with_place_heading_score_and_snippet(vsearch: Vsearch,
     assert result.status == 0
     assert result.err == ""
     assert re.fullmatch(
-        r"notes/pump\.md:17  Pump\S*( > Winter)?  \d\.\d{3}\n"
+        r"notes/pump\.md:17  Pump\S*( > Winter)?  \d+%\n"
         r"    Drain the pump before the first frost, or the casing cracks\.\n",
         result.out,
     ), result.out

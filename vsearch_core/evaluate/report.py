@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vsearch_core.evaluate.calibration import ConfidenceScores, measure_confidence
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.run import Comparison, ModeScores, Values, compare, measure_run, mode_scores, run_queries
 from vsearch_core.evaluate.trec import Run
@@ -15,13 +16,15 @@ from vsearch_core.search.pipeline import EmbedQuery
 class EvaluationReport:
     """The mean measures of each mode, the comparisons between modes, and the ranked documents of each (its run).
 
-    `queries` is the number of judged queries.
+    `queries` is the number of judged queries. `confidence` is the quality of the hits' confidences in mode hybrid, or
+    None if that mode wasn't measured or the hits have no confidence.
     """
 
     queries: int
     modes: Sequence[ModeScores]
     comparisons: Sequence[Comparison]
     runs: Mapping[str, Run]
+    confidence: ConfidenceScores | None = None
 
 
 def evaluate(
@@ -50,4 +53,7 @@ def evaluate(
     if former is not None:
         before = measure_run(former[1], dataset.judgements)
         comparisons += [compare(mode, values[mode], former[0], before) for mode in modes]
-    return EvaluationReport(len(dataset.judgements), scores, comparisons, runs)
+    confidence = None
+    if embed is not None and "hybrid" in modes:
+        confidence = measure_confidence(searcher, embed, dataset, document_id)
+    return EvaluationReport(len(dataset.judgements), scores, comparisons, runs, confidence)

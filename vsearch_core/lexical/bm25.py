@@ -137,6 +137,14 @@ class BM25:
                 result[some][has] += contributions(counts[places], saturation[wanted[has]], weight)
         return result.astype(np.float32) * np.float32(unit)
 
+    def limit(self, terms: Sequence[str]) -> float:
+        """Return the limit of the scores of a row that has all terms ever more often.
+
+        A term that no row has counts as rarer than any that a row has.
+        """
+        rarest = log(1 + (self.rows + 0.5) / 0.5)
+        return sum(self._idf(term) or rarest for term in terms)
+
     def check(self, part: int, start: int, end: int, *, one_list: bool = True) -> None:
         """Raise ValueError if a part's postings from `start` to `end` are missing or damaged.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import InputError
 from vsearch_core.model import TEXT
+from vsearch_core.search.confidence import Evidence
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
 from vsearch_core.search.request import SearchRequest
@@ -41,7 +42,7 @@ class Candidates:
     the number of those that pass the filters and clauses. If a graph search may have missed a chunk, `ef_search` is its
     number of candidates; otherwise it is None. `terms` are the query's terms, for display. `windows` (n, 2) is the
     first character of each chunk's best late window in the chunk's text, and the one after its last; -1 for a chunk
-    without windows, and None if no windows were compared.
+    without windows, and None if no windows were compared. `evidence` is what confidences are computed from.
     """
 
     ids: Ids
@@ -52,6 +53,7 @@ class Candidates:
     ef_search: int | None = None
     terms: tuple[str, ...] = ()
     windows: NDArray[np.int64] | None = None
+    evidence: Evidence = Evidence()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def hydrated(
     near_duplicates: Sequence[Places],
     *,
     rerank_scores: NDArray[np.float32] | None = None,
+    confidence: NDArray[np.float64] | None = None,
 ) -> tuple[Hit, ...]:
     """Load the chunks of some candidates from the engine, in one call, and return them as hits.
 
@@ -57,6 +58,7 @@ def hydrated(
                 scores={name: None if values is None else float(values[at]) for name, values in routes.items()},
                 place=place_of(stored.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
                 alike=tuple(_near_duplicate(next(collapsed)) for _ in alike),
+                confidence=None if confidence is None else float(confidence[at]),
                 window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
             )
         )

@@ -16,6 +16,7 @@ from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.bm25 import idf
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
+from vsearch_core.search.confidence import Evidence, calibration_for
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
@@ -80,6 +81,7 @@ class LocalSearcher:
         self._vectors = VectorRoute(snapshot.segments, limits, engine_starting)
         self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting)
         self._query_terms = QueryTerms(snapshot)
+        self._calibration = calibration_for(snapshot.settings.fingerprint)
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
@@ -161,6 +163,7 @@ class LocalSearcher:
             ef_search,
             plan.terms,
             None if windows is None else windows.spans,
+            Evidence(self._calibration, self._keywords.collection.limit(plan.keyword_terms or ())),
         )
 
     def select(self, filters: Filters) -> Selection:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
+from vsearch_core.errors import InputError
 from vsearch_core.model import TEXT
 from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
+from vsearch_core.search.confidence import ANSWERED, confidences
 from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
 from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
@@ -59,13 +61,21 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         legible = None
     fusion = _fusion(searcher, request, legible)
     watch.lap("embed")
-    ranking = _rank(searcher, request, {} if vector is None else {TEXT: vector}, fusion, watch)
+    ranking = _rank(searcher, request, {} if vector is None else {TEXT: vector}, fusion, legible, watch)
     candidates = ranking.candidates
     watch.lap("search")
     shown = ranking.order[ranking.choice.shown]
     near_duplicates = [ranking.order[list(places)] for places in ranking.choice.alike]
     scores = ranking.scores if ranking.reranked else None
-    hits = hydrated(searcher, candidates, ranking.scores, shown, near_duplicates, rerank_scores=scores)
+    hits = hydrated(
+        searcher,
+        candidates,
+        ranking.scores,
+        shown,
+        near_duplicates,
+        rerank_scores=scores,
+        confidence=ranking.confidence,
+    )
     hits = arranged(searcher, request, hits)
     watch.lap("hydrate")
     return Results(
@@ -83,6 +93,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         ef_search=candidates.ef_search,
         tokens=None if request.max_tokens is None else sum(map(estimate_tokens, hits)),
         legible=legible,
+        answered=None if ranking.confidence is None else bool((ranking.confidence >= ANSWERED).any()),
     )
 
 
@@ -106,6 +117,7 @@ class _Ranking:
     order: NDArray[np.int64]
     choice: Choice
     reranked: bool
+    confidence: NDArray[np.float64] | None
 
 
 def _rank(
@@ -113,6 +125,7 @@ def _rank(
     request: SearchRequest,
     vectors: Mapping[str, NDArray[np.float32]],
     fusion: Fusion | None,
+    legible: float | None,
     watch: "_StopWatch",
 ) -> _Ranking:
     """Return the request's best k candidates; go deeper while grouping and collapsing leave fewer."""
@@ -128,14 +141,25 @@ def _rank(
             watch.lap("rerank")
         if request.min_score is not None:
             order = order[scores[order] >= request.min_score]
+        confidence = confidences(candidates.scores, candidates.evidence, legible)
+        if request.min_confidence is not None and len(order):
+            order = order[_known(confidence)[order] >= request.min_confidence]
         exhausted = len(order) < len(answering) or len(candidates.ids) < depth or depth >= candidates.matched
         if request.group_by_file:
             order = _first_of_each(candidates.file_keys[order], order)
         choice = _choose(searcher, request, candidates.ids[order], scores[order])
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
         if exhausted or nothing_dropped or len(choice.shown) >= request.k:
-            return _Ranking(candidates, scores, order, choice.first(request.k), request.rerank is not None)
+            return _Ranking(candidates, scores, order, choice.first(request.k), request.rerank is not None, confidence)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
+
+
+def _known(confidence: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return the confidence of the candidates. Raises InputError if it isn't known."""
+    if confidence is None:
+        reason = "how likely a hit is relevant isn't known for this model, or the model can't read the query"
+        raise InputError("min_confidence", reason, "confidence-unknown")
+    return confidence
 
 
 def _best_first(scores: Scores) -> NDArray[np.int64]:

@@ -18,8 +18,8 @@ class SearchRequest:
 
     `k` is the number of hits. `mode` is "hybrid", "vector" or "keyword". `fusion` ("convex" or "rrf") is the method
     by which hybrid search combines scores, and `alpha` the weight of vectors in convex fusion; if both are None, the
-    index's own fusion is used. `min_score` drops hits with lower scores. With `plain`, quotes, +, - and * are ordinary
-    text.
+    index's own fusion is used. `min_score` drops hits with lower scores, and `min_confidence`, from 0 to 1, hits with
+    lower confidence. With `plain`, quotes, +, - and * are ordinary text.
 
     `more_like` and `less_like` are examples that hits should be like or unlike; they are never hits themselves. An
     example may also be a name, "FILE" or "FILE:LINE", which `examples.resolve_examples` replaces before the search.
@@ -38,6 +38,7 @@ class SearchRequest:
     alpha: float | None = None
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
+    min_confidence: float | None = None
     group_by_file: bool = False
     plain: bool = False
     more_like: tuple[str | Example, ...] = ()
@@ -62,6 +63,9 @@ class SearchRequest:
             raise ArgumentError("examples_only", "there is no example of what hits should be like")
         if self.examples_only and self.rerank is not None:
             raise ArgumentError("rerank", "it needs a query's text, and there are only examples", "rerank-needs-text")
+        if self.min_confidence is not None and (self.mode != "hybrid" or self.more_like or self.less_like):
+            reason = "only hits of mode hybrid have a confidence, and none if there are examples"
+            raise ArgumentError("min_confidence", reason)
         if not self.examples_only:
             clean_query(self.text)
 
@@ -78,6 +82,7 @@ class SearchRequest:
             ("diversity", self.diversity, 0, 1),
             ("context", self.context, 0, None),
             ("max_tokens", self.max_tokens, 1, None),
+            ("min_confidence", self.min_confidence, 0, 1),
             ("ef_search", self.ef_search, 1, config.MAX_EF_SEARCH),
         )
         for name, value, least, most in ranges:

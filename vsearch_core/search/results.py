@@ -34,7 +34,8 @@ class Hit:
     chunk. `place` is the position in the file, in the terms of its format ("slide 4", "Sales!2:9"), or None for formats
     with lines. `before` and `after` are the text around the hit, if context was requested; `before + text + after` is
     continuous text. `alike` are near-duplicates that are hidden in favour of this hit. `window` is None if the hit is
-    too short to have parts, if the index has no late windows, and if no vectors were searched.
+    too short to have parts, if the index has no late windows, and if no vectors were searched. `confidence` is the
+    probability that the hit is relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`).
     """
 
     rank: int
@@ -54,6 +55,7 @@ class Hit:
     after: str | None = None
     alike: tuple[NearDuplicate, ...] = ()
     window: BestWindow | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Results:
     it is None if the answer is exact. `tokens` is the estimated number of tokens, if hits were packed. `legible` is the
     share of the query that the embedding model can read, from 0 to 1, or None if the text was not embedded. `parsed`
     and `terms` show how the query was understood. `fusion` is the way scores were combined, or None unless the mode is
-    "hybrid". `snippets` has the best sentences of each hit, if they were requested.
+    "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
+    to answer the query, by its confidence; None if no confidence is known.
     """
 
     query: str
@@ -83,3 +86,4 @@ class Results:
     tokens: int | None = None
     legible: float | None = None
     snippets: tuple[Snippet, ...] = ()
+    answered: bool | None = None

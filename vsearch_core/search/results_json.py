@@ -21,6 +21,7 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         "matched": results.matched,
         "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
         "tokens": results.tokens,
+        "answered": results.answered,
         "hits": [hit_json(hit) for hit in results.hits],
     }
     if explain:
@@ -33,12 +34,13 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     values = asdict(hit)
     values["score"] = round(hit.score, DIGITS)
     values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
+    values["confidence"] = None if hit.confidence is None else round(hit.confidence, DIGITS)
     return values
 
 
 def error_json(query: str, message: str) -> dict[str, Any]:
     """Return a dict for JSON about a query that failed: like results without hits, and with the error's message."""
-    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens"))
+    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered"))
     return {"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": message}
 
 
@@ -49,11 +51,12 @@ def vector_method(results: Results) -> str | None:
     return "scan" if results.exact else "graph"
 
 
-def why_nothing(results: Results, *, has_min_score: bool) -> str:
+def why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bool = False) -> str:
     """Return a code for the reason why results have no hit.
 
     The codes are "empty-index", "filtered-out" (no chunk passes the filters), "clauses-unmatched" (no chunk passes
-    filters and clauses), "below-min-score", "stop-words-only", "no-term-matches" and "no-match".
+    filters and clauses), "below-min-score", "below-min-confidence", "stop-words-only", "no-term-matches" and
+    "no-match".
     """
     if not results.searched:
         return "empty-index"
@@ -61,6 +64,8 @@ def why_nothing(results: Results, *, has_min_score: bool) -> str:
         return "clauses-unmatched" if results.parsed.required or results.parsed.excluded else "filtered-out"
     if has_min_score:
         return "below-min-score"
+    if has_min_confidence:
+        return "below-min-confidence"
     if results.mode == "keyword":
         return "no-term-matches" if results.terms else "stop-words-only"
     return "no-match"

@@ -1,0 +1,75 @@
+"""The confidence of hits: calibrated probabilities that they are relevant.
+
+A score only ranks the hits of one query. A confidence can be compared across queries: it tells an answer from the best
+of many chunks that have nothing to do with the query. docs/adr/0037-confidence.md has the figures.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core.embed.model_files import DEFAULT_WEIGHTS
+from vsearch_core.model import Fingerprint
+from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion, Scores, fuse
+
+ANSWERED = 0.2  # the least confidence of a hit that seems to answer
+LEAST_LEGIBLE = 0.5  # of a query; below, the model's vectors say too little
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The weights of a logistic regression for one embedding model.
+
+    `vector` weighs a chunk's score by vectors, `keyword` its BM25 as a share of the highest possible, `fused` its fused
+    score with the default fusion; `bias` is added.
+    """
+
+    vector: float
+    keyword: float
+    fused: float
+    bias: float
+
+    def probabilities(self, vector: Scores, keyword: Scores, fused: Scores) -> NDArray[np.float64]:
+        """Return the probability of each chunk that it is relevant, (n,)."""
+        evidence = self.vector * vector + self.keyword * keyword + self.fused * fused + self.bias
+        probability: NDArray[np.float64] = 1 / (1 + np.exp(-evidence.astype(np.float64)))
+        return probability
+
+
+# Fitted on 540 queries of six English collections and 600 queries of other collections than the searched one
+_DEFAULT_MODEL = Calibration(vector=7.08, keyword=2.69, fused=6.84, bias=-11.5)
+
+
+def calibration_for(fingerprint: Fingerprint) -> Calibration | None:
+    """Return the calibration of an embedding model, or None if none is known."""
+    is_default = fingerprint.weights == DEFAULT_WEIGHTS and fingerprint.provider == "local"
+    return _DEFAULT_MODEL if is_default else None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an engine knows of how its scores are to be judged: the `calibration` of the embedding model, if any.
+
+    `keyword_limit` is the limit of the query's BM25 scores, that of a chunk that repeats every term for ever.
+    """
+
+    calibration: Calibration | None = None
+    keyword_limit: float = 0.0
+
+
+def confidences(scores: Mapping[str, Scores], evidence: Evidence, legible: float | None) -> NDArray[np.float64] | None:
+    """Return the confidence of each candidate, (n,), or None if it can't be known.
+
+    That is so unless both routes were searched with the query's text, the model can read most of it (`legible`, from 0
+    to 1), and the model is calibrated.
+    """
+    if evidence.calibration is None or legible is None or not {VECTOR, KEYWORD} <= scores.keys():
+        return None
+    if legible < LEAST_LEGIBLE:
+        return None
+    fused = fuse(scores, Fusion().for_legibility(legible), len(scores[VECTOR]))
+    limit = np.float32(evidence.keyword_limit)
+    keyword = scores[KEYWORD] / limit if limit > 0 else np.zeros_like(scores[KEYWORD])
+    return evidence.calibration.probabilities(scores[VECTOR], keyword, fused)
