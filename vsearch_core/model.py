@@ -8,6 +8,7 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 
 PAGE_BREAK = "\f"  # on a line of its own in a paged document's text: the next page begins
 LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, if it is not empty
+READER = "vsearch_reader"  # the metadata key for the version of the extractor that read the file; 1 if absent
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.skipped import load_skipped
 from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.discover import SourceFile
+from vsearch_core.text.extract import registry
+from vsearch_core.text.extract.options import ExtractOptions
 
 DOCS = Path("docs")
 SMALL = IndexOptions(chunk_words=20, overlap_words=0)
@@ -228,6 +231,56 @@ def test_new_readers_read_what_the_old_ones_could_not(
     assert make_index(mixed_root, embedder).added == 0
     monkeypatch.setattr("vsearch_core.index.staging.EXTRACTOR_VERSION", "next")
     assert make_index(mixed_root, embedder).added == 2
+
+
+def test_a_new_version_of_an_extractor_reads_its_files_again(
+    root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    (root / "docs/old.md").write_text(paragraphs("plum", 4))
+    (root / "docs/same.rst").write_text(paragraphs("quince", 4))
+    make_index(root, embedder, DOCS)
+    embedder.embedded.clear()
+    revised = [replace(row, version=row.version + (row.name == "Markdown")) for row in registry.FORMATS]
+    monkeypatch.setattr(registry, "FORMATS", tuple(revised))
+    monkeypatch.setattr(registry, "_BY_SUFFIX", {suffix: row for row in revised for suffix in row.suffixes})
+    read: list[str] = []
+
+    def extract(name: str, data: bytes, options: ExtractOptions) -> Document:
+        read.append(name)
+        document = registry.extract(name, data, options)
+        return replace(document, title="found by the new version")
+
+    monkeypatch.setattr("vsearch_core.text.reading.extract", extract)
+    assert make_index(root, embedder).changed == 1
+    assert (read, embedder.embedded) == (["old.md"], [])
+    with open_snapshot(root / ".vsearch") as snapshot:
+        titles = snapshot.catalog.connection.execute("SELECT path, title FROM files WHERE title IS NOT NULL").fetchall()
+    assert titles == [("docs/old.md", "found by the new version")]
+    assert make_index(root, embedder).unchanged == 5
+    assert read == ["old.md"]
+
+
+def test_a_file_that_a_new_version_can_not_read_is_kept_and_not_read_each_time(
+    root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsearch_core.index.sources.SETTLED_NS", -(10**18))
+    (root / "docs/old.md").write_text(paragraphs("plum", 4))
+    make_index(root, embedder, DOCS)
+    revised = [replace(row, version=row.version + (row.name == "Markdown")) for row in registry.FORMATS]
+    monkeypatch.setattr(registry, "FORMATS", tuple(revised))
+    monkeypatch.setattr(registry, "_BY_SUFFIX", {suffix: row for row in revised for suffix in row.suffixes})
+    read: list[str] = []
+
+    def fails(name: str, *_: object) -> Document:
+        read.append(name)
+        raise ExtractionError(name, "is beyond the new version")
+
+    monkeypatch.setattr("vsearch_core.text.reading.extract", fails)
+    for _ in range(2):
+        summary = make_index(root, embedder)
+        assert (summary.failed, summary.files) == (1, 4)
+    assert read == ["old.md"]
 
 
 def test_deleted_rows_are_not_reused(root: Path, embedder: WordEmbedder) -> None:

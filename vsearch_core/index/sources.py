@@ -157,7 +157,7 @@ class KnownFiles:
 
     `skipped` files are read again only if they have changed, or if the version that skipped them is not one of
     `extractor_versions`. `incomplete` are live files to read again although they have not changed, with the phrases for
-    their missing parts.
+    their missing parts: parts that were left out, or all that a newer extractor might find.
     """
 
     live: Mapping[str, FileRecord]

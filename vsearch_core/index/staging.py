@@ -12,14 +12,14 @@ from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
-from vsearch_core.model import LEFT_OUT
+from vsearch_core.model import LEFT_OUT, READER
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
 from vsearch_core.store.skipped import SkippedFile, clear_skipped, record_skipped, unopened_file
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import ExtractOptions, remedy
-from vsearch_core.text.extract.registry import EXTRACTOR_VERSION
+from vsearch_core.text.extract.registry import EXTRACTOR_VERSION, format_of
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.reading import open_reader
 
@@ -202,7 +202,10 @@ class Stager:
 
 def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
     file = found.file
-    metadata = {key: value for key, value in read.metadata.items() if key != LEFT_OUT}
+    metadata = {key: value for key, value in read.metadata.items() if key not in {LEFT_OUT, READER}}
+    version = format_of(file.path.name).version
+    if version > 1:
+        metadata[READER] = version
     if read.left_out:
         metadata[LEFT_OUT] = list(read.left_out)
     facts = (read.title, read.language, metadata)

@@ -46,10 +46,13 @@ from vsearch_core.store.files import make_folder, refuse_non_utf8_path
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.skipped import load_skipped
-from vsearch_core.store.states import count_incomplete, incomplete_files
+from vsearch_core.store.states import count_incomplete, incomplete_files, reader_versions
 from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.registry import format_of, revised_extensions
+
+_OUTDATED = "all that a newer extractor finds"  # missing from files that an older one has read
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,7 @@ def scan(
     root = index.parent
     live = catalog.files(live=True)
     versions = () if retry else (extractor_version(), *map(extractor_version, reading.unset))
-    incomplete = incomplete_files(catalog) if retry or reading.ocr else {}
+    incomplete = (incomplete_files(catalog) if retry or reading.ocr else {}) | _outdated_files(catalog)
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
     known_sources = catalog_sources(root, catalog)
     selection = select_sources(root, sources, known_sources, live)
@@ -210,6 +213,12 @@ def scan(
     _report_unread(root, plan, selection, known, observer)
     chunk_options = ChunkOptions(settings.chunk_words, settings.overlap_words)
     return Changes(live, plan, selection, Stager(catalog, plan, live, chunk_options, observer, reading, limits))
+
+
+def _outdated_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Return the live files that an extractor of another version has read, with a phrase that no extractor uses."""
+    versions = reader_versions(catalog, revised_extensions())
+    return {path: (_OUTDATED,) for path, version in versions.items() if version != format_of(path).version}
 
 
 def _report_unread(root: Path, plan: Plan, selection: SourceSelection, known: KnownFiles, observer: Observer) -> None:

@@ -1,12 +1,12 @@
 """Find the state of each file that an update has met: indexed, partly (indexed), pending, skipped or failed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, get_args
 
-from vsearch_core.model import LEFT_OUT
+from vsearch_core.model import LEFT_OUT, READER
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.checksums import checksum_ok
 
@@ -57,6 +57,16 @@ def incomplete_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
     """Return the partly indexed live files, by path, with a phrase for each part that is missing."""
     query = f"SELECT path, {_LEFT_OUT} AS left_out FROM files WHERE live AND left_out IS NOT NULL"
     return {path: _reasons(left_out) for path, left_out in catalog.connection.execute(query)}
+
+
+def reader_versions(catalog: Catalog, extensions: Iterable[str]) -> dict[str, int]:
+    """Return the versions of the extractors that read the live files with these extensions, by path."""
+    query = (
+        f"SELECT path, iif(json_valid(meta), coalesce(json_extract(meta, '$.{READER}'), 1), 1) FROM files"
+        " WHERE live AND ext IN (SELECT value FROM json_each(?))"
+    )
+    rows = catalog.connection.execute(query, (json.dumps(sorted(extensions)),))
+    return {path: version if isinstance(version, int) else 1 for path, version in rows}
 
 
 def count_incomplete(catalog: Catalog) -> tuple[int, int]:

@@ -49,6 +49,7 @@ class Format:
         extra: The optional dependency of vsearch that installs that module.
         steady: True if the time and memory for a file depend only on its size, not on its content. A small file can
             then be read without a worker process.
+        version: The version of the extractor. A higher one makes updates read the files of this format again.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Format:
     needs: str = ""
     extra: str = ""
     steady: bool = False
+    version: int = 1
 
     @property
     def is_readable(self) -> bool:
@@ -78,7 +80,7 @@ FORMATS = (
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
     Format("XML", _XML, "xml:extract"),
-    Format("PDF", (".pdf",), "pdf:extract", "page"),
+    Format("PDF", (".pdf",), "pdf:extract", "page", version=2),
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
@@ -145,6 +147,12 @@ def format_of(name: str) -> Format:
     path = PurePath(_uncompressed(name))
     row = _BY_SUFFIX.get(path.suffix.lower())
     return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
+
+
+def revised_extensions() -> set[str]:
+    """Return the extensions (without the dot) of files that an extractor of another version may have read."""
+    suffixes = {suffix for row in FORMATS if row.version > 1 for suffix in row.suffixes}
+    return {suffix[1:] for suffix in (*suffixes, *COMPRESSED)} if suffixes else set()
 
 
 def is_steady(name: str) -> bool:
