@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE, MODEL, MODES, RERANKED
-from vsearch_core.errors import ArgumentError, IndexNotFoundError, InputError
+from vsearch_core.errors import ArgumentError, IndexNotFoundError, InputError, StorageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.search.verify import Verification
+    from vsearch_core.store.check import Fault
     from vsearch_core.store.states import FileState
     from vsearch_core.text.extract.options import ExtractOptions
 
@@ -974,7 +975,20 @@ class Index:
         from vsearch_core.index.check import check_index
         from vsearch_core.search.recall import recall_faults
 
-        return check_index(self.path, full=full, recall=recall_faults)
+        report = check_index(self.path, full=full, recall=recall_faults)
+        return replace(report, faults=(*report.faults, *self._feedback_faults())) if full else report
+
+    def _feedback_faults(self) -> "list[Fault]":
+        from vsearch_core.evaluate.feedback import FEEDBACK_FILE, damaged_lines
+        from vsearch_core.store.check import Fault
+
+        path = self.path / FEEDBACK_FILE
+        try:
+            return [
+                Fault(f"{path}:{number}", "is damaged: its checksum differs") for number in damaged_lines(self.path)
+            ]
+        except StorageError as error:
+            return [Fault(error.subject, error.reason)]
 
     def status(self) -> "Status":
         """Return the number of files and chunks in the index, its settings, and its size on disk."""
@@ -1105,6 +1119,7 @@ def repair_index(
         IndexNotFoundError: There is no index at `path`.
         IndexCorruptError: The catalog is damaged beyond repair.
     """
+    from vsearch_core.evaluate.feedback import set_damaged_lines_aside
     from vsearch_core.index import repair
 
     opened = open_index(
@@ -1112,7 +1127,9 @@ def repair_index(
     )
     with opened as index:
         opener = index._opener() if re_embed else None
-        return repair.repair_index(index.path, opener, index._observer, salvaged or _ignore)
+        summary = repair.repair_index(index.path, opener, index._observer, salvaged or _ignore)
+        aside = set_damaged_lines_aside(index.path)
+        return replace(summary, set_aside=[*summary.set_aside, *([str(aside)] if aside else [])])
 
 
 def open_reranker(model: str | Path, depth: int = RERANKED) -> "Rerank":

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch_core.evaluate.feedback import FEEDBACK_FILE, Verdict, dataset_from_verdicts, read_verdicts, record_verdict
+from vsearch_core.errors import StorageError
+from vsearch_core.evaluate.feedback import (
+    FEEDBACK_FILE,
+    MAX_BYTES,
+    Verdict,
+    damaged_lines,
+    dataset_from_verdicts,
+    read_verdicts,
+    record_verdict,
+    set_damaged_lines_aside,
+)
 
 
 def verdict(query: str = "late fee", path: str = "a.md", *, good: bool = True, line: int | None = None) -> Verdict:
@@ -63,3 +73,54 @@ def test_the_later_verdict_counts_and_queries_without_a_good_file_are_left_out()
     )
     assert dataset.judgements == {"late fee": {"a.md": 0, "b.md": 0, "c.md": 1}}
     assert dataset.queries == {"late fee": "late fee"}
+
+
+def test_each_flipped_bit_is_found(tmp_path: Path) -> None:
+    for each in (verdict(), verdict("Mühle\u2028", "ü.md", good=False, line=7)):
+        record_verdict(tmp_path, each)
+    file = tmp_path / FEEDBACK_FILE
+    whole = file.read_bytes()
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        assert damaged_lines(tmp_path), f"bit {bit % 8} of {whole[bit // 8 : bit // 8 + 20]!r}"
+
+
+def test_each_line_cut_short_is_found(tmp_path: Path) -> None:
+    for query in ("one", "two"):
+        record_verdict(tmp_path, verdict(query))
+    file = tmp_path / FEEDBACK_FILE
+    whole = file.read_bytes()
+    second = whole.index(b"\n") + 1
+    for size in {*range(len(whole) - 1)} - {0, second - 1, second}:
+        file.write_bytes(whole[:size])
+        assert damaged_lines(tmp_path) == [1 if size < second else 2]
+
+
+def test_lines_without_a_checksum_are_read(tmp_path: Path) -> None:
+    line = {"query": "late fee", "path": "a.md", "line": None, "good": True, "at": "2026-01-31T12:00:00+00:00"}
+    (tmp_path / FEEDBACK_FILE).write_text(json.dumps(line) + "\n")
+    record_verdict(tmp_path, verdict("two"))
+    assert read_verdicts(tmp_path) == ([verdict(), verdict("two")], 0)
+
+
+def test_damaged_lines_are_set_aside(tmp_path: Path) -> None:
+    assert set_damaged_lines_aside(tmp_path) is None
+    for query in ("one", "two", "three"):
+        record_verdict(tmp_path, verdict(query))
+    file = tmp_path / FEEDBACK_FILE
+    lines = file.read_bytes().replace(b"two", b"tow").splitlines(keepends=True)
+    file.write_bytes(b"".join(lines))
+    aside = set_damaged_lines_aside(tmp_path)
+    assert aside is not None
+    assert aside.read_bytes() == lines[1]
+    assert file.read_bytes() == lines[0] + lines[2]
+    assert set_damaged_lines_aside(tmp_path) is None
+
+
+def test_a_file_too_large_for_memory_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / FEEDBACK_FILE).open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(StorageError, match="more than 64,000,000 bytes"):
+        read_verdicts(tmp_path)

@@ -1,21 +1,28 @@
 """Store users' verdicts on hits in the index folder's `feedback.jsonl`, one JSON object a line.
 
-Verdicts are only appended. A line that a crash has cut short is ignored, and the next verdict begins a new line.
+Verdicts are only appended. A line that a crash has cut short is ignored, and the next verdict begins a new line. Each
+line has a checksum, except those that were written before there was one.
 """
 
+import errno
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+from zlib import crc32
 
 from vsearch_core.evaluate.dataset import Dataset
-from vsearch_core.own_files import open_file
-from vsearch_core.store.files import sync_folder
+from vsearch_core.own_files import open_file, replace_file
+from vsearch_core.store.files import durable_file, make_folder, sync_folder
 from vsearch_core.store.io_errors import file_errors
+from vsearch_core.store.tables import DAMAGED_DIR
 
 FEEDBACK_FILE = "feedback.jsonl"
+MAX_BYTES = 64_000_000  # of the file: about 300,000 verdicts
+_CRC = "crc"  # the key of a line's checksum, the CRC-32 of the line's JSON without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
     with file_errors(path):
         fresh = not path.exists()
         with open_file(path, "ab+", buffering=0) as file:
-            line = json.dumps(asdict(verdict)).encode() + b"\n"
+            line = _to_line(verdict) + b"\n"
             left = memoryview(line if _ends_a_line(file) else b"\n" + line)
             while left:  # one write, appended whole, unless the system takes less
                 left = left[file.write(left) :]
@@ -49,15 +56,51 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
 
 def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
     """Return all verdicts stored in an index, oldest first, and the number of damaged lines. Raises StorageError."""
-    path = index / FEEDBACK_FILE
-    with file_errors(path):
-        lines = []
-        if path.exists():
-            with open_file(path, "rb") as file:
-                lines = file.read().split(b"\n")
-    verdicts = [_verdict(line) for line in lines if line.strip()]
+    verdicts = [_verdict(line) for _, line in _lines(index)]
     intact = [verdict for verdict in verdicts if verdict is not None]
     return intact, len(verdicts) - len(intact)
+
+
+def damaged_lines(index: Path) -> list[int]:
+    """Return the numbers of the damaged lines, from 1. Raises StorageError."""
+    return [number for number, line in _lines(index) if _verdict(line) is None]
+
+
+def set_damaged_lines_aside(index: Path) -> Path | None:
+    """Move the damaged lines to a file of their own in the folder of damaged files.
+
+    Returns that file, or None if no line is damaged. Raises StorageError.
+    """
+    lines = _lines(index)
+    damaged = [line for _, line in lines if _verdict(line) is None]
+    if not damaged:
+        return None
+    folder = index / DAMAGED_DIR
+    aside = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{FEEDBACK_FILE}"
+    with file_errors(index / FEEDBACK_FILE):
+        make_folder(folder, index)
+        with durable_file(aside, index) as file:
+            file.write(_joined(damaged))
+        sync_folder(folder)
+        replace_file(index / FEEDBACK_FILE, _joined([line for _, line in lines if _verdict(line) is not None]))
+    return aside
+
+
+def _joined(lines: Sequence[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _lines(index: Path) -> list[tuple[int, bytes]]:
+    """Return the file's lines that are not blank, with their numbers from 1; none if there is no file."""
+    path = index / FEEDBACK_FILE
+    with file_errors(path):
+        if not os.path.lexists(path):
+            return []
+        with open_file(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"has more than {MAX_BYTES:,} bytes", str(path))
+    return [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
 
 
 def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
@@ -72,6 +115,11 @@ def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
     return Dataset(None, {query: query for query in judgements}, judgements)
 
 
+def _to_line(verdict: Verdict) -> bytes:
+    values = asdict(verdict)
+    return json.dumps({**values, _CRC: crc32(json.dumps(values).encode())}).encode()
+
+
 def _ends_a_line(file: IO[bytes]) -> bool:
     if file.seek(0, os.SEEK_END) == 0:
         return True
@@ -81,8 +129,12 @@ def _ends_a_line(file: IO[bytes]) -> bool:
 
 def _verdict(line: bytes) -> Verdict | None:
     try:
-        verdict = Verdict(**json.loads(line))
-    except (ValueError, TypeError, RecursionError):
+        values = json.loads(line)
+        crc = values.pop(_CRC, None)
+        verdict = Verdict(**values)
+    except (AttributeError, ValueError, TypeError, RecursionError):
+        return None
+    if crc is not None and line != _to_line(verdict):
         return None
     kinds = ((verdict.query, str), (verdict.path, str), (verdict.good, bool), (verdict.at, str))
     return verdict if all(isinstance(value, kind) for value, kind in kinds) and verdict.query.strip() else None
