@@ -192,7 +192,7 @@ def _repair_catalog(index: Path, quarantine: _Quarantine, summary: RepairSummary
     summary.catalog = True
     for suffix in ("", "-wal"):
         quarantine.copy_file(index / f"{CATALOG_FILE}{suffix}")
-    recovered = recover_catalog(index)
+    recovered = recover_catalog(index, quarantine.keep_folder)
     if recovered is None:
         reason = f"its catalog can't be repaired; a copy is in {quarantine.folder}"
         raise IndexCorruptError(str(index), reason, "catalog-beyond-repair")

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +71,7 @@ class _RecoveredSettings:
     lost: int = 0
 
 
-def recover_catalog(index: Path) -> RecoveredCatalog | None:
+def recover_catalog(index: Path, keep_folder: Callable[[Path], None]) -> RecoveredCatalog | None:
     """Replace a damaged catalog by a new one with all its intact rows. Return the losses.
 
     If too little is left, return None and change nothing. If the process is killed, no more rows are lost, and the
@@ -84,7 +84,7 @@ def recover_catalog(index: Path) -> RecoveredCatalog | None:
             if (index / (CATALOG_FILE + suffix)).exists():
                 copy_file(index / (CATALOG_FILE + suffix), index / (_WORK + suffix))
         _restore_header(work)
-        recovered = _rebuild(index, work, fresh)
+        recovered = _rebuild(index, work, fresh, keep_folder)
         if recovered is not None:
             _replace(index, work, fresh)
         return recovered
@@ -99,7 +99,7 @@ def delete_recovery_files(index: Path) -> None:
             (index / (name + suffix)).unlink(missing_ok=True)
 
 
-def _rebuild(index: Path, work: Path, fresh: Path) -> RecoveredCatalog | None:
+def _rebuild(index: Path, work: Path, fresh: Path, keep_folder: Callable[[Path], None]) -> RecoveredCatalog | None:
     """Write the intact rows to a new catalog, and fold the damaged catalog's log into it."""
     try:
         with closing(_open(work)) as source:
@@ -111,8 +111,9 @@ def _rebuild(index: Path, work: Path, fresh: Path) -> RecoveredCatalog | None:
                 if LINEAGE not in settings.values:
                     start_lineage(target)
                 recovered = _fill(index, source, work, target)
-                if _is_empty(target) and segment_folders(index):
-                    return None
+                if not target.execute("SELECT 1 FROM chunks").fetchone():
+                    for folder in segment_folders(index):  # a writer would delete them, since no text is left
+                        keep_folder(folder)
                 finish_catalog(target)
             source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except pages.UNREADABLE as error:
@@ -232,10 +233,6 @@ def _indexed_settings(source: sqlite3.Connection) -> set[str]:
     with suppress(*pages.UNREADABLE):
         return {key for (key,) in source.execute(query)} & _KNOWN - _DISPENSABLE
     return set()
-
-
-def _is_empty(target: sqlite3.Connection) -> bool:
-    return not any(target.execute(f"SELECT 1 FROM {table}").fetchone() for table in ("files", "sources"))
 
 
 def _copy_intact_rows(source: sqlite3.Connection, work: Path, target: sqlite3.Connection, table: str) -> int:
