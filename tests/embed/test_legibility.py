@@ -40,3 +40,15 @@ def test_a_wide_character_may_be_a_piece_of_its_own() -> None:
 def test_a_byte_is_less_than_a_letter(architecture: str) -> None:
     assert share("the", architecture) == 1
     assert share("насос", architecture) == 0
+
+
+def test_kana_are_letters_like_others_where_each_is_a_piece() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    pieces = ["<unk>", "ポ", "ン", "プ", "の", "泵", "ポンプ"]
+    spelling = Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces[:-1]], unk_id=0))
+    reading = Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0))
+    for tokenizer in (spelling, reading):
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    assert legible_share(spelling, "ポンプ の 泵") == pytest.approx(2 / 5)
+    assert legible_share(reading, "ポンプ の 泵") == 1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion, fuse
+from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion, cosine_floor, fuse
 
 
 def f(*values: float) -> np.ndarray:
@@ -64,3 +64,17 @@ def test_a_route_that_can_t_score_a_candidate_adds_nothing(method: str) -> None:
     routes = {VECTOR: f(0.9, 0.8), "pictures": f(np.nan, 0.5)}
     assert np.isfinite(fuse(routes, Fusion(method), 100)).all()
     assert fuse({"pictures": f(np.nan, 0.5)}, Fusion(method), 100)[0] == 0
+
+
+def test_the_floor_lies_below_all_but_a_wide_spread_of_cosines() -> None:
+    spread = np.random.default_rng(0).standard_normal(5000).astype(np.float32)
+    assert cosine_floor(0.1 + 0.12 * spread) == LOWEST_COSINE
+    assert cosine_floor(0.8 + 0.03 * spread) == pytest.approx(0.8 - 12 * 0.03, abs=0.02)
+    assert cosine_floor(0.8 + 0.03 * spread[:100]) == LOWEST_COSINE  # too few to tell
+
+
+def test_a_floor_lets_a_narrow_range_of_cosines_decide() -> None:
+    scores = both(f(0.90, 0.78), f(9, 10))
+    best = [int(np.argmax(fuse(scores, Fusion(alpha=0.5), 100, floor))) for floor in (LOWEST_COSINE, 0.5)]
+    assert best == [1, 0]
+    assert fuse(both(f(0.9, 0.3), f(1, 0)), Fusion(), 100, 0.5).tolist() == [1, 0]

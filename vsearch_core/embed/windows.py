@@ -114,7 +114,8 @@ def legible_share(tokenizer: "Tokenizer", text: str) -> float:
         _, ids, offsets = zip(*word, strict=True)
         letters = [char for char in text[offsets[0][0] : offsets[-1][1]] if char.isalnum()]
         weight = sum(LETTERS_PER_PIECE if east_asian_width(char) == "W" else 1 for char in letters)
-        spelled = len(ids) > 1 and weight < LETTERS_PER_PIECE * len(ids)
+        is_kana = len(letters) == len(ids) and all("\u3040" <= char <= "\u30ff" for char in letters)
+        spelled = len(ids) > 1 and (is_kana or weight < LETTERS_PER_PIECE * len(ids))
         total += len(letters)
         legible += 0 if spelled or not unknown.isdisjoint(ids) else len(letters)
     return legible / total if total else 1.0

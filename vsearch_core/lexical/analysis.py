@@ -8,6 +8,7 @@ from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, A
 from vsearch_core.lexical.characters import fold_case, normalize_characters
 from vsearch_core.lexical.language import LANGUAGES, detect
 from vsearch_core.lexical.query import ParsedQuery
+from vsearch_core.lexical.question_words import without_question_words
 from vsearch_core.model import KeywordFields
 from vsearch_core.scripts import FIRST_UNSPACED
 
@@ -82,10 +83,10 @@ class Analysis:
         """Return the terms to search for in chunks of these languages.
 
         Each word gives its distinct terms in all the languages. The query's own language is taken to be the one with
-        most of its function words (such as "the"); function words of this language give no terms. A term such as `bar*`
-        stands for all terms that start with "bar".
+        most of its function words (such as "the"); function words of this language give no terms. Neither do question
+        words of Chinese, Japanese, Korean and Thai. A term such as `bar*` stands for all terms that start with "bar".
         """
-        cache, words = self._query_cache(tuple(languages)), query.words.split()
+        cache, words = self._query_cache(tuple(languages)), without_question_words(query.words).split()
         terms = list(chain.from_iterable(map(cache.__getitem__, words)))
         if cache.function_words and not cache.function_words.keys().isdisjoint(words):
             terms = [term for word in _without_function_words(words, cache.function_words) for term in cache[word]]

@@ -15,7 +15,7 @@ from vsearch_core.errors import InputError
 from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence
 from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
+from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
@@ -43,6 +43,7 @@ class Candidates:
     number of candidates; otherwise it is None. `terms` are the query's terms, for display. `windows` (n, 2) is the
     first character of each chunk's best late window in the chunk's text, and the one after its last; -1 for a chunk
     without windows, and None if no windows were compared. `evidence` is what confidences are computed from.
+    `cosine_floor` is the cosine that counts as nothing in fusion.
     """
 
     ids: Ids
@@ -54,6 +55,7 @@ class Candidates:
     terms: tuple[str, ...] = ()
     windows: NDArray[np.int64] | None = None
     evidence: Evidence = Evidence()  # noqa: RUF009 - frozen
+    cosine_floor: float = LOWEST_COSINE
 
 
 @dataclass(frozen=True, slots=True)

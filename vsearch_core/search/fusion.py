@@ -11,6 +11,8 @@ from vsearch_core import config
 Scores = NDArray[np.float32]
 
 VECTOR, KEYWORD = "vector", "keyword"  # routes; any other route scores by cosine, too
+LOWEST_COSINE = -1.0
+FLOOR_PAIRS = 1000  # with fewer pairs of chunks, their spread says nothing
 LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no keyword finds
 
 
@@ -52,20 +54,31 @@ def requested_fusion(method: str | None, alpha: float | None) -> Fusion:
     return Fusion(method or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)
 
 
-def fuse(scores: Mapping[str, Scores], fusion: Fusion, depth: int) -> Scores:
+def cosine_floor(cosines: NDArray[np.float32]) -> float:
+    """Return the cosine that counts as nothing in convex fusion, given the cosines of pairs of an index's chunks.
+
+    That is 12 standard deviations below the mean, but no less than LOWEST_COSINE. Some models' cosines all lie in a
+    narrow range, such as 0.7 to 0.9: seen from -1, the best and the worst chunk would weigh the same.
+    """
+    if len(cosines) < FLOOR_PAIRS:
+        return LOWEST_COSINE
+    return float(max(cosines.mean() - 12 * cosines.std(), LOWEST_COSINE))
+
+
+def fuse(scores: Mapping[str, Scores], fusion: Fusion, depth: int, floor: float = LOWEST_COSINE) -> Scores:
     """Combine the scores of all routes, each (n,), into one score for each of the n candidates, (n,).
 
     In the input, a keyword score of 0 means no match, and NaN means that a route can't score the candidate. In the
     output, a score of 0 or less means no match. `depth` is the number of candidates that each route proposed;
-    reciprocal rank fusion only counts ranks up to it.
+    reciprocal rank fusion only counts ranks up to it. `floor` is the cosine that counts as nothing in convex fusion.
     """
     if fusion.method == "rrf":
         return _reciprocal_ranks(scores, fusion.rrf_k, depth)
-    return _convex(scores, fusion.alpha)
+    return _convex(scores, fusion.alpha, floor)
 
 
-def _convex(scores: Mapping[str, Scores], alpha: float) -> Scores:
-    """α·(cos + 1)/(max cos + 1) + (1-α)·bm25/max bm25: 0 is the least that a route can give, 1 the best that it gave.
+def _convex(scores: Mapping[str, Scores], alpha: float, floor: float) -> Scores:
+    """α·(cos - f)/(max cos - f) + (1-α)·bm25/max bm25: 0 is the least that counts, 1 the best that a route gave.
 
     Routes over vectors share α evenly. Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS
     2023.
@@ -73,7 +86,7 @@ def _convex(scores: Mapping[str, Scores], alpha: float) -> Scores:
     share = alpha / max(1, sum(name != KEYWORD for name in scores))
     total: Scores | None = None
     for name, values in scores.items():
-        part = (1 - alpha) * _relative(values, 0) if name == KEYWORD else share * _relative(values, -1)
+        part = (1 - alpha) * _relative(values, 0) if name == KEYWORD else share * _relative(values, floor)
         total = part if total is None else total + part
     assert total is not None, "no route was searched"
     return total.astype(np.float32)

@@ -19,7 +19,7 @@ from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence, calibration_for
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
+from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits, most_text_bytes
 from vsearch_core.search.query_terms import QueryTerms
@@ -36,6 +36,7 @@ from vsearch_core.store.segment import BLOCK_BYTES
 if TYPE_CHECKING:
     from vsearch_core.search.clauses import Clauses
 
+_FLOOR_ROWS = 256  # rows whose cosines with one another are measured
 _FILTERS_KEPT = 8  # masks of the latest filters, a byte a row each
 
 Rows = NDArray[np.int64]
@@ -164,7 +165,21 @@ class LocalSearcher:
             plan.terms,
             None if windows is None else windows.spans,
             Evidence(self._calibration, self._keywords.collection.limit(plan.keyword_terms or ())),
+            self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
         )
+
+    @cached_property
+    def _cosine_floor(self) -> float:
+        """Return the cosine that counts as nothing: measured on a sample, or the lowest one for a calibrated model.
+
+        The weights of calibrated models are measured with that.
+        """
+        if self._calibration is not None or not self._searched:
+            return LOWEST_COSINE
+        live = np.flatnonzero(self._alive)
+        sample = live[np.linspace(0, len(live) - 1, min(_FLOOR_ROWS, len(live))).astype(np.int64)]
+        vectors = self._vectors.stored(np.unique(sample), verify=False)
+        return cosine_floor((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)])
 
     def select(self, filters: Filters) -> Selection:
         """Return the live chunks whose files pass the filters, in the order of their rows. Raises FilterError."""
