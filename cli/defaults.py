@@ -109,9 +109,12 @@ class Default:
     origin: str
 
 
-def shown(key: str) -> str:
-    """Return text for the end of an option's help, such as "  [default: 10]", with the built-in default of `key`."""
-    return f"  [default: {SETTINGS[key].default}]"
+def shown(key: str, *, tuned: bool = False) -> str:
+    """Return text for the end of an option's help, such as "  [default: 10]", with the built-in default of `key`.
+
+    With `tuned`, the text says that `vsearch tune` can set another default.
+    """
+    return f"  [default: {'set by `vsearch tune`, else ' if tuned else ''}{SETTINGS[key].default}]"
 
 
 def choose(index: Path, **given: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SCHEMA = "vsearch.duplicates/1"  # keys are never removed or renamed within it
 def duplicates(
     threshold: Annotated[
         float,
-        typer.Option(metavar="X", min=0.5, max=1, help="The least resemblance of two chunks; 1 means equal texts."),
+        typer.Option(metavar="X", min=0.5, max=1, help="The lowest resemblance of a near-copy; 1 means equal texts."),
     ] = 0.8,
     arguments: FilterArguments = FilterArguments(),  # noqa: B008 - frozen
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

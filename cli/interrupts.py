@@ -19,9 +19,10 @@ ORDERLY_GRACE = 10.0  # seconds for a run that stops between two steps: a step m
 
 @dataclass(slots=True)
 class Interrupt:
-    """The state of this process: `raised` once a signal has raised KeyboardInterrupt, wherever that went.
+    """The state of signal handling in this process.
 
-    `stops_in_order` is true for a run that stops between two steps, `noticed` once it has noticed the signal.
+    `raised` is true once a signal has raised KeyboardInterrupt, even if that exception was lost. `stops_in_order` is
+    true during a run that stops between two steps, and `noticed` once that run has noticed the signal.
     """
 
     raised: bool = False
@@ -57,9 +58,10 @@ def refuse_results_after_interrupt() -> None:
 
 
 def limit_orderly_stop() -> None:
-    """End the process if the run has not noticed the signal after some seconds.
+    """Start a timer that ends the process in some seconds, unless the run has noticed the signal by then.
 
-    For a handler: a regular expression lets no other thread run, but calls handlers.
+    Call this in a signal handler. The thread that `handle_signals` starts is not enough: while a regular expression is
+    matched, no other thread runs, but Python still calls signal handlers, such as that of this timer.
     """
     if os.name == "posix":
         signal.signal(signal.SIGALRM, lambda *_: None if INTERRUPT.noticed else _end())

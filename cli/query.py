@@ -31,11 +31,13 @@ def query(
     ] = None,
     fusion: Annotated[
         Literal["convex", "rrf"] | None,
-        typer.Option(help=f"The method by which hybrid search combines both scores, unless tuned.{shown('fusion')}"),
+        typer.Option(
+            help=f"The method by which hybrid search combines keyword and vector scores.{shown('fusion', tuned=True)}"
+        ),
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help=f"The weight of vectors in convex fusion, unless tuned.{shown('alpha')}"),
+        typer.Option(min=0, max=1, help=f"The weight of vector scores in convex fusion.{shown('alpha', tuned=True)}"),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help='Treat "quotes", +, - and * as ordinary text.')] = False,
     more_like: Annotated[

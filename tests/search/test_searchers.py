@@ -140,7 +140,7 @@ def test_the_context_of_all_hits_is_read_in_one_call(tmp_path: Path) -> None:
 
 
 def test_an_example_that_is_still_a_name_is_refused(engines: tuple[Searcher, Searcher]) -> None:
-    with pytest.raises(ArgumentError, match="must be resolved first") as caught:
+    with pytest.raises(ArgumentError, match="`resolve_examples` must replace it first") as caught:
         answered(engines[0], SearchRequest("pump", more_like=("notes/bread.txt",)))
     assert caught.value.subject == "more_like"
 

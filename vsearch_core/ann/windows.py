@@ -28,9 +28,10 @@ def window_cosines(
 
 
 def best_windows(estimates: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the place of each chunk's best window among its own, (chunks,); 0 for a chunk without windows.
+    """Return for each chunk which of its windows has the highest estimate, counted from 0; 0 if it has no windows.
 
-    `estimates` are those of all windows, chunk by chunk, and `counts` (chunks,) their numbers.
+    `estimates` (windows,) has the cosines of all windows, chunk by chunk. `counts` (chunks,) has the number of windows
+    of each chunk. The result has the shape (chunks,).
     """
     width = int(counts.max(initial=0))
     if not width:

@@ -130,7 +130,7 @@ class PreparedModel:
 
 
 def load_prepared(home: Path) -> PreparedModel | Path | None:
-    """Load the description of the model in `home`, and check that its files have their sizes.
+    """Load the description of the model in `home`, and check that its files have the sizes stated there.
 
     Return the model, or the path of a file that is missing or damaged, or None if there is no model.
     """

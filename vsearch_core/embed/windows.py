@@ -49,7 +49,7 @@ class Windower:
         return rows, plan_windows(parts, len(self._before), np.maximum.accumulate(np.clip(stops, 0, len(text))))
 
     def legible_share(self, text: str) -> float:
-        """Return the share of the text's letters, 0 to 1, that are in words the model knows; see `legible_share`."""
+        """Return the share of the text's letters, 0 to 1, that are in words this tokenizer's model knows."""
         return legible_share(self._tokenizer, clean(text))
 
 

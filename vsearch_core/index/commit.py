@@ -37,10 +37,10 @@ def commit_staged(
 ) -> None:
     """Write the staged files whose chunks all have vectors to a new segment, and make these files live.
 
-    The same transaction deletes their former versions. It also deletes those files of `removals` that have moved (a
-    staged file has the same bytes); the `last` commit of a run deletes all of them. A source is deleted only together
-    with its files. If the run is stopped before, the next run finds the source in the catalog and detects that the
-    files are gone.
+    The same transaction deletes the former versions of these files. Of the files of `removals`, it deletes those that
+    have moved (one of the new live files has the same bytes), and the `last` commit of a run deletes all the others. A
+    source is never deleted before its files. So if a run is stopped before its last commit, the next run still finds
+    the source in the catalog, and detects that its files no longer exist.
     """
     file_ids = catalog.complete_files()
     replaced = _replaced_files(catalog, file_ids, removals.files, last=last)

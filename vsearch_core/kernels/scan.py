@@ -74,10 +74,11 @@ def rescore_beyond(
     queries: Any, query: int, stored: StoredRows, graph: GraphArrays, lanes: Lanes, nodes: Any, last: int, base: float,
     margin: float, count: int, scores: Any, rows: Any,
 ) -> Any:  # fmt: skip
-    """Compute exact scores of those nodes after the key `last` that may be better than the worst hit.
+    """Compute exact scores of the nodes that the pool has no room for, if they may be better than the worst hit.
 
-    A node may be better if its estimated dot product, `base` + score * unit, plus `margin` is at least the score of the
-    worst hit. Better rows are inserted into `scores` and `rows` (k,), which have `count` hits. Returns the new count.
+    `last` is the pool's last key: only nodes whose keys (see `keys`) are greater are compared. A node may be better if
+    its estimated dot product, `base` + score * unit, plus `margin` is at least the score of the worst hit. Better rows
+    are inserted into `scores` and `rows` (k,), which have `count` hits. Returns the new count.
     """
     vectors, order, starts, allowed = stored.vectors, stored.order, stored.starts, stored.allowed
     sketches, weights, excess, unit = graph.sketches, lanes.weights, lanes.state[0, EXCESS], lanes.units[0]

@@ -50,9 +50,10 @@ def calibration_for(fingerprint: Fingerprint) -> Calibration | None:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an engine knows of how its scores are to be judged: the `calibration` of the embedding model, if any.
+    """The facts by which the scores of a query are converted to confidences.
 
-    `keyword_limit` is the limit of the query's BM25 scores, that of a chunk that repeats every term for ever.
+    `calibration` is that of the embedding model, or None if none is known. `keyword_limit` is the upper limit of the
+    query's BM25 scores, which a chunk would approach if it repeated every term without end.
     """
 
     calibration: Calibration | None = None
@@ -62,8 +63,9 @@ class Evidence:
 def confidences(scores: Mapping[str, Scores], evidence: Evidence, legible: float | None) -> NDArray[np.float64] | None:
     """Return the confidence of each candidate, (n,), or None if it can't be known.
 
-    That is so unless both routes were searched with the query's text, the model can read most of it (`legible`, from 0
-    to 1), and the model is calibrated.
+    It can be known if the model is calibrated, both routes were searched with the query's text, and the model can read
+    at least LEAST_LEGIBLE of that text. `legible` is the share that it can read, from 0 to 1. It is None if no text was
+    embedded, or if examples changed its vector.
     """
     if evidence.calibration is None or legible is None or not {VECTOR, KEYWORD} <= scores.keys():
         return None

@@ -79,8 +79,8 @@ def find_duplicates(
 ) -> Duplicates:
     """Find the groups of near-duplicates among the chunks that pass the filters.
 
-    `threshold`, from LEAST_THRESHOLD to 1, is the least resemblance and the least cosine of near-duplicates. Raises
-    FilterError, IndexCorruptError, and InputError with the code "unsupported" if the engine stores no vectors.
+    `threshold`, from LEAST_THRESHOLD to 1, is the lowest resemblance, and the lowest cosine, of near-duplicates.
+    Raises FilterError, IndexCorruptError, and InputError with the code "unsupported" if the engine stores no vectors.
     """
     refuse_unsupported(searcher, frozenset({VECTORS}))
     selected = searcher.select(filters)

@@ -124,5 +124,5 @@ def clean_query(text: str) -> str:
 def _resolved(argument: str, examples: tuple[str | Example, ...]) -> tuple[Example, ...]:
     names = [example for example in examples if isinstance(example, str)]
     if names:
-        raise ArgumentError(argument, f"{names[0]!r} is the name of an example and must be resolved first")
+        raise ArgumentError(argument, f"{names[0]!r} is an example's name; `resolve_examples` must replace it first")
     return tuple(example for example in examples if isinstance(example, Example))

@@ -201,7 +201,7 @@ class Catalog:
     def transaction(self) -> Iterator[None]:
         """Run the block in a transaction: commit its changes, or roll them back if it raises an exception.
 
-        Settings and segments must be changed in such a block, because it also updates the seal over them
+        Settings and segments must be changed in such a block, because it also updates their checksum, the seal
         (`store.checksums`).
         """
         self.connection.execute("BEGIN IMMEDIATE")
@@ -224,7 +224,7 @@ class Catalog:
         self._write_sealed("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
 
     def _write_sealed(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
-        """Change settings or segments. Without a transaction, nothing would update the seal over them."""
+        """Change settings or segments. Without a transaction, nothing would update their checksum, the seal."""
         assert self.connection.in_transaction, "settings and segments must be changed within a transaction"
         return self.connection.execute(statement, values)
 

@@ -1,8 +1,8 @@
-"""Compute and verify checksums of the catalog's rows, and the seal over its settings and segments.
+"""Compute and verify checksums of the catalog's rows, and one of all its settings and segments (the seal).
 
 SQLite's pages have no checksums, so every row has one in the column `crc`. Temporary triggers of the writer's
-connection keep it up to date. They are stored in no file, so an index from someone else can't contain its own. The seal
-is one checksum of all settings and segments, and shows that no row is missing.
+connection keep it up to date. The triggers are not stored in the index, so an index from someone else can't change
+them. The seal shows that no row of the settings and segments is missing.
 """
 
 import json
@@ -56,7 +56,7 @@ def rows_with_bad_checksums(connection: sqlite3.Connection, table: str) -> list[
 
 
 def seal(connection: sqlite3.Connection) -> None:
-    """Store the seal over settings and segments. Call it in each transaction that changes them."""
+    """Store the seal, the checksum of all settings and segments. Call this in each transaction that changes them."""
     connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('seal', ?)", (_computed_seal(connection),))
 
 

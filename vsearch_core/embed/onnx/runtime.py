@@ -36,8 +36,8 @@ def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceS
     Args:
         graph: The graph's file.
         optimised: True to let ONNX Runtime optimise the graph first. Graphs that vsearch wrote don't need it.
-        cores: The number of cores for each run; 0 means all. To run one window on each core at once is 1.35 times as
-            fast as to run one window after another on all cores.
+        cores: The number of cores that each run uses; 0 means all. With 1, the caller can run a window on each core at
+            once, which is 1.35 times as fast as one window after another on all cores.
 
     Raises:
         Exception: The graph can't be loaded. ONNX Runtime's errors have no narrower base class.

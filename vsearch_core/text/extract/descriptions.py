@@ -67,7 +67,7 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         "text below the page",
         "page headers and footers (lines with the same words in the same place on most pages, and page numbers that "
         "count up); text in fonts that don't say which letters they show; attached files",
-        "the program `ocrmypdf`: text in pictures and in such fonts (`--ocr`)",
+        "the program `ocrmypdf` and the option `ocr`: text in pictures and in such fonts",
     ),
     "Word document": Description(
         "heading styles", f"{_OFFICE}; automatic numbers; SmartArt; imported documents", _HEADERS, _PASSWORD

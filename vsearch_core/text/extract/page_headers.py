@@ -1,7 +1,8 @@
 """Removes page headers and footers: lines at the top or bottom of a page that other pages have too.
 
-Invoices, slides and price lists repeat lines too, with other numbers. So a line is only removed if its words are the
-same, in the same place, on enough pages. A number that differs must be a page number.
+Invoices, slides and price lists also have lines that differ only in their numbers, and these lines are kept. So a line
+is only removed if enough pages have it with the same words, in the same place. The only number in it that may differ is
+a page number, which grows by one from page to page.
 """
 
 import itertools
@@ -42,7 +43,7 @@ class EdgeLine:
 
     @classmethod
     def of_text(cls, line: str) -> "EdgeLine":
-        """Return the line as its text alone shows it."""
+        """Return the line with this text, split at wide gaps; its height is not known."""
         return cls(tuple(_GAPS.split(line.strip())))
 
 
@@ -95,7 +96,7 @@ def _is_repeated(line: EdgeLine, place: int, pages: Mapping[_Key, int], enough: 
 
 
 def _keys(part: str, line: EdgeLine, place: int) -> Iterator[_Key]:
-    """Yield what the part must have in common with those of other pages: words, height, and how its number grows."""
+    """Yield the keys of a part: its words, its height, and its number minus `place`. Equal parts share a key."""
     text = one_line(part).lower()
     for height in _heights(line.height):
         yield text, height, None
@@ -109,7 +110,7 @@ def _keys(part: str, line: EdgeLine, place: int) -> Iterator[_Key]:
 
 
 def _heights(height: float | None) -> tuple[int, ...]:
-    """Return two rounded heights, of which lines that are at most `_SAME_HEIGHT` apart have one in common."""
+    """Return the height, rounded in two ways: heights at most `_SAME_HEIGHT` apart are equal in one of them."""
     if height is None:
         return (0,)
     step = 2 * _SAME_HEIGHT

@@ -18,10 +18,11 @@ _MHTML = "mime-version:"
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Detect the format from the file's content, and return its text.
+    """Return the text of a file that is named like an old Office file (`.doc`, `.xls`, `.ppt`) but has another format.
 
-    The format may be HTML, MHTML, RTF, XML, a new Office format, or a table of values. Raises BinaryFileError for the
-    old Office formats themselves, and ExtractionError if the file can't be read.
+    The format is detected from the content. It may be HTML, MHTML, RTF, XML, a new Office format, plain text or, for
+    `.xls`, a table of values. Raises BinaryFileError for a file in an old Office format, and ExtractionError if the
+    file can't be read.
     """
     from vsearch_core.text.extract import registry
 
