@@ -4,10 +4,14 @@ import base64
 import quopri
 
 import pytest
+from pdfs import make_pdf
+from samples import SAMPLES
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.text.chunk import ChunkOptions, split
+from vsearch_core.text.extract import attachments as attached
 from vsearch_core.text.extract import registry
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.formats.mail import extract, extract_emlx, extract_mailbox, extract_web_page
 
 MESSAGE = b"""From: =?utf-8?q?J=C3=BCrgen?= <j@x.org>
@@ -117,7 +121,7 @@ x
         "Hé\n\ntext",
         {"address": "https://example.org/x"},
     )
-    with pytest.raises(ExtractionError, match="no page in it"):
+    with pytest.raises(ExtractionError, match="contains no HTML page"):
         extract_web_page("a.mhtml", MESSAGE.replace(b"text/html", b"text/plain"))
 
 
@@ -277,3 +281,97 @@ def test_files_of_maildir_and_mh_folders(name: str) -> None:
     assert (document.title, document.metadata["author"]) == ("Grüße", "a@x.org")
     for text in (b"Subject: a letter\n\nDear all,\n", b"From: here to there\nit is far\nTo: be sure\n\nx", b"12\n"):
         assert registry.extract(name, text).text == text.decode()
+
+
+def with_attachments(
+    *files: tuple[str, bytes], kind: str = "application/octet-stream", text: str = "See below."
+) -> bytes:
+    """Return a message with this text and these attachments."""
+    parts = [f"Content-Type: text/plain\n\n{text}\n".encode()]
+    for name, content in files:
+        head = f'Content-Type: {kind}\nContent-Disposition: attachment; filename="{name}"\n'
+        parts.append(f"{head}Content-Transfer-Encoding: base64\n\n".encode() + base64.encodebytes(content))
+    body = b"".join(b"--B\n" + part for part in parts)
+    return b"From: a@b.c\nSubject: Plans\nContent-Type: multipart/mixed; boundary=B\n\n" + body + b"--B--\n"
+
+
+def test_attachments_are_read_each_at_its_own_place() -> None:
+    message = with_attachments(
+        ("plan.pdf", make_pdf("first sheet", "second sheet")),
+        ("notes.md", b"# Roof\nTwo tiles."),
+        ("a.docx", SAMPLES["a.docx"]),
+    )
+    document = extract("a.eml", message)
+    assert document.left_out == ()
+    chunks = split(document, ChunkOptions(words=20, overlap=0))
+    places = {registry.place_of("a.eml", chunk.page, chunk.heading, (1, 1)): chunk for chunk in chunks}
+    assert list(places) == [None, "attachment plan.pdf", "attachment notes.md", "attachment a.docx"]
+    assert places["attachment plan.pdf"].text.split() == ["first", "sheet", "second", "sheet"]
+    assert places["attachment notes.md"].heading == "attachment notes.md > Roof"
+    assert "Attachments: plan.pdf, notes.md, a.docx" in chunks[0].text
+
+
+def test_attachments_in_a_mailbox_belong_to_their_message() -> None:
+    box = (
+        b"From a 10:00\n"
+        + with_attachments(("a.txt", b"one\ntwo"))
+        + b"\nFrom b 10:01\n"
+        + with_attachments(("b.txt", b"three"))
+    )
+    document = extract_mailbox("a.mbox", box)
+    chunks = split(document, ChunkOptions(words=20, overlap=0))
+    places = [registry.place_of("a.mbox", chunk.page, chunk.heading, (1, 1)) for chunk in chunks]
+    assert places == ["message 1", "message 1, attachment a.txt", "message 2", "message 2, attachment b.txt"]
+    second = box[: box.index(b"From b")].count(b"\n") + 1
+    assert [chunk.start_line for chunk in chunks] == [1, 1, second, second]
+    assert document.lines is not None and len(document.lines) == document.text.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("photo.jpg", b"\xff\xd8\xff\xe0 text", "image/jpeg"),
+        ("signature.asc", b"-----BEGIN PGP SIGNATURE-----", "application/pgp-signature"),
+        ("data.bin", bytes(range(256)), "application/octet-stream"),
+        ("empty.txt", b"", "text/plain"),
+    ],
+)
+def test_attachments_without_text_are_named_only(name: str, content: bytes, kind: str) -> None:
+    document = extract("a.eml", with_attachments((name, content), kind=kind))
+    assert document.metadata["attachments"] == [name]
+    assert document.text.strip().endswith(f"Attachments: {name}")
+    assert document.left_out == ()
+
+
+def test_an_attachment_that_can_not_be_read_leaves_the_others() -> None:
+    document = extract("a.eml", with_attachments(("bad.docx", b"no package"), ("good.txt", b"harbour")))
+    assert "harbour" in document.text
+    (phrase,) = document.left_out
+    assert phrase.startswith("can't read attachment bad.docx (is not a readable")
+
+
+def test_messages_within_messages_end() -> None:
+    message = with_attachments(("note.txt", b"innermost"))
+    for level in range(5):
+        message = with_attachments(("inner.eml", message), text=f"level {level}")
+    text = extract("a.eml", message).text
+    assert [f"level {level}" in text for level in range(5)] == [False, True, True, True, True]
+    assert "innermost" not in text
+
+
+def test_attachments_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a parser may unpack is halved, and the time for all attachments is half of that for the file."""
+    limits: list[int] = []
+
+    def extract_part(name: str, data: bytes, options: ExtractOptions) -> object:
+        limits.append(options.limits.expanded_bytes)
+        return registry.extract(name, data, options)
+
+    monkeypatch.setattr(attached, "extract", extract_part)
+    extract("a.eml", with_attachments(("a.txt", b"x")))
+    assert limits == [DEFAULTS.limits.expanded_bytes // 2]
+    monkeypatch.setattr(attached, "_TIME_SHARE", 0.0)
+    late = [(f"{number}.txt", b"late") for number in range(7)]
+    document = extract("a.eml", with_attachments(*late, text="in time"))
+    assert "in time" in document.text and "late" not in document.text.replace("in time", "")
+    assert document.left_out == ("no time left for attachments 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more",)

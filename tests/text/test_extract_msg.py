@@ -123,6 +123,16 @@ def test_attached_messages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert document.text == f"Subject: outer\n\none\n\n{inner_texts}"
 
 
+def test_attached_files_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, folder = properties(p0037="outer", p1000="one"), "__attach_version1.0_#00000000/"
+    streams[f"{folder}__substg1.0_3707001F"] = "notes.md".encode("utf-16-le")
+    streams[f"{folder}__substg1.0_37010102"] = b"# Roof\nTwo tiles.\n"
+    monkeypatch.setattr(olefile, "OleFileIO", Container(streams))
+    document = extract("a.msg", b"")
+    assert document.spans[-1].heading == ("attachment notes.md", "Roof")
+    assert document.text.endswith("Two tiles.\n\n\n")
+
+
 def test_damaged() -> None:
     with pytest.raises(ExtractionError, match="not a readable Outlook message"):
         extract("a.msg", b"not a message")

@@ -25,6 +25,7 @@ _PASSWORD = "`office`: files with a password"
 _OFFICE = "tables as rows; notes and comments; alternative texts; words of charts and text boxes"
 _HEADERS = "page headers and footers, tables of contents"
 _MAIL = "headers, also of forwarded messages; the plain version, or the HTML one if the plain one says much less"
+_UNREAD = "attached pictures and other files without text"
 _SHEET = (
     "values as last computed, a row a line; dates as 2026-01-31, all digits of long numbers, percentages and durations "
     "as shown; below the rows comments"
@@ -32,7 +33,7 @@ _SHEET = (
 DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "plain text": Description("", "text in any encoding"),
     "message of a Maildir or MH folder": Description(
-        "", f"{_MAIL}; names of attachments; only if the file begins with headers of mail", "attachments"
+        "", f"{_MAIL}; names and texts of attachments; only if the file begins with headers of mail", _UNREAD
     ),
     "Markdown": Description(
         "titles", "front matter (YAML, TOML, JSON, MultiMarkdown) as metadata; fenced blocks as code"
@@ -101,13 +102,15 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "JSON lines": Description("", "cut between lines; escapes undone"),
     "YAML": Description("keys", "as written"),
     "TOML and INI": Description("sections", "as written"),
-    "e-mail": Description("", f"{_MAIL}; names of attachments", "attachments, inline OpenPGP blocks"),
-    "Apple Mail message": Description("", f"{_MAIL}; names of attachments", "attachments, Apple's own properties"),
-    "mailbox": Description("the subjects", f"{_MAIL}; names of attachments; each message a part", "attachments"),
+    "e-mail": Description("", f"{_MAIL}; names and texts of attachments", f"{_UNREAD}, inline OpenPGP blocks"),
+    "Apple Mail message": Description(
+        "", f"{_MAIL}; names and texts of attachments", f"{_UNREAD}, Apple's own properties"
+    ),
+    "mailbox": Description("the subjects", f"{_MAIL}; names and texts of attachments; each message a part", _UNREAD),
     "Outlook message": Description(
         "",
-        f"{_MAIL}; RTF if there is no other; attached messages; names of attachments",
-        "other attachments",
+        f"{_MAIL}; RTF if there is no other; attached messages; names and texts of attachments",
+        _UNREAD,
         "`msg`: all of it",
     ),
     "Jupyter notebook": Description(

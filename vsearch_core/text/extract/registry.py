@@ -16,6 +16,7 @@ Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
 EXTRACTOR_VERSION = "5"
+ATTACHMENT = "attachment "  # the heading of an attachment is this and its name
 COMPRESSED = (".gz", ".bz2", ".xz")  # may follow any suffix below
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
@@ -101,10 +102,10 @@ FORMATS = (
     Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl"),
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
     Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
-    Format("e-mail", (".eml",), "mail:extract", "page"),
-    Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page"),
-    Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message"),
-    Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg"),
+    Format("e-mail", (".eml",), "mail:extract", "page", version=2),
+    Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page", version=2),
+    Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message", version=2),
+    Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg", version=2),
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract"),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract"),
@@ -175,13 +176,14 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
         lines: The first and the last line of the chunk; for a spreadsheet, the rows.
 
     Returns:
-        The description, or None if the format or the chunk has no page.
+        The description, or None if the format or the chunk has no page. In a message, it names the attachment, if the
+        chunk is of one: "attachment report.pdf".
     """
-    unit = unit_of(path)
+    unit, attachment = unit_of(path), _attachment_of(path, heading)
     if unit == "line" or page is None:
-        return None
+        return attachment
     if unit != "sheet":
-        return f"{unit} {page}"
+        return f"{unit} {page}, {attachment}" if attachment else f"{unit} {page}"
     name = heading or f"Sheet{page}"
     if not _BARE_NAME.fullmatch(name):
         name = "'" + name.replace("'", "''") + "'"
@@ -199,3 +201,11 @@ def _uncompressed(name: str) -> str:
     """Return the name without a suffix such as ".gz"."""
     path = PurePath(name)
     return name[: -len(path.suffix)] if path.suffix.lower() in COMPRESSED else name
+
+
+def _attachment_of(path: str, heading: str | None) -> str | None:
+    """Return the heading of the attachment that a chunk of a message is in, or None."""
+    if not format_of(path).extractor.startswith(("mail:", "msg:")):
+        return None
+    titles = (heading or "").split(" > ")
+    return next((title for title in titles if title.startswith(ATTACHMENT)), None)

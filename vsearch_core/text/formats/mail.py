@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, JsonValue
+from vsearch_core.text.extract.attachments import Attachments
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import SAMPLE, decode, one_line
 from vsearch_core.text.extract.failures import damaged, too_large
@@ -39,6 +40,10 @@ _CHARSET_SUFFIX = re.compile(r"(?<=\d)-[ei]\Z")  # iso-8859-8-i: the direction o
 _ISO_DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d(?:[T ][\d:.]+)?)\s*([+-]\d\d:?\d\d|Z)?\s*\Z")
 _SEVEN_BIT = {"utf-7": "utf-7", "unicode-1-1-utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+_NO_TEXT = frozenset({"image", "audio", "video", "font"})
+_SIGNATURES = frozenset(
+    f"application/{kind}" for kind in ("pgp-signature", "pgp-keys", "pkcs7-signature", "x-pkcs7-signature")
+)
 _TRANSFERRED = {"base64", "quoted-printable"}
 _BASE64_LINE = re.compile(r"[A-Za-z0-9+/=]{50,}\s?")
 _STUB = 2000  # characters; a longer plain version is the message's text, whatever the HTML version says
@@ -48,7 +53,7 @@ _ARMORED_LINE = re.compile(r"[> ]*+(?:[A-Za-z0-9+/=]*|[A-Z][A-Za-z-]{1,20}: .*)\
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the headers and the text of a message, with forwarded messages. Attachments are listed by name only.
+    """Return the headers and the text of a message, with forwarded messages and the text of attachments.
 
     If a message has its text as plain text and as HTML, the plain text is used, unless it is short and lacks most words
     of the HTML. Raises ExtractionError if the message can't be read.
@@ -56,7 +61,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     message = _parse(name, data, options.limits)
     builder = DocumentBuilder(name, options.limits)
     metadata = _metadata(message)
-    _add(builder, message, metadata, 0, options)
+    attachments = Attachments(len(data), options)
+    _add(builder, message, metadata, 0, options, attachments)
+    attachments.report(builder)
     subject = metadata.pop("subject", None)
     return builder.document(str(subject) if subject else None, metadata=metadata)
 
@@ -96,6 +103,7 @@ def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) 
     builder, limit = DocumentBuilder(name, options.limits), options.limits.parts
     if len(starts) > limit:
         builder.left_out.append(f"more than {limit:,} messages")
+    attachments = Attachments(len(data), options)
     line = counted = 0
     for number, (start, end) in enumerate(zip(starts[:limit], [*starts[1:], len(data)], strict=False), 1):
         line += data.count(b"\n", counted, start)
@@ -106,7 +114,8 @@ def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) 
         builder.start_page(number, apart=True)
         builder.end_headings()
         builder.start_heading(1, str(metadata.get("subject", "")))
-        _add(builder, message, metadata, line + 1, options)
+        _add(builder, message, metadata, line + 1, options, attachments)
+    attachments.report(builder)
     return builder.document()
 
 
@@ -168,9 +177,14 @@ def _parse(name: str, data: bytes, limits: ExtractLimits) -> Message:
 
 
 def _add(
-    builder: DocumentBuilder, message: Message, metadata: dict[str, JsonValue], line: int, options: ExtractOptions
+    builder: DocumentBuilder,
+    message: Message,
+    metadata: dict[str, JsonValue],
+    line: int,
+    options: ExtractOptions,
+    attachments: Attachments,
 ) -> None:
-    """Add a message's headers and text, all of source line `line`; 0 if lines mean nothing."""
+    """Add a message's headers, text and attachments, all of source line `line`; 0 if lines mean nothing."""
     reader = _MessageReader(builder.name, options)
     reader.read(message)
     if reader.attachments:
@@ -179,6 +193,8 @@ def _add(
     for block in reader.blocks:
         text = block.replace("\r\n", "\n").strip("\n").replace("\0", "\ufffd")
         builder.add(text, lines=[line] * (text.count("\n") + 1) if line else ())
+    for file, part in reader.readable:
+        attachments.add(builder, file, _bytes(part), line)
 
 
 class _MessageReader:
@@ -189,6 +205,7 @@ class _MessageReader:
         self.options = options
         self.blocks: list[str] = []
         self.attachments: list[str] = []
+        self.readable: list[tuple[str, Message]] = []  # attachments that may have text, by name
         self._texts: dict[int, str] = {}  # id of a part -> its text
 
     def read(self, message: Message) -> None:
@@ -220,6 +237,8 @@ class _MessageReader:
         file = _file_name(part)
         if file:
             self.attachments.append(file)
+            if part.get_content_maintype() not in _NO_TEXT and part.get_content_type() not in _SIGNATURES:
+                self.readable.append((file, part))
         elif is_shown and part.get_content_maintype() == "text":
             self.blocks.append(self._text(part))
 

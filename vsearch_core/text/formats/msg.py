@@ -10,6 +10,7 @@ from typing import Any
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, JsonValue
+from vsearch_core.text.extract.attachments import Attachments
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.failures import damaged, too_large
@@ -26,6 +27,7 @@ _RECIPIENT_NAME, _RECIPIENT_ADDRESSES = "3001", ("39FE", "3003")
 _RECIPIENT_KIND = 0x0C150003
 _SENT, _RECEIVED = 0x00390040, 0x0E060040  # times, in the table of fixed properties
 _CODE_PAGES = (0x3FFD0003, 0x3FDE0003)  # of the message, of the Internet
+_CONTENT = "3701"  # of an attachment that is a file
 _FILE_NAMES = ("3707", "3704")  # of an attachment, long and short
 _ATTACHED_MESSAGE = f"{_STREAM}3701000D"
 _EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
@@ -54,22 +56,22 @@ _LZFU_DICTIONARY = (
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the headers and the text of a message and of messages attached to it.
+    """Return the headers and the text of a message, of messages attached to it, and of its other attachments.
 
-    Other attachments are listed by name only. Raises ExtractionError if the message can't be read.
+    Raises ExtractionError if the message can't be read.
     """
     import olefile
 
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as container:
-            return _document(_MessageReader(name, container, options))
+            return _document(_MessageReader(name, container, options), Attachments(len(data), options))
     except ExtractionError:
         raise
     except Exception as error:  # olefile raises many kinds for damaged files, even when it only lists names
         raise damaged(name, "Outlook message", error) from None
 
 
-def _document(reader: "_MessageReader") -> Document:
+def _document(reader: "_MessageReader", attachments: Attachments) -> Document:
     builder = DocumentBuilder(reader.name, reader.options.limits)
     stack = [reader]
     count = 0
@@ -77,7 +79,10 @@ def _document(reader: "_MessageReader") -> Document:
         message = stack.pop()
         count += 1
         _add(builder, message)
+        for file, content in message.attached_files():
+            attachments.add(builder, file, content)
         stack += reversed([*islice(message.attached_messages(), _MAX_MESSAGES)])
+    attachments.report(builder)
     return builder.document(reader.text(_SUBJECT), metadata=reader.metadata)
 
 
@@ -199,11 +204,20 @@ class _MessageReader:
         return sorted({path[depth] for path in paths if path[depth].startswith(prefix)})
 
     def attachments(self) -> list[str]:
-        names = (
-            next(filter(None, (self.text(number, f"{folder}/") for number in _FILE_NAMES)), "")
-            for folder in self.folders("__attach")
-        )
-        return [name for name in names if name]
+        return list(filter(None, map(self._attachment_name, self.folders("__attach"))))
+
+    def _attachment_name(self, folder: str) -> str:
+        return next(filter(None, (self.text(number, f"{folder}/") for number in _FILE_NAMES)), "")
+
+    def attached_files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the bytes of each attached file. Attached messages are no files."""
+        for folder in self.folders("__attach")[: self.options.limits.parts]:
+            name, content = (
+                self._attachment_name(folder),
+                self.stream(f"{folder}/{_STREAM}{_CONTENT}0102", self.options.limits.text_chars),
+            )
+            if name and content:
+                yield name, content
 
     def attached_messages(self) -> Iterator["_MessageReader"]:
         for folder in self.folders("__attach"):
