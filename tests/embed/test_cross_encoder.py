@@ -64,7 +64,7 @@ def test_texts_keep_their_order_among_windows(counting: CrossEncoder) -> None:
 
 def test_a_query_that_leaves_no_room_is_refused(counting: CrossEncoder) -> None:
     counting.score(" ".join(["question"] * (128 - 2 - 2 * WINDOW_OVERLAP)), ["pump"])
-    with pytest.raises(InputError, match=r"of the 128 that counting reads$"):
+    with pytest.raises(InputError, match=r"which reads 128 of query and text together$"):
         counting.score("question " * 63, ["pump"])
 
 
@@ -77,7 +77,7 @@ def test_more_outputs_than_one_are_refused(tmp_path: Path) -> None:
 def test_the_smallest_limit_holds(tmp_path: Path) -> None:
     model = write_counting(tmp_path / "limits", max_tokens=512)
     (model / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 100}))
-    with pytest.raises(InputError, match="of the 100 that"):
+    with pytest.raises(InputError, match="which reads 100 of"):
         open_cross_encoder(str(model)).score("question " * 60, ["pump"])
 
 

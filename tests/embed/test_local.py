@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.late_windows import WINDOW_TOKENS, code_type
 from vsearch_core.embed.local import LocalEmbedder
+from vsearch_core.embed.onnx.graph import EMBEDDING
 from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision
 from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.windows import WINDOW_OVERLAP
@@ -143,6 +145,7 @@ def test_nothing_is_loaded_before_the_first_text(model: PreparedModel) -> None:
 PROBE = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.model import EmbedderSpec
 vectors = open_embedder(EmbedderSpec("local"), cache_dir=Path(sys.argv[1])).embed_queries(["what is loaded?"])
@@ -159,6 +162,9 @@ def test_a_query_with_a_prepared_model_imports_nothing_heavy(cache: Path) -> Non
 
 def test_numbers_that_are_not_finite_are_refused(model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     class Overflowing:
+        def get_outputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name=EMBEDDING)]
+
         def run(self, *_: object) -> list[NDArray[np.float32]]:
             return [np.full((1, 384), np.inf, np.float32)]
 

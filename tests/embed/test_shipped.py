@@ -149,7 +149,7 @@ def test_every_input_is_worked_out_from_the_tokens(folder: Path) -> None:
         (lambda folder: write_graph(folder, opset=10), "uses opset 10; the oldest supported opset is 11"),
         (
             lambda folder: write_graph(folder, output="sentence_embedding"),
-            r"gives float32 of shape \(1, 3, 16\), not one",
+            r"returns float32 of shape \(1, 3, 16\), not one",
         ),
         (lambda folder: (write_graph(folder) / "onnx" / "model.onnx").write_bytes(b"x"), "isn't an ONNX graph"),
         (lambda folder: shorten_limits(write_graph(folder)), "has neither max_position_embeddings nor n_positions"),
