@@ -57,6 +57,7 @@ ADVICE: Mapping[str, str] = {
     "stdout-failed": "check where the output goes, such as for a full disk, then run the command again",
     "catalog-unusable": "check the disk and the folder's permissions",
     # archives
+    "malformed-path": "check the path",
     "not-a-file": "name a file, not a folder",
     "no-such-folder": "create the folder, or name a file in another folder",
     "inside-the-index": "name a file outside the index folder",
@@ -134,6 +135,7 @@ ADVICE: Mapping[str, str] = {
     "empty-query": "write a query, for example `vsearch query 'how are errors retried'`",
     "invalid-date": "write it like 2026-01-31, 2026-01-31T12:00 or 30d",
     "invalid-expression": "use an SQLite expression over {columns} or a metadata key",
+    "no-extension": "write one or more, such as md,py",
     "no-such-example": "give FILE or FILE:LINE, such as notes.md or notes.md:12",
     "no-such-line": "the last line with text is {last}",
     "no-such-page": "the last page with text is {last}",

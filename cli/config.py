@@ -10,6 +10,7 @@ import typer
 from . import defaults, locate
 from .defaults import SETTINGS
 from .opening import absolute_model
+from .option_rules import refuse_idle_options
 from .output import emit, one_line, to_json
 
 
@@ -30,6 +31,7 @@ def config(
 
     if key is not None and key not in SETTINGS:
         raise InputError(f"config {key}", f"there is no such setting; choose one of: {', '.join(SETTINGS)}")
+    refuse_idle_options("config", scope="user" if user else "project")
     index = locate.index_to_write(index_dir)
     files = dict(zip(("user", "project"), defaults.config_files(index), strict=True))
     if key is not None and value is not None:

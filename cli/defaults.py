@@ -59,7 +59,7 @@ def _are_globs(value: Any) -> bool:
 
 TEXT = Kind("a text", lambda value: isinstance(value, str) and bool(value.strip()))
 GLOBS = Kind("a list of globs", _are_globs, _to_globs)
-SIZE = Kind("a size like 50MB", lambda value: isinstance(value, str) and _SIZE.fullmatch(value.lower()) is not None)
+SIZE = Kind("a size like 50MB", lambda value: isinstance(value, str) and bool(_bytes(value)))
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool), _to_switch)
 
 
@@ -234,8 +234,17 @@ def _refuse_misfit(subject: str, key: str, value: Any) -> None:
 
 def parse_size(text: str) -> int:
     """Return a size in bytes, from text such as 50MB, 1.5GiB, 200k or 1000. Raises InputError."""
+    size = _bytes(text)
+    if not size:
+        reason = f"{text!r} is not a size" if size is None else f"{text!r} leaves out every file"
+        raise InputError("--max-file-size", f"{reason}; write it like 50MB or 512KiB")
+    return size
+
+
+def _bytes(text: str) -> int | None:
+    """Return a size in bytes, or None if the text is not a size."""
     match = _SIZE.fullmatch(text.lower())
     if not match:
-        raise InputError("--max-file-size", f"{text!r} is not a size; write it like 50MB or 512KiB")
+        return None
     power = " kmgt".index(match[2] or " ")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)

@@ -16,6 +16,7 @@ from . import consent, locate
 from .advice import advice_for
 from .defaults import configured
 from .opening import open_index
+from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
@@ -77,14 +78,21 @@ def eval_(
         raise InputError("eval", "there are no queries; name a folder or a file, or add --known-items N")
     if questions is not None and known_items is not None:
         raise InputError("eval", f"can't use two sets of queries; leave out {questions} or --known-items")
-    if save is not None and known_items is None:
-        raise InputError("--save", "only saves generated queries; add --known-items N")
+    if questions is not None and not questions.exists():
+        raise InputError(str(questions), "there is no such file or folder; check the path")
+    refuse_idle_options(
+        "eval",
+        mode=mode or "hybrid",
+        fusion=fusion or config.FUSIONS[0],
+        queries="generated" if questions is None else "file" if questions.is_file() else "folder",
+    )
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
     with _test(questions, known_items, split, keep, index_dir, yes=yes) as test:
         if save is not None:
             save_query_file(save, test.dataset)
         combination = configured(test.index.path, fusion=fusion, alpha=alpha)
+        refuse_idle_options("eval", fusion=combination["fusion"] or config.FUSIONS[0])
         report = test.index.evaluate(
             test.dataset, modes=modes, document_id=test.document_id, former=former, **combination
         )
@@ -115,8 +123,6 @@ def _test(
         with _test_of_folder(questions, split, keep, yes=yes) as test:
             yield test
         return
-    if keep is not None:
-        raise InputError("--keep", "only applies to a folder of judged queries; leave it out")
     dataset = None if questions is None else load_query_file(questions)
     with open_index(locate.index_to_read(index_dir), yes=yes, report=say) as index:
         if dataset is None:

@@ -9,6 +9,7 @@ import typer
 
 from . import locate
 from .opening import open_index
+from .option_rules import refuse_idle_options
 from .output import emit, emit_bytes, plural, size_text, to_json
 from .progress import stopped_cleanly
 
@@ -32,6 +33,7 @@ def export(
     to_stdout = file == "-"
     if to_stdout and (as_json or sys.stdout.isatty()):
         raise InputError("export -", "writes binary data to stdout; redirect it to a file or a pipe, without --json")
+    refuse_idle_options("export", target="stdout" if to_stdout else "file")
     target = emit_bytes if to_stdout else locate.file(file)
     with stopped_cleanly(), open_index(locate.index_to_read(index_dir)) as index:
         summary = index.export(target, replace=force)

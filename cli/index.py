@@ -12,6 +12,7 @@ from vsearch_core.errors import InputError
 from . import consent, locate
 from .defaults import choose, parse_size, shown
 from .opening import open_index
+from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
@@ -109,7 +110,9 @@ def index(
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no progress and no summary.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name each skipped file and the reason.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Name each file without text, and each skipped file.")
+    ] = False,
 ) -> int:
     """Bring the index up to date with files and folders.
 
@@ -118,12 +121,16 @@ def index(
     interrupted.
     """
     from vsearch_core import Forecast, ReEmbedSummary, UpdateSummary
+    from vsearch_core.store.states import NO_TEXT
 
     if re_embed and paths:
         raise InputError("--re-embed", "embeds the indexed chunks again and reads no files; leave the paths out")
     if watch:
         refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
     folder = locate.index_to_write(index_dir)
+    refuse_idle_options("index", work="re-embed" if re_embed else "update")
+    if any(option is not None for option in (device, base_url, rpm, tpm)):
+        refuse_idle_options("index", embedder=_provider(folder, embedder, re_embed=re_embed))
     chosen = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
     reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets}
     options: UpdateOptions = {
@@ -135,7 +142,7 @@ def index(
         **reading,
     }
     limits = choose(folder, rpm=rpm, tpm=tpm)
-    sources = [locate.absolute(Path(path)) for path in paths or ()]
+    sources = [locate.named(path) for path in paths or ()]
     done: Forecast | ReEmbedSummary | UpdateSummary
     with watched(quiet=quiet) as (bar, plain):
         news = News(bar.write)
@@ -163,6 +170,10 @@ def index(
                 done = index.plan_re_embed(**limits) if plan else index.re_embed()
             else:
                 done = index.plan(sources, **limits, **options) if plan else index.update(sources, **options)
+                if verbose and isinstance(done, UpdateSummary) and done.textless:
+                    for file in index.files():
+                        if file.reason == NO_TEXT:
+                            news(f"without text: {file.path}")
             if events is not None and isinstance(done, UpdateSummary) and not done.interrupted:
                 report = partial(_report, as_json=as_json, quiet=quiet, verbose=verbose)
                 return follow(done, events, report, bar, news, quiet=quiet)
@@ -171,6 +182,17 @@ def index(
     if isinstance(done, ReEmbedSummary):
         return _report_re_embed(done, as_json=as_json, quiet=quiet)
     return _report(done, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def _provider(folder: Path, embedder: str | None, *, re_embed: bool) -> str:
+    """Return the kind of embedding model that the run uses: that of the index if there is one, else the chosen one."""
+    from vsearch_core.store.tables import CATALOG_FILE
+
+    if (folder / CATALOG_FILE).exists() and not (re_embed and embedder):
+        with open_index(folder) as existing:
+            return existing.status().fingerprint.provider
+    provider: str = choose(folder, embedder=embedder)["embedder"]
+    return provider
 
 
 def _with_news(plain: "Observer", news: News, *, verbose: bool) -> "Observer":

@@ -56,6 +56,13 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(working_folder() / path))
 
 
+def named(given: str) -> Path:
+    """Return the absolute path of a file or folder that the user named. Raises InputError if the name is empty."""
+    if not given:
+        raise InputError("path", "it is empty; write . for the working folder")
+    return absolute(Path(given))
+
+
 def file(given: str) -> Path:
     """Return the absolute path of a file or folder that the user named; "~" is replaced with the home folder."""
     return absolute(expanded(given))

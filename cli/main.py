@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .interrupts import INTERRUPT, INTERRUPTED, handle_signals
+from .option_rules import Command
 from .output import complain, emit, error_line, open_missing_streams
 
 # A scan of mapped vectors is limited by memory, not by arithmetic: one thread is as fast as many, and on a busy machine
@@ -83,7 +84,7 @@ def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
     app.callback(invoke_without_command=True)(options.read)
     for name in names:
         module, _, function = COMMANDS[name].partition(":")
-        app.command(name=name)(_abortable(getattr(import_module(f".{module}", __package__), function)))
+        app.command(name=name, cls=Command)(_abortable(getattr(import_module(f".{module}", __package__), function)))
     return app
 
 
@@ -121,6 +122,14 @@ def main() -> None:
     sys.exit(status)
 
 
+def _print_traceback(options: GlobalOptions) -> None:
+    """Print the traceback of the error that is being handled, with --debug. The exit status stays as it is."""
+    if options.debug:
+        import traceback
+
+        traceback.print_exc()
+
+
 def _configure_kernel_cache() -> None:
     """Set the folder that caches compiled kernels: NUMBA_CACHE_DIR, or else one in the cache folder."""
     from pathlib import Path
@@ -144,18 +153,19 @@ def _run() -> int:
         return make_app(_needed(sys.argv[1:]), options)(standalone_mode=False) or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
-        complain(f"{error.format_message().rstrip('.')}; see `{context.command_path if context else 'vsearch'} --help`")
+        message = error.format_message().rstrip(".")
+        if context and context.info_name == "query" and message.startswith("No such option"):
+            message += " (put -- before a query that has words with a leading -)"
+        complain(f"{message}; see `{context.command_path if context else 'vsearch'} --help`")
         return 2
     except VsearchError as error:
-        if options.debug:
-            raise
+        _print_traceback(options)
         return _complained(describe(error))
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
     except Exception as error:  # the last resort: one line, and no traceback without --debug
-        if options.debug:
-            raise
+        _print_traceback(options)
         advice = "run it again as `vsearch --debug …` and report what it prints"
         return _complained(f"internal error: {error_line(error)}; {advice}")
 

@@ -13,6 +13,7 @@ from . import locate
 from .advice import describe
 from .defaults import choose, configured, shown
 from .opening import interruptible, open_index
+from .option_rules import refuse_idle_options
 from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
 @grouped
 def query(
-    text: Annotated[
-        str, typer.Argument(metavar="TEXT|-", help="The query, or - to read one query a line from stdin.")
-    ] = "",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT|-", help="The query, or - to read one query a line from stdin."),
+    ] = None,
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"] | None,
         typer.Option(help=f"Search by meaning (vector), by keyword, or by both.{shown('mode')}"),
@@ -83,17 +85,26 @@ def query(
 
     from . import render
 
+    text = " ".join(words or ())  # the shell splits a query without quotes
+    if "-" in (words or ()) and text != "-":
+        raise InputError("query -", "reads the queries from stdin; leave out the other words")
     output = arguments.output
-    if text == "-" and (arguments.as_paths or arguments.full):
-        raise InputError("query -", "always prints JSON; leave out --paths and --full")
     if rerank is not None and more_like and not text:  # before the model is looked for
         reason = "it needs a query's text, and there are only examples"
         raise ArgumentError("rerank", reason, "rerank-needs-text")
     folder = locate.index_to_read(arguments.index_dir)
     chosen = choose(folder, mode=mode, ef=ef)
+    combination = configured(folder, fusion=fusion, alpha=alpha)
+    refuse_idle_options(
+        "query",
+        mode=chosen["mode"] if text else "examples",
+        fusion=combination["fusion"] or config.FUSIONS[0],
+        format="lines" if text == "-" else arguments.format,
+        reranker="none" if rerank is None else "some",
+    )
     options: SearchOptions = {
         **arguments.search_options(folder),
-        **configured(folder, fusion=fusion, alpha=alpha),  # type: ignore[typeddict-item]
+        **combination,  # type: ignore[typeddict-item]
         "mode": chosen["mode"],
         "plain": plain,
         "min_confidence": min_confidence,
@@ -107,6 +118,8 @@ def query(
         if text == "-":
             return _answer_lines(index, request, explain=arguments.explain)
         results = index.search(request, snippets=output == "text")
+        if ef is not None and results.exact:
+            say("--ef: no graph is needed for so few chunks; every vector was compared")
         return render.show(results, index.root, arguments, min_confidence)
 
 

@@ -28,7 +28,7 @@ def remove(
         watched(quiet=quiet) as (_, observer),
         open_index(locate.index_to_read(index_dir), observer=observer) as index,
     ):
-        done = index.remove(locate.absolute(Path(path)) for path in paths)
+        done = index.remove(locate.named(path) for path in paths)
     if as_json:
         emit(to_json({"schema": "vsearch.remove/1", **asdict(done), "index": str(done.index)}))
     elif not quiet:

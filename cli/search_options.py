@@ -58,7 +58,8 @@ class FilterArguments:
         str | None, typer.Option(metavar="GLOB", help="Search only paths that match, such as 'docs/*'.")
     ] = None
     ext: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Search only files with these extensions, such as md,py.")
+        list[str] | None,
+        typer.Option(metavar="LIST", help="Search only files with one of these extensions, such as md,py."),
     ] = None
     since: Annotated[
         str | None,
@@ -121,13 +122,16 @@ class SearchArguments(FilterArguments):
         """The output format; paths0 ends each path with a NUL byte. Raises InputError for conflicting options."""
         if self.as_json + self.as_jsonl + self.as_paths > 1:
             raise InputError("--json, --jsonl, --paths", "can't be combined; give one of them")
-        if self.null and not self.as_paths:
-            raise InputError("-0", "needs --paths; add it")
         if self.as_json:
             return "json"
         if self.as_jsonl:
             return "jsonl"
         return "text" if not self.as_paths else "paths0" if self.null else "paths"
+
+    @property
+    def format(self) -> str:
+        """The output format as `option_rules` names it: paths0 is paths."""
+        return self.output.removesuffix("0")
 
     @property
     def shows_whole_chunks(self) -> bool:

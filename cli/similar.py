@@ -6,6 +6,7 @@ import typer
 
 from . import locate
 from .opening import interruptible, open_index
+from .option_rules import refuse_idle_options
 from .output import say
 from .search_options import SearchArguments, grouped
 
@@ -22,6 +23,7 @@ def similar(
     from . import render
 
     output = arguments.output
+    refuse_idle_options("similar", format=arguments.format)
     folder = locate.index_to_read(arguments.index_dir)
     options = arguments.search_options(folder)
     with interruptible() as observer, open_index(folder, yes=arguments.yes, report=say, observer=observer) as index:

@@ -13,6 +13,7 @@ from . import consent, locate
 from .defaults import configured
 from .evaluate import complain_of_missing
 from .opening import open_index
+from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def tune(
     tested on queries that were not used for learning. It is stored only if it is significantly better there.
     """
     folder = locate.index_to_read(index_dir)
-    if reset and (questions is not None or dry_run):
-        raise InputError("--reset", "only deletes the stored result; leave out queries and --dry-run")
+    refuse_idle_options("tune", tuning="reset" if reset else "learn")
+    if reset and questions is not None:
+        raise InputError("--reset", f"only deletes the stored result; leave out {questions}")
     with open_index(folder, yes=yes, report=say) as index:
         if reset:
             index.reset_tuning()
@@ -73,6 +75,8 @@ def _judged(index: "Index", questions: Path | None) -> "tuple[Dataset, Callable[
         return dataset_from_verdicts(verdicts), str
     if questions.is_file():
         return load_query_file(questions), str
+    if not questions.exists():
+        raise InputError(str(questions), "there is no such file or folder; check the path")
     dataset = load_dataset(questions)
     if dataset.documents is not None:
         raise InputError(str(questions), "judges its own documents; judge files that are in the index")

@@ -89,7 +89,7 @@ class FilterOptions(TypedDict, total=False):
         where: An SQL condition on path, name, ext, dir, size, mtime, language, title and the files' metadata, such as
             "ext = 'md' AND size < 9000".
         path: A glob of file paths relative to `Index.root`, such as "docs/*"; or a folder.
-        ext: File extensions without dots: ["md", "py"], or "md,py".
+        ext: File extensions: ["md", "py"], or "md,py". A file needs one of them.
         since: The earliest modification time: "2026-01-31", "30d" (30 days ago) or a datetime.
         until: The latest modification time, in the same forms.
     """
@@ -803,19 +803,21 @@ class Index:
     def record_verdict(self, query: str, place: str, *, good: bool = True) -> "Verdict":
         """Store a user's verdict that a file or chunk answers a query or, if `good` is false, doesn't.
 
-        `place` is "FILE" or "FILE:LINE". Returns the verdict. Raises InputError for an empty query, or a file that is
-        not indexed.
+        `place` is "FILE" or "FILE:LINE". Returns the verdict. Raises InputError for an empty query, a file that
+        is not indexed, or a line that the file doesn't have.
         """
         from datetime import UTC, datetime
 
         from vsearch_core.evaluate.feedback import Verdict, record_verdict
-        from vsearch_core.index.named_files import FileFinder
+        from vsearch_core.index.named_files import FileFinder, NamedPlace
         from vsearch_core.search.request import clean_query
         from vsearch_core.store.io_errors import storage_errors
 
         text = clean_query(query)
         with self._readers.lend() as reader, storage_errors(self.path):
             path, named = FileFinder(reader.snapshot.catalog, self.root, Path.cwd()).find_place(place)
+        if named != NamedPlace(named.name):
+            self.read(place)  # raises for a line or a page that the file doesn't have
         verdict = Verdict(text, path, named.first, good, datetime.now(UTC).isoformat(timespec="seconds"))
         record_verdict(self.path, verdict)
         return verdict
@@ -1160,19 +1162,16 @@ def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchReques
 
 def _filters(options: FilterOptions) -> "Filters":
     """Return the filters among the options. Raises FilterError."""
-    from vsearch_core.search.filters import Filters, parse_date
+    from vsearch_core.search.filters import Filters, parse_date, parse_extensions
 
     def moment(name: Literal["since", "until"]) -> "datetime | None":
         value = options.get(name)
         return parse_date(value, argument=name, end_of_day=name == "until") if isinstance(value, str) else value
 
-    extensions = options.get("ext", ())
     return Filters(
         options.get("where"),
         options.get("path"),
-        tuple(each for each in extensions.split(",") if each.strip())
-        if isinstance(extensions, str)
-        else tuple(extensions),
+        parse_extensions(options.get("ext", ())),
         moment("since"),
         moment("until"),
     )

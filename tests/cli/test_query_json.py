@@ -143,7 +143,7 @@ def test_output_formats_exclude_each_other(vsearch: Vsearch, library: Path, opti
 
 
 def test_null_needs_paths(vsearch: Vsearch, library: Path) -> None:
-    assert "needs --paths" in vsearch("query", "-0", "pump", cwd=library).error
+    assert "--null: has no effect without --paths" in vsearch("query", "-0", "pump", cwd=library).error
 
 
 def test_the_same_query_gives_the_same_output(vsearch: Vsearch, library: Path) -> None:

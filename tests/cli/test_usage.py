@@ -38,7 +38,6 @@ def test_version(vsearch: Vsearch, tmp_path: Path) -> None:
         (("--nope",), "No such option: --nope; see `vsearch --help`"),
         (("query", "--nope", "pump"), "see `vsearch query --help`"),
         (("query",), "query: it is empty; write a query"),
-        (("query", "one", "two"), "see `vsearch query --help`"),
         (("query", "-k", "many", "pump"), "Invalid value for '-k'"),
         (("query", "-k", "0", "pump"), "Invalid value for '-k'"),
         (("query", "-k"), "-k"),
@@ -86,3 +85,74 @@ def test_nothing_is_written_to_home_and_no_usage_is_reported(vsearch: Vsearch, l
 
 def test_commands_work_without_home(vsearch: Vsearch, library: Path) -> None:
     assert vsearch("query", "-k", "1", "pump", cwd=library, HOME="/nonexistent").status == 0
+
+
+@pytest.mark.parametrize("words", [("grease", "every", "spring"), ("grease every", "spring")])
+def test_a_query_needs_no_quotes(vsearch: Vsearch, library: Path, words: tuple[str, ...]) -> None:
+    result = vsearch("query", *words, "-k", "1", "--json", cwd=library)
+    assert (result.json["query"], result.json["hits"][0]["path"]) == ("grease every spring", "notes/pump.md")
+
+
+def test_stdin_and_words_are_not_mixed(vsearch: Vsearch, library: Path) -> None:
+    assert "reads the queries from stdin" in vsearch("query", "pump", "-", cwd=library).error
+
+
+def test_a_word_with_a_leading_hyphen_is_explained(vsearch: Vsearch, library: Path) -> None:
+    assert "put -- before a query" in vsearch("query", "pump", "-winter", cwd=library).error
+
+
+@pytest.mark.parametrize("arguments", [("query", "pump", "--where", "zz=1"), ("eval", "nothere")])
+def test_debug_keeps_the_exit_status(vsearch: Vsearch, library: Path, arguments: tuple[str, ...]) -> None:
+    process = vsearch.start("--debug", *arguments, cwd=library)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, b"")
+    assert b"Traceback" in err
+
+
+@pytest.mark.parametrize("command", ["index", "remove"])
+def test_an_empty_path_is_refused(vsearch: Vsearch, library: Path, command: str) -> None:
+    assert vsearch(command, "", cwd=library).error == "path: it is empty; write . for the working folder"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status", "--index", "x" * 300), ("import", "page.html/x"), ("index", ".", "--index", "page.html/x")]
+)
+def test_a_malformed_path_is_not_called_a_fault_of_the_disk(
+    vsearch: Vsearch, library: Path, arguments: tuple[str, ...]
+) -> None:
+    error = vsearch(*arguments, cwd=library).error
+    assert "check the path" in error
+    assert "disk" not in error
+
+
+@pytest.mark.parametrize("pattern", ["[", "a[b", "docs/[!", "notes\\"])
+@pytest.mark.parametrize("option", ["--include", "--exclude"])
+def test_a_malformed_glob_is_refused(vsearch: Vsearch, project: Path, option: str, pattern: str) -> None:
+    assert "is not a glob" in vsearch("index", ".", option, pattern, cwd=project).error
+
+
+@pytest.mark.parametrize("size", ["0", "0MB", "0.4"])
+def test_a_size_that_leaves_out_every_file_is_refused(vsearch: Vsearch, project: Path, size: str) -> None:
+    assert "leaves out every file" in vsearch("index", ".", "--max-file-size", size, cwd=project).error
+    assert "must be a size" in vsearch("config", "max_file_size", size, cwd=project).error
+
+
+@pytest.mark.parametrize("line", ["2", "999", "0"])
+def test_feedback_checks_the_line(vsearch: Vsearch, indexed: Path, line: str) -> None:
+    assert f"pump.txt:{line}" in vsearch("feedback", "grease", f"pump.txt:{line}", cwd=indexed).error
+    assert vsearch("feedback", "grease", "pump.txt:1", cwd=indexed).status == 0
+
+
+def test_verbose_names_files_without_text(vsearch: Vsearch, indexed: Path) -> None:
+    (indexed / "void.md").touch()
+    (indexed / "blank.txt").write_text(" \n\n", encoding="utf-8")
+    result = vsearch("index", "-v", cwd=indexed)
+    assert result.err.splitlines() == ["without text: blank.txt", "without text: void.md"]
+
+
+def test_git_leaves_the_index_out(vsearch: Vsearch, indexed: Path) -> None:
+    ignore = indexed / ".vsearch" / ".gitignore"
+    assert ignore.read_text(encoding="utf-8") == "*\n"
+    ignore.write_text("!config.toml\n", encoding="utf-8")  # the user's own rules stay
+    assert vsearch("index", cwd=indexed).status == 0
+    assert ignore.read_text(encoding="utf-8") == "!config.toml\n"

@@ -1,6 +1,7 @@
 """Filters of a search: conditions on the files that hits may come from."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -25,6 +26,20 @@ class Filters:
     def __bool__(self) -> bool:
         """Return True if there is a condition."""
         return self != Filters()
+
+
+def parse_extensions(lists: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the extensions in one list or several, such as "md,.py" or "*.md", without dots, in lower case.
+
+    Raises FilterError if a list names no extension.
+    """
+    found: list[str] = []
+    for each in [lists] if isinstance(lists, str) else lists:
+        names = [name.strip().removeprefix("*").lstrip(".").lower() for name in each.split(",")]
+        if not any(names):
+            raise FilterError("ext", f"{each!r} names no extension", "no-extension")
+        found += [name for name in names if name]
+    return tuple(dict.fromkeys(found))
 
 
 def parse_date(text: str, *, argument: str = "date", end_of_day: bool = False) -> datetime:

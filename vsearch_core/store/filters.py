@@ -73,7 +73,7 @@ def _conditions(
         values += [pattern, pattern]
     if extensions:
         conditions.append(f"lower(ext) IN ({', '.join('?' * len(extensions))})")
-        values += [extension.strip().lstrip(".").lower() for extension in extensions]
+        values += extensions
     for sign, moment in ((">=", since), ("<=", until)):
         if moment is not None:
             conditions.append(f"mtime {sign} ?")

@@ -17,6 +17,7 @@ from vsearch_core.own_files import file_lock, open_file, replace_file
 
 LOCK_FILE = "writer.lock"
 HOLDER_FILE = "writer.json"  # names the lock's holder; on Windows the lock file can't be read while it is locked
+GIT_IGNORE = ".gitignore"
 MAX_HOLDER_BYTES = 1 << 16
 WAIT = 2.0  # seconds: long enough for a commit by another writer to end, short enough not to look like a hang
 
@@ -38,6 +39,7 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
         raise IndexLockedError(str(index), reason) from None
     try:
         _write_holder(index)
+        _write_git_ignore(index)
         yield
     finally:
         with suppress(OSError):
@@ -51,6 +53,12 @@ def _write_holder(index: Path) -> None:
     text = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
     with suppress(OSError):
         replace_file(index / HOLDER_FILE, text.encode())
+
+
+def _write_git_ignore(index: Path) -> None:
+    """Write a .gitignore that leaves out the whole folder, unless there is one: an index has all documents' text."""
+    with suppress(OSError), open_file(index / GIT_IGNORE, "xb") as file:
+        file.write(b"*\n")
 
 
 def _holder(index: Path) -> str:

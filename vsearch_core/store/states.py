@@ -11,6 +11,7 @@ from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.checksums import checksum_ok
 
 State = Literal["indexed", "partly", "pending", "skipped", "failed"]
+NO_TEXT = "holds no text"  # the reason of a file without chunks
 STATES: tuple[State, ...] = get_args(State)
 
 # SQL: the JSON array of the parts that were left out; NULL if there is none, or the metadata is damaged
@@ -41,7 +42,7 @@ def file_states(catalog: Catalog) -> Iterator[FileState]:
         "SELECT path, CASE WHEN binary THEN 'skipped' ELSE 'failed' END, reason, 0 AS rank FROM passed_over"
         f" WHERE {checksum_ok(catalog.connection, 'passed_over')}"
         f" UNION ALL SELECT path, CASE WHEN NOT live THEN 'pending' WHEN {_LEFT_OUT} IS NULL THEN 'indexed'"
-        f" ELSE 'partly' END, CASE WHEN live THEN coalesce({_LEFT_OUT}, iif(chunks, '', 'holds no text')) ELSE '' END,"
+        f" ELSE 'partly' END, CASE WHEN live THEN coalesce({_LEFT_OUT}, iif(chunks, '', '{NO_TEXT}')) ELSE '' END,"
         " 1 + live FROM files ORDER BY path, rank"
     )
     for path, versions in groupby(rows, key=lambda row: row[0]):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
+from vsearch_core.text.globs import is_malformed
 from vsearch_core.text.ignore import IgnoreRules, without_backtracking
 
 IGNORE_FILES = (".gitignore", ".ignore", ".vsearchignore")  # a later one overrides an earlier one
@@ -99,7 +100,7 @@ def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]
         except OSError as error:
             raise InputError(str(path), (error.strerror or str(error)).lower(), "no-such-path") from None
     for pattern in (*options.include, *options.exclude):
-        if not IgnoreRules([pattern]):
+        if not IgnoreRules([pattern]) or is_malformed(pattern):
             raise InputError(f"pattern {pattern!r}", "is not a glob", "invalid-pattern")
     return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
 
