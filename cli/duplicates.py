@@ -34,8 +34,9 @@ def duplicates(
     error.
     """
     started = time.perf_counter()
-    with open_index(locate.index_to_read(index_dir)) as index:
-        found = index.duplicates(threshold, **arguments.filters())
+    folder = locate.index_to_read(index_dir)
+    with open_index(folder) as index:
+        found = index.duplicates(threshold, **arguments.filters(folder))
         root = index.root
     if as_json:
         counts = {"generation": found.generation, "searched": found.searched, "matched": found.matched}

@@ -51,15 +51,23 @@ class FilterArguments:
     """Options that choose the files to search."""
 
     where: Annotated[
-        str | None,
-        typer.Option(metavar="SQL", help="Search only files that meet a condition: \"ext = 'md' AND size < 9000\"."),
+        list[str] | None,
+        typer.Option(
+            metavar="SQL",
+            help="Search only files that meet a condition: \"ext = 'md' AND size < 9000\". Given twice: both.",
+        ),
     ] = None
     path: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Search only paths that match, such as 'docs/*'.")
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Search only paths that match, as in a .gitignore: 'docs/*', '*.{md,txt}', '!drafts/'. Given twice:"
+            " either; with a !: but not these.",
+        ),
     ] = None
     ext: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIST", help="Search only files with one of these extensions, such as md,py."),
+        typer.Option(metavar="LIST", help="Search only files with one of these extensions: md,py."),
     ] = None
     since: Annotated[
         str | None,
@@ -70,11 +78,18 @@ class FilterArguments:
         typer.Option(metavar="DATE", help="Search only files changed up to a date (2026-01-31) or an age (30d)."),
     ] = None
 
-    def filters(self) -> "FilterOptions":
-        """Return the filters as keyword arguments for the library."""
+    def filters(self, index: Path) -> "FilterOptions":
+        """Return the filters as keyword arguments for the library. Globs may be relative to the working folder."""
+        from vsearch_core.search.filters import parse_globs
+        from vsearch_core.text.globs import from_folder
+
+        folder = str(locate.working_folder())
+        parse_globs(self.path)  # names what the user wrote, if it is refused
         return {
-            "where": self.where,
-            "path": self.path,
+            "where": " AND ".join(f"(\n{each}\n)" for each in self.where)
+            if self.where and len(self.where) > 1
+            else (self.where or [None])[0],
+            "path": [each for glob in self.path or () for each in from_folder(glob, str(index.parent), folder)],
             "ext": self.ext or (),
             "since": self.since,
             "until": self.until,
@@ -151,5 +166,5 @@ class SearchArguments(FilterArguments):
             "max_tokens": self.max_tokens,
             "exact": self.exact,
         }
-        options.update(self.filters())  # type: ignore[typeddict-item]
+        options.update(self.filters(index))  # type: ignore[typeddict-item]
         return options

@@ -88,14 +88,14 @@ class FilterOptions(TypedDict, total=False):
     Attributes:
         where: An SQL condition on path, name, ext, dir, size, mtime, language, title and the files' metadata, such as
             "ext = 'md' AND size < 9000".
-        path: A glob of file paths relative to `Index.root`, such as "docs/*"; or a folder.
+        path: Globs as in a .gitignore, relative to `Index.root`, such as "docs/*" or ["*.md", "!drafts/"].
         ext: File extensions: ["md", "py"], or "md,py". A file needs one of them.
         since: The earliest modification time: "2026-01-31", "30d" (30 days ago) or a datetime.
         until: The latest modification time, in the same forms.
     """
 
     where: str | None
-    path: str | None
+    path: str | Sequence[str] | None
     ext: str | Sequence[str]
     since: "str | datetime | None"
     until: "str | datetime | None"
@@ -722,12 +722,13 @@ class Index:
         """Return the request with its examples loaded, instead of their names."""
         if not request.more_like and not request.less_like:
             return request
+        from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.examples import ExampleSources, resolve_examples
         from vsearch_core.text.chunk import ChunkOptions
 
         settings = reader.snapshot.settings
         sources = ExampleSources(
-            self.root,
+            FileFinder(reader.snapshot.catalog, self.root, Path.cwd()).find,
             Path.cwd(),
             ChunkOptions(settings.chunk_words, settings.overlap_words),
             lambda: self._embedders.open_for(settings),
@@ -1162,7 +1163,7 @@ def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchReques
 
 def _filters(options: FilterOptions) -> "Filters":
     """Return the filters among the options. Raises FilterError."""
-    from vsearch_core.search.filters import Filters, parse_date, parse_extensions
+    from vsearch_core.search.filters import Filters, parse_date, parse_extensions, parse_globs
 
     def moment(name: Literal["since", "until"]) -> "datetime | None":
         value = options.get(name)
@@ -1170,7 +1171,7 @@ def _filters(options: FilterOptions) -> "Filters":
 
     return Filters(
         options.get("where"),
-        options.get("path"),
+        parse_globs(options.get("path")),
         parse_extensions(options.get("ext", ())),
         moment("since"),
         moment("until"),

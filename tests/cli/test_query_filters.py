@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from process import Vsearch, write_files
@@ -100,6 +101,54 @@ def test_refused_statements_change_nothing(vsearch: Vsearch, library: Path, ever
 )
 def test_path_is_a_glob(vsearch: Vsearch, library: Path, glob: str, expected: set[str]) -> None:
     assert paths(vsearch, library, "--path", glob) == expected
+
+
+@pytest.mark.parametrize(
+    ("globs", "expected"),
+    [
+        (("notes/*.md", "code"), {"notes/pump.md", "notes/retries.md", "code/client.py"}),
+        (("notes", "!notes/deep", "!retries.*"), {"notes/pump.md"}),
+        (("**/*.{py,html}",), {"page.html", "code/client.py"}),
+    ],
+)
+def test_globs_given_twice_are_alternatives_and_exceptions(
+    vsearch: Vsearch, library: Path, globs: tuple[str, ...], expected: set[str]
+) -> None:
+    assert paths(vsearch, library, *(word for glob in globs for word in ("--path", glob))) == expected
+
+
+def test_globs_are_relative_to_the_working_folder_too(vsearch: Vsearch, library: Path) -> None:
+    for glob in ("deep/*", "../notes/deep/er/*", str(library / "notes" / "deep"), "notes/deep"):
+        result = vsearch("query", "pump", "--mode", "vector", "--paths", "--path", glob, cwd=library / "notes")
+        assert result.lines == ["deep/er/bread.txt"]
+
+
+@pytest.mark.parametrize("glob", ["", "!", "/", "[", "notes/[a", "x\\"])
+def test_a_path_that_is_no_glob_is_refused(vsearch: Vsearch, library: Path, glob: str) -> None:
+    assert f"--path: {glob!r} is not a glob" in vsearch("query", "pump", "--path", glob, cwd=library).error
+
+
+def test_conditions_given_twice_must_both_hold(vsearch: Vsearch, library: Path) -> None:
+    conditions = ("--where", "ext = 'md' OR ext = 'py'", "--where", "dir = 'notes'")
+    assert paths(vsearch, library, *conditions) == {"notes/pump.md", "notes/retries.md"}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_the_composition_of_names_does_not_matter(vsearch: Vsearch, project: Path, form: str, stored: str) -> None:
+    typed, name = (normalize(each, "Maßgröße") for each in (form, stored))
+    write_files(
+        project, {f"{normalize(stored, 'Böden')}/{name}.md": "The size of the hatch.\n", "b.md": "The hatch.\n"}
+    )
+    assert vsearch("index", ".", "-q", cwd=project).status == 0
+    for filters in (("--path", f"**/{typed}*"), ("--where", f"name LIKE '{typed}%'")):
+        found = vsearch("query", "hatch", "--paths", *filters, cwd=project)
+        assert [normalize("NFC", line) for line in found.lines] == ["Böden/Maßgröße.md"]
+    folder = normalize(form, "Böden")
+    assert vsearch("similar", f"{folder}/{typed}.md", cwd=project).status == 0
+    assert vsearch("read", f"{folder}/{typed}.md", cwd=project).status == 0
+    assert vsearch("remove", folder, "-q", cwd=project).status == 0
+    assert vsearch("query", "hatch", "--paths", cwd=project).lines == ["b.md"]
 
 
 @pytest.mark.parametrize("listed", ["py,html", ".py,.html", "PY, HTML"])

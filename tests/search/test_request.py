@@ -70,7 +70,7 @@ def test_the_text_is_parsed_once() -> None:
     [
         ({}, {VECTOR, KEYWORD}),
         ({"mode": "keyword"}, {KEYWORD}),
-        ({"mode": "vector", "filters": Filters(path="docs")}, {VECTOR, FILTERS}),
+        ({"mode": "vector", "filters": Filters(path=("docs",))}, {VECTOR, FILTERS}),
         ({"text": "-pump valve"}, {VECTOR, KEYWORD, CLAUSES}),
         ({"text": "valv*"}, {VECTOR, KEYWORD, CLAUSES}),
         ({"text": "valv*", "plain": True}, {VECTOR, KEYWORD}),

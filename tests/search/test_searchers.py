@@ -76,7 +76,7 @@ CHANGES: list[dict[str, object]] = [
     {},
     {"k": 30, "group_by_file": True},
     {"k": 30, "collapse": True},
-    {"filters": Filters(path="notes")},
+    {"filters": Filters(path=("notes",))},
     {"filters": Filters(where="size > 80"), "context": 1},
     {"k": 30, "max_tokens": 300},
     {"fusion": "rrf", "k": 30},

@@ -55,7 +55,9 @@ def test_a_glob_that_is_too_long_is_refused_as_such(project: Path, glob: str) ->
     assert (caught.value.subject, caught.value.code) == ("path", "path-too-long")
 
 
-@pytest.mark.parametrize("glob", ["*" * PATTERN_LIMIT, "[" * PATTERN_LIMIT, "*a" * (PATTERN_LIMIT // 2), "docs/" * 200])
+@pytest.mark.parametrize(
+    "glob", ["*" * PATTERN_LIMIT, "[a]" * (PATTERN_LIMIT // 3), "*a" * (PATTERN_LIMIT // 2), "docs/" * 200]
+)
 def test_a_long_glob_is_a_glob(project: Path, glob: str) -> None:
     assert len(search(project, path=glob)) in {0, 3}
     assert search(project, path=glob, where="size > 0") == search(project, path=glob)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import advance_generation, sweep, tombstone_files
@@ -69,10 +70,13 @@ def remove_paths(
 
 def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
     """Remove the paths in one transaction. Return the stored paths that updates must leave out."""
-    root, folders = catalog.index.parent, [str(path) for path in paths]
+    root = catalog.index.parent
     records = [*catalog.files(live=True).values(), *catalog.files(live=False).values()]
     in_index = [(os.path.join(root, record.path), record) for record in records]
     sources = catalog_sources(root, catalog)
+    known = [path for path, _ in in_index] + [str(source.path) for source in sources]
+    paths = [_as_indexed(path, known) for path in paths]
+    folders = [str(path) for path in paths]
     left_out_before = [os.path.normpath(source.path) for source in sources if source.options is None]
     for folder in folders:
         walked = (os.path.normpath(source.path) for source in sources if source.options is not None)
@@ -94,6 +98,16 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
         tombstone_files(catalog, [record.id for record in removed])
         advance_generation(catalog)
     return tuple(stored_path(root, path) for path in left_out)
+
+
+def _as_indexed(path: Path, known: Sequence[str]) -> Path:
+    """Return the path as one of the known paths, or the start of one, if it only differs in Unicode composition."""
+    if str(path).isascii() or any(is_within(each, [str(path)]) for each in known):
+        return path
+    composed = normalize("NFC", str(path))
+    depth = len(path.parts)
+    starts = (Path(*Path(each).parts[:depth]) for each in known if not each.isascii())
+    return next((start for start in starts if normalize("NFC", str(start)) == composed), path)
 
 
 def _would_come_back(path: Path, sources: Sequence[Source]) -> bool:

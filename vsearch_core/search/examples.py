@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, embed_all
 from vsearch_core.errors import ExtractionError, InputError
-from vsearch_core.index.sources import stored_path
 from vsearch_core.model import Chunk
 from vsearch_core.search.engine import CONTEXT, FEEDBACK, VECTORS, Searcher, refuse_unsupported
 from vsearch_core.search.request import SearchRequest
@@ -27,12 +26,12 @@ from vsearch_core.text.reading import open_reader
 class ExampleSources:
     """The folders in which named examples are looked for, and the means to embed them.
 
-    A name is a path relative to `folder`, or else a path as the index stores it. The paths in the index are relative to
-    `root`. A file that is not in the index is split into chunks by `chunk_options`, and embedded by the embedder that
-    `embedder()` opens.
+    A name is a path relative to `folder`, or else a path as the index stores it. `find` returns the stored path of an
+    indexed file, or None. A file that is not in the index is split into chunks by `chunk_options`, and embedded by the
+    embedder that `embedder()` opens.
     """
 
-    root: Path
+    find: Callable[[str], str | None]
     folder: Path
     chunk_options: ChunkOptions
     embedder: Callable[[], Embedder]
@@ -61,13 +60,13 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
     The example's vector is the mean of the chunks' vectors. Raises the same errors as `resolve_examples`.
     """
     for path, line in _readings(name):
-        for stored in (stored_path(sources.root, sources.folder / path), path):
-            ids = searcher.chunk_ids(stored)
-            if len(ids):
-                chunks = [each.chunk for each in searcher.hydrate(ids)]
-                chosen = _chosen(chunks, line, name)
-                texts = tuple(chunks[number].text for number in chosen)
-                return Example(_mean(searcher.vectors(ids[chosen])), texts, ids[chosen])
+        stored = sources.find(path)
+        ids = [] if stored is None else searcher.chunk_ids(stored)
+        if len(ids):
+            chunks = [each.chunk for each in searcher.hydrate(ids)]
+            chosen = _chosen(chunks, line, name)
+            texts = tuple(chunks[number].text for number in chosen)
+            return Example(_mean(searcher.vectors(ids[chosen])), texts, ids[chosen])
     for path, line in _readings(name):
         if _is_file(sources.folder / path):
             chunks = _read(sources.folder / path, sources.chunk_options, name)

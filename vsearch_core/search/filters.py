@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from vsearch_core.errors import FilterError
+from vsearch_core.text.globs import is_malformed, without_braces
+
+MAX_GLOB = 1_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
     """The conditions that a hit's file must meet. None and () mean no condition.
 
-    `where` is an SQLite expression over the file's columns and metadata. `path` is a glob or a folder, relative to the
-    index's root. `ext` are extensions without dots. `since` and `until` are the earliest and the latest time of
-    modification.
+    `where` is an SQLite expression over the file's columns and metadata. `path` are globs as in a .gitignore, relative
+    to the index's root (see `text.globs.PathGlobs`). `ext` are extensions without dots. `since` and `until` are the
+    earliest and the latest time of modification.
     """
 
     where: str | None = None
-    path: str | None = None
+    path: tuple[str, ...] = ()
     ext: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
@@ -26,6 +29,23 @@ class Filters:
     def __bool__(self) -> bool:
         """Return True if there is a condition."""
         return self != Filters()
+
+
+def parse_globs(globs: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return one glob or several as globs without braces. Raises FilterError for one that can't match any path."""
+    found: list[str] = []
+    for glob in [globs] if isinstance(globs, str) else globs or ():
+        if any("\ud800" <= char <= "\udfff" for char in glob):
+            raise FilterError("path", "it is not valid UTF-8", "path-not-utf-8")
+        if len(glob.encode()) > MAX_GLOB:
+            raise FilterError("path", f"the glob is longer than {MAX_GLOB:,} bytes", "path-too-long")
+        if not glob.strip("!/ ") or is_malformed(glob):
+            raise FilterError("path", f"{glob!r} is not a glob", "invalid-pattern")
+        try:
+            found += without_braces(glob)
+        except ValueError as error:
+            raise FilterError("path", f"{glob!r}: {error}", "invalid-pattern") from None
+    return tuple(found)
 
 
 def parse_extensions(lists: str | Sequence[str]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.filters import matching_files
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import BLOCK_BYTES
+from vsearch_core.text.globs import PathGlobs
 
 if TYPE_CHECKING:
     from vsearch_core.search.clauses import Clauses
@@ -300,7 +301,7 @@ class LocalSearcher:
                 files = matching_files(
                     self._snapshot.catalog.connection,
                     where=filters.where,
-                    path=filters.path,
+                    select_path=PathGlobs(filters.path).select if filters.path else None,
                     extensions=filters.ext,
                     since=filters.since,
                     until=filters.until,

@@ -2,8 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from vsearch_core.errors import FilterError
 # The time limit doesn't hold within one call of an SQL function, so what a call can be given is limited: `instr` is
 # quadratic, and takes minutes for 10 MB, seconds for 1 MB.
 VALUE_LIMIT = 1_000_000  # bytes of one value that an expression makes
-PATTERN_LIMIT = 1_000  # bytes of a LIKE or GLOB pattern in an expression, and of a glob of paths
+PATTERN_LIMIT = 1_000  # bytes of a LIKE or GLOB pattern in an expression
 COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "meta")
+
+_NAMES = ("path", "name", "dir", "title", "meta")  # columns of text that users compose differently
 
 # The actions that an expression may take; SQLite refuses all others (writing, attaching, pragmas …) before it runs.
 _ALLOWED_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
@@ -26,7 +29,7 @@ def matching_files(
     connection: sqlite3.Connection,
     *,
     where: str | None,
-    path: str | None,
+    select_path: Callable[[str], bool] | None,
     extensions: Sequence[str],
     since: datetime | None,
     until: datetime | None,
@@ -34,28 +37,30 @@ def matching_files(
 ) -> NDArray[np.int64]:
     """Return the ids of the live files that pass all conditions, (n,), ascending.
 
-    `where` is an SQLite expression over COLUMNS and the keys of the files' metadata. It may run for `seconds`. `path`
-    is a glob or a folder. `since` and `until` are inclusive modification times in UTC. None and () mean no condition.
-    Raises FilterError if `where` can't be evaluated in that time, or does more than read.
+    `where` is an SQLite expression over COLUMNS and the keys of the files' metadata. It may run for `seconds`.
+    `select_path` returns True for the paths to keep. `since` and `until` are inclusive modification times in UTC. None
+    and () mean no condition. Raises FilterError if `where` can't be evaluated in that time, or does more than read.
     """
-    conditions, values = _conditions(where, path, extensions, since, until)
+    where = None if where is None else normalize("NFC", where)
+    conditions, values = _conditions(where, extensions, since, until)
     columns = f"({_file_columns(connection, where or '')}) AS file_columns"
     if where is not None:
         # The text must be an expression by itself: `1) OR (1`, which is one between parentheses, would undo the others.
         alone = f"EXPLAIN SELECT CASE WHEN\n{where}\nTHEN 1 END FROM {columns}"
         _run_guarded(connection, alone, [], where, seconds)
-    query = f"SELECT id FROM {columns}"
+    query = f"SELECT id, stored_path FROM {columns}"
     if conditions:
         query += " WHERE " + " AND ".join(conditions)
     if where is None:
         rows = connection.execute(query, values).fetchall()
     else:
         rows = _run_guarded(connection, query, values, where, seconds)
-    return np.sort(np.array([row[0] for row in rows], np.int64))
+    ids = [number for number, path in rows if select_path is None or select_path(path)]
+    return np.sort(np.array(ids, np.int64))
 
 
 def _conditions(
-    where: str | None, path: str | None, extensions: Sequence[str], since: datetime | None, until: datetime | None
+    where: str | None, extensions: Sequence[str], since: datetime | None, until: datetime | None
 ) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
@@ -63,14 +68,6 @@ def _conditions(
         if not where.strip():
             raise FilterError("where", "the expression is empty", "empty-expression")
         conditions.append(f"(\n{where}\n)")  # on lines of its own, so that a comment ends with it
-    if path is not None:
-        pattern = path.removeprefix("./").rstrip("/")
-        if not pattern.isprintable() and any("\ud800" <= char <= "\udfff" for char in pattern):
-            raise FilterError("path", "it is not valid UTF-8", "path-not-utf-8")
-        if len(pattern.encode()) > PATTERN_LIMIT:
-            raise FilterError("path", f"the glob is longer than {PATTERN_LIMIT:,} bytes", "path-too-long")
-        conditions.append("(path GLOB ? OR path GLOB ? || '/*')")
-        values += [pattern, pattern]
     if extensions:
         conditions.append(f"lower(ext) IN ({', '.join('?' * len(extensions))})")
         values += extensions
@@ -83,19 +80,28 @@ def _conditions(
 
 def _file_columns(connection: sqlite3.Connection, where: str) -> str:
     """Return a query for the live files with COLUMNS and a column for each metadata key that `where` may name."""
+    # Names may be in any composition of Unicode. Rows are verified, indexes are not.
+    path, name, folder, title, meta = (f"nfc({column})" for column in _NAMES) if not where.isascii() else _NAMES
+    if not where.isascii():
+        connection.create_function("nfc", 1, _composed, deterministic=True)
     spellings: dict[str, list[str]] = {}  # SQLite's column names are case-insensitive, JSON's keys are not
     if where:
         for (key,) in connection.execute("SELECT DISTINCT key FROM files, json_each(meta) WHERE live ORDER BY key"):
             if key.lower() in where.lower() and key.lower() not in (*COLUMNS, "id") and '"' not in key:
-                spellings.setdefault(key.lower(), []).append(f"meta ->> {_quote(key, chr(39))}")
+                spellings.setdefault(key.lower(), []).append(f"{meta} ->> {_quote(key, chr(39))}")
     columns = "".join(
         f", coalesce({', '.join(values)}, NULL) AS {_quote(name, chr(34))}" for name, values in spellings.items()
     )
     return (
-        "SELECT id, path, name, ext, dir, size, title, language, meta,"
+        f"SELECT id, path AS stored_path, {path} AS path, {name} AS name, ext, {folder} AS dir, size,"
+        f" {title} AS title, language, {meta} AS meta,"
         " strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch') AS mtime"
-        f"{columns} FROM files NOT INDEXED WHERE live"  # rows are verified, indexes are not
+        f"{columns} FROM files NOT INDEXED WHERE live"
     )
+
+
+def _composed(text: str | bytes | float | None) -> str | bytes | float | None:
+    return normalize("NFC", text) if isinstance(text, str) else text
 
 
 def _quote(text: str, mark: str) -> str:
@@ -104,10 +110,9 @@ def _quote(text: str, mark: str) -> str:
 
 def _run_guarded(
     connection: sqlite3.Connection, query: str, values: list[object], where: str, seconds: float
-) -> list[tuple[int]]:
+) -> list[tuple[int, str]]:
     deadline = time.monotonic() + seconds
-    pattern_limit = PATTERN_LIMIT + len("/*")
-    limits = {sqlite3.SQLITE_LIMIT_LENGTH: VALUE_LIMIT, sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: pattern_limit}
+    limits = {sqlite3.SQLITE_LIMIT_LENGTH: VALUE_LIMIT, sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: PATTERN_LIMIT}
     former = {limit: connection.setlimit(limit, most) for limit, most in limits.items()}
     connection.set_authorizer(_authorize)
     connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)

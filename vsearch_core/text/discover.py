@@ -12,11 +12,12 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
-from vsearch_core.text.globs import is_malformed
+from vsearch_core.text.globs import is_malformed, without_braces
 from vsearch_core.text.ignore import IgnoreRules, without_backtracking
 
 IGNORE_FILES = (".gitignore", ".ignore", ".vsearchignore")  # a later one overrides an earlier one
@@ -102,6 +103,10 @@ def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]
     for pattern in (*options.include, *options.exclude):
         if not IgnoreRules([pattern]) or is_malformed(pattern):
             raise InputError(f"pattern {pattern!r}", "is not a glob", "invalid-pattern")
+        try:
+            without_braces(pattern)
+        except ValueError as error:
+            raise InputError(f"pattern {pattern!r}", str(error), "invalid-pattern") from None
     return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
 
 
@@ -178,8 +183,8 @@ class _Discovery:
 
     def __init__(self, options: DiscoverOptions) -> None:
         self.options = options
-        self.exclude = IgnoreRules(options.exclude)
-        self.included = _include_test(options.include)
+        self.exclude = IgnoreRules(_globs(options.exclude))
+        self.included = _include_test(_globs(options.include))
         self.seen: set[str] = set()
 
     def run(self, paths: Sequence[str]) -> Iterator[Found]:
@@ -367,6 +372,11 @@ def _read_rules(path: str) -> bytes:
     if len(data) > MAX_RULES_BYTES:
         raise OSError(errno.EFBIG, f"is larger than {MAX_RULES_BYTES:,} bytes, too large for an ignore file", path)
     return data
+
+
+def _globs(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the patterns without braces."""
+    return tuple(chain.from_iterable(map(without_braces, patterns)))
 
 
 def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
