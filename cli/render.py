@@ -90,6 +90,9 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
         if hit.alike:
             paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
             emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
+        if hit.newer is not None:
+            newer = f"newer: {one_line(shown_path(root, hit.newer))}"
+            emit(f"    {DIM}{newer}{RESET}" if colour else f"    {newer}")
     if results.hits and results.answered is False:
         say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
     if explain:

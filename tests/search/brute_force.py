@@ -95,6 +95,9 @@ class BruteForceSearcher:
         wanted = [number for number in sorted(numbered) if number >= first and (last is None or number <= last)]
         return np.array([numbered[number] for number in wanted], np.int64)
 
+    def newest_version(self, path: str) -> str | None:
+        return None
+
     def select(self, filters: Filters) -> Selection:
         passing = [row.id for row in self.rows if _passes(row.file, filters)]
         return Selection(np.array(passing, np.int64), len(self.rows))

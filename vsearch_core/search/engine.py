@@ -119,6 +119,10 @@ class Searcher(Protocol):
     def select(self, filters: Filters) -> Selection:
         """Return the live chunks whose files pass the filters. Raises FilterError."""
 
+    def newest_version(self, path: str) -> str | None:
+        """Return the path of the newest version of a live file; None if there is no newer one, or nothing tells."""
+        return None
+
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int) -> list[Snippet]:
         """Return, for each text, the sentences that match the query's terms best, at most `width` characters."""
 

@@ -28,6 +28,7 @@ from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.tuned import fusion_for
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
+from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.filters import matching_files
 from vsearch_core.store.io_errors import storage_errors
@@ -216,6 +217,18 @@ class LocalSearcher:
         if [number for _, number in found] != list(range(first, first + len(found))):
             raise self._damaged(f"its chunks of {path} are not in order")
         return np.array([chunk_id for chunk_id, _ in found], np.int64)
+
+    def newest_version(self, path: str) -> str | None:
+        """Return the path of the newest version of a file, or None if there is no newer one."""
+        with storage_errors(self._snapshot.catalog.index):
+            return self._newer_versions.newest_of(path)
+
+    @cached_property
+    def _newer_versions(self) -> NewerVersions:
+        def texts(path: str, count: int) -> list[str]:
+            return [stored.chunk.text for stored in self.hydrate(self.chunk_ids(path, 0, count - 1))]
+
+        return NewerVersions(self._snapshot.catalog, texts)
 
     def chunks_sharing_words(self, text: str, most: int, *, all_words: bool = False) -> Ids:
         """Return the chunks whose words in common with a text have the highest sum of idf, best first.

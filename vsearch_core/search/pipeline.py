@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,11 @@ from vsearch_core.search.packing import estimate_tokens
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.results import Results
+from vsearch_core.search.versions import asks_for_newest
 
 Scores = NDArray[np.float32]
+
+VERSIONED = 50  # candidates whose files' versions are looked for, if a query asks for the present state
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,16 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
     watch.lap("search")
     shown = ranking.order[ranking.choice.shown]
     near_duplicates = [ranking.order[list(places)] for places in ranking.choice.alike]
-    scores = ranking.scores if ranking.reranked else None
     hits = hydrated(
         searcher,
         candidates,
         ranking.scores,
         shown,
         near_duplicates,
-        rerank_scores=scores,
+        rerank_scores=ranking.rerank_scores,
         confidence=ranking.confidence,
     )
-    hits = arranged(searcher, request, hits)
+    hits = tuple(replace(hit, newer=searcher.newest_version(hit.path)) for hit in arranged(searcher, request, hits))
     watch.lap("hydrate")
     return Results(
         query=request.text,
@@ -116,7 +118,7 @@ class _Ranking:
     scores: Scores
     order: NDArray[np.int64]
     choice: Choice
-    reranked: bool
+    rerank_scores: Scores | None
     confidence: NDArray[np.float64] | None
 
 
@@ -134,9 +136,10 @@ def _rank(
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
         order = answering = _best_first(scores)
+        rerank_scores = None
         if request.rerank is not None:
             watch.lap("search")
-            scores = _rerank_scores(searcher, request, request.rerank, candidates.ids, order)
+            scores = rerank_scores = _rerank_scores(searcher, request, request.rerank, candidates.ids, order)
             order = _best_first(scores)
             watch.lap("rerank")
         if request.min_score is not None:
@@ -144,13 +147,15 @@ def _rank(
         confidence = confidences(candidates.scores, candidates.evidence, legible)
         if request.min_confidence is not None and len(order):
             order = order[_known(confidence)[order] >= request.min_confidence]
+        if not request.examples_only and asks_for_newest(request.text):
+            order, scores = _newest_first(searcher, candidates.ids, order, scores)
         exhausted = len(order) < len(answering) or len(candidates.ids) < depth or depth >= candidates.matched
         if request.group_by_file:
             order = _first_of_each(candidates.file_keys[order], order)
         choice = _choose(searcher, request, candidates.ids[order], scores[order])
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
         if exhausted or nothing_dropped or len(choice.shown) >= request.k:
-            return _Ranking(candidates, scores, order, choice.first(request.k), request.rerank is not None, confidence)
+            return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, confidence)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
 
 
@@ -160,6 +165,27 @@ def _known(confidence: NDArray[np.float64] | None) -> NDArray[np.float64]:
         reason = "how likely a hit is relevant isn't known for this model, or the model can't read the query"
         raise InputError("min_confidence", reason, "confidence-unknown")
     return confidence
+
+
+def _newest_first(
+    searcher: Searcher, ids: Ids, order: NDArray[np.int64], scores: Scores
+) -> tuple[NDArray[np.int64], Scores]:
+    """Return the order with the best chunk of a document's newest version before chunks of its older versions.
+
+    Only the first VERSIONED candidates are considered. Scores change places with their chunks, so that they descend.
+    """
+    first = order[:VERSIONED]
+    paths = [stored.path for stored in searcher.hydrate(ids[first])]
+    best = {path: place for place, path in reversed(list(enumerate(paths)))}
+    moved: list[int] = []
+    for place, path in enumerate(paths):
+        newest = best.get(searcher.newest_version(path) or "")
+        moved += [each for each in (newest, place) if each is not None and each not in moved]
+    if moved == sorted(moved):
+        return order, scores
+    changed = scores.copy()
+    changed[first[moved]] = scores[first]
+    return np.concatenate([first[moved], order[VERSIONED:]]), changed
 
 
 def _best_first(scores: Scores) -> NDArray[np.int64]:

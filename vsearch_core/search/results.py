@@ -35,7 +35,8 @@ class Hit:
     with lines. `before` and `after` are the text around the hit, if context was requested; `before + text + after` is
     continuous text. `alike` are near-duplicates that are hidden in favour of this hit. `window` is None if the hit is
     too short to have parts, if the index has no late windows, and if no vectors were searched. `confidence` is the
-    probability that the hit is relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`).
+    probability that the hit is relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer`
+    is the path of the newest version of the file, if there is a newer one.
     """
 
     rank: int
@@ -56,6 +57,7 @@ class Hit:
     alike: tuple[NearDuplicate, ...] = ()
     window: BestWindow | None = None
     confidence: float | None = None
+    newer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,15 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A live file's path, its title, and its metadata as JSON."""
+
+    path: str
+    title: str | None
+    meta: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkPlace:
     """A chunk's id and its position in its file."""
 
@@ -500,6 +509,21 @@ class Catalog:
             " FROM files JOIN chunks ON file_id = files.id WHERE path = ? AND live ORDER BY ordinal"
         )
         return [ChunkPlace(*row) for row in self.connection.execute(query, (path,))]
+
+    def file_facts(self, path: str) -> FileFacts | None:
+        """Return the title and the metadata of a live file; None if there is none, or if its row is damaged."""
+        query = f"SELECT path, title, meta FROM files WHERE path = ? AND live AND {self._ok('files')}"
+        row = self.connection.execute(query, (path,)).fetchone()
+        return None if row is None else FileFacts(*row)
+
+    def neighbouring_files(self, prefix: str, part: str, most: int) -> list[FileFacts]:
+        """Return the last live files by path with a prefix and a part in their paths; damaged rows are left out."""
+        query = (
+            "SELECT path, title, meta FROM files WHERE path >= ? AND path < ? AND live AND instr(path, ?)"
+            f" AND {self._ok('files')} ORDER BY path DESC LIMIT ?"
+        )
+        rows = self.connection.execute(query, (prefix, prefix + "\U0010ffff", part, most))
+        return [FileFacts(*row) for row in rows]
 
     def has_file(self, path: str) -> bool:
         """Return True if there is a live file of that path."""
