@@ -1,6 +1,7 @@
 """Late windows: an index keeps each chunk's through every change, and hits are found and explained by them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.results import Results
+from vsearch_core.search.vectors import VectorRoute
 from vsearch_core.store.segment import SEGMENTS_DIR
 
 FILLER = "the gate and the road and the river and the hill and the tree "
@@ -191,6 +193,29 @@ def test_projects_share_windows(tmp_path: Path) -> None:
         make_index(tmp_path / project, sharing(lambda _, own=embedder: own, tmp_path)(spec), Path("a.txt"))  # type: ignore[misc]
         assert windows_are_right(tmp_path / project / ".vsearch")
     assert [len(each.embedded) for each in embedders] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [np.array([1 << 60, 1 << 60]), np.array([5, 1]), np.array([-3, 2]), np.array([1.0, 2.0])],
+    ids=["too many", "not ascending", "negative", "not whole numbers"],
+)
+def test_windows_out_of_range_are_refused(index: Path, stops: NDArray[np.int64]) -> None:
+    """A foreign index may hold them, with checksums that are right."""
+    vector = WordEmbedder().embed_queries([NEEDLE])[0]
+    with open_snapshot(index) as snapshot:
+        first = snapshot.segments[0]
+        assert len(first.chunk_ids) == 2
+        route = VectorRoute([replace(first, arrays={**first.arrays, WINDOW_STOPS: stops})])
+        with pytest.raises(ValueError, match="late windows are out of range"):
+            route.windows(vector, np.array([0, 1]), np.zeros(2, np.float32))
+
+
+def test_a_scale_that_is_not_finite_is_refused() -> None:
+    codes = np.zeros(1, code_type(48))
+    codes["scale"] = np.inf
+    with pytest.raises(ValueError, match="not finite"), np.errstate(invalid="ignore"):
+        window_cosines(codes.view(np.uint8).reshape(1, -1), unit(1, 48, 0)[0], np.zeros(1, np.float32))
 
 
 def unit(count: int, dimension: int, seed: int) -> NDArray[np.float32]:

@@ -13,7 +13,8 @@ def window_cosines(
 ) -> NDArray[np.float32]:
     """Return the estimated cosine of each late window with the query, (n,).
 
-    `codes` (n, bytes) are the windows' codes, and `cosines` (n,) the query's cosine with the chunk of each.
+    `codes` (n, bytes) are the windows' codes, and `cosines` (n,) the query's cosine with the chunk of each. Raises
+    ValueError for codes of another length, or a scale that is not finite.
     """
     layout = code_type(len(query))
     fields = np.ascontiguousarray(codes).view(layout)[:, 0]
@@ -24,6 +25,8 @@ def window_cosines(
     table = bits @ padded.reshape(-1, 8).T  # (256, bytes): what a byte of signs adds to the sum of positive components
     positive = np.take(table.T.ravel(), signs + 256 * np.arange(signs.shape[1])).sum(axis=1)
     estimates: NDArray[np.float32] = cosines + fields["scale"].astype(np.float32) * (2 * positive - query.sum())
+    if not np.isfinite(estimates).all():
+        raise ValueError("the scale of a late window is not finite")
     return estimates
 
 

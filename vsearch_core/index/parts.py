@@ -267,6 +267,8 @@ def _merge_windows(segment: NewSegment, writer: SegmentWriter) -> None:
     counts, codes, kept = [np.empty(0, np.int64)], [], []
     for each in segment.former:
         own = np.diff(each.arrays[WINDOW_STOPS], prepend=0)
+        if (own < 0).any() or own.sum() != len(each.arrays[WINDOW_CODES]):
+            raise ValueError("they are not in order")
         counts.append(own[each.kept])
         codes.append(each.arrays[WINDOW_CODES])
         kept.append(np.repeat(each.kept, own))

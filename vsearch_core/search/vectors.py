@@ -138,7 +138,8 @@ class VectorRoute:
     def windows(self, vector: Vectors, rows: Rows, cosines: NDArray[np.float32]) -> WindowScores:
         """Score the rows, ascending, by their best late windows too, given their cosines (n,).
 
-        The checksums of what is read are compared, once. Raises ValueError if one differs.
+        The checksums of what is read are compared, once. Raises ValueError if one differs, and for windows that are out
+        of range.
         """
         best, counts, spans = cosines.copy(), np.zeros(len(rows), np.int64), np.full((len(rows), 2), -1, np.int64)
         for number, places, own in self._row_map.split_sorted(rows):
@@ -161,6 +162,10 @@ class VectorRoute:
         return WindowScores(combined_cosines(cosines, best, counts), best, spans)
 
     def _verify_windows(self, segment: SegmentView, rows: Rows, starts: Rows, stops: Rows) -> None:
+        codes = segment.arrays[WINDOW_CODES]
+        is_ordered = bool((starts >= 0).all() and (starts <= stops).all() and (stops <= len(codes)).all())
+        if stops.dtype != np.int64 or codes.dtype != np.uint8 or not is_ordered:
+            raise ValueError("its late windows are out of range")
         for row, start, stop in zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True):
             if row not in self._verified_windows:
                 if not segment.checksum_ok(WINDOW_CODES, start, stop):

@@ -37,7 +37,8 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
 
         def read(name: str, start: int, stop: int) -> bytes:
             row_bytes = math.prod(arrays[name].shape[1:]) * arrays[name].itemsize  # noqa: B023
-            if damaged_blocks(arrays[name], manifest[name], start * row_bytes, stop * row_bytes):  # noqa: B023
+            is_inside = 0 <= start <= stop <= len(arrays[name])  # noqa: B023
+            if not is_inside or damaged_blocks(arrays[name], manifest[name], start * row_bytes, stop * row_bytes):  # noqa: B023
                 raise catalog.damaged(f"{name} of segment {segment.name} are damaged")  # noqa: B023
             return bytes(arrays[name][start:stop].tobytes())  # noqa: B023
 
