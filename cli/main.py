@@ -164,7 +164,12 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
-    except Exception as error:  # the last resort: one line, and no traceback without --debug
+    except MemoryError:
+        _print_traceback(options)
+        return _complained("there is not enough memory")
+    except SystemExit:
+        raise
+    except BaseException as error:  # the last resort, for a panic in Rust too: one line, no traceback without --debug
         _print_traceback(options)
         advice = "run it again as `vsearch --debug …` and report what it prints"
         return _complained(f"internal error: {error_line(error)}; {advice}")

@@ -6,7 +6,7 @@ Errors state facts only. `cli/advice.py` maps an error's `code` to advice for us
 from vsearch_core.model import JsonValue
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or the name of its class if the message is empty."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 

@@ -311,8 +311,10 @@ class _Embedders:
         with self._lock:
             if self._opened is None or self._opened[0] != spec:
                 from vsearch_core.embed.base import LockedEmbedder
+                from vsearch_core.embed.foreign_errors import crashes
 
-                self._opened = spec, LockedEmbedder(self._open_embedder(spec))
+                with crashes("embedder"):
+                    self._opened = spec, LockedEmbedder(self._open_embedder(spec))
             return self._opened[1]
 
     def embed_query(self, settings: "IndexSettings", text: str) -> "EmbeddedQuery":

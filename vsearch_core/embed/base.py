@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.foreign_errors import crashes
 from vsearch_core.model import EmbedderSpec, Fingerprint
 
 
@@ -71,14 +72,14 @@ class LockedEmbedder:
     @property
     def fingerprint(self) -> Fingerprint:
         """Return the embedder's fingerprint."""
-        with self._lock:
+        with self._lock, crashes("embedder"):
             return self._embedder.fingerprint
 
     def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield the texts' vectors in batches. Other threads can embed between two batches. Raises ModelError."""
         batches = iter(self._embedder.embed_documents(texts))
         while True:
-            with self._lock:
+            with self._lock, crashes("embedder"):
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -86,12 +87,12 @@ class LockedEmbedder:
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the queries' unit vectors, float32 (len(texts), dimension). Raises ModelError."""
-        with self._lock:
+        with self._lock, crashes("embedder"):
             return self._embedder.embed_queries(texts)
 
     def legible_share(self, query: str) -> float:
         """Return the share of the query's letters, 0 to 1, that are in words the model knows."""
-        with self._lock:
+        with self._lock, crashes("embedder"):
             return self._embedder.legible_share(query)
 
 

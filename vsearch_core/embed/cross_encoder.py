@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.embed.foreign_errors import model_errors
 from vsearch_core.embed.model_files import HUB_NAME, download_unless_cached
 from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.onnx.runtime import open_session
 from vsearch_core.embed.settings import read_optional
+from vsearch_core.embed.tokenizer_file import load_tokenizer
+from vsearch_core.embed.torch_files import refuse_code
 from vsearch_core.embed.windows import WINDOW_OVERLAP, clean
 from vsearch_core.errors import InputError, ModelError, first_line
 from vsearch_core.machine import usable_cores
@@ -47,6 +50,10 @@ class CrossEncoder:
         A score is the logistic function of the model's output. Raises ModelError if the model fails, and InputError if
         the query is so long that the model can't read enough of a text beside it.
         """
+        with model_errors(str(self._folder), "failed", "reranker-unusable"):
+            return self._score(query, texts)
+
+    def _score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         self._check_length(query)
         windows = [self._windows(query, text) for text in texts]
         if self._graph is not None:
@@ -113,10 +120,8 @@ class CrossEncoder:
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
-        from tokenizers import Tokenizer
-
         try:
-            tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+            tokenizer = load_tokenizer(self._folder / "tokenizer.json")
             tokenizer.no_padding()
             tokenizer.enable_truncation(self._max_tokens, stride=WINDOW_OVERLAP, strategy="only_second")
         except Exception as error:  # tokenizers raises nothing narrower
@@ -138,8 +143,15 @@ class CrossEncoder:
         except ImportError as error:
             reason = f"it ships no {_GRAPHS[0]}, and sentence-transformers is not installed"
             raise ModelError(str(self._folder), reason, "package-missing", extra="torch") from error
+        refuse_code(self._folder)
         try:
-            return TorchCrossEncoder(str(self._folder), max_length=self._max_tokens, local_files_only=True)
+            return TorchCrossEncoder(
+                str(self._folder),
+                max_length=self._max_tokens,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
         except Exception as error:
             raise self._failure("can't be loaded", error) from error
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.embed import model_files
+from vsearch_core.embed.foreign_errors import model_errors
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, ModelFiles, ModelReference, Origin
 from vsearch_core.embed.onnx.runtime import Precision, best_precision
 from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, file_stamp, load_prepared
@@ -116,8 +117,9 @@ def open_model(
     if isinstance(prepared, PreparedModel) and _is_current(prepared, reference):
         return prepared
     try:
-        find = model_files.find_static_model if kind == "static" else model_files.find_encoder
-        source = find(reference)
+        with model_errors(f"model {reference.name}", "can't be read", "model-damaged"):
+            find = model_files.find_static_model if kind == "static" else model_files.find_encoder
+            source = find(reference)
     except ModelError as error:
         if isinstance(prepared, Path):  # the cause; that the source is out of reach comes second
             reason = f"is damaged, and the model can't be prepared again ({error})"
@@ -154,7 +156,8 @@ def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> Prepar
         make_own_folders(unfinished.parent)
         unfinished.mkdir()
         _sweep(home.parent)
-        write_model_files(kind, source, unfinished)
+        with model_errors(f"model {source.name}", "can't be prepared", "model-damaged"):
+            write_model_files(kind, source, unfinished)
         _put_in_place(unfinished, home)
     except OSError as error:
         reason = f"can't be written ({error.strerror or error})"

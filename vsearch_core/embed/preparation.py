@@ -25,6 +25,7 @@ from vsearch_core.embed.prepared import (
 )
 from vsearch_core.embed.settings import SentenceSettings, read_json
 from vsearch_core.embed.static import read_vectors, unknown_token
+from vsearch_core.embed.tokenizer_file import load_tokenizer
 from vsearch_core.errors import ModelError
 from vsearch_core.own_files import open_file
 
@@ -146,12 +147,9 @@ def read_tokenizer(path: Path, *, lower_case: bool = False) -> "Tokenizer":
 
     If `lower_case` is True, the tokenizer converts each text to lower case first.
     """
-    from tokenizers import Tokenizer, normalizers
+    from tokenizers import normalizers
 
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing narrower
-        raise ModelError(str(path), f"can't be read ({error})", "model-damaged") from error
+    tokenizer = load_tokenizer(path)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     if lower_case:

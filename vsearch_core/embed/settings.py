@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from math import inf
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeGuard
 
 from vsearch_core.errors import ModelError
 
@@ -14,6 +15,10 @@ Pooling = Literal["mean", "cls", "lasttoken"]
 POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "lasttoken")
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")  # in the order in which they may stand
 ACTIVATIONS = {"Identity": "", "Tanh": "Tanh", "ReLU": "Relu"}  # torch's class: ONNX's operator, "" for none
+
+PACKAGE = "sentence_transformers."  # of every module that a model may name
+MAX_JSON_BYTES = 20_000_000
+MAX_PREFIX = 10_000  # characters
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as sentence-transformers looks for them, the first one first
 
@@ -90,11 +95,15 @@ class SentenceSettings:
         return cls(
             pooling=_pooling([folder / place for place in places["Pooling"]], prefixed=bool(query or document)),
             dense=tuple(_dense(folder / place) for place in places["Dense"]),
-            max_tokens=min((int(each) for each in lengths if isinstance(each, int | float) and each > 0), default=None),
+            max_tokens=min((int(each) for each in lengths if _is_length(each)), default=None),
             lower_case=sentence.get("do_lower_case") is True,
             query_prefix=query,
             document_prefix=document,
         )
+
+
+def _is_length(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and 0 < value < inf
 
 
 def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
@@ -105,6 +114,8 @@ def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
     """
     query = str(prompts.get("query") or "")
     document = next((str(prompts[key]) for key in DOCUMENT_PROMPTS if prompts.get(key)), "")
+    if max(len(query), len(document)) > MAX_PREFIX:
+        raise ModelError(f"model {name}", f"has a prompt of more than {MAX_PREFIX:,} characters", "model-unsupported")
     if query or document:
         return query, document
     plain = name.rpartition("/")[2].lower()
@@ -114,10 +125,14 @@ def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
 def read_json(path: Path, kind: type = dict) -> Any:
     """Return the JSON value of a file. Raises ModelError if it can't be read, or isn't of the type `kind`."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            raw = file.read(MAX_JSON_BYTES + 1)
+        if len(raw) > MAX_JSON_BYTES:
+            raise ModelError(str(path), f"is larger than {MAX_JSON_BYTES // 1_000_000} MB", "model-damaged")
+        value = json.loads(raw)
     except OSError as error:
         raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(str(path), "isn't JSON", "model-damaged") from error
     if not isinstance(value, kind):
         raise ModelError(str(path), f"isn't a JSON {kind.__name__}", "model-damaged")
@@ -137,12 +152,16 @@ def _modules(folder: Path) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {kind: [] for kind in MODULES}
     before = MODULES[0]
     for module in modules:
-        kind = str(module["type"]).rpartition(".")[2]
-        if kind not in places:
-            raise ModelError(str(path), f"module {kind} isn't supported", "model-unsupported")
+        name = str(module["type"])
+        kind = name.rpartition(".")[2]
+        if kind not in places or not name.startswith(PACKAGE):
+            raise ModelError(str(path), f"module {name} isn't supported", "model-unsupported")
         if MODULES.index(kind) < MODULES.index(before) or (places[kind] and kind != "Dense"):
             raise ModelError(str(path), f"module {kind} after {before} isn't supported", "model-unsupported")
-        places[kind].append(str(module.get("path", "")))
+        place = PurePosixPath(str(module.get("path", "")))
+        if place.is_absolute() or ".." in place.parts:
+            raise ModelError(str(path), f"names the folder {place}, outside of the model", "model-unsupported")
+        places[kind].append(str(place))
         before = kind
     return places
 

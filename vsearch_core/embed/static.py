@@ -4,7 +4,7 @@ The model's files may be in the format of Model2Vec or sentence-transformers. Ne
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from vsearch_core.model import Fingerprint
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+MAX_TABLE_BYTES = 4 << 30  # the largest known static models need half a gigabyte
 TABLES = ("embeddings", "embedding.weight")  # Model2Vec's name and sentence-transformers'
 
 
@@ -122,7 +123,9 @@ def read_vectors(path: Path) -> NDArray[Any]:
     """
     try:
         with open_weights(path) as file:
-            tensors = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = {*file.keys()} & {*TABLES, "mapping", "weights"}
+            _check_size(path, {name: tuple(file.get_slice(name).get_shape()) for name in names})
+            tensors = {name: np.asarray(file.get_tensor(name)) for name in names}
     except (TypeError, ValueError) as error:  # bfloat16, which numpy doesn't have
         raise ModelError(str(path), "has a type that can't be read", "model-damaged") from error
     table = next((tensors[name] for name in TABLES if name in tensors), None)
@@ -140,6 +143,15 @@ def read_vectors(path: Path) -> NDArray[Any]:
     if not np.isfinite(table).all():
         raise ModelError(str(path), "contains numbers that are not finite", "model-damaged")
     return table
+
+
+def _check_size(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ModelError if the table would take too much memory once each token has its row. Loads nothing."""
+    rows = max((shape[0] for shape in shapes.values() if shape), default=0)
+    width = max((shapes[name][-1] for name in TABLES if shapes.get(name)), default=0)
+    if rows * width * 4 > MAX_TABLE_BYTES:
+        reason = f"its {rows:,} vectors of {width:,} numbers need more than {MAX_TABLE_BYTES >> 30} GB of memory"
+        raise ModelError(str(path), reason, "model-unsupported")
 
 
 def unknown_token(tokenizer: "Tokenizer") -> int | None:

@@ -14,6 +14,8 @@ from vsearch_core.embed import model_files
 from vsearch_core.embed.model_files import ModelReference
 from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.settings import prefixes, read_json
+from vsearch_core.embed.tokenizer_file import check_tokenizer
+from vsearch_core.embed.torch_files import refuse_code
 from vsearch_core.embed.windows import Windower
 from vsearch_core.errors import ArgumentError, ModelError, first_line
 
@@ -143,6 +145,7 @@ def load_model(model: str | None, device: str | None) -> LoadedModel:
     """
     reference = model_files.parse_model(model)
     folder = find_folder(reference)
+    refuse_code(folder)
     try:
         import torch
         from sentence_transformers import SentenceTransformer
@@ -155,7 +158,13 @@ def load_model(model: str | None, device: str | None) -> LoadedModel:
     device = choose_device(torch, device)
     try:
         # First on the CPU, so that only the narrower numbers that it runs with need to fit the memory of a GPU.
-        found = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
+        found = SentenceTransformer(
+            str(folder),
+            device="cpu",
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
         found = found.to(choose_dtype(torch, device)).to(device).eval()
         tokenizer = found.tokenizer
     except Exception as error:  # whatever a model's files provoke
@@ -228,7 +237,9 @@ def _plain_tokenizer(name: str, tokenizer: Any) -> Any:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise ModelError(f"model {name}", "has no fast tokenizer, which is needed to split texts")
-    plain = Tokenizer.from_str(backend.to_str())
+    described = backend.to_str()
+    check_tokenizer(f"model {name}", described.encode())
+    plain = Tokenizer.from_str(described)
     plain.no_truncation()
     plain.no_padding()
     return plain

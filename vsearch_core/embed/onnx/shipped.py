@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TOKENS = ("last_hidden_state", "token_embeddings")  # exporters' names for the tokens' vectors
 POOLED = "sentence_embedding"  # and for the pooled vector
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+LOOPS = ("Loop", "Scan")
 MIN_OPSET = 11  # the first whose Gather counts from the end
 
 
@@ -38,6 +39,7 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
     except Exception as error:  # protobuf's errors share no base with onnx's
         raise ModelError(str(source), "isn't an ONNX graph", "model-damaged") from error
     check_supported(source, model)
+    _check_contents(source, model)
     unfinished = target.with_name("shipped.onnx")
     parts = [unfinished, unfinished.with_suffix(".bin"), *_copy_data(source, model, target.parent)]
     with open_file(unfinished.with_suffix(".bin"), "xb") as data:
@@ -68,6 +70,24 @@ def check_supported(source: Path, model: "ModelProto") -> None:
         raise ModelError(
             str(source), f"uses opset {opset}; the oldest supported opset is {MIN_OPSET}", "model-unsupported"
         )
+
+
+def _check_contents(source: Path, model: "ModelProto") -> None:
+    """Raise ModelError if the graph has loops, which might never end, or numbers in files outside of its folder."""
+    waiting: list[Any] = [model.graph, *model.functions]
+    while waiting:
+        part = waiting.pop()
+        tensors = list(getattr(part, "initializer", ()))
+        for node in part.node:
+            if node.op_type in LOOPS:
+                raise ModelError(str(source), f"has a node {node.op_type}, which isn't supported", "model-unsupported")
+            for attribute in node.attribute:
+                waiting += [each for each in (attribute.g, *attribute.graphs) if each.node]
+                tensors += [attribute.t, *attribute.tensors]
+        names = {entry.value for each in tensors for entry in each.external_data if entry.key == "location"}
+        if outside := sorted(name for name in names if Path(name).name != name):
+            reason = f"keeps its numbers outside its folder ({outside[0]!r})"
+            raise ModelError(str(source), reason, "model-unsupported")
 
 
 def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
