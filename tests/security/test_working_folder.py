@@ -2,12 +2,17 @@
 
 import ast
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from process import Vsearch, write_files
+from process import DEADLINE, Vsearch, write_files
 
 ROOT = Path(__file__).parent.parent.parent
 MARK = "import pathlib; pathlib.Path('ran').touch(); raise SystemExit('ran')"
@@ -83,6 +88,121 @@ def test_files_of_the_working_folder_are_documents_only(
     assert answers[0] == answers[1]
     assert not (clone / "ran").exists()
     assert not (clone / "victim").exists()
+
+
+IMPORTED = (
+    "numpy",
+    "tqdm",
+    "typer",
+    "tokenizers",
+    "onnxruntime",
+    "onnx",
+    "safetensors",
+    "huggingface_hub",
+    "httpx2",
+    "torch",
+)
+SPAWNING = {  # files that other tools read where they are run
+    **{f"{name}/__init__.py": MARK for name in IMPORTED},
+    **{f"{name}.so": "" for name in ("numpy", "_sqlite3", "libonnxruntime")},
+    **{f"{name}.pth": f"{MARK}\n" for name in ("distutils-precedence", "evil")},
+    **dict.fromkeys((".python-version", "pip.conf", ".pdbrc", ".coveragerc", "tox.ini", "logging.conf"), "[x]\n"),
+    **dict.fromkeys(("sentencepiece.model", "vocab.txt", "merges.txt", "tokenizer_config.json"), "{}"),
+    **dict.fromkeys((".sqliterc", "huggingface.yaml", ".huggingface/token", ".cache/huggingface/token"), "x\n"),
+    **dict.fromkeys(("openssl.cnf", "cacert.pem", "resolv.conf", "magic.mgc", "mime.types", "terminfo/x/xterm"), "x\n"),
+}
+_OPENED = re.compile(
+    r'(?:open|openat|openat2|creat|execve|readlink|readlinkat)\((?:AT_FDCWD[^,]*, |\d+<([^>]*)>, )?"([^"]*)"'
+)
+_OURS = (".vsearch/", "a.md", ".gitignore", ".ignore", ".vsearchignore")  # an index, the document, and ignore files
+
+
+@pytest.mark.parametrize(
+    "command", ["index a.md", "query heron --ef 9", "query heron --mode keyword", "check --full", "status"]
+)
+def test_a_command_opens_only_documents_ignore_files_and_the_index_in_the_working_folder(
+    vsearch: Vsearch, tmp_path: Path, command: str
+) -> None:
+    """Watched from outside, as the system calls of the command and its workers."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed; the next test watches from inside")
+    clone = write_files(tmp_path / "clone", {**SPAWNING, **TRAPS, "a.md": "A heron by the weir."})
+    assert vsearch("index", "a.md", cwd=clone).status == 0
+    log = tmp_path / "calls"
+    options = ("-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-o", str(log))
+    probe = subprocess.run([strace, *options, "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"strace can't trace here: {probe.stderr.decode()}")
+    ran = replace(vsearch, prefix=(strace, *options))(*command.split(), cwd=clone)
+    assert ran.status in {0, 1}, ran
+    assert sorted(set(_opened(log.read_text(errors="replace"), clone))) == []
+    assert not (clone / "ran").exists()
+
+
+def _opened(calls: str, clone: Path) -> Iterator[str]:
+    """Yield the files in the clone that were opened, read as a link or run, but for those that may be."""
+    for folder, name in _OPENED.findall(calls):
+        path = os.path.normpath(clone / folder / name)
+        inside = os.path.relpath(path, clone)
+        if inside != "." and not inside.startswith("..") and not f"{inside}/".startswith(_OURS):
+            yield inside
+
+
+def test_an_opened_trap_is_seen_in_a_trace(tmp_path: Path) -> None:
+    calls = f"""1 openat(AT_FDCWD<{tmp_path}>, ".env", O_RDONLY) = 3<{tmp_path}/.env>
+2 openat(5<{tmp_path}/numpy>, "__init__.py", O_RDONLY) = -1 ENOENT (No such file or directory)
+3 execve("{tmp_path}/evil", ["evil"], 0x1 /* 2 vars */) = 0
+4 readlink("/elsewhere", 0x1, 4096) = -1 EINVAL (Invalid argument)
+5 openat(6<{tmp_path}/.vsearch>, "catalog.sqlite", O_RDWR) = 7
+6 openat(AT_FDCWD<{tmp_path}>, "a.md", O_RDONLY) = 7
+"""
+    assert list(_opened(calls, tmp_path)) == [".env", "numpy/__init__.py", "evil"]
+
+
+_WATCH = """
+import json, os, sys
+root, log = sys.argv[1], sys.argv[2]
+seen = set()
+def watch(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir", "os.chdir", "exec", "import", "ctypes.dlopen", "subprocess.Popen"):
+        for each in arguments[:1] if event != "import" else arguments[1:2]:
+            if isinstance(each, (str, bytes, os.PathLike)):
+                path = os.path.abspath(os.fsdecode(each))
+                if path.startswith(root + os.sep):
+                    seen.add(os.path.relpath(path, root))
+sys.addaudithook(watch)
+import atexit
+atexit.register(lambda: open(log, "w").write(json.dumps(sorted(seen))))
+assert root not in sys.path and "" not in sys.path
+sys.argv = ["vsearch", *sys.argv[3:]]
+from vsearch_cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["index a.md", "query heron --ef 9", "check --full"])
+def test_the_interpreter_opens_none_of_the_traps_in_the_working_folder(
+    vsearch: Vsearch, tmp_path: Path, command: str
+) -> None:
+    """Watched from inside, where there is no strace."""
+    clone = write_files(tmp_path / "clone", {**SPAWNING, **TRAPS, "a.md": "A heron by the weir."})
+    assert vsearch("index", "a.md", cwd=clone).status == 0
+    log = tmp_path / "seen"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _WATCH, str(clone), str(log), *command.split()],
+        cwd=clone,
+        env=dict(vsearch.environment),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode in {0, 1}, done.stderr
+    # A file that is opened by its folder's descriptor has only its name here, as .vsearch/config.toml has.
+    planted = {*SPAWNING, *TRAPS} - {"config.toml"}
+    assert [path for path in json.loads(log.read_text()) if path in planted] == []
+    assert not (clone / "ran").exists()
 
 
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("vsearch_core/**/*.py"), *ROOT.glob("cli/**/*.py")]), ids=str)
