@@ -3,8 +3,8 @@
 A boundary is the end of a sentence or paragraph, a heading, a new page, a blank line of code or the end of a line.
 
 A word is a run of characters without white space. In scripts without spaces (Han, kana, Thai …), each character is a
-word. Two rules bound the text of a chunk: a run of more than `MAX_RUN` characters counts as several words, and a run of
-more than `MAX_GAP` characters of white space is shortened to `MAX_GAP`.
+word. Two rules bound the text of a chunk: a run of more than `MAX_RUN` characters counts as several words, and each
+`MAX_GAP` characters of white space in a row count as a word, too.
 """
 
 import itertools
@@ -22,7 +22,7 @@ from vsearch_core.model import Chunk, Document, Span
 
 MIN_WORDS, MAX_WORDS = 20, 5000  # the range of a target
 MAX_RUN = 100  # characters
-MAX_GAP = 100  # characters of white space that a chunk keeps between two words
+MAX_GAP = 100  # characters of white space
 # Shares of the target:
 MAX_SHARE = 1.2  # no chunk has more words, not counting a repeated header
 MIN_SHARE = 0.8  # a chunk is cut at the best boundary between this and MAX_SHARE
@@ -34,11 +34,10 @@ _UNSPACED = f"{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.
 _MARKS = (
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
 )
-_WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]{{0,8}}|[^\s{_UNSPACED}]{{1,{MAX_RUN}}}")
+_WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]{{0,8}}|[^\s{_UNSPACED}]{{1,{MAX_RUN}}}|\s{{{MAX_GAP}}}")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?=\n)")
 _SENTENCE = re.compile(r"[.!?…]['\"’”»)\]]*(?=\s)|[。！？．｡][」』”’）】]*")
 _LINE = re.compile(r"\n")
-_LONG_GAP = re.compile(rf"(\s{{{MAX_GAP}}})\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +75,16 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
     """Split a document into chunks and return them in order.
 
     Together they contain all text of the document's spans. Text between two spans is left out, and no chunk extends
-    across it. Time and memory grow linearly with the text.
+    across it. No chunk begins or ends with white space. Time and memory grow linearly with the text.
     """
     chunks: list[Chunk] = []
     line, counted = 1, 0  # the line of the character at offset `counted`
     for stretch in _stretches(document.spans):
-        for start, end, span, heading in _Cutter(document.text, stretch, options).cut():
+        for first, last, span, heading in _Cutter(document.text, stretch, options).cut():
+            text = document.text[first:last]
+            if text.isspace():
+                continue
+            start, end = first + len(text) - len(text.lstrip()), last - len(text) + len(text.rstrip())
             line += document.text.count("\n", counted, start)
             counted = start
             chunks.append(_chunk(document, start, end, line, span, heading))
@@ -91,10 +94,9 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
 def _chunk(document: Document, start: int, end: int, line: int, span: Span, heading: tuple[str, ...]) -> Chunk:
     text = document.text[start:end]
     last_line = line + text.count("\n")
-    shown = _LONG_GAP.sub(r"\1", text)
     repeats = span.header and _WORD.search(document.text, span.start, start)
     return Chunk(
-        text=f"{span.header}\n{shown}" if repeats else shown,
+        text=f"{span.header}\n{text}" if repeats else text,
         start_char=start,
         end_char=end,
         start_line=document.lines[line - 1] if document.lines else line,
