@@ -90,7 +90,7 @@ def _numbers(text: str) -> Moment:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """What tells a file's version: its names without versions, and its date and version number.
+    """A file's names without dates and versions, and its date and version number.
 
     `title` is "" if the file has none that is more than a word. `supersedes` are the names of the files that its front
     matter says it replaces.
