@@ -1,7 +1,7 @@
 """The options that all search commands have in common."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -86,14 +86,19 @@ class FilterArguments:
         folder = str(locate.working_folder())
         parse_globs(self.path)  # names what the user wrote, if it is refused
         return {
-            "where": " AND ".join(f"(\n{each}\n)" for each in self.where)
-            if self.where and len(self.where) > 1
-            else (self.where or [None])[0],
+            "where": _all_of(self.where or ()),
             "path": [each for glob in self.path or () for each in from_folder(glob, str(index.parent), folder)],
             "ext": self.ext or (),
             "since": self.since,
             "until": self.until,
         }
+
+
+def _all_of(conditions: Sequence[str]) -> str | None:
+    """Return one condition that holds if all the conditions hold, or None if there are none."""
+    if len(conditions) < 2:
+        return conditions[0] if conditions else None
+    return " AND ".join(f"(\n{each}\n)" for each in conditions)  # a line comment may end a condition
 
 
 @dataclass(frozen=True, slots=True)

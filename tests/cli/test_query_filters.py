@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 from unicodedata import normalize
 
 import pytest
@@ -135,7 +136,9 @@ def test_conditions_given_twice_must_both_hold(vsearch: Vsearch, library: Path) 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])
-def test_the_composition_of_names_does_not_matter(vsearch: Vsearch, project: Path, form: str, stored: str) -> None:
+def test_the_composition_of_names_does_not_matter(
+    vsearch: Vsearch, project: Path, form: Literal["NFC", "NFD"], stored: Literal["NFC", "NFD"]
+) -> None:
     typed, name = (normalize(each, "Maßgröße") for each in (form, stored))
     write_files(
         project, {f"{normalize(stored, 'Böden')}/{name}.md": "The size of the hatch.\n", "b.md": "The hatch.\n"}

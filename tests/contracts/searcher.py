@@ -277,13 +277,13 @@ class SearcherContract:
     @pytest.mark.parametrize(
         ("filters", "prefixes"),
         [
-            (Filters(path="docs"), ("docs/",)),
-            (Filters(path="notes/*.txt"), ("notes/",)),
+            (Filters(path=("docs",)), ("docs/",)),
+            (Filters(path=("notes/*.txt",)), ("notes/",)),
             (Filters(ext=("md", "py")), ("docs/", "code/")),
             (Filters(until=datetime(2021, 1, 1, tzinfo=UTC)), ("notes/",)),
             (Filters(since=datetime(2021, 1, 1, tzinfo=UTC)), ("docs/", "code/", "long.txt")),
             (Filters(where="dir = 'code' OR name = 'long.txt'"), ("code/", "long.txt")),
-            (Filters(where="ext = 'txt'", path="notes"), ("notes/",)),
+            (Filters(where="ext = 'txt'", path=("notes",)), ("notes/",)),
             (Filters(where="meta ->> 'status' = 'done'"), ("docs/pump.md",)),
         ],
     )
@@ -350,7 +350,7 @@ class SearcherContract:
 
     @pytest.mark.needs(CLAUSES, FILTERS)
     def test_clauses_and_filters_count_together(self, searcher: Searcher) -> None:
-        request = SearchRequest("oven +bread", filters=Filters(path="notes/oven.txt"))
+        request = SearchRequest("oven +bread", filters=Filters(path=("notes/oven.txt",)))
         assert paths_of(searcher, candidates_of(searcher, request)) == {"notes/oven.txt"}
         found = candidates_of(searcher, replace(request, text="oven -bread"))
         assert (len(found.ids), found.matched) == (0, 0)

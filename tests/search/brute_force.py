@@ -198,7 +198,7 @@ def _passes(file: Mapping[str, object], filters: Filters) -> bool:
     modified = int(str(file["mtime_ns"])) // 10**9
     path = str(file["path"])
     conditions = [
-        filters.path is None or fnmatchcase(path, filters.path) or fnmatchcase(path, f"{filters.path}/*"),
+        not filters.path or any(fnmatchcase(path, each) or fnmatchcase(path, f"{each}/*") for each in filters.path),
         not filters.ext or file["ext"] in filters.ext,
         filters.since is None or modified >= int(filters.since.timestamp()),
         filters.until is None or modified <= int(filters.until.timestamp()),

@@ -360,7 +360,7 @@ def test_messages_within_messages_end() -> None:
 
 
 def test_attachments_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a parser may unpack is halved, and the time for all attachments is half of that for the file."""
+    """A parser may unpack half of what the file may, and the time for all attachments is half of that for the file."""
     limits: list[int] = []
 
     def extract_part(name: str, data: bytes, options: ExtractOptions) -> object:

@@ -61,7 +61,7 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
     """
     for path, line in _readings(name):
         stored = sources.find(path)
-        ids = [] if stored is None else searcher.chunk_ids(stored)
+        ids = np.empty(0, np.int64) if stored is None else searcher.chunk_ids(stored)
         if len(ids):
             chunks = [each.chunk for each in searcher.hydrate(ids)]
             chosen = _chosen(chunks, line, name)
