@@ -16,6 +16,7 @@ from .output import complain, one_line
 if TYPE_CHECKING:
     from vsearch_core.model import EmbedderSpec
 
+BASE_URL_HELP = "The address of the remote embedder, in place of the one that the index names."
 YES_HELP = "Send text and the API key to the embedder's provider without asking."
 MAX_CONSENT_BYTES = 10_000_000
 RECIPIENTS = "recipients"  # of the record: "PROVIDER ADDRESS"

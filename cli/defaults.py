@@ -17,6 +17,7 @@ from .environment import base_urls
 VARIABLE = "VSEARCH_"  # and the key in capitals
 BUILT_IN = "built in"
 K_MOST = 10_000
+LONGEST_GLOB = 500  # characters
 MAX_FILE_BYTES = 1_000_000  # of a file of settings
 _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*")
 
@@ -54,7 +55,9 @@ def _to_globs(text: str) -> list[str]:
 
 
 def _are_globs(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
+    return isinstance(value, list) and all(
+        isinstance(each, str) and 0 < len(each.strip()) <= LONGEST_GLOB for each in value
+    )
 
 
 TEXT = Kind("a text", lambda value: isinstance(value, str) and bool(value.strip()))
@@ -188,11 +191,11 @@ def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
 
 def parse(path: Path, text: bytes) -> dict[str, Any]:
     """Parse a TOML file into keys and values, without checking them. Raises InputError if it is not TOML."""
-    from tomllib import TOMLDecodeError, loads
+    from tomllib import loads
 
     try:
         return loads(text.decode())
-    except (TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, not UTF-8, or a number of 5,000 digits
         raise InputError(str(path), f"is not TOML ({error}); correct it, or delete it") from None
 
 

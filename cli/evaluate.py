@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -62,6 +62,7 @@ def eval_(
         Path | None,
         typer.Option(metavar="DIR", help="Keep the folder's index here, so that the next run embeds nothing."),
     ] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
@@ -88,7 +89,7 @@ def eval_(
     )
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
-    with _test(questions, known_items, split, keep, index_dir, yes=yes) as test:
+    with _test(questions, known_items, split, keep, index_dir, yes=yes, base_url=base_url) as test:
         if save is not None:
             save_query_file(save, test.dataset)
         combination = configured(test.index.path, fusion=fusion, alpha=alpha)
@@ -114,17 +115,17 @@ class _Test:
 
 @contextmanager
 def _test(
-    questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, *, yes: bool
+    questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, **embedding: Any
 ) -> Iterator[_Test]:
     """Yield the queries and the index: those of an evaluation folder, or queries for an index that already exists."""
     from vsearch_core.evaluate.dataset import load_query_file
 
     if questions is not None and not questions.is_file():
-        with _test_of_folder(questions, split, keep, yes=yes) as test:
+        with _test_of_folder(questions, split, keep, **embedding) as test:
             yield test
         return
     dataset = None if questions is None else load_query_file(questions)
-    with open_index(locate.index_to_read(index_dir), yes=yes, report=say) as index:
+    with open_index(locate.index_to_read(index_dir), report=say, **embedding) as index:
         if dataset is None:
             dataset = index.known_item_queries(known or 0)
         if not dataset.queries:
@@ -134,7 +135,7 @@ def _test(
 
 
 @contextmanager
-def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -> Iterator[_Test]:
+def _test_of_folder(folder: Path, split: str, keep: Path | None, **embedding: Any) -> Iterator[_Test]:
     """Yield the queries of an evaluation folder, and a new index of its documents in `keep` or a temporary folder."""
     from vsearch_core import Observer
     from vsearch_core.allowed import forget
@@ -150,7 +151,7 @@ def _test_of_folder(folder: Path, split: str, keep: Path | None, *, yes: bool) -
             stack.callback(forget, target)
         observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"), advice=advice_for)
         index = stack.enter_context(
-            open_index(target, create=True, yes=yes, report=say, observer=observer, project=folder)
+            open_index(target, create=True, report=say, observer=observer, project=folder, **embedding)
         )
         index.update([corpus.folder], exclude=corpus.exclude)
         corpus.refuse_other(index.status().sources)

@@ -43,6 +43,8 @@ def open_index(
     agreement = Consent(project or folder, yes=yes)
     embedding = {name: given.get(name) for name in ("device", "base_url", "rpm", "tpm")}
     made_with = index_options(folder, agreement, **{name: given.get(name) for name in INDEX_OPTIONS}) if create else {}
+    if not create and given.get("base_url") is not None:
+        made_with["base_url"] = given["base_url"]
     return vsearch_core.open_index(
         folder,
         create=create,

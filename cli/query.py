@@ -114,7 +114,11 @@ def query(
         "ef_search": ef if arguments.exact else chosen["ef"],
     }
     request = search_request(text, **options)
-    with interruptible() as observer, open_index(folder, yes=arguments.yes, report=say, observer=observer) as index:
+    yes, base_url = arguments.yes, arguments.base_url
+    with (
+        interruptible() as observer,
+        open_index(folder, yes=yes, base_url=base_url, report=say, observer=observer) as index,
+    ):
         if text == "-":
             return _answer_lines(index, request, explain=arguments.explain)
         results = index.search(request, snippets=output == "text")

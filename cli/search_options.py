@@ -134,6 +134,7 @@ class SearchArguments(FilterArguments):
     null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each path with a NUL byte.")] = False
     full: Annotated[bool, typer.Option("--full", help="Print whole chunks instead of the best sentences.")] = False
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None
 

@@ -26,7 +26,11 @@ def similar(
     refuse_idle_options("similar", format=arguments.format)
     folder = locate.index_to_read(arguments.index_dir)
     options = arguments.search_options(folder)
-    with interruptible() as observer, open_index(folder, yes=arguments.yes, report=say, observer=observer) as index:
+    yes, base_url = arguments.yes, arguments.base_url
+    with (
+        interruptible() as observer,
+        open_index(folder, yes=yes, base_url=base_url, report=say, observer=observer) as index,
+    ):
         options["more_like"] = [str(locate.expanded(file))]
         results = index.similar(file, snippets=output == "text", **options)
         return render.show(results, index.root, arguments)

@@ -32,6 +32,7 @@ def tune(
     reset: Annotated[
         bool, typer.Option("--reset", help="Delete the stored result, and use the default again.")
     ] = False,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
@@ -45,7 +46,7 @@ def tune(
     refuse_idle_options("tune", tuning="reset" if reset else "learn")
     if reset and questions is not None:
         raise InputError("--reset", f"only deletes the stored result; leave out {questions}")
-    with open_index(folder, yes=yes, report=say) as index:
+    with open_index(folder, yes=yes, base_url=base_url, report=say) as index:
         if reset:
             index.reset_tuning()
             emit(to_json({"schema": "vsearch.tune/1", "stored": False}) if as_json else f"{folder}: using the default")

@@ -232,6 +232,7 @@ def open_index(
         open_embedder or _opener(base_url, api_key, cache),
         consent or named_in_this_call,
         None if approve is None and open_embedder is not None else _Choices(folder, requested, cache, approve),
+        base_url,
     )
     return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors, cache_dir=cache)
 
@@ -282,12 +283,18 @@ class _Embedders:
     """Opens embedders after the caller's consent, and keeps the last one, because loading a model is slow."""
 
     def __init__(
-        self, index: Path, open_embedder: "OpenEmbedder", consent: Consent, choices: "_Choices | None"
+        self,
+        index: Path,
+        open_embedder: "OpenEmbedder",
+        consent: Consent,
+        choices: "_Choices | None",
+        base_url: str | None = None,
     ) -> None:
         self._index = index
         self._open_embedder = open_embedder
         self._consent = consent
         self._choices = choices
+        self._base_url = base_url  # replaces that of the index
         self._agreed: EmbedderSpec | None = None
         self._opened: tuple[EmbedderSpec, Embedder] | None = None
         self._lock = Lock()
@@ -337,7 +344,8 @@ class _Embedders:
         """
         from vsearch_core.index.settings import refuse_other_model
 
-        embedder = self.open(settings.spec)
+        spec = settings.spec
+        embedder = self.open(spec if self._base_url is None else replace(spec, base_url=self._base_url))
         refuse_other_model(str(self._index), settings, embedder.fingerprint)
         return embedder
 

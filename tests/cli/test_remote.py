@@ -180,3 +180,15 @@ def test_kill_9_loses_at_most_one_batch(vsearch: Vsearch, project: Path) -> None
 @pytest.mark.parametrize("name", ["gemini", "openai"])
 def test_kill_9_at_twenty_points_loses_at_most_one_batch_each(vsearch: Vsearch, project: Path, name: str) -> None:
     kill_and_go_on(vsearch, project, name, 20, 6000 if name == "gemini" else 2400)
+
+
+@pytest.mark.parametrize("name", ["openai", "gemini"])
+def test_a_query_may_name_another_address(vsearch: Vsearch, project: Path, name: str) -> None:
+    """The index remembers the address of `index`; `query` and `similar` may name one for a server that has moved."""
+    write_files(project, FILES)
+    with serving(dialect(name)) as old, serving(dialect(name)) as new:
+        assert vsearch("index", ".", *remote_options(name, old), "--yes", cwd=project, **KEYS).status == 0
+        before = len(old.requests)
+        arguments = ("query", "grease", "--base-url", new.url, "--yes")
+        assert vsearch(*arguments, cwd=project, **KEYS).status == 0
+        assert (len(old.requests), len(new.requests)) == (before, 1)

@@ -143,3 +143,16 @@ def test_closing_twice_is_harmless_and_later_calls_are_refused(index: vsearch.In
         with pytest.raises(vsearch.InputError, match="this Index is closed") as raised:
             call()
         assert raised.value.code == "index-closed"
+
+
+def test_a_query_goes_to_the_address_that_is_named(notes: Path, index: vsearch.Index) -> None:
+    addresses: list[str | None] = []
+
+    def opener(spec: vsearch.EmbedderSpec) -> WordEmbedder:
+        addresses.append(spec.base_url)
+        return WordEmbedder()
+
+    for base_url in (None, "http://127.0.0.1:9/v1"):
+        with vsearch.open_index(notes, base_url=base_url, open_embedder=opener, consent=lambda *_: True) as opened:
+            assert opened.search("fee").hits
+    assert addresses == [None, "http://127.0.0.1:9/v1"]

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from process import write_files
 from support import WordEmbedder, make_index
 
+from vsearch_core.embed.base import Batch
+from vsearch_core.errors import StorageError
 from vsearch_core.index.check import check_index
 from vsearch_core.store.catalog import unpack_text
 from vsearch_core.store.connections import connect
@@ -103,3 +106,16 @@ def test_each_value_of_another_kind_is_a_fault(index: Path, place: str, value: s
 def test_a_text_of_another_kind_can_not_be_unpacked(blob: float | str | None) -> None:
     with pytest.raises(Exception, match="not as bytes"):
         unpack_text(blob)
+
+
+def test_a_run_whose_index_is_deleted_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    class Deleting(WordEmbedder):
+        def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+            shutil.rmtree(tmp_path / ".vsearch")
+            yield from super().embed_documents(texts)
+
+    write_files(tmp_path, {"a.txt": "heron"})
+    with pytest.raises(StorageError, match="the index was deleted during this run"):
+        make_index(tmp_path, Deleting(), Path())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt"]
+    assert make_index(tmp_path, WordEmbedder(), Path()).files == 1

@@ -98,3 +98,11 @@ def test_an_ignore_file_without_end_is_not_read(tmp_path: Path, kind: str) -> No
 def test_an_ignore_file_may_be_large(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.txt": "x", "b.md": "x", ".gitignore": "#" * (MAX_RULES_BYTES - 6) + "\n*.txt"})
     assert [each.path.name for each in discover([tmp_path], DiscoverOptions())] == ["b.md"]
+
+
+@pytest.mark.parametrize("pattern", ["[" * 5000, "[a" * 2500, "*" * 5000, "[!" * 2500, "**/" * 100_000, "[" * 400])
+def test_a_long_pattern_takes_no_time(pattern: str) -> None:
+    started = time.monotonic()
+    rules = IgnoreRules([pattern] * 20)
+    assert not rules.verdict("a.txt", "a.txt", False)
+    assert time.monotonic() - started < 3

@@ -25,7 +25,7 @@ from vsearch_core.store import connections
 from vsearch_core.store.checksums import checksum_ok, rows_with_bad_checksums, seal, seal_matches
 from vsearch_core.store.files import sync_folder
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
-from vsearch_core.store.tables import CATALOG_FILE, FORMAT, LINEAGE, CatalogFormat, start_lineage
+from vsearch_core.store.tables import CATALOG_FILE, COUNTERS, FORMAT, LINEAGE, CatalogFormat, is_counter, start_lineage
 
 TEXT_LIMIT = 5_000_000  # bytes of a chunk's text: more than the longest that the chunker makes
 
@@ -193,6 +193,10 @@ class Catalog:
         try:
             if not seal_matches(connection):
                 raise catalog.damaged("its settings or its list of segments are damaged")
+            settings = catalog.settings()
+            for key in COUNTERS:
+                if not is_counter(settings.get(key, "0")):
+                    raise catalog.damaged(f"its setting {key} is not a number")
         except BaseException:
             connection.close()
             raise

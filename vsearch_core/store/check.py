@@ -148,8 +148,11 @@ def _text_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
             unpack_text(blob)
         except (zlib.error, UnicodeDecodeError):
             bad.append(number)
+            if len(bad) > _LISTED_ROWS:  # a forged index may have many texts that unpack to far too much
+                break
     if bad:
-        yield Fault("catalog: chunks", f"texts can't be unpacked: {_listed(bad)}")
+        more = " and further ones" if len(bad) > _LISTED_ROWS else ""
+        yield Fault("catalog: chunks", f"texts can't be unpacked: {_listed(bad[:_LISTED_ROWS])}{more}")
 
 
 def _listed(numbers: list[int]) -> str:

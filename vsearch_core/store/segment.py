@@ -128,6 +128,8 @@ class SegmentWriter:
         self._folder = index / SEGMENTS_DIR / self.name
         self._manifest: dict[str, ArrayEntry] = {}
         self._index = index
+        if not index.is_dir():  # deleted while this run writes to it: nothing of it is made again
+            raise FileNotFoundError(errno.ENOENT, "the index was deleted during this run", str(index))
         for path in (self._folder.parent, self._folder):
             make_folder(path, index)
 

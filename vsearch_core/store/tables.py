@@ -15,6 +15,8 @@ SUFFIXES = ("", "-wal", "-shm", "-journal")  # of the files that SQLite keeps fo
 DAMAGED_DIR = "damaged"  # beside the catalog: where a repair moves damaged files
 PAGE_BYTES = 1 << 14  # texts of 1-3 kB leave a tenth of such pages unused, against a quarter of pages of 4 kB
 APPLICATION_ID = 0x76736368  # "vsch"
+COUNTERS = ("generation", "gaps_closed")  # settings that are whole numbers
+LONGEST_COUNTER = 18  # digits
 LINEAGE = "lineage"  # the setting with the index's random id: ids of chunks and files have one meaning within a lineage
 
 # The bytes that all our catalogs share within the first 100, by offset: https://www.sqlite.org/fileformat2.html
@@ -84,6 +86,11 @@ class CatalogFormat:
 
 
 FORMAT = CatalogFormat()  # what this version of vsearch writes
+
+
+def is_counter(text: str) -> bool:
+    """Return True if the text is a whole number from 0 that fits into 64 bits."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNTER
 
 
 def lost_and_found(index: Path) -> str:

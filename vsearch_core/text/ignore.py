@@ -10,6 +10,10 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+# Longer patterns match nothing: pathspec takes time with the square of a pattern's length.
+MAX_PATTERN = 500  # characters
+MAX_CLASSES = 40  # of characters, as "[ab]"
+
 # The regexes that pathspec writes for `*`, for `/**` before a slash, and for a pattern that may match at any depth.
 _STAR, _ANY_FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?", "^(?:.+/)?"
 _NEGATED = re.compile(r"(?<!\\)\[\^(?!/)")  # a negated class
@@ -60,7 +64,7 @@ def _parse(line: str) -> _Pattern | None:
     body = line.rstrip("\r\n")
     if not body.endswith("\\ "):
         body = body.rstrip()
-    if not body or body.startswith("#"):
+    if not body or body.startswith("#") or len(body) > MAX_PATTERN or body.count("[") > MAX_CLASSES:
         return None
     ignores = not body.startswith("!")
     body = body.removeprefix("!")

@@ -18,6 +18,7 @@ from vsearch_core.store.segment import segment_folders
 from vsearch_core.store.tables import (
     CATALOG_FILE,
     COUNTED_CHUNKS,
+    COUNTERS,
     HEADER,
     LINEAGE,
     MISCOUNTED_FILE,
@@ -28,6 +29,7 @@ from vsearch_core.store.tables import (
     TABLES,
     columns,
     has_our_tables,
+    is_counter,
     lost_and_found,
     reserve_ids,
     start_lineage,
@@ -218,6 +220,7 @@ def _recovered_settings(index: Path, source: sqlite3.Connection, work: Path) -> 
     """Return the intact settings, completed from segments."""
     rows = list(_intact_rows(source, work, "settings"))
     intact = {row[1]: row[2] for row in rows if row is not None and row[1] in _KNOWN}
+    intact = {key: value for key, value in intact.items() if key not in COUNTERS or is_counter(value)}
     lost = (_REQUIRED | _indexed_settings(source)) - intact.keys()
     if not lost and None not in rows:
         return _RecoveredSettings(intact)
