@@ -3,25 +3,30 @@
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import defaults, locate
-from .defaults import SETTINGS
+from .advice import describe
+from .defaults import SETTINGS, Default
 from .opening import absolute_model
 from .option_rules import refuse_idle_options
-from .output import emit, one_line, to_json
+from .output import complain, emit, one_line, to_json
+
+if TYPE_CHECKING:
+    from vsearch_core.errors import VsearchError
 
 
 def config(
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The setting to show or set.")] = None,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="The new value, for this project.")] = None,
-    user: Annotated[bool, typer.Option("--user", help="Set the value for all your projects.")] = False,
+    user: Annotated[bool, typer.Option("--user", help="Show or set your own values, for all your projects.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Remove KEY, so that its default counts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the settings as JSON.")] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Show the defaults of options, or set one.
+    """Show the defaults of options, or set one: `vsearch config k 20`.
 
     An option on the command line comes first, then the environment (such as VSEARCH_K), then the project's
     .vsearch/config.toml, then your own configuration file.
@@ -31,9 +36,13 @@ def config(
 
     if key is not None and key not in SETTINGS:
         raise InputError(f"config {key}", f"there is no such setting; choose one of: {', '.join(SETTINGS)}")
+    if unset and (key is None or value is not None):
+        raise InputError("--unset", "needs the name of one setting and no value, such as `vsearch config --unset k`")
     refuse_idle_options("config", scope="user" if user else "project")
     index = locate.index_to_write(index_dir)
     files = dict(zip(("user", "project"), defaults.config_files(index), strict=True))
+    if key is not None and unset:
+        _put(files["user" if user else "project"], key, None)
     if key is not None and value is not None:
         if SETTINGS[key].personal and not user:
             raise InputError(f"config {key}", "can't be set for a project; set it for yourself with --user")
@@ -43,7 +52,7 @@ def config(
             named = str(absolute_model(chosen_value, index.parent) if key == "model" else chosen_value)
             with suppress(OSError):  # the user is then asked about it
                 allow(index, {key: [named]})
-    found = defaults.read_defaults(index)
+    found = _of_user(files["user"]) if user else defaults.read_defaults(index, unknown=_complain)
     chosen = found if key is None else {key: found[key]}
     if as_json:
         values = [{"key": name, "value": each.value, "from": each.origin} for name, each in chosen.items()]
@@ -58,6 +67,16 @@ def config(
     return 0
 
 
+def _complain(error: "VsearchError") -> None:
+    complain(describe(error))
+
+
+def _of_user(path: Path) -> dict[str, Default]:
+    """Return the user's own value of each setting, or None where their file has none."""
+    values = defaults.read_file(path, personal=True, unknown=_complain)
+    return {key: Default(values.get(key), str(path) if key in values else "not set") for key in SETTINGS}
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
@@ -67,19 +86,27 @@ def _shown(value: Any) -> str:
 
 
 def _put(path: Path, key: str, value: Any) -> None:
-    """Set a key in a file, and change no other line. Raise InputError if the key is not on its own line."""
+    """Set a key in a file, or remove it if `value` is None, and change no other line.
+
+    Raises InputError if the key is not on its own line.
+    """
     from vsearch_core.errors import InputError
     from vsearch_core.own_files import make_own_folders, refuse_links, replace_file
     from vsearch_core.store.io_errors import file_errors
 
-    former = defaults.read_file(path, personal=True)
+    defaults.read_file(path, personal=True, unknown=_complain)  # refuses what is no file of settings
     with file_errors(path):
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        line = f"{key} = {to_json(value)}"
-        changed, count = re.subn(rf"^[ \t]*{key}[ \t]*=.*$", lambda _: line, text, flags=re.MULTILINE)
+        former = defaults.parse(path, text.encode())
+        if value is None and key not in former:
+            return
+        line = "" if value is None else f"{key} = {to_json(value)}"
+        wanted = {name: each for name, each in {**former, key: value}.items() if each is not None}
+        end = r"\n?" if value is None else "$"
+        changed, count = re.subn(rf"^[ \t]*{key}[ \t]*=.*{end}", lambda _: line, text, flags=re.MULTILINE)
         if not count:
             changed = f"{text}\n{line}\n" if text and not text.endswith("\n") else f"{text}{line}\n"
-        if defaults.parse(path, changed.encode()) != former | {key: value}:
+        if defaults.parse(path, changed.encode()) != wanted:
             raise InputError(str(path), f"{key} is not on its own line; edit the file by hand")
         make_own_folders(path.parent)
         refuse_links(path)  # the rename would replace a link by a file

@@ -139,10 +139,16 @@ def configured(index: Path, **given: Any) -> dict[str, Any]:
     return {key: values.get(key) if value is None else value for key, value in given.items()}
 
 
-def read_defaults(index: Path) -> dict[str, Default]:
-    """Return every setting's value and origin for an index. Raises InputError for a malformed file or variable."""
+def read_defaults(index: Path, unknown: Callable[[InputError], None] | None = None) -> dict[str, Default]:
+    """Return every setting's value and origin for an index. Raises InputError for a malformed file or variable.
+
+    `unknown` is called with an error for each key that is no setting; without it, that error is raised.
+    """
     layers = [
-        *((str(path), read_file(path, personal=path != index / CONFIG_FILE)) for path in config_files(index)),
+        *(
+            (str(path), read_file(path, personal=path != index / CONFIG_FILE, unknown=unknown))
+            for path in config_files(index)
+        ),
         *((VARIABLE + key.upper(), {key: value}) for key, value in _from_environment().items()),
     ]
     defaults = {key: Default(setting.default, BUILT_IN) for key, setting in SETTINGS.items()}
@@ -160,10 +166,12 @@ def config_files(index: Path) -> tuple[Path, Path]:
     return user_config_path("vsearch", appauthor=False) / CONFIG_FILE, index / CONFIG_FILE
 
 
-def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
+def read_file(path: Path, *, personal: bool, unknown: Callable[[InputError], None] | None = None) -> dict[str, Any]:
     """Return the settings in a configuration file, or {} if it doesn't exist. Raises InputError.
 
     `personal` is true for the user's own file. A project's file is refused if it is a symbolic link.
+    `unknown` is called with an error for each key that is no setting, and the key is left out; without it, that error
+    is raised.
     """
     from vsearch_core.own_files import open_file
 
@@ -180,9 +188,14 @@ def read_file(path: Path, *, personal: bool) -> dict[str, Any]:
         advice = "put a settings file in its place, or delete it" if is_ours else "check its permissions"
         raise InputError(str(path), f"{reason}; {advice}") from None
     values = parse(path, text)
-    for key, value in values.items():
+    for key, value in list(values.items()):
         if key not in SETTINGS:
-            raise InputError(str(path), f"{key!r} is not a setting; see all settings with `vsearch config`")
+            error = InputError(str(path), f"{key!r} is not a setting; see all settings with `vsearch config`")
+            if unknown is None:
+                raise error
+            unknown(error)
+            del values[key]
+            continue
         if SETTINGS[key].personal and not personal:
             raise InputError(str(path), f"{key} can't be set in a project's file; set it in your own file")
         _refuse_misfit(f"{path}: {key}", key, value)

@@ -131,16 +131,20 @@ def index(
     refuse_idle_options("index", work="re-embed" if re_embed else "update")
     if any(option is not None for option in (device, base_url, rpm, tpm)):
         refuse_idle_options("index", embedder=_provider(folder, embedder, re_embed=re_embed))
-    chosen = choose(folder, include=include, exclude=exclude, max_file_size=max_file_size)
+    walk = choose(folder, include=None, exclude=None, max_file_size=None)
     reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets}
     options: UpdateOptions = {
-        "include": chosen["include"],
-        "exclude": chosen["exclude"],
-        "use_ignore_files": not no_ignore,
-        "max_file_size": parse_size(chosen["max_file_size"]),
+        "walk_defaults": {**walk, "max_file_size": parse_size(walk["max_file_size"])},
         "retry": retry,
         **reading,
     }
+    given = {
+        "include": include,
+        "exclude": exclude,
+        "use_ignore_files": False if no_ignore else None,
+        "max_file_size": None if max_file_size is None else parse_size(max_file_size),
+    }
+    options.update({key: value for key, value in given.items() if value is not None})  # type: ignore[typeddict-item]
     limits = choose(folder, rpm=rpm, tpm=tpm)
     sources = [locate.named(path) for path in paths or ()]
     done: Forecast | ReEmbedSummary | UpdateSummary

@@ -136,7 +136,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         "dry_run": when("tuning", "learn"),
         **dict.fromkeys(("reset", "yes", "as_json", "index_dir"), ALWAYS),
     },
-    "config": {**dict.fromkeys(("user", "as_json"), ALWAYS), "index_dir": when("scope", "project")},
+    "config": {**dict.fromkeys(("user", "unset", "as_json"), ALWAYS), "index_dir": when("scope", "project")},
     "models": dict.fromkeys(("as_json",), ALWAYS),
     "formats": dict.fromkeys(("as_json",), ALWAYS),
 }

@@ -3,16 +3,21 @@
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+
+from vsearch_core.config import MAX_FILE_SIZE
 
 from . import locate
 from .opening import open_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vsearch_core import FileState, Index, Status, TunedFusion
+    from vsearch_core.model import JsonValue
 
 LINES_AT_ONCE = 1000
 
@@ -62,7 +67,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     pending = [text for text, there in ((files, status.pending_files), (begun, status.re_embedding)) if there]
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
-        ("sources", (", ".join(status.sources) or "none") + without),
+        ("sources", (", ".join(_source(path, status.walks[path]) for path in status.sources) or "none") + without),
         *([("outside", f"{', '.join(status.outside)} (not in {status.index.parent})")] if status.outside else []),
         ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{dead}"),
@@ -76,6 +81,15 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("commit", status.last_commit or "none yet"),
         ("pending", "; ".join(pending) or "nothing"),
     ]
+
+
+def _source(path: str, options: "Mapping[str, JsonValue]") -> str:
+    """Return a source's path, with the options it was walked with, if they are not the built-in ones."""
+    told = [f"{name} {pattern}" for name in ("include", "exclude") for pattern in cast("list[str]", options[name])]
+    told += [] if options["use_ignore_files"] else ["no ignore files"]
+    size = cast("int", options["max_file_size"])
+    told += [] if size == MAX_FILE_SIZE else [f"files up to {size_text(size)}"]
+    return f"{path} ({'; '.join(told)})" if told else path
 
 
 def _incomplete(status: "Status") -> str:

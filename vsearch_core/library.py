@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MAX_FILE_SIZE, MODEL, MODES, RERANKED
+from vsearch_core.config import CONFIG_FILE, EMBEDDER, INDEX_DIR, MODEL, MODES, RERANKED
 from vsearch_core.errors import ArgumentError, IndexNotFoundError, InputError, StorageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from vsearch_core.search.verify import Verification
     from vsearch_core.store.check import Fault
     from vsearch_core.store.states import FileState
-    from vsearch_core.text.extract.options import ExtractOptions
 
 _FILTER_NAMES = frozenset(("where", "path", "ext", "since", "until"))
 MAX_IDLE_READERS = 8  # open snapshots that are kept for later searches; each maps the index's files
@@ -66,6 +65,8 @@ class UpdateOptions(TypedDict, total=False):
         exclude: Globs of files to leave out; they take precedence over `include`.
         use_ignore_files: Obey .gitignore, .ignore and .vsearchignore files; True by default.
         max_file_size: The size in bytes above which a file is left out; 50 MB by default.
+        walk_defaults: Any of the four options above. They apply to paths of earlier calls that were added without
+            these options. Without `walk_defaults`, such paths keep the options of their last update.
         retry: Read again all files that an earlier update couldn't read, or read only in part.
         password: A password to try on encrypted files.
         ocr: Recognise text in PDF pages that are only images, with the program ocrmypdf.
@@ -76,6 +77,7 @@ class UpdateOptions(TypedDict, total=False):
     exclude: Sequence[str]
     use_ignore_files: bool
     max_file_size: int
+    walk_defaults: "Mapping[str, Any]"
     retry: bool
     password: str
     ocr: bool
@@ -755,7 +757,7 @@ class Index:
 
         Args:
             paths: Files and folders to index; if there are none, all paths of earlier calls.
-            options: See `UpdateOptions`.
+            options: See `UpdateOptions`. Without `paths`, `include` and the like replace those of all earlier paths.
 
         Raises:
             InputError: A path doesn't exist, a glob is malformed, or `paths` is empty and there is no index yet.
@@ -766,13 +768,11 @@ class Index:
         from vsearch_core.index.choices import record_origin
         from vsearch_core.index.writer import update_index
 
-        sources, retry, reading = _run_options(paths, options)
+        sources, run = _run_options(paths, options)
         with self._changing():
             record_origin(self.path)
             opener = self._opener(share_vectors=self._share_vectors)
-            return update_index(
-                self.path, sources, self._requested, opener, self._observer, retry=retry, reading=reading
-            )
+            return update_index(self.path, sources, self._requested, opener, self._observer, **run)
 
     def re_embed(self) -> "ReEmbedSummary":
         """Replace all vectors with vectors from the embedder that was passed to `open_index`.
@@ -953,10 +953,8 @@ class Index:
         """
         from vsearch_core.index.forecast import at_rate_limits, forecast
 
-        sources, retry, reading = _run_options(paths, options)
-        planned = forecast(
-            self.path, sources, self._requested, self._opener(), self._observer, retry=retry, reading=reading
-        )
+        sources, run = _run_options(paths, options)
+        planned = forecast(self.path, sources, self._requested, self._opener(), self._observer, **run)
         return at_rate_limits(planned, rpm, tpm)
 
     def plan_re_embed(self, *, rpm: int | None = None, tpm: int | None = None) -> "Forecast":
@@ -1202,23 +1200,26 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve follows links
 
 
-def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[list[Source], bool, ExtractOptions]":
-    """Return the sources of an update, whether it retries failed files, and the options for reading files."""
-    from vsearch_core.index.sources import Source
-    from vsearch_core.text.discover import DiscoverOptions
+def _run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[list[Source], dict[str, Any]]":
+    """Return the sources of an update, and its options as keyword arguments of `update_index`."""
+    from vsearch_core.index.sources import WalkOptions
     from vsearch_core.text.extract.ocr import require_program
     from vsearch_core.text.extract.options import ExtractOptions
 
     if options.get("ocr"):
         require_program()
-    selection = DiscoverOptions(
-        tuple(options.get("include", ())),
-        tuple(options.get("exclude", ())),
-        options.get("use_ignore_files", True),
-        options.get("max_file_size", MAX_FILE_SIZE),
-    )
+    defaults = options.get("walk_defaults")
+    walk = WalkOptions(_walk_options(options), None if defaults is None else _walk_options(defaults))
     reading = ExtractOptions(options.get("password", ""), options.get("ocr", False), options.get("secrets", False))
-    return [Source(_absolute(path), selection) for path in paths], options.get("retry", False), reading
+    sources = [walk.for_new_source(_absolute(path)) for path in paths]
+    return sources, {"walk": walk, "retry": options.get("retry", False), "reading": reading}
+
+
+def _walk_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the options that decide which files are found, as fields of DiscoverOptions."""
+    names = ("include", "exclude", "use_ignore_files", "max_file_size")
+    values = {name: options[name] for name in names if name in options}
+    return {name: value if isinstance(value, int) else tuple(value) for name, value in values.items()}
 
 
 def _refuse_bad_target(index: Path, target: Path, *, replace: bool) -> None:

@@ -27,7 +27,7 @@ from vsearch_core.index.settings import (
     refuse_other_options,
 )
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.index.sources import Source
+from vsearch_core.index.sources import Source, WalkOptions
 from vsearch_core.index.writer import is_new_index, scan
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
@@ -76,6 +76,7 @@ def forecast(
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
+    walk: WalkOptions = WalkOptions(),  # noqa: B008 - frozen
     retry: bool = False,
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
@@ -89,7 +90,7 @@ def forecast(
     with storage_errors(index), _rehearsal(index, options if is_new else None) as catalog:
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, options)
-        changes = scan(index, catalog, settings, sources, observer, reading, limits, retry=retry)
+        changes = scan(index, catalog, settings, sources, observer, reading, limits, walk=walk, retry=retry)
         with closing(changes.stager) as stager:
             stager.stage_all()
         if observer.should_stop():

@@ -6,8 +6,9 @@ Only names, sizes and times of files are read.
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from vsearch_core.model import JsonValue
 from vsearch_core.store.catalog import Catalog, FileRecord
@@ -15,6 +16,7 @@ from vsearch_core.store.skipped import SkippedFile, unopened_file
 from vsearch_core.store.tables import lost_and_found
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
+CHOSEN = "chosen"  # the key of `Source.chosen` in the catalog
 SETTLED_NS = 2_000_000_000  # resolution of the coarsest file times (FAT)
 
 
@@ -22,12 +24,40 @@ SETTLED_NS = 2_000_000_000  # resolution of the coarsest file times (FAT)
 class Source:
     """A file or folder to index, as an absolute path, and the options for walking it.
 
-    `options` is None if the user removed the path from the index. If one source is inside another, the options of the
-    inner one apply to its files; if it is a removed one, they stay out of the index.
+    `options` is None if the user removed the path from the index. `chosen` names the options that the user gave for
+    this source; the others are defaults, which a later update may replace (see `WalkOptions`). If one source is inside
+    another, the options of the inner one apply to its files; if it is a removed one, they stay out of the index.
     """
 
     path: Path
     options: DiscoverOptions | None
+    chosen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WalkOptions:
+    """Options for walking sources, by the names of the fields of DiscoverOptions.
+
+    `given` are those that the user gives for this update, `defaults` those that apply to a source for which the user
+    has not given others. `defaults` is None if they are not known: then sources keep theirs.
+    """
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] | None = None
+
+    def for_new_source(self, path: Path) -> Source:
+        """Return a source that the user names in this update."""
+        return Source(path, DiscoverOptions(**{**(self.defaults or {}), **self.given}), tuple(self.given))
+
+    def for_known_source(self, source: Source) -> Source:
+        """Return a source of an earlier update with the options that apply to it now."""
+        if source.options is None:
+            return source
+        names = [each.name for each in fields(DiscoverOptions) if each.name not in source.chosen]
+        built_in = asdict(DiscoverOptions())
+        renewed = {} if self.defaults is None else {name: self.defaults.get(name, built_in[name]) for name in names}
+        chosen = tuple(dict.fromkeys((*source.chosen, *self.given)))
+        return Source(source.path, replace(source.options, **{**renewed, **self.given}), chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +112,7 @@ def source_to_json(source: Source) -> dict[str, JsonValue]:
     """Return a source's options as JSON values for the catalog."""
     if source.options is None:
         return {"removed": True}
-    values = asdict(source.options)
+    values = {**asdict(source.options), CHOSEN: source.chosen}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
@@ -91,7 +121,11 @@ def source_from_json(root: Path, path: str, options: Mapping[str, JsonValue]) ->
     if options.get("removed"):
         return Source(root / path, None)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    return Source(root / path, DiscoverOptions(**values))  # type: ignore[arg-type]
+    chosen = values.pop(CHOSEN, None)
+    read = DiscoverOptions(**values)  # type: ignore[arg-type]
+    if chosen is None:  # an earlier version didn't record it: what differs from the defaults may have been chosen
+        chosen = tuple(key for key, value in asdict(DiscoverOptions()).items() if getattr(read, key) != value)
+    return Source(root / path, read, chosen)  # type: ignore[arg-type]
 
 
 def catalog_sources(root: Path, catalog: Catalog) -> list[Source]:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import GRAPH, part_sizes
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.model import Fingerprint
+from vsearch_core.index.sources import CHOSEN
+from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.vectors import unfinished_re_embeddings
@@ -23,7 +24,8 @@ class Status:
     index. `dead_rows` is the number of deleted rows still on disk. `graph_segments` segments, with `graph_rows` rows,
     have a graph. `pending_files` and `pending_chunks` are files and chunks that a stopped run has not embedded.
     `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder around the index.
-    `files_by_state` has the number of files in each state of `store.states.STATES`.
+    `walks` has the options with which each source was walked last, by path. `files_by_state` has the number of files in
+    each state of `store.states.STATES`.
     """
 
     index: Path
@@ -48,6 +50,7 @@ class Status:
     size: Mapping[str, int]
     files_by_state: Mapping[str, int]
     outside: tuple[str, ...] = ()
+    walks: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -80,6 +83,11 @@ def read_status(snapshot: Snapshot) -> Status:
         size=_sizes(snapshot),
         files_by_state=_by_state(snapshot),
         outside=outside_paths(catalog.index.parent, catalog),
+        walks={
+            path: {key: value for key, value in sorted(options.items()) if key != CHOSEN}
+            for path, options in sorted(sources.items())
+            if not options.get("removed")
+        },
     )
 
 

@@ -30,6 +30,7 @@ from vsearch_core.index.sources import (
     Plan,
     Source,
     SourceSelection,
+    WalkOptions,
     catalog_sources,
     check_sources,
     is_within,
@@ -100,15 +101,17 @@ def update_index(
     open_embedder: OpenEmbedder,
     observer: Observer = Observer(),  # noqa: B008 - frozen
     *,
+    walk: WalkOptions = WalkOptions(),  # noqa: B008 - frozen
     retry: bool = False,
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> UpdateSummary:
     """Update the index from the given sources, or from all sources of earlier updates if none are given.
 
-    A file that could not be read, or only in part, is read again if it has changed, if `reading` now has an option that
-    was missing then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If
-    it is stopped, it keeps the work done so far, and the next run continues from there.
+    `walk` has options for walking the sources of earlier updates; it only counts if no sources are given. A file that
+    could not be read, or only in part, is read again if it has changed, if `reading` now has an option that was missing
+    then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If it is
+    stopped, it keeps the work done so far, and the next run continues from there.
 
     Raises InputError, IndexNotFoundError if an index has lost its catalog, IndexLockedError, IndexMismatchError,
     IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops the run while it rebuilds
@@ -121,7 +124,7 @@ def update_index(
     with storage_errors(index):
         make_folder(index)
         with writer_lock(index), closing(run.open_catalog()) as catalog:
-            return run.update(catalog, sources, started, retry=retry)
+            return run.update(catalog, sources, started, walk=walk, retry=retry)
 
 
 def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions) -> bool:
@@ -192,6 +195,7 @@ def scan(
     reading: ExtractOptions,
     limits: IndexLimits,
     *,
+    walk: WalkOptions,
     retry: bool,
 ) -> Changes:
     """Find what has changed, record the sources in the catalog, and start to read the changed files.
@@ -204,11 +208,13 @@ def scan(
     versions = () if retry else (extractor_version(), *map(extractor_version, reading.unset))
     incomplete = (incomplete_files(catalog) if retry or reading.ocr else {}) | _outdated_files(catalog)
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
-    known_sources = catalog_sources(root, catalog)
+    before = catalog_sources(root, catalog)
+    known_sources = before if sources else [walk.for_known_source(source) for source in before]
+    check_sources([source for source in known_sources if source not in before and source.path.exists()])
     selection = select_sources(root, sources, known_sources, live)
     refuse_unnamed_sources(index, selection.walked, sources)
     plan = make_plan(index, selection, known)
-    for source in sources:
+    for source in (*sources, *(source for source in known_sources if source not in before)):
         catalog.put_source(stored_path(root, source.path), source_to_json(source))
     _report_unread(root, plan, selection, known, observer)
     chunk_options = ChunkOptions(settings.chunk_words, settings.overlap_words)
@@ -270,13 +276,17 @@ class _Update:
         settings = new_settings(self.options, self._embedder.fingerprint)
         return Catalog.create(self.index, settings.to_catalog())
 
-    def update(self, catalog: Catalog, sources: Sequence[Source], started: float, *, retry: bool) -> UpdateSummary:
+    def update(
+        self, catalog: Catalog, sources: Sequence[Source], started: float, *, walk: WalkOptions, retry: bool
+    ) -> UpdateSummary:
         settings = IndexSettings.from_catalog(catalog, renewing=True)
         self._check_options(catalog, settings)
         record_named_sources(self.index, sources)
         renew_keywords(catalog, settings, self.observer, self.limits)
         sweep(catalog)
-        changes = scan(self.index, catalog, settings, sources, self.observer, self.reading, self.limits, retry=retry)
+        changes = scan(
+            self.index, catalog, settings, sources, self.observer, self.reading, self.limits, walk=walk, retry=retry
+        )
         with closing(changes.stager):
             try:
                 embedded, reused = self._embed(catalog, settings, changes)
