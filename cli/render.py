@@ -31,6 +31,8 @@ from .search_options import SearchArguments
 _RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # an underlined heading, or a ruled line between parts
 _BLANKS = re.compile(r"\s+")
 
+_ALIKE_SHOWN = 3  # near-duplicates that a terminal names
+
 _WHY_NOTHING = {
     "empty-index": "the index is empty; add documents with `vsearch index PATH`",
     "clauses-unmatched": 'none of {chunks} passes both the filters and the clauses ("quotes", + and -); loosen them',
@@ -88,8 +90,7 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
         if hit.alike:
-            paths = dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike)
-            emit(f"    and {len(hit.alike):,} alike: {', '.join(paths)}")
+            emit("    " + _alike_line(hit, root))
         if hit.newer is not None:
             newer = f"newer: {one_line(shown_path(root, hit.newer))}"
             emit(f"    {DIM}{newer}{RESET}" if colour else f"    {newer}")
@@ -97,6 +98,13 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
         say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
     if explain:
         emit("\n" + _explanation(results))
+
+
+def _alike_line(hit: Hit, root: Path) -> str:
+    """Return the number of a hit's near-duplicates, and the first few of their paths."""
+    paths = list(dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike[:_ALIKE_SHOWN]))
+    more = hit.alike_count - min(_ALIKE_SHOWN, len(hit.alike))
+    return f"and {hit.alike_count:,} alike: {', '.join(paths)}" + (f" and {more:,} more" if more else "")
 
 
 def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bool) -> str:

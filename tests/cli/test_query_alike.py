@@ -64,3 +64,16 @@ def test_diversity_changes_the_order_only(vsearch: Vsearch, leases: Path) -> Non
 @pytest.mark.parametrize("value", ["-0.1", "1.1", "nan"])
 def test_diversity_out_of_range_is_refused(vsearch: Vsearch, leases: Path, value: str) -> None:
     assert "--diversity" in vsearch("query", "--diversity", value, "lease", cwd=leases).error
+
+
+def test_many_copies_are_a_short_line_and_a_bounded_list(vsearch: Vsearch, project: Path) -> None:
+    text = "The same small note about the heron by the river, copied again and again.\n"
+    write_files(project, {f"n{number}.md": text for number in range(60)})
+    assert vsearch("index", ".", "-q", cwd=project).status == 0
+    (line,) = [line for line in vsearch("query", "heron", cwd=project).lines if " alike: " in line]
+    assert line.startswith("    and 59 alike: ")
+    assert line.endswith(" and 56 more")
+    assert line.count(".md") == 3
+    for k in ("1", "3"):
+        (hit,) = vsearch("query", "heron", "-k", k, "--json", cwd=project).json["hits"]
+        assert (len(hit["alike"]), hit["alike_count"]) == (20, 59)

@@ -18,6 +18,8 @@ from vsearch_core.text.extract.registry import place_of
 
 Places = NDArray[np.int64]
 
+MOST_ALIKE = 20  # near-duplicates that a hit names
+
 
 def hydrated(
     searcher: Searcher,
@@ -34,7 +36,8 @@ def hydrated(
     `shown` (h,) are the candidates to return, as positions in `candidates`. `near_duplicates` has, for each of them,
     the positions of its near-duplicates. `scores` (n,) are the final scores of all candidates.
     """
-    chunks = searcher.hydrate(candidates.ids[np.concatenate([shown, *near_duplicates])])
+    named = [places[:MOST_ALIKE] for places in near_duplicates]
+    chunks = searcher.hydrate(candidates.ids[np.concatenate([shown, *named])])
     routes = {VECTOR: None, KEYWORD: None, **candidates.scores}
     if rerank_scores is not None:
         routes["rerank"] = rerank_scores
@@ -57,7 +60,8 @@ def hydrated(
                 text=chunk.text,
                 scores={name: None if values is None else float(values[at]) for name, values in routes.items()},
                 place=place_of(stored.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
-                alike=tuple(_near_duplicate(next(collapsed)) for _ in alike),
+                alike=tuple(_near_duplicate(next(collapsed)) for _ in alike[:MOST_ALIKE]),
+                alike_count=len(alike),
                 confidence=None if confidence is None else float(confidence[at]),
                 window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
             )

@@ -33,10 +33,11 @@ class Hit:
     `scores` has each route's own score ("vector": cosine, "keyword": BM25), or None if the route didn't score the
     chunk. `place` is the position in the file, in the terms of its format ("slide 4", "Sales!2:9"), or None for formats
     with lines. `before` and `after` are the text around the hit, if context was requested; `before + text + after` is
-    continuous text. `alike` are near-duplicates that are hidden in favour of this hit. `window` is None if the hit is
-    too short to have parts, if the index has no late windows, and if no vectors were searched. `confidence` is the
-    probability that the hit is relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer`
-    is the path of the newest version of the file, if there is a newer one.
+    continuous text. `alike` are near-duplicates that are hidden in favour of this hit, the best ones if there are many;
+    `alike_count` is the number of all that were ranked. `window` is None if the hit is too short to have parts, if the
+    index has no late windows, and if no vectors were searched. `confidence` is the probability that the hit is
+    relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer` is the path of the newest
+    version of the file, if there is a newer one.
     """
 
     rank: int
@@ -58,6 +59,7 @@ class Hit:
     window: BestWindow | None = None
     confidence: float | None = None
     newer: str | None = None
+    alike_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
