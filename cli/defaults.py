@@ -190,10 +190,10 @@ def read_file(path: Path, *, personal: bool, unknown: Callable[[InputError], Non
     values = parse(path, text)
     for key, value in list(values.items()):
         if key not in SETTINGS:
-            error = InputError(str(path), f"{key!r} is not a setting; see all settings with `vsearch config`")
+            no_setting = InputError(str(path), f"{key!r} is not a setting; see all settings with `vsearch config`")
             if unknown is None:
-                raise error
-            unknown(error)
+                raise no_setting
+            unknown(no_setting)
             del values[key]
             continue
         if SETTINGS[key].personal and not personal:

@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,24 @@ def test_the_connection_is_free_again_after_an_expression(catalog: Catalog) -> N
 
 def test_sqlite_has_json_arrows() -> None:
     assert sqlite3.sqlite_version_info >= (3, 38)
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = 'red')", ["list.md", "text.md"]),
+        ("'2026' IN (SELECT value FROM JSON_EACH( tags ))", []),
+        ("2026 IN (SELECT value FROM json_each(tags))", ["number.md"]),
+        ("'[odd' IN (SELECT value FROM json_each(\"tags\"))", ["odd.md"]),
+        ("'json_each(tags)' = 'json_each' || '(tags)' AND tags = 'red'", ["text.md"]),
+        ("(SELECT count(*) FROM json_each(tags)) = 0", ["none.md"]),
+    ],
+)
+def test_a_plain_value_counts_as_a_list_of_one(tmp_path: Path, where: str, expected: list[str]) -> None:
+    tags: dict[str, Any] = {"list": ["red", "blue"], "text": "red", "number": 2026, "odd": "[odd"}
+    files = [NewFile(f"{name}.md", 1, MAY, 0, b"", None, None, {"tags": value}) for name, value in tags.items()]
+    with closing(Catalog.create(tmp_path, {})) as untidy:
+        for file in [*files, NewFile("none.md", 1, MAY, 0, b"", None, None, {})]:
+            untidy.stage_file(file, [])
+        untidy.publish_files(untidy.complete_files())
+        assert sorted(passing(untidy, where)) == expected

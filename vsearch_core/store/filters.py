@@ -1,5 +1,6 @@
 """Evaluate the filters of a search in SQLite: conditions on the path, type, time and metadata of files."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ VALUE_LIMIT = 1_000_000  # bytes of one value that an expression makes
 PATTERN_LIMIT = 1_000  # bytes of a LIKE or GLOB pattern in an expression
 COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "meta")
 
+# A text, or a call of json_each for one key; a text is matched so that nothing in it is taken for a call.
+_JSON_EACH = re.compile(r"""'(?:[^']|'')*'|\bjson_each\s*\(\s*(?P<key>"(?:[^"]|"")+"|[^\W\d]\w*)\s*\)""", re.IGNORECASE)
 _NAMES = ("path", "name", "dir", "title", "meta")  # columns of text that users compose differently
 
 # The actions that an expression may take; SQLite refuses all others (writing, attaching, pragmas …) before it runs.
@@ -46,7 +49,7 @@ def matching_files(
     columns = f"({_file_columns(connection, where or '')}) AS file_columns"
     if where is not None:
         # The text must be an expression by itself: `1) OR (1`, which is one between parentheses, would undo the others.
-        alone = f"EXPLAIN SELECT CASE WHEN\n{where}\nTHEN 1 END FROM {columns}"
+        alone = f"EXPLAIN SELECT CASE WHEN\n{_with_lists(where)}\nTHEN 1 END FROM {columns}"
         _run_guarded(connection, alone, [], where, seconds)
     query = f"SELECT id, stored_path FROM {columns}"
     if conditions:
@@ -67,7 +70,7 @@ def _conditions(
     if where is not None:
         if not where.strip():
             raise FilterError("where", "the expression is empty", "empty-expression")
-        conditions.append(f"(\n{where}\n)")  # on lines of its own, so that a comment ends with it
+        conditions.append(f"(\n{_with_lists(where)}\n)")  # on lines of its own, so that a comment ends with it
     if extensions:
         conditions.append(f"lower(ext) IN ({', '.join('?' * len(extensions))})")
         values += extensions
@@ -76,6 +79,22 @@ def _conditions(
             conditions.append(f"mtime {sign} ?")
             values.append(moment.strftime("%Y-%m-%dT%H:%M:%S"))
     return conditions, values
+
+
+def _with_lists(where: str) -> str:
+    """Return the expression with `json_each(key)` rewritten, so that a plain value counts as a list of one.
+
+    The same key often has a list in one file and a plain text in another, for which SQLite has no JSON.
+    """
+
+    def rewritten(found: re.Match[str]) -> str:
+        key = found["key"]
+        if key is None or key.lower() == "meta":
+            return found[0]
+        is_json = f"json_valid({key}) AND json_type(iif(json_valid({key}), {key}, '0')) IN ('array', 'object')"
+        return f"json_each(CASE WHEN {key} IS NULL THEN NULL WHEN {is_json} THEN {key} ELSE json_array({key}) END)"
+
+    return _JSON_EACH.sub(rewritten, where)
 
 
 def _file_columns(connection: sqlite3.Connection, where: str) -> str:
