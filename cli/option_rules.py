@@ -70,7 +70,7 @@ _FILTERS = dict.fromkeys(("where", "path", "ext", "since", "until"), ALWAYS)
 _SEARCH: Mapping[str, tuple[When, ...]] = {
     **_FILTERS,
     **dict.fromkeys(("k", "min_score", "group_by", "diversity", "max_tokens"), ALWAYS),
-    "no_collapse": when("format", "text", "json", "jsonl", "lines"),  # --paths never collapses
+    "no_collapse": ALWAYS,  # --paths never collapses anyway, as the option asks
     "context": when("format", "text", "json", "jsonl", "lines"),
     "exact": _MODEL,
     **dict.fromkeys(("as_json", "as_jsonl"), ALWAYS),
