@@ -23,7 +23,7 @@ from vsearch_core.embed.open import open_embedder
 from vsearch_core.index.limits import DEFAULT_LIMITS
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions, new_settings
-from vsearch_core.index.sources import Source
+from vsearch_core.index.sources import Source, WalkOptions
 from vsearch_core.index.writer import scan, update_index
 from vsearch_core.model import EmbedderSpec
 from vsearch_core.store.catalog import Catalog
@@ -66,7 +66,17 @@ def count_staged(folder: Path, work: Path, embedder: Embedder) -> int:
     index.mkdir()
     settings = new_settings(IndexOptions(), embedder.fingerprint)
     with closing(Catalog.create(index, settings.to_catalog())) as catalog:
-        changes = scan(index, catalog, settings, sources, Observer(), ExtractOptions(), DEFAULT_LIMITS, retry=False)
+        changes = scan(
+            index,
+            catalog,
+            settings,
+            sources,
+            Observer(),
+            ExtractOptions(),
+            DEFAULT_LIMITS,
+            walk=WalkOptions(),
+            retry=False,
+        )
         with closing(changes.stager):
             changes.stager.stage_all()
         return len(catalog.files(live=False))
