@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsearch_core.json_text import parse_json
+
 from .defaults import chosen_by_user
 from .output import complain, one_line
 
@@ -83,15 +85,13 @@ class Consent:
 
     def _agreed_to_a_host(self, provider: str) -> bool:
         """Return True if an earlier version has recorded a consent, which named only the host: it counts no longer."""
-        import json
-
         from vsearch_core.config import default_state_dir
         from vsearch_core.own_files import open_file
 
         try:
             with open_file(default_state_dir() / "consent.json", "rb") as file:
-                answers = json.loads(file.read(MAX_CONSENT_BYTES))
-        except (OSError, ValueError, RecursionError):
+                answers = parse_json(file.read(MAX_CONSENT_BYTES))
+        except (OSError, ValueError):
             return False
         given = {"project": str(self._project), "provider": provider}
         return isinstance(answers, list) and any(

@@ -11,7 +11,7 @@ from vsearch_core.errors import InputError
 
 from . import consent, locate
 from .defaults import choose, parse_size, shown
-from .opening import open_index
+from .opening import open_index, provider_of
 from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
@@ -130,7 +130,8 @@ def index(
     folder = locate.index_to_write(index_dir)
     refuse_idle_options("index", work="re-embed" if re_embed else "update")
     if any(option is not None for option in (device, base_url, rpm, tpm)):
-        refuse_idle_options("index", embedder=_provider(folder, embedder, re_embed=re_embed))
+        replaced = embedder if re_embed else None
+        refuse_idle_options("index", embedder=replaced or provider_of(folder, embedder))
     walk = choose(folder, include=None, exclude=None, max_file_size=None)
     reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets}
     options: UpdateOptions = {
@@ -186,17 +187,6 @@ def index(
     if isinstance(done, ReEmbedSummary):
         return _report_re_embed(done, as_json=as_json, quiet=quiet)
     return _report(done, as_json=as_json, quiet=quiet, verbose=verbose)
-
-
-def _provider(folder: Path, embedder: str | None, *, re_embed: bool) -> str:
-    """Return the kind of embedding model that the run uses: that of the index if there is one, else the chosen one."""
-    from vsearch_core.store.tables import CATALOG_FILE
-
-    if (folder / CATALOG_FILE).exists() and not (re_embed and embedder):
-        with open_index(folder) as existing:
-            return existing.status().fingerprint.provider
-    provider: str = choose(folder, embedder=embedder)["embedder"]
-    return provider
 
 
 def _with_news(plain: "Observer", news: News, *, verbose: bool) -> "Observer":

@@ -94,6 +94,20 @@ def absolute_model(model: str | None, base: Path) -> str | None:
     return str(folder) if folder and folder.is_dir() else model
 
 
+def provider_of(folder: Path, embedder: str | None = None) -> str:
+    """Return the kind of embedder of the index in a folder; if there is no index, the kind that a new one gets.
+
+    `embedder` is the option of the command line; if it is None, the configured kind counts.
+    """
+    from vsearch_core.store.tables import CATALOG_FILE
+
+    if (folder / CATALOG_FILE).exists():
+        with open_index(folder) as existing:
+            return existing.status().fingerprint.provider
+    provider: str = choose(folder, embedder=embedder)["embedder"]
+    return provider
+
+
 def embedder_opener(
     project: Path,
     *,

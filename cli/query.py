@@ -12,7 +12,7 @@ from vsearch_core.errors import ArgumentError, FilterError, InputError
 from . import locate
 from .advice import describe
 from .defaults import choose, configured, shown
-from .opening import interruptible, open_index
+from .opening import interruptible, open_index, provider_of
 from .option_rules import refuse_idle_options
 from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
@@ -102,6 +102,8 @@ def query(
         format="lines" if text == "-" else arguments.format,
         reranker="none" if rerank is None else "some",
     )
+    if arguments.base_url is not None:
+        refuse_idle_options("query", embedder=provider_of(folder))
     options: SearchOptions = {
         **arguments.search_options(folder),
         **combination,  # type: ignore[typeddict-item]

@@ -21,8 +21,11 @@ ADDRESS_SPACE = 6 << 30  # bytes, most of them never used: a command that asks f
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a command did. `status` is negative for the signal that ended it; `touched` are paths it opened outside."""
+class CommandOutcome:
+    """The result of a command.
+
+    `status` is negative for the signal that ended it. `touched` are the paths outside the project that it opened.
+    """
 
     status: int
     out: str
@@ -51,7 +54,7 @@ class ForkServer:
         """Use the server in the process."""
         self._process = process
 
-    def run(self, arguments: list[str], cwd: Path, outside: Path) -> Outcome:
+    def run(self, arguments: list[str], cwd: Path, outside: Path) -> CommandOutcome:
         """Run `vsearch` with the arguments; paths below `outside` that it opens are reported."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -59,7 +62,7 @@ class ForkServer:
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         values = json.loads(self._process.stdout.readline())
-        return Outcome(**{**values, "touched": tuple(values["touched"])})
+        return CommandOutcome(**{**values, "touched": tuple(values["touched"])})
 
 
 @contextmanager

@@ -12,6 +12,7 @@ FRONT_DOOR = "__init__"
 GROUND = {
     "model",
     "errors",
+    "json_text",
     "config",
     "own_files",
     "allowed",

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from vsearch_core import config
+from vsearch_core.json_text import parse_json
 from vsearch_core.own_files import make_own_folders, open_file, replace_file
 
 FOLDER = "allowed"  # in the user's state folder
@@ -56,8 +57,8 @@ def _load(index: Path) -> dict[str, list[str]]:
     """Return the record by kind; an empty one if it can't be read."""
     try:
         with open_file(_file(index), "rb") as file:
-            values = json.loads(file.read(_MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
+            values = parse_json(file.read(_MAX_BYTES))
+    except (OSError, ValueError):
         return {}
     if not isinstance(values, dict) or values.get(_INDEX) != os.path.realpath(index):
         return {}

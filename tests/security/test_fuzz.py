@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from forgery import forge
-from fork_server import ForkServer, Outcome, serving
+from fork_server import CommandOutcome, ForkServer, serving
 from hostile import contents
 from hostile_clones import make
 from process import write_files
@@ -78,7 +78,7 @@ def outside_of(folder: Path) -> Path:
     return write_files(folder / "outside", {"secret.txt": "zebra quagga okapi", "victim": "k = 5\n"})
 
 
-def run(server: ForkServer, commands: list[list[str]], project: Path, outside: Path, case: str) -> list[Outcome]:
+def run(server: ForkServer, commands: list[list[str]], project: Path, outside: Path, case: str) -> list[CommandOutcome]:
     """Run the commands in the project; none may do harm."""
     before, outcomes = contents(outside), []
     beside = sorted(outside.parent.iterdir())

@@ -4,7 +4,6 @@ A folder contains a model's ONNX graphs or its table of vectors, its tokenizer, 
 `model.json` lists the size of each file. So opening a model takes a few `stat` calls, and no weights are read.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from vsearch_core.embed.model_files import Origin
 from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision, best_precision
 from vsearch_core.embed.windows import WINDOWING
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import Fingerprint
 
 ModelKind = Literal["local", "static"]  # the provider that runs it
@@ -136,7 +136,7 @@ def load_prepared(home: Path) -> PreparedModel | Path | None:
     """
     path = home / DESCRIPTION
     try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         described = ModelDescription(**raw | {"stamp": tuple(raw["stamp"])})
         sizes = dict(described.files)
     except OSError:

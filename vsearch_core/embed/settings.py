@@ -1,6 +1,5 @@
 """Reads the settings in the folder of a sentence-transformers model: pooling, maximum length and prompts."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeGuard
 
 from vsearch_core.errors import ModelError
+from vsearch_core.json_text import parse_json
 
 Pooling = Literal["mean", "cls", "lasttoken"]
 
@@ -129,10 +129,10 @@ def read_json(path: Path, kind: type = dict) -> Any:
             raw = file.read(MAX_JSON_BYTES + 1)
         if len(raw) > MAX_JSON_BYTES:
             raise ModelError(str(path), f"is larger than {MAX_JSON_BYTES // 1_000_000} MB", "model-damaged")
-        value = json.loads(raw)
+        value = parse_json(raw)
     except OSError as error:
         raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelError(str(path), "isn't JSON", "model-damaged") from error
     if not isinstance(value, kind):
         raise ModelError(str(path), f"isn't a JSON {kind.__name__}", "model-damaged")

@@ -3,7 +3,6 @@
 The model's files may be in the format of Model2Vec or sentence-transformers. Neither package is needed to read them.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.tensors import open_weights
 from vsearch_core.embed.windows import clean, legible_share
 from vsearch_core.errors import ModelError, first_line
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -159,5 +159,5 @@ def unknown_token(tokenizer: "Tokenizer") -> int | None:
     model = tokenizer.model
     if hasattr(model, "unk_token"):  # WordPiece, BPE, WordLevel
         return None if model.unk_token is None else tokenizer.token_to_id(model.unk_token)
-    found: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")  # Unigram
+    found: int | None = parse_json(tokenizer.to_str())["model"].get("unk_id")  # Unigram
     return found

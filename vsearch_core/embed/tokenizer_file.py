@@ -6,7 +6,6 @@ Regular expressions of well-known tokenizers are accepted as they are. Others ma
 classes, and only once in each alternative, so that the time of a match is linear in the text.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vsearch_core.embed.foreign_errors import model_errors
 from vsearch_core.errors import ModelError
+from vsearch_core.json_text import parse_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -68,7 +68,7 @@ def check_tokenizer(subject: str, raw: bytes) -> None:
     if not any(sign in raw for sign in (b"Regex", b"Replace", b"\\u00")):  # names may be written as escapes
         return
     with model_errors(subject, "can't be read", "model-damaged"):
-        objects = list(_objects(json.loads(raw)))
+        objects = list(_objects(parse_json(raw)))
     for each in objects:
         pattern = each.get("Regex")
         if isinstance(pattern, str) and not is_linear(pattern):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vsearch_core.errors import InputError
+from vsearch_core.json_text import parse_json
 from vsearch_core.store.io_errors import file_errors
 
 CORPUS_FILE = "corpus.jsonl"
@@ -143,8 +144,8 @@ def _records(path: Path) -> dict[str, dict[str, Any]]:
 
 def _parsed(place: str, line: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        record = parse_json(line)
+    except ValueError as error:
         raise InputError(place, f"is not JSON ({error})", "invalid-json-lines") from None
     if not isinstance(record, dict):
         raise InputError(place, "_id or text is missing or not a string", "invalid-record")

@@ -15,6 +15,7 @@ from typing import IO
 from zlib import crc32
 
 from vsearch_core.evaluate.dataset import Dataset
+from vsearch_core.json_text import parse_json
 from vsearch_core.own_files import open_file, replace_file
 from vsearch_core.store.files import durable_file, make_folder, sync_folder
 from vsearch_core.store.io_errors import file_errors
@@ -129,10 +130,10 @@ def _ends_a_line(file: IO[bytes]) -> bool:
 
 def _verdict(line: bytes) -> Verdict | None:
     try:
-        values = json.loads(line)
+        values = parse_json(line)
         crc = values.pop(_CRC, None)
         verdict = Verdict(**values)
-    except (AttributeError, ValueError, TypeError, RecursionError):
+    except (AttributeError, ValueError, TypeError):
         return None
     if crc is not None and line != _to_line(verdict):
         return None

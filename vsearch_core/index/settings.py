@@ -10,6 +10,7 @@ from typing import Any
 
 from vsearch_core import config
 from vsearch_core.errors import ArgumentError, IndexCorruptError, IndexMismatchError, InputError
+from vsearch_core.json_text import parse_json
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.model import TEXT, EmbedderSpec, Fingerprint
@@ -125,7 +126,7 @@ class IndexSettings:
         values = catalog.settings()
         try:
             settings = cls(
-                Fingerprint(**json.loads(values["fingerprint"])),
+                Fingerprint(**parse_json(values["fingerprint"])),
                 values["model"],
                 int(values["chunk_words"]),
                 int(values["overlap_words"]),
@@ -135,7 +136,7 @@ class IndexSettings:
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
             settings.refuse_impossible_values()
-        except (KeyError, ValueError, TypeError, RecursionError, InputError) as error:
+        except (KeyError, ValueError, TypeError, InputError) as error:
             raise IndexCorruptError(str(catalog.label), f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:
             reason = f"made with chunker {chunker}, and this version has chunker {CHUNKER}"

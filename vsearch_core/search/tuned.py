@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import FUSION
+from vsearch_core.json_text import parse_json
 from vsearch_core.search.fusion import Fusion, requested_fusion
 from vsearch_core.store.catalog import Catalog
 
@@ -40,10 +41,10 @@ def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
     if not stored:
         return None
     try:
-        values = TunedFusion(**json.loads(stored))
+        values = TunedFusion(**parse_json(stored))
         if values.method not in config.FUSIONS or not 0 <= values.alpha <= 1:
             raise ValueError(stored)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise IndexCorruptError(
             str(catalog.index), f"the fusion weights stored by tuning are damaged ({error})"
         ) from error

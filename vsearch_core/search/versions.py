@@ -6,7 +6,6 @@ path or in the front matter, says which is newer. And their texts have runs of w
 front matter that it supersedes the other. Plain numbers ("chapter-2", "invoice 17") are no versions.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from unicodedata import normalize
 
 import numpy as np
 
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import JsonValue
 from vsearch_core.search.shingles import Shingles, shingles
 from vsearch_core.store.catalog import Catalog, FileFacts
@@ -143,8 +143,8 @@ def file_version(file: FileFacts) -> FileVersion:
 
 def _front_matter(meta: str) -> Mapping[str, JsonValue]:
     try:
-        values = json.loads(meta)
-    except (ValueError, RecursionError):
+        values = parse_json(meta)
+    except ValueError:
         return {}
     return {str(key).casefold(): value for key, value in values.items()} if isinstance(values, dict) else {}
 

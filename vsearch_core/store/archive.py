@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
 from vsearch_core.errors import ArchiveError
+from vsearch_core.json_text import parse_json
 from vsearch_core.store.files import READ_BYTES, Data
 from vsearch_core.store.io_errors import file_errors
 from vsearch_core.store.segment import SEGMENTS_DIR
@@ -95,7 +96,7 @@ class ArchiveReader:
         self._expect(_padding(size))
         try:
             contents = _from_json(listing)
-        except (KeyError, TypeError, ValueError, RecursionError):
+        except (KeyError, TypeError, ValueError):
             contents = None
         if contents is None or _to_json(contents) != listing:
             raise self._damaged("its list of contents is invalid")
@@ -148,7 +149,7 @@ def _to_json(contents: Contents) -> bytes:
 
 
 def _from_json(listing: bytes) -> Contents:
-    values = json.loads(listing)
+    values = parse_json(listing)
     members = tuple(Member(**member) for member in values["members"])
     generation = values["generation"]
     if type(generation) is not int or not 0 <= generation <= _LAST_GENERATION:

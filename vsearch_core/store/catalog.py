@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import Chunk, JsonValue, KeywordFields
 from vsearch_core.own_files import connect_database
 from vsearch_core.store import connections
@@ -264,8 +265,8 @@ class Catalog:
             raise self.damaged("its list of sources is damaged")
         try:
             query = "SELECT path, options FROM sources"
-            return {path: dict(json.loads(options)) for path, options in self.connection.execute(query)}
-        except (ValueError, TypeError, RecursionError) as error:
+            return {path: dict(parse_json(options)) for path, options in self.connection.execute(query)}
+        except (ValueError, TypeError) as error:
             raise self.damaged("its list of sources is damaged") from error
 
     def put_source(self, path: str, options: Mapping[str, JsonValue]) -> None:
@@ -431,13 +432,13 @@ class Catalog:
     def _segment(self, number: int, name: str, rows: int, manifest: str, dead: bytes | None) -> SegmentRecord:
         """Check untrusted values: a name must not lead out of the index, nor a shape exceed its file."""
         try:
-            entries = manifest_from_json(json.loads(manifest))
+            entries = manifest_from_json(parse_json(manifest))
             if not is_segment_name(name) or rows not in {entries["chunk_ids"].rows, entries["file_ids"].rows}:
                 raise ValueError(name)
             bits = None if dead is None else np.frombuffer(dead, np.uint8)
             if bits is not None and len(bits) != -(-rows // 8):
                 raise ValueError(f"{len(bits)} bytes of tombstones for {rows} rows")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.damaged(f"its catalog's entry for segment {number} is damaged ({error})") from error
         tombstones = None if bits is None else np.unpackbits(bits, count=rows).astype(np.bool_)
         return SegmentRecord(number, name, rows, entries, tombstones)

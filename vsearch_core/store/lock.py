@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from vsearch_core.errors import IndexLockedError
+from vsearch_core.json_text import parse_json
 from vsearch_core.own_files import file_lock, open_file, replace_file
 
 LOCK_FILE = "writer.lock"
@@ -65,7 +66,7 @@ def _holder(index: Path) -> str:
     """Return " (process … on …, since …)" for the lock's holder, or "" if it is unknown or has died."""
     try:
         with open_file(index / HOLDER_FILE, "rb") as file:
-            signed = json.loads(file.read(MAX_HOLDER_BYTES))
+            signed = parse_json(file.read(MAX_HOLDER_BYTES))
         host, pid, since = str(signed["host"]), int(signed["pid"]), datetime.fromisoformat(signed["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.json_text import parse_json
 from vsearch_core.own_files import open_file
 from vsearch_core.store.files import checksum, durable_file, make_folder, sync_folder
 
@@ -231,12 +232,12 @@ def read_about(index: Path, name: str) -> About | None:
     if len(data) > LARGEST_ABOUT or not data.startswith(header) or kept.decode("latin-1") != checksum([text]):
         return None
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         manifest = manifest_from_json(values["manifest"])
         settings = {str(key): str(value) for key, value in values["settings"].items()}
         if len(settings) > _MAX_SETTINGS or max(map(len, settings.values()), default=0) > _MAX_SETTING_LENGTH:
             return None
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     own = ArrayEntry(array.dtype.str, array.shape, len(data), checksum([data]), _BlockSums().of(body))
     return About(settings, {**manifest, ABOUT: own})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, get_args
 
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import LEFT_OUT, READER
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.checksums import checksum_ok
@@ -78,4 +79,7 @@ def count_incomplete(catalog: Catalog) -> tuple[int, int]:
 
 
 def _reasons(left_out: str) -> tuple[str, ...]:
-    return tuple(map(str, json.loads(left_out)))
+    try:
+        return tuple(map(str, parse_json(left_out)))
+    except ValueError:  # SQLite parses deeper nesting, which only a forged index has
+        return ("for reasons that can't be read",)

@@ -1,7 +1,6 @@
 """OpenAI's embedding models, and servers with the same HTTP API, such as Ollama, llama.cpp, vLLM, TEI and LM Studio."""
 
 import base64
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from vsearch_core.embed.remote.wire import (
     unreachable,
 )
 from vsearch_core.errors import ArgumentError, InputError, ModelError
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import EmbedderSpec
 
 DEFAULT_MODEL = "text-embedding-3-small"
@@ -165,8 +165,8 @@ def _error_message(text: str) -> tuple[str, str]:
     If the body isn't JSON, the message is the body itself, and the code is "".
     """
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return text[:2000], ""
     error = body.get("error", body) if isinstance(body, Mapping) else body
     if isinstance(error, Mapping):

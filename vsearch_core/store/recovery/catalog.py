@@ -1,12 +1,12 @@
 """Rebuild a damaged catalog from its intact rows, and put the new catalog in its place."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vsearch_core.json_text import parse_json
 from vsearch_core.own_files import copy_file, open_file
 from vsearch_core.store.checksums import row_crc
 from vsearch_core.store.connections import begin_catalog, empty_catalog, finish_catalog
@@ -274,7 +274,7 @@ def _indexed_rows(source: sqlite3.Connection, table: str) -> int:
 def _is_source(options: str) -> bool:
     """Return True if these are a source's options, and not a setting: both tables have the same columns."""
     try:
-        values = json.loads(options)
+        values = parse_json(options)
     except ValueError:
         return False
     return isinstance(values, dict) and ("include" in values or "removed" in values)

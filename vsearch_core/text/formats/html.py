@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator
 from itertools import islice
 from typing import Any
 
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import Document, JsonValue, Span
 from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
@@ -180,15 +181,13 @@ def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
 
 def _articles(root: Any) -> Iterator[tuple[int, str]]:
     """Yield the texts of articles in JSON-LD, each with the line of its script."""
-    import json
-
     for script in root.iter("script"):
         source = script.text or ""
         if script.get("type", "").strip().lower() != "application/ld+json" or len(source) > _MAX_JSON:
             continue
         try:
-            values = [json.loads(source)]
-        except (ValueError, RecursionError):
+            values = [parse_json(source)]
+        except ValueError:
             continue
         while values:
             value = values.pop()

@@ -1,9 +1,9 @@
 """Extracts text from Jupyter notebooks. Each cell counts as one page, and Markdown cells provide the headings."""
 
-import json
 from typing import Any
 
 from vsearch_core.errors import ExtractionError
+from vsearch_core.json_text import parse_json
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import decode
@@ -52,8 +52,8 @@ def _parse(name: str, text: str) -> dict[str, Any]:
     if text.count("[") + text.count("{") > _MAX_CONTAINERS or text.count(",") > _MAX_VALUES:
         raise too_large(name)
     try:
-        notebook = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        notebook = parse_json(text)
+    except ValueError as error:
         raise damaged(name, "notebook", error) from None
     if not isinstance(notebook, dict):
         raise ExtractionError(name, "isn't a notebook", "wrong-suffix")
