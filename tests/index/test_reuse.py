@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,19 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ExtractionError, IndexCorruptError
 from vsearch_core.index import writer
+from vsearch_core.index.forecast import forecast
 from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.index.sources import SETTLED_NS, settled_ctime
+from vsearch_core.index.sources import SETTLED_NS, Source, settled_ctime
 from vsearch_core.model import Document, EmbedderSpec
+from vsearch_core.store import checksums
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.checksums import row_crc
 from vsearch_core.store.skipped import load_skipped
 from vsearch_core.store.tables import CATALOG_FILE
-from vsearch_core.text.discover import SourceFile
+from vsearch_core.text.discover import DiscoverOptions, SourceFile
 from vsearch_core.text.extract import registry
 from vsearch_core.text.extract.options import ExtractOptions
 
@@ -45,6 +49,11 @@ def root(tmp_path: Path, embedder: WordEmbedder) -> Path:
 def paragraphs(word: str, count: int) -> str:
     """Return `count` paragraphs, each of which becomes a chunk."""
     return "\n\n".join(f"{word} number{number} " + f"filler{number} " * 15 + "end." for number in range(count))
+
+
+def plan(root: Path, embedder: WordEmbedder, path: Path, options: IndexOptions) -> None:
+    """Forecast an update of a new index."""
+    forecast(root / ".vsearch", [Source(root / path, DiscoverOptions())], options, lambda _: embedder)
 
 
 def vectors(root: Path) -> dict[tuple[str, int], bytes]:
@@ -293,3 +302,21 @@ def test_deleted_rows_are_not_reused(root: Path, embedder: WordEmbedder) -> None
     shutil.copy(root / "docs/apple.txt", root / "docs/copy.txt")
     summary = make_index(root, embedder)
     assert (summary.embedded, summary.reused) == (1, 3)
+
+
+@pytest.mark.parametrize("run", [make_index, plan])
+def test_checksums_of_many_equal_texts_are_computed_in_linear_time(
+    tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch, run: Callable[..., object]
+) -> None:
+    computed = 0
+
+    def count(*values: object) -> int:
+        nonlocal computed
+        computed += 1
+        return row_crc(*values)
+
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.txt").write_text("\n\n".join(["heron " * 20] * 300), encoding="utf-8")
+    monkeypatch.setattr(checksums, "row_crc", count)
+    run(tmp_path, embedder, DOCS, options=SMALL)
+    assert computed < 20 * 300

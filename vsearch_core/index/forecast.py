@@ -205,10 +205,18 @@ def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
 def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, bool]]:
     """Yield (text, True if the index has a vector of it) for each staged chunk without a vector."""
     after = 0
+    known: dict[bytes, bool] = {}  # by the text's digest: a search for each of many equal texts would be quadratic
     while block := catalog.unembedded(after, block_chunks):
         after = block[-1][0]
         for chunk_id, text in block:
-            yield text, catalog.find_embedded_copy(chunk_id) is not None
+            digest = _digest(text)
+            if digest not in known:
+                known[digest] = catalog.find_embedded_copy(chunk_id) is not None
+            yield text, known[digest]
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class _Texts:
@@ -220,12 +228,11 @@ class _Texts:
         seen: set[bytes] = set()
         for text, known in texts:
             self.chunks += 1
-            data = text.encode("utf-8", "surrogatepass")
-            digest = blake2b(data, digest_size=16).digest()
+            digest = _digest(text)
             if known or digest in seen:
                 continue
             seen.add(digest)
-            self.bytes += len(data)
+            self.bytes += len(text.encode("utf-8", "surrogatepass"))
             if len(self.sample) < _SAMPLE:
                 self.sample.append(text)
         self.distinct = len(seen)

@@ -354,14 +354,14 @@ class Catalog:
         The record (`store.records`) is None if it is in a segment and not in the catalog.
         """
         intact = checksum_ok(self.connection, "chunks", "other")
-        row: tuple[int, bytes | None] | None = self.connection.execute(
-            "SELECT other.id, vector FROM chunks JOIN chunks AS other"
-            f" ON other.hash = chunks.hash AND other.text = chunks.text AND {intact}"
+        rows = self.connection.execute(
+            f"SELECT other.id, vector, {intact} FROM chunks JOIN chunks AS other"
+            " ON other.hash = chunks.hash AND other.text = chunks.text"
             " JOIN files ON files.id = other.file_id LEFT JOIN staged ON chunk_id = other.id"
-            f" WHERE chunks.id = ? AND (vector IS NULL AND live OR {self._ok('staged')}) LIMIT 1",
+            f" WHERE chunks.id = ? AND CASE WHEN vector IS NULL THEN live ELSE {self._ok('staged')} END",
             (chunk_id,),
-        ).fetchone()
-        return row
+        )  # one row at a time: there may be thousands of equal texts, and checksums are slow
+        return next(((other, vector) for other, vector, is_intact in rows if is_intact), None)
 
     def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
         """Store records (`store.records`), or bare vectors, of staged chunks until a commit takes them."""
