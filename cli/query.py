@@ -125,7 +125,7 @@ def query(
             return _answer_lines(index, request, explain=arguments.explain)
         results = index.search(request, snippets=output == "text")
         if ef is not None and results.exact:
-            say("--ef: no graph is needed for so few chunks; every vector was compared")
+            say("--ef: had no effect, because every vector was compared")
         return render.show(results, index.root, arguments, min_confidence)
 
 

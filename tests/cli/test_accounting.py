@@ -41,6 +41,8 @@ def mixed(vsearch: Vsearch, project: Path) -> Path:
         "vsearch: bad.pdf: is not a readable PDF (Stream has ended unexpectedly); left out of the index",
         f"vsearch: locked.pdf: {LOCKED}; left out of the index",
         f"vsearch: part.pdf: {PICTURES}; the rest is indexed",
+        "without text: empty.docx",
+        "without text: evil \ufffd[31m\ufffd name.txt",
     ]
     return project
 

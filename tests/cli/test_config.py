@@ -174,7 +174,8 @@ def test_config_sets_a_key_and_leaves_the_rest(vsearch: Vsearch, project: Path, 
     text = path.read_text()
     assert text.startswith("# why\nk = 5\n\nchunk_words = 60\n")
     assert settings(vsearch, project)["exclude"][0] == ["*.md", "drafts/"]
-    assert vsearch("config", "k", "7", "--user", cwd=project, HOME=str(home)).out == "5\n"  # the project's still counts
+    assert vsearch("config", "k", "7", "--user", cwd=project, HOME=str(home)).out == "7\n"
+    assert vsearch("config", "k", cwd=project, HOME=str(home)).out == "5\n"  # the project's still counts
     assert (home / ".config/vsearch/config.toml").read_text() == "k = 7\n"
     assert [each.name for each in (project / ".vsearch").iterdir()] == ["config.toml"]
 

@@ -158,11 +158,11 @@ def holds(vsearch: Vsearch, project: Path, result: CommandResult, names: dict[st
     """Check the messages and the outcome of a run."""
     assert result.status == 2, result
     lines = result.err.splitlines()
-    assert all(line.startswith(("vsearch: ", "skipped ")) for line in lines), lines
+    assert all(line.startswith(("vsearch: ", "skipped ", "without text: ")) for line in lines), lines
     for name in names:
         messages = [line for line in lines if line.startswith(f"vsearch: {name}: ")]
         assert len(messages) == 1, (name, messages)
-    subjects = [line.split(": ")[1] if line.startswith("vsearch") else line.split(": ")[0] for line in lines]
+    subjects = [line.split(": ")[0] if line.startswith("skipped") else line.split(": ")[1] for line in lines]
     assert len(subjects) == len(set(subjects)), "one line each"
     assert {f"skipped {name}" for name in ("zeros.txt", "loop", "endless.txt", "pipe.txt")} <= set(subjects)
     assert any(line.startswith("skipped invalid ") for line in lines)

@@ -72,7 +72,7 @@ def test_models_and_all_embedders_are_listed(vsearch: Vsearch, project: Path, tm
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--device", "cpu"), "--device: the embedder local doesn't let you choose a device; leave the option out"),
+        (("--device", "cpu"), "--device: has no effect with the local embedder; leave it out"),
         (("--embedder", "static"), "embedder static: has no default model; name one with --model"),
     ],
 )

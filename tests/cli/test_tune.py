@@ -103,7 +103,7 @@ def test_tune_learns_from_feedback(vsearch: Vsearch, decoys: Path) -> None:
     noted = decoys / ".vsearch" / "feedback.jsonl"
     first = json.loads(noted.read_text())
     for each in queries[1:]:  # as many runs of `feedback` would write it
-        verdict = {**first, "query": each["text"], "path": each["paths"][0]}
+        verdict = {**first, "crc": None, "query": each["text"], "path": each["paths"][0]}
         noted.write_text(f"{noted.read_text()}{json.dumps(verdict)}\n")
     by_file = vsearch("tune", "questions.jsonl", "--dry-run", "--json", cwd=decoys).json
     assert vsearch("tune", "--dry-run", "--json", cwd=decoys).json == by_file
@@ -124,8 +124,8 @@ def test_tune_stores_no_fusion_that_is_not_better(vsearch: Vsearch, decoys: Path
         ((), "0 judged queries are too few to learn from; judge 10 queries or more"),
         (("few.jsonl",), "1 judged query is too few to learn from"),
         (("judged",), "judges its own documents"),
-        (("nowhere",), "queries.jsonl: No such file"),
-        (("--reset", "--dry-run"), "--reset: only deletes the stored result"),
+        (("nowhere",), "nowhere: there is no such file or folder"),
+        (("--reset", "--dry-run"), "--dry-run: has no effect with --reset"),
     ],
 )
 def test_queries_that_nothing_can_be_learned_from_are_refused(

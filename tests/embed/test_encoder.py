@@ -1,5 +1,6 @@
 """The graph writer against transformers on a tiny model, and what it refuses."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +21,9 @@ Maker = Callable[..., Path]
 
 
 def with_pooling(folder: Path, settings: str) -> Path:
-    modules = '[{"path": "", "type": "x.Transformer"}, {"path": "1_Pooling", "type": "x.Pooling"}]'
-    (folder / "modules.json").write_text(modules, encoding="utf-8")
+    types = {"": "Transformer", "1_Pooling": "Pooling"}
+    modules = [{"path": path, "type": f"sentence_transformers.models.{name}"} for path, name in types.items()]
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(settings, encoding="utf-8")
     return folder
@@ -94,8 +96,10 @@ def test_an_unknown_pooling_is_named(tiny_bert: Maker, empty_cache: Path, settin
 
 def test_an_unknown_module_is_named(tiny_bert: Maker, empty_cache: Path) -> None:
     folder = tiny_bert()
-    (folder / "modules.json").write_text('[{"path": "2_LSTM", "type": "x.LSTM"}]', encoding="utf-8")
-    with pytest.raises(ModelError, match="module LSTM isn't supported"):
+    (folder / "modules.json").write_text(
+        '[{"path": "2_LSTM", "type": "sentence_transformers.models.LSTM"}]', encoding="utf-8"
+    )
+    with pytest.raises(ModelError, match=r"module sentence_transformers\.models\.LSTM isn't supported"):
         open_model(str(folder))
 
 

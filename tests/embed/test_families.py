@@ -134,7 +134,10 @@ def test_modules_in_another_order_are_named(tmp_path: Path) -> None:
     folder = add_modules(write_model(tmp_path / "tiny"))
     write_json(
         folder / "modules.json",
-        [{"path": "3_Normalize", "type": "x.Normalize"}, {"path": "1_Pooling", "type": "x.Pooling"}],
+        [
+            {"path": "3_Normalize", "type": "sentence_transformers.models.Normalize"},
+            {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+        ],
     )
     with pytest.raises(ModelError, match="module Pooling after Normalize isn't supported"):
         open_model(str(folder))

@@ -176,7 +176,7 @@ def test_numbers_outside_the_folder_are_refused(folder: Path) -> None:
     model = onnx.load(path, load_external_data=False)
     model.graph.initializer[0].external_data[0].value = "../../secret"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="stores its weights outside its folder"):
+    with pytest.raises(ModelError, match="keeps its numbers outside its folder"):
         open_model(str(folder))
     keep = path.with_name("model.onnx_data")
     model.graph.initializer[0].external_data[0].value = keep.name

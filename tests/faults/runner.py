@@ -39,6 +39,7 @@ def running(home: Path, prefix: Sequence[str] = ()) -> Iterator[Runner]:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
         "VSEARCH_CACHE_DIR": str(home / "cache"),
+        "VSEARCH_MODEL": "words",  # the stub's model is not the default: name it, so that no run has to ask
         "PYTHONPATH": str(Path(__file__).parent.parent),
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
