@@ -423,7 +423,12 @@ class _ReaderPool:
 
     @contextmanager
     def lend(self) -> Iterator[_IndexReader]:
-        """Yield a reader, an open snapshot of the newest known generation, for the calling thread."""
+        """Yield a reader, an open snapshot of the newest known generation, for the calling thread.
+
+        Errors of SQLite and the operating system in the block become StorageError or IndexCorruptError.
+        """
+        from vsearch_core.store.io_errors import storage_errors
+
         with self._lock:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
@@ -431,7 +436,8 @@ class _ReaderPool:
             reader = _IndexReader(self._index, epoch, self._engine_starting)
             self._adopt(reader)
         try:
-            yield reader
+            with storage_errors(self._index):
+                yield reader
         finally:
             with self._lock:
                 keep = reader.epoch == self._epoch and len(self._idle) < MAX_IDLE_READERS and not self._closed
@@ -680,9 +686,8 @@ class Index:
         """
         from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.stored_text import read_stored_text
-        from vsearch_core.store.io_errors import storage_errors
 
-        with self._readers.lend() as reader, storage_errors(self.path):
+        with self._readers.lend() as reader:
             finder = FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
             return read_stored_text(
                 reader.searcher,
@@ -705,9 +710,8 @@ class Index:
         """
         from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.verify import verify_text
-        from vsearch_core.store.io_errors import storage_errors
 
-        with self._readers.lend() as reader, storage_errors(self.path):
+        with self._readers.lend() as reader:
             finder = FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
             return verify_text(reader.searcher, finder, text)
 
@@ -822,10 +826,9 @@ class Index:
         from vsearch_core.evaluate.feedback import Verdict, record_verdict
         from vsearch_core.index.named_files import FileFinder, NamedPlace
         from vsearch_core.search.request import clean_query
-        from vsearch_core.store.io_errors import storage_errors
 
         text = clean_query(query)
-        with self._readers.lend() as reader, storage_errors(self.path):
+        with self._readers.lend() as reader:
             path, named = FileFinder(reader.snapshot.catalog, self.root, Path.cwd()).find_place(place)
         if named != NamedPlace(named.name):
             self.read(place)  # raises for a line or a page that the file doesn't have

@@ -117,20 +117,34 @@ def source_to_json(source: Source) -> dict[str, JsonValue]:
 
 
 def source_from_json(root: Path, path: str, options: Mapping[str, JsonValue]) -> Source:
-    """Return the source that has this path and these options in the catalog, as `source_to_json` made them."""
+    """Return the source that has this path and these options in the catalog, as `source_to_json` made them.
+
+    Raises ValueError for other options.
+    """
     if options.get("removed"):
         return Source(root / path, None)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     chosen = values.pop(CHOSEN, None)
+    defaults = asdict(DiscoverOptions())
+    for key, value in values.items():
+        is_list_of_text = not isinstance(value, tuple) or all(isinstance(each, str) for each in value)
+        if type(value) is not type(defaults.get(key)) or not is_list_of_text:
+            raise ValueError(f"{key} is not an option of a source")
     read = DiscoverOptions(**values)  # type: ignore[arg-type]
     if chosen is None:  # an earlier version didn't record it: what differs from the defaults may have been chosen
-        chosen = tuple(key for key, value in asdict(DiscoverOptions()).items() if getattr(read, key) != value)
+        chosen = tuple(key for key, value in defaults.items() if getattr(read, key) != value)
     return Source(root / path, read, chosen)  # type: ignore[arg-type]
 
 
 def catalog_sources(root: Path, catalog: Catalog) -> list[Source]:
-    """Return all sources in the catalog, also removed ones. `root` is the folder around the index."""
-    return [source_from_json(root, path, options) for path, options in catalog.sources().items()]
+    """Return all sources in the catalog, also removed ones. `root` is the folder around the index.
+
+    Raises IndexCorruptError if options of a source are not what a version of this program writes.
+    """
+    try:
+        return [source_from_json(root, path, options) for path, options in catalog.sources().items()]
+    except ValueError as error:
+        raise catalog.damaged(f"its list of sources is damaged ({error})") from error
 
 
 def check_sources(sources: Sequence[Source]) -> None:

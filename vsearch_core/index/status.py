@@ -8,7 +8,7 @@ from pathlib import Path
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import GRAPH, part_sizes
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.index.sources import CHOSEN
+from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
 from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
@@ -84,9 +84,9 @@ def read_status(snapshot: Snapshot) -> Status:
         files_by_state=_by_state(snapshot),
         outside=outside_paths(catalog.index.parent, catalog),
         walks={
-            path: {key: value for key, value in sorted(options.items()) if key != CHOSEN}
-            for path, options in sorted(sources.items())
-            if not options.get("removed")
+            path: {key: value for key, value in sorted(source_to_json(source).items()) if key != CHOSEN}
+            for path, source in sorted(zip(sources, catalog_sources(catalog.index.parent, catalog), strict=True))
+            if source.options is not None
         },
     )
 
