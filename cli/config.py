@@ -94,8 +94,9 @@ def _put(path: Path, key: str, value: Any) -> None:
     from vsearch_core.own_files import make_own_folders, refuse_links, replace_file
     from vsearch_core.store.io_errors import file_errors
 
-    defaults.read_file(path, personal=True, unknown=_complain)  # refuses what is no file of settings
     with file_errors(path):
+        refuse_links(path)  # it may lead out of the project, and the rename would replace it by a file
+        defaults.read_file(path, personal=True, unknown=_complain)  # refuses what is no file of settings
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         former = defaults.parse(path, text.encode())
         if value is None and key not in former:
@@ -109,5 +110,4 @@ def _put(path: Path, key: str, value: Any) -> None:
         if defaults.parse(path, changed.encode()) != wanted:
             raise InputError(str(path), f"{key} is not on its own line; edit the file by hand")
         make_own_folders(path.parent)
-        refuse_links(path)  # the rename would replace a link by a file
         replace_file(path, changed.encode())

@@ -216,3 +216,12 @@ def test_every_command_keeps_the_projects_file(vsearch: Vsearch, indexed: Path, 
         left.unlink()
     assert vsearch("import", "--index", named, archive, cwd=tmp_path).status == 0
     assert not (named / ".vsearch").exists()
+
+
+def test_config_reads_no_file_through_a_link(vsearch: Vsearch, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not TOML")
+    (project / ".vsearch").mkdir()
+    (project / ".vsearch/config.toml").symlink_to(tmp_path / "secret")
+    error = vsearch("config", "k", "7", cwd=project).error
+    assert "link" in error
+    assert "TOML" not in error
