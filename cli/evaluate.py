@@ -1,6 +1,6 @@
 """The command `vsearch eval`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from vsearch_core.errors import InputError
 from . import consent, locate
 from .advice import advice_for
 from .defaults import configured
-from .opening import open_index, provider_of
+from .opening import open_index, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, say, to_json
 
@@ -126,7 +126,7 @@ def _test(
         return
     dataset = None if questions is None else load_query_file(questions)
     folder = locate.index_to_read(index_dir)
-    _refuse_idle_address(folder, embedding)
+    refuse_idle_address("eval", folder, embedding["base_url"])
     with open_index(folder, report=say, **embedding) as index:
         if dataset is None:
             dataset = index.known_item_queries(known or 0)
@@ -134,12 +134,6 @@ def _test(
             raise InputError(str(index.path), "has no text to generate queries from; index some documents first")
         complain_of_missing(index.missing_documents(dataset))
         yield _Test(str(questions or index.path), dataset, index, str)
-
-
-def _refuse_idle_address(folder: Path, embedding: Mapping[str, Any]) -> None:
-    """Raise InputError if there is a base URL for an index whose embedder sends no requests."""
-    if embedding["base_url"] is not None:
-        refuse_idle_options("eval", embedder=provider_of(folder))
 
 
 @contextmanager
@@ -155,7 +149,7 @@ def _test_of_folder(folder: Path, split: str, keep: Path | None, **embedding: An
         work = keep or Path(stack.enter_context(TemporaryDirectory(prefix="vsearch-eval-")))
         corpus = prepare_corpus(folder, dataset, work)
         target = corpus.work / config.INDEX_DIR
-        _refuse_idle_address(target, embedding)
+        refuse_idle_address("eval", target, embedding["base_url"])
         if keep is None:
             stack.callback(forget, target)
         observer = Observer(file_failed=lambda path, reason: say(f"{path}: {reason}"), advice=advice_for)

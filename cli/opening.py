@@ -9,6 +9,7 @@ from . import locate
 from .consent import Consent
 from .defaults import SETTINGS, choose
 from .environment import base_urls, cache_dir, credentials
+from .option_rules import refuse_idle_options
 
 if TYPE_CHECKING:
     from vsearch_core import Embedder, EmbedderSpec, Index, Observer
@@ -106,6 +107,12 @@ def provider_of(folder: Path, embedder: str | None = None) -> str:
             return existing.status().fingerprint.provider
     provider: str = choose(folder, embedder=embedder)["embedder"]
     return provider
+
+
+def refuse_idle_address(command: str, folder: Path, base_url: str | None) -> None:
+    """Raise InputError if there is a base URL for an index whose embedder sends no requests."""
+    if base_url is not None:
+        refuse_idle_options(command, embedder=provider_of(folder))
 
 
 def embedder_opener(

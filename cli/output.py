@@ -4,12 +4,16 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from vsearch_core.errors import StorageError
 
 from .interrupts import refuse_results_after_interrupt
+
+if TYPE_CHECKING:
+    from vsearch_core import FoundText, StoredText
 
 PREPARING = "preparing the vector engine (the first time on a machine takes half a minute) …"
 
@@ -111,3 +115,12 @@ def shown_path(root: Path, stored: str) -> str:
     `stored` is the path as the index stores it: relative to `root`, or absolute, and then it stays so.
     """
     return stored if stored.startswith("/") else os.path.relpath(root / stored)
+
+
+def shown_place(root: Path, found: "StoredText | FoundText") -> str:
+    """Return the path of a found text with its lines, or with its place if its format has pages, sheets or the like."""
+    path = one_line(shown_path(root, found.path))
+    if found.place is not None:
+        return f"{path}  {one_line(found.place)}"
+    lines = str(found.start_line) if found.start_line == found.end_line else f"{found.start_line}-{found.end_line}"
+    return f"{path}:{lines}"

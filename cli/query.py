@@ -12,7 +12,7 @@ from vsearch_core.errors import ArgumentError, FilterError, InputError
 from . import locate
 from .advice import describe
 from .defaults import choose, configured, shown
-from .opening import interruptible, open_index, provider_of
+from .opening import interruptible, open_index, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
@@ -102,8 +102,7 @@ def query(
         format="lines" if text == "-" else arguments.format,
         reranker="none" if rerank is None else "some",
     )
-    if arguments.base_url is not None:
-        refuse_idle_options("query", embedder=provider_of(folder))
+    refuse_idle_address("query", folder, arguments.base_url)
     options: SearchOptions = {
         **arguments.search_options(folder),
         **combination,  # type: ignore[typeddict-item]

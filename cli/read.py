@@ -12,7 +12,7 @@ from vsearch_core.model import PAGE_BREAK
 from . import locate
 from .advice import describe
 from .opening import open_index
-from .output import DIM, PATH, RESET, emit, one_line, printable, say, shown_path, to_json, wants_colour
+from .output import DIM, PATH, RESET, emit, one_line, printable, say, shown_path, shown_place, to_json, wants_colour
 
 if TYPE_CHECKING:
     from vsearch_core import StoredText
@@ -71,9 +71,7 @@ def _emit_text(found: "StoredText", root: Path) -> None:
 
     colour = wants_colour()
     unit = unit_of(found.path)
-    lines = str(found.start_line) if found.start_line == found.end_line else f"{found.start_line}-{found.end_line}"
-    place = one_line(shown_path(root, found.path))
-    place += f":{lines}" if found.place is None else f"  {one_line(found.place)}"
+    place = shown_place(root, found)
     heading = f"  {one_line(found.heading)}" if found.heading and unit != "sheet" else ""
     emit(f"{PATH}{place}{RESET}{heading}" if colour else f"{place}{heading}")
     page = (found.page or 0) - found.before.count(PAGE_BREAK)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .opening import interruptible, open_index, provider_of
+from .opening import interruptible, open_index, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import say
 from .search_options import SearchArguments, grouped
@@ -25,8 +25,7 @@ def similar(
     output = arguments.output
     refuse_idle_options("similar", format=arguments.format)
     folder = locate.index_to_read(arguments.index_dir)
-    if arguments.base_url is not None:
-        refuse_idle_options("similar", embedder=provider_of(folder))
+    refuse_idle_address("similar", folder, arguments.base_url)
     options = arguments.search_options(folder)
     yes, base_url = arguments.yes, arguments.base_url
     with (

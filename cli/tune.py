@@ -12,7 +12,7 @@ from vsearch_core.errors import InputError
 from . import consent, locate
 from .defaults import configured
 from .evaluate import complain_of_missing
-from .opening import open_index, provider_of
+from .opening import open_index, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, say, to_json
 
@@ -44,8 +44,7 @@ def tune(
     """
     folder = locate.index_to_read(index_dir)
     refuse_idle_options("tune", tuning="reset" if reset else "learn")
-    if base_url is not None:
-        refuse_idle_options("tune", embedder=provider_of(folder))
+    refuse_idle_address("tune", folder, base_url)
     if reset and questions is not None:
         raise InputError("--reset", f"only deletes the stored result; leave out {questions}")
     with open_index(folder, yes=yes, base_url=base_url, report=say) as index:

@@ -11,10 +11,10 @@ from vsearch_core.errors import InputError
 
 from . import locate
 from .opening import open_index
-from .output import DIM, PATH, RESET, emit, one_line, plural, say, shown_path, to_json, wants_colour
+from .output import DIM, PATH, RESET, emit, one_line, plural, say, shown_place, to_json, wants_colour
 
 if TYPE_CHECKING:
-    from vsearch_core import Claim, FoundText, Verification
+    from vsearch_core import Claim, Verification
 
 SCHEMA = "vsearch.verify/1"  # keys are never removed or renamed within it
 _SHOWN = 100  # characters of a quote
@@ -82,18 +82,12 @@ def _emit_claim(claim: "Claim", name: str, root: Path) -> None:
     words = f'"{words}"' if claim.kind == "quote" else words
     emit(f"{name}:{claim.line}: {status}  {words}")
     if claim.found is not None and claim.kind == "quote":
-        place = _place(claim.found, root)
+        place = shown_place(root, claim.found)
         emit(f"    {PATH}{place}{RESET}" if colour else f"    {place}")
     for change in claim.changes:
         emit(f'    stored "{one_line(change.stored)}", quoted "{one_line(change.quoted)}"')
     if claim.reason is not None:
         emit(f"    {claim.reason}")
-
-
-def _place(found: "FoundText", root: Path) -> str:
-    lines = str(found.start_line) if found.start_line == found.end_line else f"{found.start_line}-{found.end_line}"
-    path = one_line(shown_path(root, found.path))
-    return f"{path}:{lines}" if found.place is None else f"{path}  {one_line(found.place)}"
 
 
 def _values(verification: "Verification") -> dict[str, Any]:

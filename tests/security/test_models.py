@@ -222,7 +222,7 @@ def copy_with(model: Path, tmp_path: Path, files: dict[str, Any]) -> Path:
 
 
 class Panic(BaseException):
-    """As a panic in Rust arrives."""
+    """An exception such as a panic in Rust raises: not a subclass of Exception."""
 
 
 class Panicking:

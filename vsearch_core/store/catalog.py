@@ -6,9 +6,10 @@ deletes their former versions.
 """
 
 import json
+import math
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -468,7 +469,7 @@ class Catalog:
         Raises IndexCorruptError, also if all texts together have more than `most_bytes`.
         """
         found = {}
-        unpack = _Unpacker(most_bytes)
+        unpacker = _Unpacker(most_bytes)
         query = (
             f"SELECT chunks.id, {self._ok('chunks')} AND {self._ok('files')}, text, path, ordinal,"
             " start_char, end_char, start_line, end_line, page, heading"
@@ -476,7 +477,7 @@ class Catalog:
         )
         for chunk_id in chunk_ids:
             for number, intact, blob, path, ordinal, *place in self.connection.execute(query, (chunk_id,)):
-                found[number] = StoredChunk(path, ordinal, Chunk(self._text(number, blob, intact, unpack), *place))
+                found[number] = StoredChunk(path, ordinal, Chunk(self._text(number, blob, intact, unpacker), *place))
         return [found[chunk_id] for chunk_id in chunk_ids]
 
     def keyword_fields(
@@ -487,14 +488,14 @@ class Catalog:
         Ids that the catalog doesn't have are skipped.
         Raises IndexCorruptError, also once the texts together have more than `most_bytes`.
         """
-        unpack = _Unpacker(most_bytes)
+        unpacker = _Unpacker(most_bytes)
         query = (
             f"SELECT {self._ok('chunks')} AND {self._ok('files')}, file_id, text, path, title, heading, language"
             " FROM chunks JOIN files ON files.id = file_id WHERE chunks.id = ?"
         )
         for chunk_id in chunk_ids:
             for intact, file_id, blob, *facts in self.connection.execute(query, (chunk_id,)):
-                yield chunk_id, file_id, KeywordFields(self._text(chunk_id, blob, intact, unpack), *facts)
+                yield chunk_id, file_id, KeywordFields(self._text(chunk_id, blob, intact, unpacker), *facts)
 
     def chunk_numbers(self, path: str, first: int = 0, last: int | None = None) -> list[tuple[int, int]]:
         """Return (chunk id, number in the file) for the chunks of a live file, in order.
@@ -561,11 +562,11 @@ class Catalog:
     def _ok(self, table: str) -> str:
         return checksum_ok(self.connection, table)
 
-    def _text(self, chunk_id: int, blob: bytes, intact: int, unpack: Callable[[bytes], str] | None = None) -> str:
+    def _text(self, chunk_id: int, blob: bytes, intact: int, unpacker: "_Unpacker | None" = None) -> str:
         """Unpack a chunk's text. Raises IndexCorruptError."""
         self._require_intact(chunk_id, intact)
         try:
-            return (unpack or unpack_text)(blob)
+            return (unpacker or _Unpacker(None)).unpack(blob)
         except (zlib.error, UnicodeDecodeError) as error:
             raise self.damaged(f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
 
@@ -589,34 +590,32 @@ def pack_text(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
 
-def unpack_text(blob: bytes | float | str | None, most_bytes: int = TEXT_LIMIT) -> str:
+def unpack_text(blob: bytes | float | str | None) -> str:
     """Return the text that `pack_text` compressed.
 
-    Raises zlib.error if the data is damaged or the text has more than `most_bytes`, and UnicodeDecodeError. From a
+    Raises zlib.error if the data is damaged or the text has more than TEXT_LIMIT bytes, and UnicodeDecodeError. From a
     damaged catalog, SQLite may read None or a number instead of bytes; that raises zlib.error, too.
     """
-    if not isinstance(blob, bytes):
-        raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
-    unpacker = zlib.decompressobj()
-    data = unpacker.decompress(blob, most_bytes + 1)  # 0 would mean no limit
-    if not unpacker.eof or len(data) > most_bytes:
-        raise zlib.error("it is cut short, or too long")
-    return data.decode("utf-8", "surrogatepass")
+    return _Unpacker(None).unpack(blob)
 
 
 class _Unpacker:
-    """Unpacks texts that may have `most_bytes` together; None is no limit."""
+    """Unpacks texts that may have `most_bytes` together; None is no limit. Each may have TEXT_LIMIT bytes."""
 
     def __init__(self, most_bytes: int | None) -> None:
-        self._left = most_bytes
+        self._left = math.inf if most_bytes is None else most_bytes
 
-    def __call__(self, blob: bytes) -> str:
-        """Return the text. Raises zlib.error and UnicodeDecodeError, as `unpack_text` does."""
-        if self._left is None:
-            return unpack_text(blob)
-        text = unpack_text(blob, min(TEXT_LIMIT, self._left))
-        self._left -= min(len(text.encode("utf-8", "surrogatepass")), self._left)
-        return text
+    def unpack(self, blob: bytes | float | str | None) -> str:
+        """Return the text. Raises the errors of `unpack_text`."""
+        if not isinstance(blob, bytes):
+            raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
+        most_bytes = int(min(TEXT_LIMIT, self._left))
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(blob, most_bytes + 1)  # 0 would mean no limit
+        if not unpacker.eof or len(data) > most_bytes:
+            raise zlib.error("it is cut short, or too long")
+        self._left -= len(data)
+        return data.decode("utf-8", "surrogatepass")
 
 
 def hash_text(text: str) -> int:

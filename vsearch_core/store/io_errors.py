@@ -18,8 +18,9 @@ _CODES = {
     errno.EROFS: "read-only",
     errno.EMFILE: "too-many-open-files",
     errno.ELOOP: "is-a-link",
-    **dict.fromkeys((errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "malformed-path"),
-    **dict.fromkeys((errno.EINVAL, errno.ENOENT), "malformed-path"),
+    **dict.fromkeys(
+        (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.ENOENT), "malformed-path"
+    ),
 }
 _SQLITE_CODES = {"SQLITE_FULL": "disk-full", "SQLITE_READONLY": "permission-denied", "SQLITE_PERM": "permission-denied"}
 
