@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.evaluate.dataset import Dataset
+from vsearch_core.evaluate.run import has_passage
 from vsearch_core.search.engine import Searcher
 from vsearch_core.search.pipeline import EmbedQuery, search
 from vsearch_core.search.request import SearchRequest
@@ -60,7 +61,7 @@ def measure_confidence(
 def _is_relevant(hit: Hit, dataset: Dataset, query: str, document_id: Callable[[str], str]) -> bool:
     passage = dataset.passages.get(query)
     if passage is not None:
-        return " ".join(passage.split()) in " ".join(hit.text.split())
+        return has_passage(hit, passage)
     return dataset.judgements[query].get(document_id(hit.path), 0) > 0
 
 

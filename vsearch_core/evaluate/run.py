@@ -125,14 +125,17 @@ def _measures(ranking: Sequence[str], grades: Mapping[str, int]) -> tuple[float,
     )
 
 
+def has_passage(hit: Hit, passage: str) -> bool:
+    """Return True if the hit's text contains the passage, whitespace aside."""
+    return " ".join(passage.split()) in " ".join(hit.text.split())
+
+
 def _rank_by_passage(hits: Sequence[Hit], passage: str, document_id: Callable[[str], str]) -> Ranking:
     """Rank chunks as documents; the first chunk that contains the passage, whitespace aside, is TARGET.
 
     Later chunks with the passage are left out, as repetitions.
     """
-    wanted = " ".join(passage.split())
     ranking: dict[str, float] = {}
     for hit in hits:
-        contains = wanted in " ".join(hit.text.split())
-        ranking.setdefault(TARGET if contains else f"{document_id(hit.path)}#{hit.chunk}", hit.score)
+        ranking.setdefault(TARGET if has_passage(hit, passage) else f"{document_id(hit.path)}#{hit.chunk}", hit.score)
     return list(ranking.items())

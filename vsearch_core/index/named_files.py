@@ -12,6 +12,7 @@ from vsearch_core.errors import InputError
 from vsearch_core.index.sources import stored_path
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.text.extract.registry import unit_of
+from vsearch_core.text.globs import is_utf8
 
 MOST_COMPARED = 20_000  # names that a misspelled one is compared with: about 0.2 s
 
@@ -50,7 +51,7 @@ class FileFinder:
         """
         spellings = list(dict.fromkeys(self._spellings(name)))
         for spelling in spellings:
-            if _is_storable(spelling) and self.catalog.has_file(spelling):
+            if is_utf8(spelling) and self.catalog.has_file(spelling):
                 return spelling
         if name.isascii():
             return None
@@ -117,8 +118,3 @@ def readings(text: str) -> Iterator[NamedPlace]:
     if found := _ROWS.fullmatch(text):
         sheet = found[2].replace("''", "'") if found[2] else found[3]
         yield NamedPlace(found[1], int(found[4]), int(found[5]), sheet=sheet)
-
-
-def _is_storable(path: str) -> bool:
-    """Return True if SQLite can compare the path: it holds no lone surrogates."""
-    return path.isprintable() or not any("\ud800" <= char <= "\udfff" for char in path)

@@ -92,18 +92,15 @@ def find_claims(text: str, resolve: Resolve, known_suffixes: frozenset[str]) -> 
     `resolve` returns the stored paths that a file's name may mean. A name that it doesn't know is a citation if it has
     one of the `known_suffixes` (".md"), or folders and a suffix.
     """
-    fences = [match.span() for match in _FENCE.finditer(text)]
-    masked = _masked(text, fences)
+    masked = _masked(text, _FENCE)
     citations = list(_citations(masked, resolve, known_suffixes))
     quotes = sorted([*_block_quotes(masked, citations), *_inline_quotes(masked)], key=lambda quote: quote.start)
     return _with_citations(masked, quotes, citations), citations
 
 
-def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Return the text with blanks in place of these parts; line ends stay."""
-    for start, end in spans:
-        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
-    return text
+def _masked(text: str, pattern: re.Pattern[str]) -> str:
+    """Return the text with blanks in place of the parts that the pattern matches; line ends stay."""
+    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
 def _citations(text: str, resolve: Resolve, known_suffixes: frozenset[str]) -> Iterator[Citation]:
@@ -176,8 +173,7 @@ def _attribution_end(text: str, end: int) -> int:
 
 
 def _inline_quotes(text: str) -> Iterator[Quote]:
-    masked = _masked(text, [match.span() for match in _BLOCK.finditer(text)])
-    masked = _masked(masked, [match.span() for match in _INLINE_CODE.finditer(masked)])
+    masked = _masked(_masked(text, _BLOCK), _INLINE_CODE)
     start = 0
     for end in (match.start() for match in _PARAGRAPH_END.finditer(masked)):
         for match in _QUOTES.finditer(masked, start, end):

@@ -1,6 +1,6 @@
 """Evaluate the clauses of a query ("phrases", +required, -excluded, prefix*) over all rows, before the search."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,16 @@ class Clauses:
             mask = mask & ~self._matching(clause, mask)
         return mask
 
+    def groups(self, text: str) -> list[Collection[str]]:
+        """Return groups of terms: a text that contains this one has at least one term of each. See `required_terms`."""
+        return required_terms(text, self._analyzers)
+
+    def may_have(self, phrase: str, among: Mask) -> Mask:
+        """Return the rows of `among` that have at least one term of each group of the phrase."""
+        for group in self.groups(phrase):
+            among = among & self._route.rows_with_any(group)
+        return among
+
     def define_prefix(self, term: str) -> None:
         """Define a term such as `bar*` in the BM25 collection: it occurs wherever a word starts with "bar"."""
         if not self._route.collection.is_defined(term):
@@ -70,9 +80,7 @@ class Clauses:
         return {terms[0] for terms in found} if all(found) and spaced else None
 
     def _matching_phrase(self, phrase: str, among: Mask) -> Mask:
-        rows = among
-        for group in required_terms(phrase, self._analyzers):
-            rows = rows & self._route.rows_with_any(group)
+        rows = self.may_have(phrase, among)
         pattern = phrase_pattern(phrase)
         matching = np.zeros(len(among), np.bool_)
         for row, fields in self._fields(np.flatnonzero(rows)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from vsearch_core.errors import FilterError
-from vsearch_core.text.globs import is_malformed, without_braces
+from vsearch_core.text.globs import is_malformed, is_utf8, without_braces
 
 MAX_GLOB = 1_000  # bytes
 
@@ -35,7 +35,7 @@ def parse_globs(globs: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return one glob or several as globs without braces. Raises FilterError for one that can't match any path."""
     found: list[str] = []
     for glob in [globs] if isinstance(globs, str) else globs or ():
-        if any("\ud800" <= char <= "\udfff" for char in glob):
+        if not is_utf8(glob):
             raise FilterError("path", "it is not valid UTF-8", "path-not-utf-8")
         if len(glob.encode()) > MAX_GLOB:
             raise FilterError("path", f"the glob is longer than {MAX_GLOB:,} bytes", "path-too-long")

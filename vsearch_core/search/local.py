@@ -180,7 +180,7 @@ class LocalSearcher:
             return LOWEST_COSINE
         live = np.flatnonzero(self._alive)
         sample = live[np.linspace(0, len(live) - 1, min(_FLOOR_ROWS, len(live))).astype(np.int64)]
-        vectors = self._vectors.stored(np.unique(sample), verify=False)
+        vectors = self._vectors.stored(sample, verify=False)
         return cosine_floor((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)])
 
     def select(self, filters: Filters) -> Selection:
@@ -236,23 +236,15 @@ class LocalSearcher:
         A chunk counts with the next one of its file, since a text may cross their border. With `all_words`, return the
         chunks that alone hold all words of the text, in any inflection. Function words are ignored.
         """
-        from vsearch_core.lexical.phrase import required_terms
-
         with self._corruption_errors():
-            analysis = self._snapshot.settings.query_analysis
-            groups = required_terms(text, [analysis.analyzer(code) for code in self._snapshot.languages])
-            groups = list({frozenset(group): group for group in groups}.values())
+            if all_words:
+                return self._chunk_ids[np.flatnonzero(self._clauses.may_have(text, self._alive))[:most]]
+            groups = {frozenset(group): group for group in self._clauses.groups(text)}.values()
             scores = np.zeros(self._row_map.rows, np.float32)
-            total = 0.0
             for group in groups:
                 having = self._keywords.rows_with_any(group)
-                weight = idf(self._row_map.rows, int(having.sum())) or 1.0
-                scores[having] += np.float32(weight)
-                total += weight
-        if all_words:
-            having_all = np.flatnonzero(self._alive & (scores >= np.float32(total * 0.9999)))
-            return self._chunk_ids[having_all[:most]]
-        files = self._row_map.join([segment.file_ids for segment in self._snapshot.segments], np.int64)
+                scores[having] += np.float32(idf(self._row_map.rows, int(having.sum())) or 1.0)
+        files = self._file_ids
         both = scores.copy()
         both[:-1] += np.where(files[:-1] == files[1:], scores[1:], np.float32(0))
         return self._chunk_ids[top_k(both, self._alive & (both > 0) if groups else self._alive, most)]
@@ -320,10 +312,9 @@ class LocalSearcher:
                     until=filters.until,
                     seconds=self._limits.filter_seconds,
                 )
-            file_ids = self._row_map.join([segment.file_ids for segment in self._snapshot.segments], np.int64)
             while len(self._filter_masks) >= _FILTERS_KEPT:
                 del self._filter_masks[next(iter(self._filter_masks))]
-            self._filter_masks[filters] = self._alive & np.isin(file_ids, files)
+            self._filter_masks[filters] = self._alive & np.isin(self._file_ids, files)
         return self._filter_masks[filters]
 
     def _note_rows(self, ids: Ids, rows: Rows) -> None:
@@ -353,6 +344,10 @@ class LocalSearcher:
     @cached_property
     def _chunk_ids(self) -> Ids:
         return self._row_map.join([segment.chunk_ids for segment in self._snapshot.segments], np.int64)
+
+    @cached_property
+    def _file_ids(self) -> Ids:
+        return self._row_map.join([segment.file_ids for segment in self._snapshot.segments], np.int64)
 
     @cached_property
     def _clauses(self) -> "Clauses":

@@ -107,8 +107,12 @@ class TokenizedText:
     def has_case_of(self, quote: "TokenizedText", number: int) -> bool:
         """Return True if the tokens from `number` on equal the quote's, also in case, except of its first letter."""
         own = self.exact[number : number + len(quote)]
-        first, wanted = own[0], quote.exact[0]
-        return own[1:] == quote.exact[1:] and first[1:] == wanted[1:] and fold_case(first) == fold_case(wanted)
+        return own[1:] == quote.exact[1:] and _equal_but_for_capital(own[0], quote.exact[0])
+
+
+def _equal_but_for_capital(one: str, other: str) -> bool:
+    """Return True if two tokens are equal, apart from the case of their first letter."""
+    return one[1:] == other[1:] and fold_case(one) == fold_case(other)
 
 
 def tokenize(text: str) -> TokenizedText:
@@ -192,7 +196,7 @@ class QuoteChange:
 def changes(quote: TokenizedText, text: TokenizedText, start: int, end: int) -> tuple[QuoteChange, ...]:
     """Return the differences between the tokens `start` to `end` of a text and a quote, in order."""
     own, quoted = text.exact[start:end], quote.exact
-    if text.has_case_of(TokenizedText("", quoted[:1], (), ()), start):  # the case of the first letter is free
+    if _equal_but_for_capital(own[0], quoted[0]):  # the case of the first letter is free
         quoted = own[:1] + quoted[1:]
     matcher = SequenceMatcher(None, own, quoted, autojunk=False)
     found = []

@@ -43,9 +43,16 @@ def shingles(text: str) -> Shingles:
 
 def resemblance(one: Shingles, other: Shingles) -> float:
     """Return the Jaccard similarity of two sets, |A ∩ B| / |A ∪ B|; 0 if one is empty. Takes 10 µs for sets of 500."""
-    if not len(one) or not len(other):
-        return 0.0
+    shared = _shared(one, other)
+    return shared / max(1, len(one) + len(other) - shared)
+
+
+def containment(one: Shingles, other: Shingles) -> float:
+    """Return the share of the smaller set that the other one has, too; 0 if one is empty."""
+    return _shared(one, other) / max(1, min(len(one), len(other)))
+
+
+def _shared(one: Shingles, other: Shingles) -> int:
     both = np.concatenate([one, other])
     both.sort(kind="stable")  # merges two ascending runs
-    shared = int(np.count_nonzero(both[1:] == both[:-1]))
-    return shared / (len(both) - shared)
+    return int(np.count_nonzero(both[1:] == both[:-1]))

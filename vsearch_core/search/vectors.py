@@ -49,12 +49,11 @@ class VectorSearchOptions:
 class WindowScores:
     """The scores (n,) of chunks by their own vector and their best late window together.
 
-    `best` (n,) is the estimated cosine of each one's best window, and `spans` (n, 2) its first character in the chunk's
-    text and the one after its last; of a chunk without windows, its own cosine and -1.
+    `spans` (n, 2) has the first character of each chunk's best window in the chunk's text, and the one after its last;
+    -1 for a chunk without windows.
     """
 
     scores: NDArray[np.float32]
-    best: NDArray[np.float32]
     spans: NDArray[np.int64]
 
 
@@ -159,7 +158,7 @@ class VectorRoute:
             best[found] = estimates[chosen]
             spans[found, 0] = np.where(at[has] > 0, ends[chosen - 1], 0)
             spans[found, 1] = ends[chosen]
-        return WindowScores(combined_cosines(cosines, best, counts), best, spans)
+        return WindowScores(combined_cosines(cosines, best, counts), spans)
 
     def _verify_windows(self, segment: SegmentView, rows: Rows, starts: Rows, stops: Rows) -> None:
         codes = segment.arrays[WINDOW_CODES]

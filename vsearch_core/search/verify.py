@@ -1,10 +1,10 @@
 """Verify the quotes and citations of a text against the stored texts; no model is needed."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from itertools import islice
-from typing import Literal
+from typing import Literal, get_args
 from unicodedata import normalize
 
 import numpy as np
@@ -23,7 +23,7 @@ from vsearch_core.search.quote_text import (
     tokenize,
 )
 from vsearch_core.search.stored_text import LineRange, chunks_to_read
-from vsearch_core.store.catalog import Catalog, ChunkPlace
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.text.extract.registry import FORMATS, place_of
 
 LEAST_WORDS = 4  # of a quote that is looked for without a citation: shorter ones are mostly terms or irony
@@ -37,7 +37,7 @@ _BATCH = 32
 _TEXTS_KEPT = 400
 
 Status = Literal["supported", "altered", "misattributed", "absent", "unchecked"]
-STATUSES: tuple[Status, ...] = ("supported", "altered", "misattributed", "absent", "unchecked")
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Verification:
 def verify_text(searcher: LocalSearcher, finder: FileFinder, text: str) -> Verification:
     """Return the claims of a text with their status. Raises IndexCorruptError and StorageError."""
     names = _FileNames(finder)
-    quotes, citations = find_claims(text, names.paths_of, _SUFFIXES)
+    quotes, citations = find_claims(text, cache(names.paths_of), _SUFFIXES)
     verifier = _Verifier(searcher, finder.catalog)
     claims = [*map(verifier.check_quote, quotes), *map(verifier.check_citation, citations)]
     placed = [
@@ -169,9 +169,9 @@ class _Verifier:
 
     def __init__(self, searcher: LocalSearcher, catalog: Catalog) -> None:
         self._searcher = searcher
-        self._catalog = catalog
-        self._places: dict[str, list[ChunkPlace]] = {}
-        self._passages: OrderedDict[tuple[str, int, int], _Passage] = OrderedDict()
+        self._chunks_of = cache(catalog.chunk_places)
+        self._passage = lru_cache(_TEXTS_KEPT)(self._read_passage)
+        self._sharing_words = lru_cache(2)(searcher.chunks_sharing_words)  # a quote's: all words, and some
 
     def check_citation(self, citation: Citation) -> Claim:
         """Return the citation with its status: supported if the index has text there."""
@@ -247,15 +247,15 @@ class _Verifier:
     def _exact(self, pieces: Sequence[TokenizedText]) -> _Match | None:
         """Return the first exact match in the index."""
         longest = max(pieces, key=len)
-        rows = self._searcher.chunks_sharing_words(longest.text, MOST_EXACT, all_words=True)
+        rows = self._sharing_words(longest.text, MOST_EXACT + 1, all_words=True)[:MOST_EXACT]
         for start in range(0, len(rows), _BATCH):
             for stored in self._searcher.hydrate(rows[start : start + _BATCH]):
-                if any(True for _ in _occurrences(tokenize(stored.chunk.text), longest)):
+                if any(_occurrences(tokenize(stored.chunk.text), longest)):
                     passage = self._around(stored.path, stored.ordinal, longest)
                     for match in _exact_matches(self._for_pieces(passage, pieces), pieces):
                         return match
         for passage in self._candidates(longest):  # it may cross the border of two chunks
-            if any(True for _ in _occurrences(passage.tokens, longest)):
+            if any(_occurrences(passage.tokens, longest)):
                 for match in _exact_matches(self._for_pieces(passage, pieces), pieces):
                     return match
         return None
@@ -275,21 +275,16 @@ class _Verifier:
 
     def _candidates(self, piece: TokenizedText) -> Iterator[_Passage]:
         count = max(LEAST_ALIGNED, ALIGNED_WORDS // len(piece))
-        ids = self._searcher.chunks_sharing_words(piece.text, count)
+        ids = self._sharing_words(piece.text, count)
         for stored in self._searcher.hydrate(ids):
             yield self._around(stored.path, stored.ordinal, piece)
 
     def _is_too_common(self, pieces: Sequence[TokenizedText]) -> bool:
         """Return True if more chunks may have the quote than were searched."""
         longest = max(pieces, key=len)
-        return len(self._searcher.chunks_sharing_words(longest.text, MOST_EXACT + 1, all_words=True)) > MOST_EXACT
+        return len(self._sharing_words(longest.text, MOST_EXACT + 1, all_words=True)) > MOST_EXACT
 
     # Passages
-
-    def _chunks_of(self, path: str) -> list[ChunkPlace]:
-        if path not in self._places:
-            self._places[path] = self._catalog.chunk_places(path)
-        return self._places[path]
 
     def _around(self, path: str, ordinal: int, piece: TokenizedText) -> _Passage:
         """Return a chunk with as much text on both sides as a piece that it has a part of may need."""
@@ -307,15 +302,10 @@ class _Verifier:
         numbers = chunks_to_read(self._chunks_of(path), wanted, 1 if around else 0)
         return self._passage(path, numbers[0], numbers[-1] + 1) if numbers else None
 
-    def _passage(self, path: str, low: int, high: int) -> _Passage:
-        key = path, low, high
-        if key not in self._passages:
-            ids = np.array([place.id for place in self._chunks_of(path)[low:high]], np.int64)
-            document = DocumentText([stored.chunk for stored in self._searcher.hydrate(ids)])
-            self._passages[key] = _Passage(path, document, tokenize(document.text))
-            if len(self._passages) > _TEXTS_KEPT:
-                self._passages.popitem(last=False)
-        return self._passages[key]
+    def _read_passage(self, path: str, low: int, high: int) -> _Passage:
+        ids = np.array([place.id for place in self._chunks_of(path)[low:high]], np.int64)
+        document = DocumentText([stored.chunk for stored in self._searcher.hydrate(ids)])
+        return _Passage(path, document, tokenize(document.text))
 
 
 def _judged(claim: Claim, status: Status, match: _Match, reason: str | None = None) -> Claim:

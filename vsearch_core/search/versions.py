@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-import numpy as np
-
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import JsonValue
-from vsearch_core.search.shingles import Shingles, shingles
+from vsearch_core.search.shingles import Shingles, containment, shingles
 from vsearch_core.store.catalog import Catalog, FileFacts
 
 MOST_SIBLINGS = 200  # files whose names are compared with one file's, the last in the order of paths
@@ -198,8 +196,7 @@ class NewerVersions:
         if newer.replaces(own):
             return True
         dated = all(len(versioned_name(each.path).date) > 1 for each in (own, newer))
-        one, other = self._shingles_of(own.path), self._shingles_of(newer.path)
-        shared = len(np.intersect1d(one, other, assume_unique=True)) / max(1, min(len(one), len(other)))
+        shared = containment(self._shingles_of(own.path), self._shingles_of(newer.path))
         return shared >= (LEAST_SHARED_DATED if dated else LEAST_SHARED)
 
     def _shingles_of(self, path: str) -> Shingles:

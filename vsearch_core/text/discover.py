@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
-from vsearch_core.text.globs import is_malformed, without_braces
+from vsearch_core.text.globs import is_malformed, is_utf8, without_braces
 from vsearch_core.text.ignore import IgnoreRules, without_backtracking
 
 IGNORE_FILES = (".gitignore", ".ignore", ".vsearchignore")  # a later one overrides an earlier one
@@ -205,7 +205,7 @@ class _Discovery:
 
     def report(self, path: str, name: str, info: os.stat_result) -> Found:
         """Return the result for an entry that no rule leaves out and that isn't a folder."""
-        if not _is_utf8(name):
+        if not is_utf8(name):
             return Skipped(Path(path), "its name is not valid UTF-8")
         if not stat.S_ISREG(info.st_mode):
             return Skipped(Path(path), _kind(info.st_mode))
@@ -290,7 +290,7 @@ class _Walk:
         real = _with_slash(folder.real) + name
         if is_link:
             self.links.append((folder, name))
-        elif is_dir and _is_utf8(name):
+        elif is_dir and is_utf8(name):
             subfolders.append(_Folder(path, real, folder.levels))
         elif (is_dir or self.includes(path)) and self.discovery.first_time(real):
             try:
@@ -328,7 +328,7 @@ class _Walk:
             yield Skipped(Path(path), "symbolic link out of the folder")
         elif not UNSEARCHED.isdisjoint(real[len(inside) :].split("/")):
             return
-        elif stat.S_ISDIR(info.st_mode) and _is_utf8(name):
+        elif stat.S_ISDIR(info.st_mode) and is_utf8(name):
             yield from self.walk(_Folder(path, real, folder.levels))
         elif self.includes(path) and self.discovery.first_time(real):
             yield self.discovery.report(path, name, info)
@@ -395,10 +395,6 @@ def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 def _with_slash(folder: str) -> str:
     return folder if folder.endswith("/") else folder + "/"
-
-
-def _is_utf8(name: str) -> bool:
-    return name.isascii() or name.isprintable() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _kind(mode: int) -> str:

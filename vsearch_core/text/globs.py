@@ -16,6 +16,11 @@ _WHOLE = re.compile(rf"(?:\\.|{_CLASS}|[^\\\[])*", re.DOTALL)
 _TOKENS = re.compile(rf"\\.|{_CLASS}|.", re.DOTALL)
 
 
+def is_utf8(path: str) -> bool:
+    """Return True if a path, as Python decodes it, has no bytes that are not valid UTF-8 (lone surrogates)."""
+    return path.isascii() or path.isprintable() or not any("\ud800" <= character <= "\udfff" for character in path)
+
+
 def is_malformed(pattern: str) -> bool:
     """Return True if a glob has a "[" without its "]", or ends with a single backslash: then it matches nothing."""
     return _WHOLE.fullmatch(pattern) is None
