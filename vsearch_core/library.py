@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
+    from vsearch_core.index.named_files import FileFinder
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
@@ -339,6 +340,10 @@ class _Embedders:
         """Return True if the embedder is open already."""
         return self._opened is not None and self._opened[0] == spec
 
+    def spec_for(self, settings: "IndexSettings") -> "EmbedderSpec":
+        """Return the specification of the index's embedder, at the caller's address if there is one."""
+        return settings.spec if self._base_url is None else replace(settings.spec, base_url=self._base_url)
+
     def open_for(self, settings: "IndexSettings") -> "Embedder":
         """Return the embedder that made the index's vectors.
 
@@ -346,8 +351,7 @@ class _Embedders:
         """
         from vsearch_core.index.settings import refuse_other_model
 
-        spec = settings.spec
-        embedder = self.open(spec if self._base_url is None else replace(spec, base_url=self._base_url))
+        embedder = self.open(self.spec_for(settings))
         refuse_other_model(str(self._index), settings, embedder.fingerprint)
         return embedder
 
@@ -684,11 +688,10 @@ class Index:
         Raises:
             InputError: The file is not indexed, or the index stores no text of the lines or the page.
         """
-        from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.stored_text import read_stored_text
 
         with self._readers.lend() as reader:
-            finder = FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+            finder = self._finder(reader)
             return read_stored_text(
                 reader.searcher,
                 finder,
@@ -708,11 +711,10 @@ class Index:
         nearly these words; else *absent*. A citation, such as "notes/pump.md:12", is supported if the index has text
         there, else absent. Quotes of less than four words without a citation are *unchecked*.
         """
-        from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.verify import verify_text
 
         with self._readers.lend() as reader:
-            finder = FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+            finder = self._finder(reader)
             return verify_text(reader.searcher, finder, text)
 
     def _search(self, reader: _IndexReader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
@@ -729,22 +731,28 @@ class Index:
         """Return a function that embeds the request's text, or None if no text needs to be embedded."""
         if request.mode == "keyword" or request.examples_only:
             return None
+        spec = self._embedders.spec_for(settings)
         # The caller's own thread asks the user: another one could not be interrupted.
-        self._embedders.require_permission(settings.spec)
+        self._embedders.require_permission(spec)
         embed = partial(self._embedders.embed_query, settings)
-        return embed if self._embedders.is_open(settings.spec) else _EmbeddingAhead(embed, request.parsed.semantic_text)
+        return embed if self._embedders.is_open(spec) else _EmbeddingAhead(embed, request.parsed.semantic_text)
+
+    def _finder(self, reader: _IndexReader) -> "FileFinder":
+        """Return a finder of the files that a user names, relative to the working folder or the root."""
+        from vsearch_core.index.named_files import FileFinder
+
+        return FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
 
     def _with_examples(self, reader: _IndexReader, request: "SearchRequest") -> "SearchRequest":
         """Return the request with its examples loaded, instead of their names."""
         if not request.more_like and not request.less_like:
             return request
-        from vsearch_core.index.named_files import FileFinder
         from vsearch_core.search.examples import ExampleSources, resolve_examples
         from vsearch_core.text.chunk import ChunkOptions
 
         settings = reader.snapshot.settings
         sources = ExampleSources(
-            FileFinder(reader.snapshot.catalog, self.root, Path.cwd()).find,
+            self._finder(reader).find,
             Path.cwd(),
             ChunkOptions(settings.chunk_words, settings.overlap_words),
             lambda: self._embedders.open_for(settings),
@@ -824,12 +832,12 @@ class Index:
         from datetime import UTC, datetime
 
         from vsearch_core.evaluate.feedback import Verdict, record_verdict
-        from vsearch_core.index.named_files import FileFinder, NamedPlace
+        from vsearch_core.index.named_files import NamedPlace
         from vsearch_core.search.request import clean_query
 
         text = clean_query(query)
         with self._readers.lend() as reader:
-            path, named = FileFinder(reader.snapshot.catalog, self.root, Path.cwd()).find_place(place)
+            path, named = self._finder(reader).find_place(place)
         if named != NamedPlace(named.name):
             self.read(place)  # raises for a line or a page that the file doesn't have
         verdict = Verdict(text, path, named.first, good, datetime.now(UTC).isoformat(timespec="seconds"))

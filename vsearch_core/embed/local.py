@@ -118,9 +118,11 @@ class LocalEmbedder:
 
         def runs() -> Iterator[_Run]:
             for text in texts:
-                rows, plan = self._windower.windows_with_plan(text, prefix)
+                if self._shows_tokens:
+                    rows, plan = self._windower.windows_with_plan(text, prefix)
+                else:
+                    rows, plan = self._windower.windows(prefix + text), None
                 windows = [np.array([row], dtype=np.int64) for row in rows]
-                plan = plan if self._shows_tokens else None
                 under_way.append((_weights(windows), plan))
                 yield from map(_Run, windows, [None] * len(windows) if plan is None else plan.runs)
 

@@ -122,16 +122,23 @@ def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
     return next(((before, after) for known, before, after in FAMILIES if re.fullmatch(known, plain)), ("", ""))
 
 
-def read_json(path: Path, kind: type = dict) -> Any:
-    """Return the JSON value of a file. Raises ModelError if it can't be read, or isn't of the type `kind`."""
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return a file's bytes. Raises ModelError if it can't be read, or has more than `most` bytes."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_JSON_BYTES + 1)
-        if len(raw) > MAX_JSON_BYTES:
-            raise ModelError(str(path), f"is larger than {MAX_JSON_BYTES // 1_000_000} MB", "model-damaged")
-        value = parse_json(raw)
+            raw = file.read(most + 1)
     except OSError as error:
         raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error
+    if len(raw) > most:
+        raise ModelError(str(path), f"is larger than {most // 1_000_000} MB", "model-damaged")
+    return raw
+
+
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Return the JSON value of a file. Raises ModelError if it can't be read, or isn't of the type `kind`."""
+    raw = read_bytes(path, MAX_JSON_BYTES)
+    try:
+        value = parse_json(raw)
     except ValueError as error:
         raise ModelError(str(path), "isn't JSON", "model-damaged") from error
     if not isinstance(value, kind):
@@ -143,6 +150,17 @@ def read_optional(path: Path) -> dict[str, Any]:
     """Return the JSON object of a file, or {} if there is no such file. Raises ModelError if it can't be read."""
     settings: dict[str, Any] = read_json(path) if path.is_file() else {}
     return settings
+
+
+def module_place(path: Path, module: Mapping[str, Any]) -> str:
+    """Return the folder of a module, relative to the model's. Raises ModelError if it is outside of the model.
+
+    `path` is the file that lists the modules.
+    """
+    place = PurePosixPath(str(module.get("path", "")))
+    if place.is_absolute() or ".." in place.parts:
+        raise ModelError(str(path), f"names the folder {place}, outside of the model", "model-unsupported")
+    return str(place)
 
 
 def _modules(folder: Path) -> dict[str, list[str]]:
@@ -158,10 +176,7 @@ def _modules(folder: Path) -> dict[str, list[str]]:
             raise ModelError(str(path), f"module {name} isn't supported", "model-unsupported")
         if MODULES.index(kind) < MODULES.index(before) or (places[kind] and kind != "Dense"):
             raise ModelError(str(path), f"module {kind} after {before} isn't supported", "model-unsupported")
-        place = PurePosixPath(str(module.get("path", "")))
-        if place.is_absolute() or ".." in place.parts:
-            raise ModelError(str(path), f"names the folder {place}, outside of the model", "model-unsupported")
-        places[kind].append(str(place))
+        places[kind].append(module_place(path, module))
         before = kind
     return places
 

@@ -7,13 +7,13 @@ classes, and only once in each alternative, so that the time of a match is linea
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vsearch_core.embed.foreign_errors import model_errors
+from vsearch_core.embed.settings import read_bytes
 from vsearch_core.errors import ModelError
-from vsearch_core.json_text import parse_json
+from vsearch_core.json_text import json_objects, parse_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -49,13 +49,7 @@ _TOKEN = re.compile(
 
 def load_tokenizer(path: Path) -> "Tokenizer":
     """Return the tokenizer in a JSON file. Raises ModelError if it can't be read, or could take very long."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error
-    if len(raw) > MAX_BYTES:
-        raise ModelError(str(path), f"is larger than {MAX_BYTES // 1_000_000} MB", "model-damaged")
+    raw = read_bytes(path, MAX_BYTES)
     check_tokenizer(str(path), raw)
     with model_errors(str(path), "can't be read", "model-damaged"):
         from tokenizers import Tokenizer
@@ -68,7 +62,7 @@ def check_tokenizer(subject: str, raw: bytes) -> None:
     if not any(sign in raw for sign in (b"Regex", b"Replace", b"\\u00")):  # names may be written as escapes
         return
     with model_errors(subject, "can't be read", "model-damaged"):
-        objects = list(_objects(parse_json(raw)))
+        objects = list(json_objects(parse_json(raw)))
     for each in objects:
         pattern = each.get("Regex")
         if isinstance(pattern, str) and not is_linear(pattern):
@@ -104,18 +98,6 @@ def _repeats_little(pattern: str) -> bool:
             depth += (kind == "group" and token[0][-1] != ")") - (kind == "end")
         before = kind
     return at == len(pattern) and depth == 0 and unbounded <= 1 and bounds <= _MAX_REPEATED
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield all objects within a JSON value."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            yield each
-            waiting += [inner for inner in each.values() if isinstance(inner, dict | list)]
-        else:
-            waiting += [inner for inner in each if isinstance(inner, dict | list)] if isinstance(each, list) else []
 
 
 def _check_replacements(subject: str, replacements: list[dict[str, Any]]) -> None:

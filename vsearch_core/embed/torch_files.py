@@ -5,11 +5,12 @@ depend on their versions.
 """
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from vsearch_core.embed.settings import PACKAGE, read_json, read_optional
+from vsearch_core.embed.settings import PACKAGE, module_place, read_json, read_optional
 from vsearch_core.errors import ModelError
+from vsearch_core.json_text import json_objects
 
 KNOWN_MODULES = frozenset(
     ("Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "WeightedLayerPooling", "Dropout", "StaticEmbedding")
@@ -43,23 +44,14 @@ def _module_places(folder: Path) -> list[str]:
         name = module.get("type") if isinstance(module, dict) else None
         if not isinstance(name, str) or not name.startswith(PACKAGE) or name.rpartition(".")[2] not in KNOWN_MODULES:
             raise ModelError(str(path), f"module {name} isn't supported", "model-unsupported")
-        place = PurePosixPath(str(module.get("path", "")))
-        if place.is_absolute() or ".." in place.parts:
-            raise ModelError(str(path), f"names the folder {place}, outside of the model", "model-unsupported")
-        places.append(str(place))
+        places.append(module_place(path, module))
     return places
 
 
 def _refuse_named_code(path: Path, settings: dict[str, Any]) -> None:
-    waiting: list[Any] = [settings]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            if "auto_map" in each or each.get("trust_remote_code") or "custom_pipelines" in each:
-                raise ModelError(str(path), "names code of its own, which is never run", "model-unsupported")
-            activations = [each[key] for key in ("activation_function", "activation_fn") if "." in str(each.get(key))]
-            if any(not _ACTIVATION.fullmatch(str(name)) for name in activations):
-                raise ModelError(str(path), f"activation {activations[0]} isn't supported", "model-unsupported")
-            waiting += each.values()
-        elif isinstance(each, list):
-            waiting += each
+    for each in json_objects(settings):
+        if "auto_map" in each or each.get("trust_remote_code") or "custom_pipelines" in each:
+            raise ModelError(str(path), "names code of its own, which is never run", "model-unsupported")
+        activations = [each[key] for key in ("activation_function", "activation_fn") if "." in str(each.get(key))]
+        if any(not _ACTIVATION.fullmatch(str(name)) for name in activations):
+            raise ModelError(str(path), f"activation {activations[0]} isn't supported", "model-unsupported")

@@ -4,9 +4,10 @@ The update is run on a temporary copy of the catalog up to the embedding, whose 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ from vsearch_core.index.settings import (
     refuse_other_options,
 )
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
-from vsearch_core.index.sources import Source, WalkOptions
+from vsearch_core.index.sources import Source, WalkOptions, catalog_sources
 from vsearch_core.index.writer import is_new_index, scan
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.store.catalog import Catalog
@@ -107,7 +108,7 @@ def forecast(
             unchanged=counts.unchanged,
             skipped=counts.skipped,
             failed=counts.failed,
-            outside=outside_paths(index.parent, catalog),
+            outside=outside_paths(index.parent, catalog_sources(index.parent, catalog)),
         )
 
 
@@ -127,7 +128,7 @@ def forecast_re_embedding(
         spec = new_spec(snapshot.settings, options)
         is_done = _is_made_by(snapshot, spec, open_embedder)
         blocks = () if is_done else live_texts(snapshot.catalog, limits.chunks_per_block)
-        texts = _Texts((text, False) for block in blocks for text in block)
+        texts = _Texts((text, lambda: None) for block in blocks for text in block)
         if observer.should_stop():
             raise StoppedError
         embedding = _forecast_embedding(index, spec, open_embedder, texts)
@@ -151,8 +152,8 @@ def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbe
     requests = 0 if host is None else -(-texts.distinct // _texts_per_request(spec))
     return Forecast(
         **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
-        index=index,
         outside=(),
+        index=index,
         chunks=texts.chunks,
         embed=texts.distinct,
         bytes=texts.bytes,
@@ -202,40 +203,38 @@ def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
             yield catalog
 
 
-def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, bool]]:
-    """Yield (text, True if the index has a vector of it) for each staged chunk without a vector."""
+def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield, for each staged chunk without a vector, its text and a function that finds a copy with a vector."""
     after = 0
-    known: dict[bytes, bool] = {}  # by the text's digest: a search for each of many equal texts would be quadratic
     while block := catalog.unembedded(after, block_chunks):
         after = block[-1][0]
         for chunk_id, text in block:
-            digest = _digest(text)
-            if digest not in known:
-                known[digest] = catalog.find_embedded_copy(chunk_id) is not None
-            yield text, known[digest]
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            yield text, partial(catalog.find_embedded_copy, chunk_id)
 
 
 class _Texts:
-    """Counts the texts to embed among (text, True if its vector is known) pairs; `sample` are the first of them."""
+    """Counts the distinct texts to embed; `sample` are the first of them.
 
-    def __init__(self, texts: Iterable[tuple[str, bool]]) -> None:
-        self.chunks = self.bytes = 0
+    Each text comes with a function that returns a copy that has a vector, or None if the text must be embedded.
+    """
+
+    def __init__(self, texts: Iterable[tuple[str, Callable[[], object]]]) -> None:
+        self.chunks = self.bytes = self.distinct = 0
         self.sample: list[str] = []
-        seen: set[bytes] = set()
-        for text, known in texts:
+        seen: set[bytes] = set()  # digests: to look for a copy of each of many equal texts would be quadratic
+        for text, find_copy in texts:
             self.chunks += 1
-            digest = _digest(text)
-            if known or digest in seen:
+            data = text.encode("utf-8", "surrogatepass")
+            digest = blake2b(data, digest_size=16).digest()
+            if digest in seen:
                 continue
             seen.add(digest)
-            self.bytes += len(text.encode("utf-8", "surrogatepass"))
+            if find_copy() is not None:
+                continue
+            self.distinct += 1
+            self.bytes += len(data)
             if len(self.sample) < _SAMPLE:
                 self.sample.append(text)
-        self.distinct = len(seen)
 
     @property
     def tokens(self) -> int:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from vsearch_core.allowed import allow, allowed
 from vsearch_core.errors import InputError
-from vsearch_core.index.sources import Source, catalog_sources, is_within
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.index.sources import Source, is_within
 
 KIND = "sources"  # of the record: real paths
 
@@ -31,9 +30,9 @@ def sources_outside(root: Path, sources: Iterable[Source]) -> tuple[Source, ...]
     )
 
 
-def outside_paths(root: Path, catalog: Catalog) -> tuple[str, ...]:
-    """Return the paths of the catalog's sources outside `root`, the folder around the index, sorted."""
-    return tuple(sorted(str(source.path) for source in sources_outside(root, catalog_sources(root, catalog))))
+def outside_paths(root: Path, sources: Iterable[Source]) -> tuple[str, ...]:
+    """Return the paths of the sources outside `root`, the folder around the index, sorted."""
+    return tuple(sorted(str(source.path) for source in sources_outside(root, sources)))
 
 
 def refuse_unnamed_sources(index: Path, walked: Sequence[Source], named: Sequence[Source]) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, OpenEmbedder
-from vsearch_core.embed.late_windows import code_type
 from vsearch_core.index.commit import advance_generation, require_free_space, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
@@ -27,6 +26,7 @@ from vsearch_core.index.parts import (
     open_former,
     read_ids,
     unchanged_arrays,
+    window_blocks,
     write_parts,
 )
 from vsearch_core.index.progress import Observer, Progress, StoppedError
@@ -241,12 +241,8 @@ class _ReEmbedding:
 
     def _windows(self, vectors: VectorFile) -> WindowBlocks | None:
         """Return all rows' late windows, or None if the embedder makes none."""
-        width = code_type(self.settings.fingerprint.dimension).itemsize
         windows = [record.windows for records in self._records(vectors) for record in records]
-        if None in windows:
-            return None
-        counts = np.array([len(codes or b"") // width for codes in windows], np.int64)
-        return WindowBlocks(counts, (codes for codes in windows if codes))
+        return window_blocks(windows, self.settings.fingerprint.dimension)
 
     def _records(self, vectors: VectorFile) -> Iterator[list[Record]]:
         """Yield the records of all live rows in the segments' order, some at a time."""

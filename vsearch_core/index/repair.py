@@ -50,7 +50,7 @@ from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.records import Record
 from vsearch_core.store.recovery.catalog import delete_recovery_files, recover_catalog
 from vsearch_core.store.recovery.segments import orphan_segments
-from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, recover_array
+from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, recover_array, row_span
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, SUFFIXES, reserve_ids
 
 _ROWS_PER_BLOCK = 512  # rows whose vectors are in memory at a time
@@ -345,7 +345,7 @@ class _SegmentRepair:
         codes, codes_intact = recover_array(self.catalog.index, record.name, WINDOW_CODES, codes_entry)
 
         def windows(row: int) -> bytes:
-            start, stop = int(stops[row - 1]) if row else 0, int(stops[row])
+            start, stop = row_span(stops, row)
             is_intact = stops_intact[max(0, row - 1) : row + 1].all() and 0 <= start <= stop <= len(codes)
             return codes[start:stop].tobytes() if is_intact and codes_intact[start:stop].all() else b""
 

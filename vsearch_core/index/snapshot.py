@@ -29,7 +29,7 @@ from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.io_errors import sqlite_errors, storage_errors
-from vsearch_core.store.segment import Manifest, damaged_blocks
+from vsearch_core.store.segment import Manifest, damaged_blocks, row_span
 
 Opened = TypeVar("Opened")
 
@@ -72,8 +72,7 @@ class SegmentView:
 
     def window_span(self, row: int) -> tuple[int, int]:
         """Return the row's first late window among all of the segment's, and the one after its last."""
-        stops = self.arrays[WINDOW_STOPS]
-        return (int(stops[row - 1]) if row else 0), int(stops[row])
+        return row_span(self.arrays[WINDOW_STOPS], row)
 
     @property
     def chunk_ids(self) -> NDArray[np.int64]:

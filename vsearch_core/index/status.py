@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 from vsearch_core.index.named_sources import outside_paths
@@ -57,7 +58,8 @@ def read_status(snapshot: Snapshot) -> Status:
     """Return the status of the generation that the snapshot has open."""
     catalog, settings = snapshot.catalog, snapshot.settings
     records = catalog.segments()
-    sources = catalog.sources()
+    root = catalog.index.parent
+    sources = sorted(zip(catalog.sources(), catalog_sources(root, catalog), strict=True), key=itemgetter(0))
     linked = [record for record in records if GRAPH.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     return Status(
@@ -65,8 +67,8 @@ def read_status(snapshot: Snapshot) -> Status:
         format=FORMAT.version,
         generation=snapshot.generation,
         last_commit=catalog.settings().get("last_commit"),
-        sources=tuple(sorted(path for path, options in sources.items() if not options.get("removed"))),
-        removed=tuple(sorted(path for path, options in sources.items() if options.get("removed"))),
+        sources=tuple(path for path, source in sources if source.options is not None),
+        removed=tuple(path for path, source in sources if source.options is None),
         files=live,
         chunks=sum(record.live_rows for record in records),
         segments=len(records),
@@ -82,10 +84,10 @@ def read_status(snapshot: Snapshot) -> Status:
         language=settings.language,
         size=_sizes(snapshot),
         files_by_state=_by_state(snapshot),
-        outside=outside_paths(catalog.index.parent, catalog),
+        outside=outside_paths(root, (source for _, source in sources)),
         walks={
             path: {key: value for key, value in sorted(source_to_json(source).items()) if key != CHOSEN}
-            for path, source in sorted(zip(sources, catalog_sources(catalog.index.parent, catalog), strict=True))
+            for path, source in sources
             if source.options is not None
         },
     )

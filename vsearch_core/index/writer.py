@@ -210,11 +210,12 @@ def scan(
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
     before = catalog_sources(root, catalog)
     known_sources = before if sources else [walk.for_known_source(source) for source in before]
-    check_sources([source for source in known_sources if source not in before and source.path.exists()])
+    renewed = [source for source in known_sources if source not in before]
+    check_sources([source for source in renewed if source.path.exists()])
     selection = select_sources(root, sources, known_sources, live)
     refuse_unnamed_sources(index, selection.walked, sources)
     plan = make_plan(index, selection, known)
-    for source in (*sources, *(source for source in known_sources if source not in before)):
+    for source in (*sources, *renewed):
         catalog.put_source(stored_path(root, source.path), source_to_json(source))
     _report_unread(root, plan, selection, known, observer)
     chunk_options = ChunkOptions(settings.chunk_words, settings.overlap_words)
@@ -322,7 +323,7 @@ class _Update:
             seconds=time.perf_counter() - started,
             partly=partly,
             textless=textless,
-            outside=outside_paths(self.index.parent, catalog),
+            outside=outside_paths(self.index.parent, catalog_sources(self.index.parent, catalog)),
         )
 
     def _check_options(self, catalog: Catalog, settings: IndexSettings) -> None:

@@ -1,13 +1,15 @@
 """Find vectors that the index already has, so that a text that was moved or copied is not embedded again."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.records import Record
-from vsearch_core.store.segment import damaged_blocks, open_segment
+from vsearch_core.store.segment import damaged_blocks, open_segment, row_span
 
 _ARRAYS = ("chunk_ids", "vectors")
 _WINDOW_ARRAYS = ("windows_stops", "windows_codes")
@@ -34,20 +36,22 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
     for segment in catalog.segments() if in_segments else ():
         manifest = {name: segment.manifest[name] for name in (*_ARRAYS, *_WINDOW_ARRAYS) if name in segment.manifest}
         arrays = open_segment(catalog.index, segment.name, manifest, ("vectors", "windows_codes"))
-
-        def read(name: str, start: int, stop: int) -> bytes:
-            row_bytes = math.prod(arrays[name].shape[1:]) * arrays[name].itemsize  # noqa: B023
-            is_inside = 0 <= start <= stop <= len(arrays[name])  # noqa: B023
-            if not is_inside or damaged_blocks(arrays[name], manifest[name], start * row_bytes, stop * row_bytes):  # noqa: B023
-                raise catalog.damaged(f"{name} of segment {segment.name} are damaged")  # noqa: B023
-            return bytes(arrays[name][start:stop].tobytes())  # noqa: B023
-
+        has_windows = all(name in manifest for name in _WINDOW_ARRAYS)
         for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
-            record = Record(read("vectors", row, row + 1), None)
-            if len(manifest) == len(_ARRAYS) + len(_WINDOW_ARRAYS):
-                stops = arrays["windows_stops"]
-                record = Record(
-                    record.vector, read("windows_codes", int(stops[row - 1]) if row else 0, int(stops[row]))
-                )
-            vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], record.to_bytes())
+            vector, windows = _read(catalog, segment, arrays, "vectors", row, row + 1), None
+            if has_windows:
+                windows = _read(catalog, segment, arrays, "windows_codes", *row_span(arrays["windows_stops"], row))
+            vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], Record(vector, windows).to_bytes())
     return vectors
+
+
+def _read(
+    catalog: Catalog, segment: SegmentRecord, arrays: Mapping[str, NDArray[Any]], name: str, start: int, stop: int
+) -> bytes:
+    """Return the rows from `start` to `stop` of a segment's array, verified. Raises IndexCorruptError."""
+    array = arrays[name]
+    row_bytes = math.prod(array.shape[1:]) * array.itemsize
+    is_inside = 0 <= start <= stop <= len(array)
+    if not is_inside or damaged_blocks(array, segment.manifest[name], start * row_bytes, stop * row_bytes):
+        raise catalog.damaged(f"{name} of segment {segment.name} are damaged")
+    return bytes(array[start:stop].tobytes())

@@ -350,6 +350,11 @@ def _map_array(path: Path, entry: ArrayEntry, index: Path) -> NDArray[Any]:
         return np.memmap(file, dtype, "r", len(header), entry.shape)
 
 
+def row_span(stops: NDArray[np.int64], row: int) -> tuple[int, int]:
+    """Return where a row's entries begin and end, given where each row's end, (rows,)."""
+    return (int(stops[row - 1]) if row else 0), int(stops[row])
+
+
 def _open_inside(path: Path, index: Path) -> IO[bytes]:
     """Open a segment's file, refusing links: an index from elsewhere must not expose files outside of it."""
     try:

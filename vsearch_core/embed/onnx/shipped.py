@@ -95,8 +95,6 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
     entries = [entry for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"]
     copies = []
     for name in sorted({entry.value for entry in entries}):
-        if Path(name).name != name:
-            raise ModelError(str(source), f"stores its weights outside its folder ({name!r})", "model-unsupported")
         if not (source.parent / name).is_file():
             raise ModelError(str(source.parent / name), "is missing", "model-damaged")
         copies.append(copy_file(source.parent / name, folder / name))
