@@ -49,6 +49,9 @@ class Document:
     left_out: tuple[str, ...] = ()
 
 
+HEADING_SEPARATOR = " > "  # between the section titles in a chunk's heading
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a document, which is indexed and returned on its own.

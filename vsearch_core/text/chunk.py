@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from vsearch_core import config, scripts
 from vsearch_core.errors import ArgumentError
-from vsearch_core.model import Chunk, Document, Span
+from vsearch_core.model import HEADING_SEPARATOR, Chunk, Document, Span
 
 MIN_WORDS, MAX_WORDS = 20, 5000  # the range of a target
 MAX_RUN = 100  # characters
@@ -28,7 +28,6 @@ MAX_SHARE = 1.2  # no chunk has more words, not counting a repeated header
 MIN_SHARE = 0.8  # a chunk is cut at the best boundary between this and MAX_SHARE
 HEADING_SHARE = 0.4  # a chunk of at least this size ends before a heading or a new page
 TAIL_SHARE = 0.2  # the last chunk is not smaller
-HEADING_SEPARATOR = " > "
 
 _UNSPACED = f"{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.HAN}{scripts.FULLWIDTH}"
 _MARKS = (

@@ -12,7 +12,6 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from vsearch_core import config
@@ -100,13 +99,6 @@ def discover(paths: Sequence[Path], options: DiscoverOptions) -> Iterator[Found]
             path.stat()
         except OSError as error:
             raise InputError(str(path), (error.strerror or str(error)).lower(), "no-such-path") from None
-    for pattern in (*options.include, *options.exclude):
-        if not IgnoreRules([pattern]) or is_malformed(pattern):
-            raise InputError(f"pattern {pattern!r}", "is not a glob", "invalid-pattern")
-        try:
-            without_braces(pattern)
-        except ValueError as error:
-            raise InputError(f"pattern {pattern!r}", str(error), "invalid-pattern") from None
     return _Discovery(options).run(sorted({os.path.abspath(path) for path in paths}))
 
 
@@ -183,8 +175,8 @@ class _Discovery:
 
     def __init__(self, options: DiscoverOptions) -> None:
         self.options = options
-        self.exclude = IgnoreRules(_globs(options.exclude))
         self.included = _include_test(_globs(options.include))
+        self.exclude = IgnoreRules(_globs(options.exclude))
         self.seen: set[str] = set()
 
     def run(self, paths: Sequence[str]) -> Iterator[Found]:
@@ -375,8 +367,16 @@ def _read_rules(path: str) -> bytes:
 
 
 def _globs(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the patterns without braces."""
-    return tuple(chain.from_iterable(map(without_braces, patterns)))
+    """Return the patterns without braces. Raises InputError for one that can't match any file."""
+    found: list[str] = []
+    for pattern in patterns:
+        if not IgnoreRules([pattern]) or is_malformed(pattern):
+            raise InputError(f"pattern {pattern!r}", "is not a glob", "invalid-pattern")
+        try:
+            found += without_braces(pattern)
+        except ValueError as error:
+            raise InputError(f"pattern {pattern!r}", str(error), "invalid-pattern") from None
+    return tuple(found)
 
 
 def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
@@ -11,7 +10,6 @@ from vsearch_core.text.extract.failures import too_large
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.package import Package
 
-_MAX_NESTING = 3  # documents inside one another
 _TEXTS = frozenset({"t", "text"})
 _ENDS = frozenset({"p", "pt", "cm", "comment", "threadedComment"})  # elements that end a paragraph
 _CHART_TEXTS = frozenset({"v", "pt"})
@@ -136,15 +134,12 @@ def paragraphs(package: Package, member: str) -> list[str]:
 def embedded_document(name: str, data: bytes, options: ExtractOptions) -> Document | None:
     """Extract a document that is embedded in another one. The suffix of `name` determines its format.
 
-    Return None if it can't be read, or if it is nested more than three levels deep. It may decompress to half the size
-    that is allowed for the outer document.
+    Return None if it can't be read, or if it is nested too deeply (`ExtractOptions.nested`).
     """
     from vsearch_core.text.extract.registry import extract
 
-    if options.nesting >= _MAX_NESTING:
-        return None
-    limits = replace(options.limits, expanded_bytes=options.limits.expanded_bytes // 2)
+    inner = options.nested()
     try:
-        return extract(name, data, replace(options, nesting=options.nesting + 1, limits=limits))
+        return None if inner is None else extract(name, data, inner)
     except ExtractionError:
         return None

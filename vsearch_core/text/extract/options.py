@@ -1,8 +1,10 @@
 """Options and limits of text extraction."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyError, SecretFileError
+
+_MAX_NESTING = 3  # messages and other documents inside one another
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class ExtractOptions:
     def unset(self) -> list[str]:
         """Return the names of the options that are switched off and could make more files readable, such as "ocr"."""
         return [name for name in _REMEDIES.values() if not getattr(self, name)]
+
+    def nested(self) -> "ExtractOptions | None":
+        """Return the options for a document inside this one, or None if it is nested too deeply.
+
+        It may decompress to half of what this one may, so that documents within documents can't multiply it.
+        """
+        if self.nesting >= _MAX_NESTING:
+            return None
+        limits = replace(self.limits, expanded_bytes=self.limits.expanded_bytes // 2)
+        return replace(self, limits=limits, nesting=self.nesting + 1)
 
 
 DEFAULTS = ExtractOptions()

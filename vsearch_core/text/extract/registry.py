@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from pathlib import PurePath
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import Document
-from vsearch_core.text.extract.left_alone import refuse_secret
+from vsearch_core.model import HEADING_SEPARATOR, Document
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
@@ -124,6 +123,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
         data = unpack(name, data, options.limits.unpacked_bytes)
     if not options.secrets:
+        from vsearch_core.text.extract.left_alone import refuse_secret
+
         refuse_secret(name, data)
     row = format_of(name)
     if not row.is_readable:
@@ -207,5 +208,5 @@ def _attachment_of(path: str, heading: str | None) -> str | None:
     """Return the heading of the attachment that a chunk of a message is in, or None."""
     if not format_of(path).extractor.startswith(("mail:", "msg:")):
         return None
-    titles = (heading or "").split(" > ")
+    titles = (heading or "").split(HEADING_SEPARATOR)
     return next((title for title in titles if title.startswith(ATTACHMENT)), None)

@@ -231,8 +231,9 @@ class _MessageReader:
 
     def _read_leaf(self, part: Message, is_shown: bool) -> None:
         if part.get_content_maintype() == "multipart":  # its parts can't be told apart: the boundary is missing
-            lines = _decode(_bytes(part), None).split("\n")
-            self.blocks += ["\n".join(line for line in lines if not _BASE64_LINE.fullmatch(line))] if is_shown else []
+            if is_shown:
+                lines = _decode(_bytes(part), None).split("\n")
+                self.blocks.append("\n".join(line for line in lines if not _BASE64_LINE.fullmatch(line)))
             return
         file = _file_name(part)
         if file:

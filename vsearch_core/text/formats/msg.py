@@ -101,6 +101,9 @@ class _MessageReader:
         self.options = options
         self.container = container
         self.folder = folder
+        depth, inside = folder.count("/"), folder.split("/")[:-1]
+        paths = (path for path in container.listdir() if path[:depth] == inside and len(path) > depth + 1)
+        self._folders = sorted({path[depth] for path in paths})  # directly inside the message
         self._fixed = self.fixed("", 24 if folder else 32)
         self._charset = self._declared_charset()
         self.metadata = self._metadata()
@@ -198,10 +201,7 @@ class _MessageReader:
 
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders directly inside the message that begin with the prefix."""
-        depth = self.folder.count("/")
-        inside = self.folder.split("/")[:-1]
-        paths = (path for path in self.container.listdir() if path[:depth] == inside and len(path) > depth + 1)
-        return sorted({path[depth] for path in paths if path[depth].startswith(prefix)})
+        return [folder for folder in self._folders if folder.startswith(prefix)]
 
     def attachments(self) -> list[str]:
         return list(filter(None, map(self._attachment_name, self.folders("__attach"))))

@@ -1,6 +1,7 @@
 """Read the annotations of a PDF's pages: values of form fields, comments, and text typed on a page."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 _MAX_ANNOTATIONS = 10_000  # of a page
@@ -16,13 +17,11 @@ def annotations(page: Any, seen: set[int]) -> list[str]:
     damaged annotation is left out.
     """
     found: list[str] = []
-    try:
+    with suppress(Exception):  # damaged annotations must not cost the text
         listed = page.get("/Annots")
         listed = listed.get_object() if listed is not None else []
         for each in listed[:_MAX_ANNOTATIONS]:
             found += filter(None, _texts(each, seen))
-    except Exception:  # damaged annotations must not cost the text
-        return found
     return found
 
 

@@ -1,6 +1,7 @@
 """The fonts of PDF pages whose text has no letters, and pages whose drawings contain themselves."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,14 +27,12 @@ class PageResources:
 
     def read(self, resources: Any, depth: int = 0) -> "PageResources":
         """Add what the resources of a page or form name."""
-        try:
+        with suppress(Exception):  # damaged resources name nothing
             resources = resources.get_object()
             for font in _entries(resources, "/Font").values():
                 self._add_font(font)
             for each in _entries(resources, "/XObject").values():
                 self._add_form(getattr(each, "idnum", 0), each.get_object(), resources, depth)
-        except Exception:  # damaged resources name nothing
-            return self
         return self
 
     def _add_font(self, font: Any) -> None:

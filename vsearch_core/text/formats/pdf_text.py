@@ -46,12 +46,11 @@ class ReadPage:
 class PdfiumDocument:
     """A PDF opened by PDFium."""
 
-    def __init__(self, raw: Any, data: bytes) -> None:
-        """Take PDFium's handle of the document, and the bytes that it reads from as long as it is open."""
+    def __init__(self, raw: Any) -> None:
+        """Take PDFium's handle of the document. The bytes that it reads from must exist as long as it is open."""
         self._raw = raw
-        self._data = data
 
-    def page(self, number: int, unmapped: Collection[str] = ()) -> ReadPage | None:
+    def page(self, number: int, unmapped: Collection[str]) -> ReadPage | None:
         """Return the text of a page (from 1) without that in fonts of these names, or None if it can't be read."""
         import pypdfium2.raw as pdfium
 
@@ -92,7 +91,7 @@ def opened(data: bytes, password: str) -> Iterator[PdfiumDocument | None]:
     for attempt in dict.fromkeys(("", password)):
         raw = raw or pdfium.FPDF_LoadMemDocument64(data, len(data), attempt.encode())
     try:
-        yield PdfiumDocument(raw, data) if raw else None
+        yield PdfiumDocument(raw) if raw else None
     finally:
         if raw:
             pdfium.FPDF_CloseDocument(raw)

@@ -34,8 +34,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     The text of each `<title>`, `<head>` or `<heading>` element becomes a heading. Raises BinaryFileError if the file
     isn't text.
     """
-    declared = _ENCODING.match(data[:400].lstrip())
-    source = decode(name, data, declared[1].decode() if declared else None)
+    source = _source(name, data)
     text, headings = _MarkupRemover(source, options.limits.headings).run()
     language = _LANGUAGE.search(source[:10_000])
     title = next((heading.title for heading in headings), None)
@@ -47,9 +46,7 @@ def extract_book(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
 
     Raises BinaryFileError if the file isn't text.
     """
-    declared = _ENCODING.match(data[:400].lstrip())
-    source = decode(name, data, declared[1].decode() if declared else None)
-    source = _BINARY.sub(_lines, source)
+    source = _BINARY.sub(_lines, _source(name, data))
     about = source[: source.find("<body")] if "<body" in source else source[:10_000]
     facts = {key: _fact(about, key) for key in ("book-title", "lang", "date", "first-name", "last-name")}
     text, headings = _MarkupRemover(source, options.limits.headings).run()
@@ -60,6 +57,12 @@ def extract_book(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
     title = facts["book-title"] or next((heading.title for heading in headings), None)
     language = facts["lang"].partition("-")[0].lower() or None
     return Document(text, spans_between(text, headings), title, language, metadata)
+
+
+def _source(name: str, data: bytes) -> str:
+    """Decode the bytes, with the encoding that the XML declaration names, if there is one."""
+    declared = _ENCODING.match(data[:400].lstrip())
+    return decode(name, data, declared[1].decode() if declared else None)
 
 
 def _fact(source: str, tag: str) -> str:
