@@ -4,6 +4,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from process import Vsearch, prepare_vsearch
 from support import WordEmbedder
 
 _NUMBERS = count()
@@ -13,6 +14,12 @@ _NUMBERS = count()
 def embedder() -> WordEmbedder:
     """Return a small embedder for which texts that share words have similar vectors."""
     return WordEmbedder()
+
+
+@pytest.fixture(scope="session")
+def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
+    """Return the installed command, with its own home and caches, and the default model prepared."""
+    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
 @pytest.fixture(autouse=True)

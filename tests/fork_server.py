@@ -51,7 +51,7 @@ class ForkServer:
     """Runs commands, one at a time."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
-        """Use the server in the process."""
+        """Send commands to the server in this process."""
         self._process = process
 
     def run(self, arguments: list[str], cwd: Path, outside: Path) -> CommandOutcome:

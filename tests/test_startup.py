@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from process import Vsearch, prepare_vsearch, write_files
+from process import Vsearch, write_files
 
 PROBE = """
 import atexit, sys
@@ -34,11 +34,6 @@ NOT_FOR_A_QUERY = {
     *("google.genai", "google.generativeai", "httpx2", "tenacity"),
     *("vsearch_core.search.clauses", "vsearch_core.lexical.phrase"),
 }
-
-
-@pytest.fixture(scope="module")
-def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
-    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pdfs import make_pdf
-from process import DEADLINE, Vsearch, prepare_vsearch, write_files
+from process import DEADLINE, Vsearch, write_files
 
 OLD = 1_577_880_000  # 2020-01-01T12:00 UTC
 EVIL_NAME = "evil \x1b[31m\u202e name.txt"
@@ -44,12 +44,6 @@ Drain the pump before the first frost, or the casing cracks.
     "中文.md": "# 磨刀\n\n磨刀石要先在水里浸泡十分钟。\n",
     EVIL_NAME: "A parrot \x1b[31mred\x1b[0m \u202etxet nedda\u202c sits in the \x07 belfry.\n",
 }
-
-
-@pytest.fixture(scope="session")
-def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
-    """Return the installed command, with its model prepared."""
-    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from faults import sqlite_calls
 from faults.runner import Runner, running
 from faults.scenarios import SCENARIOS, Project, prepare
-from process import Vsearch, hit_keys, prepare_vsearch, write_files
+from process import Vsearch, hit_keys, write_files
 
 QUERIES = ("pump valve", "bread oven loaf", "error network retry")
 OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
@@ -37,12 +37,6 @@ class Workload:
     seconds: float
     run_seconds: float
     hits: Hits
-
-
-@pytest.fixture(scope="session")
-def vsearch(tmp_path_factory: pytest.TempPathFactory) -> Vsearch:
-    """Run the installed command, with a prepared model."""
-    return prepare_vsearch(tmp_path_factory.getbasetemp() / "vsearch")
 
 
 def query_all(vsearch: Vsearch, project: Path) -> Hits:

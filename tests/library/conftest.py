@@ -20,11 +20,6 @@ def notes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def embedder() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
 def index(notes: Path, embedder: WordEmbedder) -> Iterator[vsearch.Index]:
     with vsearch.open_index(notes, create=True, open_embedder=lambda _spec: embedder) as opened:
         opened.update([notes])

@@ -2,12 +2,12 @@
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from forgery import forge
-from fork_server import CommandOutcome, ForkServer, serving
+from fork_server import ForkServer, serving
 from hostile import contents
 from hostile_clones import make
 from process import write_files
@@ -15,6 +15,9 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.settings import IndexOptions
+
+Case = tuple[str, list[list[str]]]  # a description of a project, and the commands to run in it
+Maker = Callable[[list[Path], Path, Path, int, random.Random], Case]
 
 CATALOGS, CLONES = 2000, 500
 FEW_CATALOGS, FEW_CLONES = 40, 20
@@ -78,65 +81,56 @@ def outside_of(folder: Path) -> Path:
     return write_files(folder / "outside", {"secret.txt": "zebra quagga okapi", "victim": "k = 5\n"})
 
 
-def run(server: ForkServer, commands: list[list[str]], project: Path, outside: Path, case: str) -> list[CommandOutcome]:
+def run(server: ForkServer, commands: list[list[str]], project: Path, outside: Path, case: str) -> None:
     """Run the commands in the project; none may do harm."""
-    before, outcomes = contents(outside), []
-    beside = sorted(outside.parent.iterdir())
+    before, beside = contents(outside), sorted(outside.parent.iterdir())
     for command in commands:
         done = server.run(command, project, outside)
-        outcomes.append(done)
         assert done.faults() == [], f"{case}: {' '.join(command)}: {done}"
         assert contents(outside) == before, f"{case}: {' '.join(command)}: changed a file outside"
         assert sorted(outside.parent.iterdir()) == beside, f"{case}: {' '.join(command)}: wrote beside the project"
         assert "quagga" not in done.out + done.err, f"{case}: {' '.join(command)}: shows a file from outside"
-    return outcomes
 
 
-def fuzz_catalogs(server: ForkServer, bases: list[Path], folder: Path, seeds: range) -> list[tuple[float, float, str]]:
-    """Run commands over a forged catalog a seed. Returns (seconds, megabytes, case) of each command."""
-    measured = []
+def forged_catalog(bases: list[Path], project: Path, outside: Path, seed: int, rng: random.Random) -> Case:
+    shutil.copytree(bases[seed % len(bases)], project, symlinks=True)
+    case = f"catalog {seed} ({', '.join(forge(project / '.vsearch', seed, outside))})"
+    return case, [rng.choice(READING), rng.choice(READING), rng.choice([*READING, *WRITING]), rng.choice(WRITING)]
+
+
+def hostile_clone(bases: list[Path], project: Path, outside: Path, seed: int, rng: random.Random) -> Case:
+    case = f"clone {seed} ({', '.join(make(bases[0], project, outside, seed))})"
+    return case, [["index", "."], rng.choice(READING), rng.choice([*WRITING, *FOREIGN])]
+
+
+def fuzz(server: ForkServer, bases: list[Path], folder: Path, seeds: range, maker: Maker) -> int:
+    """Make a project for each seed and run commands in it. Return the number of commands."""
+    count = 0
     for seed in seeds:
-        rng, home = random.Random(f"commands {seed}"), folder / str(seed)
-        outside = outside_of(home)
-        project = Path(shutil.copytree(bases[seed % len(bases)], home / "project", symlinks=True))
-        case = f"catalog {seed} ({', '.join(forge(project / '.vsearch', seed, outside))})"
-        commands = [rng.choice(READING), rng.choice(READING), rng.choice([*READING, *WRITING]), rng.choice(WRITING)]
-        for command, done in zip(commands, run(server, commands, project, outside, case), strict=True):
-            measured.append((done.seconds, done.megabytes, f"{case}: {' '.join(command)}"))
+        home = folder / str(seed)
+        outside, project = outside_of(home), home / "project"
+        case, commands = maker(bases, project, outside, seed, random.Random(f"commands {seed}"))
+        run(server, commands, project, outside, case)
+        count += len(commands)
         shutil.rmtree(home)
-    return measured
-
-
-def fuzz_clones(server: ForkServer, bases: list[Path], folder: Path, seeds: range) -> list[tuple[float, float, str]]:
-    """Run commands in a hostile clone a seed. Returns (seconds, megabytes, case) of each command."""
-    measured = []
-    for seed in seeds:
-        rng, home = random.Random(f"commands {seed}"), folder / str(seed)
-        outside = outside_of(home)
-        made = make(bases[0], home / "project", outside, seed)
-        case = f"clone {seed} ({', '.join(made)})"
-        commands = [["index", "."], rng.choice(READING), rng.choice([*WRITING, *FOREIGN])]
-        for command, done in zip(commands, run(server, commands, home / "project", outside, case), strict=True):
-            measured.append((done.seconds, done.megabytes, f"{case}: {' '.join(command)}"))
-        shutil.rmtree(home)
-    return measured
+    return count
 
 
 def test_a_few_forged_catalogs_do_no_harm(server: ForkServer, bases: list[Path], tmp_path: Path) -> None:
-    assert len(fuzz_catalogs(server, bases, tmp_path, range(FEW_CATALOGS))) == 4 * FEW_CATALOGS
+    assert fuzz(server, bases, tmp_path, range(FEW_CATALOGS), forged_catalog) == 4 * FEW_CATALOGS
 
 
 def test_a_few_hostile_clones_do_no_harm(server: ForkServer, bases: list[Path], tmp_path: Path) -> None:
-    assert len(fuzz_clones(server, bases, tmp_path, range(FEW_CLONES))) == 3 * FEW_CLONES
+    assert fuzz(server, bases, tmp_path, range(FEW_CLONES), hostile_clone) == 3 * FEW_CLONES
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, CATALOGS, BLOCK))
 def test_forged_catalogs_do_no_harm(server: ForkServer, bases: list[Path], tmp_path: Path, first: int) -> None:
-    fuzz_catalogs(server, bases, tmp_path, range(first, first + BLOCK))
+    fuzz(server, bases, tmp_path, range(first, first + BLOCK), forged_catalog)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, CLONES, BLOCK))
 def test_hostile_clones_do_no_harm(server: ForkServer, bases: list[Path], tmp_path: Path, first: int) -> None:
-    fuzz_clones(server, bases, tmp_path, range(first, first + BLOCK))
+    fuzz(server, bases, tmp_path, range(first, first + BLOCK), hostile_clone)

@@ -67,29 +67,6 @@ def test_numba_reads_nothing_from_the_working_folder(tmp_path: Path) -> None:
     assert (folder / "victim").read_text() == "precious"
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("index", "."), ("query", "heron", "--json"), ("query", "heron", "--ef", "9"), ("check", "--full"), ("status",)],
-    ids=" ".join,
-)
-def test_files_of_the_working_folder_are_documents_only(
-    vsearch: Vsearch, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    plain = write_files(tmp_path / "plain", {"a.md": "A heron by the weir."})
-    clone = write_files(tmp_path / "clone", {"a.md": "A heron by the weir.", **TRAPS})
-    answers = []
-    for folder in (plain, clone):
-        made = vsearch("index", "a.md", cwd=folder)
-        assert made.status == 0, made
-        ran = vsearch(*(("index", "a.md") if arguments[0] == "index" else arguments), cwd=folder)
-        answers.append((ran.status, ran.err))
-        if "--json" in arguments:
-            assert [hit["path"] for hit in ran.json["hits"]] == ["a.md"]
-    assert answers[0] == answers[1]
-    assert not (clone / "ran").exists()
-    assert not (clone / "victim").exists()
-
-
 IMPORTED = (
     "numpy",
     "tqdm",
@@ -111,6 +88,49 @@ SPAWNING = {  # files that other tools read where they are run
     **dict.fromkeys((".sqliterc", "huggingface.yaml", ".huggingface/token", ".cache/huggingface/token"), "x\n"),
     **dict.fromkeys(("openssl.cnf", "cacert.pem", "resolv.conf", "magic.mgc", "mime.types", "terminfo/x/xterm"), "x\n"),
 }
+
+
+@pytest.fixture(scope="module")
+def made(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two indexed ones of one document each: `plain`, and `clone`, which also has traps."""
+    base = tmp_path_factory.mktemp("made")
+    for name, traps in (("plain", {}), ("clone", {**SPAWNING, **TRAPS})):
+        folder = write_files(base / name, {**traps, "a.md": "A heron by the weir."})
+        done = vsearch("index", "a.md", cwd=folder)
+        assert done.status == 0, done
+    return base
+
+
+@pytest.fixture
+def clone(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made / "clone", tmp_path / "clone"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("index", "a.md"),
+        ("query", "heron", "--json"),
+        ("query", "heron", "--ef", "9"),
+        ("check", "--full"),
+        ("status",),
+    ],
+    ids=" ".join,
+)
+def test_files_of_the_working_folder_are_documents_only(
+    vsearch: Vsearch, made: Path, clone: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    answers = []
+    for folder in (Path(shutil.copytree(made / "plain", tmp_path / "plain")), clone):
+        ran = vsearch(*arguments, cwd=folder)
+        answers.append((ran.status, ran.err))
+        if "--json" in arguments:
+            assert [hit["path"] for hit in ran.json["hits"]] == ["a.md"]
+    assert answers[0] == answers[1]
+    assert not (clone / "ran").exists()
+    assert not (clone / "victim").exists()
+
+
 _OPENED = re.compile(
     r'(?:open|openat|openat2|creat|execve|readlink|readlinkat)\((?:AT_FDCWD[^,]*, |\d+<([^>]*)>, )?"([^"]*)"'
 )
@@ -121,14 +141,12 @@ _OURS = (".vsearch/", "a.md", ".gitignore", ".ignore", ".vsearchignore")  # an i
     "command", ["index a.md", "query heron --ef 9", "query heron --mode keyword", "check --full", "status"]
 )
 def test_a_command_opens_only_documents_ignore_files_and_the_index_in_the_working_folder(
-    vsearch: Vsearch, tmp_path: Path, command: str
+    vsearch: Vsearch, clone: Path, tmp_path: Path, command: str
 ) -> None:
     """Watched from outside, as the system calls of the command and its workers."""
     strace = shutil.which("strace")
     if strace is None:
-        pytest.skip("strace is not installed; the next test watches from inside")
-    clone = write_files(tmp_path / "clone", {**SPAWNING, **TRAPS, "a.md": "A heron by the weir."})
-    assert vsearch("index", "a.md", cwd=clone).status == 0
+        pytest.skip("strace is not installed; another test watches from inside")
     log = tmp_path / "calls"
     options = ("-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-o", str(log))
     probe = subprocess.run([strace, *options, "true"], capture_output=True, check=False)
@@ -183,11 +201,9 @@ main()
 
 @pytest.mark.parametrize("command", ["index a.md", "query heron --ef 9", "check --full"])
 def test_the_interpreter_opens_none_of_the_traps_in_the_working_folder(
-    vsearch: Vsearch, tmp_path: Path, command: str
+    vsearch: Vsearch, clone: Path, tmp_path: Path, command: str
 ) -> None:
     """Watched from inside, where there is no strace."""
-    clone = write_files(tmp_path / "clone", {**SPAWNING, **TRAPS, "a.md": "A heron by the weir."})
-    assert vsearch("index", "a.md", cwd=clone).status == 0
     log = tmp_path / "seen"
     done = subprocess.run(
         [sys.executable, "-P", "-c", _WATCH, str(clone), str(log), *command.split()],

@@ -233,7 +233,7 @@ def test_text_drawn_several_times_comes_once(offset: float) -> None:
 
 
 def test_words_torn_by_wide_letters_are_whole() -> None:
-    """Such are in scanned pages: the last letter of each word is drawn apart, as far as the others are."""
+    """In scanned pages, the last letter of each word may be drawn apart, as far as the others are."""
     words = [(72.0, 700.0, "x")]
     stream = b"BT /F1 12 Tf 72 700 Td 1.7 Tc " + b" ".join(
         b"(%s) Tj 0 Tc (%s) Tj 1.7 Tc (  ) Tj" % (word[:-1], word[-1:])
