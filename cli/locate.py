@@ -77,6 +77,6 @@ def expanded(given: str) -> Path:
 
 
 def _named(given: Path) -> Path:
-    from vsearch_core.library import index_folder
+    from vsearch_core.library.opening import index_folder
 
     return index_folder(absolute(given))

@@ -105,7 +105,7 @@ def test_layer_imports_nothing_forbidden(path: Path) -> None:
         ("search/a.py", "from vsearch_core.evaluate.run import ask\n", "evaluate.run.ask, which is above it"),
         ("text/a.py", "from vsearch_core.embed.base import Embedder\n", "embed.base.Embedder, which is beside it"),
         ("ann/a.py", "from vsearch_core.lexical import bm25\n", "lexical.bm25, which is beside it"),
-        ("library.py", "from vsearch_core import Index\n", "vsearch_core.Index, which is above it"),
+        ("library/a.py", "from vsearch_core import Index\n", "vsearch_core.Index, which is above it"),
         ("index/a.py", "import vsearch_core\n", "vsearch_core, which is above it"),
         ("extra/a.py", "import os\n", "extra is missing from LAYERS"),
     ],

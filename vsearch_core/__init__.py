@@ -51,18 +51,10 @@ if TYPE_CHECKING:
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
-    from vsearch_core.library import (
-        FilterOptions,
-        Index,
-        SearchOptions,
-        Tuning,
-        UpdateOptions,
-        import_index,
-        open_index,
-        open_reranker,
-        repair_index,
-        search_request,
-    )
+    from vsearch_core.library.archives import import_index
+    from vsearch_core.library.index import Index, Tuning
+    from vsearch_core.library.opening import open_index, open_reranker, repair_index
+    from vsearch_core.library.options import FilterOptions, SearchOptions, UpdateOptions, search_request
     from vsearch_core.model import EmbedderSpec, Fingerprint
     from vsearch_core.search.duplicates import DuplicateMember, Duplicates
     from vsearch_core.search.filters import Filters
@@ -162,9 +154,10 @@ _MODULES = {
     "TransferSummary": "index.transfer",
     **dict.fromkeys(("UpdateFailed", "WatchStarted"), "index.watch"),
     "UpdateSummary": "index.writer",
-    **dict.fromkeys(("FilterOptions", "Index", "SearchOptions"), "library"),
-    **dict.fromkeys(("Tuning", "UpdateOptions"), "library"),
-    **dict.fromkeys(("import_index", "open_index", "open_reranker", "repair_index", "search_request"), "library"),
+    "import_index": "library.archives",
+    **dict.fromkeys(("Index", "Tuning"), "library.index"),
+    **dict.fromkeys(("open_index", "open_reranker", "repair_index"), "library.opening"),
+    **dict.fromkeys(("FilterOptions", "SearchOptions", "UpdateOptions", "search_request"), "library.options"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
     **dict.fromkeys(("DuplicateMember", "Duplicates"), "search.duplicates"),

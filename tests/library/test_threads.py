@@ -10,7 +10,7 @@ from process import write_files
 from support import WordEmbedder
 
 import vsearch_core as vsearch
-from vsearch_core.library import MAX_IDLE_READERS
+from vsearch_core.library.readers import MAX_IDLE_READERS
 
 FILES = 6
 SECONDS = 4.0

@@ -1,0 +1,624 @@
+"""The class `Index`: each method of it does what one command does."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack, overload
+
+from vsearch_core.config import MODES
+from vsearch_core.errors import ArgumentError, InputError, StorageError
+from vsearch_core.library.embedders import Embedders, EmbeddingAhead
+from vsearch_core.library.options import (
+    FilterOptions,
+    SearchOptions,
+    UpdateOptions,
+    absolute,
+    check_alpha,
+    parse_filters,
+    parse_run_options,
+    search_request,
+)
+from vsearch_core.library.readers import IndexReader, ReaderPool
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.base import OpenEmbedder
+    from vsearch_core.evaluate.dataset import Dataset
+    from vsearch_core.evaluate.feedback import Verdict
+    from vsearch_core.evaluate.report import EvaluationReport
+    from vsearch_core.evaluate.trec import Run
+    from vsearch_core.evaluate.tune import TuningResult
+    from vsearch_core.index.check import CheckReport
+    from vsearch_core.index.compaction import CompactionSummary
+    from vsearch_core.index.forecast import Forecast
+    from vsearch_core.index.named_files import FileFinder
+    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.re_embedding import ReEmbedSummary
+    from vsearch_core.index.removal import RemovalSummary
+    from vsearch_core.index.settings import IndexOptions, IndexSettings
+    from vsearch_core.index.status import Status
+    from vsearch_core.index.transfer import TransferSummary
+    from vsearch_core.index.watch import UpdateFailed, WatchStarted
+    from vsearch_core.index.writer import UpdateSummary
+    from vsearch_core.search.duplicates import Duplicates
+    from vsearch_core.search.fusion import Fusion
+    from vsearch_core.search.pipeline import EmbedQuery
+    from vsearch_core.search.request import SearchRequest
+    from vsearch_core.search.results import Results
+    from vsearch_core.search.stored_text import StoredText
+    from vsearch_core.search.tuned import TunedFusion
+    from vsearch_core.search.verify import Verification
+    from vsearch_core.store.check import Fault
+    from vsearch_core.store.states import FileState
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The result of `Index.tune`.
+
+    `learned` is the fusion learned from the queries, with its quality; `present` is the fusion that it was compared
+    with. `stored` is True if the index now uses the learned fusion.
+    """
+
+    learned: "TuningResult"
+    present: "Fusion"
+    stored: bool
+
+
+class Index:
+    """An index of documents. `open_index` returns it; use it in a `with` statement, or call `close`.
+
+    Any number of threads may use one `Index` at once. Each search sees exactly one generation of the index, the state
+    that one commit left. A method that changes the index makes its changes visible to later searches of this object.
+    Changes that other objects or processes commit become visible after `refresh`.
+
+    Every method raises IndexNotFoundError, IndexVersionError, IndexMismatchError, IndexCorruptError or StorageError if
+    it can't read the index. A method that writes raises IndexLockedError if another writer is at work.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        requested: "IndexOptions",
+        embedders: Embedders,
+        observer: "Observer",
+        *,
+        share_vectors: bool,
+        cache_dir: Path | None,
+    ) -> None:
+        """Create the object from the arguments that `open_index` prepares. Call that instead."""
+        self.path = path
+        self._requested = requested
+        self._embedders = embedders
+        self._observer = observer
+        self._share_vectors = share_vectors
+        self._cache_dir = cache_dir
+        self._readers = ReaderPool(path, observer.compiling)
+
+    def __enter__(self) -> "Index":
+        """Return the index itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the index."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return the class and the path of the index folder."""
+        return f"Index({str(self.path)!r})"
+
+    def close(self) -> None:
+        """Release the index's files. Searches under way end as usual; later calls raise InputError."""
+        self._readers.close()
+
+    @property
+    def root(self) -> Path:
+        """The parent of the index folder. Relative paths of files start from it."""
+        return self.path.parent
+
+    @property
+    def generation(self) -> int:
+        """The number of the generation that searches see. Each commit increases it."""
+        with self._readers.lend() as reader:
+            return reader.snapshot.generation
+
+    def refresh(self) -> bool:
+        """Make the newest committed generation visible to later searches. Return True if there is a newer one."""
+        return self._readers.refresh()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Make commits of the block visible to later searches, even if the block raises an exception."""
+        try:
+            yield
+        finally:
+            self._readers.renew()
+
+    def _opener(self, *, share_vectors: bool = False) -> "OpenEmbedder":
+        """Return a function that opens embedders for an update. With `share_vectors`, it uses the shared cache."""
+        if not share_vectors:
+            return self._embedders.open
+        from vsearch_core.index.sharing import sharing
+
+        return sharing(self._embedders.open, self._cache_dir)
+
+    # Searching
+
+    @overload
+    def search(self, query: "SearchRequest", *, snippets: bool = False) -> "Results": ...
+
+    @overload
+    def search(self, query: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results": ...
+
+    def search(
+        self, query: "str | SearchRequest", *, snippets: bool = False, **options: Unpack[SearchOptions]
+    ) -> "Results":
+        """Search the index for the chunks that answer a query best. Return them, best first.
+
+        Args:
+            query: The text of a query, or a complete request.
+            snippets: Also select the best sentences of each hit, for `Results.snippets`.
+            options: See `SearchOptions`.
+
+        Raises:
+            InputError: The query is empty, or an example in `more_like` or `less_like` is not found.
+            ArgumentError: An option has an invalid value.
+            FilterError: `where`, `since` or `until` can't be parsed.
+            IndexMismatchError: The embedder is not the one that made the index's vectors.
+            ModelError: The embedder or the reranker fails.
+        """
+        if options and not isinstance(query, str):
+            raise ArgumentError(", ".join(options), "can't be combined with a SearchRequest", "conflicting-arguments")
+        request = search_request(query, **options) if isinstance(query, str) else query
+        with self._readers.lend() as reader:
+            return self._search(reader, self._with_examples(reader, request), snippets=snippets)
+
+    def search_many(
+        self, queries: "Iterable[str | SearchRequest]", **options: Unpack[SearchOptions]
+    ) -> "Iterator[Results]":
+        """Search for several queries, and yield the results of each, all from the same generation.
+
+        `options` apply to the queries that are text, not to those that are a `SearchRequest`. Examples in the options
+        are read once. Raises the same errors as `search`.
+        """
+        with self._readers.lend() as reader:
+            template = None
+            for query in queries:
+                if isinstance(query, str):
+                    if template is None:
+                        template = self._with_examples(reader, search_request(query, **options))
+                    request = replace(template, text=query)
+                else:
+                    request = self._with_examples(reader, query)
+                yield self._search(reader, request)
+
+    def similar(self, place: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results":
+        """Return the chunks that are most similar to a file ("FILE"), or to the chunk at "FILE:LINE".
+
+        Chunks are compared by their vectors. A file that isn't indexed is read and embedded. Raises the same errors as
+        `search`.
+        """
+        options = {"mode": "vector", "more_like": (place,), **options}
+        return self.search(replace(search_request(place, **options), examples_only=True), snippets=snippets)
+
+    def prepare(self, request: "SearchRequest") -> "SearchRequest":
+        """Check a request that will be used for many queries, and return it with its examples loaded.
+
+        An error in the filters, the examples or the embedder concerns every query. This method raises it before the
+        first search. Raises the same errors as `search`.
+        """
+        with self._readers.lend() as reader:
+            reader.searcher.select(request.filters)
+            found = self._with_examples(reader, request)
+            if request.mode != "keyword":
+                self._embedders.open_for(reader.snapshot.settings)
+            return found
+
+    def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
+        """Return groups of chunks that are equal except for small edits.
+
+        Two chunks are near-duplicates if both similarities reach `threshold`, from 0.5 to 1: the share of five-word
+        sequences that they have in common, and the cosine of their vectors. Takes about 100 MB of memory. Raises
+        ArgumentError and FilterError.
+        """
+        from vsearch_core.search.duplicates import find_duplicates
+
+        if not 0.5 <= threshold <= 1:
+            raise ArgumentError("threshold", f"{threshold} is not between 0.5 and 1")
+        filters = parse_filters(options)
+        with self._readers.lend() as reader:
+            return find_duplicates(reader.searcher, filters, threshold)
+
+    def read(
+        self,
+        path: str,
+        start_line: int | None = None,
+        end_line: int | None = None,
+        *,
+        page: int | None = None,
+        context: int = 0,
+        max_tokens: int | None = None,
+    ) -> "StoredText":
+        """Return the text of an indexed file as the index stores it. The file itself is not read.
+
+        Without line numbers, return all its text. With line numbers, return these lines. If the text is not stored line
+        by line, as that of a PDF, return the text that may be from these lines. Lines that are not stored are blank.
+
+        Args:
+            path: The file, by its path on disk or as a hit names it. Without lines, also "FILE:LINE", "FILE:LINE-LINE"
+                or "FILE:LINE-", and a page or rows as a hit shows them: "FILE  page 3".
+            start_line: The first line, from 1.
+            end_line: The last line, inclusive; `start_line` by default.
+            page: Only this page, slide, sheet, message or cell.
+            context: The number of lines to return in `before` and `after`.
+            max_tokens: The most tokens, about, of the text and its context; the rest is cut off.
+
+        Raises:
+            InputError: The file is not indexed, or the index stores no text of the lines or the page.
+        """
+        from vsearch_core.search.stored_text import read_stored_text
+
+        with self._readers.lend() as reader:
+            finder = self._finder(reader)
+            return read_stored_text(
+                reader.searcher,
+                finder,
+                path,
+                start_line,
+                end_line,
+                page=page,
+                context=context,
+                max_tokens=max_tokens,
+            )
+
+    def verify(self, text: str) -> "Verification":
+        """Check the quotes and the citations of a text against the index. No model is loaded.
+
+        A quote, between quotation marks or in lines that begin with ">", is *supported* if the index has its words,
+        where it is cited if it is; *misattributed* if they stand elsewhere than cited; *altered* if the index has
+        nearly these words; else *absent*. A citation, such as "notes/pump.md:12", is supported if the index has text
+        there, else absent. Quotes of less than four words without a citation are *unchecked*.
+        """
+        from vsearch_core.search.verify import verify_text
+
+        with self._readers.lend() as reader:
+            finder = self._finder(reader)
+            return verify_text(reader.searcher, finder, text)
+
+    def _search(self, reader: IndexReader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
+        from vsearch_core.search.pipeline import search
+
+        embed = self._query_embedding(reader.snapshot.settings, request)
+        results = search(reader.searcher, request, embed)
+        if snippets:
+            found = reader.searcher.excerpts(request, [hit.text for hit in results.hits])
+            results = replace(results, snippets=tuple(found))
+        return results
+
+    def _query_embedding(self, settings: "IndexSettings", request: "SearchRequest") -> "EmbedQuery | None":
+        """Return a function that embeds the request's text, or None if no text needs to be embedded."""
+        if request.mode == "keyword" or request.examples_only:
+            return None
+        spec = self._embedders.spec_for(settings)
+        # The caller's own thread asks the user: another one could not be interrupted.
+        self._embedders.require_permission(spec)
+        embed = partial(self._embedders.embed_query, settings)
+        return embed if self._embedders.is_open(spec) else EmbeddingAhead(embed, request.parsed.semantic_text)
+
+    def _finder(self, reader: IndexReader) -> "FileFinder":
+        """Return a finder of the files that a user names, relative to the working folder or the root."""
+        from vsearch_core.index.named_files import FileFinder
+
+        return FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+
+    def _with_examples(self, reader: IndexReader, request: "SearchRequest") -> "SearchRequest":
+        """Return the request with its examples loaded, instead of their names."""
+        if not request.more_like and not request.less_like:
+            return request
+        from vsearch_core.search.examples import ExampleSources, resolve_examples
+        from vsearch_core.text.chunk import ChunkOptions
+
+        settings = reader.snapshot.settings
+        sources = ExampleSources(
+            self._finder(reader).find,
+            Path.cwd(),
+            ChunkOptions(settings.chunk_words, settings.overlap_words),
+            lambda: self._embedders.open_for(settings),
+        )
+        return resolve_examples(request, reader.searcher, sources)
+
+    # Methods that change the index
+
+    def update(self, paths: Iterable[str | Path] = (), **options: Unpack[UpdateOptions]) -> "UpdateSummary":
+        """Index new and changed files, and remove deleted ones. Create the index if it doesn't exist yet.
+
+        Unchanged files are not read again. If the call is interrupted, the index keeps the work that is committed, and
+        the next call continues from there.
+
+        Args:
+            paths: Files and folders to index; if there are none, all paths of earlier calls.
+            options: See `UpdateOptions`. Without `paths`, `include` and the like replace those of all earlier paths.
+
+        Raises:
+            InputError: A path doesn't exist, a glob is malformed, or `paths` is empty and there is no index yet.
+            IndexMismatchError: The index was made with other settings or another model than `open_index` was called
+                with.
+            ModelError: The embedder can't be opened, or fails. Vectors that were made before are kept.
+        """
+        from vsearch_core.index.choices import record_origin
+        from vsearch_core.index.writer import update_index
+
+        sources, run = parse_run_options(paths, options)
+        with self._changing():
+            record_origin(self.path)
+            opener = self._opener(share_vectors=self._share_vectors)
+            return update_index(self.path, sources, self._requested, opener, self._observer, **run)
+
+    def re_embed(self) -> "ReEmbedSummary":
+        """Replace all vectors with vectors from the embedder that was passed to `open_index`.
+
+        Searches use the old vectors until all new ones are ready. If the call is stopped, the index keeps its old
+        vectors, and the next call reuses the new vectors made so far. Fusion that was tuned for the old vectors is
+        deleted.
+
+        Raises:
+            IndexMismatchError: `open_index` was called with other chunk settings than the index has.
+            ModelError: The embedder can't be opened, or fails.
+        """
+        from vsearch_core.index.re_embedding import re_embed_index
+
+        with self._changing():
+            opener = self._opener(share_vectors=self._share_vectors)
+            return re_embed_index(self.path, self._requested, opener, self._observer)
+
+    def remove(self, paths: Iterable[str | Path]) -> "RemovalSummary":
+        """Remove files and folders from the index. `update` leaves them out until it is called with them again.
+
+        The files themselves are not touched, and need not exist. If the index has nothing at one of the paths, raise
+        InputError and remove nothing.
+        """
+        from vsearch_core.index.removal import remove_paths
+
+        with self._changing():
+            return remove_paths(self.path, [absolute(path) for path in paths], self._observer)
+
+    def compact(self) -> "CompactionSummary":
+        """Merge all segments of the index into one without deleted rows, and free unused disk space."""
+        from vsearch_core.index.compaction import compact_index
+
+        with self._changing():
+            return compact_index(self.path, self._observer)
+
+    # Evaluating and tuning
+
+    def record_verdict(self, query: str, place: str, *, good: bool = True) -> "Verdict":
+        """Store a user's verdict that a file or chunk answers a query or, if `good` is false, doesn't.
+
+        `place` is "FILE" or "FILE:LINE". Returns the verdict. Raises InputError for an empty query, a file that
+        is not indexed, or a line that the file doesn't have.
+        """
+        from datetime import UTC, datetime
+
+        from vsearch_core.evaluate.feedback import Verdict, record_verdict
+        from vsearch_core.index.named_files import NamedPlace
+        from vsearch_core.search.request import clean_query
+
+        text = clean_query(query)
+        with self._readers.lend() as reader:
+            path, named = self._finder(reader).find_place(place)
+        if named != NamedPlace(named.name):
+            self.read(place)  # raises for a line or a page that the file doesn't have
+        verdict = Verdict(text, path, named.first, good, datetime.now(UTC).isoformat(timespec="seconds"))
+        record_verdict(self.path, verdict)
+        return verdict
+
+    def verdicts(self) -> "tuple[list[Verdict], int]":
+        """Return the stored verdicts, oldest first, and the number of damaged records, which are left out."""
+        from vsearch_core.evaluate.feedback import read_verdicts
+
+        return read_verdicts(self.path)
+
+    def known_item_queries(self, count: int) -> "Dataset":
+        """Generate `count` test queries from the index's own chunks, each with the chunk that answers it."""
+        from vsearch_core.evaluate.known_items import known_item_queries
+
+        with self._readers.lend() as reader:
+            return known_item_queries(reader.snapshot, count)
+
+    def missing_documents(self, dataset: "Dataset", document_id: Callable[[str], str] = str) -> list[str]:
+        """Return the ids of the dataset's judged documents that are missing from the index.
+
+        `document_id` is as for `evaluate`.
+        """
+        from vsearch_core.evaluate.dataset import missing_documents
+
+        with self._readers.lend() as reader:
+            return missing_documents(dataset, [document_id(path) for path in reader.snapshot.catalog.files(live=True)])
+
+    def evaluate(
+        self,
+        dataset: "Dataset",
+        *,
+        modes: Sequence[str] = MODES,
+        fusion: str | None = None,
+        alpha: float | None = None,
+        document_id: Callable[[str], str] = str,
+        former: "tuple[str, Run] | None" = None,
+    ) -> "EvaluationReport":
+        """Measure the quality of search results, on queries with known answers.
+
+        Args:
+            dataset: Queries and the documents that answer them.
+            modes: The modes of search to compare: "hybrid", "vector" or "keyword".
+            fusion: As for `search`.
+            alpha: As for `search`.
+            document_id: A function from a stored path to the id that the dataset uses; by default the path is the id.
+            former: The name and the results of an earlier run, to compare each mode with.
+        """
+        from vsearch_core.evaluate.report import evaluate
+        from vsearch_core.evaluate.run import embed_dataset
+        from vsearch_core.search.tuned import fusion_for
+
+        check_alpha(alpha)
+        with self._readers.lend() as reader:
+            embedder = None if list(modes) == ["keyword"] else self._embedders.open_for(reader.snapshot.settings)
+            embed = None if embedder is None else embed_dataset(dataset, embedder)
+            combined = fusion_for(reader.snapshot.catalog, fusion, alpha)
+            return evaluate(reader.searcher, embed, dataset, modes, combined, document_id, former)
+
+    def tune(
+        self,
+        dataset: "Dataset",
+        *,
+        fusion: str | None = None,
+        alpha: float | None = None,
+        document_id: Callable[[str], str] = str,
+        dry_run: bool = False,
+    ) -> "Tuning":
+        """Learn the best fusion of vector and keyword scores from queries with known answers.
+
+        Store it in the index if it is significantly better than the present one, by cross-validation: on queries that
+        it was not learned from.
+
+        Args:
+            dataset: Queries and the documents that answer them.
+            fusion: The fusion to compare with, as for `search`; by default the one that the index uses.
+            alpha: The alpha of that fusion.
+            document_id: As for `evaluate`.
+            dry_run: Store nothing.
+
+        Raises:
+            InputError: There are too few queries to learn from.
+        """
+        from vsearch_core.evaluate.run import embed_dataset
+        from vsearch_core.evaluate.tune import MIN_QUERIES, store_fusion, tune_fusion
+        from vsearch_core.search.tuned import fusion_for
+
+        if len(dataset.queries) < MIN_QUERIES:
+            count = len(dataset.queries)
+            reason = f"{count} judged {'query is' if count == 1 else 'queries are'} too few to learn from"
+            raise InputError(str(self.path), reason, code="too-few-queries", least=MIN_QUERIES)
+        with self._readers.lend() as reader:
+            present = fusion_for(reader.snapshot.catalog, fusion, alpha)
+            embed = embed_dataset(dataset, self._embedders.open_for(reader.snapshot.settings))
+            learned = tune_fusion(reader.searcher, embed, dataset, document_id, present)
+        stored = learned.wins and not dry_run
+        if stored:
+            with self._changing():
+                store_fusion(self.path, learned.setting)
+        return Tuning(learned, present, stored)
+
+    def reset_tuning(self) -> None:
+        """Delete the fusion that `tune` stored, so that searches use the default fusion again."""
+        from vsearch_core.evaluate.tune import store_fusion
+
+        with self._changing():
+            store_fusion(self.path, None)
+
+    # Methods that leave the index as it is
+
+    def plan(
+        self,
+        paths: Iterable[str | Path] = (),
+        *,
+        rpm: int | None = None,
+        tpm: int | None = None,
+        **options: Unpack[UpdateOptions],
+    ) -> "Forecast":
+        """Return a forecast of `update` with the same arguments: files, chunks, time, and text sent to a provider.
+
+        Nothing is sent, and nothing is written to the index. `rpm` and `tpm` are the requests and tokens per minute
+        that a remote embedder allows. Raises the same errors as `update`.
+        """
+        from vsearch_core.index.forecast import at_rate_limits, forecast
+
+        sources, run = parse_run_options(paths, options)
+        planned = forecast(self.path, sources, self._requested, self._opener(), self._observer, **run)
+        return at_rate_limits(planned, rpm, tpm)
+
+    def plan_re_embed(self, *, rpm: int | None = None, tpm: int | None = None) -> "Forecast":
+        """Return a forecast of `re_embed`. The arguments and the result are as for `plan`."""
+        from vsearch_core.index.forecast import at_rate_limits, forecast_re_embedding
+
+        planned = forecast_re_embedding(self.path, self._requested, self._opener(), self._observer)
+        return at_rate_limits(planned, rpm, tpm)
+
+    def watch(
+        self, **options: Unpack[UpdateOptions]
+    ) -> "Generator[WatchStarted | UpdateFailed | UpdateSummary, None, None]":
+        """Update the index whenever its files change, until the observer's `should_stop` returns True.
+
+        Yield WatchStarted when watching begins or its folders change, the summary of each update, and UpdateFailed for
+        an error after which the update is tried again. Raises ArgumentError at once if the package watchfiles is not
+        installed.
+        """
+        from vsearch_core.index.watch import require_watchfiles, watch_index
+
+        require_watchfiles()
+        return watch_index(self.path, lambda: self.update((), **options), self._observer.should_stop)
+
+    def check(self, *, full: bool = False) -> "CheckReport":
+        """Check the index for damage, and return a report of all faults.
+
+        A full check reads every byte. Damage is part of the report, and not raised as an error.
+        """
+        from vsearch_core.index.check import check_index
+        from vsearch_core.search.recall import recall_faults
+
+        report = check_index(self.path, full=full, recall=recall_faults)
+        return replace(report, faults=(*report.faults, *self._feedback_faults())) if full else report
+
+    def _feedback_faults(self) -> "list[Fault]":
+        from vsearch_core.evaluate.feedback import FEEDBACK_FILE, damaged_lines
+        from vsearch_core.store.check import Fault
+
+        path = self.path / FEEDBACK_FILE
+        try:
+            return [
+                Fault(f"{path}:{number}", "is damaged: its checksum differs") for number in damaged_lines(self.path)
+            ]
+        except StorageError as error:
+            return [Fault(error.subject, error.reason)]
+
+    def status(self) -> "Status":
+        """Return the number of files and chunks in the index, its settings, and its size on disk."""
+        from vsearch_core.index.status import read_status
+
+        with self._readers.lend() as reader:
+            return read_status(reader.snapshot)
+
+    def files(self) -> "Iterator[FileState]":
+        """Yield each file that updates have met, sorted by path, with its state and the reason for it.
+
+        The states are indexed, partly (indexed), pending, skipped and failed.
+        """
+        from vsearch_core.index.status import read_states
+
+        with self._readers.lend() as reader:
+            yield from read_states(reader.snapshot)
+
+    def tuned(self) -> "TunedFusion | None":
+        """Return the fusion that `tune` stored in the index, or None."""
+        from vsearch_core.search.tuned import load_tuned_fusion
+
+        with self._readers.lend() as reader:
+            return load_tuned_fusion(reader.snapshot.catalog)
+
+    def export(
+        self, target: str | Path | Callable[[bytes | memoryview], object], *, replace: bool = False
+    ) -> "TransferSummary":
+        """Write the current generation of the index to an archive, which `import_index` can read on any machine.
+
+        Args:
+            target: The file to write; or a function that is called with successive blocks of the archive.
+            replace: Replace a file that exists, as soon as the archive is complete.
+
+        Raises:
+            InputError: `target` can't be written: it is a folder, is inside the index, or exists already.
+        """
+        from vsearch_core.library.archives import export_to_file, export_to_function
+
+        if callable(target):
+            return export_to_function(self.path, target)
+        return export_to_file(self.path, absolute(target), replace=replace)
