@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from process import write_files
 
 from vsearch_core.index.commit import advance_generation
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.lock import HOLDER_FILE
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract.registry import extract
 
@@ -61,7 +62,8 @@ class Project:
     """A prepared scenario. `folder` is where it runs; `base` is the index that each trial begins with, if any.
 
     `chunks` has the chunks of each version of each document, by its hash; `states` has all generations that may appear.
-    `repaired` has the catalog's contents after an undisturbed repair, if the base is damaged.
+    `repaired` has the catalog's contents after an undisturbed repair, if the base is damaged. `checked` has what faults
+    left in the folder and was found right: its digest, the last acknowledged generation and the embedded chunks.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Project:
     undisturbed: ServedRun
     once: bool
     repaired: Contents | None = None
+    checked: dict[bytes, tuple[int, int]] = field(default_factory=dict, compare=False)
 
     @property
     def index(self) -> Path:
@@ -90,6 +93,15 @@ class Project:
         """Run the command, or another one, on the index under trial."""
         words = argv or self.argv
         return runner(*words, "--index", self.index, cwd=self.documents, watched=[self.folder], **more)
+
+    def digest(self) -> bytes:
+        """Return a hash of all files in the folder."""
+        found = hashlib.blake2b()
+        for path in sorted(self.folder.rglob("*")):
+            is_signed = path.name.startswith(HOLDER_FILE)  # its content has the process's number
+            content = b"" if is_signed or path.is_dir() else path.read_bytes()
+            found.update(repr((str(path), len(content))).encode() + content)
+        return found.digest()
 
     def is_done(self, outcome: ServedRun) -> bool:
         """Return True if the command completed; a repair that could not recover everything exits with status 2."""

@@ -17,9 +17,10 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 from urllib.parse import quote
 
 from faults import shim as python_calls
@@ -49,7 +50,8 @@ State = Mapping[str, bytes]  # the live files of a generation: path and hash
 class Request:
     """A command to run in `cwd`; calls under `watched` are intercepted. It is killed after `kill_after` seconds.
 
-    With `call`, the child calls that function instead, without faults.
+    With `call`, the child calls that function instead, without faults. A `repeatable` run gets the same random numbers
+    and times each time, so that equal faults leave equal files.
     """
 
     argv: Sequence[str]
@@ -60,6 +62,7 @@ class Request:
     stdin: bytes = b""
     kill_after: float | None = None  # seconds
     call: Callable[[], None] | None = None
+    repeatable: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,8 @@ def _run_child(shim: Shim, request: Request, pipe: Any) -> None:
             sys.exit(0)
         _install_stub_embedder(shim, report)
         _report_commits(shim, report, states)
+        if request.repeatable:
+            _make_repeatable(shim)
         os.chdir(request.cwd)
         sys.argv = ["vsearch", *request.argv]
         shim.plan, shim.recording = request.plan, request.recording
@@ -221,6 +226,22 @@ def _run_child(shim: Shim, request: Request, pipe: Any) -> None:
             report("events", shim.events)
         report("calls", shim.calls)
         os._exit(status)
+
+
+def _make_repeatable(shim: Shim) -> None:
+    """Give this process the same random numbers and times as every other one."""
+    import random
+
+    class Standing(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(1_700_000_000, tz)
+
+    shim.repeatable = True
+    os.urandom = random.Random(0).randbytes
+    users = [module for module in sys.modules.values() if getattr(module, "datetime", None) is datetime]
+    for module in users:
+        module.datetime = Standing  # type: ignore[attr-defined]
 
 
 def _install_stub_embedder(shim: Shim, report: Callable[[str, Any], None]) -> None:

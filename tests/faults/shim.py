@@ -56,9 +56,11 @@ class Shim:
     watched: tuple[str, ...] = ()
     plan: FaultPlan = NO_FAULT
     recording: bool = False
+    repeatable: bool = False  # random numbers and times are the same in each run
     calls: list[str] = field(default_factory=list)  # kinds of calls, in order: call n is calls[n - 1]
     events: list[Event] = field(default_factory=list)
     paths: dict[int, str] = field(default_factory=dict)  # of open descriptors
+    folders: set[int] = field(default_factory=set)  # the descriptors that are folders
 
     def watches(self, path: str | None) -> bool:
         """Return True if the absolute path is watched."""
@@ -215,6 +217,11 @@ def _opening(shim: Shim) -> Callable[..., int]:
             shim.paths.pop(fd, None)  # its former use ended unseen, closed by a file of `os.fdopen`
             return fd
         assert name is not None
+        if flags & os.O_DIRECTORY:  # on the way to a file: the caller sees its failure as one of the file's open
+            fd = _REAL["open"](path, flags, mode, dir_fd=dir_fd)
+            shim.paths[fd] = name
+            shim.folders.add(fd)
+            return fd
         shim.intercept("open", name)
         created = bool(flags & os.O_CREAT) and not os.path.lexists(name)
         fd = _REAL["open"](path, flags, mode, dir_fd=dir_fd)
@@ -228,7 +235,10 @@ def _closing(shim: Shim) -> Callable[[int], None]:
     def call(fd: int) -> None:
         path = shim.paths.pop(fd, None)
         _REAL["close"](fd)
-        shim.intercept("close", path)
+        if fd in shim.folders:
+            shim.folders.remove(fd)
+        else:
+            shim.intercept("close", path)
 
     return call
 

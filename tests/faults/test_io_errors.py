@@ -42,7 +42,7 @@ def check_refused(outcome: ServedRun) -> None:
 
 def fail_at(runner: Runner, project: Project, plan: FaultPlan) -> None:
     project.reset()
-    outcome = project.run(runner, plan=plan)
+    outcome = project.run(runner, plan=plan, repeatable=True)
     check_refused(outcome)
     if plan.action == "short":
         assert project.is_done(outcome), "a short write is no failure"

@@ -21,7 +21,7 @@ MOMENTS = 600  # over all scenarios
 
 def kill_at(runner: Runner, project: Project, call: int, action: str = "kill") -> None:
     project.reset()
-    outcome = project.run(runner, plan=FaultPlan(call, action))
+    outcome = project.run(runner, plan=FaultPlan(call, action), repeatable=True)
     assert outcome.status == -signal.SIGKILL, (call, outcome)
     check_after(runner, project, outcome)
 

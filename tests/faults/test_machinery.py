@@ -7,7 +7,7 @@ import pytest
 from faults.disk import Disk, lay_out
 from faults.runner import Runner
 from faults.scenarios import SCENARIOS
-from faults.shim import Event
+from faults.shim import Event, FaultPlan
 
 from .conftest import Projects
 
@@ -29,6 +29,18 @@ def test_replaying_the_events_of_a_run_gives_its_files(runner: Runner, projects:
     disk.play(events)
     lay_out(project.folder, disk.cut(random.Random(0), share=1))
     assert files(project.folder) == left
+
+
+@pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
+def test_equal_faults_leave_equal_files_if_runs_are_repeatable(runner: Runner, projects: Projects, name: str) -> None:
+    project = projects(name)
+    calls = len(project.undisturbed.calls)
+    digests = []
+    for _ in range(2):
+        project.reset()
+        project.run(runner, plan=FaultPlan(calls * 3 // 4), repeatable=True)
+        digests.append(project.digest())
+    assert digests[0] == digests[1]
 
 
 def test_a_run_has_calls_of_every_kind(projects: Projects) -> None:
