@@ -18,6 +18,8 @@ WINDOW_OVERLAP = 32  # tokens that neighbouring windows share
 WINDOWING = f"windows sharing {WINDOW_OVERLAP}, weighted"  # in the fingerprint: other windows make other vectors
 UNKNOWN = ("[UNK]", "<unk>")
 LETTERS_PER_PIECE = 1.5  # with fewer, most of a word's pieces are single letters
+FREE_TOKENS = 3072  # of any text: more than 600 words have in a language that the model was not made for
+CHARACTERS_PER_TOKEN = 3  # beyond FREE_TOKENS, a text with fewer is numbers, signs or names cut short, not prose
 
 
 class Windower:
@@ -33,15 +35,25 @@ class Windower:
         self._before, self._after = sample.ids[:word], sample.ids[word + plain :]
 
     def windows(self, text: str) -> list[list[int]]:
-        """Split the text into windows and return their token ids. A long text gives several windows that overlap."""
+        """Split the text into windows and return their token ids. A long text gives several windows that overlap.
+
+        A text of very many tokens, such as minified code, gives some of its windows: see `sampled`.
+        """
         ids = self._tokenizer.encode(clean(text), add_special_tokens=False).ids
+        return sampled(self._rows(ids), len(text))
+
+    def _rows(self, ids: Sequence[int]) -> list[list[int]]:
         return token_windows(ids, self._before, self._after, self._max_tokens, WINDOW_OVERLAP)
 
     def windows_with_plan(self, text: str, prefix: str = "") -> tuple[list[list[int]], WindowPlan | None]:
-        """Return the token ids of the windows of `prefix + text`, and the late windows of the text, if it has any."""
+        """Return the token ids of the windows of `prefix + text`, and the late windows of the text, if it has any.
+
+        A text with windows left out (see `sampled`) has none.
+        """
         encoding = self._tokenizer.encode(clean(prefix + text), add_special_tokens=False)
-        rows = token_windows(encoding.ids, self._before, self._after, self._max_tokens, WINDOW_OVERLAP)
-        if len(encoding.ids) < WINDOW_TOKENS:
+        every_row = self._rows(encoding.ids)
+        rows = sampled(every_row, len(prefix) + len(text))
+        if len(encoding.ids) < WINDOW_TOKENS or len(rows) < len(every_row):
             return rows, None
         limit = self._max_tokens - len(self._before) - len(self._after)
         parts = spans(len(encoding.ids), limit, min(WINDOW_OVERLAP, limit - 1))
@@ -51,6 +63,21 @@ class Windower:
     def legible_share(self, text: str) -> float:
         """Return the share of the text's letters, 0 to 1, that are in words this tokenizer's model knows."""
         return legible_share(self._tokenizer, clean(text))
+
+
+def sampled(windows: list[list[int]], characters: int) -> list[list[int]]:
+    """Return the windows of a text, or evenly spread ones of them if the text has far more tokens than prose.
+
+    A line of numbers, signs or minified code has up to a token a character, so that embedding it would take five times
+    as long as prose of its size. All windows are kept of a text of at most FREE_TOKENS tokens, or of at least
+    CHARACTERS_PER_TOKEN characters a token.
+    """
+    tokens = sum(map(len, windows))
+    most = max(FREE_TOKENS, characters // CHARACTERS_PER_TOKEN)
+    if tokens <= most:
+        return windows
+    count = max(1, len(windows) * most // tokens)
+    return [windows[number * len(windows) // count] for number in range(count)]
 
 
 def clean(text: str) -> str:
