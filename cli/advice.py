@@ -82,6 +82,7 @@ ADVICE: Mapping[str, str] = {
     "pictures-only": "run ocrmypdf on the file first, or index with --ocr",
     "unreadable-fonts": "index with --ocr, or run `ocrmypdf --force-ocr` on the file first",
     "secret-file": "to index the file, use --secrets",
+    "source-archive": "to index the archive, use --source-archives",
     "generated-file": "leave the file out with --exclude",
     "ocr-failed": "run `ocrmypdf` on the file yourself to see what is wrong",
     "ocr-program-missing": "install it (apt install ocrmypdf, brew install ocrmypdf), or leave --ocr out",

@@ -86,6 +86,9 @@ def index(
         bool, typer.Option("--ocr", help="Recognise text in scanned PDFs (needs the program ocrmypdf).")
     ] = False,
     secrets: Annotated[bool, typer.Option("--secrets", help="Index files that are private keys, too.")] = False,
+    source_archives: Annotated[
+        bool, typer.Option("--source-archives", help="Index archives whose files are mostly source code, too.")
+    ] = False,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again to read files that could not be read before, or only in part.")
     ] = False,
@@ -133,7 +136,7 @@ def index(
         replaced = embedder if re_embed else None
         refuse_idle_options("index", embedder=replaced or provider_of(folder, embedder))
     walk = choose(folder, include=None, exclude=None, max_file_size=None)
-    reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets}
+    reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets, "source_archives": source_archives}
     options: UpdateOptions = {
         "walk_defaults": {**walk, "max_file_size": parse_size(walk["max_file_size"])},
         "retry": retry,

@@ -92,7 +92,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         "tpm": _REMOTE,
         **dict.fromkeys(("chunk_words", "overlap_words", "language"), ALWAYS),
         **dict.fromkeys(("include", "exclude", "no_ignore", "max_file_size"), _FILES),
-        **dict.fromkeys(("password", "ocr", "secrets", "retry", "verbose"), _FILES),
+        **dict.fromkeys(("password", "ocr", "secrets", "source_archives", "retry", "verbose"), _FILES),
         **dict.fromkeys(("share_vectors", "re_embed", "plan", "watch", "yes", "as_json", "quiet"), ALWAYS),
     },
     "query": {

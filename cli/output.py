@@ -119,7 +119,12 @@ def shown_path(root: Path, stored: str) -> str:
 
 def shown_place(root: Path, found: "StoredText | FoundText") -> str:
     """Return the path of a found text with its lines, or with its place if its format has pages, sheets or the like."""
+    from vsearch_core.text.extract.registry import split_member
+
     path = one_line(shown_path(root, found.path))
+    member, _ = split_member(found.path, found.heading)
+    if member:
+        return f"{path}!{one_line(member)}"
     if found.place is not None:
         return f"{path}  {one_line(found.place)}"
     lines = str(found.start_line) if found.start_line == found.end_line else f"{found.start_line}-{found.end_line}"

@@ -67,12 +67,13 @@ def read(
 
 def _emit_text(found: "StoredText", root: Path) -> None:
     """Print a line with the place and the heading, then the text. The context before and after is dimmed."""
-    from vsearch_core.text.extract.registry import unit_of
+    from vsearch_core.text.extract.registry import split_member, unit_of
 
     colour = wants_colour()
     unit = unit_of(found.path)
     place = shown_place(root, found)
-    heading = f"  {one_line(found.heading)}" if found.heading and unit != "sheet" else ""
+    _, below = split_member(found.path, found.heading)
+    heading = f"  {one_line(below)}" if below and unit != "sheet" else ""
     emit(f"{PATH}{place}{RESET}{heading}" if colour else f"{place}{heading}")
     page = (found.page or 0) - found.before.count(PAGE_BREAK)
     parts = []

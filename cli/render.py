@@ -10,7 +10,7 @@ from vsearch_core.search import results_json
 from vsearch_core.search.confidence import ANSWERED
 from vsearch_core.search.results import Hit, Results
 from vsearch_core.search.snippets import Snippet
-from vsearch_core.text.extract.registry import place_of, unit_of
+from vsearch_core.text.extract.registry import place_of, split_member, unit_of
 
 from .output import (
     DIM,
@@ -115,17 +115,20 @@ def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: b
 
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
     place = one_line(shown_path(root, hit.path))
-    unit = unit_of(hit.path)
+    member, heading = split_member(hit.path, hit.heading)
+    unit = unit_of(member or hit.path)
+    if member:
+        place += "!" + one_line(member)
     if unit == "line":
         place += f":{hit.start_line if full else _line_of(hit, snippet)}"
-    elif hit.page is not None:
+    elif hit.page is not None and not member:
         page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
         place += "  " + one_line(place_of(hit.path, page, hit.heading, (hit.start_line, hit.end_line)) or "")
-    heading = f"  {one_line(hit.heading)}" if hit.heading and unit != "sheet" else ""
+    shown = f"  {one_line(heading)}" if heading and unit != "sheet" else ""
     score = f"{hit.score:.3f}" if hit.confidence is None else f"{hit.confidence:.0%}"
     if colour:
-        return f"{PATH}{place}{RESET}{heading}  {DIM}{score}{RESET}"
-    return f"{place}{heading}  {score}"
+        return f"{PATH}{place}{RESET}{shown}  {DIM}{score}{RESET}"
+    return f"{place}{shown}  {score}"
 
 
 def _line_of(hit: Hit, snippet: Snippet) -> int:

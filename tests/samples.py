@@ -1,10 +1,13 @@
 """A small valid file of every format, to be truncated, corrupted and fuzzed."""
 
+import base64
 import gzip
+import io
 import struct
+import tarfile
 from collections.abc import Mapping, Sequence
 
-from packages import CHART, DIAGRAM, NAMESPACES, docx, epub, odf, ooxml, pptx, relations, shape, xlsx
+from packages import CHART, DIAGRAM, NAMESPACES, docx, epub, odf, ooxml, pack, pptx, relations, shape, xlsx
 
 _SECTOR = 512
 _FREE, _END, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
@@ -70,6 +73,19 @@ def ole(streams: Mapping[str, bytes]) -> bytes:
 
 
 _OUTLINE = b"/Outlines 7 0 R"
+
+
+def tar(members: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive of these files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
 SAMPLES: dict[str, bytes] = {
     "a.txt": b"Some text.\n\nMore of it, caf\xc3\xa9.\n",
     "a.md": b"---\ntitle: T\ntags: [a]\n---\n# H\n\nt\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx\n```\n\nS\n---\n",
@@ -161,4 +177,11 @@ SAMPLES: dict[str, bytes] = {
     "a.ts": b"export class A {\n  f(a) {\n  }\n}\n",
     "a.c": b"/* c */\nstatic int f(int a)\n{\n    return a;\n}\n",
     "a.txt.gz": gzip.compress(b"text", mtime=0),
+    "a.zip": pack({"a.txt": "text", "d/b.md": "# T\n\nx", "c.zip": pack({"d.txt": "deep"})}),
+    "a.tar": tar({"a.txt": b"text", "d/b.md": b"# T\n\nx"}),
+    "a.7z": base64.b64decode(  # d/a.txt and b.md
+        "N3q8ryccAAQl21XSkAAAAAAAAAAUAAAAAAAAAHiPW2zgACQAGV0AOZvJ8udQuMXiXJ3OnqB4bTmN6Q3dBzNxgADgAHIAZ10AAIEzB64P0B3SfJ85EJxx"
+        "RPOspJXJC+25LaFl19Oz5HFPGV1L0gImj4L7vCcE6Fs4ES9zb4VOCw64WhecqIONJS4Xhh8z8aaAuqw8ulbvoI10+DvzVTOXGkmDl9tstzPAU+9suAAA"
+        "AAAXBiEBCW8ABwsBAAEhIQEYDHMAAA=="
+    ),
 }

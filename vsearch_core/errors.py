@@ -105,6 +105,12 @@ class SecretFileError(BinaryFileError):
     code = "secret-file"
 
 
+class SourceArchiveError(BinaryFileError):
+    """Most files in an archive are source code, and the caller has not asked to index such archives."""
+
+    code = "source-archive"
+
+
 class ModelError(VsearchError):
     """A model is missing, damaged or not supported."""
 

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from packages import docx, pptx, shape, xlsx
+from packages import docx, pack, pptx, shape, xlsx
 from process import Vsearch, write_files
 
 
@@ -40,11 +40,24 @@ def test_the_place_of_a_hit_is_named_as_its_program_names_it(vsearch: Vsearch, p
     assert vsearch("query", "--mode", "keyword", "tenant", cwd=project).lines[0].startswith("lease.docx  ")
 
 
+def test_a_hit_in_an_archive_is_shown_with_the_files_path_and_line(vsearch: Vsearch, project: Path) -> None:
+    note = "# Boats\n\nfirst\n\n## Repairs\n\nThe keel was patched with copper.\n"
+    (project / "box.zip").write_bytes(pack({"letters/may.md": note}))
+    (project / "tool.zip").write_bytes(pack({"a.py": "keel = 1"}))
+    assert vsearch("index", ".", "--source-archives", cwd=project).status == 0
+    lines = vsearch("query", "--mode", "keyword", "keel copper", cwd=project).lines
+    assert lines[0].startswith("box.zip!letters/may.md:7  Boats")
+    assert any(line.startswith("tool.zip!a.py:1  ") for line in lines)
+    result = vsearch("read", "box.zip!letters/may.md:7", cwd=project)
+    assert result.lines[0].startswith("box.zip!letters/may.md  Boats")
+    assert result.lines[1:] == ["The keel was patched with copper."]
+
+
 def test_formats_lists_the_readable_formats(vsearch: Vsearch, project: Path) -> None:
     result = vsearch("formats", cwd=project)
     assert result.status == 0
     assert any(line.split()[0] == "PDF" and ".pdf" in line for line in result.lines)
-    assert "compressed .gz .bz2 .xz after any of these" in (" ".join(line.split()) for line in result.lines)
+    assert "compressed .gz .bz2 .xz .zst after any of these" in (" ".join(line.split()) for line in result.lines)
     lacks_program = shutil.which("ocrmypdf", path=vsearch.environment["PATH"]) is None
     assert result.lines[-1].startswith("scanned, --ocr ")
     assert result.lines[-1].endswith("(needs: ocrmypdf on the PATH)") == lacks_program

@@ -11,12 +11,13 @@ from unicodedata import normalize
 from vsearch_core.errors import InputError
 from vsearch_core.index.sources import stored_path
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.text.extract.registry import unit_of
+from vsearch_core.text.extract.registry import MEMBER, unit_of
 from vsearch_core.text.globs import is_utf8
 
 MOST_COMPARED = 20_000  # names that a misspelled one is compared with: about 0.2 s
 
 _LINES = re.compile(r"(.+):([1-9]\d{0,8})(?:(-)([1-9]\d{0,8})?)?", re.DOTALL)
+_MEMBER_MARK = re.compile(r"(?<=.)!(?=.)", re.DOTALL)  # archive.zip!path
 _PAGE = re.compile(r"(.+)#page=([1-9]\d{0,8})", re.DOTALL)
 _UNIT = re.compile(r"(.+?),?[ ]{1,2}([a-z]+) ([1-9]\d{0,8})", re.DOTALL)  # as a hit shows it: a.pdf  page 3
 _ROWS = re.compile(r"(.+?)[ ]{1,2}(?:'((?:[^']|'')+)'|([^\W\d]\w*))!([1-9]\d{0,8}):([1-9]\d{0,8})", re.DOTALL)
@@ -24,13 +25,17 @@ _ROWS = re.compile(r"(.+?)[ ]{1,2}(?:'((?:[^']|'')+)'|([^\W\d]\w*))!([1-9]\d{0,8
 
 @dataclass(frozen=True, slots=True)
 class NamedPlace:
-    """The name of a file, with the lines, the page or the sheet that follows it; None for what is not named."""
+    """The name of a file, with what follows it: lines, a page, a sheet, or the path of a file in an archive.
+
+    What is not named is None.
+    """
 
     name: str
     first: int | None = None
     last: int | None = None
     page: int | None = None
     sheet: str | None = None
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,16 @@ class FileFinder:
 def readings(text: str) -> Iterator[NamedPlace]:
     """Yield what a name may mean: a file of that name, else a file with lines, a page or rows of a sheet."""
     yield NamedPlace(text)
+    for mark in _MEMBER_MARK.finditer(text):
+        archive, member = text[: mark.start()], text[mark.end() :]
+        if unit_of(archive) != MEMBER:
+            continue
+        if found := _LINES.fullmatch(member):
+            yield NamedPlace(archive, int(found[2]), _last_line(found), member=found[1])
+        else:
+            yield NamedPlace(archive, member=member)
     if found := _LINES.fullmatch(text):
-        first = int(found[2])
-        yield NamedPlace(found[1], first, int(found[4]) if found[4] else None if found[3] else first)
+        yield NamedPlace(found[1], int(found[2]), _last_line(found))
     if found := _PAGE.fullmatch(text):
         yield NamedPlace(found[1], page=int(found[2]))
     if (found := _UNIT.fullmatch(text)) and unit_of(found[1]) == found[2]:
@@ -118,3 +130,8 @@ def readings(text: str) -> Iterator[NamedPlace]:
     if found := _ROWS.fullmatch(text):
         sheet = found[2].replace("''", "'") if found[2] else found[3]
         yield NamedPlace(found[1], int(found[4]), int(found[5]), sheet=sheet)
+
+
+def _last_line(found: re.Match[str]) -> int | None:
+    """Return the last line that a match of `_LINES` names; None for an open range such as "3-"."""
+    return int(found[4]) if found[4] else None if found[3] else int(found[2])

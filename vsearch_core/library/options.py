@@ -34,6 +34,7 @@ class UpdateOptions(TypedDict, total=False):
         password: A password to try on encrypted files.
         ocr: Recognise text in PDF pages that are only images, with the program ocrmypdf.
         secrets: Also index files that contain private keys.
+        source_archives: Also index archives whose files are mostly source code.
     """
 
     include: Sequence[str]
@@ -45,6 +46,7 @@ class UpdateOptions(TypedDict, total=False):
     password: str
     ocr: bool
     secrets: bool
+    source_archives: bool
 
 
 class FilterOptions(TypedDict, total=False):
@@ -157,7 +159,12 @@ def parse_run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "t
         require_program()
     defaults = options.get("walk_defaults")
     walk = WalkOptions(_walk_options(options), None if defaults is None else _walk_options(defaults))
-    reading = ExtractOptions(options.get("password", ""), options.get("ocr", False), options.get("secrets", False))
+    reading = ExtractOptions(
+        options.get("password", ""),
+        options.get("ocr", False),
+        options.get("secrets", False),
+        options.get("source_archives", False),
+    )
     sources = [walk.for_new_source(absolute(path)) for path in paths]
     return sources, {"walk": walk, "retry": options.get("retry", False), "reading": reading}
 

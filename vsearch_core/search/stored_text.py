@@ -12,7 +12,7 @@ from vsearch_core.model import PAGE_BREAK
 from vsearch_core.search.document_text import DocumentText, TextLine
 from vsearch_core.search.engine import Searcher
 from vsearch_core.store.catalog import ChunkPlace
-from vsearch_core.text.extract.registry import place_of
+from vsearch_core.text.extract.registry import place_of, split_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,11 @@ def read_stored_text(
     places = finder.catalog.chunk_places(path)
     if named.sheet is not None:
         page = next((each.page for each in places if each.heading == named.sheet), 0)
+    if named.member is not None:
+        inside = (each.page for each in places if split_member(path, each.heading)[0] == named.member)
+        page = next(inside, None)
+        if page is None:
+            raise InputError(name, "the index holds no text of it", "no-text")
     wanted = LineRange(named.first, named.last, named.page if page is None else page)
     if wanted.first is not None and wanted.last is not None and wanted.last < wanted.first:
         raise InputError(name, f"line {wanted.last} is before line {wanted.first}", "lines-reversed")

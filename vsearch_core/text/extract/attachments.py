@@ -1,8 +1,10 @@
-"""Reads the files that are attached to messages, with their own extractors and within limits."""
+"""Reads files inside a file, such as attachments of a message, with their own extractors and within limits."""
 
 import time
+from collections.abc import Callable
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
+from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.options import ExtractOptions
@@ -11,47 +13,73 @@ from vsearch_core.text.limits import WorkerLimits
 
 _LEVEL = 2  # of the heading that names an attachment, below that of its message
 _TIME_SHARE = 0.5  # of the CPU time that a worker may use for the file
-_MAX_NAMED = 5  # attachments in one phrase about those that were not read
+_MAX_NAMED = 5  # files in one phrase about those that were not read
 _MAX_NAME = 100  # characters
+_MAX_PHRASES = 100  # about parts that were left out
 
 
-class Attachments:
-    """Reads the attachments of the messages in one file, until they have taken half of the file's CPU time."""
+class NestedFiles:
+    """Reads the files inside one file, until they have taken half of the file's CPU time."""
 
-    def __init__(self, size: int, options: ExtractOptions) -> None:
-        """Set the limits for a file of `size` bytes."""
+    def __init__(self, noun: str, size: int, options: ExtractOptions) -> None:
+        """Set the limits for an outer file of `size` bytes. `noun` names an inner one in messages: "attachment"."""
+        self._noun = noun
         self._end = time.process_time() + _TIME_SHARE * WorkerLimits().for_file(size).cpu_seconds
-        self._options = options.nested()
+        self.options = options.nested()
         self._too_late: list[str] = []
 
-    def add(self, builder: DocumentBuilder, name: str, data: bytes, line: int = 0) -> None:
-        """Add the text of an attachment below a heading with its name. `line` is its line in the source, if not 0.
+    def read(self, builder: DocumentBuilder, name: str, load: Callable[[], bytes]) -> Document | None:
+        """Return the text of an inner file. Return None if it has none, or can't be read.
 
-        What contains no text is ignored, such as pictures. What can't be read is reported as left out. Raises
-        ExtractionError if the document gets too long.
+        What can't be read is reported to `builder` as left out, but not what has no text, such as a picture. `load`
+        returns the bytes of the file, or raises ExtractionError.
         """
-        if self._options is None:
-            return
+        if self.options is None:
+            return None
         shown = one_line(name)[:_MAX_NAME]
         if time.process_time() > self._end:
             self._too_late.append(shown)
-            return
+            return None
         try:
-            part = extract(name, data, self._options)
+            part = extract(name, load(), self.options)
         except BinaryFileError:
-            return
+            return None
         except ExtractionError as error:
-            builder.left_out.append(f"can't read attachment {shown} ({error.reason})")
-            return
-        builder.left_out += [f"attachment {shown}: {phrase}" for phrase in part.left_out]
-        builder.start_heading(_LEVEL, ATTACHMENT + shown)
-        builder.add_document(part, line=line, apart=True)
-        builder.end_headings(_LEVEL)
+            self._leave_out(builder, f"can't read {self._noun} {shown} ({error.reason})")
+            return None
+        for phrase in part.left_out:
+            self._leave_out(builder, f"{self._noun} {shown}: {phrase}")
+        return part
 
     def report(self, builder: DocumentBuilder) -> None:
-        """Report the attachments that were not read because there was no time left."""
+        """Report the inner files that were not read because there was no time left."""
         if self._too_late:
             named = ", ".join(self._too_late[:_MAX_NAMED])
             others = len(self._too_late) - _MAX_NAMED
             more = f" and {others} more" if others > 0 else ""
-            builder.left_out.append(f"no time left for attachments {named}{more}")
+            builder.left_out.append(f"no time left for {self._noun}s {named}{more}")
+
+    def _leave_out(self, builder: DocumentBuilder, phrase: str) -> None:
+        if len(builder.left_out) < _MAX_PHRASES:
+            builder.left_out.append(phrase)
+        elif len(builder.left_out) == _MAX_PHRASES:
+            builder.left_out.append("and more")
+
+
+class Attachments(NestedFiles):
+    """Reads the attachments of the messages in one file."""
+
+    def __init__(self, size: int, options: ExtractOptions) -> None:
+        """Set the limits for a file of `size` bytes."""
+        super().__init__("attachment", size, options)
+
+    def add(self, builder: DocumentBuilder, name: str, data: bytes, line: int = 0) -> None:
+        """Add the text of an attachment below a heading with its name. `line` is its line in the source, if not 0.
+
+        Raises ExtractionError if the document gets too long.
+        """
+        part = self.read(builder, name, lambda: data)
+        if part is not None:
+            builder.start_heading(_LEVEL, ATTACHMENT + one_line(name)[:_MAX_NAME])
+            builder.add_document(part, line=line, apart=True)
+            builder.end_headings(_LEVEL)

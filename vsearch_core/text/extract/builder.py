@@ -108,18 +108,21 @@ class DocumentBuilder:
             header = rows[0] if len(rows) > 1 else ""
         self.add("\n".join(rows), "rows", header if len(header) <= MAX_HEADER else "", lines=lines)
 
-    def add_document(self, part: Document, title: str = "", *, line: int = 0, apart: bool = False) -> None:
+    def add_document(
+        self, part: Document, title: str = "", *, line: int = 0, lines: Sequence[int] = (), apart: bool = False
+    ) -> None:
         """Append another document, such as an attachment, below the current headings.
 
         `title` becomes the heading of those texts of the other document that have no heading. `line` is the source line
-        of all its text, if it isn't 0. With `apart`, no chunk contains text of both documents.
+        of all its text, if it isn't 0; `lines` has the source line of each of its lines. With `apart`, no chunk
+        contains text of both documents.
         """
         if apart:
             self._write("\n", [line] if line else ())
         start = self.length
         outer = self._trail.titles
         text = part.text.replace(PAGE_BREAK, " ") + "\n\n"
-        self._write(text, [line] * text.count("\n") if line else ())
+        self._write(text, [*lines, *lines[-1:]] if lines else [line] * text.count("\n") if line else ())
         for span in part.spans:
             inner = span.heading or ((title[:MAX_TITLE],) if title else ())
             self._spans.append(

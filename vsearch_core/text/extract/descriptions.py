@@ -30,6 +30,9 @@ _SHEET = (
     "values as last computed, a row a line; dates as 2026-01-31, all digits of long numbers, percentages and durations "
     "as shown; below the rows comments"
 )
+_MEMBERS = "the file's path, and headings below it"
+_ARCHIVED = "each file in it as outside, with its lines; archives in it"
+_NOT_ARCHIVED = "hidden files, links, names with `..`; archives of source code, unless asked for"
 DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "plain text": Description("", "text in any encoding"),
     "message of a Maildir or MH folder": Description(
@@ -120,4 +123,9 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "calendar and address book": Description(
         "summaries, names", "what people wrote", "identifiers, pictures, keys, time zones"
     ),
+    "zip archive": Description(_MEMBERS, _ARCHIVED, _NOT_ARCHIVED),
+    "tar archive": Description(
+        _MEMBERS, _ARCHIVED, _NOT_ARCHIVED, "`archives`: Zstandard (from Python 3.14 on included)"
+    ),
+    "7z archive": Description(_MEMBERS, _ARCHIVED, _NOT_ARCHIVED, "`archives`: all of it"),
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyError, SecretFileError
+from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyError, SecretFileError, SourceArchiveError
 
 _MAX_NESTING = 3  # messages and other documents inside one another
 
@@ -12,12 +12,13 @@ class ExtractLimits:
     """Limits on the text and structure of a file. A small compressed or deeply nested file can become very large.
 
     Attributes:
-        unpacked_bytes: The maximum size of a single file after decompression (gzip, bzip2 or xz).
-        expanded_bytes: The maximum size of all members of a zip package together, after decompression.
+        unpacked_bytes: The maximum size of a single file after decompression (gzip, bzip2, xz,
+            Zstandard), and of a file in an archive.
+        expanded_bytes: The maximum size of all members of a zip package or archive together, after decompression.
         text_chars: The maximum length of a document's text; a hundred novels are shorter.
         paragraph_chars: The maximum length of a paragraph that is assembled from pieces.
         markup_bytes: The maximum size of a piece of markup, such as a tag with its attributes, or a comment.
-        parts: The maximum number of members of a package, messages of a mailbox, or cells of a notebook.
+        parts: The maximum number of members of a package or archive, messages of a mailbox, or cells of a notebook.
         headings: The maximum number of headings, and of blocks of code or tables, in a document.
         depth: The maximum number of elements, parts or groups inside one another.
         mail_lines: The maximum number of lines of an e-mail message, since each may be a header.
@@ -46,6 +47,7 @@ class ExtractOptions:
         password: The password to try on encrypted files; "" means none.
         ocr: True to recognise the text of scanned pages.
         secrets: True to read private keys instead of refusing them.
+        source_archives: True to read archives of source code instead of refusing them.
         limits: The limits on the text and structure of a file.
         nesting: The number of documents that this one is inside of, such as 1 for an attachment.
     """
@@ -53,6 +55,7 @@ class ExtractOptions:
     password: str = field(default="", repr=False)
     ocr: bool = False
     secrets: bool = False
+    source_archives: bool = False
     limits: ExtractLimits = ExtractLimits()
     nesting: int = 0
 
@@ -77,6 +80,7 @@ _REMEDIES: dict[type[ExtractionError], str] = {
     EncryptedError: "password",
     PicturesOnlyError: "ocr",
     SecretFileError: "secrets",
+    SourceArchiveError: "source_archives",
 }
 
 

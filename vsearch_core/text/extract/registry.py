@@ -14,9 +14,12 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
-EXTRACTOR_VERSION = "5"
+EXTRACTOR_VERSION = "6"
 ATTACHMENT = "attachment "  # the heading of an attachment is this and its name
-COMPRESSED = (".gz", ".bz2", ".xz")  # may follow any suffix below
+SOURCE_CODE = "source code"
+MEMBER = "member"  # the unit of archives: a file in one
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")  # may follow any suffix below
+_COMPRESSED_TAR = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
 _PROGRAMS = (
@@ -76,7 +79,7 @@ FORMATS = (
     Format("Org", (".org",), "org:extract"),
     Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract"),
     Format("manual page", (*_MANUALS, ".man", ".mdoc", ".roff"), "man:extract"),
-    Format("source code", _PROGRAMS, "code:extract", steady=True),
+    Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True),
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
     Format("XML", _XML, "xml:extract"),
@@ -108,6 +111,9 @@ FORMATS = (
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract"),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract"),
+    Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),
+    Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER),
+    Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives"),
 )
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
@@ -118,7 +124,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     The file itself is not opened. Raises ExtractionError if the bytes can't be read in that format, BinaryFileError if
     they contain no text, and MemoryError. `name` is also the file's name in errors.
     """
-    if PurePath(name).suffix.lower() in COMPRESSED:
+    if PurePath(name).suffix.lower() in (*COMPRESSED, *_COMPRESSED_TAR):
         from vsearch_core.text.extract.compressed import unpack
 
         data = unpack(name, data, options.limits.unpacked_bytes)
@@ -178,10 +184,13 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
 
     Returns:
         The description, or None if the format or the chunk has no page. In a message, it names the attachment, if the
-        chunk is of one: "attachment report.pdf".
+        chunk is of one: "attachment report.pdf". In an archive, it names the file: "archive.zip!inner/path".
     """
+    member, _ = split_member(path, heading)
+    if member:
+        return f"{PurePath(path).name}!{member}"
     unit, attachment = unit_of(path), _attachment_of(path, heading)
-    if unit == "line" or page is None:
+    if unit in {"line", MEMBER} or page is None:
         return attachment
     if unit != "sheet":
         return f"{unit} {page}, {attachment}" if attachment else f"{unit} {page}"
@@ -189,6 +198,17 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
     if not _BARE_NAME.fullmatch(name):
         name = "'" + name.replace("'", "''") + "'"
     return f"{name}!{lines[0]}:{lines[1]}"
+
+
+def split_member(path: str, heading: str | None) -> tuple[str | None, str | None]:
+    """Split a chunk's heading into the path of its file in the archive `path`, and the heading below that.
+
+    The first is None if `path` is no archive. The second is None if there is no heading.
+    """
+    if unit_of(path) != MEMBER or not heading:
+        return None, heading
+    member, _, below = heading.partition(HEADING_SEPARATOR)
+    return member, below or None
 
 
 def load(row: Format) -> Extractor:
