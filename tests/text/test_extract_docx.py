@@ -134,6 +134,27 @@ def test_automatic_numbers() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "numerals"),
+    [
+        ("chineseCounting", {1: "一", 10: "十", 12: "十二", 20: "二十", 99: "九十九", 100: "100"}),
+        ("japaneseCounting", {11: "十一"}),
+        ("ideographTraditional", {2: "乙"}),
+        ("russianLower", {2: "б", 10: "к"}),
+        ("russianUpper", {28: "Я", 29: "29"}),
+        ("ordinal", {1: "1st", 2: "2nd", 11: "11th", 23: "23rd"}),
+        ("decimalEnclosedCircle", {3: "③"}),
+        ("upperLetter", {27: "AA"}),
+    ],
+)
+def test_numerals_of_automatic_numbers(kind: str, numerals: dict[int, str]) -> None:
+    level = f'<w:lvl w:ilvl="0"><w:numFmt w:val="{kind}"/><w:lvlText w:val="%1."/></w:lvl>'
+    levels = f'<w:abstractNum w:abstractNumId="7">{level}</w:abstractNum>'
+    numbering = levels + '<w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>'
+    lines = extract("a.docx", docx(item("x", 1) * max(numerals), numbering=numbering)).text.split("\n")
+    assert {number: lines[number - 1] for number in numerals} == {n: f"{numeral}. x" for n, numeral in numerals.items()}
+
+
 def test_numbers_of_a_list_style() -> None:
     linked = """<w:abstractNum w:abstractNumId="4"><w:numStyleLink w:val="L"/></w:abstractNum>
     <w:abstractNum w:abstractNumId="5"><w:styleLink w:val="L"/><w:lvl w:ilvl="0"><w:lvlText w:val="§ %1"/></w:lvl>
@@ -201,6 +222,15 @@ def test_documents_inside_one_another_end() -> None:
     [
         ("Document1", None),
         ("Untitled", None),
+        ("untitled.indd", None),
+        ("New Document", None),
+        ("(anonymous)", None),
+        ("Bez názvu 1", None),
+        ("C:\\Users\\me\\letter.doc", None),
+        ("file:///tmp/a.html", None),
+        ("letter.doc", None),
+        ("Node.js and you", "Node.js and you"),
+        ("Print media", "Print media"),
         ("Microsoft Word - Lease of the hall.docx", "Lease of the hall"),
         ("Documents of the year", "Documents of the year"),
     ],

@@ -107,6 +107,10 @@ def test_what_somebody_wrote_is_read(name: str, text: str) -> None:
         (f'{{"image": "{BASE64}", "a": 1}}', '{"image": "", "a": 1}'),
         (f"photo:\n  {LINES.replace(chr(10), chr(10) + '  ')}\nend", "photo:" + "\n" * (LINES.count("\n") + 2) + "end"),
         (json.dumps({"k": LINES}), '{"k": ""}'),
+        (f'{{"a": "{BASE64}"}}'.replace("/", "\\/"), '{"a": ""}'),
+        (json.dumps([*LINES.split("\n"), "end"]), json.dumps([""] * (LINES.count("\n") + 1) + ["end"])),
+        ('"<img src=\\"data:image/png;base64,iVBORw0KGgo=\\" alt=\\"x\\">"', '"<img src=\\"\\" alt=\\"x\\">"'),
+        ("a (data:image/svg+xml;utf8,<svg x='y'><path d='M0 0'/></svg>) b", "a () b"),
         ("url " + base64.urlsafe_b64encode(BYTES).decode() + " end", "url  end"),
     ],
 )
@@ -142,6 +146,8 @@ def test_other_long_runs_stay(text: str) -> None:
     [
         "data:image/png;base64,",
         "data:image/a;b=c",
+        "data:image/svg+xml,%3Csvg ",
+        '"' + "aB3/" * 15 + '",',
         "-----BEGIN PRIVATE KEY-----",
         "aB3/" * 15 + "\n",
         "aB3/" * 15 + "\\n",

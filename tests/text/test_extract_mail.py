@@ -232,6 +232,9 @@ def test_subjects_in_any_encoding(source: bytes, subject: str) -> None:
         ("2024-04-12 09:30:00 +0200", "2024-04-12T07:30:00+00:00"),
         ("2024-04-12T09:30:00Z", "2024-04-12T09:30:00+00:00"),
         ("2024-04-12", "2024-04-12T00:00:00+00:00"),
+        ("20240412T093000Z", "2024-04-12T09:30:00+00:00"),
+        ("2024/04/12 09:30:00 UTC", "2024-04-12T09:30:00+00:00"),
+        ("2024-04-12 09:30:00 +0200 (CEST)", "2024-04-12T07:30:00+00:00"),
         ("Fri, 12 Apr 2024 09:30:00 +0200", "2024-04-12T07:30:00+00:00"),
         ("2024-13-45", None),
         ("yesterday", None),
@@ -253,6 +256,12 @@ def test_blocks_of_inline_pgp_are_left_out() -> None:
     cut = "-----BEGIN PGP MESSAGE-----\n\nabc=\nIt was cut off."
     text = extract("a.eml", f"Subject: s\n\n{body}{cut}".encode()).text
     assert text == "Subject: s\n\nBefore.\nThe mat: here.\n-- Ann\nBetween.\nAfter.\nIt was cut off.\n\n"
+
+
+def test_blocks_of_inline_pgp_in_html_are_left_out() -> None:
+    signature = "-----BEGIN PGP SIGNATURE-----\n\nabcDEF+/0123456789abcdef\n=abcd\n-----END PGP SIGNATURE-----\n"
+    data = f"Content-Type: text/html\n\n<p>Words.</p><pre>{signature}</pre><p>After.</p>".encode()
+    assert extract("a.eml", data).text.split() == ["Words.", "After."]
 
 
 @pytest.mark.parametrize("boundary", ["", "; boundary=C"])

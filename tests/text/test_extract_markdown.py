@@ -46,10 +46,16 @@ def test_underlined_headings() -> None:
         "text\n\n---\n",
         "> quote\n===\n",
         "####### seven\n",
+        "<pre>\n# no\n</pre>\n",
+        "text\n<script>\n# no\n</SCRIPT>\n",
     ],
 )
 def test_no_headings(text: str) -> None:
     assert outline(text) == [(text, ())]
+
+
+def test_headings_after_an_unclosed_element_are_found() -> None:
+    assert outline("<pre>\n# A\n<pre>\n# B\n") == [("<pre>\n# A\n<pre>\n", ("A",)), ("# B\n", ("B",))]
 
 
 def test_headings_after_code_are_found() -> None:
@@ -73,6 +79,13 @@ def test_headings_after_code_are_found() -> None:
         ("# [[kestrel|The kestrel]]", "The kestrel"),
         ("# [[The kestrel]]", "The kestrel"),
         ("# [The kestrel][1]", "The kestrel"),
+        ("# <span id='k'>The kestrel</span><br>", "The kestrel"),
+        ("# The kestrel <!-- omit in toc -->", "The kestrel"),
+        ("# ==The== kestrel ~~old~~ %%draft%% ^id-1", "The kestrel old"),
+        ("# The kestrel[^1] at <https://k.example/a_b>", "The kestrel at https://k.example/a_b"),
+        ("# R\\&D \\* A&nbsp;B", "R&D * A B"),
+        ("<h1 align='center'>\n  <img src='x'>\n  The <b>kestrel</b>\n</h1>", "The kestrel"),
+        ("<h1>unclosed\n\n# The kestrel", "The kestrel"),
     ],
 )
 def test_titles_lose_their_inline_markup(line: str, title: str) -> None:
@@ -151,9 +164,12 @@ def test_aliases_that_multiply_are_not_expanded() -> None:
         '+++\ntitle = "T"\ndate = 2024-03-01\n# a comment\n[more]\nx = 1\n+++\n',
         '+++\ntitle = "T"\ndate = 2024-03-01\nodd = {{ now }}\n+++\n',
         '{\n  "title": "T",\n  "date": "2024-03-01"\n}\n',
+        '---toml\ntitle = "T"\ndate = 2024-03-01\n---\n',
+        '---json\n{"title": "T", "date": "2024-03-01"}\n---\n',
+        ';;;\n{\n"title": "T",\n"date": "2024-03-01"\n}\n;;;\n',
         "Title: T\nDate: 2024-03-01\n\n",
     ],
-    ids=["TOML", "malformed TOML", "JSON", "MultiMarkdown"],
+    ids=["TOML", "malformed TOML", "JSON", "TOML between ---", "JSON between ---", "JSON between ;;;", "MultiMarkdown"],
 )
 def test_front_matter_in_other_notations(front: str) -> None:
     document = read(f"{front}\n# Intro\n\nbody\n")

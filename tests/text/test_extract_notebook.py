@@ -66,7 +66,16 @@ def test_of_a_long_output_both_ends_are_kept() -> None:
     assert len(text) < 2100
 
 
-@pytest.mark.parametrize("plain", [{}, {"text/plain": "<IPython.core.display.HTML object>"}])
+def test_of_a_long_output_in_one_line_both_ends_are_kept() -> None:
+    shown = {"output_type": "execute_result", "data": {"text/plain": "first " + "item " * 1000 + "last"}}
+    text = extract("a.ipynb", notebook({"cell_type": "code", "source": "x", "outputs": [shown]})).text
+    assert text.startswith("x\n\nfirst item")
+    assert text.endswith("item\n…\n" + "item " * 199 + "last\n\n")
+
+
+@pytest.mark.parametrize(
+    "plain", [{}, *({"text/plain": f"<{shown}>"} for shown in ("IPython.core.display.HTML object", "a.Styler at 0x7f"))]
+)
 def test_an_output_that_is_only_html(plain: dict[str, str]) -> None:
     output = {
         "output_type": "display_data",

@@ -38,7 +38,8 @@ def test_charts_and_diagrams_are_part_of_the_slide() -> None:
 def test_alternative_texts_of_pictures() -> None:
     described = ("A kestrel in flight", "bird.png", "")
     pictures = "".join(f'<p:pic><p:cNvPr id="4" name="Picture 3" descr="{text}"/></p:pic>' for text in described)
-    assert extract("a.pptx", pptx(pictures)).text == "A kestrel in flight\n\n"
+    pictures += '<p:pic><p:cNvPr id="5" name="Picture 4" descr="" title="A lighthouse"/></p:pic>'
+    assert extract("a.pptx", pptx(pictures)).text == "A kestrel in flight\n\nA lighthouse\n\n"
 
 
 def test_comments_follow_the_slide() -> None:

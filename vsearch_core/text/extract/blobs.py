@@ -5,9 +5,15 @@ import re
 _STEP, _LINE_STEP = 80, 28  # characters: half the shortest run, and the shortest line, of base64
 _DATA_URI = re.compile(
     r"data:(?<!\wdata:)(?:(?:image|audio|video|font)/[\w.+-]{1,80}|(?:application|text)/[\w.+-]{1,80}(?=[^,\s]{0,80};base64,))"
-    r"(?:;[\w.=-]{1,80}){0,4}(?:;base64,(?:[\w+/=-]|%[0-9A-Fa-f]{2}|\\[nr/]|\\\n)*+|,[^\"'()<>\s]*+)"
+    r"(?:;(?!base64,)[\w.=-]{1,80}){0,4}"
+    r"(?:;base64,[ ]?(?:[\w+/=-]|%[0-9A-Fa-f]{2}|\\[nr/]|\\\n)*+|,(?:[^\"'()<>\s\\]|\\[^\"'\s])*+)"
 )
-_RUN = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{160,}+={0,2}")
+_SVG_URI = re.compile(r"data:image/svg\+xml[^,\n]{0,80},(?:(?!data:)[^\n])*?(?:<\\?/svg>|%3C/svg%3E)", re.IGNORECASE)
+_RUN = re.compile(r"(?<![\w+/])(?=[A-Za-z0-9+/_\\-]{160})(?:[A-Za-z0-9+/_-]++|\\/)++={0,2}")
+_STRINGS = re.compile(  # a list of strings, such as the lines of a picture in JSON
+    r'(?:"[A-Za-z0-9+/]{56,}+={0,2}(?:\\n)?",\s{0,80}+){3,}+(?:"(?:[A-Za-z0-9+/]{24,}+|[A-Za-z0-9+/]++(?==))={0,2}(?:\\n)?")?'
+)
+_STRING = re.compile(r'"[^"]*+"')
 _LAST = r"[A-Za-z0-9+/]++(?:={1,2}|(?<=[A-Za-z0-9+/]{24}))"  # the last line, which may be short, but is no word
 _LINES = re.compile(rf"^(?:[ \t]*+[A-Za-z0-9+/]{{56,}}+={{0,2}}[ \t]*+\n){{3,}}+(?:[ \t]*+{_LAST}[ \t]*+$)?", re.M)
 _ESCAPED_LINES = re.compile(rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{56,}}+={{0,2}}(?:\\r)?\\n){{3,}}+(?:{_LAST})?")
@@ -23,10 +29,10 @@ def without_blobs(text: str) -> str:
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(_without_body, text)
     if "data:" in text:
-        text = _DATA_URI.sub(lambda match: _emptied(match[0]), text)
+        text = _DATA_URI.sub(_emptied_match, _SVG_URI.sub(_emptied_match, text))
     if not _has_run(text, _LINE_STEP):
         return text
-    text = _LINES.sub(_emptied_base64, text)
+    text = _STRINGS.sub(_emptied_strings, _LINES.sub(_emptied_base64, text))
     if _has_run(text, _STEP):
         text = _ESCAPED_LINES.sub(_emptied_base64, text)
         text = _RUN.sub(_emptied_base64, text)
@@ -41,6 +47,15 @@ def _has_run(text: str, step: int) -> bool:
     """Return True if the text has a run of base64 longer than 2 · `step`, False if all runs are shorter than `step`."""
     pieces = (text[start : start + step] for start in range(0, len(text), step))
     return any(" " not in piece and len(piece) == step and _ALPHABET.fullmatch(piece) for piece in pieces)
+
+
+def _emptied_match(match: re.Match[str]) -> str:
+    return _emptied(match[0])
+
+
+def _emptied_strings(match: re.Match[str]) -> str:
+    """Return the list with empty strings, so that it stays valid JSON."""
+    return _STRING.sub('""', match[0]) if _is_base64(match[0].replace(" ", "")) else match[0]
 
 
 def _emptied(text: str) -> str:

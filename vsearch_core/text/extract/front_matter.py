@@ -12,6 +12,10 @@ from vsearch_core.model import JsonValue
 
 _YAML = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML_IN_RULES = re.compile(r"---[ \t]?toml[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_JSON_IN_RULES = re.compile(
+    r"(---[ \t]?json|;;;)[ \t]*\n(?=\s*\{)(.*?)^(?:---|;;;)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
+)
 _JSON = re.compile(r"\{\s*\"")
 _KEY = re.compile(r"([^\W\d][\w .-]{0,79}?|\"[^\"\n]{1,80}\"|'[^'\n]{1,80}')[ \t]*:(?:[ \t]+|$)")
 _HEADER_KEYS = frozenset(  # one of which begins a header of MultiMarkdown, Pelican or MkDocs
@@ -35,9 +39,12 @@ def front_matter(text: str) -> tuple[dict[str, JsonValue], int]:
     if match := _YAML.match(sample):
         values = _yaml(match[1])
         return (values, match.end()) if values is not None else ({}, 0)
-    if match := _TOML.match(sample):
+    if match := _TOML.match(sample) or _TOML_IN_RULES.match(sample):
         values = _toml(match[1])
         return (values, match.end()) if values is not None else ({}, 0)
+    if match := _JSON_IN_RULES.match(sample):
+        values, end = _json(match[2] + "\n.")
+        return (values, match.end()) if end else ({}, 0)
     if _JSON.match(sample):
         return _json(sample)
     return _header_lines(sample)

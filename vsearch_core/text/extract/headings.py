@@ -10,12 +10,17 @@ from vsearch_core.model import Span
 MAX_TITLE = 300  # characters; a longer "title" is a paragraph, and would be repeated with every chunk below it
 
 _DEFAULT_TITLE = re.compile(  # titles that programs write by default, in common languages
-    r"(?:untitled|unbenannt|sans titre|sin t[ií]tulo|senza titolo|sem t[ií]tulo|naamloos|без имени|无标题|無題)"
-    r"(?:[ _-]?(?:document|presentation|spreadsheet|dokument))?[ _-]?\d*"
-    r"|(?:document|dokument|documento|doc|presentation|pr[äée]sentation|presentación|presentazione|apresentação|book"
-    r"|workbook|mappe|classeur|libro|cartella|sheet|title|titel|titre|t[ií]tulo|titolo|no slide title)[ _-]?\d*"
+    r"(?:untitled|unbenannt|sans titre|sin t[ií]tulo|senza titolo|sem t[ií]tulo|naamloos|bez (?:názvu|tytułu|naslova)"
+    r"|no(?:t)? (?:title|titled)|без имени|без названия|无标题|未命名|無題|제목 없음|uten navn|namnlös|nimetön)"
+    r"(?:[ _-]?(?:document|presentation|spreadsheet|dokument))?[ _-]?\d*(?:\.\w{1,5})?"
+    r"|(?:new )?(?:document|dokument|documento|doc|presentation|pr[äée]sentation|presentación|presentazione"
+    r"|apresentação|book|workbook|mappe|classeur|libro|cartella|sheet|title|titel|titre|t[ií]tulo|titolo"
+    r"|no slide title)[ _-]?\d*"
     r"|(?:slide|folie|diapositiv[ao]|diapositive|diap[oó]|dia|слайд|幻灯片|スライド) ?\d*"
-    r"|(?:presenta|présenta|apresenta|prezent|презента)\w* (?:[\w-]+ ){0,2}powerpoint|powerpoint(?:[- ]\w+)?",
+    r"|(?:presenta|présenta|präsenta|apresenta|prezent|презента)\w* (?:[\w-]+ ){0,2}powerpoint|powerpoint(?:[- ]\w+)?"
+    r"|click to edit master title style"
+    r"|\(?(?:anonymous|unspecified|unknown|none|null|pdf|print|layout ?\d*|about:blank|full page fax print)\)?"
+    r"|(?:file:/|/|[a-z]:\\)\S.*|[^\s/\\]+\.(?:docx?|dvi|indd|qxd|pmd|cdr|html?|rtf|odt|pptx?)",  # where it was saved
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(r"Microsoft (?:Office )?(?:Word|PowerPoint|Excel) - ", re.IGNORECASE)

@@ -21,7 +21,7 @@ _FILE = re.compile(r"(?:\S*[\\/])?[^\\/\n]{1,100}\.(?:png|jpe?g|gif|bmp|emf|wmf|
 
 def alternative_text(attributes: Mapping[str, str]) -> str:
     """Return the alternative text of a picture or shape; "" if there is none, or if it is only a file name."""
-    text = attributes.get("descr") or attributes.get("alt") or ""
+    text = attributes.get("descr") or attributes.get("alt") or attributes.get("title") or ""
     text = one_line(_GENERATED.sub("", text))
     return "" if _FILE.fullmatch(text) else text
 

@@ -73,7 +73,13 @@ class Format:
 PLAIN = Format("plain text", (), "plain:extract", steady=True)  # files of any other suffix, if their bytes are text
 STORED_MESSAGE = Format("message of a Maildir or MH folder", (), "mail:extract_stored")  # by name and content
 FORMATS = (
-    Format("Markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "markdown:extract", steady=True),
+    Format(
+        "Markdown",
+        (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"),
+        "markdown:extract",
+        steady=True,
+        version=2,
+    ),
     Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
     Format("AsciiDoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:extract"),
     Format("Org", (".org",), "org:extract"),
@@ -84,8 +90,8 @@ FORMATS = (
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
     Format("XML", _XML, "xml:extract"),
     Format("PDF", (".pdf",), "pdf:extract", "page", version=2),
-    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page"),
-    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide"),
+    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", version=2),
+    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", version=2),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
     Format(
         "HTML, RTF or XML with an old Office suffix",
@@ -104,11 +110,11 @@ FORMATS = (
     Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl"),
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
     Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
-    Format("e-mail", (".eml",), "mail:extract", "page", version=2),
+    Format("e-mail", (".eml",), "mail:extract", "page", version=3),
     Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page", version=2),
     Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message", version=2),
     Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg", version=2),
-    Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell"),
+    Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", version=2),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract"),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract"),
     Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),

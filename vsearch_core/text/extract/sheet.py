@@ -12,6 +12,7 @@ from vsearch_core.text.extract.options import ExtractLimits
 _TITLE_ROWS = 10  # the row that names the columns must be among the first rows
 _SAMPLE = 20  # the first rows, whose number of cells is the width of the table
 _INTEGER = re.compile(r"-?\d{1,40}")
+_MAX_INTEGER = 2**53  # up to which a floating-point number tells integers apart
 _MAX_EXPONENT = 40  # greater powers of ten stay as they are
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _MAX_BLANKS = 100  # a longer run of empty cells before a filled one is not written
@@ -116,7 +117,10 @@ def exact_number(raw: str) -> str:
     """
     if _INTEGER.fullmatch(raw):
         return raw
-    shown = f"{float(raw):.15g}"
+    number = float(raw)
+    if number.is_integer() and abs(number) <= _MAX_INTEGER:
+        return f"{number:.0f}"
+    shown = f"{number:.15g}"
     exponent = shown.partition("e")[2]
     return f"{Decimal(shown):f}" if exponent and abs(int(exponent)) < _MAX_EXPONENT else shown
 

@@ -1,18 +1,38 @@
 """Computes the automatic numbers of paragraphs in Word documents (ECMA-376 part 1, 17.9)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vsearch_core.text.extract.options import ExtractLimits
 
 BULLET = "-"
 _LEVELS = 9
+_ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 _MAX_TEXT = 100  # characters of a label
 _PLACE = re.compile(r"%([1-9])")
 _ROMAN = (
     *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
     *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
 )
+_HAN_DIGITS = ("", *"一二三四五六七八九")
+_HAN = tuple(
+    f"{tens}{ones}" for tens in ("", *(f"{ten}十" for ten in ("", *"二三四五六七八九"))) for ones in _HAN_DIGITS
+)[1:]
+_LETTERS = tuple(chr(97 + number % 26) * (number // 26 + 1) for number in range(26 * 5))
+_RUSSIAN = "абвгдежзиклмнопрстуфхцчшщэюя"  # without the letters that lists don't use
+_CIRCLED = tuple(map(chr, range(0x2460, 0x2474)))
+_NUMERALS: dict[str, Sequence[str]] = {  # number format -> the numerals of 1, 2, 3 ...
+    "lowerLetter": _LETTERS,
+    "upperLetter": tuple(map(str.upper, _LETTERS)),
+    "russianLower": _RUSSIAN,
+    "russianUpper": _RUSSIAN.upper(),
+    "decimalZero": tuple(f"{number:02d}" for number in range(1, 10)),
+    "ordinal": tuple(f"{n}{'th' if n // 10 == 1 else _ORDINALS.get(n % 10, 'th')}" for n in range(1, 100)),
+    "ideographTraditional": "甲乙丙丁戊己庚辛壬癸",
+    **dict.fromkeys(("decimalEnclosedCircle", "decimalEnclosedCircleChinese"), _CIRCLED),
+    **dict.fromkeys(("chineseCounting", "chineseCountingThousand", "taiwaneseCounting"), _HAN),
+    **dict.fromkeys(("taiwaneseCountingThousand", "japaneseCounting"), _HAN),
+}
 
 
 class _Level:
@@ -125,15 +145,13 @@ def _small(value: str, default: int) -> int:
 
 
 def _numeral(number: int, kind: str) -> str:
-    if kind in {"lowerLetter", "upperLetter"} and 0 < number <= 26 * 5:
-        text = chr(97 + (number - 1) % 26) * ((number - 1) // 26 + 1)
-    elif kind in {"lowerRoman", "upperRoman"} and 0 < number < 4000:
-        text = ""
-        for value, letters in _ROMAN:
-            text += letters * (number // value)
-            number %= value
-    elif kind == "decimalZero":
-        return f"{number:02d}"
-    else:
+    numerals = _NUMERALS.get(kind, ())
+    if 0 < number <= len(numerals):
+        return numerals[number - 1]
+    if kind not in {"lowerRoman", "upperRoman"} or not 0 < number < 4000:
         return str(number)
-    return text.upper() if kind.startswith("upper") else text
+    text = ""
+    for value, letters in _ROMAN:
+        text += letters * (number // value)
+        number %= value
+    return text.upper() if kind == "upperRoman" else text

@@ -37,7 +37,9 @@ _MAIL_HEADER = re.compile(
 )
 _ENCODED_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
 _CHARSET_SUFFIX = re.compile(r"(?<=\d)-[ei]\Z")  # iso-8859-8-i: the direction of writing
-_ISO_DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d(?:[T ][\d:.]+)?)\s*([+-]\d\d:?\d\d|Z)?\s*\Z")
+_ISO_DATE = re.compile(
+    r"\s*(\d{4})([-/]?)(\d\d)\2(\d\d)(?:[T ]\s*([\d:.]+))?\s*([+-]\d\d:?\d\d|Z|UTC|GMT)?\s*(?:\([^()]*\))?\s*\Z"
+)
 _SEVEN_BIT = {"utf-7": "utf-7", "unicode-1-1-utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 _NO_TEXT = frozenset({"image", "audio", "video", "font"})
@@ -46,7 +48,7 @@ _SIGNATURES = frozenset(
 )
 _TRANSFERRED = {"base64", "quoted-printable"}
 _BASE64_LINE = re.compile(r"[A-Za-z0-9+/=]{50,}\s?")
-_STUB = 2000  # characters; a longer plain version is the message's text, whatever the HTML version says
+_STUB = 10_000  # characters; a longer plain version is the message's text, whatever the HTML version says
 _WORD = re.compile(r"\w+")
 _ARMOR = re.compile(r"[> ]*-----(BEGIN|END) PGP ([A-Z ]{1,40})-----\s*")
 _ARMORED_LINE = re.compile(r"[> ]*+(?:[A-Za-z0-9+/=]*|[A-Z][A-Za-z-]{1,20}: .*)\s*")
@@ -286,7 +288,7 @@ class _MessageReader:
             return _without_armor(_decode(content, charset))
         content = _decode(content, charset).encode("utf-8", "replace") if charset else content
         try:
-            return extract_html(self.name, content, self.options).text
+            return _without_armor(extract_html(self.name, content, self.options).text)
         except BinaryFileError:
             return ""
 
@@ -388,10 +390,15 @@ def _date(value: str) -> str | None:
     """Return a date of RFC 5322 or ISO 8601 in UTC; None if it is malformed."""
     try:
         iso = _ISO_DATE.match(value)
-        moment = datetime.fromisoformat("".join(filter(None, iso.groups()))) if iso else parsedate_to_datetime(value)
+        moment = _iso_moment(*iso.group(1, 3, 4, 5, 6)) if iso else parsedate_to_datetime(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
     except (ValueError, TypeError, OverflowError, IndexError, AttributeError):
         return None
+
+
+def _iso_moment(year: str, month: str, day: str, time: str | None, zone: str | None) -> datetime:
+    zone = "Z" if zone in {"UTC", "GMT"} else zone or ""
+    return datetime.fromisoformat(f"{year}-{month}-{day}T{time or '00:00'}{zone}")
 
 
 def _header(message: Message, key: str) -> str:

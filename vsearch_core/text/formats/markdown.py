@@ -8,7 +8,7 @@ from itertools import islice
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import MAX_HEADER
-from vsearch_core.text.extract.decode import decode
+from vsearch_core.text.extract.decode import decode, one_line
 from vsearch_core.text.extract.front_matter import front_matter
 from vsearch_core.text.extract.headings import MAX_TITLE, Block, Heading, spans_between, with_blocks
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
@@ -30,7 +30,17 @@ _ELEMENT = re.compile(r"<[^<>]*>")
 _PICTURE = re.compile(r"!\[[^\[\]]*\](?:\([^()]*\)|\[[^\[\]]*\])|!\[\[[^\[\]]*\]\]|<img\b[^<>]*>")
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
 _WIKILINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
-_MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}]*\}$")
+_MARKS = re.compile(
+    r"\\([!-/:-@\[-`{-~])"  # an escaped sign stays
+    r"|\*\*|__|`|~~|==|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|\s*\{[#.][^}]*\}$|\s\^[\w-]+$|\[\^[^\[\]]*\]"
+)
+_COMMENTS = re.compile(r"<!--.*?-->|%%.*?%%")
+_ADDRESS = re.compile(r"<([a-z][a-z+.-]{1,30}:[^<>\s]*|[^<>\s@]+@[^<>\s@]+)>")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_RAW = re.compile(r" {0,3}<(?:pre|script|style|textarea)(?=[\s>]|$)", re.IGNORECASE)  # their lines are no Markdown
+_RAW_END = re.compile(r"</(?:pre|script|style|textarea)>", re.IGNORECASE)
+_ELEMENT_HEADING = re.compile(r" {0,3}<h([1-6])(?:\s[^<>]*)?>", re.IGNORECASE)
+_MAX_ELEMENT = 500  # characters of a heading written in HTML
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
@@ -59,9 +69,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def find_headings(text: str, start: int) -> Iterator[Heading]:
-    """Yield the headings after the offset `start` in order, except those in fenced code and comments."""
+    """Yield the headings after the offset `start` in order, except those in code, comments and `<pre>`."""
     fence = ""  # closes the current code block
-    comment_end, last_comment_end = start, text.rfind("-->")
+    comment_end, last_comment_end, last_raw_end = start, text.rfind("-->"), len(text)
     previous, previous_start, alone = "", start, True  # the line before, and whether it begins a paragraph
     position = start
     for line in text[start:].split("\n"):
@@ -82,12 +92,25 @@ def find_headings(text: str, start: int) -> Iterator[Heading]:
             if atx := _ATX.match(line):
                 yield Heading(position, len(atx[1]), _plain(line[atx.end() :]))
                 line_text = ""
+            elif _RAW.match(line):
+                closing = _RAW_END.search(text, position) if position < last_raw_end else None
+                comment_end, last_raw_end = (closing.start(), last_raw_end) if closing else (position, position)
+                line_text = ""
+            elif (element := _ELEMENT_HEADING.match(line)) and (title := _element_title(text, position, element)):
+                yield Heading(position, int(element[1]), title)
+                line_text = ""
             elif alone and (rule := _SETEXT.fullmatch(line)) and _PARAGRAPH.match(previous):
                 yield Heading(previous_start, 1 if rule[1][0] == "=" else 2, _plain(previous))
                 line_text = ""
         alone = not previous.strip()
         previous, previous_start = line_text, position
         position += len(line) + 1
+
+
+def _element_title(text: str, start: int, opening: re.Match[str]) -> str:
+    """Return the text of the heading element that begins at an offset; "" if it has none or isn't closed."""
+    source, end, _ = text[start + opening.end() : start + _MAX_ELEMENT].partition(f"</h{opening[1]}>")
+    return _plain(" ".join(source.split())) if end else ""
 
 
 def _says_nothing(text: str, start: int, end: int) -> bool:
@@ -151,7 +174,8 @@ def _code_blocks(text: str, start: int) -> Iterator[tuple[int, int]]:
 
 def _plain(title: str) -> str:
     """Return the title without its inline markup."""
-    title = _CLOSING.sub("", title[:MAX_TITLE].strip())
+    title = _CLOSING.sub("", _COMMENTS.sub("", title[:MAX_TITLE]).strip())
     without_pictures = _LINK.sub(r"\1", _WIKILINK.sub(r"\1", _PICTURE.sub("", title)))
     title = without_pictures if without_pictures.strip() else _LINK.sub(r"\1", title)
-    return html.unescape(_MARKS.sub("", title)).strip()
+    title = _TAG.sub("", _ADDRESS.sub(r"\1", title))
+    return one_line(html.unescape(_MARKS.sub(r"\1", title)))

@@ -1,5 +1,7 @@
 """Extracts text from Jupyter notebooks. Each cell counts as one page, and Markdown cells provide the headings."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from vsearch_core.errors import ExtractionError
@@ -14,6 +16,7 @@ from vsearch_core.text.formats.markdown import find_headings
 
 _MAX_CONTAINERS = 1_000_000  # lists and objects; parsed, a small one takes two hundred bytes
 _MAX_VALUES = 8_000_000  # other values
+_OBJECT = re.compile(r"<[\w.]+(?: [\w.]+)?(?: at 0x[0-9a-fA-F]+)?>")  # how Python shows an object that has no text
 _MAX_OUTPUT = 2000  # characters of a cell's output; of a longer one, a log or a table of numbers, both ends are kept
 
 
@@ -82,7 +85,7 @@ def _output_text(output: dict[str, Any]) -> str:
     data = output.get("data")
     data = data if isinstance(data, dict) else {}
     text = _text(output.get("text")) or _text(data.get("text/plain"))
-    if not text.strip() or text.lstrip().startswith("<IPython."):
+    if not text.strip() or _OBJECT.fullmatch(text.strip()):
         page = _text(data.get("text/html"))
         text = extract_html("output", page.encode()).text if page.strip() else _text(data.get("text/markdown"))
     if output.get("output_type") in {"error", "pyerr"}:
@@ -90,8 +93,13 @@ def _output_text(output: dict[str, Any]) -> str:
     if len(text) <= _MAX_OUTPUT:
         return text
     half = _MAX_OUTPUT // 2
-    ends = text[:half].rpartition("\n")[0], text[-half:].partition("\n")[2]
+    ends = (_whole(text[:half], str.rpartition, 0), _whole(text[-half:], str.partition, 2))
     return "\n…\n".join(filter(str.strip, ends))
+
+
+def _whole(end: str, part: Callable[[str, str], tuple[str, str, str]], at: int) -> str:
+    """Return the whole lines of one end of an output, or its whole words if that is within one line."""
+    return next(filter(str.strip, (part(end, mark)[at] for mark in "\n ")), "")
 
 
 def _level(value: Any) -> int:
