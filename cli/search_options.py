@@ -71,11 +71,15 @@ class FilterArguments:
     ] = None
     since: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Search only files changed since a date (2026-01-31) or an age (30d)."),
+        typer.Option(
+            metavar="DATE", help="Search only files changed since a date (2026-01-31, 2026-01, today) or an age (3w)."
+        ),
     ] = None
     until: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Search only files changed up to a date (2026-01-31) or an age (30d)."),
+        typer.Option(
+            metavar="DATE", help="Search only files changed up to a date (2026-01-31, 2026, yesterday) or an age (1y)."
+        ),
     ] = None
 
     def filters(self, index: Path) -> "FilterOptions":

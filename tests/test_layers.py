@@ -14,6 +14,7 @@ GROUND = {
     "errors",
     "json_text",
     "config",
+    "dates",
     "own_files",
     "allowed",
     "numba_loader",

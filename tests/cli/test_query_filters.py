@@ -177,7 +177,7 @@ def test_since_leaves_out_older_files(vsearch: Vsearch, library: Path, everythin
 
 
 @pytest.mark.parametrize("option", ["--since", "--until"])
-@pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "", "99999999999999d"])
+@pytest.mark.parametrize("moment", ["yesteryear", "2026-13-01", "", "99999999999999d"])
 def test_an_invalid_date_is_an_error(vsearch: Vsearch, library: Path, option: str, moment: str) -> None:
     assert "neither a date nor an age" in vsearch("query", option, moment, "pump", cwd=library).error
 
@@ -215,3 +215,51 @@ def test_dates_are_local_time(vsearch: Vsearch, indexed: Path) -> None:
     result = vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="America/Lima")
     assert result.out == "pump.txt\n"
     assert vsearch("query", "--paths", "--until", "2019-12-31", "pump", cwd=indexed, TZ="UTC").status == 1
+
+
+UNTIDY = {
+    "new.md": "---\nyear: 2026\ndate: 3 March 2026\n---\nThe ferry leaves at noon.\n",
+    "old.md": "---\nyear: '2019'\ndate: 2019-05-02\n---\nThe ferry is late.\n",
+    "none.md": "---\nyear: soon\n---\nNo ferry today.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def untidy(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_files(tmp_path_factory.mktemp("untidy"), UNTIDY)
+    assert vsearch("index", ".", cwd=folder).status == 0
+    os.utime(folder / "old.md", (1_577_880_000, 1_577_880_000))
+    assert vsearch("index", ".", cwd=folder).status == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--where", "year > 2020"), {"new.md"}),
+        (("--where", "year <= '2020'"), {"old.md"}),
+        (("--where", "date >= '2026-03'"), {"new.md"}),
+        (("--since", "today"), {"new.md", "none.md"}),
+        (("--since", "3w"), {"new.md", "none.md"}),
+        (("--since", "2020-01", "--until", "2020"), {"old.md"}),
+        (("--until", "1y"), {"old.md"}),
+    ],
+)
+def test_untidy_dates_and_numbers_compare_as_people_mean(
+    vsearch: Vsearch, untidy: Path, options: tuple[str, ...], expected: set[str]
+) -> None:
+    assert paths(vsearch, untidy, *options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--where", "date > 2026-03-01"), "put a date in quotes"),
+        (("--where", "date > '4/5/2026'"), "write dates as 2026-03-01"),
+        (("--since", "sometime"), "write it like 2026-01-31"),
+    ],
+)
+def test_a_date_that_would_mislead_is_refused(
+    vsearch: Vsearch, untidy: Path, options: tuple[str, ...], told: str
+) -> None:
+    assert told in vsearch("query", "ferry", *options, cwd=untidy).error

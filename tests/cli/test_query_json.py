@@ -16,7 +16,7 @@ KEYS = [
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
     *("page", "heading", "text", "scores", "place", "before", "after", "alike", "window", "confidence", "newer"),
-    "alike_count",
+    *("alike_count", "title", "date", "mtime", "meta"),
 ]
 
 
@@ -50,6 +50,24 @@ def test_a_hit_has_the_place_of_its_text(vsearch: Vsearch, library: Path) -> Non
 def test_a_pdf_hit_has_a_page(vsearch: Vsearch, library: Path) -> None:
     best = vsearch("query", "--json", "accounts and auditors", cwd=library).json["hits"][0]
     assert (best["path"], best["page"], best["place"]) == ("annual report.pdf", 1, "page 1")
+
+
+def test_a_hit_has_the_title_the_date_and_the_metadata_of_its_file(vsearch: Vsearch, tmp_path: Path) -> None:
+    files = {
+        "a.md": "---\ntitle: On herons\ndate: 3 March 2026\ntags: [weir, bird]\nrating: 4\n---\nThe heron waits.\n",
+        "b.html": "<title>Osprey</title><meta name='date' content='2025-11-02T10:00'><p>The osprey dives.</p>",
+        "c.txt": "The teal dabbles.\n",
+    }
+    write_files(tmp_path, files)
+    os.utime(tmp_path / "c.txt", (1_577_880_000, 1_577_880_000))
+    assert vsearch("index", ".", cwd=tmp_path).status == 0
+    hits = {hit["path"]: hit for hit in vsearch("query", "--json", "heron osprey teal", cwd=tmp_path).json["hits"]}
+    assert (hits["a.md"]["title"], hits["a.md"]["date"]) == ("On herons", "2026-03-03")
+    assert (hits["a.md"]["meta"]["tags"], hits["a.md"]["meta"]["rating"]) == (["weir", "bird"], 4)
+    assert (hits["b.html"]["title"], hits["b.html"]["date"]) == ("Osprey", "2025-11-02T10:00")
+    assert (hits["c.txt"]["date"], hits["c.txt"]["meta"], hits["c.txt"]["mtime"]) == (None, {}, "2020-01-01T12:00:00")
+    lines = vsearch("query", "--jsonl", "teal", cwd=tmp_path).out.splitlines()
+    assert all({"title", "date", "mtime", "meta"} <= json.loads(line).keys() for line in lines)
 
 
 def test_ranks_begin_at_1_and_scores_decrease(vsearch: Vsearch, library: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_request_may_be_given_instead(index: vsearch.Index) -> None:
         ("", {}, "empty-query"),
         ("pump", {"k": 0}, "invalid-argument"),
         ("pump", {"mode": "psychic"}, "invalid-argument"),
-        ("pump", {"since": "yesterday"}, "invalid-date"),
+        ("pump", {"since": "some day"}, "invalid-date"),
         ("pump", {"more_like": ["nowhere.md"]}, "no-such-example"),
     ],
 )

@@ -63,26 +63,54 @@ def parse_extensions(lists: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def parse_date(text: str, *, argument: str = "date", end_of_day: bool = False) -> datetime:
-    """Parse a date (2026-01-31), a local time (2026-01-31T12:00) or an age (30d, 2w, 6h); return the time in UTC.
+    """Parse a date, a local time or an age; return the time in UTC. Raises FilterError, which names `argument`.
 
-    A date alone means the start of that day, or its end with `end_of_day`. Raises FilterError, which names `argument`.
+    Dates are 2026-01-31, 2026-W05, 2026-01, 2026, today and yesterday; a time is 2026-01-31T12:00; ages are 6h, 30d,
+    3w, 2mo and 1y. A date means the start of that day, week, month or year, or with `end_of_day` its end.
     """
-    age = re.fullmatch(r"(\d{1,5})([hdw])", text.strip())
-    if age:
-        hours = int(age[1]) * {"h": 1, "d": 24, "w": 168}[age[2]]
-        return datetime.now(UTC) - timedelta(hours=hours)
+    text = text.strip().lower()
     try:
-        moment = datetime.fromisoformat(text.strip())
-        if end_of_day and _is_date(text.strip()):
-            moment += timedelta(days=1) - timedelta(microseconds=1)
-        return moment.astimezone(UTC)
+        age = re.fullmatch(r"(\d{1,5})\s*(h|d|w|mo|y)", text)
+        if age:
+            return _ago(int(age[1]), age[2])
+        period = _period(text)
+        if period is None:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        first, following = period
+        start = datetime.combine(following if end_of_day else first, datetime.min.time()).astimezone(UTC)
+        return start - timedelta(microseconds=1) if end_of_day else start
     except (ValueError, OverflowError):
         raise FilterError(argument, f"{text!r} is neither a date nor an age", "invalid-date") from None
 
 
-def _is_date(text: str) -> bool:
+def _ago(count: int, unit: str) -> datetime:
+    """Return the time that is some hours (h), days (d), weeks (w), months (mo) or years (y) ago."""
+    now = datetime.now(UTC)
+    if unit in {"mo", "y"}:
+        month = now.year * 12 + now.month - 1 - count * (12 if unit == "y" else 1)
+        last_day = (_month_start(month + 1) - timedelta(days=1)).day
+        return now.replace(year=month // 12, month=month % 12 + 1, day=min(now.day, last_day))
+    return now - timedelta(hours=count * {"h": 1, "d": 24, "w": 168}[unit])
+
+
+def _period(text: str) -> tuple[date, date] | None:
+    """Return the first day of a day, week, month or year, and the first day after it; None for another text."""
+    days = {"today": 0, "yesterday": 1}
+    if text in days:
+        first = date.today() - timedelta(days=days[text])
+        return first, first + timedelta(days=1)
+    if re.fullmatch(r"\d{4}", text):
+        return date(int(text), 1, 1), date(int(text) + 1, 1, 1)
+    if re.fullmatch(r"\d{4}-\d{2}", text):
+        month = int(text[:4]) * 12 + date(int(text[:4]), int(text[5:]), 1).month - 1
+        return _month_start(month), _month_start(month + 1)
     try:
-        date.fromisoformat(text)
+        first = date.fromisoformat(text.upper())
     except ValueError:
-        return False
-    return True
+        return None
+    return first, first + timedelta(days=7 if re.fullmatch(r"\d{4}-?w\d{2}", text) else 1)
+
+
+def _month_start(month: int) -> date:
+    """Return the first day of a month, which is counted from January of the year 0."""
+    return date(month // 12, month % 12 + 1, 1)

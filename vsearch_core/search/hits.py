@@ -1,12 +1,16 @@
 """Turn candidates into hits: load their texts, and add the text around them or fit them into a number of tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.model import Chunk
+from vsearch_core.dates import iso_date
+from vsearch_core.json_text import parse_json
+from vsearch_core.model import LEFT_OUT, READER, Chunk, JsonValue
 from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
@@ -18,6 +22,8 @@ from vsearch_core.text.extract.registry import place_of
 
 Places = NDArray[np.int64]
 
+OWN_KEYS = {LEFT_OUT, READER}  # of the metadata in an index
+DATE_KEYS = ("date", "published", "created", "creation_date", "updated", "last_updated", "modified")
 MOST_ALIKE = 20  # near-duplicates that a hit names
 
 
@@ -44,7 +50,7 @@ def hydrated(
     collapsed = iter(chunks[len(shown) :])
     hits = []
     for rank, (stored, at, alike) in enumerate(zip(chunks, shown.tolist(), near_duplicates, strict=False), 1):
-        chunk = stored.chunk
+        chunk, meta = stored.chunk, _metadata(stored.meta)
         hits.append(
             Hit(
                 rank=rank,
@@ -64,6 +70,10 @@ def hydrated(
                 alike_count=len(alike),
                 confidence=None if confidence is None else float(confidence[at]),
                 window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
+                title=stored.title,
+                date=_date(meta),
+                mtime=datetime.fromtimestamp(stored.mtime_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+                meta=meta,
             )
         )
     return tuple(hits)
@@ -76,6 +86,27 @@ def _window(chunk: Chunk, start: int, stop: int) -> BestWindow | None:
     header = len(chunk.text) - (chunk.end_char - chunk.start_char)  # repeated before the document's own text
     first, last = (min(chunk.start_char + max(0, at - header), chunk.end_char) for at in (start, stop))
     return BestWindow(first, last)
+
+
+def _metadata(text: str) -> dict[str, JsonValue]:
+    """Return a file's metadata, without the entries that an index keeps about reading the file."""
+    try:
+        values = parse_json(text)
+    except ValueError:
+        return {}
+    return {key: value for key, value in values.items() if key not in OWN_KEYS} if isinstance(values, dict) else {}
+
+
+def _date(meta: Mapping[str, JsonValue]) -> str | None:
+    """Return the first date among the metadata as ISO text, or None if there is none, or its day isn't clear."""
+    by_name = {key.casefold(): value for key, value in meta.items()}
+    for key in DATE_KEYS:
+        value = by_name.get(key)
+        with suppress(ValueError):
+            found = iso_date(value) if isinstance(value, str) else None
+            if found is not None:
+                return found
+    return None
 
 
 def _near_duplicate(stored: StoredChunk) -> NearDuplicate:

@@ -1,9 +1,10 @@
 """The answer to a search request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vsearch_core.lexical.query import ParsedQuery
+from vsearch_core.model import JsonValue
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.snippets import Snippet
 
@@ -37,7 +38,9 @@ class Hit:
     `alike_count` is the number of all that were ranked. `window` is None if the hit is too short to have parts, if the
     index has no late windows, and if no vectors were searched. `confidence` is the probability that the hit is
     relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer` is the path of the newest
-    version of the file, if there is a newer one.
+    version of the file, if there is a newer one. `title`, `mtime` (the time of modification, "2026-03-01T12:00:00" in
+    UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text,
+    or None.
     """
 
     rank: int
@@ -60,6 +63,10 @@ class Hit:
     confidence: float | None = None
     newer: str | None = None
     alike_count: int = 0
+    title: str | None = None
+    date: str | None = None
+    mtime: str | None = None
+    meta: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,11 +96,14 @@ class SegmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk from the catalog, with the path of its file and its number, from 0, in the file."""
+    """A chunk from the catalog, and its number in the file, from 0. `meta` is the file's metadata as JSON."""
 
     path: str
     ordinal: int
     chunk: Chunk
+    title: str | None = None
+    mtime_ns: int = 0
+    meta: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,12 +475,14 @@ class Catalog:
         unpacker = _Unpacker(most_bytes)
         query = (
             f"SELECT chunks.id, {self._ok('chunks')} AND {self._ok('files')}, text, path, ordinal,"
-            " start_char, end_char, start_line, end_line, page, heading"
+            " title, mtime_ns, meta, start_char, end_char, start_line, end_line, page, heading"
             " FROM chunks JOIN files ON files.id = file_id WHERE chunks.id = ?"
         )
         for chunk_id in chunk_ids:
-            for number, intact, blob, path, ordinal, *place in self.connection.execute(query, (chunk_id,)):
-                found[number] = StoredChunk(path, ordinal, Chunk(self._text(number, blob, intact, unpacker), *place))
+            rows = self.connection.execute(query, (chunk_id,))
+            for number, intact, blob, path, ordinal, title, mtime_ns, meta, *place in rows:
+                chunk = Chunk(self._text(number, blob, intact, unpacker), *place)
+                found[number] = StoredChunk(path, ordinal, chunk, title, mtime_ns, meta)
         return [found[chunk_id] for chunk_id in chunk_ids]
 
     def keyword_fields(

@@ -1,5 +1,6 @@
 """Evaluate the filters of a search in SQLite: conditions on the path, type, time and metadata of files."""
 
+import json
 import re
 import sqlite3
 import time
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import FilterError
+from vsearch_core.json_text import parse_json
+from vsearch_core.store.comparisons import add_functions, rewritten
 
 # The time limit doesn't hold within one call of an SQL function, so what a call can be given is limited: `instr` is
 # quadratic, and takes minutes for 10 MB, seconds for 1 MB.
@@ -20,7 +23,7 @@ COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "
 
 # A text, or a call of json_each for one key; a text is matched so that nothing in it is taken for a call.
 _JSON_EACH = re.compile(r"""'(?:[^']|'')*'|\bjson_each\s*\(\s*(?P<key>"(?:[^"]|"")+"|[^\W\d]\w*)\s*\)""", re.IGNORECASE)
-_NAMES = ("path", "name", "dir", "title", "meta")  # columns of text that users compose differently
+_NAMES = ("path", "name", "dir", "title")  # columns of text that users compose differently
 
 # The actions that an expression may take; SQLite refuses all others (writing, attaching, pragmas …) before it runs.
 _ALLOWED_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
@@ -42,22 +45,31 @@ def matching_files(
 
     `where` is an SQLite expression over COLUMNS and the keys of the files' metadata. It may run for `seconds`.
     `select_path` returns True for the paths to keep. `since` and `until` are inclusive modification times in UTC. None
-    and () mean no condition. Raises FilterError if `where` can't be evaluated in that time, or does more than read.
+    and () mean no condition. Raises FilterError if `where` can't be evaluated in that time, does more than read,
+    or compares dates that aren't clear.
     """
     where = None if where is None else normalize("NFC", where)
+    keys = _metadata_keys(connection, where or "")
+    written, unclear_dates = where or "", list[str]()
+    if where is not None:
+        where = _with_lists(rewritten(where, keys))
+        add_functions(connection, unclear_dates.append)
     conditions, values = _conditions(where, extensions, since, until)
-    columns = f"({_file_columns(connection, where or '')}) AS file_columns"
+    columns = f"({_file_columns(connection, written, keys)}) AS file_columns"
     if where is not None:
         # The text must be an expression by itself: `1) OR (1`, which is one between parentheses, would undo the others.
-        alone = f"EXPLAIN SELECT CASE WHEN\n{_with_lists(where)}\nTHEN 1 END FROM {columns}"
-        _run_guarded(connection, alone, [], where, seconds)
+        alone = f"EXPLAIN SELECT CASE WHEN\n{where}\nTHEN 1 END FROM {columns}"
+        _run_guarded(connection, alone, [], written, seconds)
     query = f"SELECT id, stored_path FROM {columns}"
     if conditions:
         query += " WHERE " + " AND ".join(conditions)
     if where is None:
         rows = connection.execute(query, values).fetchall()
     else:
-        rows = _run_guarded(connection, query, values, where, seconds)
+        rows = _run_guarded(connection, query, values, written, seconds)
+    if unclear_dates:
+        reason = f"the date {unclear_dates[0]!r} of a file can be read in two ways"
+        raise FilterError("where", reason, "unclear-date")
     ids = [number for number, path in rows if select_path is None or select_path(path)]
     return np.sort(np.array(ids, np.int64))
 
@@ -70,7 +82,7 @@ def _conditions(
     if where is not None:
         if not where.strip():
             raise FilterError("where", "the expression is empty", "empty-expression")
-        conditions.append(f"(\n{_with_lists(where)}\n)")  # on lines of its own, so that a comment ends with it
+        conditions.append(f"(\n{where}\n)")  # on lines of its own, so that a comment ends with it
     if extensions:
         conditions.append(f"lower(ext) IN ({', '.join('?' * len(extensions))})")
         values += extensions
@@ -87,27 +99,36 @@ def _with_lists(where: str) -> str:
     The same key often has a list in one file and a plain text in another, for which SQLite has no JSON.
     """
 
-    def rewritten(found: re.Match[str]) -> str:
+    def as_list(found: re.Match[str]) -> str:
         key = found["key"]
         if key is None or key.lower() == "meta":
             return found[0]
         is_json = f"json_valid({key}) AND json_type(iif(json_valid({key}), {key}, '0')) IN ('array', 'object')"
         return f"json_each(CASE WHEN {key} IS NULL THEN NULL WHEN {is_json} THEN {key} ELSE json_array({key}) END)"
 
-    return _JSON_EACH.sub(rewritten, where)
+    return _JSON_EACH.sub(as_list, where)
 
 
-def _file_columns(connection: sqlite3.Connection, where: str) -> str:
-    """Return a query for the live files with COLUMNS and a column for each metadata key that `where` may name."""
+def _metadata_keys(connection: sqlite3.Connection, where: str) -> list[str]:
+    """Return the metadata keys that `where` may name, as files spell them."""
+    if not where:
+        return []
+    query = "SELECT DISTINCT key FROM files, json_each(meta) WHERE live ORDER BY key"
+    found = (key for (key,) in connection.execute(query) if key.lower() in where.lower())
+    return [key for key in found if key.lower() not in (*COLUMNS, "id") and '"' not in key]
+
+
+def _file_columns(connection: sqlite3.Connection, where: str, keys: Sequence[str]) -> str:
+    """Return a query for the live files with COLUMNS and a column for each of the metadata keys."""
     # Names may be in any composition of Unicode. Rows are verified, indexes are not.
-    path, name, folder, title, meta = (f"nfc({column})" for column in _NAMES) if not where.isascii() else _NAMES
+    path, name, folder, title = (f"nfc({column})" for column in _NAMES) if not where.isascii() else _NAMES
+    meta = "meta" if where.isascii() else "nfc_json(meta)"
     if not where.isascii():
         connection.create_function("nfc", 1, _composed, deterministic=True)
+        connection.create_function("nfc_json", 1, _composed_json, deterministic=True)
     spellings: dict[str, list[str]] = {}  # SQLite's column names are case-insensitive, JSON's keys are not
-    if where:
-        for (key,) in connection.execute("SELECT DISTINCT key FROM files, json_each(meta) WHERE live ORDER BY key"):
-            if key.lower() in where.lower() and key.lower() not in (*COLUMNS, "id") and '"' not in key:
-                spellings.setdefault(key.lower(), []).append(f"{meta} ->> {_quote(key, chr(39))}")
+    for key in keys:
+        spellings.setdefault(key.lower(), []).append(f"{meta} ->> {_quote(key, chr(39))}")
     columns = "".join(
         f", coalesce({', '.join(values)}, NULL) AS {_quote(name, chr(34))}" for name, values in spellings.items()
     )
@@ -121,6 +142,14 @@ def _file_columns(connection: sqlite3.Connection, where: str) -> str:
 
 def _composed(text: str | bytes | float | None) -> str | bytes | float | None:
     return normalize("NFC", text) if isinstance(text, str) else text
+
+
+def _composed_json(text: str) -> str:
+    """Return JSON in NFC without escapes, in which SQLite would not find a key that has any."""
+    try:
+        return normalize("NFC", json.dumps(parse_json(text), ensure_ascii=False))
+    except ValueError:
+        return text
 
 
 def _quote(text: str, mark: str) -> str:
