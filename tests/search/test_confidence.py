@@ -10,7 +10,7 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS
 from vsearch_core.errors import ArgumentError, InputError
-from vsearch_core.evaluate.calibration import _scores, measure_confidence
+from vsearch_core.evaluate.calibration import confidence_scores, measure_confidence
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.lexical.bm25 import BM25
@@ -125,8 +125,8 @@ def test_the_quality_of_confidences_is_measured(searcher: LocalSearcher) -> None
 def test_calibration_error_and_auc() -> None:
     confidence = np.array([0.95, 0.95, 0.15, 0.15, 0.15, 0.15])
     relevant = np.array([True, True, True, False, False, False])
-    measured = _scores(confidence, relevant)
+    measured = confidence_scores(confidence, relevant)
     assert measured.auc == pytest.approx((2 + 1 / 2) / 3)  # two of three are above all, one ties with all
     assert measured.calibration_error == pytest.approx((2 * 0.05 + 4 * 0.10) / 6)
     assert [(each.hits, each.relevant) for each in measured.bins] == [(4, 0.25), (2, 1.0)]
-    assert _scores(confidence, np.ones(6, np.bool_)).auc is None
+    assert confidence_scores(confidence, np.ones(6, np.bool_)).auc is None
