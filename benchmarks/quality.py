@@ -5,6 +5,7 @@ any folder. Dense retrieval is sentence-transformers with our default model: one
 """
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -165,7 +166,7 @@ def _answers(collections: Sequence[Collection]) -> Rows:
 
 
 def _costs(collections: Sequence[Collection]) -> Rows:
-    head = ["cost", "documents", "chunks", "index, kB", "kB a chunk", "seconds to index", "ms a hybrid query"]
+    head = ["cost", "documents", "chunks", "index, kB", "kB a chunk", "seconds to index", "CPU ms a hybrid query"]
     return [head, *(_cost_row(collection) for collection in collections)]
 
 
@@ -173,7 +174,9 @@ def _cost_row(collection: Collection) -> list[str]:
     live = collection.snapshot.catalog.files(live=True)
     chunks = sum(record.chunks for record in live.values())
     size = sum(path.stat().st_size for path in (collection.work / config.INDEX_DIR).rglob("*") if path.is_file())
-    _, seconds = _measured(collection, "hybrid")
+    started = time.process_time()
+    _measured(collection, "hybrid")
+    seconds = time.process_time() - started
     cells = [len(live), chunks, size // 1000, f"{size / 1000 / max(chunks, 1):.2f}"]
     cells += [collection.indexing_seconds or "kept", f"{1000 * seconds / len(collection.dataset.queries):.1f}"]
     return [collection.name, *map(str, cells)]

@@ -15,13 +15,15 @@ def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {f"{number}.txt": f"pump number {number} {'good ' * number}" for number in range(1, 5)}
-    folder = write_files(tmp_path_factory.mktemp("project"), {**files, "long.txt": "filler " * 900 + "good " * 9})
+    folder = write_files(
+        tmp_path_factory.mktemp("project"), {**files, "long.txt": "filler " * 900 + "number " + "good " * 9}
+    )
     assert vsearch("index", ".", cwd=folder).status == 0
     return folder
 
 
 def test_hits_have_the_rerankers_order_and_scores(vsearch: Vsearch, project: Path, reranker: Path) -> None:
-    answer = vsearch("query", "--rerank", str(reranker), "--json", "pump", cwd=project).json
+    answer = vsearch("query", "--rerank", str(reranker), "--json", "pump number", cwd=project).json
     hits = answer["hits"]
     assert [hit["path"] for hit in hits[:5]] == ["long.txt", "4.txt", "3.txt", "2.txt", "1.txt"]
     assert [hit["score"] for hit in hits] == [hit["scores"]["rerank"] for hit in hits]
@@ -85,7 +87,7 @@ def test_a_large_budget_changes_nothing(vsearch: Vsearch, project: Path, reranke
     plain = vsearch("query", "--rerank", str(reranker), "--json", "pump", cwd=project)
     result = vsearch("query", "--rerank", str(reranker), "--rerank-budget", "60s", "--json", "pump", cwd=project)
     assert result.json["hits"] == plain.json["hits"]
-    assert result.json["reranking"] == plain.json["reranking"] == {"candidates": 5, "scored": 5, "used": True}
+    assert result.json["reranking"] == plain.json["reranking"] == {"candidates": 6, "scored": 6, "used": True}
     assert "rerank-budget" not in result.err
 
 
@@ -96,10 +98,10 @@ def test_a_budget_that_is_too_small_keeps_the_order_and_says_so(
     arguments = ("query", "--rerank", str(reranker), "--rerank-budget", "0.000001ms", "--json")
     result = vsearch(*arguments, "pump", cwd=project)
     assert [hit["path"] for hit in result.json["hits"]] == [hit["path"] for hit in plain.json["hits"]]
-    assert result.json["reranking"] == {"candidates": 5, "scored": 4, "used": False}
-    assert "--rerank-budget: 4 of 5 hits were scored in time; too few, so the order" in result.err
+    assert result.json["reranking"] == {"candidates": 6, "scored": 4, "used": False}
+    assert "--rerank-budget: 4 of 6 hits were scored in time; too few, so the order" in result.err
     few = vsearch(*arguments, "-k", "3", "pump", cwd=project)
-    assert few.json["reranking"] == {"candidates": 5, "scored": 4, "used": True}
+    assert few.json["reranking"] == {"candidates": 6, "scored": 4, "used": True}
     assert "the others are no hits" in few.err
 
 

@@ -18,8 +18,9 @@ from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.rerank import Rerank, Reranking, passage, scores_within
+from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
 from vsearch_core.search.results import Results
+from vsearch_core.search.snippets import WIDTH
 from vsearch_core.search.versions import asks_for_newest
 
 Scores = NDArray[np.float32]
@@ -148,7 +149,7 @@ def _rank(
             watch.lap("rerank")
         if request.min_score is not None:
             order = order[scores[order] >= request.min_score]
-        confidence = confidences(candidates.scores, candidates.evidence, legible)
+        confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
         if request.min_confidence is not None and len(order):
             order = order[_known(confidence)[order] >= request.min_confidence]
         if not request.examples_only and asks_for_newest(request.text):
@@ -207,10 +208,13 @@ def _reranked(
     """
     first = order[: max(rerank.depth, request.k)]
     texts = [stored.chunk.text for stored in searcher.hydrate(candidates.ids[first])]
+    read = [[text] for text in texts]
     if candidates.windows is not None:
-        spans = candidates.windows[first].tolist()
-        texts = [passage(text, *span) for text, span in zip(texts, spans, strict=True)]
-    found = scores_within(rerank.reranker, request.parsed.semantic_text, texts, request.rerank_budget)
+        windows = candidates.windows[first].tolist()
+        snippets = searcher.excerpts(request, texts, WIDTH)
+        ends = [(each.start, each.start + len(each.text)) for each in snippets]
+        read = [passages(*each) for each in zip(texts, windows, ends, strict=True)]
+    found = scores_within(rerank.reranker, request.parsed.semantic_text, read, request.rerank_budget)
     reranking = Reranking(len(texts), len(found), used=len(found) >= min(request.k, len(texts)))
     if not reranking.used:
         return None, reranking

@@ -1,12 +1,13 @@
 """Reranking: score the best candidates again by a slower, better model that reads query and text together.
 
-Nogueira and Cho, "Passage re-ranking with BERT" (2019). The model reads the best late window of a chunk with some text
-around it. A chunk without late windows is read as a whole.
+Nogueira and Cho, "Passage re-ranking with BERT" (2019). Of a chunk with late windows, the model reads the best window
+and the sentences that match the query's terms best, each with some text around. Other chunks are read in full.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from vsearch_core import config
 
 Scores = NDArray[np.float32]
 
-BLOCK = 4  # texts that are scored between two looks at the clock
+BLOCK = 4  # candidates that are scored between two looks at the clock
 
 
 class Reranker(Protocol):
@@ -39,7 +40,7 @@ class Rerank:
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """The result of reranking: of `candidates` texts, the reranker scored `scored` within its budget.
+    """The result of reranking: of `candidates` chunks, the reranker scored `scored` within its budget.
 
     If it scored fewer than the hits that were asked for, `used` is False: the order without reranking stays.
     """
@@ -49,38 +50,56 @@ class Reranking:
     used: bool
 
 
-def passage(text: str, start: int, stop: int) -> str:
-    """Return a chunk's text from `start` to `stop`, and on each side half as much again, up to the end of a word.
+def passages(text: str, window: tuple[int, int], snippet: tuple[int, int]) -> list[str]:
+    """Return the parts of a chunk's text that a reranker reads: around its best late window, and around its snippet.
 
-    Return the whole text if `start` is negative: then the chunk has no late windows.
+    `window` is the start and the end of the part that is nearest to the query by meaning, `snippet` that of the
+    sentences that match its terms best. A snippet inside the passage of the window has none of its own. If `window` is
+    negative, the chunk has no late windows, and the whole text is returned.
     """
-    if start < 0:
-        return text
-    margin = (stop - start) // 2
-    before, after = text[max(0, start - margin) : start], text[stop : stop + margin]
-    if start > margin:
-        before = before[before.find(" ") + 1 :]
-    if stop + margin < len(text) and " " in after:
-        after = after[: after.rindex(" ")]
-    return before + text[start:stop] + after
+    if window[0] < 0:
+        return [text]
+    around = _widened(text, *window)
+    spans = [around] if around[0] <= snippet[0] and snippet[1] <= around[1] else [around, _widened(text, *snippet)]
+    return [text[start:end] for start, end in spans]
 
 
-def scores_within(reranker: Reranker, query: str, texts: Sequence[str], budget: float | None) -> Scores:
-    """Return the reranker's scores of the texts, (n,); of the first ones only if `budget` seconds don't suffice.
+def scores_within(reranker: Reranker, query: str, candidates: Sequence[Sequence[str]], budget: float | None) -> Scores:
+    """Return the score of each candidate, (n,): that of its best text.
 
-    Texts are scored in blocks. A block is not begun if it would probably exceed the budget, but the first block always
-    is. Loading the model doesn't count. Raises ModelError, InputError.
+    If `budget` seconds don't suffice, only the first candidates are scored. They are scored in blocks. A block is not
+    begun if it would probably exceed the budget, but the first block always is. Loading the model doesn't count. Raises
+    ModelError, InputError.
     """
     if budget is None:
-        return reranker.score(query, texts)
+        return _best_scores(reranker, query, candidates)
     reranker.load()
     started = time.perf_counter()
     scores = [np.empty(0, np.float32)]
     slowest = 0.0
-    for first in range(0, len(texts), BLOCK):
+    for first in range(0, len(candidates), BLOCK):
         before = time.perf_counter() - started
         if first and before + slowest > budget:
             break
-        scores.append(reranker.score(query, texts[first : first + BLOCK]))
+        scores.append(_best_scores(reranker, query, candidates[first : first + BLOCK]))
         slowest = max(slowest, time.perf_counter() - started - before)
     return np.concatenate(scores)
+
+
+def _best_scores(reranker: Reranker, query: str, candidates: Sequence[Sequence[str]]) -> Scores:
+    scores = reranker.score(query, list(chain.from_iterable(candidates)))
+    starts = np.cumsum([0, *map(len, candidates)])[:-1]
+    return np.maximum.reduceat(scores, starts) if len(scores) else scores
+
+
+def _widened(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the start and the end of a part of the text with half as much again on each side, at ends of words."""
+    margin = (end - start) // 2
+    first, last = max(0, start - margin), min(len(text), end + margin)
+    if first:
+        blank = text.find(" ", first - 1, start)
+        first = first if blank < 0 else blank + 1
+    if last < len(text):
+        blank = text.rfind(" ", end, last + 1)
+        last = last if blank < 0 else blank
+    return first, last
