@@ -92,12 +92,13 @@ def _put(path: Path, key: str, value: Any) -> None:
     """
     from vsearch_core.errors import InputError
     from vsearch_core.own_files import make_own_folders, refuse_links, replace_file
+    from vsearch_core.regular_files import read_text
     from vsearch_core.store.io_errors import file_errors
 
     with file_errors(path):
         refuse_links(path)  # it may lead out of the project, and the rename would replace it by a file
         defaults.read_file(path, personal=True, unknown=_complain)  # refuses what is no file of settings
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = read_text(path) if path.exists() else ""
         former = defaults.parse(path, text.encode())
         if value is None and key not in former:
             return

@@ -169,24 +169,25 @@ def config_files(index: Path) -> tuple[Path, Path]:
 def read_file(path: Path, *, personal: bool, unknown: Callable[[InputError], None] | None = None) -> dict[str, Any]:
     """Return the settings in a configuration file, or {} if it doesn't exist. Raises InputError.
 
-    `personal` is true for the user's own file. A project's file is refused if it is a symbolic link.
+    `personal` is true for the user's own file. A project's file is refused if it, or its folder, is a symbolic link.
     `unknown` is called with an error for each key that is no setting, and the key is left out; without it, that error
     is raised.
     """
     from vsearch_core.own_files import open_file
+    from vsearch_core.regular_files import open_regular
 
     try:
-        if not path.is_file():  # reading a pipe would never end
-            return {}
-        with path.open("rb") if personal else open_file(path, "rb") as file:
+        with open_regular(path) if personal else open_file(path, "rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
         if len(text) > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE_BYTES // 1000} kB")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except OSError as error:
         reason = f"can't be read ({(error.strerror or str(error)).lower()})"
-        is_ours = error.errno in {errno.ELOOP, errno.EINVAL, errno.EFBIG}
+        is_ours = error.errno in {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR}
         advice = "put a settings file in its place, or delete it" if is_ours else "check its permissions"
-        raise InputError(str(path), f"{reason}; {advice}") from None
+        raise InputError(str(error.filename or path), f"{reason}; {advice}") from None
     values = parse(path, text)
     for key, value in list(values.items()):
         if key not in SETTINGS:

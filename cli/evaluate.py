@@ -85,7 +85,7 @@ def eval_(
         "eval",
         mode=mode or "hybrid",
         fusion=fusion or config.FUSIONS[0],
-        queries="generated" if questions is None else "file" if questions.is_file() else "folder",
+        queries="generated" if questions is None else "folder" if questions.is_dir() else "file",
     )
     former = None if against is None else (str(against), read_run(against))
     modes = (mode,) if mode else config.MODES
@@ -120,7 +120,7 @@ def _test(
     """Yield the queries and the index: those of an evaluation folder, or queries for an index that already exists."""
     from vsearch_core.evaluate.dataset import load_query_file
 
-    if questions is not None and not questions.is_file():
+    if questions is not None and questions.is_dir():
         with _test_of_folder(questions, split, keep, **embedding) as test:
             yield test
         return

@@ -38,7 +38,7 @@ def _is_index(folder: Path) -> bool:
     from vsearch_core.store.tables import CATALOG_FILE
 
     try:
-        return any((folder / name).is_file() for name in (CATALOG_FILE, CONFIG_FILE)) or has_lost_catalog(folder)
+        return any((folder / name).exists() for name in (CATALOG_FILE, CONFIG_FILE)) or has_lost_catalog(folder)
     except PermissionError:
         return True  # opening it says so
 

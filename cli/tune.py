@@ -75,10 +75,10 @@ def _judged(index: "Index", questions: Path | None) -> "tuple[Dataset, Callable[
         if damaged:
             complain(f"{plural(damaged, 'damaged verdict')} left out")
         return dataset_from_verdicts(verdicts), str
-    if questions.is_file():
-        return load_query_file(questions), str
     if not questions.exists():
         raise InputError(str(questions), "there is no such file or folder; check the path")
+    if not questions.is_dir():
+        return load_query_file(questions), str
     dataset = load_dataset(questions)
     if dataset.documents is not None:
         raise InputError(str(questions), "judges its own documents; judge files that are in the index")

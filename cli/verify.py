@@ -1,6 +1,7 @@
 """`vsearch verify`."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vsearch_core.errors import InputError
+from vsearch_core.regular_files import open_regular
 
 from . import locate
 from .opening import open_index
@@ -54,7 +56,8 @@ def verify(
 def _read(file: str) -> str:
     """Return the text of a file or of stdin. Raises InputError."""
     try:
-        data = sys.stdin.buffer.read() if file == "-" else locate.file(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == "-" else open_regular(locate.file(file)) as stream:
+            data = stream.read()
     except OSError as error:
         reason = f"can't be read ({(error.strerror or str(error)).lower()})"
         raise InputError(file, reason, "no-such-path") from None

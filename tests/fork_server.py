@@ -9,14 +9,17 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SECONDS = 20  # that a command may take
+SECONDS = 20  # of CPU that a command may take, its children included
+PATIENCE = 200  # seconds after which a command that waits is ended, however busy the machine is
+# Audit events of calls that follow a link, and of those that reach the link itself.
+FOLLOWING = frozenset(("open", "sqlite3.connect", "os.listdir", "os.scandir", "os.truncate", "os.chmod"))
+OF_LINKS = frozenset(("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"))
 ADDRESS_SPACE = 6 << 30  # bytes, most of them never used: a command that asks for more fails
 
 
@@ -24,7 +27,8 @@ ADDRESS_SPACE = 6 << 30  # bytes, most of them never used: a command that asks f
 class CommandOutcome:
     """The result of a command.
 
-    `status` is negative for the signal that ended it. `touched` are the paths outside the project that it opened.
+    `status` is negative for the signal that ended it. `seconds` is CPU time. `touched` are the paths outside the
+    project that it opened.
     """
 
     status: int
@@ -113,7 +117,6 @@ def _outcome(job: dict[str, Any]) -> dict[str, Any]:
     out, err, touched = (folder / f"{os.getpid()}.{name}" for name in ("out", "err", "touched"))
     for path in (out, err, touched):
         path.write_bytes(b"")
-    started = time.monotonic()
     child = os.fork()
     if child == 0:
         _run(job, out, err, touched)
@@ -122,10 +125,17 @@ def _outcome(job: dict[str, Any]) -> dict[str, Any]:
         "status": os.waitstatus_to_exitcode(status),
         "out": out.read_text(errors="replace")[:20_000],
         "err": err.read_text(errors="replace")[:20_000],
-        "seconds": time.monotonic() - started,
+        "seconds": usage.ru_utime + usage.ru_stime,
         "megabytes": usage.ru_maxrss / 1000,
         "touched": sorted(set(touched.read_text(errors="replace").splitlines())),
     }
+
+
+def _reached(path: str, event: str) -> str:
+    """Return the path that the call reaches: a call that deletes or renames a link doesn't reach the link's target."""
+    if event in FOLLOWING:
+        return os.path.realpath(path)
+    return os.path.realpath(Path(path).parent) + os.sep + Path(path).name
 
 
 def _is_allowed() -> bool:
@@ -150,10 +160,11 @@ def _run(job: dict[str, Any], out: Path, err: Path, touched: Path) -> None:
     outside = job["outside"]
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in {"open", "sqlite3.connect", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.remove"}:
-            path = arguments[0] if arguments else None
+        if event not in FOLLOWING and event not in OF_LINKS:
+            return
+        for path in arguments[: 1 if event in FOLLOWING else 2]:
             if isinstance(path, str | bytes | os.PathLike) and "\0" not in str(path):
-                real = os.path.realpath(os.fsdecode(path).removeprefix("file:").partition("?")[0])
+                real = _reached(os.fsdecode(path).removeprefix("file:").partition("?")[0], event)
                 if (real == outside or real.startswith(outside + os.sep)) and not _is_allowed():
                     os.write(report, f"{event} {real}\n".encode(errors="replace"))
 
@@ -161,7 +172,7 @@ def _run(job: dict[str, Any], out: Path, err: Path, touched: Path) -> None:
     sys.argv = ["vsearch", *job["arguments"]]
     sys.addaudithook(watch)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     status = 70
     try:
         status = main._run()

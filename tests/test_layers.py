@@ -16,6 +16,7 @@ GROUND = {
     "config",
     "dates",
     "own_files",
+    "regular_files",
     "allowed",
     "numba_loader",
     "kernel_cache",

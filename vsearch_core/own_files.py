@@ -2,8 +2,8 @@
 
 These are the files of an index, and those in the user's cache, configuration and state folders. An index may come from
 someone else, in a cloned repository or an archive, with links in place of its files and folders. Writing through such a
-link could change any file of the user. All code that writes vsearch's files uses this module;
-`tests/security/test_links.py` forbids other ways.
+link could change any file of the user, and reading through it could show one. All code that reads or writes vsearch's
+files uses this module; `tests/security/test_links.py` forbids other ways.
 
 A new file is created in exclusive mode. An existing file is replaced by a rename, which replaces a link and doesn't
 follow it.
@@ -11,13 +11,13 @@ follow it.
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from vsearch_core.config import INDEX_DIR
+from vsearch_core.regular_files import refuse_special, refuse_special_mode
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MEMORY = Path(":memory:")  # the name of a database without a file
 COPY_BYTES = 1 << 20  # bytes copied at a time
 _IS_LINK = "is a symbolic link, which is never followed here"
-_IS_SPECIAL = "is not a regular file"
+_SIDE_FILES = ("-journal", "-wal", "-shm")  # of an SQLite file
 _HAS_DESCRIPTORS = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")  # not on Windows
 
 Mode = Literal["rb", "r+b", "xb", "ab+"]  # none truncates
@@ -40,7 +40,7 @@ def open_file(
 
     Mode "xb" creates a new file, "ab+" creates the file if it is missing, and the other modes need an existing file.
     Neither the file nor a folder below `within` (by default the file's own folder) may be a link. `within` itself may
-    be one, unless its name is `.vsearch`. Raises OSError: errno ELOOP for a link, EINVAL for a pipe or a device.
+    be one, unless its name is `.vsearch`. Raises OSError: errno ELOOP for a link, EINVAL for a pipe, socket or device.
     """
 
     def opener(name: str, flags: int) -> int:
@@ -72,12 +72,52 @@ def replace_file(
 def copy_file(source: Path, target: Path, *, within: Path | None = None) -> Path:
     """Copy a file's bytes to the new file `target`, and return `target`.
 
-    Links are followed in `source`, and refused in `target`. Raises OSError.
+    Links are refused in both; `within` is as for `open_file`. Raises OSError.
     """
-    with source.open("rb") as reader, open_file(target, "xb", within=within) as writer:
+    with open_file(source, "rb", within=within) as reader, open_file(target, "xb", within=within) as writer:
         while block := reader.read(COPY_BYTES):
             writer.write(block)
     return target
+
+
+def list_folder(path: Path, *, within: Path | None = None) -> list[Path]:
+    """Return the paths of a folder's entries, sorted.
+
+    Neither the folder nor a folder below `within` may be a link; `within` is as for `open_file`. Raises OSError.
+    """
+    refuse_links(path, within=within)
+    return sorted(path.iterdir())
+
+
+def folder_bytes(path: Path, *, within: Path | None = None) -> int:
+    """Return the bytes of all files in a folder and the folders below, 0 if it is missing or not a folder.
+
+    A link counts with its own size. `within` is as for `list_folder`. Raises OSError.
+    """
+    try:
+        entries = list_folder(path, within=within)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    total = 0
+    for entry in entries:
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            is_folder = entry.is_dir() and not entry.is_symlink()
+            total += folder_bytes(entry) if is_folder else entry.lstat().st_size
+    return total
+
+
+def delete_folder(path: Path, *, within: Path | None = None) -> None:
+    """Delete a folder with everything in it, or the file or link in its place. Targets of links stay.
+
+    No folder below `within` may be a link; `within` is as for `open_file`. Raises OSError.
+    """
+    from shutil import rmtree
+
+    refuse_links(path.parent, within=within or path.parent)
+    if path.is_dir() and not path.is_symlink():
+        rmtree(path)
+    else:
+        path.unlink()  # rmtree would open a pipe or a link's target before it refuses it
 
 
 def make_own_folder(path: Path, *, within: Path | None = None, permissions: int = 0o777) -> None:
@@ -126,13 +166,16 @@ def connect_database(
     """Connect to an SQLite file without following symbolic links, and return the connection.
 
     `query` is the query part of the file's URI, such as "mode=ro", and `options` are those of `sqlite3.connect`. SQLite
-    itself refuses links in place of its journals. Raises OSError for a link, and sqlite3.Error.
+    itself refuses links in place of its journals, but it would wait for a pipe. Raises OSError for a link, a pipe, a
+    socket or a device, and sqlite3.Error.
     """
     import sqlite3
 
     target = str(path)
     if path != MEMORY:
         refuse_links(path, within=within)
+        for suffix in ("", *_SIDE_FILES):
+            refuse_special(path.with_name(path.name + suffix))
         target = str(path.absolute())
     if query:
         from urllib.parse import quote
@@ -143,13 +186,14 @@ def connect_database(
 
 
 def file_lock(path: Path, *, within: Path | None = None) -> "BaseFileLock":
-    """Return a lock on a file, not yet acquired. Raises OSError if the file is a link.
+    """Return a lock on a file, not yet acquired. Raises OSError if the file is a link, a pipe, a socket or a device.
 
     The package filelock truncates the file that it locks. Since version 3.20.1 it doesn't follow a link to do so.
     """
     from filelock import FileLock
 
     refuse_links(path, within=within)
+    refuse_special(path)
     return FileLock(path)
 
 
@@ -157,20 +201,24 @@ def _descriptor(path: Path, flags: int, permissions: int, within: Path | None) -
     """Open a regular file without following links. Return its descriptor. Raises OSError."""
     if not _HAS_DESCRIPTORS:
         refuse_links(path, within=within)
+        refuse_special(path)
         return _regular(path, os.open(path, flags, permissions))
     with _folder(path.parent, _anchor(path, within)) as folder:
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a pipe would wait for its other end
         with _named(path):
+            with suppress(FileNotFoundError):  # opening some devices changes them
+                refuse_special_mode(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode, path)
             descriptor = os.open(path.name, flags, permissions, dir_fd=folder)
     return _regular(path, descriptor)
 
 
 def _regular(path: Path, descriptor: int) -> int:
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # `open` itself refuses a folder
-        return descriptor
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, _IS_SPECIAL, str(path))
+    try:
+        refuse_special_mode(os.fstat(descriptor).st_mode, path)  # `open` itself refuses a folder
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _anchor(path: Path, within: Path | None) -> Path:

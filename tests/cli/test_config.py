@@ -153,9 +153,9 @@ def test_a_file_that_cannot_be_read_is_named(vsearch: Vsearch, indexed: Path) ->
     assert error.endswith("config.toml: can't be read (permission denied); check its permissions")
 
 
-def test_special_files_are_not_read(vsearch: Vsearch, indexed: Path) -> None:
+def test_special_files_are_refused_unread(vsearch: Vsearch, indexed: Path) -> None:
     os.mkfifo(indexed / ".vsearch/config.toml")
-    assert vsearch("query", "pump", cwd=indexed).status == 0
+    assert "config.toml: can't be read (is a named pipe" in vsearch("query", "pump", cwd=indexed).error
 
 
 def test_config_sets_a_key_and_leaves_the_rest(vsearch: Vsearch, project: Path, home: Path) -> None:

@@ -292,6 +292,7 @@ ALLOWED = {  # file -> why it may
     "vsearch_core/evaluate/trec.py": "writes where the user says",
     "vsearch_core/text/extract/ocr.py": "writes into a temporary folder of its own",
     "vsearch_core/text/worker.py": "opens its streams, and the null device",
+    "vsearch_core/regular_files.py": "opens files to read them",
     "vsearch_core/text/discover.py": "opens the user's documents to read them",
     "vsearch_core/store/files.py": "opens folders, to sync them",
     "vsearch_core/store/tables.py": "opens a database in memory",

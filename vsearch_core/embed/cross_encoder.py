@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.foreign_errors import model_errors
-from vsearch_core.embed.model_files import HUB_NAME, download_unless_cached
+from vsearch_core.embed.model_files import HUB_NAME, download_unless_cached, refuse_special_files
 from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.onnx.runtime import open_session
 from vsearch_core.embed.settings import read_optional
@@ -43,11 +43,6 @@ class CrossEncoder:
         """Use the model in `folder`. ONNX Runtime runs its `graph`; if that is None, sentence-transformers runs it."""
         self._folder = folder
         self._graph = graph
-
-    def load(self) -> None:
-        """Load the tokenizer and the model, if that wasn't done yet. Raises ModelError."""
-        with model_errors(str(self._folder), "failed", "reranker-unusable"):
-            _ = self._tokenizer, (self._torch_model if self._graph is None else self._session)
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score how well each text answers the query. Return float32 (len(texts),), each from 0 to 1.
@@ -167,11 +162,13 @@ class CrossEncoder:
 def open_cross_encoder(model: str) -> CrossEncoder:
     """Open the cross-encoder `model`, which is a folder or a name on the Hugging Face hub.
 
-    A model in the hub's local cache is used without a request to the hub. Raises ModelError if the model can't be found
-    or lacks a file that is needed.
+    A model in the hub's local cache is used without a request to the hub. Raises ModelError if the model can't be
+    found, lacks a file that is needed, or has a pipe, a socket or a device.
     """
     folder = Path(model).expanduser()
-    if not folder.is_dir():
+    if folder.is_dir():
+        refuse_special_files(folder)
+    else:
         folder = _from_hub(model)
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(str(folder), "has no tokenizer.json", "reranker-unusable")

@@ -14,6 +14,7 @@ from vsearch_core import config
 from vsearch_core.embed.onnx.families import unsupported_feature
 from vsearch_core.embed.settings import read_json
 from vsearch_core.errors import ModelError
+from vsearch_core.regular_files import refuse_special
 
 Origin = Literal["folder", "package", "hub"]
 
@@ -73,7 +74,7 @@ def parse_model(model: str | None) -> ModelReference:
     An absolute path, or one that begins with "~" or ".", is a folder. Anything else is a name, even if the working
     folder, which may be a clone, has a folder of that name. None means the default model. A name without an owner gets
     the owner "sentence-transformers", as in the package sentence-transformers. Raises ModelError if the text can
-    only be a folder and there is no such folder.
+    only be a folder and there is no such folder, or if the folder has a pipe, a socket or a device.
     """
     if model is None:
         return ModelReference(config.MODEL)
@@ -81,10 +82,23 @@ def parse_model(model: str | None) -> ModelReference:
     if folder.is_absolute() or model.startswith("."):
         if not folder.is_dir():
             raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
+        refuse_special_files(folder)
         return ModelReference(folder.resolve().name, folder.resolve())
     if not HUB_NAME.fullmatch(model):
         raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
     return ModelReference(model if "/" in model else f"sentence-transformers/{model}")
+
+
+def refuse_special_files(folder: Path) -> None:
+    """Raise ModelError if a model's folder, or a folder in it, has a pipe, a socket or a device.
+
+    Libraries open a model's files by name, and would wait for a pipe.
+    """
+    for path in (*folder.glob("*"), *folder.glob("*/*")):
+        try:
+            refuse_special(path)
+        except OSError as error:
+            raise ModelError(str(path), str(error.strerror), "model-damaged") from None
 
 
 def find_encoder(reference: ModelReference) -> ModelFiles:

@@ -28,6 +28,7 @@ from vsearch_core.embed.static import read_vectors, unknown_token
 from vsearch_core.embed.tokenizer_file import load_tokenizer
 from vsearch_core.errors import ModelError
 from vsearch_core.own_files import open_file
+from vsearch_core.regular_files import open_regular
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -126,7 +127,7 @@ def _verified_digest(source: ModelFiles, path: Path) -> str:
     from hashlib import file_digest
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error

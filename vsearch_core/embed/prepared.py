@@ -13,6 +13,7 @@ from vsearch_core.embed.onnx.runtime import PRECISIONS, Precision, best_precisio
 from vsearch_core.embed.windows import WINDOWING
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import Fingerprint
+from vsearch_core.own_files import open_file
 
 ModelKind = Literal["local", "static"]  # the provider that runs it
 
@@ -136,7 +137,8 @@ def load_prepared(home: Path) -> PreparedModel | Path | None:
     """
     path = home / DESCRIPTION
     try:
-        raw: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        with open_file(path, "rb") as file:
+            raw: dict[str, Any] = parse_json(file.read())
         described = ModelDescription(**raw | {"stamp": tuple(raw["stamp"])})
         sizes = dict(described.files)
     except OSError:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeGuard
 
 from vsearch_core.errors import ModelError
 from vsearch_core.json_text import parse_json
+from vsearch_core.regular_files import open_regular
 
 Pooling = Literal["mean", "cls", "lasttoken"]
 
@@ -125,7 +126,7 @@ def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
 def read_bytes(path: Path, most: int) -> bytes:
     """Return a file's bytes. Raises ModelError if it can't be read, or has more than `most` bytes."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(most + 1)
     except OSError as error:
         raise ModelError(str(path), f"can't be read ({error.strerror})", "model-damaged") from error

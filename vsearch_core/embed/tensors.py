@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import ModelError
+from vsearch_core.regular_files import refuse_special
 
 
 class TensorReader:
@@ -50,6 +51,7 @@ def open_weights(path: Path) -> Any:
     from safetensors import SafetensorError, safe_open
 
     try:
+        refuse_special(path)
         return safe_open(path, framework="numpy")
     except (OSError, SafetensorError) as error:
         raise ModelError(str(path), f"can't be read ({error})", "model-damaged") from error

@@ -18,6 +18,7 @@ from vsearch_core.embed.tokenizer_file import check_tokenizer
 from vsearch_core.embed.torch_files import refuse_code
 from vsearch_core.embed.windows import Windower
 from vsearch_core.errors import ArgumentError, ModelError, first_line
+from vsearch_core.regular_files import open_regular
 
 PACKAGES = ("sentence_transformers", "torch")
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # the files that sentence-transformers reads; never *.py
@@ -224,7 +225,7 @@ def _digest(path: Path) -> str:
     real = path.resolve()
     if real.parent.name == "blobs" and DIGEST.fullmatch(real.name):
         return real.name
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file_digest(file, "sha256").hexdigest()
 
 

@@ -15,6 +15,7 @@ from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.sources import Source, stored_path
 from vsearch_core.index.writer import update_index
+from vsearch_core.regular_files import open_regular
 from vsearch_core.text.discover import DiscoverOptions
 
 CORPUS_DIR = "corpus"
@@ -82,10 +83,15 @@ def _write_corpus(dataset: Dataset, folder: Path) -> Path:
             existing.unlink()
     for name, document in wanted.items():
         text = f"{document.title}\n\n{document.text}" if document.title else document.text
-        path = corpus / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        path, data = corpus / name, text.encode()
+        if not path.exists() or _read(path) != data:
+            path.write_bytes(data)
     return corpus
+
+
+def _read(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _document_id(dataset: Dataset, corpus: Path, path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vsearch_core.errors import InputError
 from vsearch_core.json_text import parse_json
+from vsearch_core.regular_files import read_text
 from vsearch_core.store.io_errors import file_errors
 
 CORPUS_FILE = "corpus.jsonl"
@@ -181,7 +182,7 @@ def _judgement(place: str, line: str) -> tuple[str, str, int]:
 def numbered_lines(path: Path, code: str = "dataset-unreadable") -> Iterator[tuple[str, str]]:
     """Yield ("file:line", line) for each line that is not blank. Raises InputError, with `code` if it can't be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise InputError(str(path), error.strerror or "can't be read", code) from error
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import GRAPH, NewSegment, open_former, write_parts
 from vsearch_core.index.progress import Observer, StoppedError
+from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
@@ -50,7 +51,7 @@ def compact_index(
     """
     started = time.perf_counter()
     with storage_errors(index), writer_lock(index):
-        before = _bytes_on_disk(index)
+        before = folder_bytes(index, within=index)
         with closing(Catalog.open_to_write(index)) as catalog:
             sweep(catalog)
             segments = catalog.segments()
@@ -61,12 +62,8 @@ def compact_index(
                 merge_segments(catalog, merged, observer, limits)
             sweep(catalog)
             rewrite_catalog(catalog)
-        after, seconds = _bytes_on_disk(index), time.perf_counter() - started
+        after, seconds = folder_bytes(index, within=index), time.perf_counter() - started
         return CompactionSummary(index, len(merged), live, stored - live, before, after, seconds)
-
-
-def _bytes_on_disk(index: Path) -> int:
-    return sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
 
 
 def choose_segments(segments: Sequence[SegmentRecord], limits: IndexLimits = DEFAULT_LIMITS) -> list[SegmentRecord]:

@@ -11,6 +11,7 @@ from vsearch_core.index.parts import GRAPH, part_sizes
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
 from vsearch_core.model import Fingerprint, JsonValue
+from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.vectors import unfinished_re_embeddings
@@ -109,7 +110,7 @@ def _sizes(snapshot: Snapshot) -> dict[str, int]:
     files = (catalog.index / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal"))
     text = catalog.text_bytes()
     rest = sum(path.stat().st_size for path in files if path.exists()) - text
-    aside = sum(path.lstat().st_size for path in (catalog.index / DAMAGED_DIR).rglob("*") if path.is_file())
+    aside = folder_bytes(catalog.index / DAMAGED_DIR, within=catalog.index)
     segments = part_sizes(catalog.segments())
     segments["catalog"] += rest
     parts = dict.fromkeys(("vectors", "graph", "postings", "ids", *segments))  # in the order of earlier versions

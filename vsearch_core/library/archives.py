@@ -80,11 +80,12 @@ def import_index(
         ArchiveError: The archive is damaged, or the file is not an archive of an index.
     """
     from vsearch_core.index import transfer
+    from vsearch_core.regular_files import open_regular
     from vsearch_core.store.io_errors import file_errors
 
     folder = index_folder(path)
     if callable(archive):
         return transfer.import_index(folder, name, archive, replace=replace)
     file = absolute(archive)
-    with file_errors(file), file.open("rb") as stream:
+    with file_errors(file), open_regular(file) as stream:
         return transfer.import_index(folder, str(file), stream.read, replace=replace)

@@ -16,7 +16,7 @@ from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.lexical.bm25 import idf
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
-from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
+from vsearch_core.search.confidence import Evidence, calibration_for
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
@@ -27,7 +27,6 @@ from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.tuned import fusion_for
-from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
@@ -85,6 +84,7 @@ class LocalSearcher:
         self._vectors = VectorRoute(snapshot.segments, limits, engine_starting)
         self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting)
         self._query_terms = QueryTerms(snapshot)
+        self._calibration = calibration_for(snapshot.settings.fingerprint)
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
@@ -166,36 +166,22 @@ class LocalSearcher:
             ef_search,
             plan.terms,
             None if windows is None else windows.spans,
-            Evidence(
-                calibration_for(self._snapshot.settings.fingerprint, self._scale),
-                self._keywords.collection.limit(plan.keyword_terms or ()),
-            ),
+            Evidence(self._calibration, self._keywords.collection.limit(plan.keyword_terms or ())),
             self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
         )
 
     @cached_property
-    def _scale(self) -> VectorScale | None:
-        with storage_errors(self._snapshot.catalog.index):
-            measured = load_measured_scale(self._snapshot.catalog)
-        return None if measured is None else measured.scale
-
-    @cached_property
     def _cosine_floor(self) -> float:
-        """Return the cosine that counts as nothing: measured on a sample, or the lowest one for the default model.
+        """Return the cosine that counts as nothing: measured on a sample, or the lowest one for a calibrated model.
 
-        The default model's calibration was measured with that.
+        The weights of calibrated models are measured with that.
         """
-        if is_calibrated(self._snapshot.settings.fingerprint) or not self._searched:
+        if self._calibration is not None or not self._searched:
             return LOWEST_COSINE
-        return cosine_floor(self.sampled_cosines())
-
-    def sampled_cosines(self) -> NDArray[np.float32]:
-        """Return the cosines of all pairs of up to 256 live chunks, spread evenly over the index, (pairs,)."""
         live = np.flatnonzero(self._alive)
         sample = live[np.linspace(0, len(live) - 1, min(_FLOOR_ROWS, len(live))).astype(np.int64)]
         vectors = self._vectors.stored(sample, verify=False)
-        cosines: NDArray[np.float32] = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
-        return cosines
+        return cosine_floor((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)])
 
     def select(self, filters: Filters) -> Selection:
         """Return the live chunks whose files pass the filters, in the order of their rows. Raises FilterError."""

@@ -18,9 +18,8 @@ from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
+from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.results import Results
-from vsearch_core.search.snippets import WIDTH
 from vsearch_core.search.versions import asks_for_newest
 
 Scores = NDArray[np.float32]
@@ -96,7 +95,6 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         ef_search=candidates.ef_search,
         tokens=None if request.max_tokens is None else sum(map(estimate_tokens, hits)),
         legible=legible,
-        reranking=ranking.reranking,
         answered=None if ranking.confidence is None else bool((ranking.confidence >= ANSWERED).any()),
     )
 
@@ -121,7 +119,6 @@ class _Ranking:
     order: NDArray[np.int64]
     choice: Choice
     rerank_scores: Scores | None
-    reranking: Reranking | None
     confidence: NDArray[np.float64] | None
 
 
@@ -135,21 +132,19 @@ def _rank(
 ) -> _Ranking:
     """Return the request's best k candidates; go deeper while grouping and collapsing leave fewer."""
     depth = max(config.CANDIDATES, request.k)
-    reranking = None
     while True:
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
         order = answering = _best_first(scores)
         rerank_scores = None
-        if request.rerank is not None and (reranking is None or reranking.used):
+        if request.rerank is not None:
             watch.lap("search")
-            rerank_scores, reranking = _reranked(searcher, request, request.rerank, candidates, order)
-            if rerank_scores is not None:
-                scores, order = rerank_scores, _best_first(rerank_scores)
+            scores = rerank_scores = _rerank_scores(searcher, request, request.rerank, candidates.ids, order)
+            order = _best_first(scores)
             watch.lap("rerank")
         if request.min_score is not None:
             order = order[scores[order] >= request.min_score]
-        confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
+        confidence = confidences(candidates.scores, candidates.evidence, legible)
         if request.min_confidence is not None and len(order):
             order = order[_known(confidence)[order] >= request.min_confidence]
         if not request.examples_only and asks_for_newest(request.text):
@@ -160,7 +155,7 @@ def _rank(
         choice = _choose(searcher, request, candidates.ids[order], scores[order])
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
         if exhausted or nothing_dropped or len(choice.shown) >= request.k:
-            return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, reranking, confidence)
+            return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, confidence)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
 
 
@@ -199,28 +194,16 @@ def _best_first(scores: Scores) -> NDArray[np.int64]:
     return order[np.isfinite(scores[order])]
 
 
-def _reranked(
-    searcher: Searcher, request: SearchRequest, rerank: Rerank, candidates: Candidates, order: NDArray[np.int64]
-) -> tuple[Scores | None, Reranking]:
-    """Return the reranker's scores of the candidates, (n,), -inf for those that it didn't score, and its report.
-
-    The scores are None if its budget did not suffice for the hits that were asked for.
-    """
+def _rerank_scores(
+    searcher: Searcher, request: SearchRequest, rerank: Rerank, ids: Ids, order: NDArray[np.int64]
+) -> Scores:
+    """Return the reranker's scores of the candidates, (n,); -inf for those beyond its depth."""
     first = order[: max(rerank.depth, request.k)]
-    texts = [stored.chunk.text for stored in searcher.hydrate(candidates.ids[first])]
-    read = [[text] for text in texts]
-    if candidates.windows is not None:
-        windows = candidates.windows[first].tolist()
-        snippets = searcher.excerpts(request, texts, WIDTH)
-        ends = [(each.start, each.start + len(each.text)) for each in snippets]
-        read = [passages(*each) for each in zip(texts, windows, ends, strict=True)]
-    found = scores_within(rerank.reranker, request.parsed.semantic_text, read, request.rerank_budget)
-    reranking = Reranking(len(texts), len(found), used=len(found) >= min(request.k, len(texts)))
-    if not reranking.used:
-        return None, reranking
-    scores = np.full(len(candidates.ids), -np.inf, np.float32)
-    scores[first[: len(found)]] = found
-    return scores, reranking
+    texts = [stored.chunk.text for stored in searcher.hydrate(ids[first])]
+    scores = np.full(len(ids), -np.inf, np.float32)
+    if texts:
+        scores[first] = rerank.reranker.score(request.parsed.semantic_text, texts)
+    return scores
 
 
 def _choose(searcher: Searcher, request: SearchRequest, ids: Ids, scores: Scores) -> Choice:

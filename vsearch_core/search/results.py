@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import JsonValue
 from vsearch_core.search.fusion import Fusion
-from vsearch_core.search.rerank import Reranking
 from vsearch_core.search.snippets import Snippet
 
 
@@ -80,8 +79,7 @@ class Results:
     share of the query that the embedding model can read, from 0 to 1, or None if the text was not embedded. `parsed`
     and `terms` show how the query was understood. `fusion` is the way scores were combined, or None unless the mode is
     "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
-    to answer the query, by its confidence; None if no confidence is known. `reranking` tells how many candidates the
-    reranker scored, or is None without one.
+    to answer the query, by its confidence; None if no confidence is known.
     """
 
     query: str
@@ -100,4 +98,3 @@ class Results:
     legible: float | None = None
     snippets: tuple[Snippet, ...] = ()
     answered: bool | None = None
-    reranking: Reranking | None = None

@@ -3,6 +3,7 @@
 `index.check` calls these functions, and adds the checks that need search algorithms.
 """
 
+import errno
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.own_files import list_folder
 from vsearch_core.store.catalog import Catalog, SegmentRecord, unpack_text
 from vsearch_core.store.checksums import rows_with_bad_checksums, seal_matches
 from vsearch_core.store.connections import connect
@@ -94,12 +96,21 @@ def segment_faults(index: Path, record: SegmentRecord, *, full: bool) -> Iterato
             blocks = damaged_blocks(array, entry)
             if blocks:
                 yield Fault(str(path), f"is damaged: {len(blocks)} of {len(entry.blocks) // 8} blocks differ")
-            elif checksum(read_blocks(path)) != entry.blake2b:
+            elif checksum(read_blocks(path, index)) != entry.blake2b:
                 yield Fault(str(path), "is damaged: its checksum differs")
-    if folder.is_dir():
-        expected = {f"{key}.npy" for key in record.manifest}
-        for extra in sorted(path for path in folder.iterdir() if path.name not in expected):
-            yield Fault(str(extra), "does not belong to the index")
+    expected = {f"{key}.npy" for key in record.manifest}
+    for extra in (path for path in _entries(folder, index) if path.name not in expected):
+        yield Fault(str(extra), "does not belong to the index")
+
+
+def _entries(folder: Path, index: Path) -> list[Path]:
+    """Return the entries of a segment's folder, or none if it is missing, a file or a link. Raises OSError."""
+    try:
+        return list_folder(folder, within=index)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # each of its files is a fault already
+            return []
+        raise
 
 
 def count_faults(catalog: Catalog) -> Iterator[Fault]:

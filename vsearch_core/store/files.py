@@ -69,9 +69,12 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the file's bytes, READ_BYTES at a time. Raises OSError."""
-    with path.open("rb") as file:
+def read_blocks(path: Path, within: Path | None = None) -> Iterator[bytes]:
+    """Yield the file's bytes, READ_BYTES at a time. Below `within`, by default its folder, no link is followed.
+
+    Raises OSError.
+    """
+    with open_file(path, "rb", within=within) as file:
         while block := file.read(READ_BYTES):
             yield block
 

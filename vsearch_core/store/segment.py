@@ -10,6 +10,7 @@ import math
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.json_text import parse_json
-from vsearch_core.own_files import open_file
+from vsearch_core.own_files import delete_folder, list_folder, open_file
 from vsearch_core.store.files import checksum, durable_file, make_folder, sync_folder
 
 SEGMENTS_DIR = "segments"
@@ -259,17 +260,15 @@ def segment_folders(index: Path) -> list[Path]:
     if parent.is_symlink() or not parent.is_dir():  # the target of a link is not ours
         return []
     # Not `glob`: it returns nothing for a folder that can't be read.
-    return sorted(folder for folder in parent.iterdir() if is_segment_name(folder.name))
+    return [folder for folder in list_folder(parent, within=index) if is_segment_name(folder.name)]
 
 
 def sweep_orphans(index: Path, named: Collection[str]) -> int:
     """Delete the segment folders that are not in `named`; a crash has left them. Return their number."""
-    from shutil import rmtree
-
     orphans = [folder for folder in segment_folders(index) if folder.name not in named]
     for folder in orphans:
-        # A folder that can't be deleted now is left to the next writer.
-        rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # a folder that can't be deleted now is left to the next writer
+            delete_folder(folder, within=index)
     return len(orphans)
 
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from zlib import crc32
 
-from vsearch_core.own_files import connect_database
+from vsearch_core.own_files import connect_database, list_folder
 from vsearch_core.store.files import sync_folder
 
 _TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL) STRICT"
@@ -41,7 +41,7 @@ def re_embedding_file(index: Path, settings: Mapping[str, str]) -> Path:
 
 def unfinished_re_embeddings(index: Path) -> list[Path]:
     """Return the files of the re-embeddings that were started and not finished."""
-    return sorted(index.glob("re-embed-*.sqlite"))
+    return [path for path in list_folder(index, within=index) if path.match("re-embed-*.sqlite")]
 
 
 def delete_vector_file(path: Path) -> None:

@@ -3,7 +3,7 @@
 Paths are strings here and become `Path` objects only in results, because creating a `Path` takes longer than the system
 calls for a file.
 """
-# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH119, PTH120
+# ruff: noqa: PTH100, PTH110, PTH112, PTH116, PTH119, PTH120
 
 import errno
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.errors import InputError
+from vsearch_core.regular_files import file_kind, open_regular
 from vsearch_core.text.globs import is_malformed, is_utf8, without_braces
 from vsearch_core.text.ignore import IgnoreRules, without_backtracking
 
@@ -163,7 +164,7 @@ def contents(path: Path) -> bytes:
     try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.EINVAL, f"has become {_kind(info.st_mode)}")
+            raise OSError(errno.EINVAL, f"has become {file_kind(info.st_mode)}")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(info.st_size)
     finally:
@@ -200,7 +201,7 @@ class _Discovery:
         if not is_utf8(name):
             return Skipped(Path(path), "its name is not valid UTF-8")
         if not stat.S_ISREG(info.st_mode):
-            return Skipped(Path(path), _kind(info.st_mode))
+            return Skipped(Path(path), file_kind(info.st_mode))
         if info.st_size > self.options.max_file_size:
             return Skipped(Path(path), f"{info.st_size:,} bytes, more than {self.options.max_file_size:,}")
         return SourceFile(Path(path), info.st_size, info.st_mtime_ns, info.st_ctime_ns)
@@ -265,7 +266,7 @@ class _Walk:
         """
         if not self.discovery.options.use_ignore_files:
             return folder
-        names = {entry.name for entry in entries if entry.name in IGNORE_FILES and entry.is_file()}
+        names = {entry.name for entry in entries if entry.name in IGNORE_FILES and _may_have_rules(entry.path)}
         level = _level(folder.path, names)
         return replace(folder, levels=(level, *folder.levels)) if level else folder
 
@@ -335,7 +336,7 @@ def _levels_above(root: str) -> tuple[_Level, ...]:
         if parent == folder:
             return ()
         folder = parent
-        present = {name for name in IGNORE_FILES if os.path.isfile(_with_slash(folder) + name)}
+        present = {name for name in IGNORE_FILES if _may_have_rules(_with_slash(folder) + name)}
         level = _level(folder, present)
         if level:
             above.append(level)
@@ -354,13 +355,18 @@ def _level(folder: str, names: set[str]) -> _Level | None:
     return _Level(len(_with_slash(folder)), rules) if rules else None
 
 
+def _may_have_rules(path: str) -> bool:
+    """Return True for a file, and for a pipe, a socket or a device, which `_read_rules` refuses by name."""
+    return os.path.exists(path) and not os.path.isdir(path)
+
+
 def _read_rules(path: str) -> bytes:
     """Return an ignore file's bytes. Raises OSError if it can't be read or is larger than MAX_RULES_BYTES.
 
-    The limit matters because it may be a link to a device that is endless, such as /dev/zero.
+    It may be a link to any file, so that it may be very large.
     """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        data: bytes = file.read(MAX_RULES_BYTES + 1) or b""
+    with open_regular(path) as file:
+        data = file.read(MAX_RULES_BYTES + 1)
     if len(data) > MAX_RULES_BYTES:
         raise OSError(errno.EFBIG, f"is larger than {MAX_RULES_BYTES:,} bytes, too large for an ignore file", path)
     return data
@@ -395,13 +401,3 @@ def _include_test(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 def _with_slash(folder: str) -> str:
     return folder if folder.endswith("/") else folder + "/"
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISFIFO(mode):
-        return "a named pipe"
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    if stat.S_ISSOCK(mode):
-        return "a socket"
-    return "a device"

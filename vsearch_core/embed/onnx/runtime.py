@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
+from vsearch_core.regular_files import refuse_special
+
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
@@ -40,8 +42,10 @@ def open_session(graph: Path, *, optimised: bool, cores: int = 1) -> "InferenceS
             once, which is 1.35 times as fast as one window after another on all cores.
 
     Raises:
+        OSError: The graph is a pipe, a socket or a device.
         Exception: The graph can't be loaded. ONNX Runtime's errors have no narrower base class.
     """
+    refuse_special(graph)
     ort = onnxruntime()
     levels = ort.GraphOptimizationLevel
     options = ort.SessionOptions()

@@ -1,6 +1,7 @@
 """Adapts the ONNX graph that comes with a model, for architectures that `encoder.py` can't write."""
 
 from pathlib import Path
+from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from vsearch_core.embed.onnx.head import add_head, add_norm
 from vsearch_core.embed.onnx.runtime import onnxruntime
 from vsearch_core.embed.settings import SentenceSettings
 from vsearch_core.errors import ModelError, first_line
-from vsearch_core.own_files import copy_file, open_file
+from vsearch_core.own_files import open_file
+from vsearch_core.regular_files import open_regular
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,7 +37,8 @@ def adapt_graph(folder: Path, target: Path, settings: SentenceSettings) -> int:
 
     source = folder / SHIPPED
     try:
-        model = onnx.load(source, load_external_data=False)
+        with open_regular(source) as graph:
+            model = onnx.load(graph, load_external_data=False)
     except Exception as error:  # protobuf's errors share no base with onnx's
         raise ModelError(str(source), "isn't an ONNX graph", "model-damaged") from error
     check_supported(source, model)
@@ -97,7 +100,9 @@ def _copy_data(source: Path, model: "ModelProto", folder: Path) -> list[Path]:
     for name in sorted({entry.value for entry in entries}):
         if not (source.parent / name).is_file():
             raise ModelError(str(source.parent / name), "is missing", "model-damaged")
-        copies.append(copy_file(source.parent / name, folder / name))
+        with open_regular(source.parent / name) as reader, open_file(folder / name, "xb") as writer:
+            copyfileobj(reader, writer)
+        copies.append(folder / name)
     return copies
 
 
