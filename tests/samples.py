@@ -3,14 +3,11 @@
 import base64
 import gzip
 import io
-import struct
 import tarfile
 from collections.abc import Mapping, Sequence
 
+from old_office import Paragraph, doc, drawing, listed_text, ole, ppt, text_records, xls
 from packages import CHART, DIAGRAM, NAMESPACES, docx, epub, odf, ooxml, pack, pptx, relations, shape, xlsx
-
-_SECTOR = 512
-_FREE, _END, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 
 
 def pdf(bodies: Sequence[bytes]) -> bytes:
@@ -42,34 +39,6 @@ def pdf_page(contents: bytes, *more: bytes, pages: bytes = b"/Kids [3 0 R] /Coun
 
 def stream(content: bytes, entries: bytes = b"") -> bytes:
     return b"<< /Length %d %b >>\nstream\n%b\nendstream" % (len(content), entries, content)
-
-
-def ole(streams: Mapping[str, bytes]) -> bytes:
-    """Return a compound file ([MS-CFB], version 3) of streams of at least 4096 bytes, 60 kB at most together."""
-    names = ["Root Entry", *streams]
-    folders = -(-len(names) // 4)  # sectors of the directory
-    chains = [[0], list(range(1, 1 + folders))]
-    for content in streams.values():
-        first = chains[-1][-1] + 1
-        chains.append(list(range(first, first + -(-len(content) // _SECTOR))))
-    fat = [_FREE] * (_SECTOR // 4)
-    for chain in chains:
-        for sector, following in zip(chain, [*chain[1:], _END], strict=True):
-            fat[sector] = following
-    fat[0] = _FAT
-    directory = b""
-    for number, name in enumerate(names):
-        encoded = name.encode("utf-16-le")
-        is_root = number == 0
-        following = number + 1 if 0 < number < len(streams) else _FREE
-        start, size = (_END, 0) if is_root else (chains[number + 1][0], len(streams[name]))
-        directory += struct.pack("<64sHBBIII", encoded, len(encoded) + 2, 5 if is_root else 2, 1, _FREE, following, 1)
-        directory = directory if is_root else directory[:-4] + struct.pack("<I", _FREE)
-        directory += bytes(36) + struct.pack("<IQ", start, size)
-    header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
-    header += struct.pack("<9I", 0, 1, 1, 0, 4096, _END, 0, _END, 0) + struct.pack("<109I", 0, *[_FREE] * 108)
-    parts = [header, struct.pack("<128I", *fat), directory, *streams.values()]
-    return b"".join(part.ljust(-(-len(part) // _SECTOR) * _SECTOR, b"\0") for part in parts)
 
 
 _OUTLINE = b"/Outlines 7 0 R"
@@ -112,6 +81,12 @@ SAMPLES: dict[str, bytes] = {
     "a.epub": epub({"a.xhtml": "<p>text</p>"}, {"a.xhtml": "One"}),
     "a.rtf": rb"{\rtf1{\info{\title T}}{\fonttbl{\f0\fcharset204 A;}}\b some\par\trowd\intbl a\cell\row \'e9\u1087?}",
     "a.xls": b"<html><body><table><tr><td>a</td><td>b</td></tr></table></body></html>",
+    "a.doc": doc([Paragraph("H\r", style=1), Paragraph("ж \x13X\x14y\x15\r"), Paragraph("c\x07", in_table=True)]),
+    "a.ppt": ppt(
+        [(text_records(0, "T"), drawing(listed_text(0), text_records(4, "ж")))], [drawing(text_records(2, "n"))]
+    ),
+    "b.xls": xls({"S": [["a", 1.5], [(45000.0, 14), True]]}, contained=False),
+    "c.xls": xls({"S": [["a", 1.5], [(45000.0, 14), True]]}),
     "b.docx": ooxml(
         "word/document.xml",
         {

@@ -85,7 +85,9 @@ def test_a_member_with_a_password() -> None:
     assert caught.value.code == "encryption-unsupported"
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLES if zipfile.is_zipfile(io.BytesIO(SAMPLES[name]))])
+@pytest.mark.parametrize(
+    "name", [name for name in SAMPLES if name != "a.zip" and zipfile.is_zipfile(io.BytesIO(SAMPLES[name]))]
+)
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"just text", pack({}), pack({"mimetype": "x"})])
 def test_files_that_are_no_packages(name: str, data: bytes) -> None:
     assert_refused(name, data, "is not a readable" if data else "is empty")

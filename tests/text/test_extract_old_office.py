@@ -3,7 +3,6 @@
 import pytest
 from packages import docx, pptx, shape, xlsx
 
-from vsearch_core.errors import BinaryFileError
 from vsearch_core.text.extract.registry import extract
 
 TABLE = "<table><tr><td>bolt</td><td>12</td></tr><tr><td>nut</td><td>7</td></tr></table>"
@@ -38,9 +37,3 @@ MHTML = "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=B\n\n--B\n
 def test_the_content_tells_the_format(name: str, content: str | bytes, text: str) -> None:
     data = content.encode() if isinstance(content, str) else content
     assert extract(name, data).text.strip() == text
-
-
-def test_the_old_formats_themselves_are_refused() -> None:
-    with pytest.raises(BinaryFileError, match="Office file from before 2007") as caught:
-        extract("a.doc", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
-    assert caught.value.code == "old-office-file"

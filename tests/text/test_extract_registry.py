@@ -1,12 +1,9 @@
 """The registry of formats, and plain text, which is its default."""
 
-import gzip
-
 import pytest
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, Span
-from vsearch_core.text.extract.decode import OLE_CONTAINER
 from vsearch_core.text.extract.registry import FORMATS, PLAIN, Format, extract, load, place_of
 
 
@@ -41,14 +38,6 @@ def test_nothing_in_it(suffix: str, data: bytes) -> None:
 def test_an_empty_file_is_reported_as_empty(suffix: str) -> None:
     with pytest.raises(ExtractionError, match=r"^a.+: is empty$"):
         extract(f"a.{suffix}", b"")
-
-
-@pytest.mark.parametrize(("name", "suffix"), [("a.doc", "docx"), ("B.XLS", "xlsx"), ("c.ppt.gz", "pptx")])
-def test_old_office_files_are_skipped_with_the_format_to_use(name: str, suffix: str) -> None:
-    data = OLE_CONTAINER + bytes(600)
-    with pytest.raises(BinaryFileError, match="is an Office file from before 2007") as caught:
-        extract(name, gzip.compress(data) if name.endswith(".gz") else data)
-    assert (caught.value.code, caught.value.details) == ("old-office-file", {"suffix": suffix})
 
 
 @pytest.mark.parametrize("suffix", ["txt", "md", "rst", "html"])

@@ -9,7 +9,7 @@ from vsearch_core.errors import BinaryFileError
 from vsearch_core.text.extract.blobs import without_blobs
 
 OLE_CONTAINER = bytes.fromhex("d0cf11e0a1b11ae1")  # the first bytes of old Office files, and of encrypted new ones
-_OLD_OFFICE = (".doc", ".xls", ".ppt")
+_BINARY = "is binary, not text"
 SAMPLE = 8192  # bytes that decide between text and binary
 _BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -66,11 +66,11 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
     if b"\0" in sample:
         text = _wide(data)
         if text is None:
-            raise _binary(name, data)
+            raise BinaryFileError(name, _BINARY)
         return text
     middle, end = data[len(data) // 2 :][:SAMPLE], data[-SAMPLE:]
     if _has_controls(sample) or (len(data) > SAMPLE and _has_controls(middle) and _has_controls(end)):
-        raise _binary(name, data)  # with a header of text, as some binary formats have
+        raise BinaryFileError(name, _BINARY)  # with a header of text, as some binary formats have
     text = _shifted(data) if b"\x1b" in sample else None
     if text is not None:
         return text
@@ -83,14 +83,6 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
 def _has_controls(sample: bytes) -> bool:
     sample = sample.replace(b"\0", b"")
     return len(sample.translate(None, _CONTROLS)) < len(sample) * (1 - _MAX_CONTROLS)
-
-
-def _binary(name: str, data: bytes) -> BinaryFileError:
-    old = data.startswith(OLE_CONTAINER) and name.lower().endswith(_OLD_OFFICE)
-    if not old:
-        return BinaryFileError(name, "is binary, not text")
-    reason = "is an Office file from before 2007, a format that is not supported"
-    return BinaryFileError(name, reason, "old-office-file", suffix=f"{name[-3:].lower()}x")
 
 
 def _wide(data: bytes) -> str | None:

@@ -30,6 +30,7 @@ _SHEET = (
     "values as last computed, a row a line; dates as 2026-01-31, all digits of long numbers, percentages and durations "
     "as shown; below the rows comments"
 )
+_OTHERS = "HTML, RTF, XML and new Office files with this suffix"
 _MEMBERS = "the file's path, and headings below it"
 _ARCHIVED = "each file in it as outside, with its lines; archives in it"
 _NOT_ARCHIVED = "hidden files, links, names with `..`; archives of source code, unless asked for"
@@ -85,10 +86,23 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "Excel spreadsheet": Description(
         "the sheet's name", f"{_SHEET}, text boxes and words of charts", "formulas, styles", _PASSWORD
     ),
-    "HTML, RTF or XML with an old Office suffix": Description(
-        "as in that format",
-        "HTML, RTF, XML and tables of text",
-        "files that really are of Word, Excel or PowerPoint 97",
+    "Word document before 2007": Description(
+        "heading styles",
+        f"tables as rows; notes, comments, text boxes; {_OTHERS}",
+        f"{_HEADERS.partition(',')[0]}, automatic numbers, pictures; Word 2",
+        "`office`: all that is not of another format; files with a password",
+    ),
+    "Excel spreadsheet before 2007": Description(
+        "the sheet's name",
+        f"{_SHEET}; {_OTHERS}, tables of text",
+        "formulas, styles, text boxes, charts",
+        "`office`: all that is not of another format; files with a password",
+    ),
+    "PowerPoint presentation before 2007": Description(
+        "titles of slides",
+        f"text, speaker's notes, comments; {_OTHERS}",
+        "pictures, charts, text of master slides; PowerPoint 95",
+        "`office`: all that is not of another format; files with a password",
     ),
     "OpenDocument text": Description("heading styles", _OFFICE, _HEADERS),
     "OpenDocument spreadsheet": Description("the sheet's name", _SHEET, "formulas, styles"),

@@ -32,7 +32,7 @@ _MAX_NAMES = 1000  # in the metadata
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchivedFile:
     """A regular file in an archive.
 
     Attributes:
@@ -61,13 +61,13 @@ def extract_zip(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> D
             return lambda: package.open(info, pwd=password)
 
         names = _zip_names(infos)
-        members = [Member(shown, opener(info)) for shown, info in zip(names, infos, strict=True)]
+        members = [ArchivedFile(shown, opener(info)) for shown, info in zip(names, infos, strict=True)]
         return _document(name, len(data), members, options)
 
 
 def extract_tar(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the text of the files in a tar archive that is not compressed. Raises ExtractionError if unreadable."""
-    members: list[Member] = []
+    members: list[ArchivedFile] = []
 
     def opener(info: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
         return lambda: package.extractfile(info) or io.BytesIO()
@@ -78,7 +78,7 @@ def extract_tar(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> D
         for info in islice(package, options.limits.parts + 1):
             if info.isreg():
                 shown = info.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                members.append(Member(shown, opener(info)))
+                members.append(ArchivedFile(shown, opener(info)))
     except MemoryError:
         raise
     except Exception as error:  # tarfile lets errors of struct and codecs through
@@ -125,11 +125,11 @@ def extract_7z(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Do
     def opener(member: str) -> Callable[[], IO[bytes]]:
         return lambda: io.BytesIO(unpacked.products[member].read())
 
-    members = [Member(each, opener(each)) for each in names if each in unpacked.products or _leads_out(each)]
+    members = [ArchivedFile(each, opener(each)) for each in names if each in unpacked.products or _leads_out(each)]
     return _document(name, len(data), members, options)
 
 
-def _document(name: str, size: int, members: Sequence[Member], options: ExtractOptions) -> Document:
+def _document(name: str, size: int, members: Sequence[ArchivedFile], options: ExtractOptions) -> Document:
     """Return the text of the members as one document, each on a page of its own. `size` is that of the archive."""
     visible = [member for member in members if _is_visible(member.name)]
     _refuse_source(name, [member.name for member in visible], options)
@@ -179,7 +179,7 @@ class _Unpacker:
         self.left = limits.expanded_bytes
         self._most = limits.unpacked_bytes
 
-    def read(self, member: Member) -> bytes:
+    def read(self, member: ArchivedFile) -> bytes:
         """Return the bytes of a member. Raises ExtractionError if it is damaged or too large, and MemoryError."""
         blocks: list[bytes] = []
         room = min(self.left, self._most)

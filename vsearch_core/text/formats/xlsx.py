@@ -30,7 +30,7 @@ _THREADED = "[Threaded comment]"  # what a comment says to programs that know no
 _MAX_STYLES = 1 << 16  # no spreadsheet has more cell formats
 _ENTRY = 20  # characters that each shared text counts for besides its own
 _TEXTS = frozenset({"s", "str", "inlineStr"})
-_EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
+EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
@@ -58,7 +58,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         if member not in package.members:
             missing.append(number)
             continue
-        cells = _Cells(Sheet(name, limits), texts.texts, styles.formats, _EPOCHS[book.from_1904])
+        cells = _Cells(Sheet(name, limits), texts.texts, styles.formats, EPOCHS[book.from_1904])
         package.walk(member, cells)
         notes = _notes(package, member)
         cells.sheet.write(builder, number, title, notes)
@@ -189,7 +189,7 @@ class _Styles:
         elif tag == "xf" and self._in_formats and len(self.formats) < _MAX_STYLES:
             number = attributes.get("numFmtId", "0")
             built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() and len(number) < 4 else ""
-            self.formats.append(_plain_code(self._custom.get(number, built_in)))
+            self.formats.append(plain_code(self._custom.get(number, built_in)))
 
     def data(self, text: str) -> None: ...
 
@@ -198,7 +198,7 @@ class _Styles:
             self._in_formats = False
 
 
-def _plain_code(code: str) -> str:
+def plain_code(code: str) -> str:
     """Return a format code without its literal texts; "" unless it shows a date, a time or a percentage."""
     code = code.partition(";")[0]  # the format of positive numbers
     elapsed = _ELAPSED.search(code)
@@ -254,7 +254,7 @@ class _Cells:
             number = float(raw)
             style = int(self._style) if self._style.isdecimal() and len(self._style) < 7 else -1
             code = self._formats[style] if 0 <= style < len(self._formats) else ""
-            return _formatted(number, code, self._epoch) if code else exact_number(raw)
+            return formatted(number, code, self._epoch) if code else exact_number(raw)
         except (ValueError, OverflowError):
             return raw
 
@@ -266,7 +266,7 @@ def _column_number(letters: str) -> int:
     return number
 
 
-def _formatted(number: float, code: str, epoch: datetime.datetime) -> str:
+def formatted(number: float, code: str, epoch: datetime.datetime) -> str:
     """Return a number as a percentage, a duration, a time or a date."""
     if code.startswith("["):
         return _elapsed(number, code)
