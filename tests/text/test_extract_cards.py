@@ -61,6 +61,11 @@ def test_address_book() -> None:
     assert {span.heading for span in document.spans} == {("Jürgen Meyer",)}
 
 
+def test_a_line_folded_inside_a_character() -> None:
+    data = "BEGIN:VEVENT\r\nSUMMARY:Tromsø\r\nEND:VEVENT\r\n".encode()
+    assert extract("a.ics", data.replace(b"\xc3\xb8", b"\xc3\r\n \xb8")).title == "Tromsø"
+
+
 @pytest.mark.parametrize(
     "piece", ["A;x=", "SUMMARY:x=", ' SUMMARY;a="', "FN;ENCODING=QUOTED-PRINTABLE:a=\n", "BEGIN:VCARD\n"]
 )

@@ -23,6 +23,10 @@ def spans(document: Document) -> list[tuple[tuple[str, ...], str]]:
         ("Region,2019,2020\nkestrel,5,7\n", "Region,2019,2020"),
         ("name,2019\nBob,2020\n", ""),
         ("name,17\nBob,7\n", ""),
+        (",2019,2020\nkestrel,5,7\n", ",2019,2020"),
+        (",total\n1,2\n", ""),
+        ('"2019";"2020"\n"5,5";"6"\n', ""),
+        ('"name";"value";\n"a";"5,25";\n', '"name";"value";'),
         (",".join(f"column{number}" for number in range(100_000)) + "\n1,2\n", ""),
     ],
 )
@@ -48,6 +52,11 @@ def test_header_of_a_table_below_its_titles(above: str) -> None:
         ("prose", "", ""),
         ("rows", "Date;Payee;Amount", above),
     ]
+
+
+def test_header_of_a_table_of_words_below_a_blank_line() -> None:
+    source = "Members\n\nName,Town\n" + "Ada,Bergen\n" * 30
+    assert [span.header for span in extract("a.csv", source.encode()).spans] == ["", "Name,Town"]
 
 
 def test_rows_of_words_are_no_header_amid_a_table() -> None:

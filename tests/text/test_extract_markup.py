@@ -124,12 +124,21 @@ def test_latex() -> None:
         (r"\begin{figure}[htbp]\centering\caption{A plan}\end{figure}", "A plan"),
         (r"We sell \prod{} and \prod.", "We sell KestrelSoft and KestrelSoft."),
         (r"\newcommand{\x}{y}We \emphx{stress} \outer{} 5 \& 6", "We stress in KestrelSoft 5 & 6"),
+        (r"\pair{gate}{lock}, \pair {a}", "gate with lock, a with"),
+        (r"\unit[km]{5}, \unit{6}, \old{7}{8}", "5 km, 6 m, 8 7"),
+        (r"\doc{a}{b \emph{c}} d", "b ca d"),
+        (
+            r"see \url{http://x.org/a%20b} and \href{http://x.org/50%25}{the page} % gone",
+            "see http://x.org/a%20b and the page",
+        ),
+        (r"\begin{tabular}{ll}\cmidrule(lr){1-2} a & b\end{tabular}\marginnote{seen}c", "a | b (seen)c"),
     ],
 )
 def test_commands_of_latex(source: str, text: str) -> None:
     preamble = (
         r"\newcommand{\prod}{KestrelSoft}\newcommand\emphx[1]{\textbf{#1}}\def\outer{in \prod{}}"
-        r"\newcommand{\loop}{\loop\loop}"
+        r"\newcommand{\loop}{\loop\loop}\newcommand{\pair}[2]{#1 with #2}\newcommand{\unit}[2][m]{#2 #1}"
+        r"\def\old#1#2{#2 #1}\NewDocumentCommand{\doc}{m m}{#2#1}"
     )
     document = extract("a.tex", f"{preamble}\\begin{{document}}{source}\\end{{document}}".encode())
     assert document.text.strip() == text
@@ -146,10 +155,17 @@ def test_commands_of_latex(source: str, text: str) -> None:
         "\\textcolor[",
         "\\def\\a#1#2",
         "\\loop ",
+        "\\two{a",
+        "\\two[a]  ",
+        "\\two[",
+        "\\url{a",
     ],
 )
 def test_unclosed_commands_of_latex_take_linear_time(piece: str) -> None:
-    extract("a.tex", b"\\newcommand{\\loop}{" + b"\\loop" * 90 + b"}\\begin{document}" + piece.encode() * 20_000)
+    preamble = b"\\newcommand{\\two}[2][a]{#1#2}"
+    extract(
+        "a.tex", preamble + b"\\newcommand{\\loop}{" + b"\\loop" * 90 + b"}\\begin{document}" + piece.encode() * 20_000
+    )
 
 
 MAN = """.\\" comment

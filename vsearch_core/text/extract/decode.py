@@ -40,6 +40,10 @@ _SUPERSETS = {  # declared name -> the encoding that such pages are really in, a
     "iso-8859-9": "cp1254",
 }
 _GUESS_SAMPLE = 1 << 16  # bytes that the encoding is guessed from; more take longer and improve nothing
+_ASCII = bytes(range(128))
+_WESTERN = "äöüÄÖÜßéèêëÉÈàâçÇîïôûùœñÑíóúáÁåÅæÆøØ€–—‘’“”„«»…°§·¿¡\u00a0".encode("cp1252")
+_BYTE_WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
+_MAX_WESTERN = 0.4  # of the letters in words with letters beyond ASCII
 _TOO_SHORT = 64  # bytes; for fewer, that no encoding fits says nothing
 _LARGE = 1 << 20  # characters; a list of the words of a longer text could take thirty times its size
 _BLANKS = {code: " " for code in range(0x3001) if chr(code).isspace()}
@@ -164,7 +168,7 @@ def _guessed(name: str, data: bytes) -> str:
     if len(data) > _GUESS_SAMPLE:
         sample = data[: data.rfind(b"\n", 0, _GUESS_SAMPLE) + 1] or data[:_GUESS_SAMPLE]
     eras = chardet.EncodingEra.ALL & ~chardet.EncodingEra.MAINFRAME  # EBCDIC fits anything
-    guess = chardet.detect(sample, encoding_era=eras)["encoding"]
+    guess = "cp1252" if _is_western(sample) else chardet.detect(sample, encoding_era=eras)["encoding"]
     if guess is None:
         if len(sample) >= _TOO_SHORT:
             raise BinaryFileError(name, "has an unknown text encoding", "unknown-encoding")
@@ -173,6 +177,18 @@ def _guessed(name: str, data: bytes) -> str:
         return data.decode(guess)
     except UnicodeDecodeError:  # beyond the sample, or in what vendors added to a standard
         return data.decode(_SUPERSETS.get(guess.lower(), guess), errors="replace")
+
+
+def _is_western(sample: bytes) -> bool:
+    """Return True if all bytes beyond ASCII are frequent letters and marks in cp1252, and most letters are in ASCII.
+
+    In texts of other alphabets, most letters are beyond ASCII. Other encodings of Latin letters have them elsewhere.
+    """
+    rest = sample.translate(None, _ASCII)
+    if not rest or rest.translate(None, _WESTERN):
+        return False
+    words = b"".join(word for word in _BYTE_WORD.findall(sample) if not word.isascii())
+    return len(words.translate(None, _ASCII)) <= _MAX_WESTERN * len(words)
 
 
 def one_line(text: str) -> str:

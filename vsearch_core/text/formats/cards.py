@@ -46,6 +46,7 @@ _SHOWN = frozenset(
 )
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(?:\d\d)?Z?)?")
 _ESCAPE = re.compile(r"\\([nN,;:\\])")
+_CUT_CHARACTER = re.compile(rb"([\xc2-\xf4][\x80-\xbf]{0,2})(\r?\n[ \t])([\x80-\xbf]{1,3})")  # by folding its line
 _MAX_UNFOLDED = 100_000  # characters of one property
 
 
@@ -60,6 +61,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     headings: list[Heading] = []
     length = begin = 0
     title = None
+    data = _CUT_CHARACTER.sub(rb"\1\3\2", data)
     for number, key, parameters, value in _properties(decode(name, data).split("\n")):
         if key == "BEGIN":
             begin = length

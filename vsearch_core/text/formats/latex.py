@@ -1,6 +1,8 @@
 """Extracts text from LaTeX files. Simple rules remove the commands, line by line; formulas stay as they are."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from vsearch_core.model import Document, JsonValue
@@ -9,7 +11,9 @@ from vsearch_core.text.extract.headings import MAX_TITLE, Heading, spans_between
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _LEVELS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6, "frametitle": 5}
-_COMMENT = re.compile(r"(?<!\\)%[^\n]*")
+_COMMENT = re.compile(  # in an address, a percent sign is part of it
+    r"(\\(?:url|href|nolinkurl|path)(?:\[[^\[\]\n]*+\])?[ \t]*\{[^{}\n]*+\})|(?<!\\)%[^\n]*"
+)
 _OPTIONAL = r"\[[^\[\]\n]*+\]"  # no bracket inside, so that an unclosed one is scanned once only
 _BRACED = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}"  # two levels of braces within
 _SECTION = re.compile(r"\\(" + "|".join(_LEVELS) + rf")\*?[ \t]*(?:{_OPTIONAL})?[ \t]*" + _BRACED)
@@ -22,12 +26,19 @@ _SILENT = re.compile(  # commands that are left out with their arguments
     r"|index|color"
     r"|fontsize|selectlanguage|cmidrule|cline|rowcolor|cellcolor|columncolor|arraystretch|bibitem|graphicspath|tikzset"
     rf"|usetikzlibrary|geometry|definecolor|newtheorem|phantom|hphantom|vphantom|addcontentsline"
-    rf"|markboth)\*?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
+    rf"|markboth)\*?(?:\([lr]*\))?(?:[ \t]*{_OPTIONAL})*(?:[ \t]*" + _BRACED + r")?"
 )
 _DEFINITION = re.compile(
     r"\\(?:(?:re|provide)?newcommand|providecommand|renewcommand|DeclareRobustCommand|def)\*?[ \t]*"
     rf"(?:\{{\\([A-Za-z@]+)\}}|\\([A-Za-z@]+))((?:{_OPTIONAL})*+|(?:#\d)++)[ \t]*" + _BRACED
 )
+_DOCUMENT_COMMAND = re.compile(  # whose arguments are all required
+    r"\\(?:New|Renew|Provide|Declare)DocumentCommand[ \t]*\{?\\([A-Za-z@]+)\}?[ \t]*\{([m \t]*+)\}[ \t]*" + _BRACED
+)
+_COUNT = re.compile(r"\[(\d)\](?:\[([^\[\]\n]*+)\])?")
+_ARGUMENT = re.compile(r"\s*+" + _BRACED)
+_OPTIONAL_ARGUMENT = re.compile(r"[ \t]*+\[([^\[\]\n]*+)\]")
+_PLACE = re.compile(r"#([1-9])")
 _MAX_MACROS, _MAX_MACRO, _MAX_EXPANDED = 500, 500, 200_000  # macros; characters of one, and of all their uses
 _SETTINGS = {  # command or environment -> its first arguments that are no text
     **dict.fromkeys(
@@ -54,9 +65,12 @@ _ENVIRONMENT = re.compile(
     rf"(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?|[A-Za-z]+\*?\}}(?:[ \t]*{_OPTIONAL})+)"
 )
 _NOTE = re.compile(
-    rf"[ \t]*\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*" + _BRACED
+    rf"[ \t]*\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote|sidenote|marginnote)\*?(?:{_OPTIONAL})?[ \t]*"
+    + _BRACED
 )
-_OPEN_NOTE = re.compile(rf"\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote)\*?(?:{_OPTIONAL})?[ \t]*(?=\{{)")
+_OPEN_NOTE = re.compile(
+    rf"\\(?:footnote|footnotetext|thanks|marginpar|todo|endnote|sidenote|marginnote)\*?(?:{_OPTIONAL})?[ \t]*(?=\{{)"
+)
 _MACRO = re.compile(r"\\([A-Za-z@]+)(?:[ \t]*\{\}|[ \t](?=[ \t]))?")
 _ACCENT = re.compile(
     r"\\([`'^\"~=.uvHckr])(?:\{\\?([A-Za-zıȷ])\}|[ \t]*\\?([A-Za-zıȷ])(?![A-Za-z]))|\\([`'^\"~=.])\\?([A-Za-zıȷ])"
@@ -120,7 +134,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     """
     source = decode(name, data)
     begin = source.find("\\begin{document}")
-    sample = _COMMENT.sub("", source[: max(begin, 0) + 50_000])
+    sample = _without_comments(source[: max(begin, 0) + 50_000])
     macros = _Macros(sample)
     facts = {match[1]: _words(match[2], macros) for match in _FACT.finditer(sample)}
     text, headings, blocks, start = _Stripper(source, max(begin, 0), options.limits.headings, macros).run()
@@ -129,28 +143,67 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     return Document(text, with_code(spans_between(text, headings, start), blocks), title, metadata=metadata)
 
 
+@dataclass(frozen=True, slots=True)
+class _OwnCommand:
+    """A command that a document defines. `default` is the value of its first argument if that may be left out."""
+
+    meaning: str
+    arguments: int = 0
+    default: str | None = None
+
+
 class _Macros:
-    """Expands the commands without arguments that a document defines itself, such as with `newcommand`."""
+    """Expands the commands that a document defines itself, such as with `newcommand`."""
 
     def __init__(self, source: str) -> None:
-        self._meanings: dict[str, str] = {}
+        self._macros: dict[str, _OwnCommand] = {}
         self._left = _MAX_EXPANDED
         for match in islice(_DEFINITION.finditer(source), _MAX_MACROS):
-            if not match[3] and len(match[4]) <= _MAX_MACRO:
-                self._meanings[match[1] or match[2]] = match[4]
+            if len(match[4]) <= _MAX_MACRO:
+                count = _COUNT.match(match[3] or "")
+                number, default = (int(count[1]), count[2]) if count else ((match[3] or "").count("#"), None)
+                self._macros[match[1] or match[2]] = _OwnCommand(match[4], number, default)
+        for match in islice(_DOCUMENT_COMMAND.finditer(source), _MAX_MACROS):
+            if len(match[3]) <= _MAX_MACRO:
+                self._macros[match[1]] = _OwnCommand(match[3], match[2].count("m"))
 
     def expand(self, source: str) -> str:
         """Replace each command by its definition, and those in the definition once more. Return the text."""
-        if not self._meanings:
+        if not self._macros:
             return source
-        return _MACRO.sub(self._meaning, _MACRO.sub(self._meaning, source))
+        return self._expand_once(self._expand_once(source))
 
-    def _meaning(self, match: re.Match[str]) -> str:
-        meaning = self._meanings.get(match[1])
-        if meaning is None or len(meaning) > self._left:
-            return match[0]
-        self._left -= len(meaning)
-        return f"{meaning}{{}}" if meaning[-1:].isalpha() and "\\" in meaning else meaning
+    def _expand_once(self, source: str) -> str:
+        parts: list[str] = []
+        position = 0
+        for match in _MACRO.finditer(source):
+            macro = self._macros.get(match[1])
+            if macro is None or match.start() < position:
+                continue
+            meaning, end = macro.meaning, match.end()
+            if macro.arguments:
+                arguments, end = _arguments(macro, source, match.end(1))
+                meaning = "".join(_filled(meaning, arguments))
+            if len(meaning) > self._left:
+                continue
+            self._left -= len(meaning)
+            is_open = meaning[-1:].isalpha() and "\\" in meaning  # a command at its end would take the next letters
+            parts += [source[position : match.start()], meaning, "{}" if is_open else ""]
+            position = end
+        return "".join([*parts, source[position:]])
+
+
+def _arguments(macro: _OwnCommand, source: str, position: int) -> tuple[list[str], int]:
+    """Return the arguments of a command, and the offset after them. Arguments that aren't in braces are left out."""
+    arguments: list[str] = []
+    if macro.default is not None:
+        given = _OPTIONAL_ARGUMENT.match(source, position)
+        arguments.append(given[1] if given else macro.default)
+        position = given.end() if given else position
+    while len(arguments) < macro.arguments and (given := _ARGUMENT.match(source, position)):
+        arguments.append(given[1])
+        position = given.end()
+    return arguments, position
 
 
 class _Stripper:
@@ -180,7 +233,7 @@ class _Stripper:
         return "".join(self.parts), self.headings, self.blocks, start
 
     def prose(self, source: str) -> None:
-        source = _COMMENT.sub("", source)
+        source = _without_comments(source)
         position = 0
         for match in _SECTION.finditer(source):
             self.write(_words(source[position : match.start()], self.macros))
@@ -210,7 +263,7 @@ def _words(source: str, macros: _Macros) -> str:
 def _plain(source: str, macros: _Macros) -> str:
     import unicodedata
 
-    source = macros.expand(_DEFINITION.sub(_line_ends, source))
+    source = macros.expand(_DOCUMENT_COMMAND.sub(_line_ends, _DEFINITION.sub(_line_ends, source)))
     source = _OPEN_NOTE.sub(" ", _NOTE.sub(r" (\1)", source))
     source = _SETTING.sub(_line_ends, _ENVIRONMENT.sub(_line_ends, source))
     source = _SILENT.sub(_line_ends, source)
@@ -224,6 +277,20 @@ def _plain(source: str, macros: _Macros) -> str:
     source = _COMMAND.sub("", _ESCAPED.sub(lambda match: f"\0{ord(match[1])};", source))
     source = source.replace("{", "").replace("}", "").replace("&", "|")
     return re.sub(r"\0(\d+);", lambda match: chr(int(match[1])), source)
+
+
+def _filled(meaning: str, arguments: list[str]) -> Iterator[str]:
+    """Yield the pieces of a definition, with the arguments in their places."""
+    position = 0
+    for place in _PLACE.finditer(meaning):
+        yield meaning[position : place.start()]
+        yield "".join(arguments[int(place[1]) - 1 :][:1])
+        position = place.end()
+    yield meaning[position:]
+
+
+def _without_comments(source: str) -> str:
+    return _COMMENT.sub(lambda match: match[1] or "", source)
 
 
 def _line_ends(match: re.Match[str]) -> str:

@@ -12,6 +12,7 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_IN_QUOTES = re.compile(f'[{_DELIMITERS}"]')
 _NUMBER = re.compile(r"[-+]?[\d.,:/\s%$€£-]+")
 _SAMPLE = 20  # lines that the delimiter is guessed from
 _MAX_ABOVE = 12  # lines of titles above the names of the columns
@@ -56,16 +57,18 @@ def _header(text: str) -> tuple[str, int]:
     lines = [raw[number] for number in numbers]
     if len(lines) < 2 or len(lines[0]) > MAX_HEADER:
         return "", 0
-    plain = [_QUOTED.sub("q", line) for line in lines]
+    plain = [_QUOTED.sub(lambda match: _IN_QUOTES.sub(".", match[0][1:-1]) or '"', line) for line in lines]
     delimiter = max(_DELIMITERS, key=lambda mark: _most_common(line.count(mark) for line in plain)[1])
     rows = [[cell.strip() for cell in line.split(delimiter)] for line in plain]
     width = _most_common(len(row) - 1 for row in rows)[0] + 1
     for index, row in enumerate(rows[: min(_MAX_ABOVE, len(rows) - 1)]):
         if index and len(row) != width:
             continue
-        is_apart = not index or not raw[numbers[index] - 1].strip() or all(len(each) != width for each in rows[:index])
+        is_below_blank = index > 0 and not raw[numbers[index] - 1].strip()
+        is_first = all(len(each) != width for each in rows[:index])
         below = rows[index + 1]
-        if is_apart and len(row) > 1 and _are_names(row, below) and (not index or any(map(_NUMBER.fullmatch, below))):
+        is_likely = not index or (is_below_blank and is_first) or any(map(_NUMBER.fullmatch, below))
+        if (is_first or is_below_blank) and len(row) > 1 and _are_names(row, below) and is_likely:
             return lines[index].strip(), sum(len(line) + 1 for line in raw[: numbers[index]])
     return "", 0
 
@@ -76,9 +79,15 @@ def _most_common(counts: Iterable[int]) -> tuple[int, int]:
 
 
 def _are_names(cells: list[str], below: list[str]) -> bool:
-    """Return True if the cells name columns: none is empty, and only years above other values are numbers."""
+    """Return True if the cells name columns: only years above other values are numbers.
+
+    None is empty but the first, which stands above names of rows, and the last, where each row ends with a delimiter.
+    """
+    if not cells[-1] and len(below) == len(cells) and not below[-1]:
+        cells = cells[:-1]
     numeric = [place for place, cell in enumerate(cells) if _NUMBER.fullmatch(cell)]
     years = all(
         _YEAR.fullmatch(cells[place]) and not _YEAR.fullmatch("".join(below[place : place + 1])) for place in numeric
     )
-    return all(cells) and years and len(numeric) < len(cells)
+    named_rows = bool(below[0]) and not _NUMBER.fullmatch(below[0])
+    return all(cells[1:]) and bool(cells[0] or named_rows) and years and len(numeric) < len(cells)
