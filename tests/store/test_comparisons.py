@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from vsearch_core.errors import FilterError
-from vsearch_core.store.filters import matching_files
+from vsearch_core.store.filters import FileConditions, matching_files
 
 META: list[dict[str, object]] = [
     {"year": 2026, "version": "10", "date": "2026-03-15", "price": "15000", "zip": "01234"},
@@ -35,7 +35,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 def matches(connection: sqlite3.Connection, where: str) -> set[int]:
-    found = matching_files(connection, where=where, select_path=None, extensions=(), since=None, until=None, seconds=10)
+    found = matching_files(connection, FileConditions(where, None, (), None, None, 10))
     return set(found.tolist())
 
 

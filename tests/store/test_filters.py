@@ -9,7 +9,7 @@ import pytest
 
 from vsearch_core.errors import FilterError
 from vsearch_core.store.catalog import Catalog, NewFile
-from vsearch_core.store.filters import matching_files
+from vsearch_core.store.filters import FileConditions, matching_files
 
 MARCH = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 10**9
 MAY = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp()) * 10**9
@@ -41,15 +41,7 @@ def passing(
     until: datetime | None = None,
     seconds: float = 10,
 ) -> list[str]:
-    ids = matching_files(
-        catalog.connection,
-        where=where,
-        select_path=select_path,
-        extensions=ext,
-        since=since,
-        until=until,
-        seconds=seconds,
-    )
+    ids = matching_files(catalog.connection, FileConditions(where, select_path, ext, since, until, seconds))
     names = {record.id: record.path for record in catalog.files(live=True).values()}
     return [names[number] for number in ids.tolist()]
 

@@ -51,6 +51,15 @@ def scan(vectors: Vectors, queries: NDArray[np.float32], block_bytes: int = BLOC
     return result
 
 
+def scores_of_rows(vectors: NDArray[np.int16], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the dot products of a query (d,) with few fixed-point vectors (n, d), float32 (n,).
+
+    Unlike those of `scan`, the last bits of a product don't depend on the other vectors, as BLAS is not used.
+    """
+    products: NDArray[np.float32] = np.einsum("nd,d->n", vectors.astype(np.float32), query / np.float32(FIXED_ONE))
+    return products
+
+
 def non_unit_rows(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
     """Return the rows of fixed-point vectors (n, d) that are not of length 1, apart from rounding."""
     tolerance = 1e-3 + np.sqrt(vectors.shape[1]) / FIXED_ONE

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from vsearch_core.errors import InputError
 from vsearch_core.index.sources import stored_path
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import CatalogReader
 from vsearch_core.text.extract.registry import MEMBER, unit_of
 from vsearch_core.text.globs import is_utf8
 
@@ -45,7 +45,7 @@ class FileFinder:
     Names are relative to `folder`, else to `root`, the folder that the index's paths start from.
     """
 
-    catalog: Catalog
+    catalog: CatalogReader
     root: Path
     folder: Path
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from vsearch_core.index.rows import RowMap
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
-from vsearch_core.store.catalog import Catalog, SegmentRecord
+from vsearch_core.store.catalog import Catalog, CatalogReader, SegmentRecord
 from vsearch_core.store.io_errors import sqlite_errors, storage_errors
 from vsearch_core.store.segment import Manifest, damaged_blocks, row_span
 
@@ -96,6 +96,41 @@ class SegmentView:
         return next((name for name in self.arrays if part.owns(name) and not self.checksum_ok(name)), None)
 
 
+class SearchedSnapshot(Protocol):
+    """What searches use of a snapshot: one generation of an index, or of each of several indexes joined to one.
+
+    The first `vector_segments` of the segments have vectors of the same embedder, that of the settings.
+    """
+
+    @property
+    def catalog(self) -> CatalogReader:
+        """Return the catalog, or what stands for several."""
+
+    @property
+    def catalogs(self) -> Sequence[Catalog]:
+        """Return the catalogs of the indexes."""
+
+    @property
+    def settings(self) -> IndexSettings:
+        """Return the settings of the index, or those that count for several."""
+
+    @property
+    def generation(self) -> int:
+        """Return the number of the generation."""
+
+    @property
+    def segments(self) -> Sequence[SegmentView]:
+        """Return the segments, with distinct chunk ids and file ids."""
+
+    @property
+    def vector_segments(self) -> int:
+        """Return the number of segments whose vectors can be compared with a query's."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages in which the chunks were analyzed, sorted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One generation of an index, open for reading. Its segments are in order, the oldest first."""
@@ -104,6 +139,16 @@ class Snapshot:
     settings: IndexSettings
     generation: int
     segments: Sequence[SegmentView]
+
+    @property
+    def catalogs(self) -> Sequence[Catalog]:
+        """Return the catalog, as `SearchedSnapshot` has it for several indexes."""
+        return (self.catalog,)
+
+    @property
+    def vector_segments(self) -> int:
+        """Return the number of segments whose vectors can be compared with a query's: all."""
+        return len(self.segments)
 
     @property
     def rows(self) -> RowMap:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.analyzer import Analyzer, tokenize
 from vsearch_core.lexical.characters import fold_case, normalize_characters
 from vsearch_core.lexical.phrase import fold_text, phrase_pattern, prefix_pattern, required_terms
@@ -27,7 +27,9 @@ class Clauses:
     Methods raise ValueError or IndexError for damaged postings, and IndexCorruptError for damaged texts.
     """
 
-    def __init__(self, snapshot: Snapshot, route: KeywordRoute, chunk_ids: NDArray[np.int64], alive: Mask) -> None:
+    def __init__(
+        self, snapshot: SearchedSnapshot, route: KeywordRoute, chunk_ids: NDArray[np.int64], alive: Mask
+    ) -> None:
         """Evaluate clauses over `snapshot`; `chunk_ids` and `alive` are those of all its rows, (rows,)."""
         self._catalog = snapshot.catalog
         self._route = route

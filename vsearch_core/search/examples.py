@@ -66,7 +66,10 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
             chunks = [each.chunk for each in searcher.hydrate(ids)]
             chosen = _chosen(chunks, line, name)
             texts = tuple(chunks[number].text for number in chosen)
-            return Example(_mean(searcher.vectors(ids[chosen])), texts, ids[chosen])
+            vectors = searcher.vectors(ids[chosen])
+            if not vectors.any():  # another embedder made them
+                vectors = embed_all(sources.embedder(), texts)
+            return Example(_mean(vectors), texts, ids[chosen])
     for path, line in _readings(name):
         if _is_file(sources.folder / path):
             chunks = _read(sources.folder / path, sources.chunk_options, name)

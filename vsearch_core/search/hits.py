@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,11 +65,12 @@ def hydrated(
                 page=chunk.page,
                 heading=chunk.heading,
                 text=chunk.text,
-                scores={name: None if values is None else float(values[at]) for name, values in routes.items()},
+                scores={name: None if values is None else _known(values[at]) for name, values in routes.items()},
                 place=place_of(stored.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
                 alike=tuple(_near_duplicate(next(collapsed)) for _ in alike[:MOST_ALIKE]),
                 alike_count=len(alike),
-                confidence=None if confidence is None else float(confidence[at]),
+                confidence=None if confidence is None else _known(confidence[at]),
+                index=stored.index,
                 window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
                 title=stored.title,
                 date=_date(meta),
@@ -77,6 +79,11 @@ def hydrated(
             )
         )
     return tuple(hits)
+
+
+def _known(score: float) -> float | None:
+    """Return a score as a float, or None for NaN: the route can't score the chunk."""
+    return None if isnan(score) else float(score)
 
 
 def _window(chunk: Chunk, start: int, stop: int) -> BestWindow | None:
@@ -110,7 +117,7 @@ def _date(meta: Mapping[str, JsonValue]) -> str | None:
 
 
 def _near_duplicate(stored: StoredChunk) -> NearDuplicate:
-    return NearDuplicate(stored.path, stored.ordinal, stored.chunk.start_line, stored.chunk.end_line)
+    return NearDuplicate(stored.path, stored.ordinal, stored.chunk.start_line, stored.chunk.end_line, stored.index)
 
 
 def arranged(searcher: Searcher, request: SearchRequest, hits: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann.flat import top_k
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.rows import RowMap
-from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.bm25 import idf
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
@@ -26,11 +26,11 @@ from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
-from vsearch_core.search.tuned import fusion_for
+from vsearch_core.search.tuned import fusion_of
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.store.filters import matching_files
+from vsearch_core.store.filters import FileConditions
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import BLOCK_BYTES
 from vsearch_core.text.globs import PathGlobs
@@ -60,7 +60,7 @@ class _Plan:
 
 
 class LocalSearcher:
-    """A Searcher over one snapshot of the local index. Only one thread may use it at a time.
+    """A Searcher over one snapshot of the local index, or of several indexes. Only one thread may use it at a time.
 
     It keeps caches of limited size between requests. Its ids are chunk ids of the index, which stay the same in later
     generations. `engine_starting` is called, from another thread, if starting a compiled engine takes over a second.
@@ -70,7 +70,7 @@ class LocalSearcher:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        snapshot: SearchedSnapshot,
         *,
         engine_starting: Callable[[], object] = do_nothing,
         limits: SearchLimits = DEFAULT_LIMITS,
@@ -81,7 +81,8 @@ class LocalSearcher:
         self._row_map = RowMap(len(segment.chunk_ids) for segment in snapshot.segments)
         self._alive = self._row_map.join([segment.alive for segment in snapshot.segments], np.bool_)
         self._searched = int(self._alive.sum())
-        self._vectors = VectorRoute(snapshot.segments, limits, engine_starting)
+        self._vectors = VectorRoute(snapshot.segments[: snapshot.vector_segments], limits, engine_starting)
+        self._vector_rows = int(self._row_map.starts[snapshot.vector_segments])  # the rows after them have none
         self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting)
         self._query_terms = QueryTerms(snapshot)
         self._calibration = calibration_for(snapshot.settings.fingerprint)
@@ -101,7 +102,7 @@ class LocalSearcher:
     def fusion(self) -> Fusion:
         """Return the fusion that tuning stored in the index, or else the default. Raises IndexCorruptError."""
         with storage_errors(self._snapshot.catalog.index):
-            return fusion_for(self._snapshot.catalog)
+            return fusion_of(self._snapshot.catalogs)
 
     def prepare(self, request: SearchRequest) -> bool:
         """Evaluate filters and clauses, and verify the vectors unless the mode is "keyword".
@@ -134,7 +135,7 @@ class LocalSearcher:
         if vector is not None:
             self.verify_vectors()
             options = VectorSearchOptions(request.exact, request.ef_search)
-            rows, ef_search = self._vectors.best(vector, plan.mask, depth, options)
+            rows, ef_search = self._vectors.best(vector, plan.mask[: self._vector_rows], depth, options)
             chosen[rows] = True
         if plan.keyword_terms is not None:
             self._keywords.collection.drop_defined(self._limits.prefixes)
@@ -145,10 +146,7 @@ class LocalSearcher:
         rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
         scores, windows = {}, None
         if vector is not None:
-            scores[VECTOR] = self._vectors.cosines(vector, rows)
-            if request.feedback is None and self._vectors.has_windows:
-                windows = self._vectors.windows(vector, rows, scores[VECTOR])
-                scores[VECTOR] = windows.scores
+            scores[VECTOR], windows = self._vector_scores(vector, rows, with_windows=request.feedback is None)
         if plan.keyword_terms is not None:
             keyword = self._keywords.collection.scores_at(plan.keyword_terms, rows)
             scores[KEYWORD] = keyword if request.feedback is None else keyword / np.float32(REPEATS)
@@ -157,18 +155,52 @@ class LocalSearcher:
             ids[places] = self._snapshot.segments[number].chunk_ids[own]
             file_keys[places] = self._snapshot.segments[number].file_ids[own]
         self._note_rows(ids, rows)
+        order = self._order(ids, file_keys)
         return Candidates(
-            ids,
-            scores,
-            file_keys,
+            ids[order],
+            {name: values[order] for name, values in scores.items()},
+            file_keys[order],
             self._searched,
             plan.matched,
             ef_search,
             plan.terms,
-            None if windows is None else windows.spans,
+            None if windows is None else windows[order],
             Evidence(self._calibration, self._keywords.collection.limit(plan.keyword_terms or ())),
             self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
         )
+
+    def _vector_scores(
+        self, vector: Vectors, rows: Rows, *, with_windows: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+        """Return the rows' scores by vectors, (n,), and their best windows (n, 2), or None if none were compared.
+
+        Rows whose vectors another embedder made have the score NaN.
+        """
+        scores = np.full(len(rows), np.nan, np.float32)
+        count = int(np.searchsorted(rows, self._vector_rows))
+        scores[:count] = self._vectors.cosines(vector, rows[:count])
+        if not with_windows or not self._vectors.has_windows:
+            return scores, None
+        spans = np.full((len(rows), 2), -1, np.int64)
+        windows = self._vectors.windows(vector, rows[:count], scores[:count])
+        scores[:count], spans[:count] = windows.scores, windows.spans
+        return scores, spans
+
+    def _order(self, ids: Ids, file_keys: NDArray[np.int64]) -> Rows | slice:
+        """Return the order of candidates, which decides between equal scores.
+
+        One index has its files in the order in which they were found: in each folder the files by name, and then the
+        subfolders. The files of several indexes are put into the same order.
+        """
+        if len(self._snapshot.catalogs) == 1:
+            return slice(None)
+        with storage_errors(self._snapshot.catalog.index):
+            paths = self._snapshot.catalog.paths_of_files(dict.fromkeys(file_keys.tolist()))
+        places = [
+            (_place_of(paths.get(key, "")), number)
+            for key, number in zip(file_keys.tolist(), ids.tolist(), strict=True)
+        ]
+        return np.array(sorted(range(len(ids)), key=places.__getitem__), np.int64)
 
     @cached_property
     def _cosine_floor(self) -> float:
@@ -178,9 +210,7 @@ class LocalSearcher:
         """
         if self._calibration is not None or not self._searched:
             return LOWEST_COSINE
-        live = np.flatnonzero(self._alive)
-        sample = live[np.linspace(0, len(live) - 1, min(_FLOOR_ROWS, len(live))).astype(np.int64)]
-        vectors = self._vectors.stored(sample, verify=False)
+        vectors = self._vectors.sample(np.flatnonzero(self._alive[: self._vector_rows]), _FLOOR_ROWS)
         return cosine_floor((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)])
 
     def select(self, filters: Filters) -> Selection:
@@ -201,14 +231,23 @@ class LocalSearcher:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
 
     def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
-        """Return the chunks' unit vectors, (n, dimension), in the order of the ids. Raises IndexCorruptError."""
+        """Return the chunks' unit vectors, (n, dimension), in the order of the ids. Raises IndexCorruptError.
+
+        A chunk whose vector another embedder made, in another index, has zeros.
+        """
         if space != TEXT:
             raise unsupported(f"vector space {space}")
         rows = self._rows(ids)
         if not self._vectors_verified and self._verification.should_start(len(ids) * BLOCK_BYTES):
             self.verify_vectors()  # many rows are read: block by block would take longer
+        comparable = rows < self._vector_rows
         with self._corruption_errors():
-            return self._vectors.stored(rows, verify=not self._vectors_verified)
+            stored = self._vectors.stored(rows[comparable], verify=not self._vectors_verified)
+        if comparable.all():
+            return stored
+        vectors = np.zeros((len(rows), stored.shape[1]), np.float32)
+        vectors[comparable] = stored
+        return vectors
 
     def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
         """Return the ids of a file's chunks. Raises IndexCorruptError if they aren't numbered consecutively."""
@@ -303,8 +342,7 @@ class LocalSearcher:
         if filters not in self._filter_masks:
             with storage_errors(self._snapshot.catalog.index):
                 self._snapshot.catalog.refuse_damaged_files(self._searched)
-                files = matching_files(
-                    self._snapshot.catalog.connection,
+                conditions = FileConditions(
                     where=filters.where,
                     select_path=PathGlobs(filters.path).select if filters.path else None,
                     extensions=filters.ext,
@@ -312,6 +350,7 @@ class LocalSearcher:
                     until=filters.until,
                     seconds=self._limits.filter_seconds,
                 )
+                files = self._snapshot.catalog.matching_files(conditions)
             while len(self._filter_masks) >= _FILTERS_KEPT:
                 del self._filter_masks[next(iter(self._filter_masks))]
             self._filter_masks[filters] = self._alive & np.isin(self._file_ids, files)
@@ -373,6 +412,12 @@ def _looked_up(known: Ids, rows: Rows, ids: Ids) -> Rows | None:
         return None
     places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
     return rows[places] if bool((known[places] == ids).all()) else None
+
+
+def _place_of(path: str) -> tuple[tuple[int, str], ...]:
+    """Return a key that sorts paths in the order in which files are found."""
+    *folders, name = path.split("/")
+    return (*((1, folder) for folder in folders), (0, name))
 
 
 def _no_rows() -> Rows:

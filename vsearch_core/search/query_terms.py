@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from vsearch_core.index.snapshot import Snapshot
+from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
 from vsearch_core.lexical.query import ParsedQuery, plain_query
 
@@ -14,7 +14,7 @@ class QueryTerms:
     Methods raise ValueError or IndexError for damaged postings.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: SearchedSnapshot) -> None:
         """Analyze queries for the snapshot."""
         self._segments = snapshot.segments
         self._languages = snapshot.languages

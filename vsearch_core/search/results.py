@@ -11,12 +11,13 @@ from vsearch_core.search.snippets import Snippet
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicate:
-    """The location of a chunk that is hidden, because it is a near-duplicate of a hit."""
+    """The location of a chunk that is hidden, because it is a near-duplicate of a hit. `index` is as in `Hit`."""
 
     path: str
     chunk: int
     start_line: int
     end_line: int
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Hit:
     index has no late windows, and if no vectors were searched. `confidence` is the probability that the hit is
     relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer` is the path of the newest
     version of the file, if there is a newer one. `title`, `mtime` (the time of modification, "2026-03-01T12:00:00" in
-    UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text,
-    or None.
+    UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text, or None. `index` is the folder of the hit's index, if several were searched; `path`
+    is as that index stores it.
     """
 
     rank: int
@@ -67,6 +68,7 @@ class Hit:
     date: str | None = None
     mtime: str | None = None
     meta: Mapping[str, JsonValue] = field(default_factory=dict)
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Results:
     share of the query that the embedding model can read, from 0 to 1, or None if the text was not embedded. `parsed`
     and `terms` show how the query was understood. `fusion` is the way scores were combined, or None unless the mode is
     "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
-    to answer the query, by its confidence; None if no confidence is known.
+    to answer the query, by its confidence; None if no confidence is known. `keyword_only` are the indexes, among
+    several, of which only keywords were searched, because another embedder made their vectors.
     """
 
     query: str
@@ -98,3 +101,4 @@ class Results:
     legible: float | None = None
     snippets: tuple[Snippet, ...] = ()
     answered: bool | None = None
+    keyword_only: tuple[str, ...] = ()

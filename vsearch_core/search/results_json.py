@@ -24,6 +24,8 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         "answered": results.answered,
         "hits": [hit_json(hit) for hit in results.hits],
     }
+    if results.keyword_only:
+        value["keyword_only"] = list(results.keyword_only)
     if explain:
         value["explain"] = _explanation(results)
     return value
@@ -32,6 +34,9 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
 def hit_json(hit: Hit) -> dict[str, Any]:
     """Return a hit as a dict for JSON, with rounded scores."""
     values = asdict(hit)
+    for located in (values, *values["alike"]):
+        if located["index"] is None:  # one index was searched
+            del located["index"]
     values["score"] = round(hit.score, DIGITS)
     values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
     values["confidence"] = None if hit.confidence is None else round(hit.confidence, DIGITS)

@@ -1,6 +1,7 @@
 """The fusion that was learned for an index by tuning, and its storage in the index's settings."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from vsearch_core import config
@@ -49,6 +50,12 @@ def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
             str(catalog.index), f"the fusion weights stored by tuning are damaged ({error})"
         ) from error
     return values
+
+
+def fusion_of(catalogs: Sequence[Catalog]) -> Fusion:
+    """Return the tuned fusion of an index, or that of several if it is the same; else the default fusion."""
+    first, *others = map(fusion_for, catalogs)
+    return first if all(other == first for other in others) else Fusion()
 
 
 def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:

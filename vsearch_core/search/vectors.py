@@ -26,6 +26,15 @@ from vsearch_core.store.io_errors import storage_errors
 if TYPE_CHECKING:
     from vsearch_core.ann.hnsw import GraphSearcher
 
+_HASHED = 8  # components of a vector that tell it from others
+_MULTIPLIERS = np.array(  # odd numbers without a pattern in their bits
+    [
+        *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93),
+        *(0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3),
+    ],
+    np.uint64,
+)
+
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
@@ -127,12 +136,25 @@ class VectorRoute:
     def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return the cosine of the vector with each of the rows, (n,) float32; `rows` must be ascending.
 
-        A row's cosine doesn't depend on the way the row was found (graph search, scan or keywords).
+        A row's cosine doesn't depend on the other rows, or on the way the row was found (graph, scan or keywords).
         """
         cosines = np.empty(len(rows), np.float32)
         for number, places, own in self._row_map.split_sorted(rows):
-            cosines[places] = flat.scan(self._segments[number].vectors[own], vector)
+            cosines[places] = flat.scores_of_rows(self._segments[number].vectors[own], vector)
         return cosines
+
+    def sample(self, rows: Rows, count: int) -> Vectors:
+        """Return up to `count` of the rows' unit vectors, (n, dimension), in an order of their own.
+
+        Equal sets of vectors give equal samples: the vectors' bits decide, not the order of the rows. Checksums are not
+        compared.
+        """
+        hashes = np.empty(len(rows), np.uint64)
+        for number, places, own in self._row_map.split_sorted(rows):
+            starts = np.ascontiguousarray(self._segments[number].vectors[own, :_HASHED]).astype(np.uint16)
+            hashes[places] = starts.astype(np.uint64) @ _MULTIPLIERS[: starts.shape[1]]
+        first = np.argsort(hashes * _MULTIPLIERS[0], kind="stable")[:count]
+        return self.stored(rows[first], verify=False)
 
     def windows(self, vector: Vectors, rows: Rows, cosines: NDArray[np.float32]) -> WindowScores:
         """Score the rows, ascending, by their best late windows too, given their cosines (n,).

@@ -23,7 +23,7 @@ from vsearch_core.search.quote_text import (
     tokenize,
 )
 from vsearch_core.search.stored_text import LineRange, chunks_to_read
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import CatalogReader
 from vsearch_core.text.extract.registry import FORMATS, place_of
 
 LEAST_WORDS = 4  # of a quote that is looked for without a citation: shorter ones are mostly terms or irony
@@ -167,7 +167,7 @@ class _Match:
 class _Verifier:
     """Checks the claims of one text, and keeps the texts that it reads."""
 
-    def __init__(self, searcher: LocalSearcher, catalog: Catalog) -> None:
+    def __init__(self, searcher: LocalSearcher, catalog: CatalogReader) -> None:
         self._searcher = searcher
         self._chunks_of = cache(catalog.chunk_places)
         self._passage = lru_cache(_TEXTS_KEPT)(self._read_passage)

@@ -14,7 +14,7 @@ from unicodedata import normalize
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import JsonValue
 from vsearch_core.search.shingles import Shingles, containment, shingles
-from vsearch_core.store.catalog import Catalog, FileFacts
+from vsearch_core.store.catalog import CatalogReader, FileFacts
 
 MOST_SIBLINGS = 200  # files whose names are compared with one file's, the last in the order of paths
 MOST_COMPARED = 8  # newer files whose texts are compared with one file's
@@ -160,7 +160,7 @@ def _first(meta: Mapping[str, JsonValue], keys: Sequence[str], read: Callable[[s
 class NewerVersions:
     """Finds the newest version of files, and keeps what it has found: one snapshot's files don't change."""
 
-    def __init__(self, catalog: Catalog, texts: Callable[[str, int], Iterable[str]]) -> None:
+    def __init__(self, catalog: CatalogReader, texts: Callable[[str, int], Iterable[str]]) -> None:
         """Look in the catalog; `texts(path, count)` returns the texts of a file's first chunks."""
         self._catalog = catalog
         self._texts = texts

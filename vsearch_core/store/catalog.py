@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from vsearch_core.own_files import connect_database
 from vsearch_core.store import connections
 from vsearch_core.store.checksums import checksum_ok, rows_with_bad_checksums, seal, seal_matches
 from vsearch_core.store.files import sync_folder
+from vsearch_core.store.filters import FileConditions, matching_files, metadata_keys
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
 from vsearch_core.store.tables import CATALOG_FILE, COUNTERS, FORMAT, LINEAGE, CatalogFormat, is_counter, start_lineage
 
@@ -96,7 +97,10 @@ class SegmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk from the catalog, and its number in the file, from 0. `meta` is the file's metadata as JSON."""
+    """A chunk from the catalog, and its number in the file, from 0. `meta` is the file's metadata as JSON.
+
+    `index` is the folder of its index if several indexes are searched as one.
+    """
 
     path: str
     ordinal: int
@@ -104,6 +108,7 @@ class StoredChunk:
     title: str | None = None
     mtime_ns: int = 0
     meta: str = "{}"
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,49 @@ class ChunkPlace:
     end_line: int
     page: int | None
     heading: str | None
+
+
+class CatalogReader(Protocol):
+    """What searches read of a catalog, or of the catalogs of several indexes at once. See the methods of `Catalog`."""
+
+    @property
+    def index(self) -> Path:
+        """Return the index folder."""
+
+    def stored_chunks(self, chunk_ids: Sequence[int], most_bytes: int | None = None) -> list[StoredChunk]:
+        """Return the chunks with these ids, in the same order."""
+
+    def keyword_fields(
+        self, chunk_ids: Iterable[int], most_bytes: int | None = None
+    ) -> Iterator[tuple[int, int, KeywordFields]]:
+        """Yield (chunk id, file id, texts to index) for each chunk, in the order of the ids."""
+
+    def chunk_numbers(self, path: str, first: int = 0, last: int | None = None) -> list[tuple[int, int]]:
+        """Return (chunk id, number in the file) for the chunks of a live file, in order."""
+
+    def chunk_places(self, path: str) -> list[ChunkPlace]:
+        """Return the positions of a live file's chunks, in order."""
+
+    def file_facts(self, path: str) -> FileFacts | None:
+        """Return the title and the metadata of a live file, or None."""
+
+    def neighbouring_files(self, prefix: str, part: str, most: int) -> list[FileFacts]:
+        """Return the last live files by path with a prefix and a part in their paths."""
+
+    def has_file(self, path: str) -> bool:
+        """Return True if there is a live file of that path."""
+
+    def live_paths(self) -> list[str]:
+        """Return the paths of all live files, sorted."""
+
+    def paths_of_files(self, file_ids: Iterable[int]) -> dict[int, str]:
+        """Return the paths of files by their ids."""
+
+    def matching_files(self, conditions: FileConditions) -> NDArray[np.int64]:
+        """Return the ids of the live files that meet all conditions, ascending."""
+
+    def refuse_damaged_files(self, chunks: int) -> None:
+        """Raise IndexCorruptError if the row of a live file is damaged or missing."""
 
 
 class Catalog:
@@ -539,6 +587,19 @@ class Catalog:
     def has_file(self, path: str) -> bool:
         """Return True if there is a live file of that path."""
         return self.connection.execute("SELECT 1 FROM files WHERE path = ? AND live", (path,)).fetchone() is not None
+
+    def paths_of_files(self, file_ids: Iterable[int]) -> dict[int, str]:
+        """Return the paths of files by their ids."""
+        query = "SELECT path FROM files WHERE id = ?"
+        return {number: path for number in file_ids for (path,) in self.connection.execute(query, (number,))}
+
+    def matching_files(self, conditions: FileConditions) -> NDArray[np.int64]:
+        """Return the ids of the live files that meet all conditions, (n,), ascending. Raises FilterError."""
+        return matching_files(self.connection, conditions)
+
+    def metadata_keys(self, where: str) -> list[str]:
+        """Return the metadata keys that the expression `where` may name, as files spell them."""
+        return metadata_keys(self.connection, where)
 
     def live_paths(self) -> list[str]:
         """Return the paths of all live files, sorted."""

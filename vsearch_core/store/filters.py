@@ -5,6 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from unicodedata import normalize
 
@@ -31,46 +32,54 @@ _TABLES = {"files", "file_columns", "json_each"}
 _FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
 
 
-def matching_files(
-    connection: sqlite3.Connection,
-    *,
-    where: str | None,
-    select_path: Callable[[str], bool] | None,
-    extensions: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
-    seconds: float,
-) -> NDArray[np.int64]:
-    """Return the ids of the live files that pass all conditions, (n,), ascending.
+@dataclass(frozen=True, slots=True)
+class FileConditions:
+    """The conditions that files must meet.
 
     `where` is an SQLite expression over COLUMNS and the keys of the files' metadata. It may run for `seconds`.
     `select_path` returns True for the paths to keep. `since` and `until` are inclusive modification times in UTC. None
-    and () mean no condition. Raises FilterError if `where` can't be evaluated in that time, does more than read,
-    or compares dates that aren't clear.
+    and () mean no condition. `keys` are metadata keys that `where` may name even if no file has them.
     """
-    where = None if where is None else normalize("NFC", where)
-    keys = _metadata_keys(connection, where or "")
+
+    where: str | None
+    select_path: Callable[[str], bool] | None
+    extensions: Sequence[str]
+    since: datetime | None
+    until: datetime | None
+    seconds: float
+    keys: Sequence[str] = ()
+
+
+def matching_files(connection: sqlite3.Connection, required: FileConditions) -> NDArray[np.int64]:
+    """Return the ids of the live files that meet all conditions, (n,), ascending.
+
+    Raises FilterError if `where` can't be evaluated in its time, does more than read, or compares dates that aren't
+    clear.
+    """
+    where = None if required.where is None else normalize("NFC", required.where)
+    keys = sorted({*metadata_keys(connection, where or ""), *required.keys})
     written, unclear_dates = where or "", list[str]()
     if where is not None:
         where = _with_lists(rewritten(where, keys))
         add_functions(connection, unclear_dates.append)
-    conditions, values = _conditions(where, extensions, since, until)
+    conditions, values = _conditions(where, required.extensions, required.since, required.until)
     columns = f"({_file_columns(connection, written, keys)}) AS file_columns"
     if where is not None:
         # The text must be an expression by itself: `1) OR (1`, which is one between parentheses, would undo the others.
         alone = f"EXPLAIN SELECT CASE WHEN\n{where}\nTHEN 1 END FROM {columns}"
-        _run_guarded(connection, alone, [], written, seconds)
+        _run_guarded(connection, alone, [], written, required.seconds)
     query = f"SELECT id, stored_path FROM {columns}"
     if conditions:
         query += " WHERE " + " AND ".join(conditions)
     if where is None:
         rows = connection.execute(query, values).fetchall()
     else:
-        rows = _run_guarded(connection, query, values, written, seconds)
+        rows = _run_guarded(connection, query, values, written, required.seconds)
     if unclear_dates:
         reason = f"the date {unclear_dates[0]!r} of a file can be read in two ways"
         raise FilterError("where", reason, "unclear-date")
-    ids = [number for number, path in rows if select_path is None or select_path(path)]
+    select = required.select_path
+    ids = [number for number, path in rows if select is None or select(path)]
     return np.sort(np.array(ids, np.int64))
 
 
@@ -109,7 +118,7 @@ def _with_lists(where: str) -> str:
     return _JSON_EACH.sub(as_list, where)
 
 
-def _metadata_keys(connection: sqlite3.Connection, where: str) -> list[str]:
+def metadata_keys(connection: sqlite3.Connection, where: str) -> list[str]:
     """Return the metadata keys that `where` may name, as files spell them."""
     if not where:
         return []
