@@ -50,7 +50,7 @@ def _to_switch(text: str) -> bool | str:
     return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
 
 
-def _to_globs(text: str) -> list[str]:
+def _to_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -61,7 +61,8 @@ def _are_globs(value: Any) -> bool:
 
 
 TEXT = Kind("a text", lambda value: isinstance(value, str) and bool(value.strip()))
-GLOBS = Kind("a list of globs", _are_globs, _to_globs)
+GLOBS = Kind("a list of globs", _are_globs, _to_list)
+FOLDERS = Kind("a list of folders", lambda value: isinstance(value, list) and all(map(TEXT.fits, value)), _to_list)
 SIZE = Kind("a size like 50MB", lambda value: isinstance(value, str) and bool(_bytes(value)))
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool), _to_switch)
 
@@ -96,6 +97,7 @@ SETTINGS: Mapping[str, Setting] = {
     "include": Setting(GLOBS, ()),
     "exclude": Setting(GLOBS, ()),
     "max_file_size": Setting(SIZE, f"{config.MAX_FILE_SIZE // 1_000_000}MB"),
+    "indexes": Setting(FOLDERS, ()),
     "k": Setting(whole(1, K_MOST), config.K),
     "mode": Setting(one_of(*config.MODES), config.MODES[0]),
     "fusion": Setting(one_of(*config.FUSIONS), config.FUSIONS[0]),

@@ -36,7 +36,7 @@ def duplicates(
     started = time.perf_counter()
     folder = locate.index_to_read(index_dir)
     with open_index(folder) as index:
-        found = index.duplicates(threshold, **arguments.filters(folder))
+        found = index.duplicates(threshold, **arguments.filters(folder.parent))
         root = index.root
     if as_json:
         counts = {"generation": found.generation, "searched": found.searched, "matched": found.matched}

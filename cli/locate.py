@@ -1,10 +1,13 @@
 """Find the index that a command works on, and turn the paths in its arguments into absolute paths."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from vsearch_core.config import CONFIG_FILE, INDEX_DIR
 from vsearch_core.errors import IndexNotFoundError, InputError
+
+from .output import complain
 
 INDEX_HELP = "The index folder.  [default: the nearest .vsearch, from the working folder upwards]"
 
@@ -16,6 +19,36 @@ def index_to_read(given: Path | None) -> Path:
         if given is not None:
             raise IndexNotFoundError(str(given), "there is no index here")
         raise IndexNotFoundError("index", f"there is no {INDEX_DIR} folder here or above")
+    return found
+
+
+def indexes_to_read(given: Sequence[Path], *, everywhere: bool) -> list[Path]:
+    """Return the given index folders, or else the nearest one; `everywhere`: and those that the settings name.
+
+    Each folder is returned once. One that the settings name and that doesn't exist is left out, with a warning. Raises
+    IndexNotFoundError if a given one doesn't exist, or if there is none at all.
+    """
+    folders = [index_to_read(each) for each in given]
+    if not folders and (not everywhere or nearest() is not None):
+        folders = [index_to_read(None)]
+    if everywhere:
+        folders += _configured_indexes(folders[0] if folders else working_folder() / INDEX_DIR)
+    if not folders:
+        raise IndexNotFoundError("index", f"there is no {INDEX_DIR} folder here or above, nor in the setting indexes")
+    return list({folder.resolve(): folder for folder in reversed(folders)}.values())[::-1]
+
+
+def _configured_indexes(index: Path) -> list[Path]:
+    """Return the folders in the setting `indexes`; relative ones start from the folder around `index`."""
+    from .defaults import choose
+
+    found = []
+    for name in choose(index, indexes=None)["indexes"]:
+        folder = _named(index.parent / expanded(name))
+        if folder.is_dir():
+            found.append(folder)
+        else:
+            complain(f"{name}: the setting indexes names it, but there is no index; left out")
     return found
 
 

@@ -1,7 +1,7 @@
 """Open an index with the options of the command line, the configuration and the environment."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from .environment import base_urls, cache_dir, credentials
 from .option_rules import refuse_idle_options
 
 if TYPE_CHECKING:
-    from vsearch_core import Embedder, EmbedderSpec, Index, Observer
+    from vsearch_core import Embedder, EmbedderSpec, Index, JoinedIndexes, Observer
     from vsearch_core.embed.base import OpenEmbedder
 
 # Options of `vsearch index` that describe an index; one that exists keeps its own.
@@ -61,6 +61,14 @@ def open_index(
         dimension=made_with.pop("dimensions", None),
         **made_with,
     )
+
+
+@contextmanager
+def open_indexes(folders: Sequence[Path], **options: Any) -> "Iterator[Index | JoinedIndexes]":
+    """Open one index, or several to search them as one. `options` are those of `open_index`, for the first of them."""
+    with ExitStack() as stack:
+        first = stack.enter_context(open_index(folders[0], **options))
+        yield first if len(folders) == 1 else stack.enter_context(first.join(folders[1:]))
 
 
 def index_options(folder: Path, agreement: Consent, **given: Any) -> dict[str, Any]:

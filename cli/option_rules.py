@@ -78,7 +78,7 @@ _SEARCH: Mapping[str, tuple[When, ...]] = {
     "null": when("format", "paths"),
     "full": when("format", "text"),
     "explain": when("format", "text", "json", "lines"),
-    **dict.fromkeys(("yes", "index_dir"), ALWAYS),
+    **dict.fromkeys(("yes", "index_dir", "everywhere"), ALWAYS),
 }
 
 # For each command, the conditions under which each of its options counts. All of an option's conditions must hold.

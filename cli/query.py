@@ -12,13 +12,13 @@ from vsearch_core.errors import ArgumentError, FilterError, InputError
 from . import locate
 from .advice import describe
 from .defaults import choose, configured, shown
-from .opening import interruptible, open_index, refuse_idle_address
+from .opening import interruptible, open_indexes, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
 
 if TYPE_CHECKING:
-    from vsearch_core import Index, SearchOptions, SearchRequest
+    from vsearch_core import Index, JoinedIndexes, SearchOptions, SearchRequest
 
 
 @grouped
@@ -92,7 +92,8 @@ def query(
     if rerank is not None and more_like and not text:  # before the model is looked for
         reason = "it needs a query's text, and there are only examples"
         raise ArgumentError("rerank", reason, "rerank-needs-text")
-    folder = locate.index_to_read(arguments.index_dir)
+    folders = arguments.index_folders()
+    folder = folders[0]
     chosen = choose(folder, mode=mode, ef=ef)
     combination = configured(folder, fusion=fusion, alpha=alpha)
     refuse_idle_options(
@@ -104,7 +105,7 @@ def query(
     )
     refuse_idle_address("query", folder, arguments.base_url)
     options: SearchOptions = {
-        **arguments.search_options(folder),
+        **arguments.search_options(folders),
         **combination,  # type: ignore[typeddict-item]
         "mode": chosen["mode"],
         "plain": plain,
@@ -118,7 +119,7 @@ def query(
     yes, base_url = arguments.yes, arguments.base_url
     with (
         interruptible() as observer,
-        open_index(folder, yes=yes, base_url=base_url, report=say, observer=observer) as index,
+        open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer) as index,
     ):
         if text == "-":
             return _answer_lines(index, request, explain=arguments.explain)
@@ -128,7 +129,7 @@ def query(
         return render.show(results, index.root, arguments, min_confidence)
 
 
-def _answer_lines(index: "Index", request: "SearchRequest", *, explain: bool) -> int:
+def _answer_lines(index: "Index | JoinedIndexes", request: "SearchRequest", *, explain: bool) -> int:
     """Answer each line of stdin with one JSON object, even if it fails, so that line n answers query n."""
     from dataclasses import replace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.search import results_json
 from vsearch_core.search.confidence import ANSWERED
-from vsearch_core.search.results import Hit, Results
+from vsearch_core.search.results import Hit, NearDuplicate, Results
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import place_of, split_member, unit_of
 
@@ -50,8 +50,10 @@ _BOLD = "\x1b[1;31m"
 def show(results: Results, root: Path, arguments: SearchArguments, min_confidence: float | None = None) -> int:
     """Print results in the output format of the arguments. Return the exit status: 0 hits, 1 no hit.
 
-    The hits' paths are relative to the folder `root`.
+    The hits' paths are relative to the folder `root`, or to the folder around the index that a hit names.
     """
+    for index in results.keyword_only:
+        say(f"{shown_path(root, index)}: searched by keywords only, because another embedder made its vectors")
     if arguments.output == "json":
         emit(to_json(results_json.results_json(results, explain=arguments.explain)))
     elif arguments.output == "jsonl":
@@ -69,7 +71,7 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
 
 def _emit_paths(results: Results, root: Path, *, null: bool) -> None:
     """Print the paths of the hits, best first, each once, relative to the working folder."""
-    for path in dict.fromkeys(shown_path(root, hit.path) for hit in results.hits):
+    for path in dict.fromkeys(_shown(hit, root) for hit in results.hits):
         # Exactly as they are for other programs; a terminal gets no control characters.
         shown = one_line(path) if sys.stdout.isatty() and not null else path
         emit_bytes(os.fsencode(shown) + (b"\0" if null else b"\n"))
@@ -92,7 +94,7 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
         if hit.alike:
             emit("    " + _alike_line(hit, root))
         if hit.newer is not None:
-            newer = f"newer: {one_line(shown_path(root, hit.newer))}"
+            newer = f"newer: {one_line(shown_path(_root_of(hit, root), hit.newer))}"
             emit(f"    {DIM}{newer}{RESET}" if colour else f"    {newer}")
     if results.hits and results.answered is False:
         say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
@@ -100,9 +102,18 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
         emit("\n" + _explanation(results))
 
 
+def _root_of(found: Hit | NearDuplicate, root: Path) -> Path:
+    """Return the folder that the path of a hit starts from: that around its index, if several were searched."""
+    return root if found.index is None else Path(found.index).parent
+
+
+def _shown(found: Hit | NearDuplicate, root: Path) -> str:
+    return shown_path(_root_of(found, root), found.path)
+
+
 def _alike_line(hit: Hit, root: Path) -> str:
     """Return the number of a hit's near-duplicates, and the first few of their paths."""
-    paths = list(dict.fromkeys(one_line(shown_path(root, twin.path)) for twin in hit.alike[:_ALIKE_SHOWN]))
+    paths = list(dict.fromkeys(one_line(_shown(twin, root)) for twin in hit.alike[:_ALIKE_SHOWN]))
     more = hit.alike_count - min(_ALIKE_SHOWN, len(hit.alike))
     return f"and {hit.alike_count:,} alike: {', '.join(paths)}" + (f" and {more:,} more" if more else "")
 
@@ -114,7 +125,7 @@ def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: b
 
 
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
-    place = one_line(shown_path(root, hit.path))
+    place = one_line(_shown(hit, root))
     member, heading = split_member(hit.path, hit.heading)
     unit = unit_of(member or hit.path)
     if member:

@@ -82,8 +82,11 @@ class FilterArguments:
         ),
     ] = None
 
-    def filters(self, index: Path) -> "FilterOptions":
-        """Return the filters as keyword arguments for the library. Globs may be relative to the working folder."""
+    def filters(self, root: Path) -> "FilterOptions":
+        """Return the filters as keyword arguments for the library.
+
+        Globs may be relative to `root`, the folder that paths in the index start from, or to the working folder.
+        """
         from vsearch_core.search.filters import parse_globs
         from vsearch_core.text.globs import from_folder
 
@@ -91,7 +94,7 @@ class FilterArguments:
         parse_globs(self.path)  # names what the user wrote, if it is refused
         return {
             "where": _all_of(self.where or ()),
-            "path": [each for glob in self.path or () for each in from_folder(glob, str(index.parent), folder)],
+            "path": [each for glob in self.path or () for each in from_folder(glob, str(root), folder)],
             "ext": self.ext or (),
             "since": self.since,
             "until": self.until,
@@ -140,7 +143,25 @@ class SearchArguments(FilterArguments):
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None
+    index_dir: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--index",
+            metavar="DIR",
+            help="The index folder; given twice, both are searched as one."
+            "  [default: the nearest .vsearch, from the working folder upwards]",
+        ),
+    ] = None
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Also search the indexes that the setting `indexes` names.")
+    ] = False
+
+    def index_folders(self) -> list[Path]:
+        """Return the index folders to search, each once; the first one's settings and embedder count.
+
+        Raises IndexNotFoundError if a named index doesn't exist, or if there is none.
+        """
+        return locate.indexes_to_read(self.index_dir or (), everywhere=self.everywhere)
 
     @property
     def output(self) -> Literal["text", "json", "jsonl", "paths", "paths0"]:
@@ -163,8 +184,13 @@ class SearchArguments(FilterArguments):
         """True if hits are printed in full, not as snippets: with --full, --context or --max-tokens."""
         return self.full or self.context > 0 or self.max_tokens is not None
 
-    def search_options(self, index: Path) -> "SearchOptions":
-        """Return the options as keyword arguments for the library, with the defaults that apply to the index."""
+    def search_options(self, indexes: Sequence[Path]) -> "SearchOptions":
+        """Return the options as keyword arguments for the library, with the defaults that apply to the first index."""
+        index, root = indexes[0], indexes[0].parent
+        if len(indexes) > 1:
+            from vsearch_core.index.joined import common_root
+
+            root = common_root(indexes)
         k = config.PACKED_HITS if self.k is None and self.max_tokens is not None else self.k
         options: SearchOptions = {
             "k": choose(index, k=k)["k"],
@@ -176,5 +202,5 @@ class SearchArguments(FilterArguments):
             "max_tokens": self.max_tokens,
             "exact": self.exact,
         }
-        options.update(self.filters(index))  # type: ignore[typeddict-item]
+        options.update(self.filters(root))  # type: ignore[typeddict-item]
         return options

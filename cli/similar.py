@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .opening import interruptible, open_index, refuse_idle_address
+from .opening import interruptible, open_indexes, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import say
 from .search_options import SearchArguments, grouped
@@ -24,13 +24,14 @@ def similar(
 
     output = arguments.output
     refuse_idle_options("similar", format=arguments.format)
-    folder = locate.index_to_read(arguments.index_dir)
+    folders = arguments.index_folders()
+    folder = folders[0]
     refuse_idle_address("similar", folder, arguments.base_url)
-    options = arguments.search_options(folder)
+    options = arguments.search_options(folders)
     yes, base_url = arguments.yes, arguments.base_url
     with (
         interruptible() as observer,
-        open_index(folder, yes=yes, base_url=base_url, report=say, observer=observer) as index,
+        open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer) as index,
     ):
         options["more_like"] = [str(locate.expanded(file))]
         results = index.similar(file, snippets=output == "text", **options)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.library.archives import import_index
     from vsearch_core.library.index import Index, Tuning
+    from vsearch_core.library.joined import JoinedIndexes
     from vsearch_core.library.opening import open_index, open_reranker, repair_index
     from vsearch_core.library.options import FilterOptions, SearchOptions, UpdateOptions, search_request
     from vsearch_core.model import EmbedderSpec, Fingerprint
@@ -100,6 +101,7 @@ __all__ = [
     "IndexStateError",
     "IndexVersionError",
     "InputError",
+    "JoinedIndexes",
     "ModelError",
     "NearDuplicate",
     "Observer",
@@ -156,6 +158,7 @@ _MODULES = {
     "UpdateSummary": "index.writer",
     "import_index": "library.archives",
     **dict.fromkeys(("Index", "Tuning"), "library.index"),
+    "JoinedIndexes": "library.joined",
     **dict.fromkeys(("open_index", "open_reranker", "repair_index"), "library.opening"),
     **dict.fromkeys(("FilterOptions", "SearchOptions", "UpdateOptions", "search_request"), "library.options"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),

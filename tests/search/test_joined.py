@@ -77,9 +77,7 @@ class TestJoinedSearcher(SearcherContract):
 WORDS = ["pump", "valve", "river", "bread", "oven", "heron", "stone", "mill", "winter", "letter", "Wasser", "Ventil"]
 NAMES = ["pump.md", "note 2025.txt", "note 2026.txt", "policy-2025.md", "policy-2026.md", "a.txt", "b.txt", "c.txt"]
 FOLDERS = ["", "docs/", "docs/deep/", "notes/"]
-QUERIES = [
-    "pump valve", "the current river", "Wasserventil", "Ventil", '"pump valve" -bread', "+river mill*", "oven* stone", "zzz",
-]  # fmt: skip
+QUERIES = ["pump valve", "the current river", "Wasserventil", "Ventil", '"pump valve" -bread', "+river mill*", "zzz"]
 CHANGES: list[dict[str, object]] = [
     {},
     {"mode": "vector"},
@@ -104,7 +102,7 @@ def shown(results: Results) -> object:
 
 
 @pytest.mark.parametrize("narrow", [False, True], ids=["calibrated floor", "measured floor"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_split_gives_the_same_hits_and_scores(tmp_path: Path, seed: int, narrow: bool) -> None:
     root, chance = tmp_path, random.Random(f"{seed}{narrow}")
     names = [folder + name for folder in FOLDERS for name in NAMES]

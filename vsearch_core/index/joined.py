@@ -217,10 +217,10 @@ class JoinedSnapshot:
         Raises IndexMismatchError if their keywords were made by different versions of the analyzer.
         """
         first = snapshots[0]
-        common = Path(os.path.commonpath([snapshot.catalog.index.parent for snapshot in snapshots]))
         self.snapshots = snapshots
-        self.root = common
+        common = common_root([snapshot.catalog.index for snapshot in snapshots])
         members = [_Member(number, snapshot, common) for number, snapshot in enumerate(snapshots)]
+        self._members = {str(member.catalog.index): member for member in members}
         for snapshot in snapshots:
             if snapshot.settings.analyzer != first.settings.analyzer:
                 ours, theirs = first.settings.analyzer, snapshot.settings.analyzer
@@ -257,6 +257,18 @@ class JoinedSnapshot:
         """Return the languages in which the chunks of all indexes were analyzed, sorted."""
         return tuple(sorted({code for snapshot in self.snapshots for code in snapshot.languages}))
 
+    def own_path(self, index: str | None, path: str) -> str:
+        """Return a joined path as the index in a folder stores it."""
+        return path if index is None else self._members[index].own_path(path)
+
+    def path_seen_from(self, index: str | None, path: str) -> str:
+        """Return a joined path as an index stores it, or absolute if the file is in another index."""
+        if index is None:
+            return path
+        member = self._members[index]
+        own = member.own_path(path)
+        return own if member.catalog.has_file(own) else str(member.common / path)
+
     @property
     def keyword_only(self) -> tuple[str, ...]:
         """Return the folders of the indexes whose vectors another embedder made; only their keywords are searched."""
@@ -268,6 +280,11 @@ class JoinedSnapshot:
 def _joined_view(member: _Member, segment: SegmentView) -> SegmentView:
     ids = {name: member.joined_ids(np.asarray(segment.arrays[name])) for name in (CHUNK_IDS, FILE_IDS)}
     return replace(segment, arrays={**segment.arrays, **ids})
+
+
+def common_root(indexes: Sequence[Path]) -> Path:
+    """Return the folder that the parents of the index folders have in common."""
+    return Path(os.path.commonpath([index.parent for index in indexes]))
 
 
 @contextmanager

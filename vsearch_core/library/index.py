@@ -5,22 +5,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack, overload
+from typing import TYPE_CHECKING, Unpack
 
 from vsearch_core.config import MODES
 from vsearch_core.errors import ArgumentError, InputError, StorageError
-from vsearch_core.library.embedders import Embedders, EmbeddingAhead
+from vsearch_core.library.embedders import Embedders
 from vsearch_core.library.options import (
     FilterOptions,
-    SearchOptions,
     UpdateOptions,
     absolute,
     check_alpha,
     parse_filters,
     parse_run_options,
-    search_request,
 )
-from vsearch_core.library.readers import IndexReader, ReaderPool
+from vsearch_core.library.readers import ReaderPool
+from vsearch_core.library.searching import Searching
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import OpenEmbedder
@@ -32,20 +31,17 @@ if TYPE_CHECKING:
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
-    from vsearch_core.index.named_files import FileFinder
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
-    from vsearch_core.index.settings import IndexOptions, IndexSettings
+    from vsearch_core.index.settings import IndexOptions
     from vsearch_core.index.status import Status
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
+    from vsearch_core.library.joined import JoinedIndexes
     from vsearch_core.search.duplicates import Duplicates
     from vsearch_core.search.fusion import Fusion
-    from vsearch_core.search.pipeline import EmbedQuery
-    from vsearch_core.search.request import SearchRequest
-    from vsearch_core.search.results import Results
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.search.verify import Verification
@@ -66,7 +62,7 @@ class Tuning:
     stored: bool
 
 
-class Index:
+class Index(Searching["Snapshot"]):
     """An index of documents. `open_index` returns it; use it in a `with` statement, or call `close`.
 
     Any number of threads may use one `Index` at once. Each search sees exactly one generation of the index, the state
@@ -88,44 +84,34 @@ class Index:
         cache_dir: Path | None,
     ) -> None:
         """Create the object from the arguments that `open_index` prepares. Call that instead."""
+        from vsearch_core.index.snapshot import open_snapshot
+
+        super().__init__(embedders, ReaderPool((path,), partial(open_snapshot, path), observer.compiling))
         self.path = path
         self._requested = requested
-        self._embedders = embedders
         self._observer = observer
         self._share_vectors = share_vectors
         self._cache_dir = cache_dir
-        self._readers = ReaderPool(path, observer.compiling)
 
-    def __enter__(self) -> "Index":
-        """Return the index itself."""
-        return self
+    def join(self, others: Iterable[str | Path]) -> "JoinedIndexes":
+        """Return this index and the indexes at the paths `others`, to search them as one.
 
-    def __exit__(self, *_: object) -> None:
-        """Close the index."""
-        self.close()
+        Queries are embedded by this index's embedder. Of the others, those whose vectors another embedder made are
+        searched by keywords only. Both objects must be closed. Raises IndexNotFoundError and StorageError.
+        """
+        from vsearch_core.library.joined import JoinedIndexes
+        from vsearch_core.library.opening import existing_index
+
+        return JoinedIndexes((self.path, *map(existing_index, others)), self._embedders, self._observer)
 
     def __repr__(self) -> str:
         """Return the class and the path of the index folder."""
         return f"Index({str(self.path)!r})"
 
-    def close(self) -> None:
-        """Release the index's files. Searches under way end as usual; later calls raise InputError."""
-        self._readers.close()
-
     @property
     def root(self) -> Path:
         """The parent of the index folder. Relative paths of files start from it."""
         return self.path.parent
-
-    @property
-    def generation(self) -> int:
-        """The number of the generation that searches see. Each commit increases it."""
-        with self._readers.lend() as reader:
-            return reader.snapshot.generation
-
-    def refresh(self) -> bool:
-        """Make the newest committed generation visible to later searches. Return True if there is a newer one."""
-        return self._readers.refresh()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -144,76 +130,6 @@ class Index:
         return sharing(self._embedders.open, self._cache_dir)
 
     # Searching
-
-    @overload
-    def search(self, query: "SearchRequest", *, snippets: bool = False) -> "Results": ...
-
-    @overload
-    def search(self, query: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results": ...
-
-    def search(
-        self, query: "str | SearchRequest", *, snippets: bool = False, **options: Unpack[SearchOptions]
-    ) -> "Results":
-        """Search the index for the chunks that answer a query best. Return them, best first.
-
-        Args:
-            query: The text of a query, or a complete request.
-            snippets: Also select the best sentences of each hit, for `Results.snippets`.
-            options: See `SearchOptions`.
-
-        Raises:
-            InputError: The query is empty, or an example in `more_like` or `less_like` is not found.
-            ArgumentError: An option has an invalid value.
-            FilterError: `where`, `since` or `until` can't be parsed.
-            IndexMismatchError: The embedder is not the one that made the index's vectors.
-            ModelError: The embedder or the reranker fails.
-        """
-        if options and not isinstance(query, str):
-            raise ArgumentError(", ".join(options), "can't be combined with a SearchRequest", "conflicting-arguments")
-        request = search_request(query, **options) if isinstance(query, str) else query
-        with self._readers.lend() as reader:
-            return self._search(reader, self._with_examples(reader, request), snippets=snippets)
-
-    def search_many(
-        self, queries: "Iterable[str | SearchRequest]", **options: Unpack[SearchOptions]
-    ) -> "Iterator[Results]":
-        """Search for several queries, and yield the results of each, all from the same generation.
-
-        `options` apply to the queries that are text, not to those that are a `SearchRequest`. Examples in the options
-        are read once. Raises the same errors as `search`.
-        """
-        with self._readers.lend() as reader:
-            template = None
-            for query in queries:
-                if isinstance(query, str):
-                    if template is None:
-                        template = self._with_examples(reader, search_request(query, **options))
-                    request = replace(template, text=query)
-                else:
-                    request = self._with_examples(reader, query)
-                yield self._search(reader, request)
-
-    def similar(self, place: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results":
-        """Return the chunks that are most similar to a file ("FILE"), or to the chunk at "FILE:LINE".
-
-        Chunks are compared by their vectors. A file that isn't indexed is read and embedded. Raises the same errors as
-        `search`.
-        """
-        options = {"mode": "vector", "more_like": (place,), **options}
-        return self.search(replace(search_request(place, **options), examples_only=True), snippets=snippets)
-
-    def prepare(self, request: "SearchRequest") -> "SearchRequest":
-        """Check a request that will be used for many queries, and return it with its examples loaded.
-
-        An error in the filters, the examples or the embedder concerns every query. This method raises it before the
-        first search. Raises the same errors as `search`.
-        """
-        with self._readers.lend() as reader:
-            reader.searcher.select(request.filters)
-            found = self._with_examples(reader, request)
-            if request.mode != "keyword":
-                self._embedders.open_for(reader.snapshot.settings)
-            return found
 
     def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
         """Return groups of chunks that are equal except for small edits.
@@ -285,48 +201,6 @@ class Index:
         with self._readers.lend() as reader:
             finder = self._finder(reader)
             return verify_text(reader.searcher, finder, text)
-
-    def _search(self, reader: IndexReader, request: "SearchRequest", *, snippets: bool = False) -> "Results":
-        from vsearch_core.search.pipeline import search
-
-        embed = self._query_embedding(reader.snapshot.settings, request)
-        results = search(reader.searcher, request, embed)
-        if snippets:
-            found = reader.searcher.excerpts(request, [hit.text for hit in results.hits])
-            results = replace(results, snippets=tuple(found))
-        return results
-
-    def _query_embedding(self, settings: "IndexSettings", request: "SearchRequest") -> "EmbedQuery | None":
-        """Return a function that embeds the request's text, or None if no text needs to be embedded."""
-        if request.mode == "keyword" or request.examples_only:
-            return None
-        spec = self._embedders.spec_for(settings)
-        # The caller's own thread asks the user: another one could not be interrupted.
-        self._embedders.require_permission(spec)
-        embed = partial(self._embedders.embed_query, settings)
-        return embed if self._embedders.is_open(spec) else EmbeddingAhead(embed, request.parsed.semantic_text)
-
-    def _finder(self, reader: IndexReader) -> "FileFinder":
-        """Return a finder of the files that a user names, relative to the working folder or the root."""
-        from vsearch_core.index.named_files import FileFinder
-
-        return FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
-
-    def _with_examples(self, reader: IndexReader, request: "SearchRequest") -> "SearchRequest":
-        """Return the request with its examples loaded, instead of their names."""
-        if not request.more_like and not request.less_like:
-            return request
-        from vsearch_core.search.examples import ExampleSources, resolve_examples
-        from vsearch_core.text.chunk import ChunkOptions
-
-        settings = reader.snapshot.settings
-        sources = ExampleSources(
-            self._finder(reader).find,
-            Path.cwd(),
-            ChunkOptions(settings.chunk_words, settings.overlap_words),
-            lambda: self._embedders.open_for(settings),
-        )
-        return resolve_examples(request, reader.searcher, sources)
 
     # Methods that change the index
 

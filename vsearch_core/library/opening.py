@@ -76,9 +76,7 @@ def open_index(
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.settings import IndexOptions
 
-    folder = index_folder(path)
-    if not create and not folder.is_dir():
-        raise _no_index(path)
+    folder = index_folder(path) if create else existing_index(path)
     if model is not None and Path(model).is_dir():
         model = str(absolute(model))
     requested = IndexOptions(
@@ -87,6 +85,14 @@ def open_index(
     cache = None if cache_dir is None else Path(cache_dir)
     embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key)
     return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors, cache_dir=cache)
+
+
+def existing_index(path: str | Path) -> Path:
+    """Return the absolute path of the index folder for `path`. Raises IndexNotFoundError and StorageError."""
+    folder = index_folder(path)
+    if not folder.is_dir():
+        raise _no_index(path)
+    return folder
 
 
 def index_folder(path: str | Path) -> Path:

@@ -1,34 +1,35 @@
 """A pool of readers that many threads share."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vsearch_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vsearch_core.index.snapshot import Snapshot
+    from vsearch_core.index.snapshot import SearchedSnapshot
 
+S = TypeVar("S", bound="SearchedSnapshot")
+State = tuple[tuple[str, int], ...]  # lineage and generation of each index
 
 MAX_IDLE_READERS = 8  # open snapshots that are kept for later searches; each maps the index's files
 
 
-class IndexReader:
+class IndexReader(Generic[S]):
     """A snapshot of one generation and its searcher, for one thread at a time.
 
     After use, a reader returns to the pool unless the pool has begun a new epoch.
     """
 
-    def __init__(self, index: Path, epoch: int, engine_starting: Callable[[], None]) -> None:
-        """Open the newest generation. `engine_starting` is called before a slow start of the compiled engine."""
-        from vsearch_core.index.snapshot import open_snapshot
+    def __init__(self, opened: AbstractContextManager[S], epoch: int, engine_starting: Callable[[], None]) -> None:
+        """Enter the context that opens a snapshot. `engine_starting` is called before a slow start of the engine."""
         from vsearch_core.search.local import LocalSearcher
 
         self.epoch = epoch
         self._stack = ExitStack()
-        self.snapshot: Snapshot = self._stack.enter_context(open_snapshot(index))
+        self.snapshot: S = self._stack.enter_context(opened)
         self.searcher = LocalSearcher(self.snapshot, engine_starting=engine_starting)
 
     def close(self) -> None:
@@ -36,25 +37,36 @@ class IndexReader:
         self._stack.close()
 
 
-class ReaderPool:
+class ReaderPool(Generic[S]):
     """A pool of readers of the newest known generation.
 
     An epoch is the time between two generations: when a newer one is known, the pool begins a new epoch and closes the
     readers of the old one after their use.
     """
 
-    def __init__(self, index: Path, engine_starting: Callable[[], None]) -> None:
-        """Create an empty pool; readers are opened when they are needed."""
-        self._index = index
+    def __init__(
+        self,
+        indexes: Sequence[Path],
+        open_snapshot: Callable[[], AbstractContextManager[S]],
+        engine_starting: Callable[[], None],
+    ) -> None:
+        """Create an empty pool. `open_snapshot` opens a snapshot of the `indexes` when a reader is needed."""
+        self._indexes = indexes
+        self._open_snapshot = open_snapshot
         self._engine_starting = engine_starting
         self._lock = Lock()
         self._epoch = 0
-        self._state: tuple[str, int] | None = None  # of the catalog, as the epoch's readers see it, once one is open
-        self._idle: list[IndexReader] = []
+        self._state: State | None = None  # of the catalogs, as the epoch's readers see it, once one is open
+        self._idle: list[IndexReader[S]] = []
         self._closed = False
 
+    @property
+    def _label(self) -> Path:
+        """The index folders, as errors name them."""
+        return Path(", ".join(map(str, self._indexes)))
+
     @contextmanager
-    def lend(self) -> Iterator[IndexReader]:
+    def lend(self) -> Iterator[IndexReader[S]]:
         """Yield a reader, an open snapshot of the newest known generation, for the calling thread.
 
         Errors of SQLite and the operating system in the block become StorageError or IndexCorruptError.
@@ -65,10 +77,10 @@ class ReaderPool:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
         if reader is None:
-            reader = IndexReader(self._index, epoch, self._engine_starting)
+            reader = IndexReader(self._open_snapshot(), epoch, self._engine_starting)
             self._adopt(reader)
         try:
-            with storage_errors(self._index):
+            with storage_errors(self._label):
                 yield reader
         finally:
             with self._lock:
@@ -78,16 +90,16 @@ class ReaderPool:
             if not keep:
                 reader.close()
 
-    def _adopt(self, reader: IndexReader) -> None:
+    def _adopt(self, reader: IndexReader[S]) -> None:
         """Begin an epoch with a new reader if it sees a newer generation than the other readers."""
-        state = reader.snapshot.catalog.state
+        state = tuple(catalog.state for catalog in reader.snapshot.catalogs)
         with self._lock:
             current = reader.epoch == self._epoch
             known, self._state = self._state, state if current else self._state
         if current and known not in {None, state}:
             reader.epoch = self.renew(state)
 
-    def renew(self, state: tuple[str, int] | None = None) -> int:
+    def renew(self, state: State | None = None) -> int:
         """Discard all readers, because a newer generation was committed. Return the number of the new epoch.
 
         Idle readers are closed now, and readers in use after their use. An epoch is the time between two such calls.
@@ -107,8 +119,11 @@ class ReaderPool:
         from vsearch_core.store.io_errors import storage_errors
 
         self._refuse_closed()
-        with storage_errors(self._index), closing(Catalog.open_to_read(self._index)) as catalog:
-            state = catalog.state
+        found = []
+        for index in self._indexes:
+            with storage_errors(index), closing(Catalog.open_to_read(index)) as catalog:
+                found.append(catalog.state)
+        state = tuple(found)
         with self._lock:
             changed = self._state not in {None, state}
         if changed:
@@ -123,4 +138,4 @@ class ReaderPool:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise InputError(str(self._index), "this Index is closed", code="index-closed")
+            raise InputError(str(self._label), "this Index is closed", code="index-closed")

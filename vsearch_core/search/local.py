@@ -189,17 +189,13 @@ class LocalSearcher:
     def _order(self, ids: Ids, file_keys: NDArray[np.int64]) -> Rows | slice:
         """Return the order of candidates, which decides between equal scores.
 
-        One index has its files in the order in which they were found: in each folder the files by name, and then the
-        subfolders. The files of several indexes are put into the same order.
+        An index is made in the order of the paths. The chunks of several indexes are put into the same order.
         """
         if len(self._snapshot.catalogs) == 1:
             return slice(None)
         with storage_errors(self._snapshot.catalog.index):
             paths = self._snapshot.catalog.paths_of_files(dict.fromkeys(file_keys.tolist()))
-        places = [
-            (_place_of(paths.get(key, "")), number)
-            for key, number in zip(file_keys.tolist(), ids.tolist(), strict=True)
-        ]
+        places = [(paths[key], number) for key, number in zip(file_keys.tolist(), ids.tolist(), strict=True)]
         return np.array(sorted(range(len(ids)), key=places.__getitem__), np.int64)
 
     @cached_property
@@ -412,12 +408,6 @@ def _looked_up(known: Ids, rows: Rows, ids: Ids) -> Rows | None:
         return None
     places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
     return rows[places] if bool((known[places] == ids).all()) else None
-
-
-def _place_of(path: str) -> tuple[tuple[int, str], ...]:
-    """Return a key that sorts paths in the order in which files are found."""
-    *folders, name = path.split("/")
-    return (*((1, folder) for folder in folders), (0, name))
 
 
 def _no_rows() -> Rows:

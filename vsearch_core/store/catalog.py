@@ -589,9 +589,9 @@ class Catalog:
         return self.connection.execute("SELECT 1 FROM files WHERE path = ? AND live", (path,)).fetchone() is not None
 
     def paths_of_files(self, file_ids: Iterable[int]) -> dict[int, str]:
-        """Return the paths of files by their ids."""
+        """Return the paths of files by their ids; "" for a file that the catalog doesn't have."""
         query = "SELECT path FROM files WHERE id = ?"
-        return {number: path for number in file_ids for (path,) in self.connection.execute(query, (number,))}
+        return {number: (self.connection.execute(query, (number,)).fetchone() or ("",))[0] for number in file_ids}
 
     def matching_files(self, conditions: FileConditions) -> NDArray[np.int64]:
         """Return the ids of the live files that meet all conditions, (n,), ascending. Raises FilterError."""

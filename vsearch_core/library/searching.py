@@ -1,0 +1,170 @@
+"""The methods of `Index` that search, which several indexes that are searched as one have, too."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack, overload
+
+from vsearch_core.errors import ArgumentError
+from vsearch_core.library.embedders import Embedders, EmbeddingAhead
+from vsearch_core.library.options import SearchOptions, search_request
+from vsearch_core.library.readers import IndexReader, ReaderPool
+
+if TYPE_CHECKING:
+    from vsearch_core.index.named_files import FileFinder
+    from vsearch_core.index.settings import IndexSettings
+    from vsearch_core.index.snapshot import SearchedSnapshot
+    from vsearch_core.search.pipeline import EmbedQuery
+    from vsearch_core.search.request import SearchRequest
+    from vsearch_core.search.results import Results
+
+S = TypeVar("S", bound="SearchedSnapshot")
+
+
+class Searching(Generic[S]):
+    """Searches the snapshots that a pool of readers has open. Use it in a `with` statement, or call `close`."""
+
+    def __init__(self, embedders: Embedders, readers: ReaderPool[S]) -> None:
+        """Search with the readers; queries are embedded by the `embedders`."""
+        self._embedders = embedders
+        self._readers = readers
+
+    def __enter__(self) -> Self:
+        """Return the object itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Release the index's files. Searches under way end as usual; later calls raise InputError."""
+        self._readers.close()
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths of files start from."""
+        raise NotImplementedError
+
+    @property
+    def generation(self) -> int:
+        """The number of the generation that searches see. Each commit increases it."""
+        with self._readers.lend() as reader:
+            return reader.snapshot.generation
+
+    def refresh(self) -> bool:
+        """Make the newest committed generation visible to later searches. Return True if there is a newer one."""
+        return self._readers.refresh()
+
+    @overload
+    def search(self, query: "SearchRequest", *, snippets: bool = False) -> "Results": ...
+
+    @overload
+    def search(self, query: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results": ...
+
+    def search(
+        self, query: "str | SearchRequest", *, snippets: bool = False, **options: Unpack[SearchOptions]
+    ) -> "Results":
+        """Search the index for the chunks that answer a query best. Return them, best first.
+
+        Args:
+            query: The text of a query, or a complete request.
+            snippets: Also select the best sentences of each hit, for `Results.snippets`.
+            options: See `SearchOptions`.
+
+        Raises:
+            InputError: The query is empty, or an example in `more_like` or `less_like` is not found.
+            ArgumentError: An option has an invalid value.
+            FilterError: `where`, `since` or `until` can't be parsed.
+            IndexMismatchError: The embedder is not the one that made the index's vectors.
+            ModelError: The embedder or the reranker fails.
+        """
+        if options and not isinstance(query, str):
+            raise ArgumentError(", ".join(options), "can't be combined with a SearchRequest", "conflicting-arguments")
+        request = search_request(query, **options) if isinstance(query, str) else query
+        with self._readers.lend() as reader:
+            return self._search(reader, self._with_examples(reader, request), snippets=snippets)
+
+    def search_many(
+        self, queries: "Iterable[str | SearchRequest]", **options: Unpack[SearchOptions]
+    ) -> "Iterator[Results]":
+        """Search for several queries, and yield the results of each, all from the same generation.
+
+        `options` apply to the queries that are text, not to those that are a `SearchRequest`. Examples in the options
+        are read once. Raises the same errors as `search`.
+        """
+        with self._readers.lend() as reader:
+            template = None
+            for query in queries:
+                if isinstance(query, str):
+                    if template is None:
+                        template = self._with_examples(reader, search_request(query, **options))
+                    request = replace(template, text=query)
+                else:
+                    request = self._with_examples(reader, query)
+                yield self._search(reader, request)
+
+    def similar(self, place: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results":
+        """Return the chunks that are most similar to a file ("FILE"), or to the chunk at "FILE:LINE".
+
+        Chunks are compared by their vectors. A file that isn't indexed is read and embedded. Raises the same errors as
+        `search`.
+        """
+        options = {"mode": "vector", "more_like": (place,), **options}
+        return self.search(replace(search_request(place, **options), examples_only=True), snippets=snippets)
+
+    def prepare(self, request: "SearchRequest") -> "SearchRequest":
+        """Check a request that will be used for many queries, and return it with its examples loaded.
+
+        An error in the filters, the examples or the embedder concerns every query. This method raises it before the
+        first search. Raises the same errors as `search`.
+        """
+        with self._readers.lend() as reader:
+            reader.searcher.select(request.filters)
+            found = self._with_examples(reader, request)
+            if request.mode != "keyword":
+                self._embedders.open_for(reader.snapshot.settings)
+            return found
+
+    def _search(self, reader: IndexReader[S], request: "SearchRequest", *, snippets: bool = False) -> "Results":
+        from vsearch_core.search.pipeline import search
+
+        embed = self._query_embedding(reader.snapshot.settings, request)
+        results = search(reader.searcher, request, embed)
+        if snippets:
+            found = reader.searcher.excerpts(request, [hit.text for hit in results.hits])
+            results = replace(results, snippets=tuple(found))
+        return results
+
+    def _query_embedding(self, settings: "IndexSettings", request: "SearchRequest") -> "EmbedQuery | None":
+        """Return a function that embeds the request's text, or None if no text needs to be embedded."""
+        if request.mode == "keyword" or request.examples_only:
+            return None
+        spec = self._embedders.spec_for(settings)
+        # The caller's own thread asks the user: another one could not be interrupted.
+        self._embedders.require_permission(spec)
+        embed = partial(self._embedders.embed_query, settings)
+        return embed if self._embedders.is_open(spec) else EmbeddingAhead(embed, request.parsed.semantic_text)
+
+    def _finder(self, reader: IndexReader[S]) -> "FileFinder":
+        """Return a finder of the files that a user names, relative to the working folder or the root."""
+        from vsearch_core.index.named_files import FileFinder
+
+        return FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+
+    def _with_examples(self, reader: IndexReader[S], request: "SearchRequest") -> "SearchRequest":
+        """Return the request with its examples loaded, instead of their names."""
+        if not request.more_like and not request.less_like:
+            return request
+        from vsearch_core.search.examples import ExampleSources, resolve_examples
+        from vsearch_core.text.chunk import ChunkOptions
+
+        settings = reader.snapshot.settings
+        sources = ExampleSources(
+            self._finder(reader).find,
+            Path.cwd(),
+            ChunkOptions(settings.chunk_words, settings.overlap_words),
+            lambda: self._embedders.open_for(settings),
+        )
+        return resolve_examples(request, reader.searcher, sources)
