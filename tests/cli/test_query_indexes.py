@@ -21,7 +21,7 @@ def projects(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_indexes_are_searched_as_one(vsearch: Vsearch, projects: Path) -> None:
     both = ("--index", "plant/.vsearch", "--index", "home/.vsearch", "--index", "./plant/.vsearch")
     text = vsearch("query", "--mode", "keyword", *both, "pump", cwd=projects)
-    assert [line.split("  ")[0] for line in text.lines if line[0] != " "] == ["plant/pump.txt:1", "home/bread.txt:1"]
+    assert [line.split("  ")[0] for line in text.lines if line[:1].strip()] == ["plant/pump.txt:1", "home/bread.txt:1"]
     found = json.loads(vsearch("query", "--json", *both, "pump", cwd=projects).out)
     assert {(hit["path"], hit["index"]) for hit in found["hits"]} == {
         ("pump.txt", str(projects / "plant" / ".vsearch")),
@@ -69,10 +69,8 @@ def test_an_index_of_another_model_is_said_to_be_searched_by_keywords(vsearch: V
     from tiny_models import write_static
 
     model = write_static(projects / "model")
-    made = vsearch(
-        "index", "--embedder", "static", "--model", str(model), "--index", "other/.vsearch", "home", cwd=projects
-    )
+    made = vsearch("index", "--embedder", "static", "--model", str(model), "--index", ".other", "home", cwd=projects)
     assert made.status == 0, made.err
-    result = vsearch("query", "--paths", "--index", "plant/.vsearch", "--index", "other/.vsearch", "pump", cwd=projects)
+    result = vsearch("query", "--paths", "--index", "plant/.vsearch", "--index", ".other", "pump", cwd=projects)
     assert set(result.lines) == {"plant/pump.txt", "home/bread.txt"}
-    assert "other/.vsearch: searched by keywords only, because another embedder made its vectors" in result.err
+    assert ".other: searched by keywords only, because another embedder made its vectors" in result.err

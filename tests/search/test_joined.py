@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts.searcher import EMBEDDER, OPTIONS, SearcherContract, answered, write_documents
-from numpy.typing import NDArray
+from search.test_floor import NarrowEmbedder
 from support import WordEmbedder
 
-from vsearch_core.embed.base import Embedder, normalize_rows
+from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import FilterError
 from vsearch_core.index.joined import open_joined
 from vsearch_core.index.progress import Observer
@@ -31,14 +31,6 @@ from vsearch_core.search.results import Results
 from vsearch_core.search.rocchio import Example
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.discover import DiscoverOptions
-
-
-class NarrowEmbedder(WordEmbedder):
-    """A model whose cosines are all near 0.9, so that the index measures the cosine that counts as nothing."""
-
-    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        shared = np.float32(3 / np.sqrt(self.fingerprint.dimension))
-        return normalize_rows(super().embed_queries(texts) + shared)
 
 
 def write_index(index: Path, files: Sequence[Path], embedder: Embedder = EMBEDDER, **options: str) -> Path:

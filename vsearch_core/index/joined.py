@@ -67,7 +67,7 @@ class _Member:
 
 
 class JoinedCatalog:
-    """What searches read of the catalogs of several indexes, as if it were one catalog.
+    """Reads the catalogs of several indexes as if they were one catalog.
 
     Methods do what the methods of `Catalog` of the same names do. Only one thread at a time may use it.
     """

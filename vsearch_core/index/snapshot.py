@@ -97,7 +97,7 @@ class SegmentView:
 
 
 class SearchedSnapshot(Protocol):
-    """What searches use of a snapshot: one generation of an index, or of each of several indexes joined to one.
+    """A snapshot as searches use it: one generation of an index, or of each of several indexes joined to one.
 
     The first `vector_segments` of the segments have vectors of the same embedder, that of the settings.
     """

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
     from vsearch_core.index.settings import IndexOptions
+    from vsearch_core.index.snapshot import Snapshot  # noqa: F401 - the type of the base class
     from vsearch_core.index.status import Status
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted

@@ -134,7 +134,7 @@ class ChunkPlace:
 
 
 class CatalogReader(Protocol):
-    """What searches read of a catalog, or of the catalogs of several indexes at once. See the methods of `Catalog`."""
+    """The methods of a catalog that searches use. The catalogs of several indexes, read as one, have them, too."""
 
     @property
     def index(self) -> Path:
