@@ -40,8 +40,8 @@ class Hit:
     index has no late windows, and if no vectors were searched. `confidence` is the probability that the hit is
     relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer` is the path of the newest
     version of the file, if there is a newer one. `title`, `mtime` (the time of modification, "2026-03-01T12:00:00" in
-    UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text, or None. `index` is the folder of the hit's index, if several were searched; `path`
-    is as that index stores it.
+    UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text,
+    or None. `index` is the folder of the hit's index if several were searched; `path` is as that index stores it.
     """
 
     rank: int
