@@ -54,13 +54,16 @@ def repair(
         say(f"moved aside: {path}")
     for path in done.staged if done.pending else ():
         complain(f"{path}: has lost vectors, so searches miss it; embed it again with `vsearch index`")
+    if done.feedback_lost:
+        complain(f"{done.index}: the verdicts have lost {plural(done.feedback_lost, 'byte')}; record them again")
     if as_json:
         emit(to_json({"schema": "vsearch.repair/1", **asdict(done), "index": str(done.index)}))
     else:
         emit(one_line(f"{done.index}: {_summary(done)}"))
     if observer.should_stop() and done.pending:
         return 130
-    return 2 if done.lost or done.recalled or done.reread or (done.staged and done.pending) else 0
+    has_losses = done.lost or done.recalled or done.reread or done.feedback_lost
+    return 2 if has_losses or (done.staged and done.pending) else 0
 
 
 def _report_losses(done: "RepairSummary") -> None:

@@ -11,9 +11,12 @@ from vsearch_core.errors import StorageError
 from vsearch_core.evaluate.feedback import (
     FEEDBACK_FILE,
     MAX_BYTES,
+    SIZE_FILE,
     Verdict,
+    accept_losses,
     damaged_lines,
     dataset_from_verdicts,
+    lost_bytes,
     read_verdicts,
     record_verdict,
     set_damaged_lines_aside,
@@ -96,6 +99,50 @@ def test_each_line_cut_short_is_found(tmp_path: Path) -> None:
     for size in {*range(len(whole) - 1)} - {0, second - 1, second}:
         file.write_bytes(whole[:size])
         assert damaged_lines(tmp_path) == [1 if size < second else 2]
+
+
+def test_each_cut_between_lines_is_found_until_it_is_accepted(tmp_path: Path) -> None:
+    for query in ("one", "two", "three"):
+        record_verdict(tmp_path, verdict(query))
+    file = tmp_path / FEEDBACK_FILE
+    lines = file.read_bytes().splitlines(keepends=True)
+    for kept in ([], lines[:1], lines[:2], lines[1:], [lines[0], lines[2]]):
+        file.write_bytes(b"".join(kept))
+        assert damaged_lines(tmp_path) == []
+        assert lost_bytes(tmp_path) == sum(map(len, lines)) - sum(map(len, kept))
+    lost = lost_bytes(tmp_path)
+    record_verdict(tmp_path, verdict("four"))
+    assert lost_bytes(tmp_path) == lost
+    accept_losses(tmp_path)
+    assert lost_bytes(tmp_path) == 0
+
+
+def test_a_file_without_a_size_and_one_that_was_deleted_have_lost_nothing(tmp_path: Path) -> None:
+    assert lost_bytes(tmp_path) == 0
+    record_verdict(tmp_path, verdict("one"))
+    (tmp_path / SIZE_FILE).unlink()
+    assert lost_bytes(tmp_path) == 0
+    record_verdict(tmp_path, verdict("two"))
+    (tmp_path / FEEDBACK_FILE).unlink()
+    assert lost_bytes(tmp_path) == 0
+    record_verdict(tmp_path, verdict("three"))
+    assert lost_bytes(tmp_path) == 0
+
+
+def test_each_flipped_bit_of_the_size_is_found(tmp_path: Path) -> None:
+    record_verdict(tmp_path, verdict())
+    file = tmp_path / SIZE_FILE
+    whole = file.read_bytes()
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        assert lost_bytes(tmp_path) is None
+    for size in range(1, len(whole)):
+        file.write_bytes(whole[:size])
+        assert lost_bytes(tmp_path) is None
+    accept_losses(tmp_path)
+    assert file.read_bytes() == whole
 
 
 def test_lines_without_a_checksum_are_read(tmp_path: Path) -> None:

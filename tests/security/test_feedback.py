@@ -36,6 +36,15 @@ def test_a_damaged_line_is_named_and_moved_aside(feedback: Path) -> None:
     assert feedback.read_bytes().count(b"\n") == 1
 
 
+def test_a_cut_at_the_end_of_a_line_is_named_and_reported_by_a_repair(feedback: Path) -> None:
+    first, second = feedback.read_bytes().splitlines(keepends=True)
+    feedback.write_bytes(first)
+    assert faults(feedback) == [str(feedback)]
+    assert vsearch_core.repair_index(feedback.parent).feedback_lost == len(second)
+    assert faults(feedback) == []
+    assert vsearch_core.repair_index(feedback.parent).feedback_lost == 0
+
+
 def test_a_file_that_can_not_be_read_is_a_fault(feedback: Path) -> None:
     for kind in ("link", "folder", "too large"):
         feedback.unlink()

@@ -32,7 +32,15 @@ ROOT = Path(__file__).parent.parent.parent
 PRECIOUS = b"k = 5\n"  # TOML, so that a file of settings could be rewritten in its place
 DATABASES = (CATALOG_FILE, f"{CATALOG_FILE}.new", f"{CATALOG_FILE}.salvage")
 PLACES = [  # where a writer writes, or once wrote
-    *("writer.json", "writer.json.new", "writer.lock", "feedback.jsonl", "config.toml", "config.toml.new"),
+    *(
+        "writer.json",
+        "writer.json.new",
+        "writer.lock",
+        "feedback.jsonl",
+        "feedback.size",
+        "config.toml",
+        "config.toml.new",
+    ),
     *(f"{name}{suffix}" for name in DATABASES for suffix in ("", *SUFFIXES[1:])),
     *("RE-EMBED", "RE-EMBED-wal", "RE-EMBED-journal", "segments", "damaged", ""),
 ]

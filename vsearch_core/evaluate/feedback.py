@@ -1,13 +1,15 @@
 """Store users' verdicts on hits in the index folder's `feedback.jsonl`, one JSON object a line.
 
 Verdicts are only appended. A line that a crash has cut short is ignored, and the next verdict begins a new line. Each
-line has a checksum, except those that were written before there was one.
+line has a checksum, except those that were written before there was one. The file `feedback.size` has the number of
+bytes that were appended: without it, the loss of whole lines would not be noticed.
 """
 
 import errno
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +24,9 @@ from vsearch_core.store.io_errors import file_errors
 from vsearch_core.store.tables import DAMAGED_DIR
 
 FEEDBACK_FILE = "feedback.jsonl"
+SIZE_FILE = "feedback.size"
 MAX_BYTES = 64_000_000  # of the file: about 300,000 verdicts
+_SIZE_DIGITS = 16
 _CRC = "crc"  # the key of a line's checksum, the CRC-32 of the line's JSON without it
 
 
@@ -45,12 +49,16 @@ def record_verdict(index: Path, verdict: Verdict) -> None:
     path = index / FEEDBACK_FILE
     with file_errors(path):
         fresh = not path.exists()
+        former = 0 if fresh else _written_bytes(index) or 0
         with open_file(path, "ab+", buffering=0) as file:
+            former = max(former, file.seek(0, os.SEEK_END))
             line = _to_line(verdict) + b"\n"
-            left = memoryview(line if _ends_a_line(file) else b"\n" + line)
+            data = line if _ends_a_line(file) else b"\n" + line
+            left = memoryview(data)
             while left:  # one write, appended whole, unless the system takes less
                 left = left[file.write(left) :]
             os.fsync(file.fileno())
+        _store_written_bytes(index, former + len(data))
         if fresh:
             sync_folder(index)
 
@@ -65,6 +73,57 @@ def read_verdicts(index: Path) -> tuple[list[Verdict], int]:
 def damaged_lines(index: Path) -> list[int]:
     """Return the numbers of the damaged lines, from 1. Raises StorageError."""
     return [number for number, line in _lines(index) if _verdict(line) is None]
+
+
+def lost_bytes(index: Path) -> int | None:
+    """Return the number of bytes that the file has lost, or None if `feedback.size` is damaged. Raises StorageError.
+
+    A file that is missing has lost nothing: its verdicts were deleted. If several processes append at once, or an
+    earlier version of vsearch appends, the same number of lost bytes may go unnoticed.
+    """
+    path = index / FEEDBACK_FILE
+    with file_errors(path):
+        if not os.path.lexists(path):
+            return 0
+        written = _written_bytes(index)
+        return None if written is None else max(0, written - path.lstat().st_size)
+
+
+def accept_losses(index: Path) -> None:
+    """Store the file's present size in `feedback.size`, if it differs. Raises StorageError."""
+    path = index / FEEDBACK_FILE
+    with file_errors(path):
+        if os.path.lexists(path) and _written_bytes(index) not in (0, path.lstat().st_size):
+            _store_written_bytes(index, path.lstat().st_size)
+
+
+def _written_bytes(index: Path) -> int | None:
+    """Return the number in `feedback.size`, 0 if there is none, or None if the file is damaged. Raises OSError."""
+    try:
+        with open_file(index / SIZE_FILE, "rb") as file:
+            data = file.read(len(_size_line(0)) + 1)
+    except FileNotFoundError:
+        return 0
+    if not data:  # a crash came before the first write
+        return 0
+    digits = data[:_SIZE_DIGITS]
+    return int(digits) if digits.isdigit() and data == _size_line(int(digits)) else None
+
+
+def _store_written_bytes(index: Path, count: int) -> None:
+    """Overwrite `feedback.size` by one short write, so that it is never torn. Raises OSError."""
+    path = index / SIZE_FILE
+    with suppress(FileExistsError):
+        open_file(path, "xb").close()
+    with open_file(path, "r+b", buffering=0) as file:
+        file.write(_size_line(count))
+        file.truncate(len(_size_line(count)))
+        os.fsync(file.fileno())
+
+
+def _size_line(count: int) -> bytes:
+    digits = b"%0*d" % (_SIZE_DIGITS, count)
+    return b"%s %08x\n" % (digits, crc32(digits))
 
 
 def set_damaged_lines_aside(index: Path) -> Path | None:

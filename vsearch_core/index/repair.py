@@ -67,7 +67,8 @@ class RepairSummary:
     were replaced by a new one with `rows` rows. `reread` are files that have lost text; the next update must read them
     again. `staged` are files that have lost vectors; they are not found until they are embedded again. `renewed` is
     True if keyword postings of an earlier analyzer were rebuilt. `embedded` is the number of chunks that were embedded,
-    and `pending` the number without a vector. `set_aside` are the paths of the copies of damaged files.
+    and `pending` the number without a vector. `feedback_lost` are the bytes that the file of verdicts had lost.
+    `set_aside` are the paths of the copies of damaged files.
     """
 
     index: Path
@@ -77,6 +78,7 @@ class RepairSummary:
     renewed: bool = False
     embedded: int = 0
     pending: int = 0
+    feedback_lost: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     reread: list[str] = field(default_factory=list)
     staged: list[str] = field(default_factory=list)

@@ -445,16 +445,20 @@ class Index(Searching["Snapshot"]):
         return replace(report, faults=(*report.faults, *self._feedback_faults())) if full else report
 
     def _feedback_faults(self) -> "list[Fault]":
-        from vsearch_core.evaluate.feedback import FEEDBACK_FILE, damaged_lines
+        from vsearch_core.evaluate.feedback import FEEDBACK_FILE, SIZE_FILE, damaged_lines, lost_bytes
         from vsearch_core.store.check import Fault
 
         path = self.path / FEEDBACK_FILE
         try:
-            return [
-                Fault(f"{path}:{number}", "is damaged: its checksum differs") for number in damaged_lines(self.path)
-            ]
+            lines, lost = damaged_lines(self.path), lost_bytes(self.path)
         except StorageError as error:
             return [Fault(error.subject, error.reason)]
+        faults = [Fault(f"{path}:{number}", "is damaged: its checksum differs") for number in lines]
+        if lost is None:
+            faults.append(Fault(str(self.path / SIZE_FILE), "is damaged: its checksum differs"))
+        elif lost:
+            faults.append(Fault(str(path), f"has lost {lost:,} of the bytes that were written"))
+        return faults
 
     def status(self) -> "Status":
         """Return the number of files and chunks in the index, its settings, and its size on disk."""

@@ -153,7 +153,7 @@ def repair_index(
         IndexNotFoundError: There is no index at `path`.
         IndexCorruptError: The catalog is damaged beyond repair.
     """
-    from vsearch_core.evaluate.feedback import set_damaged_lines_aside
+    from vsearch_core.evaluate.feedback import accept_losses, lost_bytes, set_damaged_lines_aside
     from vsearch_core.index import repair
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.settings import IndexOptions
@@ -166,8 +166,9 @@ def repair_index(
     if re_embed:
         opener = Embedders(folder, IndexOptions(), cache, open_embedder, consent, approve).open
     summary = repair.repair_index(folder, opener, observer or Observer(), salvaged or _ignore)
-    aside = set_damaged_lines_aside(folder)
-    return replace(summary, set_aside=[*summary.set_aside, *([str(aside)] if aside else [])])
+    lost, aside = lost_bytes(folder) or 0, set_damaged_lines_aside(folder)
+    accept_losses(folder)
+    return replace(summary, set_aside=[*summary.set_aside, *([str(aside)] if aside else [])], feedback_lost=lost)
 
 
 def _no_index(path: str | Path) -> IndexNotFoundError:
