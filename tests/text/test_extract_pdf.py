@@ -7,7 +7,14 @@ import pytest
 from pdfs import Run, annotated, drawn, encrypted, make_pdf, with_pictures
 from pypdf import PageObject, PdfReader, PdfWriter
 from pypdf.errors import DependencyError
-from pypdf.generic import DecodedStreamObject, NameObject, NumberObject
+from pypdf.generic import (
+    ArrayObject,
+    DecodedStreamObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    TextStringObject,
+)
 from samples import pdf_page, stream
 
 from vsearch_core.errors import BinaryFileError, EncryptedError, ExtractionError, PicturesOnlyError
@@ -265,6 +272,23 @@ def test_words_broken_at_the_end_of_a_line_are_whole(lines: list[str], whole: st
     assert with_whole_words(["\n".join(line.strip() for line in lines)]) == [whole]  # as pypdf reads it
 
 
+def appearance(text: str) -> DictionaryObject:
+    """Return an annotation's appearance that draws this text."""
+    font = {NameObject("/Type"): NameObject("/Font"), NameObject("/Subtype"): NameObject("/Type1")}
+    font[NameObject("/BaseFont")] = NameObject("/Helvetica")
+    fonts = DictionaryObject({NameObject("/F1"): DictionaryObject(font)})
+    form = DecodedStreamObject()
+    form.set_data(f"BT /F1 12 Tf ({text}) Tj ET".encode())
+    form[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    return DictionaryObject({NameObject("/N"): form})
+
+
+def options(*names: str | tuple[str, str]) -> ArrayObject:
+    """Return the options of a choice field: names, or values with the names that are shown."""
+    texts = (ArrayObject(map(TextStringObject, name)) if isinstance(name, tuple) else name for name in names)
+    return ArrayObject(TextStringObject(each) if isinstance(each, str) else each for each in texts)
+
+
 @pytest.mark.parametrize(
     ("annotations", "text"),
     [
@@ -273,6 +297,12 @@ def test_words_broken_at_the_end_of_a_line_are_whole(lines: list[str], whole: st
         ([{"Subtype": "Widget", "FT": "Tx", "T": "f1", "V": "secret", "Ff": NumberObject(1 << 13)}], ""),
         ([{"Subtype": "Widget", "FT": "Btn", "T": "f1", "V": "Yes"}], ""),
         ([{"Subtype": "FreeText", "Contents": "Approved by all"}], "Approved by all"),
+        ([{"Subtype": "FreeText", "RC": "<body><p>A &amp; <b>B</b></p><p>C</p></body>"}], "A & B\nC"),
+        ([{"Subtype": "FreeText", "AP": appearance("Typed here")}], "Typed here"),
+        ([{"Subtype": "Stamp", "AP": appearance("Paid"), "Contents": ""}], "Paid"),
+        ([{"Subtype": "Square", "AP": appearance("ornament")}], ""),
+        ([{"Subtype": "Widget", "FT": "Ch", "V": "l1", "Opt": options(("s1", "Small"), ("l1", "Large"))}], "Large"),
+        ([{"Subtype": "Widget", "FT": "Ch", "V": "Red", "Opt": options("Red", "Green")}], "Red"),
         (
             [{"Subtype": "Text", "Contents": "Ask the roofer"}, {"Subtype": "Highlight", "Contents": "why?"}],
             "Ask the roofer\n\nwhy?",
@@ -305,15 +335,43 @@ def test_titles_that_programs_write_are_ignored(title: str) -> None:
         ("ETen-B5-H", "CNS1", "a5 78 a5 5f", "台北"),
         ("KSCms-UHC-H", "Korea1", "bc ad bf ef", "서울"),
         ("UniJIS-UTF16-H", "Japan1", "67 71 4e ac", "東京"),
+        ("EUC-V", "Japan1", "c5 ec b5 fe", "東京"),
+        ("V", "Japan1", "45 6c 35 7e", "東京"),
+        ("90msp-RKSJ-V", "Japan1", "93 8c 8b 9e", "東京"),
+        ("GBKp-EUC-V", "GB1", "b1 b1 be a9", "北京"),
+        ("HKscs-B5-V", "CNS1", "a5 78 a5 5f", "台北"),
+        ("KSC-EUC-V", "Korea1", "bc ad bf ef", "서울"),
     ],
 )
 def test_predefined_maps_of_chinese_japanese_and_korean(encoding: str, collection: str, code: str, text: str) -> None:
+    assert extract("a.pdf", in_composite_font(encoding, collection, code)).text.strip() == text
+
+
+def test_a_map_that_extends_a_predefined_one() -> None:
+    data = in_composite_font("OWN", "Japan1", "93 8c 8b 9e")
+    writer = PdfWriter(clone_from=io.BytesIO(data))
+    own = DecodedStreamObject()
+    own.set_data(b"/CIDInit /ProcSet findresource begin begincmap /90ms-RKSJ-V usecmap endcmap end")
+    font = writer.pages[0]["/Resources"]["/Font"]["/F1"].get_object()
+    font[NameObject("/Encoding")] = writer._add_object(own)
+    changed = io.BytesIO()
+    writer.write(changed)
+    assert extract("a.pdf", changed.getvalue()).text.strip() == "東京"
+
+
+@pytest.mark.parametrize("encoding", ["GBT-EUC-H", "KSC-Johab-H"])
+def test_text_in_an_unknown_encoding_is_unreadable(encoding: str) -> None:
+    with pytest.raises(PicturesOnlyError, match="fonts don't say"):
+        extract("a.pdf", in_composite_font(encoding, "GB1", "b1 b1 be a9"))
+
+
+def in_composite_font(encoding: str, collection: str, code: str) -> bytes:
+    """Return a PDF of a page with the bytes `code`, in a font with this encoding and Adobe's collection."""
     inner = f"/CIDSystemInfo << /Registry (Adobe) /Ordering ({collection}) /Supplement 0 >>"
     descendant = f"<< /Type /Font /Subtype /CIDFontType0 /BaseFont /Any {inner} >>"
-    font = f"/Type0 /BaseFont /Any /Encoding /{encoding} /DescendantFonts [{descendant}]"
+    font = f"/Type0 /BaseFont /Any-{encoding} /Encoding /{encoding} /DescendantFonts [{descendant}]"
     data = make_pdf("ABCDEFGH").replace(b"/Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding", font.encode())
-    data = data.replace(b"(ABCDEFGH)", f"<{code.replace(' ', '')}>".encode())
-    assert extract("a.pdf", data).text.strip() == text
+    return data.replace(b"(ABCDEFGH)", f"<{code.replace(' ', '')}>".encode())
 
 
 def test_a_missing_decoder_is_not_called_encryption(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ FORMATS = (
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
     Format("XML", _XML, "xml:extract"),
-    Format("PDF", (".pdf",), "pdf:extract", "page", version=2),
+    Format("PDF", (".pdf",), "pdf:extract", "page", version=3),
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", version=2),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", version=2),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),

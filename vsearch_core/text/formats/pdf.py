@@ -21,7 +21,7 @@ from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_t
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.page_headers import PageText, without_page_headers
 from vsearch_core.text.formats.pdf_annotations import annotations
-from vsearch_core.text.formats.pdf_resources import PageResources
+from vsearch_core.text.formats.pdf_resources import Font, PageResources
 from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, opened
 from vsearch_core.text.formats.pdf_unreadable import is_unreadable, without_controls
 
@@ -141,7 +141,7 @@ def _pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pag
     from pypdf.errors import DependencyError, LimitReachedError
 
     pages, bombs, length = _Pages(), 0, 0
-    fonts: dict[int, str] = {}
+    fonts: dict[int, Font] = {}
     fields: set[int] = set()
     with opened(data, options.password) as pdfium:
         for number in range(1, len(reader.pages) + 1):
@@ -173,7 +173,7 @@ def _pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pag
     return pages
 
 
-def _read_by_pdfium(page: Any, number: int, pdfium: PdfiumDocument | None, fonts: dict[int, str]) -> ReadPage | None:
+def _read_by_pdfium(page: Any, number: int, pdfium: PdfiumDocument | None, fonts: dict[int, Font]) -> ReadPage | None:
     """Return a page as PDFium reads it, or None if it can't or might not end.
 
     Raises pypdf's error for a page that exceeds its limits.
@@ -182,7 +182,23 @@ def _read_by_pdfium(page: Any, number: int, pdfium: PdfiumDocument | None, fonts
         return None
     _check_size(page)
     resources = PageResources(fonts).read(page.get("/Resources", {}))
-    return None if resources.is_endless else pdfium.page(number, resources.unmapped)
+    if resources.is_endless:
+        return None
+    if resources.is_changed:
+        with opened(_alone(page), "") as changed:
+            return changed.page(1, resources.unmapped) if changed else None
+    return pdfium.page(number, resources.unmapped)
+
+
+def _alone(page: Any) -> bytes:
+    """Return a PDF of only this page, as pypdf has it in memory."""
+    from pypdf import PdfWriter
+
+    file = io.BytesIO()
+    writer = PdfWriter()
+    writer.add_page(page)
+    writer.write(file)
+    return file.getvalue()
 
 
 def _page_text(page: Any, read: ReadPage | None) -> PageText | None:

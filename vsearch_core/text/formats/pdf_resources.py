@@ -1,5 +1,6 @@
 """The fonts of PDF pages whose text has no letters, and pages whose drawings contain themselves."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -7,21 +8,38 @@ from typing import Any
 
 _IDENTITY = ("/Identity-H", "/Identity-V")
 _MAPPED_COLLECTIONS = frozenset({"GB1", "CNS1", "Japan1", "Korea1", "KR"})  # with published maps to Unicode
+_UNICODE_CMAP = re.compile(r"/Uni(?:GB|CNS|JIS|JIS2004|JISX0213|JISX02132004|KS)-(?:UCS2|UTF16|UTF32)(?:-HW)?-[HV]")
+_CMAPS = frozenset(  # the other predefined maps of codes that PDFium knows (ISO 32000-1, 9.7.5.2), for horizontal text
+    {"/GB-EUC-H", "/GBpc-EUC-H", "/GBK-EUC-H", "/GBKp-EUC-H", "/GBK2K-H", "/B5pc-H", "/HKscs-B5-H", "/ETen-B5-H"}
+    | {"/ETenms-B5-H", "/CNS-EUC-H", "/83pv-RKSJ-H", "/90ms-RKSJ-H", "/90msp-RKSJ-H", "/90pv-RKSJ-H", "/Add-RKSJ-H"}
+    | {"/Ext-RKSJ-H", "/EUC-H", "/H", "/KSC-EUC-H", "/KSCms-UHC-H", "/KSCms-UHC-HW-H", "/KSCpc-EUC-H"}
+)
+_BASE = re.compile(rb"(/[\w-]{1,40})\s+usecmap")
 _MAX_FORMS = 1000  # of a page
 _MAX_DEPTH = 12  # of forms within forms
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """What is known of a font: its name if it is unmapped, else "", and whether its encoding got another name."""
+
+    unmapped: str
+    is_changed: bool
 
 
 @dataclass(slots=True)
 class PageResources:
     """The fonts and forms of a page. Forms are drawings that a page and other forms can draw any number of times.
 
-    `unmapped` has the names of fonts whose codes are only numbers of glyphs. `is_endless` tells that forms contain
-    themselves, or nest so deep that drawing them may take for ever.
+    `unmapped` has the names of fonts whose codes are only numbers of glyphs, or are in encodings that PDFium doesn't
+    know. `is_changed` tells that a font got another name for its encoding, which PDFium knows. `is_endless` tells that
+    forms contain themselves, or nest so deep that drawing them may take for ever.
     """
 
-    known: dict[int, str]  # by the number of a font's object: its name if it is unmapped, else ""
+    known: dict[int, Font]  # by the number of a font's object
     unmapped: set[str] = field(default_factory=set)
     is_endless: bool = False
+    is_changed: bool = False
     _open: set[int] = field(default_factory=set)  # forms around the one that is read
     _done: set[int] = field(default_factory=set)
 
@@ -30,7 +48,8 @@ class PageResources:
         with suppress(Exception):  # damaged resources name nothing
             resources = resources.get_object()
             for font in _entries(resources, "/Font").values():
-                self._add_font(font)
+                with suppress(Exception):
+                    self._add_font(font)
             for each in _entries(resources, "/XObject").values():
                 self._add_form(getattr(each, "idnum", 0), each.get_object(), resources, depth)
         return self
@@ -38,9 +57,11 @@ class PageResources:
     def _add_font(self, font: Any) -> None:
         number = getattr(font, "idnum", 0)
         if number not in self.known or not number:
-            self.known[number] = _unmapped_name(font.get_object())
-        if self.known[number]:
-            self.unmapped.add(self.known[number])
+            is_changed = _name_encoding(font.get_object())
+            self.known[number] = Font(_unmapped_name(font.get_object()), is_changed)
+        self.is_changed = self.is_changed or self.known[number].is_changed
+        if self.known[number].unmapped:
+            self.unmapped.add(self.known[number].unmapped)
 
     def _add_form(self, number: int, form: Any, outer: Any, depth: int) -> None:
         if form.get("/Subtype") != "/Form" or (number in self._done and number not in self._open):
@@ -63,13 +84,41 @@ def _entries(resources: Any, kind: str) -> Mapping[str, Any]:
     return entries
 
 
+def _name_encoding(font: Any) -> bool:
+    """Give a composite font the horizontal form of its encoding where PDFium knows only that. Return True if it did.
+
+    PDFium doesn't know many encodings for vertical text, nor maps in the file that extend others. They differ from the
+    horizontal ones only in the forms of some signs.
+    """
+    from pypdf.generic import NameObject
+
+    if font.get("/Subtype") != "/Type0" or "/ToUnicode" in font:
+        return False
+    encoding: Any = font["/Encoding"].get_object() if "/Encoding" in font else ""
+    if hasattr(encoding, "get_data"):
+        base = _BASE.search(encoding.get_data())
+        name = base[1].decode() if base else str(encoding.get("/UseCMap", ""))
+    else:
+        name = str(encoding)
+    if name in _CMAPS or (name.endswith("V") and f"{name[:-1]}H" in _CMAPS):
+        font[NameObject("/Encoding")] = NameObject(f"{name[:-1]}H")
+        return name != f"{name[:-1]}H" or encoding != name
+    return False
+
+
 def _unmapped_name(font: Any) -> str:
     """Return the name of a composite font without any map to Unicode, "" of any other font.
 
-    Its encoding is Identity, and its characters are of none of Adobe's collections.
+    PDFium doesn't know its encoding; or the encoding is Identity, and its characters are of none of Adobe's
+    collections.
     """
-    if font.get("/Subtype") != "/Type0" or "/ToUnicode" in font or font.get("/Encoding") not in _IDENTITY:
+    if font.get("/Subtype") != "/Type0" or "/ToUnicode" in font:
         return ""
+    encoding = font.get("/Encoding")
     descendant = font["/DescendantFonts"].get_object()[0].get_object()
-    ordering = str(descendant["/CIDSystemInfo"].get_object().get("/Ordering")) if "/CIDSystemInfo" in descendant else ""
-    return "" if ordering in _MAPPED_COLLECTIONS else str(font.get("/BaseFont", "/")).lstrip("/")
+    if encoding in _IDENTITY:
+        system = descendant["/CIDSystemInfo"].get_object() if "/CIDSystemInfo" in descendant else {}
+        is_mapped = str(system.get("/Ordering")) in _MAPPED_COLLECTIONS
+    else:
+        is_mapped = not isinstance(encoding, str) or encoding in _CMAPS or bool(_UNICODE_CMAP.fullmatch(encoding))
+    return "" if is_mapped else str(descendant.get("/BaseFont", font.get("/BaseFont", "/"))).lstrip("/")
