@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from vsearch_core.lexical.bm25 import is_weak
 from vsearch_core.model import PAGE_BREAK
 from vsearch_core.search import results_json
 from vsearch_core.search.confidence import ANSWERED
@@ -186,8 +187,12 @@ def _explanation(results: Results) -> str:
         method
     ]
     combined = "" if results.fusion is None else f" ({_combination(results)})"
+    weaker = [term for term in results.terms if is_weak(term)]
+    respelled = (
+        f"\n~: half the weight, for other marks or one other letter: {one_line(' '.join(weaker))}" if weaker else ""
+    )
     return (
-        f"terms: {one_line(' '.join(results.terms)) or 'none'}\n"
+        f"terms: {one_line(' '.join(results.terms)) or 'none'}{respelled}\n"
         f"mode {results.mode}{combined}, {exactness}, generation {results.generation},"
         f" {results.matched:,} of {plural(results.searched, 'chunk')} allowed\n"
         f"took {laps}{packed}"

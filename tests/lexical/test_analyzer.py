@@ -51,9 +51,9 @@ def english() -> Analyzer:
         ("U.S.A. e.g.", ["usa"]),
         ("mRNAs", ["mrna", "rna"]),
         ("John's don't O\u2019Neil", ["john", "oneil", "neil"]),
-        ("Café naïve", ["café", "naïv"]),
+        ("Café naïve", ["café", "cafe~", "naïv", "naiv~"]),
         ("ﬁne Ｆｕｌｌ docu\u00adment", ["fine", "full", "document"]),
-        ("cafe\u0301", ["café"]),
+        ("cafe\u0301", ["café", "cafe~"]),
         ("東京タワー2号", ["東京", "京タ", "タワ", "ワー", "ー", "2", "号"]),
         ("ﾊﾟﾝ", ["パン", "ン"]),
         ("한국어", ["한국", "국어", "어"]),
@@ -98,7 +98,7 @@ def test_every_language_has_a_stemmer(language: str) -> None:
         ("東京タワー", ["東京", "京タ", "タワ", "ワー"]),
         ("国", ["国*"]),
         ("国 2号", ["国*", "2", "号*"]),
-        ("한국어 café", ["한국", "국어", "café"]),
+        ("한국어 café", ["한국", "국어", "café", "cafe~"]),
     ],
 )
 def test_query_terms(english: Analyzer, text: str, terms: list[str]) -> None:
@@ -174,7 +174,7 @@ ANALYZER = Analyzer("en")
 @given(st.text(alphabet="国書ーカ한1a.-'@+#。？ัก\u3099ｶ﷽⺀々é\u200d"))
 def test_the_fast_path_for_unspaced_words_gives_the_same_query_terms(english: Analyzer, text: str) -> None:
     for word in text.split():
-        pieces = chain.from_iterable(map(analyzer._pieces, analyzer.tokenize(word)))
+        pieces = chain.from_iterable(map(analyzer._pieces, english._token.findall(word)))
         terms = [analyzer._query_bigrams(piece) if unspaced else english.terms(piece) for _, piece, unspaced in pieces]
         assert english.query_terms(word) == list(chain.from_iterable(terms))
 

@@ -11,7 +11,7 @@ def relatives(word: str, *texts: str) -> list[str]:
     """Return the relatives of a word, as terms, in an index of two segments."""
     parts = [build([GERMAN.terms(text) for text in some]) for some in (texts[::2], texts[1::2])]
     compounds = Compounds(parts, GERMAN.query_terms)
-    (term,) = GERMAN.terms(word)
+    term = GERMAN.terms(word)[0]
     found = compounds.relatives(term)
     assert compounds.relatives(term) == found
     return list(found)

@@ -19,6 +19,7 @@ from vsearch_core.model import TEXT, KeywordFields
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
+from vsearch_core.search.rarity import rare_words
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS
 from vsearch_core.search.snippets import Snippet, best_snippet
@@ -80,7 +81,19 @@ class BruteForceSearcher:
             len(matching),
             None,
             tuple(terms),
+            rare=self._rare_words(request, terms, found) if len(scores) > 1 and not examples else None,
         )
+
+    def _rare_words(self, request: SearchRequest, terms: Sequence[str], found: Sequence[Row]) -> Vectors | None:
+        """Return the weight of the rare words that each found row has."""
+        words = rare_words(
+            request.parsed.words.split(),
+            lambda word: [term for term in dict.fromkeys(self._terms(plain_query(word))) if term in terms],
+            lambda term: sum(term in row.terms for row in self.rows),
+            len(self.rows),
+        )
+        weights = [sum(word.weight for word in words if all(term in row.terms for term in word.terms)) for row in found]
+        return np.array(weights, np.float32) if words else None
 
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
         return [self._row(number).stored for number in ids.tolist()]

@@ -131,7 +131,7 @@ def legible_share(tokenizer: "Tokenizer", text: str) -> float:
     The tokenizer splits a word into pieces. The model doesn't know the word if a piece is unknown, or if there are
     several pieces with fewer than LETTERS_PER_PIECE letters on average. (The number of pieces per word is the
     tokenizer's fertility: Rust et al., "How Good is Your Tokenizer?", ACL 2021.) A wide character (Han, kana, hangul)
-    counts as LETTERS_PER_PIECE letters. Return 1 for a text without letters and digits.
+    counts as LETTERS_PER_PIECE letters. Return 0 for a text of symbols alone, such as 🦆.
     """
     encoding = tokenizer.encode(text, add_special_tokens=False)
     unknown = {tokenizer.token_to_id(name) for name in UNKNOWN}
@@ -145,7 +145,7 @@ def legible_share(tokenizer: "Tokenizer", text: str) -> float:
         spelled = len(ids) > 1 and (is_kana or weight < LETTERS_PER_PIECE * len(ids))
         total += len(letters)
         legible += 0 if spelled or not unknown.isdisjoint(ids) else len(letters)
-    return legible / total if total else 1.0
+    return legible / total if total else float(not text.strip())
 
 
 def text_windows(text: str, limit: float) -> list[tuple[str, float]]:

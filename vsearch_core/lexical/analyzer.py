@@ -3,7 +3,8 @@
 A word becomes its stem. Function words (such as "the") are dropped. In scripts without spaces between words, such as
 Chinese, text becomes overlapping pairs of characters (bigrams), followed by the last character, so that each character
 starts one term. A compound (`getUserName`, `foo.bar`, `2026.4.10`, `T-cell`, `me@example.com`) gives a term for the
-whole and terms for its parts.
+whole and terms for its parts. A symbol (`🦆`, `%`) or an operator (`<=>`) is a term, too. A word with marks (`Dvořák`)
+gives a second term, that of the word without marks, which ends in `~`: queries use it as a weaker match.
 """
 
 import re
@@ -15,12 +16,23 @@ from typing import Any
 from unicodedata import normalize
 
 from vsearch_core.errors import ArgumentError
-from vsearch_core.lexical.characters import APOSTROPHES, HYPHENS, INNER, fold_case, normalize_characters
+from vsearch_core.lexical.characters import (
+    APOSTROPHES,
+    HYPHENS,
+    INNER,
+    SYMBOLS,
+    fold_case,
+    fold_marks,
+    normalize_characters,
+)
 from vsearch_core.lexical.language import LANGUAGES
 from vsearch_core.lexical.stopwords import STOP_WORDS
 from vsearch_core.scripts import COMMON_UNSPACED, FIRST_UNSPACED, RADICALS, UNSPACED
 
-VERSION = 3  # increment it with every change to what `terms` returns: indexes record it
+VERSION = 4  # increment it with every change to what `terms` returns: indexes record it
+_WITH_SYMBOLS = 4  # the first version with symbols, and with the terms of words without their marks
+
+WEAK = "~"  # ends the term of a word without its marks; starts a query's term that counts less
 
 NO_STEMMING = "none"
 
@@ -46,6 +58,16 @@ _TOKEN = re.compile(
     rf"(?:\w++|[{RADICALS}]|(?<![^\s\"'`(\[/])\.(?=[A-Za-z])\w++)"
     rf"(?:[{INNER}]\w*+|[{_JOINERS}]\w++)*+(?:\+\+|\#(?!\w))?"
 )
+# An operator has up to four ASCII symbols; more are a ruled line. Single ones that mark up texts are no operators.
+_ASCII_SYMBOLS = r"\-!:?/\\<>=%&|^$+*~#@"
+_OPERATOR = (
+    rf"(?<![{_ASCII_SYMBOLS}])(?:[-!:?]?[<>=%&|^$+]{{2,3}}|[-!:?][<>=%&|^$+]|[%&^$]|\+(?!\w)|<->?|::)"
+    rf"(?![-/\\<>=%&|^$+*~#@])"
+)
+_FLAGS = "\U0001f1e6-\U0001f1ff"  # letters, two of which are the flag of a country
+_SYMBOL = rf"[{SYMBOLS}]|[{_FLAGS}]{{2}}|{_OPERATOR}"
+_IS_SYMBOL = re.compile(_SYMBOL)
+_TOKEN_OR_SYMBOL = re.compile(rf"{_TOKEN.pattern}|{_SYMBOL}")
 _DASH = re.compile("[-']")
 _LAST_WORD = re.compile(r"[-']?(?<![^\W\d_])[^\W\d_]++$")
 _LEVELS = (re.compile("[@&]"), _DASH, re.compile(r"\."), re.compile("_"), re.compile(r"\+\+|#"))  # loosest first
@@ -86,6 +108,7 @@ class Analyzer:
             reason = f"{language!r} is not a supported language"
             raise ArgumentError("language", reason, code="unsupported-language", choices=choices)
         self._cache = _TermCache(LANGUAGES.get(language), version, cache_size)
+        self._token = self._cache.token
 
     def terms(self, text: str) -> list[str]:
         """Return the terms of a document's text in order, with repetitions."""
@@ -109,7 +132,7 @@ class Analyzer:
         if common.fullmatch(word):  # most queries in such a script: a fast path
             return tuple(chain.from_iterable(map(_query_bigrams, runs.findall(word))))
         terms: list[str] = []
-        for token in tokenize(word):
+        for token in self._token.findall(word):
             for _, piece, unspaced in _pieces(token):
                 terms += _query_bigrams(piece) if unspaced else self._cache[piece]
         return tuple(terms)
@@ -119,7 +142,7 @@ class Analyzer:
 
         In scripts without spaces, each term is a part of its own, and parts may overlap.
         """
-        for match in _TOKEN.finditer(text):
+        for match in self._token.finditer(text):
             for offset, piece, unspaced in _pieces(match.group()):
                 start = match.start() + offset
                 terms = _bigrams(piece) if unspaced else self._cache[piece]
@@ -132,12 +155,14 @@ class Analyzer:
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
         """Return the positions of the terms in the text, ascending and without overlaps.
 
-        A term such as `bar*` matches all terms that start with "bar".
+        A term such as `bar*` matches all terms that start with "bar", and `~bar` matches "bar".
         """
+        weak = {term[1:]: term for term in terms if term.startswith(WEAK)}
         prefixes = [term for term in terms if term.endswith("*")]
         found: list[Match] = []
         for start, end, span_terms in self.spans(text):
             matched = {term for term in span_terms if term in terms}
+            matched.update(weak[term] for term in span_terms if term in weak)
             matched.update(prefix for prefix in prefixes for term in span_terms if term.startswith(prefix[:-1]))
             if not matched:
                 continue
@@ -160,10 +185,12 @@ class _TermCache(dict[str, tuple[str, ...]]):
         self._algorithm = algorithm
         self._size = size
         self._rounds = _MOST_ROUNDS if version >= 3 else 1
+        self._folds = version >= _WITH_SYMBOLS
+        self.token = _TOKEN_OR_SYMBOL if version >= _WITH_SYMBOLS else _TOKEN
         self._stemmers: dict[str, Any] = {}
 
     def __missing__(self, word: str) -> tuple[str, ...]:
-        pieces = [piece for token in tokenize(word) for piece in _pieces(token)]
+        pieces = [piece for token in self.token.findall(word) for piece in _pieces(token)]
         unspaced = any(unspaced for _, _, unspaced in pieces)
         if len(pieces) == 1 and not unspaced and pieces[0][1] == word:
             terms = tuple(self._analyze(word))
@@ -179,7 +206,16 @@ class _TermCache(dict[str, tuple[str, ...]]):
         return terms
 
     def _analyze(self, token: str) -> Iterator[str]:
+        if self._folds and _IS_SYMBOL.fullmatch(token):
+            yield token
+            return
         token = normalize_characters(token)
+        terms = list(self._terms(token))
+        yield from terms
+        if self._folds and not token.isascii() and terms and (unmarked := fold_marks(token)) != token:
+            yield from (term + WEAK for term in self._terms(unmarked) if term not in terms)
+
+    def _terms(self, token: str) -> Iterator[str]:
         if "'" in token:
             if self._algorithm in _ELIDING:
                 return self._parts(token.split("'"), self._compound)
@@ -272,7 +308,7 @@ def _query_bigrams(run: str) -> tuple[str, ...]:
 
 def _pieces(token: str) -> list[tuple[int, str, bool]]:
     """Split a token into (start, piece, whether it is in an unspaced script)."""
-    if max(token) < FIRST_UNSPACED:
+    if max(token) < FIRST_UNSPACED or _IS_SYMBOL.fullmatch(token):
         return [(0, token, False)]
     return [(match.start(), match.group(), match.lastindex == 1) for match in _pieces_pattern().finditer(token)]
 
@@ -280,7 +316,9 @@ def _pieces(token: str) -> list[tuple[int, str, bool]]:
 @cache
 def _common_runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Return a pattern for words of common unspaced characters and separators, and one that finds their runs."""
-    return re.compile(rf"(?:[{COMMON_UNSPACED}]++|[^\w{INNER}]++)*+"), re.compile(rf"[{COMMON_UNSPACED}]++")
+    return re.compile(rf"(?:[{COMMON_UNSPACED}]++|[^\w{INNER}{SYMBOLS}{_FLAGS}{_ASCII_SYMBOLS}]++)*+"), re.compile(
+        rf"[{COMMON_UNSPACED}]++"
+    )
 
 
 @cache

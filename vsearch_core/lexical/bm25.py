@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from vsearch_core.config import BM25_B, BM25_K1
 from vsearch_core.kernels.constants import BLOCK_POSTINGS, SCORE_BITS
+from vsearch_core.lexical.analyzer import WEAK
 from vsearch_core.lexical.postings import Postings
 
 Floats = NDArray[np.float32]
 RowCounts = tuple[NDArray[np.int64], NDArray[np.uint8]]  # rows, ascending, and a term's count in each
 Verify = Callable[[int, int, int], object]
 
+WEAK_WEIGHT = 0.5  # of the idf of a term that a query has as a weaker match
 _TERMS = 64  # for which the arrays of terms have room at first
 MAX_TERMS = 1 << 16  # that are remembered between queries
 
@@ -63,6 +65,9 @@ class BM25:
     @property
     def term_ids(self) -> Mapping[str, int]:
         """Return a mapping from a term to its place in the arrays `idf`, `spans` and `gains`. New terms are looked up.
+
+        A term that starts with `~` stands for the index's term after it. Its idf is multiplied by WEAK_WEIGHT, and so
+        is that of a term that ends in `~`.
 
         `idf` (t,) float64 is the idf of each term. `spans` (t, parts, 2) int64 is the start and end of its postings in
         each part. `gains` (t, parts) float32 is the largest share of the idf that one of these postings adds to a
@@ -194,11 +199,11 @@ class BM25:
             self.idf, self.spans, self.gains = (
                 np.concatenate([array, np.zeros_like(array)]) for array in (self.idf, self.spans, self.gains)
             )
-        spans = [part.span(term) for part in self.parts]
+        spans = [part.span(index_term(term)) for part in self.parts]
         for part, (start, end) in enumerate(spans):
             self.check(part, start, end)
             self.gains[number, part] = self._gain(part, start, end)
-        self.idf[number] = idf(self.rows, sum(end - start for start, end in spans))
+        self.idf[number] = weight_of(term) * idf(self.rows, sum(end - start for start, end in spans))
         self.spans[number] = np.array(spans, np.int64).reshape(-1, 2)
         return number
 
@@ -211,6 +216,21 @@ class BM25:
             return float(start < end)
         constant, factor = self.scale
         return 1.00001 / (1 + float((constant / counts + factor * ratios).min()))
+
+
+def index_term(term: str) -> str:
+    """Return the index's term that a query's term stands for."""
+    return term.removeprefix(WEAK)
+
+
+def is_weak(term: str) -> bool:
+    """Return True for a query's term that counts less than others: `~bar`, another spelling, or `bar~`, other marks."""
+    return term.startswith(WEAK) or term.endswith(WEAK)
+
+
+def weight_of(term: str) -> float:
+    """Return the factor of a query term's idf: WEAK_WEIGHT for a weaker match, or 1."""
+    return WEAK_WEIGHT if is_weak(term) else 1.0
 
 
 def contributions(counts: NDArray[np.uint8], saturations: Floats, weight: np.float32) -> NDArray[np.int32]:

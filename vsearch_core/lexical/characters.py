@@ -1,6 +1,7 @@
 """Define the characters of words, as ranges for `re`, and normalise text so that variants of a word become equal."""
 
-from unicodedata import normalize
+from functools import cache
+from unicodedata import category, normalize
 
 from vsearch_core.scripts import RADICALS
 
@@ -18,6 +19,19 @@ INNER = (
 HYPHENS = "\u2010\u2011-"
 APOSTROPHES = "'\u2019"
 
+# Symbols of which each is a term: currency, legal, arrows, mathematics, emoji. Their modifiers (skin colours, styles),
+# bullets and lines of boxes are not.
+SYMBOLS = (
+    "\u00a2-\u00a7\u00a9\u00ac\u00ae\u00b0\u00b1\u00b6\u00d7\u00f7\u2030\u20a0-\u20cf\u2190-\u23ff\u2600-\u2bff"
+    "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff"
+)
+
+# Marks that readers leave out when they type. Vowel signs, such as those of Devanagari, are letters.
+_MARKS = (("\u0300", "\u036f"), ("\u0591", "\u05c7"), ("\u0610", "\u061a"), ("\u064b", "\u065f"), ("\u06d6", "\u06ed"))
+_UNMARKED = {  # letters that Unicode doesn't decompose
+    "æ": "ae", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ł": "l", "ŋ": "n", "ø": "o", "œ": "oe", "þ": "th", "й": "й",
+}  # fmt: skip
+
 _FOLDS = str.maketrans(dict.fromkeys(INVISIBLE) | dict.fromkeys(HYPHENS, "-") | dict.fromkeys(APOSTROPHES, "'"))
 
 
@@ -27,6 +41,27 @@ def normalize_characters(text: str) -> str:
     The case of letters is not changed.
     """
     return text if text.isascii() else normalize("NFKC", text).translate(_FOLDS)
+
+
+def fold_marks(text: str) -> str:
+    """Return normalised text without the marks of its letters: Dvorak for Dvořák. Other text is returned as it is.
+
+    A Russian й stays, because nobody writes и for it.
+    """
+    return text if text.isascii() else "".join(map(_unmarked, text))
+
+
+@cache
+def _unmarked(char: str) -> str:
+    if char.lower() in _UNMARKED:
+        base = _UNMARKED[char.lower()]
+        return base if char.islower() else base.upper()
+    kept = (each for each in normalize("NFD", char) if not (category(each) == "Mn" and _is_mark(each)))
+    return normalize("NFC", "".join(kept))
+
+
+def _is_mark(char: str) -> bool:
+    return any(first <= char <= last for first, last in _MARKS)
 
 
 def fold_case(text: str) -> str:

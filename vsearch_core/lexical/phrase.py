@@ -4,14 +4,14 @@ import re
 from collections.abc import Collection, Sequence
 
 from vsearch_core.lexical.analyzer import Analyzer
-from vsearch_core.lexical.characters import INNER, fold_case, normalize_characters
+from vsearch_core.lexical.characters import INNER, SYMBOLS, fold_case, normalize_characters
 from vsearch_core.scripts import UNSPACED
 
 # A word ends where no letter of a spaced script follows. The n of don't is not the end of a word.
 _NOT_AFTER = rf"(?<![^\W{UNSPACED}])(?<![{INNER}])"
 _NOT_BEFORE = rf"(?![^\W{UNSPACED}])(?![{INNER}])(?!'t\b)"
 _SPACED = re.compile(rf"[^\W{UNSPACED}]")
-_RUNS = re.compile(rf"[{UNSPACED}]{{2,}}|[^\W_{UNSPACED}]+")
+_RUNS = re.compile(rf"[{UNSPACED}]{{2,}}|[^\W_{UNSPACED}]+|[{SYMBOLS}]")
 _SHORTEST = 3  # letters; the analyzer may drop shorter words, such as the s of it's
 
 
@@ -49,9 +49,13 @@ def required_terms(phrase: str, analyzers: Collection[Analyzer]) -> list[Collect
         run = match.group()
         if re.match(f"[{UNSPACED}]", run):
             groups += [{run[i : i + 2]} for i in range(len(run) - 1)]
-        elif _stands_alone(wanted, match) and (run.isdecimal() or (run.isalpha() and len(run) >= _SHORTEST)):
+        elif re.match(f"[{SYMBOLS}]", run) or _is_word(run, wanted, match):
             groups += _alternatives(run, analyzers)
     return groups
+
+
+def _is_word(run: str, text: str, match: re.Match[str]) -> bool:
+    return _stands_alone(text, match) and (run.isdecimal() or (run.isalpha() and len(run) >= _SHORTEST))
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:

@@ -1,22 +1,26 @@
 """Parse the operators of a query: "exact words", +required, -excluded and prefix*.
 
 Every text is a valid query. The operators + and - only count at the start of a word, directly before a letter or a
-straight quotation mark. Hyphens inside words, dashes between spaces, signed numbers, options such as -x and --word, and
-unpaired quotes are ordinary text. A query with nothing but exclusions is ordinary text, too.
+quotation mark. Typographic quotation marks (“so” or «so») are quotation marks, too. Hyphens inside words, dashes
+between spaces, signed numbers, options such as -x and --word, and unpaired quotes are ordinary text. A query with
+nothing but exclusions asks for all chunks without the excluded texts.
 """
 
 import re
 from dataclasses import dataclass
+from unicodedata import category
 
 PHRASE, WORD, PREFIX = "phrase", "word", "prefix"
 
 _ITEM = re.compile(
-    r"""(?<!\S)(?P<sign>[+-])?
-        (?: "(?P<phrase>[^"]*\w[^"]*)"(?!\w)
-          | (?P<prefix>(?:\w[\w.]*\w|[^\W\d_a-zA-Z]))\*(?=[\s.,;:!?)]|$)
-          | (?P<word>\w\S*) )""",
+    r"""(?P<sign>(?<!\S)[+-])?
+        (?: (?<!\w)"(?P<phrase>[^"]*[^\s"][^"]*)"(?!\w)
+          | (?:(?<!\S)|(?<=(?<!\S)[+-]))(?P<prefix>(?:\w[\w.]*\w|[^\W\d_a-zA-Z]))\*(?=[\s.,;:!?)]|$)
+          | (?(sign)(?P<word>\w\S*)|(?!)) )""",
     re.VERBOSE,
 )
+_CURVED = re.compile("[“”„‟]([^“”„‟]*)[“”„‟]")
+_ANGLED = re.compile("«([^«»]*)»|»([^«»]*)«")
 _TRAILING = ".,;:!?)\"'"  # punctuation after a word, which no analyzer keeps
 
 
@@ -38,7 +42,8 @@ class ParsedQuery:
 
     `semantic_text` is the part of the query that is embedded: everything except excluded text, without operators.
     `words` is `semantic_text` without the `prefixes`; the analyzer turns it into terms. A chunk matches if it contains
-    all `required` clauses and none of the `excluded` ones.
+    all `required` clauses and none of the `excluded` ones. If there is nothing but exclusions, `semantic_text` and
+    `words` are empty.
     """
 
     semantic_text: str
@@ -46,6 +51,11 @@ class ParsedQuery:
     prefixes: tuple[str, ...] = ()
     required: tuple[Clause, ...] = ()
     excluded: tuple[Clause, ...] = ()
+
+    @property
+    def only_excludes(self) -> bool:
+        """Return True if the query has nothing but excluded texts."""
+        return bool(self.excluded) and not self.semantic_text
 
 
 def plain_query(text: str) -> ParsedQuery:
@@ -55,6 +65,7 @@ def plain_query(text: str) -> ParsedQuery:
 
 def parse_query(text: str) -> ParsedQuery:
     """Parse a query with operators. The text must be clean (see `search.request.clean_query`)."""
+    text = _with_straight_quotes(text)
     semantic: list[str] = []
     words: list[str] = []
     prefixes: list[str] = []
@@ -82,8 +93,8 @@ def parse_query(text: str) -> ParsedQuery:
     semantic.append(text[end:])
     words.append(text[end:])
     semantic_text = "".join(semantic).strip()
-    if not any(char.isalnum() for char in semantic_text):
-        return plain_query(text)
+    if excluded and not required and not any(map(_has_meaning, semantic_text)):
+        return ParsedQuery("", "", (), (), tuple(excluded))
     return ParsedQuery(semantic_text, "".join(words), tuple(prefixes), tuple(required), tuple(excluded))
 
 
@@ -98,6 +109,16 @@ def _clause(match: re.Match[str]) -> Clause | None:
     if sign and _is_letter(bare[0]) and (len(bare) > 1 or not bare.isascii()):  # -x is a command-line option
         return Clause(WORD, bare)
     return None
+
+
+def _with_straight_quotes(text: str) -> str:
+    """Return the text with straight quotation marks in place of pairs of typographic ones."""
+    return _ANGLED.sub(lambda match: f'"{match[1] or match[2] or ""}"', _CURVED.sub(r'"\1"', text))
+
+
+def _has_meaning(char: str) -> bool:
+    """Return True for a letter, digit or symbol, False for punctuation and blanks."""
+    return char.isalnum() or category(char)[0] == "S"
 
 
 def _is_letter(char: str) -> bool:

@@ -43,7 +43,8 @@ class Candidates:
     number of candidates; otherwise it is None. `terms` are the query's terms, for display. `windows` (n, 2) is the
     first character of each chunk's best late window in the chunk's text, and the one after its last; -1 for a chunk
     without windows, and None if no windows were compared. `evidence` is what confidences are computed from.
-    `cosine_floor` is the cosine that counts as nothing in fusion.
+    `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is the weight of the query's rare words
+    that each chunk has (`search.rarity`), or None if there are none.
     """
 
     ids: Ids
@@ -56,6 +57,7 @@ class Candidates:
     windows: NDArray[np.int64] | None = None
     evidence: Evidence = Evidence()  # noqa: RUF009 - frozen
     cosine_floor: float = LOWEST_COSINE
+    rare: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

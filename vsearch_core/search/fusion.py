@@ -11,8 +11,10 @@ from vsearch_core import config
 Scores = NDArray[np.float32]
 
 VECTOR, KEYWORD = "vector", "keyword"  # routes; any other route scores by cosine, too
+LISTED = "listed"  # the only route of a query that has nothing but exclusions: each chunk that passes them has score 1
 LOWEST_COSINE = -1.0
 FLOOR_PAIRS = 1000  # with fewer pairs of chunks, their spread says nothing
+RARE_WEIGHT = 0.4  # of rare words, where both routes count the same; 0.3 with the default fusion
 LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no keyword finds
 
 
@@ -65,16 +67,24 @@ def cosine_floor(cosines: NDArray[np.float32]) -> float:
     return float(max(cosines.mean() - 12 * cosines.std(), LOWEST_COSINE))
 
 
-def fuse(scores: Mapping[str, Scores], fusion: Fusion, depth: int, floor: float = LOWEST_COSINE) -> Scores:
+def fuse(
+    scores: Mapping[str, Scores],
+    fusion: Fusion,
+    depth: int,
+    floor: float = LOWEST_COSINE,
+    rare: Scores | None = None,
+) -> Scores:
     """Combine the scores of all routes, each (n,), into one score for each of the n candidates, (n,).
 
     In the input, a keyword score of 0 means no match, and NaN means that a route can't score the candidate. In the
     output, a score of 0 or less means no match. `depth` is the number of candidates that each route proposed;
-    reciprocal rank fusion only counts ranks up to it. `floor` is the cosine that counts as nothing in convex fusion.
+    reciprocal rank fusion only counts ranks up to it. `floor` is the cosine that counts as nothing in convex fusion,
+    and `rare` (n,) is the weight of rare words, which it adds.
     """
     if fusion.method == "rrf":
         return _reciprocal_ranks(scores, fusion.rrf_k, depth)
-    return _convex(scores, fusion.alpha, floor)
+    fused = _convex(scores, fusion.alpha, floor)
+    return fused if rare is None else _with_rare_words(fused, rare, fusion.alpha)
 
 
 def _convex(scores: Mapping[str, Scores], alpha: float, floor: float) -> Scores:
@@ -90,6 +100,16 @@ def _convex(scores: Mapping[str, Scores], alpha: float, floor: float) -> Scores:
         total = part if total is None else total + part
     assert total is not None, "no route was searched"
     return total.astype(np.float32)
+
+
+def _with_rare_words(fused: Scores, rare: Scores, alpha: float) -> Scores:
+    """Add the weight of rare words to fused scores, and scale the sum so that 1 stays the highest possible score.
+
+    It vanishes where one route alone counts: at alpha 0 and 1.
+    """
+    weight = RARE_WEIGHT * 4 * alpha * (1 - alpha)
+    scaled: Scores = ((fused + weight * rare) / (1 + weight * rare.max(initial=0))).astype(np.float32)
+    return scaled
 
 
 def _relative(scores: Scores, least: float) -> Scores:

@@ -13,7 +13,7 @@ from vsearch_core import config, kernel_cache
 from vsearch_core.ann.flat import top_k
 from vsearch_core.index.parts import POSTINGS
 from vsearch_core.index.snapshot import SegmentView
-from vsearch_core.lexical.bm25 import BM25
+from vsearch_core.lexical.bm25 import BM25, index_term
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
 from vsearch_core.search.vectors import do_nothing
 from vsearch_core.store.io_errors import storage_errors
@@ -68,7 +68,7 @@ class KeywordRoute:
 
     def document_frequencies(self, terms: Sequence[str]) -> list[int]:
         """Return, for each term, the number of rows that contain it. Deleted rows count until a merge drops them."""
-        spans = ([segment.postings.span(term) for segment in self._segments] for term in terms)
+        spans = ([segment.postings.span(index_term(term)) for segment in self._segments] for term in terms)
         return [sum(end - start for start, end in each) for each in spans]
 
     def _started_engine(self) -> "MaxScore":

@@ -13,16 +13,17 @@ from vsearch_core.ann.flat import top_k
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SearchedSnapshot
-from vsearch_core.lexical.bm25 import idf
+from vsearch_core.lexical.bm25 import idf, weight_of
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence, calibration_for
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
+from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits, most_text_bytes
 from vsearch_core.search.query_terms import QueryTerms
+from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
@@ -51,12 +52,14 @@ class _Plan:
 
     `mask` (rows,) has the rows that may be candidates: of the `matched` ones all but the examples. `terms` are the
     query's; `keyword_terms` are those to search for, with the examples' where there are any, or None in mode "vector".
+    `rare_words` are the query's rare words.
     """
 
     mask: Mask
     matched: int
     terms: tuple[str, ...]
     keyword_terms: tuple[str, ...] | None
+    rare_words: tuple[RareWord, ...] = ()
 
 
 class LocalSearcher:
@@ -143,11 +146,15 @@ class LocalSearcher:
                 if term.endswith("*"):
                     self._clauses.define_prefix(term)
             chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
+        if request.parsed.only_excludes and vector is None:
+            chosen[np.flatnonzero(plan.mask)[:depth]] = True
         rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
         scores, windows = {}, None
         if vector is not None:
             scores[VECTOR], windows = self._vector_scores(vector, rows, with_windows=request.feedback is None)
-        if plan.keyword_terms is not None:
+        if request.parsed.only_excludes and vector is None:
+            scores[LISTED] = np.ones(len(rows), np.float32)
+        elif plan.keyword_terms is not None:
             keyword = self._keywords.collection.scores_at(plan.keyword_terms, rows)
             scores[KEYWORD] = keyword if request.feedback is None else keyword / np.float32(REPEATS)
         ids, file_keys = np.empty_like(rows), np.empty_like(rows)
@@ -167,6 +174,7 @@ class LocalSearcher:
             None if windows is None else windows[order],
             Evidence(self._calibration, self._keywords.collection.limit(plan.keyword_terms or ())),
             self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
+            self._weigh_rare_words(plan.rare_words, rows)[order] if len(scores) > 1 and plan.rare_words else None,
         )
 
     def _vector_scores(
@@ -197,6 +205,14 @@ class LocalSearcher:
             paths = self._snapshot.catalog.paths_of_files(dict.fromkeys(file_keys.tolist()))
         places = [(paths[key], number) for key, number in zip(file_keys.tolist(), ids.tolist(), strict=True)]
         return np.array(sorted(range(len(ids)), key=places.__getitem__), np.int64)
+
+    def _weigh_rare_words(self, words: Sequence[RareWord], rows: Rows) -> NDArray[np.float32]:
+        """Return the sum of the weights of the rare words that each of the rows has; `rows` are ascending."""
+        weights = np.zeros(len(rows), np.float32)
+        for word in words:
+            having = [self._keywords.collection.scores_at([term], rows) > 0 for term in word.terms]
+            weights[np.logical_and.reduce(having)] += np.float32(word.weight)
+        return weights
 
     @cached_property
     def _cosine_floor(self) -> float:
@@ -295,7 +311,8 @@ class LocalSearcher:
             terms = self._terms(parsed)
             rows, frequencies = self._row_map.rows, self._keywords.document_frequencies(terms)
             weights = (idf(rows, frequency) or 1.0 for frequency in frequencies)  # a prefix has no postings: 1
-            self._latest_weights = parsed, dict(zip(terms, weights, strict=True))
+            pairs = zip(terms, weights, strict=True)
+            self._latest_weights = parsed, {term: weight_of(term) * weight for term, weight in pairs}
         return self._latest_weights[1]
 
     def _terms(self, parsed: ParsedQuery) -> list[str]:
@@ -304,7 +321,7 @@ class LocalSearcher:
 
     def _plan(self, request: SearchRequest) -> _Plan:
         """Return the request's plan; `prepare` and deeper searches for one request share it."""
-        key = (request.filters, request.parsed, request.feedback, request.mode == "vector")
+        key = (request.filters, request.parsed, request.feedback, request.mode)
         if self._latest_plan is None or self._latest_plan[0] != key:
             self._latest_plan = key, self._new_plan(request)
         return self._latest_plan[1]
@@ -323,7 +340,20 @@ class LocalSearcher:
                 keyword_terms = self._expanded(terms, feedback)
             mask = mask.copy()
             mask[self._rows(feedback.ids)] = False
-        return _Plan(mask, matched, tuple(terms), None if keyword_terms is None else tuple(keyword_terms))
+        rare = self._rare_words(parsed, terms) if request.mode == "hybrid" and feedback is None else []
+        searched = None if keyword_terms is None else tuple(keyword_terms)
+        return _Plan(mask, matched, tuple(terms), searched, tuple(rare))
+
+    def _rare_words(self, parsed: ParsedQuery, terms: Sequence[str]) -> list[RareWord]:
+        """Return the query's rare words, given all of its terms."""
+        searched = set(terms)
+        with self._corruption_errors():
+            return rare_words(
+                parsed.words.split(),
+                lambda word: [term for term in dict.fromkeys(self._query_terms.of_text(word)) if term in searched],
+                lambda term: self._keywords.document_frequencies([term])[0],
+                self._row_map.rows,
+            )
 
     def _expanded(self, terms: Sequence[str], feedback: RelevanceFeedback) -> list[str]:
         """Return the query's terms with the examples', repeated by weight."""

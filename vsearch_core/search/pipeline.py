@@ -226,7 +226,7 @@ def _combined(candidates: Candidates, fusion: Fusion | None, depth: int) -> Scor
     if len(routes) == 1:
         ((name, scores),) = routes.items()
         return np.where(scores > 0, scores, -np.inf).astype(np.float32) if name == KEYWORD else scores
-    fused = fuse(routes, fusion or Fusion(), depth, candidates.cosine_floor)
+    fused = fuse(routes, fusion or Fusion(), depth, candidates.cosine_floor, candidates.rare)
     return np.where(fused > 0, fused, -np.inf).astype(np.float32)
 
 
