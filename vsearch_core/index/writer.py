@@ -47,11 +47,11 @@ from vsearch_core.store.files import make_folder, refuse_non_utf8_path
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.skipped import load_skipped
-from vsearch_core.store.states import count_incomplete, incomplete_files, reader_versions
+from vsearch_core.store.states import count_incomplete, incomplete_files, other_reader_versions
 from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.registry import format_of, revised_extensions
+from vsearch_core.text.extract.registry import current_versions, format_of
 
 _OUTDATED = "all that a newer extractor finds"  # missing from files that an older one has read
 
@@ -224,7 +224,7 @@ def scan(
 
 def _outdated_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
     """Return the live files that an extractor of another version has read, with a phrase that no extractor uses."""
-    versions = reader_versions(catalog, revised_extensions())
+    versions = other_reader_versions(catalog, current_versions())
     return {path: (_OUTDATED,) for path, version in versions.items() if version != format_of(path).version}
 
 

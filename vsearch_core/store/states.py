@@ -1,7 +1,7 @@
 """Find the state of each file that an update has met: indexed, partly (indexed), pending, skipped or failed."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, get_args
@@ -61,14 +61,21 @@ def incomplete_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
     return {path: _reasons(left_out) for path, left_out in catalog.connection.execute(query)}
 
 
-def reader_versions(catalog: Catalog, extensions: Iterable[str]) -> dict[str, int]:
-    """Return the versions of the extractors that read the live files with these extensions, by path."""
+def other_reader_versions(catalog: Catalog, current: Mapping[str, int | None]) -> dict[str, int]:
+    """Return the versions of the extractors that read some live files, by path: all but the current versions.
+
+    `current` has the current version for each extension to look for, or None if it depends on the rest of the name.
+    """
     query = (
-        f"SELECT path, iif(json_valid(meta), coalesce(json_extract(meta, '$.{READER}'), 1), 1) FROM files"
-        " WHERE live AND ext IN (SELECT value FROM json_each(?))"
+        f"SELECT path, iif(json_valid(meta), coalesce(json_extract(meta, '$.{READER}'), 1), 1) AS read_by FROM files"
+        " WHERE live AND ext IN (SELECT value FROM json_each(?)) AND read_by IS NOT ?"
     )
-    rows = catalog.connection.execute(query, (json.dumps(sorted(extensions)),))
-    return {path: version if isinstance(version, int) else 1 for path, version in rows}
+    found: dict[str, int] = {}
+    for wanted in set(current.values()):
+        extensions = [extension for extension, version in current.items() if version == wanted]
+        for path, version in catalog.connection.execute(query, (json.dumps(extensions), wanted)):
+            found[path] = version if isinstance(version, int) else 1
+    return found
 
 
 def count_incomplete(catalog: Catalog) -> tuple[int, int]:

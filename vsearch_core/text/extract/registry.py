@@ -80,31 +80,31 @@ FORMATS = (
         steady=True,
         version=2,
     ),
-    Format("reStructuredText", (".rst", ".rest"), "rst:extract"),
-    Format("AsciiDoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:extract"),
-    Format("Org", (".org",), "org:extract"),
+    Format("reStructuredText", (".rst", ".rest"), "rst:extract", version=2),
+    Format("AsciiDoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:extract", version=2),
+    Format("Org", (".org",), "org:extract", version=2),
     Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract", version=2),
     Format("manual page", (*_MANUALS, ".man", ".mdoc", ".roff"), "man:extract"),
-    Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True),
-    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract"),
-    Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page"),
-    Format("XML", _XML, "xml:extract"),
+    Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True, version=2),
+    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract", version=2),
+    Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page", version=2),
+    Format("XML", _XML, "xml:extract", version=2),
     Format("PDF", (".pdf",), "pdf:extract", "page", version=3),
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", version=2),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", version=2),
-    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet"),
+    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", version=2),
     Format("Word document before 2007", (".doc", ".dot"), "old_office:extract", "page", version=2),
     Format("Excel spreadsheet before 2007", (".xls", ".xlt"), "old_office:extract", "sheet", version=2),
     Format("PowerPoint presentation before 2007", (".ppt", ".pps"), "old_office:extract", "slide", version=2),
-    Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page"),
-    Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet"),
-    Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide"),
-    Format("RTF", (".rtf",), "rtf:extract", "page"),
-    Format("book (FB2)", (".fb2",), "xml:extract_book"),
-    Format("book (EPUB)", (".epub",), "epub:extract", "section"),
+    Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page", version=2),
+    Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet", version=2),
+    Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide", version=2),
+    Format("RTF", (".rtf",), "rtf:extract", "page", version=2),
+    Format("book (FB2)", (".fb2",), "xml:extract_book", version=2),
+    Format("book (EPUB)", (".epub",), "epub:extract", "section", version=2),
     Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table", version=2),
-    Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json"),
-    Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl"),
+    Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json", version=2),
+    Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl", version=2),
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
     Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
     Format("e-mail", (".eml",), "mail:extract", "page", version=3),
@@ -112,7 +112,7 @@ FORMATS = (
     Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message", version=2),
     Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg", version=2),
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", version=2),
-    Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract"),
+    Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract", version=2),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract", version=2),
     Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),
     Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER),
@@ -160,10 +160,13 @@ def format_of(name: str) -> Format:
     return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
 
 
-def revised_extensions() -> set[str]:
-    """Return the extensions (without the dot) of files that an extractor of another version may have read."""
-    suffixes = {suffix for row in FORMATS if row.version > 1 for suffix in row.suffixes}
-    return {suffix[1:] for suffix in (*suffixes, *COMPRESSED)} if suffixes else set()
+def current_versions() -> dict[str, int | None]:
+    """Return the version of the extractor for each extension (without the dot) of which there was another before.
+
+    It is None for compressed files, whose format the rest of the name determines.
+    """
+    revised = {suffix[1:]: row.version for row in FORMATS if row.version > 1 for suffix in row.suffixes}
+    return {**revised, **dict.fromkeys(suffix[1:] for suffix in COMPRESSED)}
 
 
 def is_steady(name: str) -> bool:
