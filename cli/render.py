@@ -34,6 +34,8 @@ _BLANKS = re.compile(r"\s+")
 
 _ALIKE_SHOWN = 3  # near-duplicates that a terminal names
 
+_STALE = {"gone": "gone: the file no longer exists", "changed": "changed since it was indexed"}
+
 _WHY_NOTHING = {
     "empty-index": "the index is empty; add documents with `vsearch index PATH`",
     "clauses-unmatched": 'none of {chunks} passes both the filters and the clauses ("quotes", + and -); loosen them',
@@ -64,6 +66,10 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         _emit_text(results, root, full=arguments.shows_whole_chunks, explain=arguments.explain)
     else:
         _emit_paths(results, root, null=arguments.output == "paths0")
+    stale = len({hit.path for hit in results.hits if hit.stale})
+    if stale and not arguments.output.startswith("json"):
+        are = "is not" if stale == 1 else "are not"
+        say(f"{plural(stale, 'file')} {are} as indexed: changed, or no longer there; update with `vsearch index`")
     if not results.hits:
         has_min_score, has_min_confidence = arguments.min_score is not None, min_confidence is not None
         say(_why_nothing(results, has_min_score=has_min_score, has_min_confidence=has_min_confidence))
@@ -94,6 +100,8 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> No
             emit("    " + _highlighted(snippet, colour=colour))
         if hit.alike:
             emit("    " + _alike_line(hit, root))
+        if hit.stale is not None:
+            emit("    " + (f"{DIM}{_STALE[hit.stale]}{RESET}" if colour else _STALE[hit.stale]))
         if hit.newer is not None:
             newer = f"newer: {one_line(shown_path(_root_of(hit, root), hit.newer))}"
             emit(f"    {DIM}{newer}{RESET}" if colour else f"    {newer}")

@@ -77,3 +77,21 @@ def test_many_copies_are_a_short_line_and_a_bounded_list(vsearch: Vsearch, proje
     for k in ("1", "3"):
         (hit,) = vsearch("query", "heron", "-k", k, "--json", cwd=project).json["hits"]
         assert (len(hit["alike"]), hit["alike_count"]) == (20, 59)
+
+
+@pytest.mark.parametrize(
+    ("files", "glob", "expected"),
+    [
+        (("top.py", "src/a.py", "src/deep/b.py"), "**/*.py", "top.py"),
+        (("src/a.py", "src/deep/b.py"), "src/**/*.py", "src/a.py"),
+        (("a/b/notes.md", "b/notes.md", "notes.md"), "*.md", "notes.md"),
+    ],
+)
+def test_of_equal_files_the_one_in_the_fewest_folders_is_the_hit(
+    vsearch: Vsearch, project: Path, files: tuple[str, ...], glob: str, expected: str
+) -> None:
+    write_files(project, dict.fromkeys(files, "# gannet\n"))
+    assert vsearch("index", ".", "-q", cwd=project).status == 0
+    best = vsearch("query", "gannet", "--path", glob, "--json", cwd=project).json["hits"][0]
+    assert best["path"] == expected
+    assert {best["path"], *(twin["path"] for twin in best["alike"])} <= set(files)

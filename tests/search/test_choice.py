@@ -1,7 +1,6 @@
 """Near-duplicates collapse and diversity counts, as a plain reading of the definitions says."""
 
 import tracemalloc
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vsearch_core.search.choice import SIMILARITY, all_of, collapsed, diversified
+from vsearch_core.search.choice import COMPARED_TEXTS, SIMILARITY, ShinglesOfChunks, all_of, collapsed, diversified
 from vsearch_core.search.shingles import SHINGLE_WORDS, resemblance, shingles
 
 BASE = " ".join(f"word{number}" for number in range(60))
@@ -21,8 +20,8 @@ def unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
     return result
 
 
-def look_up(texts: list[str]) -> Callable[[NDArray[np.int64]], list[str]]:
-    return lambda places: [texts[place] for place in places.tolist()]
+def look_up(texts: list[str]) -> ShinglesOfChunks:
+    return ShinglesOfChunks(lambda places: [texts[place] for place in places.tolist()])
 
 
 def plain_shingles(text: str) -> set[tuple[str, ...]]:
@@ -73,7 +72,7 @@ def test_texts_are_read_only_where_vectors_are_similar() -> None:
         read.append(places.tolist())
         return [BASE] * len(places)
 
-    collapsed(unit((1, 0), (0, 1), (1, 0.01)), texts)
+    collapsed(unit((1, 0), (0, 1), (1, 0.01)), ShinglesOfChunks(texts))
     assert read == [[0, 2]]
 
 
@@ -112,9 +111,32 @@ def test_thousands_of_copies_take_little_memory() -> None:
     """A list of the two million pairs of copies would take ten times the memory allowed here."""
     vectors = np.repeat(unit((1, 0, 0)), 2000, axis=0)
     tracemalloc.start()
-    found = collapsed(vectors, lambda places: ["Copied from a licence."] * len(places))
+    found = collapsed(vectors, look_up(["Copied from a licence."] * 2000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.shown.tolist() == [0]
     assert found.alike == (tuple(range(1, 2000)),)
     assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("count", [COMPARED_TEXTS + 500, 6 * COMPARED_TEXTS])
+def test_thousands_of_copies_have_a_bounded_number_of_texts_read(count: int) -> None:
+    read: list[int] = []
+
+    def texts(ids: NDArray[np.int64]) -> list[str]:
+        read.extend(ids.tolist())
+        return [BASE] * len(ids)
+
+    shingles_of = ShinglesOfChunks(texts)
+    vectors = np.repeat(unit((1, 0, 0)), count, axis=0)
+    vectors[-1] = unit((1, 0.1, 0))  # similar, but not equal, and too far down to be compared
+    for _ in range(3):
+        found = collapsed(vectors, shingles_of)
+    assert found.shown.tolist() == [0, count - 1]
+    assert found.alike == (tuple(range(1, count - 1)), ())
+    assert sorted(read) == list(range(COMPARED_TEXTS))
+
+
+def test_equal_vectors_of_other_texts_are_not_copies_among_the_best() -> None:
+    vectors = np.repeat(unit((1, 0, 0)), 3, axis=0)
+    assert collapsed(vectors, look_up(["", "", BASE])).shown.tolist() == [0, 1, 2]

@@ -129,9 +129,14 @@ class Searching(Generic[S]):
 
     def _search(self, reader: IndexReader[S], request: "SearchRequest", *, snippets: bool = False) -> "Results":
         from vsearch_core.search.pipeline import search
+        from vsearch_core.search.stale import with_staleness
 
         embed = self._query_embedding(reader.snapshot.settings, request)
         results = search(reader.searcher, request, embed)
+        # An imported index has no sources: its files may be on another machine.
+        updated = {catalog.index for catalog in reader.snapshot.catalogs if catalog.sources()}
+        if len(updated) == len(reader.snapshot.catalogs):
+            results = replace(results, hits=with_staleness(self.root, results.hits))
         if snippets:
             found = reader.searcher.excerpts(request, [hit.text for hit in results.hits])
             results = replace(results, snippets=tuple(found))

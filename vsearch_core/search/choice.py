@@ -4,7 +4,7 @@ Two chunks are near-duplicates if the resemblance of their texts (see `shingles`
 both at least SIMILARITY. A place is a position in the ranking, from 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
 
 SIMILARITY = 0.8  # of five-word runs, and of vectors
+EQUAL = 0.9995  # of vectors: the cosine of a vector and itself, both rounded
+COMPARED_TEXTS = 1000  # of the best chunks; further ones are copies if their vectors are equal
 BLOCK = 512  # chunks whose cosines to those shown, and to one another, are in memory at a time
 
+Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Places = NDArray[np.int64]
 
@@ -40,11 +43,31 @@ def all_of(count: int) -> Choice:
     return Choice(np.arange(count), ((),) * count)
 
 
-def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]], block_size: int = BLOCK) -> Choice:
+class ShinglesOfChunks:
+    """Finds the shingles of chunks by their ids. Each chunk is read once, and equal texts are cut once."""
+
+    def __init__(self, texts: Callable[[Ids], list[str]]) -> None:
+        """Set the function that returns the texts of chunks."""
+        self._texts = texts
+        self._by_id: dict[int, Shingles] = {}
+        self._by_text: dict[str, Shingles] = {}
+
+    def __call__(self, ids: Ids) -> list[Shingles]:
+        """Return the shingles of the chunks with these ids."""
+        unknown = np.array([each for each in ids.tolist() if each not in self._by_id], np.int64)
+        for each, text in zip(unknown.tolist(), self._texts(unknown) if len(unknown) else [], strict=True):
+            if text not in self._by_text:
+                self._by_text[text] = shingles(text)
+            self._by_id[each] = self._by_text[text]
+        return [self._by_id[each] for each in ids.tolist()]
+
+
+def collapsed(vectors: Vectors, shingles_of: Callable[[Places], list[Shingles]], block_size: int = BLOCK) -> Choice:
     """Choose the best chunk of each set of near-duplicates; the others are its `alike`.
 
-    `vectors` (n, dimension) are the unit vectors of the ranked chunks, in order. `texts` returns the texts at the given
-    places. It is called at most once for each block of `block_size` chunks, and only for chunks with similar vectors.
+    `vectors` (n, dimension) are the unit vectors of the ranked chunks, in order. `shingles_of` returns the shingles at
+    the given places. It is called at most once for each block of `block_size` chunks, only for chunks with similar
+    vectors, and only for the first COMPARED_TEXTS places.
     """
     alike: dict[int, list[int]] = {}
     known: dict[int, Shingles] = {}
@@ -52,22 +75,30 @@ def collapsed(vectors: Vectors, texts: Callable[[Places], list[str]], block_size
         block = vectors[start : start + block_size]
         # Only shown chunks are compared with the block: thousands of copies of one chunk cost one comparison each.
         shown = np.array([*alike], np.int64)
-        similar = np.concatenate([block @ vectors[shown].T, np.tril(block @ block.T, -1)], axis=1) >= SIMILARITY
+        cosines = np.concatenate([block @ vectors[shown].T, np.tril(block @ block.T, -1)], axis=1)
+        similar = cosines >= SIMILARITY
+        similar[max(0, COMPARED_TEXTS - start) :] &= cosines[max(0, COMPARED_TEXTS - start) :] >= EQUAL
         others = np.concatenate([shown, np.arange(start, start + len(block))])
-        involved = np.concatenate([others[similar.any(axis=0)], start + np.flatnonzero(similar.any(axis=1))])
+        read = similar[: max(0, COMPARED_TEXTS - start)]
+        involved = np.concatenate([others[read.any(axis=0)], start + np.flatnonzero(read.any(axis=1))])
         unknown = np.array(sorted({*involved.tolist()} - known.keys()), np.int64)
         if len(unknown):
-            known.update(zip(unknown.tolist(), map(shingles, texts(unknown)), strict=True))
+            known.update(zip(unknown.tolist(), shingles_of(unknown), strict=True))
         for place, row in enumerate(similar, start):
-            candidates = (other for other in others[row].tolist() if other in alike)
-            original = next(
-                (other for other in candidates if resemblance(known[other], known[place]) >= SIMILARITY), None
-            )
+            candidates = (other for other in map(int, others[row]) if other in alike)
+            original = next((other for other in candidates if _is_copy(place, other, known)), None)
             if original is None:
                 alike[place] = []
             else:
                 alike[original].append(place)
     return Choice(np.array(list(alike), np.int64), tuple(map(tuple, alike.values())))
+
+
+def _is_copy(place: int, other: int, known: Mapping[int, Shingles]) -> bool:
+    """Return True if the texts at two places, whose vectors are similar, resemble each other."""
+    if place >= COMPARED_TEXTS or known[place] is known[other]:
+        return place >= COMPARED_TEXTS or len(known[place]) > 0
+    return resemblance(known[other], known[place]) >= SIMILARITY
 
 
 def diversified(choice: Choice, vectors: Vectors, scores: NDArray[np.float32], diversity: float, count: int) -> Choice:

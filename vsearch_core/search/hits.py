@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from math import isnan
 
@@ -18,6 +17,7 @@ from vsearch_core.search.packing import pack, widened, with_context
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.results import BestWindow, Hit, NearDuplicate
 from vsearch_core.search.snippets import Snippet
+from vsearch_core.search.stale import mtime_text
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.text.extract.registry import place_of
 
@@ -41,10 +41,21 @@ def hydrated(
     """Load the chunks of some candidates from the engine, in one call, and return them as hits.
 
     `shown` (h,) are the candidates to return, as positions in `candidates`. `near_duplicates` has, for each of them,
-    the positions of its near-duplicates. `scores` (n,) are the final scores of all candidates.
+    the positions of its near-duplicates. Of those with the same score, the one in the fewest folders is returned:
+    people copy files into subfolders. `scores` (n,) are the final scores of all candidates.
     """
     named = [places[:MOST_ALIKE] for places in near_duplicates]
     chunks = searcher.hydrate(candidates.ids[np.concatenate([shown, *named])])
+    shown = shown.copy()
+    first = len(shown)
+    for rank, places in enumerate(named):
+        copies = range(first, first + len(places))
+        equal = [rank, *(at for at, place in zip(copies, places, strict=True) if scores[place] == scores[shown[rank]])]
+        best = min(equal, key=lambda at: chunks[at].path.count("/"))
+        if best != rank:
+            chunks[rank], chunks[best] = chunks[best], chunks[rank]
+            shown[rank] = places[best - first]
+        first += len(places)
     routes = {VECTOR: None, KEYWORD: None, **candidates.scores}
     if rerank_scores is not None:
         routes["rerank"] = rerank_scores
@@ -74,7 +85,7 @@ def hydrated(
                 window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
                 title=stored.title,
                 date=_date(meta),
-                mtime=datetime.fromtimestamp(stored.mtime_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+                mtime=mtime_text(stored.mtime_ns // 1_000_000_000),
                 meta=meta,
             )
         )

@@ -11,7 +11,7 @@ from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
 from vsearch_core.model import TEXT
-from vsearch_core.search.choice import Choice, all_of, collapsed, diversified
+from vsearch_core.search.choice import Choice, ShinglesOfChunks, all_of, collapsed, diversified
 from vsearch_core.search.confidence import ANSWERED, confidences
 from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
 from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
@@ -132,6 +132,7 @@ def _rank(
 ) -> _Ranking:
     """Return the request's best k candidates; go deeper while grouping and collapsing leave fewer."""
     depth = max(config.CANDIDATES, request.k)
+    shingles_of = ShinglesOfChunks(lambda ids: [stored.chunk.text for stored in searcher.hydrate(ids)])
     while True:
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
@@ -152,7 +153,7 @@ def _rank(
         exhausted = len(order) < len(answering) or len(candidates.ids) < depth or depth >= candidates.matched
         if request.group_by_file:
             order = _first_of_each(candidates.file_keys[order], order)
-        choice = _choose(searcher, request, candidates.ids[order], scores[order])
+        choice = _choose(searcher, request, candidates.ids[order], scores[order], shingles_of)
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
         if exhausted or nothing_dropped or len(choice.shown) >= request.k:
             return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, confidence)
@@ -206,13 +207,15 @@ def _rerank_scores(
     return scores
 
 
-def _choose(searcher: Searcher, request: SearchRequest, ids: Ids, scores: Scores) -> Choice:
+def _choose(
+    searcher: Searcher, request: SearchRequest, ids: Ids, scores: Scores, shingles_of: ShinglesOfChunks
+) -> Choice:
     """Choose which of the ranked chunks to show."""
     choice = all_of(len(ids))
     if len(ids) > 1 and (request.collapse or request.diversity):
         vectors = searcher.vectors(ids)
         if request.collapse:
-            choice = collapsed(vectors, lambda places: [each.chunk.text for each in searcher.hydrate(ids[places])])
+            choice = collapsed(vectors, lambda places: shingles_of(ids[places]))
         if request.diversity:
             choice = diversified(choice, vectors, scores, request.diversity, request.k)
     return choice

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import JsonValue
@@ -42,6 +43,7 @@ class Hit:
     version of the file, if there is a newer one. `title`, `mtime` (the time of modification, "2026-03-01T12:00:00" in
     UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text,
     or None. `index` is the folder of the hit's index if several were searched; `path` is as that index stores it.
+    `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
     """
 
     rank: int
@@ -69,6 +71,7 @@ class Hit:
     mtime: str | None = None
     meta: Mapping[str, JsonValue] = field(default_factory=dict)
     index: str | None = None
+    stale: Literal["changed", "gone"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
