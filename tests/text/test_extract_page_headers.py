@@ -39,6 +39,11 @@ def test_numbers_that_do_not_count_up_are_content() -> None:
     assert cleared(*pages) == pages
 
 
+def test_years_as_titles_are_content() -> None:
+    pages = [f"{year}\nText {word}" for year, word in enumerate("abcdef", 1990)]
+    assert cleared(*pages) == pages
+
+
 def test_headers_of_left_and_right_pages() -> None:
     pages = [f"{'Left head' if number % 2 else 'Right head'}\nText {word}" for number, word in enumerate("abcdef")]
     assert cleared(*pages) == [f"Text {word}" for word in "abcdef"]

@@ -207,6 +207,19 @@ def test_odd_texts_are_readable(text: str) -> None:
     assert not is_unreadable(text)
 
 
+def test_dingbats_for_names_of_glyphs_are_no_text() -> None:
+    assert is_unreadable("❚❍❊ ◗❯■❈❑ ❇❘❖❲◆")
+    assert not is_unreadable("✔ paid ✔ sent ✘ returned, and the words of the list")
+
+
+def test_a_page_that_is_drawn_twice() -> None:
+    page: list[Run] = [(60, 700 - 16 * at, f"row {at} of the harbour dues") for at in range(4)]
+    again = [(x + 0.3, y, text) for x, y, text in page]
+    assert extract("a.pdf", drawn(page + again)).text.strip().split("\n") == [text for _, _, text in page]
+    elsewhere = [(x + 250, y, text) for x, y, text in page]
+    assert extract("a.pdf", drawn(page + elsewhere)).text.count("row 2 of the harbour dues") == 2
+
+
 def test_two_columns_drawn_row_by_row() -> None:
     left = ["The archive keeps every ledger", "since the founding of the guild", "and opens on market days only."]
     right = ["Visitors must leave their bags", "at the desk of the porter and carry", "a pencil instead of a pen."]
@@ -365,6 +378,34 @@ def test_text_in_an_unknown_encoding_is_unreadable(encoding: str) -> None:
         extract("a.pdf", in_composite_font(encoding, "GB1", "b1 b1 be a9"))
 
 
+@pytest.mark.parametrize(
+    ("names", "is_readable"),
+    [
+        ("/g37 /g18 /g55 /g3 /g80", False),
+        ("/uniF021 /uniF022 /uniF023 /uniF024 /uniF025", False),
+        ("/cid00041 /cid00042 /cid00043 /cid00044 /space", False),
+        ("/g65 /g66 /g67 /g68 /g69", True),
+        ("/G41 /G42 /G43 /G44 /G45", True),
+        ("/afii10017 /afii10018 /afii10019 /afii10020 /afii10021", True),
+        ("/A /B /C /D /g80", True),
+    ],
+)
+def test_glyphs_of_simple_fonts_with_numbers_as_names(names: str, is_readable: bool) -> None:
+    encoding = f"<< /Type /Encoding /Differences [65 {names}] >>"
+    data = make_pdf("ABCDEABCDE").replace(b"/Encoding /WinAnsiEncoding", f"/Encoding {encoding}".encode())
+    if is_readable:
+        assert extract("a.pdf", data).text.strip()
+    else:
+        with pytest.raises(PicturesOnlyError, match="fonts don't say"):
+            extract("a.pdf", data)
+
+
+def test_signs_for_letters_are_no_text() -> None:
+    assert is_unreadable("!\"# \"$%&'(% &'$%) *##+, '- +\"# ./%,+ 0'-)$1 '. #2#%1 *'-+\"")
+    assert not is_unreadable("Contents ............ 12, 13, 14; 15. ............ 16 ............ 17 ............")
+    assert not is_unreadable("if (a[0] == '{' && b[1] != '}') { x->y = &z; return !(p | q); } /* ok */")
+
+
 def in_composite_font(encoding: str, collection: str, code: str) -> bytes:
     """Return a PDF of a page with the bytes `code`, in a font with this encoding and Adobe's collection."""
     inner = f"/CIDSystemInfo << /Registry (Adobe) /Ordering ({collection}) /Supplement 0 >>"
@@ -372,6 +413,10 @@ def in_composite_font(encoding: str, collection: str, code: str) -> bytes:
     font = f"/Type0 /BaseFont /Any-{encoding} /Encoding /{encoding} /DescendantFonts [{descendant}]"
     data = make_pdf("ABCDEFGH").replace(b"/Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding", font.encode())
     return data.replace(b"(ABCDEFGH)", f"<{code.replace(' ', '')}>".encode())
+
+
+def test_words_broken_at_a_unicode_hyphen_are_whole() -> None:
+    assert with_whole_words(["du con\u2010\nseil et ailleurs"]) == ["du conseil\net ailleurs"]
 
 
 def test_a_missing_decoder_is_not_called_encryption(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ _MAX_OFFSET = 400  # between a page's number and its place in the file, where wo
 _MAX_PAGE = 9999
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _DIGITS = re.compile(r"\d+")
+_YEAR = re.compile(r"(?:19|20)\d\d")  # may be the title of a page
 _NUMBER = re.compile(r"\d{1,9}|\b[ivxlc]{1,7}\b")
 _GAPS = re.compile(r"\s{3,}|\t|\s[|•·]\s")  # between parts of a line, where nothing else tells them
 _PAGE_WORDS = re.compile(
@@ -103,7 +104,8 @@ def _keys(part: str, line: EdgeLine, place: int) -> Iterator[_Key]:
         for match in _NUMBER.finditer(text):
             before, after = text[: match.start()], text[match.end() :]
             offset = _value(match[0]) - place
-            if abs(offset) > (_MAX_OFFSET if len(line.parts) > 1 else _MAX_PAGE):
+            limit = _MAX_OFFSET if len(line.parts) > 1 or _YEAR.fullmatch(text) else _MAX_PAGE
+            if abs(offset) > limit:
                 continue
             if _PAGE_WORDS.fullmatch(_DIGITS.sub("", before)) and _PAGE_WORDS.fullmatch(_DIGITS.sub("", after)):
                 yield f"{before}#{after}", height, offset

@@ -33,7 +33,8 @@ _MAX_FORMS = 1000  # of a page, that are searched for images
 _MAX_UNMAPPED = 0.3  # of a page's characters may be in fonts without a map; they are left out
 _MAX_PACKED = 70_000  # bytes of a page's content; less can't unpack to more than pypdf's limits by one filter
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-_BROKEN_WORD = re.compile(r"((?:\w+-)*)(\w+)-\n[^\S\n]*(\w+)(\S*)[^\S\n]*\n?")
+_BROKEN_WORD = re.compile(r"((?:\w+-)*)(\w+)[-\u2010]\n[^\S\n]*(\w+)(\S*)[^\S\n]*\n?")
+_BREAK = re.compile("[-\u2010]\n")
 _HYPHENATED = re.compile(r"\w+-\w+")
 _WORD = re.compile(r"\w+")
 _MAX_BOMBS = 3  # pages that exceed pypdf's limits; each takes seconds
@@ -370,7 +371,7 @@ def with_whole_words(pages: Sequence[str]) -> list[str]:
     The hyphen stays if the document has the word with it elsewhere, or if it looks like part of the word: before a
     capital or a digit, after a single letter, beside other hyphens.
     """
-    if not any("-\n" in page for page in pages):
+    if not any(map(_BREAK.search, pages)):
         return list(pages)
     words, hyphenated = set[str](), set[str]()
     for page in pages:
@@ -385,7 +386,7 @@ def with_whole_words(pages: Sequence[str]) -> list[str]:
         hyphen = "" if breaks_word and (whole in words or not is_compound) else "-"
         return f"{before}{first}{hyphen}{second}{after}\n"
 
-    return [_BROKEN_WORD.sub(joined, page).rstrip("\n") if "-\n" in page else page for page in pages]
+    return [_BROKEN_WORD.sub(joined, page).rstrip("\n") if _BREAK.search(page) else page for page in pages]
 
 
 def _information(reader: Any) -> tuple[str | None, dict[str, JsonValue]]:

@@ -14,6 +14,11 @@ _CMAPS = frozenset(  # the other predefined maps of codes that PDFium knows (ISO
     | {"/ETenms-B5-H", "/CNS-EUC-H", "/83pv-RKSJ-H", "/90ms-RKSJ-H", "/90msp-RKSJ-H", "/90pv-RKSJ-H", "/Add-RKSJ-H"}
     | {"/Ext-RKSJ-H", "/EUC-H", "/H", "/KSC-EUC-H", "/KSCms-UHC-H", "/KSCms-UHC-HW-H", "/KSCpc-EUC-H"}
 )
+_NUMBERED = re.compile(  # names of glyphs that are only numbers, and not those of standard lists such as "afii10017"
+    r"/(?:[gGcCbBxFHTtsSif_]|gid|cid|CID|[gG]lyph|index|[cC]har)[._]?(?P<number>[0-9A-Fa-f]{1,5})|/uni(?:E[0-9A-F]|F[0-8])[0-9A-F]{2}"
+)
+_MIN_NUMBERED = 0.7  # of a font's own names
+_MIN_OWN_CODES = 0.5  # of the numbers are the codes themselves, which then are letters
 _BASE = re.compile(rb"(/[\w-]{1,40})\s+usecmap")
 _MAX_FORMS = 1000  # of a page
 _MAX_DEPTH = 12  # of forms within forms
@@ -107,13 +112,15 @@ def _name_encoding(font: Any) -> bool:
 
 
 def _unmapped_name(font: Any) -> str:
-    """Return the name of a composite font without any map to Unicode, "" of any other font.
+    """Return the name of a font without any map to Unicode, "" of any other font.
 
-    PDFium doesn't know its encoding; or the encoding is Identity, and its characters are of none of Adobe's
-    collections.
+    It is a simple font whose glyphs have numbers as names, or a composite one. PDFium doesn't know the encoding of a
+    composite one, or it is Identity and the characters are of none of Adobe's collections.
     """
-    if font.get("/Subtype") != "/Type0" or "/ToUnicode" in font:
+    if "/ToUnicode" in font:
         return ""
+    if font.get("/Subtype") != "/Type0":
+        return str(font.get("/BaseFont", "/")).lstrip("/") if _has_numbers_as_names(font) else ""
     encoding = font.get("/Encoding")
     descendant = font["/DescendantFonts"].get_object()[0].get_object()
     if encoding in _IDENTITY:
@@ -122,3 +129,21 @@ def _unmapped_name(font: Any) -> str:
     else:
         is_mapped = not isinstance(encoding, str) or encoding in _CMAPS or bool(_UNICODE_CMAP.fullmatch(encoding))
     return "" if is_mapped else str(descendant.get("/BaseFont", font.get("/BaseFont", "/"))).lstrip("/")
+
+
+def _has_numbers_as_names(font: Any) -> bool:
+    """Return True if most glyphs of a simple font's own encoding have numbers as names, which aren't their codes."""
+    encoding = font["/Encoding"].get_object() if "/Encoding" in font else None
+    differences = encoding.get("/Differences", []) if isinstance(encoding, Mapping) else []
+    code = names = numbered = own = 0
+    for each in differences:
+        if isinstance(each, int):
+            code = each
+            continue
+        names += each not in {"/.notdef", "/space"}
+        match = _NUMBERED.fullmatch(each)
+        numbered += match is not None
+        number = (match["number"] or "") if match else ""
+        own += code in {int(number, 16) if len(number) == 2 else -1, int(number) if number.isdecimal() else -1}
+        code += 1
+    return names > 0 and numbered >= _MIN_NUMBERED * names and own < _MIN_OWN_CODES * numbered

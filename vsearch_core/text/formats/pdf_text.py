@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,9 @@ _INDENT = 2.5  # heights of a line
 _LETTER_GAP = 0.2  # heights of a line; a space that PDFium guessed in a gap no wider is none
 _TORN = re.compile(r"[A-Za-z]{2} [b-hj-np-z]\b")
 _MAX_TORN = 0.1  # of the words
+_NEAR = 3.0  # points between two drawings of the same text, at most
+_MIN_REPEATS = 2  # lines
+_MIN_REPEATED = 8  # characters of such a line
 _MIN_ROWS = 3  # of columns side by side
 _MAX_DISTANCE = 1.2  # heights of a line between a row and the next
 _MIN_WIDTH = 6.0  # heights that the lines of a column are wide, on average; cells of tables are narrower
@@ -131,7 +134,7 @@ class _PageReader:
         page = None
         if not self._unmapped and not self._may_have_columns():
             page = self._in_order_of_drawing()
-        if page is None or _is_torn(page.text):
+        if page is None or _is_torn(page.text) or (_has_repeats(page.text) and self._draws_twice()):
             page = self._by_place()
         return page, len(self._unmapped) / max(self._count, 1)
 
@@ -150,7 +153,7 @@ class _PageReader:
         return PageText(text.replace("\r\n", "\n").replace("\ufffe", "-\n"), top, bottom)
 
     def _by_place(self) -> PageText:
-        lines = _in_reading_order(list(self._lines(0, self._count)))
+        lines = _in_reading_order(list(_without_repeats(self._lines(0, self._count))))
         edges = [EdgeLine(tuple(piece.text for piece in line), line[0].bottom) for line in lines]
         text = "\n".join(" ".join(piece.text for piece in line) for line in lines)
         return PageText(text, tuple(edges[:EDGE]), tuple(edges[: -EDGE - 1 : -1]))
@@ -171,6 +174,14 @@ class _PageReader:
         for number in range(min(self._pdfium.FPDFText_CountRects(self._page, start, count), _MAX_RECTS)):
             self._pdfium.FPDFText_GetRect(self._page, number, left, top, right, bottom)
             yield _Piece("", left.value, bottom.value, right.value, top.value)
+
+    def _draws_twice(self) -> bool:
+        """Return True if several stretches of characters are drawn again in their place."""
+        places = Counter(
+            (round(rect.left / _NEAR), round(rect.bottom / _NEAR), round(rect.right / _NEAR))
+            for rect in self._rects(0, -1)
+        )
+        return places.total() - len(places) >= _MIN_REPEATS
 
     def _may_have_columns(self) -> bool:
         """Return True if wide gaps after long stretches of lines end at the same distance from the left."""
@@ -268,6 +279,27 @@ def _gap(left: _Piece, right: _Piece) -> float:
 def _is_torn(text: str) -> bool:
     """Return True if last letters stand alone after many words, as PDFium reads letters that are drawn far apart."""
     return len(_TORN.findall(text)) > _MAX_TORN * len(text.split())
+
+
+def _has_repeats(text: str) -> bool:
+    """Return True if several long lines occur more than once."""
+    lines = [line for line in text.split("\n") if len(line) >= _MIN_REPEATED]
+    return len(lines) - len(set(lines)) >= _MIN_REPEATS
+
+
+def _without_repeats(lines: Iterable[_Line]) -> Iterator[_Line]:
+    """Yield the lines without pieces that were drawn before in the same place."""
+    seen: set[tuple[str, int, int]] = set()
+    for line in lines:
+        kept = []
+        for piece in line:
+            column, row = round(piece.left / _NEAR), round(piece.bottom / _NEAR)
+            near = ((piece.text, column + across, row + up) for across in (0, -1, 1) for up in (0, -1, 1))
+            if not any(place in seen for place in near):
+                kept.append(piece)
+                seen.add((piece.text, column, row))
+        if kept:
+            yield kept
 
 
 def _in_reading_order(lines: Sequence[_Line]) -> list[_Line]:

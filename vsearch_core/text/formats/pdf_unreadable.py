@@ -2,6 +2,7 @@
 
 import math
 import re
+import string
 import unicodedata
 from collections import Counter
 
@@ -9,6 +10,7 @@ _MAX_ODD = 0.1  # of the characters: controls, private use and U+FFFD
 _FEW_ODD = 2  # such characters make no page unreadable
 _MAX_NAMES = 0.3  # of the characters: names of glyphs
 _GLYPH_NAMES = re.compile(r"(?:/[A-Za-z]{1,8}\.?\d{1,5}|/uni[0-9A-F]{4}|\(cid:\d+\))+")
+_MAX_SIGNS, _MAX_SIGN = 0.4, 0.1  # of the characters, signs of all kinds, of which each counts up to the second share
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _MIN_LETTERS = 40  # of a page; fewer say nothing about the language
 _MIN_SHARE = 0.7  # of the characters are letters from A to Z on a page of shifted letters
@@ -39,11 +41,22 @@ def is_unreadable(text: str) -> bool:
     odd = sum(count for letter, count in counts.items() if _is_odd(letter))
     names = sum(len(match[0]) for match in _GLYPH_NAMES.finditer(text))
     is_odd = odd > max(_FEW_ODD, _MAX_ODD * total) or 0 < odd == total
-    return total > 0 and (is_odd or names > _MAX_NAMES * total or _is_shifted(counts))
+    is_code = names > _MAX_NAMES * total or _is_mostly_signs(counts, total) or _is_shifted(counts)
+    return total > 0 and (is_odd or is_code)
 
 
 def _is_odd(letter: str) -> bool:
-    return letter == "\ufffd" or unicodedata.category(letter) in {"Cc", "Cn", "Co", "Cs"}
+    """Return True for characters that text has rarely: among them the dingbats that names such as "a37" stand for."""
+    return (
+        letter == "\ufffd" or "\u2720" <= letter <= "\u27bf" or unicodedata.category(letter) in {"Cc", "Cn", "Co", "Cs"}
+    )
+
+
+def _is_mostly_signs(counts: Counter[str], total: int) -> bool:
+    """Return True for many kinds of ASCII signs and few letters, as where glyphs are numbered from "!" on."""
+    signs = sum(min(count, _MAX_SIGN * total) for sign, count in counts.items() if sign in string.punctuation)
+    letters = sum(count for letter, count in counts.items() if letter.isalpha())
+    return total >= _MIN_LETTERS and signs > _MAX_SIGNS * total and letters < _MAX_SIGNS / 2 * total
 
 
 def _is_shifted(letters_of_text: Counter[str]) -> bool:
