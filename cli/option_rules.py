@@ -104,6 +104,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **dict.fromkeys(("more_like", "less_like", "min_confidence"), ALWAYS),
         "rerank": ALWAYS,
         "rerank_depth": when("reranker", "some"),
+        "rerank_budget": when("reranker", "some"),
         "ef": _MODEL,
         **_SEARCH,
     },

@@ -18,7 +18,9 @@ from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
 
 if TYPE_CHECKING:
-    from vsearch_core import Index, JoinedIndexes, SearchOptions, SearchRequest
+    from vsearch_core import Index, JoinedIndexes, Results, SearchOptions, SearchRequest
+
+_MOST_SECONDS = 3600.0  # of --rerank-budget
 
 
 @grouped
@@ -60,6 +62,14 @@ def query(
     rerank_depth: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="The number of best hits that --rerank scores again.")
     ] = config.RERANKED,
+    rerank_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="The time that --rerank may take, such as 500ms or 2s. Hits that it can't score in this time are left"
+            " out; if too few are scored, the order without --rerank stays.",
+        ),
+    ] = None,
     ef: Annotated[
         int | None,
         typer.Option(
@@ -113,6 +123,7 @@ def query(
         "more_like": [str(locate.expanded(name)) for name in more_like or ()],
         "less_like": [str(locate.expanded(name)) for name in less_like or ()],
         "rerank": None if rerank is None else open_reranker(rerank, rerank_depth),
+        "rerank_budget": None if rerank_budget is None else _seconds(rerank_budget),
         "ef_search": ef if arguments.exact else chosen["ef"],
     }
     request = search_request(text, **options)
@@ -124,6 +135,7 @@ def query(
         if text == "-":
             return _answer_lines(index, request, explain=arguments.explain)
         results = index.search(request, snippets=output == "text")
+        _say_what_was_not_reranked(results)
         if ef is not None and results.exact:
             say("--ef: had no effect, because every vector was compared")
         return render.show(results, index.root, arguments, min_confidence)
@@ -146,12 +158,34 @@ def _answer_lines(index: "Index | JoinedIndexes", request: "SearchRequest", *, e
             has_failed = True
             emit(to_json(error_json(line, describe(error))))
             continue
+        _say_what_was_not_reranked(results)
         has_hits = has_hits or bool(results.hits)
         emit(to_json(results_json(results, explain=explain)))
     if has_failed:
         complain('some queries could not be answered; their lines have the key "error"')
         return 2
     return 0 if has_hits else 1
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds that a time such as "500ms" or "2s" stands for. Raises InputError."""
+    number, unit = (text[:-2], 0.001) if text.endswith("ms") else (text.removesuffix("s"), 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = 0.0
+    if not (text.endswith("s") and 0 < seconds < _MOST_SECONDS):
+        raise InputError("--rerank-budget", f"{text!r} is not a time; write 500ms or 2s")
+    return seconds
+
+
+def _say_what_was_not_reranked(results: "Results") -> None:
+    """Tell the user if the time for reranking did not suffice for all candidates."""
+    found = results.reranking
+    if found is None or found.scored == found.candidates:
+        return
+    effect = "the others are no hits" if found.used else "too few, so the order without --rerank stays"
+    say(f"--rerank-budget: {found.scored} of {found.candidates} hits were scored in time; {effect}")
 
 
 def _lines() -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.embed.base import Batch, Embedder
+from vsearch_core.embed.base import Batch, Embedder, normalize_rows
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
@@ -52,6 +52,14 @@ class WordEmbedder:
             total += np.random.default_rng(seed).standard_normal(self.fingerprint.dimension)
         unit: NDArray[np.float32] = (total / np.linalg.norm(total)).astype(np.float32)
         return unit
+
+
+class NarrowEmbedder(WordEmbedder):
+    """A model whose cosines are all near 0.9: every vector shares a large part."""
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        shared = np.float32(3 / np.sqrt(self.fingerprint.dimension))
+        return normalize_rows(super().embed_queries(texts) + shared)
 
 
 def make_index(

@@ -51,6 +51,7 @@ VALUES: Mapping[str, str] = {
     "fusion": "convex",
     "alpha": "0.5",
     "rerank_depth": "5",
+    "rerank_budget": "500ms",
     "ef": "200",
     "context": "1",
     "device": "cpu",

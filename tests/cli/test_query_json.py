@@ -11,7 +11,8 @@ from process import Vsearch, controls_terminal, write_files
 from .conftest import EVIL_NAME
 
 KEYS = [
-    *("schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered", "hits")
+    *("schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered"),
+    *("reranking", "hits"),
 ]
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),

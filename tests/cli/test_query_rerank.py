@@ -15,13 +15,15 @@ def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {f"{number}.txt": f"pump number {number} {'good ' * number}" for number in range(1, 5)}
-    folder = write_files(tmp_path_factory.mktemp("project"), {**files, "long.txt": "filler " * 900 + "good " * 9})
+    folder = write_files(
+        tmp_path_factory.mktemp("project"), {**files, "long.txt": "filler " * 900 + "number " + "good " * 9}
+    )
     assert vsearch("index", ".", cwd=folder).status == 0
     return folder
 
 
 def test_hits_have_the_rerankers_order_and_scores(vsearch: Vsearch, project: Path, reranker: Path) -> None:
-    answer = vsearch("query", "--rerank", str(reranker), "--json", "pump", cwd=project).json
+    answer = vsearch("query", "--rerank", str(reranker), "--json", "pump number", cwd=project).json
     hits = answer["hits"]
     assert [hit["path"] for hit in hits[:5]] == ["long.txt", "4.txt", "3.txt", "2.txt", "1.txt"]
     assert [hit["score"] for hit in hits] == [hit["scores"]["rerank"] for hit in hits]
@@ -68,3 +70,42 @@ def test_examples_without_a_query_cannot_be_reranked(vsearch: Vsearch, project: 
     for model in (str(reranker), "nowhere/at-all"):  # it is not even opened
         result = vsearch("query", "--rerank", model, "--more-like", "1.txt", cwd=project)
         assert "it needs a query's text, and there are only examples; give the query's TEXT, too" in result.error
+
+
+def test_the_best_window_of_a_long_chunk_is_scored_not_all_of_it(vsearch: Vsearch, tmp_path: Path) -> None:
+    model = write_counting(tmp_path / "counting")
+    answer = "the pump has good good good bearings "
+    other = "our cook bakes bread and soups for the whole village in winter, and sings "
+    files = {"answer.txt": other * 12 + answer * 4 + other * 12, "elsewhere.txt": "the pump stands idle " * 4 + "good"}
+    write_files(tmp_path, {f"docs/{name}": text for name, text in files.items()})
+    assert vsearch("index", "docs", cwd=tmp_path).status == 0
+    hits = vsearch("query", "--rerank", str(model), "--json", "pump bearings", cwd=tmp_path).json["hits"]
+    assert [hit["path"] for hit in hits] == ["docs/answer.txt", "docs/elsewhere.txt"]
+
+
+def test_a_large_budget_changes_nothing(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    plain = vsearch("query", "--rerank", str(reranker), "--json", "pump", cwd=project)
+    result = vsearch("query", "--rerank", str(reranker), "--rerank-budget", "60s", "--json", "pump", cwd=project)
+    assert result.json["hits"] == plain.json["hits"]
+    assert result.json["reranking"] == plain.json["reranking"] == {"candidates": 6, "scored": 6, "used": True}
+    assert "rerank-budget" not in result.err
+
+
+def test_a_budget_that_is_too_small_keeps_the_order_and_says_so(
+    vsearch: Vsearch, project: Path, reranker: Path
+) -> None:
+    plain = vsearch("query", "--json", "pump", cwd=project)
+    arguments = ("query", "--rerank", str(reranker), "--rerank-budget", "0.000001ms", "--json")
+    result = vsearch(*arguments, "pump", cwd=project)
+    assert [hit["path"] for hit in result.json["hits"]] == [hit["path"] for hit in plain.json["hits"]]
+    assert result.json["reranking"] == {"candidates": 6, "scored": 4, "used": False}
+    assert "--rerank-budget: 4 of 6 hits were scored in time; too few, so the order" in result.err
+    few = vsearch(*arguments, "-k", "3", "pump", cwd=project)
+    assert few.json["reranking"] == {"candidates": 6, "scored": 4, "used": True}
+    assert "the others are no hits" in few.err
+
+
+@pytest.mark.parametrize("time", ["500", "0ms", "-1s", "nan s", "nans", "soon", "1e9s", ""])
+def test_a_budget_that_is_no_time_is_refused(vsearch: Vsearch, project: Path, reranker: Path, time: str) -> None:
+    result = vsearch("query", "--rerank", str(reranker), "--rerank-budget", time, "pump", cwd=project)
+    assert "is not a time; write 500ms or 2s" in result.error

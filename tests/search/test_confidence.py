@@ -10,12 +10,12 @@ from support import WordEmbedder, make_index
 
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS
 from vsearch_core.errors import ArgumentError, InputError
-from vsearch_core.evaluate.calibration import _scores, measure_confidence
+from vsearch_core.evaluate.calibration import confidence_scores, measure_confidence
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.search.local import LocalSearcher
-from vsearch_core.search.pipeline import query_embedding, search
+from vsearch_core.search.pipeline import EmbeddedQuery, query_embedding, search
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.results_json import results_json, why_nothing
 
@@ -87,10 +87,8 @@ def test_min_confidence_leaves_unlikely_hits_out(searcher: LocalSearcher) -> Non
     assert why_nothing(nothing, has_min_score=False, has_min_confidence=True) == "below-min-confidence"
 
 
-@pytest.mark.parametrize(
-    "embedder", [WordEmbedder(), CalibratedEmbedder(legible=0.3)], ids=["other model", "can't read the query"]
-)
-def test_an_unknown_confidence_is_none(tmp_path: Path, embedder: WordEmbedder) -> None:
+def test_an_unknown_confidence_is_none(tmp_path: Path) -> None:
+    embedder = WordEmbedder()  # another model, and too few sentences to measure its scale
     for searcher in searcher_of(tmp_path, embedder):
         results = search(searcher, SearchRequest(ANSWERABLE), query_embedding(embedder))
         assert results.answered is None
@@ -98,6 +96,21 @@ def test_an_unknown_confidence_is_none(tmp_path: Path, embedder: WordEmbedder) -
         with pytest.raises(InputError) as caught:
             search(searcher, SearchRequest(ANSWERABLE, min_confidence=0.5), query_embedding(embedder))
         assert caught.value.code == "confidence-unknown"
+
+
+@pytest.mark.parametrize("embedder", [WordEmbedder(), CalibratedEmbedder()], ids=["other model", "default model"])
+def test_keywords_alone_decide_if_the_model_cannot_read_the_query(tmp_path: Path, embedder: WordEmbedder) -> None:
+    def embed(text: str) -> EmbeddedQuery:
+        return EmbeddedQuery(np.roll(embedder.embed_queries([text])[0], 1), legible=0.3)  # a vector of noise
+
+    for searcher in searcher_of(tmp_path, embedder):
+        found = search(searcher, SearchRequest(ANSWERABLE), embed)
+        noise = search(searcher, SearchRequest(UNANSWERABLE), embed)
+        assert (found.answered, noise.answered) == (True, False)
+        best = max(found.hits, key=lambda hit: hit.confidence or 0)
+        assert best.path == "pump.txt"
+        assert (best.confidence or 0) > 0.5
+        assert max(hit.confidence or 0 for hit in noise.hits) < 0.1
 
 
 @pytest.mark.parametrize("options", [{"mode": "keyword"}, {"mode": "vector"}, {"more_like": ("a.txt",)}])
@@ -125,8 +138,8 @@ def test_the_quality_of_confidences_is_measured(searcher: LocalSearcher) -> None
 def test_calibration_error_and_auc() -> None:
     confidence = np.array([0.95, 0.95, 0.15, 0.15, 0.15, 0.15])
     relevant = np.array([True, True, True, False, False, False])
-    measured = _scores(confidence, relevant)
+    measured = confidence_scores(confidence, relevant)
     assert measured.auc == pytest.approx((2 + 1 / 2) / 3)  # two of three are above all, one ties with all
     assert measured.calibration_error == pytest.approx((2 * 0.05 + 4 * 0.10) / 6)
     assert [(each.hits, each.relevant) for each in measured.bins] == [(4, 0.25), (2, 1.0)]
-    assert _scores(confidence, np.ones(6, np.bool_)).auc is None
+    assert confidence_scores(confidence, np.ones(6, np.bool_)).auc is None

@@ -1,29 +1,17 @@
 """The cosine that counts as nothing follows the model: it is measured on the index's own vectors."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from support import WordEmbedder, make_index
+from support import NarrowEmbedder, WordEmbedder, make_index
 
-from vsearch_core.embed.base import normalize_rows
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.model import TEXT
 from vsearch_core.search.fusion import LOWEST_COSINE
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.request import SearchRequest
-
-
-class NarrowEmbedder(WordEmbedder):
-    """A model whose cosines are all near 0.9: every vector shares a large part."""
-
-    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        shared = np.float32(3 / np.sqrt(self.fingerprint.dimension))
-        return normalize_rows(super().embed_queries(texts) + shared)
 
 
 class DefaultModel(NarrowEmbedder):

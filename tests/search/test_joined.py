@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts.searcher import EMBEDDER, OPTIONS, SearcherContract, answered, write_documents
-from search.test_floor import NarrowEmbedder
-from support import WordEmbedder
+from support import NarrowEmbedder, WordEmbedder
 
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import FilterError

@@ -44,6 +44,11 @@ class CrossEncoder:
         self._folder = folder
         self._graph = graph
 
+    def load(self) -> None:
+        """Load the tokenizer and the model, if that wasn't done yet. Raises ModelError."""
+        with model_errors(str(self._folder), "failed", "reranker-unusable"):
+            _ = self._tokenizer, (self._torch_model if self._graph is None else self._session)
+
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score how well each text answers the query. Return float32 (len(texts),), each from 0 to 1.
 

@@ -55,7 +55,7 @@ def measure_confidence(
             if hit.confidence is not None:
                 confidence.append(hit.confidence)
                 relevant.append(_is_relevant(hit, dataset, key, document_id))
-    return _scores(np.array(confidence), np.array(relevant)) if confidence else None
+    return confidence_scores(np.array(confidence), np.array(relevant)) if confidence else None
 
 
 def _is_relevant(hit: Hit, dataset: Dataset, query: str, document_id: Callable[[str], str]) -> bool:
@@ -65,16 +65,20 @@ def _is_relevant(hit: Hit, dataset: Dataset, query: str, document_id: Callable[[
     return dataset.judgements[query].get(document_id(hit.path), 0) > 0
 
 
-def _scores(confidence: NDArray[np.float64], relevant: NDArray[np.bool_]) -> ConfidenceScores:
+def confidence_scores(confidence: NDArray[np.float64], relevant: NDArray[np.bool_]) -> ConfidenceScores:
+    """Return the quality of the confidences (n,) of n hits, at least one; `relevant` (n,) tells the relevant ones."""
     number = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     masks = [number == each for each in range(BINS) if (number == each).any()]
     bins = [ConfidenceBin(int(m.sum()), float(confidence[m].mean()), float(relevant[m].mean())) for m in masks]
     error = sum(each.hits * abs(each.confidence - each.relevant) for each in bins) / len(confidence)
-    return ConfidenceScores(len(confidence), _auc(confidence, relevant), error, bins)
+    return ConfidenceScores(len(confidence), area_under_curve(confidence, relevant), error, bins)
 
 
-def _auc(confidence: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float | None:
-    """Return the area under the ROC curve (Mann and Whitney's U, over the number of pairs); equal values count half."""
+def area_under_curve(confidence: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float | None:
+    """Return the area under the ROC curve of n confidences, or None if all hits or none are relevant.
+
+    It is Mann and Whitney's U over the number of pairs; equal values count half.
+    """
     positives, negatives = confidence[relevant], np.sort(confidence[~relevant])
     if not len(positives) or not len(negatives):
         return None

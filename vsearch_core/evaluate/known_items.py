@@ -17,6 +17,7 @@ import numpy as np
 from vsearch_core.evaluate.dataset import TARGET, Dataset
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.search.local import LocalSearcher
+from vsearch_core.store.catalog import StoredChunk
 
 RARE_WORDS = 4  # of a query made of single words
 _SENTENCE = re.compile(r"[^.!?。！？\n]+")
@@ -33,7 +34,7 @@ def known_item_queries(snapshot: Snapshot, count: int) -> Dataset:
     Half of the queries are the rarest words of a chunk. The other half are the sentence without its middle third.
     Chunks without a usable sentence are skipped.
     """
-    drawn = ((text, _sentence(text)) for text in _texts_in_random_order(snapshot))
+    drawn = ((each.chunk.text, _sentence(each.chunk.text)) for each in _chunks_in_random_order(snapshot))
     sentences = list(islice(((text, sentence) for text, sentence in drawn if sentence is not None), count))
     frequencies = Counter(word for text, _ in sentences for word in set(_words(text)))
     queries, passages = {}, {}
@@ -45,8 +46,18 @@ def known_item_queries(snapshot: Snapshot, count: int) -> Dataset:
     return Dataset(None, queries, {key: {TARGET: 1} for key in queries}, passages)
 
 
-def _texts_in_random_order(snapshot: Snapshot) -> Iterator[str]:
-    """Yield the texts of all live chunks, ordered by a hash of path and number in the file; they are read lazily."""
+def partial_sentences(snapshot: Snapshot, count: int) -> list[tuple[str, str]]:
+    """Return up to `count` sentences of live chunks without their middle thirds, each with the path of its file.
+
+    Chunks are drawn in pseudo-random order. Chunks without a usable sentence are skipped.
+    """
+    drawn = ((each.path, _sentence(each.chunk.text)) for each in _chunks_in_random_order(snapshot))
+    found = ((path, _without_middle(sentence)) for path, sentence in drawn if sentence is not None)
+    return list(islice(found, count))
+
+
+def _chunks_in_random_order(snapshot: Snapshot) -> Iterator[StoredChunk]:
+    """Yield all live chunks, ordered by a hash of path and number in the file; they are read lazily."""
     paths = {record.id: path for path, record in snapshot.catalog.files(live=True).items()}
     seen: Counter[int] = Counter()
     keys: list[tuple[bytes, int, int]] = []
@@ -57,7 +68,7 @@ def _texts_in_random_order(snapshot: Snapshot) -> Iterator[str]:
             seen[file_id] += 1
     searcher = LocalSearcher(snapshot)
     for *_, chunk_id in sorted(keys):
-        yield searcher.hydrate(np.array([chunk_id], np.int64))[0].chunk.text
+        yield searcher.hydrate(np.array([chunk_id], np.int64))[0]
 
 
 def _sentence(text: str) -> str | None:

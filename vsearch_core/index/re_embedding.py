@@ -31,7 +31,14 @@ from vsearch_core.index.parts import (
 )
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.renewal import renew_keywords
-from vsearch_core.index.settings import FUSION, IndexOptions, IndexSettings, new_settings, refuse_other_chunking
+from vsearch_core.index.settings import (
+    FUSION,
+    VECTOR_SCALE,
+    IndexOptions,
+    IndexSettings,
+    new_settings,
+    refuse_other_chunking,
+)
 from vsearch_core.index.staging import batch_records
 from vsearch_core.model import TEXT, EmbedderSpec
 from vsearch_core.store.catalog import Catalog
@@ -222,7 +229,9 @@ class _ReEmbedding:
                 windows=self._windows(vectors),
                 changed={Input.VECTORS},
             )
-            written = write_parts(segment, {**catalog.settings(), **self.settings.to_catalog(), FUSION: ""})
+            written = write_parts(
+                segment, {**catalog.settings(), **self.settings.to_catalog(), FUSION: "", VECTOR_SCALE: ""}
+            )
         with catalog.transaction():
             catalog.drop_segments(record.id for record in self.segments)
             if written is not None:
@@ -231,6 +240,8 @@ class _ReEmbedding:
             if catalog.settings().get(FUSION):
                 catalog.put_setting(FUSION, "")
                 self.untuned = True
+            if catalog.settings().get(VECTOR_SCALE):
+                catalog.put_setting(VECTOR_SCALE, "")
             for key, value in self.settings.to_catalog().items():
                 catalog.put_setting(key, value)
             advance_generation(catalog)

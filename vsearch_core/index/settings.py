@@ -19,6 +19,7 @@ from vsearch_core.text.chunk import ChunkOptions
 
 CHUNKER = "1"  # version of the chunker: changes when the same document would give other chunks
 ANALYZER = "analyzer"  # the setting with the signature of the analysis that made the postings
+VECTOR_SCALE = "vector_scale"  # the setting with the range of cosines (`search.vector_scale`) of these vectors
 FUSION = "fusion"  # the setting with the tuned fusion (`search.tuned`), which holds for these vectors only
 COMPATIBLE_ANALYZERS = {"1", "2", "3"}  # earlier analyzers whose terms a query can be analyzed into
 

@@ -75,6 +75,11 @@ class Embedders:
                     self._opened = spec, LockedEmbedder(self._open_embedder(spec))
             return self._opened[1]
 
+    @property
+    def opened(self) -> "Embedder | None":
+        """Return the embedder that was opened last, or None."""
+        return None if self._opened is None else self._opened[1]
+
     def embed_query(self, settings: "IndexSettings", text: str) -> "EmbeddedQuery":
         """Embed a query with the embedder that made the index's vectors, and return its vector.
 

@@ -1,14 +1,14 @@
 """The class `Index`: each method of it does what one command does."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from vsearch_core.config import MODES
-from vsearch_core.errors import ArgumentError, InputError, StorageError
+from vsearch_core.errors import ArgumentError, InputError, ModelError, StorageError
 from vsearch_core.library.embedders import Embedders
 from vsearch_core.library.options import (
     FilterOptions,
@@ -228,7 +228,10 @@ class Index(Searching["Snapshot"]):
         with self._changing():
             record_origin(self.path)
             opener = self._opener(share_vectors=self._share_vectors)
-            return update_index(self.path, sources, self._requested, opener, self._observer, **run)
+            summary = update_index(self.path, sources, self._requested, opener, self._observer, **run)
+            if summary.embedded and not summary.interrupted:
+                self._measure_vector_scale()
+            return summary
 
     def re_embed(self) -> "ReEmbedSummary":
         """Replace all vectors with vectors from the embedder that was passed to `open_index`.
@@ -245,7 +248,22 @@ class Index(Searching["Snapshot"]):
 
         with self._changing():
             opener = self._opener(share_vectors=self._share_vectors)
-            return re_embed_index(self.path, self._requested, opener, self._observer)
+            summary = re_embed_index(self.path, self._requested, opener, self._observer)
+            if not summary.interrupted:
+                self._measure_vector_scale()
+            return summary
+
+    def _measure_vector_scale(self) -> None:
+        """Measure the scale of vector scores, on which confidence depends for other models than the default one.
+
+        The update has succeeded already, so a model that fails now only leaves the confidence unknown.
+        """
+        from vsearch_core.evaluate.measure_scale import refresh_scale
+
+        embedder = self._embedders.opened
+        if embedder is not None:
+            with suppress(ModelError):
+                refresh_scale(self.path, embedder)
 
     def remove(self, paths: Iterable[str | Path]) -> "RemovalSummary":
         """Remove files and folders from the index. `update` leaves them out until it is called with them again.

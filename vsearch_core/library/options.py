@@ -88,6 +88,9 @@ class SearchOptions(FilterOptions, total=False):
         context: The number of chunks to return from before and after each hit.
         max_tokens: The maximum number of tokens of all hits together; further hits are shortened or left out.
         rerank: A cross-encoder from `open_reranker`, which scores the best candidates again.
+        rerank_budget: The seconds that scoring may take; loading the model doesn't count. Candidates that it doesn't
+            suffice for are no hits. If fewer than `k` are scored, the order without reranking stays, and
+            `Results.reranking` says so.
         exact: Compare the query with every vector, instead of searching a graph.
         ef_search: The number of candidates that a graph search keeps; more make it slower and more accurate.
     """
@@ -107,6 +110,7 @@ class SearchOptions(FilterOptions, total=False):
     context: int
     max_tokens: int | None
     rerank: "Rerank | None"
+    rerank_budget: float | None
     exact: bool
     ef_search: int | None
 

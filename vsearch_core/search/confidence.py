@@ -5,17 +5,25 @@ of many chunks that have nothing to do with the query. docs/adr/0037-confidence.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS
 from vsearch_core.model import Fingerprint
-from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion, Scores, fuse
+from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion, Scores, fuse
 
 ANSWERED = 0.2  # the least confidence of a hit that seems to answer
 LEAST_LEGIBLE = 0.5  # of a query; below, the model's vectors say too little
+
+
+@dataclass(frozen=True, slots=True)
+class VectorScale:
+    """A line that maps a model's scores by vectors onto those of the default model: slope * score + offset."""
+
+    slope: float
+    offset: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +41,35 @@ class Calibration:
 
     def probabilities(self, vector: Scores, keyword: Scores, fused: Scores) -> NDArray[np.float64]:
         """Return the probability of each chunk that it is relevant, (n,)."""
-        evidence = self.vector * vector + self.keyword * keyword + self.fused * fused + self.bias
-        probability: NDArray[np.float64] = 1 / (1 + np.exp(-evidence.astype(np.float64)))
-        return probability
+        return _logistic(self.vector * vector + self.keyword * keyword + self.fused * fused + self.bias)
+
+    def rescaled(self, scale: VectorScale) -> "Calibration":
+        """Return the calibration for a model whose scores by vectors the scale maps onto this model's."""
+        bias = self.bias + self.vector * scale.offset
+        return replace(self, vector=self.vector * scale.slope, bias=bias)
 
 
 # Fitted on 540 queries of six English collections and 600 queries of other collections than the searched one
 _DEFAULT_MODEL = Calibration(vector=7.08, keyword=2.69, fused=6.84, bias=-11.5)
 
 
-def calibration_for(fingerprint: Fingerprint) -> Calibration | None:
-    """Return the calibration of an embedding model, or None if none is known."""
-    is_default = fingerprint.weights == DEFAULT_WEIGHTS and fingerprint.provider == "local"
-    return _DEFAULT_MODEL if is_default else None
+# Of a chunk by keywords alone: its BM25 as a share of the highest possible, and as a share of the best chunk's
+_KEYWORD, _RELATIVE_KEYWORD, _KEYWORD_BIAS = 5.36, 1.82, -4.39
+
+
+def is_calibrated(fingerprint: Fingerprint) -> bool:
+    """Return True for the default model, whose calibration is known."""
+    return fingerprint.weights == DEFAULT_WEIGHTS and fingerprint.provider == "local"
+
+
+def calibration_for(fingerprint: Fingerprint, scale: VectorScale | None) -> Calibration | None:
+    """Return the calibration of an embedding model, or None if none is known.
+
+    `scale` was measured on the index (`search.vector_scale`); the default model needs none.
+    """
+    if is_calibrated(fingerprint):
+        return _DEFAULT_MODEL
+    return None if scale is None else _DEFAULT_MODEL.rescaled(scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +84,32 @@ class Evidence:
     keyword_limit: float = 0.0
 
 
-def confidences(scores: Mapping[str, Scores], evidence: Evidence, legible: float | None) -> NDArray[np.float64] | None:
+def confidences(
+    scores: Mapping[str, Scores], evidence: Evidence, legible: float | None, floor: float = LOWEST_COSINE
+) -> NDArray[np.float64] | None:
     """Return the confidence of each candidate, (n,), or None if it can't be known.
 
-    It can be known if the model is calibrated, both routes were searched with the query's text, and the model can read
-    at least LEAST_LEGIBLE of that text. `legible` is the share that it can read, from 0 to 1. It is None if no text was
-    embedded, or if examples changed its vector.
+    It can be known if both routes were searched with the query's text. If the model can read less than LEAST_LEGIBLE of
+    that text, keywords alone decide, and also for chunks whose vectors another model made; otherwise the model must be
+    calibrated. `legible` is the share that it can read,
+    from 0 to 1. It is None if no text was embedded, or if examples changed its vector. `floor` is the cosine that
+    counts as nothing in fusion.
     """
-    if evidence.calibration is None or legible is None or not {VECTOR, KEYWORD} <= scores.keys():
+    if legible is None or not {VECTOR, KEYWORD} <= scores.keys():
         return None
-    if legible < LEAST_LEGIBLE:
-        return None
-    fused = fuse(scores, Fusion().for_legibility(legible), len(scores[VECTOR]))
     limit = np.float32(evidence.keyword_limit)
     keyword = scores[KEYWORD] / limit if limit > 0 else np.zeros_like(scores[KEYWORD])
-    return evidence.calibration.probabilities(scores[VECTOR], keyword, fused)
+    relative = keyword / max(keyword.max(initial=0), np.finfo(np.float32).tiny)
+    by_keywords = _logistic(_KEYWORD * keyword + _RELATIVE_KEYWORD * relative + _KEYWORD_BIAS)
+    if legible < LEAST_LEGIBLE:
+        return by_keywords
+    if evidence.calibration is None:
+        return None
+    fused = fuse(scores, Fusion().for_legibility(legible), len(scores[VECTOR]), floor)
+    by_both = evidence.calibration.probabilities(scores[VECTOR], keyword, fused)
+    return np.where(np.isnan(scores[VECTOR]), by_keywords, by_both)
+
+
+def _logistic(evidence: Scores) -> NDArray[np.float64]:
+    probability: NDArray[np.float64] = 1 / (1 + np.exp(-evidence.astype(np.float64)))
+    return probability

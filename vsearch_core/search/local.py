@@ -16,7 +16,7 @@ from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.bm25 import idf, weight_of
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
-from vsearch_core.search.confidence import Evidence, calibration_for
+from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
@@ -28,6 +28,7 @@ from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.tuned import fusion_of
+from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
@@ -88,7 +89,6 @@ class LocalSearcher:
         self._vector_rows = int(self._row_map.starts[snapshot.vector_segments])  # the rows after them have none
         self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting)
         self._query_terms = QueryTerms(snapshot)
-        self._calibration = calibration_for(snapshot.settings.fingerprint)
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
@@ -172,7 +172,10 @@ class LocalSearcher:
             ef_search,
             plan.terms,
             None if windows is None else windows[order],
-            Evidence(self._calibration, self._keywords.collection.limit(plan.keyword_terms or ())),
+            Evidence(
+                calibration_for(self._snapshot.settings.fingerprint, self._scale),
+                self._keywords.collection.limit(plan.keyword_terms or ()),
+            ),
             self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
             self._weigh_rare_words(plan.rare_words, rows)[order] if len(scores) > 1 and plan.rare_words else None,
         )
@@ -215,15 +218,26 @@ class LocalSearcher:
         return weights
 
     @cached_property
-    def _cosine_floor(self) -> float:
-        """Return the cosine that counts as nothing: measured on a sample, or the lowest one for a calibrated model.
+    def _scale(self) -> VectorScale | None:
+        with storage_errors(self._snapshot.catalog.index):
+            measured = load_measured_scale(self._snapshot.catalogs[0])
+        return None if measured is None else measured.scale
 
-        The weights of calibrated models are measured with that.
+    @cached_property
+    def _cosine_floor(self) -> float:
+        """Return the cosine that counts as nothing: measured on a sample, or the lowest one for the default model.
+
+        The default model's calibration was measured with that.
         """
-        if self._calibration is not None or not self._searched:
+        if is_calibrated(self._snapshot.settings.fingerprint) or not self._searched:
             return LOWEST_COSINE
+        return cosine_floor(self.sampled_cosines())
+
+    def sampled_cosines(self) -> NDArray[np.float32]:
+        """Return the cosines of all pairs of a sample of live chunks with vectors, (pairs,)."""
         vectors = self._vectors.sample(np.flatnonzero(self._alive[: self._vector_rows]), _FLOOR_ROWS)
-        return cosine_floor((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)])
+        cosines: NDArray[np.float32] = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
+        return cosines
 
     def select(self, filters: Filters) -> Selection:
         """Return the live chunks whose files pass the filters, in the order of their rows. Raises FilterError."""

@@ -18,8 +18,9 @@ from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.rerank import Rerank
+from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
 from vsearch_core.search.results import Results
+from vsearch_core.search.snippets import WIDTH
 from vsearch_core.search.versions import asks_for_newest
 
 Scores = NDArray[np.float32]
@@ -95,6 +96,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         ef_search=candidates.ef_search,
         tokens=None if request.max_tokens is None else sum(map(estimate_tokens, hits)),
         legible=legible,
+        reranking=ranking.reranking,
         answered=None if ranking.confidence is None else bool((ranking.confidence >= ANSWERED).any()),
     )
 
@@ -119,6 +121,7 @@ class _Ranking:
     order: NDArray[np.int64]
     choice: Choice
     rerank_scores: Scores | None
+    reranking: Reranking | None
     confidence: NDArray[np.float64] | None
 
 
@@ -133,19 +136,21 @@ def _rank(
     """Return the request's best k candidates; go deeper while grouping and collapsing leave fewer."""
     depth = max(config.CANDIDATES, request.k)
     shingles_of = ShinglesOfChunks(lambda ids: [stored.chunk.text for stored in searcher.hydrate(ids)])
+    reranking = None
     while True:
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
         order = answering = _best_first(scores)
         rerank_scores = None
-        if request.rerank is not None:
+        if request.rerank is not None and (reranking is None or reranking.used):
             watch.lap("search")
-            scores = rerank_scores = _rerank_scores(searcher, request, request.rerank, candidates.ids, order)
-            order = _best_first(scores)
+            rerank_scores, reranking = _reranked(searcher, request, request.rerank, candidates, order)
+            if rerank_scores is not None:
+                scores, order = rerank_scores, _best_first(rerank_scores)
             watch.lap("rerank")
         if request.min_score is not None:
             order = order[scores[order] >= request.min_score]
-        confidence = confidences(candidates.scores, candidates.evidence, legible)
+        confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
         if request.min_confidence is not None and len(order):
             order = order[_known(confidence)[order] >= request.min_confidence]
         if not request.examples_only and asks_for_newest(request.text):
@@ -156,7 +161,7 @@ def _rank(
         choice = _choose(searcher, request, candidates.ids[order], scores[order], shingles_of)
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
         if exhausted or nothing_dropped or len(choice.shown) >= request.k:
-            return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, confidence)
+            return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, reranking, confidence)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
 
 
@@ -195,16 +200,28 @@ def _best_first(scores: Scores) -> NDArray[np.int64]:
     return order[np.isfinite(scores[order])]
 
 
-def _rerank_scores(
-    searcher: Searcher, request: SearchRequest, rerank: Rerank, ids: Ids, order: NDArray[np.int64]
-) -> Scores:
-    """Return the reranker's scores of the candidates, (n,); -inf for those beyond its depth."""
+def _reranked(
+    searcher: Searcher, request: SearchRequest, rerank: Rerank, candidates: Candidates, order: NDArray[np.int64]
+) -> tuple[Scores | None, Reranking]:
+    """Return the reranker's scores of the candidates, (n,), -inf for those that it didn't score, and its report.
+
+    The scores are None if its budget did not suffice for the hits that were asked for.
+    """
     first = order[: max(rerank.depth, request.k)]
-    texts = [stored.chunk.text for stored in searcher.hydrate(ids[first])]
-    scores = np.full(len(ids), -np.inf, np.float32)
-    if texts:
-        scores[first] = rerank.reranker.score(request.parsed.semantic_text, texts)
-    return scores
+    texts = [stored.chunk.text for stored in searcher.hydrate(candidates.ids[first])]
+    read = [[text] for text in texts]
+    if candidates.windows is not None:
+        windows = candidates.windows[first].tolist()
+        snippets = searcher.excerpts(request, texts, WIDTH)
+        ends = [(each.start, each.start + len(each.text)) for each in snippets]
+        read = [passages(*each) for each in zip(texts, windows, ends, strict=True)]
+    found = scores_within(rerank.reranker, request.parsed.semantic_text, read, request.rerank_budget)
+    reranking = Reranking(len(texts), len(found), used=len(found) >= min(request.k, len(texts)))
+    if not reranking.used:
+        return None, reranking
+    scores = np.full(len(candidates.ids), -np.inf, np.float32)
+    scores[first[: len(found)]] = found
+    return scores, reranking
 
 
 def _choose(

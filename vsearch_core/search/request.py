@@ -27,8 +27,9 @@ class SearchRequest:
 
     `collapse` shows only the best of near-duplicates. `diversity`, from 0 to 1, prefers hits that differ. `context` is
     the number of chunks to add before and after each hit. With `max_tokens`, hits are shortened to fit into that many
-    tokens. With `rerank`, scores are those of the reranker. `exact` compares every vector. `ef_search` is the number of
-    candidates of graph searches; if it is set, graphs are searched from the first query on.
+    tokens. With `rerank`, scores are those of the reranker, which may take `rerank_budget` seconds. `exact` compares
+    every vector. `ef_search` is the number of candidates of graph searches; if it is set, graphs are searched from the
+    first query on.
     """
 
     text: str
@@ -49,6 +50,7 @@ class SearchRequest:
     context: int = 0
     max_tokens: int | None = None
     rerank: Rerank | None = None
+    rerank_budget: float | None = None
     exact: bool = False
     ef_search: int | None = None
 
@@ -63,6 +65,8 @@ class SearchRequest:
             raise ArgumentError("examples_only", "there is no example of what hits should be like")
         if self.examples_only and self.rerank is not None:
             raise ArgumentError("rerank", "it needs a query's text, and there are only examples", "rerank-needs-text")
+        if self.rerank_budget is not None and self.rerank is None:
+            raise ArgumentError("rerank_budget", "there is no reranker that could need the time")
         if self.min_confidence is not None and (self.mode != "hybrid" or self.more_like or self.less_like):
             reason = "only hits of mode hybrid have a confidence, and none if there are examples"
             raise ArgumentError("min_confidence", reason)
@@ -89,6 +93,8 @@ class SearchRequest:
             if value is not None and not (least <= value and (most is None or value <= most)):
                 limits = f"at least {least}" if most is None else f"between {least} and {most}"
                 raise ArgumentError(name, f"{value} is not {limits}")
+        if self.rerank_budget is not None and not (isfinite(self.rerank_budget) and self.rerank_budget > 0):
+            raise ArgumentError("rerank_budget", f"must be a number of seconds above 0, not {self.rerank_budget}")
         if self.min_score is not None and not isfinite(self.min_score):
             raise ArgumentError("min_score", f"must be a finite number, not {self.min_score}")
 

@@ -7,6 +7,7 @@ from typing import Literal
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import JsonValue
 from vsearch_core.search.fusion import Fusion
+from vsearch_core.search.rerank import Reranking
 from vsearch_core.search.snippets import Snippet
 
 
@@ -86,6 +87,7 @@ class Results:
     "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
     to answer the query, by its confidence; None if no confidence is known. `keyword_only` are the indexes, among
     several, of which only keywords were searched, because another embedder made their vectors.
+    `reranking` tells how many candidates the reranker scored, or is None without one.
     """
 
     query: str
@@ -105,3 +107,4 @@ class Results:
     snippets: tuple[Snippet, ...] = ()
     answered: bool | None = None
     keyword_only: tuple[str, ...] = ()
+    reranking: Reranking | None = None

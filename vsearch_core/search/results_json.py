@@ -22,6 +22,7 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         "took_ms": {name: round(took, 1) for name, took in results.took_ms.items()},
         "tokens": results.tokens,
         "answered": results.answered,
+        "reranking": None if results.reranking is None else asdict(results.reranking),
         "hits": [hit_json(hit) for hit in results.hits],
     }
     if results.keyword_only:
@@ -45,7 +46,8 @@ def hit_json(hit: Hit) -> dict[str, Any]:
 
 def error_json(query: str, message: str) -> dict[str, Any]:
     """Return a dict for JSON about a query that failed: like results without hits, and with the error's message."""
-    unknown = dict.fromkeys(("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered"))
+    keys = ("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered", "reranking")
+    unknown = dict.fromkeys(keys)
     return {"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": message}
 
 
