@@ -268,7 +268,6 @@ ALLOWED = {  # file -> why it may
     "vsearch_core/text/worker.py": "deletes its temporary folder",
     "cli/output.py": "opens the null device",
     "vsearch_core/text/extract/ocr.py": "reads the file that a program has just written for it",
-    "vsearch_core/index/repair.py": "lists folders that are no links",
     "vsearch_core/library/opening.py": "lists a folder that the user named",
 }
 METHODS = {"read_text", "read_bytes", "iterdir", "glob", "rglob"}  # of paths

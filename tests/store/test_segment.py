@@ -29,7 +29,7 @@ from vsearch_core.store.segment import (
 )
 
 ARRAYS = {
-    "vectors": np.arange(12, dtype=np.float16).reshape(3, 4),
+    "vectors": np.arange(12, dtype=np.int16).reshape(3, 4),
     "ids": np.array([5, 7, 9]),
     "none": np.empty((0, 4), np.float32),
 }

@@ -8,6 +8,7 @@ from shutil import disk_usage
 
 import numpy as np
 
+from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import StorageError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import FILE_IDS, NewSegment, VectorBlocks, read_ids, window_blocks, write_parts
@@ -119,7 +120,10 @@ def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits)
     for chunk_id, file_id, stored in catalog.staged_rows(file_ids):
         chunk_ids.append(chunk_id)
         files_of_rows.append(file_id)
-        records.append(Record.from_bytes(stored, 2 * dimension))
+        record = Record.from_bytes(stored, 2 * dimension)
+        if len(record.vector) != 2 * dimension or len(record.windows or b"") % code_type(dimension).itemsize:
+            raise catalog.damaged(f"the staged vector of chunk {chunk_id} is damaged")
+        records.append(record)
     matrix = np.frombuffer(b"".join(record.vector for record in records), np.int16).reshape(-1, dimension)
     return NewSegment(
         catalog,

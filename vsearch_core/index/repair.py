@@ -40,7 +40,7 @@ from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
 from vsearch_core.index.staging import embed_block
 from vsearch_core.model import TEXT
-from vsearch_core.own_files import copy_file
+from vsearch_core.own_files import copy_file, list_folder, refuse_links
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import catalog_faults, segment_faults
 from vsearch_core.store.connections import has_our_header
@@ -148,6 +148,7 @@ class _Quarantine:
 
         Hard links take no space, and the files need not be readable.
         """
+        refuse_links(folder.parent, within=self.index)  # the target of a linked folder `segments` is not ours
         if folder.is_dir() and not folder.is_symlink():
             target = self._target(folder)
             self._link_files(folder, target)
@@ -157,7 +158,7 @@ class _Quarantine:
 
     def _link_files(self, folder: Path, target: Path) -> None:
         make_folder(target, self.index)
-        for path in sorted(folder.iterdir()):
+        for path in list_folder(folder, within=self.index):
             if path.is_dir() and not path.is_symlink():
                 self._link_files(path, target / path.name)
             else:
@@ -322,7 +323,7 @@ class _SegmentRepair:
         ids, vectors = record.manifest.get(CHUNK_IDS), record.manifest.get(vectors_name())
         if ids is None or vectors is None or vectors.shape != (record.rows, self.dimension):
             return
-        if (vectors.dtype, ids.dtype) != ("<i2", "<i8"):
+        if ids.rows != record.rows:
             return
         matrix, intact = recover_array(self.catalog.index, record.name, vectors_name(), vectors)
         chunk_ids, has_id = recover_array(self.catalog.index, record.name, CHUNK_IDS, ids)

@@ -13,6 +13,7 @@ from vsearch_core.store.segment import damaged_blocks, open_segment, row_span
 
 _ARRAYS = ("chunk_ids", "vectors")
 _WINDOW_ARRAYS = ("windows_stops", "windows_codes")
+_VERIFIED_WHEN_READ = ("vectors", "windows_codes")
 
 
 def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
@@ -34,15 +35,29 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
             vectors[chunk_id] = vector
     wanted = np.array(list(in_segments), np.int64)
     for segment in catalog.segments() if in_segments else ():
-        manifest = {name: segment.manifest[name] for name in (*_ARRAYS, *_WINDOW_ARRAYS) if name in segment.manifest}
-        arrays = open_segment(catalog.index, segment.name, manifest, ("vectors", "windows_codes"))
-        has_windows = all(name in manifest for name in _WINDOW_ARRAYS)
+        arrays = _open(catalog, segment)
+        has_windows = all(name in arrays for name in _WINDOW_ARRAYS)
         for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
             vector, windows = _read(catalog, segment, arrays, "vectors", row, row + 1), None
             if has_windows:
                 windows = _read(catalog, segment, arrays, "windows_codes", *row_span(arrays["windows_stops"], row))
             vectors |= dict.fromkeys(in_segments[int(arrays["chunk_ids"][row])], Record(vector, windows).to_bytes())
     return vectors
+
+
+def _open(catalog: Catalog, segment: SegmentRecord) -> dict[str, NDArray[Any]]:
+    """Open a segment's vectors, their chunk ids and its late windows, if it has any.
+
+    Raises FileNotFoundError, and IndexCorruptError if an array is damaged, missing, or of another length.
+    """
+    manifest = {name: segment.manifest[name] for name in (*_ARRAYS, *_WINDOW_ARRAYS) if name in segment.manifest}
+    arrays = open_segment(catalog.index, segment.name, manifest, _VERIFIED_WHEN_READ)
+    if "vectors" not in arrays:
+        raise catalog.damaged(f"segment {segment.name} has no vectors")
+    for name, array in arrays.items():
+        if name != "windows_codes" and len(array) != segment.rows:
+            raise catalog.damaged(f"{name} of segment {segment.name} are not of {segment.rows} rows")
+    return arrays
 
 
 def _read(

@@ -32,6 +32,13 @@ ABOUT = "about"  # the name of the file with a segment's copy of its catalog ent
 LARGEST_ABOUT = 1 << 23  # bytes: the checksums of 16 GB of arrays
 _MAX_SETTINGS = 64  # of an ABOUT file
 _MAX_SETTING_LENGTH = 1 << 13  # characters
+TYPES = {  # the types and numbers of axes of arrays that are read before they are checked in any other way
+    "chunk_ids": ("<i8", 1),
+    "file_ids": ("<i8", 1),
+    "vectors": ("<i2", 2),
+    "windows_stops": ("<i8", 1),
+    "windows_codes": ("|u1", 2),
+}
 DTYPES = frozenset({"|u1", "|i1", "|b1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4", "<u8", "<i8", "<f8"})
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -89,12 +96,14 @@ def manifest_from_json(values: Mapping[str, Any]) -> Manifest:
     """Return the manifest that `manifest_to_json` converted. The values are not trusted.
 
     Raises ValueError, TypeError, KeyError or AttributeError for invalid values, such as a name that contains a path, a
-    dtype that is not in DTYPES, or a shape that doesn't match the number of bytes.
+    dtype that is not in DTYPES, a type that differs from TYPES, or a shape that doesn't match the number of bytes.
     """
     manifest = {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in values.items()}
     for name, entry in manifest.items():
         if not (_KEY.fullmatch(name) and entry.dtype in DTYPES and 1 <= len(entry.shape) <= 2):
             raise ValueError(f"array {name!r}")
+        if name in TYPES and (entry.dtype, len(entry.shape)) != TYPES[name]:
+            raise ValueError(f"the type of {name}")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in entry.shape):
             raise ValueError(f"the shape of {name}")
         if entry.rows > entry.bytes:  # rows without bytes: a file could claim any number of them

@@ -1,0 +1,104 @@
+"""Forged arrays of a segment, with right checksums, are named as damage by each command that reads them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from process import write_files
+from support import WordEmbedder, make_index
+
+import vsearch_core
+from vsearch_core.errors import VsearchError
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.segment import manifest_to_json, open_segment, write_segment
+
+Arrays = dict[str, Any]
+
+
+def _replace(name: str, change: Callable[[Any], Any]) -> Callable[[Arrays], None]:
+    def forge(arrays: Arrays) -> None:
+        arrays[name] = np.ascontiguousarray(change(arrays[name]))
+
+    return forge
+
+
+FORGERIES: dict[str, Callable[[Arrays], object]] = {
+    "no vectors": lambda arrays: arrays.pop("vectors"),
+    "no chunk ids": lambda arrays: arrays.pop("chunk_ids"),
+    "no file ids": lambda arrays: arrays.pop("file_ids"),
+    "vectors of another dimension": _replace("vectors", lambda array: array[:, :3]),
+    "vectors without a dimension": _replace("vectors", lambda array: array[:, :0]),
+    "vectors of one axis": _replace("vectors", lambda array: array.ravel()),
+    "vectors of three axes": _replace("vectors", lambda array: array[:, :, None]),
+    "vectors of floats": _replace("vectors", lambda array: array.astype("<f8")),
+    "vectors of bytes": _replace("vectors", lambda array: array.view("u1")),
+    "too few vectors": _replace("vectors", lambda array: array[:1]),
+    "too many vectors": _replace("vectors", lambda array: np.concatenate([array, array])),
+    "chunk ids of floats": _replace("chunk_ids", lambda array: array.astype("<f8")),
+    "negative chunk ids": _replace("chunk_ids", lambda array: array - 2**62),
+    "equal chunk ids": _replace("chunk_ids", lambda array: array * 0 + 1),
+    "too few chunk ids": _replace("chunk_ids", lambda array: array[:1]),
+    "a table of chunk ids": _replace("chunk_ids", lambda array: array[:, None]),
+    "windows beyond their end": lambda arrays: arrays.update(
+        windows_stops=np.array([2**62] * len(arrays["chunk_ids"])), windows_codes=np.zeros((1, 8), np.uint8)
+    ),
+    "windows backwards": lambda arrays: arrays.update(
+        windows_stops=-np.arange(len(arrays["chunk_ids"])), windows_codes=np.zeros((1, 8), np.uint8)
+    ),
+    "windows of no width": lambda arrays: arrays.update(
+        windows_stops=np.arange(len(arrays["chunk_ids"])), windows_codes=np.zeros((9, 0), np.uint8)
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = write_files(
+        tmp_path_factory.mktemp("made") / "project", {f"{word}.txt": word for word in ("heron", "weir")}
+    )
+    make_index(project, WordEmbedder(), Path())
+    return project
+
+
+def forge(index: Path, change: Callable[[Arrays], object]) -> None:
+    with closing(Catalog.open_to_write(index)) as catalog:
+        record = catalog.segments()[0]
+        arrays = {name: np.array(each) for name, each in open_segment(index, record.name, record.manifest).items()}
+        arrays.pop("about", None)
+        change(arrays)
+        name, manifest = write_segment(index, arrays, catalog.settings())
+        with catalog.transaction():
+            values = (name, json.dumps(manifest_to_json(manifest)), record.id)
+            catalog.connection.execute("UPDATE segments SET name = ?, manifest = ? WHERE id = ?", values)
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_arrays_are_no_internal_error(made: Path, tmp_path: Path, forgery: str) -> None:
+    project = Path(shutil.copytree(made, tmp_path / "project"))
+    forge(project / ".vsearch", FORGERIES[forgery])
+    write_files(project, {"copy.txt": "heron", "new.txt": "mill"})  # a text whose vector the index has, and another
+    commands: tuple[Callable[[vsearch_core.Index], object], ...] = (
+        lambda index: index.check(full=True),
+        lambda index: index.search("heron"),
+        lambda index: index.status(),
+        lambda index: index.similar("heron.txt"),
+        lambda index: index.verify('He wrote "heron weir mill stone" (heron.txt:1).'),
+        lambda index: index.read("heron.txt"),
+        lambda index: index.update([project]),
+        lambda index: index.compact(),
+        lambda index: index.search("heron"),
+        lambda index: index.export(tmp_path / "archive"),
+    )
+    for command in commands:
+        with (
+            suppress(VsearchError),
+            vsearch_core.open_index(project, open_embedder=lambda _: WordEmbedder()) as index,
+        ):
+            command(index)
+    with suppress(VsearchError):
+        vsearch_core.repair_index(project)
