@@ -14,6 +14,7 @@ from vsearch_core.search.packing import (
     LEAST_TOKENS,
     Excerpt,
     estimate_tokens,
+    joined_chunks,
     widened,
     with_context,
 )
@@ -115,6 +116,29 @@ def test_a_hit_is_widened_only_if_that_fits() -> None:
     room = estimate_tokens(best) + estimate_tokens(other)
     assert pack_grown([(best, grown), (other, other)], room, excerpt) == [best, replace(other, rank=2)]
     assert pack_grown([(best, grown)], estimate_tokens(grown), excerpt) == [grown]
+
+
+def test_several_hits_share_the_budget_before_one_is_long() -> None:
+    long, other, third = (hit(stored_chunk(0, 4000, path=path)) for path in "abc")
+    found = pack([long, other, third], 600, excerpt)
+    assert [each.path for each in found] == ["a", "b", "c"]
+    assert all(estimate_tokens(each) <= 300 for each in found)
+
+
+def test_what_is_left_lengthens_the_best_hit() -> None:
+    long, short = hit(stored_chunk(0, 4000)), hit(stored_chunk(0, 60, path="b"))
+    found = pack([long, short], 600, excerpt)
+    assert [each.path for each in found] == ["a.txt", "b"]
+    assert sum(map(estimate_tokens, found)) > 500
+    assert all(DOCUMENT[each.start_char : each.end_char] == each.text for each in found)
+
+
+def test_chunks_joined_over_a_gap_join_with_the_next_without_loss() -> None:
+    first = Chunk("One.", 0, 4, 1, 1, None, None)
+    joined = Chunk("Two. Three. Four.", 4, 40, 1, 1, None, None)  # its text is shorter than its range
+    earlier = Chunk("One. Tw", 0, 7, 1, 1, None, None)
+    assert joined_chunks([first, joined]).text == "One.Two. Three. Four."
+    assert joined_chunks([earlier, joined]).text == "One. Tw. Three. Four."
 
 
 @pytest.mark.parametrize("budget", [1, LEAST_TOKENS - 1])

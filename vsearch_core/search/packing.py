@@ -15,6 +15,9 @@ from vsearch_core.store.catalog import StoredChunk
 
 LEAST_TOKENS = 40  # a hit is not shortened to less: one sentence, with its path
 
+SHARE = 0.3  # of the tokens that one hit takes before the others had theirs
+SHARE_TOKENS = 150  # that it takes in any case: about a paragraph
+
 Excerpt = Callable[[str, int], Snippet]
 
 
@@ -49,26 +52,48 @@ def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> 
     """Return the hits that fit into `max_tokens`, best first.
 
     Each hit is given as a pair: the hit itself, and the hit widened by its context, which is used if it fits. Hits that
-    overlap are joined into one, at the better rank. A hit that doesn't fit is shortened to its best sentences with
-    `excerpt(text, width)`, or left out.
+    overlap are joined into one, at the better rank. At first, a hit gets at most SHARE of the tokens, or SHARE_TOKENS
+    if these are more: several passages hold more of what is asked for than one long chunk. It is shortened to its best
+    sentences with `excerpt(text, width)`, or left out. What is left of the tokens then lengthens the best hits again.
     """
+    pairs = list(hits)
     packed: list[Hit] = []
     left = max_tokens
-    for own, wide in hits:
-        hit = wide if estimate_tokens(wide) <= left else own
-        overlapping = [number for number, other in enumerate(packed) if _overlap(hit, other)]
-        if overlapping:
-            joined = joined_chunks([_chunk(hit), *(_chunk(packed[number]) for number in overlapping)])
-            grown = _with_chunk(packed[overlapping[0]], joined)
-            cost = estimate_tokens(grown) - sum(estimate_tokens(packed[number]) for number in overlapping)
-            if cost <= left:
-                packed[overlapping[0]] = grown
-                packed = [other for number, other in enumerate(packed) if number not in overlapping[1:]]
-                left -= cost
-        elif (fitting := _shortened(hit, left, excerpt)) is not None:
-            packed.append(fitting)
-            left -= estimate_tokens(fitting)
+    most = max(SHARE_TOKENS, int(SHARE * max_tokens))
+    for own, wide in pairs:
+        piece = _fitting(own, wide, min(left, most), excerpt)
+        if piece is not None:
+            packed, left = _added(packed, piece, left)
+    for own, wide in pairs:
+        if left < LEAST_TOKENS:
+            break
+        present = sum(estimate_tokens(other) for other in packed if _overlap(own, other))
+        longer = _fitting(own, wide, left + present, excerpt)
+        if longer is not None:
+            packed, left = _added(packed, longer, left)
     return [replace(hit, rank=rank) for rank, hit in enumerate(packed, 1)]
+
+
+def _added(packed: list[Hit], hit: Hit, left: int) -> tuple[list[Hit], int]:
+    """Return the packed hits with another one, joined with those that it overlaps, and the tokens that are left.
+
+    Return both unchanged if that takes more tokens than are left.
+    """
+    overlapping = [other for other in packed if _overlap(hit, other)]
+    if not overlapping:
+        return [*packed, hit], left - estimate_tokens(hit)
+    first = overlapping[0]
+    grown = _with_chunk(first, joined_chunks([_chunk(hit), *map(_chunk, overlapping)]))
+    cost = estimate_tokens(grown) - sum(map(estimate_tokens, overlapping))
+    if cost > left:
+        return packed, left
+    return [
+        grown if other is first else other for other in packed if other is first or other not in overlapping
+    ], left - cost
+
+
+def _fitting(own: Hit, wide: Hit, tokens: int, excerpt: Excerpt) -> Hit | None:
+    return wide if estimate_tokens(wide) <= tokens else _shortened(own, tokens, excerpt)
 
 
 def _overlap(one: Hit, other: Hit) -> bool:
@@ -94,12 +119,12 @@ def _shortened(hit: Hit, tokens: int, excerpt: Excerpt) -> Hit | None:
 
 def _cut(hit: Hit, snippet: Snippet) -> Hit:
     """Return the hit with a piece of its text; its lines are adapted where the chunk's lines are the file's."""
-    repeated = len(hit.text) - (hit.end_char - hit.start_char)  # characters of a header before the file's own text
+    repeated = _repeated(_chunk(hit))
     start = hit.start_char + max(0, snippet.start - repeated)
     end = hit.start_char + max(0, snippet.start + len(snippet.text) - repeated)
     first, last = hit.start_line, hit.end_line
-    if hit.text.count("\n", max(0, repeated)) == last - first:
-        first += hit.text.count("\n", max(0, repeated), snippet.start)
+    if hit.text.count("\n", repeated) == last - first:
+        first += hit.text.count("\n", repeated, snippet.start)
         last = first + snippet.text.count("\n")
     return replace(hit, text=snippet.text, start_char=start, end_char=end, start_line=first, end_line=last)
 
@@ -127,10 +152,18 @@ def joined_chunks(chunks: Iterable[Chunk]) -> Chunk:
     for chunk in others:
         if chunk.end_char > first.end_char:
             shared = max(0, first.end_char - chunk.start_char)
-            own = chunk.text[len(chunk.text) - (chunk.end_char - chunk.start_char) + shared :]
+            own = chunk.text[_repeated(chunk) + shared :]
             text = first.text + _gap(first, chunk) + own
             first = replace(first, text=text, end_char=chunk.end_char, end_line=chunk.end_line)
     return first
+
+
+def _repeated(chunk: Chunk) -> int:
+    """Return the length of the header that is repeated before the file's own text.
+
+    A text that was joined over a gap is shorter than its range in the file, and has none.
+    """
+    return max(0, len(chunk.text) - (chunk.end_char - chunk.start_char))
 
 
 def _gap(earlier: Chunk, later: Chunk) -> str:
