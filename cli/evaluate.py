@@ -48,7 +48,7 @@ def eval_(
         Literal["convex", "rrf"] | None, typer.Option(help="The method that combines scores, as for `vsearch query`.")
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The weight of vectors, as for `vsearch query`.")
+        float | None, typer.Option(metavar="X", min=0, max=1, help="The weight of vectors, as for `vsearch query`.")
     ] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="Use qrels/NAME.tsv of DIR.")] = "test",
     run: Annotated[

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from .examples import EXAMPLES
 from .interrupts import INTERRUPT, INTERRUPTED, handle_signals
 from .option_rules import Command
 from .output import complain, emit, error_line, open_missing_streams
@@ -61,7 +62,8 @@ class GlobalOptions:
         self,
         context: typer.Context,
         version: Annotated[
-            bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+            bool,
+            typer.Option("-V", "--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
         ] = False,
         debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
     ) -> None:
@@ -76,7 +78,8 @@ def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
     app = typer.Typer(
         name="vsearch",
         help="Search your documents by meaning and by keyword, offline.",
-        epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.",
+        epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.\n\n"
+        "`vsearch help COMMAND` explains a command.",
         add_completion=False,
         rich_markup_mode=None,  # importing rich takes longer than `--help` may
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -84,7 +87,8 @@ def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
     app.callback(invoke_without_command=True)(options.read)
     for name in names:
         module, _, function = COMMANDS[name].partition(":")
-        app.command(name=name, cls=Command)(_abortable(getattr(import_module(f".{module}", __package__), function)))
+        run = _abortable(getattr(import_module(f".{module}", __package__), function))
+        app.command(name=name, cls=Command, epilog=f"Example: {EXAMPLES[name]}")(run)
     return app
 
 
@@ -148,9 +152,11 @@ def _run() -> int:
     from .advice import describe
 
     _configure_kernel_cache()
-    options = GlobalOptions()
+    options, words = GlobalOptions(), sys.argv[1:]
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
-        return make_app(_needed(sys.argv[1:]), options)(standalone_mode=False) or 0
+        return make_app(_needed(words), options)(words, standalone_mode=False) or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         message = error.format_message().rstrip(".")

@@ -71,6 +71,7 @@ _SEARCH: Mapping[str, tuple[When, ...]] = {
     **_FILTERS,
     **dict.fromkeys(("k", "min_score", "group_by", "diversity", "max_tokens"), ALWAYS),
     "no_collapse": ALWAYS,  # --paths never collapses anyway, as the option asks
+    "color": ALWAYS,  # it counts where there is text, as in an alias of a command
     "context": when("format", "text", "json", "jsonl", "lines"),
     "exact": _MODEL,
     **dict.fromkeys(("as_json", "as_jsonl"), ALWAYS),
@@ -109,8 +110,8 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **_SEARCH,
     },
     "similar": {**_SEARCH, "exact": ALWAYS, "base_url": _REMOTE},
-    "read": dict.fromkeys(("page", "context", "max_tokens", "as_json", "index_dir"), ALWAYS),
-    "verify": dict.fromkeys(("as_json", "index_dir"), ALWAYS),
+    "read": dict.fromkeys(("page", "context", "max_tokens", "as_json", "color", "index_dir"), ALWAYS),
+    "verify": dict.fromkeys(("as_json", "color", "index_dir"), ALWAYS),
     "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir"), ALWAYS)},
     "status": dict.fromkeys(("by_file", "as_json", "index_dir"), ALWAYS),
     "remove": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),

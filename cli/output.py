@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PREPARING = "preparing the vector engine (the first time on a machine takes half a minute) …"
 
+Colour = Literal["auto", "always", "never"]
+COLOUR_HELP = "Colour the output: auto means on a terminal, unless NO_COLOR is set."
 PATH, DIM, RESET = "\x1b[35m", "\x1b[2m", "\x1b[0m"  # colours of a terminal
 
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
@@ -90,8 +92,13 @@ def open_missing_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
-def wants_colour() -> bool:
-    """Return True if stdout is a terminal, and neither NO_COLOR (https://no-color.org) nor TERM=dumb is set."""
+def wants_colour(choice: Colour) -> bool:
+    """Return True if output is coloured: "always", or with "auto" if stdout is a terminal.
+
+    With "auto", NO_COLOR (https://no-color.org) and TERM=dumb switch colours off.
+    """
+    if choice != "auto":
+        return choice == "always"
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

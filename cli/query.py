@@ -41,7 +41,9 @@ def query(
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help=f"The weight of vector scores in convex fusion.{shown('alpha', tuned=True)}"),
+        typer.Option(
+            metavar="X", min=0, max=1, help=f"The weight of vector scores in convex fusion.{shown('alpha', tuned=True)}"
+        ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help='Treat "quotes", +, - and * as ordinary text.')] = False,
     more_like: Annotated[

@@ -12,7 +12,21 @@ from vsearch_core.model import PAGE_BREAK
 from . import locate
 from .advice import describe
 from .opening import open_index
-from .output import DIM, PATH, RESET, emit, one_line, printable, say, shown_path, shown_place, to_json, wants_colour
+from .output import (
+    COLOUR_HELP,
+    DIM,
+    PATH,
+    RESET,
+    Colour,
+    emit,
+    one_line,
+    printable,
+    say,
+    shown_path,
+    shown_place,
+    to_json,
+    wants_colour,
+)
 
 if TYPE_CHECKING:
     from vsearch_core import StoredText
@@ -32,12 +46,13 @@ def read(
         int | None, typer.Option(metavar="N", min=1, help="Print only this page, slide, sheet, message or cell.")
     ] = None,
     context: Annotated[
-        int, typer.Option("--context", metavar="N", min=0, max=1000, help="Show N more lines before and after.")
+        int, typer.Option("-C", "--context", metavar="N", min=0, max=1000, help="Show N more lines before and after.")
     ] = 0,
     max_tokens: Annotated[
         int | None, typer.Option(metavar="N", min=50, help="Stop after about N tokens, for a language model.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto",
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Print the text of a file as the index stores it.
@@ -58,18 +73,17 @@ def read(
     if as_json:
         emit(to_json({"schema": SCHEMA, **asdict(found)}))
     else:
-        _emit_text(found, root)
+        _emit_text(found, root, colour=wants_colour(color))
         if found.truncated:
             path = shown_path(root, found.path)
             say(f"cut off by --max-tokens; read on with `vsearch read '{path}:{found.end_line + 1}-'`")
     return 0
 
 
-def _emit_text(found: "StoredText", root: Path) -> None:
+def _emit_text(found: "StoredText", root: Path, *, colour: bool) -> None:
     """Print a line with the place and the heading, then the text. The context before and after is dimmed."""
     from vsearch_core.text.extract.registry import split_member, unit_of
 
-    colour = wants_colour()
     unit = unit_of(found.path)
     place = shown_place(root, found)
     _, below = split_member(found.path, found.heading)

@@ -63,7 +63,13 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         for hit in results.hits:
             emit(to_json(results_json.hit_json(hit)))
     elif arguments.output == "text":
-        _emit_text(results, root, full=arguments.shows_whole_chunks, explain=arguments.explain)
+        _emit_text(
+            results,
+            root,
+            full=arguments.shows_whole_chunks,
+            explain=arguments.explain,
+            colour=wants_colour(arguments.color),
+        )
     else:
         _emit_paths(results, root, null=arguments.output == "paths0")
     stale = len({hit.path for hit in results.hits if hit.stale})
@@ -84,9 +90,8 @@ def _emit_paths(results: Results, root: Path, *, null: bool) -> None:
         emit_bytes(os.fsencode(shown) + (b"\0" if null else b"\n"))
 
 
-def _emit_text(results: Results, root: Path, *, full: bool, explain: bool) -> None:
+def _emit_text(results: Results, root: Path, *, full: bool, explain: bool, colour: bool) -> None:
     """Print results for people: path:line, heading, score, and the best sentences or (`full`) the whole chunk."""
-    colour = wants_colour()
     for hit, snippet in zip(results.hits, results.snippets, strict=True):
         if hit.rank > 1:
             emit("")

@@ -14,6 +14,7 @@ from vsearch_core.errors import InputError
 
 from . import consent, locate
 from .defaults import K_MOST, choose
+from .output import COLOUR_HELP, Colour
 
 if TYPE_CHECKING:
     from vsearch_core import FilterOptions, SearchOptions
@@ -115,7 +116,12 @@ class SearchArguments(FilterArguments):
     k: Annotated[
         int | None,
         typer.Option(
-            "-k", min=1, max=K_MOST, help="The maximum number of hits.  [default: 10, or as many as fit --max-tokens]"
+            "-k",
+            "--limit",
+            metavar="N",
+            min=1,
+            max=K_MOST,
+            help="The maximum number of hits.  [default: 10, or as many as fit --max-tokens]",
         ),
     ] = None
     min_score: Annotated[float | None, typer.Option(metavar="X", help="Show only hits with at least this score.")] = (
@@ -128,7 +134,8 @@ class SearchArguments(FilterArguments):
         typer.Option(metavar="X", min=0, max=1, help="Prefer hits that differ: 0 ranks by score, 1 by difference."),
     ] = 0.0
     context: Annotated[
-        int, typer.Option("--context", metavar="N", min=0, max=100, help="Show N chunks before and after each hit.")
+        int,
+        typer.Option("-C", "--context", metavar="N", min=0, max=100, help="Show N chunks before and after each hit."),
     ] = 0
     max_tokens: Annotated[
         int | None,
@@ -140,6 +147,7 @@ class SearchArguments(FilterArguments):
     as_paths: Annotated[bool, typer.Option("--paths", help="Print only the paths of the hits, each once.")] = False
     null: Annotated[bool, typer.Option("-0", "--null", help="With --paths: end each path with a NUL byte.")] = False
     full: Annotated[bool, typer.Option("--full", help="Print whole chunks instead of the best sentences.")] = False
+    color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto"
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False

@@ -13,7 +13,20 @@ from vsearch_core.regular_files import open_regular
 
 from . import locate
 from .opening import open_index
-from .output import DIM, PATH, RESET, emit, one_line, plural, say, shown_place, to_json, wants_colour
+from .output import (
+    COLOUR_HELP,
+    DIM,
+    PATH,
+    RESET,
+    Colour,
+    emit,
+    one_line,
+    plural,
+    say,
+    shown_place,
+    to_json,
+    wants_colour,
+)
 
 if TYPE_CHECKING:
     from vsearch_core import Claim, Verification
@@ -32,6 +45,7 @@ _COLOURS = {
 def verify(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The text to verify; -: stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto",
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
     """Check a text's quotes and citations against the index.
@@ -48,7 +62,7 @@ def verify(
     else:
         name = one_line(file)
         for claim in verification.claims:
-            _emit_claim(claim, name, root)
+            _emit_claim(claim, name, root, colour=wants_colour(color))
     say(_summary(verification))
     return 0 if verification.is_supported else 1
 
@@ -76,9 +90,8 @@ def _summary(verification: "Verification") -> str:
     return f"{plural(len(verification.claims), 'claim')}: " + ", ".join(f"{n:,} {status}" for n, status in counts if n)
 
 
-def _emit_claim(claim: "Claim", name: str, root: Path) -> None:
+def _emit_claim(claim: "Claim", name: str, root: Path, *, colour: bool) -> None:
     """Print a claim: its status, its words and where the index has them, then how they differ."""
-    colour = wants_colour()
     status = f"{_COLOURS[claim.status]}{claim.status}{RESET}" if colour else claim.status
     words = one_line(claim.words)
     words = words if len(words) <= _SHOWN else words[:_SHOWN].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands' own help, and the table of docs/formats.md from the registry: `make docs`.
+"""Write docs/cli.md and docs/vsearch.1 from the commands' help, and the table of docs/formats.md: `make docs`.
 
 Tests compare the pages with the help and the registry.
 """
@@ -10,10 +10,12 @@ from pathlib import Path
 
 from vsearch_cli.main import COMMANDS
 
+from vsearch_core import __version__
 from vsearch_core.text.extract.descriptions import DESCRIPTIONS
 from vsearch_core.text.extract.registry import FORMATS, PLAIN, STORED_MESSAGE, Format
 
 TARGET = Path(__file__).with_name("cli.md")
+MANUAL = Path(__file__).with_name("vsearch.1")
 FORMATS_PAGE = Path(__file__).with_name("formats.md")
 TABLE_BEGINS, TABLE_ENDS = "<!-- formats: written by `make docs` -->\n", "<!-- end of formats -->\n"
 MOST_SUFFIXES = 10  # that the table shows of a format
@@ -40,6 +42,24 @@ def reference() -> str:
     for command in COMMANDS:
         parts += [f"## vsearch {command}", f"```text\n{help_of(command)}\n```"]
     return "\n".join(f"{part}\n" for part in parts)
+
+
+def manual() -> str:
+    """Return docs/vsearch.1, the manual page: the same help as docs/cli.md, for `man`."""
+    parts = [
+        f'.TH VSEARCH 1 "" "vsearch {__version__}"',
+        ".SH NAME\nvsearch \\- search your documents by meaning and by keyword, offline",
+        _as_roff("SYNOPSIS AND COMMANDS", help_of()),
+        *(_as_roff(f"vsearch {command}", help_of(command)) for command in COMMANDS),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _as_roff(heading: str, text: str) -> str:
+    """Return a section of a manual page whose lines stay as they are."""
+    lines = (line.replace("\\", "\\e").replace("-", "\\-") for line in text.splitlines())
+    shown = (f"\\&{line}" if line[:1] in {".", "'"} else line for line in lines)
+    return "\n".join([f".SH {heading}", ".nf", *shown, ".fi"])
 
 
 def table_of_formats() -> str:
@@ -73,4 +93,5 @@ def formats_page() -> str:
 
 if __name__ == "__main__":
     TARGET.write_text(reference(), encoding="utf-8")
+    MANUAL.write_text(manual(), encoding="utf-8")
     FORMATS_PAGE.write_text(formats_page(), encoding="utf-8")

@@ -52,6 +52,10 @@ def test_the_reference_is_the_help_of_every_command() -> None:
     assert GENERATE["TARGET"].read_text(encoding="utf-8") == GENERATE["reference"](), "run `make docs`"
 
 
+def test_the_manual_page_is_the_help_of_every_command() -> None:
+    assert GENERATE["MANUAL"].read_text(encoding="utf-8") == GENERATE["manual"](), "run `make docs`"
+
+
 def test_the_table_of_formats_is_the_registry() -> None:
     assert GENERATE["FORMATS_PAGE"].read_text(encoding="utf-8") == GENERATE["formats_page"](), "run `make docs`"
     assert GENERATE["table_of_formats"]() in text_of("docs/formats.md")
