@@ -179,6 +179,27 @@ def test_xml_under_other_names(name: str) -> None:
     assert extract(name, source.encode()).text.split() == ["The", "kestrel", "Near"]
 
 
+@pytest.mark.parametrize(
+    "before", ["\ufeff\n <?xml version='1.0'?>\n", "<!-- by hand -->\n", "<!DOCTYPE kml SYSTEM 'x'>\n", ""]
+)
+def test_xml_without_its_suffix_is_known_by_its_form(before: str) -> None:
+    source = before + '<kml xmlns="x"><name>The kestrel</name></kml>\n'
+    assert extract("a.unknown", source.encode()).text.split() == ["The", "kestrel"]
+
+
+@pytest.mark.parametrize("source", ["<kml> is a format", "<3 you </3>", "a <b>c</b>", "<a> <b> </a> end"])
+def test_text_with_tags_is_no_xml(source: str) -> None:
+    assert extract("a.unknown", source.encode()).text == source
+
+
+def test_identifiers_of_a_book_are_no_text() -> None:
+    about = "<document-info><id>77-aa</id></document-info></description>"
+    text = extract("a.fb2", FB2.replace("</description>", about).encode("cp1251")).text
+    assert "77-aa" not in text and "Текст про гавань." in text
+    prefixed = FB2.replace("<binary", "<f:binary").replace("</binary", "</f:binary")
+    assert "BgcI" not in extract("a.fb2", prefixed.encode("cp1251")).text
+
+
 def test_sub_station_alpha() -> None:
     document = extract(
         "a.ass",

@@ -88,8 +88,11 @@ def test_empty() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\x7fELF\2\1\1" + bytes(200), bytes(5000), os.urandom(5000), b"abc\0def" * 20],
-    ids=["png", "elf", "zeros", "random", "records"],
+    [
+        *(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\x7fELF\2\1\1" + bytes(200), bytes(5000), os.urandom(5000)),
+        *(b"abc\0def" * 20, b"a header with some words in ASCII\0\1\2" * 9),
+    ],
+    ids=["png", "elf", "zeros", "random", "records", "header"],
 )
 def test_binary(data: bytes) -> None:
     with pytest.raises(BinaryFileError, match=r"name\.bin: is"):
@@ -99,6 +102,13 @@ def test_binary(data: bytes) -> None:
 def test_compressed_data_without_zero_bytes_is_binary() -> None:
     with pytest.raises(BinaryFileError):
         decode("x", bytes(range(1, 256)) * 4)
+
+
+def test_a_nul_in_a_text_does_not_make_it_binary() -> None:
+    text = "Der Kühlraum ist zu warm, die Tür klemmt seit Tagen.\n" * 4
+    for place in (1, 2, 70):
+        odd = text[:place] + "\0" + text[place:]
+        assert decode("x", odd.encode()) == odd.replace("\0", "\ufffd")
 
 
 def test_nuls_far_into_a_log_do_not_make_it_binary() -> None:

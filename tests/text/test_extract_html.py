@@ -279,6 +279,10 @@ def test_text_that_only_scripts_would_show() -> None:
     assert body(f"<p>{PROSE}</p><noscript>Turn it on.</noscript>") == PROSE.strip()
     assert body("<x-card><template shadowrootmode=open><p>Shown.</p></template></x-card>") == "Shown."
     assert body("<script type='application/ld+json'>{</script>" + "[" * 9) == "[" * 9
+    marked = '{"articleBody": "<p>It was <b>restored</b> &amp; opened.</p>"}'
+    for before, after in (("", ""), ("<!--", "-->"), ("/*<![CDATA[*/", "/*]]>*/"), ("//<![CDATA[\n", "\n//]]>")):
+        read_body = body(f"<script type='application/ld+json'>{before}{marked}{after}</script>")
+        assert read_body.split() == ["It", "was", "restored", "&", "opened."]
 
 
 def test_many_nested_menus_take_linear_time() -> None:

@@ -70,6 +70,7 @@ def test_a_text_about_keys_is_read() -> None:
     [
         ("searchindex.js", 'Search.setIndex({"docnames":["a"]})', "search index"),
         ("x.js", 'Search.setIndex({"docnames":["a"]})', "search index"),
+        ("all_0.js", "var searchData=\n[\n  ['open_0',['open',", "search index"),
         ("search_index.json", '{"config":{},"docs":[]}', "search index"),
         ("x.json", '{"config":{"lang":["en"]},"docs":[{"location":"","text":"words"}]}', "search index"),
         ("app.js", "function a(b){return b+1};" * 500, "minified"),

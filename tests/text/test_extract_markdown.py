@@ -214,6 +214,19 @@ def test_half_a_surrogate_pair_can_be_stored() -> None:
     assert read('---\na: "\\uD800"\n---\n').metadata == {"a": "?"}
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("\n**To open a lock**\n\nturn it", "To open a lock"),
+        ("__To open a lock__:\nturn it", "To open a lock:"),
+        ("**To open** a lock\n", None),
+        ("**To open a lock**\n\n## Then\n", "Then"),
+    ],
+)
+def test_a_first_line_in_bold_is_the_title_where_there_is_no_heading(text: str, title: str | None) -> None:
+    assert read(text).title == title
+
+
 def test_title_falls_back_to_the_first_heading() -> None:
     assert read("## Small\n# Big\n").title == "Big"
     assert read("text\n## Small\n").title == "Small"

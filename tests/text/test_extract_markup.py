@@ -67,6 +67,16 @@ def test_states_planning_and_comments_of_org() -> None:
     ]
 
 
+def test_states_that_org_declares_anywhere() -> None:
+    source = (
+        "* HOLD Paint it\nCLOCK: [2024-03-01 Fri 10:00]--[2024-03-01 Fri 11:00] =>  1:00\n  #+todo: HOLD | OFF\nend"
+    )
+    assert spans(extract("a.org", source.encode())) == [
+        (("Paint it",), "prose", "* HOLD Paint it"),
+        (("Paint it",), "prose", "end"),
+    ]
+
+
 def test_org() -> None:
     source = (
         "#+TITLE: T\n#+author: A\nIntro\n* TODO [#A] One :tag:\n:PROPERTIES:\n:ID: "

@@ -113,6 +113,8 @@ def valued(kind: str, value: str, shown: str) -> str:
         ("float", "no number", "4.93E+15", "4.93E+15"),
         ("float", "1.5", "1,50", "1,50"),
         ("percentage", "0.175", "17,5 %", "17,5 %"),
+        ("date", "2024-03-01", "", "2024-03-01"),
+        ("float", "1.5", "", "1.5"),
     ],
 )
 def test_dates_are_iso_and_long_numbers_exact(kind: str, value: str, shown: str, text: str) -> None:

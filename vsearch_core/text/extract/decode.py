@@ -20,6 +20,9 @@ _BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
 )
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b\x1a\x0e\x0f")) + b"\x7f"
 _MAX_CONTROLS = 0.03  # of the bytes; compressed or compiled data has about 0.1
+_MAX_NULS, _MIN_TEXT_A_NUL = 3, 60  # of the sample, and the bytes of text for each, for it to be text nevertheless
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
+_MAX_PRINTABLE = 0.85  # of the bytes of text in UTF-16
 _SHIFTS = (  # escape sequences that switch a 7-bit stream to another character set
     (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
     (re.compile(rb"\x1b(?:\$[@B]|\([IJ]|\$\(D)"), "iso2022_jp_ext"),
@@ -68,7 +71,7 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
             return data.decode(encoding, errors="replace")
     sample = data[:SAMPLE]
     if b"\0" in sample:
-        text = _wide(data)
+        text = _with_few_nuls(data) or _wide(data)
         if text is None:
             raise BinaryFileError(name, _BINARY)
         return text
@@ -96,6 +99,9 @@ def _wide(data: bytes) -> str | None:
     depends on the encoding.
     """
     sample = data[: SAMPLE & ~3]
+    printable = len(sample) - len(sample.translate(None, _PRINTABLE))
+    if printable > _MAX_PRINTABLE * len(sample):
+        return None  # ASCII with some NULs, which would be ideographs
     columns = [sample[place::4].count(0) for place in range(4)]
     rows = len(sample) // 4
     candidates: list[str] = []
@@ -115,6 +121,18 @@ def _wide(data: bytes) -> str | None:
         if _reads_as_text(text[:SAMPLE]):
             return text
     return None
+
+
+def _with_few_nuls(data: bytes) -> str | None:
+    """Decode UTF-8 with a few NULs, as a crash leaves in a log; return None for anything else."""
+    sample = data[:SAMPLE]
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    if controls > min(_MAX_NULS, len(sample) // _MIN_TEXT_A_NUL):
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _reads_as_text(text: str) -> bool:

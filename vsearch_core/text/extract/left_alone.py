@@ -33,6 +33,7 @@ _SEARCH_INDEX_NAMES = frozenset(
 )
 _SEARCH_INDEX = re.compile(  # of Sphinx, MkDocs, mdBook, rustdoc, lunr
     r"\s*(?:Search\.setIndex\(|window\.search\s*=|Object\.assign\(window\.search\b|var searchIndex\b"
+    r"|var searchData\s*=\s*\[\s*\[['\"]"
     r"|\{\"config\":\s*\{[^{}]{0,500}\},\s*\"docs\":\s*\[\{\"location\"|\{\"version\":\"2\.[\d.]+\",\"fields\":\[)"
 )
 

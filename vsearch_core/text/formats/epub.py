@@ -18,6 +18,7 @@ from vsearch_core.text.formats.html import extract as extract_html
 KIND = "book"
 _NO_TEXT = ("image/", "audio/", "video/", "font/", "text/css", "text/javascript", "application/x-dtbncx")
 _PAGES = frozenset({"application/xhtml+xml", "text/html", "application/xml"})
+_PAGE_SUFFIXES = (".xhtml", ".html", ".htm")
 _HTML = re.compile(rb"<(?:[a-z]{1,9}:)?(?:html|body|p|div|h[1-6])\b", re.IGNORECASE)
 _HEAD_BYTES = 1 << 16  # where a section's first element must be
 
@@ -48,7 +49,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         if member not in package.members:
             missing.append(number)
             continue
-        if book.items[item][1].startswith(_NO_TEXT) or "nav" in book.items[item][2].split():
+        is_other = book.items[item][1].startswith(_NO_TEXT) and not member.lower().endswith(_PAGE_SUFFIXES)
+        if is_other or "nav" in book.items[item][2].split():
             continue
         if member in locked.found:
             raise ExtractionError(name, "is encrypted", "drm-protected")

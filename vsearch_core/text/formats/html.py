@@ -1,5 +1,6 @@
 """Extracts the main text of HTML pages, without navigation and other boilerplate."""
 
+import html
 import re
 from collections.abc import Container, Iterator
 from itertools import islice
@@ -59,6 +60,9 @@ _PERMALINK_CLASSES = frozenset(
 _FILE_NAME = re.compile(r"[^\s/]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp)", re.IGNORECASE)
 _MIN_ALT, _MAX_ALT = 3, 1000  # characters of alternative text; fewer are decoration
 _FEW = 200  # characters: a page of fewer may have its text elsewhere
+_WRAPPER = re.compile(
+    r"\A\s*(?:/\*|//)?\s*<!(?:\[CDATA\[|--)(?:\s*\*/)?|(?:(?:/\*|//)\s*)?(?:\]\]|--)>\s*(?:\*/)?\s*\Z"
+)
 _MAX_JSON = 1_000_000  # characters of a block of JSON-LD
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _BLOCKS = frozenset(
@@ -182,7 +186,7 @@ def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
 def _articles(root: Any) -> Iterator[tuple[int, str]]:
     """Yield the texts of articles in JSON-LD, each with the line of its script."""
     for script in root.iter("script"):
-        source = script.text or ""
+        source = _WRAPPER.sub("", script.text or "")
         if script.get("type", "").strip().lower() != "application/ld+json" or len(source) > _MAX_JSON:
             continue
         try:
@@ -200,8 +204,12 @@ def _articles(root: Any) -> Iterator[tuple[int, str]]:
                     texts = texts[:3]
                 yield (
                     script.sourceline or 1,
-                    "\n".join(each for each in texts if isinstance(each, str)).replace("\0", ""),
+                    "\n".join(_without_tags(each) for each in texts if isinstance(each, str)).replace("\0", ""),
                 )
+
+
+def _without_tags(text: str) -> str:
+    return html.unescape(_TAG.sub(" ", text)).strip() if "<" in text or "&" in text else text
 
 
 def _titled(body: Any) -> set[Any]:

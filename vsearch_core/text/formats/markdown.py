@@ -25,6 +25,8 @@ _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
 _PARAGRAPH = re.compile(
     r" {0,3}(?![#>|<]|[-+*][ \t]|\d{1,9}[.)][ \t]|\[\^)\S"
 )  # a line that a rule below makes a title
+_FIRST_LINE = re.compile(r"\s*+([^\n]{1,300})")
+_BOLD_LINE = re.compile(r"\*\*(?:(?!\*\*).)+\*\*:?|__(?:(?!__).)+__:?")
 _EMPTY_LINK = re.compile(r"\[\s*\](?:\([^()]*\)|\[[^\[\]]*\])")
 _ELEMENT = re.compile(r"<[^<>]*>")
 _PICTURE = re.compile(r"!\[[^\[\]]*\](?:\([^()]*\)|\[[^\[\]]*\])|!\[\[[^\[\]]*\]\]|<img\b[^<>]*>")
@@ -57,7 +59,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     title = metadata.get("title")
     if not isinstance(title, str) or not title.strip():
         title = next((heading.title for heading in headings if heading.level == 1), None)
-        title = title or next((heading.title for heading in headings), None)
+        title = title or next((heading.title for heading in headings), None) or _bold_title(text, start)
     language = metadata.get("lang", metadata.get("language"))
     return Document(
         text,
@@ -66,6 +68,13 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         language=language if isinstance(language, str) else None,
         metadata=metadata,
     )
+
+
+def _bold_title(text: str, start: int) -> str | None:
+    """Return the first line that isn't blank if all of it is bold, as if it were a title."""
+    line = _FIRST_LINE.match(text, start)
+    bold = _BOLD_LINE.fullmatch(line[1].strip()) if line else None
+    return _plain(bold[0]) if bold else None
 
 
 def find_headings(text: str, start: int) -> Iterator[Heading]:

@@ -225,7 +225,7 @@ class _Content:
         self.breaks = 0
 
     def end_cell(self) -> None:
-        value = " ".join(self.cells[-1])
+        value = " ".join(self.cells[-1]) or ("" if self.is_text else self.value)
         if self.body == "spreadsheet" and value:
             if self.is_date and self.value:
                 value = self.value.partition(".")[0].replace("T", " ").removesuffix(" 00:00:00")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import TypeVar
 
 from vsearch_core.model import Document, JsonValue
@@ -18,12 +19,14 @@ _MAX_STATES = 100
 _COMMENT = re.compile(r"[ \t]*#(?:[ \t][^\n]*)?")
 _PLANNING = re.compile(
     r"(?:[ \t]*(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*(?:<[^<>\n]*>|\[[^\[\]\n]*\])(?:--<[^<>\n]*>)?)++[ \t]*"
+    r"|[ \t]*CLOCK:[ \t]*\[[^\n]*",
+    re.IGNORECASE,
 )
 _TAGS = re.compile(r"[ \t]+:[\w@#%:]+:[ \t]*$")
-_KEYWORD = re.compile(r"#\+(\w{1,40}):[ \t]*(.*)")
+_KEYWORD = re.compile(r"[ \t]*#\+(\w{1,40}):[ \t]*(.*)")
+_STATES_LINE = re.compile(r"^[ \t]*#\+(?:SEQ_|TYP_)?TODO:[ \t]*(.*)", re.IGNORECASE | re.MULTILINE)
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:(PROPERTIES|LOGBOOK|CLOCK):[ \t]*", re.IGNORECASE)
-_STATE_KEYS = {"todo", "seq_todo", "typ_todo"}
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _KEYS = {"title", "author", "date", "language", "description", "keywords", "subtitle", "filetags", "email"}
 
@@ -42,6 +45,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     metadata: dict[str, JsonValue] = {}
     closing, start, found, position = "", 0, blocks, 0
     states = set(_STATES)
+    for declaration in islice(_STATES_LINE.finditer(text), _MAX_STATES):
+        _take_states(declaration[1], states)
     commented: list[int] = []  # starts of headlines
     for line in text.split("\n"):
         end = min(position + len(line) + 1, len(text))
@@ -64,7 +69,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         elif _PLANNING.fullmatch(line) or (line.lstrip().startswith("#") and _COMMENT.fullmatch(line)):
             _append(drawers, (position, end), limit)
         elif keyword := _KEYWORD.fullmatch(line):
-            _take_keyword(keyword[1].lower(), keyword[2].strip(), metadata, states)
+            _take_keyword(keyword[1].lower(), keyword[2].strip(), metadata)
             _append(drawers, (position, end), limit)
         position = end
     title, language = metadata.pop("title", None), metadata.pop("language", None)
@@ -74,10 +79,13 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     return Document(text, spans, title, str(language) if language else None, metadata)
 
 
-def _take_keyword(key: str, value: str, metadata: dict[str, JsonValue], states: set[str]) -> None:
+def _take_keyword(key: str, value: str, metadata: dict[str, JsonValue]) -> None:
     if key in _KEYS and value:
         metadata.setdefault(key, value)
-    if key in _STATE_KEYS and len(states) < _MAX_STATES:
+
+
+def _take_states(value: str, states: set[str]) -> None:
+    if len(states) < _MAX_STATES:
         states.update(_STATE_WORD.findall(_PARENTHESES.sub("", value))[:_MAX_STATES])
 
 

@@ -26,7 +26,7 @@ _MAX_DEPTH = 12  # of forms within forms
 
 @dataclass(frozen=True, slots=True)
 class Font:
-    """What is known of a font: its name if it is unmapped, else "", and whether its encoding got another name."""
+    """A font: its name if it is unmapped, else "", and whether its encoding got another name."""
 
     unmapped: str
     is_changed: bool

@@ -10,6 +10,9 @@ from vsearch_core.text.extract.decode import decode
 from vsearch_core.text.extract.left_alone import refuse_generated
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
+_MARKUP_START = re.compile(
+    r"\s*(?:<!--(?:[^-]|-(?!->))*+-->\s*){0,9}(?:<\?xml\b|<!DOCTYPE\b|<([A-Za-z_][\w.:-]{0,80})(?=[\s>]))"
+)
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _IN_QUOTES = re.compile(f'[{_DELIMITERS}"]')
@@ -26,11 +29,19 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     """
     text = decode(name, data)
     refuse_generated(name, text)
-    if text.startswith("<?xml"):
+    if _is_markup(text):
         from vsearch_core.text.formats.xml import extract as extract_xml
 
         return extract_xml(name, data, options)
     return Document(text, (Span(0, len(text)),) if text.strip() else ())
+
+
+def _is_markup(text: str) -> bool:
+    """Return True for XML: it has a declaration or a document type, or one element around all the rest."""
+    start = _MARKUP_START.match(text)
+    if start is None:
+        return False
+    return start[1] is None or text.rstrip().endswith((f"</{start[1]}>", f"</{start[1].upper()}>"))
 
 
 def extract_table(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:

@@ -19,7 +19,8 @@ _MARKUP = re.compile(
     r"|<(?P<close>/?)(?P<tag>[^\s<>/!?][^\s<>/]*+)(?P<attributes>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*?)(?P<empty>/?)>",
     re.DOTALL,
 )  # possessive, so that no input is scanned twice
-_BINARY = re.compile(r"<binary\b[^<>]*+>[^<>]*+(?:</binary\s*>)?")
+_BINARY = re.compile(r"<(?:\w{1,20}:)?binary\b[^<>]*+>[^<>]*+(?:</(?:\w{1,20}:)?binary\s*>)?")
+_ABOUT_FILE = re.compile(r"<document-info\b[^<>]*+>(?:[^<]|<(?!/?document-info\b))*+")  # identifiers and versions
 _SPOKEN = re.compile(
     r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*\"([^\"<]*)\"", re.I
 )
@@ -46,7 +47,7 @@ def extract_book(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
 
     Raises BinaryFileError if the file isn't text.
     """
-    source = _BINARY.sub(_lines, _source(name, data))
+    source = _BINARY.sub(_lines, _ABOUT_FILE.sub(_lines, _source(name, data)))
     about = source[: source.find("<body")] if "<body" in source else source[:10_000]
     facts = {key: _fact(about, key) for key in ("book-title", "lang", "date", "first-name", "last-name")}
     text, headings = _MarkupRemover(source, options.limits.headings).run()
