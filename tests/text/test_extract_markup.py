@@ -49,6 +49,25 @@ def test_comments_and_attributes_of_asciidoc() -> None:
     ]
 
 
+def test_header_of_asciidoc_with_conditions_and_underlined_titles() -> None:
+    source = (
+        "The Manual\n==========\nAda B <a@x.org>\n:tool: Sluice\nifdef::github[]\n:!toc:\nendif::[]\n// a comment\n"
+        ":long: one \\\n  two\n\nSetup of {tool} [[setup]]\n------------------------\n\nwords\n\n"
+        "not a title:\n----\ncode\n----\n"
+    )
+    document = extract("a.adoc", source.encode())
+    assert (document.title, document.metadata) == ("The Manual", {"author": "Ada B"})
+    assert document.text.count("\n") == source.count("\n")
+    assert [(heading, text.split()) for heading, _, text in spans(document)] == [
+        (("The Manual",), ["=", "The", "Manual"]),
+        (
+            ("The Manual", "Setup of Sluice"),
+            ["==", "Setup", "of", "Sluice", "[[setup]]", "words", "not", "a", "title:"],
+        ),
+        (("The Manual", "Setup of Sluice"), ["----", "code", "----"]),
+    ]
+
+
 def test_states_planning_and_comments_of_org() -> None:
     source = (
         "#+TODO: PROJ(p) WAIT | SHIPPED(s)\n* PROJ [#A] Build it :work:\nSCHEDULED: <2024-03-12 Tue> "
