@@ -80,7 +80,7 @@ def make_app(names: Iterable[str], options: GlobalOptions) -> typer.Typer:
         help="Search your documents by meaning and by keyword, offline.",
         epilog="Exit status: 0 done or hits found, 1 no hit, 2 error, 130 interrupted.\n\n"
         "`vsearch help COMMAND` explains a command.",
-        add_completion=False,
+        add_completion=True,
         rich_markup_mode=None,  # importing rich takes longer than `--help` may
         context_settings={"help_option_names": ["-h", "--help"]},
     )
