@@ -29,6 +29,36 @@ def test_a_rare_term_weighs_more_than_several_frequent_ones() -> None:
     assert best_snippet(text, {"index": 0.5, "file": 0.5, "shim": 4.0}, ANALYSIS, 30).text == "A shim stands in front."
 
 
+@pytest.mark.parametrize(
+    ("text", "query", "shown"),
+    [
+        (
+            "# Rent and deposit\n\nThe rent is due in May. Pets are not allowed.",
+            "rent deposit",
+            "The rent is due in May.",
+        ),
+        ("## Late fees\n\nNothing is due.\n\n## Fees\n\nA late book costs a pound.", "late fees", "A late book costs"),
+    ],
+)
+def test_a_heading_is_never_shown_alone(text: str, query: str, shown: str) -> None:
+    assert snippet(text, query, 30).text.startswith(shown)
+
+
+def test_a_heading_is_shown_where_there_is_nothing_else() -> None:
+    assert snippet("# Rent and deposit", "rent").text == "# Rent and deposit"
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "shown"),
+    [
+        ("The pump runs. The pump hums. The pump stops. Its valve is blue.", "pump valve", "Its valve is blue."),
+        ("A loan is free. A loan ends. Renew a loan twice. Lost books cost ten.", "loan lost", "Lost books cost ten."),
+    ],
+)
+def test_a_term_of_every_sentence_says_little(text: str, query: str, shown: str) -> None:
+    assert snippet(text, query, 20).text == shown
+
+
 def test_without_terms_the_first_sentence_is_chosen() -> None:
     assert snippet("\n\n  First one. Second one.", "zebra", width=12).text == "First one."
 

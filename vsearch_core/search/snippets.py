@@ -2,14 +2,16 @@
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
+from math import log
 
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import Match
 
-WIDTH = 240  # characters: two to three lines of a terminal
+WIDTH = 360  # characters: three to four lines of a terminal
 _LONGEST = 50_000  # characters of a chunk that are looked at: more than 5,000 words have
 _MOST_MATCHES = 2000  # of a sentence that is cut which are looked at
 
@@ -39,8 +41,8 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
     """Return the best sentence of a chunk, and the sentences after it while they fit into `width` characters.
 
     `weights` has the idf of each term of the query. The best sentence has the highest sum of the weights of its
-    distinct terms; of equal sentences, it is the first. Only the first 50,000 characters
-    of the chunk are read.
+    distinct terms, of which those that many sentences of the chunk have count less. Of equal sentences, it is the
+    first. A heading is only the best if there is nothing else. Only the first 50,000 characters of the chunk are read.
     """
     chunk = chunk[:_LONGEST]
     ends = [0, *(match.end() for match in _SENTENCE_END.finditer(chunk)), len(chunk)]
@@ -50,8 +52,12 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
     matches = analysis.matches(chunk, weights.keys()) if weights else []
     lefts = [left for left, _, _ in matches]
     found = (matches[bisect_left(lefts, start) : bisect_left(lefts, end)] for start, end in sentences)
-    scores = [_weight(weights, some, end) for some, (_, end) in zip(found, sentences, strict=True)]
-    best = scores.index(max(scores))
+    terms = [_terms(some, end) for some, (_, end) in zip(found, sentences, strict=True)]
+    counts = Counter(chain.from_iterable(terms))
+    local = {term: weights[term] * log(1 + len(sentences) / count) for term, count in counts.items()}
+    scores = [sum(local[term] for term in weights if term in some) for some in terms]
+    rest = [number for number, (start, _) in enumerate(sentences) if not chunk.startswith("#", start)]
+    best = max(rest or range(len(sentences)), key=scores.__getitem__)
     start, end = sentences[best]
     for begin, further in sentences[best + 1 :]:
         if further - start > width or chunk.startswith("#", begin):
@@ -64,10 +70,9 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
     return Snippet(chunk[start:end], start, marks)
 
 
-def _weight(weights: Mapping[str, float], matches: Sequence[Match], end: int) -> float:
-    """Return the sum of the distinct terms' weights of the matches that end by `end`."""
-    found = {term for _, right, terms in matches if right <= end for term in terms}
-    return sum(weight for term, weight in weights.items() if term in found)
+def _terms(matches: Sequence[Match], end: int) -> set[str]:
+    """Return the distinct terms of the matches that end by `end`."""
+    return {term for _, right, terms in matches if right <= end for term in terms}
 
 
 def _stripped(chunk: str, start: int, end: int) -> tuple[int, int]:
