@@ -144,6 +144,13 @@ SQL = "select 1;\nCREATE TABLE IF NOT EXISTS t (\n  a int\n);\nselect 2;\n"
         ("a.f90", "subroutine go(x)\n  x = 1\nend subroutine\n", {1: "go", 2: "go", 3: "go"}),
         ("a.vb", "Public Sub Go()\n  x = 1\nEnd Sub\n", {1: "Go", 2: "Go"}),
         ("a.proto", "message P {\n  int32 x = 1;\n}\n", {1: "P", 2: "P", 3: "P"}),
+        ("a.m", "@implementation P\n- (int)go:(int)x {\n  return x;\n}\n@end\n", {2: "go", 4: "go"}),
+        ("a.cu", "__global__ void go(int x) {\n  x = 1;\n}\n", {1: "go", 2: "go", 3: "go"}),
+        ("a.tcl", "proc go {x} {\n  return $x\n}\n", {1: "go", 2: "go", 3: "go"}),
+        ("a.vim", "function! go(x)\n  return a:x\nendfunction\n", {1: "go", 2: "go"}),
+        ("a.graphql", "type P {\n  name: String\n}\nquery Go { p { name } }\n", {1: "P", 2: "P", 4: "Go"}),
+        ("a.cmake", "function(go x)\n  message(${x})\nendfunction()\n", {1: "go", 2: "go"}),
+        ("a.vhd", "entity go is\n  port (a : in bit);\nend entity;\n", {1: "go", 2: "go", 3: "go"}),
         ("a.sql", SQL, {1: "", 2: "t", 3: "t", 5: ""}),
     ],
 )

@@ -29,6 +29,22 @@ _PROGRAMS = (
     *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql", ".pl", ".pm", ".psgi", ".hs", ".lhs", ".purs", ".elm", ".idr"),
     *(".r", ".ps1", ".psm1", ".tf", ".hcl", ".tfvars", ".clj", ".cljs", ".cljc", ".el", ".lisp", ".scm", ".rkt"),
     *(".erl", ".hrl", ".ml", ".mli", ".fs", ".fsi", ".fsx", ".f90", ".f95", ".f03", ".f08", ".pas", ".dpr", ".vb"),
+    *(
+        ".tcl",
+        ".awk",
+        ".gd",
+        ".cmake",
+        ".graphql",
+        ".gql",
+        ".raku",
+        ".rakumod",
+        ".vim",
+        ".adb",
+        ".ads",
+        ".vhd",
+        ".vhdl",
+    ),
+    *(".prisma", ".sv", ".cu", ".cuh", ".glsl", ".hx", ".ino"),
     *(".bas", ".vbs", ".proto", ".thrift", ".zig", ".nim", ".sol"),
 )
 _XML = (

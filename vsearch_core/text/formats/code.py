@@ -92,6 +92,17 @@ _OTHER = re.compile(  # Protocol Buffers, Thrift, Zig, Nim, V, Solidity
     r"|function|fn|proc"
     r"|func|method|template|macro|exception|modifier|event|rpc|module)[ \t]+(?P<name>[^\W\d]\w*)"
 )
+_WORDED = re.compile(  # languages whose definitions begin with a word for their kind
+    r"[ \t]*(?:(?:abstract|static|local|global|multi|proto|automatic|extend|task)[ \t]+){0,3}"
+    r"(?:function!?|func|proc|sub|method|class|class_name|role|grammar|package(?:[ \t]+body)?|module|procedure|entity"
+    r"|architecture|macro|type|model|query|mutation|subscription|fragment|input|interface|enum|union)"
+    r"(?:[ \t]+|\()(?P<name>[^\W\d][\w:.#-]*)",
+    re.IGNORECASE,
+)
+_OBJECTIVE_C = re.compile(
+    r"(?:@(?:implementation|interface|protocol)[ \t]+(?P<name>\w+)|[-+][ \t]*\([^()\n]*\)[ \t]*(?P<other>\w+)"
+    r"|(?:[\w*]+[ \t]+){1,4}\*?(?P<third>\w+)\([^;{}\n]*\)[ \t]*\{)"
+)
 _FORTRAN = re.compile(
     r"[ \t]*(?:(?:recursive|pure|elemental|integer|real|logical|complex"
     r"|double[ \t]+precision)(?:\([^()\n]*\))?[ \t]+){0,4}"
@@ -116,7 +127,16 @@ _LANGUAGES: tuple[tuple[str, re.Pattern[str], str], ...] = (  # suffixes, first 
     (".go", _GO, "//"),
     (".rs", _RUST, "//"),
     (".js .jsx .mjs .cjs .ts .tsx .mts .cts .php .vue .svelte", _SCRIPT, "//"),
-    (".c .h .cc .cpp .cxx .hh .hpp .hxx .java .cs .kt .kts .scala .swift .dart .m .mm .groovy", _C, "//"),
+    (
+        ".c .h .cc .cpp .cxx .hh .hpp .hxx .java .cs .kt .kts .scala .swift .dart .groovy .cu .cuh .glsl .hx .ino",
+        _C,
+        "//",
+    ),
+    (".m .mm", _OBJECTIVE_C, "//"),
+    (".tcl .awk .gd .cmake .graphql .gql .raku .rakumod", _WORDED, "#"),
+    (".vim", _WORDED, '"'),
+    (".adb .ads .vhd .vhdl", _WORDED, "--"),
+    (".prisma .sv", _WORDED, "//"),
     (".sql", _SQL, "--"),
     (".pl .pm .psgi", _PERL, "#"),
     (".hs .lhs .purs .elm .idr", _HASKELL, "--"),
