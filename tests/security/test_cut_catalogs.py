@@ -3,12 +3,14 @@
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from process import write_files
 from support import WordEmbedder, make_index
 
+import vsearch_core
 from vsearch_core.index.check import check_index
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
@@ -45,3 +47,20 @@ def test_vectors_of_a_catalog_that_was_cut_short_are_kept(made: Path, tmp_path: 
     assert check_index(index, full=True).files == 60
     if any(SEGMENTS_DIR in path for path in repaired.set_aside):  # no text was left
         assert before <= vectors(index)
+
+
+def opener(embedder: WordEmbedder) -> Callable[[object], WordEmbedder]:
+    return lambda _spec: embedder
+
+
+def test_shared_vectors_survive_the_loss_of_all_texts(tmp_path: Path) -> None:
+    root = write_files(tmp_path / "root", {f"{number}.md": f"word{number}" for number in range(9)})
+    for run in range(2):
+        embedder = WordEmbedder()
+        with vsearch_core.open_index(
+            root, create=True, share_vectors=True, cache_dir=tmp_path / "cache", open_embedder=opener(embedder)
+        ) as index:
+            index.update([root])
+        assert len(embedder.embedded) == (0 if run else 9)
+        os.truncate(root / ".vsearch" / CATALOG_FILE, PAGE_BYTES)
+        repair_index(root / ".vsearch")
