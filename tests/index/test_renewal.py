@@ -79,14 +79,16 @@ def test_postings_are_rebuilt_from_the_texts(root: Path, former: str, way: str) 
     assert check_index(root / ".vsearch", full=True).faults == ()
 
 
-@pytest.mark.parametrize("rows", [1, 3, 7])
-def test_postings_built_in_blocks_equal_those_built_at_once(root: Path, rows: int) -> None:
+@pytest.mark.parametrize(("rows", "terms"), [(1, 10**9), (3, 10**9), (7, 10**9), (7, 1), (99, 20)])
+def test_postings_built_in_blocks_equal_those_built_at_once(root: Path, rows: int, terms: int) -> None:
     with open_snapshot(root / ".vsearch") as snapshot:
         ids = [number for each in snapshot.segments for number in each.chunk_ids.tolist()]
         whole = chunk_postings(snapshot.catalog, Analysis(), ids)
-        parts = chunk_postings(snapshot.catalog, Analysis(), ids, IndexLimits(rows_per_postings_block=rows))
+        parts = chunk_postings(
+            snapshot.catalog, Analysis(), ids, IndexLimits(rows_per_postings_block=rows, terms_per_postings_block=terms)
+        )
         nothing = chunk_postings(snapshot.catalog, Analysis(), [])
-    assert len(whole.lengths) == len(ids) > 2 * rows
+    assert len(whole.lengths) == len(ids) > 14
     assert not whole.lengths.all()  # a row whose chunk the catalog has no longer
     for name, array in whole.arrays().items():
         assert parts.arrays()[name].tolist() == array.tolist()

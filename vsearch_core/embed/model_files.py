@@ -74,7 +74,7 @@ def parse_model(model: str | None) -> ModelReference:
     An absolute path, or one that begins with "~" or ".", is a folder. Anything else is a name, even if the working
     folder, which may be a clone, has a folder of that name. None means the default model. A name without an owner gets
     the owner "sentence-transformers", as in the package sentence-transformers. Raises ModelError if the text can
-    only be a folder and there is no such folder, or if the folder has a pipe, a socket or a device.
+    only be a folder and there is no such folder.
     """
     if model is None:
         return ModelReference(config.MODEL)
@@ -82,7 +82,6 @@ def parse_model(model: str | None) -> ModelReference:
     if folder.is_absolute() or model.startswith("."):
         if not folder.is_dir():
             raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
-        refuse_special_files(folder)
         return ModelReference(folder.resolve().name, folder.resolve())
     if not HUB_NAME.fullmatch(model):
         raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
@@ -116,6 +115,7 @@ def find_encoder(reference: ModelReference) -> ModelFiles:
 
 
 def _find_in_folder(name: str, folder: Path) -> ModelFiles:
+    refuse_special_files(folder)
     if not any((folder / file).is_file() for file in (WEIGHTS, SHIPPED)):
         raise _no_weights_error(str(folder))
     unsupported = _unsupported_feature(folder)
@@ -142,6 +142,8 @@ def find_static_model(reference: ModelReference) -> ModelFiles:
 
     The files may have the layout of Model2Vec or of sentence-transformers. Raises ModelError if there are none.
     """
+    if reference.folder is not None:
+        refuse_special_files(reference.folder)
     folder = reference.folder or download(reference.name, ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"])
     for file in (WEIGHTS, NESTED + WEIGHTS):
         if (folder / file).is_file():

@@ -193,6 +193,7 @@ def find_folder(reference: ModelReference) -> Path:
     Raises ModelError if it can't be downloaded.
     """
     if reference.folder is not None:
+        model_files.refuse_special_files(reference.folder)
         return reference.folder
     package = model_files.package_folder() if reference.name == config.MODEL else None
     if package is not None:

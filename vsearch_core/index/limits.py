@@ -13,7 +13,8 @@ class IndexLimits:
     at a time.
 
     Segments: a segment with at least `graph_rows` rows gets a graph; a scan of fewer rows takes only a millisecond.
-    Postings are built from `rows_per_postings_block` rows at a time, whose terms take up to 200 MB of memory.
+    Postings are built from `rows_per_postings_block` rows at a time, whose terms take about 200 MB of memory, or from
+    fewer rows if these have `terms_per_postings_block` terms: a forged index may have texts of 5 MB each.
 
     Merging (`index.compaction`): segments are grouped by size into tiers. The first tier ends at `smallest_tier_rows`
     rows, and each other tier at `tier_growth` times the size of the one before. When a tier has `segments_per_tier`
@@ -27,6 +28,7 @@ class IndexLimits:
     chunks_per_re_embedding_block: int = 512
     graph_rows: int = 16_384
     rows_per_postings_block: int = 8192
+    terms_per_postings_block: int = 6_000_000
     segments_per_tier: int = 8
     smallest_tier_rows: int = 1024
     tier_growth: int = 4

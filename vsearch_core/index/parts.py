@@ -308,10 +308,25 @@ def chunk_postings(
     of a file is detected from all of them.
     """
     languages: set[str] = set()
-    terms, rows = _terms_by_row(catalog, analysis, chunk_ids, languages), limits.rows_per_postings_block
-    blocks = [keyword_postings.build(islice(terms, rows), languages) for _ in range(0, max(1, len(chunk_ids)), rows)]
+    terms = _terms_by_row(catalog, analysis, chunk_ids, languages)
+    blocks: list[Postings] = []
+    left = len(chunk_ids)
+    while left or not blocks:
+        block = _first_rows(terms, limits.rows_per_postings_block, limits.terms_per_postings_block)
+        blocks.append(keyword_postings.build(block, languages))
+        left -= len(blocks[-1].lengths)
     kept = [np.ones(len(block.lengths), np.bool_) for block in blocks]
     return blocks[0] if len(blocks) == 1 else keyword_postings.merge(blocks, kept)
+
+
+def _first_rows(terms: Iterator[Sequence[str]], rows: int, most: int) -> Iterator[Sequence[str]]:
+    """Yield the next rows, and stop after `rows` of them or after the row that brings the number of terms to `most`."""
+    count = 0
+    for row in islice(terms, rows):
+        yield row
+        count += len(row)
+        if count >= most:
+            return
 
 
 def _terms_by_row(
