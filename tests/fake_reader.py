@@ -22,6 +22,8 @@ def read(file: FileToRead, *settings: object) -> FileRead:
         _ACTIONS[action]()
     if action == "eat what is left" and len(_seen) > 1:
         raise MemoryError
+    if action == "fatal.eml" or (action == "fatal attachment.eml" and file.with_attachments):
+        os.kill(os.getpid(), signal.SIGKILL)
     if action == "binary":
         raise BinaryFileError(file.name, "is binary")
     if action == "none":

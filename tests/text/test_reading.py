@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from contracts.reader import CHUNKING, ReaderContract, go_on, stop, take_all, to
 from vsearch_core.text.extract.options import DEFAULTS
 from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
 from vsearch_core.text.limits import WorkerLimits
-from vsearch_core.text.reading import InProcessReader, open_reader
+from vsearch_core.text.reading import InProcessReader, open_reader, read
 from vsearch_core.text.workers import WorkerPool
 
 CORPUS = Path(__file__).parent.parent.parent / "sample_corpus"
@@ -34,6 +35,18 @@ def test_both_readers_read_the_corpus_alike() -> None:
         in_workers = take_all(reader)
     assert list(map(comparable, in_workers)) == list(map(comparable, in_process))
     assert len(in_process) == len(files) > 20
+
+
+def test_a_message_is_read_without_attachments(tmp_path: Path) -> None:
+    path = tmp_path / "a.eml"
+    head = "Content-Type: multipart/mixed; boundary=B\n\n--B\n\nthe message\n--B\n"
+    path.write_text(f"{head}Content-Disposition: attachment; filename=a.txt\n\nattached\n--B--\n", encoding="utf-8")
+    file = FileToRead(str(path), path.stat().st_size)
+    whole, alone = (read(each, CHUNKING) for each in (file, replace(file, with_attachments=False)))
+    assert whole.chunks is not None and alone.chunks is not None
+    assert ["attached" in chunk.text for chunk in whole.chunks] == [False, True]
+    assert [chunk.text for chunk in alone.chunks] == [whole.chunks[0].text]
+    assert (whole.left_out, len(alone.left_out)) == ((), 1)
 
 
 def comparable(outcome: Outcome) -> object:

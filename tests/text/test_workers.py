@@ -44,6 +44,16 @@ def results(
         return [outcome.result for outcome in take_all(reader)]
 
 
+def test_a_message_is_read_without_its_attachments_if_one_of_them_crashes_the_parser() -> None:
+    files = files_that("", "fatal attachment.eml", "", "fatal.eml", "")
+    found = results(files, workers=1)
+    failure = found.pop(3)
+    assert isinstance(failure, ExtractionError)
+    assert failure.reason == "crashed the parser (signal 9)"
+    del files[3]
+    assert found == [FileRead(file.name.encode(), title="('a setting',)") for file in files]
+
+
 def test_outcomes_are_in_the_order_of_the_files() -> None:
     files = files_that(*["late" if number % 40 == 0 else "" for number in range(200)])
     assert results(files) == [FileRead(file.name.encode(), title="('a setting',)") for file in files]

@@ -17,11 +17,13 @@ class FileToRead:
         path: Its absolute path.
         size: Its size in bytes.
         known: The digests of contents that needn't be extracted again, because the index has them already.
+        with_attachments: False to leave attachments out, because reading one of them has failed.
     """
 
     path: str
     size: int
     known: tuple[bytes, ...] = ()
+    with_attachments: bool = True
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from vsearch_core.text.limits import WorkerLimits
 
 FEW_FILES = 256  # this many plain-text files are read in the time that it takes to start a worker
 FEW_BYTES = 2_000_000
+_NO_ATTACHMENTS = "the attachments, because one of them broke the limits on reading"
 WORKER_LIMITS = WorkerLimits()
 
 
@@ -32,8 +33,9 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
     digest = blake2b(data, digest_size=16).digest()
     if digest in file.known:
         return FileRead(digest)
-    document = extract(file.name, data, options)
-    facts = (document.title, document.language, dict(document.metadata), document.left_out)
+    document = extract(file.name, data, options if file.with_attachments else options.without_attachments())
+    left_out = document.left_out if file.with_attachments else (*document.left_out, _NO_ATTACHMENTS)
+    facts = (document.title, document.language, dict(document.metadata), left_out)
     return FileRead(digest, split(document, chunking), *facts)
 
 

@@ -15,11 +15,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from vsearch_core.errors import ExtractionError, StorageError
 from vsearch_core.machine import usable_cores
+from vsearch_core.text.extract.registry import has_attachments
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.limits import WorkerLimits
 from vsearch_core.text.worker import READY, Result, Task, Work
@@ -177,12 +179,23 @@ class _WorkerThread(threading.Thread):
             while self._has_tasks():
                 number, begun_ns, task = self._tasks[0]
                 result = self._read(task)
+                if _attachments_may_fail(task, result):
+                    result = self._read_without_attachments() or result
                 self._tasks.popleft()
                 self._pool.keep(number, Outcome(begun_ns, result))
         except Exception as error:
             self._pool.fail(error)
         finally:
             self._end_worker()
+
+    def _read_without_attachments(self) -> FileRead | None:
+        """Read the message of the first task again, without its attachments. Return None if that fails, too."""
+        number, begun_ns, task = self._tasks[0]
+        task = replace(task, file=replace(task.file, with_attachments=False))
+        self._tasks[0] = (number, begun_ns, task)
+        self._end_worker()  # it may have begun the next file
+        result = self._read(task)
+        return result if isinstance(result, FileRead) else None
 
     def kill(self) -> None:
         """Kill the current worker."""
@@ -314,6 +327,12 @@ class _Worker:
         self._output.close()
         self._folder.cleanup()
         return status
+
+
+def _attachments_may_fail(task: Task, result: FileRead | ExtractionError | OSError) -> bool:
+    """Return True if reading a message broke a limit or crashed the parser, perhaps by one of its attachments."""
+    broke_limit = isinstance(result, ExtractionError) and result.code == "over-limits"
+    return broke_limit and has_attachments(task.file.name)
 
 
 def _widen(pipe: IO[bytes]) -> None:

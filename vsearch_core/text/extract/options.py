@@ -74,6 +74,10 @@ class ExtractOptions:
         limits = replace(self.limits, expanded_bytes=self.limits.expanded_bytes // 2)
         return replace(self, limits=limits, nesting=self.nesting + 1)
 
+    def without_attachments(self) -> "ExtractOptions":
+        """Return the options to read a message without its attachments."""
+        return replace(self, nesting=_MAX_NESTING)
+
 
 DEFAULTS = ExtractOptions()
 _REMEDIES: dict[type[ExtractionError], str] = {

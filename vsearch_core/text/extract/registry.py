@@ -240,6 +240,11 @@ def load(row: Format) -> Extractor:
     return extractor
 
 
+def has_attachments(name: str) -> bool:
+    """Return True if files in this format, a message or mailbox, may have attachments."""
+    return format_of(name).extractor.startswith(("mail:", "msg:"))
+
+
 def _uncompressed(name: str) -> str:
     """Return the name without a suffix such as ".gz"."""
     path = PurePath(name)
@@ -248,7 +253,7 @@ def _uncompressed(name: str) -> str:
 
 def _attachment_of(path: str, heading: str | None) -> str | None:
     """Return the heading of the attachment that a chunk of a message is in, or None."""
-    if not format_of(path).extractor.startswith(("mail:", "msg:")):
+    if not has_attachments(path):
         return None
     titles = (heading or "").split(HEADING_SEPARATOR)
     return next((title for title in titles if title.startswith(ATTACHMENT)), None)
