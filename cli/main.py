@@ -27,6 +27,7 @@ COMMANDS = {
     "similar": "similar:similar",
     "read": "read:read",
     "verify": "verify:verify",
+    "serve": "serve:serve",
     "duplicates": "duplicates:duplicates",
     "status": "status:status",
     "remove": "remove:remove",

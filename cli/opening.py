@@ -28,13 +28,15 @@ def open_index(
     observer: "Observer | None" = None,
     project: Path | None = None,
     share_vectors: bool = False,
+    read_examples: bool = True,
     **given: Any,
 ) -> "Index":
     """Open the index in a folder; with `create`, make a new one if there is none.
 
     With `yes`, text is sent to remote providers without asking. `report` is called with each line about models. Waiting
     for a provider ends when the observer's `should_stop` returns True. `project` is the folder that questions to the
-    user name, instead of the index folder. `given` are options of `vsearch index` by name; an option that is None gets
+    user name, instead of the index folder. `share_vectors` and `read_examples` are those of `vsearch_core.open_index`.
+    `given` are options of `vsearch index` by name; an option that is None gets
     its configured value.
     """
     import vsearch_core
@@ -55,6 +57,7 @@ def open_index(
         consent=agreement,
         approve=agreement.approve,
         share_vectors=share_vectors,
+        read_examples=read_examples,
         cache_dir=cache_dir(),
         default_base_urls=base_urls(),
         observer=observer,

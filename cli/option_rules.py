@@ -112,6 +112,10 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "similar": {**_SEARCH, "exact": ALWAYS, "base_url": _REMOTE},
     "read": dict.fromkeys(("page", "context", "max_tokens", "as_json", "color", "index_dir"), ALWAYS),
     "verify": dict.fromkeys(("as_json", "color", "index_dir"), ALWAYS),
+    "serve": {
+        **dict.fromkeys(("host", "port", "allow_host", "token", "quiet", "yes", "index_dir"), ALWAYS),
+        "base_url": _REMOTE,
+    },
     "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir"), ALWAYS)},
     "status": dict.fromkeys(("by_file", "as_json", "index_dir"), ALWAYS),
     "remove": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),

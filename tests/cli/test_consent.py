@@ -176,3 +176,11 @@ def test_consent_that_cannot_be_stored_holds_for_the_run(remote: Remote, tmp_pat
 def test_local_embedders_need_no_consent(remote: Remote) -> None:
     for base_url in ("http://localhost:11434/v1", "http://127.0.0.1:8080"):
         assert remote("index", ".", VSEARCH_BASE_URL=base_url).status == 0
+
+
+def test_a_server_asks_before_it_listens(remote: Remote) -> None:
+    pytest.importorskip("uvicorn")
+    assert remote("index", ".", "--yes").status == 0
+    refused = remote("serve", "--port", "0")
+    assert (refused.status, refused.out) == (2, "")
+    assert REFUSED in refused.err and "answering at" not in refused.err

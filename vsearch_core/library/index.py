@@ -83,11 +83,16 @@ class Index(Searching["Snapshot"]):
         *,
         share_vectors: bool,
         cache_dir: Path | None,
+        read_examples: bool = True,
     ) -> None:
         """Create the object from the arguments that `open_index` prepares. Call that instead."""
         from vsearch_core.index.snapshot import open_snapshot
 
-        super().__init__(embedders, ReaderPool((path,), partial(open_snapshot, path), observer.compiling))
+        super().__init__(
+            embedders,
+            ReaderPool((path,), partial(open_snapshot, path), observer.compiling),
+            read_examples=read_examples,
+        )
         self.path = path
         self._requested = requested
         self._observer = observer

@@ -36,6 +36,7 @@ def open_index(
     consent: Consent | None = None,
     approve: Approve | None = None,
     share_vectors: bool = False,
+    read_examples: bool = True,
     observer: "Observer | None" = None,
 ) -> Index:
     """Return the index at `path`. Its files are opened when one of its methods is called for the first time.
@@ -67,6 +68,8 @@ def open_index(
             values; it returns False to refuse. By default, such an embedder is refused, unless `open_embedder` is
             given, which can then refuse it itself.
         share_vectors: Share the vectors of equal texts with the user's other indexes, by a file in the cache folder.
+        read_examples: Allow `similar`, `more_like` and `less_like` to name files that are not in the index, which are
+            then read from disk. Set it to False if others choose these names.
         observer: Callbacks that report the progress of long methods and can stop them.
 
     Raises:
@@ -84,7 +87,15 @@ def open_index(
     )
     cache = None if cache_dir is None else Path(cache_dir)
     embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key)
-    return Index(folder, requested, embedders, observer or Observer(), share_vectors=share_vectors, cache_dir=cache)
+    return Index(
+        folder,
+        requested,
+        embedders,
+        observer or Observer(),
+        share_vectors=share_vectors,
+        cache_dir=cache,
+        read_examples=read_examples,
+    )
 
 
 def existing_index(path: str | Path) -> Path:

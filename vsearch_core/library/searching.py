@@ -25,8 +25,12 @@ S = TypeVar("S", bound="SearchedSnapshot")
 class Searching(Generic[S]):
     """Searches the snapshots that a pool of readers has open. Use it in a `with` statement, or call `close`."""
 
-    def __init__(self, embedders: Embedders, readers: ReaderPool[S]) -> None:
-        """Search with the readers; queries are embedded by the `embedders`."""
+    def __init__(self, embedders: Embedders, readers: ReaderPool[S], *, read_examples: bool = True) -> None:
+        """Search with the readers; queries are embedded by the `embedders`.
+
+        With `read_examples`, an example of what hits should be like may be a file that is not in the index.
+        """
+        self._read_examples = read_examples
         self._embedders = embedders
         self._readers = readers
 
@@ -168,7 +172,7 @@ class Searching(Generic[S]):
         settings = reader.snapshot.settings
         sources = ExampleSources(
             self._finder(reader).find,
-            Path.cwd(),
+            Path.cwd() if self._read_examples else None,
             ChunkOptions(settings.chunk_words, settings.overlap_words),
             lambda: self._embedders.open_for(settings),
         )

@@ -28,11 +28,11 @@ class ExampleSources:
 
     A name is a path relative to `folder`, or else a path as the index stores it. `find` returns the stored path of an
     indexed file, or None. A file that is not in the index is split into chunks by `chunk_options`, and embedded by the
-    embedder that `embedder()` opens.
+    embedder that `embedder()` opens. If `folder` is None, only indexed files are found.
     """
 
     find: Callable[[str], str | None]
-    folder: Path
+    folder: Path | None
     chunk_options: ChunkOptions
     embedder: Callable[[], Embedder]
 
@@ -70,9 +70,10 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
             if not vectors.any():  # another embedder made them
                 vectors = embed_all(sources.embedder(), texts)
             return Example(_mean(vectors), texts, ids[chosen])
+    folder = sources.folder
     for path, line in _readings(name):
-        if _is_file(sources.folder / path):
-            chunks = _read(sources.folder / path, sources.chunk_options, name)
+        if folder is not None and _is_file(folder / path):
+            chunks = _read(folder / path, sources.chunk_options, name)
             texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
             return Example(_mean(embed_all(sources.embedder(), texts)), texts, np.empty(0, np.int64))
     raise InputError(name, "neither in the index nor a file", "no-such-example")

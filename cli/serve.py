@@ -1,0 +1,164 @@
+"""The command `vsearch serve`."""
+
+import os
+import socket
+from collections.abc import Callable
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vsearch_core.errors import ArgumentError, InputError, StorageError
+
+from . import consent, locate
+from .interrupts import INTERRUPT
+from .opening import interruptible, open_index, refuse_idle_address
+from .output import say
+
+if TYPE_CHECKING:
+    from vsearch_core.serve.security import App
+
+TOKEN_FILE = "serve-token"
+TOKEN_BYTES = 32  # of randomness in a new token
+MAX_TOKEN_FILE = 1000  # bytes
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address to listen on; off this machine, a token is required.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 chooses a free one.")] = 8765,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:PORT]", help="Also answer requests to this host name, as a proxy passes it on."),
+    ] = None,
+    token: Annotated[bool, typer.Option("--token", help="Require the bearer token on this machine, too.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no line for each request.")] = False,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
+    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+) -> int:
+    """Answer searches over HTTP, as docs/http.md describes, until Ctrl-C.
+
+    The model stays loaded, and new commits of the index are seen within a second. Nothing is changed or read but the
+    index. Exit status: 0 ended by Ctrl-C or SIGTERM, 2 error.
+    """
+    from vsearch_core import __version__, search_request
+
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise ArgumentError(
+            "serve", "the packages starlette and uvicorn aren't installed", "package-missing", extra="serve"
+        )
+    folder = locate.index_to_read(index_dir)
+    refuse_idle_address("serve", folder, base_url)
+    is_local = _is_loopback(host)
+    if not is_local and _is_any_address(host) and not allow_host:
+        raise InputError(f"--host {host}", "accepts any address; name the host that clients use with --allow-host")
+    secret, token_file = _token() if token or not is_local else (None, None)
+    with (
+        interruptible() as observer,
+        open_index(folder, yes=yes, base_url=base_url, report=say, observer=observer, read_examples=False) as index,
+        _listening(host, port) as listener,
+    ):
+        index.prepare(search_request("ready"))  # asks for consent, and loads the model, before the first request
+        bound = int(listener.getsockname()[1])
+        app, end = _app(
+            index, __version__, _hosts(host, bound, allow_host or ()), secret, log=_no_log if quiet else say
+        )
+        shown = f"[{host}]" if ":" in host else host
+        say(f"vsearch: answering at http://{shown}:{bound}; end with Ctrl-C")
+        if token_file is not None:
+            say(f"vsearch: the bearer token is in {token_file}")
+        _run(app, listener)
+        end()
+    return 0
+
+
+def _app(
+    index: Any, version: str, hosts: frozenset[str], secret: str | None, log: Callable[[str], None]
+) -> "tuple[App, Callable[[], None]]":
+    """Return the app, and a function that ends its threads."""
+    from vsearch_core.serve.app import Api
+    from vsearch_core.serve.request_queue import RequestQueue
+    from vsearch_core.serve.security import Access
+
+    work = RequestQueue(index, threads=max(2, os.cpu_count() or 1))
+    return Api(index, work, version, log).app(Access(hosts, secret)), work.close
+
+
+def _run(app: "App", listener: socket.socket) -> None:
+    from vsearch_core.serve.server import serve
+
+    INTERRUPT.stops_in_order = INTERRUPT.noticed = True  # the server ends by itself after a signal
+    serve(app, listener)
+
+
+def _no_log(_: str) -> None:
+    pass
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises InputError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"{host}:{port}", f"can't be listened on ({reason.lower()}); choose another --host or --port"
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_any_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return host == ""
+
+
+def _hosts(host: str, port: int, allowed: "tuple[()] | list[str]") -> frozenset[str]:
+    """Return the values of the header Host that requests to this server may have, in lower case."""
+    names = ["127.0.0.1", "localhost", "[::1]"] if _is_loopback(host) else []
+    if not _is_any_address(host):
+        names.append(f"[{host}]" if ":" in host else host)
+    with_port = [f"{name}:{port}" for name in names] + (names if port == 80 else [])
+    return frozenset(name.lower() for name in (*with_port, *allowed))
+
+
+def _token() -> tuple[str, Path]:
+    """Return the token in the user's state folder, and its file; make both if they are missing.
+
+    Raises InputError if other users can read the file.
+    """
+    from secrets import token_urlsafe
+
+    from vsearch_core.config import default_state_dir
+    from vsearch_core.own_files import make_own_folders, open_file
+
+    path = default_state_dir() / TOKEN_FILE
+    try:
+        make_own_folders(path.parent, 0o700)
+        try:
+            with open_file(path, "xb", permissions=0o600) as file:
+                file.write(token_urlsafe(TOKEN_BYTES).encode() + b"\n")
+        except FileExistsError:
+            pass
+        with open_file(path, "rb") as file:
+            mode, text = os.fstat(file.fileno()).st_mode, file.read(MAX_TOKEN_FILE)
+    except OSError as error:
+        raise StorageError(str(path), (error.strerror or str(error)).lower()) from None
+    if os.name == "posix" and mode & 0o077:
+        raise InputError(str(path), "can be read by other users; delete it, and a new token is made")
+    token = text.decode("ascii", "replace").strip()
+    if len(token) < TOKEN_BYTES:
+        raise InputError(str(path), "has no token; delete it, and a new one is made")
+    return token, path
