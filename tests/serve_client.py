@@ -68,7 +68,7 @@ class RunningServer:
         return self.request("POST", route, json.dumps(fields).encode())
 
     def get(self, path: str, **headers: str | None) -> Answer:
-        return self.request("GET", path, **headers)
+        return self.request("GET", path, b"", **headers)
 
 
 @contextmanager
