@@ -32,7 +32,7 @@ Log = Callable[[str], None]
 
 
 class ServedIndex(Refreshed, Protocol):
-    """What the API uses of `vsearch_core.Index`."""
+    """An index, as the API uses it: some methods of `vsearch_core.Index`."""
 
     @property
     def generation(self) -> int:
