@@ -125,13 +125,13 @@ def test_a_missing_tensor_is_named(tiny_bert: Maker, tmp_path: Path) -> None:
     del tensors["encoder.layer.1.output.dense.bias"]
     save_file(tensors, path)
     with pytest.raises(ModelError, match=r"no tensor 'encoder\.layer\.1\.output\.dense\.bias'"):
-        write_encoder(folder, tmp_path / "graph.onnx", SentenceSettings.read(folder, "tiny"))
+        write_encoder(folder, tmp_path / "graph.onnx", SentenceSettings.read(folder, ["tiny"]))
 
 
 def test_a_tensor_of_another_shape_is_named(tiny_bert: Maker, tmp_path: Path) -> None:
     folder = tiny_bert(hidden_size=16)
     with pytest.raises(ModelError, match=r"'embeddings.word_embeddings.weight' has shape \(\d+, 8\), not \(-1, 16\)"):
-        write_encoder(folder, tmp_path / "graph.onnx", SentenceSettings.read(folder, "tiny"))
+        write_encoder(folder, tmp_path / "graph.onnx", SentenceSettings.read(folder, ["tiny"]))
 
 
 def test_cut_weights_are_named(tiny_bert: Maker, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_cut_weights_are_named(tiny_bert: Maker, tmp_path: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ModelError, match=rf"{path}: can't be read"):
-        write_encoder(folder, tmp_path / "graph.onnx", SentenceSettings.read(folder, "tiny"))
+        write_encoder(folder, tmp_path / "graph.onnx", SentenceSettings.read(folder, ["tiny"]))
 
 
 def test_the_default_model_is_understood(package: Path) -> None:

@@ -21,11 +21,12 @@ from vsearch_core.embed.settings import BGE, prefixes
     ],
 )
 def test_a_family_is_known_by_its_name(name: str, expected: tuple[str, str]) -> None:
-    assert prefixes(name, {}) == expected
+    assert prefixes([name], {}) == expected
+    assert prefixes(["my-model", name], {}) == expected
 
 
 def test_prompts_in_the_files_win() -> None:
-    assert prefixes("intfloat/e5-base-v2", {"query": "q: "}) == ("q: ", "")
-    assert prefixes("x/y", {"passage": "p: ", "corpus": "c: "}) == ("", "p: ")
-    assert prefixes("x/y", {"document": "", "corpus": "c: "}) == ("", "c: ")
-    assert prefixes("intfloat/e5-base-v2", {"query": "", "document": ""}) == ("query: ", "passage: ")
+    assert prefixes(["intfloat/e5-base-v2"], {"query": "q: "}) == ("q: ", "")
+    assert prefixes(["x/y"], {"passage": "p: ", "corpus": "c: "}) == ("", "p: ")
+    assert prefixes(["x/y"], {"document": "", "corpus": "c: "}) == ("", "c: ")
+    assert prefixes(["intfloat/e5-base-v2"], {"query": "", "document": ""}) == ("query: ", "passage: ")

@@ -127,7 +127,12 @@ def open_model(
         raise
     if report:
         report(f"preparing {reference.name} (once per machine) …")
-    return prepare(source, home, kind)
+    new = prepare(source, home, kind)
+    described = new.description
+    is_plain = kind == "local" and not (described.query_prefix or described.document_prefix)
+    if report and is_plain and described.weights != DEFAULT_WEIGHTS:
+        report(f"model {described.name}: no prefix of queries or documents is known for it")
+    return new
 
 
 def is_prepared(kind: str, model: str | None, cache_dir: Path | None = None) -> bool:

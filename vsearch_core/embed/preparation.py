@@ -10,6 +10,7 @@ import numpy as np
 
 from vsearch_core import config
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, PACKAGE, SHIPPED, ModelFiles
+from vsearch_core.embed.model_names import known_names
 from vsearch_core.embed.onnx.encoder import write_encoder
 from vsearch_core.embed.onnx.families import EncoderConfig, position_count
 from vsearch_core.embed.onnx.quantize import max_inputs
@@ -75,7 +76,7 @@ def write_model_files(kind: ModelKind, source: ModelFiles, folder: Path) -> None
 
 def _write_encoder_files(source: ModelFiles, folder: Path) -> ModelProperties:
     """Write two graphs, fp32 and int8, if the architecture is supported; else adapt the graph that the model ships."""
-    settings = SentenceSettings.read(source.folder, source.name)
+    settings = SentenceSettings.read(source.folder, known_names(source.name, source.folder))
     fp32, int8, tokenizer = folder / graph_name("fp32"), folder / graph_name("int8"), folder / TOKENIZER
     save_tokenizer(read_tokenizer(source.folder / TOKENIZER, lower_case=settings.lower_case), tokenizer)
     if source.file == SHIPPED:

@@ -1,7 +1,7 @@
 """Reads the settings in the folder of a sentence-transformers model: pooling, maximum length and prompts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path, PurePosixPath
@@ -80,8 +80,8 @@ class SentenceSettings:
         return self.dense[-1].outputs if self.dense else hidden
 
     @classmethod
-    def read(cls, folder: Path, name: str) -> "SentenceSettings":
-        """Read the settings of the model `name` from its folder.
+    def read(cls, folder: Path, names: Sequence[str]) -> "SentenceSettings":
+        """Read the settings of a model from its folder. `names` are those that it may be known by.
 
         Raises ModelError if a file is damaged or a setting is not supported.
         """
@@ -91,7 +91,7 @@ class SentenceSettings:
             sentence.get("max_seq_length"),
             read_optional(folder / "tokenizer_config.json").get("model_max_length"),
         ]
-        query, document = prefixes(name, prompts if isinstance(prompts, dict) else {})
+        query, document = prefixes(names, prompts if isinstance(prompts, dict) else {})
         places = _modules(folder)
         return cls(
             pooling=_pooling([folder / place for place in places["Pooling"]], prefixed=bool(query or document)),
@@ -107,20 +107,22 @@ def _is_length(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and 0 < value < inf
 
 
-def prefixes(name: str, prompts: Mapping[str, object]) -> tuple[str, str]:
+def prefixes(names: Sequence[str], prompts: Mapping[str, object]) -> tuple[str, str]:
     """Return a model's prefixes: the text to put before each query, and the text to put before each document.
 
-    `prompts` are the prompts in the model's files. If it has none, the name may be that of a known family (such as E5),
-    whose prefixes are used. Otherwise both are empty.
+    `prompts` are the prompts in the model's files. If it has none, the prefixes of the first name that is that of a
+    known family (such as E5) are used. Otherwise both are empty.
     """
     query = str(prompts.get("query") or "")
     document = next((str(prompts[key]) for key in DOCUMENT_PROMPTS if prompts.get(key)), "")
     if max(len(query), len(document)) > MAX_PREFIX:
-        raise ModelError(f"model {name}", f"has a prompt of more than {MAX_PREFIX:,} characters", "model-unsupported")
+        reason = f"has a prompt of more than {MAX_PREFIX:,} characters"
+        raise ModelError(f"model {names[0]}", reason, "model-unsupported")
     if query or document:
         return query, document
-    plain = name.rpartition("/")[2].lower()
-    return next(((before, after) for known, before, after in FAMILIES if re.fullmatch(known, plain)), ("", ""))
+    plain = [name.rpartition("/")[2].lower() for name in names]
+    found = ((before, after) for name in plain for known, before, after in FAMILIES if re.fullmatch(known, name))
+    return next(found, ("", ""))
 
 
 def read_bytes(path: Path, most: int) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.embed import model_files
 from vsearch_core.embed.model_files import ModelReference
+from vsearch_core.embed.model_names import known_names
 from vsearch_core.embed.onnx.families import position_count
 from vsearch_core.embed.settings import prefixes, read_json
 from vsearch_core.embed.tokenizer_file import check_tokenizer
@@ -173,7 +174,7 @@ def load_model(model: str | None, device: str | None) -> LoadedModel:
     plain = _plain_tokenizer(reference.name, tokenizer)
     if not hasattr(found[0], "auto_model"):
         raise ModelError(f"model {reference.name}", f"its first module is {type(found[0]).__name__}, not a transformer")
-    query, document = prefixes(reference.name, found.prompts)
+    query, document = prefixes(known_names(reference.name, folder), found.prompts)
     return LoadedModel(
         name=reference.name,
         identity=weights_digest(folder),
