@@ -13,7 +13,7 @@ from process import write_files
 from support import WordEmbedder, make_index
 
 import vsearch_core
-from vsearch_core.errors import VsearchError
+from vsearch_core.errors import IndexCorruptError, VsearchError
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.segment import manifest_to_json, open_segment, write_segment
 
@@ -102,3 +102,14 @@ def test_forged_arrays_are_no_internal_error(made: Path, tmp_path: Path, forgery
             command(index)
     with suppress(VsearchError):
         vsearch_core.repair_index(project)
+
+
+def test_a_source_with_a_null_character_is_damage(made: Path, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(made, tmp_path / "project"))
+    with closing(Catalog.open_to_write(project / ".vsearch")) as catalog, catalog.transaction():
+        catalog.connection.execute("INSERT INTO sources VALUES (?, ?, 0)", ("a\0b", "{}"))
+    with (
+        vsearch_core.open_index(project, open_embedder=lambda _: WordEmbedder()) as index,
+        pytest.raises(IndexCorruptError, match="null character"),
+    ):
+        index.status()

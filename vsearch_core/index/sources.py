@@ -119,8 +119,10 @@ def source_to_json(source: Source) -> dict[str, JsonValue]:
 def source_from_json(root: Path, path: str, options: Mapping[str, JsonValue]) -> Source:
     """Return the source that has this path and these options in the catalog, as `source_to_json` made them.
 
-    Raises ValueError for other options.
+    Raises ValueError for other options, and for a path that no file can have.
     """
+    if "\0" in path:
+        raise ValueError("a path has a null character")
     if options.get("removed"):
         return Source(root / path, None)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
