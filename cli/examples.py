@@ -21,4 +21,5 @@ EXAMPLES = {
     "config": "vsearch config k 20",
     "models": "vsearch models --json",
     "formats": "vsearch formats",
+    "doctor": "vsearch doctor",
 }

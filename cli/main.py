@@ -42,6 +42,7 @@ COMMANDS = {
     "config": "config:config",
     "models": "models:models",
     "formats": "formats:formats",
+    "doctor": "doctor:doctor",
 }
 
 

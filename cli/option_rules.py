@@ -148,6 +148,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "config": {**dict.fromkeys(("user", "unset", "as_json"), ALWAYS), "index_dir": when("scope", "project")},
     "models": dict.fromkeys(("as_json",), ALWAYS),
     "formats": dict.fromkeys(("as_json",), ALWAYS),
+    "doctor": dict.fromkeys(("as_json", "index_dir"), ALWAYS),
 }
 
 
