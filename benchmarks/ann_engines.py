@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Search = Callable[[Floats, int, float, int], Any]  # (queries, k, setting, threads) -> row numbers (q, k)
 _WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+_PROBES = (2, 4, 8, 16, 32, 64, 128, 256, 512)  # lists
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ def vsearch(vectors: Floats, threads: int) -> Search:
     fixed = aligned_copy(flat.to_fixed(vectors))
     graph = hnsw.GraphSearcher(build.build(fixed, threads=threads), fixed)
     return lambda queries, k, setting, threads: graph.search(queries, k, ef_search=int(setting), threads=threads).rows
+
+
+def vsearch_ivf(vectors: Floats, threads: int) -> Search:
+    """Build our inverted lists, as an index's segments have them."""
+    from vsearch_core.ann import flat, ivf
+    from vsearch_core.ann.base import aligned_copy
+
+    fixed = aligned_copy(flat.to_fixed(vectors))
+    lists = ivf.ListSearcher(ivf.build(fixed, threads=threads), fixed)
+    return lambda queries, k, setting, threads: lists.search(queries, k, nprobe=int(setting), threads=threads).rows
 
 
 def hnswlib(vectors: Floats, threads: int) -> Search:
@@ -140,13 +151,72 @@ def pynndescent(vectors: Floats, threads: int) -> Search:
     return search
 
 
+def symphonyqg(bits: int) -> Callable[[Floats, int], Search]:
+    """Return a builder of SymphonyQG (SIGMOD 2025) of rabitqlib; `bits` of the stored vectors, 0 for float32."""
+
+    def build(vectors: Floats, threads: int) -> Search:
+        import rabitqlib
+
+        index = rabitqlib.SymqgIndex(vectors.shape[1], 64, metric="ip", quantization_bits=bits)
+        index.build(vectors, 400, num_threads=threads)
+        return lambda queries, k, setting, threads: index.search(queries, k, int(setting), num_threads=threads)[0]
+
+    return build
+
+
+def rabitq_clusters(vectors: Floats, threads: int, lists: int) -> Any:
+    """Return rabitqlib's own clustering of the vectors, trained."""
+    import rabitqlib
+
+    clusters = rabitqlib.RaBitQKMeans(vectors.shape[1], lists, num_threads=threads)
+    clusters.train(vectors)
+    return clusters
+
+
+def rabitq_ivf(vectors: Floats, threads: int) -> Search:
+    """Build RaBitQ's inverted lists, with 7 bits a component."""
+    import rabitqlib
+
+    lists = round(math.sqrt(len(vectors)))
+    clusters = rabitq_clusters(vectors, threads, lists)
+    index = rabitqlib.IvfIndex(vectors.shape[1], len(vectors), lists, 7, metric="ip")
+    index.build(vectors, clusters.centroids, clusters.assignments, num_threads=threads)
+    return lambda queries, k, setting, threads: index.search(queries, k, int(setting), num_threads=threads)[0]
+
+
+def rabitq_hnsw(vectors: Floats, threads: int) -> Search:
+    """Build HNSW over RaBitQ codes, with 7 bits a component and 16 clusters."""
+    import rabitqlib
+
+    clusters = rabitq_clusters(vectors, threads, 16)
+    index = rabitqlib.HnswIndex(vectors.shape[1], len(vectors), M=16, ef_construction=200, nbits=7, metric="ip")
+    index.build(vectors, clusters.centroids, clusters.assignments, num_threads=threads)
+    return lambda queries, k, setting, threads: index.search(queries, k, int(setting), num_threads=threads)[0]
+
+
+def turbovec(vectors: Floats, threads: int) -> Search:
+    """Build turbovec, which scans codes of 4 bits a component; the setting is ignored."""
+    import turbovec
+
+    index = turbovec.TurboQuantIndex(vectors.shape[1], 4)
+    index.add(vectors)
+    index.prepare()
+    return lambda queries, k, setting, threads: index.search(queries, k)[1]
+
+
 ENGINES = (
     Engine("vsearch", vsearch),
+    Engine("vsearch IVF", vsearch_ivf, _PROBES),
     Engine("SVS Vamana f32", svs, (10, 13, *_WIDTHS)),
     Engine("hnswlib", hnswlib),
     Engine("faiss HNSW f32", faiss("HNSW16", "efSearch")),
     Engine("faiss HNSW SQ8", faiss("HNSW16_SQ8", "efSearch")),
-    Engine("faiss IVF-PQ fs", faiss("IVF{lists},PQ96x4fs,Refine(SQ8)", "nprobe"), (2, 4, 8, 16, 32, 64, 128, 256, 512)),
+    Engine("faiss IVF-PQ fs", faiss("IVF{lists},PQ96x4fs,Refine(SQ8)", "nprobe"), _PROBES),
+    Engine("SymphonyQG f32", symphonyqg(0), (10, 13, *_WIDTHS)),
+    Engine("SymphonyQG 8 bit", symphonyqg(8), (10, 13, *_WIDTHS)),
+    Engine("RaBitQ IVF", rabitq_ivf, _PROBES),
+    Engine("RaBitQ HNSW", rabitq_hnsw),
+    Engine("turbovec", turbovec, (0,)),
     Engine("usearch f32", usearch("f32")),
     Engine("usearch i8", usearch("i8")),
     Engine("voyager", voyager),

@@ -14,14 +14,18 @@ from .defaults import VARIABLE
 if TYPE_CHECKING:
     from vsearch_core.model import JsonValue
 
+_DAMAGED_ANN = (
+    "search with --exact, or see what is damaged with `vsearch check --full`, then repair it with `vsearch repair`"
+)
+
 # Advice by code. A template may name the error's `details`, as "{limit}".
 ADVICE: Mapping[str, str] = {
     # the index on disk
     "index-locked": "wait until that process ends, or stop it, then run this command again",
     "index-not-found": "make one with `vsearch index PATH`",
     "index-corrupt": "see what is damaged with `vsearch check --full`, then repair it with `vsearch repair`",
-    "graph-corrupt": "search with --exact, or see what is damaged with `vsearch check --full`, then repair it with"
-    " `vsearch repair`",
+    "graph-corrupt": _DAMAGED_ANN,
+    "lists-corrupt": _DAMAGED_ANN,
     "index-version": "upgrade vsearch (`pip install -U vsearch`)",
     "index-needs-migration": "bring it up to date with `vsearch index`",
     "index-too-old": "index again into a new folder with --index",

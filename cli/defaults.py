@@ -94,6 +94,7 @@ SETTINGS: Mapping[str, Setting] = {
     "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
     "overlap_words": Setting(whole(0, 2499)),
     "language": Setting(TEXT, config.LANGUAGE),
+    "ann": Setting(one_of(*config.ANN_CHOICES), config.ANN_CHOICES[0]),
     "include": Setting(GLOBS, ()),
     "exclude": Setting(GLOBS, ()),
     "max_file_size": Setting(SIZE, f"{config.MAX_FILE_SIZE // 1_000_000}MB"),
@@ -103,6 +104,7 @@ SETTINGS: Mapping[str, Setting] = {
     "fusion": Setting(one_of(*config.FUSIONS), config.FUSIONS[0]),
     "alpha": Setting(number(0, 1), config.FUSION_ALPHA),
     "ef": Setting(whole(1, config.MAX_EF_SEARCH)),
+    "nprobe": Setting(whole(1, config.MAX_NPROBE)),
 }
 
 

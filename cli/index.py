@@ -79,6 +79,14 @@ def index(
             f"{shown('language')}",
         ),
     ] = None,
+    ann: Annotated[
+        Literal["auto", "graph", "ivf", "flat"] | None,
+        typer.Option(
+            help="How the vectors of a large index are searched: by a graph, by inverted lists (less memory,"
+            " slower queries) or by comparing all of them. auto: by a graph, unless building it takes too much"
+            f" memory. Can be changed.{shown('ann')}",
+        ),
+    ] = None,
     password: Annotated[
         str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="The password to try on encrypted files.")
     ] = "",
@@ -168,6 +176,7 @@ def index(
             chunk_words=chunk_words,
             overlap_words=overlap_words,
             language=language,
+            ann=ann,
             device=device,
             rpm=rpm,
             tpm=tpm,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vsearch_core.embed.base import OpenEmbedder
 
 # Options of `vsearch index` that describe an index; one that exists keeps its own.
-INDEX_OPTIONS = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language")
+INDEX_OPTIONS = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language", "ann")
 
 
 def open_index(

@@ -82,6 +82,16 @@ def query(
             help="Search the graph of vectors with N candidates (at least 100): more find more, but take longer.",
         ),
     ] = None,
+    nprobe: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=config.MAX_NPROBE,
+            help="Search the N inverted lists nearest to the query, if the index has lists (see `vsearch index --ann`)."
+            f"  [default: {config.NPROBE}]",
+        ),
+    ] = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(metavar="X", min=0, max=1, help="Show only hits with at least this probability to be relevant."),
@@ -106,7 +116,7 @@ def query(
         raise ArgumentError("rerank", reason, "rerank-needs-text")
     folders = arguments.index_folders()
     folder = folders[0]
-    chosen = choose(folder, mode=mode, ef=ef)
+    chosen = choose(folder, mode=mode, ef=ef, nprobe=nprobe)
     combination = configured(folder, fusion=fusion, alpha=alpha)
     refuse_idle_options(
         "query",
@@ -127,6 +137,7 @@ def query(
         "rerank": None if rerank is None else open_reranker(rerank, rerank_depth),
         "rerank_budget": None if rerank_budget is None else _seconds(rerank_budget),
         "ef_search": ef if arguments.exact else chosen["ef"],
+        "nprobe": nprobe if arguments.exact else chosen["nprobe"],
     }
     request = search_request(text, **options)
     yes, base_url = arguments.yes, arguments.base_url
@@ -140,6 +151,9 @@ def query(
         _say_what_was_not_reranked(results)
         if ef is not None and results.exact:
             say("--ef: had no effect, because every vector was compared")
+        elif nprobe is not None and results.nprobe is None:
+            way = "every vector was compared" if results.exact else "the index has a graph and no inverted lists"
+            say(f"--nprobe: had no effect, because {way}")
         return render.show(results, index.root, arguments, min_confidence)
 
 

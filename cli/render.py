@@ -196,9 +196,10 @@ def _explanation(results: Results) -> str:
     laps = ", ".join(f"{name} {took:.1f} ms" for name, took in results.took_ms.items())
     method = results_json.vector_method(results)
     exactness = "exact" if results.exact else "approximate"
-    exactness += {None: "", "scan": " (all vectors scanned)", "graph": f" (graph searched, ef {results.ef_search})"}[
-        method
-    ]
+    ways = [f"graph searched, ef {results.ef_search}"] if results.ef_search is not None else []
+    ways += [f"inverted lists searched, nprobe {results.nprobe}"] if results.nprobe is not None else []
+    ways += ["all vectors scanned"] if method == "scan" else []
+    exactness += f" ({'; '.join(ways)})" if ways else ""
     combined = "" if results.fusion is None else f" ({_combination(results)})"
     weaker = [term for term in results.terms if is_weak(term)]
     respelled = (

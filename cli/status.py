@@ -55,6 +55,8 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     without = f"; without {', '.join(status.removed)}" if status.removed else ""
     graphs = f", {status.graph_segments:,} of them ({plural(status.graph_rows, 'row')}) with a graph"
     graphs = graphs if status.graph_segments else ""
+    lists = f", {status.ivf_segments:,} of them ({plural(status.ivf_rows, 'row')}) with inverted lists"
+    lists = lists if status.ivf_segments else ""
     used = {name: size for name, size in status.size.items() if name != "damaged"}
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
     aside = status.size["damaged"]
@@ -70,7 +72,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("sources", (", ".join(_source(path, status.walks[path]) for path in status.sources) or "none") + without),
         *([("outside", f"{', '.join(status.outside)} (not in {status.index.parent})")] if status.outside else []),
         ("files", f"{status.files:,}" + _incomplete(status)),
-        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{dead}"),
+        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{lists}{dead}"),
         ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),
         (
             "chunking",

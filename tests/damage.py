@@ -79,10 +79,13 @@ def build(root: Path) -> Path:
     return index
 
 
-def build_with_graph(root: Path) -> Path:
-    """Build an index of a segment with graph and tombstones, large enough that searches use it, and one without."""
+def build_with_ann(root: Path, ann: str) -> Path:
+    """Build an index of a segment with a graph ("graph") or inverted lists ("ivf") and tombstones, and one without.
+
+    The first segment is large enough that searches use its graph or lists.
+    """
     embedder = WordEmbedder(dimension=24)
-    options = IndexOptions(chunk_words=20, overlap_words=0)
+    options = IndexOptions(chunk_words=20, overlap_words=0, ann=ann)
     (root / "d").mkdir(parents=True)
     for number in range(42):
         rng = random.Random(number)
@@ -96,7 +99,7 @@ def build_with_graph(root: Path) -> Path:
 
 
 def answers(index: Path) -> Answers:
-    """Return the hits of all QUERIES, found by the graph if there is one. Raises VsearchError."""
+    """Return the hits of all QUERIES, found by the graph or inverted lists if there are any. Raises VsearchError."""
     embedder = WordEmbedder(dimension=24)
     with open_snapshot(index) as snapshot:
         searcher = LocalSearcher(snapshot)

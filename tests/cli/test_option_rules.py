@@ -53,6 +53,8 @@ VALUES: Mapping[str, str] = {
     "rerank_depth": "5",
     "rerank_budget": "500ms",
     "ef": "200",
+    "nprobe": "20",
+    "ann": "ivf",
     "context": "1",
     "device": "cpu",
     "base_url": "http://localhost:1",

@@ -50,7 +50,16 @@ class WordMixer:
 @pytest.fixture(scope="module")
 def graph_project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project whose index has a graph; tests must not change it."""
-    project = tmp_path_factory.mktemp("graph")
+    return make_project(vsearch, tmp_path_factory.mktemp("graph"), "graph")
+
+
+@pytest.fixture(scope="module")
+def lists_project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose index has inverted lists; tests must not change it."""
+    return make_project(vsearch, tmp_path_factory.mktemp("lists"), "ivf")
+
+
+def make_project(vsearch: Vsearch, project: Path, ann: str) -> Path:
     random = np.random.default_rng(0)
     for name in ("one", "two"):
         chunks = (" ".join(random.choice(WORDS, 18)) + "." for _ in range(CHUNKS // 2))
@@ -60,7 +69,7 @@ def graph_project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) ->
         update_index(
             project / ".vsearch",
             [Source(project, DiscoverOptions())],
-            IndexOptions(chunk_words=20, overlap_words=0),
+            IndexOptions(chunk_words=20, overlap_words=0, ann=ann),
             lambda *_: WordMixer(open_embedder(EmbedderSpec("local"))),
             limits=IndexLimits(graph_rows=1000),
         )
@@ -141,6 +150,38 @@ def test_status_shows_the_graph(vsearch: Vsearch, graph_project: Path) -> None:
         f"chunks    {CHUNKS:,} in 1 segment, 1 of them ({CHUNKS:,} rows) with a graph\n"
         in vsearch("status", cwd=graph_project).out
     )
+
+
+def test_index_ann_and_query_nprobe(vsearch: Vsearch, graph_project: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    random = np.random.default_rng(0)
+    (project / "a.csv").write_text("\n".join(" ".join(random.choice(WORDS, 5)) for _ in range(3)))
+    assert vsearch("index", ".", "--ann", "ivf", "-q", cwd=project).status == 0
+    assert vsearch("status", "--json", cwd=project).json["ann"] == "ivf"
+    assert vsearch("index", "--ann", "flat", "-q", cwd=project).status == 0
+    assert vsearch("status", "--json", cwd=project).json["ann"] == "flat"
+    idle = vsearch("query", "--nprobe", "3", "bread", cwd=project)
+    assert "--nprobe: had no effect, because every vector was compared" in idle.err
+    idle = vsearch("query", "--nprobe", "3", "bread", cwd=graph_project)
+    assert "--nprobe: had no effect, because the index has a graph and no inverted lists" in idle.err
+    assert "--exact, --nprobe" in vsearch("query", "--exact", "--nprobe", "2", "bread", cwd=project).error
+
+
+def test_inverted_lists_are_searched_and_shown(vsearch: Vsearch, lists_project: Path) -> None:
+    answer = query(vsearch, lists_project, "--json", "--explain", "--nprobe", "20", "bread").json
+    explained = answer["explain"]
+    assert (answer["exact"], explained["vectors"], explained["nprobe"], explained["ef"]) == (False, "ivf", 20, None)
+    shown = query(vsearch, lists_project, "--explain", "--nprobe", "20", "bread").out
+    assert ", approximate (inverted lists searched, nprobe 20), " in shown
+    exact = query(vsearch, lists_project, "--json", "--exact", "bread").json
+    assert len(set(places(answer)) & set(places(exact))) >= len(exact["hits"]) - 1
+    status = vsearch("status", "--json", cwd=lists_project).json
+    assert (status["ann"], status["ivf_segments"], status["ivf_rows"]) == ("ivf", 1, CHUNKS)
+    files = sum(path.stat().st_size for path in (lists_project / ".vsearch/segments").glob("*/ivf_*.npy"))
+    assert status["size"]["ivf"] == files > 0
+    described = f"chunks    {CHUNKS:,} in 1 segment, 1 of them ({CHUNKS:,} rows) with inverted lists\n"
+    assert described in vsearch("status", cwd=lists_project).out
 
 
 def test_a_damaged_graph_is_a_one_line_error_and_exact_search_works(

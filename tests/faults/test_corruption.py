@@ -7,11 +7,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from damage import LOG, Answers, DamageOutcome, answers, build, build_with_graph, files_by_kind, outcomes, spread, table
+from damage import LOG, Answers, DamageOutcome, answers, build, build_with_ann, files_by_kind, outcomes, spread, table
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
-from vsearch_core.index.parts import GRAPH
+from vsearch_core.index.parts import GRAPH, IVF, Part
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
@@ -68,37 +68,36 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
         check_outcomes(kind, found)
 
 
-@pytest.fixture(scope="module")
-def with_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_with_graph(tmp_path_factory.mktemp("linked") / "project")
-
-
-def graph_files(index: Path) -> dict[str, Path]:
-    found = {kind: file for kind, file in files_by_kind(index).items() if GRAPH.owns(kind)}
+@pytest.fixture(scope="module", params=[GRAPH, IVF], ids=["graph", "ivf"])
+def ann_index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+    """Return an index whose vectors have a graph or inverted lists, and the files of these by the names of arrays."""
+    part: Part = request.param
+    index = build_with_ann(tmp_path_factory.mktemp("linked") / "project", part.name)
+    found = {kind: file for kind, file in files_by_kind(index).items() if part.owns(kind)}
     assert len(found) == 10
-    return found
+    return index, found
 
 
 def check_refused_searches(kind: str, found: Sequence[DamageOutcome]) -> None:
-    """Check that searches are refused: a process verifies a whole graph before a kernel reads it."""
+    """Check that searches are refused: a process verifies a whole graph, or all lists, before a kernel reads them."""
     for outcome in found:
         assert (outcome.query, outcome.full) == ("refused", True), (kind, outcome)
 
 
-def test_some_damages_of_each_file_of_a_graph(with_graph: Path, pool: Executor) -> None:
-    known = [pool.submit(answers, with_graph).result()]
-    for kind, file in graph_files(with_graph).items():
-        check_refused_searches(kind, examined(pool, with_graph, file, 3, 1, known))
+def test_some_damages_of_each_file_of_a_graph_or_lists(ann_index: tuple[Path, dict[str, Path]], pool: Executor) -> None:
+    index, files = ann_index
+    known = [pool.submit(answers, index).result()]
+    for kind, file in files.items():
+        check_refused_searches(kind, examined(pool, index, file, 3, 1, known))
 
 
 @pytest.mark.faults
-def test_a_thousand_flips_of_each_file_of_a_graph(
-    with_graph: Path, pool: Executor, capsys: pytest.CaptureFixture[str]
+def test_a_thousand_flips_of_each_file_of_a_graph_or_lists(
+    ann_index: tuple[Path, dict[str, Path]], pool: Executor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = [pool.submit(answers, with_graph).result()]
-    rows = [
-        (kind, examined(pool, with_graph, file, 1000, 200, known)) for kind, file in graph_files(with_graph).items()
-    ]
+    index, files = ann_index
+    known = [pool.submit(answers, index).result()]
+    rows = [(kind, examined(pool, index, file, 1000, 200, known)) for kind, file in files.items()]
     with capsys.disabled():
         print("\n" + table(rows))
     for kind, found in rows:

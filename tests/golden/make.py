@@ -1,4 +1,4 @@
-"""Rewrite tests/golden/v1: a small index, a query, and its hits. Run as `python tests/golden/make.py`.
+"""Rewrite a golden index: a small index, a query, and its hits. Run as `python tests/golden/make.py v1-ivf`.
 
 Only for a format that is not released yet: the golden indexes of released formats never change.
 """
@@ -14,12 +14,17 @@ sys.path.insert(0, str(HERE.parent))
 
 from support import WordEmbedder, make_index  # noqa: E402
 
+from vsearch_core.index.limits import IndexLimits  # noqa: E402
 from vsearch_core.index.settings import IndexOptions  # noqa: E402
 from vsearch_core.index.snapshot import open_snapshot  # noqa: E402
 from vsearch_core.search.local import LocalSearcher  # noqa: E402
 from vsearch_core.search.pipeline import EmbeddedQuery, search  # noqa: E402
 from vsearch_core.search.request import SearchRequest  # noqa: E402
 
+OPTIONS = {  # of each golden index, by its folder
+    "v1": (IndexOptions(chunk_words=100, overlap_words=0), IndexLimits()),
+    "v1-ivf": (IndexOptions(chunk_words=100, overlap_words=0, ann="ivf"), IndexLimits(graph_rows=10)),
+}
 QUERY = "drain the pump"
 DOCUMENTS = {
     "notes/pump.md": "---\ntags: [water]\n---\n# Pump\n\nIt needs grease.\n\n## Winter\n\nDrain the pump in autumn.\n",
@@ -32,17 +37,18 @@ DOCUMENTS = {
 }
 
 
-def main() -> None:
-    target = HERE / "v1"
+def main(golden: str) -> None:
+    target = HERE / golden
+    options, limits = OPTIONS[golden]
     embedder = WordEmbedder(dimension=16)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, text in DOCUMENTS.items():
             (root / "documents" / name).parent.mkdir(parents=True, exist_ok=True)
             (root / "documents" / name).write_text(text, encoding="utf-8")
-        make_index(root, embedder, Path("documents"), options=IndexOptions(chunk_words=100, overlap_words=0))
+        make_index(root, embedder, Path("documents"), options=options, limits=limits)
         (root / "documents/notes/bread.txt").write_text("Rye bread needs time, and patience.\n", encoding="utf-8")
-        make_index(root, embedder)  # a second segment, and a tombstone in the first
+        make_index(root, embedder, limits=limits)  # a second segment, and a tombstone in the first
         vector = embedder.embed_queries([QUERY])[0]
         with open_snapshot(root / ".vsearch") as snapshot:
             searcher = LocalSearcher(snapshot)
@@ -61,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

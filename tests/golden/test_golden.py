@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.index.check import check_index
 from vsearch_core.index.snapshot import open_snapshot
+from vsearch_core.search.limits import SearchLimits
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.recall import recall_faults
@@ -23,14 +26,16 @@ def test_a_golden_index_is_intact_and_gives_the_expected_hits(expected: Path, tm
     index = Path(shutil.copytree(expected.with_name("index"), tmp_path / ".vsearch"))
     vector = np.array(stored["vector"], np.float32)
     with open_snapshot(index) as snapshot:
-        searcher = LocalSearcher(snapshot)
-        for mode, hits in stored["hits"].items():
-            found = search(searcher, SearchRequest(stored["question"], mode=mode), lambda _: EmbeddedQuery(vector)).hits
+        assert any(segment.lists is not None for segment in snapshot.segments) == ("ivf" in expected.parent.name)
+        searcher = LocalSearcher(snapshot, limits=SearchLimits(scans=ScanLimits(0, 0)))
+        for mode, nprobe in product(stored["hits"], (None, 8)):
+            hits, request = stored["hits"][mode], SearchRequest(stored["question"], mode=mode, nprobe=nprobe)
+            found = search(searcher, request, lambda _: EmbeddedQuery(vector)).hits
             assert [[hit.path, hit.chunk] for hit in found] == [[path, chunk] for path, chunk, _ in hits]
             if mode == "vector":  # keyword scores may change with the ranking function
                 assert [hit.score for hit in found] == pytest.approx([score for _, _, score in hits], abs=1e-3)
     assert check_index(index, full=True, recall=recall_faults).faults == ()
 
 
-def test_there_is_a_golden_index() -> None:
-    assert GOLDEN
+def test_there_are_golden_indexes() -> None:
+    assert {"v1", "v1-ivf"} <= {path.parent.name for path in GOLDEN}

@@ -31,8 +31,9 @@ from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.limits import IndexLimits
-from vsearch_core.index.parts import GRAPH
+from vsearch_core.index.parts import GRAPH, IVF, Part
 from vsearch_core.index.progress import Observer
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.transfer import TransferSummary, export_index, import_index
 from vsearch_core.search.local import LocalSearcher
@@ -263,18 +264,20 @@ def test_an_imported_index_is_intact(root: Path, archive: bytes, embedder: WordE
         assert is_intact(tmp_path / name)
 
 
-def test_graphs_are_exported_and_imported(
-    root: Path, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", [GRAPH, IVF], ids=lambda part: part.name)
+def test_graphs_and_lists_are_exported_and_imported(
+    root: Path, embedder: WordEmbedder, tmp_path: Path, part: Part
 ) -> None:
     for number in range(100):
         (root / "docs" / f"more {number}.txt").write_text(f"The pump number {number}, which is another one.")
-    make_index(root, embedder, limits=IndexLimits(graph_rows=100))
+    make_index(root, embedder, options=IndexOptions(ann=part.name), limits=IndexLimits(graph_rows=100))
     with open_snapshot(root / ".vsearch") as snapshot:
         files = {key for segment in snapshot.segments for key in segment.manifest}
-    assert GRAPH.is_in(files)
+    assert part.is_in(files)
     import_archive(tmp_path / "new", export(root, tmp_path / "scratch")[1])
     with open_snapshot(tmp_path / "new" / ".vsearch") as snapshot:
         assert {key for segment in snapshot.segments for key in segment.manifest} == files
+        assert snapshot.settings.ann == part.name
     assert is_intact(tmp_path / "new")
 
 

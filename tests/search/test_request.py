@@ -38,6 +38,9 @@ EXAMPLE = Example(np.ones(1, np.float32), ("text",), np.empty(0, np.int64))
         ({"ef_search": 0}, "ef_search"),
         ({"ef_search": 65_537}, "ef_search"),
         ({"ef_search": 10, "exact": True}, "exact, ef_search"),
+        ({"nprobe": 0}, "nprobe"),
+        ({"nprobe": 65_537}, "nprobe"),
+        ({"nprobe": 10, "exact": True}, "exact, nprobe"),
         ({"examples_only": True}, "examples_only"),
     ],
 )

@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,16 +53,16 @@ FOREIGN = [["import", "index.tar", "--replace"], ["eval", "."], ["index", ".", "
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Projects with an index: a small one, one with several segments and deleted rows, one with a graph."""
+    """Projects with an index: a small one, one with several segments and deleted rows, one with a graph or lists."""
     made = []
-    for kind, files in (("small", 4), ("segments", 40), ("graph", 40)):
+    for kind, files in (("small", 4), ("segments", 40), ("graph", 40), ("ivf", 40)):
         root, rng = tmp_path_factory.mktemp(kind) / "project", random.Random(kind)
         for number in range(files):
             parts = [" ".join(rng.choices(WORDS, k=25)) for _ in range(rng.randint(1, 6))]
             write_files(root, {f"{number}.md": f"---\nn: {number}\n---\n# {number}\n\n" + "\n\n".join(parts)})
         options, limits = IndexOptions(chunk_words=20, overlap_words=0), IndexLimits()
-        if kind == "graph":
-            limits = IndexLimits(graph_rows=50)
+        if kind in ("graph", "ivf"):
+            options, limits = replace(options, ann=kind), IndexLimits(graph_rows=50)
         make_index(root, WordEmbedder(), Path(), options=options, limits=limits)
         if kind == "segments":
             (root / "3.md").write_text("heron and lock")

@@ -47,6 +47,11 @@ class GraphSettings:
             raise ArgumentError("alpha", f"{self.alpha} is not between 1 and 2")
 
 
+def build_bytes(rows: int, dimension: int) -> int:
+    """Return how much memory building a graph takes, in bytes, in addition to the result."""
+    return rows * (dimension + 20 * GraphSettings().degree)
+
+
 def build(
     vectors: NDArray[np.int16] | NDArray[np.float32],
     settings: GraphSettings | None = None,
@@ -55,8 +60,8 @@ def build(
 ) -> Graph:
     """Build the graph of unit vectors (n, d), in fixed point (int16) or float32.
 
-    Equal vectors and settings give equal bytes, for any number of threads. Takes about n * (d + 20 * degree) bytes of
-    memory in addition to the result. `progress` is called after each batch with the number of linked nodes and of all
+    Equal vectors and settings give equal bytes, for any number of threads. See `build_bytes` for the memory
+    that it takes. `progress` is called after each batch with the number of linked nodes and of all
     nodes; an exception from it stops the build. Raises ArgumentError for other arrays, and InputError for a float32
     vector that is not finite.
     """

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from threading import Timer
 
 import numpy as np
+from numpy.typing import NDArray
 
 PATIENCE = 1.0  # seconds before the callback is called
 
@@ -29,5 +30,17 @@ def load_vector_kernels() -> None:
     from vsearch_core.ann.build import build
     from vsearch_core.ann.hnsw import GraphSearcher
 
-    vectors = np.random.default_rng(0).integers(-9000, 9000, (64, 8)).astype(np.int16)
+    vectors = _some_vectors()
     GraphSearcher(build(vectors), vectors).load()
+
+
+def load_list_kernels() -> None:
+    """Load every kernel for inverted lists, by building and searching tiny ones."""
+    from vsearch_core.ann.ivf import ListSearcher, build
+
+    vectors = _some_vectors()
+    ListSearcher(build(vectors), vectors).load()
+
+
+def _some_vectors() -> NDArray[np.int16]:
+    return np.random.default_rng(0).integers(-9000, 9000, (64, 8)).astype(np.int16)

@@ -10,7 +10,9 @@ All arithmetic is on integers (fixed-point vectors, see `flat.to_fixed`) or exac
 depend on the number of threads. Only the eigenvectors come from LAPACK, and they are rounded to 1/127.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +60,22 @@ class Codec:
             least_scale=self.measures[0],
             error=self.measures[1],
         )
+
+
+Stored = TypeVar("Stored")
+
+
+def to_arrays(stored: Any) -> dict[str, NDArray[Any]]:
+    """Return all arrays of a dataclass and of its field `codec`, by the names under which they are stored."""
+    parts = [(part, field.name) for part in (stored, stored.codec) for field in fields(part) if field.name != "codec"]
+    return {name: getattr(part, name) for part, name in parts}
+
+
+def from_arrays(kind: type[Stored], arrays: Mapping[str, NDArray[Any]]) -> Stored:
+    """Return the dataclass whose arrays `to_arrays` returned. Raises KeyError if one is missing."""
+    codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
+    own = {field.name: arrays[field.name] for field in fields(kind) if field.name != "codec"}  # type: ignore[arg-type]
+    return kind(codec=codec, **own)  # type: ignore[call-arg]
 
 
 def allocate(variances: NDArray[np.float64], digits: int) -> NDArray[np.int64]:

@@ -10,9 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsearch_core.index.ann_policy import FLAT, AnnPolicy, policy_of
 from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import GRAPH, NewSegment, open_former, write_parts
+from vsearch_core.index.parts import NewSegment, ann_kind_of, open_former, write_parts
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -56,7 +57,7 @@ def compact_index(
             sweep(catalog)
             segments = catalog.segments()
             live, stored = sum(segment.live_rows for segment in segments), sum(segment.rows for segment in segments)
-            is_compact = len(segments) == 1 and stored == live and not lacking_graphs(segments, limits)
+            is_compact = len(segments) == 1 and stored == live and not unsuited(segments, limits, policy_of(catalog))
             merged = [] if is_compact else segments
             if merged:
                 merge_segments(catalog, merged, observer, limits)
@@ -66,21 +67,25 @@ def compact_index(
         return CompactionSummary(index, len(merged), live, stored - live, before, after, seconds)
 
 
-def choose_segments(segments: Sequence[SegmentRecord], limits: IndexLimits = DEFAULT_LIMITS) -> list[SegmentRecord]:
+def choose_segments(
+    segments: Sequence[SegmentRecord],
+    limits: IndexLimits = DEFAULT_LIMITS,
+    ann: AnnPolicy = AnnPolicy(),  # noqa: B008 - frozen
+) -> list[SegmentRecord]:
     """Return the segments to merge into one now, oldest first; an empty list if there is nothing to merge.
 
     These groups are considered in this order, and the first one that isn't empty is chosen: segments with too many
     deleted rows (`dead_share`); the smallest tier with `segments_per_tier` segments (a tier is a range of sizes, see
-    `IndexLimits`); segments without a graph that have enough rows for one together. Then smaller segments are added, as
+    `IndexLimits`); segments that `unsuited` returns. Then smaller segments are added, as
     long as they have no more rows together than the chosen ones, because each segment repeats part of the vocabulary. A
-    single segment is rewritten without its deleted rows, or with a graph.
+    single segment is rewritten without its deleted rows, or with a graph or inverted lists.
     """
     worn = [segment for segment in segments if segment.live_rows < (1 - limits.dead_share) * segment.rows]
     tiers: dict[int, list[SegmentRecord]] = {}
     for segment in segments:
         tiers.setdefault(_tier(segment.live_rows, limits), []).append(segment)
     full = next((tier for _, tier in sorted(tiers.items()) if len(tier) >= limits.segments_per_tier), [])
-    return _with_smaller(worn or full or lacking_graphs(segments, limits), segments)
+    return _with_smaller(worn or full or unsuited(segments, limits, ann), segments)
 
 
 def _with_smaller(chosen: Sequence[SegmentRecord], segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
@@ -104,7 +109,7 @@ def compact(
     Raises StoppedError if the observer stops it. Earlier merges are committed by then.
     """
     merged = 0
-    while chosen := choose_segments(catalog.segments(), limits):
+    while chosen := choose_segments(catalog.segments(), limits, policy_of(catalog)):
         if observer.should_stop():
             raise StoppedError
         merge_segments(catalog, chosen, observer, limits)
@@ -128,7 +133,7 @@ def merge_segments(
     observer: Observer = Observer(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Replace segments by one with all their live rows, in the same order. A large one gets a graph.
+    """Replace segments by one with all their live rows, in the same order. A large one gets a graph or lists.
 
     The new segment is complete on disk before the transaction that replaces the others. Its ids, postings and graph
     must fit in memory; its vectors need not. Raises IndexCorruptError, and StoppedError, which leaves the index
@@ -145,10 +150,22 @@ def merge_segments(
         advance_generation(catalog)
 
 
-def lacking_graphs(segments: Sequence[SegmentRecord], limits: IndexLimits) -> list[SegmentRecord]:
-    """Return the segments without a graph, or an empty list if they have too few rows together for one."""
-    without = [segment for segment in segments if not GRAPH.is_in(segment.manifest)]
-    return without if sum(segment.live_rows for segment in without) >= limits.graph_rows else []
+def unsuited(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPolicy) -> list[SegmentRecord]:
+    """Return the segments that have another way to search vectors than the policy wants.
+
+    These are the segments with a graph that should have inverted lists, or the other way round; if there are none,
+    those that have neither, unless they have too few rows together or the policy wants neither.
+    """
+    kinds = [ann_kind_of(segment.manifest) for segment in segments]
+    wrong = [
+        segment
+        for segment, kind in zip(segments, kinds, strict=True)
+        if kind not in (FLAT, ann.kind(segment.rows, limits))
+    ]
+    without = [segment for segment, kind in zip(segments, kinds, strict=True) if kind == FLAT]
+    rows = sum(segment.live_rows for segment in without)
+    is_enough = rows >= limits.graph_rows and ann.kind(rows, limits) != FLAT
+    return wrong or (without if is_enough else [])
 
 
 def _tier(rows: int, limits: IndexLimits) -> int:

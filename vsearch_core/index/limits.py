@@ -12,7 +12,9 @@ class IndexLimits:
     searchable sooner, fewer make fewer segments to merge. A re-embedding embeds `chunks_per_re_embedding_block` texts
     at a time.
 
-    Segments: a segment with at least `graph_rows` rows gets a graph; a scan of fewer rows takes only a millisecond.
+    Segments: a segment with at least `graph_rows` rows gets a graph or inverted lists (see `index.ann_policy`); a scan
+    of fewer rows takes only a millisecond. Unless the user has chosen, it gets a graph if building this takes at most
+    `graph_build_bytes` of memory.
     Postings are built from `rows_per_postings_block` rows at a time, whose terms take about 200 MB of memory, or from
     fewer rows if these have `terms_per_postings_block` terms: a forged index may have texts of 5 MB each.
 
@@ -27,6 +29,7 @@ class IndexLimits:
     chunks_per_commit: int = 4096
     chunks_per_re_embedding_block: int = 512
     graph_rows: int = 16_384
+    graph_build_bytes: int = 4_000_000_000
     rows_per_postings_block: int = 8192
     terms_per_postings_block: int = 6_000_000
     segments_per_tier: int = 8

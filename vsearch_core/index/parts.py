@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import kernel_cache
-from vsearch_core.ann.check import check_graph
+from vsearch_core.ann.check import check_graph, check_lists
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.ann.hnsw import Graph
+from vsearch_core.ann.ivf import InvertedLists
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index import ann_policy
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import IndexSettings
@@ -38,6 +40,7 @@ FILE_IDS = "file_ids"
 WINDOW_STOPS = "windows_stops"
 WINDOW_CODES = "windows_codes"
 GRAPH_PREFIX = "graph_"
+IVF_PREFIX = "ivf_"
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
 Mask = NDArray[np.bool_]
@@ -130,6 +133,11 @@ class NewSegment:
         return IndexSettings.from_catalog(self.catalog, renewing=True).analysis
 
     @property
+    def ann_kind(self) -> str:
+        """Return `ann_policy.GRAPH`, IVF or FLAT: what the segment gets if it isn't small."""
+        return ann_policy.policy_of(self.catalog).kind(len(self.chunk_ids), self.limits)
+
+    @property
     def is_copy(self) -> bool:
         """Return True if the new segment has exactly the rows of one former segment."""
         return len(self.former) == 1 and bool(self.former[0].kept.all())
@@ -137,6 +145,10 @@ class NewSegment:
 
 def _build_nothing(_segment: NewSegment, _writer: SegmentWriter) -> None:
     pass
+
+
+def _always(_segment: NewSegment) -> bool:
+    return True
 
 
 def _no_faults(_arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -157,8 +169,9 @@ class Part:
     yields (array name or "", reason) for each contradiction in arrays with correct checksums; it gets the dimension of
     each vector space.
 
-    A segment may lack an `optional` part. A part that is built `later` takes long to build: a commit leaves it out, and
-    a merge adds it. `counted_as` is the name under which an index's status counts the part's size, by default `name`.
+    A segment may lack an `optional` part, and gets it only if `wanted` returns True. A part that is built `later` takes
+    long to build: a commit leaves it out, and a merge adds it. `counted_as` is the name under which an index's status
+    counts the part's size, by default `name`.
     """
 
     name: str
@@ -171,6 +184,7 @@ class Part:
     faults: Callable[[Arrays, Mapping[str, int]], Iterator[tuple[str, str]]] = _no_faults
     optional: bool = False
     later: bool = False
+    wanted: Callable[[NewSegment], bool] = _always
     counted_as: str = ""
 
     def owns(self, array: str) -> bool:
@@ -367,11 +381,21 @@ def _postings_faults(arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator
 
 def _build_graph(segment: NewSegment, writer: SegmentWriter) -> None:
     """Build the graph over the segment's vectors if it has enough rows. Raises StoppedError if stopped."""
-    observer, vectors = segment.observer, writer.map(vectors_name())
-    if len(vectors) < segment.limits.graph_rows:
-        return
     from vsearch_core.ann.build import build
-    from vsearch_core.ann.ready import announce_if_slow, load_vector_kernels
+    from vsearch_core.ann.ready import load_vector_kernels
+
+    vectors = writer.map(vectors_name())
+    if len(vectors) >= segment.limits.graph_rows:
+        report = _prepare(segment, "linking", load_vector_kernels)
+        graph = build(vectors, threads=usable_cores(), progress=report)
+        writer.add_arrays({GRAPH_PREFIX + name: array for name, array in graph.arrays().items()})
+
+
+def _prepare(segment: NewSegment, stage: str, load: Callable[[], None]) -> Callable[[int, int], None]:
+    """Load the kernels that a build needs. Return its callback for progress, which raises StoppedError if stopped."""
+    from vsearch_core.ann.ready import announce_if_slow
+
+    observer, rows = segment.observer, len(segment.chunk_ids)
 
     def raise_if_stopped() -> None:
         if observer.should_stop():
@@ -379,13 +403,12 @@ def _build_graph(segment: NewSegment, writer: SegmentWriter) -> None:
 
     def report(done: int, total: int) -> None:
         raise_if_stopped()
-        observer.progress(Progress("linking", done, total))
+        observer.progress(Progress(stage, done * rows // max(1, total), rows))
 
-    report(0, len(vectors))
+    report(0, rows)
     with announce_if_slow(observer.compiling):
-        kernel_cache.load(load_vector_kernels, raise_if_stopped)
-    graph = build(vectors, threads=usable_cores(), progress=report)
-    writer.add_arrays({GRAPH_PREFIX + name: array for name, array in graph.arrays().items()})
+        kernel_cache.load(load, raise_if_stopped)
+    return report
 
 
 def stored_graph(arrays: Arrays) -> Graph | None:
@@ -404,6 +427,70 @@ def _graph_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tup
             check_graph(graph, vectors)
         except ValueError as error:
             yield "", f"its graph is damaged: {error}"
+
+
+# Inverted lists
+
+
+def _build_lists(segment: NewSegment, writer: SegmentWriter) -> None:
+    """Build inverted lists over the segment's vectors if it has enough rows. Raises StoppedError if stopped.
+
+    The centroids of a former segment are kept if they still fit: see `ann.ivf.extend`.
+    """
+    from vsearch_core.ann.ivf import build, extend
+    from vsearch_core.ann.ready import load_list_kernels
+
+    vectors = writer.map(vectors_name())
+    if len(vectors) >= segment.limits.graph_rows:
+        report = _prepare(segment, "grouping", load_list_kernels)
+        former = None if Input.VECTORS in segment.changed else _former_lists(segment)
+        if former is None:
+            lists = build(vectors, threads=usable_cores(), progress=report)
+        else:
+            lists = extend(former[0], vectors, former[1], threads=usable_cores(), progress=report)
+        report(1, 1)
+        writer.add_arrays({IVF_PREFIX + name: array for name, array in lists.arrays().items()})
+
+
+def _former_lists(segment: NewSegment) -> tuple[InvertedLists, NDArray[np.int64]] | None:
+    """Return the lists of the largest former segment with lists, and the list there of each new row or -1, (n,).
+
+    Returns None if no former segment has lists, or if they are damaged.
+    """
+    sizes = [len(each.kept) if IVF.is_in(each.arrays) else -1 for each in segment.former]
+    if max(sizes, default=-1) < 0:
+        return None
+    number = sizes.index(max(sizes))
+    largest = segment.former[number]
+    try:
+        lists = stored_lists(largest.arrays)
+        assert lists is not None
+        check_lists(lists, largest.arrays[vectors_name()])
+    except (KeyError, ValueError):
+        return None
+    start = sum(int(np.count_nonzero(each.kept)) for each in segment.former[:number])
+    own = lists.list_of_row[largest.kept]
+    known = np.full(len(segment.chunk_ids), -1, np.int64)
+    known[start : start + len(own)] = own
+    return lists, known
+
+
+def stored_lists(arrays: Arrays) -> InvertedLists | None:
+    """Return the inverted lists from a segment's arrays, or None if it has none. Raises KeyError if one is missing.
+
+    The arrays are not verified: call `ann.check.check_lists` before the lists are searched.
+    """
+    found = {name.removeprefix(IVF_PREFIX): array for name, array in arrays.items() if IVF.owns(name)}
+    return InvertedLists.from_arrays(found) if found else None
+
+
+def _list_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    lists, vectors = stored_lists(arrays), arrays[vectors_name()]
+    if lists is not None and _has_dimension(vectors, dimensions[TEXT]):
+        try:
+            check_lists(lists, vectors)
+        except ValueError as error:
+            yield "", f"its inverted lists are damaged: {error}"
 
 
 # All parts, in the order in which their arrays are written: a part may read the arrays of parts before it
@@ -440,10 +527,28 @@ GRAPH = Part(
     faults=_graph_faults,
     optional=True,
     later=True,
+    wanted=lambda segment: segment.ann_kind == ann_policy.GRAPH,
+)
+IVF = Part(
+    "ivf",
+    (IVF_PREFIX,),
+    Input.VECTORS,
+    _build_lists,
+    verified_when_read=(IVF_PREFIX,),
+    faults=_list_faults,
+    optional=True,
+    later=True,
+    wanted=lambda segment: segment.ann_kind == ann_policy.IVF,
 )
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
-PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, ABOUT)
+PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, ABOUT)
+
+
+def ann_kind_of(arrays: Iterable[str]) -> str:
+    """Return `ann_policy.GRAPH`, IVF or FLAT: what a segment with arrays of these names has."""
+    kinds = {ann_policy.GRAPH: GRAPH, ann_policy.IVF: IVF}
+    return next((kind for kind, part in kinds.items() if part.is_in(arrays)), ann_policy.FLAT)
 
 
 def write_parts(segment: NewSegment, settings: Mapping[str, str], *, quickly: bool = False) -> tuple[str, Manifest]:
@@ -460,6 +565,8 @@ def write_parts(segment: NewSegment, settings: Mapping[str, str], *, quickly: bo
 
 
 def _write_part(part: Part, segment: NewSegment, writer: SegmentWriter, *, quickly: bool) -> None:
+    if not part.wanted(segment):
+        return
     has_part = [part.is_in(each.arrays) for each in segment.former]
     is_usable = bool(has_part) and part.made_from not in segment.changed and (all(has_part) or not part.optional)
     if is_usable and segment.is_copy:

@@ -106,7 +106,7 @@ def re_embed_index(
             sweep(catalog)
             spec = new_spec(former, options)
             embedder = open_embedder(spec)
-            same = {name: getattr(former, name) for name in ("chunk_words", "overlap_words", "language")}
+            same = {name: getattr(former, name) for name in ("chunk_words", "overlap_words", "language", "ann")}
             complete = replace(options, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **same)
             settings = new_settings(complete, embedder.fingerprint)
             run = _ReEmbedding(catalog, settings, embedder, observer, limits)

@@ -36,6 +36,7 @@ class IndexOptions:
     dimension: int | None = None
     base_url: str | None = None
     default_base_urls: Mapping[str, str] = field(default_factory=dict)  # by provider, for where no `base_url` is named
+    ann: str | None = None
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -63,7 +64,9 @@ class IndexSettings:
     """The settings that an index stores.
 
     `fingerprint` identifies the embedder that made the vectors; `model` and `base_url` are used to open it again (see
-    `EmbedderSpec`). `analyzer` is the version of the analyzer that made the postings.
+    `EmbedderSpec`). `analyzer` is the version of the analyzer that made the postings. `ann` is one of
+    `config.ANN_CHOICES`: what large segments get, so that their vectors can be searched faster than by a scan. It can
+    be changed at any time.
     """
 
     fingerprint: Fingerprint
@@ -73,6 +76,7 @@ class IndexSettings:
     language: str
     base_url: str | None = None
     analyzer: int = field(default=VERSION, compare=False)  # the version that made the postings
+    ann: str = field(default=config.ANN_CHOICES[0], compare=False)
 
     @property
     def spaces(self) -> Mapping[str, Fingerprint]:
@@ -106,6 +110,7 @@ class IndexSettings:
             "language": self.language,
             ANALYZER: self.analysis.signature,
             "base_url": self.base_url or "",
+            "ann": self.ann,
         }
 
     def refuse_impossible_values(self) -> None:
@@ -115,6 +120,7 @@ class IndexSettings:
             raise ValueError(f"vectors of dimension {self.fingerprint.dimension!r}")
         if not all(isinstance(value, str) for name, value in asdict(self.fingerprint).items() if name != "dimension"):
             raise TypeError("the fingerprint holds other values than texts")
+        check_ann(self.ann)
 
     @classmethod
     def from_catalog(cls, catalog: Catalog, *, renewing: bool = False) -> "IndexSettings":
@@ -133,6 +139,7 @@ class IndexSettings:
                 int(values["overlap_words"]),
                 values["language"],
                 values.get("base_url") or None,  # an index of version 0.1 has none
+                ann=values.get("ann") or config.ANN_CHOICES[0],  # nor this
             )
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
@@ -165,7 +172,14 @@ def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettin
     words, overlap = chunk_sizes(options)
     model = options.model or fingerprint.model
     language = options.language or config.LANGUAGE
-    return IndexSettings(fingerprint, model, words, overlap, language, options.spec.base_url)
+    ann = options.ann or config.ANN_CHOICES[0]
+    return IndexSettings(fingerprint, model, words, overlap, language, options.spec.base_url, ann=ann)
+
+
+def check_ann(choice: str | None) -> None:
+    """Raise ArgumentError if the choice is none of `config.ANN_CHOICES`; None is allowed."""
+    if choice is not None and choice not in config.ANN_CHOICES:
+        raise ArgumentError("ann", f"{choice!r} is not one of {', '.join(config.ANN_CHOICES)}")
 
 
 def chunk_sizes(options: IndexOptions) -> tuple[int, int]:

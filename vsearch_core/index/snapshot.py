@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
+from vsearch_core.ann.ivf import InvertedLists
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import (
     CHUNK_IDS,
@@ -21,6 +22,7 @@ from vsearch_core.index.parts import (
     Part,
     open_parts,
     stored_graph,
+    stored_lists,
     vectors_name,
 )
 from vsearch_core.index.rows import RowMap
@@ -40,7 +42,7 @@ class SegmentView:
 
     `alive` (n,) is True for live rows and False for deleted ones. Arrays in `Part.verified_when_read`, such as the
     vectors, are not verified yet: see `checksum_ok` and docs/adr/0006-verification.md. Call `ann.check.check_graph`
-    before the graph is searched.
+    before the graph is searched, or `check_lists` before the inverted lists are.
     """
 
     name: str
@@ -49,11 +51,17 @@ class SegmentView:
     postings: Postings
     graph: Graph | None
     manifest: Manifest
+    lists: InvertedLists | None = None
 
     @property
     def vectors(self) -> NDArray[Any]:
         """Return the vectors of the texts, (n, dimension) int16, as `ann.flat.to_fixed` makes them."""
         return self.arrays[vectors_name()]
+
+    @property
+    def is_indexed(self) -> bool:
+        """Return True if the vectors have a graph or inverted lists, so that a search need not compare them all."""
+        return self.graph is not None or self.lists is not None
 
     @property
     def has_windows(self) -> bool:
@@ -217,7 +225,7 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     """Open a segment and return a view of it. Raises FileNotFoundError and IndexCorruptError."""
     arrays = open_parts(catalog.index, record)
     try:
-        postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)
+        postings, graph, lists = Postings.from_arrays(arrays), stored_graph(arrays), stored_lists(arrays)
         if WINDOWS.is_in(arrays):
             _ = arrays[WINDOW_STOPS], arrays[WINDOW_CODES]
     except KeyError as error:
@@ -226,4 +234,4 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
         ) from None
     except ValueError as error:
         raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error)) from None
-    return SegmentView(record.name, arrays, record.alive, postings, graph, record.manifest)
+    return SegmentView(record.name, arrays, record.alive, postings, graph, record.manifest, lists)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
+from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
-from vsearch_core.index.parts import GRAPH, part_sizes
+from vsearch_core.index.parts import GRAPH, IVF, part_sizes
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
 from vsearch_core.model import Fingerprint, JsonValue
@@ -21,13 +22,14 @@ from vsearch_core.store.vectors import unfinished_re_embeddings
 class Status:
     """The settings, counts and sizes of an index.
 
-    `size` has the bytes on disk of its vectors, graph, postings, ids, text (compressed), catalog (without the text) and
-    damaged files (copies that repairs have kept). `removed` are paths inside the sources that the user removed from the
-    index. `dead_rows` is the number of deleted rows still on disk. `graph_segments` segments, with `graph_rows` rows,
-    have a graph. `pending_files` and `pending_chunks` are files and chunks that a stopped run has not embedded.
-    `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder around the index.
-    `walks` has the options with which each source was walked last, by path. `files_by_state` has the number of files in
-    each state of `store.states.STATES`.
+    `size` has the bytes on disk of its vectors, graph, ivf (inverted lists), postings, ids, text (compressed), catalog
+    (without the text) and damaged files (copies that repairs have kept). `removed` are paths inside the sources that
+    the user removed from the index. `dead_rows` is the number of deleted rows still on disk. `graph_segments` segments,
+    with `graph_rows` rows, have a graph, and `ivf_segments`, with `ivf_rows` rows, have inverted lists; `ann` is the
+    choice between them, one of `config.ANN_CHOICES`. `pending_files` and `pending_chunks` are files and chunks that a
+    stopped run has not embedded. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources
+    outside the folder around the index. `walks` has the options with which each source was walked last, by path.
+    `files_by_state` has the number of files in each state of `store.states.STATES`.
     """
 
     index: Path
@@ -53,6 +55,9 @@ class Status:
     files_by_state: Mapping[str, int]
     outside: tuple[str, ...] = ()
     walks: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    ann: str = config.ANN_CHOICES[0]
+    ivf_segments: int = 0
+    ivf_rows: int = 0
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -62,6 +67,7 @@ def read_status(snapshot: Snapshot) -> Status:
     root = catalog.index.parent
     sources = sorted(zip(catalog.sources(), catalog_sources(root, catalog), strict=True), key=itemgetter(0))
     linked = [record for record in records if GRAPH.is_in(record.manifest)]
+    grouped = [record for record in records if IVF.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     return Status(
         index=catalog.index,
@@ -91,6 +97,9 @@ def read_status(snapshot: Snapshot) -> Status:
             for path, source in sources
             if source.options is not None
         },
+        ann=settings.ann,
+        ivf_segments=len(grouped),
+        ivf_rows=sum(record.rows for record in grouped),
     )
 
 

@@ -20,6 +20,7 @@ from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import (
     IndexOptions,
     IndexSettings,
+    check_ann,
     chunk_sizes,
     new_settings,
     refuse_other_model,
@@ -142,6 +143,7 @@ def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions) 
     check_sources(sources)
     ChunkOptions(*chunk_sizes(options))  # raises for sizes out of range
     Analysis(options.language or config.LANGUAGE)  # raises for an unknown language
+    check_ann(options.ann)
     return is_new
 
 
@@ -335,6 +337,9 @@ class _Update:
             if self.options.base_url is not None:  # the same model at another address
                 with catalog.transaction():
                     catalog.put_setting("base_url", self.options.base_url)
+        if self.options.ann not in (None, settings.ann):
+            with catalog.transaction():
+                catalog.put_setting("ann", str(self.options.ann))
 
     def _commit(self, catalog: Catalog, changes: Changes, *, last: bool = False) -> None:
         commit_staged(catalog, changes.removals(self.index.parent), last=last, limits=self.limits)

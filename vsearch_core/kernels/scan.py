@@ -96,33 +96,45 @@ def rescore_beyond(
 
 
 @kernel
+def search_nodes(
+    queries: Any, fixed: Any, query: int, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, lanes: Lanes,
+    nodes: Any, kept: int, scores: Any, rows: Any,
+) -> Any:  # fmt: skip
+    """Find the k rows nearest to queries[query] among the rows of the given nodes.
+
+    `fixed` has the queries in fixed point. The sketches of all nodes are compared, in lane 0, and then the vectors of
+    the `kept` best. It is mostly enough to rescore these. If scores differ by less than the error of sketches, such as
+    for rows that are all far from the query, more nodes are rescored, up to all. Writes the hits to `scores` and `rows`
+    (k,), best first, and returns their number.
+    """
+    dimension, k = queries.shape[1], len(scores)
+    start_search(fixed[query], graph, 0, codec, lanes, 0, kept)
+    find_best_sketches(graph, lanes, nodes, kept)
+    finish_search(stored, codec, lanes, 0, kept, k)
+    count = rescore(queries, query, stored, lanes.pools, POOL_BLOCK, lanes.state[0, COUNT], scores, rows)
+    last = lanes.pools[POOL_BLOCK + kept - 1]
+    base = dot_f32(queries, query * dimension, codec.centre, 0, dimension) * np.float32(1.0 / FIXED_ONE)
+    worst = base - (last >> 32) * lanes.units[0]
+    margin = MARGIN * codec.error
+    if last != LAST_KEY and count == k and worst + margin >= scores[k - 1]:
+        count = rescore_beyond(queries, query, stored, graph, lanes, nodes, last, base, margin, count, scores, rows)
+    return count
+
+
+@kernel
 def scan_sketches(
     queries: Any, fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, nodes: Any, kept: int,
     scores: Any, rows: Any, counts: Any,
 ) -> None:  # fmt: skip
-    """Compare queries with the sketches of the given nodes, and then with the vectors of nodes that may be hits.
+    """Find the k rows nearest to each query among the rows of the given nodes, as `search_nodes` does.
 
-    The other arguments are those of `graph.search_graph`. It is mostly enough to rescore the `kept` best sketches. If
-    scores differ by less than the error of sketches, such as for rows that are all far from the query, more nodes are
-    rescored, up to all.
+    The other arguments are those of `graph.search_graph`.
     """
-    dimension, k = queries.shape[1], scores.shape[1]
     lanes = make_lanes(1, 0, 1, graph.sketches.shape[1], kept, codec.basis)
-    pools = lanes.pools
     for query in range(len(queries)):
-        start_search(fixed[query], graph, 0, codec, lanes, 0, kept)
-        find_best_sketches(graph, lanes, nodes, kept)
-        finish_search(stored, codec, lanes, 0, kept, k)
-        count = rescore(queries, query, stored, pools, POOL_BLOCK, lanes.state[0, COUNT], scores[query], rows[query])
-        last = pools[POOL_BLOCK + kept - 1]
-        base = dot_f32(queries, query * dimension, codec.centre, 0, dimension) * np.float32(1.0 / FIXED_ONE)
-        worst = base - (last >> 32) * lanes.units[0]
-        margin = MARGIN * codec.error
-        if last != LAST_KEY and count == k and worst + margin >= scores[query, k - 1]:
-            count = rescore_beyond(
-                queries, query, stored, graph, lanes, nodes, last, base, margin, count, scores[query], rows[query]
-            )
-        counts[query] = count
+        counts[query] = search_nodes(
+            queries, fixed, query, stored, graph, codec, lanes, nodes, kept, scores[query], rows[query]
+        )
 
 
 @kernel

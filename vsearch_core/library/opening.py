@@ -29,6 +29,7 @@ def open_index(
     chunk_words: int | None = None,
     overlap_words: int | None = None,
     language: str | None = None,
+    ann: str | None = None,
     api_key: str | None = None,
     default_base_urls: Mapping[str, str] | None = None,
     cache_dir: str | Path | None = None,
@@ -54,6 +55,9 @@ def open_index(
         overlap_words: The number of words that neighbouring chunks share.
         language: The language to stem keywords in, such as "en"; "auto" detects it for each chunk, "none" turns
             stemming off.
+        ann: What large segments get to search their vectors by: "graph", "ivf" (inverted lists, which take less memory
+            and are slower to search), "flat" (nothing: all vectors are compared) or "auto" (a graph, unless building it
+            takes too much memory). For an existing index, another choice than before is made real by the next update.
         api_key: The key for a remote embedder. It is sent only to the provider's own address, and to an address that
             this call names or `consent` allows.
         default_base_urls: The addresses of remote embedders by provider, used if neither `base_url` nor the index gives
@@ -83,7 +87,7 @@ def open_index(
     if model is not None and Path(model).is_dir():
         model = str(absolute(model))
     requested = IndexOptions(
-        embedder, model, chunk_words, overlap_words, language, dimension, base_url, default_base_urls or {}
+        embedder, model, chunk_words, overlap_words, language, dimension, base_url, default_base_urls or {}, ann
     )
     cache = None if cache_dir is None else Path(cache_dir)
     embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key)

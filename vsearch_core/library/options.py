@@ -91,8 +91,9 @@ class SearchOptions(FilterOptions, total=False):
         rerank_budget: The seconds that scoring may take; loading the model doesn't count. Candidates that it doesn't
             suffice for are no hits. If fewer than `k` are scored, the order without reranking stays, and
             `Results.reranking` says so.
-        exact: Compare the query with every vector, instead of searching a graph.
+        exact: Compare the query with every vector, instead of searching a graph or inverted lists.
         ef_search: The number of candidates that a graph search keeps; more make it slower and more accurate.
+        nprobe: The number of inverted lists to search; more make it slower and more accurate.
     """
 
     k: int
@@ -113,6 +114,7 @@ class SearchOptions(FilterOptions, total=False):
     rerank_budget: float | None
     exact: bool
     ef_search: int | None
+    nprobe: int | None
 
 
 def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchRequest":

@@ -40,7 +40,8 @@ class Candidates:
     its name: cosines for vector routes, or with late windows a mean of two cosines (`ann.windows`); BM25 for "keyword"
     (0 means no match). Chunks of one file have equal `file_keys`. `searched` is the number of live chunks, `matched`
     the number of those that pass the filters and clauses. If a graph search may have missed a chunk, `ef_search` is its
-    number of candidates; otherwise it is None. `terms` are the query's terms, for display. `windows` (n, 2) is the
+    number of candidates, and if a search of inverted lists may have, `nprobe` is the number of lists; otherwise they
+    are None. `terms` are the query's terms, for display. `windows` (n, 2) is the
     first character of each chunk's best late window in the chunk's text, and the one after its last; -1 for a chunk
     without windows, and None if no windows were compared. `evidence` is what confidences are computed from.
     `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is the weight of the query's rare words
@@ -58,6 +59,12 @@ class Candidates:
     evidence: Evidence = Evidence()  # noqa: RUF009 - frozen
     cosine_floor: float = LOWEST_COSINE
     rare: NDArray[np.float32] | None = None
+    nprobe: int | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Return True if no search may have missed a chunk."""
+        return self.ef_search is None and self.nprobe is None
 
 
 @dataclass(frozen=True, slots=True)

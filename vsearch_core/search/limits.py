@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vsearch_core.ann.hnsw import DEFAULT_SCAN_LIMITS, ScanLimits
+from vsearch_core.ann.searcher import DEFAULT_SCAN_LIMITS, ScanLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from vsearch_core.search.rocchio import REPEATS, RelevanceFeedback
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.tuned import fusion_of
 from vsearch_core.search.vector_scale import load_measured_scale
-from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions, do_nothing
+from vsearch_core.search.vectors import NearestChunks, VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.filters import FileConditions
@@ -133,13 +133,13 @@ class LocalSearcher:
             return self._search(request, plan, vectors.get(TEXT), depth)
 
     def _search(self, request: SearchRequest, plan: _Plan, vector: Vectors | None, depth: int) -> Candidates:
-        ef_search = None
+        nearest = NearestChunks(np.empty(0, np.int64))
         chosen = np.zeros(self._row_map.rows, np.bool_)
         if vector is not None:
             self.verify_vectors()
-            options = VectorSearchOptions(request.exact, request.ef_search)
-            rows, ef_search = self._vectors.best(vector, plan.mask[: self._vector_rows], depth, options)
-            chosen[rows] = True
+            options = VectorSearchOptions(request.exact, request.ef_search, request.nprobe)
+            nearest = self._vectors.best(vector, plan.mask[: self._vector_rows], depth, options)
+            chosen[nearest.rows] = True
         if plan.keyword_terms is not None:
             self._keywords.collection.drop_defined(self._limits.prefixes)
             for term in plan.keyword_terms:
@@ -169,7 +169,7 @@ class LocalSearcher:
             file_keys[order],
             self._searched,
             plan.matched,
-            ef_search,
+            nearest.ef_search,
             plan.terms,
             None if windows is None else windows[order],
             Evidence(
@@ -178,6 +178,7 @@ class LocalSearcher:
             ),
             self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
             self._weigh_rare_words(plan.rare_words, rows)[order] if len(scores) > 1 and plan.rare_words else None,
+            nearest.nprobe,
         )
 
     def _vector_scores(

@@ -84,7 +84,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
     return Results(
         query=request.text,
         mode=request.mode,
-        exact=candidates.ef_search is None,
+        exact=candidates.exact,
         generation=searcher.generation,
         searched=candidates.searched,
         matched=candidates.matched,
@@ -94,6 +94,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         terms=candidates.terms,
         fusion=fusion,
         ef_search=candidates.ef_search,
+        nprobe=candidates.nprobe,
         tokens=None if request.max_tokens is None else sum(map(estimate_tokens, hits)),
         legible=legible,
         reranking=ranking.reranking,

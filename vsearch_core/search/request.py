@@ -28,8 +28,8 @@ class SearchRequest:
     `collapse` shows only the best of near-duplicates. `diversity`, from 0 to 1, prefers hits that differ. `context` is
     the number of chunks to add before and after each hit. With `max_tokens`, hits are shortened to fit into that many
     tokens. With `rerank`, scores are those of the reranker, which may take `rerank_budget` seconds. `exact` compares
-    every vector. `ef_search` is the number of candidates of graph searches; if it is set, graphs are searched from the
-    first query on.
+    every vector. `ef_search` is the number of candidates of graph searches, and `nprobe` the number of inverted lists
+    to search; if one is set, graphs and lists are searched from the first query on.
     """
 
     text: str
@@ -53,14 +53,16 @@ class SearchRequest:
     rerank_budget: float | None = None
     exact: bool = False
     ef_search: int | None = None
+    nprobe: int | None = None
 
     def __post_init__(self) -> None:
         """Raise InputError or ArgumentError for a value that can't be used."""
         self._check_choices()
         self._check_numbers()
-        if self.exact and self.ef_search is not None:
-            reason = "one compares every vector, the other searches a graph"
-            raise ArgumentError("exact, ef_search", reason, "conflicting-arguments")
+        for name, value, searched in (("ef_search", self.ef_search, "a graph"), ("nprobe", self.nprobe, "lists")):
+            if self.exact and value is not None:
+                reason = f"one compares every vector, the other searches {searched}"
+                raise ArgumentError(f"exact, {name}", reason, "conflicting-arguments")
         if self.examples_only and not self.more_like:
             raise ArgumentError("examples_only", "there is no example of what hits should be like")
         if self.examples_only and self.rerank is not None:
@@ -88,6 +90,7 @@ class SearchRequest:
             ("max_tokens", self.max_tokens, 1, None),
             ("min_confidence", self.min_confidence, 0, 1),
             ("ef_search", self.ef_search, 1, config.MAX_EF_SEARCH),
+            ("nprobe", self.nprobe, 1, config.MAX_NPROBE),
         )
         for name, value, least, most in ranges:
             if value is not None and not (least <= value and (most is None or value <= most)):

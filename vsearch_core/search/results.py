@@ -80,8 +80,9 @@ class Results:
     """The hits of one request, best first, and details about the search.
 
     `searched` is the number of live chunks, `matched` the number of those that pass the filters and clauses. `took_ms`
-    has the milliseconds of each step. If a graph search may have missed a hit, `ef_search` is its number of candidates;
-    it is None if the answer is exact. `tokens` is the estimated number of tokens, if hits were packed. `legible` is the
+    has the milliseconds of each step. If a graph search may have missed a hit, `ef_search` is its number of candidates,
+    and if a search of inverted lists may have, `nprobe` is the number of lists; both are None if the answer is exact.
+    `tokens` is the estimated number of tokens, if hits were packed. `legible` is the
     share of the query that the embedding model can read, from 0 to 1, or None if the text was not embedded. `parsed`
     and `terms` show how the query was understood. `fusion` is the way scores were combined, or None unless the mode is
     "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
@@ -108,3 +109,4 @@ class Results:
     answered: bool | None = None
     keyword_only: tuple[str, ...] = ()
     reranking: Reranking | None = None
+    nprobe: int | None = None

@@ -52,10 +52,14 @@ def error_json(query: str, message: str) -> dict[str, Any]:
 
 
 def vector_method(results: Results) -> str | None:
-    """Return "scan" or "graph" for the way vectors were searched, or None if the mode is "keyword"."""
+    """Return the way vectors were searched, or None if the mode is "keyword".
+
+    It is "scan", "graph" or "ivf" (inverted lists); "graph and ivf" if segments were searched in both ways.
+    """
     if results.mode == "keyword":
         return None
-    return "scan" if results.exact else "graph"
+    ways = {"graph": results.ef_search, "ivf": results.nprobe}
+    return " and ".join(way for way, value in ways.items() if value is not None) or "scan"
 
 
 def why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bool = False) -> str:
@@ -83,6 +87,7 @@ def _explanation(results: Results) -> dict[str, Any]:
         "terms": list(results.terms),
         "vectors": vector_method(results),
         "ef": results.ef_search,
+        "nprobe": results.nprobe,
     }
     if results.fusion is not None:
         alpha = results.fusion.alpha if results.fusion.method == "convex" else None

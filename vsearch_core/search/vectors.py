@@ -1,30 +1,31 @@
 """The vector route over a snapshot: find the rows with the most similar vectors.
 
 At first, a query scans all vectors of each segment. When these scans have cost about as much time as starting the
-compiled engine would (`limits.EngineBudget`), the engine is started, and later queries search the segments' graphs.
+compiled engine would (`limits.EngineBudget`), the engine is started, and later queries search the segments' graphs or
+inverted lists.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config, kernel_cache
 from vsearch_core.ann import flat
-from vsearch_core.ann.check import check_graph
+from vsearch_core.ann.check import check_graph, check_lists
+from vsearch_core.ann.hnsw import GraphSearcher
+from vsearch_core.ann.ivf import ListSearcher
+from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.ann.windows import best_windows, combined_cosines, window_cosines
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import GRAPH, WINDOW_CODES, WINDOW_STOPS, vectors_name
+from vsearch_core.index.parts import GRAPH, IVF, WINDOW_CODES, WINDOW_STOPS, vectors_name
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
 from vsearch_core.store.io_errors import storage_errors
-
-if TYPE_CHECKING:
-    from vsearch_core.ann.hnsw import GraphSearcher
 
 _HASHED = 8  # components of a vector that tell it from others
 _MULTIPLIERS = np.array(  # odd numbers without a pattern in their bits
@@ -45,13 +46,35 @@ def do_nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class VectorSearchOptions:
-    """Options of a vector search: `exact` compares every vector; `ef_search` is the graph search's candidates.
+    """Options of a vector search.
 
-    If neither is set, a scan or a graph search is chosen, whichever is faster.
+    `exact` compares every vector. `ef_search` is the number of candidates of a graph search, and `nprobe` the number of
+    inverted lists to search. If none is set, a scan or an approximate search is chosen, whichever is faster.
     """
 
     exact: bool = False
     ef_search: int | None = None
+    nprobe: int | None = None
+
+
+class NearestChunks(NamedTuple):
+    """The rows nearest to a vector, best first.
+
+    If a graph search may have missed a row, `ef_search` is its number of candidates, and if a search of inverted lists
+    may have, `nprobe` is the number of lists; otherwise they are None.
+    """
+
+    rows: Rows
+    ef_search: int | None = None
+    nprobe: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """The effort of approximate searches: `ef_search` and `nprobe` of `VectorSearchOptions`, with defaults."""
+
+    ef_search: int
+    nprobe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +93,7 @@ class VectorRoute:
     """Finds the rows of a snapshot that are nearest to a vector. Only one thread may use it at a time.
 
     Rows are numbered across all segments. `engine_starting` is called, from another thread, if starting the engine that
-    searches graphs takes over a second.
+    searches graphs and inverted lists takes over a second.
     """
 
     def __init__(
@@ -82,11 +105,11 @@ class VectorRoute:
         """Search the vectors of the segments, in their order."""
         self._segments = segments
         self._row_map = RowMap(len(segment.vectors) for segment in segments)
-        self._graph_rows = sum(len(segment.vectors) for segment in segments if segment.graph is not None)
+        self._indexed_rows = sum(len(segment.vectors) for segment in segments if segment.is_indexed)
         self._budget = EngineBudget(limits.graph_start_rows)
         self._scan_limits = limits.scans
         self._engine_starting = engine_starting
-        self._graph_searchers: dict[int, GraphSearcher] = {}
+        self._searchers: dict[int, GraphSearcher | ListSearcher] = {}
         self._verified_windows: set[int] = set()  # global rows
 
     @property
@@ -105,33 +128,36 @@ class VectorRoute:
         mask: NDArray[np.bool_],
         count: int,
         options: VectorSearchOptions = VectorSearchOptions(),
-    ) -> tuple[Rows, int | None]:
-        """Return the `count` rows nearest to the vector (dimension,), best first, and an ef_search or None.
+    ) -> NearestChunks:
+        """Return the `count` rows nearest to the vector (dimension,).
 
-        `mask` (rows,) bool has the allowed rows. If a graph search may have missed a row, the second value is its
-        number of candidates; otherwise it is None. Raises IndexCorruptError.
+        `mask` (rows,) bool has the allowed rows. Raises IndexCorruptError.
         """
-        ef_search = self._ef_search(count, options)
-        rows, scores, exact = [np.empty(0, np.int64)], [np.empty(0, np.float32)], True
+        effort = self._effort(count, options)
+        rows, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        ef_search = nprobe = None
         for number, segment in enumerate(self._segments):
             span = self._row_map.span(number)
             allowed = mask[span]
-            if ef_search is None or segment.graph is None:
+            if effort is None or not segment.is_indexed:
                 cosines = flat.scan(segment.vectors, vector)
                 near = flat.top_k(cosines, allowed, count)
                 rows.append(near + span.start)
                 scores.append(cosines[near])
             else:
-                found = self._graph_searcher(number).search(
-                    vector[None], count, ef_search=ef_search, allowed=None if allowed.all() else allowed
-                )
+                searcher, some = self._searcher(number), None if allowed.all() else allowed
+                if isinstance(searcher, GraphSearcher):
+                    found = searcher.search(vector[None], count, ef_search=effort.ef_search, allowed=some)
+                    ef_search = ef_search if found.exact else effort.ef_search
+                else:
+                    found = searcher.search(vector[None], count, nprobe=effort.nprobe, allowed=some)
+                    nprobe = nprobe if found.exact else effort.nprobe
                 near = found.rows[0, : found.counts[0]]
                 rows.append(near + span.start)
                 scores.append(found.scores[0, : len(near)])
-                exact = exact and found.exact
         all_rows = np.concatenate(rows)
         best: Rows = all_rows[flat.top_k(np.concatenate(scores), None, count)]
-        return best, None if exact else ef_search
+        return NearestChunks(best, ef_search, nprobe)
 
     def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return the cosine of the vector with each of the rows, (n,) float32; `rows` must be ascending.
@@ -214,33 +240,41 @@ class VectorRoute:
             if not segment.checksum_ok(vectors_name()):
                 raise ValueError("its vectors are damaged")
 
-    def _ef_search(self, count: int, options: VectorSearchOptions) -> int | None:
-        """Return the size of the graph search for `count` rows, or None to scan."""
+    def _effort(self, count: int, options: VectorSearchOptions) -> _Effort | None:
+        """Return how much an approximate search for `count` rows does, or None to scan."""
         ef_search = max(options.ef_search or config.EF, config.CANDIDATES)
         deep = count > config.CANDIDATES and 2 * count > ef_search  # hardly more candidates than hits miss too many
-        if options.exact or deep or not self._graph_rows:
+        if options.exact or deep or not self._indexed_rows:
             return None
-        required = options.ef_search is not None
-        return ef_search if required or self._budget.should_start(self._graph_rows) else None
+        required = options.ef_search is not None or options.nprobe is not None
+        effort = _Effort(ef_search, options.nprobe or config.NPROBE)
+        return effort if required or self._budget.should_start(self._indexed_rows) else None
 
-    def _graph_searcher(self, number: int) -> "GraphSearcher":
-        """Return the engine over a segment's graph, which is checked before its first use."""
-        if number not in self._graph_searchers:
-            from vsearch_core.ann.hnsw import GraphSearcher
+    def _searcher(self, number: int) -> GraphSearcher | ListSearcher:
+        """Return the engine over a segment's graph or inverted lists, which are checked before their first use."""
+        if number not in self._searchers:
             from vsearch_core.ann.ready import announce_if_slow
 
-            segment = self._segments[number]
-            assert segment.graph is not None
-            try:
-                damaged = segment.damaged_array(GRAPH)
-                if damaged is not None:
-                    raise ValueError(f"{damaged}: its checksum differs")
-                check_graph(segment.graph, segment.vectors)
-            except ValueError as error:
-                reason = f"its graph is damaged ({error})"
-                raise IndexCorruptError(f"segment {segment.name}", reason, "graph-corrupt") from None
-            searcher = GraphSearcher(segment.graph, segment.vectors, self._scan_limits)
+            searcher = _checked_searcher(self._segments[number], self._scan_limits)
             with storage_errors(kernel_cache.folder()), announce_if_slow(self._engine_starting):
                 kernel_cache.load(searcher.load)
-            self._graph_searchers[number] = searcher
-        return self._graph_searchers[number]
+            self._searchers[number] = searcher
+        return self._searchers[number]
+
+
+def _checked_searcher(segment: SegmentView, limits: ScanLimits) -> GraphSearcher | ListSearcher:
+    """Return the engine over a segment's graph or inverted lists. Raises IndexCorruptError if they are damaged."""
+    part = IVF if segment.graph is None else GRAPH
+    try:
+        damaged = segment.damaged_array(part)
+        if damaged is not None:
+            raise ValueError(f"{damaged}: its checksum differs")
+        if segment.graph is not None:
+            check_graph(segment.graph, segment.vectors)
+            return GraphSearcher(segment.graph, segment.vectors, limits)
+        assert segment.lists is not None
+        check_lists(segment.lists, segment.vectors)
+        return ListSearcher(segment.lists, segment.vectors, limits)
+    except ValueError as error:
+        name, code = ("inverted lists are", "lists-corrupt") if part is IVF else ("graph is", "graph-corrupt")
+        raise IndexCorruptError(f"segment {segment.name}", f"its {name} damaged ({error})", code) from None

@@ -122,6 +122,7 @@ SEARCH: Mapping[str, Field] = {
     "more_like": Field("array", "Indexed files, FILE or FILE:LINE, that hits should resemble.", longest=10),
     "less_like": Field("array", "Indexed files that hits should not resemble.", longest=10),
     "ef_search": Field("integer", "The number of candidates of a graph search.", 1, config.MAX_EF_SEARCH),
+    "nprobe": Field("integer", "The number of inverted lists to search.", 1, config.MAX_NPROBE),
     **_HITS,
 }
 SIMILAR: Mapping[str, Field] = {

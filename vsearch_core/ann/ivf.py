@@ -1,0 +1,302 @@
+"""Approximate nearest neighbours by inverted lists (IVF): rows are grouped by the nearest of 2 √n centroids.
+
+A query is compared with all centroids. Then the rows in the lists of the nearest `nprobe` centroids are compared by
+their sketches (compressed vectors, see `ann.sketch`), and the best of these by the stored vectors, so scores are exact.
+Lists take a quarter of a graph's space and a tenth of the memory to build it, and a search takes longer.
+
+Centroids are found by spherical k-means (Dhillon and Modha, 2001) on random samples, one for each iteration
+(mini-batch, Sculley, 2010). Lists that stay small are given to a random row of the largest lists, so that lists have
+similar lengths. Dot products are sums of integers, so that lists don't depend on the number of threads.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch_core import config
+from vsearch_core.ann import sketch
+from vsearch_core.ann.base import aligned, run_in_chunks
+from vsearch_core.ann.searcher import (
+    DEFAULT_SCAN_LIMITS,
+    NearestRows,
+    QueryBatch,
+    QueryPart,
+    ScanLimits,
+    SketchSearcher,
+    check_range,
+    pool_size,
+)
+from vsearch_core.ann.sketch import Codec, from_arrays, to_arrays
+from vsearch_core.errors import ArgumentError
+from vsearch_core.kernels.arrays import read_only
+from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
+from vsearch_core.kernels.tuples import GraphArrays, StoredRows
+
+_ITERATIONS = 8
+_SAMPLE_PER_LIST = 128  # rows of a sample for each list
+_SMALL_LIST = 0.25  # of the mean length: a list that is smaller gets another centroid
+_GROWTH = 2.0  # of the rows since the centroids were trained, that makes it worthwhile to train them again
+_IMBALANCE_GROWTH = 1.5  # of the imbalance since then
+_CHUNK = 4096  # rows that a thread takes at a time
+_LEAST_SHARE = 0.75  # of the allowed rows that are expected near the query: with fewer, they are in most lists
+_KEPT = 64  # candidates by sketch, at least
+
+Report = Callable[[int, int], None]
+
+
+def report_nothing(done: int, total: int) -> None:
+    """Do nothing: the default for reports of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvertedLists:
+    """The rows of a segment, grouped by the nearest centroid; each array may be a read-only memory map.
+
+    The fields have the names under which they are stored. `centroids` (lists, d) int16 are unit vectors in fixed point.
+    `order` (n,) uint32 are all rows, sorted by list; those of list i are order[stops[i] : stops[i + 1]], and `stops`
+    (lists + 1,) is uint32. `sketches` (n, width) uint8 are the compressed vectors of the rows in `order`, and `codec`
+    has the parameters for them. `training` (2,) float64 has the number of rows that the centroids were trained for,
+    and the imbalance of their lists.
+    """
+
+    centroids: NDArray[np.int16]
+    stops: NDArray[np.uint32]
+    order: NDArray[np.uint32]
+    sketches: NDArray[np.uint8]
+    training: NDArray[np.float64]
+    codec: Codec
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays of the lists and their codec, by the names under which they are stored."""
+        return to_arrays(self)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "InvertedLists":
+        """Return the lists that consist of stored arrays. They are not copied. Raises KeyError if one is missing."""
+        return from_arrays(cls, arrays)
+
+    @property
+    def list_of_row(self) -> NDArray[np.uint32]:
+        """Return the list of each row, (n,)."""
+        lists = np.empty(len(self.order), np.uint32)
+        lists[self.order] = np.repeat(np.arange(len(self.centroids), dtype=np.uint32), np.diff(self.stops))
+        return lists
+
+
+def imbalance(lengths: NDArray[np.integer]) -> float:
+    """Return how many times more rows a search of lists compares than if all had the same length.
+
+    `lengths` are those of the lists. A row is assumed to be searched for as often as any other, as in faiss.
+    """
+    rows = int(lengths.sum())
+    return float(len(lengths) * np.square(lengths.astype(np.float64)).sum() / rows**2) if rows else 1.0
+
+
+def build(
+    vectors: NDArray[np.int16], *, seed: int = 0, threads: int = 1, progress: Report = report_nothing
+) -> InvertedLists:
+    """Group the rows of unit vectors (n, d) in fixed point into 2 √n lists.
+
+    Equal vectors and seeds give equal bytes, for any number of threads. Takes about n * (width of a sketch + 24) bytes
+    of memory in addition to the vectors. `progress` is called with the number of finished and of all steps; an
+    exception from it stops the build. Raises ArgumentError for other arrays.
+    """
+    _check_vectors(vectors)
+    codec, width = sketch.train(vectors, seed)
+    centroids = _train(read_only(vectors), seed, threads, progress)
+    lists = _assigned(vectors, np.arange(len(vectors), dtype=np.uint32), centroids, threads)
+    progress(_ITERATIONS + 1, _ITERATIONS + 2)
+    training = np.array([len(vectors), imbalance(np.bincount(lists, minlength=len(centroids)))])
+    return _grouped(vectors, lists, centroids, training, codec, width, threads)
+
+
+def extend(
+    former: InvertedLists,
+    vectors: NDArray[np.int16],
+    known: NDArray[np.int64],
+    *,
+    threads: int = 1,
+    progress: Report = report_nothing,
+) -> InvertedLists:
+    """Group the rows of `vectors` (n, d) by the centroids of former lists; train new ones only if these no longer fit.
+
+    `known` (n,) is the list of each row in `former`, or -1 for a new row. Centroids are trained again if there are
+    twice as many rows as when they were trained, or if the imbalance of the lists has grown by half: see
+    docs/adr/0044-inverted-lists.md. The other arguments are those of `build`.
+    """
+    _check_vectors(vectors)
+    rows, before = former.training
+    if len(vectors) > _GROWTH * rows:
+        return build(vectors, threads=threads, progress=progress)
+    lists = known.astype(np.uint32)
+    new = np.flatnonzero(known < 0)
+    lists[new] = _assigned(vectors, new.astype(np.uint32), read_only(former.centroids), threads)
+    progress(1, 2)
+    if imbalance(np.bincount(lists, minlength=len(former.centroids))) > _IMBALANCE_GROWTH * before:
+        return build(vectors, threads=threads, progress=progress)
+    width = former.sketches.shape[1]
+    return _grouped(vectors, lists, former.centroids, former.training, former.codec, width, threads)
+
+
+def _check_vectors(vectors: NDArray[np.int16]) -> None:
+    if vectors.ndim != 2 or vectors.dtype != np.int16:
+        raise ArgumentError("vectors", f"{vectors.dtype} of shape {vectors.shape} is not (n, d) int16")
+
+
+def list_count(rows: int) -> int:
+    """Return the number of lists for so many rows: 2 √n (docs/adr/0044-inverted-lists.md)."""
+    return min(rows, round(2 * math.sqrt(rows)))
+
+
+def _train(vectors: NDArray[np.int16], seed: int, threads: int, progress: Report) -> NDArray[np.int16]:
+    """Return the centroids, (lists, d) int16 of length FIXED_ONE, of vectors (n, d)."""
+    from vsearch_core.kernels.lists import add_to_sums
+
+    count = list_count(len(vectors))
+    random = np.random.default_rng(seed)
+    centroids: NDArray[np.int16] = vectors[np.sort(random.choice(len(vectors), count, replace=False))]
+    sample = np.arange(len(vectors), dtype=np.uint32)
+    for iteration in range(_ITERATIONS if count else 0):
+        progress(iteration, _ITERATIONS + 2)
+        if len(vectors) > count * _SAMPLE_PER_LIST:
+            sample = np.sort(random.integers(0, len(vectors), count * _SAMPLE_PER_LIST, np.uint32))
+        lists = _assigned(vectors, sample, read_only(centroids), threads)
+        sums, lengths = np.zeros(centroids.shape, np.int64), np.zeros(count, np.int64)
+        add_to_sums(vectors, read_only(sample), lists, sums, lengths)
+        norms = np.sqrt(np.square(sums.astype(np.float64)).sum(axis=1))
+        used = norms > 0
+        centroids = centroids.copy()
+        centroids[used] = np.rint(sums[used] * (FIXED_ONE / norms[used])[:, None])
+        if iteration < _ITERATIONS - 1:
+            for target, donor in _replacements(lengths):
+                chosen = random.choice(sample[lists == donor])
+                centroids[target] = vectors[chosen]
+    return read_only(centroids)
+
+
+def _replacements(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Pair the lists that are too short, the first ones first, with the longest lists, (target, donor)."""
+    mean = lengths.mean()
+    donors = np.argsort(-lengths, kind="stable")
+    donors = donors[lengths[donors] > mean]
+    return list(zip(np.flatnonzero(lengths < _SMALL_LIST * mean).tolist(), donors.tolist(), strict=False))
+
+
+def _assigned(
+    vectors: NDArray[np.int16], rows: NDArray[np.uint32], centroids: NDArray[np.int16], threads: int
+) -> NDArray[np.uint32]:
+    """Return the list of each of vectors[rows], (r,)."""
+    from vsearch_core.kernels.lists import assign
+
+    lists, dots = np.zeros(len(rows), np.uint32), np.zeros(len(rows), np.int64)
+    arguments = (read_only(vectors), read_only(rows), centroids)
+    run_in_chunks(lambda a, b: assign(*arguments, a, b, lists, dots), 0, len(rows), _CHUNK, threads)
+    return lists
+
+
+def _grouped(
+    vectors: NDArray[np.int16],
+    lists: NDArray[np.uint32],
+    centroids: NDArray[np.int16],
+    training: NDArray[np.float64],
+    codec: Codec,
+    width: int,
+    threads: int,
+) -> InvertedLists:
+    """Sort the rows by list, and encode their sketches."""
+    order = np.argsort(lists, kind="stable").astype(np.uint32)
+    lengths = np.bincount(lists, minlength=len(centroids))
+    sketches = aligned((len(vectors), width), np.uint8)
+    run_in_chunks(
+        sketch.Encoder(codec, read_only(vectors), read_only(order), sketches), 0, len(vectors), _CHUNK, threads
+    )
+    stops = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32)
+    return InvertedLists(centroids, stops, order, sketches, training, codec)
+
+
+class ListSearcher(SketchSearcher):
+    """Searches the inverted lists of one segment. Many threads may use it at once. It copies no array."""
+
+    def __init__(
+        self, lists: InvertedLists, vectors: NDArray[np.int16], limits: ScanLimits = DEFAULT_SCAN_LIMITS
+    ) -> None:
+        """Search lists, which `ann.check` must have checked, and their segment's vectors (n, d) in fixed point.
+
+        Raises ArgumentError if the two don't belong together.
+        """
+        starts = np.arange(len(lists.order) + 1, dtype=np.uint32)
+        everything = read_only(np.zeros(0, np.bool_))
+        stored = StoredRows(read_only(vectors), read_only(lists.order), read_only(starts), everything)
+        none = np.zeros((0, 0), np.uint32)
+        coded = GraphArrays(read_only(none), read_only(lists.sketches), read_only(none.reshape(-1)))
+        super().__init__(vectors, stored, coded, lists.codec, limits)
+        self._centroids, self._stops = read_only(lists.centroids), read_only(lists.stops)
+
+    def _load(self, batch: QueryBatch) -> None:
+        self._search_lists(batch, self._all, 1, POOL_BLOCK, 1, 1.0)
+        self._scan_sketches(batch, read_only(np.arange(len(self._stored.vectors)) < self._limits.exact_rows))
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int = 10,
+        *,
+        nprobe: int = config.NPROBE,
+        allowed: NDArray[np.bool_] | None = None,
+        exact: bool = False,
+        threads: int = 1,
+    ) -> NearestRows:
+        """Return the k rows that are most similar to each of the queries (q, d), float32 unit vectors.
+
+        `nprobe` is the number of lists to search: more find more of the nearest rows, and take longer. `allowed` (n,)
+        bool restricts the rows; then lists are searched until as many rows were compared as without it. `exact`
+        compares every allowed row instead. Raises ArgumentError for other bad arguments, and InputError for a query
+        that is not finite.
+        """
+        check_range("nprobe", nprobe, config.MAX_NPROBE)
+        batch, mask, count = self._batch(queries, k, max(_KEPT, 2 * k), allowed, threads)
+        if exact or self._is_small(count, mask):
+            return self._scan_rows(batch, mask)
+        if allowed is None:
+            return self._probe(batch, mask, nprobe, 1.0)
+        discriminate = self._sketches_discriminate(batch, mask, count)
+        return batch.split(
+            discriminate,
+            lambda some: self._probe(some, mask, nprobe, count / len(mask)),
+            lambda some: self._scan_rows(some, mask),
+        )
+
+    def _probe(self, batch: QueryBatch, allowed: NDArray[np.bool_], nprobe: int, share: float) -> NearestRows:
+        """Search the nearest lists; `share` of the rows are allowed, or all if `allowed` is empty.
+
+        As many rows are compared as in `nprobe` lists without a filter. Queries whose nearest lists have too few
+        allowed rows scan all sketches instead.
+        """
+        rows, lists = len(self._stored.order), len(self._centroids)
+        enough = min(int(share * rows), max(batch.pool, nprobe * rows // lists if len(allowed) else 0))
+        ranked = pool_size(min(lists, int(2 * nprobe / share)))
+        found, compared = self._search_lists(batch, allowed, nprobe, ranked, enough, _LEAST_SHARE * share)
+        missing = compared == 0
+        if missing.any():
+            mask = allowed if len(allowed) else read_only(np.ones(rows, np.bool_))
+            found.replace_where(missing, self._scan_sketches(batch.only(missing), mask))
+        return found
+
+    def _search_lists(
+        self, batch: QueryBatch, allowed: NDArray[np.bool_], nprobe: int, ranked: int, enough: int, least: float
+    ) -> tuple[NearestRows, NDArray[np.int64]]:
+        from vsearch_core.kernels.lists import search_lists
+
+        stored = self._filtered(allowed)
+
+        def search(part: QueryPart) -> None:
+            search_lists(
+                part.queries, part.fixed, stored, self._graph, self._codec, self._centroids, self._stops,
+                nprobe, ranked, enough, least, batch.pool, part.scores, part.rows, part.counts, part.allowed_counts,
+            )  # fmt: skip
+
+        return batch.run(search)
