@@ -42,7 +42,8 @@ def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Pat
     assert (status["format"], status["generation"], status["files"], status["segments"]) == (1, 1, 9, 1)
     assert (status["dead_rows"], status["pending_files"], status["pending_chunks"]) == (0, 0, 0)
     assert status["fingerprint"]["provider"] == "local"
-    assert list(status["size"]) == ["vectors", "graph", "postings", "ids", "windows", "text", "catalog", "damaged"]
+    sizes = ["vectors", "graph", "postings", "ids", "windows", "ivf", "text", "catalog", "damaged"]
+    assert list(status["size"]) == sizes
 
 
 def test_the_sizes_add_up_to_the_size_on_disk(vsearch: Vsearch, library: Path) -> None:
