@@ -16,12 +16,13 @@ import numpy as np
 
 from benchmarks.lexical_peers import PEERS, Ranked, Search
 from benchmarks.machine import describe
-from benchmarks.quality_answers import WORDS, load_spans, share_in_packed_hits, share_in_shown_sentences
+from benchmarks.quality_answers import WORDS, share_in_packed_hits
 from benchmarks.quality_collections import Collection, open_collection
 from benchmarks.quality_confidence import best_confidences, calibration_of_best, hidden_answers, separation
 from vsearch_core import config
 from vsearch_core.embed.model_files import find_encoder, parse_model
 from vsearch_core.embed.open import open_embedder
+from vsearch_core.evaluate.answers import measure_answers
 from vsearch_core.evaluate.calibration import measure_confidence
 from vsearch_core.evaluate.run import Values, compare, measure_run, mode_scores, run_queries
 from vsearch_core.index.settings import IndexOptions
@@ -156,12 +157,13 @@ def _answers(collections: Sequence[Collection]) -> Rows:
     """Return the shares of the answers that packed hits and shown sentences hold, where answers are marked."""
     rows = [["answers", *(f"characters in {words} words" for words in WORDS), "in the sentence shown"]]
     for collection in collections:
-        spans = load_spans(collection)
-        if spans:
-            shares = share_in_packed_hits(collection, spans)
-            shown, right = share_in_shown_sentences(collection, spans)
-            cells = [*(f"{share:.3f}" for share in shares), f"{shown:.3f} of {right} right chunks"]
-            rows.append([collection.name, *cells])
+        scores = measure_answers(
+            collection.searcher, collection.embed, collection.dataset, "hybrid", Fusion(), collection.document_id
+        )
+        if scores is not None:
+            shares = share_in_packed_hits(collection)
+            shown = f"{_number(scores.shown_first)} of {scores.found_first} right best hits"
+            rows.append([collection.name, *(f"{share:.3f}" for share in shares), shown])
     return rows if len(rows) > 1 else [*rows, ["no collection has spans.jsonl", *["-"] * (len(WORDS) + 1)]]
 
 

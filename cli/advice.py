@@ -168,6 +168,7 @@ ADVICE: Mapping[str, str] = {
     "duplicate-id": "give every line its own _id",
     "no-relevant-path": "name at least one relevant path, or leave the line out",
     "invalid-judgement": "write query-id, corpus-id and score with tabs between them",
+    "invalid-answer": 'write {{"query_text": "…", "corpus_id": "…", "spans": [[0, 40]]}}, in characters of the text',
     "unknown-query": "add the query to queries.jsonl",
     "no-relevant-document": "add a line with a relevant document (a score above 0)",
     "duplicate-document": "keep only one of the lines",

@@ -21,6 +21,7 @@ from .output import complain, emit, one_line, plural, say, to_json
 
 if TYPE_CHECKING:
     from vsearch_core import Dataset, EvaluationReport, Index
+    from vsearch_core.evaluate.answers import AnswerScores
     from vsearch_core.evaluate.calibration import ConfidenceScores
 
 
@@ -176,6 +177,7 @@ def _as_json(report: "EvaluationReport") -> dict[str, object]:
         "modes": modes,
         "comparisons": comparisons,
         "confidence": None if report.confidence is None else asdict(report.confidence),
+        "answers": None if report.answers is None else asdict(report.answers),
     }
 
 
@@ -192,6 +194,8 @@ def _as_text(title: str, report: "EvaluationReport") -> Iterator[str]:
         yield f"{c.mode} against {one_line(c.against)}: nDCG@10 {c.ndcg_10:+.4f} ({span}), p = {c.p:.4f}"
     if report.confidence is not None:
         yield from _confidence_lines(report.confidence)
+    if report.answers is not None:
+        yield _answers_line(report.answers)
 
 
 def _confidence_lines(scores: "ConfidenceScores") -> Iterator[str]:
@@ -201,3 +205,12 @@ def _confidence_lines(scores: "ConfidenceScores") -> Iterator[str]:
     for each in scores.bins:
         bar = "#" * round(40 * each.relevant)
         yield f"{each.confidence:>6.0%} confident {each.relevant:>6.0%} relevant {each.hits:>7,} {bar}".rstrip()
+
+
+def _answers_line(scores: "AnswerScores") -> str:
+    """Return how often the text shown holds the answer."""
+    marked = f"answers marked for {plural(scores.queries, 'query', 'queries')}"
+    shares = ("" if each is None else f", {each:.1%} of them shown" for each in (scores.shown, scores.shown_first))
+    found, best = (f"{count:,}" for count in (scores.found, scores.found_first))
+    ten, first = shares
+    return f"{marked}: {found} in the ten best hits{ten}; {best} in the best hit{first}"

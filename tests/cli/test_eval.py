@@ -49,11 +49,23 @@ def test_eval_measures_every_mode(vsearch: Vsearch, dataset: Path, tmp_path: Pat
 
 def test_eval_json_has_the_keys_of_the_contract(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
     answer = vsearch("eval", "--mode", "keyword", "--json", dataset, cwd=tmp_path).json
-    assert list(answer) == ["schema", "queries", "modes", "comparisons", "confidence"]
+    assert list(answer) == ["schema", "queries", "modes", "comparisons", "confidence", "answers"]
     assert (answer["schema"], answer["queries"]) == ("vsearch.eval/1", 3)
     (mode,) = answer["modes"]
     assert list(mode) == ["mode", "ndcg_10", "recall_10", "recall_100", "mrr_10", "seconds", "intervals"]
     assert (mode["mode"], mode["ndcg_10"]) == ("keyword", 1.0)
+
+
+def test_eval_says_how_often_the_text_shown_holds_the_answer(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:
+    line = {"query_text": QUERIES["q1"], "corpus_id": "d1", "spans": [[27, 39]]}
+    (dataset / "spans.jsonl").write_text(json.dumps(line))
+    result = vsearch("eval", "--mode", "keyword", dataset, cwd=tmp_path)
+    shown = (
+        "answers marked for 1 query: 1 in the ten best hits, 100.0% of them shown; 1 in the best hit, 100.0% of them"
+    )
+    assert result.lines[-1] == f"{shown} shown"
+    answer = vsearch("eval", "--mode", "keyword", "--json", dataset, cwd=tmp_path).json["answers"]
+    assert answer == {"queries": 1, "found": 1, "shown": 1.0, "found_first": 1, "shown_first": 1.0}
 
 
 def test_eval_leaves_no_files(vsearch: Vsearch, dataset: Path, tmp_path: Path) -> None:

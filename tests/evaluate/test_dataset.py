@@ -1,5 +1,6 @@
 """Datasets in BEIR's layout, and their errors."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,45 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "queries.jsonl").write_bytes(QUERIES.encode() + b"\xff")
     with pytest.raises(InputError, match=r"queries\.jsonl:4: is not UTF-8"):
         load_dataset(tmp_path)
+
+
+def spans(**changes: object) -> str:
+    return json.dumps({"query_text": "two", "corpus_id": "a", "spans": [[0, 4], [5, 9]]} | changes) + "\n"
+
+
+def test_marked_answers_are_characters_of_the_document_with_its_title(tmp_path: Path) -> None:
+    folder = write(tmp_path, queries=QUERIES + '{"_id": "4", "text": "two"}\n', judgements=JUDGEMENTS + "4\ta\t1\n")
+    (folder / "spans.jsonl").write_text(spans() + spans(spans=[[2, 3]]) + spans(query_text="three"), encoding="utf-8")
+    answers = {"a": [(3, 7), (8, 12), (5, 6)]}  # after "A" and an empty line
+    assert load_dataset(folder).answers == {"2": answers, "4": answers}  # 3 has no relevant document
+
+
+def test_marked_answers_in_files_are_characters_of_their_text(tmp_path: Path) -> None:
+    folder = write(tmp_path, judgements=HEADER + "2\ta.md\t1\n", corpus=None)
+    (folder / "spans.jsonl").write_text(spans(corpus_id="a.md"), encoding="utf-8")
+    assert load_dataset(folder).answers == {"2": {"a.md": [(0, 4), (5, 9)]}}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (spans(query_text="nine"), "'nine'"),
+        (spans(query_text=None), "no query_text"),
+        (spans(corpus_id=7), "no corpus_id"),
+        (spans(corpus_id="z"), "'z'"),
+        (spans(spans=[[0, 99]]), "doesn't have"),
+        (spans(spans=[]), "no spans"),
+        (spans(spans=[[4, 4]]), "no spans"),
+        (spans(spans=[[-1, 4]]), "no spans"),
+        (spans(spans=[[0, 1.5]]), "no spans"),
+        (spans(spans=[0, 4]), "no spans"),
+        ("[]", "_id or text is missing"),
+    ],
+)
+def test_a_malformed_answer_is_refused_by_line(tmp_path: Path, line: str, reason: str) -> None:
+    folder = write(tmp_path)
+    (folder / "spans.jsonl").write_text(spans() + line, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_dataset(folder)
+    assert caught.value.subject.endswith("spans.jsonl:2")
+    assert reason in caught.value.reason

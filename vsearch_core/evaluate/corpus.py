@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from vsearch_core import config
 from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.errors import InputError
-from vsearch_core.evaluate.dataset import JUDGEMENTS_DIR, QUERIES_FILE, Dataset
+from vsearch_core.evaluate.dataset import ANSWERS_FILE, JUDGEMENTS_DIR, QUERIES_FILE, Dataset
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
@@ -25,14 +25,14 @@ CORPUS_DIR = "corpus"
 class Corpus:
     """The documents of an evaluation folder, as files that can be indexed.
 
-    These are all files in `folder`, except the queries and judgements, which match `exclude`. `work` is the folder in
-    which the index is made.
+    These are all files in `folder`, except the queries, judgements and marked answers, which match `exclude`. `work` is
+    the folder in which the index is made.
     """
 
     dataset: Dataset
     work: Path
     folder: Path
-    exclude: tuple[str, ...] = (f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/")
+    exclude: tuple[str, ...] = (f"/{QUERIES_FILE}", f"/{JUDGEMENTS_DIR}/", f"/{ANSWERS_FILE}")
 
     def document_id(self, path: str) -> str:
         """Return the document id of a file in the judgements, given its path as the index stores it."""
@@ -82,8 +82,7 @@ def _write_corpus(dataset: Dataset, folder: Path) -> Path:
         if existing.name not in wanted:
             existing.unlink()
     for name, document in wanted.items():
-        text = f"{document.title}\n\n{document.text}" if document.title else document.text
-        path, data = corpus / name, text.encode()
+        path, data = corpus / name, f"{document.heading}{document.text}".encode()
         if not path.exists() or _read(path) != data:
             path.write_bytes(data)
     return corpus

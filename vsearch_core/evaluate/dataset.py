@@ -4,7 +4,7 @@ BEIR: Thakur et al., 2021.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,13 @@ from vsearch_core.store.io_errors import file_errors
 CORPUS_FILE = "corpus.jsonl"
 QUERIES_FILE = "queries.jsonl"
 JUDGEMENTS_DIR = "qrels"
+ANSWERS_FILE = "spans.jsonl"
 SPLIT = "test"
 TARGET = "target"  # the document id of the hit that contains a query's passage
 _COLUMNS = ["query-id", "corpus-id", "score"]
+
+Span = tuple[int, int]  # the first character, and the one after the last
+Answers = Mapping[str, Mapping[str, Sequence[Span]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class JudgedDocument:
     title: str
     text: str
 
+    @property
+    def heading(self) -> str:
+        """The title and an empty line, which come before the text in the document's file, or ""."""
+        return f"{self.title}\n\n" if self.title else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -37,29 +46,35 @@ class Dataset:
     `documents` has the documents by id. It is None if the documents are files; then their ids are paths relative to the
     folder, with "/". `queries` has the queries' texts by id. `judgements` has a grade for each query id and document
     id; a grade above 0 means relevant. Both have the same keys: only queries with a relevant document are kept.
-    `passages` has for some queries a text that a relevant hit contains; the document id is then TARGET.
+    `passages` has for some queries a text that a relevant hit contains; the document id is then TARGET. `answers` has
+    for some queries, by query id and document id, the characters of the document, as indexed, that answer the query.
     """
 
     documents: Mapping[str, JudgedDocument] | None
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, int]]
     passages: Mapping[str, str] = field(default_factory=dict)
+    answers: Answers = field(default_factory=dict)
 
 
 def load_dataset(folder: Path, split: str = SPLIT) -> Dataset:
     """Read a folder of judged queries in BEIR's layout.
 
     The files are corpus.jsonl (`_id`, `text`, optional `title`; the file may be missing), queries.jsonl (`_id`, `text`)
-    and qrels/`split`.tsv (a header, then lines of query-id, corpus-id and an integer score, separated by tabs). Raises
-    InputError, which names file and line, for a missing file or a malformed line.
+    and qrels/`split`.tsv (a header, then lines of query-id, corpus-id and an integer score, separated by tabs). A file
+    spans.jsonl may mark answers: `query_text`, `corpus_id`, and `spans`, a list of [start, end] in characters of the
+    document's text. Raises InputError, which names file and line, for a missing file or a malformed line.
     """
     queries = _records(folder / QUERIES_FILE)
     judgements = _judgements(folder / JUDGEMENTS_DIR / f"{split}.tsv", queries)
     corpus = folder / CORPUS_FILE
+    documents = {key: _document(value) for key, value in _records(corpus).items()} if corpus.exists() else None
+    answers = _answers(folder / ANSWERS_FILE, queries, documents)
     return Dataset(
-        documents={key: _document(value) for key, value in _records(corpus).items()} if corpus.exists() else None,
+        documents=documents,
         queries={key: queries[key]["text"] for key in judgements},
         judgements=judgements,
+        answers={key: answers[key] for key in judgements if key in answers},
     )
 
 
@@ -129,6 +144,43 @@ def _grades(place: str, paths: object) -> dict[str, int]:
 def _document(record: Mapping[str, Any]) -> JudgedDocument:
     title = record.get("title")
     return JudgedDocument(title if isinstance(title, str) else "", record["text"])
+
+
+def _answers(
+    path: Path, queries: Mapping[str, Mapping[str, Any]], documents: Mapping[str, JudgedDocument] | None
+) -> Answers:
+    """Return the marked answers by query id and document id; none if there is no such file."""
+    answers: dict[str, dict[str, list[Span]]] = {}
+    keys: dict[str, list[str]] = {}
+    for key, record in queries.items():
+        keys.setdefault(record["text"], []).append(key)
+    for place, line in numbered_lines(path) if path.exists() else ():
+        record = _parsed(place, line)
+        text, document = record.get("query_text"), record.get("corpus_id")
+        spans = _spans(record.get("spans"))
+        if not isinstance(text, str) or not isinstance(document, str) or not spans:
+            raise InputError(place, "has no query_text, no corpus_id, or no spans of [start, end]", "invalid-answer")
+        if text not in keys:
+            raise InputError(place, f"marks an answer to {text!r}, which is not in {QUERIES_FILE}", "unknown-query")
+        before = 0
+        if documents is not None:
+            judged = documents.get(document)
+            if judged is None or max(end for _, end in spans) > len(judged.text):
+                reason = f"marks characters that document {document!r} of {CORPUS_FILE} doesn't have"
+                raise InputError(place, reason, "invalid-answer")
+            before = len(judged.heading)
+        for key in keys[text]:
+            marked = answers.setdefault(key, {}).setdefault(document, [])
+            marked += [(start + before, end + before) for start, end in spans]
+    return answers
+
+
+def _spans(value: object) -> list[Span]:
+    """Return pairs of JSON numbers as spans; none if one of them is no span."""
+    pairs = value if isinstance(value, list) else []
+    if not all(isinstance(pair, list) and len(pair) == 2 and all(type(at) is int for at in pair) for pair in pairs):
+        return []
+    return [(start, end) for start, end in pairs] if all(0 <= start < end for start, end in pairs) else []
 
 
 def _records(path: Path) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vsearch_core.evaluate.answers import AnswerScores, measure_answers
 from vsearch_core.evaluate.calibration import ConfidenceScores, measure_confidence
 from vsearch_core.evaluate.dataset import Dataset
 from vsearch_core.evaluate.run import Comparison, ModeScores, Values, compare, measure_run, mode_scores, run_queries
@@ -17,7 +18,8 @@ class EvaluationReport:
     """The mean measures of each mode, the comparisons between modes, and the ranked documents of each (its run).
 
     `queries` is the number of judged queries. `confidence` is the quality of the hits' confidences in mode hybrid, or
-    None if that mode wasn't measured or the hits have no confidence.
+    None if that mode wasn't measured or the hits have no confidence. `answers` is how often the text shown in the first
+    mode holds the answer, or None if the dataset marks no answers.
     """
 
     queries: int
@@ -25,6 +27,7 @@ class EvaluationReport:
     comparisons: Sequence[Comparison]
     runs: Mapping[str, Run]
     confidence: ConfidenceScores | None = None
+    answers: AnswerScores | None = None
 
 
 def evaluate(
@@ -56,4 +59,5 @@ def evaluate(
     confidence = None
     if embed is not None and "hybrid" in modes:
         confidence = measure_confidence(searcher, embed, dataset, document_id)
-    return EvaluationReport(len(dataset.judgements), scores, comparisons, runs, confidence)
+    answers = measure_answers(searcher, embed, dataset, modes[0], fusion, document_id)
+    return EvaluationReport(len(dataset.judgements), scores, comparisons, runs, confidence, answers)
