@@ -21,6 +21,7 @@ ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) 
 WITHOUT_ADVICE = {
     *("error", "index-closed", "index-mismatch", "index-unusable", "invalid-argument", "invalid-filter"),
     *("invalid-input", "provider-failed", "unreadable-file", "unsupported"),
+    *("invalid-body", "no-such-method", "no-such-route"),  # of HTTP requests
 }
 OF_OCRMYPDF = "--quiet"  # an option of that program
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -23,6 +23,7 @@ SITUATIONS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("query", "reranker", "none"): ("pump",),
     ("query", "embedder", "local"): ("pump",),
     ("similar", "embedder", "local"): ("notes/pump.md",),
+    ("serve", "embedder", "local"): (),
     ("eval", "embedder", "local"): ("judged.jsonl",),
     ("tune", "embedder", "local"): ("judged.jsonl",),
     ("similar", "format", "text"): ("notes/pump.md",),

@@ -74,11 +74,11 @@ def _add(builder: DocumentBuilder, book: Any, number: int) -> None:
     """Add a sheet to the document."""
     source = book.sheet_by_index(number)
     sheet = Sheet(builder.name, builder.limits)
-    codes = dict(enumerate(_codes(book)))
+    formats = dict(enumerate(_codes(book)))
     for row in range(source.nrows):
         for column, cell in enumerate(source.row(row)):
-            code = codes.get(cell.xf_index, "yyyy" if cell.ctype == _DATE else "")
-            value = _shown(book, cell, code)
+            shown_as = formats.get(cell.xf_index, "yyyy" if cell.ctype == _DATE else "")
+            value = _shown(book, cell, shown_as)
             sheet.put(row + 1, column + 1, value, is_text=cell.ctype == _TEXT)
     notes = [(row + 1, note.text) for (row, _), note in sorted(source.cell_note_map.items())]
     sheet.write(builder, number + 1, source.name, notes)
