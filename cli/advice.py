@@ -152,6 +152,7 @@ ADVICE: Mapping[str, str] = {
     "lines-reversed": "write the smaller number first",
     "path-too-long": "write a shorter glob",
     "path-not-utf-8": "an index only has files whose paths are valid UTF-8",
+    "offset-beyond-rerank": "raise --rerank-depth, or lower --offset or -k",
     "rerank-needs-text": "give the query's TEXT, too",
     "unreadable-example": "name another file",
     "not-indexed": "write the path as `vsearch query` prints it",

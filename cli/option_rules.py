@@ -69,7 +69,7 @@ _FILES = when("work", "update")
 _FILTERS = dict.fromkeys(("where", "path", "ext", "since", "until"), ALWAYS)
 _SEARCH: Mapping[str, tuple[When, ...]] = {
     **_FILTERS,
-    **dict.fromkeys(("k", "min_score", "group_by", "diversity", "max_tokens"), ALWAYS),
+    **dict.fromkeys(("k", "offset", "min_score", "group_by", "diversity", "max_tokens"), ALWAYS),
     "no_collapse": ALWAYS,  # --paths never collapses anyway, as the option asks
     "color": ALWAYS,  # it counts where there is text, as in an alias of a command
     "context": when("format", "text", "json", "jsonl", "lines"),

@@ -40,6 +40,7 @@ _WHY_NOTHING = {
     "empty-index": "the index is empty; add documents with `vsearch index PATH`",
     "clauses-unmatched": 'none of {chunks} passes both the filters and the clauses ("quotes", + and -); loosen them',
     "filtered-out": "none of {chunks} passes the filters; loosen them",
+    "beyond-last-hit": "only {skipped} in all; lower --offset",
     "below-min-confidence": "every confidence is below --min-confidence; lower it",
     "below-min-score": "every score is below --min-score; lower it",
     "stop-words-only": "the query has only function words, which keyword search leaves out; try --mode hybrid",
@@ -92,8 +93,8 @@ def _emit_paths(results: Results, root: Path, *, null: bool) -> None:
 
 def _emit_text(results: Results, root: Path, *, full: bool, explain: bool, colour: bool) -> None:
     """Print results for people: path:line, heading, score, and the best sentences or (`full`) the whole chunk."""
-    for hit, snippet in zip(results.hits, results.snippets, strict=True):
-        if hit.rank > 1:
+    for place, (hit, snippet) in enumerate(zip(results.hits, results.snippets, strict=True)):
+        if place:
             emit("")
         emit(_headline(hit, root, snippet, colour=colour, full=full))
         if explain:
@@ -135,7 +136,8 @@ def _alike_line(hit: Hit, root: Path) -> str:
 def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bool) -> str:
     """Return the reason why there is no hit, and what can be done about it."""
     reason = results_json.why_nothing(results, has_min_score=has_min_score, has_min_confidence=has_min_confidence)
-    return f"no hit: {_WHY_NOTHING[reason].format(chunks=plural(results.searched, 'chunk'))}"
+    text = _WHY_NOTHING[reason].format(chunks=plural(results.searched, "chunk"), skipped=plural(results.skipped, "hit"))
+    return f"no hit: {text}"
 
 
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:

@@ -124,6 +124,12 @@ class SearchArguments(FilterArguments):
             help="The maximum number of hits.  [default: 10, or as many as fit --max-tokens]",
         ),
     ] = None
+    offset: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=K_MOST, help="Leave out the first N hits. In JSON, `more` tells if more follow."
+        ),
+    ] = 0
     min_score: Annotated[float | None, typer.Option(metavar="X", help="Show only hits with at least this score.")] = (
         None
     )
@@ -202,6 +208,7 @@ class SearchArguments(FilterArguments):
         k = config.PACKED_HITS if self.k is None and self.max_tokens is not None else self.k
         options: SearchOptions = {
             "k": choose(index, k=k)["k"],
+            "offset": self.offset,
             "min_score": self.min_score,
             "group_by_file": self.group_by == "file",
             "collapse": not (self.no_collapse or self.as_paths),  # a script that asks for paths wants all of them

@@ -109,3 +109,17 @@ def test_a_budget_that_is_too_small_keeps_the_order_and_says_so(
 def test_a_budget_that_is_no_time_is_refused(vsearch: Vsearch, project: Path, reranker: Path, time: str) -> None:
     result = vsearch("query", "--rerank", str(reranker), "--rerank-budget", time, "pump", cwd=project)
     assert "is not a time; write 500ms or 2s" in result.error
+
+
+def test_an_offset_stays_within_the_hits_that_are_scored_again(vsearch: Vsearch, project: Path, reranker: Path) -> None:
+    arguments = ("query", "--rerank", str(reranker), "--rerank-depth", "4", "--json", "pump")
+    longer = vsearch(*arguments, "-k", "4", cwd=project).json
+    page = vsearch(*arguments, "-k", "2", "--offset", "2", cwd=project).json
+    assert page["hits"] == longer["hits"][2:]
+    assert not page["more"]
+    beyond = vsearch(*arguments, "-k", "2", "--offset", "3", cwd=project)
+    assert beyond.error == (
+        "--offset: hits 4 to 5 go beyond the 4 that are scored again; raise --rerank-depth, or lower --offset or -k"
+    )
+    timed = vsearch(*arguments, "-k", "2", "--offset", "1", "--rerank-budget", "9s", cwd=project)
+    assert timed.error.startswith("--offset, --rerank-budget: ")

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -427,3 +428,34 @@ class SearcherContract:
         assert packed.tokens is not None and 0 < packed.tokens <= 60
         diverse = answered(searcher, SearchRequest("valve", k=2, diversity=0.9)).hits
         assert {hit.path for hit in diverse} != {"docs/valves.md", "docs/copy.md"}
+
+    @pytest.mark.needs(*CAPABILITIES)
+    @pytest.mark.parametrize("text", ["river mill", "relief valve", "bread", "zzz"])
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"mode": "keyword"},
+            {"mode": "vector"},
+            {"fusion": "rrf"},
+            {"collapse": True},
+            {"group_by_file": True},
+            {"diversity": 0.4, "collapse": True},
+            {"context": 1},
+            {"min_score": 0.3},
+            {"max_tokens": 120},
+            {"max_tokens": 400, "context": 1},
+        ],
+    )
+    def test_an_offset_gives_the_last_hits_of_a_longer_list(
+        self, searcher: Searcher, text: str, changes: dict[str, Any]
+    ) -> None:
+        all_of_them = len(answered(searcher, SearchRequest(text, 100, **{**changes, "max_tokens": None})).hits)
+        for offset in (0, 1, 3, 7, 50):
+            for k in (1, 2, 5):
+                longer = answered(searcher, SearchRequest(text, offset + k, **changes))
+                found = answered(searcher, SearchRequest(text, k, offset=offset, **changes))
+                assert found.hits == longer.hits[offset:]
+                assert found.more == longer.more == (all_of_them > offset + k)
+                assert found.skipped == min(offset, len(longer.hits))
+                assert found.answered == longer.answered

@@ -78,6 +78,8 @@ CHANGES: list[dict[str, object]] = [
     {"fusion": "rrf"},
     {"context": 1, "k": 5},
     {"max_tokens": 200},
+    {"offset": 3, "k": 4, "collapse": True},
+    {"offset": 5, "k": 9, "group_by_file": True},
     {"filters": Filters(path=("docs",))},
     {"filters": Filters(where="ext = 'txt' AND size > 20")},
     {"diversity": 0.5, "k": 5},
@@ -89,7 +91,7 @@ def shown(results: Results) -> object:
     hits = [
         replace(hit, index=None, alike=tuple(replace(each, index=None) for each in hit.alike)) for hit in results.hits
     ]
-    return results.searched, results.matched, results.terms, results.tokens, hits
+    return results.searched, results.matched, results.terms, results.tokens, results.more, results.skipped, hits
 
 
 @pytest.mark.parametrize("narrow", [False, True], ids=["calibrated floor", "measured floor"])

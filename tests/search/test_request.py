@@ -27,6 +27,7 @@ EXAMPLE = Example(np.ones(1, np.float32), ("text",), np.empty(0, np.int64))
     ("values", "subject"),
     [
         ({"k": 0}, "k"),
+        ({"offset": -1}, "offset"),
         ({"mode": "telepathy"}, "mode"),
         ({"fusion": "cold"}, "fusion"),
         ({"alpha": 1.5}, "alpha"),

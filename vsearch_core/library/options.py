@@ -73,6 +73,7 @@ class SearchOptions(FilterOptions, total=False):
 
     Attributes:
         k: The maximum number of hits to return; 10 by default.
+        offset: The number of best hits to leave out before those; 0 by default. `Results.more` tells if more follow.
         mode: "hybrid" (the default), "vector" or "keyword".
         fusion: The way in which hybrid search combines vector and keyword scores: "convex" (a weighted sum) or "rrf"
             (reciprocal rank fusion). By default the fusion that the index was tuned with, else "convex".
@@ -97,6 +98,7 @@ class SearchOptions(FilterOptions, total=False):
     """
 
     k: int
+    offset: int
     mode: str
     fusion: str | None
     alpha: float | None

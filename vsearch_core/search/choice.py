@@ -33,9 +33,9 @@ class Choice:
     shown: Places
     alike: tuple[tuple[int, ...], ...]
 
-    def first(self, count: int) -> "Choice":
-        """Return this choice cut to its first `count` shown chunks and their near-duplicates."""
-        return Choice(self.shown[:count], self.alike[:count])
+    def between(self, start: int, stop: int) -> "Choice":
+        """Return this choice cut to its shown chunks from `start` up to `stop`, and their near-duplicates."""
+        return Choice(self.shown[start:stop], self.alike[start:stop])
 
 
 def all_of(count: int) -> Choice:

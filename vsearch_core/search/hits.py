@@ -37,12 +37,14 @@ def hydrated(
     *,
     rerank_scores: NDArray[np.float32] | None = None,
     confidence: NDArray[np.float64] | None = None,
+    first_rank: int = 1,
 ) -> tuple[Hit, ...]:
     """Load the chunks of some candidates from the engine, in one call, and return them as hits.
 
     `shown` (h,) are the candidates to return, as positions in `candidates`. `near_duplicates` has, for each of them,
     the positions of its near-duplicates. Of those with the same score, the one in the fewest folders is returned:
-    people copy files into subfolders. `scores` (n,) are the final scores of all candidates.
+    people copy files into subfolders. `scores` (n,) are the final scores of all candidates. The first hit's rank is
+    `first_rank`.
     """
     named = [places[:MOST_ALIKE] for places in near_duplicates]
     chunks = searcher.hydrate(candidates.ids[np.concatenate([shown, *named])])
@@ -61,7 +63,7 @@ def hydrated(
         routes["rerank"] = rerank_scores
     collapsed = iter(chunks[len(shown) :])
     hits = []
-    for rank, (stored, at, alike) in enumerate(zip(chunks, shown.tolist(), near_duplicates, strict=False), 1):
+    for rank, (stored, at, alike) in enumerate(zip(chunks, shown.tolist(), near_duplicates, strict=False), first_rank):
         chunk, meta = stored.chunk, _metadata(stored.meta)
         hits.append(
             Hit(

@@ -68,8 +68,11 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
     ranking = _rank(searcher, request, {} if vector is None else {TEXT: vector}, fusion, legible, watch)
     candidates = ranking.candidates
     watch.lap("search")
-    shown = ranking.order[ranking.choice.shown]
-    near_duplicates = [ranking.order[list(places)] for places in ranking.choice.alike]
+    # A hit's share of the tokens depends on the hits before it, so those are packed, too.
+    first = 0 if request.max_tokens is not None else request.offset
+    choice = ranking.choice.between(first, request.last)
+    shown = ranking.order[choice.shown]
+    near_duplicates = [ranking.order[list(places)] for places in choice.alike]
     hits = hydrated(
         searcher,
         candidates,
@@ -78,8 +81,11 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         near_duplicates,
         rerank_scores=ranking.rerank_scores,
         confidence=ranking.confidence,
+        first_rank=first + 1,
     )
-    hits = tuple(replace(hit, newer=searcher.newest_version(hit.path)) for hit in arranged(searcher, request, hits))
+    hits = arranged(searcher, request, hits)
+    ranked = len(ranking.choice.shown) if request.max_tokens is None else len(hits)
+    hits = tuple(replace(hit, newer=searcher.newest_version(hit.path)) for hit in hits[request.offset - first :])
     watch.lap("hydrate")
     return Results(
         query=request.text,
@@ -99,6 +105,8 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         legible=legible,
         reranking=ranking.reranking,
         answered=None if ranking.confidence is None else bool((ranking.confidence >= ANSWERED).any()),
+        skipped=min(request.offset, ranked),
+        more=len(ranking.choice.shown) > request.last,
     )
 
 
@@ -134,8 +142,12 @@ def _rank(
     legible: float | None,
     watch: "_StopWatch",
 ) -> _Ranking:
-    """Return the request's best k candidates; go deeper while grouping and collapsing leave fewer."""
-    depth = max(config.CANDIDATES, request.k)
+    """Rank the candidates; go deeper while grouping and collapsing leave too few.
+
+    One candidate more than the request's last hit is looked for: it shows that there are more.
+    """
+    wanted = request.last + 1
+    depth = max(config.CANDIDATES, wanted)
     shingles_of = ShinglesOfChunks(lambda ids: [stored.chunk.text for stored in searcher.hydrate(ids)])
     reranking = None
     while True:
@@ -161,8 +173,8 @@ def _rank(
             order = _first_of_each(candidates.file_keys[order], order)
         choice = _choose(searcher, request, candidates.ids[order], scores[order], shingles_of)
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
-        if exhausted or nothing_dropped or len(choice.shown) >= request.k:
-            return _Ranking(candidates, scores, order, choice.first(request.k), rerank_scores, reranking, confidence)
+        if exhausted or nothing_dropped or len(choice.shown) >= wanted:
+            return _Ranking(candidates, scores, order, choice, rerank_scores, reranking, confidence)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
 
 
@@ -208,7 +220,7 @@ def _reranked(
 
     The scores are None if its budget did not suffice for the hits that were asked for.
     """
-    first = order[: max(rerank.depth, request.k)]
+    first = order[: max(rerank.depth, request.last)]
     texts = [stored.chunk.text for stored in searcher.hydrate(candidates.ids[first])]
     read = [[text] for text in texts]
     if candidates.windows is not None:
@@ -217,7 +229,7 @@ def _reranked(
         ends = [(each.start, each.start + len(each.text)) for each in snippets]
         read = [passages(*each) for each in zip(texts, windows, ends, strict=True)]
     found = scores_within(rerank.reranker, request.parsed.semantic_text, read, request.rerank_budget)
-    reranking = Reranking(len(texts), len(found), used=len(found) >= min(request.k, len(texts)))
+    reranking = Reranking(len(texts), len(found), used=len(found) >= min(request.last, len(texts)))
     if not reranking.used:
         return None, reranking
     scores = np.full(len(candidates.ids), -np.inf, np.float32)
@@ -235,7 +247,7 @@ def _choose(
         if request.collapse:
             choice = collapsed(vectors, lambda places: shingles_of(ids[places]))
         if request.diversity:
-            choice = diversified(choice, vectors, scores, request.diversity, request.k)
+            choice = diversified(choice, vectors, scores, request.diversity, request.last + 1)
     return choice
 
 

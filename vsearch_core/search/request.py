@@ -16,10 +16,10 @@ from vsearch_core.search.rocchio import Example, RelevanceFeedback
 class SearchRequest:
     """A query with all its options. Raises InputError for an empty text, and ArgumentError for any other bad value.
 
-    `k` is the number of hits. `mode` is "hybrid", "vector" or "keyword". `fusion` ("convex" or "rrf") is the method
-    by which hybrid search combines scores, and `alpha` the weight of vectors in convex fusion; if both are None, the
-    index's own fusion is used. `min_score` drops hits with lower scores, and `min_confidence`, from 0 to 1, hits with
-    lower confidence. With `plain`, quotes, +, - and * are ordinary text.
+    `k` is the number of hits to return, after the `offset` best ones. `mode` is "hybrid", "vector" or "keyword".
+    `fusion` ("convex" or "rrf") is the method by which hybrid search combines scores, and `alpha` the weight of vectors
+    in convex fusion; if both are None, the index's own fusion is used. `min_score` drops hits with lower scores, and
+    `min_confidence`, from 0 to 1, hits with lower confidence. With `plain`, quotes, +, - and * are ordinary text.
 
     `more_like` and `less_like` are examples that hits should be like or unlike; they are never hits themselves. An
     example may also be a name, "FILE" or "FILE:LINE", which `examples.resolve_examples` replaces before the search.
@@ -54,6 +54,7 @@ class SearchRequest:
     exact: bool = False
     ef_search: int | None = None
     nprobe: int | None = None
+    offset: int = 0
 
     def __post_init__(self) -> None:
         """Raise InputError or ArgumentError for a value that can't be used."""
@@ -72,8 +73,24 @@ class SearchRequest:
         if self.min_confidence is not None and (self.mode != "hybrid" or self.more_like or self.less_like):
             reason = "only hits of mode hybrid have a confidence, and none if there are examples"
             raise ArgumentError("min_confidence", reason)
+        if self.offset and self.rerank is not None:
+            self._check_offset_of_reranked(self.rerank)
         if not self.examples_only:
             clean_query(self.text)
+
+    def _check_offset_of_reranked(self, rerank: Rerank) -> None:
+        """Raise ArgumentError if hits after the offset would not continue the hits before it."""
+        if self.rerank_budget is not None:
+            reason = "how many hits the budget suffices for differs each time, so an offset has no meaning"
+            raise ArgumentError("offset, rerank_budget", reason, "conflicting-arguments")
+        if self.last > rerank.depth:
+            reason = f"hits {self.offset + 1} to {self.last} go beyond the {rerank.depth} that are scored again"
+            raise ArgumentError("offset", reason, "offset-beyond-rerank")
+
+    @property
+    def last(self) -> int:
+        """The rank of the last hit to return, if there are that many."""
+        return self.offset + self.k
 
     def _check_choices(self) -> None:
         choices = (("mode", self.mode, config.MODES), ("fusion", self.fusion, (None, *config.FUSIONS)))
@@ -84,6 +101,7 @@ class SearchRequest:
     def _check_numbers(self) -> None:
         ranges = (
             ("k", self.k, 1, None),
+            ("offset", self.offset, 0, None),
             ("alpha", self.alpha, 0, 1),
             ("diversity", self.diversity, 0, 1),
             ("context", self.context, 0, None),

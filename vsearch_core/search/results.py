@@ -88,7 +88,9 @@ class Results:
     "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
     to answer the query, by its confidence; None if no confidence is known. `keyword_only` are the indexes, among
     several, of which only keywords were searched, because another embedder made their vectors.
-    `reranking` tells how many candidates the reranker scored, or is None without one.
+    `reranking` tells how many candidates the reranker scored, or is None without one. `skipped` is the number of better
+    hits that the request's offset left out. `more` is True if further hits follow; it doesn't consider if they would
+    fit into the request's tokens.
     """
 
     query: str
@@ -110,3 +112,5 @@ class Results:
     keyword_only: tuple[str, ...] = ()
     reranking: Reranking | None = None
     nprobe: int | None = None
+    skipped: int = 0
+    more: bool = False

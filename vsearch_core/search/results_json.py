@@ -23,6 +23,7 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         "tokens": results.tokens,
         "answered": results.answered,
         "reranking": None if results.reranking is None else asdict(results.reranking),
+        "more": results.more,
         "hits": [hit_json(hit) for hit in results.hits],
     }
     if results.keyword_only:
@@ -46,7 +47,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
 
 def error_json(query: str, message: str) -> dict[str, Any]:
     """Return a dict for JSON about a query that failed: like results without hits, and with the error's message."""
-    keys = ("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered", "reranking")
+    keys = ("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered", "reranking", "more")
     unknown = dict.fromkeys(keys)
     return {"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": message}
 
@@ -66,20 +67,20 @@ def why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bo
     """Return a code for the reason why results have no hit.
 
     The codes are "empty-index", "filtered-out" (no chunk passes the filters), "clauses-unmatched" (no chunk passes
-    filters and clauses), "below-min-score", "below-min-confidence", "stop-words-only", "no-term-matches" and
-    "no-match".
+    filters and clauses), "beyond-last-hit" (the offset left out all hits), "below-min-score", "below-min-confidence",
+    "stop-words-only", "no-term-matches" and "no-match".
     """
     if not results.searched:
         return "empty-index"
     if not results.matched:
         return "clauses-unmatched" if results.parsed.required or results.parsed.excluded else "filtered-out"
-    if has_min_score:
-        return "below-min-score"
-    if has_min_confidence:
-        return "below-min-confidence"
-    if results.mode == "keyword":
-        return "no-term-matches" if results.terms else "stop-words-only"
-    return "no-match"
+    if results.skipped:
+        return "beyond-last-hit"
+    if has_min_score or has_min_confidence:
+        return "below-min-score" if has_min_score else "below-min-confidence"
+    if results.mode != "keyword":
+        return "no-match"
+    return "no-term-matches" if results.terms else "stop-words-only"
 
 
 def _explanation(results: Results) -> dict[str, Any]:

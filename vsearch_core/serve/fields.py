@@ -102,6 +102,7 @@ _FILTERS: Mapping[str, Field] = {
 _HITS: Mapping[str, Field] = {
     **_FILTERS,
     "k": Field("integer", "The maximum number of hits; 10 by default.", 1, 100),
+    "offset": Field("integer", "The number of best hits to leave out before those.", 0, 10_000),
     "min_score": Field("number", "The minimum score of a hit."),
     "group_by_file": Field("boolean", "Return only the best hit of each file."),
     "collapse": Field("boolean", "Fold near-duplicates into one hit; true by default."),
