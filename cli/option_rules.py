@@ -178,7 +178,8 @@ class Command(TyperCommand):
         for option in dict.fromkeys(options):
             takes_one_value = not (option.multiple or getattr(option, "is_flag", False))
             if takes_one_value and options.count(option) > 1:
-                complain(f"{_spelling(option.opts)}: given more than once; the last value counts")
+                written = next((name for name in option.opts if name in args), _spelling(option.opts))
+                complain(f"{written}: given more than once; the last value counts")
         return super().parse_args(ctx, args)
 
 

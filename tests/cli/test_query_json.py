@@ -95,9 +95,15 @@ def test_json_has_explain_on_request(vsearch: Vsearch, library: Path) -> None:
     answer = vsearch("query", "--json", "--explain", "retried requests", cwd=library).json
     assert list(answer) == [*KEYS, "explain"]
     fusion = {"method": "convex", "alpha": 0.75, "tuned": False, "legible": 1.0}
-    assert answer["explain"] == {"terms": ["retri", "request"], "vectors": "scan", "ef": None, "fusion": fusion}
+    assert answer["explain"] == {
+        "terms": ["retri", "request"],
+        "vectors": "scan",
+        "ef": None,
+        "nprobe": None,
+        "fusion": fusion,
+    }
     keyword = vsearch("query", "--json", "--explain", "--mode", "keyword", "requests", cwd=library).json
-    assert keyword["explain"] == {"terms": ["request"], "vectors": None, "ef": None}
+    assert keyword["explain"] == {"terms": ["request"], "vectors": None, "ef": None, "nprobe": None}
 
 
 @pytest.mark.parametrize("output", ["--json", "--jsonl"])
