@@ -90,3 +90,37 @@ def test_a_removed_version_is_no_longer_newer(tmp_path: Path) -> None:
         assert {hit.newer for hit in index.search("late fee").hits} == {None, "policy-2026.md"}
         index.remove([tmp_path / "policy-2026.md"])
         assert {hit.newer for hit in index.search("late fee").hits} == {None}
+
+
+RULES = "A loan ends after seven days. Seeds are free for members of the mill."
+FEES = {
+    "note.md": "The late fee rises. Late fee: one pound.",
+    "policy-2025.md": f"The late fee is fifty pence. {RULES}",
+    "policy-2026.md": f"The late fee is one pound. {RULES}",
+}
+
+
+@pytest.fixture(scope="module")
+def fees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[vsearch.Index]:
+    folder = write_files(tmp_path_factory.mktemp("fees"), FEES)
+    with vsearch.open_index(folder, create=True, open_embedder=lambda _spec: WordEmbedder()) as index:
+        index.update([folder])
+        yield index
+
+
+@pytest.mark.parametrize(
+    ("query", "mode", "order"),
+    [
+        ("how high is the late fee", "hybrid", ["note.md", "policy-2026.md", "policy-2025.md"]),
+        ("how high is the late fee now", "hybrid", ["policy-2026.md", "note.md", "policy-2025.md"]),
+        ("now the late fee rises", "hybrid", ["note.md", "policy-2026.md", "policy-2025.md"]),  # scores far less
+        ("how high is the late fee now", "keyword", ["note.md", "policy-2026.md", "policy-2025.md"]),
+    ],
+)
+def test_for_the_present_state_a_document_with_versions_goes_before_others_that_are_little_better(
+    fees: vsearch.Index, query: str, mode: str, order: list[str]
+) -> None:
+    hits = fees.search(query, mode=mode).hits
+    assert [hit.path for hit in hits] == order
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)

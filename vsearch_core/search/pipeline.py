@@ -26,6 +26,9 @@ from vsearch_core.search.versions import asks_for_newest
 Scores = NDArray[np.float32]
 
 VERSIONED = 50  # candidates whose files' versions are looked for, if a query asks for the present state
+# A file that has older versions comes first if a query asks for the present state, and its score by convex fusion is at
+# least this share of the best one: docs/adr/0038-versions.md has the figures.
+NEWEST_LEAST = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,9 @@ def _rank(
         if request.min_confidence is not None and len(order):
             order = order[_known(confidence)[order] >= request.min_confidence]
         if not request.examples_only and asks_for_newest(request.text):
-            order, scores = _newest_first(searcher, candidates.ids, order, scores)
+            is_convex = fusion is not None and fusion.method == "convex" and rerank_scores is None
+            least = NEWEST_LEAST if is_convex else 1.0
+            order, scores = _newest_first(searcher, candidates.ids, order, scores, least)
         exhausted = len(order) < len(answering) or len(candidates.ids) < depth or depth >= candidates.matched
         if request.group_by_file:
             order = _first_of_each(candidates.file_keys[order], order)
@@ -187,19 +192,24 @@ def _known(confidence: NDArray[np.float64] | None) -> NDArray[np.float64]:
 
 
 def _newest_first(
-    searcher: Searcher, ids: Ids, order: NDArray[np.int64], scores: Scores
+    searcher: Searcher, ids: Ids, order: NDArray[np.int64], scores: Scores, least: float
 ) -> tuple[NDArray[np.int64], Scores]:
     """Return the order with the best chunk of a document's newest version before chunks of its older versions.
 
-    Only the first VERSIONED candidates are considered. Scores change places with their chunks, so that they descend.
+    The best of these comes first of all if its score is at least the share `least` of the best. Only the first
+    VERSIONED candidates are considered. Scores change places with their chunks, so that they descend.
     """
     first = order[:VERSIONED]
     paths = [stored.path for stored in searcher.hydrate(ids[first])]
     best = {path: place for place, path in reversed(list(enumerate(paths)))}
+    newer = [searcher.newest_version(path) or "" for path in paths]
+    leader = min((best[path] for path in newer if path in best), default=0)
+    places = list(range(len(first)))
+    if leader and scores[first[leader]] >= least * scores[first[0]]:
+        places.insert(0, places.pop(leader))
     moved: list[int] = []
-    for place, path in enumerate(paths):
-        newest = best.get(searcher.newest_version(path) or "")
-        moved += [each for each in (newest, place) if each is not None and each not in moved]
+    for place in places:
+        moved += [each for each in (best.get(newer[place]), place) if each is not None and each not in moved]
     if moved == sorted(moved):
         return order, scores
     changed = scores.copy()
