@@ -52,6 +52,9 @@ def config(
             named = str(absolute_model(chosen_value, index.parent) if key == "model" else chosen_value)
             with suppress(OSError):  # the user is then asked about it
                 allow(index, {key: [named]})
+        if key == locate.INDEXES and not user:
+            with suppress(OSError):  # they are then refused
+                allow(index, {key: [str(locate.configured_folder(index, each).resolve()) for each in chosen_value]})
     found = _of_user(files["user"]) if user else defaults.read_defaults(index, unknown=_complain)
     chosen = found if key is None else {key: found[key]}
     if as_json:

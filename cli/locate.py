@@ -9,6 +9,7 @@ from vsearch_core.errors import IndexNotFoundError, InputError
 
 from .output import complain
 
+INDEXES = "indexes"  # the setting, and the kind of record that a user has chosen a folder in it (`allowed`)
 INDEX_HELP = "The index folder.  [default: the nearest .vsearch, from the working folder upwards]"
 
 
@@ -39,17 +40,36 @@ def indexes_to_read(given: Sequence[Path], *, everywhere: bool) -> list[Path]:
 
 
 def _configured_indexes(index: Path) -> list[Path]:
-    """Return the folders in the setting `indexes`; relative ones start from the folder around `index`."""
-    from .defaults import choose
+    """Return the folders in the setting `indexes`; relative ones start from the folder around `index`.
 
+    A project's file may come from elsewhere. What it names counts if it is inside the project, or if the user has set
+    it by `vsearch config` on this machine. Raises InputError for anything else.
+    """
+    from vsearch_core.allowed import allowed
+
+    from .defaults import read_defaults
+
+    setting = read_defaults(index)["indexes"]
+    project = None if setting.origin != str(index / CONFIG_FILE) else index.parent.resolve()
     found = []
-    for name in choose(index, indexes=None)["indexes"]:
-        folder = _named(index.parent / expanded(name))
+    for name in setting.value:
+        folder = configured_folder(index, name)
+        real = folder.resolve()
+        is_chosen = project is None or real.is_relative_to(project) or str(real) in allowed(index, INDEXES)
+        if not is_chosen:
+            reason = f"names {name}, an index outside of the project that was never chosen on this machine"
+            advice = "if you want it, set it with `vsearch config indexes`, or name it by --index"
+            raise InputError(setting.origin, f"{reason}; {advice}")
         if folder.is_dir():
             found.append(folder)
         else:
             complain(f"{name}: the setting indexes names it, but there is no index; left out")
     return found
+
+
+def configured_folder(index: Path, name: str) -> Path:
+    """Return the index folder that `name` in the setting `indexes` means, as seen from the index `index`."""
+    return _named(index.parent / expanded(name))
 
 
 def index_to_write(given: Path | None) -> Path:
