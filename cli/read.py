@@ -11,6 +11,7 @@ from vsearch_core.model import PAGE_BREAK
 
 from . import locate
 from .advice import describe
+from .links import linked, wants_links
 from .opening import open_index
 from .output import (
     COLOUR_HELP,
@@ -86,6 +87,8 @@ def _emit_text(found: "StoredText", root: Path, *, colour: bool) -> None:
 
     unit = unit_of(found.path)
     place = shown_place(root, found)
+    if wants_links(colour=colour):
+        place = linked(place, root / found.path, None if found.place else found.start_line)
     _, below = split_member(found.path, found.heading)
     heading = f"  {one_line(below)}" if below and unit != "sheet" else ""
     emit(f"{PATH}{place}{RESET}{heading}" if colour else f"{place}{heading}")

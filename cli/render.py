@@ -13,6 +13,7 @@ from vsearch_core.search.results import Hit, NearDuplicate, Results
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.text.extract.registry import place_of, split_member, unit_of
 
+from .links import linked, wants_links
 from .output import (
     DIM,
     PATH,
@@ -93,10 +94,11 @@ def _emit_paths(results: Results, root: Path, *, null: bool) -> None:
 
 def _emit_text(results: Results, root: Path, *, full: bool, explain: bool, colour: bool) -> None:
     """Print results for people: path:line, heading, score, and the best sentences or (`full`) the whole chunk."""
+    links = wants_links(colour=colour)
     for place, (hit, snippet) in enumerate(zip(results.hits, results.snippets, strict=True)):
         if place:
             emit("")
-        emit(_headline(hit, root, snippet, colour=colour, full=full))
+        emit(_headline(hit, root, snippet, colour=colour, links=links, full=full))
         if explain:
             emit("    " + _score_line(hit))
         if full:
@@ -105,11 +107,12 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool, colou
         elif snippet.text:
             emit("    " + _highlighted(snippet, colour=colour))
         if hit.alike:
-            emit("    " + _alike_line(hit, root))
+            emit("    " + _alike_line(hit, root, links=links))
         if hit.stale is not None:
             emit("    " + (f"{DIM}{_STALE[hit.stale]}{RESET}" if colour else _STALE[hit.stale]))
         if hit.newer is not None:
-            newer = f"newer: {one_line(shown_path(_root_of(hit, root), hit.newer))}"
+            newer = one_line(shown_path(_root_of(hit, root), hit.newer))
+            newer = f"newer: {linked(newer, _root_of(hit, root) / hit.newer) if links else newer}"
             emit(f"    {DIM}{newer}{RESET}" if colour else f"    {newer}")
     if results.hits and results.answered is False:
         say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
@@ -126,9 +129,15 @@ def _shown(found: Hit | NearDuplicate, root: Path) -> str:
     return shown_path(_root_of(found, root), found.path)
 
 
-def _alike_line(hit: Hit, root: Path) -> str:
+def _alike_line(hit: Hit, root: Path, *, links: bool) -> str:
     """Return the number of a hit's near-duplicates, and the first few of their paths."""
-    paths = list(dict.fromkeys(one_line(_shown(twin, root)) for twin in hit.alike[:_ALIKE_SHOWN]))
+    first: dict[str, NearDuplicate] = {}
+    for twin in hit.alike[:_ALIKE_SHOWN]:
+        first.setdefault(one_line(_shown(twin, root)), twin)
+    paths = [
+        linked(path, _root_of(twin, root) / twin.path, _line_in_file(twin)) if links else path
+        for path, twin in first.items()
+    ]
     more = hit.alike_count - min(_ALIKE_SHOWN, len(hit.alike))
     return f"and {hit.alike_count:,} alike: {', '.join(paths)}" + (f" and {more:,} more" if more else "")
 
@@ -140,22 +149,30 @@ def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: b
     return f"no hit: {text}"
 
 
-def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, full: bool) -> str:
+def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, links: bool, full: bool) -> str:
     place = one_line(_shown(hit, root))
     member, heading = split_member(hit.path, hit.heading)
-    unit = unit_of(member or hit.path)
+    unit, line = unit_of(member or hit.path), None
     if member:
         place += "!" + one_line(member)
     if unit == "line":
-        place += f":{hit.start_line if full else _line_of(hit, snippet)}"
+        line = hit.start_line if full else _line_of(hit, snippet)
+        place += f":{line}"
     elif hit.page is not None and not member:
         page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
         place += "  " + one_line(place_of(hit.path, page, hit.heading, (hit.start_line, hit.end_line)) or "")
+    if links and hit.stale != "gone":
+        place = linked(place, _root_of(hit, root) / hit.path, None if member else line)
     shown = f"  {one_line(heading)}" if heading and unit != "sheet" else ""
     score = f"{hit.score:.3f}" if hit.confidence is None else f"{hit.confidence:.0%}"
     if colour:
         return f"{PATH}{place}{RESET}{shown}  {DIM}{score}{RESET}"
     return f"{place}{shown}  {score}"
+
+
+def _line_in_file(twin: NearDuplicate) -> int | None:
+    """Return the line at which a near-duplicate begins, or None if its format has no lines."""
+    return twin.start_line if unit_of(twin.path) == "line" else None
 
 
 def _line_of(hit: Hit, snippet: Snippet) -> int:

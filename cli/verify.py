@@ -12,6 +12,7 @@ from vsearch_core.errors import InputError
 from vsearch_core.regular_files import open_regular
 
 from . import locate
+from .links import linked, wants_links
 from .opening import open_index
 from .output import (
     COLOUR_HELP,
@@ -99,6 +100,8 @@ def _emit_claim(claim: "Claim", name: str, root: Path, *, colour: bool) -> None:
     emit(f"{name}:{claim.line}: {status}  {words}")
     if claim.found is not None and claim.kind == "quote":
         place = shown_place(root, claim.found)
+        if wants_links(colour=colour):
+            place = linked(place, root / claim.found.path, None if claim.found.place else claim.found.start_line)
         emit(f"    {PATH}{place}{RESET}" if colour else f"    {place}")
     for change in claim.changes:
         emit(f'    stored "{one_line(change.stored)}", quoted "{one_line(change.quoted)}"')

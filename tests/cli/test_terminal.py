@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,74 @@ def test_output_is_utf8_in_any_locale(vsearch: Vsearch, library: Path, locale: s
     result = vsearch("query", "-k", "1", "磨刀石", cwd=library, LC_ALL=locale, PYTHONIOENCODING="ascii")
     assert result.status == 0
     assert result.lines[0].startswith("中文.md:")
+
+
+# Links (OSC 8)
+
+LINK = re.compile(r"\x1b\]8;;([^\x1b]*)\x1b\\(.*?)\x1b\]8;;\x1b\\")
+HAS_LINKS = [
+    {"VTE_VERSION": "7600"},
+    {"TERM_PROGRAM": "WezTerm"},
+    {"TERM": "xterm-kitty"},
+    {"KONSOLE_VERSION": "230805"},
+    {"WT_SESSION": "1"},
+    {"FORCE_HYPERLINK": "1"},
+    {"FORCE_HYPERLINK": "1", "TERM": "tmux-256color"},
+]
+HAS_NO_LINKS = [
+    {},
+    {"VTE_VERSION": "5000"},
+    {"VTE_VERSION": "new"},
+    {"TERM_PROGRAM": "Apple_Terminal"},
+    {"VTE_VERSION": "7600", "TERM": "screen-256color"},
+    {"VTE_VERSION": "7600", "FORCE_HYPERLINK": "0"},
+    {"VTE_VERSION": "7600", "NO_COLOR": "1"},
+    {"VTE_VERSION": "7600", "TERM": "dumb"},
+]
+
+
+@pytest.mark.parametrize("environment", HAS_LINKS)
+def test_a_place_is_a_link_on_a_terminal_that_has_links(
+    on_a_terminal: OnATerminal, library: Path, environment: dict[str, str]
+) -> None:
+    _, out, _ = on_a_terminal("query", "-k", "1", "exponential backoff", cwd=library, **environment)
+    assert LINK.findall(out) == [(f"file://{os.uname().nodename}{library}/notes/retries.md#3", "notes/retries.md:3")]
+
+
+@pytest.mark.parametrize("environment", HAS_NO_LINKS)
+def test_other_terminals_get_no_links(on_a_terminal: OnATerminal, library: Path, environment: dict[str, str]) -> None:
+    _, out, _ = on_a_terminal("query", "-k", "1", "exponential backoff", cwd=library, **environment)
+    assert "notes/retries.md:3" in out
+    assert "\x1b]8" not in out
+
+
+def test_pipes_json_and_colourless_output_have_no_links(
+    on_a_terminal: OnATerminal, vsearch: Vsearch, library: Path
+) -> None:
+    for options in (("--color", "never"), ("--json",), ("--jsonl",), ("--paths",)):
+        _, out, _ = on_a_terminal("query", *options, "pump", cwd=library, FORCE_HYPERLINK="1")
+        assert "\x1b]8" not in out
+    piped = replace(vsearch, environment={**vsearch.environment, "FORCE_HYPERLINK": "1"})
+    assert "\x1b]8" not in piped("query", "--color", "always", "pump", cwd=library).out
+
+
+def test_links_are_escaped_and_name_a_line_only_where_files_have_lines(
+    on_a_terminal: OnATerminal, library: Path
+) -> None:
+    host = f"file://{os.uname().nodename}{library}"
+    for text, link in (
+        ("parrot in the belfry", f"{host}/evil%20%1B%5B31m%E2%80%AE%20name.txt#1"),
+        ("磨刀石", f"{host}/%E4%B8%AD%E6%96%87.md#3"),
+        ("accounts and auditors", f"{host}/annual%20report.pdf"),
+    ):
+        _, out, _ = on_a_terminal("query", "-k", "1", text, cwd=library, FORCE_HYPERLINK="1")
+        assert [target for target, _ in LINK.findall(out)] == [link]
+
+
+def test_places_of_other_commands_are_links(on_a_terminal: OnATerminal, library: Path, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.txt"
+    answer.write_text('It says "retried three times with exponential backoff" (notes/retries.md:3).\n')
+    link = f"file://{os.uname().nodename}{library}/notes/retries.md#3"
+    for arguments in (("read", "notes/retries.md:3"), ("verify", answer), ("similar", "notes/pump.md:8")):
+        _, out, _ = on_a_terminal(*arguments, cwd=library, FORCE_HYPERLINK="1")
+        assert link in [target for target, _ in LINK.findall(out)]
