@@ -9,6 +9,7 @@ import typer
 from . import locate
 from .opening import open_index
 from .output import emit, one_line, plural, say, shown_path, to_json
+from .pager import paged
 from .search_options import FilterArguments, grouped
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def duplicates(
         groups = [{"members": [_values(member) for member in group]} for group in found.groups]
         emit(to_json({"schema": SCHEMA, "threshold": threshold, **counts, **took, "groups": groups}))
     else:
-        _emit_text(found, root)
+        with paged():
+            _emit_text(found, root)
     if not found.groups:
         say(f"no two of {plural(found.matched, 'chunk')} have a resemblance of {threshold:g} or more")
     return 0 if found.groups else 1

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .output import emit, to_json
+from .pager import paged
 
 if TYPE_CHECKING:
     from vsearch_core.text.extract.registry import Format
@@ -34,7 +35,8 @@ def formats(
     else:
         lines = [*((row.name, _suffixes(row)) for row in FORMATS), ("", ""), *_other_files()]
         width = max(len(name) for name, _ in lines)
-        emit("\n".join(f"{name:{width}}  {text}".rstrip() for name, text in lines))
+        with paged():
+            emit("\n".join(f"{name:{width}}  {text}".rstrip() for name, text in lines))
     return 0
 
 

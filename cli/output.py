@@ -3,6 +3,9 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +29,9 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+_collected: ContextVar[list[bytes]] = ContextVar("collected")  # what is emitted, while `collected` is in use
 
 
 def printable(text: str) -> str:
@@ -54,6 +60,10 @@ def emit(text: str, end: str = "\n") -> None:
 def emit_bytes(data: bytes | memoryview) -> None:
     """Write bytes to stdout; see `emit`."""
     refuse_results_after_interrupt()
+    parts = _collected.get(None)
+    if parts is not None:
+        parts.append(bytes(data))
+        return
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -65,6 +75,17 @@ def emit_bytes(data: bytes | memoryview) -> None:
             raise typer.Exit(0) from None
         reason = (error.strerror or str(error)).lower()
         raise StorageError("stdout", reason, "stdout-failed") from None
+
+
+@contextmanager
+def collected() -> Iterator[list[bytes]]:
+    """Yield a list that gets what the block emits, instead of stdout."""
+    parts: list[bytes] = []
+    token = _collected.set(parts)
+    try:
+        yield parts
+    finally:
+        _collected.reset(token)
 
 
 def say(text: str) -> None:

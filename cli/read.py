@@ -28,6 +28,7 @@ from .output import (
     to_json,
     wants_colour,
 )
+from .pager import paged
 
 if TYPE_CHECKING:
     from vsearch_core import StoredText
@@ -74,7 +75,8 @@ def read(
     if as_json:
         emit(to_json({"schema": SCHEMA, **asdict(found)}))
     else:
-        _emit_text(found, root, colour=wants_colour(color))
+        with paged():
+            _emit_text(found, root, colour=wants_colour(color))
         if found.truncated:
             path = shown_path(root, found.path)
             say(f"cut off by --max-tokens; read on with `vsearch read '{path}:{found.end_line + 1}-'`")

@@ -28,6 +28,7 @@ from .output import (
     to_json,
     wants_colour,
 )
+from .pager import paged
 from .search_options import SearchArguments
 
 _RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # an underlined heading, or a ruled line between parts
@@ -65,13 +66,16 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         for hit in results.hits:
             emit(to_json(results_json.hit_json(hit)))
     elif arguments.output == "text":
-        _emit_text(
-            results,
-            root,
-            full=arguments.shows_whole_chunks,
-            explain=arguments.explain,
-            colour=wants_colour(arguments.color),
-        )
+        with paged():
+            _emit_text(
+                results,
+                root,
+                full=arguments.shows_whole_chunks,
+                explain=arguments.explain,
+                colour=wants_colour(arguments.color),
+            )
+        if results.hits and results.answered is False:
+            say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
     else:
         _emit_paths(results, root, null=arguments.output == "paths0")
     stale = len({hit.path for hit in results.hits if hit.stale})
@@ -114,8 +118,6 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool, colou
             newer = one_line(shown_path(_root_of(hit, root), hit.newer))
             newer = f"newer: {linked(newer, _root_of(hit, root) / hit.newer) if links else newer}"
             emit(f"    {DIM}{newer}{RESET}" if colour else f"    {newer}")
-    if results.hits and results.answered is False:
-        say(f"nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant")
     if explain:
         emit("\n" + _explanation(results))
 

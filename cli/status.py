@@ -12,6 +12,7 @@ from vsearch_core.config import MAX_FILE_SIZE
 from . import locate
 from .opening import open_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
+from .pager import paged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,8 +107,9 @@ def _incomplete(status: "Status") -> str:
 def _print_files(index: "Index") -> int:
     """Print one line for each file. Return the exit status."""
     lines = (_file_line(index.root, file) for file in index.files())
-    while some := list(islice(lines, LINES_AT_ONCE)):
-        emit("\n".join(some))
+    with paged():
+        while some := list(islice(lines, LINES_AT_ONCE)):
+            emit("\n".join(some))
     return 0
 
 

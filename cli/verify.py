@@ -28,6 +28,7 @@ from .output import (
     to_json,
     wants_colour,
 )
+from .pager import paged
 
 if TYPE_CHECKING:
     from vsearch_core import Claim, Verification
@@ -62,8 +63,9 @@ def verify(
         emit(to_json(_values(verification)))
     else:
         name = one_line(file)
-        for claim in verification.claims:
-            _emit_claim(claim, name, root, colour=wants_colour(color))
+        with paged():
+            for claim in verification.claims:
+                _emit_claim(claim, name, root, colour=wants_colour(color))
     say(_summary(verification))
     return 0 if verification.is_supported else 1
 

@@ -85,7 +85,7 @@ def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
         process = subprocess.Popen(
             vsearch.command(*arguments),
             cwd=cwd,
-            env={**vsearch.environment, **environment},
+            env={**vsearch.environment, "PAGER": "", **environment},
             stdin=subprocess.DEVNULL,
             stdout=slaves[0],
             stderr=slaves[1],

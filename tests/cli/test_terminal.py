@@ -14,6 +14,24 @@ OnATerminal = Callable[..., tuple[int, str, str]]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+@pytest.fixture(scope="module")
+def long_notes(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an indexed folder of many files, two of them with more lines than a terminal."""
+    folder = write_files(
+        tmp_path_factory.mktemp("long"),
+        {
+            "pump.txt": "".join(f"The pump of mill {number} was greased.\n" for number in range(50)),
+            "long.txt": "".join(
+                f"In {number} the river was low, and the miller wrote it down.\n" for number in range(9000)
+            ),
+            "a.txt": "A pump.\n",
+            **{f"{number}.txt": f"Pump {number} needs oil.\n" for number in range(30)},
+        },
+    )
+    assert vsearch("index", ".", cwd=folder).status == 0
+    return folder
+
+
 def test_output_to_a_terminal_is_coloured(on_a_terminal: OnATerminal, library: Path) -> None:
     status, out, _ = on_a_terminal("query", "-k", "1", "exponential backoff", cwd=library)
     assert status == 0
@@ -157,6 +175,72 @@ def test_output_is_utf8_in_any_locale(vsearch: Vsearch, library: Path, locale: s
     result = vsearch("query", "-k", "1", "磨刀石", cwd=library, LC_ALL=locale, PYTHONIOENCODING="ascii")
     assert result.status == 0
     assert result.lines[0].startswith("中文.md:")
+
+
+# The pager
+
+
+@pytest.fixture
+def pager(tmp_path: Path) -> Path:
+    """Return a pager that writes what it gets, and the variable LESS, to the file `paged` beside it."""
+    program = tmp_path / "pager"
+    program.write_text(f'#!/bin/sh\ncat > "{tmp_path}/paged"\necho "LESS=$LESS" >> "{tmp_path}/paged"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    "arguments", [("query", "--full", "-k", "30", "pump"), ("read", "pump.txt"), ("status", "--files"), ("formats",)]
+)
+def test_long_output_goes_through_the_pager(
+    on_a_terminal: OnATerminal, vsearch: Vsearch, long_notes: Path, pager: Path, arguments: tuple[str, ...]
+) -> None:
+    status, out, _ = on_a_terminal(*arguments, cwd=long_notes, PAGER=str(pager))
+    assert (status, out) == (0, "")
+    paged = (pager.parent / "paged").read_text()
+    assert COLOUR.sub("", paged) == vsearch(*arguments, cwd=long_notes).out + "LESS=FRX\n"
+
+
+def test_a_pager_may_have_arguments_and_options_of_its_own(
+    on_a_terminal: OnATerminal, long_notes: Path, pager: Path
+) -> None:
+    _, out, _ = on_a_terminal("read", "pump.txt", cwd=long_notes, PAGER="head -n 2")
+    assert out.count("\n") == 2
+    on_a_terminal("read", "pump.txt", cwd=long_notes, PAGER=str(pager), LESS="-S")
+    assert (pager.parent / "paged").read_text().endswith("LESS=-S\n")
+
+
+@pytest.mark.parametrize("arguments", [("query", "-k", "1", "pump"), ("query", "--json", "pump"), ("read", "a.txt")])
+def test_short_output_and_json_are_not_paged(
+    on_a_terminal: OnATerminal, long_notes: Path, pager: Path, arguments: tuple[str, ...]
+) -> None:
+    status, out, _ = on_a_terminal(*arguments, cwd=long_notes, PAGER=str(pager))
+    assert status == 0
+    assert out
+    assert not (pager.parent / "paged").exists()
+
+
+@pytest.mark.parametrize(
+    "environment", [{"PAGER": ""}, {"PAGER": "cat"}, {"PAGER": "/no/such/program"}, {"PAGER": "'x"}, {"TERM": "dumb"}]
+)
+def test_without_a_pager_long_output_is_printed(
+    on_a_terminal: OnATerminal, vsearch: Vsearch, long_notes: Path, pager: Path, environment: dict[str, str]
+) -> None:
+    arguments = ("read", "pump.txt")
+    _, out, _ = on_a_terminal(*arguments, cwd=long_notes, **{"PAGER": str(pager), **environment})
+    assert COLOUR.sub("", out) == vsearch(*arguments, cwd=long_notes).out
+    assert not (pager.parent / "paged").exists()
+
+
+def test_pipes_are_not_paged(vsearch: Vsearch, long_notes: Path, pager: Path) -> None:
+    piped = replace(vsearch, environment={**vsearch.environment, "PAGER": str(pager)})
+    assert piped("read", "pump.txt", cwd=long_notes).out.count("\n") > 40
+    assert not (pager.parent / "paged").exists()
+
+
+def test_leaving_the_pager_early_is_no_error(on_a_terminal: OnATerminal, long_notes: Path) -> None:
+    status, out, err = on_a_terminal("read", "long.txt", cwd=long_notes, PAGER="true")
+    assert (status, out, err) == (0, "", "")
 
 
 # Links (OSC 8)
