@@ -58,9 +58,11 @@ def _versions() -> dict[str, str]:
 
 def _machine() -> dict[str, Any]:
     from vsearch_core.machine import usable_cores
+    from vsearch_core.regular_files import open_regular
 
     try:
-        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
+        with open_regular("/proc/cpuinfo") as file:
+            words = set(file.read().decode("utf-8", "replace").split())
     except OSError:  # not Linux
         words = set()
     features = " ".join(name for name in CPU_FEATURES if name in words) or "unknown"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         PicturesOnlyError,
         ProviderError,
         SecretFileError,
+        SourceArchiveError,
         StorageError,
         VsearchError,
     )
@@ -116,6 +117,7 @@ __all__ = [
     "SearchOptions",
     "SearchRequest",
     "SecretFileError",
+    "SourceArchiveError",
     "Status",
     "StoppedError",
     "StorageError",

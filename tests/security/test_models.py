@@ -286,7 +286,7 @@ def test_a_panic_ends_a_command_with_one_line(monkeypatch: pytest.MonkeyPatch, c
 
 
 def _raising(error: BaseException) -> Callable[..., int]:
-    def app(**_: object) -> int:
+    def app(*_: object, **__: object) -> int:
         raise error
 
     return app
