@@ -153,7 +153,8 @@ def _why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: b
 
 def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, links: bool, full: bool) -> str:
     place = one_line(_shown(hit, root))
-    member, heading = split_member(hit.path, hit.heading)
+    whole_heading = hit.heading if full else hit.as_chunk().heading_at(snippet.start)
+    member, heading = split_member(hit.path, whole_heading)
     unit, line = unit_of(member or hit.path), None
     if member:
         place += "!" + one_line(member)
@@ -162,7 +163,7 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, links: bo
         place += f":{line}"
     elif hit.page is not None and not member:
         page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
-        place += "  " + one_line(place_of(hit.path, page, hit.heading, (hit.start_line, hit.end_line)) or "")
+        place += "  " + one_line(place_of(hit.path, page, whole_heading, (hit.start_line, hit.end_line)) or "")
     if links and hit.stale != "gone":
         place = linked(place, _root_of(hit, root) / hit.path, None if member else line)
     shown = f"  {one_line(heading)}" if heading and unit != "sheet" else ""

@@ -1,6 +1,7 @@
 """Immutable value types that several packages share: documents, chunks, and descriptions of embedders."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,11 +54,36 @@ HEADING_SEPARATOR = " > "  # between the section titles in a chunk's heading
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """The part of a chunk below one trail of titles, up to the next section or the chunk's end.
+
+    `start_char` is the offset in the document at which it begins. `titles` are the titles above it, outermost first.
+    """
+
+    start_char: int
+    titles: tuple[str, ...]
+
+    @property
+    def heading(self) -> str | None:
+        """Return the titles, joined by " > ", or None if there are none."""
+        return HEADING_SEPARATOR.join(self.titles) or None
+
+
+def heading_at(sections: Sequence[Section], char: int) -> str | None:
+    """Return the heading of the section that has this character of the document; the first section has all before it.
+
+    There must be at least one section.
+    """
+    return sections[max(bisect_right(sections, char, key=lambda section: section.start_char) - 1, 0)].heading
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a document, which is indexed and returned on its own.
 
     `text` is `document.text[start_char:end_char]`, after the table's header if the chunk continues a table. Line
-    numbers start at 1, and `end_line` is inclusive. `heading` has the section titles, joined by " > ".
+    numbers start at 1, and `end_line` is inclusive. `heading` has the section titles above most of the text, joined by
+    " > ". `sections` is empty if the whole text has the same titles, and in chunks that earlier versions stored.
     """
 
     text: str
@@ -67,6 +93,20 @@ class Chunk:
     end_line: int
     page: int | None
     heading: str | None
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def header_length(self) -> int:
+        """Return the length of the header that is repeated before the file's own text.
+
+        A text that was joined over a gap is shorter than its range in the file, and has none.
+        """
+        return max(0, len(self.text) - (self.end_char - self.start_char))
+
+    def heading_at(self, position: int) -> str | None:
+        """Return the heading above a position in `text`, in characters. It is approximate in text joined over a gap."""
+        char = self.start_char + max(0, position - self.header_length)
+        return heading_at(self.sections, char) if self.sections else self.heading
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,21 @@ def test_an_html_hit_shows_its_headings(vsearch: Vsearch, library: Path) -> None
     assert result.lines[0].startswith("page.html:1  Borrowing")
 
 
+@pytest.mark.parametrize("name", ["guide.md", "guide.html", "guide.rst"])
+def test_the_heading_is_the_one_above_the_shown_sentence(vsearch: Vsearch, project: Path, name: str) -> None:
+    parts = {"Intake": "The sieve keeps leaves out.", "Casing": "The gasket wears out.", "Crank": "The lever squeaks."}
+    layouts = {
+        "guide.md": "# Guide\n\n" + "".join(f"## {title}\n\n{text}\n\n" for title, text in parts.items()),
+        "guide.html": "<h1>Guide</h1>" + "".join(f"<h2>{title}</h2><p>{text}</p>" for title, text in parts.items()),
+        "guide.rst": "Guide\n=====\n\n" + "".join(f"{title}\n------\n\n{text}\n\n" for title, text in parts.items()),
+    }
+    write_files(project, {name: layouts[name]})
+    assert vsearch("index", ".", cwd=project).status == 0
+    for title, word in zip(parts, ("sieve", "gasket", "lever"), strict=True):
+        (headline,) = headlines(vsearch("query", "--mode", "keyword", word, cwd=project).out)
+        assert f"  Guide > {title}  " in headline
+
+
 def test_hits_are_separated_by_an_empty_line(vsearch: Vsearch, library: Path) -> None:
     result = vsearch("query", "-k", "3", "pump", cwd=library)
     assert len(headlines(result.out)) == 3

@@ -17,7 +17,7 @@ KEYS = [
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
     *("page", "heading", "text", "scores", "place", "before", "after", "alike", "window", "confidence", "newer"),
-    *("alike_count", "title", "date", "mtime", "meta", "stale"),
+    *("alike_count", "title", "date", "mtime", "meta", "stale", "sections"),
 ]
 
 
@@ -27,6 +27,19 @@ def test_json_has_the_keys_of_the_contract_in_their_order(vsearch: Vsearch, libr
     assert all(list(hit) == HIT_KEYS for hit in answer["hits"])
     assert all(list(hit["scores"]) == ["vector", "keyword"] for hit in answer["hits"])
     assert {"embed", "search", "total"} <= answer["took_ms"].keys()
+
+
+def test_a_hit_lists_the_headings_above_its_parts(vsearch: Vsearch, project: Path) -> None:
+    text = "# Pump\n\nIt stands in the yard.\n\n## Winter\n\nDrain it.\n"
+    write_files(project, {"pump.md": text, "plain.txt": "The heron nests by the weir."})
+    assert vsearch("index", ".", cwd=project).status == 0
+    (hit,) = vsearch("query", "--json", "--mode", "keyword", "yard", cwd=project).json["hits"]
+    assert hit["sections"] == [
+        {"start_char": 0, "heading": "Pump"},
+        {"start_char": text.index("## Winter"), "heading": "Pump > Winter"},
+    ]
+    (hit,) = vsearch("query", "--json", "--mode", "keyword", "heron", cwd=project).json["hits"]
+    assert hit["sections"] == []
 
 
 def test_json_has_the_query_and_what_was_searched(vsearch: Vsearch, library: Path) -> None:

@@ -51,8 +51,13 @@ def test_joined_chunks_have_each_word_once_at_its_line_and_character(seed: int) 
         shown = joined.text[line.start : line.end]
         assert line.first == line.last or not shown.strip()
         assert shown.strip() in lines[line.first - 1]
+    headings = {
+        char: " > ".join(span.heading) or None for span in document.spans for char in range(span.start, span.end)
+    }
     for offset, char in enumerate(joined.text):
         if not char.isspace():
+            char_before = document.text[max(0, joined.char_at(offset) - 1)]
+            assert joined.heading_at(offset) == headings[joined.char_at(offset)] or not char_before.isspace()
             assert document.text[joined.char_at(offset)] == char
             assert joined.lines[joined.line_at(offset)].start <= offset <= joined.lines[joined.line_at(offset)].end
 

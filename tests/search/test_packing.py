@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.model import Chunk
+from vsearch_core.model import Chunk, Section
 from vsearch_core.search.packing import (
     LEAST_TOKENS,
     Excerpt,
@@ -45,11 +45,43 @@ def stored_chunk(start: int, end: int, ordinal: int = 0, path: str = "a.txt") ->
 def hit(of: StoredChunk, rank: int = 1) -> Hit:
     chunk = of.chunk
     place = (chunk.start_line, chunk.end_line, chunk.start_char, chunk.end_char)
-    return Hit(rank, 1 / rank, of.path, of.ordinal, *place, None, None, chunk.text, {})
+    return Hit(
+        rank, 1 / rank, of.path, of.ordinal, *place, None, chunk.heading, chunk.text, {}, sections=chunk.sections
+    )
 
 
 def chunks(*bounds: tuple[int, int]) -> list[StoredChunk]:
     return [stored_chunk(start, end, number) for number, (start, end) in enumerate(bounds)]
+
+
+def sectioned(start: int, end: int, ordinal: int) -> StoredChunk:
+    """Return a chunk with sections: each line of DOCUMENT is below the heading "Part N", N being its number."""
+    stored = stored_chunk(start, end, ordinal)
+    lines = [at for at in range(start, end) if at == start or DOCUMENT[at - 1] == "\n"]
+    sections = tuple(Section(at, ("Book", f"Part {DOCUMENT.count(chr(10), 0, at) + 1}")) for at in lines)
+    heading = sections[len(sections) // 2].heading
+    return replace(stored, chunk=replace(stored.chunk, heading=heading, sections=sections * (len(sections) > 1)))
+
+
+def assert_each_line_has_its_heading(found: Hit) -> None:
+    chunk = found.as_chunk()
+    for position in range(len(found.text)):
+        line = DOCUMENT.count("\n", 0, found.start_char + position) + 1
+        assert chunk.heading_at(position) == f"Book > Part {line}"
+
+
+@pytest.mark.parametrize("bounds", [((0, 300), (250, 500)), ((0, 40), (20, 50), (30, 400)), ((0, 100), (100, 104))])
+def test_joined_chunks_keep_the_headings_of_their_sections(bounds: tuple[tuple[int, int], ...]) -> None:
+    run = [sectioned(start, end, number) for number, (start, end) in enumerate(bounds)]
+    assert_each_line_has_its_heading(widened(hit(run[0]), run[1:]))
+
+
+def test_a_shortened_hit_has_the_headings_above_what_is_left() -> None:
+    whole = hit(sectioned(0, 4000, 0))
+    (cut,) = pack([whole], 100, lambda text, width: best_snippet(text, {"20th": 1.0}, ANALYSIS, width))
+    assert 0 < whole.text.index("20th") - cut.start_char < 40 and len(cut.text) < 1000
+    assert cut.heading == "Book > Part 20" != whole.heading
+    assert_each_line_has_its_heading(cut)
 
 
 def test_context_is_the_text_around_a_hit_without_repeats() -> None:

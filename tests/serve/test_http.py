@@ -16,7 +16,8 @@ from serve_client import RunningServer, running_server
 pytest.importorskip("uvicorn")
 
 FILES = {
-    "notes/pump.md": "# Pump\n\nDrain the pump before the first frost, or the casing cracks.\n",
+    "notes/pump.md": "# Pump\n\nDrain the pump before the first frost, or the casing cracks.\n\n"
+    "## Spring\n\nGrease the crank.\n",
     "notes/bread.md": "# Bread\n\nThe dough rests overnight in a cool room.\n",
     "copy/bread.md": "# Bread\n\nThe dough rests overnight in a cool room.\n",
     "fees.txt": "A late fee is charged after thirty days.\n",
@@ -58,6 +59,12 @@ def test_snippets_come_with_marks(server: RunningServer) -> None:
     (hit,) = server.post("/v1/search", query="frost casing", k=1, snippets=True).json["hits"]
     start, end = hit["snippet"]["marks"][0]
     assert hit["snippet"]["text"][start:end] in {"frost", "casing"}
+    assert hit["snippet"]["heading"] == "Pump"
+
+
+def test_snippets_have_the_heading_above_them(server: RunningServer) -> None:
+    (hit,) = server.post("/v1/search", query="grease crank", k=1, snippets=True).json["hits"]
+    assert (hit["heading"], hit["snippet"]["heading"]) == ("Pump", "Pump > Spring")
 
 
 def test_many_queries_are_answered_line_by_line(server: RunningServer) -> None:

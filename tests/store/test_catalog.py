@@ -1,17 +1,19 @@
 """The catalog: staging, publishing and deleting files, vectors, segments and texts."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
-from vsearch_core.model import Chunk
-from vsearch_core.store.catalog import Catalog, NewFile, pack_text, unpack_text
+from vsearch_core.model import Chunk, Section
+from vsearch_core.store.catalog import SECTIONS_LIMIT, Catalog, NewFile, pack_text, unpack_text
 from vsearch_core.store.segment import write_segment
 from vsearch_core.store.tables import CATALOG_FILE
 
@@ -159,6 +161,62 @@ def test_any_text_can_be_stored(catalog: Catalog, text: str) -> None:
     ((number, back),) = catalog.unembedded(0, 1)
     assert back == text
     assert catalog.stored_chunks([number])[0].chunk.text == text
+
+
+SECTIONS = (Section(0, ()), Section(4, ("Pump", "Wïnter 文 🦉")), Section(9, ("Pump",)))
+
+
+def test_a_chunk_keeps_its_sections(catalog: Catalog) -> None:
+    stored = replace(chunk("one Winter two"), heading="Pump", sections=SECTIONS)
+    catalog.stage_file(new_file("a"), [stored])
+    ((number, text),) = catalog.unembedded(0, 1)
+    assert text == stored.text
+    assert catalog.stored_chunks([number])[0].chunk == stored
+
+
+def test_a_chunk_of_an_earlier_version_has_no_sections_and_earlier_versions_read_a_text_with_some() -> None:
+    assert pack_text("a text") == zlib.compress(b"a text")
+    former = zlib.decompressobj()
+    assert former.decompress(pack_text("a text", SECTIONS)) == b"a text" and former.eof
+
+
+def test_sections_with_lone_surrogates_are_stored_and_too_long_ones_left_out(catalog: Catalog) -> None:
+    odd = replace(chunk("one two"), sections=(Section(0, ("a \ud83d",)), Section(4, ())))
+    long = replace(
+        chunk("one two"), sections=tuple(Section(at, ("title" * 60,)) for at in range(SECTIONS_LIMIT // 300))
+    )
+    catalog.stage_file(new_file("a"), [odd, long])
+    stored = catalog.stored_chunks([number for number, _ in catalog.unembedded(0, 2)])
+    assert [each.chunk.sections for each in stored] == [(Section(0, ("a ?",)), Section(4, ())), ()]
+
+
+@pytest.mark.parametrize(
+    "listed", ["5", "[5]", "[[]]", '[["a"]]', "[[1, 2]]", "[[true]]", "{}", "[", "[" * 9000, "\xff"]
+)
+def test_sections_that_are_not_as_written_are_damage(catalog: Catalog, listed: str) -> None:
+    catalog.stage_file(new_file("a"), [chunk("text")])
+    ((number, _),) = catalog.unembedded(0, 1)
+    packer = zlib.compressobj(zdict=b"text")
+    blob = pack_text("text") + packer.compress(listed.encode("latin-1")) + packer.flush()
+    catalog.connection.execute("UPDATE chunks SET text = ?", (blob,))
+    with pytest.raises(IndexCorruptError, match="can't be unpacked"):
+        catalog.stored_chunks([number])
+
+
+@pytest.mark.parametrize(
+    "more", [b"x", pack_text("text", SECTIONS)[len(pack_text("text")) : -1], zlib.compress(bytes(10**6))]
+)
+def test_bytes_after_a_text_that_are_no_sections_are_damage(more: bytes) -> None:
+    with pytest.raises(zlib.error):
+        unpack_text(pack_text("text") + more)
+
+
+def test_an_equal_text_with_other_sections_has_the_same_vector(catalog: Catalog) -> None:
+    shifted = tuple(replace(each, start_char=each.start_char + 7) for each in SECTIONS)
+    catalog.stage_file(new_file("a"), [replace(chunk("one two"), sections=each) for each in (SECTIONS, shifted, ())])
+    (first, _), *others = catalog.unembedded(0, 3)
+    catalog.stage_vectors([first], [b"vector"])
+    assert [catalog.find_embedded_copy(other) for other, _ in others] == [(first, b"vector")] * 2
 
 
 def test_errors_name_the_label(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vsearch_core.errors import ArgumentError
-from vsearch_core.model import Document, Span
+from vsearch_core.model import Chunk, Document, Span
 from vsearch_core.text.chunk import _WORD as WORD
 from vsearch_core.text.chunk import MAX_RUN, ChunkOptions, count_words, split
 
@@ -60,6 +60,15 @@ def headings_by_rule(document: Document, start: int, end: int) -> str | None:
     return " > ".join(by_length[-1][1] if by_length else trails.most_common(1)[0][0]) or None
 
 
+def heading_above(document: Document, place: int) -> str | None:
+    """Return the heading of the span that has this character."""
+    return " > ".join(next(span for span in document.spans if span.start <= place < span.end).heading) or None
+
+
+def word_starts(document: Document, chunk: Chunk) -> list[int]:
+    return [match.start() for match in WORD.finditer(document.text, chunk.start_char, chunk.end_char)]
+
+
 @settings(deadline=None, max_examples=200)
 @given(documents(), OPTIONS)
 def test_invariants_of_any_document(document: Document, options: ChunkOptions) -> None:
@@ -81,6 +90,10 @@ def test_invariants_of_any_document(document: Document, options: ChunkOptions) -
         span = next(span for span in document.spans if span.start <= chunk.start_char < span.end)
         assert chunk.page == span.page
         assert chunk.heading == headings_by_rule(document, chunk.start_char, chunk.end_char)
+        places = word_starts(document, chunk)
+        above = [heading_above(document, place) for place in places]
+        assert [chunk.heading_at(chunk.header_length + place - chunk.start_char) for place in places] == above
+        assert len(chunk.sections) != 1 and bool(chunk.sections) == (len(set(above)) > 1)
         repeated = span.header and chunk.start_char > span.start and text[span.start : chunk.start_char].strip() != ""
         assert chunk.text == (f"{span.header}\n{piece}" if repeated else piece)
     for span in document.spans:

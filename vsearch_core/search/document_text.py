@@ -51,7 +51,7 @@ class DocumentText:
         self._places: list[_Place] = []
         self._starts: list[int] = []  # where the runs of gapless text begin in the joined text, and in the document
         self._chars: list[int] = []
-        self._headings: list[tuple[int, str | None]] = []  # of each chunk, with the offset at which it begins
+        self._headings: list[tuple[int, str | None]] = []  # of each section, with the offset at which it begins
         length = covered = 0
         page, last_line = chunks[0].page, 0
         for number, chunk in enumerate(sorted(chunks, key=lambda chunk: (chunk.start_char, -chunk.end_char))):
@@ -62,9 +62,12 @@ class DocumentText:
                 self._starts.append(length)
                 self._chars.append(chunk.start_char)
                 covered = chunk.start_char
-            own = _own_text(chunk)
+            own = chunk.text[chunk.header_length :]
             new = own[covered - chunk.start_char :]
-            self._headings.append((self._offset(chunk.start_char), chunk.heading))
+            if chunk.sections:
+                self._headings += ((self._offset(each.start_char), each.heading) for each in chunk.sections)
+            else:
+                self._headings.append((self._offset(chunk.start_char), chunk.heading))
             self._places.append(_Place(self._offset(chunk.start_char), chunk.start_line, chunk.page))
             if chunk.end_char > covered:
                 parts.append(new)
@@ -72,6 +75,7 @@ class DocumentText:
                 covered, last_line = chunk.start_char + len(own), chunk.end_line
                 page = None if chunk.page is None else chunk.page + own.count(PAGE_BREAK)
                 self._places.append(_Place(self._offset(covered), chunk.end_line, page))
+        self._headings.sort(key=lambda heading: heading[0])  # sections of a chunk may reach into the next one
         self.text = "".join(parts)
         self.lines = self._numbered_lines()
 
@@ -93,7 +97,10 @@ class DocumentText:
         return self.lines[self.line_at(offset)].page
 
     def heading_at(self, offset: int) -> str | None:
-        """Return the heading at an offset of the joined text: that of the last chunk that starts at or before it."""
+        """Return the heading at an offset of the joined text: that of the last section that starts at or before it.
+
+        A chunk without stored sections counts as one.
+        """
         number = bisect_right(self._headings, offset, key=lambda heading: heading[0]) - 1
         return self._headings[max(number, 0)][1]
 
@@ -134,11 +141,6 @@ class DocumentText:
             breaks = self.text.count(PAGE_BREAK, place.offset, end) if place.page is not None else 0
             pages.append(None if place.page is None else place.page + breaks)
         return pages
-
-
-def _own_text(chunk: Chunk) -> str:
-    """Return the chunk's text without the header of rows that is repeated before it."""
-    return chunk.text[max(0, len(chunk.text) - (chunk.end_char - chunk.start_char)) :]
 
 
 def _filler(char: int, line: int, page: int | None, later: Chunk) -> str:

@@ -77,6 +77,7 @@ def hydrated(
                 end_char=chunk.end_char,
                 page=chunk.page,
                 heading=chunk.heading,
+                sections=chunk.sections,
                 text=chunk.text,
                 scores={name: None if values is None else _known(values[at]) for name, values in routes.items()},
                 place=place_of(stored.path, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line)),
@@ -103,8 +104,7 @@ def _window(chunk: Chunk, start: int, stop: int) -> BestWindow | None:
     """Return the window from `start` to `stop` of the chunk's text, None for -1."""
     if stop < 0:
         return None
-    header = len(chunk.text) - (chunk.end_char - chunk.start_char)  # repeated before the document's own text
-    first, last = (min(chunk.start_char + max(0, at - header), chunk.end_char) for at in (start, stop))
+    first, last = (min(chunk.start_char + max(0, at - chunk.header_length), chunk.end_char) for at in (start, stop))
     return BestWindow(first, last)
 
 

@@ -4,14 +4,16 @@ Neighbouring chunks of a file overlap. Their character offsets show which text t
 returned twice.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from vsearch_core.embed.tokens import count_tokens
-from vsearch_core.model import Chunk
+from vsearch_core.model import HEADING_SEPARATOR, Chunk, Section
 from vsearch_core.search.results import Hit
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
+from vsearch_core.text.extract.registry import place_of
 
 LEAST_TOKENS = 40  # a hit is not shortened to less: one sentence, with its path
 
@@ -31,7 +33,7 @@ def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
 
     `around` are consecutive chunks of the hit's file, in order; the hit's own chunk is among them.
     """
-    chunk = _chunk(hit)
+    chunk = hit.as_chunk()
     earlier = [stored.chunk for stored in around if stored.ordinal < hit.chunk]
     later = [stored.chunk for stored in around if stored.ordinal > hit.chunk]
     before = ""
@@ -45,7 +47,7 @@ def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
 
 def widened(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
     """Return the hit with its text extended by the chunks around it."""
-    return _with_chunk(hit, joined_chunks([_chunk(hit), *(stored.chunk for stored in around)]))
+    return _with_chunk(hit, joined_chunks([hit.as_chunk(), *(stored.chunk for stored in around)]))
 
 
 def pack(hits: Iterable[tuple[Hit, Hit]], max_tokens: int, excerpt: Excerpt) -> list[Hit]:
@@ -83,7 +85,7 @@ def _added(packed: list[Hit], hit: Hit, left: int) -> tuple[list[Hit], int]:
     if not overlapping:
         return [*packed, hit], left - estimate_tokens(hit)
     first = overlapping[0]
-    grown = _with_chunk(first, joined_chunks([_chunk(hit), *map(_chunk, overlapping)]))
+    grown = _with_chunk(first, joined_chunks([hit.as_chunk(), *(other.as_chunk() for other in overlapping)]))
     cost = estimate_tokens(grown) - sum(map(estimate_tokens, overlapping))
     if cost > left:
         return packed, left
@@ -119,18 +121,33 @@ def _shortened(hit: Hit, tokens: int, excerpt: Excerpt) -> Hit | None:
 
 def _cut(hit: Hit, snippet: Snippet) -> Hit:
     """Return the hit with a piece of its text; its lines are adapted where the chunk's lines are the file's."""
-    repeated = _repeated(_chunk(hit))
+    chunk = hit.as_chunk()
+    repeated = chunk.header_length
     start = hit.start_char + max(0, snippet.start - repeated)
     end = hit.start_char + max(0, snippet.start + len(snippet.text) - repeated)
     first, last = hit.start_line, hit.end_line
     if hit.text.count("\n", repeated) == last - first:
         first += hit.text.count("\n", repeated, snippet.start)
         last = first + snippet.text.count("\n")
-    return replace(hit, text=snippet.text, start_char=start, end_char=end, start_line=first, end_line=last)
+    heading = chunk.heading_at(snippet.start)
+    return replace(
+        hit,
+        text=snippet.text,
+        start_char=start,
+        end_char=end,
+        start_line=first,
+        end_line=last,
+        heading=heading,
+        sections=_sections_within(hit.sections, start, end),
+        place=place_of(hit.path, hit.page, heading, (first, last)),
+    )
 
 
-def _chunk(hit: Hit) -> Chunk:
-    return Chunk(hit.text, hit.start_char, hit.end_char, hit.start_line, hit.end_line, hit.page, hit.heading)
+def _sections_within(sections: Sequence[Section], start: int, end: int) -> tuple[Section, ...]:
+    """Return the sections of a range of the document, or none if it has only one."""
+    first = max(bisect_right(sections, start, key=lambda section: section.start_char) - 1, 0)
+    within = [section for section in sections[first:] if section.start_char < end]
+    return (replace(within[0], start_char=start), *within[1:]) if len(within) > 1 else ()
 
 
 def _with_chunk(hit: Hit, chunk: Chunk) -> Hit:
@@ -143,6 +160,7 @@ def _with_chunk(hit: Hit, chunk: Chunk) -> Hit:
         end_line=chunk.end_line,
         page=chunk.page,
         heading=chunk.heading,
+        sections=chunk.sections,
     )
 
 
@@ -152,18 +170,25 @@ def joined_chunks(chunks: Iterable[Chunk]) -> Chunk:
     for chunk in others:
         if chunk.end_char > first.end_char:
             shared = max(0, first.end_char - chunk.start_char)
-            own = chunk.text[_repeated(chunk) + shared :]
+            own = chunk.text[chunk.header_length + shared :]
             text = first.text + _gap(first, chunk) + own
-            first = replace(first, text=text, end_char=chunk.end_char, end_line=chunk.end_line)
+            sections = _joined_sections(first, chunk)
+            first = replace(first, text=text, end_char=chunk.end_char, end_line=chunk.end_line, sections=sections)
     return first
 
 
-def _repeated(chunk: Chunk) -> int:
-    """Return the length of the header that is repeated before the file's own text.
+def _joined_sections(first: Chunk, second: Chunk) -> tuple[Section, ...]:
+    """Return the sections of two chunks that are joined, or none if both are below the same titles."""
+    joined = list(_sections(first))
+    for section in _sections_within(_sections(second), first.end_char, second.end_char) or _sections(second)[-1:]:
+        if section.titles != joined[-1].titles:
+            joined.append(replace(section, start_char=max(section.start_char, first.end_char)))
+    return tuple(joined) if len(joined) > 1 else ()
 
-    A text that was joined over a gap is shorter than its range in the file, and has none.
-    """
-    return max(0, len(chunk.text) - (chunk.end_char - chunk.start_char))
+
+def _sections(chunk: Chunk) -> tuple[Section, ...]:
+    titles = tuple(chunk.heading.split(HEADING_SEPARATOR)) if chunk.heading else ()
+    return chunk.sections or (Section(chunk.start_char, titles),)
 
 
 def _gap(earlier: Chunk, later: Chunk) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vsearch_core.lexical.query import ParsedQuery
-from vsearch_core.model import JsonValue
+from vsearch_core.model import Chunk, JsonValue, Section
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.rerank import Reranking
 from vsearch_core.search.snippets import Snippet
@@ -41,10 +41,11 @@ class Hit:
     `alike_count` is the number of all that were ranked. `window` is None if the hit is too short to have parts, if the
     index has no late windows, and if no vectors were searched. `confidence` is the probability that the hit is
     relevant, from 0 to 1, or None if it can't be known (`confidence.confidences`). `newer` is the path of the newest
-    version of the file, if there is a newer one. `title`, `mtime` (the time of modification, "2026-03-01T12:00:00" in
-    UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in its metadata as ISO text,
-    or None. `index` is the folder of the hit's index if several were searched; `path` is as that index stores it.
-    `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
+    version of the file, if there is a newer one. `heading` has the section titles above most of the text; `sections`
+    has those above each part, or is empty if the whole text has the same. `title`, `mtime` (the time of modification,
+    "2026-03-01T12:00:00" in UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in
+    its metadata as ISO text, or None. `index` is the folder of the hit's index if several were searched; `path` is as
+    that index stores it. `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
     """
 
     rank: int
@@ -73,6 +74,12 @@ class Hit:
     meta: Mapping[str, JsonValue] = field(default_factory=dict)
     index: str | None = None
     stale: Literal["changed", "gone"] | None = None
+    sections: tuple[Section, ...] = ()
+
+    def as_chunk(self) -> Chunk:
+        """Return the text and its position as a chunk."""
+        place = (self.start_char, self.end_char, self.start_line, self.end_line, self.page, self.heading)
+        return Chunk(self.text, *place, self.sections)
 
 
 @dataclass(frozen=True, slots=True)

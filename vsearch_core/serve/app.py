@@ -162,8 +162,10 @@ def _search_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _answer(results: Results) -> dict[str, Any]:
     """Return results as the command line prints them in JSON, with the snippets of the hits if they were requested."""
     value = results_json(results)
-    for hit, snippet in zip(value["hits"], results.snippets, strict=False):
-        hit["snippet"] = {"text": snippet.text, "marks": [list(mark) for mark in snippet.marks]}
+    for values, hit, snippet in zip(value["hits"], results.hits, results.snippets, strict=False):
+        heading = hit.as_chunk().heading_at(snippet.start)
+        marks = [list(mark) for mark in snippet.marks]
+        values["snippet"] = {"text": snippet.text, "marks": marks, "heading": heading}
     return value
 
 

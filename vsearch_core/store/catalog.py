@@ -11,7 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.json_text import parse_json
-from vsearch_core.model import Chunk, JsonValue, KeywordFields
+from vsearch_core.model import Chunk, JsonValue, KeywordFields, Section
 from vsearch_core.own_files import connect_database
 from vsearch_core.store import connections
 from vsearch_core.store.checksums import checksum_ok, rows_with_bad_checksums, seal, seal_matches
@@ -31,6 +31,7 @@ from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_
 from vsearch_core.store.tables import CATALOG_FILE, COUNTERS, FORMAT, LINEAGE, CatalogFormat, is_counter, start_lineage
 
 TEXT_LIMIT = 5_000_000  # bytes of a chunk's text: more than the longest that the chunker makes
+SECTIONS_LIMIT = 16_000  # bytes of a chunk's sections: longer ones are not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,13 +408,16 @@ class Catalog:
         """
         intact = checksum_ok(self.connection, "chunks", "other")
         rows = self.connection.execute(
-            f"SELECT other.id, vector, {intact} FROM chunks JOIN chunks AS other"
-            " ON other.hash = chunks.hash AND other.text = chunks.text"
+            f"SELECT other.id, vector, {intact}, other.text, chunks.text FROM chunks JOIN chunks AS other"
+            " ON other.hash = chunks.hash"
             " JOIN files ON files.id = other.file_id LEFT JOIN staged ON chunk_id = other.id"
             f" WHERE chunks.id = ? AND CASE WHEN vector IS NULL THEN live ELSE {self._ok('staged')} END",
             (chunk_id,),
         )  # one row at a time: there may be thousands of equal texts, and checksums are slow
-        return next(((other, vector) for other, vector, is_intact in rows if is_intact), None)
+        return next(
+            ((other, vector) for other, vector, is_intact, text, own in rows if is_intact and _equal_texts(text, own)),
+            None,
+        )
 
     def stage_vectors(self, chunk_ids: Iterable[int], vectors: NDArray[Any] | Iterable[bytes]) -> None:
         """Store records (`store.records`), or bare vectors, of staged chunks until a commit takes them."""
@@ -529,7 +533,8 @@ class Catalog:
         for chunk_id in chunk_ids:
             rows = self.connection.execute(query, (chunk_id,))
             for number, intact, blob, path, ordinal, title, mtime_ns, meta, *place in rows:
-                chunk = Chunk(self._text(number, blob, intact, unpacker), *place)
+                text, sections = self._text_and_sections(number, blob, intact, unpacker)
+                chunk = replace(Chunk(text, *place), sections=sections)
                 found[number] = StoredChunk(path, ordinal, chunk, title, mtime_ns, meta)
         return [found[chunk_id] for chunk_id in chunk_ids]
 
@@ -630,10 +635,16 @@ class Catalog:
 
     def _text(self, chunk_id: int, blob: bytes, intact: int, unpacker: "_Unpacker | None" = None) -> str:
         """Unpack a chunk's text. Raises IndexCorruptError."""
+        return self._text_and_sections(chunk_id, blob, intact, unpacker or _Unpacker(None))[0]
+
+    def _text_and_sections(
+        self, chunk_id: int, blob: bytes, intact: int, unpacker: "_Unpacker"
+    ) -> tuple[str, tuple[Section, ...]]:
+        """Unpack a chunk's text and its sections. Raises IndexCorruptError."""
         self._require_intact(chunk_id, intact)
         try:
-            return (unpacker or _Unpacker(None)).unpack(blob)
-        except (zlib.error, UnicodeDecodeError) as error:
+            return unpacker.unpack(blob)
+        except (zlib.error, ValueError) as error:
             raise self.damaged(f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
 
     def _require_intact(self, chunk_id: int, intact: int) -> None:
@@ -651,18 +662,29 @@ class Catalog:
         self.connection.executescript("PRAGMA incremental_vacuum;")
 
 
-def pack_text(text: str) -> bytes:
-    """Return a chunk's text, compressed for the catalog. Lone surrogates are preserved."""
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+def pack_text(text: str, sections: Sequence[Section] = ()) -> bytes:
+    """Return a chunk's text, compressed for the catalog, and its sections after it. Lone surrogates are preserved.
+
+    Sections that take more than SECTIONS_LIMIT bytes are left out.
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    packed = zlib.compress(data, 6)
+    listed = json.dumps([[each.start_char, *each.titles] for each in sections], ensure_ascii=False)
+    more = listed.encode("utf-8", "replace")
+    if not sections or len(more) > SECTIONS_LIMIT:
+        return packed
+    packer = zlib.compressobj(6, zdict=data)  # most titles stand in the text
+    return packed + packer.compress(more) + packer.flush()
 
 
 def unpack_text(blob: bytes | float | str | None) -> str:
     """Return the text that `pack_text` compressed.
 
-    Raises zlib.error if the data is damaged or the text has more than TEXT_LIMIT bytes, and UnicodeDecodeError. From a
-    damaged catalog, SQLite may read None or a number instead of bytes; that raises zlib.error, too.
+    Raises zlib.error if the data is damaged or the text has more than TEXT_LIMIT bytes, and ValueError if the text or
+    the sections are not as `pack_text` writes them. From a damaged catalog, SQLite may read None or a number instead of
+    bytes; that raises zlib.error, too.
     """
-    return _Unpacker(None).unpack(blob)
+    return _Unpacker(None).unpack(blob)[0]
 
 
 class _Unpacker:
@@ -671,17 +693,45 @@ class _Unpacker:
     def __init__(self, most_bytes: int | None) -> None:
         self._left = math.inf if most_bytes is None else most_bytes
 
-    def unpack(self, blob: bytes | float | str | None) -> str:
-        """Return the text. Raises the errors of `unpack_text`."""
+    def unpack(self, blob: bytes | float | str | None) -> tuple[str, tuple[Section, ...]]:
+        """Return the text and the sections. Raises the errors of `unpack_text`."""
         if not isinstance(blob, bytes):
             raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
-        most_bytes = int(min(TEXT_LIMIT, self._left))
-        unpacker = zlib.decompressobj()
+        data, more = self._decompress(blob, TEXT_LIMIT)
+        sections = self._decompress(more, SECTIONS_LIMIT, data)[0] if more else b"[]"
+        return data.decode("utf-8", "surrogatepass"), _sections(sections.decode())
+
+    def _decompress(self, blob: bytes, limit: int, dictionary: bytes = b"") -> tuple[bytes, bytes]:
+        """Return what was compressed, which may have `limit` bytes, and the bytes after it."""
+        most_bytes = int(min(limit, self._left))
+        unpacker = zlib.decompressobj(zdict=dictionary)
         data = unpacker.decompress(blob, most_bytes + 1)  # 0 would mean no limit
         if not unpacker.eof or len(data) > most_bytes:
             raise zlib.error("it is cut short, or too long")
         self._left -= len(data)
-        return data.decode("utf-8", "surrogatepass")
+        return data, unpacker.unused_data
+
+
+def _sections(listed: str) -> tuple[Section, ...]:
+    """Return the sections that `pack_text` listed as JSON. Raises ValueError for anything else."""
+    sections = []
+    values = parse_json(listed)
+    for value in values if isinstance(values, list) else [values]:
+        if not isinstance(value, list) or not value:
+            raise ValueError("its sections are not as they were written")
+        start, *titles = value
+        if type(start) is not int or not all(isinstance(title, str) for title in titles):
+            raise ValueError("its sections are not as they were written")
+        sections.append(Section(start, tuple(titles)))
+    return tuple(sections)
+
+
+def _equal_texts(one: bytes, other: bytes) -> bool:
+    """Return True if two packed texts are equal, whatever sections they have. A damaged text equals none."""
+    try:
+        return unpack_text(one) == unpack_text(other)
+    except (zlib.error, ValueError):
+        return False
 
 
 def hash_text(text: str) -> int:
@@ -693,7 +743,7 @@ def hash_text(text: str) -> int:
 def _chunk_row(file_id: int | None, number: int, chunk: Chunk) -> tuple[int | str | bytes | None, ...]:
     place = (chunk.start_char, chunk.end_char, chunk.start_line, chunk.end_line, chunk.page)
     heading = _without_surrogates(chunk.heading)
-    return (file_id, number, *place, heading, hash_text(chunk.text), pack_text(chunk.text))
+    return (file_id, number, *place, heading, hash_text(chunk.text), pack_text(chunk.text, chunk.sections))
 
 
 def _without_surrogates(text: str | None) -> str | None:

@@ -157,7 +157,7 @@ def _text_faults(connection: sqlite3.Connection) -> Iterator[Fault]:
     for number, blob in connection.execute("SELECT id, text FROM chunks"):
         try:
             unpack_text(blob)
-        except (zlib.error, UnicodeDecodeError):
+        except (zlib.error, ValueError):
             bad.append(number)
             if len(bad) > _LISTED_ROWS:  # a forged index may have many texts that unpack to far too much
                 break

@@ -14,11 +14,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vsearch_core import config, scripts
 from vsearch_core.errors import ArgumentError
-from vsearch_core.model import HEADING_SEPARATOR, Chunk, Document, Span
+from vsearch_core.model import HEADING_SEPARATOR, Chunk, Document, Section, Span
 
 MIN_WORDS, MAX_WORDS = 20, 5000  # the range of a target
 MAX_RUN = 100  # characters
@@ -79,14 +79,14 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
     chunks: list[Chunk] = []
     line, counted = 1, 0  # the line of the character at offset `counted`
     for stretch in _stretches(document.spans):
-        for first, last, span, heading in _Cutter(document.text, stretch, options).cut():
+        for first, last, span, heading, sections in _Cutter(document.text, stretch, options).cut():
             text = document.text[first:last]
             if text.isspace():
                 continue
             start, end = first + len(text) - len(text.lstrip()), last - len(text) + len(text.rstrip())
             line += document.text.count("\n", counted, start)
             counted = start
-            chunks.append(_chunk(document, start, end, line, span, heading))
+            chunks.append(replace(_chunk(document, start, end, line, span, heading), sections=sections))
     return chunks
 
 
@@ -149,35 +149,49 @@ class _Cutter:
                 cuts.append(low)
         return cuts
 
-    def cut(self) -> Iterator[tuple[int, int, Span, tuple[str, ...]]]:
-        """Yield each chunk as start and end (character offsets), the span that it begins in, and its headings."""
+    def cut(self) -> Iterator[tuple[int, int, Span, tuple[str, ...], tuple[Section, ...]]]:
+        """Yield each chunk: start and end (character offsets), the span that it begins in, its headings and sections.
+
+        There are no sections if all of the chunk has the same headings.
+        """
         start = end = 0
         while end < len(self.words):
             heading = self._heading_after(start, end)
             end = self._end_of(start) if heading is None else heading
             first = self.words[start]
-            yield first, self._end_char(end), self._span_of(start), self._headings_of(start, end)
+            sections = self._sections_of(start, end)
+            headings = self._headings_of(start, end) if len(sections) > 1 else sections[0].titles
+            several = sections if len(sections) > 1 else ()
+            yield first, self._end_char(end), self._span_of(start), headings, several
             if end < len(self.words):
                 start = end if heading is not None else self._next_start(end)
 
     def _span_of(self, cut: int) -> Span:
         return self.spans[bisect_right(self.span_starts, self.words[cut]) - 1]
 
+    def _spans_of(self, start: int, end: int) -> list[Span]:
+        first = bisect_right(self.span_starts, self.words[start]) - 1
+        last = bisect_right(self.span_starts, self.words[end - 1]) - 1
+        return self.spans[first : last + 1]
+
+    def _sections_of(self, start: int, end: int) -> tuple[Section, ...]:
+        """Return the sections of the text from cut `start` to `end`: at least one."""
+        sections = []
+        for heading, spans in itertools.groupby(self._spans_of(start, end), key=lambda span: span.heading):
+            sections.append(Section(max(next(spans).start, self.words[start]), heading))
+        return tuple(sections)
+
     def _headings_of(self, start: int, end: int) -> tuple[str, ...]:
         """Return the headings above most words from cut `start` to `end`: the longest trail over half of them.
 
         If not even the outermost heading is over half, return the trail over most words.
         """
-        first = bisect_right(self.span_starts, self.words[start]) - 1
-        last = bisect_right(self.span_starts, self.words[end - 1]) - 1
         trails: Counter[tuple[str, ...]] = Counter()
-        for span in self.spans[first : last + 1]:
+        for span in self._spans_of(start, end):
             inside = (bisect_left(self.words, place) for place in (span.start, span.end))
             begun, done = (min(max(cut, start), end) for cut in inside)
             if done > begun:
                 trails[span.heading] += done - begun
-        if len(trails) == 1:
-            return self.spans[first].heading
         above: Counter[tuple[str, ...]] = Counter()
         for trail, words in trails.items():
             for depth in range(1, len(trail) + 1):
