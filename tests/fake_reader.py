@@ -22,7 +22,8 @@ def read(file: FileToRead, *settings: object) -> FileRead:
         _ACTIONS[action]()
     if action == "eat what is left" and len(_seen) > 1:
         raise MemoryError
-    if action == "fatal.eml" or (action == "fatal attachment.eml" and file.with_attachments):
+    is_fatal = action in {"fatal.eml", "fatal.zip"}
+    if is_fatal or (action in {"fatal attachment.eml", "fatal member.zip"} and file.with_attachments):
         os.kill(os.getpid(), signal.SIGKILL)
     if action == "binary":
         raise BinaryFileError(file.name, "is binary")

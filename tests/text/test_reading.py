@@ -1,5 +1,6 @@
 """Both readers fulfil their contract; and the choice between them."""
 
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -47,6 +48,21 @@ def test_a_message_is_read_without_attachments(tmp_path: Path) -> None:
     assert ["attached" in chunk.text for chunk in whole.chunks] == [False, True]
     assert [chunk.text for chunk in alone.chunks] == [whole.chunks[0].text]
     assert (whole.left_out, len(alone.left_out)) == ((), 1)
+
+
+def test_an_archive_whose_file_broke_a_limit_is_read_with_its_plain_text_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in {"a.txt": "plain", "b.html": "<p>page", "c/d.md": "marked", "e.txt": "last"}.items():
+            archive.writestr(name, text)
+    file = FileToRead(str(path), path.stat().st_size)
+    whole, steady = (read(each, CHUNKING) for each in (file, replace(file, with_attachments=False)))
+    texts = [" ".join(chunk.text for chunk in each.chunks or ()).split() for each in (whole, steady)]
+    assert [[word for word in words if word.isalpha()] for words in texts] == [
+        ["plain", "page", "marked", "last"],
+        ["plain", "marked", "last"],
+    ]
+    assert (whole.left_out, len(steady.left_out)) == ((), 1)
 
 
 def comparable(outcome: Outcome) -> object:

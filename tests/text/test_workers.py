@@ -44,8 +44,9 @@ def results(
         return [outcome.result for outcome in take_all(reader)]
 
 
-def test_a_message_is_read_without_its_attachments_if_one_of_them_crashes_the_parser() -> None:
-    files = files_that("", "fatal attachment.eml", "", "fatal.eml", "")
+@pytest.mark.parametrize("fatal", [("fatal attachment.eml", "fatal.eml"), ("fatal member.zip", "fatal.zip")])
+def test_a_message_or_archive_is_read_again_if_a_file_in_it_crashes_the_parser(fatal: tuple[str, str]) -> None:
+    files = files_that("", fatal[0], "", fatal[1], "")
     found = results(files, workers=1)
     failure = found.pop(3)
     assert isinstance(failure, ExtractionError)

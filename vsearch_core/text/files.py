@@ -17,7 +17,8 @@ class FileToRead:
         path: Its absolute path.
         size: Its size in bytes.
         known: The digests of contents that needn't be extracted again, because the index has them already.
-        with_attachments: False to leave attachments out, because reading one of them has failed.
+        with_attachments: False to leave out attachments, or those files in an archive that are not plain text, because
+            reading one of them has failed.
     """
 
     path: str

@@ -14,12 +14,13 @@ from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.discover import contents
 from vsearch_core.text.extract import ocr
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
-from vsearch_core.text.extract.registry import extract, is_steady
+from vsearch_core.text.extract.registry import extract, is_archive, is_steady
 from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
 from vsearch_core.text.limits import WorkerLimits
 
 FEW_FILES = 256  # this many plain-text files are read in the time that it takes to start a worker
 FEW_BYTES = 2_000_000
+_NO_RISKY_FILES = "its files that are not plain text, because one of them broke the limits on reading"
 _NO_ATTACHMENTS = "the attachments, because one of them broke the limits on reading"
 WORKER_LIMITS = WorkerLimits()
 
@@ -33,9 +34,13 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
     digest = blake2b(data, digest_size=16).digest()
     if digest in file.known:
         return FileRead(digest)
-    document = extract(file.name, data, options if file.with_attachments else options.without_attachments())
-    left_out = document.left_out if file.with_attachments else (*document.left_out, _NO_ATTACHMENTS)
-    facts = (document.title, document.language, dict(document.metadata), left_out)
+    reasons: tuple[str, ...] = ()
+    if not file.with_attachments:
+        archive = is_archive(file.name)
+        options = options.with_steady_files() if archive else options.without_attachments()
+        reasons = (_NO_RISKY_FILES if archive else _NO_ATTACHMENTS,)
+    document = extract(file.name, data, options)
+    facts = (document.title, document.language, dict(document.metadata), (*document.left_out, *reasons))
     return FileRead(digest, split(document, chunking), *facts)
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from vsearch_core.errors import ExtractionError, StorageError
 from vsearch_core.machine import usable_cores
-from vsearch_core.text.extract.registry import has_attachments
+from vsearch_core.text.extract.registry import has_attachments, is_archive
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.limits import WorkerLimits
 from vsearch_core.text.worker import READY, Result, Task, Work
@@ -189,7 +189,7 @@ class _WorkerThread(threading.Thread):
             self._end_worker()
 
     def _read_without_attachments(self) -> FileRead | None:
-        """Read the message of the first task again, without its attachments. Return None if that fails, too."""
+        """Read the message or archive of the first task again, without attachments. Return None if that fails, too."""
         number, begun_ns, task = self._tasks[0]
         task = replace(task, file=replace(task.file, with_attachments=False))
         self._tasks[0] = (number, begun_ns, task)
@@ -330,9 +330,9 @@ class _Worker:
 
 
 def _attachments_may_fail(task: Task, result: FileRead | ExtractionError | OSError) -> bool:
-    """Return True if reading a message broke a limit or crashed the parser, perhaps by one of its attachments."""
+    """Return True if reading a message or an archive broke a limit or crashed the parser, perhaps by a file in it."""
     broke_limit = isinstance(result, ExtractionError) and result.code == "over-limits"
-    return broke_limit and has_attachments(task.file.name)
+    return broke_limit and (has_attachments(task.file.name) or is_archive(task.file.name))
 
 
 def _widen(pipe: IO[bytes]) -> None:

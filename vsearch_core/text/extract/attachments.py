@@ -8,7 +8,7 @@ from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.registry import ATTACHMENT, extract
+from vsearch_core.text.extract.registry import ATTACHMENT, extract, is_steady
 from vsearch_core.text.limits import WorkerLimits
 
 _LEVEL = 2  # of the heading that names an attachment, below that of its message
@@ -34,7 +34,7 @@ class NestedFiles:
         What can't be read is reported to `builder` as left out, but not what has no text, such as a picture. `load`
         returns the bytes of the file, or raises ExtractionError.
         """
-        if self.options is None:
+        if self.options is None or (self.options.steady_only and not is_steady(name)):
             return None
         shown = one_line(name)[:_MAX_NAME]
         if time.process_time() > self._end:

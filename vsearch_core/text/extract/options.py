@@ -50,6 +50,7 @@ class ExtractOptions:
         source_archives: True to read archives of source code instead of refusing them.
         limits: The limits on the text and structure of a file.
         nesting: The number of documents that this one is inside of, such as 1 for an attachment.
+        steady_only: True to read, of the files in this one, those in steady formats only; see `registry.Format`.
     """
 
     password: str = field(default="", repr=False)
@@ -58,6 +59,7 @@ class ExtractOptions:
     source_archives: bool = False
     limits: ExtractLimits = ExtractLimits()
     nesting: int = 0
+    steady_only: bool = False
 
     @property
     def unset(self) -> list[str]:
@@ -77,6 +79,10 @@ class ExtractOptions:
     def without_attachments(self) -> "ExtractOptions":
         """Return the options to read a message without its attachments."""
         return replace(self, nesting=_MAX_NESTING)
+
+    def with_steady_files(self) -> "ExtractOptions":
+        """Return the options to read, of the files in an archive, those in formats whose parsers are safe."""
+        return replace(self, steady_only=True)
 
 
 DEFAULTS = ExtractOptions()

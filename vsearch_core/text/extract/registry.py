@@ -227,7 +227,7 @@ def split_member(path: str, heading: str | None) -> tuple[str | None, str | None
 
     The first is None if `path` is no archive. The second is None if there is no heading.
     """
-    if unit_of(path) != MEMBER or not heading:
+    if not is_archive(path) or not heading:
         return None, heading
     member, _, below = heading.partition(HEADING_SEPARATOR)
     return member, below or None
@@ -243,6 +243,11 @@ def load(row: Format) -> Extractor:
 def has_attachments(name: str) -> bool:
     """Return True if files in this format, a message or mailbox, may have attachments."""
     return format_of(name).extractor.startswith(("mail:", "msg:"))
+
+
+def is_archive(name: str) -> bool:
+    """Return True if a file of this name is an archive, which contains other files."""
+    return unit_of(name) == MEMBER
 
 
 def _uncompressed(name: str) -> str:
