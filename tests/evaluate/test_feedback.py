@@ -1,7 +1,9 @@
 """Verdicts on hits: recording, reading, and conversion to a dataset."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +35,22 @@ def test_recorded_verdicts_are_read(tmp_path: Path) -> None:
         record_verdict(tmp_path, each)
     assert read_verdicts(tmp_path) == (verdicts, 0)
     assert (tmp_path / FEEDBACK_FILE).read_bytes().count(b"\n") == 2
+
+
+def test_a_verdict_keeps_the_page_the_sheet_and_the_file_in_an_archive(tmp_path: Path) -> None:
+    parts: list[dict[str, Any]] = [{"member": "in/a.md"}, {"sheet": "Sales", "page": None}, {"page": 3}, {}]
+    verdicts = [replace(verdict(line=9), **part) for part in parts]
+    for each in verdicts:
+        record_verdict(tmp_path, each)
+    assert read_verdicts(tmp_path) == (verdicts, 0)
+    last = json.loads((tmp_path / FEEDBACK_FILE).read_bytes().splitlines()[-1])
+    assert list(last) == ["query", "path", "line", "good", "at", "crc"]  # as earlier versions write and read it
+
+
+@pytest.mark.parametrize("part", [{"member": 3}, {"sheet": ["a"]}, {"page": "3"}])
+def test_a_verdict_with_a_part_of_another_type_is_damaged(tmp_path: Path, part: dict[str, Any]) -> None:
+    record_verdict(tmp_path, replace(verdict(), **part))
+    assert read_verdicts(tmp_path) == ([], 1)
 
 
 def test_without_a_file_there_are_no_verdicts(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ def test_files_in_an_archive_are_found_read_and_cited(tmp_path: Path, embedder: 
             index.read("old/box.zip!none.md")
         assert caught.value.code == "no-text"
 
+        verdict = index.record_verdict("copper", "old/box.zip!letters/may.md:7")
+        assert (verdict.path, verdict.member, verdict.line) == ("old/box.zip", "letters/may.md", 7)
+        assert index.verdicts() == ([verdict], 0)
+
         claim = index.verify("It says “the keel was patched with copper” in old/box.zip!letters/may.md").claims[0]
         assert claim.status == "supported"
         assert claim.found is not None and claim.found.place == "box.zip!letters/may.md"

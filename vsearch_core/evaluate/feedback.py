@@ -34,7 +34,8 @@ _CRC = "crc"  # the key of a line's checksum, the CRC-32 of the line's JSON with
 class Verdict:
     """A user's verdict: does the file answer the query (`good`)?
 
-    `path` is the file's path as the index stores it. `line` counts from 1. `at` is the time, in ISO format.
+    `path` is the file's path as the index stores it. `line` counts from 1. `at` is the time, in ISO format. `line` is a
+    line of the file `member` if `path` is an archive, or a row of `sheet`. What the user did not name is None.
     """
 
     query: str
@@ -42,6 +43,9 @@ class Verdict:
     line: int | None
     good: bool
     at: str
+    page: int | None = None
+    sheet: str | None = None
+    member: str | None = None
 
 
 def record_verdict(index: Path, verdict: Verdict) -> None:
@@ -177,6 +181,9 @@ def dataset_from_verdicts(verdicts: Sequence[Verdict]) -> Dataset:
 
 def _to_line(verdict: Verdict) -> bytes:
     values = asdict(verdict)
+    for key in ("page", "sheet", "member"):  # absent from lines of earlier versions
+        if values[key] is None:
+            del values[key]
     return json.dumps({**values, _CRC: crc32(json.dumps(values).encode())}).encode()
 
 
@@ -197,4 +204,7 @@ def _verdict(line: bytes) -> Verdict | None:
     if crc is not None and line != _to_line(verdict):
         return None
     kinds = ((verdict.query, str), (verdict.path, str), (verdict.good, bool), (verdict.at, str))
-    return verdict if all(isinstance(value, kind) for value, kind in kinds) and verdict.query.strip() else None
+    parts = ((verdict.page, int | None), (verdict.sheet, str | None), (verdict.member, str | None))
+    return (
+        verdict if all(isinstance(value, kind) for value, kind in (*kinds, *parts)) and verdict.query.strip() else None
+    )

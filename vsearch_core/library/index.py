@@ -307,7 +307,8 @@ class Index(Searching["Snapshot"]):
             path, named = self._finder(reader).find_place(place)
         if named != NamedPlace(named.name):
             self.read(place)  # raises for a line or a page that the file doesn't have
-        verdict = Verdict(text, path, named.first, good, datetime.now(UTC).isoformat(timespec="seconds"))
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        verdict = Verdict(text, path, named.first, good, at, named.page, named.sheet, named.member)
         record_verdict(self.path, verdict)
         return verdict
 
