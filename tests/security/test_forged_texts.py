@@ -14,16 +14,17 @@ from support import WordEmbedder, make_index
 import vsearch_core
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import check_index
+from vsearch_core.index.limits import most_bytes_of_texts
 from vsearch_core.index.repair import repair_index
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.index.status import read_status
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import Document, Span
 from vsearch_core.search.snippets import best_snippet
-from vsearch_core.store.catalog import TEXT_LIMIT, Catalog, pack_text, unpack_text
+from vsearch_core.store.catalog import BLOCK_CHARS, TEXT_LIMIT, Catalog, pack_text, unpack_text
 from vsearch_core.store.connections import connect
 from vsearch_core.store.tables import CATALOG_FILE
-from vsearch_core.text.chunk import MAX_GAP, MAX_RUN, MAX_WORDS, ChunkOptions, split
+from vsearch_core.text.chunk import MAX_GAP, MAX_RUN, MAX_WORDS, MIN_WORDS, ChunkOptions, split
 from vsearch_core.text.extract.builder import MAX_HEADER
 
 FILES = 120
@@ -105,6 +106,37 @@ def test_some_long_texts_are_an_answer(index: Path) -> None:
     started = time.monotonic()
     assert ask(index, k=20) > 0
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("letters", [b"heron ", b"x ", "国".encode(), b"aBcDe.fG "])
+def test_keywords_are_not_rebuilt_from_texts_longer_than_any_documents(index: Path, letters: bytes) -> None:
+    """They would take a second of CPU for every few chunks, and the texts of one file much memory."""
+    forge(index, "UPDATE chunks SET text = ?", zlib.compress(letters * (TEXT_LIMIT // len(letters))))
+    for array in (index / "segments").rglob("postings_*.npy"):
+        array.unlink()
+    started = time.process_time()
+    with pytest.raises(IndexCorruptError, match="too long"):
+        repair_index(index)
+    assert time.process_time() - started < 10
+
+
+def test_long_texts_are_embedded_in_small_blocks(index: Path) -> None:
+    forge(index, "UPDATE chunks SET text = ?", zlib.compress(b"x " * (TEXT_LIMIT // 2)))
+    forge(index, "UPDATE files SET live = 0")
+    with closing(Catalog.open_to_read(index)) as catalog:
+        first = catalog.unembedded(0, FILES)
+        assert 1 < len(first) <= BLOCK_CHARS / TEXT_LIMIT + 1
+        assert catalog.unembedded(first[-1][0], FILES)[0][0] > first[-1][0]
+
+
+@pytest.mark.parametrize("words", [MIN_WORDS, 200, MAX_WORDS])
+@pytest.mark.parametrize("letter", ["a", "é", "\u20ac", "\U0001f40d", "国"])
+def test_any_document_can_be_indexed(letter: str, words: int) -> None:
+    """Chunks of the longest words have no more bytes than an index may hold."""
+    run = letter * MAX_RUN
+    text = " ".join([run] * 3 * words) + letter * MAX_RUN * 3 * words
+    chunks = split(Document(text, (Span(0, len(text)),)), ChunkOptions(words, 0))
+    assert sum(len(chunk.text.encode()) for chunk in chunks) <= most_bytes_of_texts(len(chunks), words)
 
 
 @pytest.mark.parametrize("text", ["x " * 2_000_000, "heron. " * 700_000, "# heron\n" * 600_000, "heron" * 900_000])

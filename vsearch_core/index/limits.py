@@ -39,3 +39,15 @@ class IndexLimits:
 
 
 DEFAULT_LIMITS = IndexLimits()
+
+_SPARE_BYTES = 32_000_000  # for the texts of few chunks, and for blanks between words
+_BYTES_PER_WORD = 480  # a word of MAX_RUN characters of four bytes each, and MAX_SHARE (`text.chunk`)
+
+
+def most_bytes_of_texts(chunks: int, chunk_words: int) -> int:
+    """Return how many bytes the texts of this number of chunks may have together when an index is written.
+
+    The chunker makes shorter ones from any document. A forged index may have 5 MB for each, which take a second of CPU
+    for every few chunks.
+    """
+    return _SPARE_BYTES + chunks * chunk_words * _BYTES_PER_WORD

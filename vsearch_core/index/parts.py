@@ -23,7 +23,7 @@ from vsearch_core.ann.ivf import InvertedLists
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import ann_policy
-from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits, most_bytes_of_texts
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical import postings as keyword_postings
@@ -319,7 +319,7 @@ def chunk_postings(
     """Build and return the keyword postings of the chunks, one row per chunk, from their texts in the catalog.
 
     A chunk that the catalog no longer has gets no terms. Chunks of the same file must be adjacent, because the language
-    of a file is detected from all of them.
+    of a file is detected from all of them. Raises IndexCorruptError if the texts are longer than those of any document.
     """
     languages: set[str] = set()
     terms = _terms_by_row(catalog, analysis, chunk_ids, languages)
@@ -348,7 +348,8 @@ def _terms_by_row(
 ) -> Iterator[Sequence[str]]:
     """Yield the terms of each row, and add their languages to `languages`."""
     remaining = iter(chunk_ids)
-    for _, group in groupby(catalog.keyword_fields(chunk_ids), key=lambda found: found[1]):
+    most_bytes = most_bytes_of_texts(len(chunk_ids), int(catalog.settings()["chunk_words"]))
+    for _, group in groupby(catalog.keyword_fields(chunk_ids, most_bytes), key=lambda found: found[1]):
         file = list(group)
         file_languages = analysis.languages([fields for *_, fields in file])
         for (chunk_id, _, fields), language in zip(file, file_languages, strict=True):

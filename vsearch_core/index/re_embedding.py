@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.index.commit import advance_generation, require_free_space, sweep
-from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits, most_bytes_of_texts
 from vsearch_core.index.parts import (
     CHUNK_IDS,
     WINDOWS,
@@ -264,8 +264,12 @@ class _ReEmbedding:
 
 
 def live_texts(catalog: Catalog, count: int) -> Iterator[list[str]]:
-    """Yield the texts of all live rows in lists of at most `count`, in the order of the segments."""
+    """Yield the texts of all live rows in lists of at most `count`, in the order of the segments.
+
+    Raises IndexCorruptError if the texts of a list are longer than those of any document.
+    """
+    most_bytes = most_bytes_of_texts(count, int(catalog.settings()["chunk_words"]))
     for record in catalog.segments():
         ids = read_ids(catalog.index, record, CHUNK_IDS)[record.alive].tolist()
         for start in range(0, len(ids), count):
-            yield [stored.chunk.text for stored in catalog.stored_chunks(ids[start : start + count])]
+            yield [stored.chunk.text for stored in catalog.stored_chunks(ids[start : start + count], most_bytes)]

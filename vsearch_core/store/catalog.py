@@ -30,6 +30,7 @@ from vsearch_core.store.filters import FileConditions, matching_files, metadata_
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
 from vsearch_core.store.tables import CATALOG_FILE, COUNTERS, FORMAT, LINEAGE, CatalogFormat, is_counter, start_lineage
 
+BLOCK_CHARS = 20_000_000  # of the texts that are embedded in one block: a forged index may have 5 MB in each chunk
 TEXT_LIMIT = 5_000_000  # bytes of a chunk's text: more than the longest that the chunker makes
 SECTIONS_LIMIT = 16_000  # bytes of a chunk's sections: longer ones are not stored
 
@@ -391,7 +392,7 @@ class Catalog:
     def unembedded(self, after: int, limit: int) -> list[tuple[int, str]]:
         """Return up to `limit` staged chunks without a vector as (id, text), in ascending order of ids.
 
-        Only ids above `after` are considered.
+        Only ids above `after` are considered. The chunk whose text brings all texts to BLOCK_CHARS is the last.
         """
         rows = self.connection.execute(
             f"SELECT chunks.id, text, {self._ok('chunks')} FROM files JOIN chunks ON file_id = files.id"
@@ -399,7 +400,14 @@ class Catalog:
             " ORDER BY chunks.id LIMIT ?",
             (after, limit),
         )
-        return [(chunk_id, self._text(chunk_id, blob, intact)) for chunk_id, blob, intact in rows]
+        found: list[tuple[int, str]] = []
+        chars = 0
+        for chunk_id, blob, intact in rows:
+            found.append((chunk_id, self._text(chunk_id, blob, intact)))
+            chars += len(found[-1][1])
+            if chars >= BLOCK_CHARS:
+                break
+        return found
 
     def find_embedded_copy(self, chunk_id: int) -> tuple[int, bytes | None] | None:
         """Find an embedded chunk with the same text as the given one. Return (id, record), or None if there is none.
