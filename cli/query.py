@@ -1,7 +1,8 @@
 """The command `vsearch query`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -27,7 +28,10 @@ _MOST_SECONDS = 3600.0  # of --rerank-budget
 def query(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT|-", help="The query, or - to read one query a line from stdin."),
+        typer.Argument(
+            metavar="TEXT|-",
+            help="The query, or - to read one query a line: from a terminal, or else from stdin, with answers in JSON.",
+        ),
     ] = None,
     mode: Annotated[
         Literal["hybrid", "vector", "keyword"] | None,
@@ -110,7 +114,7 @@ def query(
     text = " ".join(words or ())  # the shell splits a query without quotes
     if "-" in (words or ()) and text != "-":
         raise InputError("query -", "reads the queries from stdin; leave out the other words")
-    output = arguments.output
+    lines_to_json = text == "-" and not _has_terminal()
     if rerank is not None and more_like and not text:  # before the model is looked for
         reason = "it needs a query's text, and there are only examples"
         raise ArgumentError("rerank", reason, "rerank-needs-text")
@@ -122,7 +126,7 @@ def query(
         "query",
         mode=chosen["mode"] if text else "examples",
         fusion=combination["fusion"] or config.FUSIONS[0],
-        format="lines" if text == "-" else arguments.format,
+        format="lines" if lines_to_json else arguments.format,
         reranker="none" if rerank is None else "some",
     )
     refuse_idle_address("query", folder, arguments.base_url)
@@ -145,16 +149,53 @@ def query(
         interruptible() as observer,
         open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer) as index,
     ):
-        if text == "-":
+        if lines_to_json:
             return _answer_lines(index, request, explain=arguments.explain)
-        results = index.search(request, snippets=output == "text")
-        _say_what_was_not_reranked(results)
-        if ef is not None and results.exact:
-            say("--ef: had no effect, because every vector was compared")
-        elif nprobe is not None and results.nprobe is None:
-            way = "every vector was compared" if results.exact else "the index has a graph and no inverted lists"
-            say(f"--nprobe: had no effect, because {way}")
-        return render.show(results, index.root, arguments, min_confidence)
+
+        def answer(request: "SearchRequest") -> int:
+            results = index.search(request, snippets=arguments.output == "text")
+            _say_what_was_not_reranked(results)
+            _say_what_had_no_effect(results, ef=ef, nprobe=nprobe)
+            return render.show(results, index.root, arguments, min_confidence)
+
+        return _converse(answer, index.prepare(request)) if text == "-" else answer(request)
+
+
+def _has_terminal() -> bool:
+    """Return True if a user can type queries and see their answers: stdin and stdout are terminals."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _converse(answer: "Callable[[SearchRequest], int]", request: "SearchRequest") -> int:
+    """Ask for queries at the terminal, and answer each, until an empty line or Ctrl-D.
+
+    `request` has the options of all queries. Return 0 if a query had a hit, else 1.
+    """
+    from dataclasses import replace
+
+    with suppress(ImportError):  # it is missing on some systems
+        import readline  # noqa: F401 - with it, `input` lets the user edit the line and recall earlier ones
+
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    say("type a query; an empty line or Ctrl-D ends")
+    lowest = 1
+    while line := _typed_line():
+        try:
+            lowest = min(lowest, answer(replace(request, text=line)))
+        except FilterError:
+            raise
+        except InputError as error:
+            complain(describe(error))
+    return lowest
+
+
+def _typed_line() -> str:
+    """Return the line that the user types at a prompt, without blanks around it; "" at the end of the input."""
+    try:
+        return input("query> ").strip()
+    except EOFError:
+        emit("")  # after the prompt
+        return ""
 
 
 def _answer_lines(index: "Index | JoinedIndexes", request: "SearchRequest", *, explain: bool) -> int:
@@ -193,6 +234,15 @@ def _seconds(text: str) -> float:
     if not (text.endswith("s") and 0 < seconds < _MOST_SECONDS):
         raise InputError("--rerank-budget", f"{text!r} is not a time; write 500ms or 2s")
     return seconds
+
+
+def _say_what_had_no_effect(results: "Results", *, ef: int | None, nprobe: int | None) -> None:
+    """Tell the user if an option of approximate search did nothing."""
+    if ef is not None and results.exact:
+        say("--ef: had no effect, because every vector was compared")
+    elif nprobe is not None and results.nprobe is None:
+        way = "every vector was compared" if results.exact else "the index has a graph and no inverted lists"
+        say(f"--nprobe: had no effect, because {way}")
 
 
 def _say_what_was_not_reranked(results: "Results") -> None:
