@@ -43,12 +43,12 @@ def project(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def loaded(vsearch: Vsearch, project: Path, *arguments: str) -> set[str]:
+def loaded(vsearch: Vsearch, project: Path, *arguments: str, **environment: str) -> set[str]:
     """Return the modules that a successful command had imported when it ended."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *arguments],
         cwd=project,
-        env=dict(vsearch.environment),
+        env={**vsearch.environment, **environment},
         capture_output=True,
         check=True,
         text=True,
@@ -119,3 +119,11 @@ def test_an_unchanged_folder_loads_no_model_and_no_parser(vsearch: Vsearch, proj
         "lxml",
     }
     assert modules & unneeded == set()
+
+
+@pytest.mark.parametrize("line", ["vsearch ", "vsearch que", "vsearch query --fus", "vsearch query --mode "])
+def test_completion_loads_nothing_heavy(vsearch: Vsearch, project: Path, line: str) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_VSEARCH_COMPLETE": "complete_bash"}
+    found = loaded(vsearch, project, **words)
+    assert "vsearch_cli.query" in found
+    assert not HEAVY & found
