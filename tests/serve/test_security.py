@@ -49,6 +49,24 @@ def test_two_hosts_are_refused(server: RunningServer) -> None:
         assert connection.recv(100).split()[1] in {b"400", b"421"}
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Origin:\r\n http://evil.example",  # a folded header
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",  # two lengths, of which a proxy may take the other
+        "Content-Length: -1",
+        "Content-Length: \xb2",
+        "Content-Length: 1\r\nContent-Length: 2",
+    ],
+)
+def test_ambiguous_headers_are_refused(server: RunningServer, lines: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(30)
+        head = f"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n{lines}"
+        connection.sendall(head.encode("latin-1") + b"\r\n\r\n0\r\n\r\n")
+        assert connection.recv(100).split()[1] in {b"400", b"403"}
+
+
 def test_our_hosts_are_answered(server: RunningServer) -> None:
     for host in ("127.0.0.1", "localhost", "LOCALHOST", "[::1]"):
         assert server.get("/healthz", host=f"{host}:{server.port}").status == 200
