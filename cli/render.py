@@ -109,6 +109,8 @@ def _emit_text(results: Results, root: Path, *, full: bool, explain: bool, colou
             text = (hit.before or "") + hit.text + (hit.after or "")
             emit("\n".join("    " + line for line in printable(text.replace(PAGE_BREAK, "")).split("\n")))
         elif snippet.text:
+            if snippet.header:
+                emit("    " + _flowing(snippet.header))
             emit("    " + _highlighted(snippet, colour=colour))
         if hit.alike:
             emit("    " + _alike_line(hit, root, links=links))

@@ -102,6 +102,63 @@ def test_the_cut_of_a_long_sentence_has_the_highest_weight() -> None:
     assert len(found.text) <= 60
 
 
+NAMES = "| fee | until 2026 | since 2026 |"
+FRAMED = f"{NAMES}\n|---|---|---|\n| loss | 5 | 9 |\n| late | 50 p | 120 p |\n| deposit | 20 | 35 |"
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "shown", "header"),
+    [
+        (f"About money. It matters.\n\n{FRAMED}\n\nThe end.", "late", "| late | 50 p | 120 p |", NAMES),
+        (FRAMED, "deposit", "| deposit | 20 | 35 |", NAMES),
+        (FRAMED, "until", "| fee | until 2026 | since 2026 |", ""),
+        ("name,place,year\npump,Osk. Mill,1900\nbarn,Leiden,1901", "Osk", "pump,Osk. Mill,1900", "name,place,year"),
+        ("name | year\npump | 1900\nbarn! wall | 1901", "wall", "barn! wall | 1901", "name | year"),
+        ("pump;1899\nbarn;1900\nmill;1901", "mill", "mill;1901", ""),
+    ],
+)
+def test_a_row_is_whole_and_has_its_header(text: str, query: str, shown: str, header: str) -> None:
+    found = snippet(text, query, width=40)
+    assert (found.text.split("\n")[0], found.header) == (shown, header)
+
+
+def test_rows_and_their_header_share_the_width() -> None:
+    rows = "\n".join(f"pump {number},Leiden,{1900 + number}" for number in range(60))
+    found = snippet(f"name,place,year\n{rows}", "33", width=80)
+    assert found.text == "\n".join(f"pump {number},Leiden,{1900 + number}" for number in (33, 34, 35))
+    assert found.header == "name,place,year"
+
+
+CODE = [
+    "def late_fee(due, returned):",
+    '    """Return the fee. It is in pence."""',
+    "    days = (returned - due).days  # two of them are free. Always.",
+    "    if days <= FREE:",
+    "        return 0",
+    "",
+    "    return min(days * 120, 1800)",
+    "",
+    "# The cap is set by the trustees. See the policy.",
+    "CAP = 1800",
+]
+
+
+@pytest.mark.parametrize("query", ["fee pence", "days free", "cap trustees", "min", "returned due", "nothing"])
+@pytest.mark.parametrize("width", [70, 90, 130, 240])
+@pytest.mark.parametrize("around", ["{}", "Fees. See below.\n\n```python\n{}\n```\n\nThat is all."])
+def test_code_is_shown_by_whole_lines(query: str, width: int, around: str) -> None:
+    text = around.format("\n".join(CODE))
+    found = snippet(text, query, width)
+    if query != "nothing":
+        assert marked(found)
+    lines = found.text.split("\n")
+    assert lines and all(line.strip() in [each.strip() for each in text.split("\n")] for line in lines)
+
+
+def test_a_comment_is_no_heading() -> None:
+    assert snippet("\n".join([*CODE[-2:], "", *CODE[3:5]]), "trustees").text.startswith("# The cap is set")
+
+
 @pytest.mark.parametrize("text", ["", "   \n ", "\0"])
 def test_a_blank_text_has_no_snippet(text: str) -> None:
     assert snippet(text, "x").text.strip("\0") == ""

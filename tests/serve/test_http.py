@@ -60,6 +60,7 @@ def test_snippets_come_with_marks(server: RunningServer) -> None:
     start, end = hit["snippet"]["marks"][0]
     assert hit["snippet"]["text"][start:end] in {"frost", "casing"}
     assert hit["snippet"]["heading"] == "Pump"
+    assert hit["snippet"]["header"] == ""
 
 
 def test_snippets_have_the_heading_above_them(server: RunningServer) -> None:

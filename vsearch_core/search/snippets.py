@@ -1,7 +1,7 @@
 """Find snippets: the sentences of a chunk that match a query best, with the positions of the query's terms."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from math import log
 
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import Match
+from vsearch_core.search.line_blocks import LineBlock, line_blocks
 
 WIDTH = 360  # characters: three to four lines of a terminal
 _LONGEST = 50_000  # characters of a chunk that are looked at: more than 5,000 words have
@@ -29,12 +30,13 @@ class Snippet:
     """A part of a chunk's text.
 
     `start` is the position of `text` in the chunk, in characters. `marks` are the (start, end) ranges of the query's
-    terms within `text`.
+    terms within `text`. `header` is the row of column names, if `text` begins in a later row of a table.
     """
 
     text: str
     start: int
     marks: tuple[tuple[int, int], ...]
+    header: str = ""
 
 
 def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
@@ -42,10 +44,13 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
 
     `weights` has the idf of each term of the query. The best sentence has the highest sum of the weights of its
     distinct terms, of which those that many sentences of the chunk have count less. Of equal sentences, it is the
-    first. A heading is only the best if there is nothing else. Only the first 50,000 characters of the chunk are read.
+    first. A heading is only the best if there is nothing else. Each row of a table is a sentence, and a piece of code
+    is one, which is cut between lines. Only the first 50,000 characters of the chunk are read.
     """
     chunk = chunk[:_LONGEST]
-    ends = [0, *(match.end() for match in _SENTENCE_END.finditer(chunk)), len(chunk)]
+    blocks = line_blocks(chunk)
+    block_starts = [block.start for block in blocks]
+    ends = _sentence_ends(chunk, blocks, block_starts)
     sentences = [_stripped(chunk, start, end) for start, end in pairwise(ends) if chunk[start:end].strip()]
     if not sentences:
         return Snippet("", 0, ())
@@ -56,18 +61,44 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
     counts = Counter(chain.from_iterable(terms))
     local = {term: weights[term] * log(1 + len(sentences) / count) for term, count in counts.items()}
     scores = [sum(local[term] for term in weights if term in some) for some in terms]
-    rest = [number for number, (start, _) in enumerate(sentences) if not chunk.startswith("#", start)]
+    headings = {
+        start
+        for start, _ in sentences
+        if chunk.startswith("#", start) and _block_at(blocks, block_starts, start) is None
+    }
+    rest = [number for number, (start, _) in enumerate(sentences) if start not in headings]
     best = max(rest or range(len(sentences)), key=scores.__getitem__)
     start, end = sentences[best]
+    block = _block_at(blocks, block_starts, start)
+    header = "" if block is None or start <= block.header[0] else chunk[slice(*block.header)].strip()[:width]
+    room = max(width - len(header), width // 2)
     for begin, further in sentences[best + 1 :]:
-        if further - start > width or chunk.startswith("#", begin):
+        if further - start > room or begin in headings:
             break
         end = further
     if end - start > width:
         inside = matches[bisect_left(lefts, start) :][:_MOST_MATCHES]
-        start, end = _narrow(chunk, start, end, *_richest(weights, inside, start, width), width)
+        first, last = _richest(weights, inside, start, width)
+        by_lines = _whole_lines(chunk, start, end, first, last, width) if block is not None else None
+        start, end = by_lines or _narrow(chunk, start, end, first, last, width)
     marks = tuple((left - start, right - start) for left, right, _ in matches if start <= left and right <= end)
-    return Snippet(chunk[start:end], start, marks)
+    return Snippet(chunk[start:end], start, marks, header)
+
+
+def _sentence_ends(chunk: str, blocks: Sequence[LineBlock], block_starts: Sequence[int]) -> list[int]:
+    """Return where sentences, rows and pieces of code end, from 0 to the end of the chunk."""
+    found = (match.end() for match in _SENTENCE_END.finditer(chunk))
+    ends = {at for at in found if _block_at(blocks, block_starts, at) is None}
+    for block in blocks:
+        ends.update(start for start, _ in block.lines[: 1 if block.kind == "code" else None])
+        ends.add(block.end)
+    return sorted(ends | {0, len(chunk)})
+
+
+def _block_at(blocks: Sequence[LineBlock], block_starts: Sequence[int], at: int) -> LineBlock | None:
+    """Return the block that has a character, or None; `block_starts` are the blocks' first characters."""
+    number = bisect_right(block_starts, at) - 1
+    return blocks[number] if number >= 0 and at < blocks[number].end else None
 
 
 def _terms(matches: Sequence[Match], end: int) -> set[str]:
@@ -108,6 +139,23 @@ def _reach(weights: Mapping[str, float], matches: Sequence[Match], limit: int) -
             if len(found) == len(weights):
                 break
     return sum(weight for term, weight in weights.items() if term in found), end
+
+
+def _whole_lines(chunk: str, start: int, end: int, first: int, last: int, width: int) -> tuple[int, int] | None:
+    """Return whole lines that fit into `width` around the range from `first` to `last`, or None if no line fits.
+
+    If not all of the range fits, its last lines are returned.
+    """
+    line = max(start, chunk.rfind("\n", start, first) + 1)
+    earliest = max(start, first - width // 3, last - width)
+    earlier = start if earliest == start else chunk.find("\n", earliest - 1, line) + 1 or line
+    later = (at + 1 for at in range(line, last) if chunk[at] == "\n")
+    for begin in (earlier, line, *later):
+        stop = end if end - begin <= width else chunk.rfind("\n", begin, begin + width + 1)
+        if stop >= last > begin:
+            return begin, stop
+    stop = chunk.rfind("\n", line, line + width + 1)
+    return (line, stop) if stop > line else None
 
 
 def _narrow(chunk: str, start: int, end: int, first: int, last: int, width: int) -> tuple[int, int]:

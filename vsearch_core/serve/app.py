@@ -165,7 +165,12 @@ def _answer(results: Results) -> dict[str, Any]:
     for values, hit, snippet in zip(value["hits"], results.hits, results.snippets, strict=False):
         heading = hit.as_chunk().heading_at(snippet.start)
         marks = [list(mark) for mark in snippet.marks]
-        values["snippet"] = {"text": snippet.text, "marks": marks, "heading": heading}
+        values["snippet"] = {
+            "text": snippet.text,
+            "marks": marks,
+            "heading": heading,
+            "header": snippet.header,
+        }
     return value
 
 
