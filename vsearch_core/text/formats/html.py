@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -160,18 +161,18 @@ def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
     """Lay out the <main> or the <article>s if they hold most of the text, else the page without its boilerplate."""
     body = root.find("body")
     body = root if body is None else body
-    menus = _menus(body)
-    page = _Renderer(body, limits, menus).render([body])
+    landmarks = _Landmarks(_menus(body), _titled(body), _length(body) * _MAIN_SHARE)
+    page = _Renderer(landmarks, limits).render([body])
     mains = root.xpath("//*[self::main or @role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
     if mains:
-        main = _Renderer(body, limits, menus).render(mains)
+        main = _Renderer(landmarks, limits).render(mains)
         if len(main.text()) >= _MAIN_SHARE * len(page.text()):
             page = main
     if not page.text():
-        page = _Renderer(body, limits, menus, keep_all=True).render([body])
+        page = _Renderer(landmarks, limits, keep_all=True).render([body])
     length = len(page.text())
     if length < _FEW:
-        scriptless = _Renderer(body, limits, menus, keep_all=not length, is_scriptless=True).render([body])
+        scriptless = _Renderer(landmarks, limits, keep_all=not length, is_scriptless=True).render([body])
         if len(scriptless.text()) > 3 * length:
             page, length = scriptless, len(scriptless.text())
     if length < _FEW:
@@ -266,6 +267,21 @@ def _length(element: Any) -> int:
     ) - len(element.tail or "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Landmarks:
+    """What a page is searched for once, before its text is laid out.
+
+    Attributes:
+        menus: The elements that are menus, notices or footers.
+        titled: The elements that contain an <h1>.
+        large: The number of characters from which on an element can be the page's main text.
+    """
+
+    menus: Container[Any]
+    titled: Container[Any]
+    large: float
+
+
 class _Renderer:
     """Walks elements in document order, without recursion, and lays out their text.
 
@@ -274,9 +290,8 @@ class _Renderer:
 
     def __init__(
         self,
-        body: Any,
+        landmarks: _Landmarks,
         limits: ExtractLimits,
-        menus: Container[Any],
         *,
         keep_all: bool = False,
         is_scriptless: bool = False,
@@ -284,11 +299,9 @@ class _Renderer:
         self.layout = TextLayout(limits.headings)
         self.keep_all = keep_all  # boilerplate too: for pages that have nothing else
         self.never_text = _NEVER_TEXT - _SCRIPTLESS if is_scriptless else _NEVER_TEXT
-        self.menus = menus
+        self.landmarks = landmarks
         self.kept_hidden: Any = None  # the page itself, hidden from screen readers while a dialog is open
         self.in_heading = False
-        self.form_limit = _length(body) * _MAIN_SHARE
-        self.titled = _titled(body)
         self.line = 1
         self.verbatim = 0  # open <pre> elements
         self.inside = 0  # open <main> and <article> elements
@@ -353,10 +366,12 @@ class _Renderer:
         if tag == "nav" or _is_hidden(element) or _is_permalink(element) or self.is_kept_from_readers(element):
             return True
         if tag == "form":
-            return not self.forms and _length(element) < self.form_limit
-        is_boilerplate = tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES or element in self.menus
+            return not self.forms and _length(element) < self.landmarks.large
+        is_boilerplate = (
+            tag in _BOILERPLATE or element.get("role") in _BOILERPLATE_ROLES or element in self.landmarks.menus
+        )
         # Kept inside the main text, and if it holds the page's title, as many a <header> does.
-        return is_boilerplate and not self.inside and element not in self.titled
+        return is_boilerplate and not self.inside and element not in self.landmarks.titled
 
     def is_kept_from_readers(self, element: Any) -> bool:
         """Return True if the element is hidden from screen readers (`aria-hidden`).
@@ -365,7 +380,7 @@ class _Renderer:
         """
         if element.get("aria-hidden") != "true":
             return False
-        if self.kept_hidden is not None or _length(element) < self.form_limit:
+        if self.kept_hidden is not None or _length(element) < self.landmarks.large:
             return True
         self.kept_hidden = element
         return False
