@@ -29,7 +29,9 @@ def serve(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="The address to listen on; off this machine, a token is required.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 chooses a free one.")] = 8765,
+    port: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="The port; 0 chooses a free one.")
+    ] = 8765,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[:PORT]", help="Also answer requests to this host name, as a proxy passes it on."),

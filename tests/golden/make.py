@@ -60,7 +60,7 @@ def main(golden: str) -> None:
                 for mode in ("keyword", "vector")
             }
         shutil.rmtree(target, ignore_errors=True)
-        ignored = shutil.ignore_patterns("writer.lock", "*-wal", "*-shm")
+        ignored = shutil.ignore_patterns("writer.lock", ".gitignore", "*-wal", "*-shm")
         shutil.copytree(root / ".vsearch", target / "index", ignore=ignored)
     expected = {"question": QUERY, "vector": [round(float(value), 6) for value in vector], "hits": hits}
     (target / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
