@@ -178,9 +178,9 @@ def test_local_embedders_need_no_consent(remote: Remote) -> None:
         assert remote("index", ".", VSEARCH_BASE_URL=base_url).status == 0
 
 
-def test_a_server_asks_before_it_listens(remote: Remote) -> None:
+def test_a_server_asks_before_it_listens(remote: Remote, tmp_path: Path) -> None:
     pytest.importorskip("uvicorn")
     assert remote("index", ".", "--yes").status == 0
-    refused = remote("serve", "--port", "0")
+    refused = remote("serve", "--port", "0", VSEARCH_STATE_DIR=str(tmp_path / "new"), HOME=str(tmp_path / "other"))
     assert (refused.status, refused.out) == (2, "")
     assert REFUSED in refused.err and "answering at" not in refused.err

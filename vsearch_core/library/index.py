@@ -266,7 +266,7 @@ class Index(Searching["Snapshot"]):
         from vsearch_core.evaluate.measure_scale import refresh_scale
 
         embedder = self._embedders.opened
-        if embedder is not None:
+        if embedder is not None and embedder.fingerprint.provider not in {"gemini", "openai"}:  # queries cost money
             with suppress(ModelError):
                 refresh_scale(self.path, embedder)
 

@@ -59,13 +59,13 @@ def line_blocks(text: str) -> list[LineBlock]:
     likely = count = 0
     for paragraph, is_fenced in _paragraphs(text):
         tables = [] if is_fenced else _tables(text, paragraph)
-        code = LineBlock("code", paragraph)
+        as_lines = LineBlock("code", paragraph)
         if is_fenced or tables:
-            blocks += tables or [code]
+            blocks += tables or [as_lines]
             continue
         own = sum(end - start <= _LONGEST and _CODE.search(text[start:end]) is not None for start, end in paragraph)
         likely, count = likely + own, count + len(paragraph)
-        (blocks if own >= max(2, len(paragraph) / 2) else undecided).append(code)
+        (blocks if own >= max(2, len(paragraph) / 2) else undecided).append(as_lines)
     if likely > _CODE_SHARE * count:
         blocks += undecided
     return sorted(blocks, key=lambda block: block.start)
