@@ -12,9 +12,7 @@ allowed). If a graph search finds too few allowed candidates, the sketches are s
 the query are found, too.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +28,7 @@ from vsearch_core.ann.searcher import (
     check_range,
     pool_size,
 )
-from vsearch_core.ann.sketch import Codec, from_arrays, to_arrays
+from vsearch_core.ann.sketch import StoredSketches
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.tuples import GraphArrays, StoredRows
 
@@ -42,10 +40,10 @@ _CANDIDATE_COST = 280.0  # of a candidate of a graph search
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
-    """The graph of a segment's vectors; each array may be a read-only memory map.
+class Graph(StoredSketches):
+    """The graph of a segment's vectors.
 
-    The fields have the names under which they are stored. `neighbors` (nodes, degree) uint32 are the neighbours of each
+    `neighbors` (nodes, degree) uint32 are the neighbours of each
     node, padded with NO_NODE. `sketches` (nodes, width) uint8 are the nodes' compressed vectors, and `codec` has the
     parameters for them. `entries` (e,) uint32 are the nodes where searches start. `order` (n,) uint32 are all rows,
     sorted by node; the rows of a node start at its place in `starts` (nodes + 1,) uint32.
@@ -56,16 +54,6 @@ class Graph:
     entries: NDArray[np.uint32]
     order: NDArray[np.uint32]
     starts: NDArray[np.uint32]
-    codec: Codec
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays of the graph and its codec, by the names under which they are stored."""
-        return to_arrays(self)
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Graph":
-        """Return the graph that consists of stored arrays. They are not copied. Raises KeyError if one is missing."""
-        return from_arrays(cls, arrays)
 
 
 class GraphSearcher(SketchSearcher):
@@ -83,7 +71,6 @@ class GraphSearcher(SketchSearcher):
 
     def _load(self, batch: QueryBatch) -> None:
         self._search_graph(batch, self._all, 1.0)
-        self._scan_sketches(batch, read_only(np.arange(len(self._stored.vectors)) < self._limits.exact_rows))
 
     def search(
         self,
@@ -133,8 +120,5 @@ class GraphSearcher(SketchSearcher):
             )  # fmt: skip
 
         found, allowed_counts = batch.run(search)
-        short = allowed_counts < min(batch.enough, len(self._graph.neighbors))
-        if short.any():
-            mask = allowed if len(allowed) else read_only(np.ones(len(self._stored.vectors), np.bool_))
-            found.replace_where(short, self._scan_sketches(batch.only(short), mask))
+        self._scan_again(found, batch, allowed, allowed_counts < min(batch.enough, len(self._graph.neighbors)))
         return found

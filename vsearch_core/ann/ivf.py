@@ -10,9 +10,8 @@ similar lengths. Dot products are sums of integers, so that lists don't depend o
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ from vsearch_core.ann.searcher import (
     check_range,
     pool_size,
 )
-from vsearch_core.ann.sketch import Codec, from_arrays, to_arrays
+from vsearch_core.ann.sketch import Codec, StoredSketches
 from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
@@ -53,10 +52,10 @@ def report_nothing(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class InvertedLists:
-    """The rows of a segment, grouped by the nearest centroid; each array may be a read-only memory map.
+class InvertedLists(StoredSketches):
+    """The rows of a segment, grouped by the nearest centroid.
 
-    The fields have the names under which they are stored. `centroids` (lists, d) int16 are unit vectors in fixed point.
+    `centroids` (lists, d) int16 are unit vectors in fixed point.
     `order` (n,) uint32 are all rows, sorted by list; those of list i are order[stops[i] : stops[i + 1]], and `stops`
     (lists + 1,) is uint32. `sketches` (n, width) uint8 are the compressed vectors of the rows in `order`, and `codec`
     has the parameters for them. `training` (2,) float64 has the number of rows that the centroids were trained for,
@@ -68,16 +67,6 @@ class InvertedLists:
     order: NDArray[np.uint32]
     sketches: NDArray[np.uint8]
     training: NDArray[np.float64]
-    codec: Codec
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays of the lists and their codec, by the names under which they are stored."""
-        return to_arrays(self)
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "InvertedLists":
-        """Return the lists that consist of stored arrays. They are not copied. Raises KeyError if one is missing."""
-        return from_arrays(cls, arrays)
 
     @property
     def list_of_row(self) -> NDArray[np.uint32]:
@@ -215,7 +204,7 @@ def _grouped(
         sketch.Encoder(codec, read_only(vectors), read_only(order), sketches), 0, len(vectors), _CHUNK, threads
     )
     stops = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32)
-    return InvertedLists(centroids, stops, order, sketches, training, codec)
+    return InvertedLists(codec, centroids, stops, order, sketches, training)
 
 
 class ListSearcher(SketchSearcher):
@@ -238,7 +227,6 @@ class ListSearcher(SketchSearcher):
 
     def _load(self, batch: QueryBatch) -> None:
         self._search_lists(batch, self._all, 1, POOL_BLOCK, 1, 1.0)
-        self._scan_sketches(batch, read_only(np.arange(len(self._stored.vectors)) < self._limits.exact_rows))
 
     def search(
         self,
@@ -280,10 +268,7 @@ class ListSearcher(SketchSearcher):
         enough = min(int(share * rows), max(batch.pool, nprobe * rows // lists if len(allowed) else 0))
         ranked = pool_size(min(lists, int(2 * nprobe / share)))
         found, compared = self._search_lists(batch, allowed, nprobe, ranked, enough, _LEAST_SHARE * share)
-        missing = compared == 0
-        if missing.any():
-            mask = allowed if len(allowed) else read_only(np.ones(rows, np.bool_))
-            found.replace_where(missing, self._scan_sketches(batch.only(missing), mask))
+        self._scan_again(found, batch, allowed, compared == 0)
         return found
 
     def _search_lists(

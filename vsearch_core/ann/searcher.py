@@ -84,6 +84,7 @@ class SketchSearcher:
         rows = len(self._stored.vectors)
         batch = QueryBatch(query, read_only(to_fixed(query)), k=1, pool=POOL_BLOCK, threads=1)
         self._load(batch)
+        self._scan_sketches(batch, read_only(np.arange(rows) < self._limits.exact_rows))
         self._sketches_discriminate(batch, read_only(np.ones(rows, np.bool_)), rows)
         self._scan_rows(batch, read_only(np.arange(rows) < 1))
 
@@ -149,6 +150,14 @@ class SketchSearcher:
             )  # fmt: skip
 
         return batch.run(scan)[0]
+
+    def _scan_again(
+        self, found: NearestRows, batch: "QueryBatch", allowed: NDArray[np.bool_], chosen: NDArray[np.bool_]
+    ) -> None:
+        """Replace the results of the chosen queries, (q,) bool, by those of a scan of all allowed sketches."""
+        if chosen.any():
+            mask = allowed if len(allowed) else read_only(np.ones(len(self._stored.vectors), np.bool_))
+            found.replace_where(chosen, self._scan_sketches(batch.only(chosen), mask))
 
     def _filtered(self, allowed: NDArray[np.bool_]) -> StoredRows:
         return self._stored._replace(allowed=allowed)

@@ -12,7 +12,7 @@ depend on the number of threads. Only the eigenvectors come from LAPACK, and the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,20 +62,26 @@ class Codec:
         )
 
 
-Stored = TypeVar("Stored")
+@dataclass(frozen=True, slots=True)
+class StoredSketches:
+    """Base of the arrays of one segment that have sketches and their `codec`. Each may be a read-only memory map.
 
+    The fields have the names under which they are stored.
+    """
 
-def to_arrays(stored: Any) -> dict[str, NDArray[Any]]:
-    """Return all arrays of a dataclass and of its field `codec`, by the names under which they are stored."""
-    parts = [(part, field.name) for part in (stored, stored.codec) for field in fields(part) if field.name != "codec"]
-    return {name: getattr(part, name) for part, name in parts}
+    codec: Codec
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays, those of the codec last, by the names under which they are stored."""
+        parts = [(part, field.name) for part in (self, self.codec) for field in fields(part) if field.name != "codec"]
+        return {name: getattr(part, name) for part, name in parts}
 
-def from_arrays(kind: type[Stored], arrays: Mapping[str, NDArray[Any]]) -> Stored:
-    """Return the dataclass whose arrays `to_arrays` returned. Raises KeyError if one is missing."""
-    codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
-    own = {field.name: arrays[field.name] for field in fields(kind) if field.name != "codec"}  # type: ignore[arg-type]
-    return kind(codec=codec, **own)  # type: ignore[call-arg]
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the object whose arrays were stored. They are not copied. Raises KeyError if one is missing."""
+        codec = Codec(**{field.name: arrays[field.name] for field in fields(Codec)})
+        own = {field.name: arrays[field.name] for field in fields(cls) if field.name != "codec"}
+        return cls(codec=codec, **own)
 
 
 def allocate(variances: NDArray[np.float64], digits: int) -> NDArray[np.int64]:

@@ -33,6 +33,12 @@ PROVIDERS: Mapping[str, EmbeddingProvider] = {
 }
 
 
+def is_local(provider: str) -> bool:
+    """Return True if a provider of that name, or an unknown one, embeds texts in this process, without a server."""
+    known = PROVIDERS.get(provider)
+    return known is None or known.address is None
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
     """The packages that a provider needs, and their versions on this machine.

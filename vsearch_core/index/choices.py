@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.allowed import allow, allowed
-from vsearch_core.embed.providers import PROVIDERS
+from vsearch_core.embed.providers import is_local
 from vsearch_core.errors import InputError, VsearchError
 from vsearch_core.index.settings import IndexOptions, IndexSettings
 from vsearch_core.model import EmbedderSpec
@@ -31,12 +31,11 @@ def settings_of(spec: EmbedderSpec) -> dict[str, str]:
 
     A remote provider's model is left out: nothing is fetched or read for it here.
     """
-    provider = PROVIDERS.get(spec.provider)
-    is_local = provider is None or provider.address is None
+    local = is_local(spec.provider)
     named = {
         "embedder": spec.provider if spec.provider != config.EMBEDDER else None,
-        "model": spec.model if is_local and not _is_default_model(spec.model) else None,
-        "base_url": None if is_local else spec.base_url,
+        "model": spec.model if local and not _is_default_model(spec.model) else None,
+        "base_url": None if local else spec.base_url,
     }
     return {key: value for key, value in named.items() if value is not None}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from vsearch_core.ann.check import check_graph, check_lists
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.ivf import InvertedLists
+from vsearch_core.ann.sketch import StoredSketches
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import ann_policy
@@ -44,6 +45,7 @@ IVF_PREFIX = "ivf_"
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
 Mask = NDArray[np.bool_]
+Sketches = TypeVar("Sketches", bound=StoredSketches)
 
 
 class Input(Enum):
@@ -417,17 +419,32 @@ def stored_graph(arrays: Arrays) -> Graph | None:
 
     The arrays are not verified: call `ann.check.check_graph` before the graph is searched.
     """
-    found = {name.removeprefix(GRAPH_PREFIX): array for name, array in arrays.items() if GRAPH.owns(name)}
-    return Graph.from_arrays(found) if found else None
+    return _stored(Graph, GRAPH_PREFIX, arrays)
+
+
+def _stored(kind: type[Sketches], prefix: str, arrays: Arrays) -> Sketches | None:
+    found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return kind.from_arrays(found) if found else None
 
 
 def _graph_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    graph, vectors = stored_graph(arrays), arrays[vectors_name()]
-    if graph is not None and _has_dimension(vectors, dimensions[TEXT]):
+    return _faults(stored_graph(arrays), check_graph, "its graph is damaged", arrays, dimensions)
+
+
+def _faults(
+    stored: Sketches | None,
+    check: Callable[[Sketches, NDArray[Any]], None],
+    finding: str,
+    arrays: Arrays,
+    dimensions: Mapping[str, int],
+) -> Iterator[tuple[str, str]]:
+    """Yield the fault that `check` finds in a graph or lists and the vectors among `arrays`."""
+    vectors = arrays[vectors_name()]
+    if stored is not None and _has_dimension(vectors, dimensions[TEXT]):
         try:
-            check_graph(graph, vectors)
+            check(stored, vectors)
         except ValueError as error:
-            yield "", f"its graph is damaged: {error}"
+            yield "", f"{finding}: {error}"
 
 
 # Inverted lists
@@ -481,17 +498,11 @@ def stored_lists(arrays: Arrays) -> InvertedLists | None:
 
     The arrays are not verified: call `ann.check.check_lists` before the lists are searched.
     """
-    found = {name.removeprefix(IVF_PREFIX): array for name, array in arrays.items() if IVF.owns(name)}
-    return InvertedLists.from_arrays(found) if found else None
+    return _stored(InvertedLists, IVF_PREFIX, arrays)
 
 
 def _list_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    lists, vectors = stored_lists(arrays), arrays[vectors_name()]
-    if lists is not None and _has_dimension(vectors, dimensions[TEXT]):
-        try:
-            check_lists(lists, vectors)
-        except ValueError as error:
-            yield "", f"its inverted lists are damaged: {error}"
+    return _faults(stored_lists(arrays), check_lists, "its inverted lists are damaged", arrays, dimensions)
 
 
 # All parts, in the order in which their arrays are written: a part may read the arrays of parts before it

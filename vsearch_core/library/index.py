@@ -261,12 +261,14 @@ class Index(Searching["Snapshot"]):
     def _measure_vector_scale(self) -> None:
         """Measure the scale of vector scores, on which confidence depends for other models than the default one.
 
-        The update has succeeded already, so a model that fails now only leaves the confidence unknown.
+        The update has succeeded already, so a model that fails now only leaves the confidence unknown. Nothing is sent
+        to a remote embedder: no forecast has announced these queries, and they would cost money.
         """
+        from vsearch_core.embed.providers import is_local
         from vsearch_core.evaluate.measure_scale import refresh_scale
 
         embedder = self._embedders.opened
-        if embedder is not None and embedder.fingerprint.provider not in {"gemini", "openai"}:  # queries cost money
+        if embedder is not None and is_local(embedder.fingerprint.provider):
             with suppress(ModelError):
                 refresh_scale(self.path, embedder)
 
