@@ -4,45 +4,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from large_segments import DOCS, LIMITS, SMALL, status, write, write_documents
 from support import WordEmbedder, make_index
 
-from vsearch_core.errors import ArgumentError, IndexCorruptError
+from vsearch_core.errors import ArgumentError
 from vsearch_core.index.ann_policy import AnnPolicy
 from vsearch_core.index.check import check_index
 from vsearch_core.index.limits import IndexLimits
 from vsearch_core.index.progress import Observer, Progress
-from vsearch_core.index.repair import repair_index
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.index.status import Status, read_status
-from vsearch_core.model import TEXT
-from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.recall import recall_faults
-from vsearch_core.search.request import SearchRequest
 from vsearch_core.store.catalog import Catalog
 
-LIMITS = IndexLimits(graph_rows=100)
-SMALL = IndexOptions(chunk_words=20, overlap_words=0)
 LISTS = replace(SMALL, ann="ivf")
-DOCS = Path("docs")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write(tmp_path, "large", 150)
-    write(tmp_path, "small", 20)
-    return tmp_path
-
-
-def write(root: Path, name: str, paragraphs: int) -> None:
-    (root / "docs").mkdir(exist_ok=True)
-    texts = (" ".join(f"{name}{number}word{part}" for part in range(19)) + "." for number in range(paragraphs))
-    (root / "docs" / f"{name}.txt").write_text("\n\n".join(texts), encoding="utf-8")
-
-
-def status(root: Path) -> Status:
-    with open_snapshot(root / ".vsearch") as snapshot:
-        return read_status(snapshot)
+    return write_documents(tmp_path)
 
 
 def indexed_rows(root: Path) -> tuple[int, int]:
@@ -81,11 +61,6 @@ def test_a_large_segment_gets_the_chosen_lists(root: Path, embedder: WordEmbedde
     with open_snapshot(root / ".vsearch") as snapshot:
         lists = snapshot.segments[0].lists
         assert lists is not None and sorted(lists.order) == list(range(170))
-
-
-def test_a_small_segment_gets_none(root: Path, embedder: WordEmbedder) -> None:
-    make_index(root, embedder, Path("docs/small.txt"), options=LISTS, limits=LIMITS)
-    assert indexed_rows(root) == (0, 0)
 
 
 def test_without_a_choice_memory_decides(root: Path, embedder: WordEmbedder) -> None:
@@ -133,46 +108,3 @@ def test_new_rows_join_the_lists_and_deleted_ones_leave(root: Path, embedder: Wo
         assert segment.lists is not None
         assert segment.lists.centroids.tobytes() == before
     assert not check_index(root / ".vsearch", full=True, recall=recall_faults).faults
-
-
-@pytest.mark.parametrize("steps", [0, 1, 4])
-def test_a_run_stopped_while_building_lists_changes_nothing(root: Path, embedder: WordEmbedder, steps: int) -> None:
-    grouped: list[Progress] = []
-    observer = Observer(
-        progress=lambda progress: grouped.append(progress) if progress.stage == "grouping" else None,
-        should_stop=lambda: len(grouped) > steps,
-    )
-    summary = make_index(root, embedder, DOCS, options=LISTS, observer=observer, limits=LIMITS)
-    assert (summary.interrupted, summary.uncompacted, summary.pending, summary.chunks) == (True, True, 0, 170)
-    assert indexed_rows(root) == (0, 0)
-    again = make_index(root, embedder, limits=LIMITS)
-    assert (again.interrupted, again.embedded, indexed_rows(root)) == (False, 0, (0, 170))
-
-
-def test_lists_that_lack_an_array_are_refused(root: Path, embedder: WordEmbedder) -> None:
-    make_index(root, embedder, DOCS, options=LISTS, limits=LIMITS)
-    catalog = Catalog.open_to_write(root / ".vsearch")
-    with catalog.transaction():
-        catalog.connection.execute("UPDATE segments SET manifest = json_remove(manifest, '$.ivf_order')")
-    catalog.close()
-    with pytest.raises(IndexCorruptError, match=r"segment \w{32}: the catalog lists no file of its array 'order'"):
-        status(root)
-
-
-@pytest.mark.parametrize("name", ["ivf_centroids", "ivf_sketches", "ivf_stops"])
-def test_damaged_lists_are_found_and_rebuilt(root: Path, embedder: WordEmbedder, name: str) -> None:
-    make_index(root, embedder, DOCS, options=LISTS, limits=LIMITS)
-    index = root / ".vsearch"
-    assert not check_index(index, full=True, recall=recall_faults).faults
-    (path,) = (index / "segments").glob(f"*/{name}.npy")
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    (fault,) = check_index(index, full=True, recall=recall_faults).faults
-    assert fault.thing == str(path)
-    with open_snapshot(index) as snapshot, pytest.raises(IndexCorruptError, match="its inverted lists are damaged"):
-        request = SearchRequest("large1word1", mode="vector", nprobe=100)
-        LocalSearcher(snapshot).search(request, {TEXT: embedder.embed_queries(["large1word1"])[0]}, 10)
-    assert repair_index(index, limits=LIMITS).rebuilt == 1
-    assert indexed_rows(root) == (0, 170)
-    assert not check_index(index, full=True, recall=recall_faults).faults
