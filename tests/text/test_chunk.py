@@ -205,6 +205,12 @@ def test_a_chunk_is_under_the_heading_above_most_of_it() -> None:
     assert [chunk.heading for chunk in split(many, ChunkOptions(words=100, overlap=0))] == ["Doc"]
 
 
+def test_a_heading_inside_a_word_begins_no_section() -> None:
+    spans = (Span(0, 1, ()), Span(1, 2, ("A",)), Span(2, 14, ()))
+    (chunk,) = split(Document("wordwordword word", spans), ChunkOptions(words=20, overlap=0))
+    assert (chunk.heading, chunk.sections) == (None, ())
+
+
 def test_heading_does_not_end_a_chunk_that_is_too_small() -> None:
     assert "s1" in split(sections(7, 30), SMALL)[0].text
 

@@ -177,9 +177,18 @@ class _Cutter:
     def _sections_of(self, start: int, end: int) -> tuple[Section, ...]:
         """Return the sections of the text from cut `start` to `end`: at least one."""
         sections = []
-        for heading, spans in itertools.groupby(self._spans_of(start, end), key=lambda span: span.heading):
-            sections.append(Section(max(next(spans).start, self.words[start]), heading))
+        spans = (span for span, _ in self._words_of(start, end))
+        for heading, group in itertools.groupby(spans, key=lambda span: span.heading):
+            sections.append(Section(max(next(group).start, self.words[start]), heading))
         return tuple(sections)
+
+    def _words_of(self, start: int, end: int) -> Iterator[tuple[Span, int]]:
+        """Yield each span in which words from cut `start` to `end` begin, and the number of these words."""
+        for span in self._spans_of(start, end):
+            inside = (bisect_left(self.words, place) for place in (span.start, span.end))
+            begun, done = (min(max(cut, start), end) for cut in inside)
+            if done > begun:
+                yield span, done - begun
 
     def _headings_of(self, start: int, end: int) -> tuple[str, ...]:
         """Return the headings above most words from cut `start` to `end`: the longest trail over half of them.
@@ -187,11 +196,8 @@ class _Cutter:
         If not even the outermost heading is over half, return the trail over most words.
         """
         trails: Counter[tuple[str, ...]] = Counter()
-        for span in self._spans_of(start, end):
-            inside = (bisect_left(self.words, place) for place in (span.start, span.end))
-            begun, done = (min(max(cut, start), end) for cut in inside)
-            if done > begun:
-                trails[span.heading] += done - begun
+        for span, words in self._words_of(start, end):
+            trails[span.heading] += words
         above: Counter[tuple[str, ...]] = Counter()
         for trail, words in trails.items():
             for depth in range(1, len(trail) + 1):
