@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from vsearch_core.config import INDEX_DIR
-from vsearch_core.regular_files import refuse_special, refuse_special_mode
+from vsearch_core.regular_files import checked, refuse_special, refuse_special_mode
 
 if TYPE_CHECKING:
     import sqlite3
@@ -202,23 +202,14 @@ def _descriptor(path: Path, flags: int, permissions: int, within: Path | None) -
     if not _HAS_DESCRIPTORS:
         refuse_links(path, within=within)
         refuse_special(path)
-        return _regular(path, os.open(path, flags, permissions))
+        return checked(os.open(path, flags, permissions), path)
     with _folder(path.parent, _anchor(path, within)) as folder:
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a pipe would wait for its other end
         with _named(path):
             with suppress(FileNotFoundError):  # opening some devices changes them
                 refuse_special_mode(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode, path)
             descriptor = os.open(path.name, flags, permissions, dir_fd=folder)
-    return _regular(path, descriptor)
-
-
-def _regular(path: Path, descriptor: int) -> int:
-    try:
-        refuse_special_mode(os.fstat(descriptor).st_mode, path)  # `open` itself refuses a folder
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    return checked(descriptor, path)  # `open` itself refuses a folder
 
 
 def _anchor(path: Path, within: Path | None) -> Path:

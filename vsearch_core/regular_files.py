@@ -62,7 +62,11 @@ def file_kind(mode: int) -> str:
 
 def _open(path: str, flags: int) -> int:
     """Open the file without waiting, and check its kind again: it may have been replaced since it was looked at."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # O_NONBLOCK: a pipe would wait for its other end
+    return checked(os.open(path, flags | getattr(os, "O_NONBLOCK", 0)), path)  # O_NONBLOCK: a pipe would wait
+
+
+def checked(descriptor: int, path: Path | str) -> int:
+    """Return the descriptor of a regular file or a folder. Close any other, and raise OSError with errno EINVAL."""
     try:
         refuse_special_mode(os.fstat(descriptor).st_mode, path)
     except OSError:

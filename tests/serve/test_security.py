@@ -1,4 +1,4 @@
-"""Who may ask a server: host names, origins, content types, tokens, and what an answer can reveal."""
+"""Requests that a server refuses, by host name, origin, content type and token, and what an answer can reveal."""
 
 import os
 import socket

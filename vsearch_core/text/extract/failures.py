@@ -17,6 +17,17 @@ def encrypted(name: str, password: str) -> EncryptedError:
     return EncryptedError(name, "is encrypted")
 
 
+def require_decryption(name: str, password: str) -> None:
+    """Raise EncryptedError if there is no password, or if the package that decrypts Office files isn't installed."""
+    if not password:
+        raise encrypted(name, password)
+    try:
+        import msoffcrypto.exceptions  # noqa: F401
+    except ImportError:
+        reason = "is encrypted, and opening it needs msoffcrypto-tool"
+        raise EncryptedError(name, reason, "office-extra-missing") from None
+
+
 def damaged(name: str, kind: str, error: Exception | str) -> ExtractionError:
     """Return the error for a file that can't be read as a `kind`, such as "PDF". It quotes the parser's message."""
     message = " ".join(str(error).split()) or type(error).__name__

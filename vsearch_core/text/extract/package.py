@@ -12,10 +12,10 @@ from typing import Protocol
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from vsearch_core.errors import EncryptedError, ExtractionError
+from vsearch_core.errors import ExtractionError
 from vsearch_core.model import JsonValue
 from vsearch_core.text.extract.decode import OLE_CONTAINER, one_line
-from vsearch_core.text.extract.failures import damaged, encrypted, too_large
+from vsearch_core.text.extract.failures import damaged, encrypted, require_decryption, too_large
 from vsearch_core.text.extract.headings import useful_title
 from vsearch_core.text.extract.options import ExtractLimits, ExtractOptions
 
@@ -160,14 +160,10 @@ def _decrypted(name: str, data: bytes, password: str) -> bytes:
             name.rpartition(".")[2].lower(),
         )
         raise ExtractionError(name, reason, "old-office-file", suffix=suffix)
-    if not password:
-        raise encrypted(name, password)
-    try:
-        from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
-        from msoffcrypto.format.ooxml import OOXMLFile
-    except ImportError:
-        reason = "is encrypted, and opening it needs msoffcrypto-tool"
-        raise EncryptedError(name, reason, "office-extra-missing") from None
+    require_decryption(name, password)
+    from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
+    from msoffcrypto.format.ooxml import OOXMLFile
+
     out = io.BytesIO()
     try:
         file = OOXMLFile(io.BytesIO(data))

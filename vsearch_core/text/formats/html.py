@@ -269,7 +269,7 @@ def _length(element: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Landmarks:
-    """What a page is searched for once, before its text is laid out.
+    """Elements and the size of a page, found once before its text is laid out.
 
     Attributes:
         menus: The elements that are menus, notices or footers.

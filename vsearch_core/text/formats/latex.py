@@ -40,28 +40,27 @@ _ARGUMENT = re.compile(r"\s*+" + _BRACED)
 _OPTIONAL_ARGUMENT = re.compile(r"[ \t]*+\[([^\[\]\n]*+)\]")
 _PLACE = re.compile(r"#([1-9])")
 _MAX_MACROS, _MAX_MACRO, _MAX_EXPANDED = 500, 500, 200_000  # macros; characters of one, and of all their uses
-_SETTINGS = {  # command or environment -> its first arguments that are no text
-    **dict.fromkeys(
-        ("href", "textcolor", "colorbox", "hyperlink", "hypertarget", "parbox", "raisebox", "rotatebox"), 1
-    ),
-    **dict.fromkeys(("scalebox", "foreignlanguage", "adjustbox", "texorpdfstring"), 1),
-    **dict.fromkeys(("multicolumn", "multirow", "fcolorbox", "resizebox"), 2),
-}
-_ENVIRONMENTS = {
-    **dict.fromkeys(("tabular", "longtable", "array", "tblr", "supertabular", "minipage", "multicols"), 1),
-    **dict.fromkeys(("thebibliography", "subfigure", "column", "spacing", "adjustbox", "tabbing"), 1),
-    **dict.fromkeys(("tabularx", "tabular*", "tabulary", "wrapfigure", "adjustwidth", "list"), 2),
-}
+# Commands and environments whose first argument, or first two, are no text
+_SETTING_1 = (
+    "href|textcolor|colorbox|hyperlink|hypertarget|parbox|raisebox|rotatebox|scalebox|foreignlanguage|adjustbox"
+    "|texorpdfstring"
+)
+_SETTING_2 = "multicolumn|multirow|fcolorbox|resizebox"
+_ENVIRONMENT_1 = (
+    "tabular|longtable|array|tblr|supertabular|minipage|multicols|thebibliography|subfigure|column|spacing|adjustbox"
+    "|tabbing"
+)
+_ENVIRONMENT_2 = r"tabularx|tabular\*|tabulary|wrapfigure|adjustwidth|list"
 _BRACES = _BRACED.replace("((?:", "(?:(?:", 1)
 _SETTING = re.compile(
-    rf"\\(?:(?:{'|'.join(name for name, count in _SETTINGS.items() if count == 1)})\*?(?:{_OPTIONAL})*[ \t]*{_BRACES}"
-    rf"|(?:{'|'.join(name for name, count in _SETTINGS.items() if count == 2)})\*?(?:{_OPTIONAL})*[ \t]*{_BRACES}"
+    rf"\\(?:(?:{_SETTING_1})\*?(?:{_OPTIONAL})*[ \t]*{_BRACES}"
+    rf"|(?:{_SETTING_2})\*?(?:{_OPTIONAL})*[ \t]*{_BRACES}"
     rf"(?:{_OPTIONAL})?[ \t]*{_BRACES})(?:{_OPTIONAL})*"
 )
 _ENVIRONMENT = re.compile(
-    rf"\\begin\{{(?:(?:{'|'.join(name for name, count in _ENVIRONMENTS.items() if count == 1)})\}}"
+    rf"\\begin\{{(?:(?:{_ENVIRONMENT_1})\}}"
     rf"(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?|"
-    rf"(?:{'|'.join(re.escape(name) for name, count in _ENVIRONMENTS.items() if count == 2)})\}}"
+    rf"(?:{_ENVIRONMENT_2})\}}"
     rf"(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?(?:{_OPTIONAL})*[ \t]*(?:{_BRACES})?|[A-Za-z]+\*?\}}(?:[ \t]*{_OPTIONAL})+)"
 )
 _NOTE = re.compile(

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from vsearch_core.errors import BinaryFileError, EncryptedError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import OLE_CONTAINER, decode
-from vsearch_core.text.extract.failures import encrypted
+from vsearch_core.text.extract.failures import encrypted, require_decryption
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.streams import Streams
 from vsearch_core.text.formats.xls import extract as extract_xls
@@ -81,13 +81,9 @@ def _extract_old(name: str, data: bytes, options: ExtractOptions) -> Document:
 
 def _decrypted(name: str, data: bytes, password: str) -> bytes:
     """Return an old Office file without its encryption. Raises EncryptedError if the password doesn't open it."""
-    if not password:
-        raise encrypted(name, password)
-    try:
-        import msoffcrypto
-    except ImportError:
-        reason = "is encrypted, and opening it needs msoffcrypto-tool"
-        raise EncryptedError(name, reason, "office-extra-missing") from None
+    require_decryption(name, password)
+    import msoffcrypto
+
     out = io.BytesIO()
     try:
         file = msoffcrypto.OfficeFile(io.BytesIO(data))
