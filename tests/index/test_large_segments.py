@@ -1,4 +1,4 @@
-"""What holds for graphs as for inverted lists: both are parts of large segments, built at the end of a run."""
+"""Graphs and inverted lists keep the same promises: both are parts of large segments, built at the end of a run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from vsearch_core.store.catalog import Catalog
 
 
 @dataclass(frozen=True)
-class Kind:
+class LargePart:
     """A graph or lists: options that choose it, its stage, the option of a search that uses it, and the error."""
 
     prefix: str
@@ -39,8 +39,8 @@ def built(root: Path) -> tuple[int, int, int, int]:
     return found.graph_segments, found.graph_rows, found.ivf_segments, found.ivf_rows
 
 
-GRAPH = Kind("graph_", SMALL, "linking", {"ef_search": 100}, "its graph is damaged", (1, 170, 0, 0))
-LISTS = Kind(
+GRAPH = LargePart("graph_", SMALL, "linking", {"ef_search": 100}, "its graph is damaged", (1, 170, 0, 0))
+LISTS = LargePart(
     "ivf_",
     replace(SMALL, ann="ivf"),
     "grouping",
@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @KINDS
-def test_a_small_segment_gets_none(root: Path, embedder: WordEmbedder, kind: Kind) -> None:
+def test_a_small_segment_gets_none(root: Path, embedder: WordEmbedder, kind: LargePart) -> None:
     make_index(root, embedder, Path("docs/small.txt"), options=kind.options, limits=LIMITS)
     assert built(root) == NONE
     assert (status(root).size["graph"], status(root).size["ivf"]) == (0, 0)
@@ -67,7 +67,7 @@ def test_a_small_segment_gets_none(root: Path, embedder: WordEmbedder, kind: Kin
 @KINDS
 @pytest.mark.parametrize("steps", [0, 1, 4])
 def test_a_run_stopped_while_building_changes_nothing(
-    root: Path, embedder: WordEmbedder, kind: Kind, steps: int
+    root: Path, embedder: WordEmbedder, kind: LargePart, steps: int
 ) -> None:
     reports: list[Progress] = []
     observer = Observer(
@@ -86,7 +86,7 @@ def test_a_run_stopped_while_building_changes_nothing(
 
 
 @KINDS
-def test_one_that_lacks_an_array_is_refused(root: Path, embedder: WordEmbedder, kind: Kind) -> None:
+def test_one_that_lacks_an_array_is_refused(root: Path, embedder: WordEmbedder, kind: LargePart) -> None:
     make_index(root, embedder, DOCS, options=kind.options, limits=LIMITS)
     catalog = Catalog.open_to_write(root / ".vsearch")
     with catalog.transaction():
@@ -106,7 +106,7 @@ def test_one_that_lacks_an_array_is_refused(root: Path, embedder: WordEmbedder, 
     ],
     ids=lambda value: value if isinstance(value, str) else value.prefix,
 )
-def test_a_damaged_one_is_found_and_rebuilt(root: Path, embedder: WordEmbedder, kind: Kind, name: str) -> None:
+def test_a_damaged_one_is_found_and_rebuilt(root: Path, embedder: WordEmbedder, kind: LargePart, name: str) -> None:
     make_index(root, embedder, DOCS, options=kind.options, limits=LIMITS)
     index = root / ".vsearch"
     assert not check_index(index, full=True, recall=recall_faults).faults
