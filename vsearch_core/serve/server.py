@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from vsearch_core.serve.connections import MAX_CONNECTIONS, BoundedConnection
 from vsearch_core.serve.security import App
 
 GOODBYE_SECONDS = 10  # in which answers under way can end after a signal
@@ -33,7 +34,8 @@ def serve(app: App, listener: socket.socket) -> None:
         app,
         access_log=False,
         log_config=None,
-        http="h11",
+        http=BoundedConnection,
+        backlog=MAX_CONNECTIONS,  # also the most connections that are accepted at once
         ws="none",
         lifespan="off",
         proxy_headers=False,
