@@ -1,4 +1,4 @@
-"""An example of each command, for its help. A test runs all but the server, in this order, in a folder with notes/."""
+"""An example of each command, for its help. A test runs all but the servers, in this order, in a folder with notes/."""
 
 EXAMPLES = {
     "index": "vsearch index notes --exclude 'drafts/'",
@@ -7,6 +7,7 @@ EXAMPLES = {
     "read": "vsearch read notes/pump.md:3-9",
     "verify": "vsearch verify answer.md",
     "serve": "vsearch serve --port 8080",
+    "mcp": "vsearch mcp --index notes",
     "duplicates": "vsearch duplicates --threshold 0.9",
     "status": "vsearch status --files",
     "remove": "vsearch remove notes/old",

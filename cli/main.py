@@ -28,6 +28,7 @@ COMMANDS = {
     "read": "read:read",
     "verify": "verify:verify",
     "serve": "serve:serve",
+    "mcp": "mcp:mcp",
     "duplicates": "duplicates:duplicates",
     "status": "status:status",
     "remove": "remove:remove",

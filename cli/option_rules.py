@@ -116,6 +116,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **dict.fromkeys(("host", "port", "allow_host", "token", "quiet", "yes", "index_dir"), ALWAYS),
         "base_url": _REMOTE,
     },
+    "mcp": dict.fromkeys(("index_dir",), ALWAYS),
     "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir"), ALWAYS)},
     "status": dict.fromkeys(("by_file", "as_json", "index_dir"), ALWAYS),
     "remove": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from vsearch_core.errors import StorageError
+from vsearch_core.printable import one_line as one_line  # noqa: PLC0414 - commands import both from here
+from vsearch_core.printable import printable as printable  # noqa: PLC0414
 
 from .interrupts import refuse_results_after_interrupt
 
@@ -24,24 +26,10 @@ Colour = Literal["auto", "always", "never"]
 COLOUR_HELP = "Colour the output: auto means on a terminal, unless NO_COLOR is set."
 PATH, DIM, RESET = "\x1b[35m", "\x1b[2m", "\x1b[0m"  # colours of a terminal
 
-# C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi marks, overrides, isolates).
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 _collected: ContextVar[list[bytes]] = ContextVar("collected")  # what is emitted, while `collected` is in use
-
-
-def printable(text: str) -> str:
-    """Replace characters that control a terminal or hide text with U+FFFD. Line ends and tabs stay."""
-    return _UNSAFE.sub("\ufffd", text)
-
-
-def one_line(text: str) -> str:
-    """Return the text as one line that is safe for a terminal: see `printable`."""
-    return printable(" ".join(text.split()))
 
 
 def to_json(value: object) -> str:

@@ -13,6 +13,7 @@ GROUND = {
     "model",
     "errors",
     "json_text",
+    "printable",
     "config",
     "dates",
     "own_files",

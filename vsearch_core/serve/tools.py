@@ -1,0 +1,212 @@
+"""The tools that agents call: the fields of each, and its answer as text and locators. The protocol is elsewhere.
+
+The text is written for a language model. The locators are for programs: they say where the text comes from, and repeat
+none of it. Documents may come from anybody, so characters that control a terminal or hide text are replaced.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from vsearch_core.printable import one_line, printable
+from vsearch_core.serve.fields import READ, SEARCH, SIMILAR, BodyError, Field, parse_body
+
+if TYPE_CHECKING:
+    from vsearch_core.search.results import Hit, Results
+    from vsearch_core.search.snippets import Snippet
+    from vsearch_core.serve.app import ServedIndex
+
+MOST_TOKENS = 8000  # of the text of one answer, unless the agent asks for more
+
+_FILTERS = ("path", "ext", "since", "until", "where")
+_HITS = (*_FILTERS, "k", "offset", "group_by_file", "context", "max_tokens")
+
+_WHY_NOTHING = {
+    "empty-index": "The index is empty.",
+    "clauses-unmatched": 'No text passes both the filters and the clauses ("quotes", + and -); loosen them.',
+    "filtered-out": "No text passes the filters; loosen them.",
+    "beyond-last-hit": "There are no further hits; lower offset.",
+    "below-min-confidence": "Every confidence is below min_confidence.",
+    "stop-words-only": "The query has only function words, which keyword search leaves out; try mode hybrid.",
+    "no-term-matches": "No text has these words; try mode hybrid.",
+    "no-match": "Nothing matches; rephrase the query.",
+}
+_STALE = {"gone": "the file no longer exists", "changed": "the file has changed since it was indexed"}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """The answer of a tool: `text` for a language model, and `locators` (a JSON object) for programs."""
+
+    text: str
+    locators: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTool:
+    """A tool: its name, a title for people, a description for the model, its fields, and its function.
+
+    `is_read_only` is False if the tool changes the index.
+    """
+
+    name: str
+    title: str
+    about: str
+    fields: Mapping[str, Field]
+    run: "Callable[[ServedIndex, dict[str, Any]], ToolAnswer]"
+    is_read_only: bool = True
+
+    def call(self, index: "ServedIndex", arguments: Mapping[str, Any]) -> ToolAnswer:
+        """Return the answer. Raises BodyError for arguments that don't fit the fields, and other errors of vsearch."""
+        return self.run(index, parse_body(dict(arguments), self.fields))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the arguments. Optional ones are left out, not null, which some clients refuse."""
+        properties = {name: replace(field, required=True).schema() for name, field in self.fields.items()}
+        required = [name for name, field in self.fields.items() if field.required]
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _search(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+    query = options.pop("query")
+    whole = _shows_whole_chunks(options)
+    results = index.search(query, snippets=not whole, **options)
+    return _hits_answer(results, has_min_confidence="min_confidence" in options)
+
+
+def _similar(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+    place = options.pop("place")
+    whole = _shows_whole_chunks(options)
+    return _hits_answer(index.similar(place, snippets=not whole, **options))
+
+
+def _shows_whole_chunks(options: dict[str, Any]) -> bool:
+    """Return True if hits are shown in full, as with context or max_tokens; then also limit their tokens."""
+    options["collapse"] = True
+    if "context" not in options and "max_tokens" not in options:
+        return False
+    options.setdefault("max_tokens", MOST_TOKENS)
+    return True
+
+
+def _hits_answer(results: "Results", *, has_min_confidence: bool = False) -> ToolAnswer:
+    """Return hits as text: a line with the place of each, then its best sentences or all of it."""
+    from vsearch_core.search.confidence import ANSWERED
+    from vsearch_core.search.results_json import why_nothing
+
+    parts = []
+    if not results.hits:
+        parts.append(_WHY_NOTHING[why_nothing(results, has_min_score=False, has_min_confidence=has_min_confidence)])
+    elif results.answered is False:
+        parts.append(f"Nothing here seems to answer this: every hit is less than {ANSWERED:.0%} likely to be relevant.")
+    for number, hit in enumerate(results.hits):
+        snippet = results.snippets[number] if results.snippets else None
+        parts.append(f"{_headline(hit, snippet)}\n{_text(hit, snippet)}")
+    if results.more:
+        parts.append(f"More hits follow at offset {results.skipped + len(results.hits)}.")
+    hits = [_locator(hit) for hit in results.hits]
+    counts = {"generation": results.generation, "answered": results.answered, "more": results.more}
+    return ToolAnswer("\n\n".join(parts), {**counts, "hits": hits})
+
+
+def _headline(hit: "Hit", snippet: "Snippet | None") -> str:
+    """Return a hit's number, place, heading and confidence, such as "[1] pump.md:12-30 | Valves | 87 %"."""
+    from vsearch_core.text.extract.registry import split_member
+
+    heading = hit.heading if snippet is None else hit.as_chunk().heading_at(snippet.start)
+    member, heading = split_member(hit.path, heading)
+    path = f"{hit.path}!{member}" if member else hit.path
+    place = f"{path}  {hit.place}" if hit.place and not member else f"{path}:{hit.start_line}-{hit.end_line}"
+    notes = [
+        heading or hit.title,
+        None if hit.confidence is None else f"{hit.confidence:.0%} likely relevant",
+        None if hit.stale is None else _STALE[hit.stale],
+        None if hit.newer is None else f"newer version: {hit.newer}",
+        f"and {hit.alike_count} near-duplicates" if hit.alike_count else None,
+    ]
+    return " | ".join(one_line(note) for note in (f"[{hit.rank}] {place}", *notes) if note)
+
+
+def _text(hit: "Hit", snippet: "Snippet | None") -> str:
+    if snippet is None:
+        return printable((hit.before or "") + hit.text + (hit.after or "")).strip()
+    return printable("\n".join(part for part in (snippet.header, snippet.text) if part)).strip()
+
+
+def _locator(hit: "Hit") -> dict[str, Any]:
+    """Return where a hit is, without any of its text."""
+    names = ("rank", "path", "chunk", "start_line", "end_line", "start_char", "end_char", "page", "stale", "newer")
+    value = {name: getattr(hit, name) for name in names}
+    value["confidence"] = None if hit.confidence is None else round(hit.confidence, 3)
+    value["alike"] = [{name: getattr(each, name) for name in ("path", "start_line", "end_line")} for each in hit.alike]
+    return value
+
+
+def _read(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+    if "end_line" in options and "start_line" not in options:
+        raise BodyError("/end_line", "needs start_line")
+    options.setdefault("max_tokens", MOST_TOKENS)
+    found = index.read(options.pop("path"), **options)
+    place = found.place or f"lines {found.start_line}-{found.end_line} of {found.last_line}"
+    heading = f" | {found.heading}" if found.heading else ""
+    text = printable(found.before + found.text + found.after)
+    rest = ""
+    if found.truncated:
+        following = found.end_line + 1
+        rest = f"\n\n[cut off here; read on at start_line {following}]" if following <= found.last_line else ""
+        rest = rest or "\n\n[cut off here; ask for more max_tokens]"
+    texts = {"text", "before", "after", "heading"}
+    locators = {name: value for name, value in asdict(found).items() if name not in texts}
+    return ToolAnswer(f"{one_line(f'{found.path} | {place}{heading}')}\n{text}{rest}", locators)
+
+
+def _status(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+    found = index.status()
+    pending = f"; {found.pending_files} files are not indexed yet" if found.pending_files else ""
+    text = (
+        f"{found.files} files in {found.chunks} chunks, last updated {found.last_commit or 'never'}{pending}."
+        f" Indexed folders and files: {', '.join(found.sources) or 'none'}."
+    )
+    names = ("generation", "files", "chunks", "pending_files", "language")
+    values = {name: getattr(found, name) for name in names}
+    model = {"provider": found.fingerprint.provider, "model": found.fingerprint.model}
+    return ToolAnswer(one_line(text), {"index": str(found.index), **values, "embedder": model})
+
+
+TOOLS: tuple[AgentTool, ...] = (
+    AgentTool(
+        "search",
+        "Search documents",
+        "Search the user's indexed documents (notes, papers, manuals, code, mail) by meaning and by keyword. Ask a"
+        ' question or give keywords; "phrases", +required and -excluded words count. Each hit has its place, which'
+        " `read` takes, its best sentences, and the probability that it is relevant. If nothing seems to answer, say"
+        " so instead of guessing. With context or max_tokens, hits are shown in full.",
+        {
+            "query": replace(SEARCH["query"], required=True),
+            **{name: SEARCH[name] for name in ("mode", "min_confidence", *_HITS)},
+        },
+        _search,
+    ),
+    AgentTool(
+        "read",
+        "Read a document",
+        "Read the stored text of an indexed document, or some lines or a page of it, as a hit of `search` names it."
+        " Works for PDF, Office and other formats, too. The file itself is not opened.",
+        {name: READ[name] for name in ("path", "start_line", "end_line", "page", "context", "max_tokens")},
+        _read,
+    ),
+    AgentTool(
+        "similar",
+        "Find similar documents",
+        "Find the text that is most similar to an indexed document, or to the part of it at a line.",
+        {"place": SIMILAR["place"], **{name: SIMILAR[name] for name in _HITS}},
+        _similar,
+    ),
+    AgentTool(
+        "status",
+        "Describe the index",
+        "Tell which folders are indexed, how many documents there are, and how fresh the index is.",
+        {},
+        _status,
+    ),
+)
