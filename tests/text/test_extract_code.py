@@ -1,13 +1,16 @@
 """Source code: where definitions begin and end, in several languages, compared with Python's own parser."""
 
 import ast
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from vsearch_core.model import Document
-from vsearch_core.text.extract.registry import extract
+from vsearch_core.text.extract.registry import FORMATS, SOURCE_CODE, extract
+from vsearch_core.text.formats.code import MAX_LINE
+from vsearch_core.text.formats.code_languages import LANGUAGES, Language
 
 
 def lines_of(document: Document) -> dict[int, str]:
@@ -110,6 +113,10 @@ HASKELL = (
     "module A where\n\ndata Tree = Leaf\n  | Node\n\nstep :: Int -> Int\nstep x = x + 1\n\n"
     "instance Show Tree where\n  show _ = x\n"
 )
+COBOL = (
+    "       IDENTIFICATION DIVISION.\n       PROGRAM-ID. GATE.\n       PROCEDURE DIVISION.\n      * note\n"
+    "       OPEN-GATE.\n           EXIT.\n       SHUT-GATE.\n"
+)
 SQL = "select 1;\nCREATE TABLE IF NOT EXISTS t (\n  a int\n);\nselect 2;\n"
 
 
@@ -152,6 +159,52 @@ SQL = "select 1;\nCREATE TABLE IF NOT EXISTS t (\n  a int\n);\nselect 2;\n"
         ("a.cmake", "function(go x)\n  message(${x})\nendfunction()\n", {1: "go", 2: "go"}),
         ("a.vhd", "entity go is\n  port (a : in bit);\nend entity;\n", {1: "go", 2: "go", 3: "go"}),
         ("a.sql", SQL, {1: "", 2: "t", 3: "t", 5: ""}),
+        ("b.sql", "create view v as\nselect a\nfrom t;\nselect 2;\n", {1: "v", 3: "v", 4: ""}),
+        ("a.cob", COBOL, {2: "GATE", 3: "PROCEDURE DIVISION", 5: "OPEN-GATE", 6: "OPEN-GATE", 7: "SHUT-GATE"}),
+        ("a.adb", "procedure Go is\n  X : Integer;\nbegin\n  null;\nend Go;\n", {1: "Go", 3: "Go", 5: "Go"}),
+        ("a.d", "import std;\nint go(int x) {\n  return x;\n}\n", {1: "", 2: "go", 4: "go"}),
+        (
+            "Makefile",
+            "X := 1\n.PHONY: all\nall: $(X)\n\tgo\n%.o: %.c\n\tcc\nY = 2\n",
+            {2: "", 4: "all", 6: "%.o", 7: ""},
+        ),
+        ("Dockerfile", "FROM a AS build\nRUN x\nFROM b\nCOPY y z\n", {1: "a AS build", 2: "a AS build", 4: "b"}),
+        ("CMakeLists.txt", "project(x)\nfunction(go)\n  y()\nendfunction()\nz()\n", {1: "", 3: "go", 4: "go", 5: ""}),
+        ("Jenkinsfile", "pipeline {\n  stage('Build') {\n    sh 'x'\n  }\n}\n", {3: "pipeline.stage('Build')"}),
+        ("a.v", "module gate(input a);\n  assign b = a;\nendmodule\n", {1: "gate", 2: "gate", 3: "gate"}),
+        ("b.v", "Lemma go : x = x.\nProof. auto. Qed.\n", {1: "go", 2: "go"}),
+        ("c.v", "fn go() {\n\tx\n}\n", {1: "go", 2: "go"}),
+        ("b.pl", "parent(a, b).\nparent(b, c).\nold(X) :-\n  parent(X, _).\n", {1: "parent", 2: "parent", 4: "old"}),
+        ("a.pro", "pro go, x\nprint, x\nend\n", {1: "go", 2: "go"}),
+        ("b.m", "function y = go(x)\ny = x;\nend\n", {1: "go", 2: "go"}),
+        ("a.pp", "class web {\n  package { 'x': }\n}\n", {1: "web", 2: "web"}),
+        ("b.pp", "procedure Go;\nvar x: Integer;\nbegin\n  x := 1;\nend;\n", {1: "Go", 3: "Go", 4: "Go"}),
+        ("a.coffee", "go = (x) ->\n  x + 1\ny = 2\n", {1: "go", 2: "go", 3: ""}),
+        ("a.nix", "{\n  go = x: y: {\n    a = 1;\n  };\n}\n", {2: "go", 3: "go"}),
+        ("a.bat", "set x=1\n:go\necho x\ngoto :eof\n", {1: "", 2: "go", 4: "go"}),
+        ("a.cl", "__kernel void go(int x) {\n  x;\n}\n", {1: "go", 2: "go"}),
+        ("b.cl", "(defun go (x)\n  x)\n", {1: "go", 2: "go"}),
+        ("a.sas", "%macro go(x);\ndata y;\n%mend;\n", {1: "go", 2: "data y"}),
+        ("a.do", "capture program drop go\nprogram define go\n  x\nend\n", {1: "", 2: "go", 3: "go"}),
+        ("a.st", "Object subclass: #P\n  x\nP >> go\n  ^ x\n", {1: "P", 3: "P >> go"}),
+        ("b.st", "FUNCTION_BLOCK P\nx := 1;\nEND_FUNCTION_BLOCK\n", {1: "P", 2: "P"}),
+        ("a.s", "\t.text\ngo:\n\tret\n", {1: "", 2: "go", 3: "go"}),
+        ("a.gradle", "task go(type: X) {\n  y\n}\ndependencies {\n  z\n}\n", {2: "go", 5: "dependencies"}),
+        ("a.feature", "Feature: Gate\n  Scenario: Open it\n    When x\n", {3: "Feature: Gate.Scenario: Open it"}),
+        ("a.robot", "*** Test Cases ***\nOpen The Gate\n    Click    x\n", {3: "Open The Gate"}),
+        ("a.f", "      SUBROUTINE GO(X)\nC     note\n      X = 1\n      END\n", {1: "GO", 3: "GO"}),
+        ("b.f90", "module m\ncontains\nsubroutine go(x)\nx = 1\nend subroutine\nend module\n", {2: "m", 4: "go"}),
+        ("a.odin", "go :: proc() {\n\tx\n}\n", {1: "go", 2: "go"}),
+        ("a.lean", "theorem go : x := by\n  simp\n", {1: "go", 2: "go"}),
+        ("a.fth", ": go ( x )\n  dup ;\n", {1: "go", 2: "go"}),
+        ("a.bicep", "param x string\nresource go 'a' = {\n  b: x\n}\n", {1: "x", 2: "go", 3: "go"}),
+        ("a.sml", "fun go x =\n  x\n", {1: "go", 2: "go"}),
+        ("a.wl", "go[x_] := Module[{y},\n  y]\n", {1: "go", 2: "go"}),
+        ("a.abap", "FORM go.\nx = 1.\nENDFORM.\n", {1: "go", 2: "go"}),
+        ("a.vhdl", "architecture a of b is\nbegin\n  p : process(c)\n  begin\n    d;\n", {2: "a", 5: "a.p"}),
+        ("run", "#!/usr/bin/env -S python3 -u\nx = 1\ndef go():\n    y\n", {1: "", 3: "go", 4: "go"}),
+        ("start", "#!/bin/sh -e\nx=1\ngo() {\n  x\n}\n", {2: "", 3: "go", 5: "go"}),
+        ("a.nomad", 'job "x" {\n  y = 1\n}\n', {1: 'job "x"', 2: 'job "x"'}),
     ],
 )
 def test_definitions(name: str, source: str, expected: dict[int, str]) -> None:
@@ -160,6 +213,21 @@ def test_definitions(name: str, source: str, expected: dict[int, str]) -> None:
     assert {span.kind for span in document.spans} == {"code"}
     found = lines_of(document)
     assert {line: found[line] for line in expected} == expected
+
+
+def test_every_suffix_of_a_program_has_a_language() -> None:
+    programs = next(row for row in FORMATS if row.name == SOURCE_CODE)
+    assert set(programs.suffixes) == set[str]().union(*(language.suffixes for language in LANGUAGES))
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: min(language.suffixes))
+@pytest.mark.parametrize(
+    "unit", ["a ", "a", "(", "a(", "a = ", "[a] ", "public ", "function ", "create ", "proc ", "a:", "\t"]
+)
+def test_long_lines_take_linear_time(language: Language, unit: str) -> None:
+    began = time.process_time()
+    language.definition.match(unit * (MAX_LINE // len(unit)) + "\n" + unit * 20_000)
+    assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ def spans(document: Document) -> list[tuple[tuple[str, ...], str]]:
         ("just some\nlines of text\n", ""),
         ("Region,2019,2020\nkestrel,5,7\n", "Region,2019,2020"),
         ("name,2019\nBob,2020\n", ""),
+        ("Model,2019,2020\nA,1900,2000\nB,1950,2020\n", "Model,2019,2020"),
+        ("Model,2019,2020\nA,2000,2001\n", ""),
+        ("x,y\nr1,1,2\nr2,3,4\n", "x,y"),
         ("name,17\nBob,7\n", ""),
         (",2019,2020\nkestrel,5,7\n", ",2019,2020"),
         (",total\n1,2\n", ""),
@@ -43,6 +46,7 @@ def test_header_of_a_table(source: str, header: str) -> None:
         "Statement of Ada\n",
         "sep=;\n",
         "Account;1234\nFrom;2024-01-01\n\n",
+        "Account:;DE12\nBalance:;1.000,00 EUR\n\n",
     ],
 )
 def test_header_of_a_table_below_its_titles(above: str) -> None:

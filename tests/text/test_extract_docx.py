@@ -145,6 +145,8 @@ def test_automatic_numbers() -> None:
         ("ordinal", {1: "1st", 2: "2nd", 11: "11th", 23: "23rd"}),
         ("decimalEnclosedCircle", {3: "③"}),
         ("upperLetter", {27: "AA"}),
+        ("cardinalText", {1: "One", 12: "Twelve", 21: "Twenty-one", 40: "Forty"}),
+        ("ordinalText", {2: "Second", 12: "Twelfth", 20: "Twentieth", 33: "Thirty-third", 38: "Thirty-eighth"}),
     ],
 )
 def test_numerals_of_automatic_numbers(kind: str, numerals: dict[int, str]) -> None:

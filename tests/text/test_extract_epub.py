@@ -1,7 +1,10 @@
 """Books: sections in reading order, under their own titles or those of the table of contents."""
 
+import io
+import zipfile
+
 import pytest
-from packages import epub
+from packages import epub, pack
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.text.formats.epub import extract
@@ -37,6 +40,25 @@ def test_encrypted() -> None:
 def test_sections_of_odd_media_types(media_type: str) -> None:
     document = extract("a.epub", epub({"a.html": "<p>first</p>", "b": "<p>second</p>"}, media_type=media_type))
     assert document.text.split() == ["first", "second"]
+
+
+@pytest.mark.parametrize("spine", ["<spine/>", '<spine><itemref idref="other"/></spine>', ""])
+def test_a_book_without_a_reading_order(spine: str) -> None:
+    members = unpack(epub({"a.xhtml": "<p>first</p>", "b.xhtml": "<p>second</p>"}))
+    package = members["OPS/book.opf"]
+    members["OPS/book.opf"] = package[: package.index(b"<spine")] + spine.encode() + b"</package>"
+    assert extract("a.epub", pack(members)).text.split() == ["first", "second"]
+
+
+def test_a_book_without_a_container_file() -> None:
+    members = unpack(epub({"a.xhtml": "<p>first</p>"}))
+    del members["META-INF/container.xml"]
+    assert extract("a.epub", pack(members)).text.split() == ["first"]
+
+
+def unpack(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        return {name: package.read(name) for name in package.namelist()}
 
 
 def test_pictures_in_the_reading_order_are_no_sections() -> None:

@@ -45,6 +45,12 @@ def test_entities_are_refused(declaration: str) -> None:
     assert_refused("a.fodt", f"{declaration}<x>&i;</x>".encode(), "declares entities")
 
 
+@pytest.mark.parametrize("encoding", ["UTF-99", "shift_jis", "base64", "rot13"])
+def test_encodings_that_the_parser_lacks_are_refused(encoding: str) -> None:
+    data = pack({"content.xml": f'<?xml version="1.0" encoding="{encoding}"?><x/>'})
+    assert_refused("a.odt", data, "unknown encoding")
+
+
 def test_a_member_that_grows_too_large() -> None:
     options = limited(expanded_bytes=1 << 20)
     assert_refused("a.docx", docx("<w:p/>" * 300_000), "grows too large", options)

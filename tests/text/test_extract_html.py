@@ -219,6 +219,12 @@ def test_permalinks_are_no_text(link: str) -> None:
     assert document.spans[0].heading == ("Guide",)
 
 
+@pytest.mark.parametrize("word", ["[link]", "Permalink", "link", "[anchor]"])
+def test_words_of_permalinks_are_no_part_of_headings(word: str) -> None:
+    document = read(f'<main><h2>Kelp farming<a href="#k">{word}</a></h2><p>See <a href="#x">link</a>.</p></main>')
+    assert document.text == "Kelp farming\n\nSee link."
+
+
 def test_links_that_say_something_stay() -> None:
     assert body('<p>See <a href="#1">1</a>, <a href="#c">C#</a> and <a class=anchor href="#d">the end</a>.</p>') == (
         "See 1, C# and the end."

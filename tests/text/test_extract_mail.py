@@ -282,7 +282,7 @@ def test_apple_mail(wrong: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["1690000001.M0P77.host,S=712,W=730:2,S", "1204680122.27448_1.host", "a1b2.c:2,RS", "42"]
+    "name", ["1690000001.M0P77.host,S=712,W=730:2,S", "1204680122.27448_1.host", "a1b2.c:2,RS", "42", "15."]
 )
 def test_files_of_maildir_and_mh_folders(name: str) -> None:
     message = b"Received: from a\n by b\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nFrom: a@x.org\n\nText.\n"

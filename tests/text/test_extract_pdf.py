@@ -335,7 +335,7 @@ def test_a_page_with_nothing_but_a_filled_form() -> None:
     assert extract("a.pdf", data).text == "Bartholomew\n\n"
 
 
-@pytest.mark.parametrize("title", ["untitled", "Microsoft Word - Document1", "Document1"])
+@pytest.mark.parametrize("title", ["untitled", "Microsoft Word - Document1", "Document1", "scan0001.pdf"])
 def test_titles_that_programs_write_are_ignored(title: str) -> None:
     assert extract("a.pdf", make_pdf("x", information={"Title": title})).title is None
 

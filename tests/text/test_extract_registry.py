@@ -18,7 +18,7 @@ def test_no_suffix_has_two_readers() -> None:
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
 
 
-@pytest.mark.parametrize("name", ["a.log", "Makefile", "a.unknown", "dir.md/a", "a"])
+@pytest.mark.parametrize("name", ["a.log", "a.conf", "a.unknown", "dir.md/a", "a"])
 def test_plain_text_and_code(name: str) -> None:
     assert extract(name, b"# x\r\ny\n") == Document("# x\ny\n", (Span(0, 6),))
 

@@ -91,5 +91,6 @@ def test_what_is_above_the_title_is_below_it(above: str) -> None:
 
 def test_a_first_line_in_bold_is_the_title() -> None:
     assert read("**To create a file**\n\nIt creates one.\n").title == "To create a file"
+    assert read("\n  **To create a file**\n\nIt creates one.\n").title == "To create a file"
     assert read("**Bold** words\n").title is None
     assert read("**To create**\n\nTitle\n=====\n").title == "Title"

@@ -84,7 +84,7 @@ def _decode(name: str, data: bytes, declared: str | None) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return _mostly_utf8(data) or _as_declared(data, declared) or _guessed(name, data)
+        return _with_surrogates(data) or _mostly_utf8(data) or _as_declared(data, declared) or _guessed(name, data)
 
 
 def _has_controls(sample: bytes) -> bool:
@@ -150,6 +150,15 @@ def _shifted(data: bytes) -> str | None:
             except UnicodeDecodeError:
                 continue
     return None
+
+
+def _with_surrogates(data: bytes) -> str | None:
+    """Decode CESU-8, UTF-8 whose characters beyond U+FFFF are pairs of surrogates, as some databases write it."""
+    try:
+        text = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _mostly_utf8(data: bytes) -> str | None:

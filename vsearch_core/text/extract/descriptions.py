@@ -53,7 +53,11 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "manual page": Description(
         "sections", "by suffix and content, so that `app.log.1` stays a log", "requests and comments of roff"
     ),
-    "source code": Description("classes and functions", "cut at definitions", "a licence at the top"),
+    "source code": Description(
+        "classes and functions",
+        "cut at definitions; also scripts that begin with `#!`, and files named `Makefile`, `Dockerfile` and the like",
+        "a licence at the top",
+    ),
     "HTML": Description(
         "`h1`–`h6`",
         "tables as rows; alternative texts; articles in JSON-LD and text for browsers without scripts if the page has "

@@ -20,7 +20,8 @@ _DEFAULT_TITLE = re.compile(  # titles that programs write by default, in common
     r"|(?:presenta|présenta|präsenta|apresenta|prezent|презента)\w* (?:[\w-]+ ){0,2}powerpoint|powerpoint(?:[- ]\w+)?"
     r"|click to edit master title style"
     r"|\(?(?:anonymous|unspecified|unknown|none|null|pdf|print|layout ?\d*|about:blank|full page fax print)\)?"
-    r"|(?:file:/|/|[a-z]:\\)\S.*|[^\s/\\]+\.(?:docx?|dvi|indd|qxd|pmd|cdr|html?|rtf|odt|pptx?)",  # where it was saved
+    r"|(?:file:/|/|[a-z]:\\)\S.*|[^\s/\\]+\.(?:docx?|dvi|indd|qxd|pmd|cdr|html?|rtf|odt|pptx?|xlsx?|pdf|ps"
+    r"|tiff?|jpe?g|png|txt|tex)",  # where it was saved
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(r"Microsoft (?:Office )?(?:Word|PowerPoint|Excel) - ", re.IGNORECASE)

@@ -214,6 +214,11 @@ def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler, li
     def refuse(*_: object) -> None:
         raise damaged(name, kind, "it declares entities")
 
+    def declare(version: str, encoding: str | None, standalone: int) -> None:
+        if encoding and not _is_supported(encoding):
+            raise damaged(name, kind, f"unknown encoding: {encoding[:40]}")
+
+    parser.XmlDeclHandler = declare
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = handler.data
@@ -228,6 +233,16 @@ def walk_xml(name: str, kind: str, blocks: Iterator[bytes], handler: Handler, li
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise damaged(name, kind, error) from None
+
+
+def _is_supported(encoding: str) -> bool:
+    """Return True if the parser can decode this encoding: those of expat, and others of one byte a character."""
+    if encoding.lower() in {"utf-8", "utf-16", "utf-16le", "utf-16be"}:
+        return True
+    try:
+        return len(bytes(range(256)).decode(encoding, "replace")) == 256
+    except (LookupError, ValueError):
+        return False
 
 
 class Properties:

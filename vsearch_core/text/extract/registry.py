@@ -23,35 +23,40 @@ _COMPRESSED_TAR = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
 _FORMATS = "vsearch_core.text.formats."
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
 _PROGRAMS = (
-    *(".py", ".pyi", ".pyw", ".pyx", ".rb", ".rake", ".ex", ".exs", ".cr", ".jl", ".lua", ".sh", ".bash", ".zsh"),
-    *(".ksh", ".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php", ".vue"),
-    *(".svelte", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".kt", ".kts", ".scala"),
-    *(".swift", ".dart", ".m", ".mm", ".groovy", ".sql", ".pl", ".pm", ".psgi", ".hs", ".lhs", ".purs", ".elm", ".idr"),
-    *(".r", ".ps1", ".psm1", ".tf", ".hcl", ".tfvars", ".clj", ".cljs", ".cljc", ".el", ".lisp", ".scm", ".rkt"),
-    *(".erl", ".hrl", ".ml", ".mli", ".fs", ".fsi", ".fsx", ".f90", ".f95", ".f03", ".f08", ".pas", ".dpr", ".vb"),
-    *(
-        ".tcl",
-        ".awk",
-        ".gd",
-        ".cmake",
-        ".graphql",
-        ".gql",
-        ".raku",
-        ".rakumod",
-        ".vim",
-        ".adb",
-        ".ads",
-        ".vhd",
-        ".vhdl",
-    ),
-    *(".prisma", ".sv", ".cu", ".cuh", ".glsl", ".hx", ".ino"),
-    *(".bas", ".vbs", ".proto", ".thrift", ".zig", ".nim", ".sol"),
+    *(".py", ".pyi", ".pyw", ".pyx", ".pxd", ".bzl", ".star", ".bazel", ".sage", ".gyp", ".rb", ".rake", ".ex"),
+    *(".exs", ".cr", ".gemspec", ".podspec", ".ru", ".thor", ".rbi", ".lua", ".luau", ".sh", ".bash", ".zsh"),
+    *(".ksh", ".fish", ".go", ".rs", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".php"),
+    *(".phtml", ".vue", ".svelte", ".astro", ".gs", ".ahk", ".c", ".h", ".cc", ".cpp", ".cxx", ".c++", ".hh"),
+    *(".hpp", ".hxx", ".h++", ".ipp", ".tpp", ".inl", ".java", ".cs", ".kt", ".kts", ".scala", ".sc", ".sbt"),
+    *(".swift", ".dart", ".groovy", ".cu", ".cuh", ".cl", ".glsl", ".vert", ".frag", ".comp", ".hlsl"),
+    *(".metal", ".wgsl", ".hx", ".ino", ".pde", ".d", ".di", ".vala", ".vapi", ".as", ".apex", ".trigger"),
+    *(".nut", ".m", ".mm", ".wl", ".wls", ".tcl", ".exp", ".awk", ".gd", ".cmake", ".graphql", ".gql"),
+    *(".graphqls", ".raku", ".rakumod", ".au3", ".vim", ".adb", ".ads", ".ada", ".vhd", ".vhdl", ".prisma"),
+    *(".v", ".sv", ".svh", ".vh", ".lean", ".thy", ".sql", ".ddl", ".plsql", ".pks", ".pkb", ".pls", ".prc"),
+    *(".psql", ".tsql", ".hql", ".cql", ".pl", ".pm", ".psgi", ".plx", ".pro", ".prolog", ".hs", ".lhs"),
+    *(".purs", ".elm", ".idr", ".agda", ".r", ".ps1", ".psm1", ".tf", ".hcl", ".tfvars", ".nomad", ".bicep"),
+    *(".jl", ".clj", ".cljs", ".cljc", ".el", ".lisp", ".lsp", ".scm", ".ss", ".sld", ".rkt", ".hy", ".fnl"),
+    *(".janet", ".lfe", ".erl", ".hrl", ".escript", ".ml", ".mli", ".mll", ".mly", ".fs", ".fsi", ".fsx"),
+    *(".re", ".res", ".sml", ".sig", ".fun", ".f", ".for", ".f77", ".ftn", ".f90", ".f95", ".f03", ".f08"),
+    *(".pas", ".pp", ".dpr", ".lpr", ".vb", ".bas", ".vbs", ".frm", ".proto", ".thrift", ".capnp", ".fbs"),
+    *(".zig", ".nim", ".sol", ".gleam", ".cairo", ".move", ".odin", ".jai", ".cob", ".cbl", ".cobol", ".cpy"),
+    *(".mk", ".mak", ".dockerfile", ".coffee", ".nix", ".bat", ".cmd", ".sas", ".do", ".ado", ".st", ".scl"),
+    *(".s", ".asm", ".nasm", ".gradle", ".jenkinsfile", ".feature", ".robot", ".fth", ".4th", ".forth"),
+    ".abap",
 )
+_PROGRAM_NAMES = {  # programs whose files have no suffix, or another one -> the suffix that they could have
+    **dict.fromkeys(("makefile", "gnumakefile", "bsdmakefile"), ".mk"),
+    **dict.fromkeys(("rakefile", "gemfile", "vagrantfile", "podfile", "brewfile", "guardfile", "capfile"), ".rb"),
+    **dict.fromkeys(("dockerfile", "containerfile"), ".dockerfile"),
+    **dict.fromkeys(("sconstruct", "sconscript", "build.bazel", "tiltfile"), ".py"),
+    "jenkinsfile": ".jenkinsfile",
+    "cmakelists.txt": ".cmake",
+}
 _XML = (
     *(".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl", ".kml", ".gpx", ".ttml"),
     *(".dfxp", ".xlf", ".xliff", ".tmx", ".resx", ".wsdl", ".opml", ".rdf", ".owl", ".xaml", ".ditamap"),
 )
-_STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}")  # names in Maildirs, in MH folders
+_STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}\.?")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
 
@@ -101,12 +106,12 @@ FORMATS = (
     Format("Org", (".org",), "org:extract", version=2),
     Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract", version=2),
     Format("manual page", (*_MANUALS, ".man", ".mdoc", ".roff"), "man:extract"),
-    Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True, version=2),
-    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract", version=2),
+    Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True, version=3),
+    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract", version=3),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page", version=2),
     Format("XML", _XML, "xml:extract", version=2),
     Format("PDF", (".pdf",), "pdf:extract", "page", version=3),
-    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", version=2),
+    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", version=3),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", version=2),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", version=2),
     Format("Word document before 2007", (".doc", ".dot"), "old_office:extract", "page", version=2),
@@ -117,8 +122,8 @@ FORMATS = (
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide", version=2),
     Format("RTF", (".rtf",), "rtf:extract", "page", version=2),
     Format("book (FB2)", (".fb2",), "xml:extract_book", version=2),
-    Format("book (EPUB)", (".epub",), "epub:extract", "section", version=2),
-    Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table", version=2),
+    Format("book (EPUB)", (".epub",), "epub:extract", "section", version=3),
+    Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table", version=3),
     Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json", version=2),
     Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl", version=2),
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
@@ -169,10 +174,16 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         raise damaged(name, row.name, error) from error
 
 
+def program_suffix(name: str) -> str:
+    """Return the suffix that tells a program's language: ".mk" for "Makefile", ".py" for "a.py"."""
+    path = PurePath(_uncompressed(name))
+    return _PROGRAM_NAMES.get(path.name.lower(), path.suffix.lower())
+
+
 def format_of(name: str) -> Format:
     """Return the format of a file by its name. A suffix such as ".gz" is ignored."""
     path = PurePath(_uncompressed(name))
-    row = _BY_SUFFIX.get(path.suffix.lower())
+    row = _BY_SUFFIX.get(program_suffix(name))
     return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
 
 

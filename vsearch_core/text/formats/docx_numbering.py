@@ -18,9 +18,33 @@ _HAN_DIGITS = ("", *"一二三四五六七八九")
 _HAN = tuple(
     f"{tens}{ones}" for tens in ("", *(f"{ten}十" for ten in ("", *"二三四五六七八九"))) for ones in _HAN_DIGITS
 )[1:]
+_ONES = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen"),
+    *("fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ORDINAL_WORDS = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
+_WORDS = (*_ONES, *(f"{tens}-{ones}" if ones else tens for tens in _TENS for ones in ("", *_ONES[:9])))
 _LETTERS = tuple(chr(97 + number % 26) * (number // 26 + 1) for number in range(26 * 5))
 _RUSSIAN = "абвгдежзиклмнопрстуфхцчшщэюя"  # without the letters that lists don't use
 _CIRCLED = tuple(map(chr, range(0x2460, 0x2474)))
+
+
+def _ordinal(word: str) -> str:
+    """Return the ordinal of an English number: "twenty-first" of "twenty-one"."""
+    tens, hyphen, ones = word.rpartition("-")
+    ordinal = _ORDINAL_WORDS.get(ones) or f"{ones}th".replace("yth", "ieth")
+    return f"{tens}{hyphen}{ordinal}"
+
+
 _NUMERALS: dict[str, Sequence[str]] = {  # number format -> the numerals of 1, 2, 3 ...
     "lowerLetter": _LETTERS,
     "upperLetter": tuple(map(str.upper, _LETTERS)),
@@ -28,6 +52,8 @@ _NUMERALS: dict[str, Sequence[str]] = {  # number format -> the numerals of 1, 2
     "russianUpper": _RUSSIAN.upper(),
     "decimalZero": tuple(f"{number:02d}" for number in range(1, 10)),
     "ordinal": tuple(f"{n}{'th' if n // 10 == 1 else _ORDINALS.get(n % 10, 'th')}" for n in range(1, 100)),
+    "cardinalText": tuple(map(str.capitalize, _WORDS)),
+    "ordinalText": tuple(_ordinal(word).capitalize() for word in _WORDS),
     "ideographTraditional": "甲乙丙丁戊己庚辛壬癸",
     **dict.fromkeys(("decimalEnclosedCircle", "decimalEnclosedCircleChinese"), _CIRCLED),
     **dict.fromkeys(("chineseCounting", "chineseCountingThousand", "taiwaneseCounting"), _HAN),

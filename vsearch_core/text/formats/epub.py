@@ -33,7 +33,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     limits = options.limits
     container = _Attributes("rootfile", "full-path", limits)
     package.walk("META-INF/container.xml", container)
-    main = container.found[0] if container.found else "content.opf"
+    packages = sorted(member for member in package.members if member.endswith(".opf"))
+    main = next(iter((*container.found, *packages)), "content.opf")
     package.require(main)
     folder = posixpath.dirname(main)
     properties, book = Properties(), _Book(limits)
@@ -44,7 +45,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     titles = _titles(package, folder, book)
     builder = DocumentBuilder(name, limits)
     missing: list[int] = []
-    for number, item in enumerate(book.spine, 1):
+    for number, item in enumerate(book.in_order, 1):
         member = posixpath.normpath(posixpath.join(folder, unquote(book.items.get(item, ("", "", ""))[0])))
         if member not in package.members:
             missing.append(number)
@@ -101,6 +102,11 @@ class _Book:
         self._limits = limits
         self.items: dict[str, tuple[str, str, str]] = {}
         self.spine: list[str] = []
+
+    @property
+    def in_order(self) -> list[str]:
+        """The ids in reading order; those of all items if the book gives no order."""
+        return self.spine if not self.items.keys().isdisjoint(self.spine) else list(self.items)
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if len(self.items) + len(self.spine) > 2 * self._limits.parts:

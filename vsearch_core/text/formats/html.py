@@ -53,7 +53,9 @@ _NOTICE = re.compile(
 _MENU_LINKS, _ONLY_LINKS = 0.5, 0.8  # of a menu's text is in links; of one that may be longer than the rest of the page
 _MAX_FOOTER = 1000  # characters
 _MAX_NOTICE = 3000
-_PERMALINK = re.compile("[¶#§\U0001f517⚓\ufe0f\u200b\\s]*")
+_PERMALINK = re.compile(
+    "[¶#§\U0001f517⚓\ufe0f\u200b\\s]*|\\[?(?:link|anchor|permalink|direct link|top|copy link)\\]?", re.IGNORECASE
+)
 _PERMALINK_CLASSES = frozenset(
     {"headerlink", "header-anchor", "anchor", "anchorlink", "anchor-link", "hash-link", "heading-anchor", "permalink"}
     | {"heading-link", "direct-link"}
@@ -464,6 +466,8 @@ def _is_permalink(element: Any) -> bool:
         return False
     text = "".join(islice(element.itertext(), 5)).strip()
     if not text or element.find(".//img") is not None:
+        return False
+    if text[0].isalpha() and (parent := element.getparent()) is not None and parent.tag not in _LEVELS:
         return False
     return _PERMALINK.fullmatch(text) is not None or (len(text) <= 2 and not _PERMALINK_CLASSES.isdisjoint(classes))
 

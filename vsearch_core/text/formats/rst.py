@@ -35,7 +35,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         headings[0] = replace(headings[0], start=0)  # fields and directives above the title are below it too
     blocks = list(islice(_literal_blocks(lines), options.limits.headings))
     spans = with_code(spans_between(text, headings), blocks)
-    bold = None if headings else _BOLD.fullmatch(next(filter(str.strip, lines), ""))
+    bold = None if headings else _BOLD.fullmatch(next(filter(str.strip, lines), "").strip())
     title = headings[0].title if headings else bold and bold[1].strip()
     return Document(text, spans, title=title or None)
 
