@@ -1,5 +1,5 @@
 """Run the command line as `python -m vsearch_cli`."""
 
-from .main import main
+from .start import main
 
 main()

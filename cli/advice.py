@@ -22,6 +22,9 @@ _DAMAGED_ANN = (
 ADVICE: Mapping[str, str] = {
     # the index on disk
     "index-locked": "wait until that process ends, or stop it, then run this command again",
+    "helper-runs": "end it with `vsearch warm --stop`",
+    "folder-not-private": "delete it, or take away the permissions of others",
+    "socket-path-too-long": "set XDG_RUNTIME_DIR to a folder with a shorter path",
     "index-not-found": "make one with `vsearch index PATH`",
     "index-corrupt": "see what is damaged with `vsearch check --full`, then repair it with `vsearch repair`",
     "graph-corrupt": _DAMAGED_ANN,

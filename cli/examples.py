@@ -8,6 +8,7 @@ EXAMPLES = {
     "verify": "vsearch verify answer.md",
     "serve": "vsearch serve --port 8080",
     "mcp": "vsearch mcp --index notes",
+    "warm": "vsearch warm --idle 3600",
     "duplicates": "vsearch duplicates --threshold 0.9",
     "status": "vsearch status --files",
     "remove": "vsearch remove notes/old",

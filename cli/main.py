@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "verify:verify",
     "serve": "serve:serve",
     "mcp": "mcp:mcp",
+    "warm": "warm:warm",
     "duplicates": "duplicates:duplicates",
     "status": "status:status",
     "remove": "remove:remove",
@@ -150,16 +151,21 @@ def _configure_kernel_cache() -> None:
 
 
 def _run() -> int:
-    from vsearch_core.errors import VsearchError
-
-    from .advice import describe
-
     _configure_kernel_cache()
     options, words = GlobalOptions(), sys.argv[1:]
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    return run_app(lambda: make_app(_needed(words), options), words, options)
+
+
+def run_app(app: Callable[[], Callable[..., int | None]], words: Sequence[str], options: GlobalOptions) -> int:
+    """Run the app with the words of a command line. Print its error, if there is one, and return the exit status."""
+    from vsearch_core.errors import VsearchError
+
+    from .advice import describe
+
     try:
-        return make_app(_needed(words), options)(words, standalone_mode=False) or 0
+        return app()(words, standalone_mode=False) or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         message = error.format_message().rstrip(".")

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vsearch_core.errors import InputError
 
 from . import locate
 from .consent import Consent
@@ -14,6 +18,19 @@ from .option_rules import refuse_idle_options
 if TYPE_CHECKING:
     from vsearch_core import Embedder, EmbedderSpec, Index, JoinedIndexes, Observer
     from vsearch_core.embed.base import OpenEmbedder
+    from vsearch_core.embed.open import LoadedModels
+    from vsearch_core.library.readers import KeptReaders
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Models that a warm helper keeps in memory, and a function that returns the open files of an index folder."""
+
+    readers: "Callable[[Path], KeptReaders | None]"
+    models: "LoadedModels"
+
+
+KEPT: ContextVar[Kept | None] = ContextVar("kept", default=None)  # set while a helper runs a command
 
 # Options of `vsearch index` that describe an index; one that exists keeps its own.
 INDEX_OPTIONS = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language", "ann")
@@ -44,6 +61,7 @@ def open_index(
 
     observer = observer or Observer()
     agreement = Consent(project or folder, yes=yes)
+    kept = KEPT.get()
     embedding = {name: given.get(name) for name in ("device", "base_url", "rpm", "tpm")}
     made_with = index_options(folder, agreement, **{name: given.get(name) for name in INDEX_OPTIONS}) if create else {}
     if not create and given.get("base_url") is not None:
@@ -57,7 +75,8 @@ def open_index(
         consent=agreement,
         approve=agreement.approve,
         share_vectors=share_vectors,
-        read_examples=read_examples,
+        read_examples=read_examples and kept is None,
+        readers=None if kept is None else kept.readers(folder),
         cache_dir=cache_dir(),
         default_base_urls=base_urls(),
         observer=observer,
@@ -143,11 +162,14 @@ def embedder_opener(
     for a provider ends when `stop` returns True. `agreement` is asked about a device that the project's file names. The
     other arguments are options of the command line; one that is None gets its configured value.
     """
+    kept = KEPT.get()  # here, because another thread may call the function
 
     def opener(spec: "EmbedderSpec") -> "Embedder":
         from vsearch_core.embed.open import open_embedder, recipient
         from vsearch_core.embed.remote.retry import RequestPolicy
 
+        if kept is not None and spec.provider not in {"local", "static"}:
+            raise InputError(spec.provider, "isn't run by a warm helper")
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
         if spec.provider == "sentence-transformers" and device is None:
             _approve(project, agreement or Consent(project), {"device": chosen["device"]})
@@ -159,6 +181,7 @@ def embedder_opener(
             device=chosen["device"] if spec.provider == "sentence-transformers" else device,
             policy=RequestPolicy(chosen["rpm"], chosen["tpm"], stop=stop, report=report),
             report=report,
+            loaded=None if kept is None else kept.models,
         )
 
     return opener

@@ -117,6 +117,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         "base_url": _REMOTE,
     },
     "mcp": dict.fromkeys(("index_dir",), ALWAYS),
+    "warm": dict.fromkeys(("idle", "stop", "index_dir"), ALWAYS),
     "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir"), ALWAYS)},
     "status": dict.fromkeys(("by_file", "as_json", "index_dir"), ALWAYS),
     "remove": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),

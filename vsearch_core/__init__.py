@@ -11,9 +11,7 @@ Importing this package imports none of its modules: each name is imported when i
 nothing and reads no environment variables.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in `typing`, whose import would delay every command that the warm helper answers
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Batch, Embedder
     from vsearch_core.errors import (
@@ -186,6 +184,8 @@ if not TYPE_CHECKING:  # else type checkers would accept any name
 
             value = version("vsearch")
         elif name in _MODULES:
+            from importlib import import_module
+
             value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -31,9 +31,8 @@ def test_every_command_has_an_example() -> None:
 
 def test_the_examples_run_one_after_the_other(vsearch: Vsearch, project: Path) -> None:
     write_files(project, FILES)
-    for example in (
-        each for name, each in EXAMPLES.items() if name not in {"serve", "mcp"}
-    ):  # tests/serve/ starts them
+    endless = {"serve", "mcp", "warm"}  # other tests start them
+    for example in (each for name, each in EXAMPLES.items() if name not in endless):
         result = vsearch(*shlex.split(example)[1:], cwd=project)
         assert result.status == 0, (example, result)
         assert result.out.strip() or "index" in example, example

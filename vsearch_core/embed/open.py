@@ -7,11 +7,26 @@ from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.models import open_model
 from vsearch_core.embed.onnx.runtime import Precision
+from vsearch_core.embed.prepared import PreparedModel
 from vsearch_core.embed.providers import PROVIDERS
 from vsearch_core.embed.remote.credentials import Credentials, canonical_address, checked_url, host_of
 from vsearch_core.embed.remote.retry import RequestPolicy
 from vsearch_core.errors import ArgumentError, InputError, ModelError
 from vsearch_core.model import EmbedderSpec
+
+
+class LoadedModels:
+    """Keeps the local embedder that was used last, with its model in memory."""
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        self._latest: tuple[PreparedModel, LocalEmbedder] | None = None
+
+    def embedder(self, model: PreparedModel) -> LocalEmbedder:
+        """Return the embedder that is kept, if it runs this very model, or else a new one, which is then kept."""
+        if self._latest is None or self._latest[0] != model:
+            self._latest = model, LocalEmbedder(model)
+        return self._latest[1]
 
 
 def open_embedder(
@@ -23,6 +38,7 @@ def open_embedder(
     policy: RequestPolicy | None = None,
     report: Callable[[str], None] | None = None,
     precision: Precision | None = None,
+    loaded: LoadedModels | None = None,
 ) -> Embedder:
     """Return the embedder that `spec` describes.
 
@@ -37,6 +53,7 @@ def open_embedder(
         policy: The rate limits, timeout and callbacks of requests to a remote provider.
         report: Called with a line of text before slow work.
         precision: "int8" or "fp32" for a local model; None means the best one for this CPU.
+        loaded: Local models that are in memory already, for the best precision.
 
     Raises:
         InputError: The provider is unknown, or an option is invalid or not applicable.
@@ -66,7 +83,9 @@ def open_embedder(
         if spec.model is None:
             raise ModelError("embedder static", "has no default model", "model-unnamed")
         return _shortened(StaticEmbedder(open_model(spec.model, report, "static", cache_dir)), spec.dimension)
-    return _shortened(LocalEmbedder(open_model(spec.model, report, "local", cache_dir), precision), spec.dimension)
+    model = open_model(spec.model, report, "local", cache_dir)
+    embedder = LocalEmbedder(model, precision) if loaded is None else loaded.embedder(model)
+    return _shortened(embedder, spec.dimension)
 
 
 def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
     from vsearch_core.index.settings import IndexOptions
-    from vsearch_core.index.snapshot import Snapshot  # noqa: F401 - the type of the base class
+    from vsearch_core.index.snapshot import Snapshot
     from vsearch_core.index.status import Status
     from vsearch_core.index.transfer import TransferSummary
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
@@ -84,15 +84,13 @@ class Index(Searching["Snapshot"]):
         share_vectors: bool,
         cache_dir: Path | None,
         read_examples: bool = True,
+        readers: "ReaderPool[Snapshot] | None" = None,
     ) -> None:
         """Create the object from the arguments that `open_index` prepares. Call that instead."""
         from vsearch_core.index.snapshot import open_snapshot
 
-        super().__init__(
-            embedders,
-            ReaderPool((path,), partial(open_snapshot, path), observer.compiling),
-            read_examples=read_examples,
-        )
+        readers = readers or ReaderPool((path,), partial(open_snapshot, path), observer.compiling)
+        super().__init__(embedders, readers, read_examples=read_examples)
         self.path = path
         self._requested = requested
         self._observer = observer

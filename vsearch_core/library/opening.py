@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vsearch_core.embed.base import OpenEmbedder
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.repair import RepairSummary
+    from vsearch_core.library.readers import KeptReaders
     from vsearch_core.search.rerank import Rerank
 
 
@@ -39,6 +40,7 @@ def open_index(
     share_vectors: bool = False,
     read_examples: bool = True,
     observer: "Observer | None" = None,
+    readers: "KeptReaders | None" = None,
 ) -> Index:
     """Return the index at `path`. Its files are opened when one of its methods is called for the first time.
 
@@ -75,6 +77,7 @@ def open_index(
         read_examples: Allow `similar`, `more_like` and `less_like` to name files that are not in the index, which are
             then read from disk. Set it to False if others choose these names.
         observer: Callbacks that report the progress of long methods and can stop them.
+        readers: Open files of this index, which stay open after `close`; by default, the index opens its own.
 
     Raises:
         IndexNotFoundError: There is no index at `path`, and `create` is false.
@@ -99,6 +102,7 @@ def open_index(
         share_vectors=share_vectors,
         cache_dir=cache,
         read_examples=read_examples,
+        readers=readers,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from vsearch_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vsearch_core.index.snapshot import SearchedSnapshot
+    from vsearch_core.index.snapshot import SearchedSnapshot, Snapshot  # noqa: F401 - the type of the base class
 
 S = TypeVar("S", bound="SearchedSnapshot")
 State = tuple[tuple[str, int], ...]  # lineage and generation of each index
@@ -139,3 +139,29 @@ class ReaderPool(Generic[S]):
     def _refuse_closed(self) -> None:
         if self._closed:
             raise InputError(str(self._label), "this Index is closed", code="index-closed")
+
+
+class KeptReaders(ReaderPool["Snapshot"]):
+    """Readers of an index that stay open when an `Index` that uses them is closed."""
+
+    def __init__(self, index: Path, engine_starting: Callable[[], None]) -> None:
+        """Create an empty pool for the index folder. `engine_starting` is called before a slow start of an engine."""
+        from functools import partial
+
+        from vsearch_core.index.snapshot import open_snapshot
+
+        super().__init__((index,), partial(open_snapshot, index), engine_starting)
+
+    def close(self) -> None:
+        """Keep the readers open; `release` closes them."""
+
+    def release(self) -> None:
+        """Close all readers."""
+        super().close()
+
+    def start_afresh(self) -> None:
+        """Answer later searches from the newest generation, and as new readers would: see `LocalSearcher`."""
+        self.refresh()
+        with self._lock:
+            for reader in self._idle:
+                reader.searcher.start_afresh()

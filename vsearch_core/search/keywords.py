@@ -46,6 +46,10 @@ class KeywordRoute:
         self._budget = EngineBudget(limits.keyword_start_rows)
         self._engine: MaxScore | None = None
 
+    def reset_budget(self) -> None:
+        """Decide about starting the engine as if no query had been answered yet."""
+        self._budget = EngineBudget(self._limits.keyword_start_rows)
+
     def best(self, terms: Sequence[str], mask: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
         """Return the `count` rows with the highest scores above 0, best first. `mask` (rows,) has the allowed rows."""
         collection = self.collection

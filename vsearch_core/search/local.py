@@ -101,6 +101,17 @@ class LocalSearcher:
         """Return the snapshot's generation."""
         return self._snapshot.generation
 
+    def start_afresh(self) -> None:
+        """Answer the next request as a new searcher would.
+
+        A searcher changes from scans to its compiled engines after many requests, which may find other rows, and keeps
+        the masks of filters, whose SQL may name the present time. What doesn't change answers stays in memory.
+        """
+        self._vectors.reset_budget()
+        self._keywords.reset_budget()
+        self._filter_masks.clear()
+        self._latest_plan = None
+
     @cached_property
     def fusion(self) -> Fusion:
         """Return the fusion that tuning stored in the index, or else the default. Raises IndexCorruptError."""
