@@ -233,6 +233,22 @@ def test_two_columns_drawn_row_by_row() -> None:
         assert text.startswith("A heading") and text.endswith("below.\n\n")
 
 
+def test_two_columns_drawn_at_once_line_by_line() -> None:
+    left = ["The archive keeps every ledger", "since the founding of the guild", "and opens on market days only."]
+    right = ["Visitors must leave their bags", "at the desk of the porter and carry", "a pencil instead of a pen."]
+    ends = [167.4, 159.4, 170.1]  # widths of the left lines in Helvetica, in points
+    gaps = [(270 - end) / 12 * 1000 for end in ends]
+    rows = "\n".join(f"[({a}) {-gap:.0f} ({b})] TJ 0 -16 Td" for a, b, gap in zip(left, right, gaps, strict=True))
+    text = extract("a.pdf", pdf_page(stream(f"BT /F1 12 Tf 60 700 Td {rows} ET".encode()))).text
+    assert text.split("\n")[:-2] == left + right
+
+
+def test_justified_lines_are_no_columns() -> None:
+    rows = "\n".join(f"{word} Tw (The archive keeps every ledger since then) Tj 0 -16 Td" for word in (3, 3.5, 4, 3.2))
+    text = extract("a.pdf", pdf_page(stream(f"BT /F1 12 Tf 60 700 Td {rows} ET".encode()))).text
+    assert text.split("\n")[:-2] == ["The archive keeps every ledger since then"] * 4
+
+
 @pytest.mark.parametrize(
     "cells",
     [
@@ -328,6 +344,51 @@ def test_what_is_written_on_a_page_follows_its_text(annotations: list[dict[str, 
     document = extract("a.pdf", annotated(make_pdf("printed", "next"), *annotations))
     assert document.text.split("\f")[0].strip().removeprefix("printed").strip() == text
     assert [span.page for span in document.spans] == [1, 2]
+
+
+def test_fields_that_no_page_shows() -> None:
+    form = b"/AcroForm << /Fields [6 0 R 8 0 R 9 0 R] >>"
+    parent = b"<< /FT /Tx /T (town) /Kids [7 0 R] >>"
+    password = b"<< /FT /Tx /Ff 8192 /T (b) /V (secret) >>"
+    kid, loose = b"<< /Parent 6 0 R /T (a) /V (Gdansk) >>", b"<< /FT /Tx /T (c) /V (Sopot) /Kids [9 0 R 6 0 R] >>"
+    data = pdf_page(stream(b"BT /F1 12 Tf 72 700 Td (Order) Tj ET"), parent, kid, password, loose, catalog=form)
+    assert extract("a.pdf", data).text == "Order\n\nGdansk\nSopot\n\n"
+
+
+TEMPLATE = (
+    "<template><subform><draw><value><exData><body><p>Terms of</p><p>the ferry</p></body></exData></value></draw>"
+    "<draw presence='hidden'><value><text>unseen</text></value></draw>"
+    "<field name='Who'><caption><value><text>Your name:</text></value></caption><event><script>x = 1</script></event>"
+    "<value><text>default</text></value></field><field name='Key'><ui><passwordEdit/></ui></field></subform></template>"
+)
+DATA = "<datasets><data><form1><Who>Ann &amp; Bo</Who><Key>secret</Key><Town>Gdansk</Town></form1></data></datasets>"
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_forms_in_xfa(parts: int) -> None:
+    packets = ["<xdp>", TEMPLATE, DATA, "</xdp>"]
+    packets = {1: ["".join(packets)], 2: [TEMPLATE + "<broken", DATA], 4: packets}[parts]
+    listed = b" ".join(b"(part) %d 0 R" % (6 + number) for number in range(len(packets)))
+    form = b"/AcroForm << /Fields [] /XFA %b >>" % (b"6 0 R" if parts == 1 else b"[%b]" % listed)
+    page = stream(b"BT /F1 12 Tf 72 700 Td (Please wait... If this message is not eventually replaced) Tj ET")
+    data = pdf_page(page, *(stream(packet.encode()) for packet in packets), catalog=form)
+    expected = "Terms of\nthe ferry\n" + ("Your name\n" if parts == 2 else "Your name: Ann & Bo\nGdansk\n")
+    assert extract("a.pdf", data).text.replace("Your name:\n", "Your name\n") == expected + "\n"
+
+
+@pytest.mark.parametrize("packet", [b"<xdp>", b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", b"no XML"])
+def test_a_form_in_xfa_that_is_damaged_is_named(packet: bytes) -> None:
+    page = stream(b"BT /F1 12 Tf 72 700 Td (Please wait...) Tj ET")
+    with pytest.raises(ExtractionError, match="is a form in XFA that can't be read"):
+        extract("a.pdf", pdf_page(page, stream(packet), catalog=b"/AcroForm << /Fields [] /XFA 6 0 R >>"))
+
+
+def test_a_form_in_xfa_and_in_fields_is_read_from_the_fields() -> None:
+    form = b"/AcroForm << /Fields [7 0 R] /XFA 6 0 R >>"
+    field = b"<< /FT /Tx /T (town) /V (Gdansk) >>"
+    page = stream(b"BT /F1 12 Tf 72 700 Td (Order) Tj ET")
+    data = pdf_page(page, stream(f"<xdp>{DATA}</xdp>".encode()), field, catalog=form)
+    assert extract("a.pdf", data).text == "Order\n\nGdansk\n\n"
 
 
 def test_a_page_with_nothing_but_a_filled_form() -> None:

@@ -20,12 +20,14 @@ from vsearch_core.text.extract.failures import damaged, encrypted, too_large
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_title
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.page_headers import PageText, without_page_headers
-from vsearch_core.text.formats.pdf_annotations import annotations
+from vsearch_core.text.formats.pdf_annotations import annotations, loose_values
 from vsearch_core.text.formats.pdf_resources import Font, PageResources
 from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, opened
 from vsearch_core.text.formats.pdf_unreadable import is_unreadable, without_controls
+from vsearch_core.text.formats.pdf_xfa import xfa_lines
 
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
+_PLACEHOLDER = re.compile(r"(?:Please wait|Bitte warten|Veuillez patienter|Espere|Attendere|Aguarde)\b", re.IGNORECASE)
 _SOFT_HYPHEN = re.compile("\u00ad\n?")
 _MAX_ENTRIES = 5000  # of an outline
 _MAX_LEVEL = 6
@@ -113,7 +115,8 @@ class _Pages:
     """The result of reading a PDF's pages. Pages are given by number.
 
     `texts` has the printed text; `written` the form values and comments. The lists have the pages that can't be read,
-    the pages with only pictures, and the pages whose fonts don't say which letters they show.
+    the pages with only pictures, and the pages whose fonts don't say which letters they show. `has_unread_form` is True
+    if the PDF is only a form that few programs can show, and nothing could be read of it.
     """
 
     texts: dict[int, PageText] = field(default_factory=dict)
@@ -121,6 +124,7 @@ class _Pages:
     failed: list[int] = field(default_factory=list)
     pictures: list[int] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
+    has_unread_form: bool = False
     failure: Exception | None = None
 
     @property
@@ -136,6 +140,8 @@ class _Pages:
             yield f"only pictures on {numbered('page', self.pictures)} (OCR reads them)"
         if self.unreadable:
             yield f"fonts without a map to letters on {numbered('page', self.unreadable)} (OCR reads them)"
+        if self.has_unread_form:
+            yield "a form in XFA that can't be read"
 
 
 def _pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pages:
@@ -171,7 +177,30 @@ def _pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pag
             length += len(text.text if text else "") + sum(map(len, written))
             if length > options.limits.text_chars:
                 raise too_large(name)
+    _add_form(name, reader, pages, fields, options)
+    if length + sum(map(len, pages.written.get(1, ()))) > options.limits.text_chars:
+        raise too_large(name)
     return pages
+
+
+def _add_form(name: str, reader: Any, pages: _Pages, seen: set[int], options: ExtractOptions) -> None:
+    """Add to the first page the values of fields that no page shows, and the lines of an XFA form that no page has.
+
+    A page that only asks for another program to show such a form is left out. A form that consists of fields of the
+    PDF, too, is read from those.
+    """
+    lines = loose_values(reader, seen)
+    first = pages.texts.get(1)
+    is_placeholder = first is not None and _PLACEHOLDER.match(first.text) is not None
+    form = xfa_lines(reader, name, options.limits, only_form=is_placeholder)
+    if form is not None:
+        if is_placeholder:
+            del pages.texts[1]
+            pages.has_unread_form = not form
+        shown = one_line(" ".join([*(page.text for page in pages.texts.values()), *lines]))
+        lines += [line for line in form if one_line(line) not in shown]
+    if lines:
+        pages.written.setdefault(1, []).append("\n".join(map(_clean, lines)))
 
 
 def _read_by_pdfium(page: Any, number: int, pdfium: PdfiumDocument | None, fonts: dict[int, Font]) -> ReadPage | None:
@@ -280,6 +309,8 @@ def _no_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:
         return PicturesOnlyError(name, reason, "unreadable-fonts")
     if isinstance(pages.failure, DependencyError):
         return _missing(name, pages.failure)
+    if pages.has_unread_form:
+        return ExtractionError(name, "is a form in XFA that can't be read", "damaged-file")
     if pages.failure and not pages.pictures:
         return damaged(name, "PDF", pages.failure)
     if all(_is_blank(page) for page in reader.pages):

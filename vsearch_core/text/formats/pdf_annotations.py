@@ -33,6 +33,25 @@ def annotations(page: Any, seen: set[int]) -> list[str]:
     return found
 
 
+def loose_values(reader: Any, seen: set[int]) -> list[str]:
+    """Return the values of form fields that aren't on any page: those that were not `seen`."""
+    found: list[str] = []
+    with suppress(Exception):  # damaged fields must not cost the text
+        fields = reader.trailer["/Root"].get_object()["/AcroForm"].get_object()["/Fields"].get_object()
+        left, visited = list(reversed(fields[:_MAX_ANNOTATIONS])), set[int]()
+        while left and len(visited) < _MAX_ANNOTATIONS:
+            field = left.pop().get_object()
+            number = field.indirect_reference.idnum if field.indirect_reference is not None else 0
+            if not number or number in visited:
+                continue
+            visited.add(number)
+            kids = field["/Kids"].get_object() if "/Kids" in field else []
+            if "/V" in field and number not in seen:
+                found += filter(None, _values(field, seen))
+            left += reversed(kids[:_MAX_ANNOTATIONS])
+    return found
+
+
 def _texts(reference: Any, seen: set[int]) -> Iterator[str]:
     try:
         annotation = reference.get_object()

@@ -26,6 +26,8 @@ _NEAR = 3.0  # points between two drawings of the same text, at most
 _MIN_REPEATS = 2  # lines
 _MIN_REPEATED = 8  # characters of such a line
 _MIN_ROWS = 3  # of columns side by side
+_SAMPLE = 12  # lines of a page that are searched for gaps
+_MAX_SPACES = 60  # of such a line
 _MAX_DISTANCE = 1.2  # heights of a line between a row and the next
 _MIN_WIDTH = 6.0  # heights that the lines of a column are wide, on average; cells of tables are narrower
 _MIN_CONTINUED = 0.4  # of the lines of a column go on with a small letter; cells of tables begin with large ones
@@ -138,7 +140,8 @@ class _PageReader:
             page = self._by_place()
         return page, len(self._unmapped) / max(self._count, 1)
 
-    def _in_order_of_drawing(self) -> PageText:
+    def _in_order_of_drawing(self) -> PageText | None:
+        """Return the page as it is drawn, or None if lines have wide gaps in the same place: those of columns."""
         import ctypes
 
         buffer = (ctypes.c_ushort * (2 * self._count + 2))()
@@ -148,6 +151,8 @@ class _PageReader:
         bottom: tuple[EdgeLine, ...] = ()
         if len(text) == self._count:  # else PDFium's numbers of characters are not places in the text
             lines = [match.span() for match in _LINE.finditer(text)]
+            if self._have_gaps_in_one_place(text, lines):
+                return None
             top = tuple(self._edge_line(text, *span) for span in lines[:EDGE])
             bottom = tuple(self._edge_line(text, *span) for span in lines[: -EDGE - 1 : -1])
         return PageText(text.replace("\r\n", "\n").replace("\ufffe", "-\n"), top, bottom)
@@ -157,6 +162,26 @@ class _PageReader:
         edges = [EdgeLine(tuple(piece.text for piece in line), line[0].bottom) for line in lines]
         text = "\n".join(" ".join(piece.text for piece in line) for line in lines)
         return PageText(text, tuple(edges[:EDGE]), tuple(edges[: -EDGE - 1 : -1]))
+
+    def _have_gaps_in_one_place(self, text: str, lines: Sequence[tuple[int, int]]) -> bool:
+        """Return True if wide gaps within lines, of which each is drawn at once, end in the same place.
+
+        Only some of the page's lines are looked at.
+        """
+        box = self._pdfium.FS_RECTF()
+        ends: Counter[int] = Counter()
+        for start, end in lines[:: max(1, len(lines) // _SAMPLE)]:
+            spaces = [at for at in range(start + 1, end - 1) if text[at] == " "][:_MAX_SPACES]
+            for at in spaces:
+                if not self._pdfium.FPDFText_GetLooseCharBox(self._page, at - 1, box):
+                    continue
+                right, height = box.right, box.top - box.bottom
+                if self._pdfium.FPDFText_GetLooseCharBox(self._page, at + 1, box) and (
+                    box.left - right > _WIDE_GAP * height and abs(box.top - box.bottom - height) < height / 2
+                ):
+                    place = round(box.left / _SAME_LEFT)
+                    ends.update((place, place + 1))
+        return max(ends.values(), default=0) >= _MIN_ROWS
 
     def _edge_line(self, text: str, start: int, end: int) -> EdgeLine:
         """Return a line of the text as an edge line."""
