@@ -16,6 +16,7 @@ from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
+from .stdin_document import NAME_HELP, names_stdin, read_document
 from .watch import News, follow, refuse_watch_with
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
 def index(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Files and folders to index.  [default: those indexed before]"),
+        typer.Argument(
+            metavar="[PATH|-]...",
+            help="Files and folders to index; -: a document on stdin, which the index keeps."
+            "  [default: those indexed before]",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"{NAME_HELP}  [default: stdin-, a code from the content, and .txt]"),
     ] = None,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
     embedder: Annotated[
@@ -138,8 +147,9 @@ def index(
         raise InputError("--re-embed", "embeds the indexed chunks again and reads no files; leave the paths out")
     if watch:
         refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
+    is_document = names_stdin(paths or ())
     folder = locate.index_to_write(index_dir)
-    refuse_idle_options("index", work="re-embed" if re_embed else "update")
+    refuse_idle_options("index", work="re-embed" if re_embed else "update", input="stdin" if is_document else "paths")
     if any(option is not None for option in (device, base_url, rpm, tpm)):
         replaced = embedder if re_embed else None
         refuse_idle_options("index", embedder=replaced or provider_of(folder, embedder))
@@ -158,7 +168,8 @@ def index(
     }
     options.update({key: value for key, value in given.items() if value is not None})  # type: ignore[typeddict-item]
     limits = choose(folder, rpm=rpm, tpm=tpm)
-    sources = [locate.named(path) for path in paths or ()]
+    sources = [] if is_document else [locate.named(path) for path in paths or ()]
+    options["documents"] = [read_document("index", name, folder, max_file_size)] if is_document else []
     done: Forecast | ReEmbedSummary | UpdateSummary
     with watched(quiet=quiet) as (bar, plain):
         news = News(bar.write)
@@ -167,7 +178,7 @@ def index(
             create=True,
             yes=yes,
             report=(lambda _: None) if quiet else bar.write,
-            observer=_with_news(plain, news, verbose=verbose),
+            observer=_with_news(plain, news, verbose=verbose, is_document=is_document),
             share_vectors=choose(folder, share_vectors=share_vectors or None)["share_vectors"],
             embedder=embedder,
             model=model,
@@ -198,17 +209,25 @@ def index(
         return show(done, as_json=as_json)
     if isinstance(done, ReEmbedSummary):
         return _report_re_embed(done, as_json=as_json, quiet=quiet)
-    return _report(done, as_json=as_json, quiet=quiet, verbose=verbose)
+    status = _report(done, as_json=as_json, quiet=quiet, verbose=verbose)
+    return 2 if is_document and done.skipped else status
 
 
-def _with_news(plain: "Observer", news: News, *, verbose: bool) -> "Observer":
+def _with_news(plain: "Observer", news: News, *, verbose: bool, is_document: bool) -> "Observer":
     """Return the observer, which now also writes a line for each file with a problem."""
+
+    def left_out(path: str, reason: str) -> None:
+        news(f"vsearch: {path}: {reason}; left out of the index")
+
+    def skipped(path: str, reason: str) -> None:
+        news(f"skipped {path}: {reason}")
+
     return replace(
         plain,
-        file_failed=lambda path, reason: news(f"vsearch: {path}: {reason}; left out of the index"),
+        file_failed=left_out,
         file_kept=lambda path, reason: news(f"vsearch: {path}: {reason}; its old text stays in the index"),
         file_incomplete=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
-        file_skipped=lambda path, reason: news(f"skipped {path}: {reason}") if verbose else None,
+        file_skipped=left_out if is_document else skipped if verbose else plain.file_skipped,
         source_missing=lambda path: news(f"vsearch: {path}: was indexed before and is missing now; its files stay"),
     )
 

@@ -22,7 +22,8 @@ def remove(
 ) -> int:
     """Remove files and folders from the index.
 
-    The files themselves are not deleted. They stay out of the index until you name them in `vsearch index`.
+    The files themselves are not deleted, only documents from stdin are. They stay out of the index until you name them
+    in `vsearch index`.
     """
     with (
         watched(quiet=quiet) as (_, observer),

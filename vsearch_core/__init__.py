@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from vsearch_core.library.joined import JoinedIndexes
     from vsearch_core.library.opening import open_index, open_reranker, repair_index
     from vsearch_core.library.options import FilterOptions, SearchOptions, UpdateOptions, search_request
-    from vsearch_core.model import EmbedderSpec, Fingerprint
+    from vsearch_core.model import EmbedderSpec, Fingerprint, RawDocument
     from vsearch_core.search.duplicates import DuplicateMember, Duplicates
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.quote_text import QuoteChange
@@ -108,6 +108,7 @@ __all__ = [
     "Progress",
     "ProviderError",
     "QuoteChange",
+    "RawDocument",
     "ReEmbedSummary",
     "RemovalSummary",
     "RepairSummary",
@@ -161,7 +162,7 @@ _MODULES = {
     "JoinedIndexes": "library.joined",
     **dict.fromkeys(("open_index", "open_reranker", "repair_index"), "library.opening"),
     **dict.fromkeys(("FilterOptions", "SearchOptions", "UpdateOptions", "search_request"), "library.options"),
-    **dict.fromkeys(("EmbedderSpec", "Fingerprint"), "model"),
+    **dict.fromkeys(("EmbedderSpec", "Fingerprint", "RawDocument"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
     **dict.fromkeys(("DuplicateMember", "Duplicates"), "search.duplicates"),
     "Filters": "search.filters",

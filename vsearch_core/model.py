@@ -50,6 +50,17 @@ class Document:
     left_out: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RawDocument:
+    """A document that is no file, such as text from a pipe.
+
+    `data` has the bytes that a file would have. The suffix of `name` says what kind of file.
+    """
+
+    name: str
+    data: bytes
+
+
 HEADING_SEPARATOR = " > "  # between the section titles in a chunk's heading
 
 

@@ -120,6 +120,12 @@ def delete_folder(path: Path, *, within: Path | None = None) -> None:
         path.unlink()  # rmtree would open a pipe or a link's target before it refuses it
 
 
+def delete_file(path: Path, *, within: Path | None = None) -> None:
+    """Delete a file, or the link in its place. No folder below `within` may be a link. Raises OSError."""
+    refuse_links(path.parent, within=within or path.parent)
+    path.unlink()
+
+
 def make_own_folder(path: Path, *, within: Path | None = None, permissions: int = 0o777) -> None:
     """Create a folder if it is missing. Its parent folder must exist.
 

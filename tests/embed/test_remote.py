@@ -456,3 +456,18 @@ def test_many_faults_at_once(wire: str, count: int, capfd: pytest.CaptureFixture
     assert slept <= 40 * needed + 200
     out, err = capfd.readouterr()
     assert KEY not in out + err + "".join(reports)
+
+
+@pytest.mark.parametrize("dense", ["84213,", "e[i++]=>{", "QUJDRA+/09ab", "\u2211\u2260\u2264"])
+def test_a_dense_line_costs_about_as_much_as_prose_of_its_size(dense: str) -> None:
+    """Signs have up to a token each; the requests and the characters sent must not multiply with that."""
+    size = 60_000
+    costs = []
+    for text in ("the hand pump at the well is greased in autumn ", dense):
+        chunks = [(text * size)[start : start + 3_000] for start in range(0, size, 3_000)]
+        with opened("openai") as each:
+            assert len(embed_all(each.embedder, chunks)) == len(chunks)
+            costs.append((len(each.provider.requests), sum(map(len, each.provider.texts))))
+    (requests, characters), (dense_requests, dense_characters) = costs
+    assert dense_requests <= requests + 1
+    assert dense_characters <= 1.1 * characters

@@ -16,6 +16,7 @@ from vsearch_core.embed.base import OpenEmbedder
 from vsearch_core.embed.open import recipient
 from vsearch_core.embed.providers import OPENAI_ADDRESS
 from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
+from vsearch_core.index.kept_documents import keep_documents, kept_source
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.progress import Observer, StoppedError
@@ -30,7 +31,8 @@ from vsearch_core.index.settings import (
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.sources import Source, WalkOptions, catalog_sources
 from vsearch_core.index.writer import is_new_index, scan
-from vsearch_core.model import EmbedderSpec, Fingerprint
+from vsearch_core.model import EmbedderSpec, Fingerprint, RawDocument
+from vsearch_core.own_files import make_own_folder
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.text.extract.options import ExtractOptions
@@ -81,17 +83,23 @@ def forecast(
     retry: bool = False,
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
+    documents: Sequence[RawDocument] = (),
 ) -> Forecast:
     """Return a forecast of `update_index` with the same arguments. Send nothing, and don't change the index.
 
     The files are read and chunked on a copy of the catalog in a temporary folder. `open_embedder` is called only if the
     embedder runs on this machine, to measure its speed. Raises the same errors as `update_index`, and StoppedError.
     """
-    is_new = is_new_index(index, sources, options)
+    is_new = is_new_index(index, sources, options, has_documents=bool(documents))
     with storage_errors(index), _rehearsal(index, options if is_new else None) as catalog:
+        place = index
+        if documents:  # their paths are the same, as seen from the index folder
+            place = _make_place(catalog.index, index.name)
+            keep_documents(place, documents)
+            sources = (kept_source(place, walk),)
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, options)
-        changes = scan(index, catalog, settings, sources, observer, reading, limits, walk=walk, retry=retry)
+        changes = scan(place, catalog, settings, sources, observer, reading, limits, walk=walk, retry=retry)
         with closing(changes.stager) as stager:
             stager.stage_all()
         if observer.should_stop():
@@ -186,6 +194,14 @@ def _texts_per_request(spec: EmbedderSpec) -> int:
     if spec.provider == "gemini":
         return gemini.TEXTS_PER_REQUEST
     return openai.TEXTS_PER_REQUEST[same_address(spec.base_url or OPENAI_ADDRESS, OPENAI_ADDRESS)]
+
+
+def _make_place(folder: Path, name: str) -> Path:
+    """Make a folder with the name of the index in a temporary folder, and return it."""
+    place = folder / "documents" / name
+    make_own_folder(place.parent)
+    make_own_folder(place)
+    return place
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from vsearch_core.errors import InputError
-from vsearch_core.index.sources import stored_path
+from vsearch_core.index.sources import documents_folder, stored_path
 from vsearch_core.store.catalog import CatalogReader
 from vsearch_core.text.extract.registry import MEMBER, unit_of
 from vsearch_core.text.globs import is_utf8
@@ -42,7 +42,8 @@ class NamedPlace:
 class FileFinder:
     """Finds live files of a catalog by name.
 
-    Names are relative to `folder`, else to `root`, the folder that the index's paths start from.
+    Names are relative to `folder`, else to `root`, the folder that the index's paths start from, else to the folder of
+    documents that the index keeps.
     """
 
     catalog: CatalogReader
@@ -70,6 +71,8 @@ class FileFinder:
         yield stored_path(self.root, path)
         yield os.path.normpath(name) if name else name
         yield name
+        if name and not name.startswith("/"):
+            yield stored_path(self.root, documents_folder(self.catalog.index) / name)
         try:
             yield stored_path(self.root.resolve(), path.resolve())
         except (OSError, ValueError):  # a loop of links, a name too long for the system, or one with NUL

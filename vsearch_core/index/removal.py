@@ -12,9 +12,17 @@ from unicodedata import normalize
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import advance_generation, sweep, tombstone_files
 from vsearch_core.index.compaction import compact_until_stopped
+from vsearch_core.index.kept_documents import delete_documents
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.sources import Source, catalog_sources, is_within, source_to_json, stored_path
+from vsearch_core.index.sources import (
+    Source,
+    catalog_sources,
+    documents_folder,
+    is_within,
+    source_to_json,
+    stored_path,
+)
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
@@ -46,6 +54,9 @@ def remove_paths(
 ) -> RemovalSummary:
     """Remove everything at or below the absolute paths from the index. The paths need not exist on disk.
 
+    The files of documents that the index keeps itself are deleted, too. Such a document's name alone counts as its
+    path, relative to the index's parent folder.
+
     Removing a path again is no error if it is inside an indexed folder. Raises InputError, before anything is changed,
     if the index has nothing at a path; and IndexLockedError, IndexNotFoundError, IndexVersionError, IndexCorruptError,
     StorageError.
@@ -75,7 +86,8 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
     in_index = [(os.path.join(root, record.path), record) for record in records]
     sources = catalog_sources(root, catalog)
     known = [path for path, _ in in_index] + [str(source.path) for source in sources]
-    paths = [_as_indexed(path, known) for path in paths]
+    documents = documents_folder(catalog.index)
+    paths = [_as_kept(_as_indexed(path, known), root, documents, known) for path in paths]
     folders = [str(path) for path in paths]
     left_out_before = [os.path.normpath(source.path) for source in sources if source.options is None]
     for folder in folders:
@@ -86,7 +98,8 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
             raise InputError(folder, "is not in the index", "nothing-to-remove")
     dropped = [source for source in sources if is_within(os.path.normpath(source.path), folders)]
     remaining = [source for source in sources if source not in dropped]
-    left_out = [path for path in paths if _would_come_back(path, remaining)]
+    on_disk = [path for path in paths if not is_within(str(path), [str(documents)])]
+    left_out = [path for path in on_disk if _would_come_back(path, remaining)]
     removed = [record for path, record in in_index if is_within(path, folders)]
     with catalog.transaction():
         for source in dropped:
@@ -97,6 +110,8 @@ def _remove(catalog: Catalog, paths: Sequence[Path]) -> tuple[str, ...]:
         clear_skipped(catalog, skipped)
         tombstone_files(catalog, [record.id for record in removed])
         advance_generation(catalog)
+    kept = [Path(path) for path in known if is_within(path, folders) and is_within(path, [str(documents)])]
+    delete_documents(catalog.index, [path for path in kept if path != documents])
     return tuple(stored_path(root, path) for path in left_out)
 
 
@@ -108,6 +123,14 @@ def _as_indexed(path: Path, known: Sequence[str]) -> Path:
     depth = len(path.parts)
     starts = (Path(*Path(each).parts[:depth]) for each in known if not each.isascii())
     return next((start for start in starts if normalize("NFC", str(start)) == composed), path)
+
+
+def _as_kept(path: Path, root: Path, documents: Path, known: Sequence[str]) -> Path:
+    """Return the path of a kept document if the path is its name, and nothing else has that path."""
+    if any(is_within(each, [str(path)]) for each in known) or not path.is_relative_to(root):
+        return path
+    kept = documents / path.relative_to(root)
+    return kept if any(is_within(each, [str(kept)]) for each in known) else path
 
 
 def _would_come_back(path: Path, sources: Sequence[Source]) -> bool:

@@ -17,6 +17,7 @@ from vsearch_core.store.tables import lost_and_found
 from vsearch_core.text.discover import DiscoverOptions, Skipped, SourceFile, Unreadable, discover
 
 CHOSEN = "chosen"  # the key of `Source.chosen` in the catalog
+DOCUMENTS = "documents"  # the folder in an index with the documents that `kept_documents` writes
 SETTLED_NS = 2_000_000_000  # resolution of the coarsest file times (FAT)
 
 
@@ -155,6 +156,11 @@ def check_sources(sources: Sequence[Source]) -> None:
         discover([source.path], source.options or DiscoverOptions())
 
 
+def documents_folder(index: Path) -> Path:
+    """Return the folder of documents that the index keeps itself (see `kept_documents`)."""
+    return index / DOCUMENTS
+
+
 def stored_path(root: Path, path: Path) -> str:
     """Return the path as the index stores it: relative to `root`, with "/", or absolute if outside it."""
     try:
@@ -220,7 +226,8 @@ class KnownFiles:
 def make_plan(index: Path, selection: SourceSelection, known: KnownFiles) -> Plan:
     """Walk the sources, compare sizes and times with the known files, and return the plan of an update.
 
-    The index folder itself is left out.
+    The index folder itself is left out, but for the documents that it keeps. These stay in the index even if their
+    files are gone, because the files may have been left behind when the index was exported.
     """
     found, skipped, unreadable = _walk(index, selection.walked)
     live = known.live
@@ -238,11 +245,14 @@ def make_plan(index: Path, selection: SourceSelection, known: KnownFiles) -> Pla
     covered = [str(source.path) for source in (*selection.walked, *selection.deleted)]
     hidden = [str(item.path) for item in unreadable]
     without_name = lost_and_found(index)
+    kept = [str(documents_folder(index))]
 
     def is_gone(stored: str) -> bool:
         if stored.startswith(without_name):
             return selection.whole
         path = os.path.join(index.parent, stored)
+        if is_within(path, kept):
+            return False
         return stored not in found and is_within(path, covered) and not is_within(path, hidden)
 
     def is_stale(stored: str) -> bool:
@@ -288,7 +298,9 @@ def _walk(
     for source in sources:
         if source.options is None:
             continue
-        others = [str(index), *(str(each.path) for each in sources if source.path in each.path.parents)]
+        others = [str(each.path) for each in sources if source.path in each.path.parents]
+        if not is_within(str(source.path), [str(documents_folder(index))]):
+            others.append(str(index))
         for item in discover([source.path], source.options):
             if is_within(str(item.path), others):
                 continue  # the inner source's options decide

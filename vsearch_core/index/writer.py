@@ -13,6 +13,7 @@ from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Removals, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
+from vsearch_core.index.kept_documents import drop_unreadable, keep_documents, kept_source
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths, record_named_sources, refuse_unnamed_sources
 from vsearch_core.index.progress import Observer, Progress
@@ -42,6 +43,7 @@ from vsearch_core.index.sources import (
 )
 from vsearch_core.index.staging import Stager, embed_block, extractor_version
 from vsearch_core.lexical.analysis import Analysis
+from vsearch_core.model import RawDocument
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.connections import refuse_lost_catalog
 from vsearch_core.store.files import make_folder, refuse_non_utf8_path
@@ -106,8 +108,12 @@ def update_index(
     retry: bool = False,
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
+    documents: Sequence[RawDocument] = (),
 ) -> UpdateSummary:
     """Update the index from the given sources, or from all sources of earlier updates if none are given.
+
+    `documents`, which `check_documents` has checked, are written to the index's own folder first; their folder then is
+    the only source. A new document that can't be read is deleted again.
 
     `walk` has options for walking the sources of earlier updates; it only counts if no sources are given. A file that
     could not be read, or only in part, is read again if it has changed, if `reading` now has an option that was missing
@@ -120,15 +126,20 @@ def update_index(
     """
     started = time.perf_counter()
     run = _Update(index, options, open_embedder, observer, reading, limits)
-    if is_new_index(index, sources, options):
+    if is_new_index(index, sources, options, has_documents=bool(documents)):
         run.open_first_embedder()
     with storage_errors(index):
         make_folder(index)
         with writer_lock(index), closing(run.open_catalog()) as catalog:
-            return run.update(catalog, sources, started, walk=walk, retry=retry)
+            if documents:
+                keep_documents(index, documents)
+                sources = (kept_source(index, walk),)
+            summary = run.update(catalog, sources, started, walk=walk, retry=retry)
+            drop_unreadable(catalog, documents)
+            return summary
 
 
-def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions) -> bool:
+def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions, *, has_documents: bool = False) -> bool:
     """Return True if the folder has no index yet. Check the arguments of an update first.
 
     Raises InputError for an invalid argument, before anything is written.
@@ -138,7 +149,7 @@ def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions) 
     with storage_errors(index):
         is_new = not (index / CATALOG_FILE).exists()
         refuse_lost_catalog(index)
-    if is_new and not sources:
+    if is_new and not sources and not has_documents:
         raise InputError("index", "there is no index here yet, so there is nothing to refresh", "nothing-to-refresh")
     check_sources(sources)
     ChunkOptions(*chunk_sizes(options))  # raises for sizes out of range

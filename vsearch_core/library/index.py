@@ -215,7 +215,8 @@ class Index(Searching["Snapshot"]):
         the next call continues from there.
 
         Args:
-            paths: Files and folders to index; if there are none, all paths of earlier calls.
+            paths: Files and folders to index; if there are none, and no documents in `options`, all paths of earlier
+                calls.
             options: See `UpdateOptions`. Without `paths`, `include` and the like replace those of all earlier paths.
 
         Raises:
@@ -273,8 +274,8 @@ class Index(Searching["Snapshot"]):
     def remove(self, paths: Iterable[str | Path]) -> "RemovalSummary":
         """Remove files and folders from the index. `update` leaves them out until it is called with them again.
 
-        The files themselves are not touched, and need not exist. If the index has nothing at one of the paths, raise
-        InputError and remove nothing.
+        The files themselves are not touched, and need not exist. Documents that the index keeps itself are deleted. If
+        the index has nothing at one of the paths, raise InputError and remove nothing.
         """
         from vsearch_core.index.removal import remove_paths
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from vsearch_core.index.sources import Source
+    from vsearch_core.model import RawDocument
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.rerank import Rerank
@@ -35,6 +36,8 @@ class UpdateOptions(TypedDict, total=False):
         ocr: Recognise text in PDF pages that are only images, with the program ocrmypdf.
         secrets: Also index files that contain private keys.
         source_archives: Also index archives whose files are mostly source code.
+        documents: Documents to index that are no files, instead of paths. The index keeps them as files in its own
+            folder, and replaces one of the same name. Only `Index.remove` removes them.
     """
 
     include: Sequence[str]
@@ -47,6 +50,7 @@ class UpdateOptions(TypedDict, total=False):
     ocr: bool
     secrets: bool
     source_archives: bool
+    documents: "Sequence[RawDocument]"
 
 
 class FilterOptions(TypedDict, total=False):
@@ -82,7 +86,8 @@ class SearchOptions(FilterOptions, total=False):
         min_confidence: The minimum confidence of a hit, from 0 to 1, in mode "hybrid" without examples.
         group_by_file: Return only the best hit of each file.
         plain: Treat quotes, +, - and * in the query as punctuation, not as operators.
-        more_like: Examples that hits should resemble: files ("FILE") or single chunks ("FILE:LINE").
+        more_like: Examples that hits should resemble: files ("FILE"), single chunks ("FILE:LINE") or documents
+            that are no files (`RawDocument`).
         less_like: Examples that hits should not resemble.
         collapse: Return only the best of several near-duplicate hits.
         diversity: A number from 0 (order by score alone) to 1 (prefer hits that differ from the hits above them).
@@ -106,8 +111,8 @@ class SearchOptions(FilterOptions, total=False):
     min_confidence: float | None
     group_by_file: bool
     plain: bool
-    more_like: "Sequence[str | Example]"
-    less_like: "Sequence[str | Example]"
+    more_like: "Sequence[str | RawDocument | Example]"
+    less_like: "Sequence[str | RawDocument | Example]"
     collapse: bool
     diversity: float
     context: int
@@ -159,6 +164,7 @@ def check_alpha(alpha: float | None) -> None:
 
 def parse_run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "tuple[list[Source], dict[str, Any]]":
     """Return the sources of an update, and its options as keyword arguments of `update_index`."""
+    from vsearch_core.index.kept_documents import check_documents
     from vsearch_core.index.sources import WalkOptions
     from vsearch_core.text.extract.ocr import require_program
     from vsearch_core.text.extract.options import ExtractOptions
@@ -174,7 +180,10 @@ def parse_run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "t
         options.get("source_archives", False),
     )
     sources = [walk.for_new_source(absolute(path)) for path in paths]
-    return sources, {"walk": walk, "retry": options.get("retry", False), "reading": reading}
+    documents = tuple(options.get("documents", ()))
+    check_documents(documents, sources)
+    run = {"walk": walk, "retry": options.get("retry", False), "reading": reading, "documents": documents}
+    return sources, run
 
 
 def _walk_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, embed_all
 from vsearch_core.errors import ExtractionError, InputError
-from vsearch_core.model import Chunk
+from vsearch_core.model import Chunk, RawDocument
 from vsearch_core.search.engine import CONTEXT, FEEDBACK, VECTORS, Searcher, refuse_unsupported
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import Example
@@ -38,20 +38,27 @@ class ExampleSources:
 
 
 def resolve_examples(request: SearchRequest, searcher: Searcher, sources: ExampleSources) -> SearchRequest:
-    """Return the request with each example's name replaced by the example itself.
+    """Return the request with each example's name, and each document, replaced by the example itself.
 
     Raises InputError for a name that is neither in the index nor a file, ExtractionError, ModelError and
     IndexCorruptError.
     """
-    if not any(isinstance(each, str) for each in (*request.more_like, *request.less_like)):
+    if all(isinstance(each, Example) for each in (*request.more_like, *request.less_like)):
         return request
     refuse_unsupported(searcher, frozenset({FEEDBACK, VECTORS, CONTEXT}))
     sources = replace(sources, embedder=cache(sources.embedder))
     more, less = (
-        tuple(find_example(each, searcher, sources) if isinstance(each, str) else each for each in examples)
+        tuple(each if isinstance(each, Example) else _example(each, searcher, sources) for each in examples)
         for examples in (request.more_like, request.less_like)
     )
     return replace(request, more_like=more, less_like=less)
+
+
+def _example(given: str | RawDocument, searcher: Searcher, sources: ExampleSources) -> Example:
+    if isinstance(given, str):
+        return find_example(given, searcher, sources)
+    file = FileToRead(given.name, len(given.data), data=given.data)
+    return _embedded(_read(file, sources.chunk_options, given.name), None, given.name, sources)
 
 
 def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Example:
@@ -73,10 +80,15 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
     folder = sources.folder
     for path, line in _readings(name):
         if folder is not None and _is_file(folder / path):
-            chunks = _read(folder / path, sources.chunk_options, name)
-            texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
-            return Example(_mean(embed_all(sources.embedder(), texts)), texts, np.empty(0, np.int64))
+            file = FileToRead(str(folder / path), _size(folder / path, name))
+            return _embedded(_read(file, sources.chunk_options, name), line, name, sources)
     raise InputError(name, "neither in the index nor a file", "no-such-example")
+
+
+def _embedded(chunks: Sequence[Chunk], line: int | None, name: str, sources: ExampleSources) -> Example:
+    """Return the example for the chosen ones of the chunks, which are not in the index."""
+    texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
+    return Example(_mean(embed_all(sources.embedder(), texts)), texts, np.empty(0, np.int64))
 
 
 def _readings(name: str) -> list[tuple[str, int | None]]:
@@ -92,18 +104,26 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, chunk_options: ChunkOptions, name: str) -> list[Chunk]:
+def _size(path: Path, name: str) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: OSError) -> InputError:
+    return InputError(name, f"can't be read ({(error.strerror or str(error)).lower()})", "unreadable-example")
+
+
+def _read(file: FileToRead, chunk_options: ChunkOptions, name: str) -> list[Chunk]:
     """Return the chunks of a file of any kind and size, read as for indexing."""
     try:
-        file = FileToRead(str(path), path.stat().st_size)
         with closing(open_reader([file], chunk_options, DEFAULTS, lambda: False)) as reader:
             result = reader.take(1)[0].result
         if isinstance(result, OSError):
             raise result
     except OSError as error:
-        raise InputError(
-            name, f"can't be read ({(error.strerror or str(error)).lower()})", "unreadable-example"
-        ) from error
+        raise _unreadable(name, error) from error
     if isinstance(result, ExtractionError):
         raise result.about(name)
     return list(result.chunks or ())

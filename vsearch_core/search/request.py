@@ -7,6 +7,7 @@ from math import isfinite
 from vsearch_core import config
 from vsearch_core.errors import ArgumentError, InputError
 from vsearch_core.lexical.query import ParsedQuery, parse_query, plain_query
+from vsearch_core.model import RawDocument
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.rocchio import Example, RelevanceFeedback
@@ -22,8 +23,8 @@ class SearchRequest:
     `min_confidence`, from 0 to 1, hits with lower confidence. With `plain`, quotes, +, - and * are ordinary text.
 
     `more_like` and `less_like` are examples that hits should be like or unlike; they are never hits themselves. An
-    example may also be a name, "FILE" or "FILE:LINE", which `examples.resolve_examples` replaces before the search.
-    With `examples_only`, the text is not searched for and only labels the results.
+    example may also be a name, "FILE" or "FILE:LINE", or a document that is no file. `examples.resolve_examples`
+    replaces these before the search. With `examples_only`, the text is not searched for and only labels the results.
 
     `collapse` shows only the best of near-duplicates. `diversity`, from 0 to 1, prefers hits that differ. `context` is
     the number of chunks to add before and after each hit. With `max_tokens`, hits are shortened to fit into that many
@@ -42,8 +43,8 @@ class SearchRequest:
     min_confidence: float | None = None
     group_by_file: bool = False
     plain: bool = False
-    more_like: tuple[str | Example, ...] = ()
-    less_like: tuple[str | Example, ...] = ()
+    more_like: tuple[str | RawDocument | Example, ...] = ()
+    less_like: tuple[str | RawDocument | Example, ...] = ()
     examples_only: bool = False
     collapse: bool = False
     diversity: float = 0.0
@@ -148,8 +149,8 @@ def clean_query(text: str) -> str:
     return cleaned
 
 
-def _resolved(argument: str, examples: tuple[str | Example, ...]) -> tuple[Example, ...]:
-    names = [example for example in examples if isinstance(example, str)]
+def _resolved(argument: str, examples: tuple[str | RawDocument | Example, ...]) -> tuple[Example, ...]:
+    names = [getattr(example, "name", example) for example in examples if not isinstance(example, Example)]
     if names:
         raise ArgumentError(argument, f"{names[0]!r} is an example's name; `resolve_examples` must replace it first")
     return tuple(example for example in examples if isinstance(example, Example))

@@ -19,12 +19,14 @@ class FileToRead:
         known: The digests of contents that needn't be extracted again, because the index has them already.
         with_attachments: False to leave out attachments, or those files in an archive that are not plain text, because
             reading one of them has failed.
+        data: Its content; None to read it from `path`.
     """
 
     path: str
     size: int
     known: tuple[bytes, ...] = ()
     with_attachments: bool = True
+    data: bytes | None = None
 
     @property
     def name(self) -> str:

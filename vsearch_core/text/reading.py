@@ -30,7 +30,7 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
 
     Raises ExtractionError if the text can't be extracted, OSError if the file can't be read, and MemoryError.
     """
-    data = contents(Path(file.path))
+    data = contents(Path(file.path)) if file.data is None else file.data
     digest = blake2b(data, digest_size=16).digest()
     if digest in file.known:
         return FileRead(digest)
