@@ -15,7 +15,7 @@ from pypdf.generic import (
     NumberObject,
     TextStringObject,
 )
-from samples import pdf_page, stream
+from samples import pdf, pdf_page, stream
 
 from vsearch_core.errors import BinaryFileError, EncryptedError, ExtractionError, PicturesOnlyError
 from vsearch_core.model import PAGE_BREAK
@@ -419,6 +419,41 @@ def test_titles_that_programs_write_are_ignored(title: str) -> None:
 )
 def test_predefined_maps_of_chinese_japanese_and_korean(encoding: str, collection: str, code: str, text: str) -> None:
     assert extract("a.pdf", in_composite_font(encoding, collection, code)).text.strip() == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec", "text"),
+    [
+        ("90ms-RKSJ-H", "cp932", "東京の水門管理人"),
+        ("GBK-EUC-H", "gbk", "运河的水门"),
+        ("ETen-B5-H", "big5", "運河的水門"),
+        ("UniKS-UTF16-H", "utf-16-be", "서울의 수문"),
+    ],
+)
+def test_letters_drawn_one_by_one_in_a_font_that_is_not_in_the_file(encoding: str, codec: str, text: str) -> None:
+    shown = " ".join(
+        f"1 0 0 1 {72 + 12 * at} 700 Tm <{letter.encode(codec).hex()}> Tj" for at, letter in enumerate(text)
+    )
+    line = "/F1 12 Tf 1 0 0 1 72 740 Tm (A plain line) Tj"
+    inner = b"<< /Type /Font /Subtype /CIDFontType0 /BaseFont /Mincho /DW 1000 >>"
+    font = b"<< /Type /Font /Subtype /Type0 /BaseFont /Mincho /Encoding /%b /DescendantFonts [6 0 R] >>"
+    resources = b"/Resources << /Font << /F1 7 0 R /F2 8 0 R >> >>"
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] %b /Contents 4 0 R >>" % resources
+    latin = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+    content = stream(f"BT {line} /F2 12 Tf {shown} ET".encode())
+    data = pdf(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+            page,
+            content,
+            b"null",
+            inner,
+            latin,
+            font % encoding.encode(),
+        ]
+    )
+    assert extract("a.pdf", data).text == f"A plain line\n{text}\n\n"
 
 
 def test_a_map_that_extends_a_predefined_one() -> None:

@@ -72,8 +72,8 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     ),
     "PDF": Description(
         "the outline",
-        "columns one after the other; words broken at line ends whole; values of form fields, forms in XFA, comments and "
-        "typed-on text below the page",
+        "columns one after the other; words broken at line ends whole; values of form fields, forms in XFA, comments"
+        " and typed-on text below the page",
         "page headers and footers (lines with the same words in the same place on most pages, and page numbers that "
         "count up); text in fonts that don't say which letters they show; attached files",
         "the program `ocrmypdf` and the option `ocr`: text in pictures and in such fonts",

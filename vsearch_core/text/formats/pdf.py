@@ -39,6 +39,7 @@ _BROKEN_WORD = re.compile(r"((?:\w+-)*)(\w+)[-\u2010]\n[^\S\n]*(\w+)(\S*)[^\S\n]
 _BREAK = re.compile("[-\u2010]\n")
 _HYPHENATED = re.compile(r"\w+-\w+")
 _WORD = re.compile(r"\w+")
+_MIN_MORE = 1.02  # times as many letters as PDFium reads show that it left some out
 _MAX_BOMBS = 3  # pages that exceed pypdf's limits; each takes seconds
 _INFORMATION = {  # our key -> pypdf's
     "author": "author",
@@ -216,8 +217,10 @@ def _read_by_pdfium(page: Any, number: int, pdfium: PdfiumDocument | None, fonts
         return None
     if resources.is_changed:
         with opened(_alone(page), "") as changed:
-            return changed.page(1, resources.unmapped) if changed else None
-    return pdfium.page(number, resources.unmapped)
+            read = changed.page(1, resources.unmapped) if changed else None
+    else:
+        read = pdfium.page(number, resources.unmapped)
+    return replace(read, may_lack_letters=resources.lacks_glyphs) if read else None
 
 
 def _alone(page: Any) -> bytes:
@@ -243,9 +246,18 @@ def _page_text(page: Any, read: ReadPage | None) -> PageText | None:
     if is_unreadable(first.text):
         second = _second_text_or_none(page)
         return second if second and second.text else None
-    if _RIGHT_TO_LEFT.search(first.text):
-        return max(first, _second_text_or_none(page) or first, key=lambda text: _merit(text.text))
-    return first
+    return _compared(page, first, may_lack_letters=read.may_lack_letters)
+
+
+def _compared(page: Any, first: PageText, *, may_lack_letters: bool) -> PageText:
+    """Return pypdf's text of a page instead of PDFium's, `first`, if that lacks letters or takes them for others."""
+    is_right_to_left = _RIGHT_TO_LEFT.search(first.text) is not None
+    if not (is_right_to_left or may_lack_letters):
+        return first
+    second = _second_text_or_none(page) or first
+    if may_lack_letters and _letters(second.text) > _MIN_MORE * _letters(first.text):
+        return second
+    return max(first, second, key=lambda text: _merit(text.text)) if is_right_to_left else first
 
 
 def _second_text_or_none(page: Any) -> PageText | None:
@@ -259,6 +271,10 @@ def _second_text(page: Any) -> PageText | None:
     """Return the text of a page as pypdf reads it, or None if it can't be read as text."""
     text = _clean(page.extract_text())
     return None if is_unreadable(text) else PageText(text)
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _merit(text: str) -> tuple[int, int]:

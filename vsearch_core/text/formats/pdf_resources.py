@@ -19,6 +19,9 @@ _NUMBERED = re.compile(  # names of glyphs that are only numbers, and not those 
 )
 _MIN_NUMBERED = 0.7  # of a font's own names
 _MIN_OWN_CODES = 0.5  # of the numbers are the codes themselves, which then are letters
+_PYPDF_CMAP = re.compile(
+    r"/(?:GB-EUC|GBpc-EUC|GBK-EUC|GBK2K|ETen-B5|ETenms-B5|90ms-RKSJ|Uni\w+-(?:UCS2|UTF16)(?:-HW)?)-[HV]"
+)
 _BASE = re.compile(rb"(/[\w-]{1,40})\s+usecmap")
 _MAX_FORMS = 1000  # of a page
 _MAX_DEPTH = 12  # of forms within forms
@@ -26,10 +29,11 @@ _MAX_DEPTH = 12  # of forms within forms
 
 @dataclass(frozen=True, slots=True)
 class Font:
-    """A font: its name if it is unmapped, else "", and whether its encoding got another name."""
+    """A font: its name if it is unmapped, else "", whether its encoding got another name, whether it has no glyphs."""
 
     unmapped: str
     is_changed: bool
+    lacks_glyphs: bool
 
 
 @dataclass(slots=True)
@@ -37,14 +41,17 @@ class PageResources:
     """The fonts and forms of a page. Forms are drawings that a page and other forms can draw any number of times.
 
     `unmapped` has the names of fonts whose codes are only numbers of glyphs, or are in encodings that PDFium doesn't
-    know. `is_changed` tells that a font got another name for its encoding, which PDFium knows. `is_endless` tells that
-    forms contain themselves, or nest so deep that drawing them may take for ever.
+    know. `is_changed` tells that a font got another name for its encoding, which PDFium knows. `lacks_glyphs` tells
+    that a composite font isn't in the file: where no other font has its glyphs, PDFium leaves out letters that are
+    drawn one by one. `is_endless` tells that forms contain themselves, or nest so deep that drawing
+    them may take for ever.
     """
 
     known: dict[int, Font]  # by the number of a font's object
     unmapped: set[str] = field(default_factory=set)
     is_endless: bool = False
     is_changed: bool = False
+    lacks_glyphs: bool = False
     _open: set[int] = field(default_factory=set)  # forms around the one that is read
     _done: set[int] = field(default_factory=set)
 
@@ -62,9 +69,11 @@ class PageResources:
     def _add_font(self, font: Any) -> None:
         number = getattr(font, "idnum", 0)
         if number not in self.known or not number:
+            lacks_glyphs = _lacks_glyphs(font.get_object())
             is_changed = _name_encoding(font.get_object())
-            self.known[number] = Font(_unmapped_name(font.get_object()), is_changed)
+            self.known[number] = Font(_unmapped_name(font.get_object()), is_changed, lacks_glyphs)
         self.is_changed = self.is_changed or self.known[number].is_changed
+        self.lacks_glyphs = self.lacks_glyphs or self.known[number].lacks_glyphs
         if self.known[number].unmapped:
             self.unmapped.add(self.known[number].unmapped)
 
@@ -87,6 +96,17 @@ class PageResources:
 def _entries(resources: Any, kind: str) -> Mapping[str, Any]:
     entries: Mapping[str, Any] = resources.get(kind, {}).get_object() if kind in resources else {}
     return entries
+
+
+def _lacks_glyphs(font: Any) -> bool:
+    """Return True for a composite font that isn't in the file, if pypdf knows its encoding."""
+    if font.get("/Subtype") != "/Type0":
+        return False
+    descendant = font["/DescendantFonts"].get_object()[0].get_object()
+    descriptor = descendant["/FontDescriptor"].get_object() if "/FontDescriptor" in descendant else {}
+    if any(key in descriptor for key in ("/FontFile", "/FontFile2", "/FontFile3")):
+        return False
+    return "/ToUnicode" in font or _PYPDF_CMAP.fullmatch(str(font.get("/Encoding"))) is not None
 
 
 def _name_encoding(font: Any) -> bool:

@@ -40,12 +40,14 @@ _BREAK_HYPHEN = "\x02"  # PDFium's sign for a hyphen at the end of a line, whose
 class ReadPage:
     """The text of a page, and the share of its characters that were left out because their font has no mapping.
 
-    `annotated` is False if the page has no annotations but links.
+    `annotated` is False if the page has no annotations but links. `may_lack_letters` is True if PDFium may have left
+    out letters, because their font isn't in the file.
     """
 
     text: PageText
     unmapped: float
     annotated: bool
+    may_lack_letters: bool = False
 
 
 class PdfiumDocument:
