@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "verify:verify",
     "serve": "serve:serve",
     "mcp": "mcp:mcp",
+    "skill": "skill:skill",
     "warm": "warm:warm",
     "duplicates": "duplicates:duplicates",
     "status": "status:status",

@@ -13,6 +13,7 @@ import typer
 from vsearch_core.errors import ArgumentError, InputError, StorageError
 
 from . import consent, locate
+from .advice import describe
 from .interrupts import INTERRUPT
 from .opening import interruptible, open_index, refuse_idle_address
 from .output import say
@@ -81,13 +82,20 @@ def serve(
 def _app(
     index: Any, version: str, hosts: frozenset[str], secret: str | None, log: Callable[[str], None]
 ) -> "tuple[App, Callable[[], None]]":
-    """Return the app, and a function that ends its threads."""
+    """Return the app, and a function that ends its threads. Agents are answered if the package mcp is installed."""
     from vsearch_core.serve.app import Api
     from vsearch_core.serve.request_queue import RequestQueue
     from vsearch_core.serve.security import Access
 
     work = RequestQueue(index, threads=max(2, os.cpu_count() or 1))
-    return Api(index, work, version, log).app(Access(hosts, secret)), work.close
+    mcp = None
+    if find_spec("mcp") is not None:
+        from vsearch_core.serve.mcp_http import McpOverHttp
+        from vsearch_core.serve.mcp_server import IndexOnDemand, mcp_server
+        from vsearch_core.serve.tools import TOOLS
+
+        mcp = McpOverHttp(mcp_server(IndexOnDemand(lambda: index), work, TOOLS, version, describe, log))
+    return Api(index, work, version, log).app(Access(hosts, secret), mcp), work.close
 
 
 def _run(app: "App", listener: socket.socket) -> None:

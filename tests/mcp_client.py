@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import anyio
+import httpx2
 import mcp_types as types
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from process import DEADLINE, Vsearch
 
 T = TypeVar("T")
@@ -65,6 +67,21 @@ def over_stdio(
             transport = stdio_client(parameters, errlog=log)
             async with Client(transport, mode=mode, client_info=info) as client:
                 return await use(client)
+
+    return anyio.run(run)
+
+
+def over_http(
+    port: int, use: Callable[[Any], Awaitable[T]], *, mode: str = "auto", headers: Mapping[str, str] | None = None
+) -> T:
+    """Return the result of `use`, which gets a client that is connected to /mcp of a server on this machine."""
+
+    async def run() -> T:
+        with anyio.fail_after(DEADLINE):
+            async with httpx2.AsyncClient(headers=headers, timeout=DEADLINE) as http:
+                transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
+                async with Client(transport, mode=mode) as client:
+                    return await use(client)
 
     return anyio.run(run)
 

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ pytest.importorskip("mcp")
 
 from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
-from mcp_client import ERAS, RawServer, ToolResult, called, over_stdio, raw_server
+from mcp_client import ERAS, RawServer, ToolResult, called, over_http, over_stdio, raw_server
+from serve_client import RunningServer, running_server
 
 FILES: Mapping[str, str | bytes] = {
     "notes/pump.md": "# Pump\n\nDrain the pump before the first frost, or the casing cracks.\n\n"
@@ -56,7 +57,6 @@ CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "long query": ("search", {"query": "x" * 10_001}),
     "unknown field": ("search", {"query": "fee", "limit": 3}),
     "half a range": ("read", {"path": "fees.txt", "end_line": 3}),
-    "too large": ("search", {"query": "fee", "path": ["x" * 9000] * 40}),
 }
 
 
@@ -66,13 +66,49 @@ async def use(client: Any) -> dict[str, Any]:
         await client.call_tool("delete", {})
     answers = {name: await called(client, tool, **arguments) for name, (tool, arguments) in CALLS.items()}
     tools = (await client.list_tools()).tools
-    return {**answers, "unknown": unknown.value, "tools": tools, "version": client.protocol_version}
+    return {
+        **answers,
+        "unknown": unknown.value,
+        "tools": tools,
+        "version": client.protocol_version,
+        "resources": (await client.list_resources()).resources,
+        "templates": (await client.list_resource_templates()).resource_templates,
+        "document": (await client.read_resource("vsearch:///notes/pump.md")).contents,
+        "wrong uris": [await refused(client.read_resource(uri)) for uri in WRONG_URIS],
+        "wrong cursors": [await refused(client.list_resources(cursor=cursor)) for cursor in ("x", "-1", "²")],
+    }
 
 
-@pytest.fixture(scope="module", params=list(ERAS))
+WRONG_URIS = ("vsearch:///nope.md", "vsearch:////etc/passwd", "vsearch:///../outside.md", "file:///etc/passwd")
+
+
+async def refused(request: Awaitable[Any]) -> Any:
+    with pytest.raises(MCPError) as caught:
+        await request
+    return caught.value.error
+
+
+@pytest.fixture(scope="module")
+def port(vsearch: Vsearch, root: Path) -> Iterator[int]:
+    with running_server(vsearch, root, root.parent / "serve.log", "--token") as running:
+        yield running.port
+
+
+@pytest.fixture(scope="module")
+def token(vsearch: Vsearch, port: int) -> str:
+    (path,) = Path(vsearch.environment["HOME"]).rglob("serve-token")
+    return path.read_text(encoding="ascii").strip()
+
+
+@pytest.fixture(scope="module", params=[(way, mode) for way in ("stdio", "http") for mode in ERAS], ids="-".join)
 def answers(request: pytest.FixtureRequest, vsearch: Vsearch, root: Path) -> dict[str, Any]:
-    found = over_stdio(vsearch, root, use, mode=request.param)
-    assert found["version"] == ERAS[request.param]
+    way, mode = request.param
+    if way == "stdio":
+        found = over_stdio(vsearch, root, use, mode=mode)
+    else:
+        authorization = {"Authorization": f"Bearer {request.getfixturevalue('token')}"}
+        found = over_http(request.getfixturevalue("port"), use, mode=mode, headers=authorization)
+    assert found["version"] == ERAS[mode]
     return found
 
 
@@ -161,7 +197,6 @@ def test_status_tells_what_is_indexed(root: Path, answers: dict[str, Any]) -> No
         ("long query", "query: has more than 10,000 characters"),
         ("unknown field", "limit: is not a field; there are query, mode"),
         ("half a range", "end_line: needs start_line"),
-        ("too large", "arguments: have more than 256,000 bytes"),
         ("wrong filter", "where: 'ext =' is not a condition"),
     ],
 )
@@ -171,6 +206,51 @@ def test_an_error_is_a_sentence_for_the_agent(answers: dict[str, Any], call: str
 
 def test_an_unknown_tool_is_an_error_of_the_protocol(answers: dict[str, Any]) -> None:
     assert answers["unknown"].error.code == -32602
+
+
+def test_documents_are_resources(answers: dict[str, Any]) -> None:
+    uris = [resource.uri for resource in answers["resources"]]
+    assert uris == sorted(uris) and "vsearch:///notes/pump.md" in uris and len(uris) == 5
+    assert [template.uri_template for template in answers["templates"]] == ["vsearch:///{+path}"]
+    (content,) = answers["document"]
+    assert content.text == FILES["notes/pump.md"].strip()
+
+
+def test_what_is_no_document_is_refused_in_a_sentence(answers: dict[str, Any]) -> None:
+    assert [error.code for error in answers["wrong uris"] + answers["wrong cursors"]] == [-32602] * 7
+    messages = [error.message for error in answers["wrong uris"]]
+    assert messages[0] == "nope.md: is not in the index"
+    assert not any("root:" in message or "\n" in message for message in messages)
+
+
+def test_who_may_ask_over_http_is_checked_as_for_other_routes(port: int, token: str) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}).encode()
+    server = RunningServer(subprocess.Popen(["true"]), port, Path(os.devnull))
+    server.process.wait()
+    good: dict[str, Any] = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+    assert server.request("POST", "/mcp", body, **good).status == 200
+    for status, headers in (
+        (401, {"authorization": None}),
+        (401, {"authorization": "Bearer x"}),
+        (421, {"host": "evil.example"}),
+        (403, {"origin": "http://evil.example"}),
+        (403, {"origin": "null"}),
+        (403, {"sec_fetch_site": "cross-site"}),
+        (415, {"content_type": "text/plain"}),
+    ):
+        assert server.request("POST", "/mcp", body, **{**good, **headers}).status == status, headers
+    assert server.request("POST", "/mcp", b" " * 256_001, **good).status == 413
+    for method in ("GET", "DELETE"):
+        assert server.request(method, "/mcp", **good).status == 405
+
+
+@pytest.mark.parametrize("name", ["claude-code", "codex-mcp-client"])
+def test_over_http_such_a_client_is_known_by_its_user_agent(port: int, token: str, name: str) -> None:
+    async def search(client: Any) -> ToolResult:
+        return await called(client, "search", query="late fee", k=1)
+
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": f"{name}/2.1"}
+    assert over_http(port, search, mode="legacy", headers=headers).locators is None
 
 
 @pytest.mark.parametrize("name", ["claude-code", "codex-mcp-client"])
@@ -212,6 +292,8 @@ def cpu_seconds(process: "subprocess.Popen[bytes]") -> float:
 def test_the_server_is_ready_soon_and_small(vsearch: Vsearch, root: Path) -> None:
     with raw_server(vsearch, root) as server:
         assert server.initialize()["serverInfo"]["name"] == "vsearch"
+        answer = server.call("search", query="fee", path=["x" * 9000] * 40)
+        assert answer["isError"] and answer["content"][0]["text"] == "arguments: have more than 256,000 bytes"
         assert memory_mb(server.process) < 100
         assert cpu_seconds(server.process) < 1.5
 
@@ -245,3 +327,40 @@ def test_ctrl_c_ends_the_server_at_once(vsearch: Vsearch, root: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, err) == (130, b"vsearch: interrupted\n")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write_files(
+        tmp_path, {"allowed/a.txt": "The pump.", "secret/b.txt": "The zeppelin.", "allowed/sub/c.txt": "Bread."}
+    )
+    (tmp_path / "allowed/way-out").symlink_to(tmp_path / "secret")
+    (tmp_path / "way-in").symlink_to(tmp_path / "allowed")
+    return tmp_path
+
+
+def test_documents_are_indexed_only_below_allowed_folders(vsearch: Vsearch, project: Path) -> None:
+    with raw_server(vsearch, project, "--allow-index", "way-in") as server:
+        server.initialize()
+        (tool,) = [tool for tool in server.ask("tools/list")["result"]["tools"] if tool["name"] == "index"]
+        assert tool["annotations"]["readOnlyHint"] is False
+        for path in ("secret", "secret/b.txt", "allowed/way-out", "allowed/../secret", "/etc", ".", "nope", "", "a\0b"):
+            answer = server.call("index", paths=["allowed/a.txt", path])
+            assert answer["isError"], path
+            assert "\n" not in answer["content"][0]["text"]
+        assert not (project / ".vsearch").exists()
+        done = server.call("index", paths=["allowed/sub", "way-in/a.txt"])
+        assert done["structuredContent"]["added"] == 2 and not done.get("isError")
+        assert "a.txt" in server.call("search", query="pump")["content"][0]["text"]
+        write_files(project, {"allowed/d.txt": "A late fee."})
+        assert server.call("index")["structuredContent"]["added"] == 1
+        paths = {hit["path"] for hit in server.call("search", query="fee")["structuredContent"]["hits"]}
+        assert paths == {"allowed/a.txt", "allowed/sub/c.txt", "allowed/d.txt"}
+
+
+def test_without_allowed_folders_there_is_no_tool_that_writes(vsearch: Vsearch, project: Path) -> None:
+    with raw_server(vsearch, project) as server:
+        server.initialize()
+        assert server.ask("tools/call", name="index", arguments={"paths": ["allowed"]})["error"]["code"] == -32602
+    assert not (project / ".vsearch").exists()
+    assert vsearch("mcp", "--allow-index", "nope", cwd=project).error.startswith("--allow-index: nope is not a folder")

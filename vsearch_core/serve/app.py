@@ -3,11 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,7 +26,21 @@ from vsearch_core.serve.metrics import Metrics
 from vsearch_core.serve.openapi import openapi
 from vsearch_core.serve.problems import CONTENT_TYPE, Problem, problem_of
 from vsearch_core.serve.request_queue import Refreshed, RequestQueue
-from vsearch_core.serve.security import BODY_SECONDS, MAX_BODY, TOO_LARGE, Access, App, protected
+from vsearch_core.serve.security import (
+    BODY_SECONDS,
+    MAX_BODY,
+    TOO_LARGE,
+    Access,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    protected,
+)
+
+if TYPE_CHECKING:
+    from vsearch_core.serve.mcp_http import McpOverHttp
 
 Log = Callable[[str], None]
 
@@ -47,6 +61,9 @@ class ServedIndex(Refreshed, Protocol):
     def read(self, path: str, start_line: int | None = None, end_line: int | None = None, **options: Any) -> StoredText:
         """Return the text of an indexed file as the index stores it."""
 
+    def files(self) -> Iterable[Any]:
+        """Yield the path and the state of each file, sorted by path."""
+
     def status(self) -> Any:
         """Return the number of files and chunks in the index, its settings, and its size on disk."""
 
@@ -62,8 +79,8 @@ class Api:
         self._log = log
         self._metrics = Metrics()
 
-    def app(self, access: Access) -> App:
-        """Return the ASGI app, which lets through what `access` allows."""
+    def app(self, access: Access, mcp: "McpOverHttp | None" = None) -> App:
+        """Return the ASGI app, which lets through what `access` allows; `mcp` answers at the route /mcp."""
         routes = [
             Route("/v1/search", self._handler(self._search), methods=["POST"]),
             Route("/v1/similar", self._handler(self._similar), methods=["POST"]),
@@ -73,7 +90,16 @@ class Api:
             Route("/metrics", self._handler(self._counters), methods=["GET"]),
             Route("/openapi.json", self._handler(self._openapi), methods=["GET"]),
         ]
-        return protected(Starlette(routes=routes, exception_handlers={HTTPException: _unknown_route}), access)
+        if mcp is not None:
+            routes.append(Route("/mcp", _Recorded(mcp.app, self._record), methods=["POST"]))
+        lifespan = None if mcp is None else mcp.lifespan()
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _unknown_route}, lifespan=lifespan)
+        return protected(app, access)
+
+    def _record(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count a request of a route, and log it; the path has nothing that a client made up."""
+        self._metrics.count(path, status, seconds)
+        self._log(f"{method} {path} {status} {seconds * 1000:.1f} ms")
 
     def _handler(self, handle: Callable[[Request], Any]) -> Callable[[Request], Any]:
         """Return a handler that turns errors into problems, counts the request, and logs it."""
@@ -93,10 +119,7 @@ class Api:
                 response = _as_response(
                     Problem(500, "internal-error", "the server failed; its log has the kind of error")
                 )
-            took = time.perf_counter() - started
-            path = request.url.path  # of a route: nothing that a client made up
-            self._metrics.count(path, response.status_code, took)
-            self._log(f"{request.method} {path} {response.status_code} {took * 1000:.1f} ms")
+            self._record(request.method, request.url.path, response.status_code, time.perf_counter() - started)
             return response
 
         return handler
@@ -153,6 +176,25 @@ class Api:
 
     async def _openapi(self, request: Request) -> Response:
         return _json_response(openapi(self._version))
+
+
+class _Recorded:
+    """An ASGI app whose requests are recorded by a function of method, path, status and seconds."""
+
+    def __init__(self, app: App, record: Callable[[str, str, int, float], None]) -> None:
+        self._app = app
+        self._record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = time.perf_counter(), 500
+
+        async def noting_status(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await self._app(scope, receive, noting_status)
+        self._record(scope["method"], scope["path"], status, time.perf_counter() - started)
 
 
 def _search_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The MCP server: it offers the tools of `tools` by the Model Context Protocol, in both eras of it.
+"""The MCP server: the tools of `tools`, and documents as resources, by both eras of the Model Context Protocol.
 
 The package `mcp` speaks the protocol: the handshake `initialize`, and the stateless requests since 2026-07-28.
 """
@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from vsearch_core.errors import FilterError, InputError, VsearchError
 from vsearch_core.printable import one_line
 from vsearch_core.serve.fields import BodyError
+from vsearch_core.serve.mcp_resources import TEMPLATE, list_documents, read_document
 from vsearch_core.serve.problems import Problem
 from vsearch_core.serve.request_queue import RequestQueue
 from vsearch_core.serve.security import MAX_BODY
@@ -58,12 +59,19 @@ class IndexOnDemand:
 
 
 def mcp_server(
-    index: IndexOnDemand, work: RequestQueue, tools: Sequence[AgentTool], version: str, describe: Describe, log: "Log"
+    index: IndexOnDemand,
+    work: RequestQueue,
+    tools: Sequence[AgentTool],
+    version: str,
+    describe: Describe,
+    log: "Log",
+    *,
+    slow_work: RequestQueue | None = None,
 ) -> "Server[Any]":
     """Return a server that offers the tools for an index.
 
-    `describe` turns an error into a sentence for the user, with advice. `log` is called with a line for each failure
-    that is a fault of the program.
+    Tools that change the index run in `slow_work`, all others in `work`. `describe` turns an error into a sentence for
+    the user, with advice. `log` is called with a line for each failure that is a fault of the program.
     """
     by_name = {tool.name: tool for tool in tools}
 
@@ -77,15 +85,40 @@ def mcp_server(
         arguments = params.arguments or {}
         try:
             _check_size(arguments)
-            answer = await work.run(partial(_run, tool, index, arguments))
-        except Problem as problem:
-            return _failed(problem.detail)
-        except VsearchError as error:
-            return _failed(_sentence(error, describe))
+            queue = work if tool.is_read_only or slow_work is None else slow_work
+            answer = await queue.run(partial(tool.call, index.get, arguments))
         except Exception as error:
-            log(f"internal error in the tool {tool.name}: {type(error).__name__}")
-            return _failed("vsearch failed; its error output has the kind of error")
+            return _failed(sentence(error))
         return _result(answer, has_locators=_client_name(context) not in ONLY_STRUCTURED)
+
+    async def list_resources(_context: Any, params: Any) -> types.ListResourcesResult:
+        return await documents(partial(list_documents, index.get, params.cursor if params else None))
+
+    async def list_templates(_context: Any, _params: Any) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[TEMPLATE])
+
+    async def read_resource(_context: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        return await documents(partial(read_document, index.get, str(params.uri)))
+
+    async def documents(job: Callable[[], Any]) -> Any:
+        try:
+            return await work.run(job)
+        except MCPError:
+            raise
+        except Exception as error:
+            code = types.INVALID_PARAMS if isinstance(error, InputError) else types.INTERNAL_ERROR
+            raise MCPError(code, one_line(sentence(error))) from None
+
+    def sentence(error: Exception) -> str:
+        """Return an error as a sentence. What the agent has asked for wrongly needs no advice for the command line."""
+        if isinstance(error, Problem):
+            return error.detail
+        if isinstance(error, BodyError):
+            return f"{error.subject.lstrip('/')}: {error.reason}"
+        if isinstance(error, VsearchError):
+            return str(error) if isinstance(error, InputError | FilterError) else describe(error)
+        log(f"internal error: {type(error).__name__}")
+        return "vsearch failed; its error output has the kind of error"
 
     server: Server[Any] = Server(
         "vsearch",
@@ -94,12 +127,11 @@ def mcp_server(
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
     )
     return server
-
-
-def _run(tool: AgentTool, index: IndexOnDemand, arguments: Mapping[str, Any]) -> ToolAnswer:
-    return tool.call(index.get(), arguments)
 
 
 def _tool(tool: AgentTool) -> types.Tool:
@@ -126,14 +158,12 @@ def _failed(sentence: str) -> types.CallToolResult:
     return types.CallToolResult(content=content, is_error=True)
 
 
-def _sentence(error: VsearchError, describe: Describe) -> str:
-    """Return an error as a sentence. What the agent has asked for wrongly needs no advice for the command line."""
-    if isinstance(error, BodyError):
-        return f"{error.subject.lstrip('/')}: {error.reason}"
-    return str(error) if isinstance(error, InputError | FilterError) else describe(error)
-
-
 def _client_name(context: Any) -> str | None:
-    """Return the name that the client has given itself, or None."""
+    """Return the name that the client has given itself, or None if it is not known.
+
+    A request over HTTP before 2026-07-28 doesn't repeat what the client said at first, but has the header User-Agent.
+    """
     params = context.session.client_params
-    return None if params is None else str(params.client_info.name)
+    if params is not None:
+        return str(params.client_info.name)
+    return None if context.request is None else context.request.headers.get("user-agent", "").partition("/")[0]

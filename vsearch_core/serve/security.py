@@ -82,6 +82,8 @@ def protected(app: App, access: Access) -> App:
     """Return an ASGI app that passes on only what `access` lets through, and adds headers to each response."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
         if scope["type"] != "http":
             return
 

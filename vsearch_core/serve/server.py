@@ -37,7 +37,7 @@ def serve(app: App, listener: socket.socket) -> None:
         http=BoundedConnection,
         backlog=MAX_CONNECTIONS,  # also the most connections that are accepted at once
         ws="none",
-        lifespan="off",
+        lifespan="on",
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,

@@ -46,19 +46,20 @@ class ToolAnswer:
 class AgentTool:
     """A tool: its name, a title for people, a description for the model, its fields, and its function.
 
-    `is_read_only` is False if the tool changes the index.
+    The function gets another one, which opens the index or returns the open one. `is_read_only` is False if the tool
+    changes the index.
     """
 
     name: str
     title: str
     about: str
     fields: Mapping[str, Field]
-    run: "Callable[[ServedIndex, dict[str, Any]], ToolAnswer]"
+    run: "Callable[[Callable[[], ServedIndex], dict[str, Any]], ToolAnswer]"
     is_read_only: bool = True
 
-    def call(self, index: "ServedIndex", arguments: Mapping[str, Any]) -> ToolAnswer:
+    def call(self, open_index: "Callable[[], ServedIndex]", arguments: Mapping[str, Any]) -> ToolAnswer:
         """Return the answer. Raises BodyError for arguments that don't fit the fields, and other errors of vsearch."""
-        return self.run(index, parse_body(dict(arguments), self.fields))
+        return self.run(open_index, parse_body(dict(arguments), self.fields))
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the arguments. Optional ones are left out, not null, which some clients refuse."""
@@ -67,17 +68,17 @@ class AgentTool:
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _search(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+def _search(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
     query = options.pop("query")
     whole = _shows_whole_chunks(options)
-    results = index.search(query, snippets=not whole, **options)
+    results = open_index().search(query, snippets=not whole, **options)
     return _hits_answer(results, has_min_confidence="min_confidence" in options)
 
 
-def _similar(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+def _similar(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
     place = options.pop("place")
     whole = _shows_whole_chunks(options)
-    return _hits_answer(index.similar(place, snippets=not whole, **options))
+    return _hits_answer(open_index().similar(place, snippets=not whole, **options))
 
 
 def _shows_whole_chunks(options: dict[str, Any]) -> bool:
@@ -142,11 +143,11 @@ def _locator(hit: "Hit") -> dict[str, Any]:
     return value
 
 
-def _read(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
+def _read(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
     if "end_line" in options and "start_line" not in options:
         raise BodyError("/end_line", "needs start_line")
     options.setdefault("max_tokens", MOST_TOKENS)
-    found = index.read(options.pop("path"), **options)
+    found = open_index().read(options.pop("path"), **options)
     place = found.place or f"lines {found.start_line}-{found.end_line} of {found.last_line}"
     heading = f" | {found.heading}" if found.heading else ""
     text = printable(found.before + found.text + found.after)
@@ -160,8 +161,8 @@ def _read(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
     return ToolAnswer(f"{one_line(f'{found.path} | {place}{heading}')}\n{text}{rest}", locators)
 
 
-def _status(index: "ServedIndex", options: dict[str, Any]) -> ToolAnswer:
-    found = index.status()
+def _status(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
+    found = open_index().status()
     pending = f"; {found.pending_files} files are not indexed yet" if found.pending_files else ""
     text = (
         f"{found.files} files in {found.chunks} chunks, last updated {found.last_commit or 'never'}{pending}."
