@@ -14,6 +14,8 @@ help:  ## Show the targets
 demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
 	$(BIN)/vsearch index sample_corpus
 	$(BIN)/vsearch query -k 3 "what is the late fee since 2026"
+	@printf '\nTo search it in your browser, which needs a few more packages:\n\n'
+	@printf '    %s\n' "$(BIN)/python -m pip install --editable '.[serve]'" "$(BIN)/vsearch serve --open"
 
 test: $(VENV)/installed-dev lint  ## Lint, check types and run all tests but the slow and the fault tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not faults"

@@ -117,7 +117,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "read": dict.fromkeys(("page", "context", "max_tokens", "as_json", "color", "index_dir"), ALWAYS),
     "verify": dict.fromkeys(("as_json", "color", "index_dir"), ALWAYS),
     "serve": {
-        **dict.fromkeys(("host", "port", "allow_host", "token", "quiet", "yes", "index_dir"), ALWAYS),
+        **dict.fromkeys(("host", "port", "allow_host", "open_page", "token", "quiet", "yes", "index_dir"), ALWAYS),
         "base_url": _REMOTE,
     },
     "mcp": dict.fromkeys(("install", "only_print", "allow_index", "index_dir"), ALWAYS),

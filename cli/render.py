@@ -161,7 +161,7 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, links: bo
     if member:
         place += "!" + one_line(member)
     if unit == "line":
-        line = hit.start_line if full else _line_of(hit, snippet)
+        line = hit.start_line if full else hit.line_at(snippet.start)
         place += f":{line}"
     elif hit.page is not None and not member:
         page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
@@ -178,14 +178,6 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, links: bo
 def _line_in_file(twin: NearDuplicate) -> int | None:
     """Return the line at which a near-duplicate begins, or None if its format has no lines."""
     return twin.start_line if unit_of(twin.path) == "line" else None
-
-
-def _line_of(hit: Hit, snippet: Snippet) -> int:
-    """Return the snippet's line if the hit's lines are the file's, or a header and those; else the hit's first line."""
-    more = hit.text.count("\n") - (hit.end_line - hit.start_line)
-    if more not in {0, 1}:
-        return hit.start_line
-    return hit.start_line + max(0, hit.text.count("\n", 0, snippet.start) - more)
 
 
 def _highlighted(snippet: Snippet, *, colour: bool) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -38,12 +39,13 @@ def serve(
         typer.Option(metavar="NAME[:PORT]", help="Also answer requests to this host name, as a proxy passes it on."),
     ] = None,
     token: Annotated[bool, typer.Option("--token", help="Require the bearer token on this machine, too.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the web page in your browser.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no line for each request.")] = False,
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
 ) -> int:
-    """Answer searches over HTTP, as docs/http.md describes, until Ctrl-C.
+    """Answer searches on a web page and over HTTP, as docs/http.md describes, until Ctrl-C.
 
     The model stays loaded, and new commits of the index are seen within a second. Nothing is changed or read but the
     index. Exit status: 0 ended by Ctrl-C or SIGTERM, 2 error.
@@ -71,9 +73,14 @@ def serve(
             index, __version__, _hosts(host, bound, allow_host or ()), secret, log=_no_log if quiet else say
         )
         shown = f"[{host}]" if ":" in host else host
-        say(f"vsearch: answering at http://{shown}:{bound}; end with Ctrl-C")
+        say(f"vsearch: answering at http://{shown}:{bound}; open it in a browser; end with Ctrl-C")
+        page = f"http://{allow_host[0]}/" if allow_host and _is_any_address(host) else f"http://{shown}:{bound}/"
         if token_file is not None:
             say(f"vsearch: the bearer token is in {token_file}")
+            if sys.stderr.isatty():  # elsewhere, a log would keep it
+                say(f"vsearch: the page with its token: {page}#token={secret}")
+        if open_page:
+            _open_in_browser(page)
         _run(app, listener)
         end()
     return 0
@@ -103,6 +110,21 @@ def _run(app: "App", listener: socket.socket) -> None:
 
     INTERRUPT.stops_in_order = INTERRUPT.noticed = True  # the server ends by itself after a signal
     serve(app, listener)
+
+
+def _open_in_browser(page: str) -> None:
+    """Open the page in the user's browser, in a thread: a browser in the terminal runs until the user ends it.
+
+    The address has no token: other users of the machine can see it among the processes.
+    """
+    import webbrowser
+    from threading import Thread
+
+    def run() -> None:
+        if not webbrowser.open(page):
+            say(f"vsearch: no browser was found; open {page} yourself")
+
+    Thread(target=run, daemon=True).start()
 
 
 def _no_log(_: str) -> None:

@@ -81,6 +81,16 @@ class Hit:
         place = (self.start_char, self.end_char, self.start_line, self.end_line, self.page, self.heading)
         return Chunk(self.text, *place, self.sections)
 
+    def line_at(self, position: int) -> int:
+        """Return the file's line at a character of the text, or the first line if the text's lines are not the file's.
+
+        They are if the text is the lines from `start_line` to `end_line`, or a table's header and then those.
+        """
+        more = self.text.count("\n") - (self.end_line - self.start_line)
+        if more not in {0, 1}:
+            return self.start_line
+        return self.start_line + max(0, self.text.count("\n", 0, position) - more)
+
 
 @dataclass(frozen=True, slots=True)
 class Results:

@@ -19,11 +19,12 @@ from vsearch_core.errors import VsearchError
 from vsearch_core.json_text import parse_json
 from vsearch_core.search.results import Results
 from vsearch_core.search.results_json import error_json, results_json
-from vsearch_core.search.stored_text import StoredText
 from vsearch_core.serve import metrics as prometheus
 from vsearch_core.serve.fields import READ, SEARCH, SIMILAR, BodyError, parse_body
 from vsearch_core.serve.metrics import Metrics
 from vsearch_core.serve.openapi import openapi
+from vsearch_core.serve.page import Page
+from vsearch_core.serve.page_view import PageIndex
 from vsearch_core.serve.problems import CONTENT_TYPE, Problem, problem_of
 from vsearch_core.serve.request_queue import Refreshed, RequestQueue
 from vsearch_core.serve.security import (
@@ -45,27 +46,18 @@ if TYPE_CHECKING:
 Log = Callable[[str], None]
 
 
-class ServedIndex(Refreshed, Protocol):
+class ServedIndex(Refreshed, PageIndex, Protocol):
     """An index, as the API uses it: some methods of `vsearch_core.Index`."""
 
     @property
     def generation(self) -> int:
         """Return the number of the generation that searches see."""
 
-    def search(self, query: str, *, snippets: bool = False, **options: Any) -> Results:
-        """Search the index for the chunks that answer a query best."""
-
     def similar(self, place: str, *, snippets: bool = False, **options: Any) -> Results:
         """Return the chunks that are most similar to an indexed file."""
 
-    def read(self, path: str, start_line: int | None = None, end_line: int | None = None, **options: Any) -> StoredText:
-        """Return the text of an indexed file as the index stores it."""
-
     def files(self) -> Iterable[Any]:
         """Yield the path and the state of each file, sorted by path."""
-
-    def status(self) -> Any:
-        """Return the number of files and chunks in the index, its settings, and its size on disk."""
 
 
 class Api:
@@ -90,6 +82,8 @@ class Api:
             Route("/metrics", self._handler(self._counters), methods=["GET"]),
             Route("/openapi.json", self._handler(self._openapi), methods=["GET"]),
         ]
+        page = Page(self._index, self._work, _json_body, needs_token=access.token is not None)
+        routes += [Route(path, self._handler(each), methods=[way]) for (way, path), each in page.handlers().items()]
         if mcp is not None:
             routes.append(Route("/mcp", _Recorded(mcp.app, self._record), methods=["POST"]))
         lifespan = None if mcp is None else mcp.lifespan()

@@ -21,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY = 256_000  # bytes
 BODY_SECONDS = 10.0  # in which a body must have arrived
 
+PUBLIC_PATHS = frozenset({"/healthz", "/", "/page.css", "/page.js", "/icon.svg"})  # which show nothing of the index
+
 UNKNOWN_HOST = Problem(421, "unknown-host", "this server doesn't answer for that host name")
 FOREIGN_ORIGIN = Problem(403, "foreign-origin", "requests from other origins are refused")
 FOREIGN_SITE = Problem(403, "foreign-site", "requests from other sites are refused")
@@ -42,7 +44,7 @@ class Access:
     """The requests that are let through.
 
     `hosts` are the values of the header Host, in lower case, such as "localhost:8765". If `token` is not None, a
-    request must send it in the header Authorization, but for /healthz.
+    request must send it in the header Authorization, but for `PUBLIC_PATHS`.
     """
 
     hosts: frozenset[str]
@@ -57,7 +59,7 @@ class Access:
         host = values(b"host")
         is_navigation = method == "GET" and values(b"sec-fetch-mode") == ["navigate"]
         sites = [] if is_navigation else values(b"sec-fetch-site")
-        needs_token = self.token is not None and path != "/healthz"
+        needs_token = self.token is not None and path not in PUBLIC_PATHS
         checks = (
             (len(host) == 1 and host[0].lower() in self.hosts, UNKNOWN_HOST),
             (all(origin.lower() == f"http://{''.join(host).lower()}" for origin in values(b"origin")), FOREIGN_ORIGIN),
